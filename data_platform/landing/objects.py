@@ -1,0 +1,136 @@
+"""Landed objects and the buckets they land in. What an object's bytes mean is not known here."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from urllib.parse import unquote
+
+from pyarrow import fs
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNFINISHED = (".tmp", ".part")  # what copying tools call a file that is still being written
+
+
+class UnreadableObject(ValueError):
+    """The object's bytes are no table of the declared format, so that trying again cannot help."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(key, message)
+        self.key = key
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}"
+
+
+@dataclass(frozen=True)
+class LandedObject:
+    """One line of a bucket's listing. `size` in bytes; `etag` is None where a bucket has none."""
+
+    key: str
+    size: int
+    modified: datetime  # UTC, to the microsecond
+    etag: str | None = None
+
+
+class Bucket(Protocol):
+    """What intake needs of a bucket. Keys come in the order of their UTF-8 bytes, as on S3."""
+
+    @property
+    def name(self) -> str:
+        """Names the bucket in the ledger."""
+        ...
+
+    @property
+    def starts_after(self) -> bool:
+        """Whether `start_after` saves the work of listing what lies before it."""
+        ...
+
+    def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
+        """The objects whose key begins with `prefix` and sorts after `start_after`."""
+        ...
+
+    def open(self, key: str) -> BinaryIO:
+        """The object's bytes. FileNotFoundError if it is gone."""
+        ...
+
+    def uri(self, key: str) -> str:
+        """An address that `filesystem` opens on any machine of the cluster."""
+        ...
+
+    def content_hash(self, key: str) -> str:
+        """A digest of the object's bytes. FileNotFoundError if it is gone."""
+        ...
+
+
+class DirectoryBucket:
+    """A directory as a bucket; keys are posix paths relative to `root`.
+
+    Dotfiles, dot directories and files that end in `.tmp` or `.part` are not listed, and a file
+    that vanishes during the listing is skipped. Links to directories are not followed.
+    """
+
+    starts_after = False
+
+    def __init__(self, root: Path | str, *, name: str = "raw-landing") -> None:
+        self.root = Path(root).absolute()
+        self.name = name
+
+    def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
+        """Lists everything below `root` first: a directory has no order of its own.
+
+        A missing root is a FileNotFoundError, not an empty bucket: else a wrong path, or a disk
+        that is not mounted, would read as "every object vanished".
+        """
+        found = [
+            landed
+            for landed in _walk(os.fspath(self.root), "")
+            if landed.key.startswith(prefix) and (start_after is None or landed.key > start_after)
+        ]
+        yield from sorted(found, key=lambda landed: landed.key)
+
+    def open(self, key: str) -> BinaryIO:
+        return (self.root / key).open("rb")
+
+    def uri(self, key: str) -> str:
+        return (self.root / key).as_uri()
+
+    def content_hash(self, key: str) -> str:
+        with self.open(key) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
+    """The PyArrow file system and the path in it of a URI or of an absolute local path."""
+    if uri.startswith("/"):
+        return fs.LocalFileSystem(), uri
+    if uri.startswith("file:"):  # PyArrow's own parser refuses a blank in a path
+        return fs.LocalFileSystem(), "/" + unquote(uri.removeprefix("file:")).lstrip("/")
+    return fs.FileSystem.from_uri(uri)
+
+
+def from_nanoseconds(since_epoch: int) -> datetime:
+    """Exact to the microsecond, where a float of seconds is not."""
+    return EPOCH + timedelta(microseconds=since_epoch // 1000)
+
+
+def _walk(directory: str, parent: str) -> Iterator[LandedObject]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.endswith(UNFINISHED):
+                continue
+            # A name that is not UTF-8 is shown escaped: listed as unknown, not a crash.
+            key = parent + os.fsencode(entry.name).decode("utf-8", "backslashreplace")
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _walk(entry.path, key + "/")
+                elif entry.is_file():
+                    status = entry.stat()
+                    modified = from_nanoseconds(status.st_mtime_ns)
+                    yield LandedObject(key, status.st_size, modified)
+            except FileNotFoundError:
+                continue
