@@ -1,0 +1,22 @@
+"""What the shop lands: one CSV file per trading day, and whatever comes late for it."""
+
+from data_platform.landing.source import Csv, Source
+
+COLUMNS = (
+    "InvoiceNo",
+    "StockCode",
+    "Description",
+    "Quantity",
+    "InvoiceDate",
+    "UnitPrice",
+    "CustomerID",
+    "Country",
+)
+
+ONLINE_RETAIL = Source(
+    name="online_retail",
+    prefix="online_retail/",
+    pattern=r"^online_retail/(\d{4}-\d{2}-\d{2})([._-][^/]*)?\.csv$",
+    table="bronze/retail/order_lines",
+    format=Csv(columns=COLUMNS),
+)

@@ -1,0 +1,75 @@
+"""Order lines typed and classified; which of them are published is the contract's business.
+
+The rules are `docs/domains/retail.md`'s. A value that cannot be typed becomes null here, and the
+contract tells it from a missing one by the value as received. Spark's column names ignore case,
+so `quantity` takes the place of the received `Quantity`.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from data_platform.contracts.checks import whole
+
+INTEGER = "-?[0-9]+"
+PRICE = r"-?[0-9]+(\.[0-9]{1,3})?"
+CUSTOMER = r"[0-9]+(\.0+)?"
+TIMESTAMP = "[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
+
+
+def order_lines(bronze: DataFrame) -> DataFrame:
+    """One row per line of an invoice; exact repeats count once."""
+    return (
+        bronze.transform(_with_trimmed_text)
+        .transform(_with_typed_amounts)
+        .transform(_with_invoice_time_and_customer)
+        .transform(_with_line_type)
+    )
+
+
+def _with_trimmed_text(lines: DataFrame) -> DataFrame:
+    return lines.withColumns(
+        {
+            "invoice_no": F.trim("InvoiceNo"),
+            "stock_code": F.upper(F.trim("StockCode")),
+            "description": F.nullif(F.trim("Description"), F.lit("")),
+            "country": F.trim("Country"),
+        }
+    )
+
+
+def _with_typed_amounts(lines: DataFrame) -> DataFrame:
+    return lines.withColumns(
+        {
+            "quantity": _written("Quantity", INTEGER).try_cast("int"),
+            "unit_price": _written("UnitPrice", PRICE).try_cast("decimal(12,3)"),
+        }
+    )
+
+
+def _with_invoice_time_and_customer(lines: DataFrame) -> DataFrame:
+    whole_number = F.substring_index(_written("CustomerID", CUSTOMER), ".", 1)
+    return lines.withColumns(
+        {
+            "invoiced_at": _written("InvoiceDate", TIMESTAMP).try_cast("timestamp_ntz"),
+            "customer_id": whole_number.try_cast("int"),
+        }
+    )
+
+
+def _with_line_type(lines: DataFrame) -> DataFrame:
+    # Never null, so that a broken invoice number or code is reported once, under its own name.
+    return lines.withColumns(
+        {
+            "line_type": F.when(F.col("invoice_no").startswith("C"), "cancellation")
+            .when(F.col("quantity") > 0, "sale")
+            .otherwise("adjustment"),
+            "is_product": F.coalesce(F.col("stock_code").rlike("^[0-9]{5}"), F.lit(False)),
+        }
+    )
+
+
+def _written(name: str, pattern: str) -> Column:
+    """The text where all of it matches: a cast alone takes `" 6"`, `1e3` and `2011-3` as well."""
+    return F.when(F.col(name).rlike(whole(pattern)), F.col(name))
