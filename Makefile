@@ -1,0 +1,58 @@
+# The commands of this project; `make` alone lists them.
+
+# make demo DATA=dir: a folder of landed files instead of generated ones
+DATA ?=
+# make dev HOST=0.0.0.0 PORT=3001
+HOST ?= 127.0.0.1
+PORT ?= 3000
+# make test TESTS=data_platform_tests/lake
+TESTS ?=
+
+export PYTHON
+
+# Another Spark or another project's packages must not stand in for the locked ones.
+unexport SPARK_HOME SPARK_CONF_DIR PYTHONPATH PYTHONHOME
+
+bin := .venv/bin
+
+.PHONY: help
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: env
+env:
+	@tools/bootstrap.sh
+
+.PHONY: demo
+demo: env ## files to trusted tables, and what became of each row; DATA=dir for your own files
+	@$(bin)/python tools/launch.py demo $(if $(DATA),--data "$(DATA)")
+
+.PHONY: dev
+dev: env ## the Dagster UI on the last demo's state (HOST, PORT)
+	@$(bin)/python tools/launch.py dev --host "$(HOST)" --port "$(PORT)"
+
+.PHONY: test
+test: env ## run the tests (TESTS=path or -k expression for some of them)
+	$(bin)/python -m pytest $(TESTS)
+
+.PHONY: check
+check: env ## linter, formatter, types
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(bin)/pyright
+
+.PHONY: bench
+bench: env ## the benchmarks, as ratios
+	$(bin)/python -m benchmarks
+
+.PHONY: soak
+soak: env ## the long fault runs
+	$(bin)/python -m pytest -m soak --timeout 0 $(TESTS)
+
+.PHONY: lock
+lock: env ## resolve the dependencies again into requirements.lock (UPGRADE=1 for newer versions)
+	@tools/lock.sh $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean-env
+clean-env: ## remove the environment; the next command makes it again
+	rm -rf .venv

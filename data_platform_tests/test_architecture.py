@@ -1,0 +1,323 @@
+"""The layout and the directions of imports that must never be broken.
+
+Each rule is a pure function from sources to violations, so that a test beside it can show it
+failing on a made-up tree.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "data_platform"
+DOMAINS = f"{PACKAGE}.domains"
+ENTRY_POINT = f"{PACKAGE}.definitions"
+
+TOP_LEVEL = frozenset(
+    {
+        "__init__",
+        "definitions",
+        "cli",
+        "assets",
+        "settings",
+        "contracts",
+        "lake",
+        "landing",
+        "quality",
+        "buckets",
+        "observability",
+        "serving",
+        "domains",
+        "demo",
+        "platform_defs",
+    }
+)
+MAX_LINES = 300
+STORAGE_LIBRARIES = ("pyiceberg", "boto3", "botocore", "s3fs", "fsspec", "pyarrow.fs")
+STORAGE_LAYERS = tuple(f"{PACKAGE}.{name}" for name in ("lake", "landing", "buckets", "demo"))
+
+Sources = dict[str, str]
+"""Module name (a package's is its own, without `__init__`) to source text."""
+
+
+def read_sources(package: Path) -> Sources:
+    """Every module under `package`, by its dotted name."""
+    return {_module_name(file, package.parent): file.read_text() for file in package.rglob("*.py")}
+
+
+def _module_name(file: Path, root: Path) -> str:
+    name = ".".join(file.relative_to(root).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def within(module: str, *packages: str) -> bool:
+    """Whether `module` is one of `packages` or inside one."""
+    return any(module == package or module.startswith(package + ".") for package in packages)
+
+
+def imports(module: str, sources: Sources) -> set[str]:
+    """What `module` imports anywhere in its text, functions included, as absolute names.
+
+    `from a import b` counts as `a`, and as `a.b`, since b may be a module.
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(sources[module])):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, module, is_package=_is_package(module, sources))
+            found.add(base)
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+    return found
+
+
+def _absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    base = parts[: len(parts) - node.level + is_package]
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def _is_package(module: str, sources: Sources) -> bool:
+    return any(other.startswith(module + ".") for other in sources)
+
+
+def reach(module: str, sources: Sources) -> dict[str, str]:
+    """All that importing `module` brings in, each with the project's module that asks for it."""
+    reached: dict[str, str] = {}
+    waiting = [module]
+    seen: set[str] = set()
+    while waiting:
+        current = waiting.pop()
+        if current in seen or current not in sources:
+            continue
+        seen.add(current)
+        for name in imports(current, sources):
+            reached.setdefault(name, current)
+            waiting.append(name)
+    return reached
+
+
+# --- the rules ----------------------------------------------------------------------------
+
+
+def library_imports_no_domain(sources: Sources) -> Iterator[str]:
+    for module in sources:
+        if within(module, DOMAINS, ENTRY_POINT):
+            continue
+        for name in imports(module, sources):
+            if within(name, DOMAINS):
+                yield f"{module} imports {name}: only the entry point knows the domains"
+
+
+def domains_meet_by_asset_key_only(sources: Sources) -> Iterator[str]:
+    for module in sources:
+        if not within(module, DOMAINS) or module == DOMAINS:
+            continue
+        own = ".".join(module.split(".")[:3])
+        for name in imports(module, sources):
+            if within(name, DOMAINS) and name != DOMAINS and not within(name, own):
+                yield f"{module} imports {name}: domains meet by asset key"
+
+
+def contracts_are_pure(sources: Sources) -> Iterator[str]:
+    refused = ("dagster", "dagster_pyspark", f"{PACKAGE}.lake", f"{PACKAGE}.settings")
+    yield from _unreachable(sources, f"{PACKAGE}.contracts", refused)
+
+
+def the_api_needs_no_engine(sources: Sources) -> Iterator[str]:
+    refused = ("dagster", "dagster_pyspark", "pyspark")
+    yield from _unreachable(sources, f"{PACKAGE}.serving.api", refused)
+
+
+def _unreachable(sources: Sources, package: str, refused: tuple[str, ...]) -> Iterator[str]:
+    for module in sources:
+        if not within(module, package):
+            continue
+        for name, asker in reach(module, sources).items():
+            if within(name, *refused):
+                yield f"{module} reaches {name} (imported by {asker})"
+
+
+def only_settings_reads_the_environment(sources: Sources) -> Iterator[str]:
+    for module, source in sources.items():
+        if module == f"{PACKAGE}.settings":
+            continue
+        for node in ast.walk(ast.parse(source)):
+            match node:
+                case ast.Attribute(value=ast.Name("os"), attr=name) | ast.alias(name=name):
+                    if name in ("environ", "environb", "getenv", "getenvb"):
+                        yield f"{module}:{node.lineno} reads the environment"
+
+
+def only_storage_layers_touch_storage(sources: Sources) -> Iterator[str]:
+    for module, source in sources.items():
+        if within(module, *STORAGE_LAYERS):
+            continue
+        for name in imports(module, sources):
+            if within(name, *STORAGE_LIBRARIES):
+                yield f"{module} imports {name}"
+        for node in ast.walk(ast.parse(source)):
+            # frame.write.parquet(...), frame.write.mode(...), spark.read.csv(...)
+            match node:
+                case ast.Attribute(value=ast.Attribute(attr="write" | "read" | "writeStream")):
+                    yield f"{module}:{node.lineno} reads or writes files through Spark"
+
+
+def modules_fit_in_a_head(sources: Sources) -> Iterator[str]:
+    for module, source in sources.items():
+        if (lines := len(source.splitlines())) >= MAX_LINES:
+            yield f"{module} has {lines} lines: split it below {MAX_LINES}"
+
+
+def package_files_are_empty(sources: Sources) -> Iterator[str]:
+    for module, source in sources.items():
+        if _is_package(module, sources) and source.strip():
+            yield f"{module}/__init__.py is not empty: one import path for each name"
+
+
+def everything_has_its_place(sources: Sources) -> Iterator[str]:
+    top = {module.split(".")[1] for module in sources if "." in module}
+    for name in sorted(top - TOP_LEVEL):
+        yield f"{PACKAGE}/{name} is not in the layout: {', '.join(sorted(TOP_LEVEL))}"
+
+
+Rule = Callable[[Sources], Iterator[str]]
+
+RULES_AND_OFFENDERS: list[tuple[Rule, Sources]] = [
+    (
+        library_imports_no_domain,
+        {"data_platform.quality.volume": "from data_platform.domains.retail import silver"},
+    ),
+    (
+        library_imports_no_domain,
+        {"data_platform.assets": "def f():\n    import data_platform.domains.retail.gold"},
+    ),
+    (
+        domains_meet_by_asset_key_only,
+        {"data_platform.domains.funds.gold": "from data_platform.domains import retail"},
+    ),
+    (
+        domains_meet_by_asset_key_only,
+        {
+            "data_platform.domains.funds.gold": "from ..retail.gold import daily_sales",
+            "data_platform.domains.retail.gold": "",
+        },
+    ),
+    (contracts_are_pure, {"data_platform.contracts.compile": "import dagster as dg"}),
+    (contracts_are_pure, {"data_platform.contracts.compile": "from ..lake import table"}),
+    (
+        contracts_are_pure,
+        {
+            "data_platform.contracts.contract": "from data_platform.observability.logs import x",
+            "data_platform.observability.logs": "from data_platform.settings import Settings",
+        },
+    ),
+    (only_settings_reads_the_environment, {"data_platform.cli": "import os\nos.environ['A']"}),
+    (only_settings_reads_the_environment, {"data_platform.cli": "from os import getenv"}),
+    (
+        only_storage_layers_touch_storage,
+        {"data_platform.quality.volume": "from pyiceberg.catalog import load_catalog"},
+    ),
+    (
+        only_storage_layers_touch_storage,
+        {"data_platform.domains.retail.gold": "def f(df): df.write.parquet('x')"},
+    ),
+    (
+        the_api_needs_no_engine,
+        {
+            "data_platform.serving.api": "from data_platform.lake import reads",
+            "data_platform.lake.reads": "from pyspark.sql import SparkSession",
+        },
+    ),
+    (the_api_needs_no_engine, {"data_platform.serving.api": "import dagster"}),
+    (modules_fit_in_a_head, {"data_platform.cli": "x = 1\n" * MAX_LINES}),
+    (
+        package_files_are_empty,
+        {"data_platform.lake": "from .table import Table", "data_platform.lake.table": ""},
+    ),
+    (everything_has_its_place, {"data_platform.utils": ""}),
+]
+
+RULES = list(dict.fromkeys(rule for rule, _ in RULES_AND_OFFENDERS))
+
+
+def _name(value: object) -> str | None:
+    return getattr(value, "__name__", None)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=_name)
+def test_the_project_keeps_the_rule(rule: Rule) -> None:
+    assert list(rule(read_sources(ROOT / PACKAGE))) == []
+
+
+@pytest.mark.parametrize(("rule", "offender"), RULES_AND_OFFENDERS, ids=_name)
+def test_the_rule_can_fail(rule: Rule, offender: Sources) -> None:
+    assert list(rule(offender))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=_name)
+def test_the_rule_lets_a_decent_tree_pass(rule: Rule) -> None:
+    tree = {
+        "data_platform": "",
+        "data_platform.definitions": "from data_platform.domains import retail",
+        "data_platform.settings": "import os\nos.environ",
+        "data_platform.contracts.compile": "from pyspark.sql import functions as F",
+        "data_platform.lake": "",
+        "data_platform.lake.table": "import pyiceberg\ndef f(df): df.write.parquet('x')",
+        "data_platform.serving.api": "from data_platform.contracts import contract",
+        "data_platform.domains.retail.gold": "from .contracts import X\nimport dagster",
+    }
+    assert list(rule(tree)) == []
+
+
+def test_tests_mirror_the_package() -> None:
+    tests = ROOT / "data_platform_tests"
+    mirrored = {file.parent.relative_to(tests) for file in tests.rglob("test_*.py")}
+    homeless = [str(path) for path in mirrored if not (ROOT / PACKAGE / path).is_dir()]
+    assert [path for path in homeless if not (ROOT / path).is_dir()] == []
+
+
+def test_importing_does_no_input_or_output() -> None:
+    assert _deeds(ROOT, PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "open('made', 'w')",
+        "open('/etc/hostname').read()",
+        "from pathlib import Path\nPath('made').mkdir()",
+        "import subprocess\nsubprocess.run(['true'])",
+        "import sqlite3\nsqlite3.connect('made.db')",
+        "def f():\n    open('made', 'w')\nf()",
+    ],
+)
+def test_a_deed_at_import_is_found(tmp_path: Path, deed: str) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").touch()
+    (tmp_path / "shop" / "innocent.py").write_text("import json, os.path\nX = json.dumps({})\n")
+    (tmp_path / "shop" / "guilty.py").write_text(deed)
+
+    found = _deeds(tmp_path, "shop")
+
+    assert found
+    assert all(line.startswith("shop/guilty.py: ") for line in found)
+
+
+def _deeds(root: Path, package: str) -> list[str]:
+    script = ROOT / "data_platform_tests" / "import_audit.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(root), package],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")[:-1] if done.stdout.strip() else []

@@ -1,0 +1,57 @@
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from data_platform.settings import CHECKOUT
+from tools.launch import demo_name, port_is_free
+
+
+def launch(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("DATA_PLATFORM_")}
+    return subprocess.run(
+        [sys.executable, str(CHECKOUT / "tools" / "launch.py"), *arguments],
+        env=inherited | {"PYTHONPATH": str(CHECKOUT)} | env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_each_folder_of_data_has_a_home_of_its_own(tmp_path: Path) -> None:
+    here, there = tmp_path / "a" / "retail", tmp_path / "b" / "retail"
+
+    assert demo_name(None) == "demo"
+    assert demo_name(here).startswith("demo-retail-")
+    assert demo_name(here) != demo_name(there)
+    assert demo_name(here) == demo_name(tmp_path / "a" / ".." / "a" / "retail")
+    assert demo_name(tmp_path / "my files [1]").startswith("demo-my-files--1--")
+
+
+def test_a_taken_port_is_named_with_another(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert not port_is_free("127.0.0.1", port)
+
+        done = launch("dev", "--port", str(port), DATA_PLATFORM_HOME=str(tmp_path))
+
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} is taken" in done.stderr
+    assert f"make dev PORT={port + 1}" in done.stderr
+
+
+def test_data_that_is_no_directory_is_refused_by_name(tmp_path: Path) -> None:
+    done = launch("demo", "--data", str(tmp_path / "nowhere"))
+
+    assert done.returncode == 1
+    assert f"DATA={tmp_path / 'nowhere'} is no directory" in done.stderr
+
+
+def test_a_mistaken_setting_is_one_line_without_a_stack() -> None:
+    done = launch("dev", "--port", "0", DATA_PLATFORM_ENV="laptop")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: DATA_PLATFORM_ENV is 'laptop'")

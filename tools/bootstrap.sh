@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# Bring .venv up to date: the locked packages, this project, a Java for Spark, its class archive.
+# Says what it does, and nothing when there is nothing to do. Settings: PYTHON, JAVA_HOME.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$1" >&2; shift; printf '       %s\n' "$@" >&2; exit 1; }
+
+digest() {
+  if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi |
+    cut -d' ' -f1
+}
+
+# A stamp is written when its step is complete, so that an interrupted one is done again.
+done_with() { [ -f ".venv/$1" ] && [ "$(cat ".venv/$1")" = "$2" ]; }
+
+# --- Python -------------------------------------------------------------------------------
+
+suits_python() {
+  "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+}
+
+find_python() {
+  local candidate
+  if [ -n "${PYTHON:-}" ]; then
+    suits_python "$PYTHON" || die "PYTHON is $PYTHON, which is no Python 3.11, 3.12 or 3.13."
+    echo "$PYTHON"
+    return
+  fi
+  for candidate in python3 python3.13 python3.12 python3.11; do
+    if command -v "$candidate" >/dev/null && suits_python "$candidate"; then
+      echo "$candidate"
+      return
+    fi
+  done
+  die "no Python 3.11, 3.12 or 3.13 found ($(python3 --version 2>&1 || true))." \
+    "Debian, Ubuntu: apt-get install python3 python3-venv     macOS: brew install python@3.13" \
+    "Or name one: make PYTHON=/path/to/python3.13 ..."
+}
+
+install_packages() {
+  local python
+  python=$(find_python)
+  "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+    die "$("$python" --version) has no venv module." \
+      "Debian, Ubuntu: apt-get install python3-venv" "Or name another: make PYTHON=... "
+  say "Creating .venv with $("$python" --version) and the locked packages (a few minutes)"
+  "$python" -m venv --clear .venv
+  # --no-deps: the lock is complete, and every file in it has its hash.
+  .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off \
+    --no-deps --require-hashes -r requirements.lock |
+    progress "$(grep -c '^[a-z].*==' requirements.lock)"
+}
+
+progress() { # pip's account of $1 packages, in a few lines
+  awk -v total="$1" '
+    /^Collecting/ && ++n % 25 == 0 { print "    " n " of " total " packages" }
+    /^Building wheels/ { print "    building what comes as source" }
+    /^Installing/ { print "    installing" }
+    { fflush() }' >&2
+}
+
+# The project runs from the checkout: a path and a command are all it takes.
+install_project() {
+  local root packages
+  root=$(pwd)
+  packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  echo "$root" >"$packages/data_platform.pth"
+  cat >.venv/bin/data-platform <<EOF
+#!/bin/sh
+'''exec' "$root/.venv/bin/python" "\$0" "\$@"
+' '''
+import sys
+
+from data_platform.cli import main
+
+sys.exit(main())
+EOF
+  chmod +x .venv/bin/data-platform
+}
+
+# --- Java ---------------------------------------------------------------------------------
+
+java_version() { # the major version of a Java home; nothing if it is none
+  [ -n "$1" ] && [ -x "$1/bin/java" ] || return 0
+  if [ -r "$1/release" ]; then
+    sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$1/release"
+  else
+    "$1/bin/java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1
+  fi
+}
+
+real_path() { "$venv_python" -c 'import os, sys; print(os.path.realpath(sys.argv[1]))' "$1"; }
+
+find_java() {
+  local candidate on_path
+  on_path=$(command -v java || true)
+  [ -z "$on_path" ] || on_path=$(dirname "$(dirname "$(real_path "$on_path")")")
+  for candidate in "${JAVA_HOME:-}" "$on_path" /usr/lib/jvm/* \
+    /Library/Java/JavaVirtualMachines/*/Contents/Home /opt/homebrew/opt/openjdk@{17,21}; do
+    case "$(java_version "$candidate")" in
+      17 | 21)
+        real_path "$candidate"
+        return
+        ;;
+    esac
+  done
+  die "Spark needs Java 17 or 21, and neither is here$(
+    [ -z "$on_path" ] || echo " (java is version $(java_version "$on_path"))")." \
+    "Debian, Ubuntu: apt-get install openjdk-17-jre-headless     macOS: brew install openjdk@17" \
+    "Or name one: export JAVA_HOME=/path/to/java-17"
+}
+
+# Spark adds an incubating module to every JVM, only to have it announce that on each start.
+install_java() {
+  rm -rf .venv/java
+  mkdir -p .venv/java/bin
+  cat >.venv/java/bin/java <<EOF
+#!/bin/sh
+for arg; do
+  shift
+  [ "\$arg" = --add-modules=jdk.incubator.vector ] || set -- "\$@" "\$arg"
+done
+exec "$1/bin/java" "\$@"
+EOF
+  chmod +x .venv/java/bin/java
+}
+
+# ------------------------------------------------------------------------------------------
+
+# Two commands started at once take turns (where the system has flock).
+exec 9<Makefile
+if command -v flock >/dev/null; then flock 9; fi
+
+venv_python=.venv/bin/python
+packages="$(digest requirements.lock) $(pwd)"
+if ! done_with packages.stamp "$packages" || ! "$venv_python" -c '' 2>/dev/null; then
+  # Java first: better to hear of a missing one now than after the download.
+  if [ ! -x "$venv_python" ]; then venv_python=$(find_python); fi
+  find_java >/dev/null
+  install_packages
+  venv_python=.venv/bin/python
+  echo "$packages" >.venv/packages.stamp
+fi
+
+script=$(digest tools/bootstrap.sh)
+if ! done_with project.stamp "$script"; then
+  install_project
+  echo "$script" >.venv/project.stamp
+fi
+
+java=$(find_java)
+case "${JAVA_HOME:-}" in
+  '' | "$java") ;;
+  *) [ "$(real_path "$JAVA_HOME")" = "$java" ] ||
+    say "JAVA_HOME is $JAVA_HOME, which is no Java 17 or 21; using $java" ;;
+esac
+classes="$java $(digest "$java/bin/java" "$java/lib/server/"libjvm.* tools/class_archive.py | tr '\n' ' ')"
+if ! done_with java.stamp "$classes"; then
+  say "Preparing Spark on $java (a class archive, so that sessions start in half the time)"
+  install_java "$java"
+  .venv/bin/python tools/class_archive.py
+  echo "$classes" >.venv/java.stamp
+fi

@@ -1,0 +1,92 @@
+"""Choose a home under .platform and start a command in it: what `make demo` and `make dev` do.
+
+DATA_PLATFORM_HOME, where it is set, is the home. Otherwise a demo has one for each folder of
+data, and `.platform/last` names the one that `make dev` and the command line go on with.
+"""
+
+import argparse
+import hashlib
+import os
+import socket
+import sys
+from pathlib import Path
+
+from data_platform.settings import CHECKOUT, Settings, SettingsError, local_state, prepare_home
+
+
+def main() -> None:
+    args = _arguments()
+    try:
+        if args.command == "demo":
+            _demo(args.data)
+        else:
+            _dev(args.host, args.port)
+    except (SettingsError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")
+
+
+def demo_name(data: Path | None) -> str:
+    """`demo`, or for a folder of files a name that no other folder shares: `demo-retail-1f3a09`."""
+    if data is None:
+        return "demo"
+    resolved = data.resolve()
+    name = "".join(c if c.isalnum() or c in "-_" else "-" for c in resolved.name) or "data"
+    return f"demo-{name}-{hashlib.sha256(str(resolved).encode()).hexdigest()[:6]}"
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether a server could listen on it now."""
+    with socket.socket() as probe:
+        # As servers do: a connection that is only lingering is no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _demo(data: Path | None) -> None:
+    if data is not None and not data.is_dir():
+        raise FileNotFoundError(f"DATA={data} is no directory")
+    if not os.environ.get("DATA_PLATFORM_HOME"):
+        name = demo_name(data)
+        os.environ["DATA_PLATFORM_HOME"] = str(local_state() / name)
+        local_state().mkdir(exist_ok=True)
+        (local_state() / "last").write_text(name + "\n", "utf-8")
+    _execute("-m", "data_platform.demo", *(["--data", str(data.resolve())] if data else []))
+
+
+def _dev(host: str, port: int) -> None:
+    if not port_is_free(host, port):
+        sys.exit(f"error: {host}:{port} is taken; name another port: make dev PORT={port + 1}")
+    workspace = str(CHECKOUT / "workspace.yaml")
+    print(f"The UI will be at http://{host}:{port} (Ctrl-C ends it)", flush=True)
+    # The messages of `dagster dev` about itself are for its developers.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    _execute("-m", "dagster", "dev", "-w", workspace, "-h", host, "-p", str(port))
+
+
+def _execute(*arguments: str) -> None:
+    """Become that Python command, in a home that is ready for Dagster."""
+    settings = Settings.from_env()
+    prepare_home(settings)
+    os.environ["DATA_PLATFORM_HOME"] = str(settings.home)
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    print(f"State: {settings.home}", flush=True)
+    os.execv(sys.executable, [sys.executable, *arguments])
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo")
+    demo.add_argument("--data", type=Path)
+    dev = commands.add_parser("dev")
+    dev.add_argument("--host", default="127.0.0.1")
+    dev.add_argument("--port", type=int, default=3000)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
