@@ -13,7 +13,7 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, DagsterEventType
 from dagster._core.events import StepMaterializationData
 from dagster._core.execution.context.system import StepExecutionContext
-from dagster._core.instance.utils import generate_event_batch_id
+from dagster._core.events import generate_event_batch_id
 
 from data_platform.lake.publish import Published, StagedWrite
 from data_platform.quality.findings import Finding

@@ -11,11 +11,17 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from data_platform.assets import gold
+from data_platform.domains.retail.contracts import CustomerSegment, DailySales, ProductDemand
+from data_platform.domains.retail.partitions import daily, monthly
+from data_platform.quality.freshness import trailing
+
 TRADING_DAYS, CALENDAR_DAYS = 28, 90
 MONTHS = 12
 MONEY = "decimal(18,3)"
 
 
+@gold(contract=DailySales, partitions=daily)
 def daily_sales(order_lines: DataFrame) -> DataFrame:
     """One row per day and country with any order line: what was sold, cancelled and charged."""
     return (
@@ -34,6 +40,11 @@ def daily_sales(order_lines: DataFrame) -> DataFrame:
     )
 
 
+@gold(
+    contract=CustomerSegment,
+    partitions=monthly,
+    ins={"order_lines": trailing(months=MONTHS - 1)},
+)
 def customer_segments(order_lines: DataFrame, partitions: tuple[date, ...]) -> DataFrame:
     """One row per month and customer who bought in the 12 months that end with it, by RFM."""
     return (
@@ -45,6 +56,9 @@ def customer_segments(order_lines: DataFrame, partitions: tuple[date, ...]) -> D
     )
 
 
+@gold(
+    contract=ProductDemand, partitions=daily, ins={"order_lines": trailing(days=CALENDAR_DAYS)}
+)
 def product_demand(order_lines: DataFrame, partitions: tuple[date, ...]) -> DataFrame:
     """One row per day and product sold on it, against the 28 trading days before."""
     return (

@@ -10,7 +10,10 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from data_platform.assets import silver
 from data_platform.contracts.checks import whole
+from data_platform.domains.retail.contracts import OrderLine
+from data_platform.domains.retail.partitions import daily
 
 INTEGER = "-?[0-9]+"
 PRICE = r"-?[0-9]+(\.[0-9]{1,3})?"
@@ -18,6 +21,7 @@ CUSTOMER = r"[0-9]+(\.0+)?"
 TIMESTAMP = "[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 
 
+@silver(contract=OrderLine, partitions=daily)
 def order_lines(bronze: DataFrame) -> DataFrame:
     """One row per line of an invoice; exact repeats count once."""
     return (

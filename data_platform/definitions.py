@@ -1,0 +1,22 @@
+"""What Dagster loads: every domain's tables under one platform."""
+
+import dagster as dg
+
+from data_platform.domains.retail import bronze as retail_bronze
+from data_platform.domains.retail import gold as retail_gold
+from data_platform.domains.retail import silver as retail_silver
+from data_platform.platform_defs.assembly import definitions
+from data_platform.settings import Settings
+
+TABLES = (
+    retail_bronze.order_lines,
+    retail_silver.order_lines,
+    retail_gold.daily_sales,
+    retail_gold.product_demand,
+    retail_gold.customer_segments,
+)
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return definitions(TABLES, Settings.from_env())

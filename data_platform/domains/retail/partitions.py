@@ -1,0 +1,6 @@
+"""The shop's time: it traded from December 2010 to December 2011, and then closed."""
+
+import dagster as dg
+
+daily = dg.DailyPartitionsDefinition(start_date="2010-12-01", end_date="2012-01-01")
+monthly = dg.MonthlyPartitionsDefinition(start_date="2010-12-01", end_date="2012-01-01")

@@ -1,0 +1,157 @@
+"""The Iceberg catalog: which tables there are, and their files by partition.
+
+Everything that is published goes through here or through `commit`; nothing else knows where a
+table's files are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+)
+from pyiceberg.table import Table
+from pyiceberg.table.name_mapping import create_mapping_from_schema
+from pyspark.sql import types as T
+
+from data_platform.lake import schema as schemas
+from data_platform.lake.errors import LakeError, SchemaConflict, UnknownTable
+from data_platform.lake.table import TableId
+
+CATALOG_NAME = "data_platform"
+
+# Metadata must not grow with the age of a table: old metadata files go with their commits, and
+# small manifests of past commits are merged (see commit.py).
+_PROPERTIES = {
+    "write.parquet.compression-codec": "zstd",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "10",
+    "commit.retry.num-retries": "20",
+    "commit.retry.min-wait-ms": "50",
+    "commit.retry.max-wait-ms": "2000",
+}
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A catalog and the warehouse it publishes from.
+
+    `properties` are PyIceberg's for `load_catalog`; `warehouse` is a URI or an absolute path.
+    """
+
+    properties: Mapping[str, str]
+    warehouse: str
+    _cache: dict[str, Catalog] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        try:
+            return load_catalog(CATALOG_NAME, **self.properties)
+        except Exception as error:  # SQLAlchemy's, the file system's, the network's: no common base
+            uri = self.properties.get("uri")
+            raise LakeError(f"the catalog {uri} cannot be opened: {error}") from error
+
+    def location(self, table: TableId) -> str:
+        return "/".join([self.warehouse.rstrip("/"), *table.path])
+
+    def exists(self, table: TableId) -> bool:
+        return self.catalog.table_exists(table.identifier)
+
+    def load(self, table: TableId) -> Table:
+        """Raises UnknownTable."""
+        try:
+            return self.catalog.load_table(table.identifier)
+        except NoSuchTableError as error:
+            raise UnknownTable(f"there is no table {table} in the catalog") from error
+
+    def metadata_location(self, table: TableId) -> str:
+        """Changes with every commit; empty for a table that was never written."""
+        return self.load(table).metadata_location if self.exists(table) else ""
+
+    def tables(self) -> list[TableId]:
+        """Every table of the catalog that follows the naming rule, sorted."""
+        found = [
+            TableId(*namespace[0].split("_", 1), name)
+            for namespace in self.catalog.list_namespaces()
+            if "_" in namespace[0]
+            for _, name in self.catalog.list_tables(namespace)
+        ]
+        return sorted(found)
+
+    def ensure(
+        self,
+        table: TableId,
+        schema: T.StructType,
+        partition_by: Sequence[str] = (),
+        properties: Mapping[str, str] | None = None,
+    ) -> Table:
+        """The table, made or evolved so that it fits `schema`.
+
+        Raises SchemaConflict where it cannot be evolved without harm.
+        """
+        wanted = schemas.iceberg_schema(schema)
+        if not self.exists(table):
+            self._create(table, wanted, partition_by, properties or {})
+        for _ in range(5):
+            try:
+                return self._evolve(table, wanted, partition_by, properties or {})
+            except CommitFailedException:
+                continue  # another writer evolved or published meanwhile: look again
+        return self._evolve(table, wanted, partition_by, properties or {})
+
+    def _create(self, table: TableId, wanted, partition_by, properties) -> None:
+        namespace, _ = table.identifier
+        try:
+            self.catalog.create_namespace(namespace)
+        except NamespaceAlreadyExistsError:
+            pass
+        try:
+            self.catalog.create_table(
+                table.identifier,
+                schema=wanted,
+                location=self.location(table),
+                partition_spec=schemas.partition_spec(wanted, partition_by),
+                properties={**_PROPERTIES, **properties},
+            )
+        except TableAlreadyExistsError:
+            pass  # another writer made it first; evolve it like any other
+
+    def _evolve(self, table: TableId, wanted, partition_by, properties) -> Table:
+        loaded = self.load(table)
+        present = tuple(f.name for f in loaded.spec().fields)
+        if present != tuple(partition_by):
+            raise SchemaConflict(
+                f"{table}: it is partitioned by {present or 'nothing'} and declared by "
+                f"{tuple(partition_by) or 'nothing'}. Ways out: keep the partitions, or give the "
+                "table a new name and rebuild it."
+            )
+        new = schemas.additions(table, loaded.schema(), wanted)
+        relaxed = schemas.relaxations(loaded.schema(), wanted)
+        docs = [
+            f
+            for f in wanted.fields
+            if f not in new and f.doc and loaded.schema().find_field(f.name).doc != f.doc
+        ]
+        mapping = "schema.name-mapping.default"
+        changed = {k: v for k, v in properties.items() if loaded.properties.get(k) != v}
+        if mapping not in loaded.properties:
+            changed[mapping] = create_mapping_from_schema(loaded.schema()).model_dump_json()
+        if not (new or relaxed or docs or changed):
+            return loaded
+        with loaded.transaction() as transaction:
+            if changed:
+                transaction.set_properties(changed)
+            if new or relaxed or docs:
+                with transaction.update_schema() as update:
+                    for column in new:
+                        update.add_column(column.name, column.field_type, column.doc)
+                    for name in relaxed:
+                        update.make_column_optional(name)
+                    for column in docs:
+                        update.update_column(column.name, doc=column.doc)
+        return self.load(table)

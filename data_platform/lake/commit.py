@@ -1,0 +1,157 @@
+"""Publication: one Iceberg snapshot that replaces whole partitions, or nothing at all.
+
+A commit deletes exactly the files that were live when the write was planned and adds the new
+ones. Writers of other partitions do not disturb each other; of two writers of one partition the
+second gets a PartitionConflict, never doubled rows.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
+
+from pyiceberg.exceptions import CommitFailedException, ValidationException
+from pyiceberg.manifest import DataFile, ManifestEntry, ManifestEntryStatus, ManifestFile
+from pyiceberg.table import Table, Transaction
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.snapshots import Operation
+from pyiceberg.table.update.snapshot import _OverwriteFiles
+
+from data_platform.lake.errors import PartitionConflict
+from data_platform.lake.files import (
+    files_by_partition,
+    manifest_filter,
+    partition_filter,
+    partitioning,
+    versions,
+)
+
+# A manifest is the unit that planning reads, so none lists many more files than this ...
+_FILES_PER_MANIFEST = 500
+# ... and the manifest list is read whole, so small ones (one for each daily commit) are merged
+# once there are this many.
+_SMALL = 100
+_SMALL_MANIFESTS = 50
+
+
+def replace_partitions(
+    table: Table,
+    *,
+    keys: Iterable[str],
+    add: Iterable[DataFile],
+    base: Mapping[str, str] | None,
+    properties: Mapping[str, str],
+    keep: Callable[[str, DataFile], bool] = lambda key, file: False,
+) -> int:
+    """Publish `add` in place of everything that `keys` hold now; gives the snapshot's id.
+
+    `base` is the version each key had when the write was planned (None: any will do). Files of
+    a key for which `keep(key, file)` holds stay. `properties` go into the snapshot's summary.
+
+    Raises PartitionConflict where somebody else replaced one of the partitions meanwhile.
+    """
+    keys = sorted(set(keys))
+    added = list(add)
+    live = files_by_partition(table, keys)
+    if base is not None:
+        _require_base(table, keys, base, versions(live))
+    dropped = [file for key in keys for file in live.get(key, []) if not keep(key, file)]
+    scheme = partitioning(table)
+    transaction = _Transaction(table)
+    producer = _ReplacePartitions(
+        operation=Operation.OVERWRITE if table.current_snapshot() else Operation.APPEND,
+        transaction=transaction,
+        io=table.io,
+        snapshot_properties=dict(properties),
+    )
+    wanted = [scheme.values(key) for key in keys]
+    producer.touches = manifest_filter(table, wanted)
+    producer.delete_by_predicate(partition_filter(scheme, wanted))
+    for file in dropped:
+        producer.delete_data_file(file)
+    for file in added:
+        producer.append_data_file(file)
+    try:
+        producer.commit()
+        transaction.commit_transaction()
+    except (ValidationException, CommitFailedException) as error:
+        name = ".".join(table.name())
+        raise PartitionConflict(
+            f"{name}: another writer published one of the partitions {_some(keys)} first; "
+            f"nothing of this write was published, run it again ({error})"
+        ) from error
+    return producer.snapshot_id
+
+
+def _require_base(
+    table: Table, keys: Iterable[str], base: Mapping[str, str], now: Mapping[str, str]
+) -> None:
+    if moved := [key for key in keys if base.get(key) != now.get(key)]:
+        raise PartitionConflict(
+            f"{'.'.join(table.name())}: another writer published {_some(moved)} while this run "
+            "was computing them from older inputs; nothing of it was published, run it again"
+        )
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+
+
+class _Transaction(Transaction):
+    """PyIceberg copies a table's whole metadata at each look at it; without updates none is due."""
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        return super().table_metadata if self._updates else self._table.metadata
+
+
+class _ReplacePartitions(_OverwriteFiles):
+    """PyIceberg's overwrite, for many partitions at once and for thousands of commits.
+
+    It prunes manifests by one set of partitions (PyIceberg builds a tree with a branch for each
+    deleted file) and keeps manifests at a size that planning can read.
+    """
+
+    touches: Callable[[ManifestFile], bool]
+
+    def _build_manifest_evaluator(self, spec_id: int) -> Callable[[ManifestFile], bool]:
+        return self.touches
+
+    def _build_delete_files_partition_predicate(self) -> None:
+        """Nothing to build: `touches` says it."""
+
+    def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
+        small = [m for m in manifests if _live(m) <= _SMALL]
+        large = [m for m in manifests if _live(m) > 2 * _FILES_PER_MANIFEST]
+        reshape = large + (small if len(small) >= _SMALL_MANIFESTS else [])
+        if not reshape:
+            return manifests
+        chosen = set(map(attrgetter("manifest_path"), reshape))
+        entries = [entry for m in reshape for entry in self._entries(m)]
+        entries.sort(key=lambda entry: tuple(entry.data_file.partition))
+        kept = [m for m in manifests if m.manifest_path not in chosen]
+        return kept + [self._written(chunk) for chunk in _chunks(entries)]
+
+    def _entries(self, manifest: ManifestFile) -> Iterator[ManifestEntry]:
+        for entry in self.fetch_manifest_entry(manifest, discard_deleted=False):
+            if entry.status != ManifestEntryStatus.DELETED or entry.snapshot_id == self.snapshot_id:
+                yield entry
+
+    def _written(self, entries: list[ManifestEntry]) -> ManifestFile:
+        with self.new_manifest_writer(self.spec(entries[0].data_file.spec_id)) as writer:
+            for entry in entries:
+                match entry.status:
+                    case ManifestEntryStatus.DELETED:
+                        writer.delete(entry)
+                    case ManifestEntryStatus.ADDED if entry.snapshot_id == self.snapshot_id:
+                        writer.add(entry)
+                    case _:
+                        writer.existing(entry)
+        return writer.to_manifest_file()
+
+
+def _live(manifest: ManifestFile) -> int:
+    return (manifest.added_files_count or 0) + (manifest.existing_files_count or 0)
+
+
+def _chunks(entries: list[ManifestEntry]) -> Iterator[list[ManifestEntry]]:
+    for start in range(0, len(entries), _FILES_PER_MANIFEST):
+        yield entries[start : start + _FILES_PER_MANIFEST]

@@ -1,0 +1,182 @@
+"""A table's data files: which are live in which partition, and what a new one looks like.
+
+The version of a partition is the attempt that wrote its files, which their path tells:
+`{location}/data/{attempt}/{file}.parquet`. All live files of a partition have one version. A
+partition that was built from inputs without rows has one file without rows, so that "empty" and
+"never built" stay apart.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
+from pyiceberg.expressions.visitors import manifest_evaluator
+from pyiceberg.io.pyarrow import (
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    parquet_path_to_id_mapping,
+)
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestFile
+from pyiceberg.table import Table
+from pyiceberg.typedef import Record
+
+from data_platform.lake.errors import LakeError
+from data_platform.lake.reads import spark_type
+from data_platform.lake.table import PartitionColumn, Partitioning, PartitionValue, Values
+
+_EPOCH = dt.datetime(1970, 1, 1)
+_FOOTER_READERS = 8
+
+
+def attempt_of(path: str) -> str:
+    """`.../data/3f2a-0/2011-03-04-0.parquet` -> `3f2a-0`."""
+    return path.rsplit("/", 2)[-2]
+
+
+def partitioning(table: Table) -> Partitioning:
+    """The table's partition columns."""
+    schema = table.schema()
+    return Partitioning(
+        tuple(
+            PartitionColumn(field.name, spark_type(schema.find_field(field.source_id).field_type))
+            for field in table.spec().fields
+        )
+    )
+
+
+def stored(value: PartitionValue) -> str | int:
+    """As Iceberg stores it: days, or microseconds, since 1970."""
+    match value:
+        case dt.datetime():
+            return (value.replace(tzinfo=None) - _EPOCH) // dt.timedelta(microseconds=1)
+        case dt.date():
+            return (value - _EPOCH.date()).days
+    return value
+
+
+def _loaded(value: str | int, kind: str) -> PartitionValue:
+    match kind:
+        case "date":
+            return _EPOCH.date() + dt.timedelta(days=int(value))
+        case "timestamp" | "timestamp_ntz":
+            moment = _EPOCH + dt.timedelta(microseconds=int(value))
+            return moment if kind == "timestamp_ntz" else moment.replace(tzinfo=dt.UTC)
+    return value
+
+
+def key_of(file: DataFile, scheme: Partitioning) -> str:
+    """The partition key of a live file."""
+    values = (
+        _loaded(value, column.type.typeName())
+        for value, column in zip(file.partition, scheme.columns, strict=True)
+    )
+    return scheme.key(tuple(values))
+
+
+def partition_filter(scheme: Partitioning, wanted: Iterable[Values]) -> BooleanExpression:
+    """Holds for every row of the wanted partitions; exactly for them with one partition column.
+
+    With several columns it is the product of their values: a tree with a branch for each
+    partition would cost more to evaluate than the few files it saves.
+    """
+    wanted = list(wanted)
+    expression: BooleanExpression = AlwaysTrue()
+    for position, column in enumerate(scheme.columns):
+        literals = {_literal(values[position]) for values in wanted}
+        expression = expression & In(column.name, literals)
+    return expression
+
+
+def _literal(value: PartitionValue):
+    return value.isoformat() if isinstance(value, dt.date | dt.datetime) else value
+
+
+def manifest_filter(table: Table, wanted: Iterable[Values]) -> Callable[[ManifestFile], bool]:
+    """Whether a manifest may list files of the wanted partitions (from its summaries alone)."""
+    scheme = partitioning(table)
+    row_filter = partition_filter(scheme, wanted)
+    return manifest_evaluator(table.spec(), table.schema(), row_filter)
+
+
+def files_by_partition(
+    table: Table, keys: Iterable[str] | None = None, snapshot_id: int | None = None
+) -> dict[str, list[DataFile]]:
+    """The live data files of the partitions `keys` (None: of all) by key, in one snapshot."""
+    snapshot = table.snapshot_by_id(snapshot_id) if snapshot_id else table.current_snapshot()
+    if snapshot is None:
+        return {}
+    scheme = partitioning(table)
+    wanted = None if keys is None else {k: _record(scheme.values(k)) for k in keys}
+    relevant: Callable[[ManifestFile], bool] = lambda _: True  # noqa: E731
+    if wanted is not None:
+        relevant = manifest_filter(table, map(scheme.values, wanted))
+    records = None if wanted is None else set(wanted.values())
+    found: dict[str, list[DataFile]] = {}
+    for manifest in snapshot.manifests(table.io):
+        if not relevant(manifest):
+            continue
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+            file = entry.data_file
+            if records is None or tuple(file.partition) in records:
+                found.setdefault(key_of(file, scheme), []).append(file)
+    return found
+
+
+def _record(values: Values) -> tuple[str | int, ...]:
+    return tuple(map(stored, values))
+
+
+def versions(files: dict[str, list[DataFile]]) -> dict[str, str]:
+    """The version (attempt) of each partition."""
+    return {key: attempt_of(found[0].file_path) for key, found in files.items()}
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A file that was written and that nobody reads yet: its partition, path and rows."""
+
+    key: str
+    path: str
+    rows: int
+
+
+def data_files(table: Table, staged: Iterable[StagedFile]) -> list[DataFile]:
+    """What the commit lists, read back from the files on disk.
+
+    Raises LakeError where a file does not hold what its writer reported: other rows, or rows of
+    another partition.
+    """
+    schema, spec, scheme = table.schema(), table.spec(), partitioning(table)
+    plan = compute_statistics_plan(schema, table.properties)
+    ids = parquet_path_to_id_mapping(schema)
+
+    def read(file: StagedFile) -> DataFile:
+        source = table.io.new_input(file.path)
+        with source.open() as stream:
+            footer = pq.read_metadata(stream)
+        if footer.num_rows != file.rows:
+            raise LakeError(
+                f"{file.path} holds {footer.num_rows} rows and its writer reported {file.rows}"
+            )
+        statistics = data_file_statistics_from_parquet_metadata(footer, plan, ids)
+        expected = Record(*_record(scheme.values(file.key)))
+        if file.rows and statistics.partition(spec, schema) != expected:
+            raise LakeError(f"{file.path} holds rows of another partition than {file.key}")
+        return DataFile.from_args(
+            content=DataFileContent.DATA,
+            file_path=file.path,
+            file_format=FileFormat.PARQUET,
+            partition=expected,
+            file_size_in_bytes=len(source),
+            sort_order_id=None,
+            spec_id=spec.spec_id,
+            equality_ids=None,
+            key_metadata=None,
+            **statistics.to_serialized_dict(),
+        )
+
+    with ThreadPoolExecutor(_FOOTER_READERS) as pool:
+        return list(pool.map(read, staged))

@@ -1,0 +1,183 @@
+"""S3ParquetIOManager: between Dagster's assets and the lake.
+
+It publishes what the platform's own steps staged and audited, and gives ordinary assets the same
+guarantees: a Spark, pandas, Polars or Arrow table that an `@dg.asset` returns is staged, audited
+and published at one stroke; an input is one table, whatever the number of its partitions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from data_platform.lake.builds import Builds
+from data_platform.lake.catalog import Lake
+from data_platform.lake.errors import LakeError
+from data_platform.lake.files import files_by_partition, versions
+from data_platform.lake.parquet import DATA
+from data_platform.lake.publish import Published, StagedWrite, publish
+from data_platform.lake.reads import ReadPlan
+from data_platform.lake.staging import (
+    Staged,
+    new_attempt,
+    plain_layout,
+    stage,
+    stage_arrow,
+    with_empty_partitions,
+)
+from data_platform.lake.storage import Storage
+from data_platform.lake.table import WHOLE_TABLE, TableId, TableSlice
+from data_platform.observability.events import log_published
+
+PARTITION_EXPR = "partition_expr"  # Dagster's own name for "the column of the partition"
+
+
+@dataclass(frozen=True)
+class S3ParquetIOManager(dg.IOManager):
+    """Tables as Parquet files published through Iceberg metadata.
+
+    `spark` gives the run's session; it is only asked for where Spark has to read or write.
+    """
+
+    lake: Lake
+    builds: Builds
+    storage: Storage
+    spark: Callable[[], SparkSession]
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        if obj is None:
+            return  # nothing was due
+        own_step = isinstance(obj, StagedWrite)
+        write = obj if own_step else self._staged(context, obj)
+        published = publish(self.lake, self.builds, write)
+        if own_step:
+            log_published(context.step_context, context.asset_key, write, published)
+        else:
+            context.add_output_metadata(_totals(published))
+        if write.held_back:
+            raise _held_back(write)
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """The input's partitions as one table of the annotated type, a Spark DataFrame if none."""
+        table_id = table_of(context.asset_key)
+        loaded = self.lake.load(table_id)
+        keys = context.asset_partition_keys if context.has_asset_partitions else None
+        files = files_by_partition(loaded, keys)
+        plan = ReadPlan.of(loaded.schema(), (f for group in files.values() for f in group))
+        return _converted(plan.dataframe(self.spark()), context.dagster_type.typing_type)
+
+    def _staged(self, context: dg.OutputContext, obj: Any) -> StagedWrite:
+        table_id = table_of(context.asset_key)
+        keys = tuple(context.asset_partition_keys) if context.has_asset_partitions else ()
+        columns = _partition_columns(context) if keys else ()
+        keys = keys or (WHOLE_TABLE,)
+        data = obj if isinstance(obj, DataFrame) else _arrow(table_id, obj)
+        schema = data.schema if isinstance(data, DataFrame) else _spark_schema(data)
+        if missing := [name for name in columns if name not in schema.names]:
+            raise LakeError(
+                f"{table_id}: partition_expr names {', '.join(missing)}, which the asset's result "
+                f"has no column for; it has {', '.join(schema.names)}"
+            )
+        table = self.lake.ensure(table_id, _nullable(schema), columns)
+        base = versions(files_by_partition(table, keys))
+        attempt = new_attempt(context.run_id)
+        layout = plain_layout(table, attempt, self.storage)
+        stage_data = stage if isinstance(data, DataFrame) else stage_arrow
+        staged = with_empty_partitions(stage_data(data, layout), table, layout, keys)
+        _require_asked(table_id, keys, staged)
+        return StagedWrite(TableSlice(table_id, keys, base), attempt, context.run_id, staged)
+
+
+def table_of(key: dg.AssetKey) -> TableId:
+    """The table of an asset; raises LakeError where the key is no `layer/domain/name`."""
+    try:
+        return TableId.parse("/".join(key.path))
+    except ValueError as error:
+        raise LakeError(
+            f"asset {key.to_user_string()}: {error}; give it key_prefix=[layer, domain]"
+        ) from error
+
+
+def _partition_columns(context: dg.OutputContext) -> tuple[str, ...]:
+    expression = (context.definition_metadata or {}).get(PARTITION_EXPR)
+    if isinstance(expression, str):
+        return (expression,)
+    if isinstance(expression, dict):  # by dimension; Dagster joins their keys in this order
+        return tuple(expression[name] for name in sorted(expression))
+    raise LakeError(
+        f"asset {context.asset_key.to_user_string()} is partitioned but does not say which column "
+        'holds the partition: @dg.asset(metadata={"partition_expr": "day"}), or a dictionary of '
+        "a column for each dimension"
+    )
+
+
+def _arrow(table: TableId, obj: Any) -> pa.Table:
+    if isinstance(obj, pa.Table):
+        return obj
+    if hasattr(obj, "to_arrow"):  # Polars
+        return obj.to_arrow()
+    if hasattr(obj, "collect_schema"):  # a lazy Polars frame
+        return obj.collect().to_arrow()
+    if type(obj).__module__.startswith("pandas"):
+        return pa.Table.from_pandas(obj, preserve_index=False)
+    raise LakeError(
+        f"{table}: the asset returned {type(obj).__name__}; return a Spark, pandas, Polars or "
+        "Arrow table"
+    )
+
+
+def _spark_schema(data: pa.Table) -> T.StructType:
+    return from_arrow_schema(data.schema, prefer_timestamp_ntz=True)
+
+
+def _nullable(schema: T.StructType) -> T.StructType:
+    """Without a contract nothing promises that a column has no nulls."""
+    return T.StructType([T.StructField(f.name, f.dataType, True, f.metadata) for f in schema])
+
+
+def _converted(frame: DataFrame, wanted: Any) -> Any:
+    match getattr(wanted, "__module__", "").split(".")[0], getattr(wanted, "__name__", ""):
+        case "pandas", _:
+            return frame.toPandas()
+        case "pyarrow", _:
+            return frame.toArrow()
+        case "polars", name:
+            import polars as pl  # only where somebody asks for it
+
+            table = pl.from_arrow(frame.toArrow())
+            return table.lazy() if name == "LazyFrame" else table  # type: ignore[union-attr]
+    return frame
+
+
+def _require_asked(table: TableId, keys: tuple[str, ...], staged: Staged) -> None:
+    if strangers := {f.key for f in staged.files.get(DATA, ())} - set(keys):
+        raise LakeError(
+            f"{table}: the asset's result has rows of partitions that were not asked for: "
+            f"{', '.join(sorted(strangers)[:5])}"
+        )
+
+
+def _totals(published: dict[str, Published]) -> dict[str, Any]:
+    values = published.values()
+    return {
+        "rows": sum(p.rows for p in values),
+        "files": sum(p.files for p in values),
+        "bytes": sum(p.bytes for p in values),
+        "snapshot_id": str(next(iter(values)).snapshot_id),
+    }
+
+
+def _held_back(write: StagedWrite) -> dg.Failure:
+    """The run fails, naming the partitions; a retry would judge the same rows the same way."""
+    lines = [f"{key}: {why}" for key, why in sorted(write.held_back.items())]
+    text = f"{write.table}: {len(lines)} of {len(write.slice.keys)} partitions were held back"
+    return dg.Failure(
+        description=f"{text}; their last good version stays published.\n" + "\n".join(lines[:20]),
+        metadata={"held_back": ", ".join(sorted(write.held_back))},
+        allow_retries=False,
+    )

@@ -1,0 +1,212 @@
+"""Native Parquet writing inside a Spark task: batches in, files and their figures out.
+
+Spark's own Parquet writer costs more than the rest of a silver step together, so tasks hand
+their Arrow batches to PyArrow. That gives up Spark's commit protocol, hence: every file has a
+name of its own, and only files that a finished task reported are ever published. What a failed,
+retried or speculative task leaves behind is an orphan.
+
+This module is imported by Python workers: it needs PyArrow only.
+"""
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from data_platform.lake.storage import Storage
+
+_ROW_GROUP_BYTES = 64 << 20  # in memory; about a tenth of it on disk
+_FILE_BYTES = 256 << 20
+
+DATA, QUARANTINE, DUPLICATES = 0, 1, 2
+OUTCOME = "_outcome"
+REASONS = "_reasons"
+WARNINGS = "_warnings"
+
+REPORT = pa.schema(
+    [
+        ("outcome", pa.int32()),
+        ("key", pa.string()),
+        ("path", pa.string()),
+        ("rows", pa.int64()),
+        ("rules", pa.string()),
+    ]
+)
+REPORT_DDL = "outcome int, key string, path string, rows bigint, rules string"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the outcomes of a write: where its rows go and which columns they have there.
+
+    `sources` names the input column of each column of `schema`; `a.b` is a field of a struct.
+    """
+
+    directory: str
+    schema: pa.Schema
+    sources: tuple[str, ...]
+
+    def select(self, batch: pa.RecordBatch, attempt: str) -> pa.RecordBatch:
+        columns = [
+            _column(batch, source, field.type, attempt)
+            for source, field in zip(self.sources, self.schema, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+def _column(batch: pa.RecordBatch, source: str, kind: pa.DataType, attempt: str) -> pa.Array:
+    if source == "_attempt":
+        return pa.repeat(pa.scalar(attempt, kind), batch.num_rows)
+    name, _, member = source.partition(".")
+    column = batch.column(name)
+    if member:
+        column = pc.struct_field(column, member)
+    return column if column.type == kind else column.cast(kind)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a write is laid out: partition columns, attempt, and a part for each outcome."""
+
+    partition_by: tuple[str, ...]
+    attempt: str
+    parts: dict[int, Part]
+    storage: Storage = field(default_factory=Storage)
+
+
+def key_text(value: object) -> str:
+    """A partition value as its key's text (see table.PartitionColumn.text)."""
+    if hasattr(value, "hour"):
+        return value.strftime("%Y-%m-%d-%H:%M")  # type: ignore[union-attr]
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)  # type: ignore[union-attr]
+
+
+@dataclass
+class _OpenFile:
+    """A Parquet file being written; rows are buffered to row groups of a useful size."""
+
+    part: Part
+    layout: Layout
+    key: str
+    path: str
+    rows: int = 0
+    rules: Counter = field(default_factory=Counter)
+    _buffer: list[pa.RecordBatch] = field(default_factory=list)
+    _buffered: int = 0
+
+    def __post_init__(self) -> None:
+        self._sink = self.layout.storage.open_output(self.path)
+        self._writer = pq.ParquetWriter(self._sink, self.part.schema, **WRITER_OPTIONS)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._buffer.append(batch)
+        self._buffered += batch.nbytes
+        self.rows += batch.num_rows
+        if self._buffered >= _ROW_GROUP_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._buffer:
+            self._writer.write_table(pa.Table.from_batches(self._buffer))
+            self._buffer, self._buffered = [], 0
+
+    @property
+    def full(self) -> bool:
+        return self._sink.tell() >= _FILE_BYTES
+
+    def close(self, outcome: int) -> dict:
+        self.flush()
+        self._writer.close()
+        self._sink.close()
+        rules = json.dumps(self.rules, sort_keys=True)
+        return dict(outcome=outcome, key=self.key, path=self.path, rows=self.rows, rules=rules)
+
+
+WRITER_OPTIONS = dict(
+    compression="zstd",
+    compression_level=1,
+    coerce_timestamps="us",
+    store_schema=False,
+)
+
+
+def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[pa.RecordBatch]:
+    """Write all batches and report the files (schema REPORT), one row a file.
+
+    Rows of a partition should come together: each change of partition starts new files.
+    """
+    open_files: dict[int, _OpenFile] = {}
+    current: tuple | None = None
+    reports: list[dict] = []
+
+    def close_all() -> None:
+        reports.extend(file.close(outcome) for outcome, file in open_files.items())
+        open_files.clear()
+
+    for batch in batches:
+        for values, piece in _by_partition(batch, layout.partition_by):
+            if values != current:
+                close_all()
+                current = values
+            for outcome, rows in _by_outcome(piece):
+                file = open_files.get(outcome)
+                if file is None or file.full:
+                    if file is not None:
+                        reports.append(file.close(outcome))
+                    key = "|".join(map(key_text, values))
+                    file = open_files[outcome] = open_file(layout, outcome, key)
+                _count_rules(file.rules, rows)
+                file.write(layout.parts[outcome].select(rows, layout.attempt))
+    close_all()
+    yield pa.RecordBatch.from_pylist(reports, schema=REPORT)
+
+
+def open_file(layout: Layout, outcome: int, key: str) -> _OpenFile:
+    """A new file of one partition, under a name that no other task or try uses."""
+    part = layout.parts[outcome]
+    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in key)[:60] or "all"
+    path = f"{part.directory}/{name}-{uuid.uuid4().hex[:12]}.parquet"
+    return _OpenFile(part, layout, key, path)
+
+
+def _by_partition(
+    batch: pa.RecordBatch, names: tuple[str, ...]
+) -> Iterator[tuple[tuple, pa.RecordBatch]]:
+    """Runs of equal partition values, in order."""
+    if not batch.num_rows:
+        return
+    ends: set[int] = {batch.num_rows}
+    for name in names:
+        encoded = pc.run_end_encode(batch.column(name))
+        ends.update(encoded.run_ends.to_pylist())  # type: ignore[attr-defined]
+    start = 0
+    for end in sorted(ends):
+        values = tuple(batch.column(name)[start].as_py() for name in names)
+        yield values, batch.slice(start, end - start)
+        start = end
+
+
+def _by_outcome(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+    if OUTCOME not in batch.schema.names:
+        yield DATA, batch
+        return
+    outcomes = batch.column(OUTCOME)
+    present = pc.unique(outcomes).to_pylist()
+    if len(present) == 1:
+        yield present[0], batch
+        return
+    for outcome in sorted(present):
+        yield outcome, batch.filter(pc.equal(outcomes, outcome))
+
+
+def _count_rules(counts: Counter, rows: pa.RecordBatch) -> None:
+    """How many rows break each rule, of those that break any."""
+    for name in (REASONS, WARNINGS):
+        if name in rows.schema.names and rows.column(name).null_count < rows.num_rows:
+            for item in pc.value_counts(rows.column(name).flatten()).to_pylist():
+                counts[item["values"]] += item["counts"]

@@ -1,0 +1,173 @@
+"""Publishing an attempt: quarantine and duplicates first, the table itself last.
+
+Only the last commit counts. Every quarantined and duplicate row names its attempt, so a crash
+between the commits leaves rows that belong to no published version, and the rerun replaces them.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table
+
+from data_platform.lake.builds import Build, Builds
+from data_platform.lake.catalog import Lake
+from data_platform.lake.commit import replace_partitions
+from data_platform.lake.expiry import forget_old_snapshots
+from data_platform.lake.files import (
+    attempt_of,
+    data_files,
+    files_by_partition,
+    key_of,
+    partitioning,
+)
+from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
+from data_platform.lake.staging import Staged
+from data_platform.lake.table import TableId, TableSlice
+
+BESIDE = {QUARANTINE: "quarantine", DUPLICATES: "duplicates"}
+
+
+@dataclass(frozen=True)
+class StagedWrite:
+    """An audited attempt: its files, which partitions may be published, and what for.
+
+    `held_back` gives the reason for each partition that failed a blocking check. `inputs` and
+    `contract` say what the attempt stands on. `after` runs once the table is committed.
+    """
+
+    slice: TableSlice
+    attempt: str
+    run_id: str
+    staged: Staged
+    held_back: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    contract: str = ""
+    metadata: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    after: Callable[[], None] | None = None
+
+    @property
+    def table(self) -> TableId:
+        return self.slice.table
+
+    @property
+    def good(self) -> tuple[str, ...]:
+        return tuple(key for key in self.slice.keys if key not in self.held_back)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a partition holds after the commit, from the files on disk."""
+
+    snapshot_id: int
+    rows: int
+    files: int
+    bytes: int
+
+
+def publish(lake: Lake, builds: Builds, write: StagedWrite) -> dict[str, Published]:
+    """Publish the partitions that passed, keep the quarantine of those that did not.
+
+    Raises PartitionConflict where another writer was first.
+    """
+    _publish_beside(lake, write, QUARANTINE)
+    _publish_beside(lake, write, DUPLICATES)
+    builds.record(_builds(write))
+    published: dict[str, Published] = {}
+    if write.good:
+        table = lake.load(write.table)
+        good = set(write.good)
+        files = data_files(table, (f for f in write.staged.files.get(DATA, ()) if f.key in good))
+        snapshot = replace_partitions(
+            table,
+            keys=write.good,
+            add=files,
+            base=write.slice.base,
+            properties=_properties(write),
+        )
+        published = _published(table, files, snapshot, write.good)
+        forget_old_snapshots(lake.load(write.table))
+    if write.after:
+        write.after()
+    return published
+
+
+def _publish_beside(lake: Lake, write: StagedWrite, outcome: int) -> None:
+    table_id = write.table.beside(BESIDE[outcome])
+    staged = write.staged.files.get(outcome, ())
+    if not lake.exists(table_id):
+        return
+    table = lake.load(table_id)
+    if not staged and not files_by_partition(table, write.slice.keys):
+        return  # nothing there and nothing to put there: no snapshot for it
+
+    def keep(key: str, file: DataFile) -> bool:
+        # a held back attempt stands beside what belongs to the published version
+        return key in write.held_back and attempt_of(file.file_path) == write.slice.base.get(key)
+
+    replace_partitions(
+        table,
+        keys=write.slice.keys,
+        add=data_files(table, staged),
+        base=None,
+        properties=_properties(write),
+        keep=keep,
+    )
+
+
+def _properties(write: StagedWrite) -> dict[str, str]:
+    return {
+        "data_platform.run": write.run_id,
+        "data_platform.attempt": write.attempt,
+        "data_platform.contract": write.contract,
+        "data_platform.partitions": str(len(write.good)),
+        "data_platform.inputs": digest_of(write.inputs),
+    }
+
+
+def digest_of(inputs: Mapping[str, str]) -> str:
+    """One digest for the inputs of all partitions of a write; the list itself would be large."""
+    text = "\n".join(f"{key}={inputs[key]}" for key in sorted(inputs))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _builds(write: StagedWrite) -> list[Build]:
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    rows, bad, repeats = (write.staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
+    return [
+        Build(
+            table_id=str(write.table),
+            partition=key,
+            attempt=write.attempt,
+            run_id=write.run_id,
+            state="held_back" if key in write.held_back else "published",
+            contract=write.contract,
+            inputs=write.inputs.get(key, ""),
+            rows=rows[key],
+            quarantined=bad[key],
+            duplicates=repeats[key],
+            created=now,
+            detail=write.held_back.get(key, ""),
+        )
+        for key in write.slice.keys
+    ]
+
+
+def _published(
+    table: Table, files: list[DataFile], snapshot: int, keys: tuple[str, ...]
+) -> dict[str, Published]:
+    scheme = partitioning(table)
+    found: dict[str, list[DataFile]] = {key: [] for key in keys}
+    for file in files:
+        found[key_of(file, scheme)].append(file)
+    return {
+        key: Published(
+            snapshot,
+            sum(f.record_count for f in group),
+            len(group),
+            sum(f.file_size_in_bytes for f in group),
+        )
+        for key, group in found.items()
+    }

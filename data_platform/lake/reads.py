@@ -1,0 +1,70 @@
+"""Reading: the wanted partitions of a table as one lazy DataFrame, whatever their number.
+
+The files come from the metadata, so Spark lists nothing and sees one version of every partition
+even while others publish.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pyiceberg import types as I
+from pyiceberg.manifest import DataFile
+from pyiceberg.schema import Schema
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
+
+_SIMPLE: dict[type[I.IcebergType], T.DataType] = {
+    I.StringType: T.StringType(),
+    I.BooleanType: T.BooleanType(),
+    I.IntegerType: T.IntegerType(),
+    I.LongType: T.LongType(),
+    I.FloatType: T.FloatType(),
+    I.DoubleType: T.DoubleType(),
+    I.DateType: T.DateType(),
+    I.TimestamptzType: T.TimestampType(),
+    I.TimestampType: T.TimestampNTZType(),
+    I.BinaryType: T.BinaryType(),
+}
+
+
+def spark_type(kind: I.IcebergType) -> T.DataType:
+    match kind:
+        case I.DecimalType():
+            return T.DecimalType(kind.precision, kind.scale)
+        case I.ListType():
+            return T.ArrayType(spark_type(kind.element_type))
+        case I.StructType():
+            return T.StructType([_field(field) for field in kind.fields])
+    return _SIMPLE[type(kind)]
+
+
+def _field(field: I.NestedField) -> T.StructField:
+    comment = {"comment": field.doc} if field.doc else {}
+    return T.StructField(field.name, spark_type(field.field_type), not field.required, comment)
+
+
+def spark_schema(schema: Schema) -> T.StructType:
+    return T.StructType([_field(field) for field in schema.fields])
+
+
+@dataclass(frozen=True)
+class ReadPlan:
+    """The files of the wanted partitions and the schema they are read with."""
+
+    schema: T.StructType
+    files: tuple[DataFile, ...]
+
+    @staticmethod
+    def of(schema: Schema, files: Iterable[DataFile]) -> "ReadPlan":
+        return ReadPlan(spark_schema(schema), tuple(files))
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.file_size_in_bytes for file in self.files)
+
+    def dataframe(self, spark: SparkSession) -> DataFrame:
+        """One lazy DataFrame; columns that a file is older than read as null."""
+        paths = [file.file_path for file in self.files if file.record_count]
+        if not paths:
+            return spark.createDataFrame([], self.schema)
+        return spark.read.schema(self.schema).parquet(*paths)

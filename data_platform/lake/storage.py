@@ -1,0 +1,55 @@
+"""Bytes: the few file operations the lake needs, on a directory or an object store.
+
+A location is an absolute path or a URI that PyArrow knows (`s3://bucket/key`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO
+
+from pyarrow import fs
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file below a location: its path as the metadata writes it, bytes, time of last change."""
+
+    path: str
+    size: int
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The file operations of staging and cleaning; a seam for fault tests and object stores."""
+
+    def _resolve(self, location: str) -> tuple[fs.FileSystem, str, str]:
+        if location.startswith("/"):
+            return fs.LocalFileSystem(), location, ""
+        found, path = fs.FileSystem.from_uri(location)
+        return found, path, location[: len(location) - len(path)]
+
+    def make_folder(self, location: str) -> None:
+        found, path, _ = self._resolve(location)
+        found.create_dir(path, recursive=True)
+
+    def open_output(self, location: str) -> BinaryIO:
+        found, path, _ = self._resolve(location)
+        return found.open_output_stream(path)
+
+    def files(self, location: str) -> Iterator[StoredFile]:
+        """Every file below `location`, nothing where there is no such folder."""
+        found, path, prefix = self._resolve(location)
+        selector = fs.FileSelector(path, recursive=True, allow_not_found=True)
+        for info in found.get_file_info(selector):
+            if info.type == fs.FileType.File:
+                yield StoredFile(prefix + info.path, info.size, info.mtime)
+
+    def delete(self, location: str) -> None:
+        """Delete a file; one that is gone already is no error."""
+        found, path, _ = self._resolve(location)
+        try:
+            found.delete_file(path)
+        except FileNotFoundError:
+            pass

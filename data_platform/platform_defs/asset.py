@@ -1,0 +1,156 @@
+"""A declared table as a Dagster asset: everything the UI shows comes from the declaration."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+from pyspark.errors import PySparkException
+
+from data_platform.assets import Table
+from data_platform.contracts.compile import compile_rules
+from data_platform.contracts.contract import Contract
+from data_platform.lake.errors import PartitionConflict
+from data_platform.observability.events import LOGGED, log_findings
+from data_platform.platform_defs.bronze import build_bronze
+from data_platform.platform_defs.planning import plan
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.steps import build
+from data_platform.quality import findings as checks
+from data_platform.quality.freshness import Trailing
+
+ONLY_STALE = "data_platform/only_stale"  # run tag: build what is stale of the range, not all of it
+
+_RETRIES = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL)
+
+
+def asset_of(table: Table) -> dg.AssetsDefinition:
+    """The asset whose step builds the table's partitions of a run's range."""
+
+    @dg.asset(
+        key=table.key,
+        deps=[_dep(table, name) for name in table.inputs],
+        partitions_def=table.partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=check_specs(table),
+        group_name=table.id.layer,
+        kinds={"pyspark", "iceberg", "parquet"},
+        owners=[table.owner],
+        tags={"domain": table.id.domain, "layer": table.id.layer},
+        metadata=_metadata(table),
+        code_version=table.version if table.contract else None,
+        description=table.description,
+        io_manager_key="io_manager",
+        required_resource_keys={"platform", "pyspark"},
+        op_tags={"dagster/concurrency_key": str(table.id).replace("/", "_")},
+    )
+    def step(context: dg.AssetExecutionContext) -> Iterator[dg.Output]:
+        platform: Platform = context.resources.platform
+        requested = context.partition_keys if context.has_partition_key_range else [""]
+        only_stale = ONLY_STALE in context.run.tags
+        planned = plan(table, platform, requested, only_stale=only_stale)
+        if not planned.keys:
+            context.log.info(f"{table.id}: nothing to build of {len(requested)} partitions")
+            yield from _outputs(table, None)
+            return
+        context.log.info(f"{table.id}: building {len(planned.keys)} partitions")
+        run = build_bronze if table.source else build
+        result = run(table, planned, platform, context.resources.pyspark.spark_session,
+                     context.run_id)
+        log_findings(context.get_step_execution_context(), table.key, result.findings)
+        yield from _outputs(table, result.write)
+
+    return step
+
+
+def _outputs(table: Table, write) -> Iterator[dg.Output]:
+    """Check results were logged for each partition, so their outputs carry nothing."""
+    yield dg.Output(write, output_name="result", metadata=dict(LOGGED))
+    for spec in check_specs(table):
+        yield dg.Output(None, output_name=spec.get_python_identifier(), metadata=dict(LOGGED))
+
+
+def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
+    """The checks of a partition, then one for each rule of the contract."""
+    descriptions = {
+        checks.CONSERVATION: (True, "Every row received is published, quarantined or a duplicate."),
+        checks.READABLE: (False, "Every landed object could be read."),
+        checks.RULES: (True, "The share of quarantined rows is within the contract's threshold."),
+        checks.VOLUME: (False, "Rows are of the order of the partitions before."),
+        checks.INPUTS: (False, "No input is held back by its checks."),
+    }
+    names = [checks.CONSERVATION, checks.READABLE, checks.VOLUME]
+    if table.contract:
+        extra = checks.CONSERVATION if table.contract.lineage else checks.INPUTS
+        names = [extra, checks.RULES, checks.VOLUME]
+    specs = [
+        dg.AssetCheckSpec(
+            name,
+            asset=table.key,
+            blocking=descriptions[name][0],
+            description=descriptions[name][1],
+            partitions_def=table.partitions,
+        )
+        for name in names
+    ]
+    return specs + (_rule_specs(table, table.contract) if table.contract else [])
+
+
+def _rule_specs(table: Table, contract: Contract) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            checks.check_name(rule.name),
+            asset=table.key,
+            description=f"{rule.description or rule.name} ({rule.severity}; rows of the last run)",
+        )
+        for rule in compile_rules(contract)
+    ]
+
+
+def _dep(table: Table, name: str) -> dg.AssetDep:
+    key = dg.AssetKey(list(table.inputs[name].path))
+    back = table.trailing.get(name)
+    if back is None or not isinstance(table.partitions, dg.TimeWindowPartitionsDefinition):
+        return dg.AssetDep(key)
+    return dg.AssetDep(key, partition_mapping=_mapping(back))
+
+
+def _mapping(back: Trailing) -> dg.TimeWindowPartitionMapping:
+    return dg.TimeWindowPartitionMapping(
+        start_offset=-(back.days or back.months), allow_nonexistent_upstream_partitions=True
+    )
+
+
+def _metadata(table: Table) -> dict[str, object]:
+    found: dict[str, object] = {
+        "dagster/table_name": ".".join(table.id.identifier),
+        "dagster/partition_expr": ", ".join(table.partition_by),
+        "retention": f"{table.retention.days} days, {table.retention.snapshots} snapshots",
+    }
+    if table.contract:
+        found |= {
+            "dagster/column_schema": column_schema(table.contract),
+            "contract_version": table.contract.version,
+            "quarantine_threshold": table.contract.quarantine_threshold,
+        }
+    return found
+
+
+def column_schema(contract: Contract) -> dg.TableSchema:
+    """The contract's columns for the UI, with descriptions, rules and sensitivity."""
+    rules = {
+        column.name: [r.check for r in compile_rules(contract) if r.column == column.name]
+        for column in contract.columns
+    }
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                column.type.simpleString(),
+                description=column.description,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, other=rules[column.name]
+                ),
+                tags={"sensitivity": column.sensitivity},
+            )
+            for column in contract.columns
+        ]
+    )

@@ -1,0 +1,196 @@
+"""The step of a bronze table: landed objects, parsed inside Spark's tasks, rows as received."""
+
+import pickle
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from data_platform.assets import Table
+from data_platform.lake.files import StagedFile, files_by_partition
+from data_platform.lake.parquet import DATA
+from data_platform.lake.publish import StagedWrite
+from data_platform.lake.staging import Staged, directory, new_attempt, plain_layout
+from data_platform.lake.staging import with_empty_partitions
+from data_platform.lake.table import TableSlice
+from data_platform.landing.ledger_tables import Entry
+from data_platform.landing.parse import (
+    ObjectWork,
+    ParseReport,
+    PartitionWork,
+    StoredObject,
+    parse_partition,
+)
+from data_platform.landing.source import Source
+from data_platform.platform_defs.planning import Plan
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.steps import StepResult, held_back, history_of
+from data_platform.platform_defs.tables import ensure_tables
+from data_platform.quality import findings as checks
+from data_platform.quality.findings import Finding
+
+MOST_ATTEMPTS = 5  # runs that may try an object before it is given up
+_TASKS_PER_CORE = 4  # so that one large partition does not leave a core idle for long
+
+
+def build_bronze(
+    table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
+) -> StepResult:
+    """Parse what is pending, and the rest of its partitions, into a new version of each.
+
+    An object that cannot be read fails alone, at once and for good; one that could not be read
+    just now stays pending.
+    """
+    source = _source(table)
+    platform.ledger.claim(source.name, plan.keys, run_id)
+    effective = platform.ledger.effective(source.name, plan.keys)
+    loaded = ensure_tables(table, platform.lake)[DATA]
+    attempt = new_attempt(run_id)
+    layout = plain_layout(loaded, attempt, platform.storage)
+    work = _work(table, plan, platform, effective, directory(loaded, attempt))
+    platform.storage.make_folder(directory(loaded, attempt))
+    reports = _parse(spark, work)
+    _record_errors(platform, reports)
+    keys = tuple(report.partition for report in reports if _has_objects(report))
+    files = [
+        StagedFile(report.partition, file.uri, file.rows)
+        for report in reports
+        for file in report.files
+    ]
+    staged = with_empty_partitions(Staged({DATA: tuple(files)}), loaded, layout, keys)
+    found = _findings(table, platform, staged, reports, keys)
+    write = StagedWrite(
+        slice=TableSlice(table.id, keys, {k: v for k, v in plan.base.items() if k in keys}),
+        attempt=attempt,
+        run_id=run_id,
+        staged=staged,
+        held_back=held_back(found),
+        inputs=platform.ledger.digest(source.name, keys),
+        contract=table.version,
+        metadata={r.partition: {"objects": len(r.objects)} for r in reports},
+        after=lambda: _mark_loaded(platform, reports, held_back(found), run_id, attempt),
+    )
+    return StepResult(write, found)
+
+
+def _source(table: Table) -> Source:
+    assert table.source is not None
+    return table.source
+
+
+def _work(
+    table: Table,
+    plan: Plan,
+    platform: Platform,
+    effective: dict[str, list[Entry]],
+    target: str,
+) -> list[PartitionWork]:
+    source = _source(table)
+    present = {}
+    if plan.base:
+        files = files_by_partition(platform.lake.load(table.id), plan.base)
+        present = {key: tuple(f.file_path for f in group) for key, group in files.items()}
+    scheme = table.scheme
+    return [
+        PartitionWork(
+            partition=key,
+            values=dict(zip(scheme.names, scheme.values(key), strict=True)),
+            target=target,
+            format=source.format,
+            objects=tuple(_object(entry, platform) for entry in entries if entry.available),
+            carry=tuple(StoredObject(e.id, e.key) for e in entries if not e.available),
+            present=present.get(key, ()),
+        )
+        for key, entries in effective.items()
+    ]
+
+
+def _object(entry: Entry, platform: Platform) -> ObjectWork:
+    before = entry.previous
+    return ObjectWork(
+        id=entry.id,
+        key=entry.key,
+        uri=platform.bucket.uri(entry.key),
+        size=entry.size,
+        modified=entry.modified,
+        ingested_at=entry.first_seen,
+        previous=StoredObject(before.id, before.key) if before else None,
+    )
+
+
+def _parse(spark: SparkSession, work: list[PartitionWork]) -> list[ParseReport]:
+    """One Spark job; partitions are dealt out by size, so that tasks take about as long."""
+    tasks = min(len(work), _TASKS_PER_CORE * int(spark.conf.get("spark.sql.shuffle.partitions")))
+    if not tasks:
+        return []
+    by_size = sorted(work, key=lambda w: sum(o.size for o in w.objects), reverse=True)
+    hands = [pickle.dumps(by_size[n::tasks]) for n in range(tasks)]
+
+    def parse(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                reports = [parse_partition(one) for one in pickle.loads(hands[number])]
+                yield pa.record_batch({"report": [pickle.dumps(reports)]})
+
+    rows = spark.range(0, tasks, 1, tasks).mapInArrow(parse, "report binary").collect()
+    reports = [report for row in rows for report in pickle.loads(row["report"])]
+    return sorted(reports, key=lambda report: report.partition)
+
+
+def _has_objects(report: ParseReport) -> bool:
+    """Only inputs that were read say anything about a partition."""
+    return any(one.error is None for one in report.objects)
+
+
+def _record_errors(platform: Platform, reports: list[ParseReport]) -> None:
+    errors = [(o.id, o.error) for report in reports for o in report.objects if o.error]
+    platform.ledger.mark_failed({i: e.message for i, e in errors if not e.transient})
+    platform.ledger.mark_vanished(i for i, e in errors if e.kind == "vanished")
+    platform.ledger.note_errors({i: e.message for i, e in errors if e.transient})
+
+
+def _findings(
+    table: Table,
+    platform: Platform,
+    staged: Staged,
+    reports: list[ParseReport],
+    keys: tuple[str, ...],
+) -> list[Finding]:
+    rows = staged.rows(DATA)
+    history = history_of(platform, table)
+    found: list[Finding] = []
+    for report in reports:
+        key = report.partition
+        if key in keys:
+            objects = sum(o.rows or 0 for o in report.objects)
+            found.append(
+                checks.conservation_finding(
+                    key,
+                    received=objects,
+                    published=rows[key],
+                    quarantined=0,
+                    duplicates=0,
+                    source="rows of its landed objects",
+                )
+            )
+            found.append(checks.volume_finding(key, rows[key], history))
+        errors = {o.key: o.error.message for o in report.objects if o.error}
+        found.append(checks.readable_finding(key, errors, len(report.objects)))
+    return found
+
+
+def _mark_loaded(
+    platform: Platform,
+    reports: list[ParseReport],
+    held: dict[str, str],
+    run_id: str,
+    attempt: str,
+) -> None:
+    loaded = {
+        o.id: o.rows
+        for report in reports
+        if report.partition not in held
+        for o in report.objects
+        if o.error is None and o.rows is not None
+    }
+    platform.ledger.mark_loaded(loaded, run_id, attempt)

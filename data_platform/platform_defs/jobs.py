@@ -1,0 +1,67 @@
+"""Jobs: for each domain one for the tables of each kind of partition.
+
+Daily and monthly tables cannot share a ranged run, so they have a job each; what a run of the
+first makes stale in the second, the freshness sensor asks for.
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from data_platform.assets import Table
+from data_platform.platform_defs.asset import ONLY_STALE
+
+Job = UnresolvedAssetJobDefinition
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+
+def job_name(table: Table) -> str:
+    """`retail_daily`, `retail_monthly`, `retail` for tables without partitions."""
+    match table.partitions:
+        case dg.DailyPartitionsDefinition():
+            kind = "_daily"
+        case dg.MonthlyPartitionsDefinition():
+            kind = "_monthly"
+        case dg.HourlyPartitionsDefinition():
+            kind = "_hourly"
+        case dg.WeeklyPartitionsDefinition():
+            kind = "_weekly"
+        case None:
+            kind = ""
+        case _:
+            kind = f"_{table.id.name}"  # partitions of its own
+    return f"{table.id.domain}{kind}"
+
+
+def tables_by_job(tables: Sequence[Table]) -> dict[str, list[Table]]:
+    found: dict[str, list[Table]] = {}
+    for table in tables:
+        found.setdefault(job_name(table), []).append(table)
+    return found
+
+
+def jobs(tables: Sequence[Table]) -> dict[str, Job]:
+    """By name. One run, one process, one Spark session: its steps follow each other in it."""
+    return {
+        name: dg.define_asset_job(
+            name,
+            selection=[table.key for table in group],
+            description=f"Builds {', '.join(str(table.id) for table in group)}.",
+            executor_def=dg.in_process_executor,
+        )
+        for name, group in tables_by_job(tables).items()
+    }
+
+
+def run_request(
+    job: str, keys: Sequence[str], *, run_key: str, tags: dict[str, str] | None = None
+) -> dg.RunRequest:
+    """One run for the range that covers `keys`; it builds what is stale in it."""
+    first, last = keys[0], keys[-1]
+    span = {RANGE_START: first, RANGE_END: last} if first else {}
+    return dg.RunRequest(
+        run_key=run_key, job_name=job, tags={**span, ONLY_STALE: "true", **(tags or {})}
+    )

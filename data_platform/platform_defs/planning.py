@@ -1,0 +1,171 @@
+"""What a step has to build: which partitions, from which versions of which inputs.
+
+Plan, then apply: a plan holds everything that a build reads and replaces, looked up once, so
+that the commit can tell whether somebody else was there in between.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+
+import dagster as dg
+from pyiceberg.manifest import DataFile
+
+from data_platform.assets import Table
+from data_platform.lake.files import files_by_partition, partitioning, versions
+from data_platform.lake.reads import ReadPlan
+from data_platform.lake.table import WHOLE_TABLE, TableId
+from data_platform.platform_defs.platform import Platform
+from data_platform.quality.freshness import Trailing, Upstream, Window, digest, is_stale
+
+_MOST_CANDIDATES = 5000  # beyond so many partitions, planning all of a table is no slower
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input table as the plan found it: its live files by partition, and its partitions."""
+
+    upstream: Upstream
+    files: Mapping[str, list[DataFile]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`keys` to build; the partitions each reads by input; `digests` of what each stands on;
+    `base`, the present version of each."""
+
+    table: Table
+    keys: tuple[str, ...]
+    digests: Mapping[str, str]
+    base: Mapping[str, str]
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    reads: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    def read_plan(self, platform: Platform, name: str) -> ReadPlan:
+        """The files of one input for all keys of the plan."""
+        chosen = self.inputs[name]
+        keys = sorted(set(chain.from_iterable(self.reads[name][key] for key in self.keys)))
+        schema = platform.lake.load(chosen.upstream.table).schema()
+        return ReadPlan.of(schema, chain.from_iterable(chosen.files[key] for key in keys))
+
+    def rows_of(self, name: str, key: str) -> int:
+        """Rows of one input that a key is built from, by the metadata of what is on disk."""
+        chosen = self.inputs[name]
+        return sum(f.record_count for k in self.reads[name][key] for f in chosen.files[k])
+
+
+def window(table: Table, key: str, back: Trailing | None = None) -> Window | None:
+    """A partition's time; None for a table whose partitions are not times."""
+    if not isinstance(table.partitions, dg.TimeWindowPartitionsDefinition):
+        return None
+    start, end = table.partitions.time_window_for_partition_key(key)
+    start, end = start.replace(tzinfo=None), end.replace(tzinfo=None)
+    return Window(back.start(start) if back else start, start, end)
+
+
+def plan(
+    table: Table, platform: Platform, requested: Iterable[str], *, only_stale: bool
+) -> Plan:
+    """What to build of the requested partitions: those with inputs, or the stale ones of them.
+
+    A partition whose inputs are gone or never came is left as it is.
+    """
+    requested = tuple(requested)
+    if table.source:
+        inputs, reads = {}, {}
+        digests = platform.ledger.digest(table.source.name, requested)
+    else:
+        inputs = {
+            name: _input(platform, table, name, upstream, requested)
+            for name, upstream in table.inputs.items()
+        }
+        reads = {name: _reads(table, name, found.upstream, requested)
+                 for name, found in inputs.items()}
+        digests = {
+            key: digest(
+                (inputs[name].upstream.table, read, inputs[name].upstream.versions[read])
+                for name in inputs
+                for read in reads[name][key]
+            )
+            for key in requested
+            if any(reads[name][key] for name in inputs)
+        }
+    base = current_versions(platform, table.id, requested)
+    keys = tuple(key for key in requested if key in digests)
+    if only_stale:
+        stale = stale_keys(platform, table, base, digests)
+        keys = tuple(key for key in keys if key in stale)
+    return Plan(
+        table,
+        keys,
+        {key: digests[key] for key in keys},
+        {key: base[key] for key in keys if key in base},
+        inputs,
+        reads,
+    )
+
+
+def current_versions(
+    platform: Platform, table: TableId, keys: Iterable[str] | None
+) -> dict[str, str]:
+    """The published version of each partition; none for a table that was never written."""
+    if not platform.lake.exists(table):
+        return {}
+    return versions(files_by_partition(platform.lake.load(table), keys))
+
+
+def stale_keys(
+    platform: Platform, table: Table, base: Mapping[str, str], digests: Mapping[str, str]
+) -> set[str]:
+    """The partitions that were never built, or from other inputs, or under another contract."""
+    published = platform.builds.of(table.id, base)
+    latest = platform.builds.latest(table.id, digests)
+    return {
+        key
+        for key, inputs in digests.items()
+        if is_stale(
+            published=published.get(key),
+            latest=latest.get(key),
+            inputs=inputs,
+            contract=table.version,
+        )
+    }
+
+
+def _reads(
+    table: Table, name: str, upstream: Upstream, requested: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
+    back = table.trailing.get(name)
+    return {key: upstream.inputs(key, window(table, key, back)) for key in requested}
+
+
+def _input(
+    platform: Platform, table: Table, name: str, upstream: TableId, requested: tuple[str, ...]
+) -> Input:
+    if not platform.lake.exists(upstream):
+        return Input(Upstream(upstream, (), (), {}), {})
+    loaded = platform.lake.load(upstream)
+    scheme = partitioning(loaded)
+    files = files_by_partition(loaded, _candidates(table, name, scheme, requested))
+    return Input(Upstream.of(upstream, scheme, versions(files)), files)
+
+
+def _candidates(table: Table, name: str, scheme, requested: tuple[str, ...]) -> list[str] | None:
+    """The keys of an input that can matter, so that planning reads only their metadata."""
+    if scheme.columns == ():
+        return [WHOLE_TABLE]
+    windows = [window(table, key, table.trailing.get(name)) for key in requested]
+    kind = scheme.columns[0].type.typeName()
+    if len(scheme.columns) > 1 or kind not in ("date", "timestamp", "timestamp_ntz"):
+        return None if WHOLE_TABLE in requested else list(requested)
+    known = [w for w in windows if w]
+    if not known:
+        return None
+    step = dt.timedelta(days=1) if kind == "date" else dt.timedelta(hours=1)
+    start, end = min(w.reaches_back_to for w in known), max(w.end for w in known)
+    if (end - start) / step > _MOST_CANDIDATES:
+        return None
+    moments = (start + n * step for n in range(int((end - start) / step)))
+    column = scheme.columns[0]
+    return [column.text(m.date() if kind == "date" else m) for m in moments]

@@ -1,0 +1,239 @@
+"""What the step of a table does: plan, compute, stage, audit. The IO manager publishes."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from data_platform.assets import Table
+from data_platform.contracts.contract import Contract
+from data_platform.lake.errors import LakeError, SchemaConflict
+from data_platform.lake.files import files_by_partition, partitioning
+from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE, Layout
+from data_platform.lake.publish import StagedWrite
+from data_platform.lake.staging import (
+    Staged,
+    new_attempt,
+    part,
+    stage,
+    with_empty_partitions,
+)
+from data_platform.lake.table import TableSlice
+from data_platform.platform_defs.planning import Plan, window
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.tables import ensure_tables
+from data_platform.quality import findings as checks
+from data_platform.quality.findings import Finding
+from data_platform.quality.freshness import Upstream
+from data_platform.quality.judge import RECEIVED, judged, with_received
+
+_BUCKET_BYTES = 512 << 20  # of input, so that one task's share of a large partition stays sortable
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What to publish, and what the checks found."""
+
+    write: StagedWrite
+    findings: list[Finding]
+
+
+def build(
+    table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
+) -> StepResult:
+    """Compute, judge and stage the partitions of the plan, in one Spark job."""
+    contract = _contract(table)
+    reads = {name: plan.read_plan(platform, name) for name in table.inputs}
+    buckets = 1 + sum(r.bytes for r in reads.values()) // len(plan.keys) // _BUCKET_BYTES
+    frames = {name: read.dataframe(spark) for name, read in reads.items()}
+    if contract.lineage:
+        frames = {name: _received(table, frame, buckets) for name, frame in frames.items()}
+    result = _called(table, plan, frames)
+    _require_columns(contract, result)
+    attempt = new_attempt(run_id)
+    layout = _layout(table, platform, attempt)
+    rows = judged(result, contract, buckets=buckets, clustered=_meets_early(table, buckets))
+    staged = stage(rows, layout, clustered=True)
+    _require_planned(table, plan, staged)
+    loaded = platform.lake.load(table.id)
+    staged = with_empty_partitions(staged, loaded, layout, plan.keys)
+    return _audited(table, plan, platform, staged, attempt, run_id)
+
+
+def _contract(table: Table) -> Contract:
+    if table.contract is None:
+        raise LakeError(f"{table.id} has no contract")
+    return table.contract
+
+
+def _meets_early(table: Table, buckets: int) -> bool:
+    return _contract(table).lineage and buckets == 1 and bool(table.partition_by)
+
+
+def _received(table: Table, frame: DataFrame, buckets: int) -> DataFrame:
+    """Rows as received, each partition's in one task if it is of a usual size.
+
+    They are narrower than typed ones, so what must meet in a task meets before the typing.
+    """
+    if _meets_early(table, buckets):
+        frame = frame.repartition(*table.partition_by)
+    return with_received(frame)
+
+
+def _called(table: Table, plan: Plan, frames: Mapping[str, DataFrame]) -> DataFrame:
+    scheme = table.scheme
+    values = [scheme.values(key) for key in plan.keys]
+    named: dict[str, object] = dict(frames)
+    if table.takes_partitions:
+        named["partitions"] = tuple(v[0] if len(v) == 1 else v for v in values)
+    result = table(**named)  # type: ignore[arg-type]
+    if not isinstance(result, DataFrame):
+        raise LakeError(
+            f"{table.id}: its function returned {type(result).__name__}, not a Spark DataFrame"
+        )
+    if _contract(table).lineage or not scheme.columns:
+        return result  # no row may be lost, not even one that says it is of another partition
+    return result.where(_among(scheme.names, values))
+
+
+def _among(names: tuple[str, ...], values: list[tuple]):
+    if len(names) == 1:
+        return F.col(names[0]).isin([v[0] for v in values])
+    return F.struct(*names).isin([F.struct(*map(F.lit, v)) for v in values])
+
+
+def _require_columns(contract: Contract, frame: DataFrame) -> None:
+    """Raises SchemaConflict where the function's result does not fit the contract."""
+    present: dict[str, T.DataType] = {f.name: f.dataType for f in frame.schema.fields}
+    for field in contract.spark_schema.fields:
+        found = present.get(field.name)
+        if found is None:
+            raise SchemaConflict(
+                f"{contract.table}: its function returns no column {field.name} "
+                f"({field.dataType.simpleString()}); it returns {', '.join(present)}"
+            )
+        if found != field.dataType:
+            raise SchemaConflict(
+                f"{contract.table}: column {field.name} is {found.simpleString()} in the "
+                f"function's result and {field.dataType.simpleString()} in the contract; cast it"
+            )
+    if contract.lineage and RECEIVED not in present:
+        raise SchemaConflict(
+            f"{contract.table}: its function dropped {RECEIVED}; add columns with withColumns "
+            "instead of select, so that rejected rows can be kept as received"
+        )
+
+
+def _layout(table: Table, platform: Platform, attempt: str) -> Layout:
+    tables = ensure_tables(table, platform.lake)
+    received = {}
+    if _contract(table).lineage:
+        own = {"_attempt", "_reasons", "_repeats_object", "_repeats_row"}
+        names = tables[QUARANTINE].schema().column_names
+        received = {n: f"{RECEIVED}.{n}" for n in names if n not in own and "." not in n}
+    parts = {
+        outcome: part(loaded, attempt, received if outcome != DATA else None)
+        for outcome, loaded in tables.items()
+    }
+    return Layout(table.partition_by, attempt, parts, platform.storage)
+
+
+def _require_planned(table: Table, plan: Plan, staged: Staged) -> None:
+    strangers = {f.key for files in staged.files.values() for f in files} - set(plan.keys)
+    if strangers:
+        raise LakeError(
+            f"{table.id}: the result has rows of partitions that are not being built: "
+            f"{', '.join(sorted(strangers)[:5])}; a function must not change "
+            f"{', '.join(table.partition_by)}"
+        )
+
+
+def _audited(
+    table: Table, plan: Plan, platform: Platform, staged: Staged, attempt: str, run_id: str
+) -> StepResult:
+    contract = _contract(table)
+    rows, bad, repeats = (staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
+    found: list[Finding] = []
+    history = history_of(platform, table)
+    held_upstream = _held_upstream(table, plan, platform)
+    for key in plan.keys:
+        received = rows[key] + bad[key] + repeats[key]
+        broken = Counter(staged.rules.get(key, {}))
+        if contract.lineage:
+            (name,) = table.inputs
+            received = plan.rows_of(name, key)
+            found.append(
+                checks.conservation_finding(
+                    key,
+                    received=received,
+                    published=rows[key],
+                    quarantined=bad[key],
+                    duplicates=repeats[key],
+                    source=str(table.inputs[name]),
+                )
+            )
+        found.append(
+            checks.rules_finding(
+                contract, key, received=received, quarantined=bad[key], broken=broken
+            )
+        )
+        found.append(checks.volume_finding(key, rows[key], {**history, key: rows[key]}))
+        if not contract.lineage:
+            found.append(checks.inputs_finding(key, held_upstream.get(key, {})))
+    total: Counter = sum((Counter(c) for c in staged.rules.values()), Counter())
+    found += checks.rule_findings(contract, total, len(plan.keys))
+    metadata = {
+        key: {"quarantined": bad[key], "duplicates": repeats[key]} for key in plan.keys
+    }
+    write = StagedWrite(
+        slice=TableSlice(table.id, plan.keys, plan.base),
+        attempt=attempt,
+        run_id=run_id,
+        staged=staged,
+        held_back=held_back(found),
+        inputs=plan.digests,
+        contract=table.version,
+        metadata=metadata,
+    )
+    return StepResult(write, found)
+
+
+def held_back(found: Iterable[Finding]) -> dict[str, str]:
+    """Why each partition with a failed blocking check is not published."""
+    reasons: dict[str, str] = {}
+    for finding in found:
+        if finding.blocking and not finding.passed and finding.partition is not None:
+            text = f"{finding.check}: {finding.description}"
+            reasons[finding.partition] = "; ".join(
+                filter(None, [reasons.get(finding.partition), text])
+            )
+    return reasons
+
+
+def history_of(platform: Platform, table: Table) -> dict[str, int]:
+    """Rows of every published partition."""
+    if not platform.lake.exists(table.id):
+        return {}
+    files = files_by_partition(platform.lake.load(table.id))
+    return {key: sum(f.record_count for f in group) for key, group in files.items()}
+
+
+def _held_upstream(
+    table: Table, plan: Plan, platform: Platform
+) -> dict[str, dict[str, list[str]]]:
+    """By key and input table, the input partitions whose newest attempt was held back."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, upstream in table.inputs.items():
+        held = platform.builds.held_back(upstream)
+        if not held or not platform.lake.exists(upstream):
+            continue
+        scheme = partitioning(platform.lake.load(upstream))
+        missing = Upstream.of(upstream, scheme, dict.fromkeys(held, ""))
+        for key in plan.keys:
+            reach = window(table, key, table.trailing.get(name))
+            if keys := missing.within_reach(key, reach):
+                found.setdefault(key, {})[str(upstream)] = list(keys)
+    return found

@@ -1,0 +1,136 @@
+"""What the checks of a partition find: pure functions of counts.
+
+A finding becomes an asset check result on its partition; a blocking one that failed holds the
+partition back.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+
+from data_platform.contracts.compile import compile_rules
+from data_platform.contracts.contract import Contract
+from data_platform.quality.judge import KEY_NOT_UNIQUE
+
+RULES = "rules"
+CONSERVATION = "conservation"
+VOLUME = "volume"
+INPUTS = "inputs"
+READABLE = "readable"
+
+_HISTORY = 28  # partitions that volume compares with
+_ENOUGH = 7  # and how many it needs before it says anything
+_FEW, _MANY = 1 / 4, 4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check of one partition (`partition` None: of the whole run)."""
+
+    check: str
+    passed: bool
+    blocking: bool
+    description: str
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    partition: str | None = None
+
+
+def rules_finding(
+    contract: Contract, key: str, *, received: int, quarantined: int, broken: Counter
+) -> Finding:
+    """A quarantined share strictly above the contract's threshold blocks, as does a repeated key
+    in a table where nothing says which row wins."""
+    share = quarantined / received if received else 0.0
+    limit = contract.quarantine_threshold
+    repeats = broken.get(KEY_NOT_UNIQUE, 0)
+    passed = share <= limit and not repeats
+    reasons = ", ".join(f"{name} {count}" for name, count in broken.most_common())
+    text = f"{quarantined} of {received} rows quarantined"
+    if quarantined:
+        text += f" ({share:.2%}; {limit:.2%} allowed): {reasons}"
+    return Finding(
+        RULES,
+        passed,
+        blocking=True,
+        description=text,
+        metadata={"received": received, "quarantined": quarantined, "share": share, **broken},
+        partition=key,
+    )
+
+
+def conservation_finding(
+    key: str, *, received: int, published: int, quarantined: int, duplicates: int, source: str
+) -> Finding:
+    """Every row received is published, quarantined or a duplicate; all counts are from disk."""
+    left = received - published - quarantined - duplicates
+    equation = f"{received} = {published} published + {quarantined} quarantined"
+    equation += f" + {duplicates} duplicates"
+    text = equation if left == 0 else f"{left:+d} rows unaccounted for: {equation}"
+    return Finding(
+        CONSERVATION,
+        left == 0,
+        blocking=True,
+        description=f"{text} (received: {source})",
+        metadata={
+            "received": received,
+            "published": published,
+            "quarantined": quarantined,
+            "duplicates": duplicates,
+        },
+        partition=key,
+    )
+
+
+def volume_finding(key: str, rows: int, history: Mapping[str, int]) -> Finding:
+    """Rows against the median of the partitions before it: far fewer or far more is a warning."""
+    before = [history[k] for k in sorted(history) if k < key][-_HISTORY:]
+    if len(before) < _ENOUGH:
+        text = f"{rows} rows; {len(before)} partitions before it, {_ENOUGH} needed to compare"
+        return Finding(VOLUME, True, blocking=False, description=text, partition=key)
+    usual = median(before)
+    passed = usual * _FEW <= rows <= usual * _MANY
+    text = f"{rows} rows; the median of the {len(before)} partitions before it is {usual:g}"
+    metadata = {"rows": rows, "median": float(usual)}
+    return Finding(VOLUME, passed, False, text, metadata, partition=key)
+
+
+def inputs_finding(key: str, held_back: Mapping[str, list[str]]) -> Finding:
+    """Whether an input partition counts with an older version, or as none, because its newest
+    attempt was held back."""
+    missing = [f"{table} {p}" for table, keys in sorted(held_back.items()) for p in keys]
+    text = "every input is its newest version"
+    if missing:
+        text = f"{len(missing)} input partitions are held back: {', '.join(missing[:10])}"
+    return Finding(INPUTS, not missing, blocking=False, description=text, partition=key)
+
+
+def rule_findings(contract: Contract, broken: Counter, keys: int) -> list[Finding]:
+    """One finding of the run for each rule: how many rows break it.
+
+    It never blocks: the share of quarantined rows does (`rules_finding`).
+    """
+    return [
+        Finding(
+            check_name(rule.name),
+            passed=not broken.get(rule.name),
+            blocking=False,
+            description=f"{broken.get(rule.name, 0)} rows in {keys} partitions break {rule.name}",
+            metadata={"rows": broken.get(rule.name, 0), "severity": rule.severity},
+        )
+        for rule in compile_rules(contract)
+    ]
+
+
+def check_name(rule: str) -> str:
+    """A rule's name as an asset check's (letters, digits, underscores)."""
+    return rule.replace(".", "__")
+
+
+def readable_finding(key: str, errors: Mapping[str, str], objects: int) -> Finding:
+    """Objects that could not be read fail alone: the others are published all the same."""
+    text = f"all {objects} objects were read"
+    if errors:
+        listed = "; ".join(f"{name}: {why}" for name, why in sorted(errors.items())[:5])
+        text = f"{len(errors)} of {objects} objects could not be read: {listed}"
+    return Finding(READABLE, not errors, False, text, {"unreadable": len(errors)}, key)
