@@ -42,9 +42,7 @@ class _Ragged(NamedTuple):
 def csv_schema(csv: Csv) -> pa.Schema:
     """The schema of `read_csv`'s batches: the declared columns, `_row_number`, `_rescued`."""
     columns = [pa.field(name, pa.string()) for name in csv.columns]
-    return pa.schema(
-        [*columns, pa.field(ROW_NUMBER, pa.int64()), pa.field(RESCUED, pa.string())]
-    )
+    return pa.schema([*columns, pa.field(ROW_NUMBER, pa.int64()), pa.field(RESCUED, pa.string())])
 
 
 def read_csv(
@@ -203,6 +201,7 @@ def _as_strings(columns: tuple[str, ...] | list[str]) -> arrow_csv.ConvertOption
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
         null_values=[""],
+        check_utf8=False,  # _Feed does
     )
 
 
@@ -266,8 +265,8 @@ class _Feed(io.RawIOBase):
         self._buffer = b""
         self._end = f"\n{_CLOSING}{csv.delimiter * (len(csv.columns) - 1)}\n".encode()
         self.ended_with_newline = False
-        plain = codecs.lookup(csv.encoding).name == "utf-8"
-        self._decoder = None if plain else codecs.getincrementaldecoder(csv.encoding)()
+        self._is_utf8 = codecs.lookup(csv.encoding).name == "utf-8"
+        self._decoder = codecs.getincrementaldecoder(csv.encoding)()
 
     def readable(self) -> bool:
         return True
@@ -296,6 +295,6 @@ class _Feed(io.RawIOBase):
         super().close()
 
     def _as_utf8(self, chunk: bytes) -> bytes:
-        if self._decoder is None:
-            return chunk
-        return self._decoder.decode(chunk, final=not chunk).encode()
+        """UnicodeDecodeError here, not in PyArrow, whose callback for ragged rows swallows it."""
+        text = self._decoder.decode(chunk, final=not chunk)
+        return chunk if self._is_utf8 else text.encode()

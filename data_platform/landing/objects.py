@@ -100,7 +100,7 @@ class DirectoryBucket:
         return (self.root / key).as_uri()
 
     def content_hash(self, key: str) -> str:
-        with self.open(key) as stream:
+        with (self.root / key).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

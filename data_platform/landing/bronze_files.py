@@ -1,0 +1,161 @@
+"""The Parquet files that one try of a task writes."""
+
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs, parquet
+
+from data_platform.landing.csv_reader import ROW_NUMBER
+from data_platform.landing.objects import filesystem
+
+FILE_INPUT = 512 << 20  # bytes of rows in memory that one file takes
+ROW_GROUP_INPUT = 64 << 20  # bytes of rows in memory that one row group takes
+SHARED_INPUT = 64 << 20  # bytes of rows up to which an object waits in memory and shares a file
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A Parquet file; `rows` as its footer says, `bytes` on disk."""
+
+    uri: str
+    rows: int
+    bytes: int
+
+
+class TaskOutput:
+    """The files of one try: small objects share one, a large object has files of its own.
+
+    So an object that goes bad half way takes none but its own rows along, at bounded memory. Names
+    are unique, hence a retried or speculative try never touches another's files. `plain` columns
+    get no bounds in the footers: those of free text help no reader, and cost a fifth of the time.
+    """
+
+    def __init__(
+        self, target: str, partition: str, schema: pa.Schema, *, plain: Iterable[str] = ()
+    ) -> None:
+        stem = re.sub(r"[^\w.-]", "_", partition, flags=re.ASCII)
+        self._stem = f"{target.rstrip('/')}/{stem}"
+        self.schema = schema
+        self._plain = frozenset(plain)
+        self._series = [self._new_series()]
+
+    def write(self, batches: Iterator[pa.RecordBatch]) -> int:
+        """All of the batches, or none if the iterator raises. The number of rows."""
+        waiting, size = [], 0
+        for batch in batches:
+            waiting.append(batch)
+            size += batch.nbytes
+            if size > SHARED_INPUT:
+                return self._write_alone(chain(waiting, batches))
+        return sum(self._series[0].write(batch) for batch in waiting)
+
+    def close(self) -> tuple[WrittenFile, ...]:
+        """Finish the files. No rows, no file."""
+        return tuple(file for series in self._series for file in series.close())
+
+    def discard(self) -> None:
+        """Remove what was written; never raises, for there is an error already that says more."""
+        for series in self._series:
+            series.discard()
+
+    def _write_alone(self, batches: Iterator[pa.RecordBatch]) -> int:
+        own = self._new_series()
+        try:
+            rows = sum(own.write(batch) for batch in batches)
+        except BaseException:
+            own.discard()
+            raise
+        self._series.append(own)
+        return rows
+
+    def _new_series(self) -> "_Series":
+        return _Series(self._stem, self.schema, self._plain)
+
+
+@dataclass
+class _Series:
+    """Parquet files, a new one after every FILE_INPUT bytes of rows."""
+
+    stem: str
+    schema: pa.Schema
+    plain: frozenset[str]
+    uris: list[str] = field(default_factory=list)
+    footers: list[parquet.FileMetaData] = field(default_factory=list)
+    writer: parquet.ParquetWriter | None = None
+    waiting: list[pa.RecordBatch] = field(default_factory=list)
+    group_size: int = 0  # bytes of the waiting rows
+    file_size: int = 0  # bytes of the open file's rows
+
+    def write(self, batch: pa.RecordBatch) -> int:
+        self.waiting.append(batch)
+        self.group_size += batch.nbytes
+        if self.group_size >= ROW_GROUP_INPUT:
+            self._write_group()
+        if self.file_size >= FILE_INPUT:
+            self._finish()
+        return batch.num_rows
+
+    def close(self) -> list[WrittenFile]:
+        if self.waiting:
+            self._write_group()
+        self._finish()
+        return [
+            WrittenFile(uri, footer.num_rows, _size(uri))
+            for uri, footer in zip(self.uris, self.footers, strict=True)
+        ]
+
+    def discard(self) -> None:
+        with suppress(OSError, pa.ArrowException):
+            self._finish()
+        for uri in self.uris:
+            files, path = filesystem(uri)
+            with suppress(OSError):  # what stays behind is an orphan that no report names
+                files.delete_file(path)
+
+    def _write_group(self) -> None:
+        """One row group of all that waits: PyArrow's write_batch makes one of every batch."""
+        rows = pa.Table.from_batches(self.waiting, self.schema)
+        if rows.num_rows:
+            self.writer = self.writer or self._open()
+            self.writer.write_table(rows, row_group_size=rows.num_rows)
+        self.file_size += self.group_size
+        self.waiting, self.group_size = [], 0
+
+    def _finish(self) -> None:
+        writer, self.writer, self.file_size = self.writer, None, 0
+        if writer is not None:
+            writer.close()
+
+    def _open(self) -> parquet.ParquetWriter:
+        uri = f"{self.stem}-{uuid.uuid4().hex}.parquet"
+        files, path = filesystem(uri)
+        if isinstance(files, fs.LocalFileSystem):  # object stores have no directories
+            files.create_dir(path.rpartition("/")[0], recursive=True)
+        self.uris.append(uri)
+        names = self.schema.names
+        by_column: dict[str, Any] = {  # PyArrow's stubs know only of bool here
+            "use_dictionary": [name for name in names if name != ROW_NUMBER],
+            "write_statistics": [name for name in names if name not in self.plain],
+        }
+        return parquet.ParquetWriter(
+            path,
+            self.schema,
+            filesystem=files,
+            compression="zstd",
+            compression_level=1,
+            column_encoding={ROW_NUMBER: "DELTA_BINARY_PACKED"},
+            store_schema=False,
+            metadata_collector=self.footers,
+            **by_column,
+        )
+
+
+def _size(uri: str) -> int:
+    files, path = filesystem(uri)
+    return files.get_file_info(path).size or 0

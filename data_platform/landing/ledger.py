@@ -1,0 +1,282 @@
+"""The ledger: every object version that ever landed, and what became of it.
+
+A row is a version of a key. It begins `pending` (or `unknown`, if its key matches no source) and
+ends `loaded` or `failed`; no row is ever deleted. One version of each key is the latest; what its
+bucket does not list any more has `vanished`. Every public method is one transaction, `record`
+one for each few hundred objects, so a process that is killed leaves nothing half written.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import groupby, islice
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from data_platform.landing.ledger_tables import STATES, Database, Entry, State, objects
+from data_platform.landing.objects import Bucket, LandedObject
+from data_platform.landing.recording import Recorded, again, compare, versions
+from data_platform.landing.source import Source
+
+CHUNK = 500  # values in one IN: databases limit them, and write locks should be short
+
+_T = TypeVar("_T")
+_c = objects.c
+_WAITING = sa.and_(_c.state == "pending", _c.latest.is_(True), _c.vanished.is_(None))
+
+
+class Ledger:
+    """The ledger at an SQLAlchemy URL, `sqlite:////home/ledger.db`. Nothing is opened before use.
+
+    `busy_timeout` in seconds: how long a SQLite writer waits for another. LedgerError from every
+    method if the database cannot be used; its transaction then changed nothing.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        busy_timeout: float = 30.0,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.database = Database(url, busy_timeout=busy_timeout)
+        self._clock = clock
+
+    # What landed
+
+    def record(
+        self,
+        listing: Iterable[LandedObject],
+        bucket: Bucket,
+        sources: Sequence[Source],
+        now: datetime,
+    ) -> Recorded:
+        """Write down what the listing shows and the ledger does not know.
+
+        Costs as much as the listing is long. An object without etag is read, to hash it, only if
+        its key is new, or its size or modification time is not what the ledger last saw.
+        """
+        recorded = Recorded()
+        for chunk in _chunks(listing):
+            seen = {landed.key: landed for landed in chunk}.values()
+            with self.database.read() as connection:
+                known = _latest(connection, bucket.name, seen)
+            found = versions(seen, known, bucket)
+            changes = compare(seen, found, known, bucket.name, sources, now)
+            if changes.any:
+                with self.database.write() as connection:
+                    # Again, now that nobody else can write: another tick may have been here.
+                    known = _latest(connection, bucket.name, seen)
+                    changes = compare(seen, found, known, bucket.name, sources, now)
+                    _insert(connection, changes.insert)
+                    _update(connection, changes.update)
+            recorded += changes.recorded
+        return recorded
+
+    def mark_vanished(self, ids: Iterable[int]) -> None:
+        """These versions are not in their bucket any more; rows of loaded ones stay in bronze."""
+        now = self._clock()
+        self._change({id: {"vanished": now} for id in ids})
+
+    def last_id(self) -> int:
+        """The id of the youngest row, 0 if there is none."""
+        with self.database.read() as connection:
+            return connection.execute(sa.select(sa.func.max(_c.id))).scalar() or 0
+
+    def present(self, bucket: str, *, up_to: int) -> dict[str, int]:
+        """The ids, at most `up_to`, of all keys not known to have vanished; costs O(ledger)."""
+        query = sa.select(_c.key, _c.id).where(
+            _c.bucket == bucket, _c.latest.is_(True), _c.vanished.is_(None), _c.id <= up_to
+        )
+        with self.database.read() as connection:
+            return {key: id for key, id in connection.execute(query)}
+
+    def newest(self, source: str) -> Entry | None:
+        """An entry of the source's greatest partition, None if nothing landed yet."""
+        order = (_c.partition.desc(), _c.key.desc(), _c.id.desc())
+        found = self._entries(
+            sa.select(objects).where(_c.source == source).order_by(*order).limit(1)
+        )
+        return found[0] if found else None
+
+    # What to load
+
+    def pending(self, source: str) -> list[Entry]:
+        """What waits to be loaded, by partition and key."""
+        query = sa.select(objects).where(_WAITING, _c.source == source)
+        return self._entries(query.order_by(_c.partition, _c.key))
+
+    def claim(self, source: str, partitions: Collection[str], run_id: str) -> list[Entry]:
+        """The partitions' pending entries, now on their next attempt, by `run_id`."""
+        claimed: list[Entry] = []
+        with self.database.write() as connection:
+            for chunk in _chunks(sorted(set(partitions))):
+                mine = sa.and_(_WAITING, _c.source == source, _c.partition.in_(chunk))
+                tried = {"attempts": _c.attempts + 1, "run_id": run_id, "updated": self._clock()}
+                connection.execute(sa.update(objects).where(mine).values(tried))
+                query = sa.select(objects).where(mine).order_by(_c.partition, _c.key)
+                claimed += _read(connection, query)
+        return claimed
+
+    def effective(self, source: str, partitions: Collection[str]) -> dict[str, list[Entry]]:
+        """For each partition, by key, the versions whose rows belong in bronze.
+
+        Of each key the newest version that did not fail and can be had: it is loaded, or it waits
+        in the bucket; its `previous` is the loaded version before it. An entry that is not
+        `available` has its rows in bronze only. Partitions without any are left out.
+        """
+        found: dict[str, list[Entry]] = {}
+        with self.database.read() as connection:
+            for chunk in _chunks(sorted(set(partitions))):
+                can_be_had = sa.or_(_c.state == "loaded", _WAITING)
+                query = sa.select(objects).where(
+                    _c.source == source, _c.partition.in_(chunk), can_be_had
+                )
+                rows = _read(connection, query.order_by(_c.partition, _c.key, _c.id))
+                for (partition, _), alike in groupby(rows, lambda row: (row.partition, row.key)):
+                    *older, newest = alike
+                    entry = replace(newest, previous=older[-1] if older else None)
+                    found.setdefault(str(partition), []).append(entry)
+        return found
+
+    def digest(self, source: str, partitions: Collection[str]) -> dict[str, str]:
+        """A SHA-256 of the effective versions of each partition that has any."""
+        return {
+            partition: hashlib.sha256(
+                "".join(f"{entry.key}\0{entry.version}\n" for entry in entries).encode()
+            ).hexdigest()
+            for partition, entries in self.effective(source, partitions).items()
+        }
+
+    # What became of it
+
+    def mark_loaded(self, rows: Mapping[int, int], run_id: str, load_id: str) -> None:
+        """The rows of these versions, a number by id, are in bronze's attempt `load_id`."""
+        loaded = {"state": "loaded", "error": None, "run_id": run_id, "load_id": load_id}
+        self._change({id: {**loaded, "rows": count} for id, count in rows.items()})
+
+    def mark_failed(self, errors: Mapping[int, str]) -> None:
+        """These versions cannot be read, an error by id; they are not tried again."""
+        self._change({id: {"state": "failed", "error": why} for id, why in errors.items()})
+
+    def note_errors(self, errors: Mapping[int, str]) -> None:
+        """What went wrong this time, an error by id: the entries stay pending."""
+        self._change({id: {"error": why} for id, why in errors.items()})
+
+    def give_up(self, source: str, *, attempts: int) -> list[Entry]:
+        """Fail what is still pending after so many attempts, and return it."""
+        tired = sa.and_(_WAITING, _c.source == source, _c.attempts >= attempts)
+        with self.database.write() as connection:
+            given_up = [
+                replace(
+                    entry,
+                    state="failed",
+                    error=f"given up after {entry.attempts} attempts, "
+                    f"the last error: {entry.error or 'the run ended without one'}",
+                )
+                for entry in _read(connection, sa.select(objects).where(tired))
+            ]
+            now = self._clock()
+            failed = {e.id: {"state": "failed", "error": e.error, "updated": now} for e in given_up}
+            _update(connection, failed)
+        return given_up
+
+    def reopen(self, ids: Iterable[int]) -> None:
+        """Try the same bytes again, as new versions: for failures whose cause is mended.
+
+        Only the latest version of a key that has a source, and does not wait already.
+        """
+        with self.database.write() as connection:
+            for chunk in _chunks(ids):
+                reopened = sa.and_(
+                    _c.id.in_(chunk), _c.latest.is_(True), _c.state.in_(["failed", "loaded"])
+                )
+                entries = _read(connection, sa.select(objects).where(reopened))
+                _insert(connection, [again(entry, self._clock()) for entry in entries])
+
+    # What a person asks
+
+    def summary(self, source: str | None = None) -> dict[State, int]:
+        """Keys by the state of their latest version, zeros included."""
+        query = sa.select(_c.state, sa.func.count()).where(_c.latest.is_(True))
+        if source is not None:
+            query = query.where(_c.source == source)
+        with self.database.read() as connection:
+            counted = {state: n for state, n in connection.execute(query.group_by(_c.state))}
+        return {state: counted.get(state, 0) for state in STATES}
+
+    def failed(self, source: str | None = None) -> list[Entry]:
+        """Keys whose latest version failed, with their errors."""
+        query = sa.select(objects).where(_c.state == "failed", _c.latest.is_(True))
+        if source is not None:
+            query = query.where(_c.source == source)
+        return self._entries(query.order_by(_c.bucket, _c.key))
+
+    def unknown(self) -> list[Entry]:
+        """Keys that belong to no source and are still there; their `error` says why."""
+        query = sa.select(objects).where(
+            _c.state == "unknown", _c.latest.is_(True), _c.vanished.is_(None)
+        )
+        return self._entries(query.order_by(_c.bucket, _c.key))
+
+    def partitions(self, source: str) -> list[str]:
+        """All partitions for which an object of the source ever landed; costs O(ledger)."""
+        query = sa.select(_c.partition).where(_c.source == source).distinct()
+        with self.database.read() as connection:
+            return list(connection.execute(query.order_by(_c.partition)).scalars())
+
+    def _entries(self, query: sa.Select[Any]) -> list[Entry]:
+        with self.database.read() as connection:
+            return _read(connection, query)
+
+    def _change(self, columns: Mapping[int, Mapping[str, Any]]) -> None:
+        now = self._clock()
+        if columns:
+            with self.database.write() as connection:
+                _update(connection, {id: {**new, "updated": now} for id, new in columns.items()})
+
+
+def _read(connection: sa.Connection, query: sa.Select[Any]) -> list[Entry]:
+    return [Entry(**row) for row in connection.execute(query).mappings()]
+
+
+def _latest(
+    connection: sa.Connection, bucket: str, listed: Collection[LandedObject]
+) -> dict[str, Entry]:
+    query = sa.select(objects).where(
+        _c.bucket == bucket, _c.latest.is_(True), _c.key.in_([landed.key for landed in listed])
+    )
+    return {entry.key: entry for entry in _read(connection, query)}
+
+
+def _insert(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add the rows as their keys' latest versions."""
+    if rows:
+        older = sa.and_(
+            _c.bucket == sa.bindparam("_bucket"),
+            _c.key == sa.bindparam("_key"),
+            _c.latest.is_(True),
+        )
+        keys = [{"_bucket": row["bucket"], "_key": row["key"]} for row in rows]
+        connection.execute(sa.update(objects).where(older).values(latest=False), keys)
+        connection.execute(sa.insert(objects), rows)
+
+
+def _update(connection: sa.Connection, columns: Mapping[int, Mapping[str, Any]]) -> None:
+    """Set columns by id, one statement for all rows that set the same ones."""
+    by_names = sorted(columns.items(), key=lambda item: sorted(item[1]))
+    for names, alike in groupby(by_names, key=lambda item: sorted(item[1])):
+        statement = sa.update(objects).where(_c.id == sa.bindparam("_id"))
+        values = {name: sa.bindparam(f"_{name}") for name in names}
+        connection.execute(
+            statement.values(values),
+            [{"_id": id} | {f"_{name}": new[name] for name in names} for id, new in alike],
+        )
+
+
+def _chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
+    remaining = iter(values)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk

@@ -1,0 +1,160 @@
+"""What a listing says that the ledger does not know yet: the difference, as data.
+
+Pure but for the hash of an object's bytes; `ledger` looks up what is known and applies it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from data_platform.landing.ledger_tables import Entry
+from data_platform.landing.objects import Bucket, LandedObject
+from data_platform.landing.source import Source
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a listing said that the ledger did not know, by key.
+
+    `new` keys were never seen (or a source now claims them), `reopened` ones landed again with
+    other content (or again, never having been loaded), `unknown` ones match no source and were
+    not known to. `unchanged` is a number of objects.
+    """
+
+    new: tuple[str, ...] = ()
+    reopened: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    unchanged: int = 0
+
+    @property
+    def listed(self) -> int:
+        return len(self.new) + len(self.reopened) + len(self.unknown) + self.unchanged
+
+    def __add__(self, other: "Recorded") -> "Recorded":
+        return Recorded(
+            self.new + other.new,
+            self.reopened + other.reopened,
+            self.unknown + other.unknown,
+            self.unchanged + other.unchanged,
+        )
+
+
+@dataclass
+class Changes:
+    """Rows to insert as their key's latest version, and columns to update by id."""
+
+    insert: list[dict[str, Any]] = field(default_factory=list)
+    update: dict[int, dict[str, Any]] = field(default_factory=dict)
+    new: list[str] = field(default_factory=list)
+    reopened: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    unchanged: int = 0
+
+    @property
+    def any(self) -> bool:
+        return bool(self.insert or self.update)
+
+    @property
+    def recorded(self) -> Recorded:
+        return Recorded(tuple(self.new), tuple(self.reopened), tuple(self.unknown), self.unchanged)
+
+
+def versions(
+    listed: Iterable[LandedObject], known: Mapping[str, Entry], bucket: Bucket
+) -> dict[str, str]:
+    """The version of each object; one that vanishes while it is hashed is left out."""
+    found = {}
+    for seen in listed:
+        entry = known.get(seen.key)
+        if seen.etag is not None:
+            found[seen.key] = f"{seen.size}-{seen.etag}"
+        elif entry and (entry.size, entry.modified) == (seen.size, seen.modified):
+            found[seen.key] = entry.version
+        else:
+            try:
+                found[seen.key] = f"{seen.size}-{bucket.content_hash(seen.key)}"
+            except FileNotFoundError:
+                continue
+            except OSError:  # it is there, so it is recorded; the run that reads it says why not
+                found[seen.key] = f"{seen.size}-{seen.modified.isoformat()}"
+    return found
+
+
+def compare(
+    listed: Iterable[LandedObject],
+    versions: Mapping[str, str],
+    known: Mapping[str, Entry],
+    bucket: str,
+    sources: Sequence[Source],
+    now: datetime,
+) -> Changes:
+    """The difference between the listed objects and `known`, their keys' latest versions."""
+    changes = Changes()
+    for seen in listed:
+        if seen.key not in versions:
+            continue
+        version, entry = versions[seen.key], known.get(seen.key)
+        if entry is None or entry.version != version or _is_back_unloaded(entry):
+            match = _match(seen.key, sources)
+            changes.insert.append(_row(seen, version, bucket, match, now))
+            kind = changes.new if entry is None else changes.reopened
+            (kind if match["source"] else changes.unknown).append(seen.key)
+        elif entry.state == "unknown" and (match := _match(seen.key, sources))["source"]:
+            changes.update[entry.id] = {**match, "updated": now, "vanished": None}
+            changes.new.append(seen.key)
+        else:
+            if entry.vanished or (entry.modified, entry.etag) != (seen.modified, seen.etag):
+                changes.update[entry.id] = {
+                    "modified": seen.modified, "etag": seen.etag, "vanished": None, "updated": now
+                }  # fmt: skip
+            changes.unchanged += 1
+    return changes
+
+
+def again(entry: Entry, now: datetime) -> dict[str, Any]:
+    """A row that gives the same bytes another chance. Its new id makes new run keys."""
+    seen = LandedObject(entry.key, entry.size, entry.modified, entry.etag)
+    match = {"source": entry.source, "partition": entry.partition, "state": "pending"}
+    return _row(seen, entry.version, entry.bucket, match, now)
+
+
+def _is_back_unloaded(entry: Entry) -> bool:
+    """It was gone and its rows are not in bronze; a loaded one that is back needs nothing."""
+    return entry.vanished is not None and entry.state in ("pending", "failed")
+
+
+def _match(key: str, sources: Sequence[Source]) -> dict[str, str | None]:
+    claims = {
+        source.name: partition
+        for source in sources
+        if (partition := source.partition_of(key)) is not None
+    }
+    if len(claims) == 1:
+        [(source, partition)] = claims.items()
+        return {"source": source, "partition": partition, "state": "pending", "error": None}
+    error = (
+        f"claimed by several sources: {', '.join(sorted(claims))}; make their patterns exclusive"
+        if claims
+        else "matches the pattern of no source, or names no partition"
+    )
+    return {"source": None, "partition": None, "state": "unknown", "error": error}
+
+
+def _row(
+    seen: LandedObject, version: str, bucket: str, match: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    return {
+        "bucket": bucket,
+        "key": seen.key,
+        "version": version,
+        "latest": True,
+        "size": seen.size,
+        "modified": seen.modified,
+        "etag": seen.etag,
+        "attempts": 0,
+        "first_seen": now,
+        "updated": now,
+        "error": None,
+        **match,
+    }

@@ -1,0 +1,58 @@
+"""A bucket in memory, and the source that its keys belong to."""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from data_platform.landing.objects import LandedObject
+from data_platform.landing.source import Csv, Source
+
+NOW = datetime(2011, 12, 10, 12, tzinfo=UTC)
+SHOP = Source(
+    name="shop",
+    prefix="shop/",
+    pattern=r"shop/(\d{4}-\d{2}-\d{2})([._-][^/]*)?\.csv",
+    table="bronze/retail/order_lines",
+    format=Csv(columns=("a", "b")),
+)
+
+
+class MemoryBucket:
+    """Like S3 with `starts_after`: a listing gives etags, and costs only what it yields."""
+
+    def __init__(self, *, starts_after: bool = False, etags: bool = True) -> None:
+        self.name = "memory"
+        self.starts_after = starts_after
+        self.etags = etags
+        self.objects: dict[str, tuple[bytes, datetime]] = {}
+        self.yielded = 0
+        self.hashed: list[str] = []
+
+    def land(self, key: str, content: bytes = b"a,b\n1,2\n", modified: datetime = NOW) -> None:
+        self.objects[key] = (content, modified)
+
+    def delete(self, key: str) -> None:
+        del self.objects[key]
+
+    def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
+        for key in sorted(self.objects):
+            if key.startswith(prefix) and (start_after is None or key > start_after):
+                content, modified = self.objects[key]
+                etag = hashlib.md5(content).hexdigest() if self.etags else None
+                self.yielded += 1
+                yield LandedObject(key, len(content), modified, etag)
+
+    def open(self, key: str) -> BinaryIO:
+        try:
+            return io.BytesIO(self.objects[key][0])
+        except KeyError:
+            raise FileNotFoundError(key) from None
+
+    def uri(self, key: str) -> str:
+        return f"memory://{key}"
+
+    def content_hash(self, key: str) -> str:
+        self.hashed.append(key)
+        return hashlib.sha256(self.open(key).read()).hexdigest()

@@ -1,0 +1,359 @@
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from data_platform.landing.ledger import CHUNK, Ledger
+from data_platform.landing.ledger_tables import LedgerError, objects
+from data_platform.landing.recording import Recorded
+from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
+
+DAY = "2011-03-04"
+KEY = f"shop/{DAY}.csv"
+
+
+def record(ledger: Ledger, bucket: MemoryBucket) -> Recorded:
+    return ledger.record(bucket.list(), bucket, [SHOP], NOW)
+
+
+def load(ledger: Ledger, rows: int = 1) -> None:
+    ledger.mark_loaded({entry.id: rows for entry in ledger.pending("shop")}, "run", "load")
+
+
+def test_a_new_object_waits_and_says_where_it_belongs(ledger: Ledger, bucket: MemoryBucket) -> None:
+    bucket.land(KEY)
+    assert record(ledger, bucket) == Recorded(new=(KEY,))
+    [entry] = ledger.pending("shop")
+    assert (entry.bucket, entry.key, entry.partition, entry.attempts) == ("memory", KEY, DAY, 0)
+    assert (entry.first_seen, entry.modified, entry.available) == (NOW, NOW, True)
+
+
+def test_what_is_known_is_unchanged(ledger: Ledger, bucket: MemoryBucket) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    assert record(ledger, bucket) == Recorded(unchanged=1)
+
+
+def test_two_objects_of_the_same_moment_are_two(ledger: Ledger, bucket: MemoryBucket) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    bucket.land(f"shop/{DAY}-b.csv")
+    assert record(ledger, bucket).new == (f"shop/{DAY}-b.csv",)
+    assert len(ledger.pending("shop")) == 2
+
+
+def test_an_object_listed_twice_is_one(ledger: Ledger, bucket: MemoryBucket) -> None:
+    bucket.land(KEY)
+    ledger.record([*bucket.list(), *bucket.list()], bucket, [SHOP], NOW)
+    assert len(ledger.pending("shop")) == 1
+
+
+def test_a_reupload_reopens_its_partition_and_keeps_the_history(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    load(ledger)
+    bucket.land(KEY, b"a,b\n3,4\n")
+    assert record(ledger, bucket).reopened == (KEY,)
+    [entry] = ledger.effective("shop", [DAY])[DAY]
+    assert entry.state == "pending"
+    assert entry.previous is not None
+    assert (entry.previous.state, entry.previous.available) == ("loaded", False)
+    assert ledger.summary("shop") == {"pending": 1, "loaded": 0, "failed": 0, "unknown": 0}
+
+
+def test_an_upload_of_an_earlier_content_is_a_version_of_its_own(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    for content in [b"A", b"B", b"A"]:
+        bucket.land(KEY, content)
+        record(ledger, bucket)
+        [entry] = ledger.pending("shop")
+        load(ledger)
+    [effective] = ledger.effective("shop", [DAY])[DAY]
+    assert effective.id == entry.id
+
+
+def test_a_version_replaced_before_it_was_loaded_waits_no_more(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    for content in [b"A", b"B"]:
+        bucket.land(KEY, content)
+        record(ledger, bucket)
+    assert len(ledger.pending("shop")) == 1
+    assert ledger.effective("shop", [DAY])[DAY] == ledger.pending("shop")
+    assert ledger.summary()["pending"] == 1
+
+
+def test_touching_a_file_hashes_it_once_and_changes_nothing(ledger: Ledger) -> None:
+    bucket = MemoryBucket(etags=False)
+    bucket.land(KEY)
+    record(ledger, bucket)
+    record(ledger, bucket)
+    assert bucket.hashed == [KEY]
+    bucket.land(KEY, modified=NOW + timedelta(microseconds=1))
+    assert record(ledger, bucket) == record(ledger, bucket) == Recorded(unchanged=1)
+    assert bucket.hashed == [KEY, KEY]
+
+
+def test_a_file_that_vanishes_while_it_is_hashed_is_left_for_later(ledger: Ledger) -> None:
+    bucket = MemoryBucket(etags=False)
+    bucket.land(KEY)
+    listing = list(bucket.list())
+    bucket.delete(KEY)
+    assert ledger.record(listing, bucket, [SHOP], NOW) == Recorded()
+
+
+def test_a_file_that_may_not_be_read_is_recorded_nonetheless(ledger: Ledger) -> None:
+    class Forbidden(MemoryBucket):
+        def content_hash(self, key: str) -> str:
+            raise PermissionError(key)
+
+    bucket = Forbidden(etags=False)
+    bucket.land(KEY)
+    assert record(ledger, bucket).new == (KEY,)
+
+
+def test_a_corrupt_reupload_leaves_the_loaded_version_effective(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    load(ledger)
+    digest = ledger.digest("shop", [DAY])
+    bucket.land(KEY, b"\xff")
+    record(ledger, bucket)
+    assert ledger.digest("shop", [DAY]) != digest
+    ledger.mark_failed({ledger.pending("shop")[0].id: "not UTF-8"})
+    [entry] = ledger.effective("shop", [DAY])[DAY]
+    assert (entry.state, entry.available) == ("loaded", False)
+    assert ledger.digest("shop", [DAY]) == digest
+    assert [failed.error for failed in ledger.failed()] == ["not UTF-8"]
+    assert record(ledger, bucket) == Recorded(unchanged=1)
+
+
+def test_a_corrupt_object_is_no_failure_any_more_once_it_is_replaced(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY, b"\xff")
+    record(ledger, bucket)
+    ledger.mark_failed({ledger.pending("shop")[0].id: "not UTF-8"})
+    bucket.land(KEY)
+    record(ledger, bucket)
+    assert (len(ledger.pending("shop")), ledger.failed()) == (1, [])
+
+
+def test_what_vanished_before_it_was_loaded_waits_no_more_until_it_lands_again(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    [first] = ledger.pending("shop")
+    ledger.mark_vanished([first.id])
+    assert ledger.pending("shop") == []
+    assert ledger.effective("shop", [DAY]) == {}
+    assert record(ledger, bucket).reopened == (KEY,)
+    [second] = ledger.pending("shop")
+    assert second.id != first.id
+
+
+def test_a_loaded_object_that_vanished_stays_effective_and_may_land_again(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    load(ledger)
+    [entry] = ledger.effective("shop", [DAY])[DAY]
+    ledger.mark_vanished([entry.id])
+    [gone] = ledger.effective("shop", [DAY])[DAY]
+    assert (gone.id, gone.available) == (entry.id, False)
+    assert record(ledger, bucket) == Recorded(unchanged=1)
+    assert ledger.effective("shop", [DAY])[DAY] == [entry]
+    assert ledger.pending("shop") == []
+
+
+def test_a_key_of_no_source_is_unknown_until_a_source_claims_it(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land("shop/2011-02-30.csv")
+    bucket.land("stock/2011-03-04.csv")
+    assert record(ledger, bucket).unknown == ("shop/2011-02-30.csv", "stock/2011-03-04.csv")
+    assert [entry.key for entry in ledger.unknown()] == [
+        "shop/2011-02-30.csv",
+        "stock/2011-03-04.csv",
+    ]
+    stock = replace(SHOP, name="stock", prefix="stock/", pattern=r"stock/(.*)\.csv")
+    assert ledger.record(bucket.list(), bucket, [SHOP, stock], NOW).new == ("stock/2011-03-04.csv",)
+    assert [entry.partition for entry in ledger.pending("stock")] == [DAY]
+
+
+def test_a_key_that_two_sources_claim_is_unknown_and_says_so(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY)
+    ledger.record(bucket.list(), bucket, [SHOP, replace(SHOP, name="twin")], NOW)
+    assert "claimed by several sources: shop, twin" in str(ledger.unknown()[0].error)
+
+
+def test_a_claim_counts_an_attempt_of_what_waits_and_of_nothing_else(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    load(ledger)
+    bucket.land(f"shop/{DAY}-late.csv")
+    bucket.land("shop/2011-03-05.csv")
+    record(ledger, bucket)
+    [claimed] = ledger.claim("shop", [DAY, "2011-03-07"], "run-1")
+    assert (claimed.key, claimed.attempts, claimed.run_id) == (f"shop/{DAY}-late.csv", 1, "run-1")
+    assert [entry.attempts for entry in ledger.effective("shop", [DAY])[DAY]] == [1, 0]
+
+
+def test_what_was_tried_too_often_is_given_up_with_its_last_error(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    for _ in range(3):
+        [claimed] = ledger.claim("shop", [DAY], "run")
+        assert ledger.give_up("shop", attempts=4) == []
+    ledger.note_errors({claimed.id: "timed out"})
+    [given_up] = ledger.give_up("shop", attempts=3)
+    assert given_up.error == "given up after 3 attempts, the last error: timed out"
+    assert [entry.error for entry in ledger.failed("shop")] == [given_up.error]
+
+
+def test_a_failed_object_can_be_tried_again_by_hand(ledger: Ledger, bucket: MemoryBucket) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    ledger.mark_failed({ledger.pending("shop")[0].id: "disk"})
+    ledger.reopen(entry.id for entry in ledger.failed())
+    assert (len(ledger.pending("shop")), ledger.failed()) == (1, [])
+    assert record(ledger, bucket) == Recorded(unchanged=1)
+
+
+def test_more_partitions_and_ids_than_one_statement_takes(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    keys = [f"shop/{1000 + n}-01-01.csv" for n in range(3 * CHUNK)]
+    for key in keys:
+        bucket.land(key)
+    assert len(record(ledger, bucket).new) == len(keys)
+    partitions = ledger.partitions("shop")
+    assert len(ledger.claim("shop", partitions, "run")) == len(keys)
+    load(ledger, rows=7)
+    found = ledger.effective("shop", partitions)
+    assert {entry.rows for entries in found.values() for entry in entries} == {7}
+    assert ledger.summary()["loaded"] == len(ledger.digest("shop", partitions)) == len(keys)
+    ledger.reopen(entry.id for entries in found.values() for entry in entries)
+    assert len(ledger.pending("shop")) == len(keys)
+
+
+def test_every_query_of_a_tick_and_a_run_finds_its_rows_by_an_index(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    load(ledger)
+    bucket.land(KEY, b"again")
+    statements: list[tuple[str, object]] = []
+
+    def keep(connection, cursor, statement, parameters, context, many) -> None:
+        statements.append((statement, parameters[0] if many else parameters))
+
+    event.listen(ledger.database.engine, "before_cursor_execute", keep)
+    record(ledger, bucket)
+    [entry] = ledger.claim("shop", [DAY], "run")
+    ledger.newest("shop")
+    ledger.pending("shop")
+    ledger.digest("shop", [DAY])
+    ledger.give_up("shop", attempts=9)
+    ledger.mark_loaded({entry.id: 1}, "run", "load")
+    ledger.failed("shop")
+    ledger.unknown()
+    event.remove(ledger.database.engine, "before_cursor_execute", keep)
+    queries = [s for s in statements if s[0].startswith(("SELECT", "UPDATE"))]
+    assert len(queries) > 9
+    with ledger.database.read() as connection:
+        for statement, parameters in queries:
+            explained = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)  # type: ignore[arg-type]
+            steps = [row[3] for row in explained]
+            assert not [step for step in steps if "SCAN landed_objects" in step], (statement, steps)
+
+
+def test_each_change_is_one_immediate_transaction(ledger: Ledger, bucket: MemoryBucket) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    [entry] = ledger.pending("shop")
+    begun: list[str] = []
+
+    def keep(connection, cursor, statement, parameters, context, many) -> None:
+        if statement.startswith("BEGIN"):
+            begun.append(statement)
+
+    event.listen(ledger.database.engine, "before_cursor_execute", keep)
+    ledger.claim("shop", [DAY], "run")
+    ledger.mark_loaded({entry.id: 1}, "run", "load")
+    assert begun == ["BEGIN IMMEDIATE"] * 2
+    record(ledger, bucket)
+    assert begun[2:] == ["BEGIN"]
+
+
+def test_a_change_that_fails_half_way_changes_nothing(ledger: Ledger, bucket: MemoryBucket) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    load(ledger)
+    bucket.land(KEY, b"again")
+    with ledger.database.write() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE INSERT ON landed_objects "
+            "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+    with pytest.raises(LedgerError, match="free some space"):
+        record(ledger, bucket)
+    [entry] = ledger.effective("shop", [DAY])[DAY]
+    assert (entry.state, entry.available) == ("loaded", True)
+
+
+def test_a_locked_ledger_says_so(
+    reopened: Callable[[], Ledger], bucket: MemoryBucket, tmp_path: Path
+) -> None:
+    bucket.land(KEY)
+    record(reopened(), bucket)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError, match=r"locked for more than 0\.05 s: another process"):
+            reopened().claim("shop", [DAY], "run")
+    assert len(reopened().claim("shop", [DAY], "run")) == 1
+
+
+def test_a_ledger_that_cannot_be_opened_names_its_file(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match=r"nowhere/ledger\.db: unable to open"):
+        Ledger(f"sqlite:///{tmp_path}/nowhere/ledger.db").pending("shop")
+    (tmp_path / "text.db").write_text("no database" * 100)
+    with pytest.raises(LedgerError, match=r"text\.db: file is not a database"):
+        Ledger(f"sqlite:///{tmp_path}/text.db").pending("shop")
+
+
+def test_many_writers_on_a_fresh_ledger_record_an_object_once(
+    tmp_path: Path, bucket: MemoryBucket
+) -> None:
+    for number in range(20):
+        bucket.land(f"shop/{DAY}-{number}.csv")
+
+    def write(_: int) -> Recorded:
+        return record(Ledger(f"sqlite:///{tmp_path}/fresh.db"), bucket)
+
+    with ThreadPoolExecutor(8) as pool:
+        recorded = list(pool.map(write, range(8)))
+    assert sum(len(found.new) for found in recorded) == 20
+    with Ledger(f"sqlite:///{tmp_path}/fresh.db").database.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(objects)).scalar() == 20

@@ -1,0 +1,70 @@
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from data_platform.landing.objects import DirectoryBucket, filesystem
+
+
+def test_keys_come_in_the_order_of_their_bytes(tmp_path: Path) -> None:
+    for name in ["a/b.csv", "a.csv", "a-1.csv", "é.csv", "z/1.csv", "Z.csv"]:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    keys = [landed.key for landed in DirectoryBucket(tmp_path).list()]
+    assert keys == sorted(keys, key=str.encode)
+    assert len(keys) == 6
+
+
+def test_a_listing_takes_a_prefix_and_a_key_to_start_after(tmp_path: Path) -> None:
+    for name in ["a1", "a2", "a3", "b1"]:
+        (tmp_path / name).write_text("x")
+    listed = DirectoryBucket(tmp_path).list("a", start_after="a1")
+    assert [landed.key for landed in listed] == ["a2", "a3"]
+
+
+def test_dotfiles_and_unfinished_files_are_not_listed(tmp_path: Path) -> None:
+    for name in [".hidden", ".git/config", "a.csv.tmp", "a.csv.part", "a.csv"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert [landed.key for landed in DirectoryBucket(tmp_path).list()] == ["a.csv"]
+
+
+def test_a_broken_link_is_no_object(tmp_path: Path) -> None:
+    (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere")
+    assert list(DirectoryBucket(tmp_path).list()) == []
+
+
+def test_a_missing_root_is_an_error_and_not_an_empty_bucket(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="landing"):
+        list(DirectoryBucket(tmp_path / "landing").list())
+
+
+def test_times_are_exact_to_the_microsecond(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("xyz")
+    os.utime(tmp_path / "a", ns=(0, 1_299_231_845_123_456_789))
+    [landed] = DirectoryBucket(tmp_path).list()
+    assert landed.modified == datetime(2011, 3, 4, 9, 44, 5, 123456, UTC)
+    assert (landed.size, landed.etag) == (3, None)
+
+
+def test_a_name_that_is_not_utf8_is_listed_escaped(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/x\xff.csv")).write_text("x")
+    assert [landed.key for landed in DirectoryBucket(tmp_path).list()] == ["x\\xff.csv"]
+
+
+def test_the_hash_is_that_of_the_content(tmp_path: Path) -> None:
+    for name, text in {"a": "x", "b": "x", "c": "y"}.items():
+        (tmp_path / name).write_text(text)
+    a, b, c = (DirectoryBucket(tmp_path).content_hash(key) for key in "abc")
+    assert a == b != c
+
+
+@pytest.mark.parametrize("name", ["plain.csv", "a b.csv", "50%25 #?é.csv"])
+def test_a_uri_opens_the_object_it_names(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("x")
+    for uri in [DirectoryBucket(tmp_path).uri(name), str(tmp_path / name)]:
+        files, path = filesystem(uri)
+        with files.open_input_stream(path) as stream:
+            assert stream.read() == b"x"

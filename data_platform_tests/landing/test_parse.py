@@ -1,0 +1,294 @@
+import json
+import os
+import pickle
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from data_platform.landing import bronze_files
+from data_platform.landing.csv_reader import BLOCK
+from data_platform.landing.objects import DirectoryBucket, filesystem
+from data_platform.landing.parse import (
+    CarryError,
+    ObjectWork,
+    ParseReport,
+    PartitionWork,
+    StoredObject,
+    bronze_schema,
+    parse_partition,
+)
+from data_platform.landing.source import Csv
+
+AB = Csv(columns=("a", "b"))
+SEEN = datetime(2011, 12, 10, 12, tzinfo=UTC)
+GOOD = b'a,b\n1,2\n,""\n'
+# Longer than a block of the reader, so that good rows are read before the bad byte is met.
+BAD_LATE = b"a,b\n" + b"1,2\n" * (BLOCK // 2) + b"\xff,2\n"
+
+
+class Partition:
+    """A landing directory, and a warehouse beside it whose path has a blank in it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.root = home / "landing"
+        self.root.mkdir(parents=True)
+        self.target = f"file://{home}/ware house/attempt"
+
+    def land(self, **contents: bytes) -> None:
+        for name, content in contents.items():
+            (self.root / f"{name}.csv").write_bytes(content)
+
+    def work(self, **changes: Any) -> PartitionWork:
+        bucket = DirectoryBucket(self.root)
+        objects = tuple(
+            ObjectWork(number, o.key, bucket.uri(o.key), o.size, o.modified, SEEN)
+            for number, o in enumerate(bucket.list(), start=1)
+        )
+        work = PartitionWork("2011-03-04", {"day": date(2011, 3, 4)}, self.target, AB, objects)
+        return replace(work, **changes)
+
+    def files(self) -> list[Path]:
+        return sorted((self.home / "ware house").rglob("*.parquet"))
+
+
+@pytest.fixture
+def partition(tmp_path: Path) -> Partition:
+    return Partition(tmp_path)
+
+
+def table(report: ParseReport) -> pa.Table:
+    paths = [filesystem(file.uri)[1] for file in report.files]
+    for file, path in zip(report.files, paths, strict=True):
+        assert parquet.read_metadata(path).num_rows == file.rows
+        assert os.path.getsize(path) == file.bytes
+    return pa.concat_tables([parquet.ParquetFile(path).read() for path in paths])
+
+
+def outcome(report: ParseReport) -> dict[str, int | str | None]:
+    return {o.key: o.error.kind if o.error else o.rows for o in report.objects}
+
+
+def test_rows_carry_their_partition_and_their_lineage(partition: Partition) -> None:
+    partition.land(x=GOOD, y=b"b,a\n9,8\n7\n")
+    report = parse_partition(partition.work())
+    assert len(report.files) == 1
+    assert table(report).select(["day", "a", "b", "_source_object", "_row_number"]).to_pylist() == [
+        {"day": date(2011, 3, 4), "a": a, "b": b, "_source_object": key, "_row_number": number}
+        for a, b, key, number in [
+            ("1", "2", "x.csv", 1), (None, "", "x.csv", 2),
+            ("8", "9", "y.csv", 1), (None, "7", "y.csv", 2),
+        ]
+    ]  # fmt: skip
+    rescued = table(report).column("_rescued").to_pylist()
+    assert rescued[:3] == [None] * 3
+    assert json.loads(rescued[3]) == {"expected": 2, "found": 1, "text": "7"}
+    assert set(table(report).column("_ingested_at").to_pylist()) == {SEEN}
+
+
+def test_the_files_have_the_schema_that_is_promised(partition: Partition) -> None:
+    partition.land(x=GOOD)
+    report = parse_partition(partition.work())
+    assert table(report).schema.equals(bronze_schema(AB, {"day": date(2011, 3, 4)}))
+    footer = parquet.read_metadata(partition.files()[0])
+    columns = [footer.row_group(0).column(n) for n in range(footer.num_columns)]
+    day = columns[0].statistics
+    assert {column.compression for column in columns} == {"ZSTD"}
+    assert day.min == day.max == date(2011, 3, 4)
+    assert footer.num_row_groups == 1
+
+
+def test_duckdb_reads_the_same_rows(partition: Partition) -> None:
+    partition.land(x=GOOD)
+    parse_partition(partition.work())
+    read = duckdb.sql(f"select a, b, _row_number, day from '{partition.files()[0]}'")
+    assert read is not None
+    assert read.fetchall() == [("1", "2", 1, date(2011, 3, 4)), (None, "", 2, date(2011, 3, 4))]
+
+
+@pytest.mark.parametrize(
+    "value", ["uk", 7, date(2011, 3, 1), datetime(2011, 3, 4, 5)], ids=lambda v: type(v).__name__
+)
+def test_a_partition_is_a_text_a_number_a_date_or_a_moment(
+    partition: Partition, value: Any
+) -> None:
+    partition.land(x=GOOD)
+    report = parse_partition(partition.work(partition="a/b|c", values={"p": value}))
+    assert table(report).column("p").to_pylist() == [value] * 2
+
+
+def test_no_rows_no_file(partition: Partition) -> None:
+    partition.land(x=b"a,b\n")
+    report = parse_partition(partition.work())
+    assert (report.files, report.rows, outcome(report)) == ((), 0, {"x.csv": 0})
+    assert partition.files() == []
+
+
+def test_an_unreadable_object_fails_alone(partition: Partition) -> None:
+    partition.land(a=GOOD, b=BAD_LATE, c=GOOD, d=b"", e=b"x,y\n1,2\n")
+    report = parse_partition(partition.work())
+    assert outcome(report) == {
+        "a.csv": 2, "b.csv": "unreadable", "c.csv": 2, "d.csv": "unreadable", "e.csv": "unreadable"
+    }  # fmt: skip
+    assert set(table(report).column("_source_object").to_pylist()) == {"a.csv", "c.csv"}
+    error = report.objects[1].error
+    assert error is not None
+    assert not error.transient
+    assert error.message.startswith("not utf-8: byte 0xff at offset")
+
+
+def test_a_large_object_that_goes_bad_leaves_nothing_of_its_own_files(
+    partition: Partition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bronze_files, "SHARED_INPUT", 1000)
+    monkeypatch.setattr(bronze_files, "ROW_GROUP_INPUT", 1000)
+    partition.land(a=GOOD, b=BAD_LATE, c=BAD_LATE.replace(b"\xff", b"3"), d=GOOD)
+    report = parse_partition(partition.work())
+    rows = BLOCK // 2 + 1
+    assert outcome(report) == {"a.csv": 2, "b.csv": "unreadable", "c.csv": rows, "d.csv": 2}
+    assert [file.rows for file in report.files] == [4, rows]
+    assert len(partition.files()) == 2
+    assert table(report).column("_row_number").to_pylist()[4:] == list(range(1, rows + 1))
+
+
+def test_much_input_is_cut_into_several_files(
+    partition: Partition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ["SHARED_INPUT", "ROW_GROUP_INPUT", "FILE_INPUT"]:
+        monkeypatch.setattr(bronze_files, limit, 1 << 20)
+    partition.land(a=b"a,b\n" + b"1,2\n" * BLOCK)
+    report = parse_partition(partition.work())
+    assert len(report.files) > 3
+    assert table(report).column("_row_number").to_pylist() == list(range(1, BLOCK + 1))
+
+
+def test_an_object_that_vanished_or_changed_may_be_tried_again(partition: Partition) -> None:
+    partition.land(a=GOOD, b=GOOD, c=GOOD, d=GOOD)
+    work = partition.work()
+    (partition.root / "a.csv").unlink()
+    partition.land(b=GOOD + b"3,4\n", d=b"\xff")
+    report = parse_partition(work)
+    assert outcome(report) == {
+        "a.csv": "vanished", "b.csv": "changed", "c.csv": 2, "d.csv": "changed"
+    }  # fmt: skip
+    assert all(o.error.transient for o in report.objects if o.error)
+    assert report.rows == 2
+
+
+def test_an_object_rewritten_in_place_is_changed(partition: Partition) -> None:
+    partition.land(a=GOOD)
+    work = partition.work()
+    os.utime(partition.root / "a.csv", ns=(0, 0))
+    assert outcome(parse_partition(work)) == {"a.csv": "changed"}
+
+
+def test_what_cannot_be_read_for_now_may_be_tried_again(partition: Partition) -> None:
+    partition.land(a=GOOD)
+    (partition.root / "b.csv").mkdir()
+    [a] = partition.work().objects
+    status = (partition.root / "b.csv").stat()
+    modified = datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, UTC)
+    directory = replace(a, id=2, key="b.csv", uri=a.uri.replace("a.csv", "b.csv"))
+    report = parse_partition(partition.work(objects=(a, replace(directory, modified=modified))))
+    assert report.objects[0].rows == 2
+    assert report.objects[1].error is not None
+    assert report.objects[1].error.transient
+
+
+def test_rows_of_objects_that_are_gone_are_carried_over(partition: Partition) -> None:
+    partition.land(a=GOOD, b=b"a,b\n3\n", c=GOOD)
+    first = parse_partition(partition.work())
+    [file] = first.files
+    (partition.root / "b.csv").unlink()
+    (partition.root / "a.csv").unlink()
+    work = partition.work(carry=(StoredObject(7, "b.csv"),), present=(file.uri,))
+    second = parse_partition(work)
+    assert outcome(second) == {"c.csv": 2, "b.csv": 1}
+    old = table(first).to_pylist()
+    assert table(second).to_pylist() == old[3:] + old[2:3]
+
+
+def test_a_corrupt_reupload_keeps_the_rows_of_the_version_before(partition: Partition) -> None:
+    partition.land(a=GOOD)
+    [file] = parse_partition(partition.work()).files
+    partition.land(a=BAD_LATE)
+    [item] = partition.work().objects
+    item = replace(item, id=2, previous=StoredObject(1, "a.csv"))
+    report = parse_partition(partition.work(objects=(item,), present=(file.uri,)))
+    assert [(o.id, o.rows) for o in report.objects] == [(2, None), (1, 2)]
+    assert table(report).column("b").to_pylist() == ["2", ""]
+
+
+def test_present_files_without_a_column_carry_nulls(partition: Partition) -> None:
+    partition.land(a=GOOD)
+    [file] = parse_partition(partition.work()).files
+    wider = Csv(columns=("a", "new", "b"))
+    work = partition.work(
+        format=wider, objects=(), carry=(StoredObject(1, "a.csv"),), present=(file.uri,)
+    )
+    assert table(parse_partition(work)).column("new").to_pylist() == [None, None]
+
+
+def test_a_corrupt_present_file_stops_the_task_and_names_the_way_out(partition: Partition) -> None:
+    partition.land(a=GOOD)
+    [file] = parse_partition(partition.work()).files
+    partition.files()[0].write_bytes(b"PAR1 and no more")
+    before = partition.files()
+    work = partition.work(carry=(StoredObject(9, "z.csv"),), present=(file.uri,))
+    with pytest.raises(CarryError, match=r"z\.csv .* cannot be copied from .* land it again"):
+        parse_partition(work)
+    assert partition.files() == before
+
+
+def test_an_error_in_writing_raises_and_leaves_no_file(
+    partition: Partition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bronze_files, "SHARED_INPUT", 1000)
+    monkeypatch.setattr(bronze_files, "ROW_GROUP_INPUT", 1000)
+    partition.land(a=b"a,b\n" + b"1,2\n" * BLOCK, b=GOOD)
+    (partition.home / "blocked").write_text("a file where a directory should be")
+    with pytest.raises(OSError, match="blocked"):
+        parse_partition(partition.work(target=f"{partition.home}/blocked/attempt"))
+    assert partition.files() == []
+
+
+def test_two_tries_of_a_task_write_files_of_their_own(partition: Partition) -> None:
+    partition.land(a=GOOD)
+    first, second = parse_partition(partition.work()), parse_partition(partition.work())
+    assert first.files[0].uri != second.files[0].uri
+    assert table(first).equals(table(second))
+
+
+def test_work_and_report_travel_to_another_process(partition: Partition) -> None:
+    partition.land(a=GOOD, b=b"")
+    report = parse_partition(pickle.loads(pickle.dumps(partition.work())))
+    assert pickle.loads(pickle.dumps(report)) == report
+
+
+line = st.sampled_from([b"1,2\n", b"1\n", b'1,"2\n3"\n', b"1,2,3\n", b"\n", b"\xff,1\n", b'"1'])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(line, max_size=6).map(b"".join), min_size=1, max_size=4))
+def test_the_rows_reported_are_the_rows_on_disk(
+    tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes]
+) -> None:
+    partition = Partition(tmp_path_factory.mktemp("partition"))
+    partition.land(**{f"o{n}": b"a,b\n" + body for n, body in enumerate(bodies)})
+    report = parse_partition(partition.work())
+    assert len(report.objects) == len(bodies)
+    assert sum(o.rows or 0 for o in report.objects) == report.rows
+    on_disk: dict[str, int] = {}
+    if report.files:
+        for key in table(report).column("_source_object").to_pylist():
+            on_disk[key] = on_disk.get(key, 0) + 1
+    assert on_disk == {o.key: o.rows for o in report.objects if o.rows}
+    assert len(partition.files()) == len(report.files)

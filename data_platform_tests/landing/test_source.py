@@ -1,0 +1,65 @@
+from typing import Any
+
+import pytest
+
+from data_platform.landing.source import Csv, Source
+
+PATTERN = r"^online_retail/(\d{4}-\d{2}-\d{2})([._-][^/]*)?\.csv$"
+
+
+def source(**changes: Any) -> Source:
+    values: dict[str, Any] = {
+        "name": "shop",
+        "prefix": "online_retail/",
+        "pattern": PATTERN,
+        "table": "bronze/retail/order_lines",
+        "format": Csv(columns=("a",)),
+    }
+    return Source(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("key", "partition"),
+    [
+        ("online_retail/2011-03-04.csv", "2011-03-04"),
+        ("online_retail/2011-03-04-late.csv", "2011-03-04"),
+        ("online_retail/2011-03-04x.csv", None),
+        ("online_retail/2011-03-04.csv\n", None),
+        ("online_retail/2011-02-30.csv", None),
+        ("other/2011-03-04.csv", None),
+        ("x/online_retail/2011-03-04.csv", None),
+    ],
+)
+def test_a_key_names_its_partition_or_none(key: str, partition: str | None) -> None:
+    assert source().partition_of(key) == partition
+
+
+def test_the_partition_may_be_made_of_what_the_key_says() -> None:
+    monthly = source(partition=lambda text: f"{text[:7]}-01")
+    assert monthly.partition_of("online_retail/2011-03-04.csv") == "2011-03-01"
+
+
+def test_keys_are_ordered_by_date_only_if_nothing_varies_before_it() -> None:
+    assert source().date_ordered
+    assert not source(pattern=r"online_retail/[a-z]+/(\d{4}-\d{2}-\d{2}).csv").date_ordered
+
+
+def test_a_pattern_without_a_group_is_an_error() -> None:
+    with pytest.raises(ValueError, match="needs a group"):
+        source(pattern="online_retail/.*")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"columns": ()},
+        {"columns": ("a", "a")},
+        {"columns": ("_row_number",)},
+        {"columns": ("a",), "delimiter": ",,"},
+        {"columns": ("a",), "delimiter": '"'},
+        {"columns": ("a",), "encoding": "utf8-ish"},
+    ],
+)
+def test_a_format_that_cannot_be_is_an_error(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Csv"):
+        Csv(**wrong)
