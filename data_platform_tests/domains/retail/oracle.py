@@ -280,7 +280,7 @@ def product_demand(lines: Iterable[Line], days: Iterable[date] | None = None) ->
             n = len(past)
             mean = statistics.fmean(past) if n else None
             sd = statistics.stdev(past) if n > 1 else None
-            known = mean is not None and sd is not None
-            spike = known and n >= 7 and units >= 50 and units > mean + 3 * sd
+            usual = mean is None or sd is None or units <= mean + 3 * sd
+            spike = n >= 7 and units >= 50 and not usual
             table[day, code] = (units, n, mean, sd, spike)
     return table
