@@ -32,7 +32,7 @@ dev: env ## the Dagster UI on the last demo's state (HOST, PORT)
 	@$(bin)/python tools/launch.py dev --host "$(HOST)" --port "$(PORT)"
 
 .PHONY: test
-test: env ## run the tests (TESTS=path or -k expression for some of them)
+test: env ## run the tests (TESTS=path for some of them)
 	$(bin)/python -m pytest $(TESTS)
 
 .PHONY: check

@@ -64,7 +64,8 @@ def _dev(host: str, port: int) -> None:
     print(f"The UI will be at http://{host}:{port} (Ctrl-C ends it)", flush=True)
     # The messages of `dagster dev` about itself are for its developers.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    _execute("-m", "dagster", "dev", "-w", workspace, "-h", host, "-p", str(port))
+    server = ["--host", host, "--port", str(port), "--log-level", "warning"]
+    _execute("-m", "dagster", "dev", "--workspace", workspace, *server)
 
 
 def _execute(*arguments: str) -> None:
