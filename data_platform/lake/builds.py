@@ -114,9 +114,15 @@ class Builds:
         """Partitions whose last build did not pass its checks."""
         return {k: b for k, b in self.latest(table).items() if b.state == "held_back"}
 
-    def accept(self, table: TableId, attempts: Mapping[str, str], inputs: Mapping[str, str]) -> None:
-        """Declare published attempts up to date with `inputs` (after a rollback: what a person
-        chose must not be rebuilt until something new arrives)."""
+    def accept(
+        self,
+        table: TableId,
+        attempts: Mapping[str, str],
+        inputs: Mapping[str, str],
+        contract: str,
+    ) -> None:
+        """Declare published attempts up to date with `inputs` and `contract` (after a rollback:
+        what a person chose must not be rebuilt until something new arrives)."""
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
         with self._engine.begin() as connection:
             for partition, attempt in attempts.items():
@@ -127,5 +133,5 @@ class Builds:
                         _BUILDS.c.partition == partition,
                         _BUILDS.c.attempt == attempt,
                     )
-                    .values(inputs=inputs[partition], created=now)
+                    .values(inputs=inputs.get(partition, ""), contract=contract, created=now)
                 )

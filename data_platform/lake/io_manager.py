@@ -33,6 +33,7 @@ from data_platform.lake.staging import (
 from data_platform.lake.storage import Storage
 from data_platform.lake.table import WHOLE_TABLE, TableId, TableSlice
 from data_platform.observability.events import log_published
+from data_platform.observability.failures import failures_explained
 
 PARTITION_EXPR = "partition_expr"  # Dagster's own name for "the column of the partition"
 
@@ -53,8 +54,9 @@ class S3ParquetIOManager(dg.IOManager):
         if obj is None:
             return  # nothing was due
         own_step = isinstance(obj, StagedWrite)
-        write = obj if own_step else self._staged(context, obj)
-        published = publish(self.lake, self.builds, write)
+        with failures_explained():
+            write = obj if own_step else self._staged(context, obj)
+            published = publish(self.lake, self.builds, write)
         if own_step:
             log_published(context.step_context, context.asset_key, write, published)
         else:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 import dagster as dg
-from pyspark.errors import PySparkException
 
 from data_platform.assets import Table
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
-from data_platform.lake.errors import PartitionConflict
+from data_platform.lake.publish import StagedWrite
+from data_platform.lake.table import WHOLE_TABLE
 from data_platform.observability.events import LOGGED, log_findings
+from data_platform.observability.failures import failures_explained
 from data_platform.platform_defs.bronze import build_bronze
 from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
@@ -18,8 +19,7 @@ from data_platform.quality import findings as checks
 from data_platform.quality.freshness import Trailing
 
 ONLY_STALE = "data_platform/only_stale"  # run tag: build what is stale of the range, not all of it
-
-_RETRIES = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL)
+ONLY_PARTITIONS = "data_platform/only_partitions"  # run tag: of the range just these, by comma
 
 
 def asset_of(table: Table) -> dg.AssetsDefinition:
@@ -43,25 +43,40 @@ def asset_of(table: Table) -> dg.AssetsDefinition:
         op_tags={"dagster/concurrency_key": str(table.id).replace("/", "_")},
     )
     def step(context: dg.AssetExecutionContext) -> Iterator[dg.Output]:
-        platform: Platform = context.resources.platform
-        requested = context.partition_keys if context.has_partition_key_range else [""]
-        only_stale = ONLY_STALE in context.run.tags
-        planned = plan(table, platform, requested, only_stale=only_stale)
-        if not planned.keys:
-            context.log.info(f"{table.id}: nothing to build of {len(requested)} partitions")
-            yield from _outputs(table, None)
-            return
-        context.log.info(f"{table.id}: building {len(planned.keys)} partitions")
-        run = build_bronze if table.source else build
-        result = run(table, planned, platform, context.resources.pyspark.spark_session,
-                     context.run_id)
-        log_findings(context.get_step_execution_context(), table.key, result.findings)
-        yield from _outputs(table, result.write)
+        with failures_explained():
+            write = _built(table, context)
+        yield from _outputs(table, write)
 
     return step
 
 
-def _outputs(table: Table, write) -> Iterator[dg.Output]:
+def _built(table: Table, context: dg.AssetExecutionContext) -> StagedWrite | None:
+    """The staged partitions that are due, their check results logged; None if none is due."""
+    platform: Platform = context.resources.platform
+    requested = _requested(context)
+    only_stale = ONLY_STALE in context.run.tags
+    planned = plan(table, platform, requested, only_stale=only_stale)
+    if not planned.keys:
+        context.log.info(f"{table.id}: nothing to build of {len(requested)} partitions")
+        return None
+    context.log.info(f"{table.id}: building {len(planned.keys)} partitions")
+    step = build_bronze if table.source else build
+    spark = context.resources.pyspark.spark_session
+    result = step(table, planned, platform, spark, context.run_id)
+    log_findings(context.get_step_execution_context(), table.key, result.findings)
+    return result.write
+
+
+def _requested(context: dg.AssetExecutionContext) -> list[str]:
+    """The partition keys of the run, '' for a table without partitions."""
+    if not context.has_partition_key_range:
+        return [WHOLE_TABLE]
+    chosen = context.run.tags.get(ONLY_PARTITIONS)
+    keys = context.partition_keys
+    return [key for key in keys if key in chosen.split(",")] if chosen else list(keys)
+
+
+def _outputs(table: Table, write: StagedWrite | None) -> Iterator[dg.Output]:
     """Check results were logged for each partition, so their outputs carry nothing."""
     yield dg.Output(write, output_name="result", metadata=dict(LOGGED))
     for spec in check_specs(table):

@@ -7,6 +7,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from data_platform.assets import Table
+from data_platform.lake.browse import partition_rows
 from data_platform.lake.files import StagedFile, files_by_partition
 from data_platform.lake.parquet import DATA
 from data_platform.lake.publish import StagedWrite
@@ -24,7 +25,7 @@ from data_platform.landing.parse import (
 from data_platform.landing.source import Source
 from data_platform.platform_defs.planning import Plan
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.steps import StepResult, held_back, history_of
+from data_platform.platform_defs.steps import StepResult, held_back
 from data_platform.platform_defs.tables import ensure_tables
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
@@ -157,7 +158,7 @@ def _findings(
     keys: tuple[str, ...],
 ) -> list[Finding]:
     rows = staged.rows(DATA)
-    history = history_of(platform, table)
+    history = partition_rows(platform.lake, table.id)
     found: list[Finding] = []
     for report in reports:
         key = report.partition

@@ -10,8 +10,9 @@ from pyspark.sql import types as T
 
 from data_platform.assets import Table
 from data_platform.contracts.contract import Contract
+from data_platform.lake.browse import partition_rows
 from data_platform.lake.errors import LakeError, SchemaConflict
-from data_platform.lake.files import files_by_partition, partitioning
+from data_platform.lake.files import partitioning
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE, Layout
 from data_platform.lake.publish import StagedWrite
 from data_platform.lake.staging import (
@@ -157,7 +158,7 @@ def _audited(
     contract = _contract(table)
     rows, bad, repeats = (staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
     found: list[Finding] = []
-    history = history_of(platform, table)
+    history = partition_rows(platform.lake, table.id)
     held_upstream = _held_upstream(table, plan, platform)
     for key in plan.keys:
         received = rows[key] + bad[key] + repeats[key]
@@ -211,14 +212,6 @@ def held_back(found: Iterable[Finding]) -> dict[str, str]:
                 filter(None, [reasons.get(finding.partition), text])
             )
     return reasons
-
-
-def history_of(platform: Platform, table: Table) -> dict[str, int]:
-    """Rows of every published partition."""
-    if not platform.lake.exists(table.id):
-        return {}
-    files = files_by_partition(platform.lake.load(table.id))
-    return {key: sum(f.record_count for f in group) for key, group in files.items()}
 
 
 def _held_upstream(

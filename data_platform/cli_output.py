@@ -1,0 +1,82 @@
+"""How the command line prints: tables for people, JSON for scripts."""
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+
+import click
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+Record = Mapping[str, object]
+
+
+def unknown(kind: str, name: str, known: Sequence[str]) -> str:
+    """`there is no table 'x'; did you mean y?`"""
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}"
+    return f"there is no {kind} {name!r}; {hint}"
+
+
+def records(
+    title: str, rows: Sequence[Record], json_too: bool = False, *, columns: Sequence[str] = ()
+) -> None:
+    """A table with a column for each field, or a JSON list."""
+    if json_too:
+        as_json(rows)
+        return
+    console = Console(width=None if Console().is_terminal else 200)
+    names = list(columns) or list(rows[0] if rows else ())
+    if not rows:
+        console.print(f"{title}: none")
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name in names:
+        numeric = all(isinstance(row.get(name), int | float | Decimal | None) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(name, row.get(name)) for name in names))
+    console.print(table)
+
+
+def as_json(value: object) -> None:
+    click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dt.date | dt.datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def _text(name: str, value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else ""
+        case int() if name not in ("snapshot", "month", "customer_id"):
+            return f"{value:,}"
+        case dt.datetime():
+            return value.strftime("%Y-%m-%d %H:%M:%S")
+        case float():
+            return f"{value:.4g}"
+        case list():
+            return ", ".join(map(str, value))
+    return str(value)
+
+
+def write_parquet(reader: pa.RecordBatchReader, file: Path) -> int:
+    """One zstd Parquet file, complete or not there; gives its rows."""
+    unfinished, count = file.with_name(f".{file.name}.part"), 0
+    with pq.ParquetWriter(unfinished, reader.schema, compression="zstd") as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+            count += batch.num_rows
+    unfinished.replace(file)
+    return count

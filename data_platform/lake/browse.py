@@ -1,0 +1,131 @@
+"""Looking at tables: what is there, since when, and the rows themselves. Reads only."""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
+
+from data_platform.lake.catalog import Lake
+from data_platform.lake.errors import LakeError
+from data_platform.lake.files import files_by_partition, partitioning
+from data_platform.lake.table import TableId
+
+
+@dataclass(frozen=True)
+class TableFigures:
+    """What a table holds now; `committed` in UTC, None for a table never written."""
+
+    table: str
+    rows: int
+    partitions: int
+    files: int
+    bytes: int
+    committed: dt.datetime | None
+    run: str | None
+
+
+@dataclass(frozen=True)
+class SnapshotFigures:
+    """One commit: the rows and partitions the table had with it, and what it changed."""
+
+    snapshot: int
+    committed: dt.datetime
+    run: str
+    partitions: int
+    added_rows: int
+    deleted_rows: int
+    total_rows: int
+    current: bool
+
+
+def figures(lake: Lake) -> Iterator[TableFigures]:
+    """Every table of the catalog."""
+    for table_id in lake.tables():
+        table = lake.load(table_id)
+        files = files_by_partition(table)
+        flat = [file for group in files.values() for file in group]
+        snapshot = table.current_snapshot()
+        yield TableFigures(
+            table=str(table_id),
+            rows=sum(file.record_count for file in flat),
+            partitions=len(files),
+            files=len(flat),
+            bytes=sum(file.file_size_in_bytes for file in flat),
+            committed=_moment(snapshot) if snapshot else None,
+            run=_summary(snapshot).get("data_platform.run") if snapshot else None,
+        )
+
+
+def history(table: Table) -> list[SnapshotFigures]:
+    """The snapshots a table remembers, newest first."""
+    current = table.current_snapshot()
+    return [
+        SnapshotFigures(
+            snapshot=snapshot.snapshot_id,
+            committed=_moment(snapshot),
+            run=_summary(snapshot).get("data_platform.run", ""),
+            partitions=int(_summary(snapshot).get("data_platform.partitions", 0)),
+            added_rows=int(_summary(snapshot).get("added-records", 0)),
+            deleted_rows=int(_summary(snapshot).get("deleted-records", 0)),
+            total_rows=int(_summary(snapshot).get("total-records", 0)),
+            current=current is not None and snapshot.snapshot_id == current.snapshot_id,
+        )
+        for snapshot in sorted(table.snapshots(), key=lambda s: s.timestamp_ms, reverse=True)
+    ]
+
+
+def rows(
+    table: Table, *, partition: str | None = None, snapshot: int | None = None,
+    limit: int | None = None,
+) -> pa.RecordBatchReader:
+    """The rows of a table, of one partition, or as of a snapshot, a batch at a time."""
+    require_snapshot(table, snapshot)
+    scan = table.scan(row_filter=_filter(table, partition), snapshot_id=snapshot, limit=limit)
+    return scan.to_arrow_batch_reader()
+
+
+def require_snapshot(table: Table, snapshot: int | None) -> None:
+    """Raises LakeError where the table does not remember the snapshot."""
+    if snapshot is not None and table.snapshot_by_id(snapshot) is None:
+        known = ", ".join(str(s.snapshot_id) for s in table.snapshots()[-5:])
+        raise LakeError(
+            f"{'.'.join(table.name())} has no snapshot {snapshot}; its newest are {known or 'none'}"
+        )
+
+
+def _filter(table: Table, partition: str | None) -> BooleanExpression:
+    scheme = partitioning(table)
+    if partition is None or not scheme.columns:
+        return AlwaysTrue()
+    try:
+        values = scheme.values(partition)
+    except ValueError as error:
+        raise LakeError(
+            f"{partition!r} is no partition of {'.'.join(table.name())}: it is partitioned by "
+            f"{', '.join(scheme.names)} ({error})"
+        ) from error
+    expression: BooleanExpression = AlwaysTrue()
+    for name, value in zip(scheme.names, values, strict=True):
+        literal = value.isoformat() if isinstance(value, dt.date) else value
+        expression = And(expression, EqualTo(name, literal))
+    return expression
+
+
+def _summary(snapshot: Snapshot) -> dict[str, str]:
+    return snapshot.summary.additional_properties if snapshot.summary else {}
+
+
+def _moment(snapshot: Snapshot) -> dt.datetime:
+    return dt.datetime.fromtimestamp(snapshot.timestamp_ms / 1000, dt.UTC)
+
+
+def partition_rows(lake: Lake, table_id: TableId) -> dict[str, int]:
+    """Rows of every published partition; nothing for a table that was never written."""
+    if not lake.exists(table_id):
+        return {}
+    files = files_by_partition(lake.load(table_id))
+    return {key: sum(file.record_count for file in group) for key, group in files.items()}

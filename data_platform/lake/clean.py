@@ -1,0 +1,59 @@
+"""Orphans: files below a table's location that no snapshot refers to.
+
+Killed runs, held back attempts and forgotten snapshots leave them. What is younger than the
+grace time may belong to a run under way, so it stays.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+
+from pyiceberg.table import Table
+
+from data_platform.lake.catalog import Lake
+from data_platform.lake.storage import Storage, StoredFile
+from data_platform.lake.table import TableId
+
+GRACE = dt.timedelta(hours=24)
+
+
+def orphans(
+    lake: Lake, storage: Storage, now: dt.datetime, grace: dt.timedelta = GRACE
+) -> Iterator[tuple[TableId, StoredFile]]:
+    """Orphans of every table of the catalog, with the table they lie below.
+
+    A folder of no known table is never touched: a catalog that lost a table must not cost its
+    data.
+    """
+    for table_id in lake.tables():
+        table = lake.load(table_id)
+        listed = list(storage.files(table.location()))
+        referenced = referenced_files(lake.load(table_id))  # after the listing: it may be newer
+        for file in listed:
+            if file.path not in referenced and now - file.modified >= grace:
+                yield table_id, file
+
+
+def referenced_files(table: Table) -> set[str]:
+    """Every file that some snapshot of the table needs: metadata, manifests, data."""
+    found = {table.metadata_location}
+    found.update(entry.metadata_file for entry in table.metadata.metadata_log)
+    seen: set[str] = set()
+    for snapshot in table.snapshots():
+        found.add(snapshot.manifest_list)
+        for manifest in snapshot.manifests(table.io):
+            if manifest.manifest_path in seen:
+                continue
+            seen.add(manifest.manifest_path)
+            entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+            found.update(entry.data_file.file_path for entry in entries)
+    return found | seen
+
+
+def clean(
+    lake: Lake, storage: Storage, now: dt.datetime, grace: dt.timedelta = GRACE
+) -> list[tuple[TableId, StoredFile]]:
+    """Delete the orphans; gives what was deleted."""
+    deleted = list(orphans(lake, storage, now, grace))
+    for _, file in deleted:
+        storage.delete(file.path)
+    return deleted

@@ -1,0 +1,80 @@
+"""Going back: the version a partition had in a snapshot, with its quarantine and duplicates.
+
+A rollback is a commit like any other, so what it replaces stays in the history and readers see
+one version or the other.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table
+
+from data_platform.lake.browse import require_snapshot
+from data_platform.lake.catalog import Lake
+from data_platform.lake.commit import replace_partitions
+from data_platform.lake.errors import LakeError
+from data_platform.lake.files import attempt_of, files_by_partition, versions
+from data_platform.lake.publish import BESIDE
+from data_platform.lake.table import TableId
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """The new snapshot, and the version that each changed partition has now (None: none)."""
+
+    snapshot_id: int
+    versions: dict[str, str | None]
+
+
+def rollback(
+    lake: Lake, table_id: TableId, *, to: int, partition: str | None = None
+) -> RolledBack | None:
+    """Publish what the table, or one partition, held in the snapshot `to`; None: nothing differs.
+
+    Raises LakeError where the table does not remember the snapshot or never had the partition.
+    """
+    table = lake.load(table_id)
+    require_snapshot(table, to)
+    keys = None if partition is None else [partition]
+    then, now = files_by_partition(table, keys, to), files_by_partition(table, keys)
+    if partition is not None and not then and not now:
+        raise LakeError(f"{table_id} has no partition {partition}, now or in snapshot {to}")
+    was, is_now = versions(then), versions(now)
+    changed = sorted(key for key in {*was, *is_now} if was.get(key) != is_now.get(key))
+    if not changed:
+        return None
+    properties = {"data_platform.run": f"rollback to {to}"}
+    for layer in BESIDE.values():
+        _restore_beside(lake, table_id.beside(layer), was, changed, properties)
+    snapshot = replace_partitions(
+        table,
+        keys=changed,
+        add=(file for key in changed for file in then.get(key, [])),
+        base=is_now,
+        properties={**properties, "data_platform.partitions": str(len(changed))},
+    )
+    return RolledBack(snapshot, {key: was.get(key) for key in changed})
+
+
+def _restore_beside(
+    lake: Lake, table_id: TableId, was: dict[str, str], changed: list[str], properties: dict
+) -> None:
+    if not lake.exists(table_id):
+        return
+    table = lake.load(table_id)
+    add = list(_files_of_attempts(table, {key: was[key] for key in changed if key in was}))
+    if add or files_by_partition(table, changed):
+        replace_partitions(table, keys=changed, add=add, base=None, properties=properties)
+
+
+def _files_of_attempts(table: Table, attempts: dict[str, str]) -> Iterable[DataFile]:
+    """The rejected rows of these attempts, from whichever snapshot still lists them."""
+    found: dict[str, DataFile] = {}
+    for snapshot in table.snapshots():
+        listed = files_by_partition(table, attempts, snapshot.snapshot_id)
+        for key, files in listed.items():
+            for file in files:
+                if attempt_of(file.file_path) == attempts[key]:
+                    found[file.file_path] = file
+    return found.values()

@@ -1,0 +1,147 @@
+"""What a person does to tables beyond building them: roll back, replay, ask what is stale."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+
+from data_platform.assets import Table
+from data_platform.lake.browse import rows
+from data_platform.lake.errors import LakeError
+from data_platform.lake.files import files_by_partition
+from data_platform.lake.rollback import rollback
+from data_platform.lake.table import TableId
+from data_platform.platform_defs.asset import ONLY_PARTITIONS
+from data_platform.platform_defs.drive import execute, run_until_quiet
+from data_platform.platform_defs.jobs import RANGE_END, RANGE_START, job_name
+from data_platform.platform_defs.planning import current_versions, plan
+from data_platform.platform_defs.platform import Platform
+from data_platform.settings import export
+
+
+def declared(tables: Sequence[Table], table_id: TableId) -> Table:
+    """Raises LakeError for a table of the catalog that no code declares."""
+    for table in tables:
+        if table.id == table_id:
+            return table
+    names = ", ".join(str(table.id) for table in tables)
+    raise LakeError(f"{table_id} is not a declared table; declared are {names}")
+
+
+def instance_of(platform: Platform) -> dg.DagsterInstance:
+    """Dagster's record in the same home."""
+    export(DAGSTER_HOME=str(platform.settings.dagster_home))
+    return dg.DagsterInstance.get()
+
+
+def roll_back(
+    platform: Platform,
+    tables: Sequence[Table],
+    table_id: TableId,
+    *,
+    to: int,
+    partition: str | None,
+) -> Iterator[str]:
+    """Roll back, record it in Dagster, and say what is stale by it."""
+    table = declared(tables, table_id)
+    done = rollback(platform.lake, table_id, to=to, partition=partition)
+    if done is None:
+        yield f"{table_id}: nothing differs from snapshot {to}"
+        return
+    # What a person chose is not rebuilt by itself until something new arrives.
+    chosen = {key: version for key, version in done.versions.items() if version}
+    present = plan(table, platform, chosen, only_stale=False)
+    platform.builds.accept(table_id, chosen, present.digests, table.version)
+    with instance_of(platform) as instance:
+        for key, version in done.versions.items():
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(
+                    asset_key=table.key,
+                    partition=key or None,
+                    description=f"rolled back to snapshot {to}",
+                    metadata={"rolled_back_to": str(to), "snapshot_id": str(done.snapshot_id)},
+                    tags={DATA_VERSION_TAG: version or "none"},
+                )
+            )
+    yield f"{table_id}: {len(done.versions)} partitions are again as in snapshot {to}"
+    below = Counter(row["table"] for row in stale_partitions(platform, tables))
+    for name, count in sorted(below.items()):
+        yield f"stale now: {name}, {count} partitions"
+
+
+def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[str, str]]:
+    """Every partition that a run would build again, and why."""
+    found = []
+    for table in tables:
+        keys = table.partitions.get_partition_keys() if table.partitions else [""]
+        planned = plan(table, platform, keys, only_stale=True)
+        versions = current_versions(platform, table.id, planned.keys)
+        published = platform.builds.of(table.id, versions)
+        for key in planned.keys:
+            build = published.get(key)
+            why = "inputs changed"
+            if build is None:
+                why = "never built" if key not in versions else "built by an unknown run"
+            elif build.contract != table.version:
+                why = f"contract was {build.contract}, is {table.version}"
+            found.append({"table": str(table.id), "partition": key, "why": why})
+    return found
+
+
+def quarantined(
+    platform: Platform, table_id: TableId, *, partition: str | None, limit: int
+) -> tuple[list[dict], list[dict]]:
+    """Reasons with counts, and rows, of what a table rejects; `held_back` marks attempts that
+    were not published."""
+    beside = table_id.beside("quarantine")
+    if not platform.lake.exists(beside):
+        raise LakeError(f"{table_id} has no quarantine: no rule of its rejects rows")
+    found = rows(platform.lake.load(beside), partition=partition).read_all().to_pylist()
+    live = set(current_versions(platform, table_id, None).values())
+    counts: Counter = Counter()
+    for row in found:
+        row["held_back"] = row["_attempt"] not in live
+        for reason in row["_reasons"]:
+            counts[(reason, row["held_back"])] += 1
+    reasons = [
+        {"reason": reason, "rows": count, "held_back": held}
+        for (reason, held), count in counts.most_common()
+    ]
+    return reasons, found[:limit]
+
+
+def replay(
+    platform: Platform,
+    definitions: dg.Definitions,
+    tables: Sequence[Table],
+    table_id: TableId,
+    *,
+    partition: str | None,
+) -> Iterator[str]:
+    """Build the partitions with quarantined rows again, from what was received, and what is
+    stale by it.
+
+    A partition is published whole, so its other rows are judged by the present contract too.
+    """
+    table = declared(tables, table_id)
+    before, _ = quarantined(platform, table_id, partition=partition, limit=0)
+    rejected = files_by_partition(platform.lake.load(table_id.beside("quarantine")))
+    keys = sorted(key for key in rejected if partition in (None, key))
+    if not keys:
+        yield f"{table_id}: nothing is quarantined"
+        return
+    count = sum(int(row["rows"]) for row in before)
+    yield f"{table_id}: {count} reasons in {len(keys)} partitions are judged again"
+    tags = {RANGE_START: keys[0], RANGE_END: keys[-1], ONLY_PARTITIONS: ",".join(keys)}
+    request = dg.RunRequest(job_name=job_name(table), tags=tags if keys[0] else {})
+    with instance_of(platform) as instance:
+        ran = [execute(definitions, instance, request, only=table.key)]
+        ran += run_until_quiet(definitions, instance, platform, tables)
+    for run in ran:
+        yield f"run {run.run_id} of {run.request.job_name}: {'done' if run.success else 'failed'}"
+        yield from run.failures
+    after, _ = quarantined(platform, table_id, partition=partition, limit=0)
+    for row in after:
+        held = " (held back)" if row["held_back"] else ""
+        yield f"still quarantined: {row['rows']} rows for {row['reason']}{held}"
