@@ -62,7 +62,8 @@ INDEXES = (
         "landed_latest", _c.bucket, _c.key, unique=True,
         sqlite_where=_c.latest.is_(True), postgresql_where=_c.latest.is_(True),
     ),
-    sa.Index("landed_state", _c.state, _c.source, _c.partition),
+    # With the key, or else SQLite prefers the next one for its order and reads all of a source.
+    sa.Index("landed_state", _c.state, _c.source, _c.partition, _c.key),
     sa.Index("landed_partition", _c.source, _c.partition, _c.key, _c.id),
 )  # fmt: skip
 
