@@ -185,7 +185,7 @@ def _memory(text: str) -> str:
 
 
 def _usable(home: Path) -> Path:
-    home = home.expanduser().absolute()
+    home = Path(os.path.expanduser(home)).absolute()
     if bad := sorted(UNUSABLE_IN_HOME.intersection(str(home))):
         raise SettingsError(
             f"{PREFIX}HOME is {str(home)!r}: {' '.join(bad)} cannot stand in a table's location; "
