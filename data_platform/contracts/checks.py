@@ -1,0 +1,185 @@
+"""What each built-in check of pandera means for one row, as a Spark expression.
+
+The expressions are those of `pandera.backends.pyspark.builtin_checks` (pandera 0.35) without the
+job that pandera runs for each; docs/decisions/0002-what-a-check-means.md has the fine print.
+Spark's ANSI mode turns a value it cannot compare into a failed job, so an argument that could do
+that to any row is a `problem` when the contract is defined.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Literal
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from data_platform.contracts.arguments import literal, pattern_text, text_problem, values_problem
+
+Severity = Literal["blocking", "warning"]
+
+_NUMBERS = (
+    T.ByteType,
+    T.ShortType,
+    T.IntegerType,
+    T.LongType,
+    T.FloatType,
+    T.DoubleType,
+    T.DecimalType,
+)
+_TIMES = (T.DateType, T.TimestampType, T.TimestampNTZType)
+_ORDERED = (*_NUMBERS, *_TIMES)
+_LISTED = (*_ORDERED, T.StringType, T.BinaryType)
+_COMPARED = (*_LISTED, T.BooleanType)
+_TEXT = (T.StringType,)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule a column's values must keep.
+
+    `name` is the rule's name in reasons and check results ("quantity.in_range"), `kind` the
+    pandera check (or "not_null", "typed"), `arguments` what pandera was given.
+    """
+
+    name: str
+    kind: str
+    arguments: Mapping[str, Any]
+    severity: Severity
+    description: str
+
+
+def whole(pattern: str) -> str:
+    """The pattern for `str_matches` that the whole string must match, not only its start.
+
+    `$` and `\\Z` would let a final line break pass in Java's regular expressions, which Spark
+    uses; "no character follows" means the same in Java and in Python.
+    """
+    return rf"^(?:{pattern})(?![\s\S])"
+
+
+def _compare(holds: Callable[[Any, Any], Any]) -> Callable[..., Column]:
+    """pandera calls the limit value, min_value or max_value; the operator says it all."""
+    return lambda values, **limit: holds(values, *limit.values())
+
+
+def _in_range(
+    values: Column, min_value: Column, max_value: Column, include_min: bool, include_max: bool
+) -> Column:
+    above = values >= min_value if include_min else values > min_value
+    below = values <= max_value if include_max else values < max_value
+    return above & below
+
+
+def _isin(values: Column, allowed_values: list[Column]) -> Column:
+    return values.isin(allowed_values)
+
+
+def _notin(values: Column, forbidden_values: list[Column]) -> Column:
+    return ~values.isin(forbidden_values)
+
+
+def _str_matches(values: Column, pattern: str | re.Pattern[str]) -> Column:
+    text = pattern_text(pattern)
+    return values.rlike(text if text.startswith("^") else f"^{text}")
+
+
+def _str_contains(values: Column, pattern: str | re.Pattern[str]) -> Column:
+    return values.rlike(pattern_text(pattern))
+
+
+def _str_startswith(values: Column, string: str) -> Column:
+    return values.startswith(string)
+
+
+def _str_endswith(values: Column, string: str) -> Column:
+    return values.endswith(string)
+
+
+def _str_length(
+    values: Column,
+    min_value: int | None = None,
+    max_value: int | None = None,
+    exact_value: int | None = None,
+) -> Column:
+    length = F.length(values)
+    if exact_value is not None:
+        return length == exact_value
+    bounds = [length >= min_value] if min_value is not None else []
+    bounds += [length <= max_value] if max_value is not None else []
+    return reduce(operator.and_, bounds)
+
+
+_PREDICATES: dict[str, tuple[Callable[..., Column], tuple[type[T.DataType], ...]]] = {
+    "equal_to": (_compare(operator.eq), _COMPARED),
+    "not_equal_to": (_compare(operator.ne), _COMPARED),
+    "greater_than": (_compare(operator.gt), _ORDERED),
+    "greater_than_or_equal_to": (_compare(operator.ge), _ORDERED),
+    "less_than": (_compare(operator.lt), _ORDERED),
+    "less_than_or_equal_to": (_compare(operator.le), _ORDERED),
+    "in_range": (_in_range, _ORDERED),
+    "isin": (_isin, _LISTED),
+    "notin": (_notin, _LISTED),
+    "str_matches": (_str_matches, _TEXT),
+    "str_contains": (_str_contains, _TEXT),
+    "str_startswith": (_str_startswith, _TEXT),
+    "str_endswith": (_str_endswith, _TEXT),
+    "str_length": (_str_length, _TEXT),
+}
+"""pandera's row checks: the expression, and the column types that pandera.pyspark takes it on."""
+
+ROW_CHECKS = tuple(_PREDICATES)
+
+_LISTS = ("allowed_values", "forbidden_values")
+_SWITCHES = ("include_min", "include_max")
+
+
+def predicate(check: Check, *, column: str, type_: T.DataType) -> Column:
+    """True where the row obeys, NULL where the value (or a listed one) is null.
+
+    `check` is one of ROW_CHECKS for which `problem` found nothing. Needs an active session.
+    """
+    build, _ = _PREDICATES[check.kind]
+    arguments = dict(check.arguments)
+    if not check.kind.startswith("str_"):
+        arguments = {name: _compiled(name, value, type_) for name, value in arguments.items()}
+    return build(F.col(column), **arguments)
+
+
+def problem(kind: str, arguments: Mapping[str, Any], type_: T.DataType) -> str | None:
+    """Why this check cannot be compiled for a column of this type, or None."""
+    if kind not in _PREDICATES:
+        return (
+            "it is not a check of one row that can be compiled; the compilable ones are "
+            f"{', '.join(ROW_CHECKS)}. Write a Rule with a column expression instead"
+        )
+    _, types = _PREDICATES[kind]
+    if not isinstance(type_, types):
+        names = ", ".join(sorted(t.typeName() for t in types))
+        return f"it does not work on {type_.simpleString()}, only on {names}"
+    if kind.startswith("str_"):
+        return text_problem(kind, arguments)
+    return values_problem(tuple(_values(arguments)), type_)
+
+
+def _values(arguments: Mapping[str, Any]) -> Iterator[Any]:
+    """The values that a check compares the column with.
+
+    A null in a list is let through: pandera takes it, with SQL's meaning.
+    """
+    for name, argument in arguments.items():
+        if name in _LISTS:
+            yield from (value for value in argument if value is not None)
+        elif name not in _SWITCHES:
+            yield argument
+
+
+def _compiled(name: str, argument: Any, type_: T.DataType) -> Any:
+    if name in _SWITCHES:
+        return argument
+    if name in _LISTS:
+        return [literal(value, type_) for value in argument]
+    return literal(argument, type_)

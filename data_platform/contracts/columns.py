@@ -1,0 +1,209 @@
+"""The columns of a contract: how they are declared on a pandera model, and how they are read."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import pandera.pyspark as pa
+from pandera.api.checks import Check as PanderaCheck
+from pandera.api.function_dispatch import Dispatcher
+from pandera.errors import SchemaInitError
+from pyspark.sql import types as T
+
+from data_platform.contracts.checks import Check, Severity, problem
+from data_platform.contracts.errors import ContractError
+
+Sensitivity = Literal["public", "internal", "personal"]
+
+LINEAGE = ("_source_object", "_row_number")
+"""The columns that say where a row comes from: the landed object's key, and the data row in it."""
+
+_DECLARED = "data_platform"
+"""The key in a pandera field's metadata under which `column` keeps what pandera has no word for."""
+
+
+_NOT_A_COLUMN = (
+    "a function of one's own, or a check of the whole frame, cannot be compiled; write a Rule with "
+    "a column expression instead"
+)
+
+
+@dataclass(frozen=True)
+class _Declared:
+    source: str | None = None
+    sensitivity: str = "internal"
+    unique: bool = False
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """One column of a table. `source` is the bronze column it was typed from, if it was."""
+
+    name: str
+    type: T.DataType
+    nullable: bool
+    description: str
+    sensitivity: Sensitivity
+    source: str | None
+    unique: bool
+    checks: tuple[Check, ...]
+
+
+def column(
+    *, source: str | None = None, sensitivity: Sensitivity = "internal", **field: Any
+) -> Any:
+    """A column of a contract: `pandera.pyspark.Field` and what it has no word for.
+
+    `source="Quantity"` says that the column was typed from bronze's `Quantity`; a value that was
+    received and could not be typed then breaks the rule `{column}.typed`. `sensitivity` is one of
+    public, internal, personal. `unique=True` makes the column the contract's key. All other
+    arguments are those of `pandera.pyspark.Field`: nullable, description, ge, isin, str_matches...
+
+    An argument that pandera refuses is reported by `contract`, which knows the table.
+    """
+    metadata = field.pop("metadata", None) or {}
+    declared = _Declared(source=source, sensitivity=sensitivity, unique=field.pop("unique", False))
+    try:
+        return pa.Field(metadata={**metadata, _DECLARED: declared}, **field)
+    except (SchemaInitError, TypeError, ValueError, AttributeError, re.error) as error:
+        given = ", ".join(f"{name}={value!r}" for name, value in field.items())
+        refused = f"pandera refuses column({given}): {error}"
+        return pa.Field(metadata={_DECLARED: replace(declared, refused=refused)})
+
+
+def read_columns(model: type[pa.DataFrameModel], *, table: str) -> tuple[ColumnSpec, ...]:
+    """The columns of a pandera model, in its order.
+
+    Raises ContractError for whatever could not be enforced row by row.
+    """
+    _refuse_reserved_names(model, table=table)
+    try:
+        schema = model.to_schema()
+        fields = {field.name: annotation for annotation, field in model.__fields__.values()}
+    except (SchemaInitError, TypeError, NameError) as error:
+        raise ContractError(f"pandera refuses the model: {error}", table=table) from error
+    _refuse_model_options(schema, table=table)
+    columns = tuple(
+        _read_column(name, schema.columns[name], annotation.arg or annotation.raw_annotation, table)
+        for name, annotation in fields.items()
+    )
+    clashes = [n for n, count in Counter(c.name.lower() for c in columns).items() if count > 1]
+    if clashes:
+        raise ContractError(
+            "another column has the same name; Spark does not tell upper case from lower",
+            table=table,
+            column=clashes[0],
+        )
+    return columns
+
+
+def _refuse_model_options(schema: Any, *, table: str) -> None:
+    options = {
+        "coerce": "cast in the asset's function, where an error can be told",
+        "dtype": "give each column its own type",
+        "drop_invalid_rows": "rows that break a blocking rule are quarantined anyway",
+    }
+    for option, way_out in options.items():
+        if getattr(schema, option):
+            raise ContractError(f"Config.{option}: {way_out}", table=table)
+    for check in schema.checks:
+        raise ContractError(_NOT_A_COLUMN, table=table, check=str(check.name))
+
+
+def _refuse_reserved_names(model: type[pa.DataFrameModel], *, table: str) -> None:
+    for cls in model.__mro__:
+        if cls is pa.DataFrameModel:
+            return
+        for name in vars(cls).get("__annotations__", {}):
+            if name.startswith("_"):
+                raise ContractError(
+                    "names that start with an underscore are the platform's own (and pandera "
+                    "ignores them); rename it",
+                    table=table,
+                    column=name,
+                )
+
+
+def _read_column(name: str, column: Any, annotation: Any, table: str) -> ColumnSpec:
+    def refuse(why: str) -> ContractError:
+        return ContractError(why, table=table, column=name)
+
+    declared: _Declared = (column.metadata or {}).get(_DECLARED, _Declared())
+    if declared.refused:
+        raise refuse(declared.refused)
+    if declared.sensitivity not in get_args(Sensitivity):
+        raise refuse(
+            f"sensitivity is {', '.join(get_args(Sensitivity))}, not {declared.sensitivity!r}"
+        )
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise refuse("a name is letters, digits and underscores, and starts with a letter")
+    if not column.required:
+        raise refuse("every column is in the table; for values that may miss: nullable=True")
+    if column.regex:
+        raise refuse("regex=True names several columns; declare each")
+    if column.coerce:
+        raise refuse("coerce=True: cast in the asset's function, where an error can be told")
+    type_ = _spark_type(column, annotation)
+    if isinstance(type_, str):
+        raise refuse(type_)
+    return ColumnSpec(
+        name=name,
+        type=type_,
+        nullable=bool(column.nullable),
+        description=column.description or "",
+        sensitivity=declared.sensitivity,  # pyright: ignore[reportArgumentType]  checked above
+        source=declared.source,
+        unique=declared.unique,
+        checks=tuple(_numbered(_checks(name, column, type_, declared, table))),
+    )
+
+
+def _spark_type(column: Any, annotation: Any) -> T.DataType | str:
+    """The column's Spark type, or why it has none."""
+    if annotation is bytes:
+        return "pandera reads bytes as tinyint; write BinaryType or ByteType"
+    # pandera's engine knows timestamp_ntz as an alias of timestamp, and forgets the difference.
+    if annotation is T.TimestampNTZType or isinstance(annotation, T.TimestampNTZType):
+        return T.TimestampNTZType()
+    type_ = getattr(column.dtype, "type", None)
+    if not isinstance(type_, T.DataType):
+        return f"{annotation!r} is no Spark type; write one of pyspark.sql.types"
+    return type_
+
+
+def _checks(
+    name: str, column: Any, type_: T.DataType, declared: _Declared, table: str
+) -> Iterator[Check]:
+    if not column.nullable:
+        yield Check(f"{name}.not_null", "not_null", {}, "blocking", f"{name} is present")
+    if declared.source and not isinstance(type_, T.StringType):
+        text = f"{declared.source}, where present, can be read as {type_.simpleString()}"
+        yield Check(f"{name}.typed", "typed", {"source": declared.source}, "blocking", text)
+    for check in column.checks:
+        kind = str(check.name)
+        why = _refused(check) or problem(kind, check._check_kwargs, type_)
+        if why:
+            raise ContractError(why, table=table, column=name, check=kind)
+        severity: Severity = "warning" if check.raise_warning else "blocking"
+        yield Check(f"{name}.{kind}", kind, check._check_kwargs, severity, check.error or kind)
+
+
+def _refused(check: PanderaCheck) -> str | None:
+    if not isinstance(check._check_fn, Dispatcher):
+        return _NOT_A_COLUMN
+    if not check.ignore_na:
+        return "pandera.pyspark does not know ignore_na=False; say nullable=False"
+    return None
+
+
+def _numbered(checks: Iterator[Check]) -> Iterator[Check]:
+    """Tells apart a check that stands twice on a column: the second is called `..._2`."""
+    seen: Counter[str] = Counter()
+    for check in checks:
+        seen[check.name] += 1
+        times = seen[check.name]
+        name = check.name if times == 1 else f"{check.name}_{times}"
+        yield replace(check, name=name)

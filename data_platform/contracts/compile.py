@@ -1,0 +1,89 @@
+"""A contract's rules as Spark columns, to be judged in the job that writes the rows."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from data_platform.contracts.checks import Check, Severity, predicate
+from data_platform.contracts.columns import ColumnSpec
+from data_platform.contracts.contract import Contract, received
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledRule:
+    """A rule that a row keeps or breaks.
+
+    `holds()` is True where the row keeps it and False where it does not, never NULL, and raises
+    for no value of a row. It needs an active session; all else does not. `check` is pandera's
+    name of the check, "not_null", "typed" or "rule".
+    """
+
+    name: str
+    column: str | None
+    check: str
+    severity: Severity
+    description: str
+    holds: Callable[[], Column]
+
+
+def compile_rules(contract: Contract) -> tuple[CompiledRule, ...]:
+    """All rules of a contract: column by column as declared, then the contract's own."""
+    return (*_column_rules(contract), *_own_rules(contract))
+
+
+def _column_rules(contract: Contract) -> Iterator[CompiledRule]:
+    for column in contract.columns:
+        for check in column.checks:
+            yield CompiledRule(
+                name=check.name,
+                column=column.name,
+                check=check.kind,
+                severity=check.severity,
+                description=check.description,
+                holds=_never_null(_condition(column, check)),
+            )
+
+
+def _own_rules(contract: Contract) -> Iterator[CompiledRule]:
+    for rule in contract.rules:
+        yield CompiledRule(
+            name=rule.name,
+            column=None,
+            check="rule",
+            severity=rule.severity,
+            description=rule.description,
+            holds=_never_null(rule.expression),
+        )
+
+
+def _condition(column: ColumnSpec, check: Check) -> Callable[[], Column]:
+    def condition() -> Column:
+        match check.kind:
+            case "not_null":
+                return F.col(column.name).isNotNull()
+            case "typed":
+                return received(check.arguments["source"]).isNull() | F.col(column.name).isNotNull()
+            case _:
+                return predicate(check, column=column.name, type_=column.type)
+
+    return condition
+
+
+def _never_null(condition: Callable[[], Column]) -> Callable[[], Column]:
+    return lambda: F.coalesce(condition(), F.lit(True))
+
+
+def reasons(rules: tuple[CompiledRule, ...], severity: Severity) -> Column:
+    """The names of the rules of this severity that a row breaks, in order; NULL if it breaks none.
+
+    An array<string> column. Only a row that breaks a rule pays for the array.
+    """
+    judged = [(rule.name, rule.holds()) for rule in rules if rule.severity == severity]
+    if not judged:
+        return F.lit(None).cast("array<string>")
+    keeps_all = reduce(lambda left, right: left & right, (holds for _, holds in judged))
+    broken = F.array(*(F.when(~holds, F.lit(name)).otherwise(F.lit("")) for name, holds in judged))
+    return F.when(~keeps_all, F.array_remove(broken, ""))

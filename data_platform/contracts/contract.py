@@ -1,0 +1,194 @@
+"""What a contract is: one declaration per table, from which everything else is derived."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandera.pyspark as pa
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from data_platform.contracts.checks import Severity
+from data_platform.contracts.columns import LINEAGE, ColumnSpec, read_columns
+from data_platform.contracts.errors import ContractError
+from data_platform.contracts.validate import one_key, refuse_contradictions, with_warnings
+
+_RECEIVED = "_received"
+_LINEAGE_FIELDS = (
+    T.StructField(
+        LINEAGE[0], T.StringType(), False, {"comment": "key of the landed object of this row"}
+    ),
+    T.StructField(
+        LINEAGE[1], T.LongType(), False, {"comment": "1-based data row within that object"}
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long superseded snapshots stay readable: `days`, and at most so many `snapshots`."""
+
+    days: int = 30
+    snapshots: int = 200
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of one's own over the columns of a row.
+
+    `expression` builds a boolean column when the rule is compiled: True means that the row obeys;
+    NULL does too, as in pandera, since a missing value is the business of `nullable`. It may use
+    every column of the judged frame, and the row as it came with `received`.
+    """
+
+    name: str
+    expression: Callable[[], Column]
+    description: str = ""
+    severity: Severity = "blocking"
+
+
+def received(name: str) -> Column:
+    """A column of the judged row as bronze has it, a string. Needs an active session."""
+    return F.col(_RECEIVED)[name]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Contract:
+    """A table's declaration, checked for contradictions. Built by `contract`.
+
+    `key` identifies a row among the valid ones: names of columns, or of bronze's columns where
+    `key_as_received` (null then equals null and differs from ""). Of several rows with one key
+    the first in the order of `winner` is published. A share of quarantined rows strictly above
+    `quarantine_threshold` blocks a partition. `lineage` says whether rows carry LINEAGE.
+    """
+
+    table: str
+    model: type[pa.DataFrameModel]
+    description: str
+    columns: tuple[ColumnSpec, ...]
+    partition_by: tuple[str, ...]
+    key: tuple[str, ...]
+    key_as_received: bool
+    winner: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    warn: tuple[str, ...]
+    quarantine_threshold: float
+    retention: Retention
+    owner: str
+    version: str
+    lineage: bool
+
+    @property
+    def layer(self) -> str:
+        return self.table.split("/")[0]
+
+    @property
+    def domain(self) -> str:
+        return self.table.split("/")[1]
+
+    @property
+    def name(self) -> str:
+        return self.table.split("/")[2]
+
+    @property
+    def spark_schema(self) -> T.StructType:
+        """The table's columns in order, lineage last; descriptions are the fields' comments."""
+        fields = [
+            T.StructField(
+                column.name,
+                column.type,
+                column.nullable,
+                {"comment": column.description} if column.description else {},
+            )
+            for column in self.columns
+        ]
+        return T.StructType([*fields, *(_LINEAGE_FIELDS if self.lineage else ())])
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes exactly when rows could be judged or stored differently; 16 hex digits.
+
+        Words and policies that touch no row (descriptions, owner, retention, sensitivity) do not
+        count. What a Rule's expression says cannot be seen: raise `version` when it changes.
+        """
+        meaning = {
+            "columns": [
+                [c.name, c.type.simpleString(), c.nullable, c.source] for c in self.columns
+            ],
+            "checks": [
+                [check.name, check.kind, check.severity, _stable(check.arguments)]
+                for column in self.columns
+                for check in column.checks
+            ],
+            "rules": [[rule.name, rule.severity] for rule in self.rules],
+            "partition_by": self.partition_by,
+            "key": [self.key, self.key_as_received, self.winner],
+            "quarantine_threshold": self.quarantine_threshold,
+            "lineage": self.lineage,
+            "version": self.version,
+        }
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _stable(arguments: Mapping[str, Any]) -> list[list[Any]]:
+    """A check's arguments in an order that does not change from one process to the next."""
+    return [
+        [name, sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)]
+        for name, value in sorted(arguments.items())
+    ]
+
+
+def contract(
+    *,
+    table: str,
+    owner: str,
+    version: str,
+    partition_by: str | tuple[str, ...] = (),
+    key: tuple[str, ...] = (),
+    key_as_received: bool = False,
+    winner: tuple[str, ...] | None = None,
+    rules: tuple[Rule, ...] = (),
+    warn: tuple[str, ...] = (),
+    quarantine_threshold: float = 0.01,
+    retention: Retention | None = None,
+    lineage: bool | None = None,
+) -> Callable[[type[pa.DataFrameModel]], Contract]:
+    """Makes a contract of a `pandera.pyspark.DataFrameModel`; the class's docstring describes it.
+
+    `table` is layer/domain/name. `warn` names checks of the model that only report
+    ("unit_price.greater_than"). `winner` defaults to LINEAGE where rows carry it, and `lineage`
+    to True for layer silver. For all else see `Contract`.
+
+    Raises ContractError, naming table, column and check, for whatever could not be enforced.
+    """
+
+    def declare(model: type[pa.DataFrameModel]) -> Contract:
+        if not (isinstance(model, type) and issubclass(model, pa.DataFrameModel)):
+            raise ContractError(f"{model!r} is not a pandera.pyspark.DataFrameModel", table=table)
+        carries_lineage = table.startswith("silver/") if lineage is None else lineage
+        columns = read_columns(model, table=table)
+        declared = Contract(
+            table=table,
+            model=model,
+            description=inspect.cleandoc(model.__doc__ or ""),
+            columns=with_warnings(columns, warn, table=table),
+            partition_by=(partition_by,) if isinstance(partition_by, str) else tuple(partition_by),
+            key=one_key(model, columns, key, key_as_received, table=table),
+            key_as_received=key_as_received,
+            winner=winner if winner is not None else LINEAGE if carries_lineage else (),
+            rules=rules,
+            warn=warn,
+            quarantine_threshold=quarantine_threshold,
+            retention=retention or Retention(),
+            owner=owner,
+            version=version,
+            lineage=carries_lineage,
+        )
+        refuse_contradictions(declared)
+        return declared
+
+    return declare

@@ -1,0 +1,134 @@
+"""What a contract must not say: contradictions that show when all its parts are seen together."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Literal, get_args
+
+import pandera.pyspark as pa
+
+from data_platform.contracts.checks import Severity
+from data_platform.contracts.columns import LINEAGE, ColumnSpec
+from data_platform.contracts.errors import ContractError
+
+if TYPE_CHECKING:
+    from data_platform.contracts.contract import Contract
+
+Layer = Literal["bronze", "silver", "gold"]
+
+
+def with_warnings(
+    columns: tuple[ColumnSpec, ...], warn: tuple[str, ...], *, table: str
+) -> tuple[ColumnSpec, ...]:
+    kinds = {check.name: check.kind for column in columns for check in column.checks}
+    for name in warn:
+        if name not in kinds:
+            column = name.split(".")[0]
+            near = [known for known in kinds if known.startswith(f"{column}.")] or list(kinds)
+            raise ContractError(
+                f"warn: no built-in check has this name; there is {', '.join(near) or 'none'}. "
+                "A Rule says severity='warning' itself",
+                table=table,
+                check=name,
+            )
+        if kinds[name] == "not_null":
+            raise ContractError(
+                "warn: a null cannot be published in a column that takes none; nullable=True",
+                table=table,
+                check=name,
+            )
+    return tuple(
+        replace(
+            column,
+            checks=tuple(
+                replace(check, severity="warning") if check.name in warn else check
+                for check in column.checks
+            ),
+        )
+        for column in columns
+    )
+
+
+def one_key(
+    model: type[pa.DataFrameModel],
+    columns: tuple[ColumnSpec, ...],
+    key: tuple[str, ...],
+    key_as_received: bool,
+    *,
+    table: str,
+) -> tuple[str, ...]:
+    """The one key that `key`, `unique=True` on columns and the model's `Config.unique` express."""
+    config = model.to_schema().unique or ()
+    said = {
+        "key": tuple(key),
+        "Config.unique": (config,) if isinstance(config, str) else tuple(config),
+        **{f"{c.name}, unique": (c.name,) for c in columns if c.unique},
+    }
+    said = {where: names for where, names in said.items() if names}
+    if len({frozenset(names) for names in said.values()}) > 1 or (
+        key_as_received and len(said) > 1
+    ):
+        contradiction = "; ".join(f"{where}: {', '.join(names)}" for where, names in said.items())
+        raise ContractError(f"a table has one key, here are more ({contradiction})", table=table)
+    return next(iter(said.values()), ())
+
+
+def refuse_contradictions(declared: "Contract") -> None:
+    def refuse(why: str, *, column: str | None = None, check: str | None = None) -> ContractError:
+        return ContractError(why, table=declared.table, column=column, check=check)
+
+    layers = get_args(Layer)
+    if not re.fullmatch(rf"({'|'.join(layers)})(/[a-z][a-z0-9_]*){{2}}", declared.table):
+        raise refuse(
+            f"a table is named layer/domain/name, the layer one of {', '.join(layers)}, the rest "
+            "lower case letters, digits and underscores"
+        )
+    if not declared.columns:
+        raise refuse("it declares no column")
+    for setting in ("owner", "version"):
+        if not isinstance(getattr(declared, setting), str) or not getattr(declared, setting):
+            raise refuse(f"{setting} is {getattr(declared, setting)!r}; give a text")
+    if not 0 <= declared.quarantine_threshold <= 1:
+        raise refuse(
+            f"quarantine_threshold is a share from 0 to 1, not {declared.quarantine_threshold!r}"
+        )
+    if declared.retention.days < 1 or declared.retention.snapshots < 1:
+        raise refuse(f"{declared.retention} keeps nothing; days and snapshots are at least 1")
+    _refuse_unknown_columns(declared, refuse)
+    _refuse_ambiguous_rules(declared, refuse)
+
+
+def _refuse_unknown_columns(declared: "Contract", refuse: Callable[..., ContractError]) -> None:
+    columns = {column.name: column for column in declared.columns}
+    named = {
+        "partition_by": (declared.partition_by, columns),
+        "key": (() if declared.key_as_received else declared.key, columns),
+        "winner": (declared.winner, {**columns, **dict.fromkeys((*LINEAGE, "_ingested_at"))}),
+    }
+    for setting, (names, known) in named.items():
+        for name in names:
+            if name not in known:
+                near = get_close_matches(name, known, n=3) or list(known)
+                raise refuse(
+                    f"{setting} names a column that is not there; there is {', '.join(near)}",
+                    column=name,
+                )
+        if len(set(names)) < len(names):
+            raise refuse(f"{setting} names a column twice: {', '.join(names)}")
+    for name in declared.partition_by:
+        if columns[name].nullable:
+            raise refuse("a partition column takes no null; nullable=False", column=name)
+
+
+def _refuse_ambiguous_rules(declared: "Contract", refuse: Callable[..., ContractError]) -> None:
+    taken = {check.name for column in declared.columns for check in column.checks}
+    for rule in declared.rules:
+        if not rule.name or rule.name in taken:
+            raise refuse("a rule has a name of its own", check=rule.name or "''")
+        if rule.severity not in get_args(Severity):
+            raise refuse(
+                f"severity is {', '.join(get_args(Severity))}, not {rule.severity!r}",
+                check=rule.name,
+            )
+        taken.add(rule.name)

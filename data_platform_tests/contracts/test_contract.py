@@ -1,0 +1,242 @@
+"""What a contract says of its table, and what it refuses to say."""
+
+from typing import Annotated, Any, cast
+
+import pandera.pyspark as pa
+import pytest
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from data_platform.contracts.columns import column
+from data_platform.contracts.contract import Contract, Retention, Rule, contract
+from data_platform.contracts.errors import ContractError
+
+
+class Sale(pa.DataFrameModel):
+    """A sale.
+
+    One row per line.
+    """
+
+    day: T.DateType
+    line: T.IntegerType = column(source="Line", ge=1, description="from 1")
+    paid: T.DecimalType(12, 3) = column(ge=0, le=1000)  # pyright: ignore
+    buyer: T.StringType = column(nullable=True, sensitivity="personal", isin=["b", "a"])
+    at: T.TimestampNTZType = column()
+
+
+def declare(model: Any = Sale, **settings: Any) -> Contract:
+    known = {"table": "silver/shop/sales", "owner": "team", "version": "1"}
+    return contract(**{**known, **settings})(model)
+
+
+def model(annotation: Any = T.IntegerType, field: Any = None, name: str = "v", **more: Any) -> Any:
+    field = column() if field is None else field
+    return type(
+        "Model", (pa.DataFrameModel,), {"__annotations__": {name: annotation}, name: field, **more}
+    )
+
+
+def always() -> Any:
+    return F.lit(True)
+
+
+def test_a_contract_describes_its_table():
+    sales = declare(partition_by="day", key=("day", "line"))
+    assert (sales.layer, sales.domain, sales.name) == ("silver", "shop", "sales")
+    assert sales.description == "A sale.\n\nOne row per line."
+    assert (sales.partition_by, sales.key) == (("day",), ("day", "line"))
+    assert sales.winner == ("_source_object", "_row_number")
+    assert sales.retention == Retention(days=30, snapshots=200)
+    assert [(c.name, c.sensitivity, c.source) for c in sales.columns] == [
+        ("day", "internal", None),
+        ("line", "internal", "Line"),
+        ("paid", "internal", None),
+        ("buyer", "personal", None),
+        ("at", "internal", None),
+    ]
+
+
+def test_the_spark_schema_has_types_nulls_comments_and_lineage_in_silver():
+    schema = declare().spark_schema
+    assert [(f.name, f.dataType.simpleString(), f.nullable) for f in schema] == [
+        ("day", "date", False),
+        ("line", "int", False),
+        ("paid", "decimal(12,3)", False),
+        ("buyer", "string", True),
+        ("at", "timestamp_ntz", False),
+        ("_source_object", "string", False),
+        ("_row_number", "bigint", False),
+    ]
+    assert schema["line"].metadata == {"comment": "from 1"}
+
+
+def test_gold_has_no_lineage_and_needs_no_winner_unless_it_says_so():
+    gold = declare(table="gold/shop/sales")
+    assert (gold.lineage, gold.winner) == (False, ())
+    assert gold.spark_schema.names == ["day", "line", "paid", "buyer", "at"]
+    assert declare(table="gold/shop/sales", lineage=True).spark_schema.names[-1] == "_row_number"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "type_"),
+    [
+        (int, "int"),
+        (str, "string"),
+        (bool, "boolean"),
+        (T.LongType, "bigint"),
+        (T.DoubleType(), "double"),
+        (T.DecimalType(38, 18), "decimal(38,18)"),
+        (Annotated[T.DecimalType, 10, 2], "decimal(10,2)"),
+        (T.DateType, "date"),
+        (T.TimestampType(), "timestamp"),
+        (T.TimestampNTZType(), "timestamp_ntz"),
+        (T.BinaryType, "binary"),
+        (T.ArrayType(T.StringType()), "array<string>"),
+    ],
+)
+def test_a_column_has_the_type_it_is_annotated_with(annotation: Any, type_: str):
+    assert declare(model(annotation)).columns[0].type.simpleString() == type_
+
+
+def test_an_alias_is_the_name_of_the_column():
+    assert declare(model(field=column(alias="Value"))).columns[0].name == "Value"
+
+
+def test_a_check_that_stands_twice_is_numbered():
+    twice = declare(model(field=column(in_range=(1, 9), between=(2, 5))))
+    names = [check.name for check in twice.columns[0].checks]
+    assert names == ["v.not_null", "v.in_range", "v.in_range_2"]
+
+
+def test_a_check_can_only_warn():
+    quiet = declare(model(field=column(gt=1, lt=9, raise_warning=False)), warn=("v.less_than",))
+    assert [c.severity for c in quiet.columns[0].checks] == ["blocking", "blocking", "warning"]
+    assert declare(model(field=column(gt=1, raise_warning=True))).columns[0].checks[1].severity == (
+        "warning"
+    )
+
+
+@pytest.mark.parametrize("key", [(), ("v",)])
+def test_a_unique_column_is_the_key(key: tuple[str, ...]):
+    assert declare(model(field=column(unique=True)), key=key).key == ("v",)
+
+
+def test_pandera_s_own_unique_is_the_key():
+    class Config:
+        unique = ("line", "day")
+
+    assert declare(type("M", (Sale,), {"Config": Config})).key == ("line", "day")
+
+
+def test_a_key_as_received_names_columns_of_bronze():
+    assert declare(key=("Line", "Day"), key_as_received=True).key == ("Line", "Day")
+
+
+def test_the_fingerprint_tells_rules_and_columns_but_not_words():
+    plain = declare(model(field=column(isin=["a", "b"]), annotation=T.StringType)).fingerprint
+    assert plain == "0c4ae154ac6067d2"  # or every partition would look stale
+    reworded = model(T.StringType, column(isin=["b", "a"], description="x", sensitivity="public"))
+    assert declare(reworded, owner="other", retention=Retention(days=1)).fingerprint == plain
+    changed = [
+        declare(model(T.StringType, column(isin=["a", "c"]))),
+        declare(model(T.StringType, column(isin=["a", "b"], nullable=True))),
+        declare(model(T.StringType, column(isin=["a", "b"])), version="2"),
+        declare(model(T.StringType, column(isin=["a", "b"])), key=("v",)),
+        declare(model(T.StringType, column(isin=["a", "b"])), quarantine_threshold=0.5),
+        declare(model(T.StringType, column(isin=["a", "b"])), warn=("v.isin",)),
+        declare(model(T.StringType, column(isin=["a", "b"])), rules=(Rule("r", always),)),
+    ]
+    assert len({plain, *(other.fingerprint for other in changed)}) == len(changed) + 1
+
+
+def _own_check(cls: Any, data: Any) -> bool:
+    return True
+
+
+def _config(**options: Any) -> Any:
+    return type("Config", (), options)
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [
+        (dict(field=column(unique_values_eq=[1])), "check unique_values_eq: .* Write a Rule"),
+        (dict(check=pa.check("v")(_own_check)), "check _own_check: .* write a Rule"),
+        (dict(check=pa.dataframe_check(_own_check)), "check _own_check: .* write a Rule"),
+        (dict(Config=_config(equal_to=1)), "check equal_to: .* write a Rule"),
+        (dict(field=column(unknown=1)), "column v: pandera refuses .*unknown"),
+        (dict(field=column(in_range=(2, 1))), "column v: pandera refuses .*empty interval"),
+        (dict(field=column(str_matches="[")), "column v: pandera refuses .*unterminated"),
+        (dict(field=column(str_matches="a")), "check str_matches: .* int, only on string"),
+        (dict(annotation=bool, field=column(isin=[True])), "check isin: .* boolean, only on"),
+        (dict(annotation=str, field=column(ge="a")), "greater_than_or_equal_to: .* string, only"),
+        (dict(field=column(ge="1")), "'1' cannot be compared with int; give an int"),
+        (dict(field=column(eq=True)), "True cannot be compared with int"),
+        (dict(field=column(gt=1, ignore_na=False)), "check greater_than: .*nullable=False"),
+        (dict(field=column(coerce=True)), "column v: coerce=True: cast in the asset"),
+        (dict(field=column(regex=True)), "column v: regex=True names several"),
+        (dict(field=column(required=False)), "column v: .*nullable=True"),
+        (dict(annotation=int | None), "column v: .*nullable=True"),
+        (dict(annotation=bytes), "column v: .*BinaryType or ByteType"),
+        (dict(annotation=T.VarcharType(3)), "pandera refuses the model: .*VarcharType"),
+        (dict(annotation=Any), "column v: typing.Any is no Spark type"),
+        (dict(field=column(sensitivity=cast(Any, "secret"))), "column v: sensitivity is public"),
+        (dict(field=column(alias="a b")), "column a b: a name is letters"),
+        (dict(name="_v"), "column _v: names that start with an underscore"),
+        (dict(__annotations__={"v": int, "V": int}, V=column()), "column v: another column"),
+        (dict(Config=_config(coerce=True)), "Config.coerce: cast in the asset"),
+        (dict(Config=_config(dtype=int)), "Config.dtype: "),
+        (dict(Config=_config(drop_invalid_rows=True)), "Config.drop_invalid_rows: "),
+    ],
+)
+def test_a_model_that_could_not_be_enforced_is_refused(refused: dict[str, Any], message: str):
+    with pytest.raises(ContractError, match=message) as caught:
+        declare(model(**refused))
+    assert str(caught.value).startswith("contract silver/shop/sales")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(table="sliver/shop/sales"), "layer/domain/name"),
+        (dict(table="silver/sales"), "layer/domain/name"),
+        (dict(owner=""), "owner is ''"),
+        (dict(version=1), "version is 1"),
+        (dict(quarantine_threshold=1.5), "share from 0 to 1"),
+        (dict(retention=Retention(days=0)), "keeps nothing"),
+        (dict(partition_by="dey"), "column dey: partition_by .* there is day"),
+        (dict(partition_by="buyer"), "column buyer: a partition column takes no null"),
+        (dict(key=("lime",)), "column lime: key names .* there is line"),
+        (dict(key=("line", "line")), "key names a column twice"),
+        (dict(winner=("latest",)), "column latest: winner names"),
+        (dict(warn=("paid.le",)), "check paid.le: warn: .* there is .*paid.less_than_or_equal_to"),
+        (dict(warn=("line.not_null",)), "check line.not_null: warn: a null cannot be published"),
+        (dict(rules=(Rule("a", always), Rule("a", always))), "check a: a rule has a name of its"),
+        (dict(rules=(Rule("line.not_null", always),)), "check line.not_null: a rule has a name"),
+        (dict(rules=(Rule("", always),)), "a rule has a name of its own"),
+        (dict(rules=(Rule("a", always, severity=cast(Any, "bad")),)), "severity is blocking, warn"),
+        (dict(model=dict), "is not a pandera.pyspark.DataFrameModel"),
+        (dict(model=type("Empty", (pa.DataFrameModel,), {})), "declares no column"),
+        (dict(model=model(field=column(unique=True)), key=("w",)), "one key.*key: w; v, unique: v"),
+        (
+            dict(model=model(field=column(unique=True)), key=("v",), key_as_received=True),
+            "a table has one key",
+        ),
+    ],
+)
+def test_a_contradiction_is_refused(settings: dict[str, Any], message: str):
+    with pytest.raises(ContractError, match=message):
+        declare(**settings)
+
+
+def test_an_error_names_contract_column_and_check():
+    with pytest.raises(ContractError) as caught:
+        declare(model(field=column(ge="1")))
+    error = caught.value
+    assert (error.table, error.column, error.check) == (
+        "silver/shop/sales",
+        "v",
+        "greater_than_or_equal_to",
+    )
+    assert str(error).startswith("contract silver/shop/sales, column v, check greater_than_or_eq")
