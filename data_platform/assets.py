@@ -61,7 +61,9 @@ class Table:
         """How its partition keys map to the values of its partition columns."""
         if self.contract:
             return Partitioning.of(self.contract.spark_schema, self.partition_by)
-        return Partitioning(tuple(PartitionColumn(name, T.DateType()) for name in self.partition_by))
+        return Partitioning(
+            tuple(PartitionColumn(name, T.DateType()) for name in self.partition_by)
+        )
 
     @property
     def takes_partitions(self) -> bool:
@@ -129,18 +131,19 @@ def gold(
     def declare(function: Transform) -> Table:
         own = TableId.parse(contract.table)
         given = dict(ins or {})
-        inputs = {
-            name: TableId.parse(given[name])
-            if isinstance(given.get(name), str)
-            else TableId("silver", own.domain, name)
-            for name in _inputs(function)
-        }
+        inputs = {name: _upstream(own, name, given.get(name)) for name in _inputs(function)}
         if unknown := sorted(set(given) - set(inputs)):
             raise ValueError(f"{own}: ins names {unknown}, which the function has no parameter for")
         back = {name: value for name, value in given.items() if isinstance(value, Trailing)}
         return _declared(function, contract, partitions, inputs, back)
 
     return declare
+
+
+def _upstream(own: TableId, parameter: str, given: Trailing | str | None) -> TableId:
+    if isinstance(given, str):
+        return TableId.parse(given)
+    return TableId("silver", own.domain, parameter)
 
 
 def _declared(
@@ -178,5 +181,3 @@ def _inputs(function: Transform) -> list[str]:
     if not names:
         raise ValueError(f"{function.__name__}: a table needs at least one input DataFrame")
     return names
-
-

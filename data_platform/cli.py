@@ -163,7 +163,7 @@ def landing(as_json: bool) -> None:
     if as_json:
         out.as_json({"states": ledger.summary(), "objects": unread})
         return
-    out.records("objects by state", [dict(ledger.summary())])
+    out.records("objects by state", [{**ledger.summary()}])
     out.records("failed and unknown objects", unread)
 
 

@@ -3,9 +3,10 @@
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 import pyarrow as pa
-from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression, EqualTo
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
@@ -79,7 +80,10 @@ def history(table: Table) -> list[SnapshotFigures]:
 
 
 def rows(
-    table: Table, *, partition: str | None = None, snapshot: int | None = None,
+    table: Table,
+    *,
+    partition: str | None = None,
+    snapshot: int | None = None,
     limit: int | None = None,
 ) -> pa.RecordBatchReader:
     """The rows of a table, of one partition, or as of a snapshot, a batch at a time."""
@@ -108,11 +112,13 @@ def _filter(table: Table, partition: str | None) -> BooleanExpression:
             f"{partition!r} is no partition of {'.'.join(table.name())}: it is partitioned by "
             f"{', '.join(scheme.names)} ({error})"
         ) from error
-    expression: BooleanExpression = AlwaysTrue()
-    for name, value in zip(scheme.names, values, strict=True):
-        literal = value.isoformat() if isinstance(value, dt.date) else value
-        expression = And(expression, EqualTo(name, literal))
-    return expression
+    return reduce(
+        lambda left, right: left & right,
+        (
+            EqualTo(name, value.isoformat() if isinstance(value, dt.date) else value)
+            for name, value in zip(scheme.names, values, strict=True)
+        ),
+    )
 
 
 def _summary(snapshot: Snapshot) -> dict[str, str]:

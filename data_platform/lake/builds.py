@@ -97,10 +97,15 @@ class Builds:
             .group_by(_BUILDS.c.partition)
             .subquery()
         )
-        query = sa.select(_BUILDS).join(
-            newest,
-            (_BUILDS.c.partition == newest.c.partition) & (_BUILDS.c.created == newest.c.created),
-        ).where(_BUILDS.c.table_id == str(table))
+        query = (
+            sa.select(_BUILDS)
+            .join(
+                newest,
+                (_BUILDS.c.partition == newest.c.partition)
+                & (_BUILDS.c.created == newest.c.created),
+            )
+            .where(_BUILDS.c.table_id == str(table))
+        )
         wanted = None if partitions is None else set(partitions)
         with self._engine.connect() as connection:
             rows = connection.execute(query).mappings()

@@ -5,6 +5,7 @@ table's files are.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -76,10 +77,11 @@ class Lake:
     def tables(self) -> list[TableId]:
         """Every table of the catalog that follows the naming rule, sorted."""
         found = [
-            TableId(*namespace[0].split("_", 1), name)
+            TableId(layer, domain, identifier[-1])
             for namespace in self.catalog.list_namespaces()
-            if "_" in namespace[0]
-            for _, name in self.catalog.list_tables(namespace)
+            for layer, _, domain in [namespace[0].partition("_")]
+            for identifier in self.catalog.list_tables(namespace)
+            if domain
         ]
         return sorted(found)
 
@@ -106,11 +108,9 @@ class Lake:
 
     def _create(self, table: TableId, wanted, partition_by, properties) -> None:
         namespace, _ = table.identifier
-        try:
+        with suppress(NamespaceAlreadyExistsError):
             self.catalog.create_namespace(namespace)
-        except NamespaceAlreadyExistsError:
-            pass
-        try:
+        with suppress(TableAlreadyExistsError):  # another writer was first; evolve it like any
             self.catalog.create_table(
                 table.identifier,
                 schema=wanted,
@@ -118,8 +118,6 @@ class Lake:
                 partition_spec=schemas.partition_spec(wanted, partition_by),
                 properties={**_PROPERTIES, **properties},
             )
-        except TableAlreadyExistsError:
-            pass  # another writer made it first; evolve it like any other
 
     def _evolve(self, table: TableId, wanted, partition_by, properties) -> Table:
         loaded = self.load(table)

@@ -20,6 +20,7 @@ from data_platform.lake.files import (
     files_by_partition,
     manifest_filter,
     partition_filter,
+    partition_record,
     partitioning,
     versions,
 )
@@ -126,7 +127,7 @@ class _ReplacePartitions(_OverwriteFiles):
             return manifests
         chosen = set(map(attrgetter("manifest_path"), reshape))
         entries = [entry for m in reshape for entry in self._entries(m)]
-        entries.sort(key=lambda entry: tuple(entry.data_file.partition))
+        entries.sort(key=lambda entry: partition_record(entry.data_file))
         kept = [m for m in manifests if m.manifest_path not in chosen]
         return kept + [self._written(chunk) for chunk in _chunks(entries)]
 

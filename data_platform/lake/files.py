@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 
 import pyarrow.parquet as pq
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
@@ -67,11 +68,16 @@ def _loaded(value: str | int, kind: str) -> PartitionValue:
     return value
 
 
+def partition_record(file: DataFile) -> tuple[str | int, ...]:
+    """The partition values of a file as Iceberg stores them."""
+    return tuple(file.partition[i] for i in range(len(file.partition)))
+
+
 def key_of(file: DataFile, scheme: Partitioning) -> str:
     """The partition key of a live file."""
     values = (
         _loaded(value, column.type.typeName())
-        for value, column in zip(file.partition, scheme.columns, strict=True)
+        for value, column in zip(partition_record(file), scheme.columns, strict=True)
     )
     return scheme.key(tuple(values))
 
@@ -83,11 +89,18 @@ def partition_filter(scheme: Partitioning, wanted: Iterable[Values]) -> BooleanE
     partition would cost more to evaluate than the few files it saves.
     """
     wanted = list(wanted)
-    expression: BooleanExpression = AlwaysTrue()
-    for position, column in enumerate(scheme.columns):
-        literals = {_literal(values[position]) for values in wanted}
-        expression = expression & In(column.name, literals)
-    return expression
+    return reduce(
+        lambda left, right: left & right,
+        (
+            _in(column.name, {_literal(values[position]) for values in wanted})
+            for position, column in enumerate(scheme.columns)
+        ),
+        AlwaysTrue(),
+    )
+
+
+def _in(name: str, literals: set) -> BooleanExpression:
+    return In(name, literals)  # type: ignore[call-arg]  # its stub lacks the arguments
 
 
 def _literal(value: PartitionValue):
@@ -120,7 +133,7 @@ def files_by_partition(
             continue
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
             file = entry.data_file
-            if records is None or tuple(file.partition) in records:
+            if records is None or partition_record(file) in records:
                 found.setdefault(key_of(file, scheme), []).append(file)
     return found
 

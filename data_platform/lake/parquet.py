@@ -8,6 +8,7 @@ retried or speculative task leaves behind is an orphan.
 This module is imported by Python workers: it needs PyArrow only.
 """
 
+import datetime as dt
 import json
 import uuid
 from collections import Counter
@@ -65,7 +66,7 @@ def _column(batch: pa.RecordBatch, source: str, kind: pa.DataType, attempt: str)
     name, _, member = source.partition(".")
     column = batch.column(name)
     if member:
-        column = pc.struct_field(column, member)
+        column = pc.call_function("struct_field", [column], pc.StructFieldOptions(member))
     return column if column.type == kind else column.cast(kind)
 
 
@@ -81,9 +82,12 @@ class Layout:
 
 def key_text(value: object) -> str:
     """A partition value as its key's text (see table.PartitionColumn.text)."""
-    if hasattr(value, "hour"):
-        return value.strftime("%Y-%m-%d-%H:%M")  # type: ignore[union-attr]
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)  # type: ignore[union-attr]
+    match value:
+        case dt.datetime():
+            return value.strftime("%Y-%m-%d-%H:%M")
+        case dt.date():
+            return value.isoformat()
+    return str(value)
 
 
 @dataclass
@@ -101,7 +105,13 @@ class _OpenFile:
 
     def __post_init__(self) -> None:
         self._sink = self.layout.storage.open_output(self.path)
-        self._writer = pq.ParquetWriter(self._sink, self.part.schema, **WRITER_OPTIONS)
+        self._writer = pq.ParquetWriter(
+            self._sink,
+            self.part.schema,
+            compression="zstd",
+            compression_level=1,
+            store_schema=False,
+        )
 
     def write(self, batch: pa.RecordBatch) -> None:
         self._buffer.append(batch)
@@ -125,14 +135,6 @@ class _OpenFile:
         self._sink.close()
         rules = json.dumps(self.rules, sort_keys=True)
         return dict(outcome=outcome, key=self.key, path=self.path, rows=self.rows, rules=rules)
-
-
-WRITER_OPTIONS = dict(
-    compression="zstd",
-    compression_level=1,
-    coerce_timestamps="us",
-    store_schema=False,
-)
 
 
 def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[pa.RecordBatch]:
@@ -182,8 +184,8 @@ def _by_partition(
         return
     ends: set[int] = {batch.num_rows}
     for name in names:
-        encoded = pc.run_end_encode(batch.column(name))
-        ends.update(encoded.run_ends.to_pylist())  # type: ignore[attr-defined]
+        encoded = pc.call_function("run_end_encode", [batch.column(name)])
+        ends.update(encoded.run_ends.to_pylist())
     start = 0
     for end in sorted(ends):
         values = tuple(batch.column(name)[start].as_py() for name in names)
@@ -196,17 +198,20 @@ def _by_outcome(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
         yield DATA, batch
         return
     outcomes = batch.column(OUTCOME)
-    present = pc.unique(outcomes).to_pylist()
+    present = outcomes.unique().to_pylist()
     if len(present) == 1:
         yield present[0], batch
         return
     for outcome in sorted(present):
-        yield outcome, batch.filter(pc.equal(outcomes, outcome))
+        yield (
+            outcome,
+            batch.filter(pc.call_function("equal", [outcomes, outcome])),
+        )
 
 
 def _count_rules(counts: Counter, rows: pa.RecordBatch) -> None:
     """How many rows break each rule, of those that break any."""
     for name in (REASONS, WARNINGS):
         if name in rows.schema.names and rows.column(name).null_count < rows.num_rows:
-            for item in pc.value_counts(rows.column(name).flatten()).to_pylist():
+            for item in rows.column(name).flatten().value_counts().to_pylist():
                 counts[item["values"]] += item["counts"]

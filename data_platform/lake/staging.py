@@ -44,7 +44,8 @@ class Staged:
 def part(table: Table, attempt: str, sources: Mapping[str, str] | None = None) -> Part:
     """The part of a layout that goes to `table`; `sources` where input names differ."""
     schema = arrow_schema(table.schema())
-    names = tuple((sources or {}).get(name, name) for name in schema.names)
+    renamed = sources or {}
+    names = tuple(str(renamed.get(name, name)) for name in schema.names)
     return Part(directory(table, attempt), schema, names)
 
 

@@ -4,6 +4,7 @@ A location is an absolute path or a URI that PyArrow knows (`s3://bucket/key`).
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
@@ -49,7 +50,5 @@ class Storage:
     def delete(self, location: str) -> None:
         """Delete a file; one that is gone already is no error."""
         found, path, _ = self._resolve(location)
-        try:
+        with suppress(FileNotFoundError):
             found.delete_file(path)
-        except FileNotFoundError:
-            pass

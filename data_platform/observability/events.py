@@ -10,10 +10,14 @@ from collections.abc import Iterable, Mapping
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
-from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, DagsterEventType
-from dagster._core.events import StepMaterializationData
+from dagster._core.events import (
+    DagsterEvent,
+    DagsterEventBatchMetadata,
+    DagsterEventType,
+    StepMaterializationData,
+    generate_event_batch_id,
+)
 from dagster._core.execution.context.system import StepExecutionContext
-from dagster._core.events import generate_event_batch_id
 
 from data_platform.lake.publish import Published, StagedWrite
 from data_platform.quality.findings import Finding

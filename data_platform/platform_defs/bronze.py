@@ -11,8 +11,13 @@ from data_platform.lake.browse import partition_rows
 from data_platform.lake.files import StagedFile, files_by_partition
 from data_platform.lake.parquet import DATA
 from data_platform.lake.publish import StagedWrite
-from data_platform.lake.staging import Staged, directory, new_attempt, plain_layout
-from data_platform.lake.staging import with_empty_partitions
+from data_platform.lake.staging import (
+    Staged,
+    directory,
+    new_attempt,
+    plain_layout,
+    with_empty_partitions,
+)
 from data_platform.lake.table import TableSlice
 from data_platform.landing.ledger_tables import Entry
 from data_platform.landing.parse import (
@@ -121,7 +126,8 @@ def _object(entry: Entry, platform: Platform) -> ObjectWork:
 
 def _parse(spark: SparkSession, work: list[PartitionWork]) -> list[ParseReport]:
     """One Spark job; partitions are dealt out by size, so that tasks take about as long."""
-    tasks = min(len(work), _TASKS_PER_CORE * int(spark.conf.get("spark.sql.shuffle.partitions")))
+    cores = int(spark.conf.get("spark.sql.shuffle.partitions") or 2)
+    tasks = min(len(work), _TASKS_PER_CORE * cores)
     if not tasks:
         return []
     by_size = sorted(work, key=lambda w: sum(o.size for o in w.objects), reverse=True)

@@ -64,9 +64,7 @@ def window(table: Table, key: str, back: Trailing | None = None) -> Window | Non
     return Window(back.start(start) if back else start, start, end)
 
 
-def plan(
-    table: Table, platform: Platform, requested: Iterable[str], *, only_stale: bool
-) -> Plan:
+def plan(table: Table, platform: Platform, requested: Iterable[str], *, only_stale: bool) -> Plan:
     """What to build of the requested partitions: those with inputs, or the stale ones of them.
 
     A partition whose inputs are gone or never came is left as it is.
@@ -80,8 +78,9 @@ def plan(
             name: _input(platform, table, name, upstream, requested)
             for name, upstream in table.inputs.items()
         }
-        reads = {name: _reads(table, name, found.upstream, requested)
-                 for name, found in inputs.items()}
+        reads = {
+            name: _reads(table, name, found.upstream, requested) for name, found in inputs.items()
+        }
         digests = {
             key: digest(
                 (inputs[name].upstream.table, read, inputs[name].upstream.versions[read])

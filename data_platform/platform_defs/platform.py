@@ -3,7 +3,7 @@
 Steps, sensors and the command line all work on it; tests make one in a temporary directory.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from data_platform.lake.builds import Builds
@@ -19,7 +19,7 @@ class Platform:
     """Everything that outlives a run, opened on first use."""
 
     settings: Settings
-    storage: Storage = Storage()
+    storage: Storage = field(default_factory=Storage)
 
     @cached_property
     def lake(self) -> Lake:

@@ -55,8 +55,10 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
         now = dt.datetime.now(dt.UTC)
         tick(platform.bucket, sources, platform.ledger, now, overlap_days=OVERLAP_DAYS)
         requests = list(arrival_requests(platform, context.instance, landed))
-        return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason(
-            "nothing waits to be loaded, or a run is under way"
+        return (
+            dg.SensorResult(run_requests=requests)
+            if requests
+            else dg.SkipReason("nothing waits to be loaded, or a run is under way")
         )
 
     return landing_arrivals
@@ -130,4 +132,3 @@ def stale_requests(platform: Platform, derived: Sequence[Table]) -> Iterator[dg.
             run_key = f"stale-{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
             yield run_request(name, asked, run_key=run_key)
             return
-

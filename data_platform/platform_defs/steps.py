@@ -186,9 +186,7 @@ def _audited(
             found.append(checks.inputs_finding(key, held_upstream.get(key, {})))
     total: Counter = sum((Counter(c) for c in staged.rules.values()), Counter())
     found += checks.rule_findings(contract, total, len(plan.keys))
-    metadata = {
-        key: {"quarantined": bad[key], "duplicates": repeats[key]} for key in plan.keys
-    }
+    metadata = {key: {"quarantined": bad[key], "duplicates": repeats[key]} for key in plan.keys}
     write = StagedWrite(
         slice=TableSlice(table.id, plan.keys, plan.base),
         attempt=attempt,
@@ -214,9 +212,7 @@ def held_back(found: Iterable[Finding]) -> dict[str, str]:
     return reasons
 
 
-def _held_upstream(
-    table: Table, plan: Plan, platform: Platform
-) -> dict[str, dict[str, list[str]]]:
+def _held_upstream(table: Table, plan: Plan, platform: Platform) -> dict[str, dict[str, list[str]]]:
     """By key and input table, the input partitions whose newest attempt was held back."""
     found: dict[str, dict[str, list[str]]] = {}
     for name, upstream in table.inputs.items():

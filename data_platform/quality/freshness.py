@@ -104,9 +104,7 @@ def digest(read: Iterable[tuple[TableId, str, str]]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def is_stale(
-    *, published: Build | None, latest: Build | None, inputs: str, contract: str
-) -> bool:
+def is_stale(*, published: Build | None, latest: Build | None, inputs: str, contract: str) -> bool:
     """Whether a partition should be built again.
 
     `published` is the build behind its version, `latest` the newest attempt: what was held back
@@ -114,5 +112,6 @@ def is_stale(
     """
     if published and (published.inputs, published.contract) == (inputs, contract):
         return False
-    held_back = latest is not None and latest.state == "held_back"
-    return not (held_back and (latest.inputs, latest.contract) == (inputs, contract))
+    if latest is None or latest.state != "held_back":
+        return True
+    return (latest.inputs, latest.contract) != (inputs, contract)
