@@ -124,8 +124,9 @@ class Ledger:
         """For each partition, by key, the versions whose rows belong in bronze.
 
         Of each key the newest version that did not fail and can be had: it is loaded, or it waits
-        in the bucket; its `previous` is the loaded version before it. An entry that is not
-        `available` has its rows in bronze only. Partitions without any are left out.
+        in the bucket. Its `previous` is the loaded version to fall back to, for a loaded one that
+        one itself: its object may go at any time, and its rows are in bronze. An entry that is
+        not `available` has its rows in bronze only. Partitions without any are left out.
         """
         found: dict[str, list[Entry]] = {}
         with self.database.read() as connection:
@@ -136,17 +137,23 @@ class Ledger:
                 )
                 rows = _read(connection, query.order_by(_c.partition, _c.key, _c.id))
                 for (partition, _), alike in groupby(rows, lambda row: (row.partition, row.key)):
-                    *older, newest = alike
-                    entry = replace(newest, previous=older[-1] if older else None)
+                    versions_of_key = list(alike)
+                    newest = versions_of_key[-1]
+                    loaded = [entry for entry in versions_of_key if entry.state == "loaded"]
+                    entry = replace(newest, previous=loaded[-1] if loaded else None)
                     found.setdefault(str(partition), []).append(entry)
         return found
 
-    def digest(self, source: str, partitions: Collection[str]) -> dict[str, str]:
-        """A SHA-256 of the effective versions of each partition that has any."""
+    def digest(
+        self, source: str, partitions: Collection[str], *, unread: Collection[int] = ()
+    ) -> dict[str, str]:
+        """A SHA-256 of the effective versions of each partition that has any.
+
+        `unread` ids count as their `previous` version: with those that a run could not read it is
+        the digest of what that run wrote, so that what still waits shows as a difference.
+        """
         return {
-            partition: hashlib.sha256(
-                "".join(f"{entry.key}\0{entry.version}\n" for entry in entries).encode()
-            ).hexdigest()
+            partition: _digest(entry.previous if entry.id in unread else entry for entry in entries)
             for partition, entries in self.effective(source, partitions).items()
         }
 
@@ -236,6 +243,11 @@ class Ledger:
         if columns:
             with self.database.write() as connection:
                 _update(connection, {id: {**new, "updated": now} for id, new in columns.items()})
+
+
+def _digest(entries: Iterable[Entry | None]) -> str:
+    lines = (f"{entry.key}\0{entry.version}\n" for entry in entries if entry is not None)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _read(connection: sa.Connection, query: sa.Select[Any]) -> list[Entry]:

@@ -74,7 +74,7 @@ class Entry:
 
     `version` is the size with the etag or, where a bucket has none, with the content's hash.
     `attempts` counts the runs that claimed it, `load_id` is the bronze attempt that holds its
-    rows. `previous` (only in `effective`) is the loaded version to fall back to.
+    rows. `previous` (only in `effective`) is the loaded version to fall back to, maybe itself.
     """
 
     id: int

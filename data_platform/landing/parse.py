@@ -40,7 +40,8 @@ class StoredObject:
 class ObjectWork:
     """An object version to parse, as the ledger knows it; `modified`, `ingested_at` in UTC.
 
-    `previous` is the version whose rows stay if this one cannot be read.
+    `previous` is the version whose rows stay if this one cannot be read; of a version that was
+    loaded before it is that one itself, and the report then holds its error and its rows.
     """
 
     id: int

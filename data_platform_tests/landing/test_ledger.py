@@ -70,6 +70,16 @@ def test_a_reupload_reopens_its_partition_and_keeps_the_history(
     assert ledger.summary("shop") == {"pending": 1, "loaded": 0, "failed": 0, "unknown": 0}
 
 
+def test_a_loaded_version_falls_back_to_its_own_rows(ledger: Ledger, bucket: MemoryBucket) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    assert ledger.effective("shop", [DAY])[DAY][0].previous is None
+    load(ledger)
+    [entry] = ledger.effective("shop", [DAY])[DAY]
+    assert entry.previous is not None
+    assert (entry.available, entry.previous.id) == (True, entry.id)
+
+
 def test_an_upload_of_an_earlier_content_is_a_version_of_its_own(
     ledger: Ledger, bucket: MemoryBucket
 ) -> None:
@@ -138,6 +148,20 @@ def test_a_corrupt_reupload_leaves_the_loaded_version_effective(
     assert ledger.digest("shop", [DAY]) == digest
     assert [failed.error for failed in ledger.failed()] == ["not UTF-8"]
     assert record(ledger, bucket) == Recorded(unchanged=1)
+
+
+def test_what_a_run_could_not_read_is_not_in_the_digest_of_what_it_wrote(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    load(ledger)
+    before = ledger.digest("shop", [DAY])
+    bucket.land(KEY, b"again")
+    record(ledger, bucket)
+    [entry] = ledger.pending("shop")
+    assert ledger.digest("shop", [DAY], unread={entry.id}) == before
+    assert ledger.digest("shop", [DAY]) != before
 
 
 def test_a_corrupt_object_is_no_failure_any_more_once_it_is_replaced(

@@ -216,6 +216,19 @@ def test_rows_of_objects_that_are_gone_are_carried_over(partition: Partition) ->
     assert table(second).to_pylist() == old[3:] + old[2:3]
 
 
+def test_a_loaded_object_that_goes_before_a_rebuild_keeps_its_rows(partition: Partition) -> None:
+    partition.land(a=GOOD, b=GOOD)
+    [file] = parse_partition(partition.work()).files
+    a, b = partition.work().objects
+    (partition.root / "a.csv").unlink()
+    a = replace(a, previous=StoredObject(a.id, a.key))
+    report = parse_partition(partition.work(objects=(a, b), present=(file.uri,)))
+    assert [(o.id, o.error and o.error.kind, o.rows) for o in report.objects] == [
+        (1, "vanished", None), (1, None, 2), (2, None, 2),
+    ]  # fmt: skip
+    assert report.rows == 4
+
+
 def test_a_corrupt_reupload_keeps_the_rows_of_the_version_before(partition: Partition) -> None:
     partition.land(a=GOOD)
     [file] = parse_partition(partition.work()).files
