@@ -11,9 +11,9 @@ from pathlib import Path
 
 import click
 
-from data_platform import cli_output as out
 from data_platform.lake.errors import LakeError
 from data_platform.landing.ledger_tables import LedgerError
+from data_platform.observability import printing as out
 from data_platform.settings import Settings, SettingsError
 
 _TABLE = click.argument("table", metavar="TABLE")

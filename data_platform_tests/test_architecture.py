@@ -36,7 +36,7 @@ TOP_LEVEL = frozenset(
         "platform_defs",
     }
 )
-MAX_LINES = 300
+MAX_LINES = 330
 STORAGE_LIBRARIES = ("pyiceberg", "boto3", "botocore", "s3fs", "fsspec", "pyarrow.fs")
 STORAGE_LAYERS = tuple(f"{PACKAGE}.{name}" for name in ("lake", "landing", "buckets", "demo"))
 

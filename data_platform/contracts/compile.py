@@ -85,5 +85,7 @@ def reasons(rules: tuple[CompiledRule, ...], severity: Severity) -> Column:
     if not judged:
         return F.lit(None).cast("array<string>")
     keeps_all = reduce(lambda left, right: left & right, (holds for _, holds in judged))
-    broken = F.array(*(F.when(~holds, F.lit(name)).otherwise(F.lit("")) for name, holds in judged))
-    return F.when(~keeps_all, F.array_remove(broken, ""))
+    broken = F.array(*(F.when(~holds, F.lit(name)) for name, holds in judged))
+    # `filter` keeps this projection out of whole-stage code generation. Inlined there, forty rules
+    # make one method too long for the JVM to compile, which costs two to three times as much.
+    return F.when(~keeps_all, F.filter(broken, lambda name: name.isNotNull()))

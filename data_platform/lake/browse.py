@@ -115,10 +115,14 @@ def _filter(table: Table, partition: str | None) -> BooleanExpression:
     return reduce(
         lambda left, right: left & right,
         (
-            EqualTo(name, value.isoformat() if isinstance(value, dt.date) else value)
+            _equal(name, value.isoformat() if isinstance(value, dt.date) else value)
             for name, value in zip(scheme.names, values, strict=True)
         ),
     )
+
+
+def _equal(name: str, literal: object) -> BooleanExpression:
+    return EqualTo(name, literal)  # type: ignore[call-arg]  # its stub lacks the arguments
 
 
 def _summary(snapshot: Snapshot) -> dict[str, str]:

@@ -21,10 +21,19 @@ from pyiceberg.table.name_mapping import create_mapping_from_schema
 from pyspark.sql import types as T
 
 from data_platform.lake import schema as schemas
-from data_platform.lake.errors import LakeError, SchemaConflict, UnknownTable
+from data_platform.lake.errors import (
+    LakeError,
+    PartitionConflict,
+    SchemaConflict,
+    UnknownTable,
+)
 from data_platform.lake.table import TableId
 
+LakeTable = Table  # a loaded table, for those who may not know Iceberg
+
 CATALOG_NAME = "data_platform"
+
+_EVOLVE_TRIES = 5
 
 # Metadata must not grow with the age of a table: old metadata files go with their commits, and
 # small manifests of past commits are merged (see commit.py).
@@ -99,12 +108,12 @@ class Lake:
         wanted = schemas.iceberg_schema(schema)
         if not self.exists(table):
             self._create(table, wanted, partition_by, properties or {})
-        for _ in range(5):
-            try:
+        for _ in range(_EVOLVE_TRIES):
+            with suppress(CommitFailedException):  # another writer was there: look again
                 return self._evolve(table, wanted, partition_by, properties or {})
-            except CommitFailedException:
-                continue  # another writer evolved or published meanwhile: look again
-        return self._evolve(table, wanted, partition_by, properties or {})
+        raise PartitionConflict(
+            f"{table}: other writers changed it {_EVOLVE_TRIES} times while it was being evolved"
+        )
 
     def _create(self, table: TableId, wanted, partition_by, properties) -> None:
         namespace, _ = table.identifier

@@ -28,6 +28,8 @@ from data_platform.lake.errors import LakeError
 from data_platform.lake.reads import spark_type
 from data_platform.lake.table import PartitionColumn, Partitioning, PartitionValue, Values
 
+Files = dict[str, list[DataFile]]  # live files by partition key
+
 _EPOCH = dt.datetime(1970, 1, 1)
 _FOOTER_READERS = 8
 
@@ -116,7 +118,7 @@ def manifest_filter(table: Table, wanted: Iterable[Values]) -> Callable[[Manifes
 
 def files_by_partition(
     table: Table, keys: Iterable[str] | None = None, snapshot_id: int | None = None
-) -> dict[str, list[DataFile]]:
+) -> Files:
     """The live data files of the partitions `keys` (None: of all) by key, in one snapshot."""
     snapshot = table.snapshot_by_id(snapshot_id) if snapshot_id else table.current_snapshot()
     if snapshot is None:
@@ -127,7 +129,7 @@ def files_by_partition(
     if wanted is not None:
         relevant = manifest_filter(table, map(scheme.values, wanted))
     records = None if wanted is None else set(wanted.values())
-    found: dict[str, list[DataFile]] = {}
+    found: Files = {}
     for manifest in snapshot.manifests(table.io):
         if not relevant(manifest):
             continue
@@ -142,7 +144,7 @@ def _record(values: Values) -> tuple[str | int, ...]:
     return tuple(map(stored, values))
 
 
-def versions(files: dict[str, list[DataFile]]) -> dict[str, str]:
+def versions(files: Files) -> dict[str, str]:
     """The version (attempt) of each partition."""
     return {key: attempt_of(found[0].file_path) for key, found in files.items()}
 

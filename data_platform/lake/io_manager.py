@@ -57,6 +57,8 @@ class S3ParquetIOManager(dg.IOManager):
         with failures_explained():
             write = obj if own_step else self._staged(context, obj)
             published = publish(self.lake, self.builds, write)
+        rows = sum(figures.rows for figures in published.values())
+        context.log.info(f"{write.table}: {len(published)} partitions published, {rows:,} rows")
         if own_step:
             log_published(context.step_context, context.asset_key, write, published)
         else:

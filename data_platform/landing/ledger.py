@@ -164,6 +164,27 @@ class Ledger:
         loaded = {"state": "loaded", "error": None, "run_id": run_id, "load_id": load_id}
         self._change({id: {**loaded, "rows": count} for id, count in rows.items()})
 
+    def prepare(self, rows: Mapping[int, int], load_id: str) -> None:
+        """These versions are about to be published in `load_id`; `settle` learns whether."""
+        self._change({id: {"load_id": load_id, "rows": count} for id, count in rows.items()})
+
+    def settle(self, source: str, published: Mapping[str, str]) -> None:
+        """Mark as loaded what a killed run had prepared and published, by partition and attempt.
+
+        Without it, an object that goes away between the kill and the next run would be neither
+        loaded nor there to load.
+        """
+        with self.database.write() as connection:
+            for chunk in _chunks(sorted(published.items())):
+                prepared = sa.and_(
+                    _c.source == source,
+                    _c.state == "pending",
+                    sa.tuple_(_c.partition, _c.load_id).in_(chunk),
+                )
+                connection.execute(
+                    sa.update(objects).where(prepared).values(state="loaded", error=None)
+                )
+
     def mark_failed(self, errors: Mapping[int, str]) -> None:
         """These versions cannot be read, an error by id; they are not tried again."""
         self._change({id: {"state": "failed", "error": why} for id, why in errors.items()})

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
-from pyiceberg.exceptions import CommitFailedException
 from sqlalchemy.exc import OperationalError
 
 from data_platform.contracts.errors import ContractError
@@ -15,7 +14,6 @@ from data_platform.landing.ledger_tables import LedgerError
 # would be judged the same again.
 TRANSIENT = (
     PartitionConflict,
-    CommitFailedException,
     LedgerError,
     OperationalError,
     ConnectionError,

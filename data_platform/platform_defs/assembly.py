@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from data_platform.assets import Table
+from data_platform.platform_defs.console import console
 from data_platform.platform_defs.jobs import jobs
 from data_platform.platform_defs.reconciliation import reconciliation_job, reconciliation_schedule
 from data_platform.platform_defs.resources import resources
@@ -27,5 +28,6 @@ def definitions(
         sensors=sensors(tables, by_name),
         schedules=[reconciliation_schedule(reconciliation)],
         resources=resources(settings),
+        loggers={"console": console},
         executor=dg.in_process_executor,
     )

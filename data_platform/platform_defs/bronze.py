@@ -48,6 +48,7 @@ def build_bronze(
     just now stays pending.
     """
     source = _source(table)
+    platform.ledger.settle(source.name, plan.base)
     platform.ledger.claim(source.name, plan.keys, run_id)
     effective = platform.ledger.effective(source.name, plan.keys)
     loaded = ensure_tables(table, platform.lake)[DATA]
@@ -65,16 +66,19 @@ def build_bronze(
     ]
     staged = with_empty_partitions(Staged({DATA: tuple(files)}), loaded, layout, keys)
     found = _findings(table, platform, staged, reports, keys)
+    held = held_back(found)
+    loaded_rows = _rows_by_object(reports, held)
+    platform.ledger.prepare(loaded_rows, attempt)
     write = StagedWrite(
         slice=TableSlice(table.id, keys, {k: v for k, v in plan.base.items() if k in keys}),
         attempt=attempt,
         run_id=run_id,
         staged=staged,
-        held_back=held_back(found),
-        inputs=platform.ledger.digest(source.name, keys),
+        held_back=held,
+        inputs=platform.ledger.digest(source.name, keys, unread=_unread(reports)),
         contract=table.version,
         metadata={r.partition: {"objects": len(r.objects)} for r in reports},
-        after=lambda: _mark_loaded(platform, reports, held_back(found), run_id, attempt),
+        after=lambda: platform.ledger.mark_loaded(loaded_rows, run_id, attempt),
     )
     return StepResult(write, found)
 
@@ -186,18 +190,16 @@ def _findings(
     return found
 
 
-def _mark_loaded(
-    platform: Platform,
-    reports: list[ParseReport],
-    held: dict[str, str],
-    run_id: str,
-    attempt: str,
-) -> None:
-    loaded = {
+def _unread(reports: list[ParseReport]) -> set[int]:
+    return {o.id for report in reports for o in report.objects if o.error}
+
+
+def _rows_by_object(reports: list[ParseReport], held: dict[str, str]) -> dict[int, int]:
+    """What the published partitions hold of each object version."""
+    return {
         o.id: o.rows
         for report in reports
         if report.partition not in held
         for o in report.objects
         if o.error is None and o.rows is not None
     }
-    platform.ledger.mark_loaded(loaded, run_id, attempt)

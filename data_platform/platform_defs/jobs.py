@@ -11,6 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from data_platform.assets import Table
 from data_platform.platform_defs.asset import ONLY_STALE
+from data_platform.platform_defs.console import RUN_CONFIG
 
 Job = UnresolvedAssetJobDefinition
 
@@ -51,6 +52,7 @@ def jobs(tables: Sequence[Table]) -> dict[str, Job]:
             selection=[table.key for table in group],
             description=f"Builds {', '.join(str(table.id) for table in group)}.",
             executor_def=dg.in_process_executor,
+            config=RUN_CONFIG,
         )
         for name, group in tables_by_job(tables).items()
     }

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 import dagster as dg
-from pyiceberg.manifest import DataFile
 
 from data_platform.assets import Table
-from data_platform.lake.files import files_by_partition, partitioning, versions
+from data_platform.lake.files import Files, files_by_partition, partitioning, versions
 from data_platform.lake.reads import ReadPlan
 from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.platform_defs.platform import Platform
@@ -27,7 +26,7 @@ class Input:
     """An input table as the plan found it: its live files by partition, and its partitions."""
 
     upstream: Upstream
-    files: Mapping[str, list[DataFile]]
+    files: Files
 
 
 @dataclass(frozen=True)

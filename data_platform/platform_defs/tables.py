@@ -1,10 +1,9 @@
 """A declared table in the lake: the table itself, its quarantine and its duplicates."""
 
-from pyiceberg.table import Table as IcebergTable
 from pyspark.sql import types as T
 
 from data_platform.assets import Table
-from data_platform.lake.catalog import Lake
+from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
 from data_platform.lake.publish import BESIDE
@@ -58,7 +57,7 @@ def bronze_schema(source: Source, partition_by: tuple[str, ...]) -> T.StructType
     )
 
 
-def ensure_tables(table: Table, lake: Lake) -> dict[int, IcebergTable]:
+def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
     """The tables that a write of `table` goes to, by outcome, made or evolved as declared."""
     properties = {
         "comment": table.description.splitlines()[0],

@@ -1,0 +1,167 @@
+"""What the demo shows at its end: what landed, what became of every row, what was sold."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pyarrow as pa
+
+from data_platform.lake.browse import partition_rows, rows
+from data_platform.lake.catalog import Lake
+from data_platform.lake.table import TableId
+from data_platform.observability import printing as out
+from data_platform.platform_defs.planning import current_versions
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.repair import quarantined
+from data_platform.settings import Settings
+
+BRONZE = TableId("bronze", "retail", "order_lines")
+SILVER = TableId("silver", "retail", "order_lines")
+SALES = TableId("gold", "retail", "daily_sales")
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Rows received against where they are, counted on disk."""
+
+    received: int
+    published: int
+    quarantined: int
+    duplicates: int
+    held_back: int
+
+    @property
+    def difference(self) -> int:
+        ended = self.published + self.quarantined + self.duplicates + self.held_back
+        return self.received - ended
+
+    def __str__(self) -> str:
+        sign = "=" if self.difference == 0 else "!="
+        text = f"{self.received:,} received {sign} {self.published:,} published"
+        text += f" + {self.quarantined:,} quarantined + {self.duplicates:,} duplicates"
+        return text + (f" + {self.held_back:,} in held back days" if self.held_back else "")
+
+
+def print_report(settings: Settings, failures: Iterable[str]) -> bool:
+    """Print all of it; False where a row is unaccounted for."""
+    platform = Platform(settings)
+    click.echo()
+    _print_landing(platform)
+    _print_tables(platform)
+    balance = balance_of(platform)
+    _print_rejected(platform)
+    for failure in failures:
+        click.secho(failure, fg="yellow")
+    click.echo()
+    click.secho(
+        f"Conservation: {balance}", bold=True, fg="green" if not balance.difference else "red"
+    )
+    _print_sales(platform, settings.home)
+    _print_commands(settings.home)
+    return balance.difference == 0
+
+
+def balance_of(platform: Platform) -> Balance:
+    """Every bronze row of every partition: published, quarantined, duplicate, or held back."""
+    lake = platform.lake
+    received = partition_rows(lake, BRONZE)
+    held = set(platform.builds.held_back(SILVER))
+    live = set(current_versions(platform, SILVER, None).values())
+    published = partition_rows(lake, SILVER)
+    return Balance(
+        received=sum(received.values()),
+        published=sum(count for key, count in published.items() if key not in held),
+        quarantined=_rejected(lake, "quarantine", live, held),
+        duplicates=_rejected(lake, "duplicates", live, held),
+        held_back=sum(count for key, count in received.items() if key in held),
+    )
+
+
+def _rejected(lake: Lake, layer: str, live: set[str], held: set[str]) -> int:
+    """Rows beside the published versions, of the days that are not held back."""
+    table_id = SILVER.beside(layer)
+    if not lake.exists(table_id):
+        return 0
+    found = rows(lake.load(table_id)).read_all()
+    both = zip(found["day"].to_pylist(), found["_attempt"].to_pylist(), strict=True)
+    return sum(attempt in live and str(day) not in held for day, attempt in both)
+
+
+def _print_landing(platform: Platform) -> None:
+    ledger = platform.ledger
+    out.records("Landed objects by state", [{**ledger.summary()}])
+    unread = [*ledger.failed(), *ledger.unknown()]
+    if unread:
+        out.records(
+            "Objects that could not be read",
+            [{"key": e.key, "state": e.state, "why": e.error} for e in unread],
+        )
+
+
+def _print_tables(platform: Platform) -> None:
+    from data_platform.lake.browse import figures
+
+    found = [f for f in figures(platform.lake) if f.committed]
+    out.records(
+        "Tables",
+        [
+            {"table": f.table, "rows": f.rows, "partitions": f.partitions, "bytes": f.bytes}
+            for f in found
+        ],
+    )
+
+
+def _print_rejected(platform: Platform) -> None:
+    reasons, _ = quarantined(platform, SILVER, partition=None, limit=0)
+    out.records("Why rows are quarantined", reasons)
+    held = platform.builds.held_back(SILVER)
+    if held:
+        out.records(
+            "Days held back (their last good version, if any, stays published)",
+            [{"day": key, "why": build.detail} for key, build in sorted(held.items())],
+        )
+
+
+def _print_sales(platform: Platform, home: Path) -> None:
+    if not platform.lake.exists(SALES):
+        return
+    sales = rows(platform.lake.load(SALES)).read_all()
+    top = sales.sort_by([("net_sales", "descending")]).slice(0, 5)
+    out.records("The top of gold/retail/daily_sales", top.to_pylist())
+    picture = draw_sales(sales, home / "sales_per_day.png")
+    click.echo(f"Sales per day: {picture}")
+
+
+def draw_sales(sales: pa.Table, target: Path) -> Path:
+    """A PNG of net sales per day over all countries."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    days = sales.group_by("day").aggregate([("net_sales", "sum")]).sort_by("day")
+    figure, axes = pyplot.subplots(figsize=(11, 4), layout="constrained")
+    values = [float(v) for v in days["net_sales_sum"].to_pylist()]
+    axes.bar(days["day"].to_pylist(), values, width=0.9, color="#3b6ea8")
+    axes.set_title("Net sales per day")
+    axes.set_ylabel("pounds sterling")
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.3)
+    figure.savefig(target, dpi=110)
+    pyplot.close(figure)
+    return target
+
+
+def _print_commands(home: Path) -> None:
+    click.echo()
+    click.secho("Go on with", bold=True)
+    for command, what in (
+        ("make dev", "the Dagster UI on this state"),
+        (".venv/bin/data-platform tables", "every table"),
+        (".venv/bin/data-platform quarantine silver/retail/order_lines", "rejected rows"),
+        (".venv/bin/data-platform landing", "objects that could not be read"),
+        (f"cp FILE {home / 'landing' / 'online_retail'}/", "land another file"),
+    ):
+        click.echo(f"  {command:<66} {what}")
