@@ -84,7 +84,7 @@ def _notin(values: Column, forbidden_values: list[Column]) -> Column:
 
 def _str_matches(values: Column, pattern: str | re.Pattern[str]) -> Column:
     text = pattern_text(pattern)
-    return values.rlike(text if text.startswith("^") else f"{text}")
+    return values.rlike(text if text.startswith("^") else f"^{text}")
 
 
 def _str_contains(values: Column, pattern: str | re.Pattern[str]) -> Column:
