@@ -17,6 +17,7 @@ from pyspark.sql import types as T
 from data_platform.contracts.contract import Contract, Retention
 from data_platform.lake.table import PartitionColumn, Partitioning, TableId
 from data_platform.landing.source import Source
+from data_platform.observability.warnings import previews_accepted
 from data_platform.quality.freshness import Trailing
 
 Transform = Callable[..., DataFrame]
@@ -73,7 +74,8 @@ class Table:
     def asset(self) -> dg.AssetsDefinition:
         from data_platform.platform_defs.asset import asset_of
 
-        return asset_of(self)
+        with previews_accepted():
+            return asset_of(self)
 
 
 def bronze(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pyarrow as pa
 
-from data_platform.lake.browse import partition_rows, rows
+from data_platform.lake.browse import keyed, partition_rows, rows
 from data_platform.lake.catalog import Lake
 from data_platform.lake.table import TableId
 from data_platform.observability import printing as out
@@ -67,7 +67,7 @@ def balance_of(platform: Platform) -> Balance:
     lake = platform.lake
     received = partition_rows(lake, BRONZE)
     held = set(platform.builds.held_back(SILVER))
-    live = set(current_versions(platform, SILVER, None).values())
+    live = current_versions(platform, SILVER, None)
     published = partition_rows(lake, SILVER)
     return Balance(
         received=sum(received.values()),
@@ -78,14 +78,16 @@ def balance_of(platform: Platform) -> Balance:
     )
 
 
-def _rejected(lake: Lake, layer: str, live: set[str], held: set[str]) -> int:
+def _rejected(lake: Lake, layer: str, live: dict[str, str], held: set[str]) -> int:
     """Rows beside the published versions, of the days that are not held back."""
     table_id = SILVER.beside(layer)
     if not lake.exists(table_id):
         return 0
-    found = rows(lake.load(table_id)).read_all()
-    both = zip(found["day"].to_pylist(), found["_attempt"].to_pylist(), strict=True)
-    return sum(attempt in live and str(day) not in held for day, attempt in both)
+    loaded = lake.load(table_id)
+    found = rows(loaded).read_all().select(["day", "_attempt"]).to_pylist()
+    return sum(
+        live.get(key) == row["_attempt"] and key not in held for key, row in keyed(loaded, found)
+    )
 
 
 def _print_landing(platform: Platform) -> None:

@@ -1,7 +1,7 @@
 """Looking at tables: what is there, since when, and the rows themselves. Reads only."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 
@@ -131,6 +131,13 @@ def _summary(snapshot: Snapshot) -> dict[str, str]:
 
 def _moment(snapshot: Snapshot) -> dt.datetime:
     return dt.datetime.fromtimestamp(snapshot.timestamp_ms / 1000, dt.UTC)
+
+
+def keyed(table: Table, found: Iterable[dict]) -> Iterator[tuple[str, dict]]:
+    """Each row with the key of its partition."""
+    scheme = partitioning(table)
+    for row in found:
+        yield scheme.key(tuple(row[name] for name in scheme.names)), row
 
 
 def partition_rows(lake: Lake, table_id: TableId) -> dict[str, int]:

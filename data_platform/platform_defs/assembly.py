@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from data_platform.assets import Table
+from data_platform.observability.logs import quiet_libraries
 from data_platform.platform_defs.console import console
 from data_platform.platform_defs.jobs import jobs
 from data_platform.platform_defs.reconciliation import reconciliation_job, reconciliation_schedule
@@ -20,6 +21,7 @@ def definitions(
     others: Sequence[dg.AssetsDefinition] = (),
 ) -> dg.Definitions:
     """Assets, jobs, sensors and schedules of all tables; `others` are ordinary assets."""
+    quiet_libraries()
     reconciliation = reconciliation_job(tables)
     by_name = jobs(tables)
     return dg.Definitions(

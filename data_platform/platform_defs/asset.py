@@ -11,6 +11,7 @@ from data_platform.lake.publish import StagedWrite
 from data_platform.lake.table import WHOLE_TABLE
 from data_platform.observability.events import LOGGED, log_findings
 from data_platform.observability.failures import failures_explained
+from data_platform.observability.warnings import previews_accepted
 from data_platform.platform_defs.bronze import build_bronze
 from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
@@ -96,16 +97,17 @@ def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
     if table.contract:
         extra = checks.CONSERVATION if table.contract.lineage else checks.INPUTS
         names = [extra, checks.RULES, checks.VOLUME]
-    specs = [
-        dg.AssetCheckSpec(
-            name,
-            asset=table.key,
-            blocking=descriptions[name][0],
-            description=descriptions[name][1],
-            partitions_def=table.partitions,
-        )
-        for name in names
-    ]
+    with previews_accepted():
+        specs = [
+            dg.AssetCheckSpec(
+                name,
+                asset=table.key,
+                blocking=descriptions[name][0],
+                description=descriptions[name][1],
+                partitions_def=table.partitions,
+            )
+            for name in names
+        ]
     return specs + (_rule_specs(table, table.contract) if table.contract else [])
 
 

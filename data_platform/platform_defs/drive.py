@@ -12,6 +12,7 @@ import dagster as dg
 
 from data_platform.assets import Table
 from data_platform.landing.intake import tick
+from data_platform.platform_defs.console import RUN_CONFIG
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.sensors import OVERLAP_DAYS, arrival_requests, stale_requests
 
@@ -74,6 +75,7 @@ def execute(
     result = job.execute_in_process(
         instance=instance,
         tags=request.tags,
+        run_config=RUN_CONFIG,
         raise_on_error=False,
         asset_selection=[only] if only else None,
     )
@@ -87,4 +89,6 @@ def cause(error) -> str:
     """The innermost message of an error: what went wrong, before where."""
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error else "unknown"
+    if error is None:
+        return "unknown"
+    return error.message.strip().removeprefix(f"{error.cls_name}: ").split("Failure: ", 1)[-1]

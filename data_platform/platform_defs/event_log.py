@@ -2,27 +2,49 @@
 
 Dagster's own opens, commits and closes two database files for every event; a year's backfill has
 thousands of partition events, and on a laptop they would take longer than the data. Events that
-arrive as a batch share one connection and one transaction for each file. A server (Postgres) has
-its own batch insert, so this is for the laptop only; `dagster.yaml` names it.
+arrive as a batch (`DAGSTER_EVENT_BATCH_SIZE`) share one connection and one transaction for each
+file. A server (Postgres) has its own batch insert, so this is for the laptop only; `dagster.yaml`
+names it. The files are where, and as, Dagster's own storage has them: either reads the other's.
 """
 
-from collections.abc import Iterator, Sequence
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Self
 
 from dagster import EventLogEntry
+from dagster._config import StringSource
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection
 
 
 class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
-    """Configured as Dagster's: `config: {base_dir: ...}`."""
+    """Configured with `dagster_home`; Dagster's own takes the directory of the files."""
 
-    _shared: dict[str, Connection] | None = None
-    _open: ExitStack
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._lock = threading.RLock()
+        self._shared: dict[str, Connection] | None = None
+        self._open = ExitStack()
+        self._present: set[str] = set()
+        super().__init__(base_dir, inst_data)
+        # Dagster holds its lock while a connection is open, and a batch has one open to each file.
+        self._db_lock = self._lock
+
+    @classmethod
+    def config_type(cls) -> dict[str, object]:
+        return {"dagster_home": StringSource}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
+    ) -> Self:
+        return cls(os.path.join(config_value["dagster_home"], "history", "runs"), inst_data)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """All events or, where one fails, none: Dagster then stores them one by one."""
-        with self._db_lock, ExitStack() as self._open:
+        with self._lock, ExitStack() as self._open:
             self._shared = {}
             try:
                 for event in events:
@@ -32,10 +54,18 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        if self._shared is None:
-            with super()._connect(shard) as connection:
-                yield connection
-            return
-        if shard not in self._shared:
-            self._shared[shard] = self._open.enter_context(super()._connect(shard))
-        yield self._shared[shard]
+        # Under the lock: another thread must not see the connections of this one's batch.
+        with self._lock:
+            if self._shared is None:
+                with super()._connect(shard) as connection:
+                    yield connection
+                return
+            if shard not in self._shared:
+                self._shared[shard] = self._open.enter_context(super()._connect(shard))
+            yield self._shared[shard]
+
+    def has_table(self, table_name: str) -> bool:
+        """Dagster asks again for every event; a table that is there stays."""
+        if table_name not in self._present and super().has_table(table_name):
+            self._present.add(table_name)
+        return table_name in self._present

@@ -7,7 +7,7 @@ import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from data_platform.assets import Table
-from data_platform.lake.browse import rows
+from data_platform.lake.browse import keyed, rows
 from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.rollback import rollback
@@ -97,11 +97,12 @@ def quarantined(
     beside = table_id.beside("quarantine")
     if not platform.lake.exists(beside):
         raise LakeError(f"{table_id} has no quarantine: no rule of its rejects rows")
-    found = rows(platform.lake.load(beside), partition=partition).read_all().to_pylist()
-    live = set(current_versions(platform, table_id, None).values())
+    loaded = platform.lake.load(beside)
+    found = rows(loaded, partition=partition).read_all().to_pylist()
+    live = current_versions(platform, table_id, None)
+    held = [live.get(key) != row["_attempt"] for key, row in keyed(loaded, found)]
     counts: Counter = Counter()
-    for row in found:
-        row["held_back"] = row["_attempt"] not in live
+    for row, row["held_back"] in zip(found, held, strict=True):
         for reason in row["_reasons"]:
             counts[(reason, row["held_back"])] += 1
     reasons = [
