@@ -23,6 +23,9 @@ DEPLOYMENT_MARKS = ("DAGSTER_CLOUD_DEPLOYMENT_NAME", "KUBERNETES_SERVICE_HOST")
 # Hadoop reads these as patterns and PyIceberg as parts of a URI.
 UNUSABLE_IN_HOME = frozenset("#?%*{}[]\\")
 
+# Events that Dagster stores at once: a lock on its database for as long as a second is no harm.
+EVENT_BATCH_SIZE = "1000"
+
 
 class SettingsError(ValueError):
     """A setting is missing, unknown or has an unknown value; the message names the way out."""
@@ -131,6 +134,15 @@ def prepare_home(settings: Settings) -> None:
     instance = settings.dagster_home / "dagster.yaml"
     if not instance.exists() or instance.read_text("utf-8") != shipped:
         instance.write_text(shipped, "utf-8")
+
+
+def enter_home(settings: Settings) -> None:
+    """Tell Dagster, in this process and those it starts, where its state is and to log in batches.
+
+    A ranged run has events for each of its partitions; one by one they would take longer than
+    the data (see `platform_defs.event_log`).
+    """
+    export(DAGSTER_HOME=str(settings.dagster_home), DAGSTER_EVENT_BATCH_SIZE=EVENT_BATCH_SIZE)
 
 
 def export(**variables: str) -> None:

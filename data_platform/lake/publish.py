@@ -28,6 +28,9 @@ from data_platform.lake.staging import Staged
 from data_platform.lake.table import TableId, TableSlice
 
 BESIDE = {QUARANTINE: "quarantine", DUPLICATES: "duplicates"}
+# A property of a quarantine or duplicates table: whose rejected rows it holds. Bronze and silver
+# tables often share a name, and publishing the one must not touch what the other rejected.
+REJECTED_BY = "data_platform.rejected-by"
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,18 @@ def publish(lake: Lake, builds: Builds, write: StagedWrite) -> dict[str, Publish
     return published
 
 
+def rejected_by(lake: Lake, table_id: TableId, layer: str) -> Table | None:
+    """The table of the rows that `table_id` rejects into `layer`; None where it has none."""
+    beside = table_id.beside(layer)
+    table = lake.load(beside) if lake.exists(beside) else None
+    return table if table and table.properties.get(REJECTED_BY) == str(table_id) else None
+
+
 def _publish_beside(lake: Lake, write: StagedWrite, outcome: int) -> None:
-    table_id = write.table.beside(BESIDE[outcome])
+    table = rejected_by(lake, write.table, BESIDE[outcome])
     staged = write.staged.files.get(outcome, ())
-    if not lake.exists(table_id):
+    if table is None:
         return
-    table = lake.load(table_id)
     if not staged and not files_by_partition(table, write.slice.keys):
         return  # nothing there and nothing to put there: no snapshot for it
 

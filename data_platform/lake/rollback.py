@@ -15,7 +15,7 @@ from data_platform.lake.catalog import Lake
 from data_platform.lake.commit import replace_partitions
 from data_platform.lake.errors import LakeError
 from data_platform.lake.files import attempt_of, files_by_partition, versions
-from data_platform.lake.publish import BESIDE
+from data_platform.lake.publish import BESIDE, rejected_by
 from data_platform.lake.table import TableId
 
 
@@ -46,7 +46,8 @@ def rollback(
         return None
     properties = {"data_platform.run": f"rollback to {to}"}
     for layer in BESIDE.values():
-        _restore_beside(lake, table_id.beside(layer), was, changed, properties)
+        if beside := rejected_by(lake, table_id, layer):
+            _restore_beside(beside, was, changed, properties)
     snapshot = replace_partitions(
         table,
         keys=changed,
@@ -58,11 +59,8 @@ def rollback(
 
 
 def _restore_beside(
-    lake: Lake, table_id: TableId, was: dict[str, str], changed: list[str], properties: dict
+    table: Table, was: dict[str, str], changed: list[str], properties: dict
 ) -> None:
-    if not lake.exists(table_id):
-        return
-    table = lake.load(table_id)
     add = list(_files_of_attempts(table, {key: was[key] for key in changed if key in was}))
     if add or files_by_partition(table, changed):
         replace_partitions(table, keys=changed, add=add, base=None, properties=properties)

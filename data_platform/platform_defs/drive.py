@@ -77,7 +77,7 @@ def execute(
         tags=request.tags,
         run_config=RUN_CONFIG,
         raise_on_error=False,
-        asset_selection=[only] if only else None,
+        asset_selection=[only] if only else request.asset_selection,
     )
     failures = tuple(
         cause(event.step_failure_data.error) for event in result.get_step_failure_events()

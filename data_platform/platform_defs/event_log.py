@@ -11,13 +11,18 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import groupby
+from operator import itemgetter
 from typing import Self
 
-from dagster import EventLogEntry
+from dagster import DagsterEventType, EventLogEntry
 from dagster._config import StringSource
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection
+
+_OF_PARTITIONS = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_CHECK_EVALUATION}
 
 
 class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
@@ -47,10 +52,34 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         with self._lock, ExitStack() as self._open:
             self._shared = {}
             try:
-                for event in events:
-                    self.store_event(event)
+                if {event.dagster_event_type for event in events} <= _OF_PARTITIONS:
+                    self._store_at_once(events)
+                else:
+                    for event in events:
+                        self.store_event(event)
             finally:
                 self._shared = None
+
+    def _store_at_once(self, events: Sequence[EventLogEntry]) -> None:
+        """What `store_event` does for each of them, with one insert into each file for all."""
+        rows = [self._event_to_row(event) for event in events]
+        for run_id, own in groupby(rows, key=itemgetter("run_id")):
+            with self.run_connection(run_id) as connection:
+                connection.execute(SqlEventLogStorageTable.insert(), list(own))
+        numbered = SqlEventLogStorageTable.insert().returning(
+            SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
+        )
+        newest: dict[str, tuple[EventLogEntry, int]] = {}
+        with self.index_connection() as connection:
+            ids = connection.execute(numbered, rows).scalars().all()
+            for row, event, event_id in zip(rows, events, ids, strict=True):
+                if event.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION:
+                    self._store_asset_event_tags(connection, [event], [event_id])
+                    newest[row["asset_key"]] = (event, event_id)
+                else:
+                    self.store_asset_check_event(event, event_id)
+            for event, event_id in newest.values():
+                self._store_asset_event(connection, event, event_id)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

@@ -59,11 +59,18 @@ def jobs(tables: Sequence[Table]) -> dict[str, Job]:
 
 
 def run_request(
-    job: str, keys: Sequence[str], *, run_key: str, tags: dict[str, str] | None = None
+    job: str, keys: Sequence[str], *, run_key: str, only: Sequence[Table] | None = None
 ) -> dg.RunRequest:
-    """One run for the range that covers `keys`; it builds what is stale in it."""
+    """One run for the range that covers `keys`, of all tables of the job or `only` some.
+
+    It builds what is stale in the range. A table that has nothing to build is better left out:
+    the UI shows the checks of its last run, and one that built nothing checks nothing.
+    """
     first, last = keys[0], keys[-1]
     span = {RANGE_START: first, RANGE_END: last} if first else {}
     return dg.RunRequest(
-        run_key=run_key, job_name=job, tags={**span, ONLY_STALE: "true", **(tags or {})}
+        run_key=run_key,
+        job_name=job,
+        tags={**span, ONLY_STALE: "true"},
+        asset_selection=[table.key for table in only] if only else None,
     )

@@ -17,7 +17,7 @@ from data_platform.platform_defs.drive import execute, run_until_quiet
 from data_platform.platform_defs.jobs import RANGE_END, RANGE_START, job_name
 from data_platform.platform_defs.planning import current_versions, plan
 from data_platform.platform_defs.platform import Platform
-from data_platform.settings import export
+from data_platform.settings import enter_home
 
 
 def declared(tables: Sequence[Table], table_id: TableId) -> Table:
@@ -31,7 +31,7 @@ def declared(tables: Sequence[Table], table_id: TableId) -> Table:
 
 def instance_of(platform: Platform) -> dg.DagsterInstance:
     """Dagster's record in the same home."""
-    export(DAGSTER_HOME=str(platform.settings.dagster_home))
+    enter_home(platform.settings)
     return dg.DagsterInstance.get()
 
 

@@ -121,14 +121,17 @@ def stale_requests(platform: Platform, derived: Sequence[Table]) -> Iterator[dg.
     """
     for name, group in tables_by_job(derived).items():
         stale: dict[str, str] = {}
+        selected: list[Table] = []
         for table in group:
             keys = table.partitions.get_partition_keys() if table.partitions else [""]
             planned = plan(table, platform, keys, only_stale=True)
+            if planned.keys or any(up.id in table.inputs.values() for up in selected):
+                selected.append(table)
             for key in planned.keys:
                 stale[key] = stale.get(key, "") + f"{table.id}{planned.digests[key]}{table.version}"
         if stale:
             asked = sorted(stale)
             text = "\n".join(f"{key} {stale[key]}" for key in asked)
             run_key = f"stale-{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-            yield run_request(name, asked, run_key=run_key)
+            yield run_request(name, asked, run_key=run_key, only=selected)
             return

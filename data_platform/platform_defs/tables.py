@@ -6,7 +6,7 @@ from data_platform.assets import Table
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
-from data_platform.lake.publish import BESIDE
+from data_platform.lake.publish import BESIDE, REJECTED_BY
 from data_platform.lake.reads import spark_schema
 from data_platform.landing.source import Source
 
@@ -72,6 +72,7 @@ def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
     schema = table.contract.spark_schema
     found = {DATA: lake.ensure(table.id, schema, table.partition_by, properties)}
     rejected = schema
+    properties[REJECTED_BY] = str(table.id)
     if table.contract.lineage:
         (upstream,) = table.inputs.values()
         rejected = spark_schema(lake.load(upstream).schema())
