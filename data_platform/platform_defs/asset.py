@@ -7,13 +7,14 @@ import dagster as dg
 from data_platform.assets import Table
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
+from data_platform.lake.builds import Build
 from data_platform.lake.publish import StagedWrite
 from data_platform.lake.table import WHOLE_TABLE
 from data_platform.observability.events import LOGGED, log_findings
 from data_platform.observability.failures import failures_explained
 from data_platform.observability.warnings import previews_accepted
 from data_platform.platform_defs.bronze import build_bronze
-from data_platform.platform_defs.planning import plan
+from data_platform.platform_defs.planning import Plan, plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import build
 from data_platform.quality import findings as checks
@@ -57,6 +58,8 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StagedWrite | Non
     requested = _requested(context)
     only_stale = ONLY_STALE in context.run.tags
     planned = plan(table, platform, requested, only_stale=only_stale)
+    step_context = context.get_step_execution_context()
+    log_findings(step_context, table.key, _not_built(table, platform, requested, planned))
     if not planned.keys:
         context.log.info(f"{table.id}: nothing to build of {len(requested)} partitions")
         return None
@@ -64,8 +67,33 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StagedWrite | Non
     step = build_bronze if table.source else build
     spark = context.resources.pyspark.spark_session
     result = step(table, planned, platform, spark, context.run_id)
-    log_findings(context.get_step_execution_context(), table.key, result.findings)
+    log_findings(step_context, table.key, result.findings)
     return result.write
+
+
+def _not_built(
+    table: Table, platform: Platform, requested: list[str], planned: Plan
+) -> list[checks.Finding]:
+    """What the checks say of the partitions of a range that this run leaves as they are.
+
+    Dagster expects a result of each; without one the UI shows them as skipped or failed.
+    """
+    left = sorted(set(requested) - set(planned.keys))
+    latest = platform.builds.latest(table.id, left) if left else {}
+    return [
+        checks.Finding(name, passed, blocking, text, partition=key)
+        for key in left
+        for passed, text in [_state(latest.get(key))]
+        for name, blocking, _ in partition_checks(table)
+    ]
+
+
+def _state(build: Build | None) -> tuple[bool, str]:
+    if build is None:
+        return True, "no input for this partition: nothing to check"
+    if build.state == "held_back":
+        return False, f"held back, and its inputs are the same: {build.detail}"
+    return True, f"up to date: built by run {build.run_id}, whose results stand"
 
 
 def _requested(context: dg.AssetExecutionContext) -> list[str]:
@@ -84,29 +112,34 @@ def _outputs(table: Table, write: StagedWrite | None) -> Iterator[dg.Output]:
         yield dg.Output(None, output_name=spec.get_python_identifier(), metadata=dict(LOGGED))
 
 
+def partition_checks(table: Table) -> list[tuple[str, bool, str]]:
+    """Name, whether it blocks, and description of the checks of each partition."""
+    conservation = "Every row received is published, quarantined or a duplicate."
+    found = [(checks.VOLUME, False, "Rows are of the order of the partitions before.")]
+    if table.source:
+        found.append((checks.READABLE, False, "Every landed object could be read."))
+    if table.contract:
+        share = "The share of quarantined rows is within the contract's threshold."
+        found.append((checks.RULES, True, share))
+    if table.source or (table.contract and table.contract.lineage):
+        found.append((checks.CONSERVATION, True, conservation))
+    else:
+        found.append((checks.INPUTS, False, "No input is held back by its checks."))
+    return found
+
+
 def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
     """The checks of a partition, then one for each rule of the contract."""
-    descriptions = {
-        checks.CONSERVATION: (True, "Every row received is published, quarantined or a duplicate."),
-        checks.READABLE: (False, "Every landed object could be read."),
-        checks.RULES: (True, "The share of quarantined rows is within the contract's threshold."),
-        checks.VOLUME: (False, "Rows are of the order of the partitions before."),
-        checks.INPUTS: (False, "No input is held back by its checks."),
-    }
-    names = [checks.CONSERVATION, checks.READABLE, checks.VOLUME]
-    if table.contract:
-        extra = checks.CONSERVATION if table.contract.lineage else checks.INPUTS
-        names = [extra, checks.RULES, checks.VOLUME]
     with previews_accepted():
         specs = [
             dg.AssetCheckSpec(
                 name,
                 asset=table.key,
-                blocking=descriptions[name][0],
-                description=descriptions[name][1],
+                blocking=blocking,
+                description=description,
                 partitions_def=table.partitions,
             )
-            for name in names
+            for name, blocking, description in partition_checks(table)
         ]
     return specs + (_rule_specs(table, table.contract) if table.contract else [])
 

@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from data_platform.assets import Table
 from data_platform.lake.browse import partition_rows
+from data_platform.lake.builds import Build
 from data_platform.lake.files import StagedFile, files_by_partition
 from data_platform.lake.parquet import DATA
 from data_platform.lake.publish import StagedWrite
@@ -52,22 +53,26 @@ def build_bronze(
     platform.ledger.claim(source.name, plan.keys, run_id)
     effective = platform.ledger.effective(source.name, plan.keys)
     loaded = ensure_tables(table, platform.lake)[DATA]
+    published = platform.builds.of(table.id, plan.base)
     attempt = new_attempt(run_id)
     layout = plain_layout(loaded, attempt, platform.storage)
     work = _work(table, plan, platform, effective, directory(loaded, attempt))
     platform.storage.make_folder(directory(loaded, attempt))
     reports = _parse(spark, work)
     _record_errors(platform, reports)
-    keys = tuple(report.partition for report in reports if _has_objects(report))
+    inputs = platform.ledger.digest(source.name, plan.keys, unread=_unread(reports))
+    reread = [r for r in reports if _has_objects(r)]
+    keys = tuple(r.partition for r in reread if not _stands(r, table, published, inputs))
     files = [
         StagedFile(report.partition, file.uri, file.rows)
         for report in reports
+        if report.partition in keys
         for file in report.files
     ]
     staged = with_empty_partitions(Staged({DATA: tuple(files)}), loaded, layout, keys)
     found = _findings(table, platform, staged, reports, keys)
     held = held_back(found)
-    loaded_rows = _rows_by_object(reports, held)
+    loaded_rows = _rows_by_object(reports, set(keys) - set(held))
     platform.ledger.prepare(loaded_rows, attempt)
     write = StagedWrite(
         slice=TableSlice(table.id, keys, {k: v for k, v in plan.base.items() if k in keys}),
@@ -75,7 +80,7 @@ def build_bronze(
         run_id=run_id,
         staged=staged,
         held_back=held,
-        inputs=platform.ledger.digest(source.name, keys, unread=_unread(reports)),
+        inputs={key: inputs[key] for key in keys},
         contract=table.version,
         metadata={r.partition: {"objects": len(r.objects)} for r in reports},
         after=lambda: platform.ledger.mark_loaded(loaded_rows, run_id, attempt),
@@ -153,6 +158,15 @@ def _has_objects(report: ParseReport) -> bool:
     return any(one.error is None for one in report.objects)
 
 
+def _stands(
+    report: ParseReport, table: Table, published: dict[str, Build], inputs: dict[str, str]
+) -> bool:
+    """Whether a partition stays as it is published: what came new for it could not be read."""
+    build = published.get(report.partition)
+    same = build and (build.inputs, build.contract) == (inputs[report.partition], table.version)
+    return bool(same and _unread([report]))
+
+
 def _record_errors(platform: Platform, reports: list[ParseReport]) -> None:
     errors = [(o.id, o.error) for report in reports for o in report.objects if o.error]
     platform.ledger.mark_failed({i: e.message for i, e in errors if not e.transient})
@@ -194,12 +208,12 @@ def _unread(reports: list[ParseReport]) -> set[int]:
     return {o.id for report in reports for o in report.objects if o.error}
 
 
-def _rows_by_object(reports: list[ParseReport], held: dict[str, str]) -> dict[int, int]:
+def _rows_by_object(reports: list[ParseReport], good: set[str]) -> dict[int, int]:
     """What the published partitions hold of each object version."""
     return {
         o.id: o.rows
         for report in reports
-        if report.partition not in held
+        if report.partition in good
         for o in report.objects
         if o.error is None and o.rows is not None
     }

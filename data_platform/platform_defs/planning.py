@@ -69,7 +69,10 @@ def plan(table: Table, platform: Platform, requested: Iterable[str], *, only_sta
     A partition whose inputs are gone or never came is left as it is.
     """
     requested = tuple(requested)
+    base = current_versions(platform, table.id, requested)
     if table.source:
+        # A run that was killed after its commit published what the ledger still waits for.
+        platform.ledger.settle(table.source.name, base)
         inputs, reads = {}, {}
         digests = platform.ledger.digest(table.source.name, requested)
     else:
@@ -89,7 +92,6 @@ def plan(table: Table, platform: Platform, requested: Iterable[str], *, only_sta
             for key in requested
             if any(reads[name][key] for name in inputs)
         }
-    base = current_versions(platform, table.id, requested)
     keys = tuple(key for key in requested if key in digests)
     if only_stale:
         stale = stale_keys(platform, table, base, digests)
