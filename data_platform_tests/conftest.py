@@ -7,6 +7,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 
+from data_platform.lake.session import start_session
+from data_platform.settings import Settings
+
+# Fixtures of a whole platform; tests of several packages share its one home.
+pytest_plugins = ["data_platform_tests.platform_defs.shop"]
+
 # One Spark job per example: the examples are few, and their time is the machine's, not the code's.
 settings.register_profile(
     "dev", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -17,19 +23,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[SparkSession]:
-    """A local session as a laptop's, without its UI. ANSI mode is Spark's default."""
-    session = (
-        SparkSession.builder.master("local[2]")
-        .appName("tests")
-        .config("spark.sql.shuffle.partitions", 2)
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.ui.enabled", False)
-        .config("spark.ui.showConsoleProgress", False)
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .getOrCreate()
-    )
-    session.sparkContext.setLogLevel("ERROR")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The session that steps and tests share, as `Settings.at` has it. ANSI mode is on."""
+    session = start_session(Settings.at(tmp_path_factory.mktemp("spark")))
     yield session
     session.stop()

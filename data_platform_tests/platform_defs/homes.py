@@ -1,0 +1,153 @@
+"""A whole platform in a temporary directory, driven as the sensors would, in this process."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+
+from data_platform.assets import Table
+from data_platform.lake import browse
+from data_platform.lake.table import TableId
+from data_platform.platform_defs.assembly import definitions
+from data_platform.platform_defs.drive import Ran, run_until_quiet
+from data_platform.platform_defs.planning import current_versions
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.repair import instance_of
+from data_platform.settings import Settings, prepare_home
+
+HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
+Versions = dict[str, dict[str, str]]  # of every partition, by table
+
+BRONZE = "bronze/retail/order_lines"
+SILVER = "silver/retail/order_lines"
+SALES = "gold/retail/daily_sales"
+DEMAND = "gold/retail/product_demand"
+SEGMENTS = "gold/retail/customer_segments"
+
+
+def shop_lines(day: str, count: int = 3, *, first: int = 0, units: int = 6) -> list[str]:
+    """Good rows of one day, all different."""
+    return [
+        f"5{number:05},{20600 + number},MUG,{units},{day} 10:{number % 60:02}:00,1.25,12346.0,EIRE"
+        for number in range(first, first + count)
+    ]
+
+
+def csv(lines: Sequence[str]) -> bytes:
+    return "\n".join([HEADER, *lines, ""]).encode()
+
+
+def key_of(day: str, suffix: str = "") -> str:
+    return f"online_retail/{day}{suffix}.csv"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The state in one directory, and the tables that are declared for it."""
+
+    settings: Settings
+    instance: dg.DagsterInstance
+    tables: tuple[Table, ...]
+
+    @property
+    def landing(self) -> Path:
+        return self.settings.home / "landing"
+
+    @cached_property
+    def platform(self) -> Platform:
+        return Platform(self.settings)
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        return definitions(self.tables, self.settings)
+
+    def declaring(self, *tables: Table) -> "Home":
+        """The same state under other declarations: what a deployment of new code does."""
+        replaced = {table.id: table for table in tables}
+        all_tables = tuple(replaced.get(table.id, table) for table in self.tables)
+        return Home(self.settings, self.instance, all_tables)
+
+    def land(self, key: str, content: bytes) -> None:
+        target = self.landing / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        before = target.stat().st_mtime_ns if target.exists() else 0
+        target.write_bytes(content)
+        # a clock's resolution must not hide the second of two quick writes
+        os.utime(target, ns=(target.stat().st_atime_ns, max(before + 10**6, 10**18)))
+
+    def run(self) -> list[Ran]:
+        """Everything the sensors ask for."""
+        return list(run_until_quiet(self.definitions, self.instance, self.platform, self.tables))
+
+    def versions(self) -> Versions:
+        return {
+            str(table.id): current_versions(self.platform, table.id, None) for table in self.tables
+        }
+
+    def changed(self, before: Versions) -> dict[str, set[str]]:
+        """The partitions that have another version than `before`, by table."""
+        now = self.versions()
+        return {
+            table: {
+                key
+                for key in {*now[table], *before[table]}
+                if now[table].get(key) != before[table].get(key)
+            }
+            for table in now
+        }
+
+    def counts(self, table: str) -> dict[str, int]:
+        """Rows on disk by partition."""
+        return browse.partition_rows(self.platform.lake, TableId.parse(table))
+
+    def read(self, table: str, partition: str | None = None) -> pa.Table:
+        loaded = self.platform.lake.load(TableId.parse(table))
+        return browse.rows(loaded, partition=partition).read_all()
+
+    def quarantine(self, partition: str) -> dict[str, list[dict]]:
+        """Quarantined rows of one day by attempt."""
+        found: dict[str, list[dict]] = {}
+        for row in self.read("quarantine/retail/order_lines", partition).to_pylist():
+            found.setdefault(row["_attempt"], []).append(row)
+        return found
+
+    def check(self, table: str, name: str, partition: str) -> dg.AssetCheckEvaluation | None:
+        """What Dagster shows: the last evaluation of a check on a partition."""
+        key = dg.AssetCheckKey(dg.AssetKey(table.split("/")), name)
+        records = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=5000)
+        for record in records:
+            event = record.event.dagster_event if record.event else None
+            if event is None or event.event_type != dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+                continue  # planned, or of a step that did not come to it
+            if event.asset_check_evaluation_data.partition == partition:
+                return event.asset_check_evaluation_data
+        return None
+
+    def materialized(self, table: str) -> Mapping[str, dg.AssetMaterialization]:
+        """The last materialization of each partition that Dagster has one of."""
+        found: dict[str, dg.AssetMaterialization] = {}
+        key = dg.AssetKey(table.split("/"))
+        for record in self.instance.fetch_materializations(key, limit=5000).records:
+            event = record.asset_materialization
+            assert event is not None
+            found.setdefault(event.partition or "", event)
+        return found
+
+
+@contextmanager
+def home_at(directory: Path, tables: Sequence[Table]) -> Iterator[Home]:
+    """A new home; the environment variable that Dagster needs is put back afterwards."""
+    settings = Settings.at(directory)
+    prepare_home(settings)
+    before = os.environ.get("DAGSTER_HOME")
+    with instance_of(Platform(settings)) as instance:
+        yield Home(settings, instance, tuple(tables))
+    if before is None:
+        os.environ.pop("DAGSTER_HOME", None)
+    else:
+        os.environ["DAGSTER_HOME"] = before

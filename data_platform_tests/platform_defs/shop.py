@@ -1,0 +1,55 @@
+"""One home with a month of the generated shop in it, loaded once for all tests that look at it.
+
+Tests may land more, on days of their own: what a test asserts is either recorded here right after
+the first load, or a difference that it made itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import pytest
+from pyspark.sql import SparkSession
+
+from data_platform.definitions import TABLES
+from data_platform.demo.generator import Manifest, generate
+from data_platform.demo.report import Balance, balance_of
+from data_platform.platform_defs.drive import Ran
+from data_platform_tests.platform_defs.homes import Home, Versions, home_at
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The home, what was landed in it, and how things stood after the first load."""
+
+    home: Home
+    manifest: Manifest
+    ran: list[Ran]
+    versions: Versions
+    rows: dict[str, dict[str, int]]
+    balance: Balance
+    states: dict[str, int]
+
+    def day(self, number: int) -> date:
+        """A trading day by its position in the month."""
+        return list(self.manifest.days)[number]
+
+
+@pytest.fixture(scope="session")
+def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with home_at(tmp_path_factory.mktemp("shop") / "home", TABLES) as home:
+        manifest = generate(home.landing, seed=3, months=1)
+        ran = home.run()
+        yield Shop(
+            home=home,
+            manifest=manifest,
+            ran=ran,
+            versions=home.versions(),
+            rows={str(table.id): home.counts(str(table.id)) for table in home.tables}
+            | {
+                f"{layer}/retail/order_lines": home.counts(f"{layer}/retail/order_lines")
+                for layer in ("quarantine", "duplicates")
+            },
+            balance=balance_of(home.platform),
+            states=dict(home.platform.ledger.summary()),
+        )

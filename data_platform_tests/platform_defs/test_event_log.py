@@ -1,0 +1,196 @@
+"""Events of partitions, stored in batches: the same records as Dagster's own storage makes."""
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+
+from data_platform.lake.publish import Published, StagedWrite
+from data_platform.lake.staging import Staged
+from data_platform.lake.table import TableId, TableSlice
+from data_platform.observability.events import LOGGED, log_findings, log_published
+from data_platform.platform_defs.event_log import BatchingSqliteEventLogStorage
+from data_platform.quality.findings import Finding
+from data_platform.settings import Settings, enter_home, prepare_home
+
+KEY = dg.AssetKey(["silver", "shop", "lines"])
+DAYS = dg.DailyPartitionsDefinition(start_date="2011-03-01", end_date="2011-03-31")
+CHECKED = dg.AssetCheckKey(KEY, "rules")
+RANGE = {
+    "dagster/asset_partition_range_start": "2011-03-02",
+    "dagster/asset_partition_range_end": "2011-03-05",
+}
+BUILT = ("2011-03-02", "2011-03-04", "2011-03-05")  # the third had nothing to build
+
+
+@dg.io_manager
+def nowhere(_) -> dg.IOManager:
+    class Nowhere(dg.IOManager):
+        def handle_output(self, context: dg.OutputContext, obj: object) -> None: ...
+
+        def load_input(self, context: dg.InputContext) -> None: ...
+
+    return Nowhere()
+
+
+@dg.asset(
+    key=KEY,
+    partitions_def=DAYS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=[dg.AssetCheckSpec("rules", asset=KEY, partitions_def=DAYS)],
+    io_manager_key="nowhere",
+)
+def lines(context: dg.AssetExecutionContext) -> Iterator[dg.Output]:
+    step = context.get_step_execution_context()
+    findings = [
+        Finding("rules", key != "2011-03-04", True, f"of {key}", {"rows": 3}, key) for key in BUILT
+    ]
+    log_findings(step, KEY, findings)
+    write = StagedWrite(
+        TableSlice(TableId("silver", "shop", "lines"), BUILT, {}), "a1", "r1", Staged({})
+    )
+    log_published(step, KEY, write, {key: Published(7, 3, 1, 100) for key in BUILT})
+    yield dg.Output(None, output_name="result", metadata=dict(LOGGED))
+    yield dg.Output(None, output_name="silver__shop__lines_rules", metadata=dict(LOGGED))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("DAGSTER_HOME", "DAGSTER_EVENT_BATCH_SIZE"):
+        monkeypatch.setenv(name, "")  # so that it is put back after the test
+    settings = Settings.at(tmp_path / "home")
+    prepare_home(settings)
+    enter_home(settings)
+    return settings.dagster_home
+
+
+def run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    definitions = dg.Definitions(
+        assets=[lines],
+        jobs=[dg.define_asset_job("job", [KEY])],
+        resources={"nowhere": nowhere},
+        executor=dg.in_process_executor,
+    )
+    job = definitions.resolve_job_def("job")
+    return job.execute_in_process(instance=instance, tags=RANGE)
+
+
+def index_rows(storage: Path) -> dict[str, list[tuple]]:
+    """What the UI asks for, without the times and the text of events, which differ by run."""
+    queries = {
+        "events": "select id, dagster_event_type, asset_key, partition, step_key from event_logs",
+        "checks": "select check_name, partition, execution_status, evaluation_event_storage_id "
+        "from asset_check_executions",
+        "assets": "select asset_key, last_materialization is not null from asset_keys",
+        "tags": "select event_id, asset_key, key from asset_event_tags "
+        "where key like 'dagster/data_version' or key like '%partition%'",
+    }
+    with closing(sqlite3.connect(storage / "index.db")) as connection:
+        return {name: sorted(connection.execute(q), key=str) for name, q in queries.items()}
+
+
+def test_a_home_is_set_up_to_store_batches_where_dagster_has_its_files(home: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        storage = instance.event_log_storage.event_log_storage  # type: ignore[attr-defined]
+        assert isinstance(storage, BatchingSqliteEventLogStorage)
+        assert run(instance).success
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+
+    with dg.DagsterInstance.get() as default:
+        assert default.get_materialized_partitions(KEY) == set(BUILT)
+
+
+def test_batches_leave_the_records_that_single_events_leave(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dg.DagsterInstance.get() as instance:
+        result = run(instance)
+        logged = len(instance.all_logs(result.run_id))
+        failed = instance.event_log_storage.get_asset_check_execution_history(CHECKED, limit=9)
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "0")
+    with dg.DagsterInstance.local_temp(str(tmp_path / "other")) as instance:
+        alone = run(instance)
+        assert len(instance.all_logs(alone.run_id)) == logged
+
+    found = index_rows(home / "history" / "runs")
+    assert found == index_rows(tmp_path / "other" / "history" / "runs")
+    assert len(found["events"]) > 2 * len(BUILT)
+    statuses = {record.partition: record.status.value for record in failed}
+    assert statuses["2011-03-04"] == "FAILED"
+    assert statuses["2011-03-05"] == "SUCCEEDED"
+
+
+class Refusing(BatchingSqliteEventLogStorage):
+    """Cannot store the evaluation of one partition within a batch."""
+
+    def store_asset_check_event(self, event: dg.EventLogEntry, event_id: int | None) -> None:
+        assert event.dagster_event is not None
+        if self._shared is not None and event.dagster_event.partition == "2011-03-04":
+            raise sqlite3.OperationalError("disk I/O error")
+        super().store_asset_check_event(event, event_id)
+
+
+def test_a_batch_that_fails_is_stored_event_by_event(
+    home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shipped = (home / "dagster.yaml").read_text()
+    refusing = shipped.replace("data_platform.platform_defs.event_log", __name__).replace(
+        "BatchingSqliteEventLogStorage", "Refusing"
+    )
+    (home / "dagster.yaml").write_text(refusing)
+
+    with dg.DagsterInstance.get() as instance:
+        assert run(instance).success
+        assert instance.get_materialized_partitions(KEY) == set(BUILT)
+
+    assert "disk I/O error" in capfd.readouterr().err
+    with closing(sqlite3.connect(home / "history" / "runs" / "index.db")) as connection:
+        evaluations = connection.execute(
+            "select partition from event_logs where dagster_event_type = 'ASSET_CHECK_EVALUATION'"
+        )
+        assert sorted(partition for (partition,) in evaluations) == list(BUILT)  # each once
+
+
+def test_a_failing_batch_leaves_nothing_behind(home: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        result = run(instance)
+        events = [
+            entry
+            for entry in instance.all_logs(result.run_id)
+            if entry.dagster_event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        ]
+    storage = Refusing(str(home / "other"))
+
+    with pytest.raises(sqlite3.OperationalError):
+        storage.store_event_batch(events)
+
+    assert storage.get_logs_for_run(result.run_id) == []
+    storage.store_event_batch([e for e in events if e.get_dagster_event().partition != BUILT[1]])
+    assert len(storage.get_logs_for_run(result.run_id)) == len(BUILT) - 1
+
+
+def test_readers_and_batches_of_several_threads_wait_for_each_other(home: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        result = run(instance)
+        events = [
+            entry
+            for entry in instance.all_logs(result.run_id)
+            if entry.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION
+        ]
+    storage = BatchingSqliteEventLogStorage(str(home / "other"))
+    plain = SqliteEventLogStorage(str(home / "other"))
+
+    with ThreadPoolExecutor(4) as pool:
+        writing = [pool.submit(storage.store_event_batch, events) for _ in range(8)]
+        reading = [pool.submit(storage.get_logs_for_run, result.run_id) for _ in range(8)]
+        for future in writing:
+            future.result(timeout=60)
+        seen = [len(future.result(timeout=60)) for future in reading]
+
+    assert all(count % len(events) == 0 for count in seen)  # whole batches
+    assert len(plain.get_logs_for_run(result.run_id)) == 8 * len(events)

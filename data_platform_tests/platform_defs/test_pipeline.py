@@ -1,0 +1,398 @@
+"""From landed files to gold, through the sensors' decisions, in rounds of arrivals.
+
+Each round is a fixture that lands files, runs what the sensors ask for, and records how things
+stood before and after; the tests look at what was recorded, so their order does not matter.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import dagster as dg
+import pytest
+
+from data_platform.demo.generator import land
+from data_platform.platform_defs.drive import Ran
+from data_platform_tests.platform_defs.homes import (
+    BRONZE,
+    DEMAND,
+    HEADER,
+    SALES,
+    SEGMENTS,
+    SILVER,
+    Home,
+    Versions,
+    csv,
+    key_of,
+    shop_lines,
+)
+from data_platform_tests.platform_defs.shop import Shop
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round of arrivals did."""
+
+    ran: list[Ran]
+    before: Versions
+    after: Versions
+    changed: dict[str, set[str]]
+    rows: dict[str, int]  # of silver
+    rows_before: dict[str, int]
+
+
+def _round(home: Home, files: dict[str, bytes]) -> Round:
+    before, rows = home.versions(), home.counts(SILVER)
+    for key, content in files.items():
+        home.land(key, content)
+    ran = home.run()
+    return Round(ran, before, home.versions(), home.changed(before), home.counts(SILVER), rows)
+
+
+def _days(days: list[date] | tuple[date, ...]) -> set[str]:
+    return set(map(str, days))
+
+
+# --- the first load -----------------------------------------------------------------------
+
+
+def test_every_row_ends_where_the_manifest_says(shop: Shop) -> None:
+    days = {str(day): counts for day, counts in shop.manifest.days.items()}
+    good = {day: counts for day, counts in days.items() if not counts.held_back}
+
+    assert shop.rows[BRONZE] == {day: counts.rows for day, counts in days.items()}
+    assert shop.rows[SILVER] == {day: counts.published for day, counts in good.items()}
+    quarantined = {day: counts.quarantined for day, counts in days.items() if counts.quarantined}
+    assert _without_zeros(shop.rows["quarantine/retail/order_lines"]) == quarantined
+    duplicates = {day: counts.duplicates for day, counts in days.items() if counts.duplicates}
+    assert _without_zeros(shop.rows["duplicates/retail/order_lines"]) == duplicates
+
+
+def _without_zeros(counts: dict[str, int]) -> dict[str, int]:
+    return {key: count for key, count in counts.items() if count}
+
+
+def test_conservation_holds_over_the_whole_home(shop: Shop) -> None:
+    held = [counts for counts in shop.manifest.days.values() if counts.held_back]
+
+    assert shop.balance.difference == 0
+    assert shop.balance.received == shop.manifest.rows
+    assert shop.balance.published == shop.manifest.published
+    assert shop.balance.held_back == sum(counts.rows for counts in held)
+
+
+def test_unreadable_and_unknown_objects_are_in_the_ledger_and_the_others_are_loaded(
+    shop: Shop,
+) -> None:
+    manifest = shop.manifest
+    failed, unknown = len(manifest.failed), len(manifest.unknown)
+
+    assert shop.states == {
+        "pending": 0,
+        "loaded": manifest.files - failed - unknown,
+        "failed": failed,
+        "unknown": unknown,
+    }
+    listed = {entry.key: entry.error for entry in shop.home.platform.ledger.failed()}
+    assert set(manifest.failed) <= set(listed)
+    assert all(listed.values())
+
+
+def test_an_unreadable_object_is_a_failed_check_on_its_partition_which_is_published(
+    shop: Shop,
+) -> None:
+    for key in shop.manifest.failed:
+        day = key.removeprefix("online_retail/")[:10]
+        found = shop.home.check(BRONZE, "readable", day)
+
+        assert found is not None and not found.passed
+        assert key in (found.description or "")
+        assert day in shop.versions[SILVER]
+
+
+def test_a_ranged_run_with_a_bad_day_publishes_the_others_and_fails_naming_it(shop: Shop) -> None:
+    first, *_ = shop.ran
+    [bad] = map(str, shop.manifest.held_back)
+
+    assert not first.success
+    [failure] = first.failures
+    assert f"1 of {len(shop.manifest.days)} partitions were held back" in failure
+    assert f"{bad}: rules: " in failure
+    assert set(shop.versions[SILVER]) == _days(list(shop.manifest.days)) - {bad}
+
+
+def test_gold_of_the_published_days_is_built_although_their_run_failed(shop: Shop) -> None:
+    good = set(shop.versions[SILVER])
+
+    assert [ran.success for ran in shop.ran[1:]] == [True] * len(shop.ran[1:])
+    assert set(shop.versions[SALES]) == set(shop.versions[DEMAND]) == good
+    assert set(shop.versions[SEGMENTS]) == {"2011-03-01"}
+
+
+def test_bad_data_is_not_retried(shop: Shop) -> None:
+    events = shop.home.instance.all_logs(shop.ran[0].run_id)
+    kinds = {event.dagster_event_type for event in events if event.is_dagster_event}
+
+    assert dg.DagsterEventType.STEP_FAILURE in kinds
+    assert dg.DagsterEventType.STEP_UP_FOR_RETRY not in kinds
+
+
+def test_a_held_back_day_is_a_failed_check_on_its_partition_with_its_reasons(shop: Shop) -> None:
+    home, run = shop.home, shop.ran[0].run_id
+    [bad] = map(str, shop.manifest.held_back)
+    [found] = [
+        event.asset_check_evaluation_data
+        for event in (log.dagster_event for log in home.instance.all_logs(run))
+        if event is not None
+        and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        and event.asset_check_evaluation_data.asset_key == dg.AssetKey(SILVER.split("/"))
+        and event.asset_check_evaluation_data.check_name == "rules"
+        and event.asset_check_evaluation_data.partition == bad
+    ]
+
+    assert not found.passed and found.blocking
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert "unit_price.typed" in (found.description or "")
+    assert (
+        found.metadata["quarantined"].value
+        == shop.manifest.days[date.fromisoformat(bad)].quarantined
+    )
+
+
+def test_gold_warns_of_the_day_that_is_held_back(shop: Shop) -> None:
+    [bad] = shop.manifest.held_back
+    after = next(day for day in shop.manifest.days if day > bad)
+    history = _evaluations(shop, shop.ran[1].run_id, DEMAND, "inputs")
+
+    assert not history[str(after)].passed
+    assert history[str(after)].severity == dg.AssetCheckSeverity.WARN
+    assert f"{SILVER} {bad}" in (history[str(after)].description or "")
+    assert history[str(shop.day(0))].passed
+
+
+def _evaluations(
+    shop: Shop, run_id: str, table: str, check: str
+) -> dict[str, dg.AssetCheckEvaluation]:
+    """The evaluations of a check in one run, by partition."""
+    found = {}
+    for log in shop.home.instance.all_logs(run_id):
+        event = log.dagster_event
+        if event and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            data = event.asset_check_evaluation_data
+            if (data.asset_key.to_user_string(), data.check_name) == (table, check):
+                found[data.partition] = data
+    return found
+
+
+def test_only_published_partitions_are_materialized_each_with_its_figures(shop: Shop) -> None:
+    manifest, home = shop.manifest, shop.home
+    events = {
+        event.partition: event
+        for log in home.instance.all_logs(shop.ran[0].run_id)
+        if log.dagster_event
+        and log.dagster_event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION
+        and (event := log.dagster_event.step_materialization_data.materialization)
+        and event.asset_key == dg.AssetKey(SILVER.split("/"))
+    }
+
+    assert set(events) == set(shop.versions[SILVER])
+    for partition, event in events.items():
+        figures = {name: value.value for name, value in event.metadata.items()}
+        counts = manifest.days[date.fromisoformat(str(partition))]
+        assert figures["rows"] == figures["dagster/partition_row_count"] == counts.published
+        assert figures["quarantined"] == counts.quarantined
+        assert figures["duplicates"] == counts.duplicates
+        assert figures["files"] == 1
+        assert figures["bytes"] > 0
+        assert int(figures["snapshot_id"]) > 0
+        assert figures["attempt"] == shop.versions[SILVER][str(partition)]
+
+
+def test_a_run_builds_all_days_in_one_version(shop: Shop) -> None:
+    assert len(set(shop.versions[SILVER].values())) == 1
+
+
+# --- later arrivals -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def nothing(shop: Shop) -> Round:
+    return _round(shop.home, {})
+
+
+@pytest.fixture(scope="module")
+def late(shop: Shop, nothing: Round) -> Round:
+    """A late file for the third day from the end, with two new lines and one that was there."""
+    day = str(shop.day(-3))
+    present = (shop.home.landing / key_of(day)).read_text("utf-8").splitlines()[1]
+    lines = [*shop_lines(day, 2), present]
+    return _round(shop.home, {key_of(day, "-late"): csv(lines)})
+
+
+@dataclass(frozen=True)
+class Second(Round):
+    held_check: dg.AssetCheckEvaluation | None
+    quarantine: dict[str, list[dict]]
+    failed: dict[str, str | None]
+
+
+@pytest.fixture(scope="module")
+def second(shop: Shop, late: Round) -> Second:
+    """Of several days: new content, corrupt content, dirty content, a header, deletions."""
+    home, day = shop.home, [str(day) for day in shop.manifest.days]
+    land(home.landing, shop.manifest.reupload)
+    (home.landing / key_of(day[16])).unlink()  # its rows are all there is of the day
+    (home.landing / key_of(day[17])).unlink()  # another object of the day comes
+    dirty = shop_lines(day[19], 10) + [f"{line},extra" for line in shop_lines(day[19], 5, first=50)]
+    done = _round(
+        home,
+        {
+            key_of(day[17], "-late"): csv(shop_lines(day[17], 4)),
+            key_of(day[18]): b"not,the,header\n1,2,3\n",
+            key_of(day[19]): csv(dirty),
+            key_of(day[20]): f"{HEADER}\n".encode(),
+        },
+    )
+    return Second(
+        **vars(done),
+        held_check=home.check(SILVER, "rules", day[19]),
+        quarantine=home.quarantine(day[19]),
+        failed={entry.key: entry.error for entry in home.platform.ledger.failed()},
+    )
+
+
+@pytest.fixture(scope="module")
+def mended(shop: Shop, second: Second) -> Iterator[Round]:
+    """Good files in the place of the dirty ones."""
+    [bad] = shop.manifest.held_back
+    dirty = str(shop.day(19))
+    yield _round(
+        shop.home,
+        {
+            key_of(str(bad)): csv(shop_lines(str(bad), 5)),
+            key_of(dirty): csv(shop_lines(dirty, 7)),
+        },
+    )
+
+
+def test_a_second_look_asks_for_nothing(nothing: Round) -> None:
+    assert nothing.ran == []
+
+
+def test_a_late_file_rebuilds_its_day_and_what_lies_downstream_of_it_alone(
+    shop: Shop, late: Round
+) -> None:
+    day = str(shop.day(-3))
+    later = {key for key in shop.versions[SILVER] if key >= day}
+
+    assert late.changed == {
+        BRONZE: {day},
+        SILVER: {day},
+        SALES: {day},
+        DEMAND: later,  # the days before a sale count in its mean
+        SEGMENTS: {"2011-03-01"},
+    }
+    assert all(ran.success for ran in late.ran)
+
+
+def test_a_line_that_comes_again_in_a_late_file_is_a_duplicate(shop: Shop, late: Round) -> None:
+    day = str(shop.day(-3))
+    repeats = shop.home.read("duplicates/retail/order_lines", day).to_pylist()
+    found = {(row["_repeats_object"], row["_repeats_row"]): row for row in repeats}
+
+    assert late.rows[day] == late.rows_before[day] + 2
+    # of two rows that are alike the one of the lower key is published: "-" sorts before "."
+    repeat = found[key_of(day, "-late"), 3]
+    assert (repeat["_source_object"], repeat["_row_number"]) == (key_of(day), 1)
+
+
+def test_a_second_version_of_an_object_replaces_its_rows(shop: Shop, second: Second) -> None:
+    counts = shop.manifest.after_reupload().days[shop.manifest.reupload.day]
+    day = str(shop.manifest.reupload.day)
+
+    assert second.rows[day] == counts.published != shop.rows[SILVER][day]
+    assert shop.home.counts(BRONZE)[day] == counts.rows
+
+
+def test_a_corrupt_second_version_leaves_the_first_published_and_is_listed(
+    shop: Shop, second: Second
+) -> None:
+    day = str(shop.day(18))
+
+    assert day not in second.changed[SILVER]
+    assert second.rows[day] == shop.rows[SILVER][day]
+    assert "header" in (second.failed[key_of(day)] or "")
+
+
+def test_a_held_back_day_keeps_its_last_good_version_in_every_table(
+    shop: Shop, second: Second
+) -> None:
+    day = str(shop.day(19))
+
+    assert day in second.changed[BRONZE]
+    assert second.after[SILVER][day] == second.before[SILVER][day]
+    assert second.after[SALES][day] == second.before[SALES][day]
+    assert second.held_check is not None and not second.held_check.passed
+    assert "rescued 5" in (second.held_check.description or "")
+
+
+def test_the_quarantine_of_a_held_back_attempt_stands_beside_the_published_ones(
+    shop: Shop, second: Second
+) -> None:
+    day = str(shop.day(19))
+    published = second.quarantine.pop(second.after[SILVER][day])
+    [held] = second.quarantine.values()
+
+    assert len(published) == shop.manifest.days[shop.day(19)].quarantined
+    assert [row["_reasons"] for row in held] == [["rescued"]] * 5
+
+
+def test_a_partition_is_not_emptied_because_its_objects_are_gone(
+    shop: Shop, second: Second
+) -> None:
+    gone, partly = str(shop.day(16)), str(shop.day(17))
+
+    assert second.rows[gone] == shop.rows[SILVER][gone]
+    assert gone not in second.changed[SILVER]
+    assert second.rows[partly] == shop.rows[SILVER][partly] + 4
+
+
+def test_an_object_without_rows_clears_its_partition(shop: Shop, second: Second) -> None:
+    day = str(shop.day(20))
+
+    assert shop.rows[SILVER][day] > 0
+    assert (second.rows[day], shop.home.counts(SALES)[day]) == (0, 0)
+    assert second.after[SILVER][day] != second.before[SILVER][day]
+
+
+def test_the_other_days_are_left_alone(shop: Shop, second: Second) -> None:
+    touched = {str(shop.day(n)) for n in (17, 20)} | {str(shop.manifest.reupload.day)}
+
+    assert second.changed[SILVER] == second.changed[SALES] == touched
+    assert second.changed[DEMAND] == {key for key in second.after[DEMAND] if key >= min(touched)}
+
+
+def test_a_mended_file_brings_silver_and_gold_up_to_date_without_a_human(
+    shop: Shop, mended: Round
+) -> None:
+    [bad] = map(str, shop.manifest.held_back)
+    dirty = str(shop.day(19))
+
+    assert (mended.rows[bad], mended.rows[dirty]) == (5, 7)
+    assert {bad, dirty} <= mended.changed[SALES]
+    assert bad not in mended.before[SALES]
+    assert all(ran.success for ran in mended.ran)
+    sold = shop.home.read(SALES, bad).to_pylist()
+    assert [(row["country"], row["units"]) for row in sold] == [("EIRE", 30)]
+
+
+def test_mending_leaves_nothing_stale_and_nothing_of_the_held_back_attempts(
+    shop: Shop, mended: Round
+) -> None:
+    home = shop.home
+
+    assert home.run() == []
+    for day in map(str, (*shop.manifest.held_back, shop.day(19))):
+        found = home.check(SILVER, "rules", day)
+        assert found is not None and found.passed
+        assert home.quarantine(day) == {}
