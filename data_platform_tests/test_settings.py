@@ -97,8 +97,11 @@ def test_the_last_demo_is_the_default_home(tmp_path: Path, monkeypatch: pytest.M
     assert Settings.from_env({}).home == tmp_path / ".platform" / "demo-retail-1f3a09"
 
 
-def test_a_prepared_home_is_one_that_dagster_accepts(tmp_path: Path) -> None:
+def test_a_prepared_home_is_one_that_dagster_accepts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = Settings.at(tmp_path / "new" / "home")
+    monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
     prepare_home(settings)
     prepare_home(settings)
 

@@ -11,7 +11,14 @@ import socket
 import sys
 from pathlib import Path
 
-from data_platform.settings import CHECKOUT, Settings, SettingsError, local_state, prepare_home
+from data_platform.settings import (
+    CHECKOUT,
+    Settings,
+    SettingsError,
+    enter_home,
+    local_state,
+    prepare_home,
+)
 
 
 def main() -> None:
@@ -73,7 +80,7 @@ def _execute(*arguments: str) -> None:
     settings = Settings.from_env()
     prepare_home(settings)
     os.environ["DATA_PLATFORM_HOME"] = str(settings.home)
-    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    enter_home(settings)
     print(f"State: {settings.home}", flush=True)
     os.execv(sys.executable, [sys.executable, *arguments])
 

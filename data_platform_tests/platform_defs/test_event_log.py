@@ -96,8 +96,7 @@ def index_rows(storage: Path) -> dict[str, list[tuple]]:
 
 def test_a_home_is_set_up_to_store_batches_where_dagster_has_its_files(home: Path) -> None:
     with dg.DagsterInstance.get() as instance:
-        storage = instance.event_log_storage.event_log_storage  # type: ignore[attr-defined]
-        assert isinstance(storage, BatchingSqliteEventLogStorage)
+        assert isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
         assert run(instance).success
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
 
@@ -113,6 +112,7 @@ def test_batches_leave_the_records_that_single_events_leave(
         logged = len(instance.all_logs(result.run_id))
         failed = instance.event_log_storage.get_asset_check_execution_history(CHECKED, limit=9)
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "0")
+    (tmp_path / "other").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "other")) as instance:
         alone = run(instance)
         assert len(instance.all_logs(alone.run_id)) == logged
@@ -125,12 +125,15 @@ def test_batches_leave_the_records_that_single_events_leave(
     assert statuses["2011-03-05"] == "SUCCEEDED"
 
 
+def partition_of(event: dg.EventLogEntry) -> str | None:
+    return event.get_dagster_event().asset_check_evaluation_data.partition
+
+
 class Refusing(BatchingSqliteEventLogStorage):
     """Cannot store the evaluation of one partition within a batch."""
 
     def store_asset_check_event(self, event: dg.EventLogEntry, event_id: int | None) -> None:
-        assert event.dagster_event is not None
-        if self._shared is not None and event.dagster_event.partition == "2011-03-04":
+        if self._shared is not None and partition_of(event) == "2011-03-04":
             raise sqlite3.OperationalError("disk I/O error")
         super().store_asset_check_event(event, event_id)
 
@@ -150,10 +153,10 @@ def test_a_batch_that_fails_is_stored_event_by_event(
 
     assert "disk I/O error" in capfd.readouterr().err
     with closing(sqlite3.connect(home / "history" / "runs" / "index.db")) as connection:
-        evaluations = connection.execute(
-            "select partition from event_logs where dagster_event_type = 'ASSET_CHECK_EVALUATION'"
+        (stored,) = connection.execute(
+            "select count(*) from event_logs where dagster_event_type = 'ASSET_CHECK_EVALUATION'"
         )
-        assert sorted(partition for (partition,) in evaluations) == list(BUILT)  # each once
+    assert stored == (len(BUILT),)  # each once
 
 
 def test_a_failing_batch_leaves_nothing_behind(home: Path) -> None:
@@ -170,7 +173,7 @@ def test_a_failing_batch_leaves_nothing_behind(home: Path) -> None:
         storage.store_event_batch(events)
 
     assert storage.get_logs_for_run(result.run_id) == []
-    storage.store_event_batch([e for e in events if e.get_dagster_event().partition != BUILT[1]])
+    storage.store_event_batch([e for e in events if partition_of(e) != BUILT[1]])
     assert len(storage.get_logs_for_run(result.run_id)) == len(BUILT) - 1
 
 
