@@ -144,18 +144,10 @@ class Ledger:
                     found.setdefault(str(partition), []).append(entry)
         return found
 
-    def digest(
-        self, source: str, partitions: Collection[str], *, unread: Collection[int] = ()
-    ) -> dict[str, str]:
-        """A SHA-256 of the effective versions of each partition that has any.
-
-        `unread` ids count as their `previous` version: with those that a run could not read it is
-        the digest of what that run wrote, so that what still waits shows as a difference.
-        """
-        return {
-            partition: _digest(entry.previous if entry.id in unread else entry for entry in entries)
-            for partition, entries in self.effective(source, partitions).items()
-        }
+    def digest(self, source: str, partitions: Collection[str]) -> dict[str, str]:
+        """The `digest_of` the effective versions of each partition that has any."""
+        effective = self.effective(source, partitions)
+        return {partition: digest_of(entries) for partition, entries in effective.items()}
 
     # What became of it
 
@@ -266,8 +258,14 @@ class Ledger:
                 _update(connection, {id: {**new, "updated": now} for id, new in columns.items()})
 
 
-def _digest(entries: Iterable[Entry | None]) -> str:
-    lines = (f"{entry.key}\0{entry.version}\n" for entry in entries if entry is not None)
+def digest_of(entries: Iterable[Entry], *, unread: Collection[int] = ()) -> str:
+    """A SHA-256 of one partition's object versions.
+
+    `unread` ids count as their `previous` version: with those that a run could not read it is the
+    digest of what that run wrote, so that what still waits shows as a difference.
+    """
+    counted = (entry.previous if entry.id in unread else entry for entry in entries)
+    lines = (f"{entry.key}\0{entry.version}\n" for entry in counted if entry is not None)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

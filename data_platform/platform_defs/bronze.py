@@ -20,6 +20,7 @@ from data_platform.lake.staging import (
     with_empty_partitions,
 )
 from data_platform.lake.table import TableSlice
+from data_platform.landing.ledger import digest_of
 from data_platform.landing.ledger_tables import Entry
 from data_platform.landing.parse import (
     ObjectWork,
@@ -60,7 +61,8 @@ def build_bronze(
     platform.storage.make_folder(directory(loaded, attempt))
     reports = _parse(spark, work)
     _record_errors(platform, reports)
-    inputs = platform.ledger.digest(source.name, plan.keys, unread=_unread(reports))
+    # of what was read: more may have landed since
+    inputs = {key: digest_of(effective[key], unread=_unread(reports)) for key in effective}
     reread = [r for r in reports if _has_objects(r)]
     keys = tuple(r.partition for r in reread if not _stands(r, table, published, inputs))
     files = [
@@ -169,9 +171,11 @@ def _stands(
 
 def _record_errors(platform: Platform, reports: list[ParseReport]) -> None:
     errors = [(o.id, o.error) for report in reports for o in report.objects if o.error]
-    platform.ledger.mark_failed({i: e.message for i, e in errors if not e.transient})
+    kept = {o.id for report in reports for o in report.objects if not o.error}  # bronze has it
+    final = {i for i, e in errors if not e.transient} - kept
+    platform.ledger.mark_failed({i: e.message for i, e in errors if i in final})
     platform.ledger.mark_vanished(i for i, e in errors if e.kind == "vanished")
-    platform.ledger.note_errors({i: e.message for i, e in errors if e.transient})
+    platform.ledger.note_errors({i: e.message for i, e in errors if i not in final})
 
 
 def _findings(
