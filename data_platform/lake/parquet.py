@@ -10,6 +10,7 @@ This module is imported by Python workers: it needs PyArrow only.
 
 import datetime as dt
 import json
+import re
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -171,7 +172,7 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
 def open_file(layout: Layout, outcome: int, key: str) -> _OpenFile:
     """A new file of one partition, under a name that no other task or try uses."""
     part = layout.parts[outcome]
-    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in key)[:60] or "all"
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", key)[:60] or "all"
     path = f"{part.directory}/{name}-{uuid.uuid4().hex[:12]}.parquet"
     return _OpenFile(part, layout, key, path)
 

@@ -26,8 +26,9 @@ class Storage:
     """The file operations of staging and cleaning; a seam for fault tests and object stores."""
 
     def _resolve(self, location: str) -> tuple[fs.FileSystem, str, str]:
-        if location.startswith("/"):
-            return fs.LocalFileSystem(), location, ""
+        scheme, path = _split_local(location)
+        if path.startswith("/"):
+            return fs.LocalFileSystem(), path, scheme
         found, path = fs.FileSystem.from_uri(location)
         return found, path, location[: len(location) - len(path)]
 
@@ -52,3 +53,9 @@ class Storage:
         found, path, _ = self._resolve(location)
         with suppress(FileNotFoundError):
             found.delete_file(path)
+
+
+def _split_local(location: str) -> tuple[str, str]:
+    """`file:///a b` -> `file://`, `/a b`: taken as it is, as PyIceberg does; a URI it is not."""
+    scheme = "file://" if location.startswith("file://") else ""
+    return scheme, location.removeprefix(scheme)

@@ -67,7 +67,7 @@ class PartitionColumn:
     def value(self, text: str) -> PartitionValue:
         match self.type:
             case T.DateType():
-                return dt.date.fromisoformat(text[:10])
+                return dt.date.fromisoformat(text)
             case T.TimestampType():
                 return dt.datetime.strptime(text, _HOUR).replace(tzinfo=dt.UTC)
             case T.TimestampNTZType():
