@@ -1,0 +1,133 @@
+"""A lake in a directory, written without Spark: what most of these tests work on."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import types as T
+
+from data_platform.lake.builds import Builds
+from data_platform.lake.catalog import Lake, LakeTable
+from data_platform.lake.files import files_by_partition, versions
+from data_platform.lake.parquet import DATA, DUPLICATES, OUTCOME, QUARANTINE, Layout
+from data_platform.lake.publish import BESIDE, REJECTED_BY, Published, StagedWrite, publish
+from data_platform.lake.staging import new_attempt, part, stage_arrow, with_empty_partitions
+from data_platform.lake.storage import Storage
+from data_platform.lake.table import TableId, TableSlice
+
+SALES = TableId.parse("silver/shop/sales")
+DAY = T.StructField("day", T.DateType(), False)
+SCHEMA = T.StructType([DAY, T.StructField("n", T.LongType(), True)])
+REASONS = T.StructField("_reasons", T.ArrayType(T.StringType()), True)
+ATTEMPT = T.StructField("_attempt", T.StringType(), False)
+
+MONDAY, TUESDAY, WEDNESDAY = (f"2011-03-0{n}" for n in (7, 8, 9))
+
+
+def days(numbers: Mapping[str, Iterable[int]], outcome: int | None = None) -> pa.Table:
+    """`{"2011-03-07": [1, 2]}` as rows of day and n (and `_outcome`)."""
+    flat = [(dt.date.fromisoformat(day), n) for day, ns in numbers.items() for n in ns]
+    columns = {
+        "day": pa.array([day for day, _ in flat], pa.date32()),
+        "n": pa.array([n for _, n in flat], pa.int64()),
+    }
+    if outcome is not None:
+        columns[OUTCOME] = pa.array([outcome] * len(flat), pa.int32())
+        columns["_reasons"] = pa.array([["n.positive"]] * len(flat), pa.list_(pa.string()))
+    return pa.table(columns)
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a lake lives: catalog, register and warehouse below `folder`."""
+
+    folder: Path
+    storage: Storage = field(default_factory=Storage)
+
+    @cached_property
+    def lake(self) -> Lake:
+        catalog = {"type": "sql", "uri": f"sqlite:///{self.folder}/catalog.db"}
+        return Lake(catalog, f"file://{self.folder}/warehouse")
+
+    @cached_property
+    def builds(self) -> Builds:
+        return Builds(f"sqlite:///{self.folder}/ledger.db")
+
+    def make(
+        self,
+        table: TableId = SALES,
+        schema: T.StructType = SCHEMA,
+        partition_by: Sequence[str] = ("day",),
+        properties: Mapping[str, str] | None = None,
+    ) -> LakeTable:
+        return self.lake.ensure(table, schema, partition_by, properties)
+
+    def make_rejecting(self, table: TableId = SALES) -> None:
+        """The table with its quarantine and its duplicates."""
+        self.make(table)
+        for layer in BESIDE.values():
+            schema = T.StructType([*SCHEMA.fields, REASONS, ATTEMPT])
+            self.make(table.beside(layer), schema, properties={REJECTED_BY: str(table)})
+
+    def stage(
+        self,
+        data: pa.Table,
+        keys: Iterable[str],
+        *,
+        table: TableId = SALES,
+        held_back: Mapping[str, str] | None = None,
+        run: str = "run00001",
+        storage: Storage | None = None,
+    ) -> StagedWrite:
+        """Written, on top of what is published now, and not published yet."""
+        loaded, attempt, keys = self.lake.load(table), new_attempt(run), tuple(keys)
+        names = tuple(f.name for f in loaded.spec().fields)
+        parts = {DATA: part(loaded, attempt)}
+        for outcome in (QUARANTINE, DUPLICATES):
+            beside = table.beside(BESIDE[outcome])
+            if OUTCOME in data.schema.names and self.lake.exists(beside):
+                parts[outcome] = part(self.lake.load(beside), attempt)
+        layout = Layout(names, attempt, parts, storage or self.storage)
+        staged = with_empty_partitions(stage_arrow(data, layout), loaded, layout, keys)
+        slice_ = TableSlice(table, keys, versions(files_by_partition(loaded, keys)))
+        return StagedWrite(slice_, attempt, run, staged, held_back=held_back or {})
+
+    def publish(self, write: StagedWrite) -> dict[str, Published]:
+        return publish(self.lake, self.builds, write)
+
+    def write(self, numbers: Mapping[str, Iterable[int]], **options) -> StagedWrite:
+        """Replace the named days by these numbers."""
+        write = self.stage(days(numbers), numbers, **options)
+        self.publish(write)
+        return write
+
+    def judge(
+        self,
+        good: Mapping[str, Iterable[int]],
+        bad: Mapping[str, Iterable[int]] | None = None,
+        repeated: Mapping[str, Iterable[int]] | None = None,
+        **options,
+    ) -> StagedWrite:
+        """Replace days by their good numbers, with those rejected."""
+        outcomes = ((good, DATA), (bad or {}, QUARANTINE), (repeated or {}, DUPLICATES))
+        data = pa.concat_tables([days(numbers, outcome) for numbers, outcome in outcomes])
+        write = self.stage(data, sorted({*good, *(bad or {}), *(repeated or {})}), **options)
+        self.publish(write)
+        return write
+
+    def numbers(self, table: TableId = SALES, snapshot: int | None = None) -> dict[str, list[int]]:
+        """What a reader sees, by day."""
+        found: dict[str, list[int]] = {}
+        for row in self.lake.load(table).scan(snapshot_id=snapshot).to_arrow().to_pylist():
+            found.setdefault(row["day"].isoformat(), []).append(row["n"])
+        return {day: sorted(numbers) for day, numbers in sorted(found.items())}
+
+    def rejected(self, layer: str) -> dict[str, list[int]]:
+        return self.numbers(SALES.beside(layer))
+
+    def snapshots(self, table: TableId = SALES) -> list[int]:
+        """Oldest first."""
+        return [s.snapshot_id for s in self.lake.load(table).snapshots()]

@@ -1,0 +1,237 @@
+"""A small shop without Spark: files land, bronze and silver are built as the platform does it.
+
+Bronze is the platform's own step. Silver is judged here in plain Python, then staged, audited and
+published by the lake: table, quarantine and duplicates.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import dagster as dg
+import pandera.pyspark as pandera
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
+
+from data_platform.assets import bronze, silver
+from data_platform.contracts.columns import column
+from data_platform.contracts.contract import Retention, contract
+from data_platform.lake.files import files_by_partition
+from data_platform.lake.parquet import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS, Layout
+from data_platform.lake.publish import StagedWrite, publish
+from data_platform.lake.staging import new_attempt, part, stage_arrow, with_empty_partitions
+from data_platform.lake.table import TableId, TableSlice
+from data_platform.landing.intake import plan_run, tick
+from data_platform.landing.source import Csv, Source
+from data_platform.platform_defs.bronze import build_bronze
+from data_platform.platform_defs.planning import Plan, plan
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.steps import held_back
+from data_platform.platform_defs.tables import ensure_tables
+from data_platform.quality.findings import conservation_finding, rules_finding
+from data_platform.settings import Settings
+from data_platform_tests.fakes import Faults, FaultyPlatform, FaultyStorage, LocalSpark
+
+# pandera reads a type from the annotation, which is no type to a type checker.
+# pyright: reportInvalidTypeForm=false
+
+DAYS = dg.DailyPartitionsDefinition("2011-03-01", end_date="2011-04-01")
+SHOP = Source(
+    name="shop",
+    prefix="shop/",
+    pattern=r"shop/(\d{4}-\d{2}-\d{2})([._-][^/]*)?\.csv",
+    table="bronze/shop/sales",
+    format=Csv(columns=("sku", "amount")),
+)
+RECEIVED = bronze(
+    source=SHOP,
+    partitions=DAYS,
+    owner="team:shop",
+    description="Sales as received.",
+    retention=Retention(snapshots=3),
+)
+
+
+@contract(
+    table="silver/shop/sales",
+    partition_by="day",
+    key=("sku",),
+    quarantine_threshold=0.5,
+    retention=Retention(snapshots=3),
+    owner="team:shop",
+    version="1",
+)
+class Sale(pandera.DataFrameModel):
+    """One row for each article sold on a day."""
+
+    day: T.DateType = column(description="the day")
+    sku: T.StringType = column(description="the article")
+    amount: T.LongType = column(source="amount", description="how many")
+
+
+@silver(contract=cast(Any, Sale), partitions=DAYS)
+def sales(bronze: DataFrame) -> DataFrame:
+    """One row for each article sold on a day."""
+    return bronze
+
+
+TABLES = tuple(
+    TableId.parse(name)
+    for name in (
+        "bronze/shop/sales",
+        "silver/shop/sales",
+        "quarantine/shop/sales",
+        "duplicates/shop/sales",
+    )
+)
+# What differs between two runs of the same work.
+_OF_THE_RUN = {"_attempt", "_ingested_at"}
+
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A home with a landing directory, and what is done there."""
+
+    home: Path
+
+    def land(self, day: str, lines: Iterable[str], suffix: str = "") -> None:
+        path = self.home / "landing" / "shop" / f"{day}{suffix}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(["sku,amount", *lines, ""]))
+
+    def platform(self, faults: Faults | None = None) -> FaultyPlatform:
+        faults = faults or Faults()
+        return FaultyPlatform(Settings.at(self.home), FaultyStorage(faults), faults)
+
+    def run(self, faults: Faults | None = None, run_id: str = "run00001") -> set[str]:
+        """What the sensors would ask for, then what it makes stale; gives what was built."""
+        faults = faults or Faults()
+        opened = self.platform(faults)
+        tick(opened.bucket, [SHOP], opened.ledger, dt.datetime.now(dt.UTC), overlap_days=7)
+        return _received(opened, faults, run_id) | _sold(opened, run_id)
+
+    def rows(self, table: TableId) -> Rows:
+        """The rows that any reader sees, in a fixed order."""
+        lake = self.platform().lake
+        if not lake.exists(table):
+            return []
+        found = lake.load(table).scan().to_arrow()
+        kept = [name for name in found.schema.names if name not in _OF_THE_RUN]
+        return sorted((tuple(row.values()) for row in found.select(kept).to_pylist()), key=repr)
+
+    def state(self) -> str:
+        """What is durable beside the files: commits, ledger, register of builds."""
+        platform = self.platform()
+        ledger = platform.ledger
+        entries = ledger.effective(SHOP.name, ledger.partitions(SHOP.name))
+        return repr(
+            [
+                [
+                    platform.lake.exists(t) and len(platform.lake.load(t).snapshots())
+                    for t in TABLES
+                ],
+                [(e.id, e.state, e.rows) for found in entries.values() for e in found],
+                [sorted(platform.builds.latest(t)) for t in TABLES],
+            ]
+        )
+
+    def everything(self) -> dict[TableId, Rows]:
+        return {table: self.rows(table) for table in TABLES}
+
+
+def _received(opened: Platform, faults: Faults, run_id: str) -> set[str]:
+    asked = plan_run(opened.ledger.pending(SHOP.name))
+    if asked is None:
+        return set()
+    planned = plan(RECEIVED, opened, asked.partitions, only_stale=True)
+    if not planned.keys:
+        return set()
+    spark = cast(SparkSession, LocalSpark(faults))
+    result = build_bronze(RECEIVED, planned, opened, spark, run_id)
+    publish(opened.lake, opened.builds, result.write)
+    return {f"bronze {key}" for key in planned.keys}
+
+
+def _sold(opened: Platform, run_id: str) -> set[str]:
+    keys = sorted(files_by_partition(opened.lake.load(RECEIVED.id)))
+    planned = plan(sales, opened, keys, only_stale=True)
+    if not planned.keys:
+        return set()
+    publish(opened.lake, opened.builds, _staged(planned, opened, run_id))
+    return {f"silver {key}" for key in planned.keys}
+
+
+def _staged(planned: Plan, opened: Platform, run_id: str) -> StagedWrite:
+    tables, attempt = ensure_tables(sales, opened.lake), new_attempt(run_id)
+    parts = {
+        outcome: part(table, attempt, {"amount": "_amount"} if outcome == DATA else None)
+        for outcome, table in tables.items()
+    }
+    layout = Layout(("day",), attempt, parts, opened.storage)
+    found = planned.inputs["bronze"].files
+    paths = [f.file_path for key in planned.keys for f in found[key] if f.record_count]
+    staged = stage_arrow(_judged(paths), layout)
+    staged = with_empty_partitions(staged, tables[DATA], layout, planned.keys)
+    rows, bad, repeats = (staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
+    findings = []
+    for key in planned.keys:
+        received = planned.rows_of("bronze", key)
+        counts = {"published": rows[key], "quarantined": bad[key], "duplicates": repeats[key]}
+        findings += [
+            conservation_finding(key, received=received, source="bronze", **counts),
+            rules_finding(
+                cast(Any, Sale),
+                key,
+                received=received,
+                quarantined=bad[key],
+                broken=staged.rules[key] if key in staged.rules else type(bad)(),
+            ),
+        ]
+    return StagedWrite(
+        TableSlice(sales.id, planned.keys, planned.base),
+        attempt,
+        run_id,
+        staged,
+        held_back=held_back(findings),
+        inputs=planned.digests,
+        contract=sales.version,
+    )
+
+
+def _judged(paths: list[str]) -> pa.Table:
+    received = pa.concat_tables(
+        [pq.ParquetFile(path.removeprefix("file://")).read() for path in paths]
+    )
+    seen: dict[tuple, dict] = {}
+    rows = []
+    for row in sorted(
+        received.to_pylist(), key=lambda r: (r["day"], r["_source_object"], r["_row_number"])
+    ):
+        typed = row["amount"] if row["amount"] and row["amount"].isdigit() else None
+        first = seen.setdefault((row["day"], row["sku"]), row) if typed else row
+        outcome = DATA if typed and first is row else DUPLICATES if typed else QUARANTINE
+        rows.append(
+            row
+            | {
+                "_amount": int(typed or 0),
+                OUTCOME: outcome,
+                REASONS: None if typed else ["amount.typed"],
+                "_repeats_object": first["_source_object"],
+                "_repeats_row": first["_row_number"],
+            }
+        )
+    extra = [
+        ("_amount", pa.int64()),
+        (OUTCOME, pa.int32()),
+        (REASONS, pa.list_(pa.string())),
+        ("_repeats_object", pa.string()),
+        ("_repeats_row", pa.int64()),
+    ]
+    plain = pa.schema([*received.schema, *(pa.field(name, kind) for name, kind in extra)])
+    return pa.Table.from_pylist(rows, plain.remove_metadata())

@@ -1,0 +1,153 @@
+import datetime as dt
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import types as T
+
+from data_platform.lake.errors import LakeError
+from data_platform.lake.files import (
+    attempt_of,
+    files_by_partition,
+    partitioning,
+    stored,
+    versions,
+)
+from data_platform.lake.parquet import DATA
+from data_platform.lake.staging import Staged
+from data_platform.lake.table import TableId
+from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home, days
+
+N = T.StructField("n", T.LongType())
+DAY, SHOP = dt.date(2011, 3, 7), "EIRE"
+HOUR = dt.datetime(2011, 3, 7, 5)
+KINDS = {
+    "daily": (
+        {"day": (T.DateType(), pa.date32())},
+        {MONDAY: (DAY,), TUESDAY: (DAY.replace(day=8),)},
+    ),
+    "monthly": (
+        {"month": (T.DateType(), pa.date32())},
+        {"2011-03-01": (DAY.replace(day=1),), "2011-04-01": (dt.date(2011, 4, 1),)},
+    ),
+    "hourly": (
+        {"hour": (T.TimestampNTZType(), pa.timestamp("us"))},
+        {"2011-03-07-05:00": (HOUR,), "2011-03-07-06:00": (HOUR.replace(hour=6),)},
+    ),
+    "hourly in UTC": (
+        {"hour": (T.TimestampType(), pa.timestamp("us", "UTC"))},
+        {
+            "2011-03-07-05:00": (HOUR.replace(tzinfo=dt.UTC),),
+            "2011-03-07-06:00": (HOUR.replace(hour=6, tzinfo=dt.UTC),),
+        },
+    ),
+    "static": (
+        {"shop": (T.StringType(), pa.string())},
+        {"EIRE": ("EIRE",), "Côte d'Ivoire/2 %": ("Côte d'Ivoire/2 %",)},
+    ),
+    "numbered": ({"bucket": (T.IntegerType(), pa.int32())}, {"1": (1,), "-2": (-2,)}),
+    "multi-dimensional": (
+        {"day": (T.DateType(), pa.date32()), "shop": (T.StringType(), pa.string())},
+        {f"{MONDAY}|EIRE": (DAY, "EIRE"), f"{MONDAY}|USA": (DAY, "USA")},
+    ),
+    "none": ({}, {"": ()}),
+}  # fmt: skip
+
+
+def table_of(columns: dict, rows: list[tuple]) -> pa.Table:
+    """Rows of partition values and a number."""
+    names = {**{name: kind for name, (_, kind) in columns.items()}, "n": pa.int64()}
+    by_name = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    return pa.table({name: pa.array(by_name[name], kind) for name, kind in names.items()})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_partition_is_replaced_alone(home: Home, kind):
+    columns, keys = KINDS[kind]
+    table = TableId.parse("silver/shop/kinds")
+    fields = [T.StructField(name, spark, False) for name, (spark, _) in columns.items()]
+    home.make(table, T.StructType([*fields, N]), tuple(columns))
+    first, *others = keys
+
+    def write(numbers: dict[str, int]) -> str:
+        rows = [(*keys[key], n) for key, n in numbers.items()]
+        staged = home.stage(table_of(columns, rows), numbers, table=table)
+        home.publish(staged)
+        return staged.attempt
+
+    before = write(dict.fromkeys(keys, 1))
+    after = write({first: 2})
+    loaded = home.lake.load(table)
+    assert partitioning(loaded).names == tuple(columns)
+    assert versions(files_by_partition(loaded)) == {first: after} | dict.fromkeys(others, before)
+    assert set(files_by_partition(loaded, [first])) == {first}
+    found = loaded.scan().to_arrow().select([*columns, "n"]).to_pylist()
+    wanted = [(*keys[first], 2), *((*keys[key], 1) for key in others)]
+    assert {tuple(row.values()) for row in found} == set(wanted)
+    assert len(found) == len(wanted)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sets(st.text(st.characters(exclude_characters="|", codec="utf-8"), min_size=1), max_size=5)
+)
+def test_static_partitions_may_have_any_name(home: Home, shops):
+    table = TableId.parse("silver/shop/static")
+    home.make(table, T.StructType([T.StructField("shop", T.StringType(), False), N]), ("shop",))
+    columns = {"shop": (T.StringType(), pa.string())}
+    rows = [(shop, n) for n, shop in enumerate(sorted(shops))]
+    home.publish(home.stage(table_of(columns, rows), shops, table=table))
+    loaded = home.lake.load(table)
+    assert set(files_by_partition(loaded, shops)) == shops
+    current = [row for row in loaded.scan().to_arrow().to_pylist() if row["shop"] in shops]
+    assert sorted((row["shop"], row["n"]) for row in current) == rows
+
+
+@given(st.datetimes(dt.datetime(1800, 1, 1)))
+def test_a_moment_is_stored_exactly(moment):
+    assert dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=int(stored(moment))) == moment
+
+
+def test_the_version_of_a_partition_is_the_attempt_in_its_path(home: Home):
+    home.make()
+    monday, tuesday = home.write({MONDAY: [1]}), home.write({TUESDAY: [2]})
+    found = files_by_partition(home.lake.load(SALES))
+    assert versions(found) == {MONDAY: monday.attempt, TUESDAY: tuesday.attempt}
+    assert attempt_of(found[MONDAY][0].file_path) == monday.attempt
+
+
+def test_a_snapshot_is_read_as_it_was(home: Home):
+    home.make()
+    first = home.write({MONDAY: [1]})
+    home.write({MONDAY: [2], TUESDAY: [2]})
+    then = files_by_partition(home.lake.load(SALES), snapshot_id=home.snapshots()[0])
+    assert versions(then) == {MONDAY: first.attempt}
+
+
+def test_a_table_never_written_has_no_files(home: Home):
+    assert files_by_partition(home.make()) == {}
+
+
+def test_a_file_that_lost_rows_since_it_was_staged_is_not_published(home: Home):
+    home.make()
+    write = home.stage(days({MONDAY: [1, 2]}), [MONDAY])
+    (file,) = write.staged.files[DATA]
+    path = file.path.removeprefix("file://")
+    pq.write_table(pq.ParquetFile(path).read().slice(0, 1), path)
+    with pytest.raises(LakeError, match="holds 1 rows and its writer reported 2"):
+        home.publish(write)
+    assert home.numbers() == {}
+
+
+def test_rows_of_another_partition_are_not_published(home: Home):
+    home.make()
+    write = home.stage(days({MONDAY: [1]}), [MONDAY])
+    (file,) = write.staged.files[DATA]
+    moved = Staged({DATA: (replace(file, key=TUESDAY),)})
+    astray = replace(write, slice=replace(write.slice, keys=(TUESDAY,)), staged=moved)
+    with pytest.raises(LakeError, match=f"rows of another partition than {TUESDAY}"):
+        home.publish(astray)
+    assert home.numbers() == {}
