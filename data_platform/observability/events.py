@@ -56,26 +56,49 @@ def log_published(
 ) -> None:
     """One materialization for each partition that was published, with its figures."""
     materializations = [
-        StepMaterializationData(
-            materialization=dg.AssetMaterialization(
-                asset_key=asset,
-                partition=key or None,
-                metadata={
-                    "dagster/partition_row_count": figures.rows,
-                    "rows": figures.rows,
-                    "files": figures.files,
-                    "bytes": figures.bytes,
-                    "snapshot_id": str(figures.snapshot_id),
-                    "attempt": write.attempt,
-                    **{k: _metadata(v) for k, v in write.metadata.get(key, {}).items()},
-                },
-                tags={DATA_VERSION_TAG: write.attempt},
-            ),
-            asset_lineage=[],
+        dg.AssetMaterialization(
+            asset_key=asset,
+            partition=key or None,
+            metadata={
+                "dagster/partition_row_count": figures.rows,
+                "rows": figures.rows,
+                "files": figures.files,
+                "bytes": figures.bytes,
+                "snapshot_id": str(figures.snapshot_id),
+                "attempt": write.attempt,
+                **{k: _metadata(v) for k, v in write.metadata.get(key, {}).items()},
+            },
+            tags={DATA_VERSION_TAG: write.attempt},
         )
         for key, figures in published.items()
     ]
-    _log(step, DagsterEventType.ASSET_MATERIALIZATION, materializations)
+    _log_materializations(step, materializations)
+
+
+def log_without_input(step: StepExecutionContext, asset: dg.AssetKey, keys: Iterable[str]) -> None:
+    """One materialization for each partition of the run's range that nothing landed for.
+
+    Such a day publishes nothing and reads as empty, and that is its result: without one Dagster
+    calls the partition, and a backfill that covers it, failed.
+    """
+    materializations = [
+        dg.AssetMaterialization(
+            asset_key=asset,
+            partition=key or None,
+            description="no input for this partition: nothing published, it reads as empty",
+            metadata={"rows": 0, "files": 0, "bytes": 0},
+            tags={DATA_VERSION_TAG: "without input"},
+        )
+        for key in keys
+    ]
+    _log_materializations(step, materializations)
+
+
+def _log_materializations(
+    step: StepExecutionContext, materializations: list[dg.AssetMaterialization]
+) -> None:
+    data = [StepMaterializationData(materialization, []) for materialization in materializations]
+    _log(step, DagsterEventType.ASSET_MATERIALIZATION, data)
 
 
 def _metadata(value: object):

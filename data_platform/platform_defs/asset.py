@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import dagster as dg
+from dagster._core.execution.context.system import StepExecutionContext
 
 from data_platform.assets import Table
 from data_platform.contracts.compile import compile_rules
@@ -10,11 +11,11 @@ from data_platform.contracts.contract import Contract
 from data_platform.lake.builds import Build
 from data_platform.lake.publish import StagedWrite
 from data_platform.lake.table import WHOLE_TABLE
-from data_platform.observability.events import LOGGED, log_findings
+from data_platform.observability.events import LOGGED, log_findings, log_without_input
 from data_platform.observability.failures import failures_explained
 from data_platform.observability.warnings import previews_accepted
 from data_platform.platform_defs.bronze import build_bronze
-from data_platform.platform_defs.planning import Plan, plan
+from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import build
 from data_platform.quality import findings as checks
@@ -59,7 +60,7 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StagedWrite | Non
     only_stale = ONLY_STALE in context.run.tags
     planned = plan(table, platform, requested, only_stale=only_stale)
     step_context = context.get_step_execution_context()
-    log_findings(step_context, table.key, _not_built(table, platform, requested, planned))
+    _log_not_built(table, platform, step_context, sorted(set(requested) - set(planned.keys)))
     if not planned.keys:
         context.log.info(f"{table.id}: nothing to build of {len(requested)} partitions")
         return None
@@ -71,21 +72,24 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StagedWrite | Non
     return result.write
 
 
-def _not_built(
-    table: Table, platform: Platform, requested: list[str], planned: Plan
-) -> list[checks.Finding]:
-    """What the checks say of the partitions of a range that this run leaves as they are.
+def _log_not_built(
+    table: Table, platform: Platform, step: StepExecutionContext, left: list[str]
+) -> None:
+    """What Dagster is told of the partitions of a range that this run leaves as they are.
 
-    Dagster expects a result of each; without one the UI shows them as skipped or failed.
+    It expects a result of each, and shows those without one as skipped or failed.
     """
-    left = sorted(set(requested) - set(planned.keys))
-    latest = platform.builds.latest(table.id, left) if left else {}
-    return [
+    if not left:
+        return
+    latest = platform.builds.latest(table.id, left)
+    found = [
         checks.Finding(name, passed, blocking, text, partition=key)
         for key in left
         for passed, text in [_state(latest.get(key))]
         for name, blocking, _ in partition_checks(table)
     ]
+    log_findings(step, table.key, found)
+    log_without_input(step, table.key, [key for key in left if key not in latest])
 
 
 def _state(build: Build | None) -> tuple[bool, str]:

@@ -17,12 +17,23 @@ from typing import Self
 
 from dagster import DagsterEventType, EventLogEntry
 from dagster._config import StringSource
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData
+from dagster._serdes import ConfigurableClassData, serialize_value
 from sqlalchemy.engine import Connection
 
-_OF_PARTITIONS = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_CHECK_EVALUATION}
+_OF_ASSETS = {
+    DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    DagsterEventType.ASSET_MATERIALIZATION,
+}
+_OF_CHECKS = {
+    DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
+    DagsterEventType.ASSET_CHECK_EVALUATION,
+}
 
 
 class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
@@ -52,7 +63,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         with self._lock, ExitStack() as self._open:
             self._shared = {}
             try:
-                if {event.dagster_event_type for event in events} <= _OF_PARTITIONS:
+                if {event.dagster_event_type for event in events} <= _OF_ASSETS | _OF_CHECKS:
                     self._store_at_once(events)
                 else:
                     for event in events:
@@ -73,13 +84,34 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         with self.index_connection() as connection:
             ids = connection.execute(numbered, rows).scalars().all()
             for row, event, event_id in zip(rows, events, ids, strict=True):
-                if event.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION:
+                if event.dagster_event_type in _OF_ASSETS:
                     self._store_asset_event_tags(connection, [event], [event_id])
                     newest[row["asset_key"]] = (event, event_id)
                 else:
                     self.store_asset_check_event(event, event_id)
             for event, event_id in newest.values():
                 self._store_asset_event(connection, event, event_id)
+
+    def _store_asset_check_evaluation_planned(
+        self, event: EventLogEntry, event_id: int | None
+    ) -> None:
+        """As Dagster does, which writes the same text anew for each of the partitions."""
+        planned = event.get_dagster_event().asset_check_planned_data
+        keys = (
+            planned.partitions_subset.get_partition_keys() if planned.partitions_subset else [None]
+        )
+        row = {
+            "asset_key": planned.asset_key.to_string(),
+            "check_name": planned.check_name,
+            "run_id": event.run_id,
+            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),
+            "evaluation_event_storage_id": event_id,
+        }
+        with self.index_connection() as connection:
+            rows = [{**row, "partition": key} for key in keys]
+            connection.execute(AssetCheckExecutionsTable.insert(), rows)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

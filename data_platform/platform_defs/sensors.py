@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from data_platform.assets import Table
 from data_platform.landing.intake import plan_run, tick
@@ -19,6 +20,7 @@ from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
 
 OVERLAP_DAYS = 7
+_REQUESTED = BulkActionStatus.REQUESTED
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -33,9 +35,17 @@ def sensors(tables: Sequence[Table], jobs: Mapping[str, Job]) -> list[dg.SensorD
     return [_arrivals(tables, jobs), _freshness(tables, jobs)]
 
 
-def _under_way(instance: dg.DagsterInstance, job: str) -> bool:
-    found = instance.get_runs(dg.RunsFilter(job_name=job, statuses=_UNDER_WAY), limit=1)
-    return bool(found)
+def under_way(instance: dg.DagsterInstance, tables: Sequence[Table]) -> str | None:
+    """A run or backfill that builds one of the tables now, in words; None if there is none."""
+    keys = {table.key for table in tables}
+    jobs = {job_name(table) for table in tables}
+    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
+        if run.job_name in jobs or keys & set(run.asset_selection or ()):
+            return f"run {run.run_id} of {run.job_name}"
+    for backfill in instance.get_backfills(BulkActionsFilter(statuses=[_REQUESTED])):
+        if keys & set(backfill.asset_selection or ()):
+            return f"backfill {backfill.backfill_id}"
+    return None
 
 
 def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefinition:
@@ -67,10 +77,11 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
 def arrival_requests(
     platform: Platform, instance: dg.DagsterInstance, landed: Sequence[Table]
 ) -> Iterator[dg.RunRequest]:
-    """One run for each source with pending objects."""
+    """One run for each source with pending objects; `landed` are the bronze tables."""
+    by_job = tables_by_job(landed)
     for table in landed:
         assert table.source is not None
-        if _under_way(instance, job_name(table)):
+        if under_way(instance, by_job[job_name(table)]):
             continue
         platform.ledger.give_up(table.source.name, attempts=MOST_ATTEMPTS)
         known = set(table.partitions.get_partition_keys()) if table.partitions else set()
@@ -95,9 +106,8 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDef
         seen = _state(platform, tables)
         if context.cursor == seen:
             return dg.SkipReason("no table has changed since the last look")
-        busy = [name for name in tables_by_job(tables) if _under_way(context.instance, name)]
-        if busy:
-            return dg.SkipReason(f"runs of {', '.join(busy)} are under way")
+        if busy := under_way(context.instance, tables):
+            return dg.SkipReason(f"{busy} is under way")
         requests = list(stale_requests(platform, derived))
         # asked-for runs change the tables, so the next look comes by itself
         return dg.SensorResult(run_requests=requests, cursor=None if requests else seen)
