@@ -13,6 +13,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from data_platform.lake.databases import explained, waiting
 from data_platform.lake.table import TableId
 
 State = Literal["published", "held_back"]
@@ -64,7 +65,7 @@ class Builds:
 
     @cached_property
     def _engine(self) -> sa.Engine:
-        engine = sa.create_engine(self.uri, connect_args={"timeout": 60})
+        engine = explained(sa.create_engine(waiting(self.uri)))
         _METADATA.create_all(engine)
         return engine
 

@@ -6,10 +6,11 @@ table's files are.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
@@ -19,8 +20,11 @@ from pyiceberg.exceptions import (
 from pyiceberg.table import Table
 from pyiceberg.table.name_mapping import create_mapping_from_schema
 from pyspark.sql import types as T
+from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
 
 from data_platform.lake import schema as schemas
+from data_platform.lake.databases import explained, unavailable, waiting
 from data_platform.lake.errors import (
     LakeError,
     PartitionConflict,
@@ -56,15 +60,20 @@ class Lake:
 
     properties: Mapping[str, str]
     warehouse: str
-    _cache: dict[str, Catalog] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def catalog(self) -> Catalog:
+        uri = self.properties.get("uri", "")
+        properties = {**self.properties, "uri": waiting(uri)} if uri else self.properties
         try:
-            return load_catalog(CATALOG_NAME, **self.properties)
-        except Exception as error:  # SQLAlchemy's, the file system's, the network's: no common base
-            uri = self.properties.get("uri")
+            catalog = load_catalog(CATALOG_NAME, **properties)
+        except OperationalError as error:
+            raise unavailable(make_url(uri), error.orig or error) from error
+        except Exception as error:  # the file system's, the network's: no common base
             raise LakeError(f"the catalog {uri} cannot be opened: {error}") from error
+        if isinstance(catalog, SqlCatalog):
+            explained(catalog.engine)
+        return catalog
 
     def location(self, table: TableId) -> str:
         return "/".join([self.warehouse.rstrip("/"), *table.path])

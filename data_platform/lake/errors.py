@@ -17,5 +17,5 @@ class PartitionConflict(LakeError):
     """Another writer replaced the same partition first; nothing of this write was published."""
 
 
-class UnreadableTable(LakeError):
-    """A data file of a published table cannot be read."""
+class DatabaseUnavailable(LakeError):
+    """The catalog's or the register's database is locked or out of reach; later may be better."""

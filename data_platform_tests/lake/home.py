@@ -42,15 +42,16 @@ def days(numbers: Mapping[str, Iterable[int]], outcome: int | None = None) -> pa
 
 @dataclass(frozen=True)
 class Home:
-    """Where a lake lives: catalog, register and warehouse below `folder`."""
+    """Where a lake lives: catalog and register in `folder`, its tables there or in `disk`."""
 
     folder: Path
     storage: Storage = field(default_factory=Storage)
+    disk: Path | None = None
 
     @cached_property
     def lake(self) -> Lake:
         catalog = {"type": "sql", "uri": f"sqlite:///{self.folder}/catalog.db"}
-        return Lake(catalog, f"file://{self.folder}/warehouse")
+        return Lake(catalog, f"file://{self.disk or self.folder}/warehouse")
 
     @cached_property
     def builds(self) -> Builds:

@@ -2,7 +2,7 @@ import pytest
 from pyspark.sql import types as T
 
 from data_platform.lake.catalog import Lake
-from data_platform.lake.errors import LakeError, SchemaConflict, UnknownTable
+from data_platform.lake.errors import DatabaseUnavailable, SchemaConflict, UnknownTable
 from data_platform.lake.table import TableId
 from data_platform_tests.lake.home import DAY, MONDAY, SALES, SCHEMA, TUESDAY, Home, days
 
@@ -125,7 +125,7 @@ def test_tables_are_listed_by_name(home: Home):
 
 def test_a_catalog_that_cannot_be_opened_is_named(tmp_path):
     uri = f"sqlite:///{tmp_path}/nowhere/catalog.db"
-    with pytest.raises(LakeError, match=r"nowhere/catalog\.db"):
+    with pytest.raises(DatabaseUnavailable, match=r"nowhere/catalog\.db"):
         Lake({"type": "sql", "uri": uri}, str(tmp_path)).tables()
 
 
