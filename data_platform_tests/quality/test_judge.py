@@ -1,0 +1,203 @@
+"""Outcomes of rows, in Spark: the frames here are small, and each test is one job."""
+
+import datetime as dt
+from dataclasses import replace
+
+import pandera.pyspark as pa
+import pytest
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from data_platform.contracts.columns import column
+from data_platform.contracts.contract import Rule, contract, received
+from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
+from data_platform.quality.judge import KEY_NOT_UNIQUE, judged, with_received
+
+# pandera reads a type and its arguments from the annotation, which is no type to a type checker.
+# pyright: reportInvalidTypeForm=false
+
+DAY = dt.date(2011, 3, 4)
+RECEIVED = "day date, Name string, Amount string, _source_object string, _row_number bigint"
+
+
+@contract(
+    table="silver/shop/lines",
+    partition_by="day",
+    key=("Name", "Amount"),
+    key_as_received=True,
+    rules=(
+        Rule("not_refused", lambda: received("Name") != "refused"),
+        Rule("large", lambda: F.col("amount") < 100, severity="warning"),
+    ),
+    owner="team:shop",
+    version="1",
+)
+class Lines(pa.DataFrameModel):
+    """Lines."""
+
+    day: T.DateType = column()
+    name: T.StringType = column(nullable=True)
+    amount: T.IntegerType = column(source="Amount", ge=0, ne=7)
+
+
+@contract(
+    table="gold/shop/totals",
+    partition_by="day",
+    key=("day", "name"),
+    owner="team:shop",
+    version="1",
+)
+class Totals(pa.DataFrameModel):
+    """Totals."""
+
+    day: T.DateType = column()
+    name: T.StringType = column(nullable=True)
+    total: T.LongType = column(ge=0)
+
+
+def _bronze(spark: SparkSession, *rows: tuple[str | None, str | None, str, int]) -> DataFrame:
+    return spark.createDataFrame([(DAY, *row) for row in rows], RECEIVED)
+
+
+def _typed(bronze: DataFrame) -> DataFrame:
+    return with_received(bronze).withColumns(
+        {"name": F.col("Name"), "amount": F.col("Amount").try_cast("int")}
+    )
+
+
+def _lines(spark: SparkSession, *rows: tuple[str | None, str | None, str, int]) -> dict[int, Row]:
+    """The judged rows by row number."""
+    found = judged(_typed(_bronze(spark, *rows)), Lines).collect()
+    return {row["_row_number"]: row for row in found}
+
+
+def test_every_row_has_one_outcome_and_all_the_reasons(spark: SparkSession) -> None:
+    found = _lines(
+        spark,
+        ("good", "1", "a", 1),
+        ("refused", "-1", "a", 2),
+        ("not a number", "x", "a", 3),
+        ("no amount", None, "a", 4),
+        ("large", "100", "a", 5),
+        ("refused", "7", "a", 6),
+        (None, "2", "a", 7),
+    )
+
+    assert {number: row["_outcome"] for number, row in found.items()} == {
+        1: DATA,
+        2: QUARANTINE,
+        3: QUARANTINE,
+        4: QUARANTINE,
+        5: DATA,
+        6: QUARANTINE,
+        7: DATA,
+    }
+    assert {number: row["_reasons"] for number, row in found.items() if row["_reasons"]} == {
+        2: ["amount.greater_than_or_equal_to", "not_refused"],
+        3: ["amount.not_null", "amount.typed"],
+        4: ["amount.not_null"],
+        6: ["amount.not_equal_to", "not_refused"],
+    }
+    assert {number: row["_warnings"] for number, row in found.items() if row["_warnings"]} == {
+        5: ["large"]
+    }
+
+
+def test_only_rejected_rows_carry_what_they_looked_like(spark: SparkSession) -> None:
+    found = _lines(spark, ("good", "1", "a", 1), ("bad", " x", "a", 2), ("good", "1", "a", 3))
+
+    assert found[1]["_received"] is None
+    assert found[2]["_received"]["Amount"] == " x"
+    assert found[3]["_received"]["Name"] == "good"
+
+
+def test_a_duplicate_names_the_row_that_it_repeats(spark: SparkSession) -> None:
+    found = _lines(
+        spark,
+        ("tea", "1", "b", 4),
+        ("tea", "1", "b", 3),
+        ("tea", "1", "a", 9),  # the lowest (object, row) wins
+        ("tea", "2", "a", 1),
+    )
+
+    assert {number: row["_outcome"] for number, row in found.items()} == {
+        4: DUPLICATES,
+        3: DUPLICATES,
+        9: DATA,
+        1: DATA,
+    }
+    for number in (3, 4):
+        assert (found[number]["_repeats_object"], found[number]["_repeats_row"]) == ("a", 9)
+
+
+def test_a_key_as_received_has_null_equal_to_null_and_unlike_the_empty_string(
+    spark: SparkSession,
+) -> None:
+    found = _lines(
+        spark,
+        (None, "1", "a", 1),
+        (None, "1", "a", 2),
+        ("", "1", "a", 3),
+        ("", "1", "a", 4),
+        ("tea", "1", "a", 5),
+        ("tea", "01", "a", 6),  # the same when typed, and not as received
+        ("tea ", "1", "a", 7),
+    )
+
+    outcomes = {number: row["_outcome"] for number, row in found.items()}
+    assert outcomes == {1: DATA, 2: DUPLICATES, 3: DATA, 4: DUPLICATES, 5: DATA, 6: DATA, 7: DATA}
+    assert found[2]["_repeats_row"] == 1
+
+
+def test_rules_come_first_so_a_repeat_of_a_broken_row_is_quarantined_too(
+    spark: SparkSession,
+) -> None:
+    found = _lines(spark, ("bad", "-1", "a", 1), ("bad", "-1", "a", 2), ("bad", "-1", "b", 3))
+
+    assert {row["_outcome"] for row in found.values()} == {QUARANTINE}
+    assert {row["_reasons"][0] for row in found.values()} == {"amount.greater_than_or_equal_to"}
+
+
+def test_the_declared_winner_is_published(spark: SparkSession) -> None:
+    by_amount = replace(Lines, key=("Name",), winner=("amount", "_row_number"))
+    rows = [("tea", "5", "a", 1), ("tea", "3", "a", 2), ("tea", "4", "a", 3), ("tea", "-1", "a", 4)]
+
+    found = judged(_typed(_bronze(spark, *rows)), by_amount).collect()
+
+    # the lowest amount of the valid rows: a broken one never wins
+    assert [row["_row_number"] for row in found if row["_outcome"] == DATA] == [2]
+    assert {row["_repeats_row"] for row in found if row["_outcome"] == DUPLICATES} == {2}
+
+
+@pytest.mark.parametrize("buckets", [1, 3])
+def test_rows_of_one_key_meet_however_a_partition_is_spread(
+    spark: SparkSession, buckets: int
+) -> None:
+    rows = [(f"item {n % 20}", "1", "a", n) for n in range(1, 101)]
+
+    found = judged(_typed(_bronze(spark, *rows).repartition(4)), Lines, buckets=buckets).collect()
+
+    winners = [row["_row_number"] for row in found if row["_outcome"] == DATA]
+    assert sorted(winners) == list(range(1, 21))
+
+
+def test_a_table_without_a_key_keeps_its_repeats(spark: SparkSession) -> None:
+    keyless = replace(Lines, key=())
+    rows = [("tea", "1", "a", 1), ("tea", "1", "a", 2), ("tea", "-1", "a", 3)]
+
+    found = judged(_typed(_bronze(spark, *rows)), keyless).collect()
+
+    assert sorted(row["_outcome"] for row in found) == [DATA, DATA, QUARANTINE]
+
+
+def test_without_lineage_a_repeated_key_is_a_broken_rule(spark: SparkSession) -> None:
+    rows = [(DAY, "tea", 1), (DAY, "tea", 2), (DAY, None, 3), (DAY, None, 4), (DAY, "mug", -5)]
+    frame = spark.createDataFrame(rows, "day date, name string, total bigint")
+
+    found = judged(frame, Totals).collect()
+
+    reasons = sorted((row["_reasons"] or ["good"])[0] for row in found)
+    broken = "total.greater_than_or_equal_to"
+    assert reasons == sorted(["good", KEY_NOT_UNIQUE, "good", KEY_NOT_UNIQUE, broken])
+    assert "_received" not in found[0].asDict()
