@@ -7,7 +7,7 @@ decorates and has the Dagster asset as `.asset`.
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import dagster as dg
@@ -62,9 +62,8 @@ class Table:
         """How its partition keys map to the values of its partition columns."""
         if self.contract:
             return Partitioning.of(self.contract.spark_schema, self.partition_by)
-        return Partitioning(
-            tuple(PartitionColumn(name, T.DateType()) for name in self.partition_by)
-        )
+        kind = _partition_type(self.partitions)
+        return Partitioning(tuple(PartitionColumn(name, kind) for name in self.partition_by))
 
     @property
     def takes_partitions(self) -> bool:
@@ -94,9 +93,32 @@ def bronze(
         partition_by=(partition_by,),
         owner=owner,
         description=description,
-        source=source,
+        source=replace(source, partition=_existing(source.partition, partitions)),
         retention=retention or Retention(),
     )
+
+
+def _partition_type(partitions: dg.PartitionsDefinition | None) -> T.DataType:
+    match partitions:
+        case dg.HourlyPartitionsDefinition():
+            return T.TimestampNTZType()
+        case dg.TimeWindowPartitionsDefinition():
+            return T.DateType()
+    return T.StringType()
+
+
+def _existing(
+    partition: Callable[[str], str], partitions: dg.PartitionsDefinition
+) -> Callable[[str], str]:
+    """A key whose partition the table does not have is unknown, until it has it."""
+
+    def existing(text: str) -> str:
+        key = partition(text)
+        if not partitions.has_partition_key(key):
+            raise ValueError(f"{key} is no partition of the table")
+        return key
+
+    return existing
 
 
 def silver(

@@ -84,9 +84,7 @@ def arrival_requests(
         if under_way(instance, by_job[job_name(table)]):
             continue
         platform.ledger.give_up(table.source.name, attempts=MOST_ATTEMPTS)
-        known = set(table.partitions.get_partition_keys()) if table.partitions else set()
-        pending = [e for e in platform.ledger.pending(table.source.name) if e.partition in known]
-        if asked := plan_run(pending):
+        if asked := plan_run(platform.ledger.pending(table.source.name)):
             yield run_request(job_name(table), asked.partitions, run_key=asked.run_key)
 
 

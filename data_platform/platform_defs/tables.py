@@ -8,6 +8,7 @@ from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
 from data_platform.lake.publish import BESIDE, REJECTED_BY
 from data_platform.lake.reads import spark_schema
+from data_platform.lake.table import Partitioning
 from data_platform.landing.source import Source
 
 _ATTEMPT = T.StructField(
@@ -27,14 +28,14 @@ _REPEATS = (
 )
 
 
-def bronze_schema(source: Source, partition_by: tuple[str, ...]) -> T.StructType:
+def bronze_schema(source: Source, scheme: Partitioning) -> T.StructType:
     """Rows as received: partition, the source's columns as strings, and where they came from."""
     text = T.StringType()
     return T.StructType(
         [
             *(
-                T.StructField(name, T.DateType(), False, {"comment": "the partition"})
-                for name in partition_by
+                T.StructField(column.name, column.type, False, {"comment": "the partition"})
+                for column in scheme.columns
             ),
             *(
                 T.StructField(name, text, True, {"comment": "as received"})
@@ -66,7 +67,7 @@ def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
         KEEP_DAYS: str(table.retention.days),
     }
     if table.source:
-        schema = bronze_schema(table.source, table.partition_by)
+        schema = bronze_schema(table.source, table.scheme)
         return {DATA: lake.ensure(table.id, schema, table.partition_by, properties)}
     assert table.contract is not None
     schema = table.contract.spark_schema
