@@ -44,9 +44,11 @@ class SnapshotFigures:
 
 
 def figures(lake: Lake) -> Iterator[TableFigures]:
-    """Every table of the catalog."""
+    """Every table of the catalog that was ever written."""
     for table_id in lake.tables():
         table = lake.load(table_id)
+        if table.current_snapshot() is None:
+            continue
         files = files_by_partition(table)
         flat = [file for group in files.values() for file in group]
         snapshot = table.current_snapshot()

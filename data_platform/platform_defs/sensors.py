@@ -54,7 +54,7 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
     @dg.sensor(
         name="landing_arrivals",
         jobs=[jobs[name] for name in tables_by_job(landed)],
-        minimum_interval_seconds=15,
+        minimum_interval_seconds=10,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"platform"},
         description="Records what landed, and asks for a run of what waits to be loaded.",
