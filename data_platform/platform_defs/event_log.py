@@ -97,9 +97,8 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     ) -> None:
         """As Dagster does, which writes the same text anew for each of the partitions."""
         planned = event.get_dagster_event().asset_check_planned_data
-        keys = (
-            planned.partitions_subset.get_partition_keys() if planned.partitions_subset else [None]
-        )
+        subset = planned.partitions_subset
+        keys = subset.get_partition_keys() if subset else [None]
         row = {
             "asset_key": planned.asset_key.to_string(),
             "check_name": planned.check_name,
