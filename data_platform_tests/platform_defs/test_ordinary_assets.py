@@ -1,0 +1,336 @@
+"""Assets without any of the platform's decorators, through the same IO manager."""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from data_platform.lake import browse
+from data_platform.lake.table import TableId
+from data_platform.platform_defs.drive import cause
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.resources import resources
+from data_platform.settings import Settings, prepare_home
+
+daily = dg.DailyPartitionsDefinition("2011-03-01", end_date="2011-05-01")
+monthly = dg.MonthlyPartitionsDefinition("2011-03-01", end_date="2011-05-01")
+hourly = dg.HourlyPartitionsDefinition("2011-03-01-00:00", end_date="2011-03-02-00:00")
+shops = dg.StaticPartitionsDefinition(["leeds", "york"])
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+
+
+@dataclass(frozen=True)
+class World:
+    settings: Settings
+    instance: dg.DagsterInstance
+
+    def build(
+        self,
+        *assets: dg.AssetsDefinition,
+        only: dg.AssetsDefinition | None = None,
+        key: str | None = None,
+        span: tuple[str, str] | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        tags = {}
+        if span:
+            tags = {
+                "dagster/asset_partition_range_start": span[0],
+                "dagster/asset_partition_range_end": span[1],
+            }
+        return dg.materialize(
+            assets,
+            selection=[only] if only else None,
+            partition_key=key,
+            tags=tags,
+            instance=self.instance,
+            resources=resources(self.settings),
+            raise_on_error=False,
+        )
+
+    def read(self, table: str, partition: str | None = None) -> list[dict[str, Any]]:
+        loaded = Platform(self.settings).lake.load(TableId.parse(table))
+        return browse.rows(loaded, partition=partition).read_all().to_pylist()
+
+    def counts(self, table: str) -> dict[str, int]:
+        return browse.partition_rows(Platform(self.settings).lake, TableId.parse(table))
+
+
+@pytest.fixture
+def world(spark: SparkSession, tmp_path: Path) -> Iterator[World]:
+    settings = Settings.at(tmp_path / "home")
+    prepare_home(settings)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield World(settings, instance)
+
+
+def _failure(result: dg.ExecuteInProcessResult) -> str:
+    [event] = result.get_step_failure_events()
+    return cause(event.step_failure_data.error)
+
+
+def _days(keys: Sequence[str]) -> pa.Table:
+    """Two rows for each day."""
+    days = [dt.date.fromisoformat(key) for key in keys for _ in range(2)]
+    return pa.table({"day": days, "units": list(range(len(days)))})
+
+
+@dg.asset(
+    key_prefix=["silver", "shop"],
+    partitions_def=daily,
+    backfill_policy=SINGLE_RUN,
+    metadata={"partition_expr": "day"},
+    io_manager_key="io_manager",
+)
+def sales(context: dg.AssetExecutionContext) -> pa.Table:
+    return _days(context.partition_keys)
+
+
+MAKERS: dict[str, Callable[[pa.Table, SparkSession], Any]] = {
+    "arrow": lambda table, _: table,
+    "pandas": lambda table, _: table.to_pandas(),
+    "polars": lambda table, _: pl.from_arrow(table),
+    "lazy polars": lambda table, _: pl.from_arrow(table).lazy(),  # type: ignore[union-attr]
+    "spark": lambda table, spark: spark.createDataFrame(table.to_pandas()),
+}
+ROW = {
+    "name": "tea",
+    "units": 3,
+    "price": 1.5,
+    "sold_at": dt.datetime(2011, 3, 4, 10, 0),
+    "fresh": True,
+}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_table_of_any_library_becomes_the_same_rows(
+    world: World, spark: SparkSession, kind: str
+) -> None:
+    @dg.asset(key_prefix=["gold", "shop"], io_manager_key="io_manager")
+    def stock() -> Any:
+        return MAKERS[kind](pa.Table.from_pylist([ROW, {**ROW, "name": None}]), spark)
+
+    result = world.build(stock)
+
+    assert result.success
+    rows = sorted(world.read("gold/shop/stock"), key=lambda row: row["name"] or "")
+    assert [row["name"] for row in rows] == [None, "tea"]
+    moment = rows[1].pop("sold_at").replace(tzinfo=None)
+    assert {**rows[1], "sold_at": moment} == ROW
+
+
+def test_a_materialization_carries_its_figures(world: World) -> None:
+    @dg.asset(key_prefix=["gold", "shop"], io_manager_key="io_manager")
+    def stock() -> pa.Table:
+        return pa.Table.from_pylist([ROW])
+
+    [event] = world.build(stock).asset_materializations_for_node("gold__shop__stock")
+
+    figures = {name: value.value for name, value in event.metadata.items()}
+    assert (figures["rows"], figures["files"]) == (1, 1)
+    assert int(str(figures["bytes"])) > 0
+    assert str(figures["snapshot_id"]).isdigit()
+
+
+def test_writing_again_replaces_the_rows(world: World) -> None:
+    for count in (3, 1, 0):
+
+        @dg.asset(key_prefix=["gold", "shop"], io_manager_key="io_manager")
+        def stock() -> pa.Table:
+            return pa.table({"n": pa.array(range(count), pa.int64())})  # noqa: B023
+
+        assert world.build(stock).success
+        assert len(world.read("gold/shop/stock")) == count
+
+
+def test_a_monthly_asset_gets_its_days_as_one_dataframe(world: World) -> None:
+    seen: list[DataFrame] = []
+
+    @dg.asset(
+        key_prefix=["gold", "shop"],
+        partitions_def=monthly,
+        ins={"sales": dg.AssetIn(["silver", "shop", "sales"])},
+        metadata={"partition_expr": "month"},
+        io_manager_key="io_manager",
+    )
+    def turnover(context: dg.AssetExecutionContext, sales: DataFrame) -> pa.Table:
+        seen.append(sales)
+        month = dt.date.fromisoformat(context.partition_key)
+        return pa.table({"month": [month], "rows": [sales.count()]})
+
+    assert world.build(sales, span=("2011-03-30", "2011-04-02")).success
+    built = world.build(sales, turnover, only=turnover, key="2011-03-01")
+
+    assert built.success, _failure(built)
+    assert [type(frame).__name__ for frame in seen] == ["DataFrame"]
+    [row] = world.read("gold/shop/turnover")
+    assert row == {"month": dt.date(2011, 3, 1), "rows": 4}  # two days of March
+
+
+def test_a_range_is_one_commit_and_a_partition_is_replaced_alone(world: World) -> None:
+    assert world.build(sales, span=("2011-03-01", "2011-03-03")).success
+    table = Platform(world.settings).lake.load(TableId.parse("silver/shop/sales"))
+    assert len(table.snapshots()) == 1
+
+    @dg.asset(
+        name="sales",
+        key_prefix=["silver", "shop"],
+        partitions_def=daily,
+        metadata={"partition_expr": "day"},
+        io_manager_key="io_manager",
+    )
+    def fewer(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        return _days([context.partition_key]).slice(0, 1).to_pandas()
+
+    assert world.build(fewer, key="2011-03-02").success
+    expected = {"2011-03-01": 2, "2011-03-02": 1, "2011-03-03": 2}
+    assert world.counts("silver/shop/sales") == expected
+
+
+def test_hours_static_and_multi_dimensional_partitions(world: World) -> None:
+    @dg.asset(
+        key_prefix=["silver", "shop"],
+        partitions_def=hourly,
+        backfill_policy=SINGLE_RUN,
+        metadata={"partition_expr": "hour"},
+        io_manager_key="io_manager",
+    )
+    def clicks(context: dg.AssetExecutionContext) -> pl.DataFrame:
+        hours = [dt.datetime.strptime(k, "%Y-%m-%d-%H:%M") for k in context.partition_keys]
+        return pl.DataFrame({"hour": hours, "n": range(len(hours))})
+
+    @dg.asset(
+        key_prefix=["silver", "shop"],
+        partitions_def=shops,
+        metadata={"partition_expr": "shop"},
+        io_manager_key="io_manager",
+    )
+    def staff(context: dg.AssetExecutionContext) -> pa.Table:
+        return pa.table({"shop": [context.partition_key], "people": [3]})
+
+    @dg.asset(
+        key_prefix=["silver", "shop"],
+        partitions_def=dg.MultiPartitionsDefinition({"shop": shops, "date": daily}),
+        metadata={"partition_expr": {"date": "day", "shop": "shop"}},
+        io_manager_key="io_manager",
+    )
+    def takings(context: dg.AssetExecutionContext) -> pa.Table:
+        assert isinstance(context.partition_key, dg.MultiPartitionKey)
+        keys = context.partition_key.keys_by_dimension
+        day = dt.date.fromisoformat(keys["date"])
+        return pa.table({"shop": [keys["shop"]], "day": [day], "pounds": [100]})
+
+    built = world.build(clicks, span=("2011-03-01-05:00", "2011-03-01-07:00"))
+    assert built.success, _failure(built)
+    assert world.counts("silver/shop/clicks") == {f"2011-03-01-0{hour}:00": 1 for hour in (5, 6, 7)}
+    for shop in ("leeds", "york"):
+        assert world.build(staff, key=shop).success
+    assert world.counts("silver/shop/staff") == {"leeds": 1, "york": 1}
+    key = dg.MultiPartitionKey({"date": "2011-03-04", "shop": "york"})
+    built = world.build(takings, key=key)
+    assert built.success, _failure(built)
+    assert world.counts("silver/shop/takings") == {"2011-03-04|york": 1}
+
+
+@pytest.mark.parametrize("wanted", [pd.DataFrame, pl.DataFrame, pl.LazyFrame, pa.Table, DataFrame])
+def test_an_input_is_of_the_annotated_type(world: World, wanted: type) -> None:
+    seen: list[Any] = []
+
+    def downstream(sales):
+        seen.append(sales)
+
+    downstream.__annotations__ = {"sales": wanted}
+    asset = dg.asset(
+        downstream,
+        name="report",
+        key_prefix=["gold", "shop"],
+        partitions_def=daily,
+        backfill_policy=SINGLE_RUN,
+        ins={"sales": dg.AssetIn(["silver", "shop", "sales"])},
+        io_manager_key="io_manager",
+    )
+    span = ("2011-03-01", "2011-03-03")
+    built = world.build(sales, asset, span=span)
+
+    assert built.success, _failure(built)
+    [frame] = seen
+    assert type(frame).__mro__[0] is wanted or isinstance(frame, wanted)
+    match frame:
+        case pl.LazyFrame():
+            rows = frame.collect().height
+        case DataFrame():
+            rows = frame.count()
+        case _:
+            rows = len(frame)
+    assert rows == 6
+
+
+def test_a_partitioned_asset_must_say_which_column_holds_the_partition(world: World) -> None:
+    @dg.asset(key_prefix=["silver", "shop"], partitions_def=daily, io_manager_key="io_manager")
+    def unsaid() -> pa.Table:
+        return _days(["2011-03-01"])
+
+    message = _failure(world.build(unsaid, key="2011-03-01"))
+
+    assert "silver/shop/unsaid" in message
+    assert 'metadata={"partition_expr": "day"}' in message
+
+
+def _daily_asset(result: Any) -> dg.AssetsDefinition:
+    @dg.asset(
+        key_prefix=["silver", "shop"],
+        partitions_def=daily,
+        metadata={"partition_expr": "day"},
+        io_manager_key="io_manager",
+    )
+    def wrong() -> Any:
+        return result
+
+    return wrong
+
+
+def test_what_cannot_be_published_fails_with_the_way_out_and_publishes_nothing(
+    world: World,
+) -> None:
+    def refused(result: Any) -> str:
+        return _failure(world.build(_daily_asset(result), key="2011-03-01"))
+
+    assert "which the asset's result has no column for; it has n" in refused(pa.table({"n": [1]}))
+    assert "return a Spark, pandas, Polars or Arrow table" in refused([{"n": 1}])
+    strangers = refused(_days(["2011-03-01", "2011-03-02"]))
+    assert "rows of partitions that were not asked for: 2011-03-02" in strangers
+    assert world.counts("silver/shop/wrong") == {}
+
+
+def test_an_asset_without_layer_and_domain_says_how_to_give_them(world: World) -> None:
+    @dg.asset(io_manager_key="io_manager")
+    def stock() -> pa.Table:
+        return pa.Table.from_pylist([ROW])
+
+    assert "give it key_prefix=[layer, domain]" in _failure(world.build(stock))
+
+
+def test_a_removed_column_stops_the_run_and_leaves_the_table(world: World) -> None:
+    def stock(row: dict[str, Any]) -> dg.AssetsDefinition:
+        @dg.asset(name="stock", key_prefix=["gold", "shop"], io_manager_key="io_manager")
+        def made() -> pa.Table:
+            return pa.Table.from_pylist([row])
+
+        return made
+
+    assert world.build(stock(ROW)).success
+    fewer = {name: value for name, value in ROW.items() if name != "price"}
+    message = _failure(world.build(stock(fewer)))
+
+    assert "column price (double)" in message
+    assert "Ways out" in message
+    assert len(world.read("gold/shop/stock")) == 1
+    assert world.build(stock({**ROW, "colour": "red"})).success
+    assert world.read("gold/shop/stock")[0]["colour"] == "red"
