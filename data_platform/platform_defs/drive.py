@@ -13,6 +13,7 @@ import dagster as dg
 from data_platform.assets import Table
 from data_platform.landing.intake import tick
 from data_platform.platform_defs.console import RUN_CONFIG
+from data_platform.platform_defs.drivers import DRIVEN, driving
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.sensors import OVERLAP_DAYS, arrival_requests, stale_requests
 
@@ -39,13 +40,14 @@ def run_until_quiet(
 ) -> Iterator[Ran]:
     """Record what landed, then run what it asks for and what becomes stale by it."""
     done: set[str | None] = set()
-    for _ in range(_MOST_RUNS):
-        request = _next(instance, platform, tables)
-        if request is None or request.run_key in done:
-            return
-        done.add(request.run_key)
-        announce(request)
-        yield execute(definitions, instance, request)
+    with driving(instance, platform):
+        for _ in range(_MOST_RUNS):
+            request = _next(instance, platform, tables)
+            if request is None or request.run_key in done:
+                return
+            done.add(request.run_key)
+            announce(request)
+            yield execute(definitions, instance, request)
 
 
 def _next(
@@ -69,12 +71,15 @@ def execute(
     *,
     only: dg.AssetKey | None = None,
 ) -> Ran:
-    """One run in this process, recorded in the instance as any other; `only` one of its assets."""
+    """One run in this process, recorded in the instance as any other; `only` one of its assets.
+
+    For whoever is `driving` the home.
+    """
     assert request.job_name is not None
     job = definitions.resolve_job_def(request.job_name)
     result = job.execute_in_process(
         instance=instance,
-        tags=request.tags,
+        tags={**request.tags, **DRIVEN},
         run_config=RUN_CONFIG,
         raise_on_error=False,
         asset_selection=[only] if only else request.asset_selection,
@@ -86,8 +91,9 @@ def execute(
 
 
 def cause(error) -> str:
-    """The innermost message of an error: what went wrong, before where."""
-    while error is not None and error.cause is not None:
+    """The message of a failure that explains itself, else the innermost one: what went wrong,
+    before where."""
+    while error is not None and error.cause is not None and error.cls_name != "Failure":
         error = error.cause
     if error is None:
         return "unknown"

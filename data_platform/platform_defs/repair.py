@@ -14,6 +14,7 @@ from data_platform.lake.rollback import rollback
 from data_platform.lake.table import TableId
 from data_platform.platform_defs.asset import ONLY_PARTITIONS
 from data_platform.platform_defs.drive import execute, run_until_quiet
+from data_platform.platform_defs.drivers import driving
 from data_platform.platform_defs.jobs import RANGE_END, RANGE_START, job_name
 from data_platform.platform_defs.planning import current_versions, plan
 from data_platform.platform_defs.platform import Platform
@@ -137,7 +138,8 @@ def replay(
     tags = {RANGE_START: keys[0], RANGE_END: keys[-1], ONLY_PARTITIONS: ",".join(keys)}
     request = dg.RunRequest(job_name=job_name(table), tags=tags if keys[0] else {})
     with instance_of(platform) as instance:
-        ran = [execute(definitions, instance, request, only=table.key)]
+        with driving(instance, platform):
+            ran = [execute(definitions, instance, request, only=table.key)]
         ran += run_until_quiet(definitions, instance, platform, tables)
     for run in ran:
         yield f"run {run.run_id} of {run.request.job_name}: {'done' if run.success else 'failed'}"
