@@ -279,6 +279,7 @@ def test_the_rule_lets_a_decent_tree_pass(rule: Rule) -> None:
 def test_tests_mirror_the_package() -> None:
     tests = ROOT / "data_platform_tests"
     mirrored = {file.parent.relative_to(tests) for file in tests.rglob("test_*.py")}
+    mirrored.remove(Path("soak"))  # whole runs, killed
     homeless = [str(path) for path in mirrored if not (ROOT / PACKAGE / path).is_dir()]
     assert [path for path in homeless if not (ROOT / path).is_dir()] == []
 

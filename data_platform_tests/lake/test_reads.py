@@ -1,0 +1,135 @@
+"""Who has only the catalog reads the same rows: PyIceberg, DuckDB, Polars, Spark.
+
+DuckDB's Iceberg extension is a download; without it DuckDB reads the files that the metadata
+lists, or what PyIceberg hands it.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pytest
+from pyiceberg.catalog import load_catalog
+from pyiceberg.table import Table
+from pyspark.sql import SparkSession
+from pyspark.sql import types as T
+
+from data_platform.lake.files import files_by_partition
+from data_platform.lake.reads import ReadPlan, spark_schema
+from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home
+
+FIRST = T.StructType(
+    [
+        T.StructField("day", T.DateType(), False),
+        T.StructField("word", T.StringType()),
+        T.StructField("count", T.IntegerType()),
+        T.StructField("total", T.LongType()),
+        T.StructField("price", T.DecimalType(12, 3)),
+        T.StructField("share", T.DoubleType()),
+        T.StructField("open", T.BooleanType()),
+        T.StructField("local", T.TimestampNTZType()),
+        T.StructField("moment", T.TimestampType()),
+        T.StructField("tags", T.ArrayType(T.StringType())),
+    ]
+)
+THEN = T.StructType([*FIRST.fields, T.StructField("note", T.StringType())])
+NOON = dt.datetime(2011, 3, 7, 12, 0, 0, 123456)
+
+
+def row(day: str, n: int, **more: object) -> dict[str, object]:
+    return {
+        "day": dt.date.fromisoformat(day),
+        "word": ["", "naïve", 'a "quoted" word, 日本', None][n % 4],
+        "count": [0, -(2**31), 2**31 - 1, None][n % 4],
+        "total": [0, -(2**63), 2**63 - 1, None][n % 4],
+        "price": [Decimal("0.000"), Decimal("-999999999.999"), Decimal("12.345"), None][n % 4],
+        "share": [0.0, -1.5e300, 1e-300, None][n % 4],
+        "open": [True, False, True, None][n % 4],
+        "local": None if n % 4 == 3 else NOON,
+        "moment": None if n % 4 == 3 else NOON.replace(tzinfo=dt.UTC),
+        "tags": [[], ["a", None], ["ü"], None][n % 4],
+        **more,
+    }
+
+
+@pytest.fixture
+def home(home: Home) -> Home:
+    """Two days and another Monday; Tuesday's file is older than the last column."""
+    _write(home, FIRST, [row(MONDAY, 0)] + [row(TUESDAY, n) for n in range(4)])
+    _write(home, THEN, [row(MONDAY, n, note=f"n{n}") for n in range(4)])
+    return home
+
+
+def _write(home: Home, schema: T.StructType, rows: list[dict]) -> None:
+    arrow = home.make(schema=schema).schema().as_arrow()
+    home.publish(home.stage(pa.Table.from_pylist(rows, arrow), {str(r["day"]) for r in rows}))
+
+
+EXPECTED = [row(TUESDAY, n, note=None) for n in range(4)] + [
+    row(MONDAY, n, note=f"n{n}") for n in range(4)
+]
+
+
+def paths(table: Table) -> list[str]:
+    found = files_by_partition(table).values()
+    return [file.file_path.removeprefix("file://") for group in found for file in group]
+
+
+def by_pyiceberg(table: Table) -> pa.Table:
+    return table.scan().to_arrow()
+
+
+def by_duckdb_through_pyiceberg(table: Table) -> pa.Table:
+    return table.scan().to_duckdb("sales").sql("SELECT * FROM sales").to_arrow_table()
+
+
+def by_duckdb_of_the_listed_files(table: Table) -> pa.Table:
+    return duckdb.read_parquet(paths(table), union_by_name=True).to_arrow_table()  # type: ignore[arg-type]
+
+
+def by_polars(table: Table) -> pa.Table:
+    return pl.scan_iceberg(table).collect().to_arrow()
+
+
+@pytest.mark.parametrize(
+    "read",
+    [by_pyiceberg, by_duckdb_through_pyiceberg, by_duckdb_of_the_listed_files, by_polars],
+    ids=lambda read: read.__name__,
+)
+def test_an_outsider_with_the_catalog_alone_reads_the_same_rows(
+    home: Home, read: Callable[[Table], pa.Table]
+):
+    catalog = load_catalog("data_platform", **home.lake.properties)
+    found = read(catalog.load_table("silver_shop.sales"))
+    require_rows(found)
+
+
+def test_the_lakes_own_reads_see_the_same_rows(home: Home, spark: SparkSession):
+    table = home.lake.load(SALES)
+    files = files_by_partition(table)
+    plan = ReadPlan.of(table.schema(), (f for group in files.values() for f in group))
+    assert plan.bytes == sum(f.file_size_in_bytes for group in files.values() for f in group)
+    frame = plan.dataframe(spark)
+    assert frame.schema == T.StructType([T.StructField(f.name, f.dataType) for f in THEN])
+    require_rows(frame.toArrow())
+    nothing = ReadPlan.of(table.schema(), []).dataframe(spark)
+    assert nothing.isEmpty()
+    assert nothing.columns == frame.columns
+
+
+def require_rows(found: pa.Table) -> None:
+    """Equal values, whatever names a zone or the width of a type has in the reader's Arrow."""
+    names = [field.name for field in THEN]
+    rows = found.select(names).to_pylist()
+    for one in rows:
+        if one["moment"]:
+            one["moment"] = one["moment"].astimezone(dt.UTC)
+    assert sorted(rows, key=repr) == sorted(EXPECTED, key=repr)
+
+
+def test_schemas_survive_the_way_to_iceberg_and_back(home: Home):
+    table = home.make(schema=THEN)
+    assert spark_schema(table.schema()) == THEN

@@ -1,0 +1,32 @@
+"""A process that loads a home: `python -m data_platform_tests.soak.pipeline HOME TABLES`.
+
+It says "ready" before it begins, so that it can be killed at work and not at its imports.
+"""
+
+import sys
+from pathlib import Path
+
+from data_platform.definitions import TABLES
+from data_platform.platform_defs.assembly import definitions
+from data_platform.platform_defs.drive import run_until_quiet
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.repair import instance_of
+from data_platform.settings import Settings, prepare_home
+
+
+def load(home: Path, count: int) -> bool:
+    """Everything the sensors ask for of the first `count` tables; whether all of it succeeded."""
+    tables = TABLES[:count]
+    settings = Settings.at(home)
+    prepare_home(settings)
+    platform = Platform(settings)
+    with instance_of(platform) as instance:
+        runs = list(run_until_quiet(definitions(tables, settings), instance, platform, tables))
+    for failure in (failure for run in runs for failure in run.failures):
+        print(failure, file=sys.stderr)
+    return all(run.success for run in runs)
+
+
+if __name__ == "__main__":
+    print("ready", flush=True)
+    sys.exit(0 if load(Path(sys.argv[1]), int(sys.argv[2])) else 1)

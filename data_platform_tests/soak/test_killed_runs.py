@@ -1,0 +1,227 @@
+"""A process that loads the shop's files is killed at random moments, again and again.
+
+The files come in two waves: the second is loaded over the first, so readers have an old version
+to see. An undisturbed load of the same files, in the same place, says what must come out.
+"""
+
+import datetime as dt
+import shutil
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import psutil
+import pytest
+
+from data_platform.definitions import TABLES
+from data_platform.demo.generator import Manifest, generate, land
+from data_platform.domains.retail.landing import ONLINE_RETAIL
+from data_platform.lake.clean import clean, orphans, referenced_files
+from data_platform.lake.files import files_by_partition, partitioning
+from data_platform.platform_defs.platform import Platform
+from data_platform.settings import Settings
+
+SEED = 1852
+# What differs between two runs of the same work.
+OF_THE_RUN = {"_attempt", "_ingested_at"}
+LANDED = "online_retail"
+
+Rows = list[tuple]
+Tables = dict[str, dict[str, Rows]]  # rows of every partition, by table
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home, and how many of the shop's tables are built in it."""
+
+    folder: Path
+    tables: int
+
+    @property
+    def platform(self) -> Platform:
+        return Platform(Settings.at(self.folder))
+
+    def start(self) -> subprocess.Popen[str]:
+        """The loading process, ready to begin."""
+        command = [sys.executable, "-m", "data_platform_tests.soak.pipeline"]
+        process = subprocess.Popen(
+            [*command, str(self.folder), str(self.tables)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    def load(self) -> float:
+        """An undisturbed load; the seconds it took."""
+        process, started = self.start(), time.monotonic()
+        process.communicate()
+        return time.monotonic() - started
+
+    def load_and_kill(self, after: float) -> bool:
+        """Kill the process and all it started, so many seconds into its work; False if too late."""
+        process = self.start()
+        try:
+            process.communicate(timeout=after)
+            return False
+        except subprocess.TimeoutExpired:
+            everyone = [psutil.Process(process.pid)]
+            everyone += everyone[0].children(recursive=True)
+            for one in everyone:
+                one.kill()
+            psutil.wait_procs(everyone, timeout=60)
+            process.communicate()
+            return True
+
+    def rows(self) -> Tables:
+        """What a reader sees: the rows of each partition, in a fixed order."""
+        lake = self.platform.lake
+        found: Tables = {}
+        for table_id in lake.tables():
+            table = lake.load(table_id)
+            scheme = partitioning(table)
+            partitions: dict[str, Rows] = defaultdict(list)
+            for row in table.scan().to_arrow().to_pylist():
+                key = scheme.key(tuple(row[name] for name in scheme.names))
+                partitions[key].append(tuple(v for k, v in row.items() if k not in OF_THE_RUN))
+            found[str(table_id)] = {k: sorted(rows, key=repr) for k, rows in partitions.items()}
+        return found
+
+    def land(self, files: Iterable[Path]) -> None:
+        for file in files:
+            target = self.folder / "landing" / LANDED / file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+
+
+@dataclass(frozen=True)
+class Waves:
+    """Files that land first, and those that land on top of them."""
+
+    first: tuple[Path, ...]
+    second: tuple[Path, ...]
+
+
+def few_files(folder: Path) -> Waves:
+    """Two days of the shop; then one of them again, more of the other, and a third in part."""
+    manifest = generate(folder, SEED)
+    days = [str(day) for day in manifest.days]
+    by_name = {path.name: path for path in (folder / LANDED).iterdir()}
+    first = [f"{days[n]}.csv" for n in (3, 8)]
+    second = [f"{days[3]}-late.csv", f"{days[11]}.csv", f"{days[11]}-latin1.csv"]
+    return Waves(
+        tuple(by_name[name] for name in first),
+        (*(by_name[name] for name in second), _reupload(folder, manifest)),
+    )
+
+
+def all_files(folder: Path) -> Waves:
+    """Every file of the shop's two months, half of them at a time; then one of the first again."""
+    manifest = generate(folder, SEED)
+    files = sorted((folder / LANDED).iterdir())
+    half = len(files) // 2
+    return Waves(tuple(files[:half]), (*files[half:], _reupload(folder, manifest)))
+
+
+def _reupload(folder: Path, manifest: Manifest) -> Path:
+    again = folder / "again"
+    land(again, manifest.reupload)
+    return again / manifest.reupload.key
+
+
+def test_a_load_killed_a_few_times_ends_as_an_undisturbed_one(tmp_path: Path):
+    killed = load_killing(Home(tmp_path / "home", 3), few_files(tmp_path / "files"), kills=5)
+    assert killed >= 3
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [SEED, SEED + 1])
+def test_a_load_killed_many_times_ends_as_an_undisturbed_one(tmp_path: Path, seed: int):
+    home = Home(tmp_path / "home", len(TABLES))
+    assert load_killing(home, all_files(tmp_path / "files"), kills=20, seed=seed) >= 15
+
+
+def load_killing(home: Home, waves: Waves, *, kills: int, seed: int = SEED) -> int:
+    """Loads the second wave over the first, killed so many times; gives how many kills hit.
+
+    The state before is put back whenever a load came to its end, so that every kill hits work.
+    """
+    random, saved = Random(seed), home.folder.with_name("saved")
+    home.land(waves.first)
+    home.load()
+    old = home.rows()
+    home.land(waves.second)
+    shutil.copytree(home.folder, saved)
+    seconds = home.load()
+    new = home.rows()
+    _restore(home, saved)
+    hits = 0
+    for _ in range(kills):
+        if home.load_and_kill(random.uniform(0.2, 1) * seconds):
+            hits += 1
+            require_old_or_new(home, old, new)
+        else:
+            require_complete(home, new)
+            _restore(home, saved)
+    home.load()
+    require_complete(home, new)
+    return hits
+
+
+def _restore(home: Home, saved: Path) -> None:
+    shutil.rmtree(home.folder)
+    shutil.copytree(saved, home.folder, copy_function=shutil.copy2)
+
+
+def require_old_or_new(home: Home, old: Tables, new: Tables) -> None:
+    """Readers see one of the two versions of each partition of each table."""
+    for table, partitions in home.rows().items():
+        for key in {*old.get(table, {}), *new[table]}:
+            versions = [tables.get(table, {}).get(key, []) for tables in (old, new)]
+            assert partitions.get(key, []) in versions, f"{table} {key}"
+
+
+def require_complete(home: Home, new: Tables) -> None:
+    """As if nobody had been killed: the rows, the ledger, and no file left over."""
+    assert home.rows() == new
+    require_ledger_balances(home)
+    platform, later = home.platform, dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
+    clean(platform.lake, platform.storage, later, dt.timedelta(0))
+    assert not list(orphans(platform.lake, platform.storage, later, dt.timedelta(0)))
+    for table_id in platform.lake.tables():
+        table = platform.lake.load(table_id)
+        left = {file.path for file in platform.storage.files(table.location())}
+        assert left == referenced_files(table), table_id
+    assert home.rows() == new
+
+
+def require_ledger_balances(home: Home) -> None:
+    """Every object is in the ledger once and was loaded once: bronze has the rows it names."""
+    ledger = home.platform.ledger
+    assert landed(home) == recorded(home)
+    assert ledger.summary()["pending"] == 0
+    found = ledger.effective(ONLINE_RETAIL.name, ledger.partitions(ONLINE_RETAIL.name))
+    for partition, entries in found.items():
+        rows = sum(entry.rows or 0 for entry in entries)
+        assert bronze_rows(home, partition) == rows, partition
+
+
+def landed(home: Home) -> int:
+    return len(list((home.folder / "landing" / LANDED).iterdir()))
+
+
+def recorded(home: Home) -> int:
+    """Keys in the ledger."""
+    return sum(home.platform.ledger.summary().values())
+
+
+def bronze_rows(home: Home, partition: str) -> int:
+    table = home.platform.lake.load(TABLES[0].id)
+    return sum(f.record_count for f in files_by_partition(table, [partition]).get(partition, ()))
