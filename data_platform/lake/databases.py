@@ -45,5 +45,4 @@ def unavailable(url: sa.URL, error: BaseException) -> DatabaseUnavailable:
 
 def _explain(context: sa.ExceptionContext) -> None:
     if isinstance(context.sqlalchemy_exception, OperationalError) and context.engine:
-        original = context.original_exception
-        raise unavailable(context.engine.url, original) from original
+        raise unavailable(context.engine.url, context.original_exception)

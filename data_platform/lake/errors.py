@@ -17,5 +17,18 @@ class PartitionConflict(LakeError):
     """Another writer replaced the same partition first; nothing of this write was published."""
 
 
+class UnreadableFile(LakeError):
+    """A data file of a published table is gone or damaged."""
+
+    def __init__(self, path: str, why: str) -> None:
+        table = "/".join(path.split("/")[-6:-3])  # .../{table}/data/{attempt}/{file}
+        super().__init__(
+            f"{path}, a data file of {table}, {why}. Nothing was published from it. Ways out: "
+            f"build its partition of {table} again (materialize it in the UI), or "
+            f"`data-platform rollback {table} --partition K --to SNAPSHOT` to a version whose "
+            "files are whole"
+        )
+
+
 class DatabaseUnavailable(LakeError):
     """The catalog's or the register's database is locked or out of reach; later may be better."""

@@ -73,7 +73,8 @@ class S3ParquetIOManager(dg.IOManager):
         keys = context.asset_partition_keys if context.has_asset_partitions else None
         files = files_by_partition(loaded, keys)
         plan = ReadPlan.of(loaded.schema(), (f for group in files.values() for f in group))
-        return _converted(plan.dataframe(self.spark()), context.dagster_type.typing_type)
+        with failures_explained():
+            return _converted(plan.dataframe(self.spark()), context.dagster_type.typing_type)
 
     def _staged(self, context: dg.OutputContext, obj: Any) -> StagedWrite:
         table_id = table_of(context.asset_key)

@@ -13,6 +13,9 @@ from pyiceberg.schema import Schema
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
+from data_platform.lake.errors import UnreadableFile
+from data_platform.lake.storage import Storage
+
 _SIMPLE: dict[type[I.IcebergType], T.DataType] = {
     I.StringType: T.StringType(),
     I.BooleanType: T.BooleanType(),
@@ -63,8 +66,20 @@ class ReadPlan:
         return sum(file.file_size_in_bytes for file in self.files)
 
     def dataframe(self, spark: SparkSession) -> DataFrame:
-        """One lazy DataFrame; columns that a file is older than read as null."""
-        paths = [file.file_path for file in self.files if file.record_count]
+        """One lazy DataFrame; columns that a file is older than read as null.
+
+        Raises UnreadableFile where a file is gone, or of another size than the metadata has:
+        Spark would read nothing from an emptied one, and say nothing.
+        """
+        files = [file for file in self.files if file.record_count]
+        paths = [file.file_path for file in files]
         if not paths:
             return spark.createDataFrame([], self.schema)
+        for file, size in zip(files, Storage().sizes(paths), strict=True):
+            if size != file.file_size_in_bytes:
+                wanted = f"it had {file.file_size_in_bytes} when it was published"
+                raise UnreadableFile(
+                    file.file_path,
+                    "is not there" if size is None else f"has {size} bytes; {wanted}",
+                )
         return spark.read.schema(self.schema).parquet(*paths)

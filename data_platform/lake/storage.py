@@ -3,7 +3,7 @@
 A location is an absolute path or a URI that PyArrow knows (`s3://bucket/key`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,6 +47,14 @@ class Storage:
         for info in found.get_file_info(selector):
             if info.type == fs.FileType.File:
                 yield StoredFile(prefix + info.path, info.size, info.mtime)
+
+    def sizes(self, locations: Sequence[str]) -> list[int | None]:
+        """Bytes of each file, None for one that is not there; many are asked for at once."""
+        if not locations:
+            return []
+        found, _, _ = self._resolve(locations[0])
+        infos = found.get_file_info([self._resolve(location)[1] for location in locations])
+        return [info.size for info in infos]
 
     def delete(self, location: str) -> None:
         """Delete a file; one that is gone already is no error."""

@@ -1,25 +1,36 @@
 """How a step fails: the cause first, and another try only where time may heal it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
-from sqlalchemy.exc import OperationalError
 
 from data_platform.contracts.errors import ContractError
-from data_platform.lake.errors import LakeError, PartitionConflict
+from data_platform.lake.errors import (
+    DatabaseUnavailable,
+    LakeError,
+    PartitionConflict,
+    UnreadableFile,
+)
 from data_platform.landing.ledger_tables import LedgerError
 
 # Another writer, a locked database, a network that stuttered. Bad data is in none of these: it
 # would be judged the same again.
 TRANSIENT = (
     PartitionConflict,
+    DatabaseUnavailable,
     LedgerError,
-    OperationalError,
     ConnectionError,
     TimeoutError,
 )
 EXPLAINED = (LakeError, ContractError)
+_DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
+_CARRY = re.compile(r"^\S*CarryError: (.+)$", re.MULTILINE)
+_PLACES = {
+    "No space left on device|Disk quota exceeded": "free some space and run it again",
+    "Read-only file system|Permission denied": "make the place writable and run it again",
+}
 MAX_RETRIES = 2
 WAIT_SECONDS = 3
 
@@ -27,10 +38,28 @@ WAIT_SECONDS = 3
 @contextmanager
 def failures_explained() -> Iterator[None]:
     """Transient errors ask Dagster for a retry; those that say their way out become the run's
-    message; anything else is left as it is, with its stack trace."""
+    message, as do the usual failures of disks and files; anything else is left as it is, with
+    its stack trace."""
     try:
         yield
     except TRANSIENT as error:
         raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=WAIT_SECONDS) from error
     except EXPLAINED as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
+    except Exception as error:  # Spark's errors have no types: their text says what went wrong
+        if why := explanation(str(error)):
+            raise dg.Failure(description=why, allow_retries=False) from error
+        raise
+
+
+def explanation(text: str) -> str | None:
+    """What an error means whose text this is, with the way out; None where it does not say."""
+    if damaged := _DAMAGED.search(text):
+        return str(UnreadableFile(damaged[1], "cannot be read: it is no whole Parquet file"))
+    for pattern, way_out in _PLACES.items():
+        for line in reversed(text.splitlines()):
+            if re.search(pattern, line):
+                return f"{line.strip()}; {way_out}. What was published before is as it was."
+    if carried := _CARRY.search(text):
+        return carried[1]
+    return None

@@ -17,6 +17,7 @@ from data_platform.platform_defs.drivers import DRIVEN, driving
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.sensors import OVERLAP_DAYS, arrival_requests, stale_requests
 
+_SPEAKING = ("Failure", "DatabaseUnavailable", "LedgerError")  # they name the place, the way out
 _MOST_RUNS = 20  # a decision that repeats itself must not run for ever
 
 
@@ -93,7 +94,7 @@ def execute(
 def cause(error) -> str:
     """The message of a failure that explains itself, else the innermost one: what went wrong,
     before where."""
-    while error is not None and error.cause is not None and error.cls_name != "Failure":
+    while error is not None and error.cause is not None and error.cls_name not in _SPEAKING:
         error = error.cause
     if error is None:
         return "unknown"

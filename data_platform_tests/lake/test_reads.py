@@ -7,7 +7,10 @@ lists, or what PyIceberg hands it.
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
+from typing import cast
 
+import dagster as dg
 import duckdb
 import polars as pl
 import pyarrow as pa
@@ -17,8 +20,11 @@ from pyiceberg.table import Table
 from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
+from data_platform.lake.errors import UnreadableFile
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.reads import ReadPlan, spark_schema
+from data_platform.lake.staging import plain_layout, stage
+from data_platform.observability.failures import failures_explained
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home
 
 FIRST = T.StructType(
@@ -133,3 +139,35 @@ def require_rows(found: pa.Table) -> None:
 def test_schemas_survive_the_way_to_iceberg_and_back(home: Home):
     table = home.make(schema=THEN)
     assert spark_schema(table.schema()) == THEN
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "is not there"), (b"", "has 0 bytes"), (b"PAR1", "has 4 bytes; it had")],
+    ids=["gone", "emptied", "cut"],
+)
+def test_a_file_that_is_not_whole_is_named_before_anything_is_read(home: Home, content, says):
+    """Spark reads no rows from an emptied file, and no error either."""
+    table = home.lake.load(SALES)
+    path, *_ = paths(table)
+    Path(path).unlink()
+    if content is not None:
+        Path(path).write_bytes(content)
+    found = files_by_partition(table).values()
+    plan = ReadPlan.of(table.schema(), (file for group in found for file in group))
+    with pytest.raises(UnreadableFile, match=f"{path}, a data file of silver/shop/sales, {says}"):
+        plan.dataframe(cast(SparkSession, None))
+
+
+def test_a_file_that_is_damaged_inside_is_the_runs_message(home: Home, spark: SparkSession):
+    table = home.lake.load(SALES)
+    path = Path(paths(table)[0])
+    whole = path.read_bytes()
+    path.write_bytes(b"PAR1" + b"\x17" * (len(whole) - 8) + b"PAR1")
+    found = files_by_partition(table).values()
+    plan = ReadPlan.of(table.schema(), (file for group in found for file in group))
+    attempt = plain_layout(table, "attempt", home.storage)
+    with pytest.raises(dg.Failure) as failed, failures_explained():
+        stage(plan.dataframe(spark), attempt)
+    assert f"{path}, a data file of silver/shop/sales, cannot be read" in str(failed.value)
+    assert failed.value.description and "rollback" in failed.value.description
