@@ -15,6 +15,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from data_platform.assets import Table
 from data_platform.landing.intake import plan_run, tick
 from data_platform.platform_defs.bronze import MOST_ATTEMPTS
+from data_platform.platform_defs.drivers import bury_dead_runs
 from data_platform.platform_defs.jobs import Job, job_name, run_request, tables_by_job
 from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
@@ -61,6 +62,7 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
     )
     def landing_arrivals(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
+        bury_dead_runs(context.instance, platform)
         sources = [table.source for table in landed if table.source]
         now = dt.datetime.now(dt.UTC)
         tick(platform.bucket, sources, platform.ledger, now, overlap_days=OVERLAP_DAYS)
