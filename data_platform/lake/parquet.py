@@ -29,6 +29,7 @@ DATA, QUARANTINE, DUPLICATES = 0, 1, 2
 OUTCOME = "_outcome"
 REASONS = "_reasons"
 WARNINGS = "_warnings"
+SEPARATOR = "\x1f"  # between the names in a row's reasons on their way to the task
 
 REPORT = pa.schema(
     [
@@ -54,21 +55,47 @@ class Part:
     sources: tuple[str, ...]
 
     def select(self, batch: pa.RecordBatch, attempt: str) -> pa.RecordBatch:
+        decoded = _decoded(batch, self.sources)
         columns = [
-            _column(batch, source, field.type, attempt)
+            _column(batch, decoded, source, field.type, attempt)
             for source, field in zip(self.sources, self.schema, strict=True)
         ]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
-def _column(batch: pa.RecordBatch, source: str, kind: pa.DataType, attempt: str) -> pa.Array:
+def _decoded(batch: pa.RecordBatch, sources: tuple[str, ...]) -> dict[str, list[dict]]:
+    """The rows of JSON columns of which members are asked for; only rejected rows have any."""
+    names = {name for name, _, member in (s.partition(".") for s in sources) if member}
+    return {name: [json.loads(text) for text in batch.column(name).to_pylist()] for name in names}
+
+
+def _column(
+    batch: pa.RecordBatch,
+    decoded: dict[str, list[dict]],
+    source: str,
+    kind: pa.DataType,
+    attempt: str,
+) -> pa.Array:
     if source == "_attempt":
         return pa.repeat(pa.scalar(attempt, kind), batch.num_rows)
     name, _, member = source.partition(".")
-    column = batch.column(name)
     if member:
-        column = pc.call_function("struct_field", [column], pc.StructFieldOptions(member))
+        return _from_text(pa.array([row.get(member) for row in decoded[name]], pa.string()), kind)
+    column = batch.column(name)
+    if kind.num_fields and pa.types.is_string(column.type):
+        column = _split(column)
     return column if column.type == kind else column.cast(kind)
+
+
+def _from_text(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Moments with a zone come as microseconds since 1970, all else as it is written."""
+    if pa.types.is_timestamp(kind) and kind.tz:
+        return column.cast(pa.int64()).cast(kind)
+    return column if column.type == kind else column.cast(kind)
+
+
+def _split(column: pa.Array) -> pa.Array:
+    return pc.call_function("split_pattern", [column], pc.SplitPatternOptions(SEPARATOR))
 
 
 @dataclass(frozen=True)
@@ -214,5 +241,5 @@ def _count_rules(counts: Counter, rows: pa.RecordBatch) -> None:
     """How many rows break each rule, of those that break any."""
     for name in (REASONS, WARNINGS):
         if name in rows.schema.names and rows.column(name).null_count < rows.num_rows:
-            for item in rows.column(name).flatten().value_counts().to_pylist():
+            for item in _split(rows.column(name).drop_null()).flatten().value_counts().to_pylist():
                 counts[item["values"]] += item["counts"]

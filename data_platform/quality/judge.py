@@ -7,10 +7,19 @@ are duplicates that name the row they repeat.
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from data_platform.contracts.compile import compile_rules, reasons
 from data_platform.contracts.contract import Contract
-from data_platform.lake.parquet import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS, WARNINGS
+from data_platform.lake.parquet import (
+    DATA,
+    DUPLICATES,
+    OUTCOME,
+    QUARANTINE,
+    REASONS,
+    SEPARATOR,
+    WARNINGS,
+)
 
 RECEIVED = "_received"
 SOURCE_OBJECT, ROW_NUMBER = "_source_object", "_row_number"
@@ -46,8 +55,8 @@ def judged(
     if not contract.key:
         outcome = F.when(F.col(REASONS).isNotNull(), QUARANTINE).otherwise(DATA)
         rows = rows.sortWithinPartitions(*contract.partition_by) if contract.partition_by else rows
-        return _received_where_needed(rows.withColumn(OUTCOME, outcome), contract)
-    return _received_where_needed(_deduplicated(rows, contract), contract)
+        return _as_written(rows.withColumn(OUTCOME, outcome), contract)
+    return _as_written(_deduplicated(rows, contract), contract)
 
 
 def _key(contract: Contract) -> list[Column]:
@@ -72,23 +81,50 @@ def _deduplicated(rows: DataFrame, contract: Contract) -> DataFrame:
     keyed = [*partition, F.xxhash64(*_key(contract)), *_key(contract), valid]
     order = [F.col(name) for name in contract.winner] or [F.lit(1)]
     same_key = Window.partitionBy(*keyed).orderBy(*order)
-    rows = rows.withColumn("_nth", F.row_number().over(same_key))
-    repeated = valid & (F.col("_nth") > 1)
     if not contract.lineage:
+        rows = rows.withColumn("_nth", F.row_number().over(same_key))
+        repeated = valid & (F.col("_nth") > 1)
         why = F.when(repeated, F.array(F.lit(KEY_NOT_UNIQUE))).otherwise(F.col(REASONS))
         outcome = F.when(F.col(REASONS).isNotNull(), QUARANTINE).otherwise(DATA)
         return rows.withColumn(REASONS, why).withColumn(OUTCOME, outcome)
+    # functions of one window belong in one step: Spark sorts once for each step
+    rows = rows.withColumns(
+        {
+            "_nth": F.row_number().over(same_key),
+            REPEATS_OBJECT: F.first(SOURCE_OBJECT).over(same_key),
+            REPEATS_ROW: F.first(ROW_NUMBER).over(same_key),
+        }
+    )
+    repeated = valid & (F.col("_nth") > 1)
     outcome = F.when(~valid, QUARANTINE).when(repeated, DUPLICATES).otherwise(DATA)
-    first = {
-        REPEATS_OBJECT: F.first(SOURCE_OBJECT).over(same_key),
-        REPEATS_ROW: F.first(ROW_NUMBER).over(same_key),
-    }
-    return rows.withColumns(first).withColumn(OUTCOME, outcome)
+    return rows.withColumn(OUTCOME, outcome)
 
 
-def _received_where_needed(rows: DataFrame, contract: Contract) -> DataFrame:
-    """Published rows need not carry what they looked like: it stays in bronze."""
-    if not contract.lineage:
-        return rows
-    needed = F.when(F.col(OUTCOME) != DATA, F.col(RECEIVED))
-    return rows.withColumn(RECEIVED, needed)
+def _as_written(rows: DataFrame, contract: Contract) -> DataFrame:
+    """What the writing tasks get: text where only rejected rows have a value.
+
+    Lists and structs would cost every row its way to the task's Arrow batches, and published
+    rows have neither: what they looked like stays in bronze.
+    """
+    texts = {name: F.array_join(name, SEPARATOR) for name in (REASONS, WARNINGS)}
+    if contract.lineage:
+        rejected = F.col(OUTCOME) != DATA
+        texts[RECEIVED] = F.when(rejected, F.to_json(_texts(rows.schema[RECEIVED].dataType)))
+    return rows.withColumns(texts)
+
+
+def _texts(received: T.DataType) -> Column:
+    """The row as received with every value as text; moments as microseconds since 1970."""
+    assert isinstance(received, T.StructType)
+    return F.struct(
+        *(
+            (
+                F.unix_micros(F.col(RECEIVED)[field.name])
+                if isinstance(field.dataType, T.TimestampType)
+                else F.col(RECEIVED)[field.name]
+            )
+            .cast("string")
+            .alias(field.name)
+            for field in received.fields
+        )
+    )
