@@ -1,6 +1,7 @@
 """Outcomes of rows, in Spark: the frames here are small, and each test is one job."""
 
 import datetime as dt
+import json
 from dataclasses import replace
 
 import pandera.pyspark as pa
@@ -11,7 +12,7 @@ from pyspark.sql import types as T
 
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Rule, contract, received
-from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
+from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE, SEPARATOR
 from data_platform.quality.judge import KEY_NOT_UNIQUE, judged, with_received
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
@@ -72,6 +73,11 @@ def _lines(spark: SparkSession, *rows: tuple[str | None, str | None, str, int]) 
     return {row["_row_number"]: row for row in found}
 
 
+def _names(text: str | None) -> list[str]:
+    """The rules that a row breaks, from the text that the writing tasks get."""
+    return text.split(SEPARATOR) if text else []
+
+
 def test_every_row_has_one_outcome_and_all_the_reasons(spark: SparkSession) -> None:
     found = _lines(
         spark,
@@ -93,23 +99,23 @@ def test_every_row_has_one_outcome_and_all_the_reasons(spark: SparkSession) -> N
         6: QUARANTINE,
         7: DATA,
     }
-    assert {number: row["_reasons"] for number, row in found.items() if row["_reasons"]} == {
+    reasons = {number: _names(row["_reasons"]) for number, row in found.items()}
+    assert {number: names for number, names in reasons.items() if names} == {
         2: ["amount.greater_than_or_equal_to", "not_refused"],
         3: ["amount.not_null", "amount.typed"],
         4: ["amount.not_null"],
         6: ["amount.not_equal_to", "not_refused"],
     }
-    assert {number: row["_warnings"] for number, row in found.items() if row["_warnings"]} == {
-        5: ["large"]
-    }
+    warnings = {number: _names(row["_warnings"]) for number, row in found.items()}
+    assert {number: names for number, names in warnings.items() if names} == {5: ["large"]}
 
 
 def test_only_rejected_rows_carry_what_they_looked_like(spark: SparkSession) -> None:
     found = _lines(spark, ("good", "1", "a", 1), ("bad", " x", "a", 2), ("good", "1", "a", 3))
 
     assert found[1]["_received"] is None
-    assert found[2]["_received"]["Amount"] == " x"
-    assert found[3]["_received"]["Name"] == "good"
+    assert json.loads(found[2]["_received"])["Amount"] == " x"
+    assert json.loads(found[3]["_received"])["Name"] == "good"
 
 
 def test_a_duplicate_names_the_row_that_it_repeats(spark: SparkSession) -> None:
@@ -156,7 +162,9 @@ def test_rules_come_first_so_a_repeat_of_a_broken_row_is_quarantined_too(
     found = _lines(spark, ("bad", "-1", "a", 1), ("bad", "-1", "a", 2), ("bad", "-1", "b", 3))
 
     assert {row["_outcome"] for row in found.values()} == {QUARANTINE}
-    assert {row["_reasons"][0] for row in found.values()} == {"amount.greater_than_or_equal_to"}
+    assert {_names(row["_reasons"])[0] for row in found.values()} == {
+        "amount.greater_than_or_equal_to"
+    }
 
 
 def test_the_declared_winner_is_published(spark: SparkSession) -> None:
@@ -197,7 +205,7 @@ def test_without_lineage_a_repeated_key_is_a_broken_rule(spark: SparkSession) ->
 
     found = judged(frame, Totals).collect()
 
-    reasons = sorted((row["_reasons"] or ["good"])[0] for row in found)
+    reasons = sorted((_names(row["_reasons"]) or ["good"])[0] for row in found)
     broken = "total.greater_than_or_equal_to"
     assert reasons == sorted(["good", KEY_NOT_UNIQUE, "good", KEY_NOT_UNIQUE, broken])
     assert "_received" not in found[0].asDict()
