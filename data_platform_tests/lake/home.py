@@ -36,7 +36,7 @@ def days(numbers: Mapping[str, Iterable[int]], outcome: int | None = None) -> pa
     }
     if outcome is not None:
         columns[OUTCOME] = pa.array([outcome] * len(flat), pa.int32())
-        columns["_reasons"] = pa.array([["n.positive"]] * len(flat), pa.list_(pa.string()))
+        columns["_reasons"] = pa.array(["n.positive"] * len(flat), pa.string())
     return pa.table(columns)
 
 

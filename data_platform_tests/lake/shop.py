@@ -20,6 +20,7 @@ from pyspark.sql import types as T
 from data_platform.assets import bronze, silver
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Retention, contract
+from data_platform.lake.catalog import Lake
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.parquet import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS, Layout
 from data_platform.lake.publish import StagedWrite, publish
@@ -116,9 +117,9 @@ class Shop:
         tick(opened.bucket, [SHOP], opened.ledger, dt.datetime.now(dt.UTC), overlap_days=7)
         return _received(opened, faults, run_id) | _sold(opened, run_id)
 
-    def rows(self, table: TableId) -> Rows:
+    def rows(self, table: TableId, lake: Lake | None = None) -> Rows:
         """The rows that any reader sees, in a fixed order."""
-        lake = self.platform().lake
+        lake = lake or self.platform().lake
         if not lake.exists(table):
             return []
         found = lake.load(table).scan().to_arrow()
@@ -142,7 +143,8 @@ class Shop:
         )
 
     def everything(self) -> dict[TableId, Rows]:
-        return {table: self.rows(table) for table in TABLES}
+        lake = self.platform().lake
+        return {table: self.rows(table, lake) for table in TABLES}
 
 
 def _received(opened: Platform, faults: Faults, run_id: str) -> set[str]:
@@ -221,7 +223,7 @@ def _judged(paths: list[str]) -> pa.Table:
             | {
                 "_amount": int(typed or 0),
                 OUTCOME: outcome,
-                REASONS: None if typed else ["amount.typed"],
+                REASONS: None if typed else "amount.typed",
                 "_repeats_object": first["_source_object"],
                 "_repeats_row": first["_row_number"],
             }
@@ -229,7 +231,7 @@ def _judged(paths: list[str]) -> pa.Table:
     extra = [
         ("_amount", pa.int64()),
         (OUTCOME, pa.int32()),
-        (REASONS, pa.list_(pa.string())),
+        (REASONS, pa.string()),
         ("_repeats_object", pa.string()),
         ("_repeats_row", pa.int64()),
     ]

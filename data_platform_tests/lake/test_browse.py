@@ -38,12 +38,15 @@ def shown(home: Home, *words: str):
 
 
 def test_figures_say_what_a_table_holds_since_when_and_by_which_run(home: Home):
-    home.make(TableId.parse("silver/shop/empty"))
-    empty, sales = figures(home.lake)
-    assert (empty.rows, empty.partitions, empty.committed, empty.run) == (0, 0, None, None)
+    (sales,) = figures(home.lake)
     assert (sales.table, sales.rows, sales.partitions, sales.files) == (str(SALES), 4, 2, 2)
     assert sales.run == "run00002"
     assert sales.committed and abs(sales.committed - dt.datetime.now(dt.UTC)).total_seconds() < 300
+
+
+def test_a_table_never_written_has_no_figures(home: Home):
+    home.make(TableId.parse("silver/shop/empty"))
+    assert [figure.table for figure in figures(home.lake)] == [str(SALES)]
 
 
 def test_history_is_newest_first(home: Home):

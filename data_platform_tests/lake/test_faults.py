@@ -68,7 +68,7 @@ def test_a_crash_at_any_step_leaves_old_or_new_and_a_rerun_gives_the_same_tables
     for shop, faults in interrupted.every_step():
         require_old_or_new(shop, interrupted, faults)
         state = shop.state()
-        if state != seen or faults.at in range(0, 1000, 7):
+        if state != seen or faults.at in range(0, 1000, 15):
             require_healed(shop, interrupted, faults)
         seen = state
 

@@ -1,6 +1,7 @@
 """A process that loads a home: `python -m data_platform_tests.soak.pipeline HOME TABLES`.
 
-It says "ready" before it begins, so that it can be killed at work and not at its imports.
+It says "ready" and loads for each line that it reads, so that it can be killed at work and not at
+its imports, and can load again without another session's start.
 """
 
 import sys
@@ -14,8 +15,8 @@ from data_platform.platform_defs.repair import instance_of
 from data_platform.settings import Settings, prepare_home
 
 
-def load(home: Path, count: int) -> bool:
-    """Everything the sensors ask for of the first `count` tables; whether all of it succeeded."""
+def load(home: Path, count: int) -> None:
+    """Everything the sensors ask for of the first `count` tables."""
     tables = TABLES[:count]
     settings = Settings.at(home)
     prepare_home(settings)
@@ -24,9 +25,10 @@ def load(home: Path, count: int) -> bool:
         runs = list(run_until_quiet(definitions(tables, settings), instance, platform, tables))
     for failure in (failure for run in runs for failure in run.failures):
         print(failure, file=sys.stderr)
-    return all(run.success for run in runs)
 
 
 if __name__ == "__main__":
     print("ready", flush=True)
-    sys.exit(0 if load(Path(sys.argv[1]), int(sys.argv[2])) else 1)
+    for _ in sys.stdin:
+        load(Path(sys.argv[1]), int(sys.argv[2]))
+        print("ready", flush=True)

@@ -5,12 +5,14 @@ to see. An undisturbed load of the same files, in the same place, says what must
 """
 
 import datetime as dt
+import select
 import shutil
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -46,39 +48,23 @@ class Home:
     def platform(self) -> Platform:
         return Platform(Settings.at(self.folder))
 
-    def start(self) -> subprocess.Popen[str]:
-        """The loading process, ready to begin."""
+    @contextmanager
+    def loader(self) -> Iterator["Loader"]:
+        """A process that can load this home."""
         command = [sys.executable, "-m", "data_platform_tests.soak.pipeline"]
         process = subprocess.Popen(
             [*command, str(self.folder), str(self.tables)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-        return process
-
-    def load(self) -> float:
-        """An undisturbed load; the seconds it took."""
-        process, started = self.start(), time.monotonic()
-        process.communicate()
-        return time.monotonic() - started
-
-    def load_and_kill(self, after: float) -> bool:
-        """Kill the process and all it started, so many seconds into its work; False if too late."""
-        process = self.start()
+        loader = Loader(process)
         try:
-            process.communicate(timeout=after)
-            return False
-        except subprocess.TimeoutExpired:
-            everyone = [psutil.Process(process.pid)]
-            everyone += everyone[0].children(recursive=True)
-            for one in everyone:
-                one.kill()
-            psutil.wait_procs(everyone, timeout=60)
-            process.communicate()
-            return True
+            loader.wait()
+            yield loader
+        finally:
+            loader.kill()
 
     def rows(self) -> Tables:
         """What a reader sees: the rows of each partition, in a fixed order."""
@@ -99,6 +85,48 @@ class Home:
             target = self.folder / "landing" / LANDED / file.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
+
+
+@dataclass(frozen=True)
+class Loader:
+    """The process, at rest."""
+
+    process: subprocess.Popen[str]
+
+    def load(self) -> float:
+        """An undisturbed load; the seconds it took."""
+        started = time.monotonic()
+        self._begin()
+        self.wait()
+        return time.monotonic() - started
+
+    def load_and_kill(self, after: float) -> bool:
+        """Kill the process and all it started, so many seconds into its work; False if too late."""
+        assert self.process.stdout
+        self._begin()
+        finished, _, _ = select.select([self.process.stdout], [], [], after)
+        self.kill()
+        return not finished
+
+    def _begin(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.write("load\n")
+        self.process.stdin.flush()
+
+    def wait(self) -> None:
+        assert self.process.stdout
+        assert self.process.stdout.readline() == "ready\n"
+
+    def kill(self) -> None:
+        """With SIGKILL; the Java process and its workers as well."""
+        if self.process.poll() is None:
+            everyone = [psutil.Process(self.process.pid)]
+            everyone += everyone[0].children(recursive=True)
+            for one in everyone:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+            psutil.wait_procs(everyone, timeout=60)
+        self.process.communicate()
 
 
 @dataclass(frozen=True)
@@ -154,24 +182,27 @@ def load_killing(home: Home, waves: Waves, *, kills: int, seed: int = SEED) -> i
     The state before is put back whenever a load came to its end, so that every kill hits work.
     """
     random, saved = Random(seed), home.folder.with_name("saved")
-    home.land(waves.first)
-    home.load()
-    old = home.rows()
-    home.land(waves.second)
-    shutil.copytree(home.folder, saved)
-    seconds = home.load()
-    new = home.rows()
-    _restore(home, saved)
-    hits = 0
-    for _ in range(kills):
-        if home.load_and_kill(random.uniform(0.2, 1) * seconds):
-            hits += 1
-            require_old_or_new(home, old, new)
-        else:
-            require_complete(home, new)
-            _restore(home, saved)
-    home.load()
-    require_complete(home, new)
+    with home.loader() as undisturbed:
+        home.land(waves.first)
+        seconds = undisturbed.load()
+        old = home.rows()
+        home.land(waves.second)
+        shutil.copytree(home.folder, saved)
+        undisturbed.load()
+        new = home.rows()
+        _restore(home, saved)
+        hits = 0
+        for _ in range(kills):
+            with home.loader() as doomed:
+                hit = doomed.load_and_kill(random.uniform(0.25, 0.9) * seconds)
+            hits += hit
+            if hit:
+                require_old_or_new(home, old, new)
+            else:
+                require_complete(home, new)
+                _restore(home, saved)
+        undisturbed.load()
+        require_complete(home, new)
     return hits
 
 
