@@ -51,5 +51,5 @@ def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 for layer in ("quarantine", "duplicates")
             },
             balance=balance_of(home.platform),
-            states=dict(home.platform.ledger.summary()),
+            states={**home.platform.ledger.summary()},
         )

@@ -7,6 +7,7 @@ stood before and after; the tests look at what was recorded, so their order does
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -197,7 +198,7 @@ def test_only_published_partitions_are_materialized_each_with_its_figures(shop: 
 
     assert set(events) == set(shop.versions[SILVER])
     for partition, event in events.items():
-        figures = {name: value.value for name, value in event.metadata.items()}
+        figures: dict[str, Any] = {name: value.value for name, value in event.metadata.items()}
         counts = manifest.days[date.fromisoformat(str(partition))]
         assert figures["rows"] == figures["dagster/partition_row_count"] == counts.published
         assert figures["quarantined"] == counts.quarantined
