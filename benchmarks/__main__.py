@@ -1,0 +1,72 @@
+"""`make bench`: the platform's speed as ratios. `python -m benchmarks [names] [--quick]`."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.bronze_rate import bronze
+from benchmarks.commits import aging, planning
+from benchmarks.long_runs import backfill, landed_to_gold
+from benchmarks.measuring import Measurement, machine
+from benchmarks.memory import memory
+from benchmarks.one_partition import one_partition
+from benchmarks.results import PAGE, keep
+from benchmarks.sensor_tick import sensor_tick
+from benchmarks.silver_write import silver_write
+from benchmarks.workload import DEFAULT_DATA, Workload, remove
+
+MEASURES: dict[str, Callable[[Workload], list[Measurement]]] = {
+    "landed_to_gold": landed_to_gold,
+    "backfill": backfill,
+    "silver_write": silver_write,
+    "bronze": bronze,
+    "planning": planning,
+    "aging": aging,
+    "sensor_tick": sensor_tick,
+    "one_partition": one_partition,
+    "memory": memory,
+}
+
+
+def main() -> None:
+    args = _arguments()
+    about = machine()
+    for line in about.values():
+        print(line)
+    work = Path(tempfile.mkdtemp(prefix="bench-", dir=args.work))
+    load = Workload(args.data.resolve(), work, quick=args.quick, memory=args.memory)
+    missed = 0
+    try:
+        for name in args.names or MEASURES:
+            print(f"\n{name}", flush=True)
+            found = MEASURES[name](load)
+            for one in found:
+                print(f"  {one.text}", flush=True)
+                missed += one.met is False
+            if not args.quick:
+                keep(found, about)
+    finally:
+        remove(work)
+    if not args.quick:
+        print(f"\nwritten to {PAGE}; {missed} goals missed")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(MEASURES)}")
+    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="a folder of shop files")
+    parser.add_argument("--work", type=Path, help="where to make the temporary directory")
+    parser.add_argument("--memory", default="4g", help="the heap of every session")
+    parser.add_argument(
+        "--quick", action="store_true", help="try the benchmarks: little data, nothing kept"
+    )
+    args = parser.parse_args()
+    if unknown := sorted(set(args.names) - set(MEASURES)):
+        sys.exit(f"no measure {', '.join(unknown)}; there are: {', '.join(MEASURES)}")
+    return args
+
+
+if __name__ == "__main__":
+    main()

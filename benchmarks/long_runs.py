@@ -1,0 +1,113 @@
+"""Measures of a whole year: landed files to gold, the backfill, its commits."""
+
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from benchmarks import plain, unpartitioned
+from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
+from benchmarks.platform_runs import build_everything, commits_timed
+from benchmarks.workload import PREFIX, Workload, remove
+from data_platform.lake.session import start_session
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.repair import instance_of
+
+_PAIRS = 3
+_DAYS = 10  # runs of a day, from which those of a year are extrapolated
+
+
+def landed_to_gold(load: Workload) -> list[Measurement]:
+    """Ours against the plain script, both in one warm session."""
+    spark = _session(load)
+    pairs = interleaved(
+        lambda: _ours(load)[0], lambda: _plain(load, spark), pairs=load.pairs(_PAIRS), warm=True
+    )
+    name = "landed files to gold with checks, quarantine and ledger / plain PySpark script"
+    return [of_pairs("landed_to_gold", name, pairs, bound="at most", goal=1.0, note=load.text)]
+
+
+def backfill(load: Workload) -> list[Measurement]:
+    """A year as one run against one job without partitions, and against a run for each day."""
+    spark = _session(load)
+    shares: list[tuple[float, float]] = []
+
+    def ours() -> float:
+        total, commits = _ours(load)
+        shares.append((commits, total))
+        return total
+
+    pairs = interleaved(
+        ours, lambda: _unpartitioned(load, spark), pairs=load.pairs(_PAIRS), warm=True
+    )
+    daily = _daily(load)
+    year = [(own, daily * len(load.files)) for own, _ in pairs]
+    return [
+        of_pairs(
+            "backfill",
+            "a year as one run / one unpartitioned job doing the same work",
+            pairs,
+            bound="at most",
+            goal=1.3,
+            note=load.text,
+        ),
+        of_pairs(
+            "backfill",
+            f"a year as one run / a run per day (extrapolated from {_DAYS})",
+            year,
+            note=f"{daily:.1f} s for a day's run, all its tables",
+        ),
+        of_pairs(
+            "backfill",
+            "all commits of the backfill / the backfill",
+            shares[1:] or shares,
+            bound="at most",
+            goal=0.05,
+        ),
+    ]
+
+
+def _session(load: Workload) -> SparkSession:
+    return start_session(load.settings(load.work))
+
+
+def _landing(load: Workload) -> Path:
+    return load.files[0].parent
+
+
+def _ours(load: Workload) -> tuple[float, float]:
+    """Seconds in all, and in commits."""
+    settings = load.home()
+    with commits_timed() as commits:
+        total = seconds(lambda: build_everything(settings))
+    remove(settings.home)
+    return total, commits.total
+
+
+def _plain(load: Workload, spark: SparkSession) -> float:
+    target = load.folder()
+    total = seconds(lambda: plain.pipeline(spark, _landing(load), target))
+    remove(target)
+    return total
+
+
+def _unpartitioned(load: Workload, spark: SparkSession) -> float:
+    target = load.folder()
+    total = seconds(lambda: unpartitioned.pipeline(spark, _landing(load), target))
+    remove(target)
+    return total
+
+
+def _daily(load: Workload) -> float:
+    """Mean seconds from a day's landing to its gold, in the middle of the year."""
+    middle = len(load.files) // 2
+    days = load.files[middle : middle + (2 if load.quick else _DAYS)]
+    settings = load.home(files=load.files[:middle])
+    with instance_of(Platform(settings)) as instance:
+        build_everything(settings, instance)
+        total = 0.0
+        for day in days:
+            load.land(settings, [day])
+            total += seconds(lambda: build_everything(settings, instance))
+    assert Path(settings.landing_uri.removeprefix("file://"), PREFIX, days[-1].name).exists()
+    remove(settings.home)
+    return total / len(days)

@@ -1,0 +1,70 @@
+"""Peak memory of the year's backfill and of the plain script, each with all its processes."""
+
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import psutil
+
+from benchmarks.measuring import Measurement, interleaved, of_pairs
+from benchmarks.one_partition import process_env
+from benchmarks.workload import Workload, remove
+from data_platform.settings import CHECKOUT, Settings
+
+_PAIRS = 3
+_EVERY = 0.1  # seconds between samples
+
+
+def memory(load: Workload) -> list[Measurement]:
+    """Proportional set sizes, which count a page that forked workers share only once."""
+    pairs = interleaved(lambda: _ours(load), lambda: _plain(load), pairs=load.pairs(_PAIRS))
+    name = "peak memory of the year's backfill / of the plain script"
+    note = f"{load.text}, heap limit {load.memory} for both"
+    return [of_pairs("memory", name, pairs, bound="at most", goal=1.2, unit="GB", note=note)]
+
+
+def _ours(load: Workload) -> float:
+    settings = load.home()
+    command = ["-m", "benchmarks.platform_runs", "--home", str(settings.home)]
+    peak = _peak(settings, [*command, "--memory", load.memory])
+    remove(settings.home)
+    return peak
+
+
+def _plain(load: Workload) -> float:
+    settings = load.home(files=[])
+    landing, target = load.files[0].parent, settings.home / "plain"
+    command = ["-m", "benchmarks.plain", "--landing", str(landing), "--target", str(target)]
+    peak = _peak(settings, [*command, "--memory", load.memory])
+    remove(settings.home)
+    return peak
+
+
+def _peak(settings: Settings, arguments: list[str]) -> float:
+    """Gigabytes at the highest sample while the process runs."""
+    log = settings.home / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            env=process_env(settings),
+            cwd=CHECKOUT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        root, peak = psutil.Process(process.pid), 0
+        while process.poll() is None:
+            peak = max(peak, _pss(root))
+            time.sleep(_EVERY)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{log.read_text()[-4000:]}")
+    return peak / 2**30
+
+
+def _pss(root: psutil.Process) -> int:
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        for process in [root, *root.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                total += process.memory_full_info().pss
+    return total

@@ -1,0 +1,92 @@
+"""A run of one small day, bronze to gold, as a process from launch to success."""
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
+from benchmarks.workload import PREFIX, Workload, remove
+from data_platform.definitions import TABLES
+from data_platform.landing.intake import plan_run, tick
+from data_platform.platform_defs.jobs import run_request
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.sensors import OVERLAP_DAYS
+from data_platform.settings import CHECKOUT, Settings
+
+_PAIRS = 9
+_JOB = "retail_daily"
+
+
+def one_partition(load: Workload) -> list[Measurement]:
+    """`dagster job execute` with what the sensor asks for, against the plain script's process."""
+    day = min(load.files, key=lambda path: path.stat().st_size)
+    pairs = interleaved(
+        lambda: _dagster(load, day), lambda: _script(load, day), pairs=load.pairs(_PAIRS)
+    )
+    name = "a dagster run of one day, launch to success / a plain script with its own session"
+    note = f"{day.stat().st_size >> 10} KB landed"
+    return [of_pairs("one_partition", name, pairs, bound="at most", goal=1.3, note=note)]
+
+
+def _dagster(load: Workload, day: Path) -> float:
+    settings = load.home(files=[day])
+    request = _asked(settings)
+    command = ["-m", "dagster", "job", "execute", "-m", "data_platform.definitions", "-j", _JOB]
+    took = _process(settings, [*command, "--tags", json.dumps(dict(request.tags))])
+    remove(settings.home)
+    return took
+
+
+def _asked(settings: Settings):
+    """The sensor has been here: the day is in the ledger."""
+    (table,) = (table for table in TABLES if table.source)
+    assert table.source is not None
+    platform = Platform(settings)
+    now = dt.datetime.now(dt.UTC)
+    tick(platform.bucket, [table.source], platform.ledger, now, overlap_days=OVERLAP_DAYS)
+    planned = plan_run(platform.ledger.pending(table.source.name))
+    assert planned is not None
+    return run_request(_JOB, planned.partitions, run_key=planned.run_key)
+
+
+def _script(load: Workload, day: Path) -> float:
+    settings = load.home(files=[day])
+    landing = settings.home / "landing" / PREFIX
+    target = settings.home / "plain"
+    command = ["-m", "benchmarks.plain", "--landing", str(landing), "--target", str(target)]
+    took = _process(settings, [*command, "--memory", load.memory, "--one-day"])
+    assert any((target / "product_demand").rglob("*.parquet"))
+    remove(settings.home)
+    return took
+
+
+def _process(settings: Settings, arguments: list[str]) -> float:
+    env = process_env(settings)
+
+    def run() -> None:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env=env,
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stderr[-4000:]}")
+
+    return seconds(run)
+
+
+def process_env(settings: Settings) -> dict[str, str]:
+    """The environment of a process that works on this home, as `make dev` gives it to its own."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("DATA_PLATFORM_")}
+    return inherited | {
+        "DATA_PLATFORM_HOME": str(settings.home),
+        "DATA_PLATFORM_SPARK_MEMORY": settings.spark_memory,
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "DAGSTER_EVENT_BATCH_SIZE": "1000",
+    }

@@ -1,0 +1,63 @@
+"""What the platform does with what landed, driven as the sensors would drive it."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from benchmarks.measuring import Stopwatch
+from data_platform.definitions import TABLES
+from data_platform.lake import io_manager
+from data_platform.platform_defs.assembly import definitions
+from data_platform.platform_defs.drive import run_until_quiet
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.repair import instance_of
+from data_platform.settings import Settings, prepare_home
+
+
+def build_everything(settings: Settings, instance: dg.DagsterInstance | None = None) -> int:
+    """Ticks, runs and checks until nothing is left to do; gives the number of runs."""
+    platform = Platform(settings)
+    if instance is None:
+        with instance_of(platform) as own:
+            return build_everything(settings, own)
+    runs = 0
+    for ran in run_until_quiet(definitions(TABLES, settings), instance, platform, TABLES):
+        if not ran.success:
+            raise RuntimeError(f"a run failed: {ran.failures}")
+        runs += 1
+    return runs
+
+
+@contextmanager
+def commits_timed() -> Iterator[Stopwatch]:
+    """How long the publications inside take together, all commits of a table's outcomes."""
+    watch, publish = Stopwatch(), io_manager.publish
+
+    def timed(*args, **kwargs):
+        with watch.running():
+            return publish(*args, **kwargs)
+
+    io_manager.publish = timed
+    try:
+        yield watch
+    finally:
+        io_manager.publish = publish
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Build a home in a process of its own.")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--memory", default="4g")
+    args = parser.parse_args()
+    settings = Settings.from_env(
+        {"DATA_PLATFORM_HOME": str(args.home), "DATA_PLATFORM_SPARK_MEMORY": args.memory}
+    )
+    prepare_home(settings)
+    build_everything(settings)
+
+
+if __name__ == "__main__":
+    main()

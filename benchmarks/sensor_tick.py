@@ -1,0 +1,120 @@
+"""A sensor's tick: 10 new objects beside a thousand and beside a million old ones."""
+
+import bisect
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
+from benchmarks.workload import Workload
+from data_platform.landing.intake import plan_run, tick
+from data_platform.landing.ledger import Ledger
+from data_platform.landing.objects import LandedObject
+from data_platform.landing.source import Csv, Source
+from data_platform.platform_defs.bronze import MOST_ATTEMPTS
+from data_platform.platform_defs.sensors import OVERLAP_DAYS
+
+_PAIRS = 15
+_PER_DAY = 10
+_FIRST = date(1700, 1, 1)
+_SHOP = Source(
+    name="shop",
+    prefix="shop/",
+    pattern=r"shop/(\d{4}-\d{2}-\d{2})[._-][^/]*\.csv",
+    table="bronze/bench/shop",
+    format=Csv(columns=("a", "b")),
+)
+
+
+class SortedBucket:
+    """Like S3: keys in order with etags, and a listing that can start after a key."""
+
+    name = "raw-landing"
+    starts_after = True
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def land(self, day: date) -> None:
+        self.keys += [f"shop/{day}-{number:02}.csv" for number in range(_PER_DAY)]
+
+    def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
+        start = max(prefix, start_after or "")
+        for position in range(bisect.bisect_right(self.keys, start), len(self.keys)):
+            yield _object(self.keys[position])
+
+    def open(self, key: str) -> BinaryIO:
+        raise FileNotFoundError(key)
+
+    def uri(self, key: str) -> str:
+        return f"memory://{key}"
+
+    def content_hash(self, key: str) -> str:
+        raise FileNotFoundError(key)
+
+
+class Shop:
+    """A bucket whose objects the ledger knows, all loaded, ten for each day."""
+
+    def __init__(self, folder: Path, objects: int) -> None:
+        self.bucket, self.path = SortedBucket(), folder / f"ledger-{objects}.db"
+        self.ledger = Ledger(f"sqlite:///{self.path}")
+        self.ledger.last_id()  # makes the table
+        self.day = _FIRST
+        for _ in range(objects // _PER_DAY):
+            self.bucket.land(self.day)
+            self.day += timedelta(days=1)
+        self._know_all()
+
+    def _know_all(self) -> None:
+        """Row by row as the ledger would, but a million at a time."""
+        now = "2020-01-01 00:00:00.000000"
+        rows = (
+            ("raw-landing", o.key, f"{o.size}-{o.etag}", 1, o.size, now, o.etag, "shop",
+             o.key[5:15], "loaded", 1, now, now)
+            for o in self.bucket.list()
+        )  # fmt: skip
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.executemany(
+                "insert into landed_objects (bucket, key, version, latest, size, modified, etag, "
+                "source, partition, state, attempts, first_seen, updated) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            connection.commit()
+
+    def tick(self) -> float:
+        """A day lands; seconds until its run is decided on. It then counts as loaded."""
+        self.bucket.land(self.day)
+        now = datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC)
+        self.day += timedelta(days=1)
+        took = seconds(lambda: self._decide(now))
+        pending = self.ledger.pending("shop")
+        assert len(pending) == _PER_DAY
+        self.ledger.mark_loaded({entry.id: 1 for entry in pending}, "run", "load")
+        return took
+
+    def _decide(self, now: datetime) -> None:
+        tick(self.bucket, [_SHOP], self.ledger, now, overlap_days=OVERLAP_DAYS)
+        self.ledger.give_up("shop", attempts=MOST_ATTEMPTS)
+        assert plan_run(self.ledger.pending("shop")) is not None
+
+
+def _object(key: str) -> LandedObject:
+    return LandedObject(
+        key, 1000, datetime(2020, 1, 1, tzinfo=UTC), hashlib.md5(key.encode()).hexdigest()
+    )
+
+
+def sensor_tick(load: Workload) -> list[Measurement]:
+    """The listing starts after a key; each tick sees the ten new ones and a week before them."""
+    many, few = (10_000, 1_000) if load.quick else (1_000_000, 1_000)
+    folder = load.folder()
+    large, small = Shop(folder, many), Shop(folder, few)
+    pairs = interleaved(large.tick, small.tick, pairs=load.pairs(_PAIRS), warm=True)
+    name = f"sensor tick, 10 new objects beside {many:,} old ones / beside {few:,}"
+    return [of_pairs("sensor_tick", name, pairs, bound="at most", goal=2.0)]

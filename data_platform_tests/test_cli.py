@@ -1,0 +1,250 @@
+"""Every command, on a home with a month of the shop in it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from data_platform.cli import main
+from data_platform_tests.platform_defs.homes import BRONZE, DEMAND, SALES, SEGMENTS, SILVER
+from data_platform_tests.platform_defs.shop import Shop
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(shop: Shop) -> Run:
+    def invoke(*arguments: object, code: int = 0, home: Path | None = None) -> Result:
+        env = {"DATA_PLATFORM_HOME": str(home or shop.home.settings.home)}
+        result = CliRunner().invoke(main, [str(a) for a in arguments], env=env)
+        assert result.exit_code == code, (result.output, result.exception)
+        return result
+
+    return invoke
+
+
+def _json(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+def _day(shop: Shop) -> str:
+    """A day whose files and rows no test changes."""
+    return str(shop.day(1))
+
+
+def test_tables_lists_every_table_with_its_figures(run: Run, shop: Shop) -> None:
+    found = {row["table"]: row for row in _json(run("tables", "--json"))}
+
+    assert set(found) == {
+        *(BRONZE, SILVER, SALES, DEMAND, SEGMENTS),
+        *(f"{layer}/retail/order_lines" for layer in ("quarantine", "duplicates")),
+        *(f"quarantine/retail/{name}" for name in ("customer_segments", "daily_sales")),
+        "quarantine/retail/product_demand",
+    }
+    counts = shop.home.counts(SILVER)
+    row = found[SILVER]
+    assert (row["rows"], row["partitions"]) == (sum(counts.values()), len(counts))
+    assert row["bytes"] > 0 and row["run"] and row["committed"]
+    assert SILVER in run("tables").output
+
+
+def test_show_gives_rows_of_a_partition(run: Run, shop: Shop) -> None:
+    rows = _json(run("show", SILVER, "--partition", _day(shop), "--limit", 3, "--json"))
+
+    assert len(rows) == 3
+    assert {row["day"] for row in rows} == {_day(shop)}
+    assert "invoice_no" in run("show", SILVER).output
+    limited = _json(run("show", SILVER, "--json"))
+    assert len(limited) == 20
+
+
+def test_show_at_a_snapshot_gives_the_rows_of_then(run: Run, shop: Shop) -> None:
+    first = _json(run("history", SILVER, "--json"))[-1]["snapshot"]
+    rows = _json(run("show", SILVER, "--at", first, "--limit", 10**6, "--json"))
+
+    assert len(rows) == shop.manifest.published
+
+
+def test_export_writes_one_parquet_file(run: Run, shop: Shop, tmp_path: Path) -> None:
+    day, file = _day(shop), tmp_path / "lines.parquet"
+
+    said = run("export", SILVER, file, "--partition", day).output
+
+    assert pq.read_table(file).num_rows == shop.home.counts(SILVER)[day]
+    assert f"{shop.home.counts(SILVER)[day]:,} rows" in said
+    run("export", SALES, file)
+    assert pq.read_table(file).num_rows == sum(shop.home.counts(SALES).values())
+    assert [path.name for path in tmp_path.iterdir()] == ["lines.parquet"]
+
+
+def test_history_names_the_runs_newest_first(run: Run, shop: Shop) -> None:
+    found = _json(run("history", SILVER, "--json"))
+
+    assert found[0]["current"] and not any(row["current"] for row in found[1:])
+    assert found[-1]["run"] == shop.ran[0].run_id
+    assert found[-1]["partitions"] == len(shop.versions[SILVER])
+    assert found[-1]["total_rows"] == shop.manifest.published
+    assert str(found[0]["snapshot"]) in run("history", SILVER).output
+
+
+def test_landing_lists_what_could_not_be_read_with_its_error(run: Run, shop: Shop) -> None:
+    found = _json(run("landing", "--json"))
+
+    listed = {row["key"]: row for row in found["objects"]}
+    assert set(shop.manifest.failed) | set(shop.manifest.unknown) <= set(listed)
+    assert {listed[key]["state"] for key in shop.manifest.unknown} == {"unknown"}
+    assert all(row["error"] for row in listed.values())
+    assert found["states"]["failed"] >= len(shop.manifest.failed)
+    assert shop.manifest.failed[0] in run("landing").output
+
+
+def test_quarantine_counts_the_reasons_and_then_lists_rows(run: Run, shop: Shop) -> None:
+    day = _day(shop)
+    found = _json(run("quarantine", SILVER, "--partition", day, "--limit", 1, "--json"))
+
+    expected = shop.manifest.days[shop.day(1)].quarantined
+    assert expected and sum(row["rows"] for row in found["reasons"]) >= expected
+    [row] = found["rows"]
+    assert row["day"] == day and row["_reasons"] and row["InvoiceNo"] is not None
+    assert not any(row["held_back"] for row in found["reasons"])
+    assert found["reasons"][0]["reason"] in run("quarantine", SILVER).output
+
+
+@pytest.mark.parametrize(
+    ("typed", "nearest"),
+    [
+        (("show", "silver/retail/orderlines"), "did you mean silver/retail/order_lines"),
+        (("history", "gold/retail/daily_sale"), "gold/retail/daily_sales"),
+        (("quarantine", "silver/retail/order_line"), "silver/retail/order_lines"),
+        (("quarantine", "replay", "silver/retail/order_line"), "silver/retail/order_lines"),
+        (("rollback", "silver/retail/order_line", "--to", "1"), "silver/retail/order_lines"),
+        (("export", "lines", "x.parquet"), "there are: bronze/retail/order_lines"),
+        (("histroy", SILVER), "did you mean history?"),
+        (("tabels",), "did you mean tables"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_nearest(
+    run: Run, typed: tuple[str, ...], nearest: str
+) -> None:
+    assert nearest in run(*typed, code=2).output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", SILVER, "--partition", "March"),
+        ("export", SILVER, "x.parquet", "--partition", "2011-13-01"),
+        ("quarantine", SILVER, "--partition", "March"),
+        ("quarantine", "replay", SILVER, "--partition", "March"),
+        ("rollback", SILVER, "--partition", "March", "--to", "{snapshot}"),
+    ],
+)
+def test_a_wrong_partition_is_one_clear_line(run: Run, arguments: tuple[str, ...]) -> None:
+    snapshot = _json(run("history", SILVER, "--json"))[0]["snapshot"]
+    typed = [part.format(snapshot=snapshot) for part in arguments]
+
+    output = run(*typed, code=1).output
+
+    assert "is no partition of silver_retail.order_lines: it is partitioned by day" in output
+    assert "Traceback" not in output
+    assert not Path("x.parquet").exists()
+
+
+@pytest.mark.parametrize("command", [("show", "--at"), ("rollback", "--to")])
+def test_a_wrong_snapshot_is_answered_with_the_newest(run: Run, command: tuple[str, str]) -> None:
+    newest = _json(run("history", SILVER, "--json"))[0]["snapshot"]
+
+    output = run(command[0], SILVER, command[1], 42, code=1).output
+
+    assert "has no snapshot 42" in output
+    assert str(newest) in output
+
+
+def test_a_home_that_is_not_there_says_how_to_make_one(run: Run, tmp_path: Path) -> None:
+    output = run("tables", home=tmp_path / "none", code=1).output
+
+    assert "make demo" in output
+    assert not (tmp_path / "none").exists()
+
+
+def test_expire_and_clean_leave_what_is_young(run: Run, shop: Shop) -> None:
+    before = shop.home.versions()
+
+    assert _json(run("expire", "--json")) == []
+    assert _json(run("clean", "--dry-run", "--json")) == []
+    assert _json(run("clean", "--json")) == []
+    assert shop.home.versions() == before
+
+
+def test_clean_lists_orphans_and_deletes_them_after_their_grace(run: Run, shop: Shop) -> None:
+    folder = shop.home.settings.home / "warehouse" / SILVER / "data" / "killed"
+    folder.mkdir(parents=True)
+    (folder / "part.parquet").write_bytes(b"half a file")
+
+    listed = _json(run("clean", "--dry-run", "--grace-hours", 0, "--json"))
+
+    assert [row for row in listed if row["file"].endswith("killed/part.parquet")]
+    assert (folder / "part.parquet").exists()
+    run("clean", "--grace-hours", 0)
+    assert not (folder / "part.parquet").exists()
+    assert _json(run("clean", "--dry-run", "--grace-hours", 0, "--json")) == []
+    assert sum(shop.home.counts(SILVER).values()) == shop.home.read(SILVER).num_rows
+
+
+def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(
+    run: Run, shop: Shop
+) -> None:
+    from data_platform_tests.platform_defs.homes import csv, key_of, shop_lines
+
+    home, day = shop.home, str(shop.day(-1))
+    snapshot = _json(run("history", SILVER, "--json"))[0]["snapshot"]
+    before, quarantined = home.versions(), home.quarantine(day)
+    home.land(key_of(day), csv(shop_lines(day, 4)))
+    home.run()
+    assert home.counts(SILVER)[day] == 4
+    assert _json(run("stale", "--json")) == []
+
+    said = run("rollback", SILVER, "--partition", day, "--to", snapshot).output
+
+    assert f"{SILVER}: 1 partitions are again as in snapshot {snapshot}" in said
+    assert f"stale now: {SALES}, 1 partitions" in said
+    assert home.versions()[SILVER] == before[SILVER]
+    assert home.quarantine(day) == quarantined
+    event = home.materialized(SILVER)[day]
+    assert event.metadata["rolled_back_to"].value == str(snapshot)
+    stale = _json(run("stale", "--json"))
+    assert {(row["table"], row["partition"], row["why"]) for row in stale} >= {
+        (SALES, day, "inputs changed"),
+        (SEGMENTS, "2011-03-01", "inputs changed"),
+    }
+    assert SILVER not in {row["table"] for row in stale}  # a person chose it
+    assert day in run("stale").output
+
+    home.run()
+    assert _json(run("stale", "--json")) == []
+    assert home.versions()[SILVER] == before[SILVER]
+    again = run("rollback", SILVER, "--partition", day, "--to", snapshot).output
+    assert "nothing differs" in again
+
+
+def test_replay_judges_quarantined_rows_again(run: Run, shop: Shop) -> None:
+    day = _day(shop)
+    before = shop.home.counts(SILVER)[day]
+
+    said = run("quarantine", "replay", SILVER, "--partition", day).output
+
+    assert "1 partitions are judged again" in said
+    assert "still quarantined" in said  # the contract is the same
+    assert shop.home.counts(SILVER)[day] == before
+
+
+def test_help_is_a_line_for_each_command(run: Run) -> None:
+    output = run("--help").output
+
+    for name in main.commands:
+        assert f"  {name} " in output
+        assert run(name, "--help").output
