@@ -66,22 +66,25 @@ class Faults:
     def dead(self) -> bool:
         return bool(self.raised) and self.error is Crash
 
-    def before(self, name: str) -> None:
-        if name.startswith(self.only):
-            with self._lock:
-                self.steps.append(name)
-                number = len(self.steps)
-            self._raise(name, number, when=not self.after)
+    def before(self, name: str) -> int:
+        """Counts the step; its number, for `done`. Steps of several threads interleave."""
+        if not name.startswith(self.only):
+            return 0
+        with self._lock:
+            self.steps.append(name)
+            number = len(self.steps)
+        self._raise(name, number, when=not self.after)
+        return number
 
-    def done(self, name: str) -> None:
-        if name.startswith(self.only):
-            self._raise(name, len(self.steps), when=self.after)
+    def done(self, name: str, number: int) -> None:
+        if number:
+            self._raise(name, number, when=self.after)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        self.before(name)
+        number = self.before(name)
         yield
-        self.done(name)
+        self.done(name, number)
 
     def _raise(self, name: str, number: int, *, when: bool) -> None:
         due = number == self.at and when and not self.raised
@@ -194,20 +197,20 @@ class FaultyCatalog(SqlCatalog):
     def __init__(self, name: str, **properties: str) -> None:
         super().__init__(name, **properties)
         self._faults = FaultyLake.plans[properties["faults"]]
+        self._number = 0
         event.listen(self.engine, "commit", self._commit)
 
     def _commit(self, connection: sa.Connection) -> None:
         try:
-            self._faults.before("commit")
+            self._number = self._faults.before("commit")
         except BaseException:
             connection.connection.rollback()  # as the database does once the process is dead
             raise
 
     def commit_table(self, table: Any, requirements: Any, updates: Any) -> Any:
-        steps = len(self._faults.steps)
+        self._number = 0
         response = super().commit_table(table, requirements, updates)
-        if "commit" in self._faults.steps[steps:]:
-            self._faults.done("commit")
+        self._faults.done("commit", self._number)
         return response
 
 
@@ -250,10 +253,10 @@ class _FaultyDatabase(Database):
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        self._faults.before("ledger")
+        number = self._faults.before("ledger")
         with super().write() as connection:
             yield connection
-        self._faults.done("ledger")
+        self._faults.done("ledger", number)
 
 
 class FaultyLedger(Ledger):
