@@ -26,7 +26,7 @@ from data_platform.lake.files import (
 )
 
 # A manifest is the unit that planning reads, so none lists many more files than this ...
-_FILES_PER_MANIFEST = 500
+_FILES_PER_MANIFEST = 200
 # ... and the manifest list is read whole, so small ones (one for each daily commit) are merged
 # once there are this many.
 _SMALL = 100
