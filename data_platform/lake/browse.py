@@ -13,7 +13,7 @@ from pyiceberg.table.snapshots import Snapshot
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition, partitioning
-from data_platform.lake.table import TableId
+from data_platform.lake.table import TableId, Values
 
 
 @dataclass(frozen=True)
@@ -103,17 +103,23 @@ def require_snapshot(table: Table, snapshot: int | None) -> None:
         )
 
 
-def _filter(table: Table, partition: str | None) -> BooleanExpression:
+def require_partition(table: Table, partition: str) -> Values:
+    """The values of a partition key; raises LakeError where it is none of the table's kind."""
     scheme = partitioning(table)
-    if partition is None or not scheme.columns:
-        return AlwaysTrue()
     try:
-        values = scheme.values(partition)
+        return scheme.values(partition)
     except ValueError as error:
         raise LakeError(
             f"{partition!r} is no partition of {'.'.join(table.name())}: it is partitioned by "
             f"{', '.join(scheme.names)} ({error})"
         ) from error
+
+
+def _filter(table: Table, partition: str | None) -> BooleanExpression:
+    scheme = partitioning(table)
+    if partition is None or not scheme.columns:
+        return AlwaysTrue()
+    values = require_partition(table, partition)
     return reduce(
         lambda left, right: left & right,
         (

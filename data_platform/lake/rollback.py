@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
-from data_platform.lake.browse import require_snapshot
+from data_platform.lake.browse import require_partition, require_snapshot
 from data_platform.lake.catalog import Lake
 from data_platform.lake.commit import replace_partitions
 from data_platform.lake.errors import LakeError
@@ -36,6 +36,8 @@ def rollback(
     """
     table = lake.load(table_id)
     require_snapshot(table, to)
+    if partition is not None:
+        require_partition(table, partition)
     keys = None if partition is None else [partition]
     then, now = files_by_partition(table, keys, to), files_by_partition(table, keys)
     if partition is not None and not then and not now:

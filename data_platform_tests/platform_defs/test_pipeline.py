@@ -185,7 +185,9 @@ def _evaluations(
     return found
 
 
-def test_only_published_partitions_are_materialized_each_with_its_figures(shop: Shop) -> None:
+def test_published_partitions_are_materialized_with_their_figures_and_held_back_ones_are_not(
+    shop: Shop,
+) -> None:
     manifest, home = shop.manifest, shop.home
     events = {
         event.partition: event
@@ -196,8 +198,13 @@ def test_only_published_partitions_are_materialized_each_with_its_figures(shop: 
         and event.asset_key == dg.AssetKey(SILVER.split("/"))
     }
 
-    assert set(events) == set(shop.versions[SILVER])
-    for partition, event in events.items():
+    published = {key: event for key, event in events.items() if "attempt" in event.metadata}
+    assert set(published) == set(shop.versions[SILVER])
+    for partition in set(events) - set(published):  # days that nothing landed for
+        assert date.fromisoformat(str(partition)) not in manifest.days
+        assert events[partition].metadata["rows"].value == 0
+    assert not {str(day) for day in manifest.held_back} & set(events)
+    for partition, event in published.items():
         figures: dict[str, Any] = {name: value.value for name, value in event.metadata.items()}
         counts = manifest.days[date.fromisoformat(str(partition))]
         assert figures["rows"] == figures["dagster/partition_row_count"] == counts.published

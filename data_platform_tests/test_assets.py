@@ -1,0 +1,145 @@
+"""The layer decorators: what they declare, and what they refuse when definitions load."""
+
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+import pandera.pyspark as pa
+import pytest
+from pyspark.sql import DataFrame
+from pyspark.sql import types as T
+
+from data_platform.assets import Table, bronze, gold, silver
+from data_platform.contracts.columns import column
+from data_platform.contracts.contract import Contract, Retention, contract
+from data_platform.domains.retail.landing import ONLINE_RETAIL
+from data_platform.quality.freshness import Trailing, trailing
+
+# pandera reads a type and its arguments from the annotation, which is no type to a type checker.
+# pyright: reportInvalidTypeForm=false
+
+daily = dg.DailyPartitionsDefinition("2011-03-01")
+
+
+def _contract(table: str, partition_by: str | tuple[str, ...] = "day") -> Contract:
+    @contract(table=table, partition_by=partition_by, owner="team:shop", version="1", lineage=False)
+    class Sales(pa.DataFrameModel):
+        """What was sold."""
+
+        day: T.DateType = column(description="the day")
+        units: T.LongType = column(ge=0, description="how many")
+
+    return Sales
+
+
+def _dependencies(table: Table) -> set[str]:
+    return {key.to_user_string() for spec in table.asset.specs for key in _deps(spec)}
+
+
+def _deps(spec: dg.AssetSpec) -> list[dg.AssetKey]:
+    return [dep.asset_key for dep in spec.deps]
+
+
+def test_a_silver_table_reads_the_bronze_table_of_its_name() -> None:
+    @silver(contract=_contract("silver/shop/sales"), partitions=daily)
+    def sales(bronze: DataFrame) -> DataFrame:
+        """Sales, typed."""
+        return bronze
+
+    assert {name: str(table) for name, table in sales.inputs.items()} == {
+        "bronze": "bronze/shop/sales"
+    }
+    assert sales.description == "Sales, typed."
+    assert _dependencies(sales) == {"bronze/shop/sales"}
+
+
+def test_source_names_the_bronze_table_where_it_is_another() -> None:
+    @silver(contract=_contract("silver/shop/sales"), partitions=daily, source="bronze/shop/tills")
+    def sales(rows: DataFrame) -> DataFrame:
+        return rows
+
+    assert str(sales.inputs["rows"]) == "bronze/shop/tills"
+    assert sales.description == "What was sold."  # the contract's, without a docstring
+
+
+def test_gold_reads_the_silver_tables_its_parameters_name_or_what_ins_says() -> None:
+    @gold(
+        contract=_contract("gold/shop/totals"),
+        partitions=daily,
+        ins={"rates": "gold/money/rates", "sales": trailing(days=3)},
+    )
+    def totals(sales: DataFrame, rates: DataFrame, stock: DataFrame, partitions) -> DataFrame:
+        return sales
+
+    assert {name: str(table) for name, table in totals.inputs.items()} == {
+        "sales": "silver/shop/sales",
+        "rates": "gold/money/rates",
+        "stock": "silver/shop/stock",
+    }
+    assert totals.trailing == {"sales": Trailing(days=3)}
+    assert totals.takes_partitions
+    expected = {"silver/shop/sales", "gold/money/rates", "silver/shop/stock"}
+    assert _dependencies(totals) == expected
+
+
+def test_a_table_is_still_its_function() -> None:
+    @gold(contract=_contract("gold/shop/totals"), partitions=daily)
+    def totals(sales: Any) -> Any:
+        return ("made of", sales)
+
+    given: Any = "sales"
+    assert totals(given) == ("made of", "sales")
+
+
+def test_a_bronze_table_has_no_function_and_says_so() -> None:
+    table = bronze(source=ONLINE_RETAIL, partitions=daily, owner="team:shop", description="Rows.")
+
+    with pytest.raises(TypeError, match="bronze/retail/order_lines is read from its source"):
+        table()
+    assert table.scheme.names == ("day",)
+    assert table.retention == Retention()
+
+
+def test_partitions_of_the_asset_and_of_the_contract_must_agree() -> None:
+    with pytest.raises(ValueError, match="declare both or neither"):
+        gold(contract=_contract("gold/shop/totals"), partitions=None)(lambda sales: sales)
+    with pytest.raises(ValueError, match="partitioned by nothing and the asset by Daily"):
+        gold(contract=_contract("gold/shop/totals", ()), partitions=daily)(lambda sales: sales)
+
+
+def test_ins_for_no_parameter_and_a_function_without_input_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"ins names \['saels'\]"):
+        gold(
+            contract=_contract("gold/shop/totals"),
+            partitions=daily,
+            ins={"saels": trailing(days=1)},
+        )(lambda sales: sales)
+
+    def nothing() -> None: ...
+
+    with pytest.raises(ValueError, match="nothing: a table needs at least one input"):
+        silver(contract=_contract("silver/shop/sales"), partitions=daily)(nothing)  # type: ignore[arg-type]
+
+
+def test_the_version_changes_with_the_contract_and_not_with_its_words() -> None:
+    declared = _contract("gold/shop/totals")
+    table = gold(contract=declared, partitions=daily)(lambda sales: sales)
+
+    assert replace(table, contract=replace(declared, description="x")).version == table.version
+    assert replace(table, contract=replace(declared, version="2")).version != table.version
+    stricter = replace(declared, quarantine_threshold=0.0)
+    assert replace(table, contract=stricter).version != table.version
+
+
+def test_the_asset_carries_what_the_contract_says() -> None:
+    table = gold(contract=_contract("gold/shop/totals"), partitions=daily)(lambda sales: sales)
+    [spec] = table.asset.specs
+
+    assert spec.owners == ["team:shop"]
+    assert spec.group_name == "gold"
+    assert spec.code_version == table.version
+    assert spec.tags["domain"] == "shop"
+    schema = spec.metadata["dagster/column_schema"]
+    assert [c.name for c in schema.columns] == ["day", "units"]
+    names = {check.name for check in table.asset.check_specs}
+    assert {"rules", "inputs", "volume", "units__greater_than_or_equal_to"} <= names
