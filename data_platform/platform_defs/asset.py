@@ -67,7 +67,7 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StagedWrite | Non
     context.log.info(f"{table.id}: building {len(planned.keys)} partitions")
     step = build_bronze if table.source else build
     spark = context.resources.pyspark.spark_session
-    result = step(table, planned, platform, spark, context.run_id)
+    result = step(table, planned, platform, spark, context.run.run_id)
     log_findings(step_context, table.key, result.findings)
     return result.write
 

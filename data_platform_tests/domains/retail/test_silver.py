@@ -9,7 +9,7 @@ from pyspark.sql import Row, SparkSession
 
 from data_platform.domains.retail.contracts import OrderLine
 from data_platform.domains.retail.silver import order_lines
-from data_platform.lake.parquet import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS
+from data_platform.lake.parquet import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS, SEPARATOR
 from data_platform.quality.judge import REPEATS_OBJECT, REPEATS_ROW, judged
 from data_platform_tests.domains.retail import frames, oracle
 
@@ -109,7 +109,10 @@ def in_a_distant_zone(spark: SparkSession):
 def test_what_cannot_be_taken_breaks_the_rule_of_its_column(spark: SparkSession) -> None:
     rows = _received({name: text} for name, text, _ in BROKEN)
 
-    found = {row["_row_number"]: set(row[REASONS]) for row in _judged(spark, rows)[QUARANTINE]}
+    found = {
+        row["_row_number"]: set(row[REASONS].split(SEPARATOR))
+        for row in _judged(spark, rows)[QUARANTINE]
+    }
 
     for number, (name, text, broken) in enumerate(BROKEN):
         assert found.get(number) == broken, (name, text)
@@ -131,7 +134,7 @@ def test_a_row_with_several_faults_has_all_their_reasons(spark: SparkSession) ->
 
     (quarantined,) = _judged(spark, [row])[QUARANTINE]
 
-    assert quarantined[REASONS] == [
+    assert quarantined[REASONS].split(SEPARATOR) == [
         "invoice_no.str_matches",
         "quantity.not_equal_to",
         "invoiced_at.not_null",
@@ -160,7 +163,9 @@ def test_every_generated_row_ends_where_the_rules_put_it(
     assert sorted(published, key=repr) == sorted(map(tuple, expected.published), key=repr)
 
     assert {
-        (row["_source_object"], row["_row_number"]): {_column(reason) for reason in row[REASONS]}
+        (row["_source_object"], row["_row_number"]): {
+            _column(reason) for reason in row[REASONS].split(SEPARATOR)
+        }
         for row in outcomes[QUARANTINE]
     } == {(row.object, row.number): wrong for row, wrong in expected.quarantined}
 

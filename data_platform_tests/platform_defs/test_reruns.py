@@ -1,0 +1,226 @@
+"""The same files, however often and in whatever order they are loaded, give the same tables; and
+what a new contract, or another writer, makes of a run."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from data_platform.assets import Table, gold
+from data_platform.domains.retail import bronze, silver
+from data_platform.domains.retail.contracts import DailySales, OrderLine, ProductDemand
+from data_platform.domains.retail.gold import CALENDAR_DAYS, daily_sales, product_demand
+from data_platform.domains.retail.partitions import daily
+from data_platform.lake.publish import StagedWrite, publish
+from data_platform.lake.staging import new_attempt, plain_layout, stage_arrow
+from data_platform.lake.table import TableSlice
+from data_platform.observability import failures
+from data_platform.platform_defs.jobs import RANGE_END, RANGE_START, job_name
+from data_platform.platform_defs.planning import current_versions
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.repair import replay, stale_partitions
+from data_platform.quality.freshness import trailing
+from data_platform_tests.platform_defs.homes import (
+    BRONZE,
+    DEMAND,
+    SALES,
+    SILVER,
+    Home,
+    csv,
+    home_at,
+    key_of,
+    shop_lines,
+)
+
+LINES = (bronze.order_lines, silver.order_lines)
+DAYS = ["2011-03-01", "2011-03-02", "2011-03-04"]
+INGESTED = "_ingested_at"  # the time of the tick
+
+
+@pytest.fixture
+def directory(spark: SparkSession, tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+
+
+def _day(day: str) -> bytes:
+    """Lines of another quantity each day, one of them twice."""
+    number = DAYS.index(day)
+    lines = shop_lines(day, 4, first=number, units=10 * number + 3)
+    return csv([*lines, lines[1]])
+
+
+def _contents(home: Home) -> dict[str, list[dict]]:
+    tables = [BRONZE, SILVER, DEMAND, "duplicates/retail/order_lines"]
+    return {table: _sorted(home.read(table)) for table in tables}
+
+
+def _sorted(rows: pa.Table) -> list[dict]:
+    kept = rows.drop_columns([n for n in (INGESTED, "_attempt") if n in rows.column_names])
+    return sorted(kept.to_pylist(), key=repr)
+
+
+def _loaded(directory: Path, rounds: Sequence[Sequence[str]]) -> dict[str, list[dict]]:
+    with home_at(directory, (*LINES, product_demand)) as home:
+        for days in rounds:
+            for day in days:
+                home.land(key_of(day), _day(day))
+            assert all(ran.success for ran in home.run())
+        return _contents(home)
+
+
+def test_days_give_the_same_tables_in_any_order_and_twice(directory: Path) -> None:
+    with home_at(directory / "at once", (*LINES, product_demand)) as home:
+        for day in DAYS:
+            home.land(key_of(day), _day(day))
+        home.run()
+        at_once, before = _contents(home), home.versions()
+        request = dg.RunRequest(
+            job_name=job_name(silver.order_lines), tags={RANGE_START: DAYS[0], RANGE_END: DAYS[-1]}
+        )
+        job = home.definitions.resolve_job_def(str(request.job_name))
+        assert job.execute_in_process(instance=home.instance, tags=request.tags).success
+        twice, changed = _contents(home), home.changed(before)
+
+    assert [len(at_once[table]) for table in (BRONZE, SILVER, DEMAND)] == [15, 12, 12]
+    assert changed == {BRONZE: set(DAYS), SILVER: set(DAYS), DEMAND: set(DAYS)}
+    assert twice == at_once
+    assert _loaded(directory / "day by day", [[day] for day in DAYS]) == at_once
+    assert _loaded(directory / "reversed", [[day] for day in reversed(DAYS)]) == at_once
+
+
+# --- a new contract -----------------------------------------------------------------------
+
+REFUSING = replace(OrderLine, quarantine_threshold=0.9)
+LENIENT = replace(
+    REFUSING,
+    rules=tuple(rule for rule in REFUSING.rules if rule.name != "rescued"),
+    version="1.1.0",
+)
+
+
+@pytest.fixture
+def rejected(directory: Path) -> Iterator[Home]:
+    """Two days; the first has two rows with a field too many, allowed by the threshold."""
+    strict = replace(silver.order_lines, contract=REFUSING)
+    with home_at(directory / "home", (bronze.order_lines, strict, daily_sales)) as home:
+        bad = [f"{line},extra" for line in shop_lines(DAYS[0], 2, first=50)]
+        home.land(key_of(DAYS[0]), csv([*shop_lines(DAYS[0]), *bad]))
+        home.land(key_of(DAYS[1]), _day(DAYS[1]))
+        assert all(ran.success for ran in home.run())
+        yield home
+
+
+def test_replay_under_a_new_contract_publishes_the_rows_that_now_pass(rejected: Home) -> None:
+    assert rejected.counts(SILVER)[DAYS[0]] == 3
+    [held] = rejected.quarantine(DAYS[0]).values()
+    assert [row["_reasons"] for row in held] == [["rescued"]] * 2
+    lenient = rejected.declaring(replace(silver.order_lines, contract=LENIENT))
+    stale = stale_partitions(lenient.platform, lenient.tables)
+    assert {(row["table"], row["partition"]) for row in stale} == {(SILVER, d) for d in DAYS[:2]}
+    assert all("contract was 1.0.0:" in row["why"] for row in stale)
+
+    said = list(
+        replay(
+            lenient.platform,
+            lenient.definitions,
+            lenient.tables,
+            silver.order_lines.id,
+            partition=None,
+        )
+    )
+
+    assert lenient.counts(SILVER)[DAYS[0]] == 5
+    assert lenient.quarantine(DAYS[0]) == {}
+    assert sum(row["units"] for row in lenient.read(SALES, DAYS[0]).to_pylist()) == 5 * 6
+    assert not [line for line in said if "still quarantined" in line]
+    assert stale_partitions(lenient.platform, lenient.tables) == []
+    assert lenient.run() == []
+
+
+# --- another writer -----------------------------------------------------------------------
+
+
+def _publish_by_another(platform: Platform, table: Table, day: str) -> None:
+    """What a second run of the same day would do meanwhile."""
+    loaded = platform.lake.load(table.id)
+    attempt = new_attempt("another")
+    data = platform_rows(platform, table, day)
+    staged = stage_arrow(data, plain_layout(loaded, attempt, platform.storage))
+    base = current_versions(platform, table.id, [day])
+    publish(
+        platform.lake,
+        platform.builds,
+        StagedWrite(TableSlice(table.id, (day,), base), attempt, "another", staged),
+    )
+
+
+def platform_rows(platform: Platform, table: Table, day: str) -> pa.Table:
+    from data_platform.lake import browse
+
+    return browse.rows(platform.lake.load(table.id), partition=day).read_all()
+
+
+def test_a_partition_that_another_writer_replaced_meanwhile_is_computed_again(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "WAIT_SECONDS", 0)
+    tries: list[str] = []
+
+    with home_at(directory / "home", (*LINES, daily_sales)) as home:
+
+        @gold(contract=DailySales, partitions=daily)
+        def disturbed(order_lines: DataFrame) -> DataFrame:
+            """Daily sales, disturbed once."""
+            tries.append("try")
+            if len(tries) == 1:
+                _publish_by_another(home.platform, daily_sales, DAYS[0])
+            return daily_sales(order_lines)
+
+        home.land(key_of(DAYS[0]), _day(DAYS[0]))
+        home.run()
+        expected = home.read(SALES)
+        home.land(key_of(DAYS[0], "-late"), csv(shop_lines(DAYS[0], 1, first=90, units=1)))
+        again = home.declaring(disturbed)
+        [ran] = again.run()
+        events = {event.dagster_event_type for event in home.instance.all_logs(ran.run_id)}
+
+        assert ran.success and len(tries) == 2
+        assert dg.DagsterEventType.STEP_UP_FOR_RETRY in events
+        [before], [after] = expected.to_pylist(), again.read(SALES).to_pylist()
+        assert after["units"] == before["units"] + 1
+
+
+def test_a_function_that_breaks_its_contract_fails_naming_the_way_out_and_is_not_retried(
+    directory: Path,
+) -> None:
+    asked: list[str] = []
+
+    @gold(contract=ProductDemand, partitions=daily, ins={"order_lines": trailing(days=9)})
+    def narrow(order_lines: DataFrame) -> DataFrame:
+        """Lacks columns."""
+        asked.append("narrow")
+        return order_lines.select("day", "stock_code")
+
+    @gold(contract=DailySales, partitions=daily)
+    def retyped(order_lines: DataFrame) -> DataFrame:
+        """Has a column of another type."""
+        asked.append("retyped")
+        return daily_sales(order_lines).withColumn("units", F.col("units").cast("double"))
+
+    with home_at(directory / "home", (*LINES, narrow, retyped)) as home:
+        home.land(key_of(DAYS[0]), _day(DAYS[0]))
+        ran, *_ = home.run()
+
+        said = "\n".join(ran.failures)
+        assert not ran.success
+        assert "gold/retail/product_demand: its function returns no column units (bigint)" in said
+        assert "column units is double in the function's result and bigint in the contract" in said
+        assert "cast it" in said
+        assert home.counts(SALES) == home.counts(DEMAND) == {}
+        assert set(home.counts(SILVER)) == {DAYS[0]}
+    assert CALENDAR_DAYS == 90
