@@ -141,13 +141,15 @@ class Home:
 
 @contextmanager
 def home_at(directory: Path, tables: Sequence[Table]) -> Iterator[Home]:
-    """A new home; the environment variable that Dagster needs is put back afterwards."""
+    """A new home; what Dagster is told through the environment is put back afterwards."""
     settings = Settings.at(directory)
     prepare_home(settings)
-    before = os.environ.get("DAGSTER_HOME")
-    with instance_of(Platform(settings)) as instance:
-        yield Home(settings, instance, tuple(tables))
-    if before is None:
-        os.environ.pop("DAGSTER_HOME", None)
-    else:
-        os.environ["DAGSTER_HOME"] = before
+    before = dict(os.environ)
+    try:
+        with instance_of(Platform(settings)) as instance:
+            yield Home(settings, instance, tuple(tables))
+    finally:
+        for name in {*os.environ, *before}:
+            if name.startswith("DAGSTER_") and os.environ.get(name) != before.get(name):
+                os.environ.pop(name, None)
+                os.environ.update({name: before[name]} if name in before else {})
