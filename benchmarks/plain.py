@@ -30,7 +30,7 @@ from data_platform.settings import Settings
 
 _DAY = r"(\d{4}-\d{2}-\d{2})[^/]*\.csv$"
 _RECEIVED = T.StructType([T.StructField(name, T.StringType()) for name in COLUMNS])
-_LEVEL = {"parquet.compression.codec.zstd.level": "1"}
+LEVEL = {"parquet.compression.codec.zstd.level": "1"}
 
 
 def pipeline(
@@ -94,7 +94,7 @@ def _table(
     if contract:
         frame = frame.select(*_names(contract))
         frame = frame.repartition(by) if by else frame
-    frame.write.parquet(str(path), partitionBy=by, **_LEVEL)  # type: ignore[call-arg]
+    frame.write.options(**LEVEL).parquet(str(path), partitionBy=by)
     return spark.read.schema(frame.schema).parquet(str(path))
 
 

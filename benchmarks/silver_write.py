@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
+from benchmarks.plain import LEVEL
 from benchmarks.workload import Workload, remove
 from data_platform.assets import Table, silver
 from data_platform.contracts.columns import column
@@ -131,8 +132,7 @@ def _without_rules(load: Workload, platform: Platform, spark: SparkSession) -> f
         keys = {f"_key{n}": F.col(column) for n, column in enumerate(COLUMNS)}
         typed = retail.order_lines(bronze.withColumns(keys))
         rows = typed.dropDuplicates(["day", *keys]).select(*names)
-        level = {"parquet.compression.codec.zstd.level": "1"}
-        rows.write.parquet(str(target), mode="overwrite", partitionBy="day", **level)  # type: ignore[call-arg]
+        rows.write.options(**LEVEL).parquet(str(target), mode="overwrite", partitionBy="day")
 
     total = seconds(work)
     remove(target)

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from benchmarks.plain import received
+from benchmarks.plain import LEVEL, received
 from data_platform.contracts.contract import Contract
 from data_platform.domains.retail import gold, silver
 from data_platform.domains.retail.contracts import (
@@ -22,8 +22,6 @@ from data_platform.domains.retail.contracts import (
 )
 from data_platform.lake.parquet import DATA, OUTCOME
 from data_platform.quality.judge import judged, with_received
-
-_LEVEL = {"parquet.compression.codec.zstd.level": "1"}
 
 
 def pipeline(spark: SparkSession, landing: Path, target: Path) -> None:
@@ -51,10 +49,10 @@ def _judged(spark: SparkSession, frame: DataFrame, path: Path, contract: Contrac
     whole = dataclasses.replace(contract, partition_by=())
     tasks = int(spark.conf.get("spark.sql.shuffle.partitions") or 2)
     rows = judged(frame, whole, buckets=tasks)
-    rows.write.parquet(str(path), partitionBy=OUTCOME, **_LEVEL)  # type: ignore[call-arg]
+    rows.write.options(**LEVEL).parquet(str(path), partitionBy=OUTCOME)
     return spark.read.schema(contract.spark_schema).parquet(f"{path}/{OUTCOME}={DATA}")
 
 
 def _table(spark: SparkSession, frame: DataFrame, path: Path) -> DataFrame:
-    frame.write.parquet(str(path), **_LEVEL)  # type: ignore[call-arg]
+    frame.write.options(**LEVEL).parquet(str(path))
     return spark.read.schema(frame.schema).parquet(str(path))
