@@ -31,7 +31,7 @@ def described(definitions: dg.Definitions) -> dict[str, object]:
             "group": graph.get(key).group_name,
             "kinds": sorted(graph.get(key).kinds),
             "owners": list(graph.get(key).owners),
-            "checks": checks[key.to_user_string()],
+            "checks": checks.get(key.to_user_string(), []),
         }
         for key in sorted(graph.get_all_asset_keys())
     }
@@ -55,6 +55,8 @@ def _partitions(partitions: dg.PartitionsDefinition | None) -> str:
     if partitions is None:
         return "none"
     keys = partitions.get_partition_keys()
+    if isinstance(partitions, dg.TimeWindowPartitionsDefinition) and partitions.end is None:
+        return f"{type(partitions).__name__}: from {keys[0]}"  # the last one is of the day
     return f"{type(partitions).__name__}, {len(keys)}: {keys[0]} to {keys[-1]}"
 
 
