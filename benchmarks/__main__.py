@@ -16,6 +16,7 @@ from benchmarks.results import PAGE, keep
 from benchmarks.sensor_tick import sensor_tick
 from benchmarks.silver_write import silver_write
 from benchmarks.workload import DEFAULT_DATA, Workload, remove
+from data_platform.observability.logs import quiet_libraries
 
 MEASURES: dict[str, Callable[[Workload], list[Measurement]]] = {
     "landed_to_gold": landed_to_gold,
@@ -32,6 +33,7 @@ MEASURES: dict[str, Callable[[Workload], list[Measurement]]] = {
 
 def main() -> None:
     args = _arguments()
+    quiet_libraries()
     about = machine()
     for line in about.values():
         print(line)
