@@ -132,8 +132,13 @@ def silver(
     """
 
     def declare(function: Transform) -> Table:
-        parameter = _inputs(function)[0]
         own = TableId.parse(contract.table)
+        parameter, *others = _inputs(function)
+        if others:
+            raise ValueError(
+                f"{own}: a silver table has bronze as its only input, not {', '.join(others)} as "
+                "well; join in a gold table, whose parameters are tables"
+            )
         upstream = TableId.parse(source) if source else own.beside("bronze")
         return _declared(function, contract, partitions, {parameter: upstream}, {})
 

@@ -121,6 +121,13 @@ def test_ins_for_no_parameter_and_a_function_without_input_are_refused() -> None
         silver(contract=_contract("silver/shop/sales"), partitions=daily)(nothing)  # type: ignore[arg-type]
 
 
+def test_a_silver_function_with_a_second_input_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"not stores as well; join in a gold"):
+        silver(contract=_contract("silver/shop/sales"), partitions=daily)(
+            lambda bronze, stores: bronze
+        )
+
+
 def test_the_version_changes_with_the_contract_and_not_with_its_words() -> None:
     declared = _contract("gold/shop/totals")
     table = gold(contract=declared, partitions=daily)(lambda sales: sales)
