@@ -56,6 +56,11 @@ class Build:
     created: dt.datetime
     detail: str = ""
 
+    @property
+    def rejected(self) -> dict[str, int]:
+        """Rows by the layer they went to."""
+        return {"quarantine": self.quarantined, "duplicates": self.duplicates}
+
 
 @dataclass(frozen=True)
 class Builds:

@@ -17,6 +17,7 @@ from pyiceberg.table.update.snapshot import _OverwriteFiles
 
 from data_platform.lake.errors import PartitionConflict
 from data_platform.lake.files import (
+    Files,
     files_by_partition,
     manifest_filter,
     partition_filter,
@@ -53,7 +54,7 @@ def replace_partitions(
     added = list(add)
     live = files_by_partition(table, keys)
     if base is not None:
-        _require_base(table, keys, base, versions(live))
+        require_base(table, base, live, keys)
     dropped = [file for key in keys for file in live.get(key, []) if not keep(key, file)]
     scheme = partitioning(table)
     transaction = _Transaction(table)
@@ -82,9 +83,9 @@ def replace_partitions(
     return producer.snapshot_id
 
 
-def _require_base(
-    table: Table, keys: Iterable[str], base: Mapping[str, str], now: Mapping[str, str]
-) -> None:
+def require_base(table: Table, base: Mapping[str, str], live: Files, keys: Iterable[str]) -> None:
+    """Raises PartitionConflict where a key's `live` files are not of its `base` version."""
+    now = versions(live)
     if moved := [key for key in keys if base.get(key) != now.get(key)]:
         raise PartitionConflict(
             f"{'.'.join(table.name())}: another writer published {_some(moved)} while this run "

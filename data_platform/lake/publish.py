@@ -6,7 +6,7 @@ between the commits leaves rows that belong to no published version, and the rer
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pyiceberg.manifest import DataFile
@@ -14,9 +14,10 @@ from pyiceberg.table import Table
 
 from data_platform.lake.builds import Build, Builds
 from data_platform.lake.catalog import Lake
-from data_platform.lake.commit import replace_partitions
+from data_platform.lake.commit import replace_partitions, require_base
 from data_platform.lake.expiry import forget_old_snapshots
 from data_platform.lake.files import (
+    Files,
     attempt_of,
     data_files,
     files_by_partition,
@@ -75,12 +76,16 @@ def publish(lake: Lake, builds: Builds, write: StagedWrite) -> dict[str, Publish
 
     Raises PartitionConflict where another writer was first.
     """
-    _publish_beside(lake, write, QUARANTINE)
-    _publish_beside(lake, write, DUPLICATES)
+    table = lake.load(write.table)
+    # The commit looks again; here a write that has lost already must not touch rejected rows.
+    require_base(
+        table, write.slice.base, files_by_partition(table, write.slice.keys), write.slice.keys
+    )
+    _publish_beside(lake, builds, write, QUARANTINE)
+    _publish_beside(lake, builds, write, DUPLICATES)
     builds.record(_builds(write))
     published: dict[str, Published] = {}
     if write.good:
-        table = lake.load(write.table)
         good = set(write.good)
         files = data_files(table, (f for f in write.staged.files.get(DATA, ()) if f.key in good))
         snapshot = replace_partitions(
@@ -104,12 +109,26 @@ def rejected_by(lake: Lake, table_id: TableId, layer: str) -> Table | None:
     return table if table and table.properties.get(REJECTED_BY) == str(table_id) else None
 
 
-def _publish_beside(lake: Lake, write: StagedWrite, outcome: int) -> None:
+def files_of_attempts(table: Table, attempts: Mapping[str, str]) -> Iterable[DataFile]:
+    """The rejected rows of these attempts, by partition, from whichever snapshot still lists them."""
+    found: dict[str, DataFile] = {}
+    for snapshot in table.snapshots() if attempts else ():
+        listed = files_by_partition(table, attempts, snapshot.snapshot_id)
+        for key, files in listed.items():
+            for file in files:
+                if attempt_of(file.file_path) == attempts[key]:
+                    found[file.file_path] = file
+    return found.values()
+
+
+def _publish_beside(lake: Lake, builds: Builds, write: StagedWrite, outcome: int) -> None:
     table = rejected_by(lake, write.table, BESIDE[outcome])
-    staged = write.staged.files.get(outcome, ())
     if table is None:
         return
-    if not staged and not files_by_partition(table, write.slice.keys):
+    live = files_by_partition(table, write.slice.keys)
+    add = data_files(table, write.staged.files.get(outcome, ()))
+    add += files_of_attempts(table, _displaced(builds, write, outcome, live))
+    if not add and not live:
         return  # nothing there and nothing to put there: no snapshot for it
 
     def keep(key: str, file: DataFile) -> bool:
@@ -119,11 +138,26 @@ def _publish_beside(lake: Lake, write: StagedWrite, outcome: int) -> None:
     replace_partitions(
         table,
         keys=write.slice.keys,
-        add=data_files(table, staged),
+        add=add,
         base=None,
         properties=_properties(write),
         keep=keep,
     )
+
+
+def _displaced(builds: Builds, write: StagedWrite, outcome: int, live: Files) -> dict[str, str]:
+    """Published versions of held back partitions whose rejected rows are not there any more.
+
+    An attempt that was killed before its table's commit took their place, so they are put back.
+    """
+    missing = {
+        key: version
+        for key, version in write.slice.base.items()
+        if key in write.held_back
+        and all(attempt_of(file.file_path) != version for file in live.get(key, ()))
+    }
+    rejected = builds.of(write.table, missing)
+    return {key: missing[key] for key, build in rejected.items() if build.rejected[BESIDE[outcome]]}
 
 
 def _properties(write: StagedWrite) -> dict[str, str]:

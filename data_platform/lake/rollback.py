@@ -4,18 +4,16 @@ A rollback is a commit like any other, so what it replaces stays in the history 
 one version or the other.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
 from data_platform.lake.browse import require_partition, require_snapshot
 from data_platform.lake.catalog import Lake
 from data_platform.lake.commit import replace_partitions
 from data_platform.lake.errors import LakeError
-from data_platform.lake.files import attempt_of, files_by_partition, versions
-from data_platform.lake.publish import BESIDE, rejected_by
+from data_platform.lake.files import files_by_partition, versions
+from data_platform.lake.publish import BESIDE, files_of_attempts, rejected_by
 from data_platform.lake.table import TableId
 
 
@@ -63,18 +61,6 @@ def rollback(
 def _restore_beside(
     table: Table, was: dict[str, str], changed: list[str], properties: dict
 ) -> None:
-    add = list(_files_of_attempts(table, {key: was[key] for key in changed if key in was}))
+    add = list(files_of_attempts(table, {key: was[key] for key in changed if key in was}))
     if add or files_by_partition(table, changed):
         replace_partitions(table, keys=changed, add=add, base=None, properties=properties)
-
-
-def _files_of_attempts(table: Table, attempts: dict[str, str]) -> Iterable[DataFile]:
-    """The rejected rows of these attempts, from whichever snapshot still lists them."""
-    found: dict[str, DataFile] = {}
-    for snapshot in table.snapshots():
-        listed = files_by_partition(table, attempts, snapshot.snapshot_id)
-        for key, files in listed.items():
-            for file in files:
-                if attempt_of(file.file_path) == attempts[key]:
-                    found[file.file_path] = file
-    return found.values()

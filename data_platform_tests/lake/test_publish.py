@@ -4,7 +4,9 @@ import pytest
 
 from data_platform.lake.errors import PartitionConflict
 from data_platform.lake.files import files_by_partition, versions
+from data_platform.lake.publish import publish
 from data_platform.lake.table import TableId
+from data_platform_tests.fakes import Crash, Faults, FaultyBuilds
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home, days
 
 
@@ -64,6 +66,26 @@ def test_a_second_held_back_attempt_replaces_the_first_and_not_the_published_one
     home.judge({MONDAY: [2]}, bad={MONDAY: [-2]}, held_back={MONDAY: "too many"})
     home.judge({MONDAY: [3]}, bad={MONDAY: [-3]}, held_back={MONDAY: "too many"})
     assert home.rejected("quarantine") == {MONDAY: [-3, -1]}
+
+
+def test_what_a_killed_attempt_displaced_stands_beside_the_next_held_back_one(home: Home):
+    home.judge({MONDAY: [1]}, bad={MONDAY: [-1]}, repeated={MONDAY: [1]})
+    killed = home.stage(days({MONDAY: [2]}), [MONDAY])
+    dying = FaultyBuilds(home.builds.uri, faults=Faults(at=1))
+    with pytest.raises(Crash):
+        publish(home.lake, dying, killed)
+    assert home.rejected("quarantine") == {}
+    home.judge({MONDAY: [3]}, bad={MONDAY: [-3]}, held_back={MONDAY: "too many"})
+    assert home.rejected("quarantine") == {MONDAY: [-3, -1]}
+    assert home.rejected("duplicates") == {MONDAY: [1]}
+
+
+def test_a_write_that_has_lost_its_race_leaves_the_winners_rejected_rows(home: Home):
+    late = home.stage(days({MONDAY: [2]}), [MONDAY], held_back={MONDAY: "too many"})
+    home.judge({MONDAY: [1]}, bad={MONDAY: [-1]})
+    with pytest.raises(PartitionConflict):
+        home.publish(late)
+    assert home.rejected("quarantine") == {MONDAY: [-1]}
 
 
 def test_what_is_published_at_last_replaces_both(home: Home):
