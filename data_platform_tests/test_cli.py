@@ -237,6 +237,26 @@ def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(
     assert "nothing differs" in again
 
 
+def test_a_partition_rolled_back_to_before_it_existed_stays_away_until_something_lands(
+    run: Run, shop: Shop
+) -> None:
+    home, day = shop.home, "2011-06-07"
+    snapshot = _json(run("history", SILVER, "--json"))[0]["snapshot"]
+    home.land(key_of(day), csv(shop_lines(day, 3)))
+    home.run()
+    assert home.counts(SILVER)[day] == 3
+
+    run("rollback", SILVER, "--partition", day, "--to", snapshot)
+    home.run()
+    assert day not in home.counts(SILVER)
+    assert day in home.counts(BRONZE)
+    assert _json(run("stale", "--json")) == []
+
+    home.land(key_of(day, "-late"), csv(shop_lines(day, 1, first=3)))
+    home.run()
+    assert home.counts(SILVER)[day] == 4
+
+
 def test_replay_judges_quarantined_rows_again(run: Run, shop: Shop) -> None:
     day = _day(shop)
     before = shop.home.counts(SILVER)[day]

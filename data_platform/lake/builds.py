@@ -6,6 +6,7 @@ commit it describes: rows of attempts that were never published are harmless.
 """
 
 import datetime as dt
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -128,15 +129,21 @@ class Builds:
     def accept(
         self,
         table: TableId,
-        attempts: Mapping[str, str],
+        versions: Mapping[str, str | None],
         inputs: Mapping[str, str],
         contract: str,
+        why: str,
     ) -> None:
-        """Declare published attempts up to date with `inputs` and `contract` (after a rollback:
-        what a person chose must not be rebuilt until something new arrives)."""
+        """Declare versions of partitions up to date with `inputs` and `contract` (after a
+        rollback: what a person chose must not be rebuilt until something new arrives).
+
+        A partition that is to have no version counts as held back from these inputs.
+        """
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        absent = [key for key, version in versions.items() if version is None and key in inputs]
+        self.record(_withheld(table, key, inputs[key], contract, why, now) for key in absent)
         with self._engine.begin() as connection:
-            for partition, attempt in attempts.items():
+            for partition, attempt in versions.items():
                 connection.execute(
                     _BUILDS.update()
                     .where(
@@ -146,3 +153,22 @@ class Builds:
                     )
                     .values(inputs=inputs.get(partition, ""), contract=contract, created=now)
                 )
+
+
+def _withheld(
+    table: TableId, partition: str, inputs: str, contract: str, why: str, now: dt.datetime
+) -> Build:
+    return Build(
+        table_id=str(table),
+        partition=partition,
+        attempt=f"none-{uuid.uuid4().hex[:12]}",
+        run_id="",
+        state="held_back",
+        contract=contract,
+        inputs=inputs,
+        rows=0,
+        quarantined=0,
+        duplicates=0,
+        created=now,
+        detail=why,
+    )

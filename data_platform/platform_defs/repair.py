@@ -51,9 +51,8 @@ def roll_back(
         yield f"{table_id}: nothing differs from snapshot {to}"
         return
     # What a person chose is not rebuilt by itself until something new arrives.
-    chosen = {key: version for key, version in done.versions.items() if version}
-    present = plan(table, platform, chosen, only_stale=False)
-    platform.builds.accept(table_id, chosen, present.digests, table.version)
+    inputs = plan(table, platform, done.versions, only_stale=False).digests
+    platform.builds.accept(table_id, done.versions, inputs, table.version, f"rolled back to {to}")
     with instance_of(platform) as instance:
         for key, version in done.versions.items():
             instance.report_runless_asset_event(

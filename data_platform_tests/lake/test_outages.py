@@ -126,7 +126,7 @@ def test_a_locked_register_is_named(home: Home):
     with closing(sqlite3.connect(home.folder / "ledger.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(DatabaseUnavailable, match=r"ledger\.db: .*locked"):
-            builds.accept(SALES, {MONDAY: write.attempt}, {}, "")
+            builds.accept(SALES, {MONDAY: write.attempt}, {}, "", "")
 
 
 def test_a_database_in_no_directory_is_named_with_the_way_out(tmp_path: Path):
