@@ -154,7 +154,7 @@ def gold(
     """Answers, from silver or gold tables.
 
     A parameter is the silver table of its name in the same domain, or the table that `ins` names
-    (`layer/domain/name`); `trailing(...)` in `ins` lets it reach back in time.
+    (`layer/domain/name`); `trailing(...)` in `ins` lets it reach back in time, and may name one.
     """
 
     def declare(function: Transform) -> Table:
@@ -164,15 +164,19 @@ def gold(
         if unknown := sorted(set(given) - set(inputs)):
             raise ValueError(f"{own}: ins names {unknown}, which the function has no parameter for")
         back = {name: value for name, value in given.items() if isinstance(value, Trailing)}
+        if back and not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+            raise ValueError(
+                f"{own}: {', '.join(back)} reaches back in time, and the table's partitions are no "
+                "times; leave trailing(...) out, or partition the table by time"
+            )
         return _declared(function, contract, partitions, inputs, back)
 
     return declare
 
 
 def _upstream(own: TableId, parameter: str, given: Trailing | str | None) -> TableId:
-    if isinstance(given, str):
-        return TableId.parse(given)
-    return TableId("silver", own.domain, parameter)
+    name = given.of if isinstance(given, Trailing) else given
+    return TableId.parse(name) if name else TableId("silver", own.domain, parameter)
 
 
 def _declared(

@@ -40,6 +40,56 @@ def _deps(spec: dg.AssetSpec) -> list[dg.AssetKey]:
     return [dep.asset_key for dep in spec.deps]
 
 
+def _offset(table: Table) -> int:
+    [dep] = [dep for spec in table.asset.specs for dep in spec.deps]
+    assert isinstance(dep.partition_mapping, dg.TimeWindowPartitionMapping)
+    return dep.partition_mapping.start_offset
+
+
+@pytest.mark.parametrize(
+    ("partitions", "back", "offset"),
+    [
+        (daily, trailing(days=9), -9),
+        (daily, trailing(months=1), -31),
+        (dg.MonthlyPartitionsDefinition("2011-03-01"), trailing(days=90), -4),
+        (dg.MonthlyPartitionsDefinition("2011-03-01"), trailing(months=2), -2),
+        (dg.WeeklyPartitionsDefinition("2011-03-01"), trailing(days=8), -2),
+        (dg.HourlyPartitionsDefinition("2011-03-01-00:00"), trailing(days=1), -24),
+    ],
+)
+def test_the_lineage_of_a_trailing_input_is_in_partitions_of_the_table(
+    partitions: dg.PartitionsDefinition, back: Trailing, offset: int
+) -> None:
+    @gold(contract=_contract("gold/shop/totals"), partitions=partitions, ins={"sales": back})
+    def totals(sales: DataFrame) -> DataFrame:
+        return sales
+
+    assert _offset(totals) == offset
+
+
+def test_a_trailing_input_can_be_any_table() -> None:
+    back = trailing(days=3, of="gold/money/rates")
+
+    @gold(contract=_contract("gold/shop/totals"), partitions=daily, ins={"rates": back})
+    def totals(rates: DataFrame) -> DataFrame:
+        return rates
+
+    assert str(totals.inputs["rates"]) == "gold/money/rates"
+    assert _dependencies(totals) == {"gold/money/rates"}
+
+
+def test_a_table_without_times_cannot_reach_back() -> None:
+    with pytest.raises(ValueError, match=r"sales reaches back in time.*no times"):
+
+        @gold(
+            contract=_contract("gold/shop/totals"),
+            partitions=dg.StaticPartitionsDefinition(["a"]),
+            ins={"sales": trailing(days=3)},
+        )
+        def totals(sales: DataFrame) -> DataFrame:
+            return sales
+
+
 def test_a_silver_table_reads_the_bronze_table_of_its_name() -> None:
     @silver(contract=_contract("silver/shop/sales"), partitions=daily)
     def sales(bronze: DataFrame) -> DataFrame:

@@ -1,5 +1,6 @@
 """A declared table as a Dagster asset: everything the UI shows comes from the declaration."""
 
+import math
 from collections.abc import Iterator
 
 import dagster as dg
@@ -162,15 +163,25 @@ def _rule_specs(table: Table, contract: Contract) -> list[dg.AssetCheckSpec]:
 def _dep(table: Table, name: str) -> dg.AssetDep:
     key = dg.AssetKey(list(table.inputs[name].path))
     back = table.trailing.get(name)
-    if back is None or not isinstance(table.partitions, dg.TimeWindowPartitionsDefinition):
+    if back is None:
         return dg.AssetDep(key)
-    return dg.AssetDep(key, partition_mapping=_mapping(back))
-
-
-def _mapping(back: Trailing) -> dg.TimeWindowPartitionMapping:
-    return dg.TimeWindowPartitionMapping(
-        start_offset=-(back.days or back.months), allow_nonexistent_upstream_partitions=True
+    mapping = dg.TimeWindowPartitionMapping(
+        start_offset=-_reach(table, back), allow_nonexistent_upstream_partitions=True
     )
+    return dg.AssetDep(key, partition_mapping=mapping)
+
+
+def _reach(table: Table, back: Trailing) -> int:
+    """In partitions of the table, rounded up: for the lineage shown; what a build reads is exact."""
+    days = 31 * back.months + back.days
+    match table.partitions:
+        case dg.MonthlyPartitionsDefinition():
+            return back.months + math.ceil(back.days / 28)
+        case dg.WeeklyPartitionsDefinition():
+            return math.ceil(days / 7)
+        case dg.HourlyPartitionsDefinition():
+            return 24 * days
+    return days
 
 
 def _metadata(table: Table) -> dict[str, object]:

@@ -17,19 +17,23 @@ from data_platform.lake.table import WHOLE_TABLE, Partitioning, TableId
 
 @dataclass(frozen=True)
 class Trailing:
-    """How far an input reaches back before the partition's own time."""
+    """How far an input reaches back before the partition's own time, and which table it is."""
 
     days: int = 0
     months: int = 0
+    of: str | None = None
 
     def start(self, of: dt.datetime) -> dt.datetime:
         months = of.year * 12 + of.month - 1 - self.months
         return of.replace(year=months // 12, month=months % 12 + 1) - dt.timedelta(days=self.days)
 
 
-def trailing(*, days: int = 0, months: int = 0) -> Trailing:
-    """An input that reaches back: `trailing(days=90)` gives the partition and 90 days before."""
-    return Trailing(days, months)
+def trailing(*, days: int = 0, months: int = 0, of: str | None = None) -> Trailing:
+    """An input that reaches back: `trailing(days=90)` gives the partition and 90 days before.
+
+    `of` names the table, `layer/domain/name`, where it is not the silver one of the domain.
+    """
+    return Trailing(days, months, of)
 
 
 @dataclass(frozen=True)
