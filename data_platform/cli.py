@@ -151,11 +151,39 @@ def rollback(table: str, partition: str | None, to: int) -> None:
 
 
 @main.command()
+@_reporting
+def run() -> None:
+    """Load what landed and build what is stale, here and now: what the sensors would ask for."""
+    from data_platform.definitions import TABLES, defs
+    from data_platform.platform_defs.drive import asked_for, run_until_quiet
+    from data_platform.platform_defs.repair import instance_of
+
+    platform, runs, failed = _platform(), 0, 0
+    announce = lambda request: click.echo(asked_for(request))  # noqa: E731
+    with instance_of(platform) as instance:
+        for ran in run_until_quiet(defs(), instance, platform, TABLES, announce=announce):
+            click.echo("\n".join(ran.lines))
+            runs, failed = runs + 1, failed + (not ran.success)
+    if not runs:
+        click.echo("nothing new landed and nothing is stale: no run was needed")
+    if failed:
+        raise click.ClickException(f"{failed} of {runs} runs failed, for the reasons above")
+
+
+@main.command()
+@click.option("--reopen", metavar="KEY", help="try a failed object again, once its cause is mended")
 @_JSON
 @_reporting
-def landing(as_json: bool) -> None:
+def landing(reopen: str | None, as_json: bool) -> None:
     """The ledger: objects by state; failed and unknown ones with their errors."""
     ledger = _platform().ledger
+    if reopen is not None:
+        failed = {entry.key: entry.id for entry in ledger.failed()}
+        if reopen not in failed:
+            raise click.UsageError(out.unknown("failed object", reopen, list(failed)))
+        ledger.reopen([failed[reopen]])
+        click.echo(f"{reopen} waits to be loaded; the sensor, or `data-platform run`, loads it")
+        return
     unread = [
         {"state": e.state, "key": e.key, "partition": e.partition, "error": e.error}
         for e in [*ledger.failed(), *ledger.unknown()]

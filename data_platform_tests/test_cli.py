@@ -109,6 +109,43 @@ def test_landing_lists_what_could_not_be_read_with_its_error(run: Run, shop: Sho
     assert shop.manifest.failed[0] in run("landing").output
 
 
+def test_run_loads_what_landed_and_then_finds_nothing_to_do(run: Run, shop: Shop) -> None:
+    day = "2011-06-14"
+    shop.home.land(key_of(day), csv(shop_lines(day, 2)))
+
+    said = run("run").output
+
+    assert f"the sensors ask for a run of retail_daily, {day} to {day}" in said
+    assert "of retail_monthly: done" in said
+    assert shop.home.counts(SALES)[day] == 1
+    assert "no run was needed" in run("run").output
+
+
+def test_run_fails_where_a_day_is_held_back_and_says_why(run: Run, shop: Shop) -> None:
+    day = "2011-06-21"
+    bad = [line.replace(",1.25,", ",cheap,") for line in shop_lines(day, 2)]
+    shop.home.land(key_of(day), csv(bad))
+
+    said = run("run", code=1).output
+
+    assert "of retail_daily: failed" in said
+    assert f"{day}: rules: 2 of 2 rows quarantined" in said
+    assert "runs failed" in said
+
+
+def test_a_failed_object_is_tried_again_when_it_is_reopened(run: Run, shop: Shop) -> None:
+    """As it should be once its cause, outside its bytes, is mended."""
+    key = shop.manifest.failed[0]
+
+    assert "waits to be loaded" in run("landing", "--reopen", key).output
+
+    assert _json(run("landing", "--json"))["states"]["pending"] == 1
+    run("run")
+    assert _json(run("landing", "--json"))["states"]["pending"] == 0
+    assert key in {row["key"] for row in _json(run("landing", "--json"))["objects"]}
+    assert f"did you mean {key}" in run("landing", "--reopen", f"{key}x", code=2).output
+
+
 def test_quarantine_counts_the_reasons_and_then_lists_rows(run: Run, shop: Shop) -> None:
     day = _day(shop)
     found = _json(run("quarantine", SILVER, "--partition", day, "--limit", 1, "--json"))

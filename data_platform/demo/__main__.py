@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import click
-import dagster as dg
 
 from data_platform.demo.landing import land_folder, land_generated
 from data_platform.demo.report import print_report
@@ -37,14 +36,15 @@ def main() -> None:
 def _run(settings: Settings) -> list[str]:
     """Everything the sensors ask for; gives what failed, in words."""
     from data_platform.definitions import TABLES, defs
-    from data_platform.platform_defs.drive import run_until_quiet
+    from data_platform.platform_defs.drive import asked_for, run_until_quiet
     from data_platform.platform_defs.platform import Platform
     from data_platform.platform_defs.repair import instance_of
 
     platform, failures = Platform(settings), []
     with instance_of(platform) as instance:
         runs = []
-        for ran in run_until_quiet(defs(), instance, platform, TABLES, announce=_announce):
+        announce = lambda request: _say(asked_for(request))  # noqa: E731
+        for ran in run_until_quiet(defs(), instance, platform, TABLES, announce=announce):
             runs.append(ran)
             _say(
                 "  run done" if ran.success else "  run failed, as it should if a day is held back"
@@ -53,12 +53,6 @@ def _run(settings: Settings) -> list[str]:
         if not runs:
             _say("nothing new landed and nothing is stale: no run was needed")
     return failures
-
-
-def _announce(request: dg.RunRequest) -> None:
-    start = request.tags.get("dagster/asset_partition_range_start", "")
-    end = request.tags.get("dagster/asset_partition_range_end", "")
-    _say(f"the sensors ask for a run of {request.job_name}, {start} to {end}")
 
 
 def _say(text: str) -> None:

@@ -63,10 +63,11 @@ def print_report(settings: Settings, failures: Iterable[str]) -> bool:
 
 
 def balance_of(platform: Platform) -> Balance:
-    """Every bronze row of every partition: published, quarantined, duplicate, or held back."""
+    """Every bronze row of every partition: published, quarantined, duplicate, or of a day whose
+    published version is not made of it: held back, or rolled back by a person."""
     lake = platform.lake
     received = partition_rows(lake, BRONZE)
-    held = set(platform.builds.held_back(SILVER))
+    held = {key for key, build in platform.builds.latest(SILVER).items() if build.detail}
     live = current_versions(platform, SILVER, None)
     published = partition_rows(lake, SILVER)
     return Balance(

@@ -42,7 +42,8 @@ _CHUNK = 500
 
 @dataclass(frozen=True)
 class Build:
-    """One attempt at one partition. `inputs` is a digest; `detail` says why it was held back."""
+    """One attempt at one partition. `inputs` is a digest; `detail` says why it was held back, or
+    that a person chose it."""
 
     table_id: str
     partition: str
@@ -151,7 +152,12 @@ class Builds:
                         _BUILDS.c.partition == partition,
                         _BUILDS.c.attempt == attempt,
                     )
-                    .values(inputs=inputs.get(partition, ""), contract=contract, created=now)
+                    .values(
+                        inputs=inputs.get(partition, ""),
+                        contract=contract,
+                        created=now,
+                        detail=why,
+                    )
                 )
 
 

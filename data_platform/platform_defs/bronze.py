@@ -50,7 +50,6 @@ def build_bronze(
     just now stays pending.
     """
     source = _source(table)
-    platform.ledger.settle(source.name, plan.base)
     platform.ledger.claim(source.name, plan.keys, run_id)
     effective = platform.ledger.effective(source.name, plan.keys)
     loaded = ensure_tables(table, platform.lake)[DATA]

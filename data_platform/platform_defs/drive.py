@@ -14,6 +14,7 @@ from data_platform.assets import Table
 from data_platform.landing.intake import tick
 from data_platform.platform_defs.console import RUN_CONFIG
 from data_platform.platform_defs.drivers import DRIVEN, driving
+from data_platform.platform_defs.jobs import RANGE_END, RANGE_START
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.sensors import OVERLAP_DAYS, arrival_requests, stale_requests
 
@@ -29,6 +30,12 @@ class Ran:
     run_id: str
     success: bool
     failures: tuple[str, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """What became of it, for a person."""
+        state = "done" if self.success else "failed"
+        return [f"run {self.run_id} of {self.request.job_name}: {state}", *self.failures]
 
 
 def run_until_quiet(
@@ -49,6 +56,13 @@ def run_until_quiet(
             done.add(request.run_key)
             announce(request)
             yield execute(definitions, instance, request)
+
+
+def asked_for(request: dg.RunRequest) -> str:
+    """A request in words."""
+    start, end = request.tags.get(RANGE_START), request.tags.get(RANGE_END)
+    span = f", {start} to {end}" if start else ""
+    return f"the sensors ask for a run of {request.job_name}{span}"
 
 
 def _next(

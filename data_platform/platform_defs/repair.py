@@ -141,8 +141,7 @@ def replay(
             ran = [execute(definitions, instance, request, only=table.key)]
         ran += run_until_quiet(definitions, instance, platform, tables)
     for run in ran:
-        yield f"run {run.run_id} of {run.request.job_name}: {'done' if run.success else 'failed'}"
-        yield from run.failures
+        yield from run.lines
     after, _ = quarantined(platform, table_id, partition=partition, limit=0)
     for row in after:
         held = " (held back)" if row["held_back"] else ""
