@@ -110,7 +110,7 @@ def rejected_by(lake: Lake, table_id: TableId, layer: str) -> Table | None:
 
 
 def files_of_attempts(table: Table, attempts: Mapping[str, str]) -> Iterable[DataFile]:
-    """The rejected rows of these attempts, by partition, from whichever snapshot still lists them."""
+    """Rejected rows of these attempts (by partition), from whichever snapshot still lists them."""
     found: dict[str, DataFile] = {}
     for snapshot in table.snapshots() if attempts else ():
         listed = files_by_partition(table, attempts, snapshot.snapshot_id)

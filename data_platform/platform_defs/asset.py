@@ -172,7 +172,7 @@ def _dep(table: Table, name: str) -> dg.AssetDep:
 
 
 def _reach(table: Table, back: Trailing) -> int:
-    """In partitions of the table, rounded up: for the lineage shown; what a build reads is exact."""
+    """In partitions of the table, rounded up: for the UI lineage; what a build reads is exact."""
     days = 31 * back.months + back.days
     match table.partitions:
         case dg.MonthlyPartitionsDefinition():
