@@ -6,6 +6,7 @@ with each build; where the present one differs, or the contract's, the partition
 """
 
 import bisect
+import calendar
 import datetime as dt
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -23,15 +24,26 @@ class Trailing:
     months: int = 0
     of: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.days < 0 or self.months < 0 or not (self.days or self.months):
+            raise ValueError(
+                f"trailing(days={self.days}, months={self.months}) does not reach back; give one "
+                "of them above 0, or for a table of another name its name alone"
+            )
+
     def start(self, of: dt.datetime) -> dt.datetime:
-        months = of.year * 12 + of.month - 1 - self.months
-        return of.replace(year=months // 12, month=months % 12 + 1) - dt.timedelta(days=self.days)
+        """So many months before, then so many days; a day that the month lacks is its last."""
+        year, month = divmod(of.year * 12 + of.month - 1 - self.months, 12)
+        last = calendar.monthrange(year, month + 1)[1]
+        back = of.replace(year=year, month=month + 1, day=min(of.day, last))
+        return back - dt.timedelta(days=self.days)
 
 
 def trailing(*, days: int = 0, months: int = 0, of: str | None = None) -> Trailing:
     """An input that reaches back: `trailing(days=90)` gives the partition and 90 days before.
 
     `of` names the table, `layer/domain/name`, where it is not the silver one of the domain.
+    ValueError where it does not reach back.
     """
     return Trailing(days, months, of)
 
@@ -112,8 +124,11 @@ def is_stale(*, published: Build | None, latest: Build | None, inputs: str, cont
     """Whether a partition should be built again.
 
     `published` is the build behind its version, `latest` the newest attempt: what was held back
-    with the same inputs and contract would be held back again.
+    with the same inputs and contract would be held back again. An attempt that was to be published
+    and is not was killed on its way, or lost a race: it may have displaced rejected rows.
     """
+    if published and latest and latest.state == "published" and latest.attempt != published.attempt:
+        return True
     if published and (published.inputs, published.contract) == (inputs, contract):
         return False
     if latest is None or latest.state != "held_back":

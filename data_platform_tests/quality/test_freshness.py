@@ -1,7 +1,10 @@
 import datetime as dt
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +44,7 @@ def _build(inputs: str, contract: str, state: str = "published") -> Build:
     return Build(str(LINES), "k", "a", "r", state, contract, inputs, 1, 0, 0, now)  # type: ignore[arg-type]
 
 
-@given(st.sets(DAYS, max_size=30), DAYS, st.integers(0, 100))
+@given(st.sets(DAYS, max_size=30), DAYS, st.integers(1, 100))
 def test_a_trailing_day_reads_exactly_the_days_that_it_reaches(
     days: set[dt.date], day: dt.date, back: int
 ) -> None:
@@ -61,7 +64,7 @@ def test_a_day_that_did_not_land_is_not_built_from_the_days_before() -> None:
     assert upstream.within_reach("2011-03-04", window) == ("2011-03-03",)
 
 
-@given(st.sets(DAYS, min_size=1, max_size=40), st.integers(0, 12))
+@given(st.sets(DAYS, min_size=1, max_size=40), st.integers(1, 12))
 def test_a_month_reads_every_day_of_it_and_of_the_months_it_reaches_back(
     days: set[dt.date], months: int
 ) -> None:
@@ -78,7 +81,7 @@ def test_a_month_reads_every_day_of_it_and_of_the_months_it_reaches_back(
     assert set(read) == set(map(str, expected))
 
 
-@given(st.datetimes(dt.datetime(2005, 1, 1), dt.datetime(2020, 1, 1)), st.integers(0, 40))
+@given(st.datetimes(dt.datetime(2005, 1, 1), dt.datetime(2020, 1, 1)), st.integers(1, 40))
 def test_months_back_begin_on_the_first_across_years(moment: dt.datetime, months: int) -> None:
     first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
@@ -86,6 +89,36 @@ def test_months_back_begin_on_the_first_across_years(moment: dt.datetime, months
 
     assert back.day == 1
     assert (first.year * 12 + first.month) - (back.year * 12 + back.month) == months
+
+
+@given(st.integers(1, 40), st.integers(0, 40))
+def test_months_back_from_any_day_keep_the_day_or_take_the_months_last(
+    months: int, days: int
+) -> None:
+    for day in pd.date_range("2011-01-01", "2012-12-31").to_pydatetime():
+        start = trailing(months=months, days=days).start(day)
+
+        back = start + dt.timedelta(days=days)
+        assert (day.year * 12 + day.month) - (back.year * 12 + back.month) == months
+        lacks_the_day = (back + dt.timedelta(days=day.day - back.day)).month != back.month
+        assert back.day == day.day or (
+            lacks_the_day and (back + dt.timedelta(days=1)).month != back.month
+        )
+
+
+def test_a_month_before_the_31st_of_march_is_the_end_of_february() -> None:
+    march, leap = dt.datetime(2011, 3, 31), dt.datetime(2012, 3, 31)
+
+    assert trailing(months=1).start(march) == dt.datetime(2011, 2, 28)
+    assert trailing(months=1).start(leap) == dt.datetime(2012, 2, 29)
+
+
+@pytest.mark.parametrize(
+    "nothing", [{}, {"days": -1}, {"months": -1, "days": 40}, {"of": "gold/money/rates"}]
+)
+def test_an_input_that_does_not_reach_back_is_refused(nothing: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"trailing\(days=.* does not reach back"):
+        trailing(**nothing)
 
 
 def test_an_hour_over_hours_and_over_a_day() -> None:
@@ -169,6 +202,7 @@ def test_a_digest_tells_sets_of_inputs_apart_and_not_their_order(one, other, ran
         (_build("i", "c"), _build("other", "c", "held_back"), False),
         # published by a run whose commit was lost to another: built, yet not what is there
         (None, _build("i", "c"), True),
+        (_build("i", "c"), replace(_build("i", "c"), attempt="killed"), True),
     ],
 )
 def test_a_partition_is_stale_where_building_it_would_say_something_new(
