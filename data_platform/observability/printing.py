@@ -1,8 +1,9 @@
 """How the command line prints: tables for people, JSON for scripts."""
 
 import datetime as dt
+import errno
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,13 +25,23 @@ def unknown(kind: str, name: str, known: Sequence[str]) -> str:
 
 
 def records(
-    title: str, rows: Sequence[Record], json_too: bool = False, *, columns: Sequence[str] = ()
+    title: str,
+    rows: Sequence[Record],
+    json_too: bool = False,
+    *,
+    columns: Sequence[str] = (),
+    counts: Collection[str] = (),
 ) -> None:
-    """A table with a column for each field, or a JSON list."""
+    """A table with a column for each field, or a JSON list.
+
+    `counts` names the columns that get thousands separators: a number of a table may be a year or
+    a customer's. What the cells say is printed as it is.
+    """
     if json_too:
         as_json(rows)
         return
-    console = Console(width=None if Console().is_terminal else 200)
+    width = None if Console().is_terminal else 200
+    console = Console(width=width, markup=False, emoji=False, highlight=False)
     names = list(columns) or list(rows[0] if rows else ())
     if not rows:
         console.print(f"{title}: none")
@@ -40,7 +51,7 @@ def records(
         numeric = all(isinstance(row.get(name), int | float | Decimal | None) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_text(name, row.get(name)) for name in names))
+        table.add_row(*(_text(row.get(name), counted=name in counts) for name in names))
     console.print(table)
 
 
@@ -54,13 +65,13 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _text(name: str, value: object) -> str:
+def _text(value: object, *, counted: bool) -> str:
     match value:
         case None:
             return ""
         case bool():
-            return "yes" if value else ""
-        case int() if name not in ("snapshot", "month", "customer_id"):
+            return "yes" if value else "no"
+        case int() if counted:
             return f"{value:,}"
         case dt.datetime():
             return value.strftime("%Y-%m-%d %H:%M:%S")
@@ -72,11 +83,19 @@ def _text(name: str, value: object) -> str:
 
 
 def write_parquet(reader: pa.RecordBatchReader, file: Path) -> int:
-    """One zstd Parquet file, complete or not there; gives its rows."""
+    """One zstd Parquet file, complete or not there; gives its rows. OSError names the place."""
+    if not file.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(file.parent))
     unfinished, count = file.with_name(f".{file.name}.part"), 0
-    with pq.ParquetWriter(unfinished, reader.schema, compression="zstd") as writer:
-        for batch in reader:
-            writer.write_batch(batch)
-            count += batch.num_rows
-    unfinished.replace(file)
+    try:
+        with (
+            unfinished.open("wb") as sink,
+            pq.ParquetWriter(sink, reader.schema, compression="zstd") as writer,
+        ):
+            for batch in reader:
+                writer.write_batch(batch)
+                count += batch.num_rows
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return count
