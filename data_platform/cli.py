@@ -263,13 +263,10 @@ def stale(as_json: bool) -> None:
 @_reporting
 def expire(as_json: bool) -> None:
     """Forget the snapshots beyond each table's retention; `clean` then deletes their files."""
-    from data_platform.lake.expiry import expire as forget
+    from data_platform.lake.expiry import expire_all
 
-    platform, now = _platform(), dt.datetime.now(dt.UTC)
-    found = [
-        {"table": str(table), "snapshots": len(forget(platform.lake.load(table), now))}
-        for table in platform.lake.tables()
-    ]
+    forgotten = expire_all(_platform().lake, dt.datetime.now(dt.UTC))
+    found = [{"table": str(table), "snapshots": count} for table, count in forgotten.items()]
     out.records("forgotten snapshots", [row for row in found if row["snapshots"]], as_json)
 
 

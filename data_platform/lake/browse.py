@@ -150,7 +150,6 @@ def keyed(table: Table, found: Iterable[dict]) -> Iterator[tuple[str, dict]]:
 
 def partition_rows(lake: Lake, table_id: TableId) -> dict[str, int]:
     """Rows of every published partition; nothing for a table that was never written."""
-    if not lake.exists(table_id):
-        return {}
-    files = files_by_partition(lake.load(table_id))
+    table = lake.find(table_id)
+    files = files_by_partition(table) if table else {}
     return {key: sum(file.record_count for file in group) for key, group in files.items()}

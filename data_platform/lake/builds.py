@@ -6,9 +6,8 @@ commit it describes: rows of attempts that were never published are harmless.
 """
 
 import datetime as dt
-import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -130,51 +129,51 @@ class Builds:
     def accept(
         self,
         table: TableId,
-        versions: Mapping[str, str | None],
+        versions: Mapping[str, str],
         inputs: Mapping[str, str],
         contract: str,
         why: str,
     ) -> None:
-        """Declare versions of partitions up to date with `inputs` and `contract` (after a
-        rollback: what a person chose must not be rebuilt until something new arrives).
+        """Declare versions of partitions up to date with `inputs` and `contract`: after a
+        rollback what a person chose must not be rebuilt until something new arrives.
 
-        A partition that is to have no version counts as held back from these inputs.
+        Harmless for versions that are not published in the end.
         """
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-        absent = [key for key, version in versions.items() if version is None and key in inputs]
-        self.record(_withheld(table, key, inputs[key], contract, why, now) for key in absent)
+        known = self.of(table, versions)
+        chosen = [
+            replace(
+                known.get(key) or _unknown(table, key, version),
+                inputs=inputs.get(key, ""),
+                contract=contract,
+                created=now,
+                detail=why,
+            )
+            for key, version in versions.items()
+        ]
+        same = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.attempt)
         with self._engine.begin() as connection:
-            for partition, attempt in versions.items():
+            for start in range(0, len(chosen), _CHUNK):
+                rows = [asdict(build) for build in chosen[start : start + _CHUNK]]
+                pairs = [(row["partition"], row["attempt"]) for row in rows]
                 connection.execute(
-                    _BUILDS.update()
-                    .where(
-                        _BUILDS.c.table_id == str(table),
-                        _BUILDS.c.partition == partition,
-                        _BUILDS.c.attempt == attempt,
-                    )
-                    .values(
-                        inputs=inputs.get(partition, ""),
-                        contract=contract,
-                        created=now,
-                        detail=why,
-                    )
+                    _BUILDS.delete().where(_BUILDS.c.table_id == str(table), same.in_(pairs))
                 )
+                connection.execute(_BUILDS.insert(), rows)
 
 
-def _withheld(
-    table: TableId, partition: str, inputs: str, contract: str, why: str, now: dt.datetime
-) -> Build:
+def _unknown(table: TableId, partition: str, attempt: str) -> Build:
+    """Of a version that the register does not know: a rollback's own, or older than it."""
     return Build(
         table_id=str(table),
         partition=partition,
-        attempt=f"none-{uuid.uuid4().hex[:12]}",
+        attempt=attempt,
         run_id="",
-        state="held_back",
-        contract=contract,
-        inputs=inputs,
+        state="published",
+        contract="",
+        inputs="",
         rows=0,
         quarantined=0,
         duplicates=0,
-        created=now,
-        detail=why,
+        created=dt.datetime.min,
     )

@@ -79,18 +79,26 @@ class Lake:
         return "/".join([self.warehouse.rstrip("/"), *table.path])
 
     def exists(self, table: TableId) -> bool:
-        return self.catalog.table_exists(table.identifier)
+        return self.find(table) is not None
+
+    def find(self, table: TableId) -> Table | None:
+        """The table, None where the catalog has none of that name."""
+        try:
+            return self.catalog.load_table(table.identifier)
+        except NoSuchTableError:
+            return None
 
     def load(self, table: TableId) -> Table:
         """Raises UnknownTable."""
-        try:
-            return self.catalog.load_table(table.identifier)
-        except NoSuchTableError as error:
-            raise UnknownTable(f"there is no table {table} in the catalog") from error
+        found = self.find(table)
+        if found is None:
+            raise UnknownTable(f"there is no table {table} in the catalog")
+        return found
 
     def metadata_location(self, table: TableId) -> str:
         """Changes with every commit; empty for a table that was never written."""
-        return self.load(table).metadata_location if self.exists(table) else ""
+        found = self.find(table)
+        return found.metadata_location if found else ""
 
     def tables(self) -> list[TableId]:
         """Every table of the catalog that follows the naming rule, sorted."""

@@ -6,9 +6,15 @@ one. Forgetting a snapshot deletes no data: files that no snapshot refers to are
 """
 
 import datetime as dt
+from contextlib import suppress
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
+
+from data_platform.lake.catalog import Lake
+from data_platform.lake.errors import LakeError
+from data_platform.lake.rejected import BESIDE, REJECTED_BY, rejected_by
+from data_platform.lake.table import TableId
 
 KEEP_SNAPSHOTS = "data_platform.retention.snapshots"
 KEEP_DAYS = "data_platform.retention.days"
@@ -39,20 +45,56 @@ def expired(table: Table, now: dt.datetime) -> list[int]:
     ]
 
 
-def expire(table: Table, now: dt.datetime) -> list[int]:
-    """Forget the expired snapshots; gives their ids."""
-    ids = expired(table, now)
+def unneeded(beside: Table, table: Table) -> list[int]:
+    """The ids of a quarantine's snapshots that are older than anything `table` remembers.
+
+    A rollback brings rejected rows back with their version, so their table has no retention of
+    its own. The last of the older snapshots holds what the oldest version rejected.
+    """
+    remembered = [snapshot.timestamp_ms for snapshot in table.snapshots()]
+    if not remembered:
+        return []
+    older = [s for s in beside.snapshots() if s.timestamp_ms <= min(remembered)]
+    older.sort(key=lambda s: s.timestamp_ms)
+    return [snapshot.snapshot_id for snapshot in older[:-1]]
+
+
+def expire(lake: Lake, table_id: TableId, now: dt.datetime) -> dict[TableId, int]:
+    """Forget the expired snapshots of a table, then those of its quarantine and duplicates that
+    no version needs any more; gives how many were forgotten."""
+    table = lake.load(table_id)
+    forgotten = {table_id: _forget(table, expired(table, now))}
+    for layer in BESIDE.values():
+        if beside := rejected_by(lake, table_id, layer):
+            forgotten[table_id.beside(layer)] = _forget(beside, unneeded(beside, table))
+    return forgotten
+
+
+def expire_all(lake: Lake, now: dt.datetime) -> dict[TableId, int]:
+    """Every table of the catalog; one that another writer changes meanwhile is left to later."""
+    forgotten: dict[TableId, int] = {}
+    for table_id in lake.tables():
+        if REJECTED_BY not in lake.load(table_id).properties:
+            with suppress(CommitFailedException):
+                forgotten |= expire(lake, table_id, now)
+    return forgotten
+
+
+def forget_old_snapshots(lake: Lake, table_id: TableId) -> None:
+    """Expire once enough has come together.
+
+    It follows a publication, which must not fail by it: whatever goes wrong here is left to the
+    next.
+    """
+    with suppress(CommitFailedException, LakeError, OSError):
+        table = lake.load(table_id)
+        count, _ = retention(table)
+        if len(table.metadata.snapshots) > count + _SLACK:
+            expire(lake, table_id, dt.datetime.now(dt.UTC))
+
+
+def _forget(table: Table, ids: list[int]) -> int:
     if ids:
         table.maintenance.expire_snapshots().by_ids(ids).commit()
-    return ids
-
-
-def forget_old_snapshots(table: Table) -> None:
-    """Expire once enough has come together; a race with another writer is left to the next."""
-    count, _ = retention(table)
-    if len(table.metadata.snapshots) <= count + _SLACK:
-        return
-    try:
-        expire(table, dt.datetime.now(dt.UTC))
-    except CommitFailedException:
-        return
+        table.refresh()
+    return len(ids)

@@ -144,6 +144,11 @@ def _record(values: Values) -> tuple[str | int, ...]:
     return tuple(map(stored, values))
 
 
+def some(keys: list[str]) -> str:
+    """The first of them, for a message."""
+    return ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+
+
 def versions(files: Files) -> dict[str, str]:
     """The version (attempt) of each partition."""
     return {key: attempt_of(found[0].file_path) for key, found in files.items()}

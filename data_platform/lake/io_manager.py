@@ -5,23 +5,24 @@ guarantees: a Spark, pandas, Polars or Arrow table that an `@dg.asset` returns i
 and published at one stroke; an input is one table, whatever the number of its partitions.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import LakeError
-from data_platform.lake.files import files_by_partition, versions
+from data_platform.lake.files import files_by_partition, some, versions
+from data_platform.lake.frames import arrow_of, converted, fitted, spark_schema_of
 from data_platform.lake.parquet import DATA
 from data_platform.lake.publish import Published, StagedWrite, publish
 from data_platform.lake.reads import ReadPlan
+from data_platform.lake.schema import arrow_schema
 from data_platform.lake.staging import (
     Staged,
     new_attempt,
@@ -35,6 +36,7 @@ from data_platform.lake.table import WHOLE_TABLE, TableId, TableSlice
 from data_platform.observability.events import log_published
 from data_platform.observability.failures import failures_explained
 
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 PARTITION_EXPR = "partition_expr"  # Dagster's own name for "the column of the partition"
 
 
@@ -69,20 +71,28 @@ class S3ParquetIOManager(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> Any:
         """The input's partitions as one table of the annotated type, a Spark DataFrame if none."""
         table_id = table_of(context.asset_key)
-        loaded = self.lake.load(table_id)
         keys = context.asset_partition_keys if context.has_asset_partitions else None
-        files = files_by_partition(loaded, keys)
-        plan = ReadPlan.of(loaded.schema(), (f for group in files.values() for f in group))
         with failures_explained():
-            return _converted(plan.dataframe(self.spark()), context.dagster_type.typing_type)
+            loaded = self.lake.load(table_id)
+            files = files_by_partition(loaded, keys)
+            if not files:  # as no rows it would empty what was built from it before
+                wanted = f"partitions {some(list(keys))}" if keys else "rows"
+                raise LakeError(f"{table_id} has no {wanted}: nothing was published yet; build it")
+            plan = ReadPlan.of(loaded.schema(), (f for group in files.values() for f in group))
+            return converted(plan.dataframe(self.spark()), context.dagster_type.typing_type)
 
     def _staged(self, context: dg.OutputContext, obj: Any) -> StagedWrite:
         table_id = table_of(context.asset_key)
         keys = tuple(context.asset_partition_keys) if context.has_asset_partitions else ()
         columns = _partition_columns(context) if keys else ()
         keys = keys or (WHOLE_TABLE,)
-        data = obj if isinstance(obj, DataFrame) else _arrow(table_id, obj)
-        schema = data.schema if isinstance(data, DataFrame) else _spark_schema(data)
+        if isinstance(obj, DataFrame):
+            data, schema = obj, obj.schema
+        else:
+            found = self.lake.find(table_id)
+            present = arrow_schema(found.schema()) if found else None
+            data = fitted(table_id, arrow_of(table_id, obj), present, _dates(columns, keys[0]))
+            schema = spark_schema_of(data)
         if missing := [name for name in columns if name not in schema.names]:
             raise LakeError(
                 f"{table_id}: partition_expr names {', '.join(missing)}, which the asset's result "
@@ -121,42 +131,15 @@ def _partition_columns(context: dg.OutputContext) -> tuple[str, ...]:
     )
 
 
-def _arrow(table: TableId, obj: Any) -> pa.Table:
-    if isinstance(obj, pa.Table):
-        return obj
-    if hasattr(obj, "to_arrow"):  # Polars
-        return obj.to_arrow()
-    if hasattr(obj, "collect_schema"):  # a lazy Polars frame
-        return obj.collect().to_arrow()
-    if type(obj).__module__.startswith("pandas"):
-        return pa.Table.from_pandas(obj, preserve_index=False)
-    raise LakeError(
-        f"{table}: the asset returned {type(obj).__name__}; return a Spark, pandas, Polars or "
-        "Arrow table"
-    )
-
-
-def _spark_schema(data: pa.Table) -> T.StructType:
-    return from_arrow_schema(data.schema, prefer_timestamp_ntz=True)
+def _dates(columns: tuple[str, ...], key: str) -> list[str]:
+    """The partition columns that hold dates, as a key like `2011-03-04|leeds` shows."""
+    parts = key.split("|") if len(columns) > 1 else [key]
+    return [name for name, part in zip(columns, parts, strict=False) if _DATE.fullmatch(part)]
 
 
 def _nullable(schema: T.StructType) -> T.StructType:
     """Without a contract nothing promises that a column has no nulls."""
     return T.StructType([T.StructField(f.name, f.dataType, True, f.metadata) for f in schema])
-
-
-def _converted(frame: DataFrame, wanted: Any) -> Any:
-    match getattr(wanted, "__module__", "").split(".")[0], getattr(wanted, "__name__", ""):
-        case "pandas", _:
-            return frame.toPandas()
-        case "pyarrow", _:
-            return frame.toArrow()
-        case "polars", name:
-            import polars as pl  # only where somebody asks for it
-
-            table = pl.from_arrow(frame.toArrow())
-            return table.lazy() if name == "LazyFrame" else table  # type: ignore[union-attr]
-    return frame
 
 
 def _require_asked(table: TableId, keys: tuple[str, ...], staged: Staged) -> None:

@@ -6,8 +6,10 @@ between the commits leaves rows that belong to no published version, and the rer
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
@@ -25,13 +27,9 @@ from data_platform.lake.files import (
     partitioning,
 )
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
+from data_platform.lake.rejected import BESIDE, files_of_attempts, rejected_by
 from data_platform.lake.staging import Staged
 from data_platform.lake.table import TableId, TableSlice
-
-BESIDE = {QUARANTINE: "quarantine", DUPLICATES: "duplicates"}
-# A property of a quarantine or duplicates table: whose rejected rows it holds. Bronze and silver
-# tables often share a name, and publishing the one must not touch what the other rejected.
-REJECTED_BY = "data_platform.rejected-by"
 
 
 @dataclass(frozen=True)
@@ -74,68 +72,55 @@ class Published:
 def publish(lake: Lake, builds: Builds, write: StagedWrite) -> dict[str, Published]:
     """Publish the partitions that passed, keep the quarantine of those that did not.
 
-    Raises PartitionConflict where another writer was first.
+    Raises PartitionConflict where another writer was first, LakeError where a staged file is not
+    what its writer reported; nothing of the write was committed then.
     """
     table = lake.load(write.table)
     # The commit looks again; here a write that has lost already must not touch rejected rows.
-    require_base(
-        table, write.slice.base, files_by_partition(table, write.slice.keys), write.slice.keys
-    )
-    _publish_beside(lake, builds, write, QUARANTINE)
-    _publish_beside(lake, builds, write, DUPLICATES)
-    builds.record(_builds(write))
+    live = files_by_partition(table, write.slice.keys)
+    require_base(table, write.slice.base, live, write.slice.keys)
+    good = set(write.good)
+    files = data_files(table, (f for f in write.staged.files.get(DATA, ()) if f.key in good))
+    beside = [_beside(lake, builds, write, outcome) for outcome in BESIDE]
+    attempted = _builds(write)
+    # First, so that an attempt that is killed between its commits is known and repaired ...
+    builds.record(build for build in attempted if build.state == "published")
+    for commit in filter(None, beside):
+        commit()
+    # ... and last, so that what is held back is only once its quarantine can be read.
+    builds.record(build for build in attempted if build.state == "held_back")
     published: dict[str, Published] = {}
-    if write.good:
-        good = set(write.good)
-        files = data_files(table, (f for f in write.staged.files.get(DATA, ()) if f.key in good))
+    if good:
+        properties = _properties(write)
         snapshot = replace_partitions(
-            table,
-            keys=write.good,
-            add=files,
-            base=write.slice.base,
-            properties=_properties(write),
+            table, keys=good, add=files, base=write.slice.base, properties=properties
         )
         published = _published(table, files, snapshot, write.good)
-        forget_old_snapshots(lake.load(write.table))
     if write.after:
         write.after()
+    forget_old_snapshots(lake, write.table)
     return published
 
 
-def rejected_by(lake: Lake, table_id: TableId, layer: str) -> Table | None:
-    """The table of the rows that `table_id` rejects into `layer`; None where it has none."""
-    beside = table_id.beside(layer)
-    table = lake.load(beside) if lake.exists(beside) else None
-    return table if table and table.properties.get(REJECTED_BY) == str(table_id) else None
-
-
-def files_of_attempts(table: Table, attempts: Mapping[str, str]) -> Iterable[DataFile]:
-    """Rejected rows of these attempts (by partition), from whichever snapshot still lists them."""
-    found: dict[str, DataFile] = {}
-    for snapshot in table.snapshots() if attempts else ():
-        listed = files_by_partition(table, attempts, snapshot.snapshot_id)
-        for key, files in listed.items():
-            for file in files:
-                if attempt_of(file.file_path) == attempts[key]:
-                    found[file.file_path] = file
-    return found.values()
-
-
-def _publish_beside(lake: Lake, builds: Builds, write: StagedWrite, outcome: int) -> None:
+def _beside(
+    lake: Lake, builds: Builds, write: StagedWrite, outcome: int
+) -> Callable[[], object] | None:
+    """The commit to the quarantine or the duplicates; None where it would change nothing."""
     table = rejected_by(lake, write.table, BESIDE[outcome])
     if table is None:
-        return
+        return None
     live = files_by_partition(table, write.slice.keys)
     add = data_files(table, write.staged.files.get(outcome, ()))
-    add += files_of_attempts(table, _displaced(builds, write, outcome, live))
+    add += _displaced(table, builds, write, outcome, live)
     if not add and not live:
-        return  # nothing there and nothing to put there: no snapshot for it
+        return None
 
     def keep(key: str, file: DataFile) -> bool:
         # a held back attempt stands beside what belongs to the published version
         return key in write.held_back and attempt_of(file.file_path) == write.slice.base.get(key)
 
-    replace_partitions(
+    return partial(
+        replace_partitions,
         table,
         keys=write.slice.keys,
         add=add,
@@ -145,8 +130,10 @@ def _publish_beside(lake: Lake, builds: Builds, write: StagedWrite, outcome: int
     )
 
 
-def _displaced(builds: Builds, write: StagedWrite, outcome: int, live: Files) -> dict[str, str]:
-    """Published versions of held back partitions whose rejected rows are not there any more.
+def _displaced(
+    table: Table, builds: Builds, write: StagedWrite, outcome: int, live: Files
+) -> list[DataFile]:
+    """Rejected rows of published versions, of held back partitions, that are not there any more.
 
     An attempt that was killed before its table's commit took their place, so they are put back.
     """
@@ -156,8 +143,10 @@ def _displaced(builds: Builds, write: StagedWrite, outcome: int, live: Files) ->
         if key in write.held_back
         and all(attempt_of(file.file_path) != version for file in live.get(key, ()))
     }
-    rejected = builds.of(write.table, missing)
-    return {key: missing[key] for key, build in rejected.items() if build.rejected[BESIDE[outcome]]}
+    known = builds.of(write.table, missing)
+    rejected = {key for key, build in known.items() if build.rejected[BESIDE[outcome]]}
+    found = files_of_attempts(table, {key: missing[key] for key in rejected})
+    return list(chain.from_iterable(found.values()))
 
 
 def _properties(write: StagedWrite) -> dict[str, str]:

@@ -10,7 +10,7 @@ from data_platform.assets import Table
 from data_platform.lake.browse import keyed, rows
 from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition
-from data_platform.lake.rollback import rollback
+from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.table import TableId
 from data_platform.platform_defs.asset import ONLY_PARTITIONS
 from data_platform.platform_defs.drive import execute, run_until_quiet
@@ -46,25 +46,30 @@ def roll_back(
 ) -> Iterator[str]:
     """Roll back, record it in Dagster, and say what is stale by it."""
     table = declared(tables, table_id)
-    done = rollback(platform.lake, table_id, to=to, partition=partition)
-    if done is None:
+    planned = plan_rollback(
+        platform.lake, platform.builds, platform.storage, table_id, to=to, partition=partition
+    )
+    if planned is None:
         yield f"{table_id}: nothing differs from snapshot {to}"
         return
-    # What a person chose is not rebuilt by itself until something new arrives.
-    inputs = plan(table, platform, done.versions, only_stale=False).digests
-    platform.builds.accept(table_id, done.versions, inputs, table.version, f"rolled back to {to}")
+    # What a person chose is not rebuilt by itself until something new arrives. Said before it is
+    # done, or a sensor could look in between.
+    versions = planned.versions
+    inputs = plan(table, platform, versions, only_stale=False).digests
+    platform.builds.accept(table_id, versions, inputs, table.version, f"rolled back to {to}")
+    snapshot = planned.apply()
     with instance_of(platform) as instance:
-        for key, version in done.versions.items():
+        for key, version in versions.items():
             instance.report_runless_asset_event(
                 dg.AssetMaterialization(
                     asset_key=table.key,
                     partition=key or None,
                     description=f"rolled back to snapshot {to}",
-                    metadata={"rolled_back_to": str(to), "snapshot_id": str(done.snapshot_id)},
-                    tags={DATA_VERSION_TAG: version or "none"},
+                    metadata={"rolled_back_to": str(to), "snapshot_id": str(snapshot)},
+                    tags={DATA_VERSION_TAG: version},
                 )
             )
-    yield f"{table_id}: {len(done.versions)} partitions are again as in snapshot {to}"
+    yield f"{table_id}: {len(versions)} partitions are again as in snapshot {to}"
     below = Counter(row["table"] for row in stale_partitions(platform, tables))
     for name, count in sorted(below.items()):
         yield f"stale now: {name}, {count} partitions"

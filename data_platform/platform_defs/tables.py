@@ -6,8 +6,8 @@ from data_platform.assets import Table
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
-from data_platform.lake.publish import BESIDE, REJECTED_BY
 from data_platform.lake.reads import spark_schema
+from data_platform.lake.rejected import BESIDE, REJECTED_BY
 from data_platform.lake.table import Partitioning
 from data_platform.landing.source import Source
 

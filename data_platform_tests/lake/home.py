@@ -13,7 +13,8 @@ from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.files import files_by_partition, versions
 from data_platform.lake.parquet import DATA, DUPLICATES, OUTCOME, QUARANTINE, Layout
-from data_platform.lake.publish import BESIDE, REJECTED_BY, Published, StagedWrite, publish
+from data_platform.lake.publish import Published, StagedWrite, publish
+from data_platform.lake.rejected import BESIDE, REJECTED_BY
 from data_platform.lake.staging import new_attempt, part, stage_arrow, with_empty_partitions
 from data_platform.lake.storage import Storage
 from data_platform.lake.table import TableId, TableSlice

@@ -60,7 +60,7 @@ def test_cleaning_twice_finds_nothing_more(home: Home):
 def test_a_forgotten_snapshots_files_become_orphans(home: Home):
     home.make(properties={KEEP_SNAPSHOTS: "1"})
     clean(home.lake, home.storage, later(), 0 * HOUR)
-    expire(home.lake.load(SALES), later())
+    expire(home.lake, SALES, later())
     deleted = [file.path for _, file in clean(home.lake, home.storage, later(), 0 * HOUR)]
     assert sum("/data/" in path for path in deleted) == 1  # the first version of Monday
     assert home.numbers() == {MONDAY: [2], TUESDAY: [1]}

@@ -1,3 +1,4 @@
+import datetime as dt
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -137,6 +138,42 @@ def test_of_writers_of_one_partition_one_whole_version_is_left(home: Home):
         won = list(pool.map(publish, writes))
     assert won.count(True) == 1
     assert home.numbers() == {MONDAY: [won.index(True) + 1] * 3}
+
+
+def test_a_partition_without_rows_is_a_version_that_a_race_can_be_lost_to(home: Home):
+    """Bounds say nothing about a file without rows, so a look at them would overlook it."""
+    home.make()
+    home.write({TUESDAY: [1]})
+    seen = home.lake.load(SALES)
+    write = home.stage(days({MONDAY: [9]}), [MONDAY])
+    home.write({MONDAY: []})
+    with pytest.raises(PartitionConflict):
+        replace_partitions(
+            seen,
+            keys=[MONDAY],
+            add=data_files(seen, write.staged.files[DATA]),
+            base=write.slice.base,
+            properties={},
+        )
+    assert home.numbers() == {TUESDAY: [1]}
+
+
+def test_a_year_and_another_day_written_at_once_both_commit(home: Home):
+    home.make()
+    home.write({MONDAY: [1]})
+    seen = home.lake.load(SALES)
+    first = dt.date(2012, 1, 1).toordinal()
+    year = {dt.date.fromordinal(first + n).isoformat(): [n] for n in range(250)}
+    write = home.stage(days(year), year)
+    home.write({MONDAY: [2]})
+    replace_partitions(
+        seen,
+        keys=year,
+        add=data_files(seen, write.staged.files[DATA]),
+        base=write.slice.base,
+        properties={},
+    )
+    assert home.numbers() == {MONDAY: [2], **year}
 
 
 def test_manifests_stay_few_and_small_over_many_commits(home: Home):

@@ -3,8 +3,17 @@ import datetime as dt
 import pytest
 from pyiceberg.exceptions import ValidationError
 
-from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS, expire, expired, retention
-from data_platform_tests.lake.home import MONDAY, SALES, Home
+from data_platform.lake.expiry import (
+    KEEP_DAYS,
+    KEEP_SNAPSHOTS,
+    expire,
+    expire_all,
+    expired,
+    retention,
+)
+from data_platform.lake.publish import publish
+from data_platform_tests.fakes import Faults, FaultyLake, lost_response
+from data_platform_tests.lake.home import MONDAY, SALES, Home, days
 
 
 def now(days: float = 0) -> dt.datetime:
@@ -20,10 +29,10 @@ def test_snapshots_beyond_the_number_are_forgotten_oldest_first(home: Home):
     for n in range(5):
         home.write({MONDAY: [n]})
     snapshots = home.snapshots()
-    assert sorted(expire(home.lake.load(SALES), now())) == sorted(snapshots[:2])
+    assert expire(home.lake, SALES, now()) == {SALES: 2}
     assert home.snapshots() == snapshots[2:]
     assert home.numbers() == {MONDAY: [4]}
-    assert expire(home.lake.load(SALES), now()) == []
+    assert expire(home.lake, SALES, now()) == {SALES: 0}
 
 
 def test_old_snapshots_are_forgotten_but_never_the_current_one(home: Home):
@@ -32,12 +41,13 @@ def test_old_snapshots_are_forgotten_but_never_the_current_one(home: Home):
     home.write({MONDAY: [2]})
     assert expired(home.lake.load(SALES), now(days=6)) == []
     assert expired(home.lake.load(SALES), now(days=8)) == home.snapshots()[:1]
-    expire(home.lake.load(SALES), now(days=8))
+    expire(home.lake, SALES, now(days=8))
     assert home.numbers() == {MONDAY: [2]}
 
 
 def test_a_table_never_written_has_nothing_to_forget(home: Home):
-    assert expire(home.make(), now()) == []
+    home.make()
+    assert expire(home.lake, SALES, now()) == {SALES: 0}
 
 
 def test_writing_bounds_the_history_by_itself(home: Home):
@@ -55,6 +65,41 @@ def test_a_forgotten_snapshot_cannot_be_read(home: Home):
     home.make(properties={KEEP_SNAPSHOTS: "1"})
     home.write({MONDAY: [1]})
     home.write({MONDAY: [2]})
-    (gone,) = expire(home.lake.load(SALES), now())
+    gone = home.snapshots()[0]
+    expire(home.lake, SALES, now())
     with pytest.raises((ValidationError, ValueError), match="napshot"):
         home.numbers(snapshot=gone)
+
+
+def test_the_quarantine_remembers_as_far_back_as_its_table_and_no_further(home: Home):
+    home.make_rejecting()
+    home.make(properties={KEEP_SNAPSHOTS: "2"})
+    for n in range(1, 6):
+        home.judge({MONDAY: [n]}, bad={MONDAY: [-n]})
+    quarantine = SALES.beside("quarantine")
+    last = home.snapshots(quarantine)[3:]
+    forgotten = expire_all(home.lake, now())
+    assert forgotten[SALES] == 3 and forgotten[quarantine] == 3
+    assert home.snapshots(quarantine) == last
+    assert [home.numbers(quarantine, at) for at in last] == [{MONDAY: [-4]}, {MONDAY: [-5]}]
+
+
+def test_writing_bounds_the_history_of_the_quarantine_too(home: Home):
+    home.make_rejecting()
+    home.make(properties={KEEP_SNAPSHOTS: "3"})
+    for n in range(1, 26):
+        home.judge({MONDAY: [n]}, bad={MONDAY: [-n]})
+    assert len(home.snapshots(SALES.beside("quarantine"))) < 25
+
+
+def test_a_publication_does_not_fail_by_what_follows_it(home: Home):
+    """Too many snapshots, and the catalog locked as soon as the write is published."""
+    home.make(properties={KEEP_SNAPSHOTS: "1"})
+    for n in range(21):
+        home.write({MONDAY: [n]})
+    faults = Faults(at=2, error=lost_response, only="commit", lasting=True)
+    broken = FaultyLake.of(home.lake, faults)
+    write = home.stage(days({MONDAY: [99]}), [MONDAY])
+    assert publish(broken, home.builds, write)[MONDAY].rows == 1
+    assert faults.raised
+    assert home.numbers() == {MONDAY: [99]}

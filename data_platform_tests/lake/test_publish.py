@@ -1,9 +1,12 @@
 from dataclasses import replace
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from data_platform.lake.errors import PartitionConflict
 from data_platform.lake.files import files_by_partition, versions
+from data_platform.lake.parquet import DATA, QUARANTINE
 from data_platform.lake.publish import publish
 from data_platform.lake.table import TableId
 from data_platform_tests.fakes import Crash, Faults, FaultyBuilds
@@ -71,13 +74,25 @@ def test_a_second_held_back_attempt_replaces_the_first_and_not_the_published_one
 def test_what_a_killed_attempt_displaced_stands_beside_the_next_held_back_one(home: Home):
     home.judge({MONDAY: [1]}, bad={MONDAY: [-1]}, repeated={MONDAY: [1]})
     killed = home.stage(days({MONDAY: [2]}), [MONDAY])
-    dying = FaultyBuilds(home.builds.uri, faults=Faults(at=1))
+    dying = FaultyBuilds(home.builds.uri, faults=Faults(at=2))  # before its table
     with pytest.raises(Crash):
         publish(home.lake, dying, killed)
     assert home.rejected("quarantine") == {}
     home.judge({MONDAY: [3]}, bad={MONDAY: [-3]}, held_back={MONDAY: "too many"})
     assert home.rejected("quarantine") == {MONDAY: [-3, -1]}
     assert home.rejected("duplicates") == {MONDAY: [1]}
+
+
+def test_a_damaged_staged_file_changes_nothing(home: Home):
+    home.judge({MONDAY: [1]}, bad={MONDAY: [-1]})
+    outcomes = (days({MONDAY: [2]}, DATA), days({MONDAY: [-2]}, QUARANTINE))
+    write = home.stage(pa.concat_tables(outcomes), [MONDAY])
+    [file] = write.staged.files[DATA]
+    Path(file.path.removeprefix("file://")).unlink()
+    with pytest.raises(FileNotFoundError):
+        home.publish(write)
+    assert home.rejected("quarantine") == {MONDAY: [-1]}
+    assert home.builds.latest(SALES)[MONDAY].attempt != write.attempt
 
 
 def test_a_write_that_has_lost_its_race_leaves_the_winners_rejected_rows(home: Home):

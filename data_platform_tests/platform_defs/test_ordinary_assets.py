@@ -334,3 +334,61 @@ def test_a_removed_column_stops_the_run_and_leaves_the_table(world: World) -> No
     assert len(world.read("gold/shop/stock")) == 1
     assert world.build(stock({**ROW, "colour": "red"})).success
     assert world.read("gold/shop/stock")[0]["colour"] == "red"
+
+
+def test_an_input_that_was_never_published_does_not_empty_what_was_built_from_it(
+    world: World,
+) -> None:
+    @dg.asset(
+        key_prefix=["gold", "shop"],
+        partitions_def=daily,
+        metadata={"partition_expr": "day"},
+        io_manager_key="io_manager",
+        ins={"sales": dg.AssetIn(key=["silver", "shop", "sales"])},
+    )
+    def totals(sales: pa.Table) -> pa.Table:
+        return sales
+
+    assert world.build(sales, key="2011-03-04").success
+    result = world.build(sales, totals, only=totals, key="2011-03-05")
+
+    assert not result.success
+    assert "silver/shop/sales has no partitions 2011-03-05" in _failure(result)
+
+
+def test_pandas_dates_and_a_column_without_a_value_in_one_partition(world: World) -> None:
+    @dg.asset(
+        key_prefix=["gold", "shop"],
+        partitions_def=daily,
+        metadata={"partition_expr": "day"},
+        io_manager_key="io_manager",
+    )
+    def stock(context: dg.AssetExecutionContext) -> pd.DataFrame:
+        note = "late" if context.partition_key == "2011-03-04" else None
+        return pd.DataFrame({"day": [pd.Timestamp(context.partition_key)], "note": [note]})
+
+    for key in ("2011-03-04", "2011-03-05"):
+        result = world.build(stock, key=key)
+        assert result.success, _failure(result)
+
+    assert world.counts("gold/shop/stock") == {"2011-03-04": 1, "2011-03-05": 1}
+    assert [row["note"] for row in world.read("gold/shop/stock", "2011-03-05")] == [None]
+
+
+def test_a_partitioned_spark_frame_is_one_file_set_per_partition(
+    world: World, spark: SparkSession
+) -> None:
+    @dg.asset(
+        key_prefix=["gold", "shop"],
+        partitions_def=daily,
+        backfill_policy=SINGLE_RUN,
+        metadata={"partition_expr": "day"},
+        io_manager_key="io_manager",
+    )
+    def stock(context: dg.AssetExecutionContext) -> DataFrame:
+        return spark.createDataFrame(_days(context.partition_keys).to_pandas())
+
+    assert world.build(stock, span=("2011-03-04", "2011-03-06")).success
+    assert world.counts("gold/shop/stock") == {f"2011-03-0{n}": 2 for n in (4, 5, 6)}
+    assert world.build(stock, key="2011-03-05").success
+    assert world.counts("gold/shop/stock") == {f"2011-03-0{n}": 2 for n in (4, 5, 6)}

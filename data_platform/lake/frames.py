@@ -1,0 +1,92 @@
+"""Tables of any library, as they come from and go to ordinary assets.
+
+A frame of pandas or Polars says less of its types than a table must know: a column without a
+value has none, one without rows any. Such columns take the types of the table they go to.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import types as T
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from data_platform.lake.errors import LakeError, SchemaConflict
+from data_platform.lake.table import TableId
+
+_SIGNED = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64()}
+
+
+def arrow_of(table: TableId, frame: Any) -> pa.Table:
+    """A pandas, Polars or Arrow table as Arrow; LakeError for anything else."""
+    if isinstance(frame, pa.Table):
+        return frame
+    if hasattr(frame, "to_arrow"):  # Polars
+        return frame.to_arrow()
+    if hasattr(frame, "collect_schema"):  # a lazy Polars frame
+        return frame.collect().to_arrow()
+    if type(frame).__module__.startswith("pandas"):
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    raise LakeError(
+        f"{table}: the asset returned {type(frame).__name__}; return a Spark, pandas, Polars or "
+        "Arrow table"
+    )
+
+
+def fitted(
+    table: TableId, data: pa.Table, present: pa.Schema | None, dates: Collection[str]
+) -> pa.Table:
+    """`data` with the types it must have, where a library could not say or has no such thing.
+
+    `present` is the table's schema, None for a new one; `dates` names the columns that hold the
+    date of a partition. Raises SchemaConflict where nothing says
+    what type a column has.
+    """
+    columns = []
+    for field in data.schema:
+        column = data.column(field.name)
+        known = present.field(field.name).type if present and field.name in present.names else None
+        kind = _kind(table, field, known, rows=data.num_rows)
+        if field.name in dates and pa.types.is_timestamp(kind) and _midnights(column):
+            kind = pa.date32()
+        if kind != field.type:  # what is empty can be anything, what is not may not fit
+            column = column.cast(kind) if len(column) else pa.chunked_array([], kind)
+        columns.append(column)
+    return pa.table(columns, names=data.schema.names)
+
+
+def _kind(table: TableId, field: pa.Field, known: pa.DataType | None, *, rows: int) -> pa.DataType:
+    if known is not None and (rows == 0 or pa.types.is_null(field.type)):
+        return known
+    if pa.types.is_null(field.type):
+        raise SchemaConflict(
+            f"{table}: column {field.name} has no value in any row, and the table has no such "
+            "column yet that would say its type; cast it"
+        )
+    return _SIGNED.get(field.type, pa.int64() if field.type == pa.uint64() else field.type)
+
+
+def _midnights(column: pa.ChunkedArray) -> bool:
+    """Whether every moment is the beginning of a day: how pandas has a column of dates."""
+    days = column.cast(pa.date32(), safe=False).cast(column.type, safe=False)
+    return column.equals(days)
+
+
+def spark_schema_of(data: pa.Table) -> T.StructType:
+    return from_arrow_schema(data.schema, prefer_timestamp_ntz=True)
+
+
+def converted(frame: DataFrame, wanted: Any) -> Any:
+    """A Spark DataFrame as the table that a parameter's annotation names; itself without one."""
+    match getattr(wanted, "__module__", "").split(".")[0], getattr(wanted, "__name__", ""):
+        case "pandas", _:
+            return frame.toPandas()
+        case "pyarrow", _:
+            return frame.toArrow()
+        case "polars", name:
+            import polars as pl  # only where somebody asks for it
+
+            table = pl.from_arrow(frame.toArrow())
+            return table.lazy() if name == "LazyFrame" else table  # type: ignore[union-attr]
+    return frame

@@ -1,0 +1,42 @@
+"""The tables beside a table: the rows it rejects, and those that repeat a published one.
+
+Every row there names its attempt. Only those of the published version count; others are of
+attempts that were held back, and stand beside them.
+"""
+
+from collections.abc import Mapping
+
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table
+
+from data_platform.lake.catalog import Lake
+from data_platform.lake.files import attempt_of, files_by_partition
+from data_platform.lake.parquet import DUPLICATES, QUARANTINE
+from data_platform.lake.table import TableId
+
+BESIDE = {QUARANTINE: "quarantine", DUPLICATES: "duplicates"}
+# A property of a quarantine or duplicates table: whose rejected rows it holds. Bronze and silver
+# tables often share a name, and publishing the one must not touch what the other rejected.
+REJECTED_BY = "data_platform.rejected-by"
+
+
+def rejected_by(lake: Lake, table_id: TableId, layer: str) -> Table | None:
+    """The table of the rows that `table_id` rejects into `layer`; None where it has none."""
+    table = lake.find(table_id.beside(layer))
+    return table if table and table.properties.get(REJECTED_BY) == str(table_id) else None
+
+
+def files_of_attempts(table: Table, attempts: Mapping[str, str]) -> dict[str, list[DataFile]]:
+    """By partition, the rejected rows of its attempt, from the newest snapshot that lists them."""
+    found: dict[str, list[DataFile]] = {}
+    wanted = dict(attempts)
+    for snapshot in sorted(table.snapshots(), key=lambda s: s.timestamp_ms, reverse=True):
+        if not wanted:
+            break
+        listed = files_by_partition(table, wanted, snapshot.snapshot_id)
+        for key, files in listed.items():
+            own = [file for file in files if attempt_of(file.file_path) == wanted[key]]
+            if own:
+                found[key] = own
+        wanted = {key: attempt for key, attempt in wanted.items() if key not in found}
+    return found

@@ -1,0 +1,74 @@
+"""Frames that say less of their types than a table must know."""
+
+import datetime as dt
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from data_platform.lake.errors import LakeError, SchemaConflict
+from data_platform.lake.frames import arrow_of, fitted
+from data_platform.lake.table import TableId
+
+STOCK = TableId.parse("gold/shop/stock")
+PRESENT = pa.schema([("day", pa.date32()), ("name", pa.string()), ("n", pa.int64())])
+
+
+def _fitted(frame: Any, present: pa.Schema | None = PRESENT) -> pa.Table:
+    return fitted(STOCK, arrow_of(STOCK, frame), present, ["day"])
+
+
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame])
+def test_a_column_without_a_value_takes_the_type_of_the_table(library: Any) -> None:
+    found = _fitted(library({"name": [None, None], "n": [1, 2]}))
+
+    assert found.schema.field("name").type == pa.string()
+    assert found["name"].null_count == 2
+
+
+def test_a_column_without_a_value_of_a_new_table_is_refused_by_name() -> None:
+    with pytest.raises(SchemaConflict, match=r"gold/shop/stock: column name has no value.*cast it"):
+        _fitted(pd.DataFrame({"name": [None]}), None)
+
+
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame])
+def test_a_frame_without_rows_has_the_types_of_the_table(library: Any) -> None:
+    found = _fitted(library({"day": [], "name": [], "n": []}))
+
+    assert found.schema.types == PRESENT.types
+    assert found.num_rows == 0
+
+
+@pytest.mark.parametrize("kind", [pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64])
+def test_unsigned_numbers_become_signed_ones_that_hold_them(kind: Any) -> None:
+    [most] = pl.select(pl.lit(2**31, pl.UInt64) if kind == pl.UInt64 else kind.max()).to_series()
+    found = _fitted(pl.DataFrame({"count": pl.Series([most], dtype=kind)}), None)
+
+    assert pa.types.is_signed_integer(found.schema.field("count").type)
+    assert found["count"].to_pylist() == [most]
+
+
+def test_an_unsigned_number_that_no_signed_one_holds_is_refused() -> None:
+    with pytest.raises(pa.ArrowInvalid, match="18446744073709551615"):
+        _fitted(pl.DataFrame({"count": pl.Series([2**64 - 1], dtype=pl.UInt64)}), None)
+
+
+def test_the_midnights_of_a_partition_column_are_dates() -> None:
+    day = pd.Timestamp("2011-03-04")
+    found = _fitted(pd.DataFrame({"day": [day, day], "seen": [day, day]}), None)
+
+    assert found["day"].to_pylist() == [dt.date(2011, 3, 4)] * 2
+    assert pa.types.is_timestamp(found.schema.field("seen").type)
+
+
+def test_times_of_day_are_not_cut_off() -> None:
+    found = _fitted(pd.DataFrame({"day": [pd.Timestamp("2011-03-04 10:00")]}), None)
+
+    assert pa.types.is_timestamp(found.schema.field("day").type)
+
+
+def test_anything_else_is_refused_by_name() -> None:
+    with pytest.raises(LakeError, match="returned list; return a Spark, pandas, Polars or Arrow"):
+        arrow_of(STOCK, [1])
