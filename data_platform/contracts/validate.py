@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Layer = Literal["bronze", "silver", "gold"]
 
+PLATFORMS_OWN = ("rules", "conservation", "volume", "inputs", "readable")
+"""The checks that every table has beside those of its contract's rules, which share their names."""
+
 
 def with_warnings(
     columns: tuple[ColumnSpec, ...], warn: tuple[str, ...], *, table: str
@@ -122,13 +125,27 @@ def _refuse_unknown_columns(declared: "Contract", refuse: Callable[..., Contract
 
 
 def _refuse_ambiguous_rules(declared: "Contract", refuse: Callable[..., ContractError]) -> None:
-    taken = {check.name for column in declared.columns for check in column.checks}
+    taken = {_check_name(check.name) for column in declared.columns for check in column.checks}
     for rule in declared.rules:
-        if not rule.name or rule.name in taken:
+        name = _check_name(rule.name)
+        if name in taken or not name:
             raise refuse("a rule has a name of its own", check=rule.name or "''")
+        if name in PLATFORMS_OWN:
+            raise refuse(
+                f"{', '.join(PLATFORMS_OWN)} are the platform's own checks; call the rule "
+                "otherwise",
+                check=rule.name,
+            )
+        if not re.fullmatch(r"\w+", name, re.ASCII):
+            raise refuse("a rule's name is letters, digits and underscores", check=rule.name)
         if rule.severity not in get_args(Severity):
             raise refuse(
                 f"severity is {', '.join(get_args(Severity))}, not {rule.severity!r}",
                 check=rule.name,
             )
-        taken.add(rule.name)
+        taken.add(name)
+
+
+def _check_name(rule: str) -> str:
+    """As an asset check is called, which has no dots."""
+    return rule.replace(".", "__")
