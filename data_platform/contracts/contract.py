@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandera.pyspark as pa
@@ -15,6 +15,7 @@ from pyspark.sql import types as T
 from data_platform.contracts.checks import Severity
 from data_platform.contracts.columns import LINEAGE, ColumnSpec, read_columns
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.meaning import meaning_of
 from data_platform.contracts.validate import one_key, refuse_contradictions, with_warnings
 
 _RECEIVED = "_received"
@@ -42,13 +43,19 @@ class Rule:
 
     `expression` builds a boolean column when the rule is compiled: True means that the row obeys;
     NULL does too, as in pandera, since a missing value is the business of `nullable`. It may use
-    every column of the judged frame, and the row as it came with `received`.
+    every column of the judged frame, and the row as it came with `received`. `meaning` is what
+    it says, for the contract's fingerprint.
     """
 
     name: str
     expression: Callable[[], Column]
     description: str = ""
     severity: Severity = "blocking"
+    meaning: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Now, while the file says what was loaded: an edit under a running server is not its code.
+        object.__setattr__(self, "meaning", meaning_of(self.expression))
 
 
 def received(name: str) -> Column:
@@ -113,7 +120,8 @@ class Contract:
         """Changes exactly when rows could be judged or stored differently; 16 hex digits.
 
         Words and policies that touch no row (descriptions, owner, retention, sensitivity) do not
-        count. What a Rule's expression says cannot be seen: raise `version` when it changes.
+        count. A Rule counts with the text of its expression; what that calls or closes over
+        cannot be seen: raise `version` when it changes.
         """
         meaning = {
             "columns": [
@@ -124,7 +132,7 @@ class Contract:
                 for column in self.columns
                 for check in column.checks
             ],
-            "rules": [[rule.name, rule.severity] for rule in self.rules],
+            "rules": [[rule.name, rule.severity, rule.meaning] for rule in self.rules],
             "partition_by": self.partition_by,
             "key": [self.key, self.key_as_received, self.winner],
             "quarantine_threshold": self.quarantine_threshold,

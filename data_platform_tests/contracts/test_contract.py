@@ -8,8 +8,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.contracts.columns import column
+from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract, Retention, Rule, contract
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.validate import PLATFORMS_OWN
+from data_platform.definitions import TABLES
 
 
 class Sale(pa.DataFrameModel):
@@ -150,6 +153,23 @@ def test_the_fingerprint_tells_rules_and_columns_but_not_words():
     assert len({plain, *(other.fingerprint for other in changed)}) == len(changed) + 1
 
 
+def test_the_fingerprint_has_what_a_rule_says():
+    def ruled(expression: Any) -> str:
+        return declare(rules=(Rule("r", expression),)).fingerprint
+
+    plain = ruled(lambda: F.col("line") > 1)
+
+    assert (
+        ruled(
+            lambda: (
+                F.col("line") > 1  # the same in other lines
+            )
+        )
+        == plain
+    )
+    assert ruled(lambda: F.col("line") > 2) != plain
+
+
 def _own_check(cls: Any, data: Any) -> bool:
     return True
 
@@ -215,6 +235,10 @@ def test_a_model_that_could_not_be_enforced_is_refused(refused: dict[str, Any], 
         (dict(rules=(Rule("a", always), Rule("a", always))), "check a: a rule has a name of its"),
         (dict(rules=(Rule("line.not_null", always),)), "check line.not_null: a rule has a name"),
         (dict(rules=(Rule("", always),)), "a rule has a name of its own"),
+        (dict(rules=(Rule("line__not_null", always),)), "check line__not_null: a rule has a name"),
+        (dict(rules=(Rule("net = gross", always),)), "check net = gross: .* letters, digits and"),
+        (dict(rules=(Rule("größer", always),)), "check größer: .* letters, digits and"),
+        (dict(rules=(Rule("volume", always),)), "check volume: .* the platform's own checks"),
         (dict(rules=(Rule("a", always, severity=cast(Any, "bad")),)), "severity is blocking, warn"),
         (dict(model=dict), "is not a pandera.pyspark.DataFrameModel"),
         (dict(model=type("Empty", (pa.DataFrameModel,), {})), "declares no column"),
@@ -228,6 +252,21 @@ def test_a_model_that_could_not_be_enforced_is_refused(refused: dict[str, Any], 
 def test_a_contradiction_is_refused(settings: dict[str, Any], message: str):
     with pytest.raises(ContractError, match=message):
         declare(**settings)
+
+
+def test_a_rule_cannot_have_the_name_of_a_check_of_the_platform():
+    every = {spec.name for table in TABLES for spec in table.asset.check_specs}
+    of_rules = {
+        rule.name.replace(".", "__")
+        for table in TABLES
+        if table.contract
+        for rule in compile_rules(table.contract)
+    }
+
+    assert every - of_rules == set(PLATFORMS_OWN)
+    for name in PLATFORMS_OWN:
+        with pytest.raises(ContractError, match=f"check {name}: .* call the rule otherwise"):
+            declare(rules=(Rule(name, always),))
 
 
 def test_an_error_names_contract_column_and_check():

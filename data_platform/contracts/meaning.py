@@ -1,0 +1,80 @@
+"""What a function says, as its source has it: a changed rule can be told from a reworded one.
+
+Functions cannot be compared; their syntax trees can. Layout, comments, docstrings, a function's
+own name and Python's version make no difference. What it calls or closes over is not seen.
+"""
+
+import ast
+import inspect
+import linecache
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from types import CodeType
+
+_Function = ast.Lambda | ast.FunctionDef
+_Span = tuple[tuple[int, int], tuple[int, int]]  # from and to: line, column
+
+
+def meaning_of(function: Callable) -> str:
+    """The arguments and body of a lambda or function; "" where there is no source.
+
+    To be asked for when the function is made: later its file may say something else.
+    """
+    function = inspect.unwrap(function)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return ""
+    linecache.checkcache(code.co_filename)
+    text = "".join(linecache.getlines(code.co_filename, function.__globals__))
+    found = [node for node in _functions(text) if _first_line(node) == code.co_firstlineno]
+    places = list(_places(code))
+    if len(found) > 1 and places:  # of the lambdas of one line the innermost that has them all
+        found = [node for node in found if _has(node, places)][-1:]
+    return "".join(_form([node.args, _body(node)]) for node in found)
+
+
+@lru_cache(maxsize=64)
+def _functions(text: str) -> tuple[_Function, ...]:
+    """Those of a file, outer ones before what is in them."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:  # a notebook's, with commands of its own
+        return ()
+    return tuple(node for node in ast.walk(tree) if isinstance(node, _Function))
+
+
+def _first_line(node: _Function) -> int:
+    """As code objects have it: a decorator is a function's first line."""
+    decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
+    return min(part.lineno for part in (node, *decorators))
+
+
+def _places(code: CodeType) -> Iterator[_Span]:
+    """Where its instructions stand; none where Python was told to forget it."""
+    for line, last_line, column, last_column in code.co_positions():
+        if line and last_line and column is not None and last_column:  # else entry, or exit
+            yield (line, column), (last_line, last_column)
+
+
+def _has(node: _Function, places: list[_Span]) -> bool:
+    body = node.body if isinstance(node.body, ast.expr) else node
+    start, end = (body.lineno, body.col_offset), (body.end_lineno, body.end_col_offset)
+    return all(start <= first and last <= end for first, last in places)
+
+
+def _body(node: _Function) -> ast.expr | list[ast.stmt]:
+    if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
+        return node.body[1:]
+    return node.body
+
+
+def _form(node: object) -> str:
+    """`ast.dump`, without what is empty: which fields there are depends on Python's version."""
+    match node:
+        case ast.AST():
+            fields = ((name, value) for name, value in ast.iter_fields(node))
+            said = [f"{name}={_form(v)}" for name, v in fields if v is not None and v != []]
+            return f"{type(node).__name__}({', '.join(said)})"
+        case list():
+            return f"[{', '.join(map(_form, node))}]"
+    return repr(node)
