@@ -6,12 +6,14 @@ commit it describes: rows of attempts that were never published are harmless.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Literal
+from itertools import islice
+from typing import Literal, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from data_platform.lake.databases import explained, waiting
 from data_platform.lake.table import TableId
@@ -34,9 +36,10 @@ _BUILDS = sa.Table(
     sa.Column("duplicates", sa.BigInteger, nullable=False),
     sa.Column("detail", sa.String, nullable=False),
     sa.Column("created", sa.DateTime, nullable=False),
-    sa.Index("builds_by_table", "table_id", "created"),
 )
+_INDEX = sa.Index("builds_latest", _BUILDS.c.table_id, _BUILDS.c.partition, _BUILDS.c.created)
 _CHUNK = 500
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,9 @@ class Builds:
     @cached_property
     def _engine(self) -> sa.Engine:
         engine = explained(sa.create_engine(waiting(self.uri)))
-        _METADATA.create_all(engine)
+        with engine.begin() as connection:  # of two first users one is second
+            connection.execute(CreateTable(_BUILDS, if_not_exists=True))
+            connection.execute(CreateIndex(_INDEX, if_not_exists=True))
         return engine
 
     def record(self, builds: Iterable[Build]) -> None:
@@ -84,43 +89,34 @@ class Builds:
     def of(self, table: TableId, attempts: Mapping[str, str]) -> dict[str, Build]:
         """The builds behind the given attempt of each partition, where they are known."""
         found: dict[str, Build] = {}
-        wanted = sorted(set(attempts.values()))
+        same = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.attempt)
         with self._engine.connect() as connection:
-            for start in range(0, len(wanted), _CHUNK):
-                query = sa.select(_BUILDS).where(
-                    _BUILDS.c.table_id == str(table),
-                    _BUILDS.c.attempt.in_(wanted[start : start + _CHUNK]),
-                )
-                for row in connection.execute(query).mappings():
-                    if attempts.get(row["partition"]) == row["attempt"]:
-                        found[row["partition"]] = Build(**row)
+            for chunk in _chunks(attempts.items()):
+                query = sa.select(_BUILDS).where(_BUILDS.c.table_id == str(table), same.in_(chunk))
+                rows = connection.execute(query).mappings()
+                found |= {row["partition"]: Build(**row) for row in rows}
         return found
 
     def latest(self, table: TableId, partitions: Iterable[str] | None = None) -> dict[str, Build]:
-        """The last build of each partition, published or held back."""
+        """The last build of each partition (None: of all), published or held back."""
+        if partitions is None:
+            return self._latest(sa.true(), table)
+        found: dict[str, Build] = {}
+        for chunk in _chunks(partitions):
+            found |= self._latest(_BUILDS.c.partition.in_(chunk), table)
+        return found
+
+    def _latest(self, chosen: sa.ColumnElement[bool], table: TableId) -> dict[str, Build]:
+        of_table = sa.and_(_BUILDS.c.table_id == str(table), chosen)
         newest = (
-            sa.select(_BUILDS.c.partition, sa.func.max(_BUILDS.c.created).label("created"))
-            .where(_BUILDS.c.table_id == str(table))
+            sa.select(_BUILDS.c.partition, sa.func.max(_BUILDS.c.created))
+            .where(of_table)
             .group_by(_BUILDS.c.partition)
-            .subquery()
         )
-        query = (
-            sa.select(_BUILDS)
-            .join(
-                newest,
-                (_BUILDS.c.partition == newest.c.partition)
-                & (_BUILDS.c.created == newest.c.created),
-            )
-            .where(_BUILDS.c.table_id == str(table))
-        )
-        wanted = None if partitions is None else set(partitions)
+        moment = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.created)
         with self._engine.connect() as connection:
-            rows = connection.execute(query).mappings()
-            return {
-                row["partition"]: Build(**row)
-                for row in rows
-                if wanted is None or row["partition"] in wanted
-            }
+            rows = connection.execute(sa.select(_BUILDS).where(of_table, moment.in_(newest)))
+            return {row["partition"]: Build(**row) for row in rows.mappings()}
 
     def held_back(self, table: TableId) -> dict[str, Build]:
         """Partitions whose last build did not pass its checks."""
@@ -153,8 +149,8 @@ class Builds:
         ]
         same = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.attempt)
         with self._engine.begin() as connection:
-            for start in range(0, len(chosen), _CHUNK):
-                rows = [asdict(build) for build in chosen[start : start + _CHUNK]]
+            for chunk in _chunks(chosen):
+                rows = [asdict(build) for build in chunk]
                 pairs = [(row["partition"], row["attempt"]) for row in rows]
                 connection.execute(
                     _BUILDS.delete().where(_BUILDS.c.table_id == str(table), same.in_(pairs))
@@ -177,3 +173,9 @@ def _unknown(table: TableId, partition: str, attempt: str) -> Build:
         duplicates=0,
         created=dt.datetime.min,
     )
+
+
+def _chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
+    remaining = iter(values)
+    while chunk := list(islice(remaining, _CHUNK)):
+        yield chunk

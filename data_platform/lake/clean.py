@@ -52,8 +52,12 @@ def referenced_files(table: Table) -> set[str]:
 def clean(
     lake: Lake, storage: Storage, now: dt.datetime, grace: dt.timedelta = GRACE
 ) -> list[tuple[TableId, StoredFile]]:
-    """Delete the orphans; gives what was deleted."""
-    deleted = list(orphans(lake, storage, now, grace))
-    for _, file in deleted:
+    """Delete the orphans; gives what was deleted.
+
+    Each as soon as it is found: a rollback or a long run may make a file live that was none.
+    """
+    deleted = []
+    for table_id, file in orphans(lake, storage, now, grace):
         storage.delete(file.path)
+        deleted.append((table_id, file))
     return deleted

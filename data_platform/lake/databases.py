@@ -39,7 +39,7 @@ def unavailable(url: sa.URL, error: BaseException) -> DatabaseUnavailable:
     elif "full" in cause:
         advice = "free some space and try again"
     return DatabaseUnavailable(
-        f"database {shown}: {cause}; {advice}. Nothing was changed by this step."
+        f"database {shown}: {cause}; {advice}. What was published is as it was."
     )
 
 

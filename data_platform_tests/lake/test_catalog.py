@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from pyspark.sql import types as T
 
@@ -129,9 +131,11 @@ def test_a_catalog_that_cannot_be_opened_is_named(tmp_path):
         Lake({"type": "sql", "uri": uri}, str(tmp_path)).tables()
 
 
-def test_two_makers_of_one_table_make_one(home: Home):
-    first, second = Home(home.folder), Home(home.folder)
-    first.make()
-    assert (
-        second.make(schema=SCHEMA).metadata.table_uuid == home.lake.load(SALES).metadata.table_uuid
-    )
+def test_makers_of_one_table_at_once_make_one_and_change_it_once(home: Home):
+    note = T.StructField("note", T.StringType(), True)
+    for schema in (SCHEMA, T.StructType([*SCHEMA.fields, note])):
+        with ThreadPoolExecutor(8) as pool:
+            made = list(pool.map(lambda _, s=schema: Home(home.folder).make(schema=s), range(8)))
+        assert len({table.metadata.table_uuid for table in made}) == 1
+        assert all(table.schema().column_names == schema.names for table in made)
+    assert len(home.lake.load(SALES).metadata.schemas) == 2

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -112,9 +113,15 @@ def test_a_writer_waits_for_a_lock_that_is_soon_released(home: Home):
     command = ["python3", "-c", holder, str(home.folder / "catalog.db")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
         assert p.stdin and p.stdout and p.stdout.readline() == "locked\n"
-        p.stdin.write("release\n")
-        p.stdin.flush()
+        released = threading.Event()
+
+        def release() -> None:
+            released.set()
+            print("release", file=p.stdin, flush=True)
+
+        threading.Timer(1, release).start()
         publish(home.lake, home.builds, write)
+        assert released.is_set()
     assert home.numbers() == {MONDAY: [2]}
 
 

@@ -100,6 +100,9 @@ class OrderLine(pa.DataFrameModel):
             "net_sales = gross_sales + cancelled",
         ),
     ),
+    # A cancellation written with a positive quantity is valid silver: it is to be seen, not to
+    # hold back a country's day.
+    warn=("cancelled.less_than_or_equal_to",),
     quarantine_threshold=0.0,
     owner=TEAM,
     version="1.0.0",

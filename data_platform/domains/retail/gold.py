@@ -18,7 +18,7 @@ from data_platform.quality.freshness import trailing
 
 TRADING_DAYS, CALENDAR_DAYS = 28, 90
 MONTHS = 12
-MONEY = "decimal(18,3)"
+MONEY = "decimal(18,3)"  # try_cast: a sum beyond it is null, and holds back its own day alone
 
 
 @gold(contract=DailySales, partitions=daily)
@@ -31,11 +31,11 @@ def daily_sales(order_lines: DataFrame) -> DataFrame:
             _distinct(F.when(sale, F.col("invoice_no"))).alias("orders"),
             _distinct(F.when(sale, F.col("customer_id"))).alias("customers"),
             _total(sale, F.col("quantity")).alias("units"),
-            _total(sale, _amount()).cast(MONEY).alias("gross_sales"),
-            _total(cancellation, _amount()).cast(MONEY).alias("cancelled"),
-            _total(~F.col("is_product"), _amount()).cast(MONEY).alias("charges"),
+            _total(sale, _amount()).try_cast(MONEY).alias("gross_sales"),
+            _total(cancellation, _amount()).try_cast(MONEY).alias("cancelled"),
+            _total(~F.col("is_product"), _amount()).try_cast(MONEY).alias("charges"),
         )
-        .withColumn("net_sales", (F.col("gross_sales") + F.col("cancelled")).cast(MONEY))
+        .withColumn("net_sales", (F.col("gross_sales") + F.col("cancelled")).try_cast(MONEY))
     )
 
 
@@ -112,7 +112,7 @@ def _recency_frequency_monetary(purchases: DataFrame) -> DataFrame:
     return purchases.groupBy("month", "customer_id").agg(
         F.datediff(F.last_day("month"), F.max("last_day")).alias("recency_days"),
         F.count_distinct("invoice_no").alias("frequency"),
-        F.sum("spent").cast(MONEY).alias("monetary"),
+        F.sum("spent").try_cast(MONEY).alias("monetary"),
     )
 
 

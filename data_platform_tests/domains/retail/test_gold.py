@@ -143,6 +143,18 @@ def test_a_country_with_only_charges_or_returns_has_zeros_and_no_nulls(spark: Sp
     }
 
 
+def test_a_sum_that_money_cannot_hold_is_null_and_stops_no_other_day(spark: SparkSession) -> None:
+    """Null is what `gross_sales.not_null` holds the day back for; the others are published."""
+    lines = [
+        line("2011-03-04", quantity=2_000_000, unit_price=Decimal("999999999.999")),
+        line("2011-03-05", quantity=1, unit_price=Decimal(2)),
+    ]
+
+    found = {row[0]: row[5] for row in _daily_sales(spark, lines)}
+
+    assert found == {date(2011, 3, 4): None, date(2011, 3, 5): Decimal(2)}
+
+
 def test_equal_customers_are_scored_by_their_number(spark: SparkSession) -> None:
     lines = [line("2011-03-04", customer_id=number) for number in (7, 3, 5, 1, 9, 8)]
 
