@@ -15,6 +15,14 @@ import pytest
 
 SNAPSHOT = Path(__file__).with_name("definitions.json")
 LOAD = "from data_platform.definitions import defs; defs().get_repository_def()"
+DECLARE = """
+import data_platform.assets
+import dagster as dg
+
+@dg.asset(partitions_def=dg.DailyPartitionsDefinition("2011-03-01"),
+          backfill_policy=dg.BackfillPolicy.single_run())
+def stations(): ...
+"""
 
 
 def described(definitions: dg.Definitions) -> dict[str, object]:
@@ -109,10 +117,11 @@ def test_sensors_and_the_schedule_run_without_being_switched_on(loaded: dg.Defin
     }
 
 
-def test_loading_prints_nothing_and_makes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", [LOAD, DECLARE], ids=["all", "an ordinary asset"])
+def test_loading_prints_nothing_and_makes_nothing(script: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
     done = subprocess.run(
-        [sys.executable, "-c", LOAD],
+        [sys.executable, "-c", script],
         env={**os.environ, "DATA_PLATFORM_HOME": str(home)},
         cwd=Path(__file__).resolve().parents[1],
         capture_output=True,

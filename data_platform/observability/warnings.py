@@ -6,6 +6,9 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+# A user's own assets need the policy too, and `assets` imports this before they are declared.
+warnings.filterwarnings("ignore", r"Parameter .backfill_policy.", dg.BetaWarning)
+
 
 @contextmanager
 def previews_accepted() -> Iterator[None]:
