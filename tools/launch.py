@@ -11,6 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
+from data_platform.demo.landing import require_shop_files
 from data_platform.settings import (
     CHECKOUT,
     Settings,
@@ -54,8 +55,8 @@ def port_is_free(host: str, port: int) -> bool:
 
 
 def _demo(data: Path | None) -> None:
-    if data is not None and not data.is_dir():
-        raise FileNotFoundError(f"DATA={data} is no directory")
+    if data is not None:
+        require_shop_files(data)
     if not os.environ.get("DATA_PLATFORM_HOME"):
         name = demo_name(data)
         os.environ["DATA_PLATFORM_HOME"] = str(local_state() / name)

@@ -1,13 +1,14 @@
 """Putting files into the landing bucket, whole or not at all: a sensor may be looking."""
 
+import re
 import shutil
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 from data_platform.demo.generator import generate, land
 
 PREFIX = "online_retail"
+_SHOP_FILE = re.compile(rf"{PREFIX}/\d{{4}}-\d{{2}}-\d{{2}}([._-][^/]*)?\.csv")
 
 
 def land_generated(landing: Path, *, seed: int) -> int:
@@ -20,16 +21,34 @@ def land_generated(landing: Path, *, seed: int) -> int:
 
 def land_folder(folder: Path, landing: Path) -> int:
     """Copy a folder's files; those that are there already, byte for byte, stay as they are."""
-    files = [path for path in _files(folder)]
-    for path in files:
-        relative = path.relative_to(folder)
-        key = relative if relative.parts[0] == PREFIX else Path(PREFIX) / relative
+    files = _files(folder)
+    for key, path in files.items():
         _land(path, landing / key)
     return len(files)
 
 
-def _files(folder: Path) -> Iterable[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
+def require_shop_files(folder: Path) -> None:
+    """Raises FileNotFoundError where a folder has nothing that the shop's tables are made of."""
+    expected = "the shop's files are named YYYY-MM-DD.csv, as 2011-03-04.csv"
+    if not folder.is_dir():
+        raise FileNotFoundError(f"DATA={folder} is no directory; give one with files, {expected}")
+    files = _files(folder)
+    if not any(_SHOP_FILE.fullmatch(key) for key in files):
+        names = [path.name for path in files.values()]
+        there = (
+            f"it has {', '.join(names[:3])}{', ...' * (len(names) > 3)}" if names else "it is empty"
+        )
+        raise FileNotFoundError(f"DATA={folder} has nothing to load: {expected}; {there}")
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """A folder's files, hidden ones aside, by the key that each lands under."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
+    return {_key(path.relative_to(folder)): path for path in sorted(found)}
+
+
+def _key(path: Path) -> str:
+    return (path if path.parts[0] == PREFIX else PREFIX / path).as_posix()
 
 
 def _land(source: Path, target: Path) -> None:

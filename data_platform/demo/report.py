@@ -1,6 +1,5 @@
 """What the demo shows at its end: what landed, what became of every row, what was sold."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,23 +42,21 @@ class Balance:
         return text + (f" + {self.held_back:,} in held back days" if self.held_back else "")
 
 
-def print_report(settings: Settings, failures: Iterable[str]) -> bool:
-    """Print all of it; False where a row is unaccounted for."""
+def print_report(settings: Settings) -> bool:
+    """Print all of it; False where nothing was loaded, or a row is unaccounted for."""
     platform = Platform(settings)
     click.echo()
     _print_landing(platform)
     _print_tables(platform)
     balance = balance_of(platform)
     _print_rejected(platform)
-    for failure in failures:
-        click.secho(failure, fg="yellow")
     click.echo()
-    click.secho(
-        f"Conservation: {balance}", bold=True, fg="green" if not balance.difference else "red"
-    )
+    good = balance.received > 0 and not balance.difference
+    text = f"Conservation: {balance}" if balance.received else "Nothing was loaded"
+    click.secho(text, bold=True, fg="green" if good else "red")
     _print_sales(platform, settings.home)
     _print_commands(settings.home)
-    return balance.difference == 0
+    return good
 
 
 def balance_of(platform: Platform) -> Balance:
@@ -93,7 +90,8 @@ def _rejected(lake: Lake, layer: str, live: dict[str, str], held: set[str]) -> i
 
 def _print_landing(platform: Platform) -> None:
     ledger = platform.ledger
-    out.records("Landed objects by state", [{**ledger.summary()}])
+    states = {**ledger.summary()}
+    out.records("Landed objects by state", [states], counts=states)
     unread = [*ledger.failed(), *ledger.unknown()]
     if unread:
         out.records(
@@ -112,12 +110,14 @@ def _print_tables(platform: Platform) -> None:
             {"table": f.table, "rows": f.rows, "partitions": f.partitions, "bytes": f.bytes}
             for f in found
         ],
+        counts=("rows", "partitions", "bytes"),
     )
 
 
 def _print_rejected(platform: Platform) -> None:
-    reasons, _ = quarantined(platform, SILVER, partition=None, limit=0)
-    out.records("Why rows are quarantined", reasons)
+    if platform.lake.exists(SILVER.beside("quarantine")):
+        reasons, _ = quarantined(platform, SILVER, partition=None, limit=0)
+        out.records("Why rows are quarantined", reasons, counts=["rows"])
     held = platform.builds.held_back(SILVER)
     if held:
         out.records(

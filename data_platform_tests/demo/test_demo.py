@@ -1,12 +1,21 @@
 """What the demo lands and what it tells at its end."""
 
+import os
+import subprocess
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 
-from data_platform.demo.landing import land_folder, land_generated
+from data_platform.demo.landing import land_folder, land_generated, require_shop_files
+from data_platform.demo.outcome import only_held_back, print_outcome
 from data_platform.demo.report import Balance, draw_sales, print_report
+from data_platform.domains.retail.landing import ONLINE_RETAIL
+from data_platform.platform_defs.drive import Ran
+from data_platform.settings import CHECKOUT
 from data_platform_tests.platform_defs.shop import Shop
 
 
@@ -51,13 +60,134 @@ def test_the_generated_shop_lands_the_same_files_each_time(tmp_path: Path) -> No
     assert _files(tmp_path / "a") == _files(tmp_path / "b")
 
 
+@pytest.mark.parametrize(
+    ("names", "there"),
+    [
+        ([], "it is empty"),
+        ([".DS_Store"], "it is empty"),
+        (["march.csv", "README.md"], "it has README.md, march.csv"),
+        (["2011/2011-03-04.csv"], "it has 2011-03-04.csv"),  # no key that the source claims
+    ],
+)
+def test_a_folder_without_shop_files_is_refused_with_how_they_are_named(
+    tmp_path: Path, names: list[str], there: str
+) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    with pytest.raises(FileNotFoundError, match="YYYY-MM-DD") as refused:
+        require_shop_files(tmp_path)
+
+    assert str(tmp_path) in str(refused.value) and there in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["2011-03-04.csv", "2011-03-04-late.csv", "march.csv", "online_retail/2011-03-04_2.csv"]
+)
+def test_a_folder_is_accepted_where_the_source_would_claim_a_file(
+    tmp_path: Path, name: str
+) -> None:
+    folder, landing = tmp_path / "data", tmp_path / "landing"
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).touch()
+    land_folder(folder, landing)
+    [key] = _files(landing)
+
+    claimed = ONLINE_RETAIL.partition_of(key) is not None
+    with nullcontext() if claimed else pytest.raises(FileNotFoundError):
+        require_shop_files(folder)
+
+
+def test_a_demo_with_nothing_to_load_says_so_and_fails(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "march.csv").write_bytes(b"no shop file")
+    home = str(tmp_path / "home")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "data_platform.demo", "--data", str(folder)],
+        env={**os.environ, "DATA_PLATFORM_HOME": home},
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "Nothing was loaded" in done.stdout
+    assert "online_retail/march.csv" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def _run_of(*errors: Exception | None) -> tuple[dg.DagsterInstance, str]:
+    """A run with a step for each error, or that passes."""
+
+    def step(number: int, error: Exception | None) -> dg.OpDefinition:
+        @dg.op(name=f"step_{number}")
+        def raises() -> None:
+            if error:
+                raise error
+
+        return raises
+
+    steps = [step(number, error) for number, error in enumerate(errors)]
+
+    @dg.job
+    def job() -> None:
+        for each in steps:
+            each()
+
+    instance = dg.DagsterInstance.ephemeral()
+    return instance, job.execute_in_process(instance=instance, raise_on_error=False).run_id
+
+
+HELD_BACK = dg.Failure("1 of 2 partitions were held back", {"held_back": "a"}, allow_retries=False)
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        ([HELD_BACK, None], True),
+        ([HELD_BACK, ZeroDivisionError()], False),
+        ([dg.Failure("the disk is full")], False),
+        ([None], False),  # failed, and no step did
+    ],
+)
+def test_only_days_that_are_held_back_may_fail(
+    errors: list[Exception | None], expected: bool
+) -> None:
+    assert only_held_back(*_run_of(*errors)) is expected
+
+
+def test_the_shops_runs_fail_only_where_days_are_held_back(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = [ran for ran in shop.ran if not ran.success]
+
+    assert failed and all(only_held_back(shop.home.instance, ran.run_id) for ran in failed)
+    print_outcome(failed[0], expected=True)
+    assert "partitions were held back" in capsys.readouterr().err
+
+
+def test_a_failed_run_is_announced_with_its_cause(capsys: pytest.CaptureFixture[str]) -> None:
+    request = dg.RunRequest(job_name="retail_daily")
+
+    print_outcome(Ran(request, "1f3a", False, ("division by zero",)), expected=False)
+    print_outcome(Ran(request, "2f3a", False, ()), expected=False)
+
+    said = capsys.readouterr().err
+    assert "run FAILED:\ndivision by zero\n" in said
+    assert "see run 2f3a in `make dev`" in said
+    assert "as it should" not in said
+
+
 def test_the_report_accounts_for_every_row(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    balanced = print_report(shop.home.settings, ["2011-03-17: rules: too many"])
+    balanced = print_report(shop.home.settings)
 
     said = capsys.readouterr().out
     assert balanced
     assert "Conservation: " in said and " received = " in said
-    assert "2011-03-17: rules: too many" in said
     for key in (*shop.manifest.failed, *shop.manifest.unknown):
         assert key in said
     for part in ("silver/retail/order_lines", "rescued", "The top of", "United Kingdom"):

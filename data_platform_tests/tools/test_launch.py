@@ -50,6 +50,19 @@ def test_data_that_is_no_directory_is_refused_by_name(tmp_path: Path) -> None:
     assert f"DATA={tmp_path / 'nowhere'} is no directory" in done.stderr
 
 
+def test_data_without_shop_files_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    folder, home = tmp_path / "data", tmp_path / "home"
+    folder.mkdir()
+    (folder / "march.csv").touch()
+
+    done = launch("demo", "--data", str(folder), DATA_PLATFORM_HOME=str(home))
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: DATA={folder} has nothing to load")
+    assert "YYYY-MM-DD.csv" in done.stderr
+    assert not home.exists()
+
+
 def test_a_mistaken_setting_is_one_line_without_a_stack() -> None:
     done = launch("dev", "--port", "0", DATA_PLATFORM_ENV="laptop")
 
