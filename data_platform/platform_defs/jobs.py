@@ -45,7 +45,18 @@ def tables_by_job(tables: Sequence[Table]) -> dict[str, list[Table]]:
 
 
 def jobs(tables: Sequence[Table]) -> dict[str, Job]:
-    """By name. One run, one process, one Spark session: its steps follow each other in it."""
+    """By name. One run, one process, one Spark session: its steps follow each other in it.
+
+    Raises ValueError for tables of one job whose partitions differ: a range is of one definition.
+    """
+    for name, group in tables_by_job(tables).items():
+        for table in group:
+            if table.partitions != group[0].partitions:
+                raise ValueError(
+                    f"{group[0].id} and {table.id} are built by one job, {name}, and their "
+                    f"partitions differ: {group[0].partitions} and {table.partitions}; give both "
+                    "one definition that covers the time of both, or move one to another domain"
+                )
     return {
         name: dg.define_asset_job(
             name,
@@ -59,18 +70,50 @@ def jobs(tables: Sequence[Table]) -> dict[str, Job]:
 
 
 def run_request(
-    job: str, keys: Sequence[str], *, run_key: str, only: Sequence[Table] | None = None
+    job: str,
+    keys: Sequence[str],
+    *,
+    run_key: str,
+    only: Sequence[Table] | None = None,
+    partitions: dg.PartitionsDefinition | None = None,
 ) -> dg.RunRequest:
     """One run for the range that covers `keys`, of all tables of the job or `only` some.
 
-    It builds what is stale in the range. A table that has nothing to build is better left out:
-    the UI shows the checks of its last run, and one that built nothing checks nothing.
+    `partitions` is the definition that the keys are of, where `only` does not tell it. The run
+    builds what is stale in the range. A table that has nothing to build is better left out: the
+    UI shows the checks of its last run, and one that built nothing checks nothing.
     """
-    first, last = keys[0], keys[-1]
-    span = {RANGE_START: first, RANGE_END: last} if first else {}
+    definition = only[0].partitions if only else partitions
     return dg.RunRequest(
         run_key=run_key,
         job_name=job,
-        tags={**span, ONLY_STALE: "true"},
+        tags={**range_tags(keys, definition), ONLY_STALE: "true"},
         asset_selection=[table.key for table in only] if only else None,
     )
+
+
+def range_tags(keys: Sequence[str], partitions: dg.PartitionsDefinition | None) -> dict[str, str]:
+    """The tags of a run over the range that covers `keys`; none for a table without partitions.
+
+    Dagster's ranges follow the order in which a definition has its partitions: in any other the
+    range from the first to the last is empty.
+    """
+    first, last = _ends(keys, partitions)
+    return {RANGE_START: first, RANGE_END: last} if first else {}
+
+
+def _ends(keys: Sequence[str], partitions: dg.PartitionsDefinition | None) -> tuple[str, str]:
+    match partitions:
+        case None:
+            return keys[0], keys[-1]
+        case dg.MultiPartitionsDefinition():  # a range of each dimension
+            given = [partitions.get_partition_key_from_str(key).keys_by_dimension for key in keys]
+            ends = {
+                dimension.name: _ends([g[dimension.name] for g in given], dimension.partitions_def)
+                for dimension in partitions.partitions_defs
+            }
+            first, last = (dg.MultiPartitionKey({n: e[i] for n, e in ends.items()}) for i in (0, 1))
+            return first, last
+    wanted = set(keys)
+    ordered = [key for key in partitions.get_partition_keys() if key in wanted]
+    return ordered[0], ordered[-1]

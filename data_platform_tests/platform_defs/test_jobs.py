@@ -5,7 +5,18 @@ import pytest
 
 from data_platform.definitions import TABLES
 from data_platform.domains.retail.bronze import order_lines
-from data_platform.platform_defs.jobs import RANGE_END, RANGE_START, run_request, tables_by_job
+from data_platform.domains.retail.silver import order_lines as typed_lines
+from data_platform.platform_defs.jobs import (
+    RANGE_END,
+    RANGE_START,
+    jobs,
+    range_tags,
+    run_request,
+    tables_by_job,
+)
+
+SHOPS = dg.StaticPartitionsDefinition(["york", "leeds", "bath"])
+DAYS = dg.DailyPartitionsDefinition("2011-03-01", end_date="2011-03-05")
 
 
 def test_tables_of_one_kind_of_partition_share_a_job_in_the_order_declared() -> None:
@@ -41,3 +52,40 @@ def test_a_run_covers_its_keys_with_one_range() -> None:
 
 def test_a_run_of_a_table_without_partitions_has_no_range() -> None:
     assert RANGE_START not in run_request("retail", [""], run_key="k").tags
+
+
+@pytest.mark.parametrize(
+    ("partitions", "keys"),
+    [
+        (SHOPS, ["bath", "york"]),
+        (SHOPS, ["leeds"]),
+        (DAYS, ["2011-03-02", "2011-03-04"]),
+        (dg.MultiPartitionsDefinition({"day": DAYS, "shop": SHOPS}),
+         ["2011-03-01|york", "2011-03-03|bath", "2011-03-04|leeds"]),
+    ],
+)  # fmt: skip
+def test_a_range_covers_its_keys_in_whatever_order_they_are_declared(
+    partitions: dg.PartitionsDefinition, keys: list[str]
+) -> None:
+    tags = range_tags(keys, partitions)
+    span = dg.PartitionKeyRange(tags[RANGE_START], tags[RANGE_END])
+
+    assert set(keys) <= set(map(str, partitions.get_partition_keys_in_range(span)))
+
+
+def test_a_run_of_some_tables_takes_the_order_of_their_partitions() -> None:
+    by_shop = replace(order_lines, partitions=SHOPS)
+
+    request = run_request("retail_shops", ["bath", "york"], run_key="k", only=[by_shop])
+    same = run_request("retail_shops", ["bath", "york"], run_key="k", partitions=SHOPS)
+
+    assert (request.tags[RANGE_START], request.tags[RANGE_END]) == ("york", "bath")
+    assert same.tags == request.tags
+
+
+def test_tables_of_one_job_whose_partitions_differ_are_refused_with_the_way_out() -> None:
+    later = replace(typed_lines, partitions=DAYS)
+
+    with pytest.raises(ValueError, match=r"bronze/retail/order_lines and silver/.*differ.*cover"):
+        jobs([order_lines, later])
+    assert len(jobs([replace(order_lines, partitions=DAYS), later])) == 1
