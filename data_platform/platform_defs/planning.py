@@ -5,7 +5,7 @@ that the commit can tell whether somebody else was there in between.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -19,6 +19,7 @@ from data_platform.platform_defs.platform import Platform
 from data_platform.quality.freshness import Trailing, Upstream, Window, digest, is_stale
 
 _MOST_CANDIDATES = 5000  # beyond so many partitions, planning all of a table is no slower
+_COMPARED = 60  # partitions before a range, so that volume finds its 28 though some have no rows
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,18 @@ class Input:
 
 @dataclass(frozen=True)
 class Plan:
-    """`keys` to build; the partitions each reads by input; `digests` of what each stands on;
-    `base`, the present version of each."""
+    """`keys` to build; the partitions each reads by input; `base`, the present version of each.
+
+    `digests` of the inputs are of every requested partition that has any, to be built or not.
+    `rows` are the published ones of the requested partitions and of those that volume compares
+    them with.
+    """
 
     table: Table
     keys: tuple[str, ...]
     digests: Mapping[str, str]
     base: Mapping[str, str]
+    rows: Mapping[str, int] = field(default_factory=dict)
     inputs: Mapping[str, Input] = field(default_factory=dict)
     reads: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
@@ -63,13 +69,23 @@ def window(table: Table, key: str, back: Trailing | None = None) -> Window | Non
     return Window(back.start(start) if back else start, start, end)
 
 
-def plan(table: Table, platform: Platform, requested: Iterable[str], *, only_stale: bool) -> Plan:
-    """What to build of the requested partitions: those with inputs, or the stale ones of them.
+def plan(
+    table: Table,
+    platform: Platform,
+    requested: Iterable[str],
+    *,
+    only_stale: bool,
+    among: Collection[str] | None = None,
+) -> Plan:
+    """What to build of the requested partitions: those with inputs, or the stale ones of them;
+    `among` names the only ones that may be.
 
     A partition whose inputs are gone or never came is left as it is.
     """
     requested = tuple(requested)
-    base = current_versions(platform, table.id, requested)
+    present = _present(platform, table, requested)
+    found = versions(present)
+    base = {key: found[key] for key in requested if key in found}
     if table.source:
         # A run that was killed after its commit published what the ledger still waits for.
         platform.ledger.settle(table.source.name, base)
@@ -92,18 +108,38 @@ def plan(table: Table, platform: Platform, requested: Iterable[str], *, only_sta
             for key in requested
             if any(reads[name][key] for name in inputs)
         }
-    keys = tuple(key for key in requested if key in digests)
+    keys = tuple(key for key in requested if key in digests and (among is None or key in among))
     if only_stale:
         stale = stale_keys(platform, table, base, digests)
         keys = tuple(key for key in keys if key in stale)
     return Plan(
         table,
         keys,
-        {key: digests[key] for key in keys},
+        digests,
         {key: base[key] for key in keys if key in base},
+        {key: sum(file.record_count for file in group) for key, group in present.items()},
         inputs,
         reads,
     )
+
+
+def _present(platform: Platform, table: Table, requested: tuple[str, ...]) -> Files:
+    """The table's own live files, as far as they matter to the requested partitions."""
+    if not platform.lake.exists(table.id):
+        return {}
+    return files_by_partition(platform.lake.load(table.id), _comparable(table, requested))
+
+
+def _comparable(table: Table, requested: tuple[str, ...]) -> list[str] | None:
+    """The requested keys and those before them, which volume compares with; None for all keys,
+    where the order of the partitions is not that of time."""
+    if table.partitions is None or not requested:
+        return list(requested)
+    if not isinstance(table.partitions, dg.TimeWindowPartitionsDefinition):
+        return None
+    first = table.partitions.time_window_for_partition_key(min(requested))
+    reach = dg.TimeWindow(first.start - _COMPARED * (first.end - first.start), first.start)
+    return [*table.partitions.get_partition_keys_in_time_window(reach), *requested]
 
 
 def current_versions(

@@ -10,7 +10,6 @@ from pyspark.sql import types as T
 
 from data_platform.assets import Table
 from data_platform.contracts.contract import Contract
-from data_platform.lake.browse import partition_rows
 from data_platform.lake.errors import LakeError, SchemaConflict
 from data_platform.lake.files import partitioning
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE, Layout
@@ -158,8 +157,8 @@ def _audited(
     contract = _contract(table)
     rows, bad, repeats = (staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
     found: list[Finding] = []
-    history = partition_rows(platform.lake, table.id)
-    held_upstream = _held_upstream(table, plan, platform)
+    history = {**plan.rows, **{key: rows[key] for key in plan.keys}}
+    held = {} if contract.lineage else held_upstream(table, platform, plan.keys)
     for key in plan.keys:
         received = rows[key] + bad[key] + repeats[key]
         broken = Counter(staged.rules.get(key, {}))
@@ -181,9 +180,9 @@ def _audited(
                 contract, key, received=received, quarantined=bad[key], broken=broken
             )
         )
-        found.append(checks.volume_finding(key, rows[key], {**history, key: rows[key]}))
+        found.append(checks.volume_finding(key, rows[key], history))
         if not contract.lineage:
-            found.append(checks.inputs_finding(key, held_upstream.get(key, {})))
+            found.append(checks.inputs_finding(key, held.get(key, {})))
     total: Counter = sum((Counter(c) for c in staged.rules.values()), Counter())
     found += checks.rule_findings(contract, total, len(plan.keys))
     metadata = {key: {"quarantined": bad[key], "duplicates": repeats[key]} for key in plan.keys}
@@ -193,7 +192,7 @@ def _audited(
         run_id=run_id,
         staged=staged,
         held_back=held_back(found),
-        inputs=plan.digests,
+        inputs={key: plan.digests[key] for key in plan.keys},
         contract=table.version,
         metadata=metadata,
     )
@@ -212,8 +211,19 @@ def held_back(found: Iterable[Finding]) -> dict[str, str]:
     return reasons
 
 
-def _held_upstream(table: Table, plan: Plan, platform: Platform) -> dict[str, dict[str, list[str]]]:
-    """By key and input table, the input partitions whose newest attempt was held back."""
+def failed_checks(reasons: str) -> set[str]:
+    """The checks that `held_back` names in a partition's reasons."""
+    return {reason.split(": ", 1)[0] for reason in reasons.split("; ")}
+
+
+def held_upstream(
+    table: Table, platform: Platform, built: Iterable[str], unbuilt: Iterable[str] = ()
+) -> dict[str, dict[str, list[str]]]:
+    """By key and input table, the input partitions whose newest attempt was held back.
+
+    For keys that were not built only if one of their own time was: the days before it are no
+    reason why a day has no input.
+    """
     found: dict[str, dict[str, list[str]]] = {}
     for name, upstream in table.inputs.items():
         held = platform.builds.held_back(upstream)
@@ -221,8 +231,11 @@ def _held_upstream(table: Table, plan: Plan, platform: Platform) -> dict[str, di
             continue
         scheme = partitioning(platform.lake.load(upstream))
         missing = Upstream.of(upstream, scheme, dict.fromkeys(held, ""))
-        for key in plan.keys:
-            reach = window(table, key, table.trailing.get(name))
-            if keys := missing.within_reach(key, reach):
+        looks = [
+            *((k, missing.within_reach) for k in built),
+            *((k, missing.inputs) for k in unbuilt),
+        ]
+        for key, look in looks:
+            if keys := look(key, window(table, key, table.trailing.get(name))):
                 found.setdefault(key, {})[str(upstream)] = list(keys)
     return found
