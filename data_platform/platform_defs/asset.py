@@ -4,22 +4,20 @@ import math
 from collections.abc import Iterator
 
 import dagster as dg
-from dagster._core.execution.context.system import StepExecutionContext
+from pyspark.sql import types as T
 
 from data_platform.assets import Table
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
-from data_platform.lake.builds import Build
 from data_platform.lake.publish import StagedWrite
-from data_platform.lake.table import WHOLE_TABLE
+from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.observability.events import LOGGED, log_findings, log_without_input
 from data_platform.observability.failures import failures_explained
-from data_platform.observability.warnings import previews_accepted
 from data_platform.platform_defs.bronze import build_bronze
-from data_platform.platform_defs.planning import plan
+from data_platform.platform_defs.planning import Plan, plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import build
-from data_platform.quality import findings as checks
+from data_platform.platform_defs.table_checks import check_specs, standing
 from data_platform.quality.freshness import Trailing
 
 ONLY_STALE = "data_platform/only_stale"  # run tag: build what is stale of the range, not all of it
@@ -27,7 +25,12 @@ ONLY_PARTITIONS = "data_platform/only_partitions"  # run tag: of the range just 
 
 
 def asset_of(table: Table) -> dg.AssetsDefinition:
-    """The asset whose step builds the table's partitions of a run's range."""
+    """The asset whose step builds the table's partitions of a run's range.
+
+    Raises ValueError for what a table cannot be declared as.
+    """
+    _require_inputs_once(table)
+    _require_whole_days(table)
 
     @dg.asset(
         key=table.key,
@@ -44,7 +47,6 @@ def asset_of(table: Table) -> dg.AssetsDefinition:
         description=table.description,
         io_manager_key="io_manager",
         required_resource_keys={"platform", "pyspark"},
-        op_tags={"dagster/concurrency_key": str(table.id).replace("/", "_")},
     )
     def step(context: dg.AssetExecutionContext) -> Iterator[dg.Output]:
         with failures_explained():
@@ -57,11 +59,16 @@ def asset_of(table: Table) -> dg.AssetsDefinition:
 def _built(table: Table, context: dg.AssetExecutionContext) -> StagedWrite | None:
     """The staged partitions that are due, their check results logged; None if none is due."""
     platform: Platform = context.resources.platform
-    requested = _requested(context)
-    only_stale = ONLY_STALE in context.run.tags
-    planned = plan(table, platform, requested, only_stale=only_stale)
-    step_context = context.get_step_execution_context()
-    _log_not_built(table, platform, step_context, sorted(set(requested) - set(planned.keys)))
+    requested = _requested(table, context)
+    chosen = context.run.tags.get(ONLY_PARTITIONS)
+    planned = plan(
+        table,
+        platform,
+        requested,
+        only_stale=ONLY_STALE in context.run.tags,
+        among=chosen.split(",") if chosen else None,
+    )
+    _log_left(table, planned, requested, context)
     if not planned.keys:
         context.log.info(f"{table.id}: nothing to build of {len(requested)} partitions")
         return None
@@ -69,45 +76,38 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StagedWrite | Non
     step = build_bronze if table.source else build
     spark = context.resources.pyspark.spark_session
     result = step(table, planned, platform, spark, context.run.run_id)
-    log_findings(step_context, table.key, result.findings)
+    log_findings(context.get_step_execution_context(), table.key, result.findings)
     return result.write
 
 
-def _log_not_built(
-    table: Table, platform: Platform, step: StepExecutionContext, left: list[str]
+def _requested(table: Table, context: dg.AssetExecutionContext) -> list[str]:
+    """The partition keys of the run, '' for a table without partitions.
+
+    A run is of one partition or of a range, which Dagster tells by different tags. It may be a
+    run of partitioned tables, too, where this one has none.
+    """
+    if table.partitions is None:
+        return [WHOLE_TABLE]
+    if not (context.has_partition_key or context.has_partition_key_range):
+        raise dg.Failure(
+            f"{table.id} is partitioned: choose the partitions to build", allow_retries=False
+        )
+    return list(context.partition_keys)
+
+
+def _log_left(
+    table: Table, planned: Plan, requested: list[str], context: dg.AssetExecutionContext
 ) -> None:
     """What Dagster is told of the partitions of a range that this run leaves as they are.
 
     It expects a result of each, and shows those without one as skipped or failed.
     """
-    if not left:
-        return
-    latest = platform.builds.latest(table.id, left)
-    found = [
-        checks.Finding(name, passed, blocking, text, partition=key)
-        for key in left
-        for passed, text in [_state(latest.get(key))]
-        for name, blocking, _ in partition_checks(table)
-    ]
-    log_findings(step, table.key, found)
-    log_without_input(step, table.key, [key for key in left if key not in latest])
-
-
-def _state(build: Build | None) -> tuple[bool, str]:
-    if build is None:
-        return True, "no input for this partition: nothing to check"
-    if build.state == "held_back":
-        return False, f"held back, and its inputs are the same: {build.detail}"
-    return True, f"up to date: built by run {build.run_id}, whose results stand"
-
-
-def _requested(context: dg.AssetExecutionContext) -> list[str]:
-    """The partition keys of the run, '' for a table without partitions."""
-    if not context.has_partition_key_range:
-        return [WHOLE_TABLE]
-    chosen = context.run.tags.get(ONLY_PARTITIONS)
-    keys = context.partition_keys
-    return [key for key in keys if key in chosen.split(",")] if chosen else list(keys)
+    building = set(planned.keys)
+    if left := [key for key in requested if key not in building]:
+        found = standing(table, context.resources.platform, planned, left)
+        step = context.get_step_execution_context()
+        log_findings(step, table.key, found.findings)
+        log_without_input(step, table.key, found.without_input)
 
 
 def _outputs(table: Table, write: StagedWrite | None) -> Iterator[dg.Output]:
@@ -117,47 +117,29 @@ def _outputs(table: Table, write: StagedWrite | None) -> Iterator[dg.Output]:
         yield dg.Output(None, output_name=spec.get_python_identifier(), metadata=dict(LOGGED))
 
 
-def partition_checks(table: Table) -> list[tuple[str, bool, str]]:
-    """Name, whether it blocks, and description of the checks of each partition."""
-    conservation = "Every row received is published, quarantined or a duplicate."
-    found = [(checks.VOLUME, False, "Rows are of the order of the partitions before.")]
-    if table.source:
-        found.append((checks.READABLE, False, "Every landed object could be read."))
-    if table.contract:
-        share = "The share of quarantined rows is within the contract's threshold."
-        found.append((checks.RULES, True, share))
-    if table.source or (table.contract and table.contract.lineage):
-        found.append((checks.CONSERVATION, True, conservation))
-    else:
-        found.append((checks.INPUTS, False, "No input is held back by its checks."))
-    return found
-
-
-def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
-    """The checks of a partition, then one for each rule of the contract."""
-    with previews_accepted():
-        specs = [
-            dg.AssetCheckSpec(
-                name,
-                asset=table.key,
-                blocking=blocking,
-                description=description,
-                partitions_def=table.partitions,
+def _require_inputs_once(table: Table) -> None:
+    """Dagster wants each upstream table once."""
+    names: dict[TableId, str] = {}
+    for name, upstream in table.inputs.items():
+        if (first := names.setdefault(upstream, name)) != name:
+            raise ValueError(
+                f"{table.id}: its inputs {first} and {name} are one table, {upstream}; take it "
+                "once, as far back as either reaches, and filter it in the function"
             )
-            for name, blocking, description in partition_checks(table)
-        ]
-    return specs + (_rule_specs(table, table.contract) if table.contract else [])
 
 
-def _rule_specs(table: Table, contract: Contract) -> list[dg.AssetCheckSpec]:
-    return [
-        dg.AssetCheckSpec(
-            checks.check_name(rule.name),
-            asset=table.key,
-            description=f"{rule.description or rule.name} ({rule.severity}; rows of the last run)",
+def _require_whole_days(table: Table) -> None:
+    """A date has no time of day: a partition from 06:00 on would read the rows of the next day."""
+    if not isinstance(table.partitions, dg.TimeWindowPartitionsDefinition):
+        return
+    minute, hour, *_ = [*table.partitions.cron_schedule.split(), "*"]
+    column = table.scheme.columns[0]
+    if isinstance(column.type, T.DateType) and hour != "*" and (minute, hour) != ("0", "0"):
+        raise ValueError(
+            f"{table.id}: its partitions begin at {hour.zfill(2)}:{minute.zfill(2)}, and its "
+            f"partition column {column.name} is a date; leave the offset out, and let the column "
+            "say which day a row counts for"
         )
-        for rule in compile_rules(contract)
-    ]
 
 
 def _dep(table: Table, name: str) -> dg.AssetDep:

@@ -127,10 +127,14 @@ def check_name(rule: str) -> str:
     return rule.replace(".", "__")
 
 
-def readable_finding(key: str, errors: Mapping[str, str], objects: int) -> Finding:
-    """Objects that could not be read fail alone: the others are published all the same."""
+def readable_finding(key: str, errors: Mapping[str, str], objects: int | None = None) -> Finding:
+    """Objects that could not be read fail alone: the others are published all the same.
+
+    `objects` is how many there are, where that is known.
+    """
     text = f"all {objects} objects were read"
     if errors:
         listed = "; ".join(f"{name}: {why}" for name, why in sorted(errors.items())[:5])
-        text = f"{len(errors)} of {objects} objects could not be read: {listed}"
+        count = len(errors) if objects is None else f"{len(errors)} of {objects}"
+        text = f"{count} objects could not be read: {listed}"
     return Finding(READABLE, not errors, False, text, {"unreadable": len(errors)}, key)
