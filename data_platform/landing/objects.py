@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 from urllib.parse import unquote
 
 from pyarrow import fs
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOT_UTF8 = "its name is not UTF-8; rename it"
 UNFINISHED = (".tmp", ".part")  # what copying tools call a file that is still being written
 
 
@@ -29,12 +30,16 @@ class UnreadableObject(ValueError):
 
 @dataclass(frozen=True)
 class LandedObject:
-    """One line of a bucket's listing. `size` in bytes; `etag` is None where a bucket has none."""
+    """One line of a bucket's listing. `size` in bytes; `etag` is None where a bucket has none.
+
+    `unusable` says why the key opens nothing; such an object is listed, and belongs to no source.
+    """
 
     key: str
     size: int
     modified: datetime  # UTC, to the microsecond
     etag: str | None = None
+    unusable: str | None = None
 
 
 class Bucket(Protocol):
@@ -52,10 +57,6 @@ class Bucket(Protocol):
 
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
         """The objects whose key begins with `prefix` and sorts after `start_after`."""
-        ...
-
-    def open(self, key: str) -> BinaryIO:
-        """The object's bytes. FileNotFoundError if it is gone."""
         ...
 
     def uri(self, key: str) -> str:
@@ -93,9 +94,6 @@ class DirectoryBucket:
         ]
         yield from sorted(found, key=lambda landed: landed.key)
 
-    def open(self, key: str) -> BinaryIO:
-        return (self.root / key).open("rb")
-
     def uri(self, key: str) -> str:
         return (self.root / key).as_uri()
 
@@ -123,14 +121,19 @@ def _walk(directory: str, parent: str) -> Iterator[LandedObject]:
         for entry in entries:
             if entry.name.startswith(".") or entry.name.endswith(UNFINISHED):
                 continue
-            # A name that is not UTF-8 is shown escaped: listed as unknown, not a crash.
-            key = parent + os.fsencode(entry.name).decode("utf-8", "backslashreplace")
+            path = parent + entry.name
             try:
                 if entry.is_dir(follow_symlinks=False):
-                    yield from _walk(entry.path, key + "/")
+                    yield from _walk(entry.path, path + "/")
                 elif entry.is_file():
-                    status = entry.stat()
-                    modified = from_nanoseconds(status.st_mtime_ns)
-                    yield LandedObject(key, status.st_size, modified)
+                    yield _landed(os.fsencode(path), entry.stat())
             except FileNotFoundError:
                 continue
+
+
+def _landed(path: bytes, status: os.stat_result) -> LandedObject:
+    """A name that is not UTF-8 is shown escaped, and its key then names no file."""
+    key = path.decode("utf-8", "backslashreplace")
+    modified = from_nanoseconds(status.st_mtime_ns)
+    unusable = None if key.encode() == path else _NOT_UTF8
+    return LandedObject(key, status.st_size, modified, unusable=unusable)

@@ -67,7 +67,9 @@ def versions(
     found = {}
     for seen in listed:
         entry = known.get(seen.key)
-        if seen.etag is not None:
+        if seen.unusable:  # nobody will ever read it
+            found[seen.key] = f"{seen.size}-{seen.modified.isoformat()}"
+        elif seen.etag is not None:
             found[seen.key] = f"{seen.size}-{seen.etag}"
         elif entry and (entry.size, entry.modified) == (seen.size, seen.modified):
             found[seen.key] = entry.version
@@ -96,11 +98,11 @@ def compare(
             continue
         version, entry = versions[seen.key], known.get(seen.key)
         if entry is None or entry.version != version or _is_back_unloaded(entry):
-            match = _match(seen.key, sources)
+            match = _match(seen, sources)
             changes.insert.append(_row(seen, version, bucket, match, now))
             kind = changes.new if entry is None else changes.reopened
             (kind if match["source"] else changes.unknown).append(seen.key)
-        elif entry.state == "unknown" and (match := _match(seen.key, sources))["source"]:
+        elif entry.state == "unknown" and (match := _match(seen, sources))["source"]:
             changes.update[entry.id] = {**match, "updated": now, "vanished": None}
             changes.new.append(seen.key)
         else:
@@ -124,16 +126,16 @@ def _is_back_unloaded(entry: Entry) -> bool:
     return entry.vanished is not None and entry.state in ("pending", "failed")
 
 
-def _match(key: str, sources: Sequence[Source]) -> dict[str, str | None]:
+def _match(seen: LandedObject, sources: Sequence[Source]) -> dict[str, str | None]:
     claims = {
         source.name: partition
         for source in sources
-        if (partition := source.partition_of(key)) is not None
+        if (partition := source.partition_of(seen.key)) is not None and not seen.unusable
     }
     if len(claims) == 1:
         [(source, partition)] = claims.items()
         return {"source": source, "partition": partition, "state": "pending", "error": None}
-    error = (
+    error = seen.unusable or (
         f"claimed by several sources: {', '.join(sorted(claims))}; make their patterns exclusive"
         if claims
         else "matches the pattern of no source, or names no partition"

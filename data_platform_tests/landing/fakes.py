@@ -1,10 +1,8 @@
 """A bucket in memory, and the source that its keys belong to."""
 
 import hashlib
-import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import BinaryIO
 
 from data_platform.landing.objects import LandedObject
 from data_platform.landing.source import Csv, Source
@@ -44,15 +42,11 @@ class MemoryBucket:
                 self.yielded += 1
                 yield LandedObject(key, len(content), modified, etag)
 
-    def open(self, key: str) -> BinaryIO:
-        try:
-            return io.BytesIO(self.objects[key][0])
-        except KeyError:
-            raise FileNotFoundError(key) from None
-
     def uri(self, key: str) -> str:
         return f"memory://{key}"
 
     def content_hash(self, key: str) -> str:
         self.hashed.append(key)
-        return hashlib.sha256(self.open(key).read()).hexdigest()
+        if key not in self.objects:
+            raise FileNotFoundError(key)
+        return hashlib.sha256(self.objects[key][0]).hexdigest()

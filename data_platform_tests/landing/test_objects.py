@@ -49,9 +49,15 @@ def test_times_are_exact_to_the_microsecond(tmp_path: Path) -> None:
     assert (landed.size, landed.etag) == (3, None)
 
 
-def test_a_name_that_is_not_utf8_is_listed_escaped(tmp_path: Path) -> None:
-    Path(os.fsdecode(os.fsencode(tmp_path) + b"/x\xff.csv")).write_text("x")
-    assert [landed.key for landed in DirectoryBucket(tmp_path).list()] == ["x\\xff.csv"]
+def test_a_name_that_is_not_utf8_is_listed_escaped_and_says_so(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    folder.mkdir()
+    for path in (folder / "a.csv", tmp_path / "é.csv", tmp_path / "x\\xff.csv"):
+        path.write_text("x")
+    listed = {landed.key: landed.unusable for landed in DirectoryBucket(tmp_path).list()}
+    assert listed == {
+        "\\xff/a.csv": "its name is not UTF-8; rename it", "x\\xff.csv": None, "é.csv": None
+    }  # fmt: skip
 
 
 def test_the_hash_is_that_of_the_content(tmp_path: Path) -> None:
