@@ -5,7 +5,7 @@ between any two steps loses nothing: the next tick finds the same work again.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -14,14 +14,6 @@ from data_platform.landing.ledger_tables import Entry
 from data_platform.landing.objects import Bucket, LandedObject
 from data_platform.landing.recording import Recorded
 from data_platform.landing.source import Source
-
-
-@dataclass(frozen=True)
-class Tick:
-    """What a tick listed (a number of objects) and recorded."""
-
-    listed: int
-    recorded: Recorded
 
 
 @dataclass(frozen=True)
@@ -41,73 +33,82 @@ class Reconciliation:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One run over the range from `first_partition` to `last_partition`.
+    """One run that rebuilds `partitions`, those with something pending, in order.
 
-    Only `partitions`, those with something pending, are to be rebuilt. `run_key` is a hash of the
-    pending versions and their attempts: the same for the same work, another for another try.
+    `run_key` is a hash of the pending versions and their attempts: the same for the same work,
+    another once an object could not be read.
     """
 
-    first_partition: str
-    last_partition: str
     partitions: tuple[str, ...]
     run_key: str
 
 
 def tick(
     bucket: Bucket, sources: Sequence[Source], ledger: Ledger, now: datetime, overlap_days: int
-) -> Tick:
+) -> Recorded:
     """List what may be new and record it.
 
     Of a bucket that can start after a key, and a source whose keys are ordered by date, only the
     dates from `overlap_days` before the newest known one; what lands later for an earlier date is
     found by `reconcile`. Else everything below the sources' prefixes; of a bucket whose listing
-    costs the same anyway, everything, which shows unknown keys at once.
+    costs the same anyway, everything, which shows unknown keys at once. It then shows as well
+    which failed objects are gone, so that they are tried again when they come back; other ones
+    may be many, and need no marking: a run finds what went before it was loaded.
     """
     if bucket.starts_after:
         listing = _recent(bucket, sources, ledger, now, timedelta(days=overlap_days))
-    else:
-        listing = bucket.list()
-    recorded = ledger.record(listing, bucket, sources, now)
-    return Tick(recorded.listed, recorded)
+        return ledger.record(listing, bucket, sources, now)
+    failed = {e.key: e.id for e in ledger.failed() if e.bucket == bucket.name and e.available}
+    recorded, _ = _record_all(bucket, sources, ledger, now, failed)
+    return recorded
 
 
 def reconcile(
     bucket: Bucket, sources: Sequence[Source], ledger: Ledger, now: datetime
 ) -> Reconciliation:
     """List everything, record what the ticks missed, and mark what is gone."""
-    last_id = ledger.last_id()  # what another tick records from here on is not ours to miss
-    listed: set[str] = set()
-
-    def listing() -> Iterator[LandedObject]:
-        for landed in bucket.list():
-            listed.add(landed.key)
-            yield landed
-
-    recorded = ledger.record(listing(), bucket, sources, now)
-    known = ledger.present(bucket.name, up_to=last_id)
-    vanished = {key: id for key, id in known.items() if key not in listed}
-    ledger.mark_vanished(vanished.values())
+    known = ledger.present(bucket.name)
+    recorded, vanished = _record_all(bucket, sources, ledger, now, known)
     return Reconciliation(
-        listed=len(listed),
+        listed=recorded.listed,
         new=recorded.new,
-        vanished=tuple(sorted(vanished)),
+        vanished=vanished,
         repaired=recorded.new + recorded.reopened,
         unknown=recorded.unknown,
     )
 
 
-def plan_run(pending: Iterable[Entry], *, running: Collection[str] = ()) -> RunPlan | None:
-    """The one run that covers the pending entries of a source, or None if nothing waits.
-
-    Entries that one of the `running` runs has claimed are left to it.
-    """
-    waiting = [entry for entry in pending if entry.run_id not in running]
+def plan_run(pending: Iterable[Entry]) -> RunPlan | None:
+    """The one run that covers the pending entries of a source, or None if nothing waits."""
+    waiting = list(pending)
     if not waiting:
         return None
     partitions = tuple(sorted({str(entry.partition) for entry in waiting}))
     work = sorted(f"{entry.id}:{entry.attempts}" for entry in waiting)
-    run_key = hashlib.sha256("\n".join(work).encode()).hexdigest()
-    return RunPlan(partitions[0], partitions[-1], partitions, run_key)
+    return RunPlan(partitions, hashlib.sha256("\n".join(work).encode()).hexdigest())
+
+
+def _record_all(
+    bucket: Bucket,
+    sources: Sequence[Source],
+    ledger: Ledger,
+    now: datetime,
+    known: Mapping[str, int],
+) -> tuple[Recorded, tuple[str, ...]]:
+    """Record the full listing; mark, and name, which of the `known` keys (with ids) it lacks.
+
+    They were looked up before: what lands, and is recorded, meanwhile is not ours to miss.
+    """
+    missing = dict(known)
+
+    def listing() -> Iterator[LandedObject]:
+        for landed in bucket.list():
+            missing.pop(landed.key, None)
+            yield landed
+
+    recorded = ledger.record(listing(), bucket, sources, now)
+    ledger.mark_vanished(missing.values())
+    return recorded, tuple(sorted(missing))
 
 
 def _recent(

@@ -7,6 +7,7 @@ one for each few hundred objects, so a process that is killed leaves nothing hal
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +16,16 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from data_platform.landing.ledger_tables import STATES, Database, Entry, State, objects
+from data_platform.landing.ledger_tables import (
+    STATES,
+    Database,
+    Entry,
+    State,
+    insert_latest,
+    objects,
+    read_entries,
+    update_by_id,
+)
 from data_platform.landing.objects import Bucket, LandedObject
 from data_platform.landing.recording import Recorded, again, compare, versions
 from data_platform.landing.source import Source
@@ -70,8 +80,8 @@ class Ledger:
                     # Again, now that nobody else can write: another tick may have been here.
                     known = _latest(connection, bucket.name, seen)
                     changes = compare(seen, found, known, bucket.name, sources, now)
-                    _insert(connection, changes.insert)
-                    _update(connection, changes.update)
+                    insert_latest(connection, changes.insert)
+                    update_by_id(connection, changes.update)
             recorded += changes.recorded
         return recorded
 
@@ -80,15 +90,10 @@ class Ledger:
         now = self._clock()
         self._change({id: {"vanished": now} for id in ids})
 
-    def last_id(self) -> int:
-        """The id of the youngest row, 0 if there is none."""
-        with self.database.read() as connection:
-            return connection.execute(sa.select(sa.func.max(_c.id))).scalar() or 0
-
-    def present(self, bucket: str, *, up_to: int) -> dict[str, int]:
-        """The ids, at most `up_to`, of all keys not known to have vanished; costs O(ledger)."""
+    def present(self, bucket: str) -> dict[str, int]:
+        """The ids of all keys that are not known to have vanished; costs O(ledger)."""
         query = sa.select(_c.key, _c.id).where(
-            _c.bucket == bucket, _c.latest.is_(True), _c.vanished.is_(None), _c.id <= up_to
+            _c.bucket == bucket, _c.latest.is_(True), _c.vanished.is_(None)
         )
         with self.database.read() as connection:
             return {key: id for key, id in connection.execute(query)}
@@ -108,18 +113,6 @@ class Ledger:
         query = sa.select(objects).where(_WAITING, _c.source == source)
         return self._entries(query.order_by(_c.partition, _c.key))
 
-    def claim(self, source: str, partitions: Collection[str], run_id: str) -> list[Entry]:
-        """The partitions' pending entries, now on their next attempt, by `run_id`."""
-        claimed: list[Entry] = []
-        with self.database.write() as connection:
-            for chunk in _chunks(sorted(set(partitions))):
-                mine = sa.and_(_WAITING, _c.source == source, _c.partition.in_(chunk))
-                tried = {"attempts": _c.attempts + 1, "run_id": run_id, "updated": self._clock()}
-                connection.execute(sa.update(objects).where(mine).values(tried))
-                query = sa.select(objects).where(mine).order_by(_c.partition, _c.key)
-                claimed += _read(connection, query)
-        return claimed
-
     def effective(self, source: str, partitions: Collection[str]) -> dict[str, list[Entry]]:
         """For each partition, by key, the versions whose rows belong in bronze.
 
@@ -135,7 +128,7 @@ class Ledger:
                 query = sa.select(objects).where(
                     _c.source == source, _c.partition.in_(chunk), can_be_had
                 )
-                rows = _read(connection, query.order_by(_c.partition, _c.key, _c.id))
+                rows = read_entries(connection, query.order_by(_c.partition, _c.key, _c.id))
                 for (partition, _), alike in groupby(rows, lambda row: (row.partition, row.key)):
                     versions_of_key = list(alike)
                     newest = versions_of_key[-1]
@@ -149,6 +142,22 @@ class Ledger:
         effective = self.effective(source, partitions)
         return {partition: digest_of(entries) for partition, entries in effective.items()}
 
+    def accounted(self, source: str, partitions: Collection[str]) -> dict[str, int]:
+        """The most rows that bronze can hold of the versions the source has loaded.
+
+        For each partition the rows of, by key, the loaded version that has most: after a rollback
+        bronze may hold any of them.
+        """
+        found: Counter[str] = Counter()
+        with self.database.read() as connection:
+            for chunk in _chunks(sorted(set(partitions))):
+                query = sa.select(_c.partition, sa.func.max(_c.rows)).where(
+                    _c.source == source, _c.partition.in_(chunk), _c.state == "loaded"
+                )
+                for key, rows in connection.execute(query.group_by(_c.partition, _c.key)):
+                    found[key] += rows or 0
+        return found
+
     # What became of it
 
     def mark_loaded(self, rows: Mapping[int, int], run_id: str, load_id: str) -> None:
@@ -157,8 +166,12 @@ class Ledger:
         self._change({id: {**loaded, "rows": count} for id, count in rows.items()})
 
     def prepare(self, rows: Mapping[int, int], load_id: str) -> None:
-        """These versions are about to be published in `load_id`; `settle` learns whether."""
-        self._change({id: {"load_id": load_id, "rows": count} for id, count in rows.items()})
+        """Those that wait are about to be published in `load_id`; `settle` learns whether.
+
+        A loaded version stays as it is: the attempt may never be published.
+        """
+        prepared = {id: {"load_id": load_id, "rows": count} for id, count in rows.items()}
+        self._change(prepared, _c.state == "pending")
 
     def settle(self, source: str, published: Mapping[str, str]) -> None:
         """Mark as loaded what a killed run had prepared and published, by partition and attempt.
@@ -181,27 +194,26 @@ class Ledger:
         """These versions cannot be read, an error by id; they are not tried again."""
         self._change({id: {"state": "failed", "error": why} for id, why in errors.items()})
 
-    def note_errors(self, errors: Mapping[int, str]) -> None:
-        """What went wrong this time, an error by id: the entries stay pending."""
-        self._change({id: {"error": why} for id, why in errors.items()})
+    def note_errors(self, errors: Mapping[int, str], run_id: str) -> None:
+        """What kept this run from reading them, an error by id: they wait for another attempt.
 
-    def give_up(self, source: str, *, attempts: int) -> list[Entry]:
-        """Fail what is still pending after so many attempts, and return it."""
+        Only this counts an attempt, one for each run, however often the run repeats its step. A
+        run that fails for a reason of its own (a full disk, a lost session) counts for none.
+        """
+        counted = sa.case((_c.run_id == run_id, _c.attempts), else_=_c.attempts + 1)
+        noted = {id: {"error": why} for id, why in errors.items()}
+        self._change(noted, _c.state == "pending", attempts=counted, run_id=run_id)
+
+    def give_up(self, source: str, *, attempts: int) -> None:
+        """Fail what is still pending after so many attempts that ended in an error of its own."""
         tired = sa.and_(_WAITING, _c.source == source, _c.attempts >= attempts)
+        count, beginning = sa.cast(_c.attempts, sa.String), sa.literal("given up after ")
+        error = beginning + count + " attempts, the last error: " + _c.error
+        failed = {"state": "failed", "error": error, "updated": self._clock()}
         with self.database.write() as connection:
-            given_up = [
-                replace(
-                    entry,
-                    state="failed",
-                    error=f"given up after {entry.attempts} attempts, "
-                    f"the last error: {entry.error or 'the run ended without one'}",
-                )
-                for entry in _read(connection, sa.select(objects).where(tired))
-            ]
-            now = self._clock()
-            failed = {e.id: {"state": "failed", "error": e.error, "updated": now} for e in given_up}
-            _update(connection, failed)
-        return given_up
+            connection.execute(
+                sa.update(objects).where(tired, _c.error.is_not(None)).values(failed)
+            )
 
     def reopen(self, ids: Iterable[int]) -> None:
         """Try the same bytes again, as new versions: for failures whose cause is mended.
@@ -213,8 +225,8 @@ class Ledger:
                 reopened = sa.and_(
                     _c.id.in_(chunk), _c.latest.is_(True), _c.state.in_(["failed", "loaded"])
                 )
-                entries = _read(connection, sa.select(objects).where(reopened))
-                _insert(connection, [again(entry, self._clock()) for entry in entries])
+                found = read_entries(connection, sa.select(objects).where(reopened))
+                insert_latest(connection, [again(entry, self._clock()) for entry in found])
 
     # What a person asks
 
@@ -249,13 +261,17 @@ class Ledger:
 
     def _entries(self, query: sa.Select[Any]) -> list[Entry]:
         with self.database.read() as connection:
-            return _read(connection, query)
+            return read_entries(connection, query)
 
-    def _change(self, columns: Mapping[int, Mapping[str, Any]]) -> None:
-        now = self._clock()
+    def _change(
+        self,
+        columns: Mapping[int, Mapping[str, Any]],
+        *only: sa.ColumnElement[bool],
+        **same: Any,
+    ) -> None:
         if columns:
             with self.database.write() as connection:
-                _update(connection, {id: {**new, "updated": now} for id, new in columns.items()})
+                update_by_id(connection, columns, *only, updated=self._clock(), **same)
 
 
 def digest_of(entries: Iterable[Entry], *, unread: Collection[int] = ()) -> str:
@@ -269,42 +285,13 @@ def digest_of(entries: Iterable[Entry], *, unread: Collection[int] = ()) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _read(connection: sa.Connection, query: sa.Select[Any]) -> list[Entry]:
-    return [Entry(**row) for row in connection.execute(query).mappings()]
-
-
 def _latest(
     connection: sa.Connection, bucket: str, listed: Collection[LandedObject]
 ) -> dict[str, Entry]:
     query = sa.select(objects).where(
         _c.bucket == bucket, _c.latest.is_(True), _c.key.in_([landed.key for landed in listed])
     )
-    return {entry.key: entry for entry in _read(connection, query)}
-
-
-def _insert(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add the rows as their keys' latest versions."""
-    if rows:
-        older = sa.and_(
-            _c.bucket == sa.bindparam("_bucket"),
-            _c.key == sa.bindparam("_key"),
-            _c.latest.is_(True),
-        )
-        keys = [{"_bucket": row["bucket"], "_key": row["key"]} for row in rows]
-        connection.execute(sa.update(objects).where(older).values(latest=False), keys)
-        connection.execute(sa.insert(objects), rows)
-
-
-def _update(connection: sa.Connection, columns: Mapping[int, Mapping[str, Any]]) -> None:
-    """Set columns by id, one statement for all rows that set the same ones."""
-    by_names = sorted(columns.items(), key=lambda item: sorted(item[1]))
-    for names, alike in groupby(by_names, key=lambda item: sorted(item[1])):
-        statement = sa.update(objects).where(_c.id == sa.bindparam("_id"))
-        values = {name: sa.bindparam(f"_{name}") for name in names}
-        connection.execute(
-            statement.values(values),
-            [{"_id": id} | {f"_{name}": new[name] for name in names} for id, new in alike],
-        )
+    return {entry.key: entry for entry in read_entries(connection, query)}
 
 
 def _chunks(values: Iterable[_T]) -> Iterator[list[_T]]:

@@ -1,10 +1,11 @@
-"""The ledger's table, a row of it, and its transactions. What is done with them is in `ledger`."""
+"""The ledger's table, its rows, and its transactions. What is done with them is in `ledger`."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -73,8 +74,10 @@ class Entry:
     """One object version. Moments are UTC; `first_seen` is bronze's `_ingested_at`.
 
     `version` is the size with the etag or, where a bucket has none, with the content's hash.
-    `attempts` counts the runs that claimed it, `load_id` is the bronze attempt that holds its
-    rows. `previous` (only in `effective`) is the loaded version to fall back to, maybe itself.
+    `attempts` counts the runs that could not read it for a reason that may pass, the last of them
+    for `error`. `load_id` is the bronze attempt that its `rows` were published in, or, while it is
+    pending, prepared for. `previous` (only in `effective`) is the loaded version to fall back to,
+    maybe itself.
     """
 
     id: int
@@ -102,6 +105,44 @@ class Entry:
     def available(self) -> bool:
         """Whether the landing bucket still holds these bytes."""
         return self.latest and self.vanished is None
+
+
+def read_entries(connection: sa.Connection, query: sa.Select[Any]) -> list[Entry]:
+    """The rows that a query for all columns finds."""
+    return [Entry(**row) for row in connection.execute(query).mappings()]
+
+
+def insert_latest(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add the rows as their keys' latest versions."""
+    if rows:
+        older = sa.and_(
+            _c.bucket == sa.bindparam("_bucket"),
+            _c.key == sa.bindparam("_key"),
+            _c.latest.is_(True),
+        )
+        keys = [{"_bucket": row["bucket"], "_key": row["key"]} for row in rows]
+        connection.execute(sa.update(objects).where(older).values(latest=False), keys)
+        connection.execute(sa.insert(objects), rows)
+
+
+def update_by_id(
+    connection: sa.Connection,
+    columns: Mapping[int, Mapping[str, Any]],
+    *only: sa.ColumnElement[bool],
+    **same: Any,
+) -> None:
+    """Set columns by id, and the `same` in all, of the rows for which `only` holds.
+
+    One statement for all rows that set the same columns.
+    """
+    by_names = sorted(columns.items(), key=lambda item: sorted(item[1]))
+    for names, alike in groupby(by_names, key=lambda item: sorted(item[1])):
+        statement = sa.update(objects).where(_c.id == sa.bindparam("_id"), *only)
+        values = {name: sa.bindparam(f"_{name}") for name in names}
+        connection.execute(
+            statement.values(values | same),
+            [{"_id": id} | {f"_{name}": new[name] for name in names} for id, new in alike],
+        )
 
 
 class Database:

@@ -50,7 +50,6 @@ def build_bronze(
     just now stays pending.
     """
     source = _source(table)
-    platform.ledger.claim(source.name, plan.keys, run_id)
     effective = platform.ledger.effective(source.name, plan.keys)
     loaded = ensure_tables(table, platform.lake)[DATA]
     published = platform.builds.of(table.id, plan.base)
@@ -59,7 +58,7 @@ def build_bronze(
     work = _work(table, plan, platform, effective, directory(loaded, attempt))
     platform.storage.make_folder(directory(loaded, attempt))
     reports = _parse(spark, work)
-    _record_errors(platform, reports)
+    _record_errors(platform, reports, run_id)
     # of what was read: more may have landed since
     inputs = {key: digest_of(effective[key], unread=_unread(reports)) for key in effective}
     reread = [r for r in reports if _has_objects(r)]
@@ -168,13 +167,13 @@ def _stands(
     return bool(same and _unread([report]))
 
 
-def _record_errors(platform: Platform, reports: list[ParseReport]) -> None:
+def _record_errors(platform: Platform, reports: list[ParseReport], run_id: str) -> None:
     errors = [(o.id, o.error) for report in reports for o in report.objects if o.error]
     kept = {o.id for report in reports for o in report.objects if not o.error}  # bronze has it
     final = {i for i, e in errors if not e.transient} - kept
     platform.ledger.mark_failed({i: e.message for i, e in errors if i in final})
     platform.ledger.mark_vanished(i for i, e in errors if e.kind == "vanished")
-    platform.ledger.note_errors({i: e.message for i, e in errors if i not in final})
+    platform.ledger.note_errors({i: e.message for i, e in errors if i not in final}, run_id)
 
 
 def _findings(

@@ -36,7 +36,7 @@ def test_a_tick_lists_from_the_overlap_window_on(ledger: Ledger, s3: MemoryBucke
     assert tick(s3, [SHOP], ledger, NOW, 7).listed == 30
     land(s3, days(3, 31))
     found = tick(s3, [SHOP], ledger, NOW, 7)
-    assert found.recorded.new == tuple(days(3, 31))
+    assert found.new == tuple(days(3, 31))
     assert found.listed == 9  # the 23rd to the 31st: seven days before the newest, and the newest
 
 
@@ -46,7 +46,7 @@ def test_a_key_that_sorts_before_the_last_is_seen_within_the_window(
     land(s3, days(3, 1, 10))
     tick(s3, [SHOP], ledger, NOW, 7)
     s3.land("shop/2011-03-04-late.csv")
-    assert tick(s3, [SHOP], ledger, NOW, 7).recorded.new == ("shop/2011-03-04-late.csv",)
+    assert tick(s3, [SHOP], ledger, NOW, 7).new == ("shop/2011-03-04-late.csv",)
 
 
 def test_a_key_before_the_window_is_found_by_the_reconciliation(
@@ -55,7 +55,7 @@ def test_a_key_before_the_window_is_found_by_the_reconciliation(
     land(s3, days(3, 20))
     tick(s3, [SHOP], ledger, NOW, 7)
     land(s3, days(3, 1))
-    assert tick(s3, [SHOP], ledger, NOW, 7).recorded.new == ()
+    assert tick(s3, [SHOP], ledger, NOW, 7).new == ()
     assert reconcile(s3, [SHOP], ledger, NOW).repaired == tuple(days(3, 1))
     assert waiting(ledger) == days(3, 1, 20)
 
@@ -66,7 +66,7 @@ def test_a_date_in_the_future_does_not_hide_what_lands_today(
     land(s3, ["shop/2099-01-01.csv"])
     tick(s3, [SHOP], ledger, NOW, 7)
     land(s3, days(12, 9))
-    assert tick(s3, [SHOP], ledger, NOW, 7).recorded.new == tuple(days(12, 9))
+    assert tick(s3, [SHOP], ledger, NOW, 7).new == tuple(days(12, 9))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_keys_that_are_not_ordered_by_date_are_listed_whole(
     land(s3, days(3, 20))
     tick(s3, [source], ledger, NOW, 7)
     land(s3, days(1, 1))
-    assert tick(s3, [source], ledger, NOW, 7).recorded.new == tuple(days(1, 1))
+    assert tick(s3, [source], ledger, NOW, 7).new == tuple(days(1, 1))
 
 
 def test_sources_under_one_prefix_are_listed_together(ledger: Ledger, s3: MemoryBucket) -> None:
@@ -87,7 +87,7 @@ def test_sources_under_one_prefix_are_listed_together(ledger: Ledger, s3: Memory
     land(s3, [*days(3, 20), "shop/2011-01-01.txt"])
     tick(s3, [SHOP, monthly], ledger, NOW, 7)
     s3.land("shop/2011-01-02.txt")
-    assert tick(s3, [SHOP, monthly], ledger, NOW, 7).recorded.new == ("shop/2011-01-02.txt",)
+    assert tick(s3, [SHOP, monthly], ledger, NOW, 7).new == ("shop/2011-01-02.txt",)
 
 
 def test_a_directory_shows_unknown_keys_at_once_and_a_late_key_too(
@@ -96,7 +96,7 @@ def test_a_directory_shows_unknown_keys_at_once_and_a_late_key_too(
     land(bucket, days(3, 20))
     tick(bucket, [SHOP], ledger, NOW, 7)
     land(bucket, [*days(1, 1), "notes.txt"])
-    recorded = tick(bucket, [SHOP], ledger, NOW, 7).recorded
+    recorded = tick(bucket, [SHOP], ledger, NOW, 7)
     assert (recorded.new, recorded.unknown) == (tuple(days(1, 1)), ("notes.txt",))
 
 
@@ -119,7 +119,7 @@ def test_a_tick_costs_what_is_new_however_many_are_old(
             executed.append(statement)  # noqa: B023
 
         event.listen(ledger.database.engine, "before_cursor_execute", note)
-        assert len(tick(s3, [SHOP], ledger, NOW, 7).recorded.new) == 10
+        assert len(tick(s3, [SHOP], ledger, NOW, 7).new) == 10
         assert len(ledger.pending("shop")) == 10
         event.remove(ledger.database.engine, "before_cursor_execute", note)
         costs.append((s3.yielded, len(executed)))
@@ -144,14 +144,11 @@ def test_nothing_waiting_asks_for_no_run() -> None:
     assert plan_run([]) is None
 
 
-def test_one_run_covers_the_range_and_names_what_to_rebuild(
-    ledger: Ledger, bucket: MemoryBucket
-) -> None:
+def test_one_run_names_all_that_is_to_be_rebuilt(ledger: Ledger, bucket: MemoryBucket) -> None:
     land(bucket, [*days(3, 1, 9), "shop/2011-03-09-late.csv"])
     tick(bucket, [SHOP], ledger, NOW, 7)
     plan = plan_run(ledger.pending("shop"))
     assert plan is not None
-    assert (plan.first_partition, plan.last_partition) == ("2011-03-01", "2011-03-09")
     assert plan.partitions == ("2011-03-01", "2011-03-09")
 
 
@@ -168,19 +165,36 @@ def test_the_run_key_is_new_for_another_try_and_only_then(
     first = run_key()
     tick(bucket, [SHOP], ledger, NOW, 7)
     assert run_key() == first
-    ledger.claim("shop", ["2011-03-01"], "run-1")
+    ledger.note_errors({ledger.pending("shop")[0].id: "timed out"}, "run-1")
     second = run_key()
     ledger.mark_vanished(entry.id for entry in ledger.pending("shop"))
     tick(bucket, [SHOP], ledger, NOW, 7)
     assert len({first, second, run_key()}) == 3
 
 
-def test_what_a_live_run_has_claimed_is_left_to_it(ledger: Ledger, bucket: MemoryBucket) -> None:
-    land(bucket, days(3, 1))
+def test_a_failed_object_that_was_deleted_and_landed_again_is_tried_again(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    """Without waiting for the reconciliation, where a tick lists everything."""
+    land(bucket, days(3, 1, 2))
     tick(bucket, [SHOP], ledger, NOW, 7)
-    ledger.claim("shop", ["2011-03-01"], "alive")
-    assert plan_run(ledger.pending("shop"), running={"alive"}) is None
-    assert plan_run(ledger.pending("shop")) is not None
+    ledger.mark_failed({entry.id: "bad" for entry in ledger.pending("shop")})
+    bucket.delete(days(3, 1)[0])
+    tick(bucket, [SHOP], ledger, NOW, 7)
+    land(bucket, days(3, 1))
+    assert tick(bucket, [SHOP], ledger, NOW, 7).reopened == tuple(days(3, 1))
+    assert waiting(ledger) == days(3, 1)
+    assert [entry.key for entry in ledger.failed()] == days(3, 2)
+
+
+def test_a_tick_of_recent_keys_marks_nothing_that_it_did_not_list(
+    ledger: Ledger, s3: MemoryBucket
+) -> None:
+    land(s3, days(3, 1, 20))
+    tick(s3, [SHOP], ledger, NOW, 7)
+    ledger.mark_failed({entry.id: "bad" for entry in ledger.pending("shop")})
+    tick(s3, [SHOP], ledger, NOW, 7)
+    assert all(entry.available for entry in ledger.failed())
 
 
 class Killed(BaseException):
@@ -200,9 +214,9 @@ def test_a_process_killed_between_any_two_steps_loses_nothing(
         tick(bucket, [SHOP], ledger, NOW, 30)
         plan = plan_run(ledger.pending("shop"))
         if plan is not None:
-            claimed = ledger.claim("shop", plan.partitions, "run")
-            ledger.mark_loaded({entry.id: 1 for entry in claimed}, "run", "load")
-            for entry in claimed:
+            found = ledger.pending("shop")
+            ledger.mark_loaded({entry.id: 1 for entry in found}, "run", "load")
+            for entry in found:
                 loads[entry.id] = loads.get(entry.id, 0) + 1
 
     survived = False

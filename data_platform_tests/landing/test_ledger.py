@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +11,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from data_platform.landing.intake import reconcile
 from data_platform.landing.ledger import CHUNK, Ledger, digest_of
 from data_platform.landing.ledger_tables import LedgerError, objects
+from data_platform.landing.objects import DirectoryBucket
 from data_platform.landing.recording import Recorded
 from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
 
@@ -219,6 +222,27 @@ def test_a_key_of_no_source_is_unknown_until_a_source_claims_it(
     assert [entry.partition for entry in ledger.pending("stock")] == [DAY]
 
 
+def test_a_name_that_is_not_utf8_is_unknown_whatever_a_source_makes_of_it(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    path = os.fsencode(tmp_path) + b"/shop/2011-03-04-caf\xe9.csv"
+    os.mkdir(os.path.dirname(path))
+    Path(os.fsdecode(path)).write_text("a,b")
+    landing = DirectoryBucket(tmp_path)
+
+    def tick() -> Recorded:
+        return ledger.record(landing.list("shop/"), landing, [SHOP], NOW)
+
+    key = "shop/2011-03-04-caf\\xe9.csv"
+    assert tick() == Recorded(unknown=(key,))
+    assert tick() == tick() == Recorded(unchanged=1)
+    [entry] = ledger.unknown()
+    assert (entry.key, entry.error) == (key, "its name is not UTF-8; rename it")
+    assert reconcile(landing, [SHOP], ledger, NOW).vanished == ()
+    os.rename(path, path.replace(b"\xe9", b"e"))
+    assert tick().new == ("shop/2011-03-04-cafe.csv",)
+
+
 def test_a_key_that_two_sources_claim_is_unknown_and_says_so(
     ledger: Ledger, bucket: MemoryBucket
 ) -> None:
@@ -227,32 +251,78 @@ def test_a_key_that_two_sources_claim_is_unknown_and_says_so(
     assert "claimed by several sources: shop, twin" in str(ledger.unknown()[0].error)
 
 
-def test_a_claim_counts_an_attempt_of_what_waits_and_of_nothing_else(
+def test_a_run_that_could_not_read_an_object_counts_once_however_often_it_tries(
     ledger: Ledger, bucket: MemoryBucket
 ) -> None:
+    bucket.land(KEY)
+    bucket.land("shop/2011-03-05.csv")
+    record(ledger, bucket)
+    [entry, _] = ledger.pending("shop")
+    for run in ["one", "one", "one", "two"]:
+        ledger.note_errors({entry.id: f"timed out in {run}"}, run)
+    found = [(e.attempts, e.error, e.run_id) for e in ledger.pending("shop")]
+    assert found == [(2, "timed out in two", "two"), (0, None, None)]
+
+
+def test_an_error_of_a_loaded_version_is_no_attempt(ledger: Ledger, bucket: MemoryBucket) -> None:
     bucket.land(KEY)
     record(ledger, bucket)
     load(ledger)
-    bucket.land(f"shop/{DAY}-late.csv")
+    [before] = ledger.effective("shop", [DAY])[DAY]
+    ledger.note_errors({before.id: "timed out"}, "another")
+    assert ledger.effective("shop", [DAY])[DAY] == [before]
+
+
+def test_what_could_not_be_read_too_often_is_given_up_with_its_last_error(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY)
     bucket.land("shop/2011-03-05.csv")
     record(ledger, bucket)
-    [claimed] = ledger.claim("shop", [DAY, "2011-03-07"], "run-1")
-    assert (claimed.key, claimed.attempts, claimed.run_id) == (f"shop/{DAY}-late.csv", 1, "run-1")
-    assert [entry.attempts for entry in ledger.effective("shop", [DAY])[DAY]] == [1, 0]
+    [entry, other] = ledger.pending("shop")
+    for number in range(3):
+        ledger.give_up("shop", attempts=3)
+        ledger.note_errors({entry.id: f"timed out {number}"}, f"run {number}")
+    assert ledger.failed() == []
+    ledger.give_up("shop", attempts=3)
+    [given_up] = ledger.failed()
+    assert given_up.error == "given up after 3 attempts, the last error: timed out 2"
+    assert [waiting.id for waiting in ledger.pending("shop")] == [other.id]
 
 
-def test_what_was_tried_too_often_is_given_up_with_its_last_error(
+def test_an_attempt_that_is_not_published_leaves_what_is_loaded_as_it_was(
     ledger: Ledger, bucket: MemoryBucket
 ) -> None:
     bucket.land(KEY)
     record(ledger, bucket)
-    for _ in range(3):
-        [claimed] = ledger.claim("shop", [DAY], "run")
-        assert ledger.give_up("shop", attempts=4) == []
-    ledger.note_errors({claimed.id: "timed out"})
-    [given_up] = ledger.give_up("shop", attempts=3)
-    assert given_up.error == "given up after 3 attempts, the last error: timed out"
-    assert [entry.error for entry in ledger.failed("shop")] == [given_up.error]
+    load(ledger, rows=3)
+    bucket.land(f"shop/{DAY}-late.csv")
+    record(ledger, bucket)
+    late, loaded = ledger.effective("shop", [DAY])[DAY]
+    ledger.prepare({loaded.id: 7, late.id: 2}, "never published")
+    late, after = ledger.effective("shop", [DAY])[DAY]
+    assert after == loaded
+    assert (after.rows, after.load_id) == (3, "load")
+    assert (late.state, late.rows, late.load_id) == ("pending", 2, "never published")
+
+
+def test_accounted_rows_are_those_of_the_largest_loaded_version_of_each_key(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    late = f"shop/{DAY}-late.csv"
+    for content, rows in [(b"A", 5), (b"B", 2)]:
+        bucket.land(KEY, content)
+        record(ledger, bucket)
+        load(ledger, rows)
+    bucket.land(late)
+    record(ledger, bucket)
+    assert ledger.accounted("shop", [DAY, "2011-03-05"]) == {DAY: 5}
+    load(ledger, 3)
+    bucket.land(late, b"corrupt")
+    record(ledger, bucket)
+    ledger.mark_failed({ledger.pending("shop")[0].id: "bad"})
+    assert ledger.accounted("shop", [DAY]) == {DAY: 8}
+    assert ledger.accounted("renamed", [DAY]) == {}
 
 
 def test_a_failed_object_can_be_tried_again_by_hand(ledger: Ledger, bucket: MemoryBucket) -> None:
@@ -272,10 +342,10 @@ def test_more_partitions_and_ids_than_one_statement_takes(
         bucket.land(key)
     assert len(record(ledger, bucket).new) == len(keys)
     partitions = ledger.partitions("shop")
-    assert len(ledger.claim("shop", partitions, "run")) == len(keys)
     load(ledger, rows=7)
     found = ledger.effective("shop", partitions)
     assert {entry.rows for entries in found.values() for entry in entries} == {7}
+    assert set(ledger.accounted("shop", partitions).values()) == {7}
     assert ledger.summary()["loaded"] == len(ledger.digest("shop", partitions)) == len(keys)
     ledger.reopen(entry.id for entries in found.values() for entry in entries)
     assert len(ledger.pending("shop")) == len(keys)
@@ -295,12 +365,14 @@ def test_every_query_of_a_tick_and_a_run_finds_its_rows_by_an_index(
 
     event.listen(ledger.database.engine, "before_cursor_execute", keep)
     record(ledger, bucket)
-    [entry] = ledger.claim("shop", [DAY], "run")
     ledger.newest("shop")
-    ledger.pending("shop")
+    [entry] = ledger.pending("shop")
     ledger.digest("shop", [DAY])
+    ledger.accounted("shop", [DAY])
+    ledger.note_errors({entry.id: "timed out"}, "run")
     ledger.give_up("shop", attempts=9)
     ledger.mark_loaded({entry.id: 1}, "run", "load")
+    ledger.failed()
     ledger.failed("shop")
     ledger.unknown()
     event.remove(ledger.database.engine, "before_cursor_execute", keep)
@@ -326,7 +398,7 @@ def test_each_change_is_one_immediate_transaction(ledger: Ledger, bucket: Memory
             begun.append(statement)
 
     event.listen(ledger.database.engine, "before_cursor_execute", keep)
-    ledger.claim("shop", [DAY], "run")
+    ledger.note_errors({entry.id: "timed out"}, "run")
     ledger.mark_loaded({entry.id: 1}, "run", "load")
     assert begun == ["BEGIN IMMEDIATE"] * 2
     record(ledger, bucket)
@@ -357,8 +429,9 @@ def test_a_locked_ledger_says_so(
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerError, match=r"locked for more than 0\.05 s: another process"):
-            reopened().claim("shop", [DAY], "run")
-    assert len(reopened().claim("shop", [DAY], "run")) == 1
+            load(reopened())
+    load(reopened())
+    assert reopened().summary()["loaded"] == 1
 
 
 def test_a_ledger_that_cannot_be_opened_names_its_file(tmp_path: Path) -> None:
