@@ -5,10 +5,10 @@ copies from its present files the rows of objects that are there no more. Every 
 of its own; only those in the report of the try that counts belong to the table.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import chain
 from typing import BinaryIO, Literal, cast
 
 import pyarrow as pa
@@ -30,10 +30,14 @@ PartitionValue = str | int | date | datetime
 
 @dataclass(frozen=True)
 class StoredObject:
-    """A loaded object version whose rows stand in the partition's present files."""
+    """A loaded object version whose rows stand in the partition's present files, says the ledger.
+
+    `rows` is the ledger's number of them.
+    """
 
     id: int
     key: str
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -94,19 +98,24 @@ class ObjectReport:
 
 @dataclass(frozen=True)
 class ParseReport:
-    """What became of a `PartitionWork`: the files' rows add up to the objects'."""
+    """What became of a `PartitionWork`: the files' rows add up to the objects'.
+
+    `refused` says why a partition cannot be built without losing rows that are published; there
+    are no files and no objects then.
+    """
 
     partition: str
-    files: tuple[WrittenFile, ...]
-    objects: tuple[ObjectReport, ...]
+    files: tuple[WrittenFile, ...] = ()
+    objects: tuple[ObjectReport, ...] = ()
+    refused: str | None = None
 
     @property
     def rows(self) -> int:
         return sum(file.rows for file in self.files)
 
 
-class CarryError(RuntimeError):
-    """Rows that only bronze still has cannot be read from its present files."""
+class _CarryError(Exception):
+    """Rows that only bronze still has cannot be copied from its present files."""
 
 
 class _ObjectFailed(Exception):
@@ -133,34 +142,52 @@ def parse_partition(work: PartitionWork) -> ParseReport:
     """Write the partition's rows below `work.target`; no rows, no file.
 
     An object that cannot be read fails alone: none of its rows is in the files, its error is in
-    the report, and the rows of its `previous` version are copied instead. An error in writing, or
-    in reading the present files, raises, after the files of this try were removed.
+    the report, and the rows of its `previous` version are copied instead. Where rows that are to
+    be copied cannot be found, all of them, in the present files, the partition is refused alone:
+    other partitions have no part in it, and their runs should not wait for its repair. An error
+    in writing raises. In both cases the files of this try were removed.
     """
     schema = bronze_schema(work.format, work.values)
     output = TaskOutput(work.target, work.partition, schema, plain=work.format.columns)
     try:
-        reports = list(chain.from_iterable(_land(item, work, output) for item in work.objects))
-        reports += [_carry(stored, work, output) for stored in work.carry]
-        return ParseReport(work.partition, output.close(), tuple(reports))
+        landed = [_land(item, work, output) for item in work.objects]
+        unread = {report.id for report in landed if report.error}
+        fallback = [item.previous for item in work.objects if item.id in unread and item.previous]
+        carried = _carry([*fallback, *work.carry], work, output)
+        return ParseReport(work.partition, output.close(), (*landed, *carried))
+    except _CarryError as error:
+        output.discard()
+        return ParseReport(work.partition, refused=str(error))
     except BaseException:
         output.discard()
         raise
 
 
-def _land(item: ObjectWork, work: PartitionWork, output: TaskOutput) -> Iterator[ObjectReport]:
+def _land(item: ObjectWork, work: PartitionWork, output: TaskOutput) -> ObjectReport:
     try:
-        rows = output.write(_parsed(item, work, output.schema))
+        return ObjectReport(item.id, item.key, output.write(_parsed(item, work, output.schema)))
     except _ObjectFailed as failed:
-        yield ObjectReport(item.id, item.key, error=failed.error)
-        if item.previous is not None:
-            yield _carry(item.previous, work, output)
-    else:
-        yield ObjectReport(item.id, item.key, rows)
+        return ObjectReport(item.id, item.key, error=failed.error)
 
 
-def _carry(stored: StoredObject, work: PartitionWork, output: TaskOutput) -> ObjectReport:
-    rows = output.write(_copied(stored, work, output.schema))
-    return ObjectReport(stored.id, stored.key, rows)
+def _carry(
+    stored: list[StoredObject], work: PartitionWork, output: TaskOutput
+) -> list[ObjectReport]:
+    """Copy the objects' rows, in one read of the present files for all of them.
+
+    They are counted: a table that was rolled back holds other rows than the ledger loaded last.
+    """
+    found = Counter[str]()
+    output.write(_copied([one.key for one in stored], work, output.schema, found))
+    for one in stored:
+        if found[one.key] != one.rows:
+            raise _CarryError(
+                f"{one.key} is not in the landing bucket in the version that was loaded, and "
+                f"bronze holds {found[one.key]} rows of it where the ledger has {one.rows}; land "
+                "it again (its header alone, to drop its rows), or roll bronze forward to a "
+                "version that has them and materialize the partition"
+            )
+    return [ObjectReport(one.id, one.key, one.rows) for one in stored]
 
 
 def _parsed(item: ObjectWork, work: PartitionWork, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -206,19 +233,21 @@ def _check_unchanged(item: ObjectWork, files: fs.FileSystem, path: str) -> None:
 
 
 def _copied(
-    stored: StoredObject, work: PartitionWork, schema: pa.Schema
+    keys: list[str], work: PartitionWork, schema: pa.Schema, found: Counter[str]
 ) -> Iterator[pa.RecordBatch]:
-    """The object's rows in the present files; columns a file lacks read null."""
-    for uri in work.present:
+    """The objects' rows in the present files, counted by key; columns a file lacks read null."""
+    wanted = dataset.field(SOURCE_OBJECT).isin(keys)
+    for uri in work.present if keys else ():
         files, path = filesystem(uri)
         try:
             present = dataset.dataset([path], schema, format="parquet", filesystem=files)
-            of_object = dataset.field(SOURCE_OBJECT) == stored.key
-            for batch in present.to_batches(filter=of_object, use_threads=False):
+            for batch in present.to_batches(filter=wanted, use_threads=False):
+                for counted in batch.column(SOURCE_OBJECT).value_counts().to_pylist():
+                    found[counted["values"]] += counted["counts"]
                 yield pa.record_batch(batch.columns, schema=schema)
         except (OSError, pa.ArrowException) as error:
-            raise CarryError(
-                f"{stored.key} is not in the landing bucket in the version that was loaded, and "
-                f"its rows cannot be copied from {uri}: {error}; land it again, or roll the table "
-                "back to files that are whole"
+            raise _CarryError(
+                f"{', '.join(keys[:3])}{' and others' * (len(keys) > 3)}: not in the landing "
+                "bucket in the version that was loaded, and the rows cannot be copied from "
+                f"{uri}: {error}; land it again, or roll the table back to files that are whole"
             ) from error

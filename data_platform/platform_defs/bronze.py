@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from data_platform.assets import Table
 from data_platform.lake.browse import partition_rows
 from data_platform.lake.builds import Build
-from data_platform.lake.files import StagedFile, files_by_partition
+from data_platform.lake.files import Files, StagedFile, files_by_partition
 from data_platform.lake.parquet import DATA
 from data_platform.lake.publish import StagedWrite
 from data_platform.lake.staging import (
@@ -47,7 +47,9 @@ def build_bronze(
     """Parse what is pending, and the rest of its partitions, into a new version of each.
 
     An object that cannot be read fails alone, at once and for good; one that could not be read
-    just now stays pending.
+    just now stays pending. A partition that would lose published rows is held back alone, without
+    the digest of its inputs: what mends that (a rename undone, the same bytes landed again)
+    changes none of them, so it stays due.
     """
     source = _source(table)
     effective = platform.ledger.effective(source.name, plan.keys)
@@ -55,32 +57,37 @@ def build_bronze(
     published = platform.builds.of(table.id, plan.base)
     attempt = new_attempt(run_id)
     layout = plain_layout(loaded, attempt, platform.storage)
-    work = _work(table, plan, platform, effective, directory(loaded, attempt))
+    present = files_by_partition(loaded, plan.base) if plan.base else {}
+    lost = _unaccounted(table, platform, present)
+    safe = {key: entries for key, entries in effective.items() if key not in lost}
+    work = _work(table, platform, safe, present, directory(loaded, attempt))
     platform.storage.make_folder(directory(loaded, attempt))
-    reports = _parse(spark, work)
+    reports = [ParseReport(key, refused=why) for key, why in lost.items()] + _parse(spark, work)
     _record_errors(platform, reports, run_id)
     # of what was read: more may have landed since
     inputs = {key: digest_of(effective[key], unread=_unread(reports)) for key in effective}
     reread = [r for r in reports if _has_objects(r)]
-    keys = tuple(r.partition for r in reread if not _stands(r, table, published, inputs))
+    built = tuple(r.partition for r in reread if not _stands(r, table, published, inputs))
+    refused = tuple(r.partition for r in reports if r.refused)
     files = [
         StagedFile(report.partition, file.uri, file.rows)
         for report in reports
-        if report.partition in keys
+        if report.partition in built
         for file in report.files
     ]
-    staged = with_empty_partitions(Staged({DATA: tuple(files)}), loaded, layout, keys)
-    found = _findings(table, platform, staged, reports, keys)
+    staged = with_empty_partitions(Staged({DATA: tuple(files)}), loaded, layout, built)
+    found = _findings(table, platform, staged, reports, built)
     held = held_back(found)
-    loaded_rows = _rows_by_object(reports, set(keys) - set(held))
+    loaded_rows = _rows_by_object(reports, set(built) - set(held))
     platform.ledger.prepare(loaded_rows, attempt)
+    keys = built + refused
     write = StagedWrite(
         slice=TableSlice(table.id, keys, {k: v for k, v in plan.base.items() if k in keys}),
         attempt=attempt,
         run_id=run_id,
         staged=staged,
         held_back=held,
-        inputs={key: inputs[key] for key in keys},
+        inputs={key: inputs[key] for key in built},
         contract=table.version,
         metadata={r.partition: {"objects": len(r.objects)} for r in reports},
         after=lambda: platform.ledger.mark_loaded(loaded_rows, run_id, attempt),
@@ -93,18 +100,38 @@ def _source(table: Table) -> Source:
     return table.source
 
 
+def _unaccounted(table: Table, platform: Platform, present: Files) -> dict[str, str]:
+    """Which partitions hold rows of objects that the ledger does not know, and why that stops us.
+
+    A rebuild takes all that the ledger has loaded for the source, so it keeps every row where
+    rows on disk <= rows of loaded versions, of each key the version that has most.
+
+    As a rule both are equal: what a killed run committed counts, for `plan` settles it first, and
+    versions that wait, failed or replaced others have no part in it. A rollback leaves fewer rows
+    on disk, or those of a key's older version: hence <=, and the most. What is missing is then
+    parsed from the landing bucket again, or has to be carried, where `parse` counts each object.
+    """
+    source = _source(table)
+    known = platform.ledger.accounted(source.name, present)
+    published = {key: sum(f.record_count for f in files) for key, files in present.items()}
+    return {
+        key: f"{table.id} {key}: {rows - known.get(key, 0)} of its {rows} published rows are of "
+        f"objects that the ledger has not loaded for the source {source.name!r}, and would be "
+        "lost; was the source renamed? Give it its former name, or roll the partition back to "
+        "a version without them, and materialize it"
+        for key, rows in published.items()
+        if rows > known.get(key, 0)
+    }
+
+
 def _work(
     table: Table,
-    plan: Plan,
     platform: Platform,
     effective: dict[str, list[Entry]],
+    present: Files,
     target: str,
 ) -> list[PartitionWork]:
     source = _source(table)
-    present = {}
-    if plan.base:
-        files = files_by_partition(platform.lake.load(table.id), plan.base)
-        present = {key: tuple(f.file_path for f in group) for key, group in files.items()}
     scheme = table.scheme
     return [
         PartitionWork(
@@ -113,15 +140,14 @@ def _work(
             target=target,
             format=source.format,
             objects=tuple(_object(entry, platform) for entry in entries if entry.available),
-            carry=tuple(StoredObject(e.id, e.key) for e in entries if not e.available),
-            present=present.get(key, ()),
+            carry=tuple(_stored(entry) for entry in entries if not entry.available),
+            present=tuple(file.file_path for file in present.get(key, ())),
         )
         for key, entries in effective.items()
     ]
 
 
 def _object(entry: Entry, platform: Platform) -> ObjectWork:
-    before = entry.previous
     return ObjectWork(
         id=entry.id,
         key=entry.key,
@@ -129,8 +155,12 @@ def _object(entry: Entry, platform: Platform) -> ObjectWork:
         size=entry.size,
         modified=entry.modified,
         ingested_at=entry.first_seen,
-        previous=StoredObject(before.id, before.key) if before else None,
+        previous=_stored(entry.previous) if entry.previous else None,
     )
+
+
+def _stored(entry: Entry) -> StoredObject:
+    return StoredObject(entry.id, entry.key, entry.rows or 0)
 
 
 def _parse(spark: SparkSession, work: list[PartitionWork]) -> list[ParseReport]:
@@ -188,6 +218,9 @@ def _findings(
     found: list[Finding] = []
     for report in reports:
         key = report.partition
+        if report.refused:
+            found.append(Finding(checks.CONSERVATION, False, True, report.refused, partition=key))
+            continue
         if key in keys:
             objects = sum(o.rows or 0 for o in report.objects)
             found.append(

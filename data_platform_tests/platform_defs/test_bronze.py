@@ -1,21 +1,28 @@
-"""What lands while a run is reading."""
+"""What lands while a run is reading, and what a run must not lose."""
 
 import datetime as dt
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pyspark.sql import SparkSession
 
+from data_platform.assets import Table
 from data_platform.domains.retail.bronze import order_lines
+from data_platform.lake.browse import partition_rows
 from data_platform.lake.publish import publish
+from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.storage import Storage
 from data_platform.landing.intake import tick
 from data_platform.landing.source import Source
-from data_platform.platform_defs.bronze import build_bronze
+from data_platform.platform_defs.bronze import MOST_ATTEMPTS, build_bronze
 from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings, prepare_home
+from data_platform_tests.fakes import Faults, LocalSpark, disk_full
+from data_platform_tests.lake.shop import RECEIVED, SHOP, Shop
 from data_platform_tests.platform_defs.homes import csv, key_of, shop_lines
 
 DAY = "2011-03-04"
@@ -73,3 +80,136 @@ def test_what_lands_while_a_run_reads_its_day_is_due_afterwards(
     )
     assert _due(platform) == ()
     assert platform.ledger.pending(_source().name) == []
+
+
+# --- rows that are published ----------------------------------------------------------------
+
+OTHER_DAY = "2011-03-05"
+
+
+def _load(shop: Shop, table: Table = RECEIVED, faults: Faults | None = None) -> dict[str, str]:
+    """What landed, as a run loads it; why each partition that it held back was."""
+    faults = faults or Faults()
+    platform = shop.platform(faults)
+    assert table.source
+    tick(platform.bucket, [table.source], platform.ledger, dt.datetime.now(dt.UTC), 7)
+    planned = plan(table, platform, [DAY, OTHER_DAY], only_stale=True)
+    if not planned.keys:
+        return {}
+    spark = cast(SparkSession, LocalSpark(faults))
+    write = build_bronze(table, planned, platform, spark, "run").write
+    publish(platform.lake, platform.builds, write)
+    return dict(write.held_back)
+
+
+def _counts(shop: Shop) -> dict[str, int]:
+    return partition_rows(shop.platform().lake, RECEIVED.id)
+
+
+def _roll_back(shop: Shop, to: int) -> None:
+    """To the first snapshot, the second, and so on."""
+    platform = shop.platform()
+    snapshot = platform.lake.load(RECEIVED.id).snapshots()[to].snapshot_id
+    planned = plan_rollback(
+        platform.lake, platform.builds, platform.storage, RECEIVED.id, to=snapshot
+    )
+    assert planned
+    planned.apply()
+
+
+def _delete(shop: Shop, name: str) -> None:
+    (shop.home / "landing" / "shop" / f"{name}.csv").unlink()
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path / "home")
+
+
+@pytest.fixture
+def rolled_back(shop: Shop) -> Shop:
+    """A row, then two of a late file that went from table and landing bucket; then a third file."""
+    shop.land(DAY, ["a,1"])
+    _load(shop)
+    shop.land(DAY, ["b,2", "c,3"], "-late")
+    _load(shop)
+    _roll_back(shop, to=0)
+    _delete(shop, f"{DAY}-late")
+    shop.land(DAY, ["d,4"], "-later")
+    assert _counts(shop) == {DAY: 1}
+    return shop
+
+
+def test_rows_that_are_neither_in_the_landing_bucket_nor_in_bronze_hold_their_day_back_alone(
+    rolled_back: Shop,
+) -> None:
+    shop = rolled_back
+    shop.land(OTHER_DAY, ["e,5"])
+    [(key, why)] = _load(shop).items()
+    assert key == DAY
+    assert f"shop/{DAY}-late.csv is not in the landing bucket" in why
+    assert "bronze holds 0 rows of it where the ledger has 2; land it again" in why
+    assert _counts(shop) == {DAY: 1, OTHER_DAY: 1}
+    assert [entry.key for entry in shop.platform().ledger.pending("shop")] == [
+        f"shop/{DAY}-later.csv"
+    ]
+
+
+def test_a_day_that_lacks_rows_is_built_once_they_land_again(rolled_back: Shop) -> None:
+    shop = rolled_back
+    assert _load(shop)
+    shop.land(DAY, ["b,2", "c,3"], "-late")
+    assert _load(shop) == {}
+    assert _counts(shop) == {DAY: 4}
+
+
+def test_a_day_that_lacks_rows_is_built_once_bronze_is_rolled_forward(rolled_back: Shop) -> None:
+    shop = rolled_back
+    assert _load(shop)
+    _roll_back(shop, to=1)
+    assert _load(shop) == {}
+    assert _counts(shop) == {DAY: 4}
+
+
+def test_an_older_version_that_had_more_rows_does_not_stand_in_the_way(shop: Shop) -> None:
+    shop.land(DAY, ["a,1", "b,2", "c,3"])
+    _load(shop)
+    shop.land(DAY, ["a,1"])
+    _load(shop)
+    _roll_back(shop, to=0)
+    shop.land(DAY, ["d,4"], "-late")
+    assert _counts(shop) == {DAY: 3}
+    assert _load(shop) == {}
+    assert _counts(shop) == {DAY: 2}
+
+
+def test_a_renamed_source_loses_no_rows(shop: Shop) -> None:
+    renamed = replace(RECEIVED, source=replace(SHOP, name="store"))
+    shop.land(DAY, ["a,1", "b,2"])
+    _load(shop)
+    shop.land(DAY, ["c,3"], "-late")
+    shop.land(OTHER_DAY, ["d,4"])
+    [(key, why)] = _load(shop, renamed).items()
+    assert key == DAY
+    assert f"{RECEIVED.id} {DAY}: 2 of its 2 published rows" in why
+    assert "source 'store'" in why
+    assert "was the source renamed? Give it its former name" in why
+    assert _counts(shop) == {DAY: 2, OTHER_DAY: 1}
+    assert _load(shop, renamed).keys() == {DAY}  # it stays due
+
+
+# --- attempts -------------------------------------------------------------------------------
+
+
+def test_an_outage_of_the_warehouse_never_turns_a_waiting_object_into_a_failed_one(
+    shop: Shop,
+) -> None:
+    shop.land(DAY, ["a,1"])
+    ledger = shop.platform().ledger
+    for _ in range(MOST_ATTEMPTS + 1):
+        with suppress(OSError):
+            _load(shop, faults=Faults(at=1, error=disk_full, only="make data folder"))
+        ledger.give_up("shop", attempts=MOST_ATTEMPTS)
+    assert (ledger.summary()["pending"], ledger.summary()["failed"]) == (1, 0)
+    assert _load(shop) == {}
+    assert _counts(shop) == {DAY: 1}
