@@ -4,47 +4,25 @@ Every command reads or repairs state; none needs a server. `--json` prints what 
 """
 
 import datetime as dt
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import wraps
 from pathlib import Path
 
 import click
 
-from data_platform.lake.errors import LakeError
-from data_platform.landing.ledger_tables import LedgerError
 from data_platform.observability import printing as out
+from data_platform.observability.commands import DefaultList, Suggesting, reporting, unknown
 from data_platform.settings import Settings, SettingsError
 
 _TABLE = click.argument("table", metavar="TABLE")
 _PARTITION = click.option("--partition", metavar="K", help="only this partition, as 2011-03-04")
+_LIMIT = click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(min=0), help="rows at most"
+)
 _AT = click.option("--at", metavar="SNAPSHOT", type=int, help="as of this snapshot (see history)")
 _JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
-class _Suggesting(click.Group):
-    """A group that answers a mistyped command with the nearest ones."""
-
-    def resolve_command(self, ctx: click.Context, args: list[str]):
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            raise click.UsageError(out.unknown("command", args[0], list(self.commands)), ctx)
-        return super().resolve_command(ctx, args)
-
-
-def _reporting(command: Callable) -> Callable:
-    """Expected failures as one clear line, without a stack trace."""
-
-    @wraps(command)
-    def wrapped(*args, **kwargs):
-        try:
-            return command(*args, **kwargs)
-        except (LakeError, LedgerError, SettingsError) as error:
-            raise click.ClickException(str(error)) from error
-
-    return wrapped
-
-
-@click.group(cls=_Suggesting, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Suggesting, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="data-platform")
 def main() -> None:
     """Look at and repair the platform's tables. TABLE is written silver/retail/order_lines.
@@ -65,40 +43,46 @@ def _platform():
     return Platform(settings)
 
 
-def _load(platform, name: str):
-    """The table's id and the table; an unknown name fails with the nearest right ones."""
+def _load(platform, name: str, partition: str | None = None):
+    """The table's id and the table; an unknown name fails with the nearest right ones, and a
+    partition where the table has none."""
+    from data_platform.lake.files import partitioning
     from data_platform.lake.table import TableId
 
     known = platform.lake.tables()
     names = [str(table) for table in known]
     if name not in names:
-        raise click.UsageError(out.unknown("table", name, names))
+        raise click.UsageError(unknown("table", name, names))
     table_id = TableId.parse(name)
-    return table_id, platform.lake.load(table_id)
+    loaded = platform.lake.load(table_id)
+    if partition is not None and not partitioning(loaded).columns:
+        raise click.UsageError(f"{name} has no partitions; leave out --partition")
+    return table_id, loaded
 
 
 @main.command()
 @_JSON
-@_reporting
+@reporting
 def tables(as_json: bool) -> None:
     """Every table: rows, partitions, files, bytes, last commit, run."""
     from data_platform.lake.browse import figures
 
-    out.records("tables", [asdict(row) for row in figures(_platform().lake)], as_json)
+    found = [asdict(row) for row in figures(_platform().lake)]
+    out.records("tables", found, as_json, counts=("rows", "partitions", "files", "bytes"))
 
 
 @main.command()
 @_TABLE
 @_PARTITION
-@click.option("--limit", default=20, show_default=True, help="rows at most")
+@_LIMIT
 @_AT
 @_JSON
-@_reporting
+@reporting
 def show(table: str, partition: str | None, limit: int, at: int | None, as_json: bool) -> None:
     """Rows of a table."""
     from data_platform.lake.browse import rows
 
-    _, loaded = _load(_platform(), table)
+    _, loaded = _load(_platform(), table, partition)
     found = rows(loaded, partition=partition, snapshot=at, limit=limit).read_all()
     out.records(table, found.to_pylist(), as_json, columns=found.schema.names)
 
@@ -108,12 +92,12 @@ def show(table: str, partition: str | None, limit: int, at: int | None, as_json:
 @click.argument("file", metavar="FILE.parquet", type=click.Path(dir_okay=False, path_type=Path))
 @_PARTITION
 @_AT
-@_reporting
+@reporting
 def export(table: str, file: Path, partition: str | None, at: int | None) -> None:
     """Write a table, or one partition, to one Parquet file."""
     from data_platform.lake.browse import rows
 
-    _, loaded = _load(_platform(), table)
+    _, loaded = _load(_platform(), table, partition)
     count = out.write_parquet(rows(loaded, partition=partition, snapshot=at), file)
     click.echo(f"{file}: {count:,} rows")
 
@@ -121,20 +105,21 @@ def export(table: str, file: Path, partition: str | None, at: int | None) -> Non
 @main.command()
 @_TABLE
 @_JSON
-@_reporting
+@reporting
 def history(table: str, as_json: bool) -> None:
     """The snapshots of a table, newest first."""
     from data_platform.lake.browse import history as snapshots
 
     _, loaded = _load(_platform(), table)
-    out.records(table, [asdict(row) for row in snapshots(loaded)], as_json)
+    counts = ("partitions", "added_rows", "deleted_rows", "total_rows")
+    out.records(table, [asdict(row) for row in snapshots(loaded)], as_json, counts=counts)
 
 
 @main.command()
 @_TABLE
 @_PARTITION
 @click.option("--to", required=True, type=int, metavar="SNAPSHOT", help="see history")
-@_reporting
+@reporting
 def rollback(table: str, partition: str | None, to: int) -> None:
     """Publish again what a table, or a partition, held in a snapshot.
 
@@ -151,7 +136,7 @@ def rollback(table: str, partition: str | None, to: int) -> None:
 
 
 @main.command()
-@_reporting
+@reporting
 def run() -> None:
     """Load what landed and build what is stale, here and now: what the sensors would ask for."""
     from data_platform.definitions import TABLES, defs
@@ -171,40 +156,50 @@ def run() -> None:
 
 
 @main.command()
-@click.option("--reopen", metavar="KEY", help="try a failed object again, once its cause is mended")
+@click.option(
+    "--reopen",
+    metavar="KEY",
+    multiple=True,
+    help="try a failed object again, once its cause is mended (may be repeated)",
+)
+@click.option("--reopen-all", is_flag=True, help="all of the failed ones")
 @_JSON
-@_reporting
-def landing(reopen: str | None, as_json: bool) -> None:
+@reporting
+def landing(reopen: tuple[str, ...], reopen_all: bool, as_json: bool) -> None:
     """The ledger: objects by state; failed and unknown ones with their errors."""
     ledger = _platform().ledger
-    if reopen is not None:
-        failed = {entry.key: entry.id for entry in ledger.failed()}
-        if reopen not in failed:
-            raise click.UsageError(out.unknown("failed object", reopen, list(failed)))
-        ledger.reopen([failed[reopen]])
-        click.echo(f"{reopen} waits to be loaded; the sensor, or `data-platform run`, loads it")
+    if reopen or reopen_all:
+        _reopen(ledger, reopen, reopen_all, as_json)
         return
     unread = [
         {"state": e.state, "key": e.key, "partition": e.partition, "error": e.error}
         for e in [*ledger.failed(), *ledger.unknown()]
     ]
+    states = {**ledger.summary()}
     if as_json:
-        out.as_json({"states": ledger.summary(), "objects": unread})
+        out.as_json({"states": states, "objects": unread})
         return
-    out.records("objects by state", [{**ledger.summary()}])
+    out.records("objects by state", [states], counts=states)
     out.records("failed and unknown objects", unread)
 
 
-class _QuarantineGroup(_Suggesting):
-    """`quarantine TABLE` lists; `quarantine replay TABLE` is a command of its own."""
+def _reopen(ledger, keys: tuple[str, ...], every: bool, as_json: bool) -> None:
+    failed = {entry.key: entry.id for entry in ledger.failed()}
+    for key in keys:
+        if key not in failed:
+            raise click.UsageError(unknown("failed object", key, list(failed)))
+    chosen = list(failed if every else dict.fromkeys(keys))
+    ledger.reopen([failed[key] for key in chosen])
+    if as_json:
+        out.as_json({"reopened": chosen})
+        return
+    for key in chosen:
+        click.echo(f"{key} waits to be loaded; the sensor, or `data-platform run`, loads it")
+    if not chosen:
+        click.echo("no object failed")
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
 
-
-@main.group(cls=_QuarantineGroup)
+@main.group(cls=DefaultList)
 def quarantine() -> None:
     """Rejected rows of TABLE: reasons with counts, then rows. `replay TABLE` judges them again.
 
@@ -215,41 +210,45 @@ def quarantine() -> None:
 @quarantine.command("list")
 @_TABLE
 @_PARTITION
-@click.option("--limit", default=20, show_default=True, help="rows at most")
+@_LIMIT
 @_JSON
-@_reporting
+@reporting
 def quarantine_list(table: str, partition: str | None, limit: int, as_json: bool) -> None:
     """Reasons with counts, then rows, of published and of held back versions."""
     from data_platform.platform_defs.repair import quarantined
 
     platform = _platform()
-    table_id, _ = _load(platform, table)
+    table_id, _ = _load(platform, table, partition)
     reasons, rows = quarantined(platform, table_id, partition=partition, limit=limit)
     if as_json:
         out.as_json({"reasons": reasons, "rows": rows})
         return
-    out.records(f"{table}: reasons", reasons)
+    out.records(f"{table}: reasons", reasons, counts=["rows"])
     out.records(f"{table}: rows", rows)
 
 
 @quarantine.command("replay")
 @_TABLE
 @_PARTITION
-@_reporting
+@reporting
 def quarantine_replay(table: str, partition: str | None) -> None:
     """Judge the quarantined rows again, under the present contract, and publish what passes."""
     from data_platform.definitions import TABLES, defs
     from data_platform.platform_defs.repair import replay
 
     platform = _platform()
-    table_id, _ = _load(platform, table)
+    table_id, _ = _load(platform, table, partition)
+    failed = 0
     for line in replay(platform, defs(), TABLES, table_id, partition=partition):
         click.echo(line)
+        failed += line.startswith("run ") and line.endswith(": failed")  # as `Ran.lines` says it
+    if failed:
+        raise click.ClickException(f"{failed} runs failed, for the reasons above")
 
 
 @main.command()
 @_JSON
-@_reporting
+@reporting
 def stale(as_json: bool) -> None:
     """Partitions built under an older contract, or from inputs that changed since."""
     from data_platform.definitions import TABLES
@@ -260,7 +259,7 @@ def stale(as_json: bool) -> None:
 
 @main.command()
 @_JSON
-@_reporting
+@reporting
 def expire(as_json: bool) -> None:
     """Forget the snapshots beyond each table's retention; `clean` then deletes their files."""
     from data_platform.lake.expiry import expire_all
@@ -272,9 +271,15 @@ def expire(as_json: bool) -> None:
 
 @main.command()
 @click.option("--dry-run", is_flag=True, help="list the files, delete none")
-@click.option("--grace-hours", default=24.0, show_default=True, help="spare files younger than")
+@click.option(
+    "--grace-hours",
+    default=24.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="spare files younger than",
+)
 @_JSON
-@_reporting
+@reporting
 def clean(dry_run: bool, grace_hours: float, as_json: bool) -> None:
     """Delete the files that no snapshot refers to."""
     from data_platform.lake.clean import clean as delete
@@ -284,4 +289,4 @@ def clean(dry_run: bool, grace_hours: float, as_json: bool) -> None:
     find = orphans if dry_run else delete
     found = list(find(platform.lake, platform.storage, now, dt.timedelta(hours=grace_hours)))
     files = [{"table": str(t), "file": f.path, "bytes": f.size} for t, f in found]
-    out.records("would be deleted" if dry_run else "deleted", files, as_json)
+    out.records("would be deleted" if dry_run else "deleted", files, as_json, counts=["bytes"])

@@ -8,8 +8,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from pyspark.sql import types as T
 
 from data_platform.cli import main
+from data_platform.lake.table import TableId
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
     DEMAND,
@@ -146,6 +148,23 @@ def test_a_failed_object_is_tried_again_when_it_is_reopened(run: Run, shop: Shop
     assert f"did you mean {key}" in run("landing", "--reopen", f"{key}x", code=2).output
 
 
+def test_several_failed_objects_are_reopened_by_name_or_all_of_them(run: Run, shop: Shop) -> None:
+    failed = list(shop.manifest.failed)
+    assert len(failed) > 1
+
+    wrong = run("landing", "--reopen", failed[0], "--reopen", "nothing", code=2).output
+    assert "no failed object 'nothing'" in wrong
+    assert _json(run("landing", "--json"))["states"]["pending"] == 0  # none of them then
+
+    first, second = (f"--reopen={key}" for key in failed[:2])
+    assert _json(run("landing", first, second, "--json")) == {"reopened": failed[:2]}
+    run("run")
+    assert _json(run("landing", "--reopen-all", "--json")) == {"reopened": failed}
+    assert "no object failed" in run("landing", "--reopen-all").output
+    run("run")
+    assert _json(run("landing", "--json"))["states"]["failed"] == len(failed)
+
+
 def test_quarantine_counts_the_reasons_and_then_lists_rows(run: Run, shop: Shop) -> None:
     day = _day(shop)
     found = _json(run("quarantine", SILVER, "--partition", day, "--limit", 1, "--json"))
@@ -169,6 +188,8 @@ def test_quarantine_counts_the_reasons_and_then_lists_rows(run: Run, shop: Shop)
         (("export", "lines", "x.parquet"), "there are: bronze/retail/order_lines"),
         (("histroy", SILVER), "did you mean history?"),
         (("tabels",), "did you mean tables"),
+        (("quarantine", "replya", SILVER), "did you mean replay?"),
+        (("quarantine", "lines"), "there is no table 'lines'"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_nearest(
@@ -197,6 +218,46 @@ def test_a_wrong_partition_is_one_clear_line(run: Run, arguments: tuple[str, ...
     assert "_retail.order_lines: it is partitioned by day" in output
     assert "Traceback" not in output
     assert not Path("x.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("show",), ("export", "{file}"), ("quarantine",), ("quarantine", "replay")],
+)
+def test_a_partition_of_a_table_without_any_is_refused(
+    run: Run, shop: Shop, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    name = "gold/retail/names"
+    schema = T.StructType([T.StructField("name", T.StringType())])
+    shop.home.platform.lake.ensure(TableId.parse(name), schema)
+    words, rest = [w for w in command if "{" not in w], [w for w in command if "{" in w]
+    files = [w.format(file=tmp_path / "x.parquet") for w in rest]
+
+    output = run(*words, name, *files, "--partition", "nonsense", code=2).output
+
+    shop.home.platform.lake.catalog.drop_table(TableId.parse(name).identifier)
+    assert f"{name} has no partitions; leave out --partition" in output
+
+
+def test_an_export_that_cannot_be_written_is_one_clear_line(
+    run: Run, shop: Shop, tmp_path: Path
+) -> None:
+    nowhere = tmp_path / "nowhere"
+    output = run("export", SALES, nowhere / "x.parquet", code=1).output
+
+    assert output == f"Error: {nowhere}: there is no such folder\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", SILVER, "--limit", -1),
+        ("quarantine", SILVER, "--limit", -1),
+        ("clean", "--grace-hours", -1),
+    ],
+)
+def test_a_negative_number_is_refused(run: Run, arguments: tuple[object, ...]) -> None:
+    assert "is not in the range x>=0" in run(*arguments, code=2).output
 
 
 @pytest.mark.parametrize("command", [("show", "--at"), ("rollback", "--to")])
@@ -285,7 +346,7 @@ def test_a_partition_rolled_back_to_before_it_existed_stays_away_until_something
 
     run("rollback", SILVER, "--partition", day, "--to", snapshot)
     home.run()
-    assert day not in home.counts(SILVER)
+    assert not home.counts(SILVER).get(day)
     assert day in home.counts(BRONZE)
     assert _json(run("stale", "--json")) == []
 
@@ -303,6 +364,15 @@ def test_replay_judges_quarantined_rows_again(run: Run, shop: Shop) -> None:
     assert "1 partitions are judged again" in said
     assert "still quarantined" in said  # the contract is the same
     assert shop.home.counts(SILVER)[day] == before
+
+
+def test_a_replay_whose_runs_fail_fails_with_the_reasons(run: Run, shop: Shop) -> None:
+    day = str(shop.manifest.held_back[0])
+
+    said = run("quarantine", "replay", SILVER, "--partition", day, code=1).output
+
+    assert f"{day}: rules: " in said
+    assert "1 runs failed, for the reasons above" in said
 
 
 def test_help_is_a_line_for_each_command(run: Run) -> None:

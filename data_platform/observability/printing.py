@@ -5,7 +5,6 @@ import errno
 import json
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 
 import click
@@ -15,13 +14,6 @@ from rich.console import Console
 from rich.table import Table
 
 Record = Mapping[str, object]
-
-
-def unknown(kind: str, name: str, known: Sequence[str]) -> str:
-    """`there is no table 'x'; did you mean y?`"""
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}"
-    return f"there is no {kind} {name!r}; {hint}"
 
 
 def records(
