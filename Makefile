@@ -55,4 +55,4 @@ lock: env ## resolve the dependencies again into requirements.lock (UPGRADE=1 fo
 
 .PHONY: clean-env
 clean-env: ## remove the environment; the next command makes it again
-	rm -rf .venv
+	rm -rf .venv .venv.before

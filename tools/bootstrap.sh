@@ -2,6 +2,7 @@
 # Bring .venv up to date: the locked packages, this project, a Java for Spark, its class archive.
 # Says what it does, and nothing when there is nothing to do. Settings: PYTHON, JAVA_HOME.
 set -euo pipefail
+shopt -s nullglob
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
@@ -51,11 +52,36 @@ install_packages() {
     die "$("$python" --version) has no venv module." \
       "Debian, Ubuntu: apt-get install python3-venv" "Or name another: make PYTHON=... "
   say "Creating .venv with $("$python" --version) and the locked packages (a few minutes)"
-  "$python" -m venv --clear .venv
+  # An environment works in its own place only, so the one of before steps aside and comes back
+  # where the new one is not finished.
+  if [ -f .venv/packages.stamp ]; then mv .venv .venv.before; else rm -rf .venv; fi
+  trap settle_packages EXIT
+  "$python" -m venv .venv
   # --no-deps: the lock is complete, and every file in it has its hash.
   .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off \
     --no-deps --require-hashes -r requirements.lock |
-    progress "$(grep -c '^[a-z].*==' requirements.lock)"
+    progress "$(grep -c '^[a-z].*==' requirements.lock)" ||
+    die "the packages of requirements.lock could not be installed, for pip's reasons above." \
+      "No network? Behind a proxy: export HTTPS_PROXY=http://host:port" \
+      "An index of your own: export PIP_INDEX_URL=https://host/simple"
+  echo "$packages" >.venv/packages.stamp
+  settle_packages
+}
+
+settle_packages() { # after an installation, also one that was killed
+  [ -d .venv.before ] || return 0
+  if [ -f .venv/packages.stamp ]; then
+    rm -rf .venv.before
+  else
+    say "Back to the environment of before"
+    rm -rf .venv
+    mv .venv.before .venv
+  fi
+}
+
+other_python() { # than the environment's is asked for
+  local base='import sys; print(sys.base_prefix, sys.version)'
+  [ -n "${PYTHON:-}" ] && [ "$("$PYTHON" -c "$base")" != "$(.venv/bin/python -c "$base")" ]
 }
 
 progress() { # pip's account of $1 packages, in a few lines
@@ -87,6 +113,16 @@ EOF
 
 # --- Java ---------------------------------------------------------------------------------
 
+# What bin/java stands in may be no home: Homebrew's links, the stub in macOS's /usr.
+java_home() {
+  local home=$1
+  if [ ! -r "$1/release" ]; then
+    home=$("$1/bin/java" -XshowSettings:properties -version 2>&1 |
+      sed -n 's/^ *java\.home = //p')
+  fi
+  real_path "${home:-$1}"
+}
+
 java_version() { # the major version of a Java home; nothing if it is none
   [ -n "$1" ] && [ -x "$1/bin/java" ] || return 0
   if [ -r "$1/release" ]; then
@@ -103,10 +139,11 @@ find_java() {
   on_path=$(command -v java || true)
   [ -z "$on_path" ] || on_path=$(dirname "$(dirname "$(real_path "$on_path")")")
   for candidate in "${JAVA_HOME:-}" "$on_path" /usr/lib/jvm/* \
-    /Library/Java/JavaVirtualMachines/*/Contents/Home /opt/homebrew/opt/openjdk@{17,21}; do
+    /Library/Java/JavaVirtualMachines/*/Contents/Home \
+    {/opt/homebrew,/usr/local}/opt/openjdk@{17,21}/libexec/openjdk.jdk/Contents/Home; do
     case "$(java_version "$candidate")" in
       17 | 21)
-        real_path "$candidate"
+        java_home "$candidate"
         return
         ;;
     esac
@@ -140,13 +177,14 @@ if command -v flock >/dev/null; then flock 9; fi
 
 venv_python=.venv/bin/python
 packages="$(digest requirements.lock) $(pwd)"
-if ! done_with packages.stamp "$packages" || ! "$venv_python" -c '' 2>/dev/null; then
+settle_packages
+[ -z "${PYTHON:-}" ] || find_python >/dev/null
+if ! done_with packages.stamp "$packages" || ! "$venv_python" -c '' 2>/dev/null || other_python; then
   # Java first: better to hear of a missing one now than after the download.
   if [ ! -x "$venv_python" ]; then venv_python=$(find_python); fi
   find_java >/dev/null
   install_packages
   venv_python=.venv/bin/python
-  echo "$packages" >.venv/packages.stamp
 fi
 
 script=$(digest tools/bootstrap.sh)
@@ -158,7 +196,7 @@ fi
 java=$(find_java)
 case "${JAVA_HOME:-}" in
   '' | "$java") ;;
-  *) [ "$(real_path "$JAVA_HOME")" = "$java" ] ||
+  *) [ "$(java_home "$JAVA_HOME" 2>/dev/null)" = "$java" ] ||
     say "JAVA_HOME is $JAVA_HOME, which is no Java 17 or 21; using $java" ;;
 esac
 classes="$java $(digest "$java/bin/java" "$java/lib/server/"libjvm.* tools/class_archive.py | tr '\n' ' ')"
