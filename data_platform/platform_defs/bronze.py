@@ -7,7 +7,6 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from data_platform.assets import Table
-from data_platform.lake.browse import partition_rows
 from data_platform.lake.builds import Build
 from data_platform.lake.files import Files, StagedFile, files_by_partition
 from data_platform.lake.parquet import DATA
@@ -76,7 +75,7 @@ def build_bronze(
         for file in report.files
     ]
     staged = with_empty_partitions(Staged({DATA: tuple(files)}), loaded, layout, built)
-    found = _findings(table, platform, staged, reports, built)
+    found = _findings(plan, staged, reports, built)
     held = held_back(found)
     loaded_rows = _rows_by_object(reports, set(built) - set(held))
     platform.ledger.prepare(loaded_rows, attempt)
@@ -207,14 +206,10 @@ def _record_errors(platform: Platform, reports: list[ParseReport], run_id: str) 
 
 
 def _findings(
-    table: Table,
-    platform: Platform,
-    staged: Staged,
-    reports: list[ParseReport],
-    keys: tuple[str, ...],
+    plan: Plan, staged: Staged, reports: list[ParseReport], keys: tuple[str, ...]
 ) -> list[Finding]:
     rows = staged.rows(DATA)
-    history = partition_rows(platform.lake, table.id)
+    history = {**plan.rows, **rows}
     found: list[Finding] = []
     for report in reports:
         key = report.partition
