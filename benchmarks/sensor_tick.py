@@ -63,7 +63,7 @@ class Shop:
     def __init__(self, folder: Path, objects: int) -> None:
         self.bucket, self.path = SortedBucket(), folder / f"ledger-{objects}.db"
         self.ledger = Ledger(f"sqlite:///{self.path}")
-        self.ledger.last_id()  # makes the table
+        self.ledger.summary()  # makes the table
         self.day = _FIRST
         for _ in range(objects // _PER_DAY):
             self.bucket.land(self.day)
