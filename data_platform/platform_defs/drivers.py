@@ -1,48 +1,132 @@
-"""Runs that a process drives itself, and what becomes of those whose process died.
+"""Which runs have a process, and what becomes of those whose process is gone.
 
-Dagster's daemon looks after the runs that it launched. A run of `drive` has nobody: if its process
-is killed, the run would count as under way for ever, and nothing else would be asked for. So a
-home has one driver at a time, who holds a lock that goes with its process; whoever finds the lock
-free knows that the driven runs that did not end never will.
+If a run's process is killed, or the power fails, the run would count as under way for ever:
+nothing would be asked for beside it, and it would keep its place among the runs at once. Dagster's
+launcher for one machine does not look after its processes once their code server is gone, and
+nobody looks after a run of `drive`. So a run has a file in the home that its process keeps locked;
+the lock goes with the process, however that ends. Who finds it free knows that the run has ended
+or never will. Child processes do not inherit it: Python opens files close-on-exec, and neither the
+JVM nor Spark's workers are forked without exec.
 """
 
+import datetime as dt
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
 
 import dagster as dg
+from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 
+from data_platform.assets import Table
+from data_platform.platform_defs.jobs import tables_by_job
 from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.reconciliation import RECONCILIATION
 
-DRIVEN = {"data_platform/driven": "true"}  # run tag
-_LOCK = "driver.lock"
-_UNFINISHED = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+BEGINS_WITHIN = dt.timedelta(minutes=10)  # a run locks its file seconds after it has started
+_DRIVER = "driver.lock"
+_BEGUN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+_until_exit: list[IO[str]] = []
 
 
 @contextmanager
-def driving(instance: dg.DagsterInstance, platform: Platform) -> Iterator[None]:
-    """The place of the home's driver; waits until another one has left it."""
-    with (platform.settings.home / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _bury(instance)
-        yield
+def driving(
+    instance: dg.DagsterInstance,
+    platform: Platform,
+    *,
+    waiting: Callable[[], None] = lambda: None,
+) -> Iterator[list[dg.DagsterRun]]:
+    """The place of the home's driver, one at a time, with the runs that it had to bury.
 
-
-def bury_dead_runs(instance: dg.DagsterInstance, platform: Platform) -> None:
-    """Mark the runs of a driver that died as failed; nothing while a driver is at work."""
-    with (platform.settings.home / _LOCK).open("w") as lock:
+    Where another one has it, calls `waiting` and waits until that has left it.
+    """
+    with (platform.settings.home / _DRIVER).open("w") as lock:
+        if not _locked(lock):
+            waiting()
+            fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        _bury(instance)
+            yield bury_dead_runs(instance, platform)
+        finally:
+            bury_dead_runs(instance, platform)  # an interrupted one; the files of the others
 
 
-def _bury(instance: dg.DagsterInstance) -> None:
-    for run in instance.get_runs(dg.RunsFilter(tags=DRIVEN, statuses=_UNFINISHED)):
-        instance.report_run_failed(run, "The process that drove this run ended before the run did.")
+def hold(platform: Platform, run_id: str) -> IO[str]:
+    """The run's file, locked until it is closed or the process ends."""
+    final = _running(platform) / run_id
+    final.parent.mkdir(parents=True, exist_ok=True)
+    made = final.with_suffix(".new")
+    lock = made.open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    made.rename(final)  # nobody can find it before it is locked
+    return lock
+
+
+def hold_until_exit(
+    platform: Platform, instance: dg.DagsterInstance | None, run: dg.DagsterRun | None
+) -> None:
+    """For the process that executes a run, unless its driver holds the run's file.
+
+    A run ends after its resources do, so they must not give the file back. Where each step has a
+    process of its own, none of them lives as long as the run: such a run has no file.
+    """
+    if run is None or instance is None or (_running(platform) / run.run_id).exists():
+        return
+    if not instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_WORKER_STARTING):
+        _until_exit.append(hold(platform, run.run_id))
+
+
+def bury_dead_runs(instance: dg.DagsterInstance, platform: Platform) -> list[dg.DagsterRun]:
+    """Mark the runs whose process is gone as failed, and return them."""
+    found = []
+    for file in sorted(_running(platform).glob("*")):
+        if file.suffix:
+            continue  # not yet locked
+        with file.open("a") as lock:
+            if not _locked(lock):
+                continue
+            found += _buried(instance, file.name)
+            file.unlink(missing_ok=True)
+    return found
+
+
+def bury_lost_runs(
+    instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], now: dt.datetime
+) -> list[dg.DagsterRun]:
+    """The same for runs of these tables that died before their file was there.
+
+    Only runs that would have one by now: other code may run for as long as it likes.
+    """
+    found = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):
+        run, begun = record.dagster_run, record.start_time
+        late = begun is not None and now.timestamp() - begun > BEGINS_WITHIN.total_seconds()
+        if late and _has_a_file(run, tables) and not (_running(platform) / run.run_id).exists():
+            found += _buried(instance, run.run_id)
+    return found
+
+
+def _has_a_file(run: dg.DagsterRun, tables: Sequence[Table]) -> bool:
+    if run.job_name == IMPLICIT_ASSET_JOB_NAME:
+        return bool({table.key for table in tables} & set(run.asset_selection or ()))
+    return run.job_name in {*tables_by_job(tables), RECONCILIATION}
+
+
+def _buried(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterRun]:
+    run = instance.get_run_by_id(run_id)  # as it is now: it may have ended a moment ago
+    if run is None or run.is_finished:
+        return []
+    instance.report_run_failed(run, "The process of this run is gone; it ended before the run did.")
+    return [run]
+
+
+def _running(platform: Platform) -> Path:
+    return platform.settings.home / "running"
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -13,6 +13,8 @@ from data_platform.assets import Table
 from data_platform.landing.intake import reconcile
 from data_platform.platform_defs.platform import Platform
 
+RECONCILIATION = "landing_reconciliation"
+
 
 def reconciliation_job(tables: Sequence[Table]) -> dg.JobDefinition:
     sources = [table.source for table in tables if table.source]
@@ -26,7 +28,7 @@ def reconciliation_job(tables: Sequence[Table]) -> dg.JobDefinition:
         context.add_output_metadata({"result": str(found)})
 
     @dg.job(
-        name="landing_reconciliation",
+        name=RECONCILIATION,
         executor_def=dg.in_process_executor,
         description="Compares the full listing of the landing bucket with the ledger.",
     )

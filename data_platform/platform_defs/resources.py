@@ -4,6 +4,7 @@ import dagster as dg
 
 from data_platform.lake.io_manager import S3ParquetIOManager
 from data_platform.lake.session import spark_resource
+from data_platform.platform_defs.drivers import hold_until_exit
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings
 
@@ -13,11 +14,12 @@ def resources(settings: Settings) -> dict[str, object]:
     platform = Platform(settings)
 
     @dg.resource(description="Landing bucket, ledger, lake and register of builds.")
-    def state(_) -> Platform:
+    def state(context: dg.InitResourceContext) -> Platform:
+        hold_until_exit(platform, context.instance, context.run)
         return platform
 
     @dg.io_manager(
-        required_resource_keys={"pyspark"},
+        required_resource_keys={"platform", "pyspark"},
         description="Publishes tables as Parquet with Iceberg metadata.",
     )
     def io_manager(context: dg.InitResourceContext) -> S3ParquetIOManager:
