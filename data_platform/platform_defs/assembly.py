@@ -8,6 +8,7 @@ from data_platform.assets import Table
 from data_platform.observability.logs import quiet_libraries
 from data_platform.platform_defs.console import console
 from data_platform.platform_defs.jobs import jobs
+from data_platform.platform_defs.marks import marks_sensor
 from data_platform.platform_defs.reconciliation import reconciliation_job, reconciliation_schedule
 from data_platform.platform_defs.resources import resources
 from data_platform.platform_defs.sensors import sensors
@@ -27,7 +28,7 @@ def definitions(
     return dg.Definitions(
         assets=[*(table.asset for table in tables), *others],
         jobs=[*by_name.values(), reconciliation],
-        sensors=sensors(tables, by_name),
+        sensors=[*sensors(tables, by_name), marks_sensor(tables)],
         schedules=[reconciliation_schedule(reconciliation)],
         resources=resources(settings),
         loggers={"console": console},

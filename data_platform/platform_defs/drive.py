@@ -5,21 +5,32 @@ run what they ask for, until they ask for nothing.
 """
 
 import datetime as dt
+import re
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import dagster as dg
+from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from data_platform.assets import Table
-from data_platform.landing.intake import tick
+from data_platform.lake.errors import LakeError
 from data_platform.platform_defs.console import RUN_CONFIG
-from data_platform.platform_defs.drivers import DRIVEN, driving
+from data_platform.platform_defs.drivers import bury_lost_runs, driving, hold
 from data_platform.platform_defs.jobs import RANGE_END, RANGE_START
+from data_platform.platform_defs.marks import clear_marks
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.sensors import OVERLAP_DAYS, arrival_requests, stale_requests
+from data_platform.platform_defs.sensors import arrivals, record_arrivals, stale, under_way
+from data_platform.platform_defs.work import Due
 
-_SPEAKING = ("Failure", "DatabaseUnavailable", "LedgerError")  # they name the place, the way out
-_MOST_RUNS = 20  # a decision that repeats itself must not run for ever
+# These name the place and the way out.
+_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "LedgerError")
+_MOST_RUNS = 20  # work that makes other work must not run for ever
+
+
+class TablesBusy(LakeError):
+    """Somebody else's run or backfill is building the tables."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +56,27 @@ def run_until_quiet(
     tables: Sequence[Table],
     *,
     announce: Callable[[dg.RunRequest], None] = lambda request: None,
+    waiting: Callable[[], None] = lambda: None,
 ) -> Iterator[Ran]:
-    """Record what landed, then run what it asks for and what becomes stale by it."""
-    done: set[str | None] = set()
-    with driving(instance, platform):
+    """Record what landed, then run what it asks for and what becomes stale by it.
+
+    Every piece of work once, whatever became of it, and at once: a person who asks does not wait
+    for the sensors' next try. Calls `announce` before each run, and `waiting` where it has to wait
+    for another driver. Raises TablesBusy where Dagster's daemon has a run or backfill of the
+    tables under way.
+    """
+    done: set[str] = set()
+    with driving(instance, platform, waiting=waiting) as buried:
+        lost = bury_lost_runs(instance, platform, tables, dt.datetime.now(dt.UTC))
+        for run in [*buried, *lost]:
+            clear_marks(instance, platform, tables, run.run_id)
         for _ in range(_MOST_RUNS):
-            request = _next(instance, platform, tables)
-            if request is None or request.run_key in done:
+            found = _next(instance, platform, tables, done)
+            if found is None:
                 return
-            done.add(request.run_key)
-            announce(request)
-            yield execute(definitions, instance, request)
+            done.add(found.work)
+            announce(found.request)
+            yield run_one(definitions, instance, platform, tables, found.request)
 
 
 def asked_for(request: dg.RunRequest) -> str:
@@ -65,23 +86,31 @@ def asked_for(request: dg.RunRequest) -> str:
     return f"the sensors ask for a run of {request.job_name}{span}"
 
 
+def require_idle(instance: dg.DagsterInstance, tables: Sequence[Table]) -> None:
+    """Raises TablesBusy, which names the run or backfill that builds one of the tables now."""
+    if busy := under_way(instance, tables):
+        raise TablesBusy(
+            f"{busy}, and builds the same tables; the sensors ask for what is left when it has "
+            "ended, or try again then"
+        )
+
+
 def _next(
-    instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table]
-) -> dg.RunRequest | None:
+    instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], done: set[str]
+) -> Due | None:
+    require_idle(instance, tables)
     landed = [table for table in tables if table.source]
-    sources = [table.source for table in landed if table.source]
-    now = dt.datetime.now(dt.UTC)
-    tick(platform.bucket, sources, platform.ledger, now, overlap_days=OVERLAP_DAYS)
-    for request in arrival_requests(platform, instance, landed):
-        return request
-    for request in stale_requests(platform, [table for table in tables if not table.source]):
-        return request
-    return None
+    derived = [table for table in tables if not table.source]
+    record_arrivals(platform, landed, dt.datetime.now(dt.UTC))
+    found = chain(arrivals(platform, instance, landed), stale(platform, instance, derived))
+    return next((each for each in found if each.work not in done), None)
 
 
-def execute(
+def run_one(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
+    platform: Platform,
+    tables: Sequence[Table],
     request: dg.RunRequest,
     *,
     only: dg.AssetKey | None = None,
@@ -90,11 +119,29 @@ def execute(
 
     For whoever is `driving` the home.
     """
+    run_id = str(uuid.uuid4())
+    with hold(platform, run_id):
+        ran = execute(definitions, instance, request, only=only, run_id=run_id)
+    if not ran.success:
+        clear_marks(instance, platform, tables, run_id)
+    return ran
+
+
+def execute(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    request: dg.RunRequest,
+    *,
+    only: dg.AssetKey | None = None,
+    run_id: str | None = None,
+) -> Ran:
+    """The run itself."""
     assert request.job_name is not None
     job = definitions.resolve_job_def(request.job_name)
     result = job.execute_in_process(
         instance=instance,
-        tags={**request.tags, **DRIVEN},
+        run_id=run_id,
+        tags={**request.tags, MAX_RETRIES_TAG: "0"},
         run_config=RUN_CONFIG,
         raise_on_error=False,
         asset_selection=[only] if only else request.asset_selection,
@@ -112,4 +159,4 @@ def cause(error) -> str:
         error = error.cause
     if error is None:
         return "unknown"
-    return error.message.strip().removeprefix(f"{error.cls_name}: ").split("Failure: ", 1)[-1]
+    return re.sub(rf"^[\w.]*{error.cls_name}: ", "", error.message.strip())

@@ -1,8 +1,9 @@
-"""The sensors: what arrived, what has become stale, and what a listing missed.
+"""The sensors: what arrived, what has become stale.
 
 They only read state and ask for runs; being killed between any two steps loses nothing, since
 the next tick finds the same state. While a run of a job is under way no other is asked for: it
-would compute the same partitions.
+would compute the same partitions. After a run that ended and left its work undone, the next one is
+asked for later and later (`work.py`).
 """
 
 import datetime as dt
@@ -14,11 +15,14 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from data_platform.assets import Table
 from data_platform.landing.intake import plan_run, tick
+from data_platform.landing.ledger_tables import Entry
 from data_platform.platform_defs.bronze import MOST_ATTEMPTS
-from data_platform.platform_defs.drivers import bury_dead_runs
+from data_platform.platform_defs.drivers import bury_dead_runs, bury_lost_runs
 from data_platform.platform_defs.jobs import Job, job_name, run_request, tables_by_job
+from data_platform.platform_defs.marks import clear_marks
 from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.work import Due, due, work_id
 
 OVERLAP_DAYS = 7
 _REQUESTED = BulkActionStatus.REQUESTED
@@ -42,10 +46,10 @@ def under_way(instance: dg.DagsterInstance, tables: Sequence[Table]) -> str | No
     jobs = {job_name(table) for table in tables}
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
         if run.job_name in jobs or keys & set(run.asset_selection or ()):
-            return f"run {run.run_id} of {run.job_name}"
+            return f"run {run.run_id} of {run.job_name} is under way"
     for backfill in instance.get_backfills(BulkActionsFilter(statuses=[_REQUESTED])):
         if keys & set(backfill.asset_selection or ()):
-            return f"backfill {backfill.backfill_id}"
+            return f"backfill {backfill.backfill_id} is under way"
     return None
 
 
@@ -62,32 +66,55 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
     )
     def landing_arrivals(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
-        bury_dead_runs(context.instance, platform)
-        sources = [table.source for table in landed if table.source]
         now = dt.datetime.now(dt.UTC)
-        tick(platform.bucket, sources, platform.ledger, now, overlap_days=OVERLAP_DAYS)
-        requests = list(arrival_requests(platform, context.instance, landed))
-        return (
-            dg.SensorResult(run_requests=requests)
-            if requests
-            else dg.SkipReason("nothing waits to be loaded, or a run is under way")
-        )
+        _bury(context.instance, platform, tables, now)
+        record_arrivals(platform, landed, now)
+        by_job = tables_by_job(landed)
+        busy = {name: under_way(context.instance, group) for name, group in by_job.items()}
+        free = [table for table in landed if not busy[job_name(table)]]
+        found = list(arrivals(platform, context.instance, free))
+        if requests := [each.request for each in found if each.at <= now]:
+            return dg.SensorResult(run_requests=requests)
+        reasons = [*filter(None, busy.values()), *(each.waits for each in found)]
+        return dg.SkipReason("; ".join(reasons) or "nothing waits to be loaded")
 
     return landing_arrivals
 
 
-def arrival_requests(
+def _bury(
+    instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], now: dt.datetime
+) -> None:
+    lost = bury_lost_runs(instance, platform, tables, now)
+    for run in [*lost, *bury_dead_runs(instance, platform)]:
+        clear_marks(instance, platform, tables, run.run_id)
+
+
+def record_arrivals(platform: Platform, landed: Sequence[Table], now: dt.datetime) -> None:
+    """Enter what landed in the ledger; `landed` are the bronze tables."""
+    sources = [table.source for table in landed if table.source]
+    tick(platform.bucket, sources, platform.ledger, now, overlap_days=OVERLAP_DAYS)
+
+
+def arrivals(
     platform: Platform, instance: dg.DagsterInstance, landed: Sequence[Table]
-) -> Iterator[dg.RunRequest]:
-    """One run for each source with pending objects; `landed` are the bronze tables."""
-    by_job = tables_by_job(landed)
-    for table in landed:
-        assert table.source is not None
-        if under_way(instance, by_job[job_name(table)]):
-            continue
-        platform.ledger.give_up(table.source.name, attempts=MOST_ATTEMPTS)
-        if asked := plan_run(platform.ledger.pending(table.source.name)):
-            yield run_request(job_name(table), asked.partitions, run_key=asked.run_key)
+) -> Iterator[Due]:
+    """One run for each job with pending objects.
+
+    `landed` are bronze tables that no run is building: what it reads still counts as pending.
+    """
+    for name, group in tables_by_job(landed).items():
+        pending: list[Entry] = []
+        for source in (table.source for table in group if table.source):
+            platform.ledger.give_up(source.name, attempts=MOST_ATTEMPTS)
+            pending += platform.ledger.pending(source.name)
+        if planned := plan_run(pending):
+            # Not the plan's own key, which is another one after each object that was unreadable
+            # for a while: the next try at those comes later and later, too.
+            work = work_id("landed", name, sorted(str(entry.id) for entry in pending))
+            request = run_request(
+                name, planned.partitions, run_key=work, partitions=group[0].partitions
+            )
+            yield due(instance, request)
 
 
 def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefinition:
@@ -103,34 +130,48 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDef
     )
     def stale_tables(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
+        now = dt.datetime.now(dt.UTC)
         seen = _state(platform, tables)
         if context.cursor == seen:
             return dg.SkipReason("no table has changed since the last look")
         if busy := under_way(context.instance, tables):
-            return dg.SkipReason(f"{busy} is under way")
-        requests = list(stale_requests(platform, derived))
-        # asked-for runs change the tables, so the next look comes by itself
-        return dg.SensorResult(run_requests=requests, cursor=None if requests else seen)
+            return dg.SkipReason(busy)
+        waits = []
+        for found in stale(platform, context.instance, derived):
+            if found.at <= now:
+                return dg.SensorResult(run_requests=[found.request])
+            waits.append(found.waits)
+        if waits:
+            return dg.SkipReason("; ".join(waits))
+        # Only now: a run that was asked for may fail and change no table, and what waits for its
+        # next try changes none either.
+        return dg.SensorResult(cursor=seen, skip_reason=dg.SkipReason("every table is up to date"))
 
     return stale_tables
 
 
 def _state(platform: Platform, tables: Sequence[Table]) -> str:
-    """Changes whenever a table was published or declared otherwise: costs a look at each."""
-    lines = []
+    """Changes whenever a table or an input was published, declared otherwise, or has a partition
+    more: costs a look at each."""
+    read = {upstream for table in tables for upstream in table.inputs.values()}
+    looked_at = sorted({*read, *(table.id for table in tables)}, key=str)
+    lines = [f"{table} {platform.lake.metadata_location(table)}" for table in looked_at]
     for table in tables:
-        at = platform.lake.metadata_location(table.id)
-        lines.append(f"{table.id} {table.version} {at}")
+        count = table.partitions.get_num_partitions() if table.partitions else 1
+        lines.append(f"{table.id} {table.version} {count}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def stale_requests(platform: Platform, derived: Sequence[Table]) -> Iterator[dg.RunRequest]:
-    """A run for the first job, in the order of the tables, with stale partitions.
+def stale(
+    platform: Platform, instance: dg.DagsterInstance, derived: Sequence[Table]
+) -> Iterator[Due]:
+    """A run for each job with stale partitions, in the order of the tables.
 
-    One at a time: what it publishes decides what is stale further down.
+    Take the first that may run, and ask again when it has ended: what it publishes decides what is
+    stale further down.
     """
     for name, group in tables_by_job(derived).items():
-        stale: dict[str, str] = {}
+        parts: dict[str, str] = {}
         selected: list[Table] = []
         for table in group:
             keys = table.partitions.get_partition_keys() if table.partitions else [""]
@@ -138,10 +179,8 @@ def stale_requests(platform: Platform, derived: Sequence[Table]) -> Iterator[dg.
             if planned.keys or any(up.id in table.inputs.values() for up in selected):
                 selected.append(table)
             for key in planned.keys:
-                stale[key] = stale.get(key, "") + f"{table.id}{planned.digests[key]}{table.version}"
-        if stale:
-            asked = sorted(stale)
-            text = "\n".join(f"{key} {stale[key]}" for key in asked)
-            run_key = f"stale-{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-            yield run_request(name, asked, run_key=run_key, only=selected)
-            return
+                parts[key] = parts.get(key, "") + f"{table.id}{planned.digests[key]}{table.version}"
+        if parts:
+            asked = sorted(parts)
+            work = work_id("stale", name, (f"{key} {parts[key]}" for key in asked))
+            yield due(instance, run_request(name, asked, run_key=work, only=selected))

@@ -1,0 +1,65 @@
+"""The work that a run is asked for, and when it is asked for again.
+
+Dagster never repeats a run key, whatever became of its run. The work itself (what is pending, what
+is stale) is therefore a tag of the run, and its key says as well which run of that work was the
+last to end: as long as the work is there, another run is asked for, later and later. Other work is
+not delayed by it.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+from dagster._core.storage.tags import MAX_RETRIES_TAG
+
+WORK = "data_platform/work"  # run tag
+LONGEST_WAIT = dt.timedelta(hours=1)
+_ENOUGH = 10  # ended runs that are looked at: fewer already make the longest wait
+
+
+@dataclass(frozen=True)
+class Due:
+    """A run that should be, and from when on: at once, unless one of the same work has ended."""
+
+    request: dg.RunRequest
+    at: dt.datetime
+
+    @property
+    def work(self) -> str:
+        return self.request.tags[WORK]
+
+    @property
+    def waits(self) -> str:
+        """For whom it is too early."""
+        return f"{self.request.job_name} waits for its next try at {self.at.astimezone():%H:%M}"
+
+
+def work_id(kind: str, job: str | None, parts: Iterable[str]) -> str:
+    """The same for the same parts in the same order."""
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return f"{kind}-{job}-{digest[:16]}"
+
+
+def due(instance: dg.DagsterInstance, request: dg.RunRequest) -> Due:
+    """The request, whose run key is the id of its work, as it is to be made and from when on.
+
+    It has no retries of Dagster's own, which would come on top of the sensors'.
+    """
+    work = request.run_key or ""
+    of_work = dg.RunsFilter(tags={WORK: work}, statuses=FINISHED_STATUSES)
+    ended = instance.get_run_records(of_work, limit=_ENOUGH)
+    key = f"{work}-{ended[0].dagster_run.run_id[:8]}" if ended else work
+    tags = {**request.tags, WORK: work, MAX_RETRIES_TAG: "0"}
+    moments = [record.end_time for record in ended if record.end_time is not None]
+    return Due(request.with_replaced_attrs(run_key=key, tags=tags), next_try(moments))
+
+
+def next_try(ended: Sequence[float]) -> dt.datetime:
+    """2, 4, 8, ... minutes after the last of the runs that ended (UTC, seconds since 1970)."""
+    if not ended:
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
+    wait = min(dt.timedelta(minutes=2 ** len(ended)), LONGEST_WAIT)
+    return dt.datetime.fromtimestamp(max(ended), dt.UTC) + wait

@@ -1,0 +1,86 @@
+"""What waits, carried out in this process; here every run fails before it needs Spark."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from data_platform.lake.errors import PartitionConflict
+from data_platform.platform_defs.console import RUN_CONFIG, console
+from data_platform.platform_defs.drive import Ran, TablesBusy, cause, run_until_quiet
+from data_platform.platform_defs.drivers import hold
+from data_platform_tests.lake.home import MONDAY
+from data_platform_tests.platform_defs.bakery import Bakery, bakery_at
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Bakery]:
+    with bakery_at(tmp_path / "home") as home:
+        home.sales.write({MONDAY: [1]})
+        yield home
+
+
+def _jobs(ran: list[Ran]) -> list[str | None]:
+    return [run.request.job_name for run in ran]
+
+
+def test_each_piece_of_work_is_tried_once_and_none_stops_the_next(shop: Bakery) -> None:
+    ran = shop.run()
+
+    assert _jobs(ran) == ["bakery_daily", "bakery_monthly"]
+    assert not any(run.success for run in ran)
+
+
+def test_a_person_who_asks_again_does_not_wait_for_the_next_try(shop: Bakery) -> None:
+    first, second = shop.run(), shop.run()
+
+    assert _jobs(first) == _jobs(second)
+    assert {run.run_id for run in first}.isdisjoint({run.run_id for run in second})
+
+
+def test_a_run_of_the_daemon_that_is_under_way_is_named(shop: Bakery) -> None:
+    run = shop.instance.add_run(
+        dg.DagsterRun(job_name="bakery_daily", status=dg.DagsterRunStatus.STARTED)
+    )
+
+    named = f"run {run.run_id} of bakery_daily is under way"
+    with hold(shop.platform, run.run_id), pytest.raises(TablesBusy, match=named):
+        shop.run()
+
+    assert _jobs(shop.run()) == ["bakery_daily", "bakery_monthly"]
+
+
+def test_a_run_is_known_to_be_alive_from_its_first_moment(shop: Bakery) -> None:
+    running = shop.settings.home / "running"
+    seen = []
+    for ran in run_until_quiet(
+        shop.definitions,
+        shop.instance,
+        shop.platform,
+        shop.tables,
+        announce=lambda request: seen.append(list(running.glob("*"))),
+    ):
+        seen.append([file.name for file in running.glob("*")])
+        assert ran.run_id in seen[-1]
+
+    assert seen[0] == []
+    assert list(running.glob("*")) == []
+
+
+def test_another_writer_of_the_same_partition_is_what_a_failure_says() -> None:
+    @dg.op
+    def publish() -> None:
+        try:
+            raise ValueError("Found conflicting files that can contain records")
+        except ValueError as inner:
+            raise PartitionConflict("2011-03-07 was replaced by another run") from inner
+
+    @dg.job(logger_defs={"console": console})
+    def publishing() -> None:
+        publish()
+
+    result = publishing.execute_in_process(run_config=RUN_CONFIG, raise_on_error=False)
+    [event] = result.get_step_failure_events()
+
+    assert cause(event.step_failure_data.error) == "2011-03-07 was replaced by another run"
