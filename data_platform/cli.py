@@ -144,9 +144,9 @@ def run() -> None:
     from data_platform.platform_defs.repair import instance_of
 
     platform, runs, failed = _platform(), 0, 0
-    announce = lambda request: click.echo(asked_for(request))  # noqa: E731
+    said = {"announce": lambda request: click.echo(asked_for(request)), "waiting": out.waiting}
     with instance_of(platform) as instance:
-        for ran in run_until_quiet(defs(), instance, platform, TABLES, announce=announce):
+        for ran in run_until_quiet(defs(), instance, platform, TABLES, **said):
             click.echo("\n".join(ran.lines))
             runs, failed = runs + 1, failed + (not ran.success)
     if not runs:

@@ -1,6 +1,10 @@
 """Every command, on a home with a month of the shop in it."""
 
+import fcntl
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ from pyspark.sql import types as T
 
 from data_platform.cli import main
 from data_platform.lake.table import TableId
+from data_platform.settings import CHECKOUT, Settings, prepare_home
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
     DEMAND,
@@ -121,6 +126,25 @@ def test_run_loads_what_landed_and_then_finds_nothing_to_do(run: Run, shop: Shop
     assert "of retail_monthly: done" in said
     assert shop.home.counts(SALES)[day] == 1
     assert "no run was needed" in run("run").output
+
+
+def test_a_run_that_waits_for_another_says_so(tmp_path: Path) -> None:
+    settings = Settings.at(tmp_path)
+    prepare_home(settings)
+    with (settings.home / "driver.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        started = subprocess.Popen(
+            [sys.executable, "-c", "from data_platform.cli import main; main(['run'])"],
+            env={**os.environ, "DATA_PLATFORM_HOME": str(tmp_path)},
+            cwd=CHECKOUT,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert started.stderr
+        assert "goes on after it" in started.stderr.readline()
+    assert "no run was needed" in started.communicate(timeout=120)[0]
+    assert started.returncode == 0
 
 
 def test_run_fails_where_a_day_is_held_back_and_says_why(run: Run, shop: Shop) -> None:

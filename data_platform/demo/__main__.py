@@ -12,6 +12,7 @@ from data_platform.demo.outcome import only_held_back, print_outcome
 from data_platform.demo.report import print_report
 from data_platform.lake.errors import LakeError
 from data_platform.landing.ledger_tables import LedgerError
+from data_platform.observability.printing import waiting
 from data_platform.settings import Settings, prepare_home
 
 SEED = 2011
@@ -50,8 +51,8 @@ def _run(settings: Settings) -> int:
 
     platform, expected = Platform(settings), []
     with instance_of(platform) as instance:
-        announce = lambda request: _say(asked_for(request))  # noqa: E731
-        for ran in run_until_quiet(defs(), instance, platform, TABLES, announce=announce):
+        said = {"announce": lambda request: _say(asked_for(request)), "waiting": waiting}
+        for ran in run_until_quiet(defs(), instance, platform, TABLES, **said):
             expected.append(ran.success or only_held_back(instance, ran.run_id))
             print_outcome(ran, expected=expected[-1])
     if not expected:

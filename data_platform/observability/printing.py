@@ -47,6 +47,11 @@ def records(
     console.print(table)
 
 
+def waiting() -> None:
+    """Why nothing happens."""
+    click.echo("another command is building these tables; this one goes on after it", err=True)
+
+
 def as_json(value: object) -> None:
     click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
 
