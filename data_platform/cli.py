@@ -23,7 +23,6 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
 @click.group(cls=Suggesting, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="data-platform")
 def main() -> None:
     """Look at and repair the platform's tables. TABLE is written silver/retail/order_lines.
 
