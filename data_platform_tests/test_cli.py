@@ -359,6 +359,22 @@ def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(
     assert "nothing differs" in again
 
 
+def test_what_still_waits_is_loaded_after_a_rollback_of_bronze(run: Run, shop: Shop) -> None:
+    home, day = shop.home, "2011-06-08"
+    home.land(key_of(day), csv(shop_lines(day, 3)))
+    home.run()
+    snapshot = _json(run("history", BRONZE, "--json"))[0]["snapshot"]
+    home.land(key_of(day), csv(shop_lines(day, 4)))
+    home.run()
+    home.land(key_of(day, "-late"), csv(shop_lines(day, 2, first=10)))
+    home.record()
+
+    run("rollback", BRONZE, "--partition", day, "--to", snapshot)
+    assert home.counts(BRONZE)[day] == 3
+    home.run()
+    assert home.counts(BRONZE)[day] == home.counts(SILVER)[day] == 6
+
+
 def test_a_partition_rolled_back_to_before_it_existed_stays_away_until_something_lands(
     run: Run, shop: Shop
 ) -> None:
@@ -370,8 +386,8 @@ def test_a_partition_rolled_back_to_before_it_existed_stays_away_until_something
 
     run("rollback", SILVER, "--partition", day, "--to", snapshot)
     home.run()
-    assert not home.counts(SILVER).get(day)
-    assert day in home.counts(BRONZE)
+    assert (home.counts(BRONZE)[day], home.counts(SILVER)[day]) == (3, 0)
+    assert home.counts(SALES)[day] == 0  # what was built from it follows
     assert _json(run("stale", "--json")) == []
 
     home.land(key_of(day, "-late"), csv(shop_lines(day, 1, first=3)))

@@ -118,7 +118,8 @@ def again(entry: Entry, now: datetime) -> dict[str, Any]:
     """A row that gives the same bytes another chance. Its new id makes new run keys."""
     seen = LandedObject(entry.key, entry.size, entry.modified, entry.etag)
     match = {"source": entry.source, "partition": entry.partition, "state": "pending"}
-    return _row(seen, entry.version, entry.bucket, match, now)
+    row = _row(seen, entry.version, entry.bucket, match, now)
+    return {**row, "first_seen": entry.first_seen}  # of these bytes, so rows stay the same
 
 
 def _is_back_unloaded(entry: Entry) -> bool:

@@ -1,7 +1,7 @@
 """The step of a bronze table: landed objects, parsed inside Spark's tasks, rows as received."""
 
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
@@ -32,6 +32,7 @@ from data_platform.landing.source import Source
 from data_platform.platform_defs.planning import Plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import StepResult, held_back
+from data_platform.platform_defs.table_checks import unreadable
 from data_platform.platform_defs.tables import ensure_tables
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
@@ -75,7 +76,7 @@ def build_bronze(
         for file in report.files
     ]
     staged = with_empty_partitions(Staged({DATA: tuple(files)}), loaded, layout, built)
-    found = _findings(plan, staged, reports, built)
+    found = _findings(plan, staged, reports, built, unreadable(table, platform))
     held = held_back(found)
     loaded_rows = _rows_by_object(reports, set(built) - set(held))
     platform.ledger.prepare(loaded_rows, attempt)
@@ -206,7 +207,11 @@ def _record_errors(platform: Platform, reports: list[ParseReport], run_id: str) 
 
 
 def _findings(
-    plan: Plan, staged: Staged, reports: list[ParseReport], keys: tuple[str, ...]
+    plan: Plan,
+    staged: Staged,
+    reports: list[ParseReport],
+    keys: tuple[str, ...],
+    failed: Mapping[str, Mapping[str, str]],
 ) -> list[Finding]:
     rows = staged.rows(DATA)
     history = {**plan.rows, **rows}
@@ -230,7 +235,9 @@ def _findings(
             )
             found.append(checks.volume_finding(key, rows[key], history))
         errors = {o.key: o.error.message for o in report.objects if o.error}
-        found.append(checks.readable_finding(key, errors, len(report.objects)))
+        errors |= failed.get(key, {})  # in runs before this one, too: it stays to be seen
+        objects = len({o.key for o in report.objects} | errors.keys())
+        found.append(checks.readable_finding(key, errors, objects))
     return found
 
 

@@ -1,7 +1,7 @@
 """What a person does to tables beyond building them: roll back, replay, ask what is stale."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
@@ -12,10 +12,11 @@ from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.table import TableId
+from data_platform.landing.ledger import digest_of
 from data_platform.platform_defs.asset import ONLY_PARTITIONS
 from data_platform.platform_defs.drive import execute, run_until_quiet
 from data_platform.platform_defs.drivers import driving
-from data_platform.platform_defs.jobs import RANGE_END, RANGE_START, job_name
+from data_platform.platform_defs.jobs import job_name, range_tags
 from data_platform.platform_defs.planning import current_versions, plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import enter_home
@@ -55,7 +56,7 @@ def roll_back(
     # What a person chose is not rebuilt by itself until something new arrives. Said before it is
     # done, or a sensor could look in between.
     versions = planned.versions
-    inputs = plan(table, platform, versions, only_stale=False).digests
+    inputs = _inputs(table, platform, versions)
     platform.builds.accept(table_id, versions, inputs, table.version, f"rolled back to {to}")
     snapshot = planned.apply()
     with instance_of(platform) as instance:
@@ -73,6 +74,18 @@ def roll_back(
     below = Counter(row["table"] for row in stale_partitions(platform, tables))
     for name, count in sorted(below.items()):
         yield f"stale now: {name}, {count} partitions"
+
+
+def _inputs(table: Table, platform: Platform, keys: Collection[str]) -> Mapping[str, str]:
+    """What a version that a person chose counts as made of: all there is now, but for objects
+    that still wait to be loaded."""
+    if not table.source:
+        return plan(table, platform, keys, only_stale=False).digests
+    found = platform.ledger.effective(table.source.name, keys)
+    return {
+        key: digest_of(entries, unread={e.id for e in entries if e.state == "pending"})
+        for key, entries in found.items()
+    }
 
 
 def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[str, str]]:
@@ -139,7 +152,7 @@ def replay(
         return
     count = sum(int(row["rows"]) for row in before)
     yield f"{table_id}: {count} reasons in {len(keys)} partitions are judged again"
-    tags = {RANGE_START: keys[0], RANGE_END: keys[-1], ONLY_PARTITIONS: ",".join(keys)}
+    tags = {**range_tags(keys, table.partitions), ONLY_PARTITIONS: ",".join(keys)}
     request = dg.RunRequest(job_name=job_name(table), tags=tags if keys[0] else {})
     with instance_of(platform) as instance:
         with driving(instance, platform):

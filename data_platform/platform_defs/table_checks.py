@@ -74,7 +74,7 @@ class Standing:
 def standing(table: Table, platform: Platform, plan: Plan, left: Sequence[str]) -> Standing:
     """The checks of the partitions `left`, from metadata: a check that failed still fails."""
     latest = platform.builds.latest(table.id, left)
-    unreadable = _unreadable(table, platform)
+    unread = unreadable(table, platform)
     of_table = partition_checks(table)
     held: Mapping[str, Mapping[str, list[str]]] = {}
     if any(name == checks.INPUTS for name, _, _ in of_table):
@@ -88,8 +88,8 @@ def standing(table: Table, platform: Platform, plan: Plan, left: Sequence[str]) 
         if build:
             rows = build.rows if build.state == "held_back" else plan.rows.get(key, build.rows)
             known[checks.VOLUME] = checks.volume_finding(key, rows, plan.rows)
-        if key in unreadable:
-            known[checks.READABLE] = checks.readable_finding(key, unreadable[key])
+        if key in unread:
+            known[checks.READABLE] = checks.readable_finding(key, unread[key])
         if key in held:
             known[checks.INPUTS] = checks.inputs_finding(key, held[key])
         for name, blocking, _ in of_table:
@@ -100,7 +100,7 @@ def standing(table: Table, platform: Platform, plan: Plan, left: Sequence[str]) 
     return Standing(found, [key for key in left if key not in known_of])
 
 
-def _unreadable(table: Table, platform: Platform) -> dict[str, dict[str, str]]:
+def unreadable(table: Table, platform: Platform) -> dict[str, dict[str, str]]:
     """The errors of a source's failed objects, by partition and key."""
     found: dict[str, dict[str, str]] = {}
     for entry in platform.ledger.failed(table.source.name) if table.source else ():

@@ -1,5 +1,6 @@
 """A whole platform in a temporary directory, driven as the sensors would, in this process."""
 
+import datetime as dt
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pyarrow as pa
 from data_platform.assets import Table
 from data_platform.lake import browse
 from data_platform.lake.table import TableId
+from data_platform.landing.intake import tick
 from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.drive import Ran, run_until_quiet
 from data_platform.platform_defs.planning import current_versions
@@ -79,6 +81,11 @@ class Home:
         target.write_bytes(content)
         # a clock's resolution must not hide the second of two quick writes
         os.utime(target, ns=(target.stat().st_atime_ns, max(before + 10**6, 10**18)))
+
+    def record(self) -> None:
+        """What a sensor's tick writes down, without the run it asks for."""
+        sources = [table.source for table in self.tables if table.source]
+        tick(self.platform.bucket, sources, self.platform.ledger, dt.datetime.now(dt.UTC), 7)
 
     def run(self) -> list[Ran]:
         """Everything the sensors ask for."""

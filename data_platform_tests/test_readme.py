@@ -1,0 +1,89 @@
+"""The page's example, as it is printed there: a table in four steps, from a file to gold."""
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
+
+import dagster as dg
+import pytest
+from pyspark.sql import SparkSession
+
+import data_platform.domains
+from data_platform.platform_defs.resources import resources
+from data_platform.settings import CHECKOUT
+from data_platform_tests.platform_defs.homes import Home, home_at
+
+README = (CHECKOUT / "README.md").read_text("utf-8")
+WEATHER = "data_platform.domains.weather"
+GOLD = "gold/weather/station_days"
+
+
+@pytest.fixture
+def weather(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The domain's folder, with every module that the page has for it."""
+    modules = re.findall(
+        r"```python\n# data_platform/domains/weather/(\w+\.py)\n(.*?)```", README, re.DOTALL
+    )
+    folder = tmp_path / "domains" / "weather"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    for name, code in modules:
+        (folder / name).write_text(code)
+    names = {name for name, _ in modules}
+    assert names == {"landing.py", "partitions.py", "contracts.py", "tables.py", "reports.py"}
+    domains = data_platform.domains
+    monkeypatch.setattr(domains, "__path__", [*domains.__path__, str(folder.parent)])
+    yield folder
+    for name in [name for name in sys.modules if name.startswith(WEATHER)]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def home(weather: Path, spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
+    """A day of observations, loaded."""
+    tables = _module("tables")
+    declared = (tables.received, tables.observations, tables.station_days)
+    [rows] = re.findall(r"```\n(station,observed_at.*?)```", README, re.DOTALL)
+    with home_at(tmp_path / "home", declared) as home:
+        home.land("weather/2026-01-05.csv", rows.encode())
+        assert all(ran.success for ran in home.run())
+        yield home
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{WEATHER}.{name}")
+
+
+def test_the_example_brings_a_file_to_gold_with_every_row_accounted_for(home: Home) -> None:
+    found = {row["station_id"]: row for row in home.read(GOLD).to_pylist()}
+
+    assert {name: (row["coldest"], row["warmest"]) for name, row in found.items()} == {
+        "OSL": (Decimal("-7.5"), Decimal("-3.0")),
+        "BER": (Decimal("1.5"), Decimal("1.5")),
+        "ROM": (Decimal("14.0"), Decimal("14.0")),
+    }
+    [rejected] = home.read("quarantine/weather/observations").to_pylist()
+    assert rejected["temperature"] == "warm"
+    assert set(rejected["_reasons"]) == {"celsius.not_null", "celsius.typed"}
+    [repeat] = home.read("duplicates/weather/observations").to_pylist()
+    assert (repeat["station"], repeat["_repeats_row"]) == ("BER", 3)
+
+
+def test_the_ordinary_asset_reads_and_publishes_through_the_same_tables(home: Home) -> None:
+    reports, tables = _module("reports"), _module("tables")
+
+    result = dg.materialize(
+        [reports.warm_stations, tables.station_days.asset],
+        selection=[reports.warm_stations],
+        partition_key="2026-01-05",
+        instance=home.instance,
+        resources=resources(home.settings),
+    )
+
+    assert result.success
+    [row] = home.read("gold/weather/warm_stations").to_pylist()
+    assert row["station_id"] == "ROM"
