@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.workload import PREFIX, Workload, remove
 from data_platform.definitions import TABLES
-from data_platform.landing.intake import plan_run, tick
+from data_platform.landing.intake import partitions_of, tick
 from data_platform.platform_defs.jobs import run_request
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.sensors import OVERLAP_DAYS
@@ -47,9 +47,8 @@ def _asked(settings: Settings):
     platform = Platform(settings)
     now = dt.datetime.now(dt.UTC)
     tick(platform.bucket, [table.source], platform.ledger, now, overlap_days=OVERLAP_DAYS)
-    planned = plan_run(platform.ledger.pending(table.source.name))
-    assert planned is not None
-    return run_request(_JOB, planned.partitions, run_key=planned.run_key)
+    waiting = partitions_of(platform.ledger.pending(table.source.name))
+    return run_request(_JOB, waiting, run_key="bench", partitions=table.partitions)
 
 
 def _script(load: Workload, day: Path) -> float:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.workload import Workload
-from data_platform.landing.intake import plan_run, tick
+from data_platform.landing.intake import partitions_of, tick
 from data_platform.landing.ledger import Ledger
 from data_platform.landing.objects import LandedObject
 from data_platform.landing.source import Csv, Source
@@ -101,7 +101,7 @@ class Shop:
     def _decide(self, now: datetime) -> None:
         tick(self.bucket, [_SHOP], self.ledger, now, overlap_days=OVERLAP_DAYS)
         self.ledger.give_up("shop", attempts=MOST_ATTEMPTS)
-        assert plan_run(self.ledger.pending("shop")) is not None
+        assert partitions_of(self.ledger.pending("shop"))
 
 
 def _object(key: str) -> LandedObject:

@@ -4,7 +4,6 @@ Nothing is remembered here. What is new is decided against the ledger, so a proc
 between any two steps loses nothing: the next tick finds the same work again.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -29,18 +28,6 @@ class Reconciliation:
     vanished: tuple[str, ...]
     repaired: tuple[str, ...]
     unknown: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """One run that rebuilds `partitions`, those with something pending, in order.
-
-    `run_key` is a hash of the pending versions and their attempts: the same for the same work,
-    another once an object could not be read.
-    """
-
-    partitions: tuple[str, ...]
-    run_key: str
 
 
 def tick(
@@ -78,14 +65,9 @@ def reconcile(
     )
 
 
-def plan_run(pending: Iterable[Entry]) -> RunPlan | None:
-    """The one run that covers the pending entries of a source, or None if nothing waits."""
-    waiting = list(pending)
-    if not waiting:
-        return None
-    partitions = tuple(sorted({str(entry.partition) for entry in waiting}))
-    work = sorted(f"{entry.id}:{entry.attempts}" for entry in waiting)
-    return RunPlan(partitions, hashlib.sha256("\n".join(work).encode()).hexdigest())
+def partitions_of(pending: Iterable[Entry]) -> tuple[str, ...]:
+    """The partitions to rebuild for what is pending, in order."""
+    return tuple(sorted({str(entry.partition) for entry in pending}))
 
 
 def _record_all(

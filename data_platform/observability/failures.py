@@ -26,7 +26,6 @@ TRANSIENT = (
 )
 EXPLAINED = (LakeError, ContractError)
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
-_CARRY = re.compile(r"^\S*CarryError: (.+)$", re.MULTILINE)
 _PLACES = {
     "No space left on device|Disk quota exceeded": "free some space and run it again",
     "Read-only file system|Permission denied": "make the place writable and run it again",
@@ -60,6 +59,4 @@ def explanation(text: str) -> str | None:
         for line in reversed(text.splitlines()):
             if re.search(pattern, line):
                 return f"{line.strip()}; {way_out}. What was published before is as it was."
-    if carried := _CARRY.search(text):
-        return carried[1]
     return None

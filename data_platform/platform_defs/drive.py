@@ -121,21 +121,20 @@ def run_one(
     """
     run_id = str(uuid.uuid4())
     with hold(platform, run_id):
-        ran = execute(definitions, instance, request, only=only, run_id=run_id)
+        ran = _execute(definitions, instance, request, only=only, run_id=run_id)
     if not ran.success:
         clear_marks(instance, platform, tables, run_id)
     return ran
 
 
-def execute(
+def _execute(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     request: dg.RunRequest,
     *,
-    only: dg.AssetKey | None = None,
-    run_id: str | None = None,
+    only: dg.AssetKey | None,
+    run_id: str,
 ) -> Ran:
-    """The run itself."""
     assert request.job_name is not None
     job = definitions.resolve_job_def(request.job_name)
     result = job.execute_in_process(

@@ -14,7 +14,7 @@ from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.table import TableId
 from data_platform.landing.ledger import digest_of
 from data_platform.platform_defs.asset import ONLY_PARTITIONS
-from data_platform.platform_defs.drive import execute, run_until_quiet
+from data_platform.platform_defs.drive import require_idle, run_one, run_until_quiet
 from data_platform.platform_defs.drivers import driving
 from data_platform.platform_defs.jobs import job_name, range_tags
 from data_platform.platform_defs.planning import current_versions, plan
@@ -156,7 +156,8 @@ def replay(
     request = dg.RunRequest(job_name=job_name(table), tags=tags if keys[0] else {})
     with instance_of(platform) as instance:
         with driving(instance, platform):
-            ran = [execute(definitions, instance, request, only=table.key)]
+            require_idle(instance, tables)
+            ran = [run_one(definitions, instance, platform, tables, request, only=table.key)]
         ran += run_until_quiet(definitions, instance, platform, tables)
     for run in ran:
         yield from run.lines

@@ -14,7 +14,7 @@ import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from data_platform.assets import Table
-from data_platform.landing.intake import plan_run, tick
+from data_platform.landing.intake import partitions_of, tick
 from data_platform.landing.ledger_tables import Entry
 from data_platform.platform_defs.bronze import MOST_ATTEMPTS
 from data_platform.platform_defs.drivers import bury_dead_runs, bury_lost_runs
@@ -107,13 +107,11 @@ def arrivals(
         for source in (table.source for table in group if table.source):
             platform.ledger.give_up(source.name, attempts=MOST_ATTEMPTS)
             pending += platform.ledger.pending(source.name)
-        if planned := plan_run(pending):
-            # Not the plan's own key, which is another one after each object that was unreadable
-            # for a while: the next try at those comes later and later, too.
+        if pending:
+            # Without the attempts: the next try at what was unreadable comes later and later, too.
             work = work_id("landed", name, sorted(str(entry.id) for entry in pending))
-            request = run_request(
-                name, planned.partitions, run_key=work, partitions=group[0].partitions
-            )
+            keys = partitions_of(pending)
+            request = run_request(name, keys, run_key=work, partitions=group[0].partitions)
             yield due(instance, request)
 
 

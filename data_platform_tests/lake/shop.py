@@ -26,7 +26,7 @@ from data_platform.lake.parquet import DATA, DUPLICATES, OUTCOME, QUARANTINE, RE
 from data_platform.lake.publish import StagedWrite, publish
 from data_platform.lake.staging import new_attempt, part, stage_arrow, with_empty_partitions
 from data_platform.lake.table import TableId, TableSlice
-from data_platform.landing.intake import plan_run, tick
+from data_platform.landing.intake import partitions_of, tick
 from data_platform.landing.source import Csv, Source
 from data_platform.platform_defs.bronze import build_bronze
 from data_platform.platform_defs.planning import Plan, plan
@@ -148,10 +148,8 @@ class Shop:
 
 
 def _received(opened: Platform, faults: Faults, run_id: str) -> set[str]:
-    asked = plan_run(opened.ledger.pending(SHOP.name))
-    if asked is None:
-        return set()
-    planned = plan(RECEIVED, opened, asked.partitions, only_stale=True)
+    asked = partitions_of(opened.ledger.pending(SHOP.name))
+    planned = plan(RECEIVED, opened, asked, only_stale=True)
     if not planned.keys:
         return set()
     spark = cast(SparkSession, LocalSpark(faults))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from data_platform.landing.intake import RunPlan, plan_run, reconcile, tick
+from data_platform.landing.intake import partitions_of, reconcile, tick
 from data_platform.landing.ledger import Ledger
 from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
 
@@ -140,36 +140,10 @@ def test_what_vanished_is_marked_and_named_once(ledger: Ledger, bucket: MemoryBu
     assert waiting(ledger) == days(3, 1, 2)
 
 
-def test_nothing_waiting_asks_for_no_run() -> None:
-    assert plan_run([]) is None
-
-
 def test_one_run_names_all_that_is_to_be_rebuilt(ledger: Ledger, bucket: MemoryBucket) -> None:
     land(bucket, [*days(3, 1, 9), "shop/2011-03-09-late.csv"])
     tick(bucket, [SHOP], ledger, NOW, 7)
-    plan = plan_run(ledger.pending("shop"))
-    assert plan is not None
-    assert plan.partitions == ("2011-03-01", "2011-03-09")
-
-
-def test_the_run_key_is_new_for_another_try_and_only_then(
-    ledger: Ledger, bucket: MemoryBucket
-) -> None:
-    def run_key() -> str:
-        plan = plan_run(ledger.pending("shop"))
-        assert isinstance(plan, RunPlan)
-        return plan.run_key
-
-    land(bucket, days(3, 1, 2))
-    tick(bucket, [SHOP], ledger, NOW, 7)
-    first = run_key()
-    tick(bucket, [SHOP], ledger, NOW, 7)
-    assert run_key() == first
-    ledger.note_errors({ledger.pending("shop")[0].id: "timed out"}, "run-1")
-    second = run_key()
-    ledger.mark_vanished(entry.id for entry in ledger.pending("shop"))
-    tick(bucket, [SHOP], ledger, NOW, 7)
-    assert len({first, second, run_key()}) == 3
+    assert partitions_of(ledger.pending("shop")) == ("2011-03-01", "2011-03-09")
 
 
 def test_a_failed_object_that_was_deleted_and_landed_again_is_tried_again(
@@ -212,12 +186,10 @@ def test_a_process_killed_between_any_two_steps_loses_nothing(
 
     def work(ledger: Ledger) -> None:
         tick(bucket, [SHOP], ledger, NOW, 30)
-        plan = plan_run(ledger.pending("shop"))
-        if plan is not None:
-            found = ledger.pending("shop")
-            ledger.mark_loaded({entry.id: 1 for entry in found}, "run", "load")
-            for entry in found:
-                loads[entry.id] = loads.get(entry.id, 0) + 1
+        found = ledger.pending("shop")
+        ledger.mark_loaded({entry.id: 1 for entry in found}, "run", "load")
+        for entry in found:
+            loads[entry.id] = loads.get(entry.id, 0) + 1
 
     survived = False
     step = 0
