@@ -4,10 +4,13 @@ Tests may land more, on days of their own: what a test asserts is either recorde
 the first load, or a difference that it made itself.
 """
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
@@ -15,7 +18,9 @@ from data_platform.definitions import TABLES
 from data_platform.demo.generator import Manifest, generate
 from data_platform.demo.report import Balance, balance_of
 from data_platform.platform_defs.drive import Ran
-from data_platform_tests.platform_defs.homes import Home, Versions, home_at
+from data_platform_tests.platform_defs.homes import BRONZE, Home, Versions, home_at
+
+REJECTED = ("quarantine", "duplicates")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class Shop:
     rows: dict[str, dict[str, int]]
     balance: Balance
     states: dict[str, int]
+    landed: Path  # the files of the first load
+    received: pa.Table  # bronze
+    rejected: dict[str, pa.Table]  # by layer
 
     def day(self, number: int) -> date:
         """A trading day by its position in the month."""
@@ -39,6 +47,8 @@ class Shop:
 def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with home_at(tmp_path_factory.mktemp("shop") / "home", TABLES) as home:
         manifest = generate(home.landing, seed=3, months=1)
+        landed = tmp_path_factory.mktemp("landed") / "landing"
+        shutil.copytree(home.landing, landed)
         ran = home.run()
         yield Shop(
             home=home,
@@ -48,8 +58,11 @@ def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
             rows={str(table.id): home.counts(str(table.id)) for table in home.tables}
             | {
                 f"{layer}/retail/order_lines": home.counts(f"{layer}/retail/order_lines")
-                for layer in ("quarantine", "duplicates")
+                for layer in REJECTED
             },
             balance=balance_of(home.platform),
             states={**home.platform.ledger.summary()},
+            landed=landed,
+            received=home.read(BRONZE),
+            rejected={layer: home.read(f"{layer}/retail/order_lines") for layer in REJECTED},
         )

@@ -14,6 +14,7 @@ import pytest
 
 from data_platform.demo.generator import land
 from data_platform.platform_defs.drive import Ran
+from data_platform_tests.domains.retail import oracle
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
     DEMAND,
@@ -27,7 +28,7 @@ from data_platform_tests.platform_defs.homes import (
     key_of,
     shop_lines,
 )
-from data_platform_tests.platform_defs.shop import Shop
+from data_platform_tests.platform_defs.shop import REJECTED, Shop
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,40 @@ def test_every_row_ends_where_the_manifest_says(shop: Shop) -> None:
 
 def _without_zeros(counts: dict[str, int]) -> dict[str, int]:
     return {key: count for key, count in counts.items() if count}
+
+
+def test_bronze_is_what_landed(shop: Shop) -> None:
+    expected = {
+        (row.object, row.number): (row.day, *row.fields, row.rescued)
+        for row in oracle.read(shop.landed)
+        if row.object not in shop.manifest.failed
+    }
+    found = {
+        (row["_source_object"], row["_row_number"]): (
+            row["day"],
+            *(row[name] for name in oracle.COLUMNS),
+            row["_rescued"] is not None,
+        )
+        for row in shop.received.to_pylist()
+    }
+
+    assert len(found) == shop.received.num_rows
+    assert found == expected
+
+
+@pytest.mark.parametrize("layer", REJECTED)
+def test_rejected_rows_are_as_received(shop: Shop, layer: str) -> None:
+    received = {
+        (row["_source_object"], row["_row_number"]): row for row in shop.received.to_pylist()
+    }
+    rejected = shop.rejected[layer]
+    columns = shop.received.column_names
+
+    assert rejected.num_rows
+    assert set(columns) < set(rejected.column_names)
+    for row in rejected.to_pylist():
+        place = row["_source_object"], row["_row_number"]
+        assert {name: row[name] for name in columns} == received[place], place
 
 
 def test_conservation_holds_over_the_whole_home(shop: Shop) -> None:
