@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.assets import Table
+from data_platform.contracts.arguments import literal
 from data_platform.contracts.contract import Contract
 from data_platform.lake.errors import LakeError, SchemaConflict
 from data_platform.lake.files import partitioning
@@ -21,7 +22,7 @@ from data_platform.lake.staging import (
     stage,
     with_empty_partitions,
 )
-from data_platform.lake.table import TableSlice
+from data_platform.lake.table import Partitioning, TableSlice
 from data_platform.platform_defs.planning import Plan, window
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.tables import ensure_tables
@@ -53,6 +54,9 @@ def build(
         frames = {name: _received(table, frame, buckets) for name, frame in frames.items()}
     result = _called(table, plan, frames)
     _require_columns(contract, result)
+    if not contract.lineage and table.scheme.columns:
+        # with lineage no row may be lost, not even one that says it is of another partition
+        result = result.where(among(table.scheme, plan.keys))
     attempt = new_attempt(run_id)
     layout = _layout(table, platform, attempt)
     rows = judged(result, contract, buckets=buckets, clustered=_meets_early(table, buckets))
@@ -94,15 +98,22 @@ def _called(table: Table, plan: Plan, frames: Mapping[str, DataFrame]) -> DataFr
         raise LakeError(
             f"{table.id}: its function returned {type(result).__name__}, not a Spark DataFrame"
         )
-    if _contract(table).lineage or not scheme.columns:
-        return result  # no row may be lost, not even one that says it is of another partition
-    return result.where(_among(scheme.names, values))
+    return result
 
 
-def _among(names: tuple[str, ...], values: list[tuple]):
-    if len(names) == 1:
-        return F.col(names[0]).isin([v[0] for v in values])
-    return F.struct(*names).isin([F.struct(*map(F.lit, v)) for v in values])
+def among(scheme: Partitioning, keys: Iterable[str]) -> Column:
+    """Whether a row is of one of these partitions; its columns have the scheme's types."""
+
+    def one(columns: list[Column]) -> Column:
+        return columns[0] if len(columns) == 1 else F.struct(*columns)
+
+    def values(key: str) -> Column:
+        # Exactly the columns' types: members of structs are not coerced, and PySpark's own
+        # literal of an hour without a zone would be that hour in the machine's.
+        pairs = zip(scheme.values(key), scheme.columns, strict=True)
+        return one([literal(value, c.type).cast(c.type) for value, c in pairs])
+
+    return one([F.col(name) for name in scheme.names]).isin([values(key) for key in keys])
 
 
 def _require_columns(contract: Contract, frame: DataFrame) -> None:

@@ -1,4 +1,12 @@
-from data_platform.platform_defs.steps import held_back
+import time
+from collections.abc import Iterator
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from data_platform.lake.table import Partitioning
+from data_platform.platform_defs.steps import among, held_back
 from data_platform.quality.findings import Finding
 
 
@@ -32,3 +40,43 @@ def test_a_check_of_the_whole_run_holds_no_partition_back() -> None:
 
 def test_a_table_without_partitions_is_held_back_as_a_whole() -> None:
     assert set(held_back([_finding("rules", key="")])) == {""}
+
+
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose zone is not the session's."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("columns", "built", "other"),
+    [
+        ("hour timestamp_ntz", ["2011-03-04-05:00", "2011-03-04-07:00"], "2011-03-04-14:00"),
+        ("at timestamp", ["2011-03-04-05:00"], "2011-03-04-14:00"),
+        ("day date", ["2011-03-04", "2011-03-06"], "2011-03-05"),
+        ("hour timestamp_ntz, shop string", ["2011-03-04-05:00|a"], "2011-03-04-05:00|b"),
+        ("day date, till bigint", ["2011-03-04|7", "2011-03-05|8"], "2011-03-04|8"),
+    ],
+)
+def test_rows_are_told_by_their_partition_whatever_the_zone_of_the_machine(
+    spark: SparkSession, tokyo: None, columns: str, built: list[str], other: str
+) -> None:
+    schema = spark.createDataFrame([], columns).schema
+    scheme = Partitioning.of(schema, tuple(schema.names))
+    # as ISO text, which Spark casts without asking for the machine's zone
+    rows = [tuple(_iso(text) for text in key.split("|")) for key in (*built, other)]
+    texts = spark.createDataFrame(rows, schema.names)
+    frame = texts.select(*(F.col(field.name).cast(field.dataType) for field in schema))
+
+    found = frame.where(among(scheme, built))
+    as_text = found.select(*(F.col(name).cast("string") for name in schema.names)).collect()
+
+    assert [tuple(row) for row in as_text] == rows[:-1]
+
+
+def _iso(text: str) -> str:
+    return f"{text[:10]} {text[11:]}:00" if text.endswith(":00") else text
