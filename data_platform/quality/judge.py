@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from data_platform.contracts.columns import LINEAGE
 from data_platform.contracts.compile import compile_rules, reasons
 from data_platform.contracts.contract import Contract
 from data_platform.lake.parquet import (
@@ -65,6 +66,15 @@ def _key(contract: Contract) -> list[Column]:
     return [F.col(name) for name in contract.key]
 
 
+def _order(contract: Contract) -> list[Column]:
+    """The winner first. Lineage comes last: where the rest ties, every run must choose alike."""
+    if not contract.lineage:
+        return [F.lit(1)]  # whichever: a repeated key holds the partition back
+    names = dict.fromkeys((*contract.winner, *LINEAGE))
+    kept = contract.spark_schema.names
+    return [F.col(name) if name in kept else F.col(RECEIVED)[name] for name in names]
+
+
 def _clustered(rows: DataFrame, contract: Contract, buckets: int) -> DataFrame:
     """All rows of a key, or of a partition, in one task, sorted by partition."""
     partition = [F.col(name) for name in contract.partition_by]
@@ -79,8 +89,7 @@ def _deduplicated(rows: DataFrame, contract: Contract) -> DataFrame:
     valid = F.col(REASONS).isNull()
     # sorting by a hash of the key first spares comparing its many columns for most rows
     keyed = [*partition, F.xxhash64(*_key(contract)), *_key(contract), valid]
-    order = [F.col(name) for name in contract.winner] or [F.lit(1)]
-    same_key = Window.partitionBy(*keyed).orderBy(*order)
+    same_key = Window.partitionBy(*keyed).orderBy(*_order(contract))
     if not contract.lineage:
         rows = rows.withColumn("_nth", F.row_number().over(same_key))
         repeated = valid & (F.col("_nth") > 1)

@@ -178,6 +178,32 @@ def test_the_declared_winner_is_published(spark: SparkSession) -> None:
     assert {row["_repeats_row"] for row in found if row["_outcome"] == DUPLICATES} == {2}
 
 
+def test_rows_that_tie_are_told_apart_by_their_lineage(spark: SparkSession) -> None:
+    by_amount = replace(Lines, key=("Name",), winner=("amount",))
+    rows = [("tea", "3", "b", 1), ("tea", "3", "a", 9), ("tea", "3", "a", 2), ("tea", "4", "a", 1)]
+
+    for order in (rows, rows[::-1]):
+        found = judged(_typed(_bronze(spark, *order)), by_amount).collect()
+        published = [row for row in found if row["_outcome"] == DATA]
+        assert [(row["_source_object"], row["_row_number"]) for row in published] == [("a", 2)]
+
+
+def test_the_earliest_ingested_row_can_win(spark: SparkSession) -> None:
+    first_seen = replace(Lines, key=("Name",), winner=("_ingested_at",))
+    rows = [
+        (DAY, "tea", "1", "a", 1, 2),
+        (DAY, "tea", "2", "b", 1, 1),
+        (DAY, "tea", "3", "c", 1, 3),
+    ]
+    bronze = spark.createDataFrame(rows, f"{RECEIVED}, seconds long").withColumn(
+        "_ingested_at", F.timestamp_seconds("seconds")
+    )
+
+    found = judged(_typed(bronze.drop("seconds")), first_seen).collect()
+
+    assert [row["_source_object"] for row in found if row["_outcome"] == DATA] == ["b"]
+
+
 @pytest.mark.parametrize("buckets", [1, 3])
 def test_rows_of_one_key_meet_however_a_partition_is_spread(
     spark: SparkSession, buckets: int
