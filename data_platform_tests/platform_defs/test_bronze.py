@@ -198,6 +198,57 @@ def test_a_renamed_source_loses_no_rows(shop: Shop) -> None:
     assert _load(shop, renamed).keys() == {DAY}  # it stays due
 
 
+# --- when rows came -------------------------------------------------------------------------
+
+
+def _ingested(shop: Shop) -> dict[str, set[dt.datetime]]:
+    """The times of its rows, by object."""
+    found: dict[str, set[dt.datetime]] = {}
+    for row in shop.platform().lake.load(RECEIVED.id).scan().to_arrow().to_pylist():
+        found.setdefault(row["_source_object"], set()).add(row["_ingested_at"])
+    return found
+
+
+def test_a_row_says_when_its_object_came_however_often_its_day_is_built(shop: Shop) -> None:
+    first, late = f"shop/{DAY}.csv", f"shop/{DAY}-late.csv"
+    shop.land(DAY, ["a,1", "b,2"])
+    _load(shop)
+    [came] = _ingested(shop)[first]
+    shop.land(DAY, ["c,3"], "-late")
+    _load(shop)
+    [came_late] = _ingested(shop)[late]
+    assert _ingested(shop) == {first: {came}, late: {came_late}}
+    assert came_late > came
+
+    _delete(shop, DAY)  # its rows are taken from bronze now
+    shop.land(DAY, ["c,3", "d,4"], "-late")
+    _load(shop)
+    [came_again] = _ingested(shop)[late]
+    assert _counts(shop) == {DAY: 4}
+    assert _ingested(shop) == {first: {came}, late: {came_again}}
+    assert came_again > came_late  # another version of the object
+
+
+def test_a_rerun_of_the_same_objects_changes_no_column(shop: Shop) -> None:
+    shop.land(DAY, ["a,1", "b,2"])
+    shop.land(OTHER_DAY, ["a,1"])
+    _load(shop)
+    platform = shop.platform()
+    before = platform.lake.load(RECEIVED.id).scan().to_arrow()
+    planned = plan(RECEIVED, platform, [DAY, OTHER_DAY], only_stale=False)
+    spark = cast(SparkSession, LocalSpark(Faults()))
+    publish(
+        platform.lake,
+        platform.builds,
+        build_bronze(RECEIVED, planned, platform, spark, "again").write,
+    )
+    after = platform.lake.load(RECEIVED.id)
+    assert len(after.snapshots()) == 2
+    assert sorted(after.scan().to_arrow().to_pylist(), key=repr) == sorted(
+        before.to_pylist(), key=repr
+    )
+
+
 # --- attempts -------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -169,3 +170,44 @@ def test_days_of_one_run_are_compared_and_a_later_run_does_not_forget_what_it_fo
     home.run()
 
     assert (warned(DAYS[8]), warned(DAYS[4]), warned(DAYS[5])) == (thin, broken, set())
+
+
+def test_an_object_that_could_not_be_read_still_fails_the_check_when_a_good_one_is_loaded(
+    home: Home,
+) -> None:
+    home = replace(home, tables=(bronze,))
+    day, broken = DAYS[0], key_of(DAYS[0], "-broken")
+    home.land(key_of(day), csv(shop_lines(day, 5)))
+    home.land(broken, b"not,the,header\n1,2,3\n")
+    home.run()
+    home.land(key_of(day, "-late"), csv(shop_lines(day, 2, first=10)))
+    home.run()
+
+    found = home.check(BRONZE, "readable", day)
+    assert home.counts(BRONZE) == {day: 7}
+    assert found is not None and not found.passed
+    assert broken in (found.description or "")
+
+    home.land(broken, csv(shop_lines(day, 1, first=20)))
+    home.run()
+
+    mended = home.check(BRONZE, "readable", day)
+    assert home.counts(BRONZE) == {day: 8}
+    assert mended is not None and mended.passed
+
+
+def test_gold_of_a_day_whose_input_was_held_back_is_a_failed_check_and_not_an_empty_day(
+    home: Home,
+) -> None:
+    good, held, nothing, other = DAYS[:4]
+    home.land(key_of(held), csv([f"{line},extra" for line in shop_lines(held)]))
+    for day in (good, other):
+        home.land(key_of(day), csv(shop_lines(day)))
+    replace(home, tables=DAILY).run()
+
+    of_held, of_good = (home.check(SALES, "inputs", day) for day in (held, good))
+    assert of_held is not None and not of_held.passed
+    assert f"{SILVER} {held}" in (of_held.description or "")
+    assert of_good is not None and of_good.passed
+    assert set(home.counts(SALES)) == {good, other}
+    assert set(home.materialized(SALES)) == {good, nothing, other}
