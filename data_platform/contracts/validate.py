@@ -99,6 +99,8 @@ def refuse_contradictions(declared: "Contract") -> None:
     if declared.retention.days < 1 or declared.retention.snapshots < 1:
         raise refuse(f"{declared.retention} keeps nothing; days and snapshots are at least 1")
     _refuse_unknown_columns(declared, refuse)
+    if not declared.lineage:
+        _refuse_what_needs_lineage(declared, refuse)
     _refuse_ambiguous_rules(declared, refuse)
 
 
@@ -122,6 +124,24 @@ def _refuse_unknown_columns(declared: "Contract", refuse: Callable[..., Contract
     for name in declared.partition_by:
         if columns[name].nullable:
             raise refuse("a partition column takes no null; nullable=False", column=name)
+
+
+def _refuse_what_needs_lineage(declared: "Contract", refuse: Callable[..., ContractError]) -> None:
+    """Without it there is no row as received, and a repeated key has no winner: it blocks."""
+    way_out = "leave it out, or declare the table in layer silver, or with lineage=True"
+    for column in declared.columns:
+        if column.source:
+            raise refuse(
+                f"source={column.source!r} needs the row as received, which a table without "
+                f"lineage has not; {way_out}",
+                column=column.name,
+            )
+    for setting in ("key_as_received", "winner"):
+        if getattr(declared, setting):
+            raise refuse(
+                f"{setting}={getattr(declared, setting)!r} says nothing in a table without "
+                f"lineage, where a repeated key holds the partition back; {way_out}"
+            )
 
 
 def _refuse_ambiguous_rules(declared: "Contract", refuse: Callable[..., ContractError]) -> None:

@@ -1,10 +1,13 @@
 """Dagster's definitions from declared tables."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import dagster as dg
 
 from data_platform.assets import Table
+from data_platform.contracts.contract import Contract
+from data_platform.contracts.errors import ContractError
 from data_platform.observability.logs import quiet_libraries
 from data_platform.platform_defs.console import console
 from data_platform.platform_defs.jobs import jobs
@@ -12,6 +15,7 @@ from data_platform.platform_defs.marks import marks_sensor
 from data_platform.platform_defs.reconciliation import reconciliation_job, reconciliation_schedule
 from data_platform.platform_defs.resources import resources
 from data_platform.platform_defs.sensors import sensors
+from data_platform.platform_defs.tables import bronze_schema
 from data_platform.settings import Settings
 
 
@@ -21,8 +25,12 @@ def definitions(
     *,
     others: Sequence[dg.AssetsDefinition] = (),
 ) -> dg.Definitions:
-    """Assets, jobs, sensors and schedules of all tables; `others` are ordinary assets."""
+    """Assets, jobs, sensors and schedules of all tables; `others` are ordinary assets.
+
+    Raises ContractError where a contract is about bronze columns that its bronze table lacks.
+    """
     quiet_libraries()
+    _require_received(tables)
     reconciliation = reconciliation_job(tables)
     by_name = jobs(tables)
     return dg.Definitions(
@@ -34,3 +42,27 @@ def definitions(
         loggers={"console": console},
         executor=dg.in_process_executor,
     )
+
+
+def _require_received(tables: Sequence[Table]) -> None:
+    """Only here is known both what a contract says of rows as received, and what these are."""
+    bronze = {t.id: bronze_schema(t.source, t.scheme).names for t in tables if t.source}
+    for table in tables:
+        for upstream in table.inputs.values():
+            if table.contract and table.contract.lineage and upstream in bronze:
+                _require_columns(table.contract, str(upstream), bronze[upstream])
+
+
+def _require_columns(contract: Contract, bronze: str, names: Sequence[str]) -> None:
+    known = {name.lower(): name for name in names}  # Spark does not tell the cases apart
+    said = [(c.name, c.source, "source") for c in contract.columns if c.source]
+    said += [(name, name, "key") for name in contract.key if contract.key_as_received]
+    for column, name, setting in said:
+        if name.lower() not in known:
+            near = get_close_matches(name.lower(), known, n=3) or list(known)
+            raise ContractError(
+                f"{setting} names {name!r}, which is no column of {bronze}; there is "
+                f"{', '.join(known[n] for n in near)}",
+                table=contract.table,
+                column=column,
+            )

@@ -75,9 +75,9 @@ def test_the_spark_schema_has_types_nulls_comments_and_lineage_in_silver():
 
 
 def test_gold_has_no_lineage_and_needs_no_winner_unless_it_says_so():
-    gold = declare(table="gold/shop/sales")
+    gold = declare(model(), table="gold/shop/sales")
     assert (gold.lineage, gold.winner) == (False, ())
-    assert gold.spark_schema.names == ["day", "line", "paid", "buyer", "at"]
+    assert gold.spark_schema.names == ["v"]
     assert declare(table="gold/shop/sales", lineage=True).spark_schema.names[-1] == "_row_number"
 
 
@@ -230,6 +230,12 @@ def test_a_model_that_could_not_be_enforced_is_refused(refused: dict[str, Any], 
         (dict(key=("lime",)), "column lime: key names .* there is line"),
         (dict(key=("line", "line")), "key names a column twice"),
         (dict(winner=("latest",)), "column latest: winner names"),
+        (dict(lineage=False), "column line: source='Line' needs the row as received.*lineage=True"),
+        (dict(model=model(), lineage=False, winner=("v",)), "winner=.*'v'.* without lineage"),
+        (
+            dict(model=model(), table="gold/shop/sales", key=("V",), key_as_received=True),
+            "key_as_received=True says nothing.* layer silver",
+        ),
         (dict(warn=("paid.le",)), "check paid.le: warn: .* there is .*paid.less_than_or_equal_to"),
         (dict(warn=("line.not_null",)), "check line.not_null: warn: a null cannot be published"),
         (dict(rules=(Rule("a", always), Rule("a", always))), "check a: a rule has a name of its"),

@@ -1,0 +1,77 @@
+"""What only all tables together show to be wrong: refused when definitions load."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandera.pyspark as pa
+import pytest
+from pyspark.sql import DataFrame
+from pyspark.sql import types as T
+
+from data_platform.assets import Table, bronze, silver
+from data_platform.contracts.columns import column
+from data_platform.contracts.contract import contract
+from data_platform.contracts.errors import ContractError
+from data_platform.landing.source import Csv, Source
+from data_platform.platform_defs.assembly import definitions
+from data_platform.settings import Settings
+
+# pandera reads a type and its arguments from the annotation, which is no type to a type checker.
+# pyright: reportInvalidTypeForm=false
+
+DAILY = dg.DailyPartitionsDefinition("2011-03-01")
+
+
+def _tables(source: str, **settings: Any) -> tuple[Table, Table]:
+    @contract(
+        table="silver/shop/lines", partition_by="day", owner="team:shop", version="1", **settings
+    )
+    class Lines(pa.DataFrameModel):
+        """Lines."""
+
+        day: T.DateType = column(description="the day")
+        quantity: T.IntegerType = column(source=source, description="how many")
+
+    @silver(contract=Lines, partitions=DAILY)
+    def lines(bronze: DataFrame) -> DataFrame:
+        return bronze
+
+    landed = Source(
+        name="lines",
+        prefix="lines/",
+        pattern=r"lines/(\d{4}-\d{2}-\d{2})\.csv",
+        table="bronze/shop/lines",
+        format=Csv(columns=("Quantity", "Line")),
+    )
+    received = bronze(source=landed, partitions=DAILY, owner="team:shop", description="Rows.")
+    return received, lines
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        (
+            _tables("Quanttiy"),
+            "contract silver/shop/lines, column quantity: source names 'Quanttiy', which is no "
+            "column of bronze/shop/lines; there is Quantity",
+        ),
+        (
+            _tables("Quantity", key=("Lien",), key_as_received=True),
+            "contract silver/shop/lines, column Lien: key names 'Lien', which is no column of "
+            "bronze/shop/lines; there is Line",
+        ),
+    ],
+)
+def test_a_contract_about_columns_that_bronze_has_not_is_refused(
+    tables: tuple[Table, Table], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ContractError) as caught:
+        definitions(tables, Settings.at(tmp_path))
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("source", ["Quantity", "quantity"])
+def test_a_contract_may_be_about_every_column_of_bronze(source: str, tmp_path: Path) -> None:
+    tables = _tables(source, key=("day", "Line", "_source_object"), key_as_received=True)
+    assert definitions(tables, Settings.at(tmp_path)).assets
