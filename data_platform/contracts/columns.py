@@ -183,12 +183,14 @@ def _checks(
         text = f"{declared.source}, where present, can be read as {type_.simpleString()}"
         yield Check(f"{name}.typed", "typed", {"source": declared.source}, "blocking", text)
     for check in column.checks:
-        kind = str(check.name)
+        own = str(check.name)  # its author's, as in ge={"min_value": 0, "name": "positive"}
+        # which check it is, its function alone says, for a built-in one as pandera calls it
+        kind = str(check._check_fn)
         why = _refused(check) or problem(kind, check._check_kwargs, type_)
         if why:
-            raise ContractError(why, table=table, column=name, check=kind)
+            raise ContractError(why, table=table, column=name, check=own)
         severity: Severity = "warning" if check.raise_warning else "blocking"
-        yield Check(f"{name}.{kind}", kind, check._check_kwargs, severity, check.error or kind)
+        yield Check(f"{name}.{own}", kind, check._check_kwargs, severity, check.error or own)
 
 
 def _refused(check: PanderaCheck) -> str | None:
@@ -196,6 +198,8 @@ def _refused(check: PanderaCheck) -> str | None:
         return _NOT_A_COLUMN
     if not check.ignore_na:
         return "pandera.pyspark does not know ignore_na=False; say nullable=False"
+    if not re.fullmatch(r"\w+", str(check.name), re.ASCII):
+        return "a check's own name is letters, digits and underscores"
     return None
 
 

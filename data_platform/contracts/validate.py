@@ -145,7 +145,12 @@ def _refuse_what_needs_lineage(declared: "Contract", refuse: Callable[..., Contr
 
 
 def _refuse_ambiguous_rules(declared: "Contract", refuse: Callable[..., ContractError]) -> None:
-    taken = {_check_name(check.name) for column in declared.columns for check in column.checks}
+    taken: set[str] = set()
+    for column in declared.columns:
+        for check in column.checks:
+            if _check_name(check.name) in taken:
+                raise refuse("another check has this name", column=column.name, check=check.name)
+            taken.add(_check_name(check.name))
     for rule in declared.rules:
         name = _check_name(rule.name)
         if name in taken or not name:

@@ -112,6 +112,13 @@ def test_a_check_that_stands_twice_is_numbered():
     assert names == ["v.not_null", "v.in_range", "v.in_range_2"]
 
 
+@pytest.mark.parametrize("own", ["positive", "less_than", "not_null"])
+def test_a_check_with_a_name_of_its_own_is_the_check_it_is(own: str):
+    named = declare(model(field=column(nullable=True, ge={"min_value": 0, "name": own})))
+    [check] = named.columns[0].checks
+    assert (check.name, check.kind) == (f"v.{own}", "greater_than_or_equal_to")
+
+
 def test_a_check_can_only_warn():
     quiet = declare(model(field=column(gt=1, lt=9, raise_warning=False)), warn=("v.less_than",))
     assert [c.severity for c in quiet.columns[0].checks] == ["blocking", "blocking", "warning"]
@@ -170,6 +177,9 @@ def test_the_fingerprint_has_what_a_rule_says():
     assert ruled(lambda: F.col("line") > 2) != plain
 
 
+TWICE = "in_range_2"  # what the second of two checks of a kind is called
+
+
 def _own_check(cls: Any, data: Any) -> bool:
     return True
 
@@ -191,6 +201,11 @@ def _config(**options: Any) -> Any:
         (dict(field=column(str_matches="a")), "check str_matches: .* int, only on string"),
         (dict(annotation=bool, field=column(isin=[True])), "check isin: .* boolean, only on"),
         (dict(annotation=str, field=column(ge="a")), "greater_than_or_equal_to: .* string, only"),
+        (dict(field=column(ge={"min_value": 0, "name": "> 0"})), "check > 0: .* letters, digits"),
+        (
+            dict(field=column(in_range=(0, 9), between=(0, 5), gt=dict(min_value=0, name=TWICE))),
+            "check v.in_range_2: another check has this name",
+        ),
         (dict(field=column(ge="1")), "'1' cannot be compared with int; give an int"),
         (dict(field=column(eq=True)), "True cannot be compared with int"),
         (dict(field=column(gt=1, ignore_na=False)), "check greater_than: .*nullable=False"),
