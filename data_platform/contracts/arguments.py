@@ -108,8 +108,39 @@ def pattern_text(pattern: str | re.Pattern[str]) -> str:
     return pattern.pattern if isinstance(pattern, re.Pattern) else pattern
 
 
-_ONLY_PYTHON = re.compile(r"\(\?(?:P[<=>]|\(|[aLimsux]*[aL])")
-"""Constructs that Python's regular expressions have and Java's lack."""
+_ESCAPES = r"\\U[0-9A-Fa-f]{8}|\\0(?![0-7])"
+_ONLY_PYTHON = re.compile(
+    rf"(?P<python>{_ESCAPES}|\(\?(?:P[<=>]|\(|\#|[aLimsux]*[aL])|\{{(?!\d+(?:,\d*)?\}}))"
+    r"|\[\^?(?P<members>\]?(?:\\[\s\S]|[^\]\\])*)\]"
+    r"|\\N\{[^}]*\}|\\[\s\S]|[\s\S]"
+)
+"""The next piece of a pattern: one that Java refuses, the members of a class, or any other."""
+
+_ONLY_PYTHON_IN_A_CLASS = re.compile(
+    rf"(?P<python>{_ESCAPES}|\\[b1-9]|\[|&&)|\\N\{{[^}}]*\}}|\\[\s\S]|[\s\S]"
+)
+"""The same of a class, whose `[` and `&&` are Java's unions and intersections."""
+
+
+_WAY_OUT = {
+    "{": r": a literal brace is \{, and a range of repeats begins with a number, as in {0,3}",
+    "[": r": in a class, write \[",
+    "&&": r": in a class, write &\&",
+    r"\U": r": write the character itself",
+    r"\0": r": write \x00",
+    r"\b": r": in a class, write \x08",
+    "(?": ": leave it out, or number the group",
+}
+
+
+def _only_python(pattern: str) -> str | None:
+    """The first construct of a valid Python pattern that Java refuses, or reads otherwise."""
+    for piece in _ONLY_PYTHON.finditer(pattern):
+        members = _ONLY_PYTHON_IN_A_CLASS.finditer(piece["members"] or "")
+        for found in (piece, *members):
+            if found["python"]:
+                return found["python"]
+    return None
 
 
 def text_problem(kind: str, arguments: Mapping[str, Any]) -> str | None:
@@ -127,9 +158,9 @@ def text_problem(kind: str, arguments: Mapping[str, Any]) -> str | None:
     text = pattern_text(pattern)
     if not isinstance(text, str):
         return f"it takes a str, not {text!r}"
-    if found := _ONLY_PYTHON.search(text):
+    if found := _only_python(text):
         return (
-            f"{found.group()!r} in the pattern {text!r} is Python's alone; Spark matches with "
-            "Java's regular expressions"
+            f"{found!r} in the pattern {text!r} is Python's alone; Spark matches with Java's "
+            f"regular expressions{_WAY_OUT.get(found[:2], '')}"
         )
     return None
