@@ -8,11 +8,15 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
+from dagster.components.definitions import LazyDefinitions
 
+ROOT = Path(__file__).resolve().parents[1]
 SNAPSHOT = Path(__file__).with_name("definitions.json")
 LOAD = "from data_platform.definitions import defs; defs().get_repository_def()"
 DECLARE = """
@@ -115,6 +119,44 @@ def test_sensors_and_the_schedule_run_without_being_switched_on(loaded: dg.Defin
     assert {s.default_status for s in repository.schedule_defs} == {
         dg.DefaultScheduleStatus.RUNNING
     }
+
+
+def test_a_backfill_of_any_asset_is_one_run(loaded: dg.Definitions) -> None:
+    graph = loaded.get_repository_def().asset_graph
+    keys = graph.get_all_asset_keys()
+
+    assert keys
+    for key in keys:
+        assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run(), key
+
+
+def test_the_steps_of_every_job_share_one_process_and_so_one_spark_session(
+    loaded: dg.Definitions,
+) -> None:
+    jobs = loaded.get_repository_def().get_all_jobs()
+
+    assert jobs
+    for job in jobs:
+        assert job.executor_def is dg.in_process_executor, job.name
+
+
+def test_the_files_that_say_what_dagster_loads_name_the_module_that_loads() -> None:
+    workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text("utf-8"))
+    cloud = yaml.safe_load((ROOT / "dagster_cloud.yaml").read_text("utf-8"))
+    [loads] = workspace["load_from"]
+    [deploys] = cloud["locations"]
+
+    module = loads["python_module"]["module_name"]
+    assert deploys["code_source"]["module_name"] == module
+    assert deploys["location_name"] == loads["python_module"]["location_name"]
+    found = [each for each in vars(import_module(module)).values() if _loads(each)]
+    assert len(found) == 1
+    assert found[0]().resolve_all_asset_specs()
+
+
+def _loads(found: object) -> bool:
+    """Whether Dagster takes it for a module's definitions."""
+    return isinstance(found, LazyDefinitions)
 
 
 @pytest.mark.parametrize("script", [LOAD, DECLARE], ids=["all", "an ordinary asset"])
