@@ -40,12 +40,19 @@ def rules_finding(
     contract: Contract, key: str, *, received: int, quarantined: int, broken: Counter
 ) -> Finding:
     """A quarantined share strictly above the contract's threshold blocks, as does a repeated key
-    in a table where nothing says which row wins."""
+    in a table where nothing says which row wins.
+
+    `broken` counts rows by rule, warnings included; these quarantine no row, so they are only in
+    the metadata, under `rule:{name}` as all rules.
+    """
     share = quarantined / received if received else 0.0
     limit = contract.quarantine_threshold
     repeats = broken.get(KEY_NOT_UNIQUE, 0)
     passed = share <= limit and not repeats
-    reasons = ", ".join(f"{name} {count}" for name, count in broken.most_common())
+    warnings = {rule.name for rule in compile_rules(contract) if rule.severity == "warning"}
+    reasons = ", ".join(
+        f"{name} {count}" for name, count in broken.most_common() if name not in warnings
+    )
     text = f"{quarantined} of {received} rows quarantined"
     if quarantined:
         text += f" ({share:.2%}; {limit:.2%} allowed): {reasons}"
@@ -54,7 +61,12 @@ def rules_finding(
         passed,
         blocking=True,
         description=text,
-        metadata={"received": received, "quarantined": quarantined, "share": share, **broken},
+        metadata={
+            "received": received,
+            "quarantined": quarantined,
+            "share": share,
+            **{f"rule:{name}": count for name, count in broken.items()},
+        },
         partition=key,
     )
 

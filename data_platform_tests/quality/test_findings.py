@@ -4,7 +4,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyspark.sql import functions as F
 
+from data_platform.contracts.contract import Rule
 from data_platform.domains.retail.contracts import OrderLine
 from data_platform.quality import findings as checks
 from data_platform.quality.judge import KEY_NOT_UNIQUE
@@ -52,7 +54,26 @@ def test_a_rules_finding_names_the_reasons_most_frequent_first() -> None:
 
     expected = "3 of 100 rows quarantined (3.00%; 1.00% allowed): quantity.typed 3, rescued 1"
     assert finding.description == expected
-    assert finding.metadata["quantity.typed"] == 3
+    assert finding.metadata["rule:quantity.typed"] == 3
+
+
+def test_a_rules_finding_names_no_warning_among_the_reasons() -> None:
+    rules = (Rule("odd", lambda: F.lit(True), severity="warning"),)
+    warned = replace(OrderLine, rules=rules, quarantine_threshold=0.5)
+
+    finding = checks.rules_finding(
+        warned, KEY, received=512, quarantined=14, broken=Counter({"odd": 400, "rescued": 14})
+    )
+
+    expected = "14 of 512 rows quarantined (2.73%; 50.00% allowed): rescued 14"
+    assert finding.description == expected
+    assert finding.metadata["rule:odd"] == 400
+
+
+def test_a_rule_may_be_called_as_a_figure_of_the_finding() -> None:
+    finding = _rules(100, 3, {"received": 3})
+
+    assert (finding.metadata["received"], finding.metadata["rule:received"]) == (100, 3)
 
 
 def test_a_repeated_key_blocks_whatever_the_share() -> None:
