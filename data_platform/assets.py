@@ -86,7 +86,16 @@ def bronze(
     partition_by: str = "day",
     retention: Retention | None = None,
 ) -> Table:
-    """The table of a source's rows as received, one partition for each that its keys name."""
+    """The table of a source's rows as received, one partition for each that its keys name.
+
+    `partition_by` is the column that holds the partition; ValueError if the files have one of
+    that name.
+    """
+    if partition_by.lower() in (name.lower() for name in source.format.columns):
+        raise ValueError(
+            f"{source.table}: the files have a column {partition_by}, as the partition has; "
+            f'give this another name, as in bronze(partition_by="landed_{partition_by.lower()}")'
+        )
     return Table(
         id=TableId.parse(source.table),
         partitions=partitions,

@@ -150,6 +150,18 @@ def test_a_bronze_table_has_no_function_and_says_so() -> None:
     assert table.retention == Retention()
 
 
+@pytest.mark.parametrize("partition_by", ["country", "Country"])
+def test_a_partition_column_that_the_files_have_too_is_refused(partition_by: str) -> None:
+    with pytest.raises(ValueError, match=r"order_lines: .*ountry.*landed_country"):
+        bronze(
+            source=ONLINE_RETAIL,
+            partitions=daily,
+            owner="team:shop",
+            description="Rows.",
+            partition_by=partition_by,
+        )
+
+
 def test_partitions_of_the_asset_and_of_the_contract_must_agree() -> None:
     with pytest.raises(ValueError, match="declare both or neither"):
         gold(contract=_contract("gold/shop/totals"), partitions=None)(lambda sales: sales)

@@ -63,3 +63,14 @@ def test_a_pattern_without_a_group_is_an_error() -> None:
 def test_a_format_that_cannot_be_is_an_error(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="Csv"):
         Csv(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"),
+    [(("a", "A", "b"), r"equal: \['a', 'A'\]"), (("unit.price",), "unit.price")],
+)
+def test_columns_that_spark_could_not_tell_apart_are_an_error(
+    columns: tuple[str, ...], named: str
+) -> None:
+    with pytest.raises(ValueError, match=f"{named}.*header name these columns otherwise"):
+        Csv(columns=columns)
