@@ -17,6 +17,7 @@ from data_platform.lake.table import TableId
 from data_platform.landing.intake import tick
 from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.drive import Ran, run_until_quiet
+from data_platform.platform_defs.jobs import job_name, range_tags
 from data_platform.platform_defs.planning import current_versions
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import instance_of
@@ -123,8 +124,8 @@ class Home:
             found.setdefault(row["_attempt"], []).append(row)
         return found
 
-    def check(self, table: str, name: str, partition: str) -> dg.AssetCheckEvaluation | None:
-        """What Dagster shows: the last evaluation of a check on a partition."""
+    def check(self, table: str, name: str, partition: str | None) -> dg.AssetCheckEvaluation | None:
+        """What Dagster shows: the last evaluation of a check on a partition; None: of a run."""
         key = dg.AssetCheckKey(dg.AssetKey(table.split("/")), name)
         records = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=5000)
         for record in records:
@@ -134,6 +135,16 @@ class Home:
             if event.asset_check_evaluation_data.partition == partition:
                 return event.asset_check_evaluation_data
         return None
+
+    def build(self, table: Table, *days: str) -> dg.ExecuteInProcessResult:
+        """The table alone in the range of these days, whether it is stale or not."""
+        job = self.definitions.resolve_job_def(job_name(table))
+        return job.execute_in_process(
+            instance=self.instance,
+            tags=range_tags(list(days), table.partitions),
+            asset_selection=[table.key],
+            raise_on_error=False,
+        )
 
     def materialized(self, table: str) -> Mapping[str, dg.AssetMaterialization]:
         """The last materialization of each partition that Dagster has one of."""
