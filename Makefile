@@ -46,8 +46,8 @@ bench: env ## the benchmarks, as ratios
 	$(bin)/python -m benchmarks
 
 .PHONY: soak
-soak: env ## the long fault runs
-	$(bin)/python -m pytest -m soak --timeout 0 $(TESTS)
+soak: env ## the long fault runs, and a long search by the property tests
+	$(bin)/python -m pytest -m "soak or hypothesis" --hypothesis-profile soak --timeout 0 $(TESTS)
 
 .PHONY: lock
 lock: env ## resolve the dependencies again into requirements.lock (UPGRADE=1 for newer versions)

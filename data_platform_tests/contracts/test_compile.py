@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal
+from itertools import zip_longest
 from typing import Any, cast
 
+import pandera.backends.pyspark.builtin_checks  # noqa: F401  registers what pandera would late
 import pandera.pyspark as pa
 import pyarrow as arrow
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import DataFrame, SparkSession
+from pandera.api.pyspark.types import PysparkDataframeColumnObject
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema, to_arrow_type
@@ -57,12 +60,16 @@ LONGS = _edges(0, 2**63 - 1, -(2**63), 2**53 + 1, usual=st.integers(-3, 3))
 DOUBLES = _edges(
     math.nan, 0.0, -0.0, math.inf, -math.inf, 5e-324, usual=st.floats(allow_subnormal=False)
 )
+SINGLES = _edges(math.nan, 0.0, -0.0, math.inf, 2.0**-149, usual=st.floats(width=32))
 BYTES = _edges(b"", b"\xff", b"\x00", b"a", usual=st.binary(max_size=2))
 
 KINDS = {
     "string": Kind(T.StringType(), TEXT, TEXT),
     "int": Kind(T.IntegerType(), INTS, INTS | NUMBERS),
     "bigint": Kind(T.LongType(), LONGS, LONGS | NUMBERS),
+    "byte": Kind(T.ByteType(), st.integers(-128, 127), INTS | NUMBERS),
+    "short": Kind(T.ShortType(), st.integers(-(2**15), 2**15 - 1), INTS | NUMBERS),
+    "float": Kind(T.FloatType(), SINGLES, SINGLES | NUMBERS),
     "double": Kind(T.DoubleType(), DOUBLES, DOUBLES | NUMBERS),
     "decimal": Kind(T.DecimalType(12, 3), _decimals(12, 3), _decimals(12, 3) | NUMBERS),
     "wide": Kind(T.DecimalType(38, 18), _decimals(38, 18), _decimals(38, 18) | NUMBERS),
@@ -155,6 +162,90 @@ def _modern(value: Any) -> bool:
     return not isinstance(value, date) or value.year >= 1600
 
 
+FLOATS = [math.nan, -0.0, 0.0, 0.5, math.inf, -math.inf, None]
+MILLIS = [Decimal(text) for text in ("0.499", "0.5", "0.501", "-999999999.999")]
+EDGES: dict[str, tuple[list[Any], list[Any]]] = {
+    "byte": ([0, 1, -128, 127, None], [0, 0.5, 2**31]),
+    "short": ([0, 1, -(2**15), 2**15 - 1, None], [0, Decimal("0.5")]),
+    "int": ([0, 1, -(2**31), 2**31 - 1, None], [0, 0.5, Decimal("0.5"), math.nan, 2**31]),
+    "bigint": (
+        [0, 1, 2**53, 2**53 + 1, -(2**63), 2**63 - 1, None],
+        [0, 0.5, Decimal("0.5"), 2.0**53, Decimal(2**53), -math.inf],
+    ),
+    "float": (FLOATS, [math.nan, 0, 0.5, 0.1, Decimal("0.5")]),
+    "double": (FLOATS, [math.nan, 0, 0.5, -0.0, math.inf, Decimal("0.5")]),
+    "decimal": ([*MILLIS, None], [0.5, Decimal("0.50"), Decimal("0.4999"), math.nan]),
+    "wide": ([*MILLIS, None], [0.5, Decimal("0.50"), Decimal("1e-18")]),
+}
+"""Of each kind the values, and the limits to compare each with, at which engines differ."""
+
+
+LENGTHS = [(0, 0), (0, 1), (1, 1), (1, 2), (2, 2), (0, None), (1, None), (None, 1), (3, None)]
+
+
+class _Asked:
+    """Stands for a frame, and keeps what a check of pandera would look for in it with a job."""
+
+    def __init__(self) -> None:
+        self.broken: list[Column] = []
+
+    def filter(self, broken: Column) -> "_Asked":
+        self.broken.append(broken)
+        return self
+
+    def limit(self, _: int) -> "_Asked":
+        return self
+
+    def count(self) -> int:
+        return 0
+
+
+def _assert_edges_agree(spark: SparkSession, contracts: list[Contract], values: list[Any]) -> None:
+    """As `_assert_agreement`, with pandera's conditions instead of its jobs: a single one."""
+    asked = _Asked()
+    for declared in contracts:
+        for check in declared.model.to_schema().columns["v"].checks:
+            check._check_fn(
+                PysparkDataframeColumnObject(cast(Any, asked), "v"), **check._check_kwargs
+            )
+    rules = [rule for declared in contracts for rule in compile_rules(declared)]
+    compiled = [rule.holds() for rule in rules]
+    by_pandera = [~F.coalesce(broken, F.lit(False)) for broken in asked.broken]
+    frame = _frame(spark, values, contracts[0].columns[0].type)
+    rows = frame.select(F.array(*compiled), F.array(*by_pandera)).collect()
+    for value, (kept, said) in zip(values, rows, strict=True):
+        verdicts = zip(rules, kept, said, strict=True)
+        assert [rule.description for rule, ours, its in verdicts if ours != its] == [], repr(value)
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_the_edges_of_numbers_agree_with_pandera(spark: SparkSession, name: str):
+    values, limits = EDGES[name]
+    contracts = [
+        _contract(
+            KINDS[name].type,
+            **dict.fromkeys(("eq", "ne", "gt", "ge", "lt", "le"), limit),
+            isin=[limit],
+            notin=[limit, None],
+        )
+        for limit in limits
+    ]
+    _assert_edges_agree(spark, contracts, values)
+
+
+def test_the_edges_of_texts_agree_with_pandera(spark: SparkSession):
+    contracts = [
+        _contract(
+            T.StringType,
+            str_matches=pattern,
+            str_contains=pattern,
+            str_length={"min_value": low, "max_value": high},
+        )
+        for pattern, (low, high) in zip_longest(PATTERNS, LENGTHS, fillvalue=(0, 3))
+    ]
+    _assert_edges_agree(spark, contracts, [*TEXTS, *LINE_BREAKS, None])
+
+
 def _is_of(kind: Kind, value: Any) -> bool:
     try:
         arrow.array([value], to_arrow_type(kind.type))
@@ -164,7 +255,7 @@ def _is_of(kind: Kind, value: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    "name", ["int", "bigint", "double", "decimal", "wide", "date", "timestamp"]
+    "name", ["int", "bigint", "float", "double", "decimal", "wide", "date", "timestamp"]
 )
 @given(data=st.data())
 @few
