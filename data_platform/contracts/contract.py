@@ -69,7 +69,8 @@ class Contract:
 
     `key` identifies a row among the valid ones: names of columns, or of bronze's columns where
     `key_as_received` (null then equals null and differs from ""). Of several rows with one key
-    the first in the order of `winner` is published. A share of quarantined rows strictly above
+    the first in the order of `winner` (columns, LINEAGE, `_ingested_at`) is published, of those
+    that tie the first in LINEAGE. A share of quarantined rows strictly above
     `quarantine_threshold` blocks a partition. `lineage` says whether rows carry LINEAGE.
     """
 
