@@ -167,6 +167,71 @@ def test_replay_under_a_new_contract_publishes_the_rows_that_now_pass(rejected: 
     assert lenient.run() == []
 
 
+def _dozen(number: int, day: str) -> str:
+    """A line whose quantity is written as `1 dozen`."""
+    return shop_lines(day, 1, first=number)[0].replace(",6,", ",1 dozen,")
+
+
+def _in_dozens(bronze: DataFrame) -> DataFrame:
+    dozens = F.when(F.col("Quantity") == "1 dozen", F.lit("12")).otherwise(F.col("Quantity"))
+    return silver.order_lines(bronze.withColumn("Quantity", dozens))
+
+
+@pytest.fixture
+def held(directory: Path) -> Iterator[Home]:
+    """Three days; the first and the last are held back, and were never published."""
+    with home_at(directory / "home", LINES) as home:
+        for day in (DAYS[0], DAYS[2]):
+            home.land(key_of(day), csv([*shop_lines(day), _dozen(9, day)]))
+        home.land(key_of(DAYS[1]), _day(DAYS[1]))
+        assert not all(ran.success for ran in home.run())
+        assert set(home.counts(SILVER)) == {DAYS[1]}
+        yield home
+
+
+def _replay(home: Home, partition: str | None = None) -> list[str]:
+    table = silver.order_lines.id
+    return list(replay(home.platform, home.definitions, home.tables, table, partition=partition))
+
+
+def test_replay_publishes_held_back_days_and_leaves_those_between_them(held: Home) -> None:
+    before = held.versions()
+    mended = held.declaring(replace(silver.order_lines, function=_in_dozens))
+
+    said = _replay(mended)
+
+    assert mended.counts(SILVER) == {DAYS[0]: 4, DAYS[1]: 4, DAYS[2]: 4}
+    assert mended.changed(before) == {BRONZE: set(), SILVER: {DAYS[0], DAYS[2]}}
+    for day in (DAYS[0], DAYS[2]):
+        assert mended.quarantine(day) == {}
+        found = mended.check(SILVER, "rules", day)
+        assert found is not None and found.passed
+    assert not [line for line in said if "still quarantined" in line]
+
+
+def test_replay_of_one_day_leaves_the_others_held_back(held: Home) -> None:
+    before = held.versions()
+
+    said = _replay(held.declaring(replace(silver.order_lines, function=_in_dozens)), DAYS[2])
+
+    assert held.changed(before)[SILVER] == {DAYS[2]}
+    [waiting] = held.quarantine(DAYS[0]).values()
+    assert [row["Quantity"] for row in waiting] == ["1 dozen"]
+    assert not [line for line in said if "still quarantined" in line]
+
+
+def test_replay_under_a_contract_that_allows_them_publishes_the_good_rows_of_held_back_days(
+    held: Home,
+) -> None:
+    said = _replay(held.declaring(replace(silver.order_lines, contract=REFUSING)))
+
+    assert {key: held.counts(SILVER)[key] for key in DAYS} == {DAYS[0]: 3, DAYS[1]: 4, DAYS[2]: 3}
+    for day in (DAYS[0], DAYS[2]):
+        [attempt] = held.quarantine(day)  # of the published version alone
+        assert attempt == held.versions()[SILVER][day]
+    assert "still quarantined: 2 rows for quantity.typed" in said
+
+
 # --- another writer -----------------------------------------------------------------------
 
 

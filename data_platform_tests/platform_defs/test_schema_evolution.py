@@ -15,7 +15,7 @@ from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.contracts import OrderLine
 from data_platform.domains.retail.landing import COLUMNS
 from data_platform.domains.retail.silver import order_lines as silver
-from data_platform.landing.source import Csv
+from data_platform.landing.source import Csv, Source
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
     HEADER,
@@ -91,10 +91,13 @@ def test_a_contract_with_one_more_column_leaves_it_null_where_nothing_was_built_
     assert _values(home, SILVER, "dozens", OLD) == [0.5] * 3
 
 
-def test_a_source_with_one_more_column_keeps_the_rows_that_came_without_it(home: Home) -> None:
+def _wider() -> Source:
     assert bronze.source
-    wider = replace(bronze.source, format=Csv(columns=(*COLUMNS, "Channel")))
-    home = home.declaring(replace(bronze, source=wider))
+    return replace(bronze.source, format=Csv(columns=(*COLUMNS, "Channel")))
+
+
+def test_a_source_with_one_more_column_keeps_the_rows_that_came_without_it(home: Home) -> None:
+    home = home.declaring(replace(bronze, source=_wider()))
     lines = [f"{line},web" for line in shop_lines(NEW)]
     content = "\n".join([f"{HEADER},Channel", *lines, lines[0], f"{lines[1]},extra", ""])
     home.land(key_of(NEW), content.encode())
@@ -107,4 +110,23 @@ def test_a_source_with_one_more_column_keeps_the_rows_that_came_without_it(home:
     for table in (BRONZE, QUARANTINE, DUPLICATES):
         assert set(_values(home, table, "Channel", OLD)) == {None}, table
         assert set(_values(home, table, "Channel", NEW)) == {"web"}, table
+    assert home.platform.ledger.summary()["failed"] == 0
+
+
+def test_a_day_built_again_under_a_wider_source_keeps_the_rows_that_it_cannot_read_any_more(
+    home: Home,
+) -> None:
+    before = home.read(BRONZE).to_pylist()
+    home = home.declaring(replace(bronze, source=_wider()))
+
+    assert home.build(bronze, OLD).success
+    home.run()
+
+    now = home.read(BRONZE)
+    assert now.drop_columns(["Channel"]).to_pylist() == before
+    assert set(now["Channel"].to_pylist()) == {None}
+    assert home.counts(SILVER) == {OLD: 3}
+    warned = home.check(BRONZE, "readable", OLD)
+    assert warned is not None and not warned.passed
+    assert "Country,Channel' (in any order), found" in (warned.description or "")
     assert home.platform.ledger.summary()["failed"] == 0
