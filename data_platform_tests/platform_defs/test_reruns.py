@@ -40,7 +40,7 @@ from data_platform_tests.platform_defs.homes import (
 )
 
 LINES = (bronze.order_lines, silver.order_lines)
-DAYS = ["2011-03-01", "2011-03-02", "2011-04-01"]
+DAYS = ["2011-03-29", "2011-03-31", "2011-04-01"]  # of two months
 INGESTED = "_ingested_at"  # the time of the tick
 
 REFUSING = replace(OrderLine, quarantine_threshold=0.9)
