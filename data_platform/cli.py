@@ -250,10 +250,22 @@ def quarantine_replay(table: str, partition: str | None) -> None:
 @reporting
 def stale(as_json: bool) -> None:
     """Partitions built under an older contract, or from inputs that changed since."""
-    from data_platform.definitions import TABLES
+    from data_platform.definitions import TABLES, defs
     from data_platform.platform_defs.repair import stale_partitions
 
+    defs()  # declarations that do not fit together are an answer, too
     out.records("stale partitions", stale_partitions(_platform(), TABLES), as_json)
+
+
+@main.command()
+@_JSON
+@reporting
+def held(as_json: bool) -> None:
+    """Partitions held back by their checks: since when (UTC), and why."""
+    from data_platform.definitions import TABLES
+    from data_platform.platform_defs.repair import held_partitions
+
+    out.records("held back partitions", held_partitions(_platform(), TABLES), as_json)
 
 
 @main.command()

@@ -189,6 +189,14 @@ def test_several_failed_objects_are_reopened_by_name_or_all_of_them(run: Run, sh
     assert _json(run("landing", "--json"))["states"]["failed"] == len(failed)
 
 
+@pytest.mark.parametrize("table", [BRONZE, "quarantine/retail/order_lines"])
+def test_a_table_that_rejects_nothing_has_no_quarantine(run: Run, table: str) -> None:
+    said = run("quarantine", table, code=1).output
+
+    assert f"{table} has no quarantine" in said
+    assert f"judged in {SILVER}" in said
+
+
 def test_quarantine_counts_the_reasons_and_then_lists_rows(run: Run, shop: Shop) -> None:
     day = _day(shop)
     found = _json(run("quarantine", SILVER, "--partition", day, "--limit", 1, "--json"))
@@ -410,6 +418,8 @@ def test_a_replay_whose_runs_fail_fails_with_the_reasons(run: Run, shop: Shop) -
     day = "2011-06-28"
     shop.home.land(key_of(day), csv([line.replace(",1.25,", ",?,") for line in shop_lines(day)]))
     shop.home.run()
+    [held] = [row for row in _json(run("held", "--json")) if row["partition"] == day]
+    assert (held["table"], held["why"][:6]) == (SILVER, "rules:")
 
     said = run("quarantine", "replay", SILVER, "--partition", day, code=1).output
 

@@ -8,6 +8,7 @@ import dagster as dg
 from data_platform.assets import Table
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
+from data_platform.lake.table import TableId
 from data_platform.observability.logs import quiet_libraries
 from data_platform.platform_defs.console import console
 from data_platform.platform_defs.jobs import jobs
@@ -27,10 +28,12 @@ def definitions(
 ) -> dg.Definitions:
     """Assets, jobs, sensors and schedules of all tables; `others` are ordinary assets.
 
-    Raises ContractError where a contract is about bronze columns that its bronze table lacks.
+    Raises ContractError where a contract is about bronze columns that its bronze table lacks,
+    ValueError where a function's parameter is no declared table.
     """
     quiet_libraries()
     _require_received(tables)
+    _require_inputs(tables, others)
     reconciliation = reconciliation_job(tables)
     by_name = jobs(tables)
     return dg.Definitions(
@@ -42,6 +45,25 @@ def definitions(
         loggers={"console": console},
         executor=dg.in_process_executor,
     )
+
+
+def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinition]) -> None:
+    """A misspelled parameter would be a table that never gets rows: a green run and nothing built.
+
+    What `ins` or `source` names in full may come from other code.
+    """
+    declared = {table.id for table in tables}
+    declared |= {TableId(*k.path) for asset in others for k in asset.keys if len(k.path) == 3}
+    for table in tables:
+        for name, upstream in table.inputs.items():
+            by_name = upstream == TableId("silver", table.id.domain, name)
+            if by_name and upstream not in declared:
+                near = get_close_matches(str(upstream), map(str, declared), n=3)
+                hint = f"did you mean {' or '.join(near)}? " if near else ""
+                raise ValueError(
+                    f"{table.id}: its function's parameter {name!r} reads {upstream}, which is no "
+                    f"declared table; {hint}ins={{{name!r}: 'layer/domain/name'}} names another"
+                )
 
 
 def _require_received(tables: Sequence[Table]) -> None:

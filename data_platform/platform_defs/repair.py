@@ -10,6 +10,7 @@ from data_platform.assets import Table
 from data_platform.lake.browse import keyed, rows
 from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition
+from data_platform.lake.rejected import rejected_by
 from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.table import TableId
 from data_platform.landing.ledger import digest_of
@@ -70,7 +71,9 @@ def roll_back(
                     tags={DATA_VERSION_TAG: version},
                 )
             )
-    yield f"{table_id}: {len(versions)} partitions are again as in snapshot {to}"
+    rows_then = sum(file.record_count for file in planned.files)
+    yield f"{table_id}: {len(versions)} partitions are again as in snapshot {to}: {rows_then} rows"
+    yield "they stay so until their inputs or the contract change, or they are built by hand"
     below = Counter(row["table"] for row in stale_partitions(platform, tables))
     for name, count in sorted(below.items()):
         yield f"stale now: {name}, {count} partitions"
@@ -107,15 +110,26 @@ def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[s
     return found
 
 
+def held_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[str, object]]:
+    """Every partition whose newest attempt did not pass its checks, and why."""
+    return [
+        {"table": str(table.id), "partition": key, "since": build.created, "why": build.detail}
+        for table in tables
+        for key, build in sorted(platform.builds.held_back(table.id).items())
+    ]
+
+
 def quarantined(
     platform: Platform, table_id: TableId, *, partition: str | None, limit: int
 ) -> tuple[list[dict], list[dict]]:
     """Reasons with counts, and rows, of what a table rejects; `held_back` marks attempts that
     were not published."""
-    beside = table_id.beside("quarantine")
-    if not platform.lake.exists(beside):
-        raise LakeError(f"{table_id} has no quarantine: no rule of its rejects rows")
-    loaded = platform.lake.load(beside)
+    loaded = rejected_by(platform.lake, table_id, "quarantine")
+    if loaded is None:
+        judged = table_id.beside("silver")
+        elsewhere = rejected_by(platform.lake, judged, "quarantine")
+        hint = f"; its rows are judged in {judged}" if elsewhere else ""
+        raise LakeError(f"{table_id} has no quarantine: no rule of its rejects rows{hint}")
     found = rows(loaded, partition=partition).read_all().to_pylist()
     live = current_versions(platform, table_id, None)
     held = [live.get(key) != row["_attempt"] for key, row in keyed(loaded, found)]
@@ -144,14 +158,13 @@ def replay(
     A partition is published whole, so its other rows are judged by the present contract too.
     """
     table = declared(tables, table_id)
-    before, _ = quarantined(platform, table_id, partition=partition, limit=0)
+    quarantined(platform, table_id, partition=partition, limit=0)  # there is one
     rejected = files_by_partition(platform.lake.load(table_id.beside("quarantine")))
     keys = sorted(key for key in rejected if partition in (None, key))
     if not keys:
         yield f"{table_id}: nothing is quarantined"
         return
-    count = sum(int(row["rows"]) for row in before)
-    yield f"{table_id}: {count} reasons in {len(keys)} partitions are judged again"
+    yield f"{table_id}: {len(keys)} partitions are judged again, then what is stale is built"
     tags = {**range_tags(keys, table.partitions), ONLY_PARTITIONS: ",".join(keys)}
     request = dg.RunRequest(job_name=job_name(table), tags=tags if keys[0] else {})
     with instance_of(platform) as instance:

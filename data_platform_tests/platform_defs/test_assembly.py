@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
-from data_platform.assets import Table, bronze, silver
+from data_platform.assets import Table, bronze, gold, silver
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import contract
 from data_platform.contracts.errors import ContractError
@@ -75,3 +75,28 @@ def test_a_contract_about_columns_that_bronze_has_not_is_refused(
 def test_a_contract_may_be_about_every_column_of_bronze(source: str, tmp_path: Path) -> None:
     tables = _tables(source, key=("day", "Line", "_source_object"), key_as_received=True)
     assert definitions(tables, Settings.at(tmp_path)).assets
+
+
+def _totals(**inputs: Any) -> Table:
+    @contract(table="gold/shop/totals", partition_by="day", owner="team:shop", version="1")
+    class Totals(pa.DataFrameModel):
+        """Totals."""
+
+        day: T.DateType = column(description="the day")
+
+    @gold(contract=Totals, partitions=DAILY, **inputs)
+    def totals(line: DataFrame) -> DataFrame:
+        return line
+
+    return totals
+
+
+def test_a_parameter_that_is_no_declared_table_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    message = r"'line' reads silver/shop/line, which is no declared table; did you mean silver/shop"
+    with pytest.raises(ValueError, match=message):
+        definitions([*_tables("Quantity"), _totals()], Settings.at(tmp_path))
+
+
+def test_a_table_named_in_full_may_come_from_other_code(tmp_path: Path) -> None:
+    totals = _totals(ins={"line": "silver/tills/line"})
+    assert definitions([*_tables("Quantity"), totals], Settings.at(tmp_path))
