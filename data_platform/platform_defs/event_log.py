@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from operator import itemgetter
-from typing import Self
+from typing import NamedTuple, Self
 
 from dagster import DagsterEventType, EventLogEntry
 from dagster._config import StringSource
@@ -24,6 +24,7 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData, serialize_value
+from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
 _OF_ASSETS = {
@@ -34,6 +35,36 @@ _OF_CHECKS = {
     DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
     DagsterEventType.ASSET_CHECK_EVALUATION,
 }
+_COLUMNS = AssetCheckExecutionsTable.c
+_PLANNED_BECOMES_EVALUATED = (
+    AssetCheckExecutionsTable.update()
+    .where(
+        _COLUMNS.asset_key == bindparam("of_asset"),
+        _COLUMNS.check_name == bindparam("of_check"),
+        _COLUMNS.run_id == bindparam("of_run"),
+        _COLUMNS.partition.is_not_distinct_from(bindparam("of_partition")),
+    )
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "execution_status",
+                "evaluation_event",
+                "evaluation_event_timestamp",
+                "evaluation_event_storage_id",
+                "materialization_event_storage_id",
+            )
+        }
+    )
+)
+
+
+class _Stored(NamedTuple):
+    """An event in the log, its number there and its text."""
+
+    event: EventLogEntry
+    id: int
+    text: str
 
 
 class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
@@ -81,16 +112,45 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
         )
         newest: dict[str, tuple[EventLogEntry, int]] = {}
+        evaluations: list[_Stored] = []
         with self.index_connection() as connection:
             ids = connection.execute(numbered, rows).scalars().all()
             for row, event, event_id in zip(rows, events, ids, strict=True):
                 if event.dagster_event_type in _OF_ASSETS:
                     self._store_asset_event_tags(connection, [event], [event_id])
                     newest[row["asset_key"]] = (event, event_id)
+                elif event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+                    evaluations.append(_Stored(event, event_id, row["event"]))
                 else:
                     self.store_asset_check_event(event, event_id)
             for event, event_id in newest.values():
                 self._store_asset_event(connection, event, event_id)
+            self._store_evaluations(connection, evaluations)
+
+    def _store_evaluations(self, connection: Connection, evaluations: list["_Stored"]) -> None:
+        """Into the rows that were planned for them; where some were not, as Dagster does it."""
+        if not evaluations:
+            return
+        rows = [self._evaluation_row(stored) for stored in evaluations]
+        if connection.execute(_PLANNED_BECOMES_EVALUATED, rows).rowcount != len(rows):
+            for stored in evaluations:
+                self.store_asset_check_event(stored.event, stored.id)
+
+    def _evaluation_row(self, stored: "_Stored") -> dict[str, object]:
+        evaluation = stored.event.get_dagster_event().asset_check_evaluation_data
+        status = AssetCheckExecutionRecordStatus
+        target = evaluation.target_materialization_data
+        return {
+            "of_asset": evaluation.asset_key.to_string(),
+            "of_check": evaluation.check_name,
+            "of_run": stored.event.run_id,
+            "of_partition": evaluation.partition,
+            "execution_status": (status.SUCCEEDED if evaluation.passed else status.FAILED).value,
+            "evaluation_event": stored.text,
+            "evaluation_event_timestamp": self._event_insert_timestamp(stored.event),
+            "evaluation_event_storage_id": stored.id,
+            "materialization_event_storage_id": target.storage_id if target else None,
+        }
 
     def _store_asset_check_evaluation_planned(
         self, event: EventLogEntry, event_id: int | None

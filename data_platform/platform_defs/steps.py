@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.assets import Table
-from data_platform.contracts.arguments import literal
 from data_platform.contracts.contract import Contract
 from data_platform.lake.errors import LakeError, SchemaConflict
 from data_platform.lake.files import partitioning
@@ -102,18 +102,27 @@ def _called(table: Table, plan: Plan, frames: Mapping[str, DataFrame]) -> DataFr
 
 
 def among(scheme: Partitioning, keys: Iterable[str]) -> Column:
-    """Whether a row is of one of these partitions; its columns have the scheme's types."""
+    """Whether a row is of one of these partitions; its columns have the scheme's types.
 
-    def one(columns: list[Column]) -> Column:
-        return columns[0] if len(columns) == 1 else F.struct(*columns)
+    As one SQL expression: thousands of keys would otherwise be as many calls of the JVM for each
+    of their values.
+    """
 
-    def values(key: str) -> Column:
-        # Exactly the columns' types: members of structs are not coerced, and PySpark's own
-        # literal of an hour without a zone would be that hour in the machine's.
-        pairs = zip(scheme.values(key), scheme.columns, strict=True)
-        return one([literal(value, c.type).cast(c.type) for value, c in pairs])
+    def row(values: Iterable[str]) -> str:
+        return f"({', '.join(values)})"
 
-    return one([F.col(name) for name in scheme.names]).isin([values(key) for key in keys])
+    names = row(f"`{name.replace('`', '``')}`" for name in scheme.names)
+    # Exactly the columns' types: members of rows are not coerced.
+    chosen = (
+        row(map(_sql_literal, scheme.values(key), (c.type for c in scheme.columns))) for key in keys
+    )
+    return F.expr(f"{names} IN {row(chosen)}")
+
+
+def _sql_literal(value: object, type_: T.DataType) -> str:
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    text = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"CAST('{text}' AS {type_.simpleString()})"
 
 
 def _require_columns(contract: Contract, frame: DataFrame) -> None:

@@ -5,6 +5,8 @@ included. Among the valid rows of a partition the first of each key is published
 are duplicates that name the row they repeat.
 """
 
+from dataclasses import dataclass
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -24,7 +26,7 @@ from data_platform.lake.parquet import (
 
 RECEIVED = "_received"
 SOURCE_OBJECT, ROW_NUMBER = "_source_object", "_row_number"
-REPEATS_OBJECT, REPEATS_ROW = "_repeats_object", "_repeats_row"
+REPEATS = REPEATS_OBJECT, REPEATS_ROW = "_repeats_object", "_repeats_row"
 KEY_NOT_UNIQUE = "key.unique"  # of a table without lineage: nothing says which row would win
 
 
@@ -44,52 +46,97 @@ def judged(
     """
     rules = compile_rules(contract)
     kept = [F.col(field.name) for field in contract.spark_schema.fields]
-    lineage = [F.col(RECEIVED)] if contract.lineage else []
+    received = _Received.of(frame, contract)
     rows = frame.select(
         *kept,
-        *lineage,
+        *received.columns(),
         reasons(rules, "blocking").alias(REASONS),
         reasons(rules, "warning").alias(WARNINGS),
     )
     if not clustered:
-        rows = _clustered(rows, contract, buckets)
-    if not contract.key:
+        rows = _clustered(rows, contract, received, buckets)
+    if contract.key:
+        rows = _deduplicated(rows, contract, received)
+    else:
         outcome = F.when(F.col(REASONS).isNotNull(), QUARANTINE).otherwise(DATA)
+        rows = rows.withColumn(OUTCOME, outcome)
         rows = rows.sortWithinPartitions(*contract.partition_by) if contract.partition_by else rows
-        return _as_written(rows.withColumn(OUTCOME, outcome), contract)
-    return _as_written(_deduplicated(rows, contract), contract)
+    return _as_written(rows, contract, received)
 
 
-def _key(contract: Contract) -> list[Column]:
-    if contract.key_as_received:
-        return [F.col(RECEIVED)[name] for name in contract.key]
-    return [F.col(name) for name in contract.key]
+@dataclass(frozen=True)
+class _Received:
+    """The row as received while rows are sorted: a column for each member of the struct.
+
+    Members that rows are sorted by would otherwise travel with each row twice.
+    """
+
+    fields: tuple[T.StructField, ...]
+
+    @staticmethod
+    def of(frame: DataFrame, contract: Contract) -> "_Received":
+        if not contract.lineage:
+            return _Received(())
+        struct = frame.schema[RECEIVED].dataType
+        assert isinstance(struct, T.StructType)
+        return _Received(tuple(struct.fields))
+
+    @property
+    def names(self) -> list[str]:
+        return [f"{RECEIVED}{number}" for number in range(len(self.fields))]
+
+    def name(self, member: str) -> str:
+        """The column that holds a member, whose name is written in any case, as in Spark."""
+        wanted = member.lower()
+        found = [field.name.lower() for field in self.fields].index(wanted)
+        return self.names[found]
+
+    def columns(self) -> list[Column]:
+        pairs = zip(self.fields, self.names, strict=True)
+        return [F.col(RECEIVED)[field.name].alias(name) for field, name in pairs]
+
+    def text(self) -> Column:
+        """One JSON object, every value as text; moments as microseconds since 1970."""
+        members = []
+        for field, name in zip(self.fields, self.names, strict=True):
+            value = F.col(name)
+            if isinstance(field.dataType, T.TimestampType):
+                value = F.unix_micros(value)
+            members.append(value.cast("string").alias(field.name))
+        return F.to_json(F.struct(*members))
 
 
-def _order(contract: Contract) -> list[Column]:
+def _key(contract: Contract, received: _Received) -> list[Column]:
+    names = map(received.name, contract.key) if contract.key_as_received else contract.key
+    return [F.col(name) for name in names]
+
+
+def _order(contract: Contract, received: _Received) -> list[Column]:
     """The winner first. Lineage comes last: where the rest ties, every run must choose alike."""
     if not contract.lineage:
         return [F.lit(1)]  # whichever: a repeated key holds the partition back
     names = dict.fromkeys((*contract.winner, *LINEAGE))
     kept = contract.spark_schema.names
-    return [F.col(name) if name in kept else F.col(RECEIVED)[name] for name in names]
+    return [F.col(name if name in kept else received.name(name)) for name in names]
 
 
-def _clustered(rows: DataFrame, contract: Contract, buckets: int) -> DataFrame:
+def _clustered(rows: DataFrame, contract: Contract, received: _Received, buckets: int) -> DataFrame:
     """All rows of a key, or of a partition, in one task, sorted by partition."""
     partition = [F.col(name) for name in contract.partition_by]
-    spread = [F.pmod(F.xxhash64(*_key(contract)), F.lit(buckets))] if contract.key else []
+    key = _key(contract, received)
+    spread = [F.pmod(F.xxhash64(*key), F.lit(buckets))] if key else []
     if buckets > 1 and spread:
         return rows.repartition(*partition, *spread)
     return rows.repartition(*partition) if partition else rows.repartition(1)
 
 
-def _deduplicated(rows: DataFrame, contract: Contract) -> DataFrame:
+def _deduplicated(rows: DataFrame, contract: Contract, received: _Received) -> DataFrame:
     partition = [F.col(name) for name in contract.partition_by]
     valid = F.col(REASONS).isNull()
     # sorting by a hash of the key first spares comparing its many columns for most rows
-    keyed = [*partition, F.xxhash64(*_key(contract)), *_key(contract), valid]
-    same_key = Window.partitionBy(*keyed).orderBy(*_order(contract))
+    key = _key(contract, received)
+    keyed = [*partition, F.xxhash64(*key), *key, valid]
+    same_key = Window.partitionBy(*keyed).orderBy(*_order(contract, received))
     if not contract.lineage:
         rows = rows.withColumn("_nth", F.row_number().over(same_key))
         repeated = valid & (F.col("_nth") > 1)
@@ -106,10 +153,11 @@ def _deduplicated(rows: DataFrame, contract: Contract) -> DataFrame:
     )
     repeated = valid & (F.col("_nth") > 1)
     outcome = F.when(~valid, QUARANTINE).when(repeated, DUPLICATES).otherwise(DATA)
-    return rows.withColumn(OUTCOME, outcome)
+    repeats = {name: F.when(repeated, F.col(name)) for name in REPEATS}
+    return rows.withColumns({OUTCOME: outcome, **repeats}).drop("_nth")
 
 
-def _as_written(rows: DataFrame, contract: Contract) -> DataFrame:
+def _as_written(rows: DataFrame, contract: Contract, received: _Received) -> DataFrame:
     """What the writing tasks get: text where only rejected rows have a value.
 
     Lists and structs would cost every row its way to the task's Arrow batches, and published
@@ -117,23 +165,5 @@ def _as_written(rows: DataFrame, contract: Contract) -> DataFrame:
     """
     texts = {name: F.array_join(name, SEPARATOR) for name in (REASONS, WARNINGS)}
     if contract.lineage:
-        rejected = F.col(OUTCOME) != DATA
-        texts[RECEIVED] = F.when(rejected, F.to_json(_texts(rows.schema[RECEIVED].dataType)))
-    return rows.withColumns(texts)
-
-
-def _texts(received: T.DataType) -> Column:
-    """The row as received with every value as text; moments as microseconds since 1970."""
-    assert isinstance(received, T.StructType)
-    return F.struct(
-        *(
-            (
-                F.unix_micros(F.col(RECEIVED)[field.name])
-                if isinstance(field.dataType, T.TimestampType)
-                else F.col(RECEIVED)[field.name]
-            )
-            .cast("string")
-            .alias(field.name)
-            for field in received.fields
-        )
-    )
+        texts[RECEIVED] = F.when(F.col(OUTCOME) != DATA, received.text())
+    return rows.withColumns(texts).drop(*received.names)

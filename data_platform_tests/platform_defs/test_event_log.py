@@ -132,10 +132,10 @@ def partition_of(event: dg.EventLogEntry) -> str | None:
 class Refusing(BatchingSqliteEventLogStorage):
     """Cannot store the evaluation of one partition within a batch."""
 
-    def store_asset_check_event(self, event: dg.EventLogEntry, event_id: int | None) -> None:
-        if self._shared is not None and partition_of(event) == "2011-03-04":
+    def _store_evaluations(self, connection, evaluations) -> None:
+        if "2011-03-04" in {partition_of(stored.event) for stored in evaluations}:
             raise sqlite3.OperationalError("disk I/O error")
-        super().store_asset_check_event(event, event_id)
+        super()._store_evaluations(connection, evaluations)
 
 
 def test_a_batch_that_fails_is_stored_event_by_event(
@@ -175,6 +175,27 @@ def test_a_failing_batch_leaves_nothing_behind(home: Path) -> None:
     assert storage.get_logs_for_run(result.run_id) == []
     storage.store_event_batch([e for e in events if partition_of(e) != BUILT[1]])
     assert len(storage.get_logs_for_run(result.run_id)) == len(BUILT) - 1
+
+
+def test_evaluations_that_no_run_planned_are_stored_as_well(home: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        result = run(instance)
+        events = [
+            entry
+            for entry in instance.all_logs(result.run_id)
+            if entry.dagster_event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        ]
+    storage = BatchingSqliteEventLogStorage(str(home / "other"))
+
+    storage.store_event_batch(events)
+
+    found = storage.get_asset_check_execution_history(CHECKED, limit=9)
+    statuses = {record.partition: record.status.value for record in found}
+    assert statuses == {
+        BUILT[0]: "SUCCEEDED",
+        BUILT[1]: "FAILED",
+        BUILT[2]: "SUCCEEDED",
+    }
 
 
 def test_readers_and_batches_of_several_threads_wait_for_each_other(home: Path) -> None:
