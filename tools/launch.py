@@ -5,8 +5,10 @@ data, and `.platform/last` names the one that `make dev` and the command line go
 """
 
 import argparse
+import fcntl
 import hashlib
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -62,6 +64,7 @@ def _demo(data: Path | None) -> None:
         os.environ["DATA_PLATFORM_HOME"] = str(local_state() / name)
         local_state().mkdir(exist_ok=True)
         (local_state() / "last").write_text(name + "\n", "utf-8")
+    _home()
     _execute("-m", "data_platform.demo", *(["--data", str(data.resolve())] if data else []))
 
 
@@ -69,20 +72,43 @@ def _dev(host: str, port: int) -> None:
     if not port_is_free(host, port):
         sys.exit(f"error: {host}:{port} is taken; name another port: make dev PORT={port + 1}")
     workspace = str(CHECKOUT / "workspace.yaml")
-    print(f"The UI will be at http://{host}:{port} (Ctrl-C ends it)", flush=True)
+    settings = _home()
+    url = f"http://{host}:{port}"
+    _only_here(settings, url)
+    print(f"The UI will be at {url} (Ctrl-C ends it)", flush=True)
+    # Dagster lets SIGTERM do what SIGINT does, which a shell turns off for what runs behind `&`.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # The messages of `dagster dev` about itself are for its developers.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     server = ["--host", host, "--port", str(port), "--log-level", "warning"]
     _execute("-m", "dagster", "dev", "--workspace", workspace, *server)
 
 
-def _execute(*arguments: str) -> None:
-    """Become that Python command, in a home that is ready for Dagster."""
+def _only_here(settings: Settings, url: str) -> None:
+    """Sensors of two UIs would ask for everything twice. The lock goes with the process."""
+    lock = os.open(settings.home / "dev.lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        other = os.read(lock, 200).decode()
+        sys.exit(f"error: {settings.home} has its UI at {other} already; end that, or use it")
+    os.truncate(lock, 0)
+    os.write(lock, url.encode())
+    os.set_inheritable(lock, True)
+
+
+def _home() -> Settings:
+    """A home that is ready for Dagster."""
     settings = Settings.from_env()
     prepare_home(settings)
     os.environ["DATA_PLATFORM_HOME"] = str(settings.home)
     enter_home(settings)
     print(f"State: {settings.home}", flush=True)
+    return settings
+
+
+def _execute(*arguments: str) -> None:
+    """Become that Python command."""
     os.execv(sys.executable, [sys.executable, *arguments])
 
 

@@ -1,18 +1,30 @@
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from data_platform.settings import CHECKOUT
 from tools.launch import demo_name, port_is_free
 
 
-def launch(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+LAUNCH = [sys.executable, str(CHECKOUT / "tools" / "launch.py")]
+
+
+def environment(**env: str) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("DATA_PLATFORM_")}
+    return inherited | {"PYTHONPATH": str(CHECKOUT)} | env
+
+
+def launch(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(CHECKOUT / "tools" / "launch.py"), *arguments],
-        env=inherited | {"PYTHONPATH": str(CHECKOUT)} | env,
+        [*LAUNCH, *arguments],
+        env=environment(**env),
         capture_output=True,
         text=True,
         check=False,
@@ -41,6 +53,55 @@ def test_a_taken_port_is_named_with_another(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"127.0.0.1:{port} is taken" in done.stderr
     assert f"make dev PORT={port + 1}" in done.stderr
+
+
+def test_one_state_has_one_ui_which_ends_with_sigterm_even_in_the_background(
+    tmp_path: Path,
+) -> None:
+    """Behind `&` a shell has SIGINT ignored, and Dagster gives SIGTERM what SIGINT has."""
+    home, port = str(tmp_path / "home"), free_port()
+    log = tmp_path / "dev.log"
+    with log.open("w") as file:
+        first = subprocess.Popen(
+            [*LAUNCH, "dev", "--port", str(port)],
+            env=environment(DATA_PLATFORM_HOME=home),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        )
+    try:
+        wait_until(lambda: answers(port) or first.poll() is not None)
+        assert answers(port), log.read_text()
+
+        second = launch("dev", "--port", str(free_port()), DATA_PLATFORM_HOME=home)
+
+        assert second.returncode == 1
+        assert f"has its UI at http://127.0.0.1:{port} already" in second.stderr
+        first.terminate()
+        wait_until(lambda: first.poll() is not None)
+        assert not answers(port)
+    finally:
+        first.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(port: int) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info") as got:
+        return got.status == 200
+    return False
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Until it holds, or as long as only something that hangs takes."""
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.2)
 
 
 def test_data_that_is_no_directory_is_refused_by_name(tmp_path: Path) -> None:
