@@ -91,11 +91,16 @@ def show(table: str, partition: str | None, limit: int, at: int | None, as_json:
 @click.argument("file", metavar="FILE.parquet", type=click.Path(dir_okay=False, path_type=Path))
 @_PARTITION
 @_AT
+@click.option("--force", is_flag=True, help="replace a file that is there")
 @reporting
-def export(table: str, file: Path, partition: str | None, at: int | None) -> None:
+def export(table: str, file: Path, partition: str | None, at: int | None, force: bool) -> None:
     """Write a table, or one partition, to one Parquet file."""
     from data_platform.lake.browse import rows
 
+    if file.suffix != ".parquet":
+        raise click.UsageError(f"{file} would hold Parquet: name it {file.with_suffix('.parquet')}")
+    if file.exists() and not force:
+        raise click.UsageError(f"{file} is there already; --force replaces it")
     _, loaded = _load(_platform(), table, partition)
     count = out.write_parquet(rows(loaded, partition=partition, snapshot=at), file)
     click.echo(f"{file}: {count:,} rows")
@@ -103,15 +108,17 @@ def export(table: str, file: Path, partition: str | None, at: int | None) -> Non
 
 @main.command()
 @_TABLE
+@_PARTITION
 @_JSON
 @reporting
-def history(table: str, as_json: bool) -> None:
-    """The snapshots of a table, newest first."""
-    from data_platform.lake.browse import history as snapshots
+def history(table: str, partition: str | None, as_json: bool) -> None:
+    """The snapshots of a table, newest first; of a partition those that changed it."""
+    from data_platform.lake import browse
 
-    _, loaded = _load(_platform(), table)
-    counts = ("partitions", "added_rows", "deleted_rows", "total_rows")
-    out.records(table, [asdict(row) for row in snapshots(loaded)], as_json, counts=counts)
+    _, loaded = _load(_platform(), table, partition)
+    found = browse.partition_history(loaded, partition) if partition else browse.history(loaded)
+    counts = ("partitions", "added_rows", "deleted_rows", "total_rows", "rows")
+    out.records(table, [asdict(row) for row in found], as_json, counts=counts)
 
 
 @main.command()

@@ -105,6 +105,34 @@ def test_history_names_the_runs_newest_first(run: Run, shop: Shop) -> None:
     assert str(found[0]["snapshot"]) in run("history", SILVER).output
 
 
+def test_the_history_of_a_partition_has_the_snapshots_that_changed_it(run: Run, shop: Shop) -> None:
+    day, other = "2011-06-21", "2011-06-22"
+    for number in (2, 3):
+        shop.home.land(key_of(day), csv(shop_lines(day, number)))
+        if number == 2:
+            shop.home.land(key_of(other), csv(shop_lines(other, 1)))
+        run("run")
+
+    found = _json(run("history", SILVER, "--partition", day, "--json"))
+
+    assert [row["rows"] for row in found] == [3, 2]
+    assert len({row["version"] for row in found}) == 2
+    (once,) = _json(run("history", SILVER, "--partition", other, "--json"))
+    assert once["snapshot"] == found[-1]["snapshot"]  # one run built both days
+
+
+def test_an_export_replaces_no_file_unless_told(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "sales.parquet"
+    file.write_bytes(b"mine")
+
+    assert "--force replaces it" in run("export", SALES, file, code=2).output
+    assert file.read_bytes() == b"mine"
+    run("export", SALES, file, "--force")
+    assert pq.read_table(file).num_rows
+    named = run("export", SALES, tmp_path / "sales.csv", code=2).output
+    assert f"name it {tmp_path / 'sales.parquet'}" in " ".join(named.split())
+
+
 def test_landing_lists_what_could_not_be_read_with_its_error(run: Run, shop: Shop) -> None:
     found = _json(run("landing", "--json"))
 
@@ -235,6 +263,7 @@ def test_a_wrong_name_is_answered_with_the_nearest(
     [
         ("show", SILVER, "--partition", "March"),
         ("export", SILVER, "x.parquet", "--partition", "2011-13-01"),
+        ("history", SILVER, "--partition", "March"),
         ("quarantine", SILVER, "--partition", "March"),
         ("quarantine", "replay", SILVER, "--partition", "March"),
         ("rollback", SILVER, "--partition", "March", "--to", "{snapshot}"),
@@ -254,7 +283,7 @@ def test_a_wrong_partition_is_one_clear_line(run: Run, arguments: tuple[str, ...
 
 @pytest.mark.parametrize(
     "command",
-    [("show",), ("export", "{file}"), ("quarantine",), ("quarantine", "replay")],
+    [("show",), ("export", "{file}"), ("history",), ("quarantine",), ("quarantine", "replay")],
 )
 def test_a_partition_of_a_table_without_any_is_refused(
     run: Run, shop: Shop, tmp_path: Path, command: tuple[str, ...]

@@ -117,7 +117,8 @@ def _print_tables(platform: Platform) -> None:
 def _print_rejected(platform: Platform) -> None:
     if platform.lake.exists(SILVER.beside("quarantine")):
         reasons, _ = quarantined(platform, SILVER, partition=None, limit=0)
-        out.records("Why rows are quarantined", reasons, counts=["rows"])
+        title = "Why rows are quarantined (held back days included; a row may have several reasons)"
+        out.records(title, reasons, counts=["rows"])
     held = platform.builds.held_back(SILVER)
     if held:
         out.records(

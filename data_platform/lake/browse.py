@@ -12,7 +12,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import LakeError
-from data_platform.lake.files import files_by_partition, partitioning
+from data_platform.lake.files import files_by_partition, partitioning, versions
 from data_platform.lake.table import TableId, Values
 
 
@@ -41,6 +41,17 @@ class SnapshotFigures:
     deleted_rows: int
     total_rows: int
     current: bool
+
+
+@dataclass(frozen=True)
+class PartitionFigures:
+    """One version of a partition: the commit that published it, and its rows."""
+
+    snapshot: int
+    committed: dt.datetime
+    run: str
+    version: str
+    rows: int
 
 
 def figures(lake: Lake) -> Iterator[TableFigures]:
@@ -79,6 +90,27 @@ def history(table: Table) -> list[SnapshotFigures]:
         )
         for snapshot in sorted(table.snapshots(), key=lambda s: s.timestamp_ms, reverse=True)
     ]
+
+
+def partition_history(table: Table, partition: str) -> list[PartitionFigures]:
+    """The snapshots that changed a partition, newest first, as far back as the table remembers.
+
+    Raises LakeError where the key is none of the table's kind.
+    """
+    require_partition(table, partition)
+    found: list[PartitionFigures] = []
+    before = ""
+    for snapshot in sorted(table.snapshots(), key=lambda s: s.timestamp_ms):
+        files = files_by_partition(table, [partition], snapshot.snapshot_id)
+        version = versions(files).get(partition, "")
+        if version != before:
+            rows = sum(file.record_count for file in files.get(partition, ()))
+            run = _summary(snapshot).get("data_platform.run", "")
+            found.append(
+                PartitionFigures(snapshot.snapshot_id, _moment(snapshot), run, version, rows)
+            )
+        before = version
+    return found[::-1]
 
 
 def rows(

@@ -12,7 +12,6 @@ from pathlib import Path
 from data_platform.settings import CHECKOUT
 from tools.launch import demo_name, port_is_free
 
-
 LAUNCH = [sys.executable, str(CHECKOUT / "tools" / "launch.py")]
 
 
