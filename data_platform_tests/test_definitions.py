@@ -179,3 +179,4 @@ if __name__ == "__main__":
     from data_platform.definitions import defs as definitions
 
     SNAPSHOT.write_text(_written(described(definitions())), "utf-8")
+    print(f"{SNAPSHOT.name} has the names as they are now; `git diff` shows what changed")
