@@ -5,6 +5,7 @@ bucket can take a directory's place without a change in the code that uses it.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -22,6 +23,15 @@ DEPLOYMENT_MARKS = ("DAGSTER_CLOUD_DEPLOYMENT_NAME", "KUBERNETES_SERVICE_HOST")
 
 # Hadoop reads these as patterns and PyIceberg as parts of a URI.
 UNUSABLE_IN_HOME = frozenset("#?%*{}[]\\")
+
+NAMES = ("ENV", "HOME", "SPARK_MASTER", "SPARK_MEMORY", "PROJECT", "AWS_REGION", "AWS_ENDPOINT")
+
+# A bucket's name has at most 63 characters: those of `-raw-landing-staging` are the longest ones
+# beside the project.
+LONGEST_PROJECT = 43
+
+# What S3 keeps for itself at the beginning of a name.
+RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 
 # Events that Dagster stores at once: a lock on its database for as long as a second is no harm.
 EVENT_BATCH_SIZE = "1000"
@@ -43,13 +53,18 @@ class Settings:
     """One environment's places and sizes. Build it with `from_env`, or `at` in tests.
 
     `home` is an absolute directory that holds all state; deleting it resets everything.
-    `spark_memory` is the driver's heap as the JVM writes it (`4g`, `512m`).
+    `spark_memory` is the driver's heap as the JVM writes it (`4g`, `512m`). `project` begins the
+    names of the buckets; `aws_region` is empty where there is no cloud, `aws_endpoint` where it is
+    AWS's own.
     """
 
     environment: Environment
     home: Path
     spark_master: str
     spark_memory: str
+    project: str = "data-platform"
+    aws_region: str = ""
+    aws_endpoint: str = ""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
@@ -67,6 +82,9 @@ class Settings:
             home=_usable(home),
             spark_master=_value(env, "SPARK_MASTER") or "local[*]",
             spark_memory=_memory(_value(env, "SPARK_MEMORY") or _memory_for(os.cpu_count() or 1)),
+            project=_project(_value(env, "PROJECT") or cls.project),
+            aws_region=_region(env),
+            aws_endpoint=_endpoint(_value(env, "AWS_ENDPOINT")),
         )
 
     @classmethod
@@ -96,6 +114,12 @@ class Settings:
     @property
     def ledger_uri(self) -> str:
         return f"sqlite:///{self.home / 'ledger.db'}"
+
+    @property
+    def has_buckets(self) -> bool:
+        """Whether there is a cloud with buckets: on a laptop directories are the buckets."""
+        deployed = self.environment is not Environment.LOCAL
+        return bool(self.aws_region and (deployed or self.aws_endpoint))
 
     @property
     def dagster_home(self) -> Path:
@@ -166,7 +190,7 @@ def _environment(env: Mapping[str, str]) -> Environment:
 
 
 def _refuse_unknown_names(env: Mapping[str, str]) -> None:
-    known = [PREFIX + name for name in ("ENV", "HOME", "SPARK_MASTER", "SPARK_MEMORY")]
+    known = [PREFIX + name for name in NAMES]
     for name in sorted(env):
         if name.startswith(PREFIX) and name not in known:
             near = get_close_matches(name, known, n=1)
@@ -194,6 +218,36 @@ def _memory(text: str) -> str:
     if number.isascii() and number.isdigit() and int(number) and unit in ("m", "g"):
         return text
     raise SettingsError(f"{PREFIX}SPARK_MEMORY is {text!r}; write it like 4g or 2048m")
+
+
+def _project(name: str) -> str:
+    if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) is None:
+        raise SettingsError(
+            f"{PREFIX}PROJECT is {name!r}, and begins the names of buckets; write it in lower case "
+            "letters, digits and single hyphens between them"
+        )
+    if len(name) > LONGEST_PROJECT:
+        raise SettingsError(
+            f"{PREFIX}PROJECT is {name!r}, {len(name)} characters; with the rest of a bucket's "
+            f"name that is over S3's 63: at most {LONGEST_PROJECT}"
+        )
+    if reserved := next((p for p in RESERVED_PREFIXES if name.startswith(p)), None):
+        raise SettingsError(f"{PREFIX}PROJECT is {name!r}; S3 keeps {reserved!r} for itself")
+    return name
+
+
+def _region(env: Mapping[str, str]) -> str:
+    """The platform's setting, else what AWS's own tools go by."""
+    region = _value(env, "AWS_REGION")
+    if region and re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d", region) is None:
+        raise SettingsError(f"{PREFIX}AWS_REGION is {region!r}; write it like eu-west-1")
+    return region or env.get("AWS_REGION", "") or env.get("AWS_DEFAULT_REGION", "")
+
+
+def _endpoint(url: str) -> str:
+    if url and re.fullmatch(r"https?://[^/\s]+/?", url) is None:
+        raise SettingsError(f"{PREFIX}AWS_ENDPOINT is {url!r}; write it like http://localhost:9000")
+    return url.rstrip("/")
 
 
 def _usable(home: Path) -> Path:

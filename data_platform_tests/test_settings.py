@@ -72,6 +72,57 @@ def test_a_memory_the_jvm_would_refuse_is_refused_here(memory: str) -> None:
     assert "write it like 4g" in message
 
 
+@pytest.mark.parametrize("project", ["Acme", "acme.", "-acme", "acme-", "a--b", "a_b", "a.b", "ü"])
+def test_a_project_that_no_bucket_can_be_named_after_is_refused(project: str) -> None:
+    message = refused({"DATA_PLATFORM_PROJECT": project})
+
+    assert repr(project) in message and "lower case" in message
+
+
+def test_a_project_that_makes_names_too_long_is_refused_with_the_most_it_may_have() -> None:
+    longest = "p" * module.LONGEST_PROJECT
+
+    assert Settings.from_env({"DATA_PLATFORM_PROJECT": longest}).project == longest
+    assert "at most 43" in refused({"DATA_PLATFORM_PROJECT": longest + "p"})
+
+
+@pytest.mark.parametrize("project", ["sthree-acme", "amzn-s3-demo-acme"])
+def test_a_project_that_begins_as_s3_reserves_it_is_refused(project: str) -> None:
+    assert "S3 keeps" in refused({"DATA_PLATFORM_PROJECT": project})
+
+
+@pytest.mark.parametrize("region", ["Frankfurt", "eu-west", "EU-WEST-1", "eu-west-1a"])
+def test_a_region_that_is_none_is_refused(region: str) -> None:
+    assert "write it like eu-west-1" in refused({"DATA_PLATFORM_AWS_REGION": region})
+
+
+def test_the_region_is_the_settings_else_that_of_awss_own_tools() -> None:
+    aws = {"AWS_DEFAULT_REGION": "eu-west-3", "AWS_REGION": "eu-west-2"}
+
+    assert Settings.from_env({**aws, "DATA_PLATFORM_AWS_REGION": "eu-west-1"}).aws_region == (
+        "eu-west-1"
+    )
+    assert Settings.from_env(aws).aws_region == "eu-west-2"
+    assert Settings.from_env({"AWS_DEFAULT_REGION": "eu-west-3"}).aws_region == "eu-west-3"
+    assert Settings.from_env({}).aws_region == ""
+
+
+@pytest.mark.parametrize("region", ["us-gov-west-1", "ap-southeast-2", "cn-north-1"])
+def test_regions_of_every_partition_are_regions(region: str) -> None:
+    assert Settings.from_env({"DATA_PLATFORM_AWS_REGION": region}).aws_region == region
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:9000", "s3://x", "http://", "http://x/path"])
+def test_an_endpoint_that_is_no_address_is_refused(endpoint: str) -> None:
+    assert "write it like http" in refused({"DATA_PLATFORM_AWS_ENDPOINT": endpoint})
+
+
+def test_an_endpoint_is_kept_without_its_last_slash() -> None:
+    settings = Settings.from_env({"DATA_PLATFORM_AWS_ENDPOINT": "http://localhost:9000/"})
+
+    assert settings.aws_endpoint == "http://localhost:9000"
+
+
 @pytest.mark.parametrize("home", ["/a#b", "/a?b", "/a%20b", "/a*", "/a{b}", "/a[b]"])
 def test_a_home_that_storage_would_misread_is_refused(home: str) -> None:
     assert "cannot stand in a table's location" in refused({"DATA_PLATFORM_HOME": home})
