@@ -1,0 +1,57 @@
+"""The account whose buckets these are, and the client that reaches it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from data_platform.buckets.errors import BucketError
+from data_platform.settings import Environment, Settings, SettingsError
+
+
+@dataclass(frozen=True)
+class Account:
+    """`partition` is the part of an ARN that tells AWS's separate clouds apart: `aws`, `aws-cn`.
+    `endpoint` is empty for AWS itself."""
+
+    id: str
+    partition: str
+    region: str
+    endpoint: str = ""
+
+    def arn(self, resource: str) -> str:
+        """The ARN of a bucket, or of `bucket/key`."""
+        return f"arn:{self.partition}:s3:::{resource}"
+
+
+def connect(settings: Settings) -> tuple[Account, Any]:
+    """The account of the credentials at hand, and an S3 client.
+
+    Raises SettingsError where the settings name no cloud, BucketError where the credentials are
+    missing or refused.
+    """
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    _require_cloud(settings)
+    region, endpoint = settings.aws_region, settings.aws_endpoint
+    # A name in front of an emulator's host would have to be resolved.
+    style = {"addressing_style": "path"} if endpoint else {}
+    config = Config(retries={"mode": "standard", "max_attempts": 5}, s3=style)
+    session = boto3.Session(region_name=region)
+    at: dict[str, Any] = {"endpoint_url": endpoint or None, "config": config}
+    try:
+        caller = session.client("sts", **at).get_caller_identity()
+    except (BotoCoreError, ClientError) as error:
+        raise BucketError(f"there are no AWS credentials that work: {error}") from error
+    partition = caller["Arn"].split(":")[1]
+    return Account(caller["Account"], partition, region, endpoint), session.client("s3", **at)
+
+
+def _require_cloud(settings: Settings) -> None:
+    if settings.environment is Environment.LOCAL and not settings.aws_endpoint:
+        raise SettingsError(
+            "DATA_PLATFORM_ENV is 'local', where directories are the buckets; set it to the "
+            "environment whose buckets are meant, or DATA_PLATFORM_AWS_ENDPOINT to an emulator's"
+        )
+    if not settings.aws_region:
+        raise SettingsError("DATA_PLATFORM_AWS_REGION must be set to work with buckets")

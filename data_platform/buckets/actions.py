@@ -1,0 +1,231 @@
+"""Changes of a bucket as data: the S3 operation with its arguments, and the command that does it.
+
+An action sets one configuration to all it shall be, since S3 replaces configurations as a whole:
+what somebody else wrote into it is part of the arguments.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data_platform.buckets.account import Account
+from data_platform.buckets.standard import (
+    ACCESS_LOGS,
+    LIFECYCLE_ID,
+    LOG_DELIVERY_SID,
+    TLS_ONLY_SID,
+    BucketSpec,
+    Purpose,
+)
+from data_platform.buckets.state import BucketState
+
+US_EAST_1 = "us-east-1"  # the one region that S3 wants no LocationConstraint for
+BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+OWNER_ENFORCED = "BucketOwnerEnforced"
+
+
+@dataclass(frozen=True)
+class Action:
+    """`operation` is a method of boto3's S3 client, `request` its arguments; `change` says it."""
+
+    bucket: str
+    change: str
+    operation: str
+    request: Mapping[str, Any]
+
+    def command(self, account: Account) -> str:
+        """The same as a shell command."""
+        words = ["aws", "s3api", self.operation.replace("_", "-"), "--region", account.region]
+        if account.endpoint:
+            words += ["--endpoint-url", account.endpoint]
+        request = json.dumps(self.request, default=lambda value: value.isoformat())
+        return shlex.join([*words, "--cli-input-json", request])
+
+
+def creation(spec: BucketSpec, account: Account) -> Action:
+    request: dict[str, Any] = {"Bucket": spec.name, "ObjectOwnership": OWNER_ENFORCED}
+    if account.region != US_EAST_1:
+        request["CreateBucketConfiguration"] = {"LocationConstraint": account.region}
+    return Action(spec.name, f"make it in {account.region}", "create_bucket", request)
+
+
+def deletion(name: str, account: Account) -> Action:
+    """S3 refuses it while there is an object in the bucket."""
+    return _action(name, account, "delete it, if it is empty", "delete_bucket")
+
+
+def versioning(spec: BucketSpec, account: Account, status: str) -> Action:
+    return _action(
+        spec.name,
+        account,
+        f"versioning {status}",
+        "put_bucket_versioning",
+        VersioningConfiguration={"Status": status},
+    )
+
+
+def encryption(spec: BucketSpec, account: Account) -> Action:
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    return _action(
+        spec.name,
+        account,
+        "encrypt with SSE-S3",
+        "put_bucket_encryption",
+        ServerSideEncryptionConfiguration={"Rules": [rule]},
+    )
+
+
+def public_access(spec: BucketSpec, account: Account) -> Action:
+    return _action(
+        spec.name,
+        account,
+        "block public access",
+        "put_public_access_block",
+        PublicAccessBlockConfiguration=dict.fromkeys(BLOCKS, True),
+    )
+
+
+def ownership(spec: BucketSpec, account: Account) -> Action:
+    return _action(
+        spec.name,
+        account,
+        "the bucket owner owns every object, without ACLs",
+        "put_bucket_ownership_controls",
+        OwnershipControls={"Rules": [{"ObjectOwnership": OWNER_ENFORCED}]},
+    )
+
+
+def tags(spec: BucketSpec, state: BucketState, account: Account) -> Action:
+    merged = {**state.tags, **spec.tags}
+    return _action(
+        spec.name,
+        account,
+        "set the cost allocation tags",
+        "put_bucket_tagging",
+        Tagging={"TagSet": [{"Key": key, "Value": value} for key, value in merged.items()]},
+    )
+
+
+def access_logging(spec: BucketSpec, account: Account) -> Action:
+    enabled = {
+        "TargetBucket": spec.logs,
+        "TargetPrefix": ACCESS_LOGS,
+        # Account, region, bucket and day follow the prefix: what queries of the logs filter by.
+        "TargetObjectKeyFormat": {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}},
+    }
+    return _action(
+        spec.name,
+        account,
+        f"log access to {spec.logs}",
+        "put_bucket_logging",
+        BucketLoggingStatus={"LoggingEnabled": enabled},
+    )
+
+
+def no_access_logging(spec: BucketSpec, account: Account) -> Action:
+    return _action(
+        spec.name,
+        account,
+        "log no access",
+        "put_bucket_logging",
+        BucketLoggingStatus={},
+    )
+
+
+def lifecycle(
+    spec: BucketSpec,
+    state: BucketState,
+    account: Account,
+    *,
+    without: Sequence[Mapping[str, Any]] = (),
+) -> Action:
+    """The standard's rule beside those of somebody else, except the ones of `without`."""
+    kept = [r for r in state.lifecycle if r.get("ID") != LIFECYCLE_ID and r not in without]
+    request: dict[str, Any] = {"LifecycleConfiguration": {"Rules": [*kept, lifecycle_rule(spec)]}}
+    if state.minimum_size:
+        request["TransitionDefaultMinimumObjectSize"] = state.minimum_size
+    removed = ", ".join(str(rule.get("ID")) for rule in without)
+    change = f"remove the lifecycle rule {removed}" if without else "set the lifecycle rule"
+    operation = "put_bucket_lifecycle_configuration"
+    return _action(spec.name, account, change, operation, **request)
+
+
+def lifecycle_rule(spec: BucketSpec) -> dict[str, Any]:
+    """The standard's lifecycle as one rule for all objects, as boto3 has it."""
+    days = spec.standard.lifecycle
+    rule: dict[str, Any] = {
+        "ID": LIFECYCLE_ID,
+        "Filter": {"Prefix": ""},
+        "Status": "Enabled",
+        # Without days of its own it only clears delete markers that no version lies under.
+        "Expiration": {"Days": days.expire} if days.expire else {"ExpiredObjectDeleteMarker": True},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": days.expire_noncurrent},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days.abort_uploads},
+    }
+    if days.tiers:
+        rule["Transitions"] = [
+            {"Days": day, "StorageClass": tier} for tier, day in days.tiers.items()
+        ]
+    if days.noncurrent_tiers:
+        rule["NoncurrentVersionTransitions"] = [
+            {"NoncurrentDays": day, "StorageClass": tier}
+            for tier, day in days.noncurrent_tiers.items()
+        ]
+    return rule
+
+
+def policy(spec: BucketSpec, state: BucketState, account: Account) -> Action:
+    """The standard's statements beside those of somebody else."""
+    own = policy_statements(spec, account)
+    kept = [s for s in statements(state) if s.get("Sid") not in (TLS_ONLY_SID, LOG_DELIVERY_SID)]
+    merged = {"Version": "2012-10-17", **state.policy, "Statement": [*kept, *own.values()]}
+    return _action(
+        spec.name,
+        account,
+        f"set the policy statements {', '.join(own)}",
+        "put_bucket_policy",
+        Policy=json.dumps(merged),
+    )
+
+
+def statements(state: BucketState) -> list[Mapping[str, Any]]:
+    """The statements of the bucket's policy; a single one may stand without its list."""
+    found = state.policy.get("Statement", [])
+    return [found] if isinstance(found, Mapping) else list(found)
+
+
+def policy_statements(spec: BucketSpec, account: Account) -> dict[str, dict[str, Any]]:
+    """The standard's statements, by Sid."""
+    bucket = account.arn(spec.name)
+    found: dict[str, dict[str, Any]] = {}
+    if spec.purpose is Purpose.LOGS:
+        sources = account.arn(f"{spec.project}-*-{spec.environment}")
+        found[LOG_DELIVERY_SID] = {
+            "Sid": LOG_DELIVERY_SID,
+            "Effect": "Allow",
+            "Principal": {"Service": "logging.s3.amazonaws.com"},
+            "Action": "s3:PutObject",
+            "Resource": f"{bucket}/{ACCESS_LOGS}*",
+            # The service writes for every account: without these, for anybody's buckets.
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": account.id},
+                "ArnLike": {"aws:SourceArn": sources},
+            },
+        }
+    found[TLS_ONLY_SID] = {
+        "Sid": TLS_ONLY_SID,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket, f"{bucket}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    return found
+
+
+def _action(name: str, account: Account, change: str, operation: str, **request: Any) -> Action:
+    # A bucket that was deleted and taken by somebody else is refused, not configured.
+    owned = {"Bucket": name, "ExpectedBucketOwner": account.id}
+    return Action(name, change, operation, {**owned, **request})

@@ -1,0 +1,124 @@
+"""The audit: every bucket with the project's prefix against the standard."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data_platform.buckets import actions
+from data_platform.buckets.account import Account
+from data_platform.buckets.provision import States, read_states
+from data_platform.buckets.rules import RULES, judge
+from data_platform.buckets.standard import BucketSpec, Purpose, bucket_specs
+from data_platform.buckets.state import list_buckets
+from data_platform.settings import Environment
+
+EXISTS = "exists"
+UNEXPECTED = "unexpected"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A rule that a bucket breaks. `command` mends it when it is run as it is.
+
+    `purpose` is None for a bucket that the standard does not know. `loosens` says what the command
+    takes away, where it takes away anything: `apply` does not run such a command.
+    """
+
+    rule: str
+    bucket: str
+    purpose: Purpose | None
+    expected: str
+    found: str
+    command: str
+    loosens: str = ""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """`buckets` are all that were looked at or missed, sorted by name."""
+
+    buckets: tuple[str, ...]
+    failures: tuple[Failure, ...]
+
+
+def rules_of(purpose: Purpose) -> dict[str, str]:
+    """Name and description of every rule that buckets of a purpose are held to."""
+    own = {rule.name: rule.description for rule in RULES if purpose in rule.purposes}
+    return {EXISTS: "The bucket is there.", **own}
+
+
+def audit(client: Any, account: Account, project: str, environment: Environment) -> Audit:
+    """Looks at the environment's five buckets, there or not, and at every other one of the account
+    that has the project's prefix: at those of other environments by the same rules.
+
+    Raises BucketError where something may not be read: what could not be looked at has not passed.
+    """
+    names = list_buckets(client, f"{project}-")
+    specs = _specs(names, project, environment)
+    states = read_states(client, account, specs, names)
+    return compare(specs, states, names, account)
+
+
+def compare(
+    specs: Sequence[BucketSpec], states: States, names: Sequence[str], account: Account
+) -> Audit:
+    """`names` are the account's buckets with the project's prefix."""
+    failures = [failure for spec in specs for failure in _failures(spec, states, account)]
+    expected = {spec.name for spec in specs}
+    for name in sorted(set(names) - expected):
+        failures.append(
+            Failure(
+                rule=UNEXPECTED,
+                bucket=name,
+                purpose=None,
+                expected="no bucket of this name",
+                found="it is not in the standard",
+                command=actions.deletion(name, account).command(account),
+                loosens="the bucket is deleted, if it is empty",
+            )
+        )
+    return Audit(tuple(sorted({*expected, *names})), tuple(failures))
+
+
+def _specs(names: Sequence[str], project: str, environment: Environment) -> list[BucketSpec]:
+    others = [other for other in Environment if other is not environment]
+    there = [spec for other in others for spec in bucket_specs(project, other)]
+    return [*bucket_specs(project, environment), *(s for s in there if s.name in names)]
+
+
+def _failures(spec: BucketSpec, states: States, account: Account) -> list[Failure]:
+    if spec.name not in states:
+        return [
+            Failure(
+                rule=EXISTS,
+                bucket=spec.name,
+                purpose=spec.purpose,
+                expected=f"a bucket for {spec.standard.holds}",
+                found="no such bucket",
+                command=_apply(spec, account),
+            )
+        ]
+    return [
+        Failure(
+            rule=rule.name,
+            bucket=spec.name,
+            purpose=spec.purpose,
+            expected=deviation.expected,
+            found=deviation.found,
+            command=deviation.action.command(account),
+            loosens=deviation.loosens,
+        )
+        for rule, deviation in judge(spec, states[spec.name], account)
+    ]
+
+
+def _apply(spec: BucketSpec, account: Account) -> str:
+    # One that only makes the bucket would leave it with nothing set.
+    settings = {
+        "ENV": spec.environment,
+        "PROJECT": spec.project,
+        "AWS_REGION": account.region,
+        **({"AWS_ENDPOINT": account.endpoint} if account.endpoint else {}),
+    }
+    given = " ".join(f"DATA_PLATFORM_{name}={value}" for name, value in settings.items())
+    return f"{given} data-platform buckets apply"

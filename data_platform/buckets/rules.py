@@ -1,0 +1,219 @@
+"""The rules of the bucket standard: each compares a bucket with its line and says what mends it.
+
+A rule never looks at S3. Where the way back to the standard would take away protection that
+somebody chose, it says so, and `apply` leaves it to a person.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from data_platform.buckets import actions
+from data_platform.buckets.account import Account
+from data_platform.buckets.actions import BLOCKS, OWNER_ENFORCED, Action
+from data_platform.buckets.standard import (
+    ACCESS_LOGS,
+    LIFECYCLE_ID,
+    LOG_DELIVERY_SID,
+    TLS_ONLY_SID,
+    BucketSpec,
+    Purpose,
+)
+from data_platform.buckets.state import BucketState
+
+_KMS = ("aws:kms", "aws:kms:dsse")
+# Objects of these classes must be restored, which takes hours, before anything reads them.
+_UNREADABLE = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+_TABLES = frozenset({Purpose.RAW_LANDING, Purpose.WAREHOUSE})
+_KEPT = frozenset({*_TABLES, Purpose.ARTIFACTS})
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A rule that a bucket breaks. `loosens` says what mending it takes away: then it is a
+    person's choice; empty where `apply` does it."""
+
+    expected: str
+    found: str
+    action: Action
+    loosens: str = ""
+
+
+Judge = Callable[[BucketSpec, BucketState, Account], Deviation | None]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`judge` is pure: the deviation of a bucket's state from its line, or None."""
+
+    name: str
+    description: str
+    judge: Judge
+    purposes: Collection[Purpose] = frozenset(Purpose)
+
+
+def _versioning(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
+    found = state.versioning or "never switched on"
+    if spec.standard.versioned and state.versioning != "Enabled":
+        return Deviation("Enabled", found, actions.versioning(spec, account, "Enabled"))
+    if not spec.standard.versioned and state.versioning == "Enabled":
+        suspend = actions.versioning(spec, account, "Suspended")
+        return Deviation("off", found, suspend, "objects deleted from now on are gone at once")
+    return None
+
+
+def _encryption(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
+    expected = "SSE-S3 or SSE-KMS" if spec.standard.kms else "SSE-S3"
+    if not state.encryption:
+        return Deviation(expected, "none", actions.encryption(spec, account))
+    if state.encryption == "AES256" or (spec.standard.kms and state.encryption in _KMS):
+        return None
+    loosens = "new objects are no longer encrypted with your own key"
+    return Deviation(expected, state.encryption, actions.encryption(spec, account), loosens)
+
+
+def _tls_only(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
+    return _statement(TLS_ONLY_SID, spec, state, account)
+
+
+def _log_delivery(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
+    return _statement(LOG_DELIVERY_SID, spec, state, account)
+
+
+def _statement(
+    sid: str, spec: BucketSpec, state: BucketState, account: Account
+) -> Deviation | None:
+    there = [s for s in actions.statements(state) if s.get("Sid") == sid]
+    if there == [actions.policy_statements(spec, account)[sid]]:
+        return None
+    found = "another statement of that name" if there else "no such statement"
+    return Deviation(f"the policy statement {sid}", found, actions.policy(spec, state, account))
+
+
+def _public_access(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
+    missing = [block for block in BLOCKS if not state.public_access.get(block)]
+    if not missing:
+        return None
+    found = f"not set: {', '.join(missing)}"
+    return Deviation("all four blocks", found, actions.public_access(spec, account))
+
+
+def _owner_enforced(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
+    if state.ownership == OWNER_ENFORCED:
+        return None
+    return Deviation(OWNER_ENFORCED, state.ownership or "not set", actions.ownership(spec, account))
+
+
+def _lifecycle(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
+    wanted = actions.lifecycle_rule(spec)
+    there = [rule for rule in state.lifecycle if rule.get("ID") == LIFECYCLE_ID]
+    if [_comparable(rule) for rule in there] == [_comparable(wanted)]:
+        return None
+    found = ", ".join(_differing(there[0], wanted)) + " differ" if there else "no such rule"
+    expected = f"the lifecycle rule {LIFECYCLE_ID}"
+    return Deviation(expected, found, actions.lifecycle(spec, state, account))
+
+
+def _comparable(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """S3 need not give lists back in the order in which it got them."""
+    return {
+        name: sorted(value, key=str) if isinstance(value, list) else value
+        for name, value in rule.items()
+    }
+
+
+def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    one, other = _comparable(found), _comparable(wanted)
+    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
+
+
+def _current_objects(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
+    harmful = [r for r in state.lifecycle if r.get("ID") != LIFECYCLE_ID and any(_harm(r, spec))]
+    if not harmful:
+        return None
+    harm = [f"rule {rule.get('ID')} {what}" for rule in harmful for what in _harm(rule, spec)]
+    return Deviation(
+        "no lifecycle rule that takes current objects away",
+        "; ".join(harm),
+        actions.lifecycle(spec, state, account, without=harmful),
+        "a lifecycle rule that somebody wrote is removed",
+    )
+
+
+def _harm(rule: Mapping[str, Any], spec: BucketSpec) -> Iterator[str]:
+    """What a rule does to objects that are current: only these are referred to by a table."""
+    if rule.get("Status") != "Enabled":
+        return
+    expiration = rule.get("Expiration", {})
+    if "Days" in expiration or "Date" in expiration:
+        yield "deletes current objects"
+    tiers = {transition.get("StorageClass") for transition in rule.get("Transitions", ())}
+    if spec.purpose in _TABLES and (unreadable := sorted(tiers & _UNREADABLE)):
+        yield f"moves current objects to {', '.join(unreadable)}, where they cannot be read"
+
+
+def _tags(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
+    wrong = {k: state.tags.get(k, "") for k, v in spec.tags.items() if state.tags.get(k) != v}
+    if not wrong:
+        return None
+    found = _pairs(wrong)
+    return Deviation(_pairs(spec.tags), found, actions.tags(spec, state, account))
+
+
+def _pairs(tags: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in tags.items())
+
+
+def _access_logging(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
+    target = state.logging.get("TargetBucket", "")
+    if spec.purpose is Purpose.LOGS:
+        if target != spec.name:
+            return None
+        off = actions.no_access_logging(spec, account)
+        return Deviation("not into itself", target, off, "its own access is no longer logged")
+    log = actions.access_logging(spec, account)
+    if not target:
+        return Deviation(f"to {spec.logs}", "off", log)
+    if target != spec.logs:
+        return Deviation(f"to {spec.logs}", f"to {target}", log, f"{target} gets no more logs")
+    prefix = state.logging.get("TargetPrefix", "")
+    if not prefix.startswith(ACCESS_LOGS):  # elsewhere the service may not write
+        return Deviation(f"under {ACCESS_LOGS}", f"under {prefix or '/'}", log)
+    return None
+
+
+# In the order in which apply mends: the policy before what may refuse it (a block of public
+# policies) and before ACLs end, which the policy replaces; logging when all else is closed.
+RULES = (
+    Rule("versioning", "Versioning is as the standard says.", _versioning),
+    Rule("encryption", "New objects are encrypted.", _encryption),
+    Rule("tls_only", "Requests without TLS are denied.", _tls_only),
+    Rule(
+        "log_delivery",
+        "S3 may deliver access logs of this account's buckets.",
+        _log_delivery,
+        frozenset({Purpose.LOGS}),
+    ),
+    Rule("public_access", "All public access is blocked.", _public_access),
+    Rule("owner_enforced", "The bucket owner owns every object; ACLs are off.", _owner_enforced),
+    Rule("lifecycle", "Objects expire and move as the standard says.", _lifecycle),
+    Rule(
+        "current_objects",
+        "No lifecycle rule takes away what a table may refer to.",
+        _current_objects,
+        _KEPT,
+    ),
+    Rule("tags", "The cost allocation tags are set.", _tags),
+    Rule(
+        "access_logging", "Access is logged, by the logs bucket not into itself.", _access_logging
+    ),
+)
+
+
+def judge(
+    spec: BucketSpec, state: BucketState, account: Account
+) -> Iterator[tuple[Rule, Deviation]]:
+    """Every rule that the bucket breaks, in the order in which to mend them."""
+    for rule in RULES:
+        if spec.purpose in rule.purposes and (broken := rule.judge(spec, state, account)):
+            yield rule, broken

@@ -1,0 +1,130 @@
+"""The bucket standard: which five buckets a project has in an environment, as data.
+
+What it leaves open, and why it is as it is: `docs/decisions/0012-buckets.md`. How a bucket is
+compared with it: `rules.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from data_platform.settings import Environment
+
+# What carries these names in a bucket is the platform's; everything else is somebody else's.
+LIFECYCLE_ID = "data-platform"
+TLS_ONLY_SID = "DataPlatformTlsOnly"
+LOG_DELIVERY_SID = "DataPlatformLogDelivery"
+
+ACCESS_LOGS = "access/"
+"""Where access logs lie in the logs bucket; application logs lie elsewhere."""
+
+
+class Purpose(StrEnum):
+    RAW_LANDING = "raw-landing"
+    WAREHOUSE = "warehouse"
+    TEMP = "temp"
+    ARTIFACTS = "artifacts"
+    LOGS = "logs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifecycle:
+    """When objects go, or move to cheaper storage, in days.
+
+    `expire` counts from an object's creation and None keeps it for good; `expire_noncurrent` counts
+    from the day a version was replaced or deleted. The tiers are storage classes with the day of
+    the move.
+    """
+
+    expire: int | None = None
+    expire_noncurrent: int
+    abort_uploads: int = 7
+    tiers: Mapping[str, int] = field(default_factory=dict)
+    noncurrent_tiers: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketStandard:
+    """One line of the standard. `kms` says whether SSE-KMS may stand in for SSE-S3."""
+
+    purpose: Purpose
+    holds: str
+    versioned: bool
+    lifecycle: Lifecycle
+    kms: bool = True
+
+
+STANDARD = (
+    # First: the others can only log to a bucket that is there.
+    BucketStandard(
+        purpose=Purpose.LOGS,
+        holds="application and access logs",
+        versioned=False,
+        lifecycle=Lifecycle(expire=90, expire_noncurrent=1, tiers={"STANDARD_IA": 30}),
+        kms=False,  # log delivery cannot write to SSE-KMS
+    ),
+    BucketStandard(
+        purpose=Purpose.RAW_LANDING,
+        holds="incoming uploads",
+        versioned=True,
+        # Glacier's instant retrieval: a rebuild reads objects of any age.
+        lifecycle=Lifecycle(expire_noncurrent=90, tiers={"STANDARD_IA": 30, "GLACIER_IR": 90}),
+    ),
+    BucketStandard(
+        purpose=Purpose.WAREHOUSE,
+        holds="tables",
+        versioned=True,
+        lifecycle=Lifecycle(expire_noncurrent=30, tiers={"STANDARD_IA": 90}),
+    ),
+    BucketStandard(
+        purpose=Purpose.TEMP,
+        holds="intermediate work",
+        versioned=False,
+        lifecycle=Lifecycle(expire=7, expire_noncurrent=1),
+    ),
+    BucketStandard(
+        purpose=Purpose.ARTIFACTS,
+        holds="models, configuration, outputs",
+        versioned=True,
+        lifecycle=Lifecycle(
+            expire_noncurrent=365, tiers={"STANDARD_IA": 90}, noncurrent_tiers={"GLACIER": 30}
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class BucketSpec:
+    """What the standard asks of one bucket of a project in an environment."""
+
+    project: str
+    environment: Environment
+    standard: BucketStandard
+
+    @property
+    def purpose(self) -> Purpose:
+        return self.standard.purpose
+
+    @property
+    def name(self) -> str:
+        return f"{self.project}-{self.purpose}-{self.environment}"
+
+    @property
+    def logs(self) -> str:
+        """The bucket that its access logs go to."""
+        return f"{self.project}-{Purpose.LOGS}-{self.environment}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Cost allocation tags: what a bill is split by."""
+        return {
+            "project": self.project,
+            "environment": str(self.environment),
+            "purpose": str(self.purpose),
+            "managed-by": "data-platform",
+        }
+
+
+def bucket_specs(project: str, environment: Environment) -> list[BucketSpec]:
+    """The five buckets, in the order in which they can be made."""
+    return [BucketSpec(project, environment, standard) for standard in STANDARD]

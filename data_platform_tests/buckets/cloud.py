@@ -1,0 +1,209 @@
+"""An account with buckets, as tests use it, and what makes a bucket wrong in one respect."""
+
+import json
+import shlex
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from data_platform.buckets.account import Account, connect
+from data_platform.buckets.actions import Action
+from data_platform.buckets.audit import Audit, audit
+from data_platform.buckets.provision import apply, plan, read_states
+from data_platform.buckets.standard import BucketSpec, Purpose, bucket_specs
+from data_platform.buckets.state import BucketState, list_buckets, read_state
+from data_platform.settings import Settings
+
+REGION = "eu-west-1"
+PROJECT = "acme"
+OTHER_ACCOUNT = "222222222222"
+OWN_RULE = {
+    "ID": "somebody-elses",
+    "Filter": {"Prefix": "reports/"},
+    "Status": "Enabled",
+    "NoncurrentVersionExpiration": {"NoncurrentDays": 3},
+}
+OWN_STATEMENT = {
+    "Sid": "SomebodyElses",
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "s3:DeleteBucket",
+    "Resource": "*",
+}
+
+
+@dataclass(frozen=True)
+class Cloud:
+    settings: Settings
+    account: Account
+    client: Any
+
+    @property
+    def specs(self) -> list[BucketSpec]:
+        return bucket_specs(self.settings.project, self.settings.environment)
+
+    def name(self, purpose: Purpose) -> str:
+        return next(spec.name for spec in self.specs if spec.purpose is purpose)
+
+    def names(self) -> list[str]:
+        return list_buckets(self.client, "")
+
+    def state(self, name: str) -> BucketState:
+        return read_state(self.client, self.account, name)
+
+    def plan(self) -> list[Action]:
+        own = list_buckets(self.client, f"{self.settings.project}-")
+        states = read_states(self.client, self.account, self.specs, own)
+        return plan(self.specs, states, self.account)
+
+    def apply(self) -> list[Action]:
+        """What was done."""
+        done: list[Action] = []
+        apply(self.client, self.plan(), done.append)
+        return done
+
+    def audit(self) -> Audit:
+        settings = self.settings
+        return audit(self.client, self.account, settings.project, settings.environment)
+
+    def broken(self) -> set[tuple[str, str]]:
+        """Bucket and rule of every failure."""
+        return {(failure.bucket, failure.rule) for failure in self.audit().failures}
+
+    def run(self, command: str) -> None:
+        """What the `aws` command of a failure asks of S3."""
+        tool, api, operation, *options = shlex.split(command)
+        given = dict(zip(options[::2], options[1::2], strict=True))
+        assert (tool, api) == ("aws", "s3api")
+        assert given["--region"] == self.account.region
+        assert given["--endpoint-url"] == self.account.endpoint
+        method = getattr(self.client, operation.replace("-", "_"))
+        method(**json.loads(given["--cli-input-json"]))
+
+
+def cloud_at(endpoint: str, home: Path, *, region: str = REGION, project: str = PROJECT) -> Cloud:
+    settings = replace(Settings.at(home), project=project, aws_region=region, aws_endpoint=endpoint)
+    return Cloud(settings, *connect(settings))
+
+
+def post(url: str, body: str = "") -> None:
+    """To the server's own API, which forgets and authenticates."""
+    headers = {"Content-Type": "text/plain"}  # else the body is taken for a form
+    request = urllib.request.Request(url, body.encode(), headers, method="POST")
+    without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    without_proxy.open(request).close()
+
+
+def other_account(cloud: Cloud):
+    """An S3 client of another account."""
+    role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/other"
+    sts = boto3.client("sts", endpoint_url=cloud.account.endpoint, region_name=REGION)
+    given = sts.assume_role(RoleArn=role, RoleSessionName="other")["Credentials"]
+    return boto3.client(
+        "s3",
+        endpoint_url=cloud.account.endpoint,
+        region_name=REGION,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+
+
+def without_statement(cloud: Cloud, name: str, sid: str) -> None:
+    policy = dict(cloud.state(name).policy)
+    policy["Statement"] = [s for s in policy["Statement"] if s["Sid"] != sid]
+    if policy["Statement"]:
+        cloud.client.put_bucket_policy(Bucket=name, Policy=json.dumps(policy))
+    else:
+        cloud.client.delete_bucket_policy(Bucket=name)
+
+
+def add_statement(cloud: Cloud, name: str, statement: dict[str, Any]) -> None:
+    policy = dict(cloud.state(name).policy) or {"Version": "2012-10-17", "Statement": []}
+    policy["Statement"] = [*policy["Statement"], statement]
+    cloud.client.put_bucket_policy(Bucket=name, Policy=json.dumps(policy))
+
+
+def add_lifecycle_rule(cloud: Cloud, name: str, rule: dict[str, Any]) -> None:
+    rules = [*cloud.state(name).lifecycle, rule]
+    cloud.client.put_bucket_lifecycle_configuration(
+        Bucket=name, LifecycleConfiguration={"Rules": rules}
+    )
+
+
+def set_versioning(status: str) -> "Break":
+    def wrong(cloud: Cloud, name: str) -> None:
+        cloud.client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": status})
+
+    return wrong
+
+
+def set_encryption(algorithm: str) -> "Break":
+    def wrong(cloud: Cloud, name: str) -> None:
+        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm}}
+        cloud.client.put_bucket_encryption(
+            Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]}
+        )
+
+    return wrong
+
+
+def log_to(target: str, prefix: str = "access/") -> "Break":
+    def wrong(cloud: Cloud, name: str) -> None:
+        enabled = {"TargetBucket": target, "TargetPrefix": prefix}
+        cloud.client.put_bucket_logging(
+            Bucket=name, BucketLoggingStatus={"LoggingEnabled": enabled}
+        )
+
+    return wrong
+
+
+def add_rule(**actions: Any) -> "Break":
+    def wrong(cloud: Cloud, name: str) -> None:
+        rule = {"ID": "somebody-elses", "Filter": {"Prefix": ""}, "Status": "Enabled", **actions}
+        add_lifecycle_rule(cloud, name, rule)
+
+    return wrong
+
+
+def change_own_rule(cloud: Cloud, name: str) -> None:
+    """The standard's rule by name, deleting what it should keep."""
+    [rule] = cloud.state(name).lifecycle
+    changed = {**rule, "Expiration": {"Days": 1}, "Transitions": []}
+    cloud.client.put_bucket_lifecycle_configuration(
+        Bucket=name, LifecycleConfiguration={"Rules": [changed]}
+    )
+
+
+def let_everybody_log(cloud: Cloud, name: str) -> None:
+    """The service may write for any account's buckets."""
+    policy = json.loads(json.dumps(cloud.state(name).policy))
+    for statement in policy["Statement"]:
+        if statement["Effect"] == "Allow":
+            del statement["Condition"]
+    cloud.client.put_bucket_policy(Bucket=name, Policy=json.dumps(policy))
+
+
+def open_half(cloud: Cloud, name: str) -> None:
+    blocks = {"BlockPublicAcls": True, "IgnorePublicAcls": True}
+    blocks |= {"BlockPublicPolicy": False, "RestrictPublicBuckets": False}
+    cloud.client.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=blocks)
+
+
+def give_objects_to_writers(cloud: Cloud, name: str) -> None:
+    cloud.client.put_bucket_ownership_controls(
+        Bucket=name, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    )
+
+
+def retag(cloud: Cloud, name: str) -> None:
+    tags = {**cloud.state(name).tags, "purpose": "something else"}
+    tag_set = [{"Key": key, "Value": value} for key, value in tags.items()]
+    cloud.client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_set})
+
+
+Break = Callable[[Cloud, str], None]

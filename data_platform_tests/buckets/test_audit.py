@@ -1,0 +1,107 @@
+"""The audit against a real S3 API: each rule fails alone, and its command mends it."""
+
+import pytest
+
+from data_platform.buckets.audit import EXISTS, UNEXPECTED, rules_of
+from data_platform.buckets.standard import Purpose
+from data_platform.settings import Environment
+from data_platform_tests.buckets.cloud import (
+    REGION,
+    Cloud,
+    add_rule,
+)
+
+
+def test_the_commands_of_one_audit_can_be_run_one_after_the_other(cloud: Cloud) -> None:
+    """Policy and lifecycle are replaced as a whole, and two rules are about each."""
+    cloud.apply()
+    name = cloud.name(Purpose.LOGS)
+    cloud.client.delete_bucket_policy(Bucket=name)
+    warehouse = cloud.name(Purpose.WAREHOUSE)
+    cloud.client.delete_bucket_lifecycle(Bucket=warehouse)
+    add_rule(Expiration={"Days": 1})(cloud, warehouse)
+    assert cloud.broken() == {
+        (name, "tls_only"),
+        (name, "log_delivery"),
+        (warehouse, "lifecycle"),
+        (warehouse, "current_objects"),
+    }
+
+    for failure in cloud.audit().failures:
+        cloud.run(failure.command)
+
+    assert cloud.audit().failures == ()
+
+
+def test_a_rule_that_is_switched_off_takes_nothing_away(cloud: Cloud) -> None:
+    cloud.apply()
+    add_rule(Expiration={"Days": 1}, Status="Disabled")(cloud, cloud.name(Purpose.WAREHOUSE))
+
+    assert cloud.audit().failures == ()
+
+
+def test_a_missing_bucket_is_listed_and_nothing_else_is_said_of_it(cloud: Cloud) -> None:
+    cloud.apply()
+    name = cloud.name(Purpose.ARTIFACTS)
+    cloud.client.delete_bucket(Bucket=name)
+
+    [failure] = cloud.audit().failures
+
+    assert (failure.bucket, failure.rule) == (name, EXISTS)
+    assert failure.command == (
+        "DATA_PLATFORM_ENV=test DATA_PLATFORM_PROJECT=acme DATA_PLATFORM_AWS_REGION=eu-west-1 "
+        f"DATA_PLATFORM_AWS_ENDPOINT={cloud.account.endpoint} data-platform buckets apply"
+    )
+    assert name in cloud.audit().buckets
+
+
+def test_an_empty_account_misses_five_buckets(cloud: Cloud) -> None:
+    assert cloud.broken() == {(spec.name, EXISTS) for spec in cloud.specs}
+
+
+def test_a_bucket_with_the_prefix_that_the_standard_does_not_know_is_listed(cloud: Cloud) -> None:
+    cloud.apply()
+    for name in ("acme-scratch", "acmetemp", "zebra"):
+        cloud.client.create_bucket(
+            Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+
+    [failure] = cloud.audit().failures
+
+    assert (failure.bucket, failure.rule, failure.purpose) == ("acme-scratch", UNEXPECTED, None)
+    assert failure.loosens
+    assert not {"acmetemp", "zebra"} & set(cloud.audit().buckets)
+    cloud.run(failure.command)
+    assert cloud.audit().failures == ()
+
+
+def test_an_unexpected_bucket_with_an_object_survives_its_command(cloud: Cloud) -> None:
+    cloud.apply()
+    cloud.client.create_bucket(
+        Bucket="acme-scratch", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    cloud.client.put_object(Bucket="acme-scratch", Key="kept", Body=b"x")
+    [failure] = cloud.audit().failures
+
+    with pytest.raises(cloud.client.exceptions.ClientError, match="BucketNotEmpty"):
+        cloud.run(failure.command)
+
+
+def test_buckets_of_other_environments_are_held_to_the_same_rules(cloud: Cloud) -> None:
+    cloud.apply()
+    name = f"acme-temp-{Environment.STAGING}"
+    cloud.client.create_bucket(
+        Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+
+    broken = cloud.broken()
+
+    assert (name, "tls_only") in broken
+    assert {bucket for bucket, _ in broken} == {name}  # and those not there are not missed
+
+
+def test_every_rule_says_what_it_is_about() -> None:
+    for purpose in Purpose:
+        assert all(rules_of(purpose).values())
+    assert "log_delivery" not in rules_of(Purpose.TEMP)
+    assert "current_objects" not in rules_of(Purpose.TEMP)

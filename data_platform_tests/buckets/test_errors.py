@@ -1,0 +1,53 @@
+"""What S3 answers, and what is said of it."""
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from data_platform.buckets.errors import permission, refused
+
+
+def answer(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "because"}}, operation)
+
+
+@pytest.mark.parametrize(
+    ("operation", "needed"),
+    [
+        ("PutBucketEncryption", "s3:PutEncryptionConfiguration"),
+        ("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration"),
+        ("PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+        ("ListBuckets", "s3:ListAllMyBuckets"),
+        ("PutBucketTagging", "s3:PutBucketTagging"),
+    ],
+)
+def test_a_permission_has_iams_name(operation: str, needed: str) -> None:
+    assert permission(operation) == needed
+    assert f"bucket b: {operation} needs {needed}" in str(refused("b", answer("403", operation)))
+
+
+@pytest.mark.parametrize(
+    ("code", "operation", "way_out"),
+    [
+        ("AccessDenied", "PutBucketPolicy", "no statement of its policy may grant public access"),
+        ("OperationAborted", "PutBucketPolicy", "do it again in a minute"),
+        ("BucketAlreadyExists", "CreateBucket", "choose another DATA_PLATFORM_PROJECT"),
+        ("InvalidBucketAclWithObjectOwnership", "PutBucketOwnershipControls", "--acl private"),
+        ("CrossLocationLoggingProhibited", "PutBucketLogging", "another region"),
+    ],
+)
+def test_a_refusal_says_the_way_out(code: str, operation: str, way_out: str) -> None:
+    said = str(refused("acme-temp-prod", answer(code, operation)))
+
+    assert "acme-temp-prod" in said and operation in said and way_out in said
+
+
+def test_any_other_refusal_is_said_as_s3_says_it() -> None:
+    said = str(refused("b", answer("Strange", "HeadBucket")))
+
+    assert said == "bucket b: HeadBucket failed: Strange: because"
+
+
+def test_no_answer_is_said_so() -> None:
+    silent = EndpointConnectionError(endpoint_url="http://nowhere")
+
+    assert "bucket b: S3 gave no answer" in str(refused("b", silent))

@@ -1,0 +1,292 @@
+"""Plan and apply against a real S3 API."""
+
+import json
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from data_platform.buckets.account import connect
+from data_platform.buckets.errors import BucketError, ForeignBucketError
+from data_platform.buckets.provision import apply
+from data_platform.buckets.standard import Purpose
+from data_platform.buckets.state import list_buckets
+from data_platform_tests.buckets.cloud import (
+    OWN_RULE,
+    OWN_STATEMENT,
+    PROJECT,
+    REGION,
+    Cloud,
+    add_lifecycle_rule,
+    add_statement,
+    cloud_at,
+    log_to,
+    other_account,
+    post,
+    set_encryption,
+    set_versioning,
+    without_statement,
+)
+
+
+def allow_all_but(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, *actions: str) -> Cloud:
+    """The same account as a user to whom `actions` are denied."""
+    iam = boto3.client("iam", endpoint_url=cloud.account.endpoint, region_name=REGION)
+    iam.create_user(UserName="half")
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": list(actions), "Resource": "*"},
+    ]
+    document = {"Version": "2012-10-17", "Statement": statements}
+    iam.put_user_policy(UserName="half", PolicyName="p", PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName="half")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    post(f"{cloud.account.endpoint}/moto-api/reset-auth", "0")
+    return Cloud(cloud.settings, *connect(cloud.settings))
+
+
+def test_what_apply_makes_passes_the_audit(cloud: Cloud) -> None:
+    cloud.apply()
+
+    assert cloud.names() == sorted(spec.name for spec in cloud.specs)
+    assert cloud.audit().failures == ()
+
+
+def test_a_plan_changes_nothing_and_a_second_apply_finds_nothing_to_do(cloud: Cloud) -> None:
+    assert cloud.plan()
+    assert cloud.names() == []
+
+    planned = cloud.plan()
+    assert all(planned.count(action) == 1 for action in planned)  # two rules share the policy
+    assert cloud.apply() == planned
+    assert cloud.plan() == []
+    assert cloud.apply() == []
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
+def test_buckets_are_made_in_the_region_of_the_settings(
+    cloud: Cloud, tmp_path: Path, region: str
+) -> None:
+    """The one without a LocationConstraint included."""
+    there = cloud_at(cloud.account.endpoint, tmp_path, region=region)
+    there.apply()
+
+    for name in there.names():
+        assert there.client.head_bucket(Bucket=name)["BucketRegion"] == region
+
+
+def test_one_missing_bucket_is_all_that_is_planned(cloud: Cloud) -> None:
+    cloud.apply()
+    name = cloud.name(Purpose.TEMP)
+    cloud.client.delete_bucket(Bucket=name)
+
+    planned = cloud.plan()
+
+    assert {action.bucket for action in planned} == {name}
+    assert planned[0].operation == "create_bucket"
+    cloud.apply()
+    assert cloud.audit().failures == ()
+
+
+def test_a_bucket_that_was_there_with_nothing_set_is_brought_to_the_standard(cloud: Cloud) -> None:
+    for spec in cloud.specs:
+        location = {"LocationConstraint": REGION}
+        cloud.client.create_bucket(Bucket=spec.name, CreateBucketConfiguration=location)
+
+    cloud.apply()
+
+    assert cloud.audit().failures == ()
+
+
+@pytest.mark.parametrize("algorithm", ["aws:kms", "aws:kms:dsse"])
+def test_a_stronger_encryption_stays(cloud: Cloud, algorithm: str) -> None:
+    cloud.apply()
+    name = cloud.name(Purpose.WAREHOUSE)
+    set_encryption(algorithm)(cloud, name)
+
+    assert cloud.apply() == []
+    assert cloud.state(name).encryption == algorithm
+    assert cloud.audit().failures == ()
+
+
+def test_what_others_wrote_stays_while_the_standards_own_comes_beside_it(cloud: Cloud) -> None:
+    cloud.apply()
+    name = cloud.name(Purpose.WAREHOUSE)
+    cloud.client.delete_bucket_policy(Bucket=name)
+    cloud.client.delete_bucket_lifecycle(Bucket=name)
+    add_statement(cloud, name, OWN_STATEMENT)
+    add_lifecycle_rule(cloud, name, OWN_RULE)
+    tags = [{"Key": "cost-centre", "Value": "17"}]
+    cloud.client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+
+    cloud.apply()
+
+    state = cloud.state(name)
+    assert OWN_STATEMENT in state.policy["Statement"] and len(state.policy["Statement"]) == 2
+    assert OWN_RULE in state.lifecycle and len(state.lifecycle) == 2
+    assert state.tags["cost-centre"] == "17" and len(state.tags) == 5
+    assert cloud.audit().failures == ()
+
+
+def test_a_policy_of_one_statement_without_its_list_is_kept(cloud: Cloud) -> None:
+    cloud.apply()
+    name = cloud.name(Purpose.TEMP)
+    alone = {"Version": "2012-10-17", "Statement": OWN_STATEMENT}
+    cloud.client.put_bucket_policy(Bucket=name, Policy=json.dumps(alone))
+
+    cloud.apply()
+
+    assert OWN_STATEMENT in cloud.state(name).policy["Statement"]
+    assert cloud.audit().failures == ()
+
+
+def test_a_lifecycle_rule_of_the_old_form_is_kept_in_the_new_one(cloud: Cloud) -> None:
+    cloud.apply()
+    name = cloud.name(Purpose.TEMP)
+    old = {"ID": "old", "Prefix": "x/", "Status": "Enabled", "Expiration": {"Days": 2}}
+    cloud.client.put_bucket_lifecycle_configuration(
+        Bucket=name, LifecycleConfiguration={"Rules": [old]}
+    )
+
+    cloud.apply()
+
+    rules = {rule["ID"]: rule for rule in cloud.state(name).lifecycle}
+    assert rules["old"]["Filter"] == {"Prefix": "x/"}
+    assert rules["old"]["Expiration"] == {"Days": 2}
+    assert cloud.audit().failures == ()
+
+
+@pytest.mark.parametrize(
+    ("purpose", "choose"),
+    [
+        (Purpose.TEMP, set_versioning("Enabled")),
+        (Purpose.LOGS, set_encryption("aws:kms")),
+        (Purpose.WAREHOUSE, log_to("the-other-logs")),
+    ],
+    ids=["versioning", "encryption", "logging"],
+)
+def test_what_only_loosening_would_mend_is_left_to_a_person(
+    cloud: Cloud, purpose: Purpose, choose
+) -> None:
+    cloud.apply()
+    other = {"Service": "logging.s3.amazonaws.com"}
+    cloud.client.create_bucket(
+        Bucket="the-other-logs", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    grant = {**OWN_STATEMENT, "Effect": "Allow", "Principal": other, "Action": "s3:PutObject"}
+    add_statement(cloud, "the-other-logs", {**grant, "Resource": "arn:aws:s3:::the-other-logs/*"})
+    name = cloud.name(purpose)
+    choose(cloud, name)
+    before = cloud.state(name)
+
+    assert cloud.apply() == []
+
+    assert cloud.state(name) == before
+    [failure] = cloud.audit().failures
+    assert failure.bucket == name and failure.loosens
+
+
+def test_a_bucket_of_another_account_is_named_with_the_way_out(cloud: Cloud) -> None:
+    taken = cloud.name(Purpose.WAREHOUSE)
+    other_account(cloud).create_bucket(
+        Bucket=taken, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+
+    for attempt in (cloud.plan, cloud.apply, cloud.audit):
+        with pytest.raises(ForeignBucketError, match=f"{taken} belongs to another account") as e:
+            attempt()
+        assert "DATA_PLATFORM_PROJECT" in str(e.value)
+    assert cloud.names() == []
+
+
+def test_a_bucket_that_refuses_to_be_looked_at_is_of_another_account(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on AWS: 403, and no word of whose it is."""
+    monkeypatch.setenv("MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS", "false")
+    taken = cloud.name(Purpose.WAREHOUSE)
+    other_account(cloud).create_bucket(
+        Bucket=taken, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+
+    with pytest.raises(ForeignBucketError, match=taken):
+        cloud.plan()
+
+
+def test_a_missing_permission_is_named_and_keeps_nothing_else_from_being_done(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = allow_all_but(cloud, monkeypatch, "s3:PutLifecycleConfiguration")
+
+    with pytest.raises(BucketError) as raised:
+        half.apply()
+
+    lines = str(raised.value).splitlines()
+    assert len(lines) == 5
+    for spec in cloud.specs:
+        assert any(
+            f"bucket {spec.name}: " in line and "s3:PutLifecycleConfiguration" in line
+            for line in lines
+        )
+    assert half.broken() == {(spec.name, "lifecycle") for spec in cloud.specs}
+
+
+def test_what_may_not_be_read_is_an_error_and_not_a_deviation(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.apply()
+    half = allow_all_but(cloud, monkeypatch, "s3:GetBucketTagging")
+
+    with pytest.raises(BucketError, match=r"bucket acme-.* needs s3:GetBucketTagging"):
+        half.audit()
+
+
+def test_nothing_more_is_asked_of_a_bucket_that_could_not_be_made(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = cloud.plan()
+    half = allow_all_but(cloud, monkeypatch, "s3:CreateBucket")
+
+    with pytest.raises(BucketError) as raised:
+        apply(half.client, planned)
+
+    lines = str(raised.value).splitlines()
+    assert len(lines) == 5
+    assert all("CreateBucket needs s3:CreateBucket" in line for line in lines)
+
+
+def test_every_page_of_the_listing_is_read(cloud: Cloud) -> None:
+    pages = [
+        ({"Prefix": "acme-"}, ["acme-b", "acme-c"], "more"),
+        ({"Prefix": "acme-", "ContinuationToken": "more"}, ["acme-a", "other"], ""),
+    ]
+    with Stubber(cloud.client) as stubbed:
+        for asked, names, token in pages:
+            page = {"Buckets": [{"Name": name} for name in names]}
+            more = {"ContinuationToken": token} if token else {}
+            stubbed.add_response("list_buckets", {**page, **more}, asked)
+        assert list_buckets(cloud.client, "acme-") == ["acme-a", "acme-b", "acme-c"]
+
+
+def test_every_request_to_a_bucket_that_is_there_is_for_this_account_alone(cloud: Cloud) -> None:
+    """A name that was given up and taken by somebody else must be refused, not configured."""
+    for action in cloud.plan():
+        if action.operation != "create_bucket":
+            assert action.request["ExpectedBucketOwner"] == cloud.account.id, action
+
+
+def test_the_log_service_may_write_for_this_account_and_under_its_prefix_only(
+    cloud: Cloud,
+) -> None:
+    cloud.apply()
+    name = cloud.name(Purpose.LOGS)
+    [grant] = [s for s in cloud.state(name).policy["Statement"] if s["Effect"] == "Allow"]
+
+    assert grant["Principal"] == {"Service": "logging.s3.amazonaws.com"}
+    assert grant["Resource"] == f"arn:aws:s3:::{name}/access/*"
+    assert grant["Condition"]["StringEquals"] == {"aws:SourceAccount": cloud.account.id}
+    without_statement(cloud, name, grant["Sid"])
+    assert cloud.apply() != []
+    assert PROJECT in grant["Condition"]["ArnLike"]["aws:SourceArn"]
