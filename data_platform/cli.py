@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from data_platform.buckets.commands import buckets
 from data_platform.observability import printing as out
 from data_platform.observability.commands import DefaultList, Suggesting, reporting, unknown
 from data_platform.settings import Settings, SettingsError
@@ -28,6 +29,9 @@ def main() -> None:
 
     State is read from DATA_PLATFORM_HOME, or from the last demo's.
     """
+
+
+main.add_command(buckets)
 
 
 def _platform():

@@ -6,6 +6,7 @@ from functools import wraps
 
 import click
 
+from data_platform.buckets.errors import BucketError
 from data_platform.lake.errors import LakeError
 from data_platform.landing.ledger_tables import LedgerError
 from data_platform.settings import SettingsError
@@ -48,7 +49,7 @@ def reporting(command: Callable) -> Callable:
     def wrapped(*args, **kwargs):
         try:
             return command(*args, **kwargs)
-        except (LakeError, LedgerError, SettingsError) as error:
+        except (BucketError, LakeError, LedgerError, SettingsError) as error:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:
             raise  # whoever reads has read enough; click ends quietly

@@ -1,0 +1,118 @@
+"""`data-platform buckets` as a shell has it."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner, Result
+
+from data_platform.cli import main
+from data_platform.settings import LONGEST_PROJECT
+from data_platform_tests.buckets.cloud import Cloud, add_rule, set_versioning
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(cloud: Cloud) -> Run:
+    def invoke(*arguments: str, code: int = 0, **settings: str) -> Result:
+        given = {
+            "ENV": "test",
+            "HOME": str(cloud.settings.home),
+            "PROJECT": cloud.settings.project,
+            "AWS_REGION": cloud.settings.aws_region,
+            "AWS_ENDPOINT": cloud.settings.aws_endpoint,
+            **settings,
+        }
+        env = {f"DATA_PLATFORM_{name}": value for name, value in given.items()}
+        result = CliRunner().invoke(main, ["buckets", *arguments], env=env)
+        assert result.exit_code == code, (result.output, result.exception)
+        return result
+
+    return invoke
+
+
+def test_plan_prints_what_apply_then_does(run: Run, cloud: Cloud) -> None:
+    planned = run("plan").output.splitlines()
+    assert cloud.names() == []
+
+    done = run("apply").output.splitlines()
+
+    assert done == [f"{line}: done" for line in planned]
+    assert run("plan").output == run("apply").output == "nothing to do\n"
+    assert run("audit").output == "5 buckets are as the standard says\n"
+
+
+def test_the_commands_of_the_plan_are_what_apply_does(run: Run, cloud: Cloud) -> None:
+    for row in json.loads(run("plan", "--json").stdout):
+        cloud.run(row["command"])
+
+    assert cloud.audit().failures == ()
+
+
+def test_audit_fails_with_the_command_that_mends_each_deviation(run: Run, cloud: Cloud) -> None:
+    run("apply")
+    name = cloud.specs[1].name
+    cloud.client.delete_bucket_tagging(Bucket=name)
+
+    output = run("audit", code=1).output
+
+    assert f"{name}: tags: " in output
+    [command] = [line for line in output.splitlines() if line.startswith("  aws s3api ")]
+    assert "1 deviations in 5 buckets" in output
+    cloud.run(command)
+    run("audit")
+
+
+def test_audit_says_what_mending_would_take_away(run: Run, cloud: Cloud) -> None:
+    run("apply")
+    set_versioning("Enabled")(cloud, "acme-temp-test")
+    add_rule(Expiration={"Days": 1})(cloud, "acme-warehouse-test")
+
+    output = run("audit", code=1).output
+
+    assert "a person's choice: objects deleted from now on are gone at once" in output
+    assert "a person's choice: a lifecycle rule that somebody wrote is removed" in output
+    assert run("apply").output == "nothing to do\n"
+
+
+def test_a_script_gets_the_failures_as_json(run: Run) -> None:
+    found = json.loads(run("audit", "--json", code=1).stdout)
+
+    assert len(found["buckets"]) == len(found["failures"]) == 5
+    assert {failure["rule"] for failure in found["failures"]} == {"exists"}
+
+
+def test_a_laptop_without_an_endpoint_has_no_buckets(run: Run) -> None:
+    output = run("plan", code=1, ENV="local", AWS_ENDPOINT="").output
+
+    assert "directories are the buckets" in output
+    assert "DATA_PLATFORM_AWS_ENDPOINT" in output
+
+
+def test_a_region_that_is_not_told_is_asked_for(run: Run) -> None:
+    assert "DATA_PLATFORM_AWS_REGION must be set" in run("plan", code=1, AWS_REGION="").output
+
+
+def test_missing_credentials_are_one_clear_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+
+    output = run("audit", code=1).output
+
+    assert "there are no AWS credentials that work" in output
+    assert len(output.splitlines()) == 1
+
+
+def test_a_project_of_the_longest_name_gets_its_buckets(run: Run, cloud: Cloud) -> None:
+    project = "p" * LONGEST_PROJECT
+    run("apply", PROJECT=project, ENV="staging")
+
+    assert f"{project}-raw-landing-staging" in cloud.names()
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest(run: Run) -> None:
+    assert "did you mean audit?" in run("audti", code=2).output
