@@ -10,6 +10,11 @@ from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
 from data_platform.lake.table import TableId
 from data_platform.observability.logs import quiet_libraries
+from data_platform.platform_defs.bucket_audit import (
+    bucket_audit,
+    bucket_audit_job,
+    bucket_audit_schedule,
+)
 from data_platform.platform_defs.console import console
 from data_platform.platform_defs.jobs import jobs
 from data_platform.platform_defs.marks import marks_sensor
@@ -36,7 +41,7 @@ def definitions(
     _require_inputs(tables, others)
     reconciliation = reconciliation_job(tables)
     by_name = jobs(tables)
-    return dg.Definitions(
+    declared = dg.Definitions(
         assets=[*(table.asset for table in tables), *others],
         jobs=[*by_name.values(), reconciliation],
         sensors=[*sensors(tables, by_name), marks_sensor(tables)],
@@ -45,6 +50,15 @@ def definitions(
         loggers={"console": console},
         executor=dg.in_process_executor,
     )
+    if not settings.has_buckets:
+        return declared
+    return dg.Definitions.merge(declared, _bucket_audit(settings))
+
+
+def _bucket_audit(settings: Settings) -> dg.Definitions:
+    job = bucket_audit_job()
+    schedule = bucket_audit_schedule(job)
+    return dg.Definitions(assets=[bucket_audit(settings)], jobs=[job], schedules=[schedule])
 
 
 def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinition]) -> None:

@@ -1,0 +1,142 @@
+"""The monthly audit of the buckets: an asset with a check for each rule and purpose.
+
+What the rules are, and how a bucket is compared with them, is `buckets/`'s.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from data_platform.buckets.account import connect
+from data_platform.buckets.audit import EXISTS, UNEXPECTED, Failure, audit, rules_of
+from data_platform.buckets.standard import Purpose
+from data_platform.observability.warnings import previews_accepted
+from data_platform.platform_defs.jobs import Job
+from data_platform.settings import Settings
+
+KEY = dg.AssetKey(["platform", "buckets_audit"])
+JOB = "buckets_audit"
+
+# The last partition is the month that is not over: an audit sees the buckets as they are now.
+MONTHS = dg.MonthlyPartitionsDefinition(start_date="2026-01-01", end_offset=1)
+
+
+def check_name(rule: str, purpose: Purpose) -> str:
+    """`tls_only__raw_landing`"""
+    return f"{rule}__{purpose.name.lower()}"
+
+
+def bucket_audit(settings: Settings) -> dg.AssetsDefinition:
+    """The audit of the buckets that `settings` lead to."""
+
+    def buckets_audit(context: dg.AssetExecutionContext):
+        _require_this_month(context.partition_keys)
+        account, client = connect(settings)
+        found = audit(client, account, settings.project, settings.environment)
+        for failure in found.failures:
+            context.log.warning(_line(failure))
+        metadata = {
+            "account": account.id,
+            "buckets": list(found.buckets),
+            "deviations": len(found.failures),
+        }
+        yield dg.MaterializeResult(
+            metadata=metadata, check_results=list(_check_results(found.failures))
+        )
+
+    with previews_accepted():
+        return dg.asset(
+            key=KEY,
+            partitions_def=MONTHS,
+            check_specs=_check_specs(),
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            group_name="platform",
+            owners=["team:platform"],
+            tags={"domain": "platform", "layer": "platform"},
+            kinds={"s3"},
+            description="Every bucket with the project's prefix against the bucket standard.",
+        )(buckets_audit)
+
+
+def bucket_audit_job() -> Job:
+    return dg.define_asset_job(
+        JOB,
+        selection=[KEY],
+        description="Audits the buckets.",
+        executor_def=dg.in_process_executor,
+    )
+
+
+def bucket_audit_schedule(job: Job) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="buckets_audit_monthly",
+        job=job,
+        cron_schedule="30 4 1 * *",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="On the first of each month.",
+    )
+    def buckets_audit_monthly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        month = f"{context.scheduled_execution_time:%Y-%m}-01"
+        return dg.RunRequest(run_key=month, partition_key=month)
+
+    return buckets_audit_monthly
+
+
+def _check_specs() -> list[dg.AssetCheckSpec]:
+    with previews_accepted():
+        return [
+            dg.AssetCheckSpec(name, asset=KEY, description=description, partitions_def=MONTHS)
+            for name, description in _checks().items()
+        ]
+
+
+def _checks() -> dict[str, str]:
+    """Name and description of every check."""
+    found = {
+        check_name(rule, purpose): f"{purpose}: {description}"
+        for purpose in Purpose
+        for rule, description in rules_of(purpose).items()
+    }
+    return {**found, UNEXPECTED: "Every bucket with the project's prefix is in the standard."}
+
+
+def _check_results(failures: Sequence[Failure]) -> Iterator[dg.AssetCheckResult]:
+    """One for each check; it lists every bucket that fails it, and the commands that mend them."""
+    failed: dict[str, list[Failure]] = {}
+    for failure in failures:
+        name = check_name(failure.rule, failure.purpose) if failure.purpose else failure.rule
+        failed.setdefault(name, []).append(failure)
+    missing = {f.purpose: f.bucket for f in failures if f.purpose and f.rule == EXISTS}
+    unseen = {
+        check_name(rule, purpose): f"{bucket} is not there: nothing to look at"
+        for purpose, bucket in missing.items()
+        for rule in rules_of(purpose)
+    }
+    for name in _checks():
+        broken = failed.get(name, [])
+        yield dg.AssetCheckResult(
+            check_name=name,
+            passed=not broken,
+            description="; ".join(map(_line, broken)) or unseen.get(name),
+            metadata={f.bucket: f.command for f in broken},
+        )
+
+
+def _line(failure: Failure) -> str:
+    choice = f" (a person's choice: {failure.loosens})" if failure.loosens else ""
+    return (
+        f"{failure.bucket}: {failure.rule}: {failure.expected}; found {failure.found}; "
+        f"mend it with: {failure.command}{choice}"
+    )
+
+
+def _require_this_month(keys: Sequence[str]) -> None:
+    month = f"{dt.datetime.now(dt.UTC):%Y-%m}-01"
+    if list(keys) != [month]:
+        raise dg.Failure(
+            f"the buckets can only be seen as they are now: audit the partition {month}, not "
+            f"{json.dumps(list(keys))}",
+            allow_retries=False,
+        )
