@@ -18,6 +18,12 @@ from data_platform.settings import CHECKOUT, Settings
 
 _PAIRS = 9
 _JOB = "retail_daily"
+# Both with timestamps on their lines, in turns, on the machine of the results.
+_PROFILE = (
+    "by a profile ours is later by 1.4 s at the first step (imports, the run's creation), 0.4 s in "
+    "bronze, 1.6 s in silver and 1.0 s in gold (rules told to a JVM that has just started, and "
+    "judged; checks, commits), 0.3 s at the end"
+)
 
 
 def one_partition(load: Workload) -> list[Measurement]:
@@ -27,7 +33,7 @@ def one_partition(load: Workload) -> list[Measurement]:
         lambda: _dagster(load, day), lambda: _script(load, day), pairs=load.pairs(_PAIRS)
     )
     name = "a dagster run of one day, launch to success / a plain script with its own session"
-    note = f"{day.stat().st_size >> 10} KB landed"
+    note = f"{day.stat().st_size >> 10} KB landed; {_PROFILE}"
     return [of_pairs("one_partition", name, pairs, bound="at most", goal=1.3, note=note)]
 
 
