@@ -120,7 +120,10 @@ def history(table: str, partition: str | None, as_json: bool) -> None:
     from data_platform.lake import browse
 
     _, loaded = _load(_platform(), table, partition)
-    found = browse.partition_history(loaded, partition) if partition else browse.history(loaded)
+    if partition is None:
+        found: list = browse.history(loaded)
+    else:
+        found = browse.partition_history(loaded, partition)
     counts = ("partitions", "added_rows", "deleted_rows", "total_rows", "rows")
     out.records(table, [asdict(row) for row in found], as_json, counts=counts)
 

@@ -69,12 +69,12 @@ def _demo(data: Path | None) -> None:
 
 
 def _dev(host: str, port: int) -> None:
-    if not port_is_free(host, port):
-        sys.exit(f"error: {host}:{port} is taken; name another port: make dev PORT={port + 1}")
-    workspace = str(CHECKOUT / "workspace.yaml")
     settings = _home()
     url = f"http://{host}:{port}"
     _only_here(settings, url)
+    if not port_is_free(host, port):
+        sys.exit(f"error: {host}:{port} is taken; name another port: make dev PORT={port + 1}")
+    workspace = str(CHECKOUT / "workspace.yaml")
     print(f"The UI will be at {url} (Ctrl-C ends it)", flush=True)
     # Dagster lets SIGTERM do what SIGINT does, which a shell turns off for what runs behind `&`.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -85,13 +85,16 @@ def _dev(host: str, port: int) -> None:
 
 
 def _only_here(settings: Settings, url: str) -> None:
-    """Sensors of two UIs would ask for everything twice. The lock goes with the process."""
+    """Refuse a second UI, whose sensors would ask for everything twice.
+
+    The lock goes with `dagster dev`; its children do not have it.
+    """
     lock = os.open(settings.home / "dev.lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         other = os.read(lock, 200).decode()
-        sys.exit(f"error: {settings.home} has its UI at {other} already; end that, or use it")
+        sys.exit(f"error: {settings.home} has its UI already ({other}); use it, or end it first")
     os.truncate(lock, 0)
     os.write(lock, url.encode())
     os.set_inheritable(lock, True)

@@ -45,10 +45,13 @@ class SnapshotFigures:
 
 @dataclass(frozen=True)
 class PartitionFigures:
-    """One version of a partition: the commit that published it, and its rows."""
+    """One version of a partition: the commit that published it, and its rows.
+
+    Of a version whose commit was forgotten the oldest snapshot that has it, without time and run.
+    """
 
     snapshot: int
-    committed: dt.datetime
+    committed: dt.datetime | None
     run: str
     version: str
     rows: int
@@ -97,17 +100,24 @@ def partition_history(table: Table, partition: str) -> list[PartitionFigures]:
 
     Raises LakeError where the key is none of the table's kind.
     """
-    require_partition(table, partition)
+    partition = partitioning(table).key(require_partition(table, partition))
     found: list[PartitionFigures] = []
     before = ""
     for snapshot in sorted(table.snapshots(), key=lambda s: s.timestamp_ms):
         files = files_by_partition(table, [partition], snapshot.snapshot_id)
         version = versions(files).get(partition, "")
         if version != before:
-            rows = sum(file.record_count for file in files.get(partition, ()))
             run = _summary(snapshot).get("data_platform.run", "")
+            # The oldest snapshot that is remembered has versions of ones that are forgotten.
+            own = not version or version.startswith(run[:8])
             found.append(
-                PartitionFigures(snapshot.snapshot_id, _moment(snapshot), run, version, rows)
+                PartitionFigures(
+                    snapshot=snapshot.snapshot_id,
+                    committed=_moment(snapshot) if found or own else None,
+                    run=run if found or own else "",
+                    version=version,
+                    rows=sum(file.record_count for file in files.get(partition, ())),
+                )
             )
         before = version
     return found[::-1]

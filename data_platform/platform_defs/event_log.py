@@ -59,6 +59,12 @@ _PLANNED_BECOMES_EVALUATED = (
 )
 
 
+def _is_evaluation(event: EventLogEntry) -> bool:
+    """Of a run: what is evaluated outside of runs was never planned."""
+    evaluation = event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION
+    return evaluation and bool(event.run_id)
+
+
 class _Stored(NamedTuple):
     """An event in the log, its number there and its text."""
 
@@ -119,7 +125,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                 if event.dagster_event_type in _OF_ASSETS:
                     self._store_asset_event_tags(connection, [event], [event_id])
                     newest[row["asset_key"]] = (event, event_id)
-                elif event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+                elif _is_evaluation(event):
                     evaluations.append(_Stored(event, event_id, row["event"]))
                 else:
                     self.store_asset_check_event(event, event_id)

@@ -121,7 +121,8 @@ def among(scheme: Partitioning, keys: Iterable[str]) -> Column:
 
 def _sql_literal(value: object, type_: T.DataType) -> str:
     text = value.isoformat() if isinstance(value, date) else str(value)
-    text = text.replace("\\", "\\\\").replace("'", "\\'")
+    # "$" as well: Spark puts the values of variables into a statement before it reads it.
+    text = text.replace("\\", "\\\\").replace("'", "\\'").replace("$", "\\u0024")
     return f"CAST('{text}' AS {type_.simpleString()})"
 
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from pyspark.sql import types as T
 
 from data_platform.cli import main
-from data_platform.lake.browse import figures, history, partition_rows, rows
+from data_platform.lake.browse import figures, history, partition_history, partition_rows, rows
 from data_platform.lake.errors import LakeError
 from data_platform.lake.table import TableId
 from data_platform.settings import Settings
@@ -60,6 +60,33 @@ def test_history_is_newest_first(home: Home):
     )
     assert (newest.added_rows, newest.deleted_rows, newest.total_rows) == (2, 1, 4)
     assert newest.current
+
+
+def test_the_history_of_a_partition_is_of_its_own_versions(home: Home):
+    first, second = home.snapshots()
+    sales = home.lake.load(SALES)
+
+    changed = partition_history(sales, TUESDAY)
+
+    assert [(f.snapshot, f.run, f.rows) for f in changed] == [
+        (second, "run00002", 2),
+        (first, "run00001", 1),
+    ]
+    assert [f.snapshot for f in partition_history(sales, MONDAY)] == [first]
+    assert partition_history(sales, WEDNESDAY) == []
+    assert partition_history(sales, TUESDAY.replace("-", "")) == changed  # the same day
+
+
+def test_a_version_whose_commit_is_forgotten_has_no_time_and_no_run(home: Home):
+    home.make(properties={"data_platform.retention.snapshots": "1"})
+    assert shown(home, "expire")
+
+    (monday,) = shown(home, "history", str(SALES), "--partition", MONDAY)
+
+    assert (monday["committed"], monday["run"], monday["rows"]) == (None, "", 2)
+    assert monday["version"].startswith("run00001")
+    (tuesday,) = partition_history(home.lake.load(SALES), TUESDAY)
+    assert (tuesday.run, tuesday.committed is None) == ("run00002", False)
 
 
 def test_rows_of_a_partition_now_and_as_of_a_snapshot(home: Home):
@@ -118,7 +145,7 @@ def test_export_writes_one_file_of_what_was_asked_for(home: Home, tmp_path):
     asked = ["--partition", TUESDAY, "--at", str(first)]
     assert "1 rows" in command(home, "export", str(SALES), str(target), *asked).output
     assert pq.read_table(target)["n"].to_pylist() == [3]
-    assert "4 rows" in command(home, "export", str(SALES), str(target)).output
+    assert "4 rows" in command(home, "export", str(SALES), str(target), "--force").output
     assert pq.read_table(target).num_rows == 4
 
 

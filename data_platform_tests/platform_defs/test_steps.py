@@ -59,7 +59,11 @@ def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("at timestamp", ["2011-03-04-05:00"], "2011-03-04-14:00"),
         ("day date", ["2011-03-04", "2011-03-06"], "2011-03-05"),
         ("hour timestamp_ntz, shop string", ["2011-03-04-05:00|a"], "2011-03-04-05:00|b"),
-        ("shop string", ["it's", '"a"', r"back\slash\\", "two\nlines", "", "Ö日"], "its"),
+        (
+            "shop string",
+            ["it's", '"a"', r"back\slash\\", "two\nlines", "", "Ö日", "${x}", "${env:HOME}"],
+            "its",
+        ),
         ("day date, till bigint", ["2011-03-04|7", "2011-03-05|8"], "2011-03-04|8"),
     ],
 )
