@@ -90,7 +90,7 @@ def test_export_writes_one_parquet_file(run: Run, shop: Shop, tmp_path: Path) ->
 
     assert pq.read_table(file).num_rows == shop.home.counts(SILVER)[day]
     assert f"{shop.home.counts(SILVER)[day]:,} rows" in said
-    run("export", SALES, file)
+    run("export", SALES, file, "--force")
     assert pq.read_table(file).num_rows == sum(shop.home.counts(SALES).values())
     assert [path.name for path in tmp_path.iterdir()] == ["lines.parquet"]
 
