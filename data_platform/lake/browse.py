@@ -109,12 +109,12 @@ def partition_history(table: Table, partition: str) -> list[PartitionFigures]:
         if version != before:
             run = _summary(snapshot).get("data_platform.run", "")
             # The oldest snapshot that is remembered has versions of ones that are forgotten.
-            own = not version or version.startswith(run[:8])
+            known = bool(found) or version.startswith(run[:8])
             found.append(
                 PartitionFigures(
                     snapshot=snapshot.snapshot_id,
-                    committed=_moment(snapshot) if found or own else None,
-                    run=run if found or own else "",
+                    committed=_moment(snapshot) if known else None,
+                    run=run if known else "",
                     version=version,
                     rows=sum(file.record_count for file in files.get(partition, ())),
                 )

@@ -36,26 +36,12 @@ _OF_CHECKS = {
     DagsterEventType.ASSET_CHECK_EVALUATION,
 }
 _COLUMNS = AssetCheckExecutionsTable.c
-_PLANNED_BECOMES_EVALUATED = (
-    AssetCheckExecutionsTable.update()
-    .where(
-        _COLUMNS.asset_key == bindparam("of_asset"),
-        _COLUMNS.check_name == bindparam("of_check"),
-        _COLUMNS.run_id == bindparam("of_run"),
-        _COLUMNS.partition.is_not_distinct_from(bindparam("of_partition")),
-    )
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "execution_status",
-                "evaluation_event",
-                "evaluation_event_timestamp",
-                "evaluation_event_storage_id",
-                "materialization_event_storage_id",
-            )
-        }
-    )
+# What it sets are the columns that the rows of `_evaluation_row` name.
+_PLANNED_BECOMES_EVALUATED = AssetCheckExecutionsTable.update().where(
+    _COLUMNS.asset_key == bindparam("of_asset"),
+    _COLUMNS.check_name == bindparam("of_check"),
+    _COLUMNS.run_id == bindparam("of_run"),
+    _COLUMNS.partition.is_not_distinct_from(bindparam("of_partition")),
 )
 
 

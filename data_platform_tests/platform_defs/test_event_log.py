@@ -80,6 +80,13 @@ def run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     return job.execute_in_process(instance=instance, tags=RANGE)
 
 
+def logged(kind: dg.DagsterEventType) -> tuple[str, list[dg.EventLogEntry]]:
+    """A run in the home, and its events of one kind."""
+    with dg.DagsterInstance.get() as instance:
+        run_id = run(instance).run_id
+        return run_id, [e for e in instance.all_logs(run_id) if e.dagster_event_type == kind]
+
+
 def index_rows(storage: Path) -> dict[str, list[tuple]]:
     """What the UI asks for, without the times and the text of events, which differ by run."""
     queries = {
@@ -109,13 +116,13 @@ def test_batches_leave_the_records_that_single_events_leave(
 ) -> None:
     with dg.DagsterInstance.get() as instance:
         result = run(instance)
-        logged = len(instance.all_logs(result.run_id))
+        count = len(instance.all_logs(result.run_id))
         failed = instance.event_log_storage.get_asset_check_execution_history(CHECKED, limit=9)
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "0")
     (tmp_path / "other").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "other")) as instance:
         alone = run(instance)
-        assert len(instance.all_logs(alone.run_id)) == logged
+        assert len(instance.all_logs(alone.run_id)) == count
 
     found = index_rows(home / "history" / "runs")
     assert found == index_rows(tmp_path / "other" / "history" / "runs")
@@ -160,31 +167,19 @@ def test_a_batch_that_fails_is_stored_event_by_event(
 
 
 def test_a_failing_batch_leaves_nothing_behind(home: Path) -> None:
-    with dg.DagsterInstance.get() as instance:
-        result = run(instance)
-        events = [
-            entry
-            for entry in instance.all_logs(result.run_id)
-            if entry.dagster_event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
-        ]
+    run_id, events = logged(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     storage = Refusing(str(home / "other"))
 
     with pytest.raises(sqlite3.OperationalError):
         storage.store_event_batch(events)
 
-    assert storage.get_logs_for_run(result.run_id) == []
+    assert storage.get_logs_for_run(run_id) == []
     storage.store_event_batch([e for e in events if partition_of(e) != BUILT[1]])
-    assert len(storage.get_logs_for_run(result.run_id)) == len(BUILT) - 1
+    assert len(storage.get_logs_for_run(run_id)) == len(BUILT) - 1
 
 
 def test_evaluations_that_no_run_planned_are_stored_as_well(home: Path) -> None:
-    with dg.DagsterInstance.get() as instance:
-        result = run(instance)
-        events = [
-            entry
-            for entry in instance.all_logs(result.run_id)
-            if entry.dagster_event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
-        ]
+    _, events = logged(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     storage = BatchingSqliteEventLogStorage(str(home / "other"))
 
     storage.store_event_batch(events)
@@ -199,22 +194,16 @@ def test_evaluations_that_no_run_planned_are_stored_as_well(home: Path) -> None:
 
 
 def test_readers_and_batches_of_several_threads_wait_for_each_other(home: Path) -> None:
-    with dg.DagsterInstance.get() as instance:
-        result = run(instance)
-        events = [
-            entry
-            for entry in instance.all_logs(result.run_id)
-            if entry.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION
-        ]
+    run_id, events = logged(dg.DagsterEventType.ASSET_MATERIALIZATION)
     storage = BatchingSqliteEventLogStorage(str(home / "other"))
     plain = SqliteEventLogStorage(str(home / "other"))
 
     with ThreadPoolExecutor(4) as pool:
         writing = [pool.submit(storage.store_event_batch, events) for _ in range(8)]
-        reading = [pool.submit(storage.get_logs_for_run, result.run_id) for _ in range(8)]
+        reading = [pool.submit(storage.get_logs_for_run, run_id) for _ in range(8)]
         for future in writing:
             future.result(timeout=60)
         seen = [len(future.result(timeout=60)) for future in reading]
 
     assert all(count % len(events) == 0 for count in seen)  # whole batches
-    assert len(plain.get_logs_for_run(result.run_id)) == 8 * len(events)
+    assert len(plain.get_logs_for_run(run_id)) == 8 * len(events)
