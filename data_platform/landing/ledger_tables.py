@@ -1,6 +1,8 @@
 """The ledger's table, its rows, and its transactions. What is done with them is in `ledger`."""
 
+import random
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -194,7 +196,7 @@ class Database:
     def _on_sqlite_connect(self, connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # SQLAlchemy begins, below
         connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000)}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection, time.monotonic() + self._busy_timeout)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -218,6 +220,19 @@ class Database:
         if "full" in cause:
             return "; nothing was changed, free some space and try again"
         return ""
+
+
+def _use_wal(connection: sqlite3.Connection, deadline: float) -> None:
+    # Changing a new file's mode needs every lock at once, and SQLite answers "locked" without
+    # waiting where another connection is changing it, too.
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.005, 0.02))
 
 
 def _on_sqlite_begin(connection: sa.Connection) -> None:

@@ -448,11 +448,15 @@ def test_many_writers_on_a_fresh_ledger_record_an_object_once(
     for number in range(20):
         bucket.land(f"shop/{DAY}-{number}.csv")
 
-    def write(_: int) -> Recorded:
-        return record(Ledger(f"sqlite:///{tmp_path}/fresh.db"), bucket)
+    for trial in range(10):  # the first moments of a database are where writers collide
+        url = f"sqlite:///{tmp_path}/fresh-{trial}.db"
 
-    with ThreadPoolExecutor(8) as pool:
-        recorded = list(pool.map(write, range(8)))
-    assert sum(len(found.new) for found in recorded) == 20
-    with Ledger(f"sqlite:///{tmp_path}/fresh.db").database.read() as connection:
-        assert connection.execute(sa.select(sa.func.count()).select_from(objects)).scalar() == 20
+        def write(_: int, url: str = url) -> Recorded:
+            return record(Ledger(url), bucket)
+
+        with ThreadPoolExecutor(8) as pool:
+            recorded = list(pool.map(write, range(8)))
+        assert sum(len(found.new) for found in recorded) == 20
+        with Ledger(url).database.read() as connection:
+            counted = connection.execute(sa.select(sa.func.count()).select_from(objects))
+            assert counted.scalar() == 20
