@@ -5,40 +5,42 @@ bucket can take a directory's place without a change in the code that uses it.
 """
 
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-PREFIX = "DATA_PLATFORM_"
+from data_platform import setting_values as values
+from data_platform.secrets import secret
+from data_platform.setting_values import PREFIX, SettingsError
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 # Set by the platforms that run deployments: there, a forgotten DATA_PLATFORM_ENV must not
 # silently mean "local".
 DEPLOYMENT_MARKS = ("DAGSTER_CLOUD_DEPLOYMENT_NAME", "KUBERNETES_SERVICE_HOST")
 
-# Hadoop reads these as patterns and PyIceberg as parts of a URI.
-UNUSABLE_IN_HOME = frozenset("#?%*{}[]\\")
+_DIRECTORIES = {
+    "LANDING": "file://{home}/landing",
+    "WAREHOUSE": "file://{home}/warehouse",
+    "CATALOG": "sqlite:///{home}/catalog.db",
+    "LEDGER": "sqlite:///{home}/ledger.db",
+    "DAGSTER_DATABASE": "",
+}
+_CLOUD = {
+    "LANDING": "s3://{project}-raw-landing-{env}",
+    "WAREHOUSE": "s3://{project}-warehouse-{env}",
+    "CATALOG": "glue",
+    "LEDGER": "",
+    "DAGSTER_DATABASE": "",
+}
 
-NAMES = ("ENV", "HOME", "SPARK_MASTER", "SPARK_MEMORY", "PROJECT", "AWS_REGION", "AWS_ENDPOINT")
-
-# A bucket's name has at most 63 characters: those of `-raw-landing-staging` are the longest ones
-# beside the project.
-LONGEST_PROJECT = 43
-
-# What S3 keeps for itself at the beginning of a name.
-RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
-
-# Events that Dagster stores at once: a lock on its database for as long as a second is no harm.
-EVENT_BATCH_SIZE = "1000"
-
-
-class SettingsError(ValueError):
-    """A setting is missing, unknown or has an unknown value; the message names the way out."""
+# What `DATABASE` is the default of, except a catalog that is Glue.
+IN_DATABASE = ("CATALOG", "LEDGER", "DAGSTER_DATABASE")
+PASSWORD = PREFIX + "DATABASE_PASSWORD"
 
 
 class Environment(StrEnum):
@@ -48,20 +50,65 @@ class Environment(StrEnum):
     PROD = "prod"
 
 
+# What is different where. Each has a setting of its own, which goes before. What is empty has to be
+# set, or is worked out from the machine.
+DIFFERENCES: Mapping[Environment, Mapping[str, str]] = {
+    Environment.LOCAL: {**_DIRECTORIES, "SPARK_MASTER": "local[*]"},
+    Environment.TEST: {**_DIRECTORIES, "SPARK_MASTER": "local[2]", "SPARK_MEMORY": "1g"},
+    Environment.STAGING: {**_CLOUD, "SPARK_MASTER": "local[*]"},
+    Environment.PROD: {**_CLOUD, "SPARK_MASTER": "local[*]"},
+}
+
+NAMES = (
+    "ENV",
+    "HOME",
+    "SPARK_MASTER",
+    "SPARK_MEMORY",
+    "SPARK_JARS",
+    "PROJECT",
+    "LANDING",
+    "WAREHOUSE",
+    "CATALOG",
+    "LEDGER",
+    "DAGSTER_DATABASE",
+    "DATABASE",
+    "DATABASE_PASSWORD",
+    "QUEUE",
+    "AWS_REGION",
+    "AWS_ENDPOINT",
+)
+
+# Events that Dagster stores at once: a lock on its database for as long as a second is no harm.
+EVENT_BATCH_SIZE = "1000"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """One environment's places and sizes. Build it with `from_env`, or `at` in tests.
 
-    `home` is an absolute directory that holds all state; deleting it resets everything.
-    `spark_memory` is the driver's heap as the JVM writes it (`4g`, `512m`). `project` begins the
-    names of the buckets; `aws_region` is empty where there is no cloud, `aws_endpoint` where it is
-    AWS's own.
+    `home` is an absolute directory for what lives on this machine: all state on a laptop.
+    `landing_uri` (the raw-landing bucket: what has arrived, as it arrived) and `warehouse_uri`
+    (every table's files) are `file://` or `s3://`. `catalog_uri` is a database's URL or `glue`,
+    `ledger_uri` a database's URL, `dagster_database` too, or empty for SQLite in the home;
+    `queue_url` is the SQS queue of arrivals, empty where the landing place is listed.
+    No URL carries a password: `from_env` refuses one that does, and `enter_home` gives
+    `database_password` to libpq. `spark_memory` is the driver's heap as the JVM writes it (`4g`,
+    `512m`), `spark_jars` the directory of what `make jars` fetched. `project` begins the names of
+    the buckets; `aws_region` is empty where there is no cloud, `aws_endpoint` where S3 is AWS's.
     """
 
     environment: Environment
     home: Path
     spark_master: str
     spark_memory: str
+    landing_uri: str
+    warehouse_uri: str
+    catalog_uri: str
+    ledger_uri: str
+    dagster_database: str = ""
+    database_password: str = field(default="", repr=False)
+    queue_url: str = ""
+    spark_jars: Path = CHECKOUT / ".cache" / "jars"
     project: str = "data-platform"
     aws_region: str = ""
     aws_endpoint: str = ""
@@ -72,48 +119,56 @@ class Settings:
         env = os.environ if env is None else env
         _refuse_unknown_names(env)
         environment = _environment(env)
-        match environment:
-            case Environment.LOCAL:
-                home = Path(_value(env, "HOME") or local_home())
-            case Environment.TEST | Environment.STAGING | Environment.PROD:
-                home = Path(_required(env, "HOME", environment))
-        return cls(
+        project = values.project(_value(env, "PROJECT") or cls.project)
+        local = environment is Environment.LOCAL
+        home = values.home(_value(env, "HOME") or (local_home() if local else ""), environment)
+        places = {"home": str(home), "project": project, "env": str(environment)}
+
+        database = values.database("DATABASE", _value(env, "DATABASE"))
+
+        def value(name: str) -> str:
+            default = DIFFERENCES[environment].get(name, "").format(**places)
+            shared = database if name in IN_DATABASE and default != "glue" else ""
+            return _value(env, name) or shared or default
+
+        settings = cls(
             environment=environment,
-            home=_usable(home),
-            spark_master=_value(env, "SPARK_MASTER") or "local[*]",
-            spark_memory=_memory(_value(env, "SPARK_MEMORY") or _memory_for(os.cpu_count() or 1)),
-            project=_project(_value(env, "PROJECT") or cls.project),
+            home=home,
+            spark_master=value("SPARK_MASTER"),
+            spark_memory=values.memory(value("SPARK_MEMORY") or values.memory_for_cores()),
+            spark_jars=Path(value("SPARK_JARS") or cls.spark_jars),
+            landing_uri=values.place("LANDING", value("LANDING")),
+            warehouse_uri=values.place("WAREHOUSE", value("WAREHOUSE")),
+            catalog_uri=values.catalog(value("CATALOG")),
+            ledger_uri=values.database("LEDGER", value("LEDGER")),
+            dagster_database=values.database("DAGSTER_DATABASE", value("DAGSTER_DATABASE")),
+            database_password=secret(PASSWORD, env.get(PASSWORD, "").strip()),
+            queue_url=values.queue(value("QUEUE")),
+            project=project,
             aws_region=_region(env),
-            aws_endpoint=_endpoint(_value(env, "AWS_ENDPOINT")),
+            aws_endpoint=values.endpoint(_value(env, "AWS_ENDPOINT")),
         )
+        refuse_impossible(settings)
+        return settings
 
     @classmethod
-    def at(cls, home: Path | str) -> Self:
-        """Settings of the `test` environment in `home`: two cores, one gigabyte."""
-        return cls(
-            environment=Environment.TEST,
-            home=_usable(Path(home)),
-            spark_master="local[2]",
-            spark_memory="1g",
-        )
-
-    @property
-    def landing_uri(self) -> str:
-        """The raw-landing bucket: what has arrived, as it arrived."""
-        return _uri(self.home / "landing")
-
-    @property
-    def warehouse_uri(self) -> str:
-        """Every table's files."""
-        return _uri(self.home / "warehouse")
-
-    @property
-    def catalog_uri(self) -> str:
-        return f"sqlite:///{self.home / 'catalog.db'}"
-
-    @property
-    def ledger_uri(self) -> str:
-        return f"sqlite:///{self.home / 'ledger.db'}"
+    def at(cls, home: Path | str, **other: Any) -> Self:
+        """Settings of the `test` environment in `home`: two cores, one gigabyte; `other` fields."""
+        home = values.home(home, Environment.TEST)
+        default = {k: v.format(home=home) for k, v in DIFFERENCES[Environment.TEST].items()}
+        fields = {
+            "environment": Environment.TEST,
+            "home": home,
+            "spark_master": default["SPARK_MASTER"],
+            "spark_memory": default["SPARK_MEMORY"],
+            "landing_uri": default["LANDING"],
+            "warehouse_uri": default["WAREHOUSE"],
+            "catalog_uri": default["CATALOG"],
+            "ledger_uri": default["LEDGER"],
+        }
+        settings = cls(**{**fields, **other})
+        refuse_impossible(settings)
+        return settings
 
     @property
     def has_buckets(self) -> bool:
@@ -132,7 +187,12 @@ class Settings:
     @property
     def catalog_properties(self) -> dict[str, str]:
         """For `pyiceberg.catalog.load_catalog(settings.catalog_name, **properties)`."""
-        return {"type": "sql", "uri": self.catalog_uri, "warehouse": self.warehouse_uri}
+        place = {"warehouse": self.warehouse_uri, "s3.region": self.aws_region}
+        if self.aws_endpoint:
+            place["s3.endpoint"] = self.aws_endpoint
+        if self.catalog_uri == "glue":
+            return {"type": "glue", "glue.region": self.aws_region, **place}
+        return {"type": "sql", "uri": self.catalog_uri, **place}
 
 
 def local_state() -> Path:
@@ -151,9 +211,10 @@ def prepare_home(settings: Settings) -> None:
 
     Repeating it changes nothing, except that `dagster.yaml` follows the one shipped here.
     """
-    for directory in (settings.home / "landing", settings.home / "warehouse"):
-        directory.mkdir(parents=True, exist_ok=True)
-    settings.dagster_home.mkdir(exist_ok=True)
+    for place in (settings.landing_uri, settings.warehouse_uri):
+        if place.startswith("file://"):
+            Path(place.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
     shipped = files("data_platform").joinpath("dagster.yaml").read_text("utf-8")
     instance = settings.dagster_home / "dagster.yaml"
     if not instance.exists() or instance.read_text("utf-8") != shipped:
@@ -167,6 +228,8 @@ def enter_home(settings: Settings) -> None:
     the data (see `platform_defs.event_log`).
     """
     export(DAGSTER_HOME=str(settings.dagster_home), DAGSTER_EVENT_BATCH_SIZE=EVENT_BATCH_SIZE)
+    if settings.database_password:
+        export(PGPASSWORD=settings.database_password)  # libpq's: no URL has to carry it
 
 
 def export(**variables: str) -> None:
@@ -202,64 +265,51 @@ def _value(env: Mapping[str, str], name: str) -> str:
     return env.get(PREFIX + name, "").strip()
 
 
-def _required(env: Mapping[str, str], name: str, environment: Environment) -> str:
-    if value := _value(env, name):
-        return value
-    raise SettingsError(f"{PREFIX}{name} must be set when {PREFIX}ENV is {str(environment)!r}")
-
-
-def _memory_for(cores: int) -> str:
-    # A gigabyte for each task that runs at once: what sorting a partition of 128 MB takes.
-    return f"{min(max(cores, 2), 8)}g"
-
-
-def _memory(text: str) -> str:
-    number, unit = text[:-1], text[-1:]
-    if number.isascii() and number.isdigit() and int(number) and unit in ("m", "g"):
-        return text
-    raise SettingsError(f"{PREFIX}SPARK_MEMORY is {text!r}; write it like 4g or 2048m")
-
-
-def _project(name: str) -> str:
-    if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) is None:
-        raise SettingsError(
-            f"{PREFIX}PROJECT is {name!r}, and begins the names of buckets; write it in lower case "
-            "letters, digits and single hyphens between them"
-        )
-    if len(name) > LONGEST_PROJECT:
-        raise SettingsError(
-            f"{PREFIX}PROJECT is {name!r}, {len(name)} characters; with the rest of a bucket's "
-            f"name that is over S3's 63: at most {LONGEST_PROJECT}"
-        )
-    if reserved := next((p for p in RESERVED_PREFIXES if name.startswith(p)), None):
-        raise SettingsError(f"{PREFIX}PROJECT is {name!r}; S3 keeps {reserved!r} for itself")
-    return name
-
-
 def _region(env: Mapping[str, str]) -> str:
     """The platform's setting, else what AWS's own tools go by."""
-    region = _value(env, "AWS_REGION")
-    if region and re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d", region) is None:
-        raise SettingsError(f"{PREFIX}AWS_REGION is {region!r}; write it like eu-west-1")
-    return region or env.get("AWS_REGION", "") or env.get("AWS_DEFAULT_REGION", "")
+    given = values.region(_value(env, "AWS_REGION"))
+    return given or env.get("AWS_REGION", "") or env.get("AWS_DEFAULT_REGION", "")
 
 
-def _endpoint(url: str) -> str:
-    if url and re.fullmatch(r"https?://[^/\s]+/?", url) is None:
-        raise SettingsError(f"{PREFIX}AWS_ENDPOINT is {url!r}; write it like http://localhost:9000")
-    return url.rstrip("/")
-
-
-def _usable(home: Path) -> Path:
-    home = Path(os.path.expanduser(home)).absolute()
-    if bad := sorted(UNUSABLE_IN_HOME.intersection(str(home))):
+def refuse_impossible(settings: Settings) -> None:
+    """Raises SettingsError for values that are right one by one and cannot work together."""
+    landing, warehouse = settings.landing_uri, settings.warehouse_uri
+    if not settings.ledger_uri:
         raise SettingsError(
-            f"{PREFIX}HOME is {str(home)!r}: {' '.join(bad)} cannot stand in a table's location; "
-            "choose a directory without"
+            f"{PREFIX}DATABASE must be set when {PREFIX}ENV is {str(settings.environment)!r}: "
+            "postgresql://user@host/database holds the ledger and Dagster's own state"
         )
-    return home
+    on_s3 = [name for name, uri in (("LANDING", landing), ("WAREHOUSE", warehouse)) if _is_s3(uri)]
+    glue = settings.catalog_uri == "glue"
+    deployed = settings.environment in (Environment.STAGING, Environment.PROD)
+    if (on_s3 or glue or settings.queue_url) and not settings.aws_region:
+        cause = on_s3[0] if on_s3 else "CATALOG" if glue else "QUEUE"
+        raise SettingsError(f"{PREFIX}AWS_REGION must be set: {PREFIX}{cause} is in AWS or like it")
+    if glue and not _is_s3(warehouse):
+        raise SettingsError(
+            f"{PREFIX}CATALOG is 'glue' and {PREFIX}WAREHOUSE is {warehouse!r}: those who read "
+            "Glue read S3; set the one to a database's URL or the other to s3://bucket"
+        )
+    if settings.queue_url and not _is_s3(landing):
+        raise SettingsError(
+            f"{PREFIX}QUEUE is set and {PREFIX}LANDING is {landing!r}: only a bucket tells of its "
+            "arrivals; unset the one or set the other to s3://bucket"
+        )
+    for name, uri in (("CATALOG", settings.catalog_uri), ("LEDGER", settings.ledger_uri)):
+        if deployed and _is_s3(warehouse) and uri.startswith("sqlite"):
+            raise SettingsError(
+                f"{PREFIX}{name} is {uri!r} and {PREFIX}WAREHOUSE {warehouse!r}: a file of one "
+                f"machine cannot say what is in a bucket of all; set {PREFIX}DATABASE to "
+                "postgresql://user@host/database"
+            )
+    for name, uri in (("LANDING", landing), ("WAREHOUSE", warehouse)):
+        other = values.environment_of_bucket(uri, settings.project, Environment)
+        if other and other != settings.environment:
+            raise SettingsError(
+                f"{PREFIX}{name} is {uri!r}, a bucket of {str(other)!r}, and {PREFIX}ENV is "
+                f"{str(settings.environment)!r}; set one of them to the other's environment"
+            )
 
 
-def _uri(path: Path) -> str:
-    # Not Path.as_uri(): Hadoop and PyIceberg take the rest literally and would keep a "%20".
-    return f"file://{path}"
+def _is_s3(uri: str) -> bool:
+    return uri.startswith("s3://")

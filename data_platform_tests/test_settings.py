@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -7,6 +7,7 @@ from dagster import DagsterInstance
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_platform import setting_values
 from data_platform import settings as module
 from data_platform.settings import Environment, Settings, SettingsError, prepare_home
 
@@ -59,6 +60,106 @@ def test_only_a_laptop_has_a_home_by_default(environment: str) -> None:
     assert "DATA_PLATFORM_HOME must be set" in refused({"DATA_PLATFORM_ENV": environment})
 
 
+CLOUD = {
+    "DATA_PLATFORM_ENV": "prod",
+    "DATA_PLATFORM_HOME": "/tmp/home",
+    "DATA_PLATFORM_AWS_REGION": "eu-west-1",
+    "DATA_PLATFORM_DATABASE": "postgresql://app@db/data_platform",
+}
+
+
+def test_a_deployment_is_on_buckets_glue_and_one_database() -> None:
+    settings = Settings.from_env(CLOUD)
+
+    assert settings.landing_uri == "s3://data-platform-raw-landing-prod"
+    assert settings.warehouse_uri == "s3://data-platform-warehouse-prod"
+    assert settings.catalog_properties["type"] == "glue"
+    assert settings.ledger_uri == settings.dagster_database == CLOUD["DATA_PLATFORM_DATABASE"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("LANDING", "s3://elsewhere/in", lambda s: s.landing_uri),
+        ("WAREHOUSE", "s3://elsewhere/out", lambda s: s.warehouse_uri),
+        ("CATALOG", "postgresql://app@db/catalog", lambda s: s.catalog_uri),
+        ("LEDGER", "postgresql://app@db/ledger", lambda s: s.ledger_uri),
+        ("DAGSTER_DATABASE", "postgresql://app@db/dagster", lambda s: s.dagster_database),
+        ("QUEUE", "https://sqs.eu-west-1.amazonaws.com/1/q", lambda s: s.queue_url),
+        ("SPARK_MASTER", "spark://x:7077", lambda s: s.spark_master),
+        ("SPARK_MEMORY", "9g", lambda s: s.spark_memory),
+        ("SPARK_JARS", "/opt/jars", lambda s: str(s.spark_jars)),
+    ],
+)
+def test_everything_that_differs_has_a_setting_of_its_own(
+    name: str, value: str, shown: Callable[[Settings], str]
+) -> None:
+    assert shown(Settings.from_env({**CLOUD, f"DATA_PLATFORM_{name}": value})) == value
+
+
+def test_a_database_takes_all_metadata_of_a_laptop_too() -> None:
+    settings = Settings.from_env({"DATA_PLATFORM_DATABASE": "postgresql://app@db/dp"})
+
+    assert settings.catalog_uri == settings.ledger_uri == settings.dagster_database
+    assert settings.catalog_uri == "postgresql://app@db/dp"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"DATABASE": ""}, "DATA_PLATFORM_DATABASE must be set"),
+        ({"AWS_REGION": ""}, "DATA_PLATFORM_AWS_REGION must be set"),
+        ({"WAREHOUSE": "/warehouse"}, "DATA_PLATFORM_CATALOG is 'glue'"),
+        ({"CATALOG": "sqlite:////tmp/c.db"}, "a file of one machine"),
+        ({"LEDGER": "sqlite:////tmp/l.db"}, "a file of one machine"),
+        ({"LANDING": "/in", "QUEUE": "https://sqs/1/q"}, "only a bucket tells of its arrivals"),
+        ({"WAREHOUSE": "s3://data-platform-warehouse-staging"}, "a bucket of 'staging'"),
+        ({"ENV": "staging", "LANDING": "s3://data-platform-raw-landing-prod"}, "of 'prod'"),
+    ],
+)
+def test_what_cannot_work_together_is_refused(changes: dict[str, str], named: str) -> None:
+    message = refused({**CLOUD, **{f"DATA_PLATFORM_{k}": v for k, v in changes.items()}})
+
+    assert named in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LANDING", "landing"),
+        ("LANDING", "s3://UPPER"),
+        ("WAREHOUSE", "gs://bucket"),
+        ("WAREHOUSE", "s3://b"),
+        ("WAREHOUSE", "/a#b"),
+        ("CATALOG", "athena"),
+        ("DATABASE", "mysql://app@db/x"),
+        ("DATABASE", "postgresql://app@db"),
+        ("QUEUE", "landing-queue"),
+    ],
+)
+def test_a_place_that_is_none_is_refused_with_its_setting(name: str, value: str) -> None:
+    assert f"DATA_PLATFORM_{name} is {value!r}" in refused({f"DATA_PLATFORM_{name}": value})
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://app:hunter2@db/x", "postgresql://db/x?user=app&password=hunter2"]
+)
+@pytest.mark.parametrize("name", ["DATABASE", "CATALOG", "LEDGER", "DAGSTER_DATABASE"])
+def test_a_password_in_an_url_is_refused_and_not_shown(name: str, url: str) -> None:
+    message = refused({f"DATA_PLATFORM_{name}": url})
+
+    assert f"DATA_PLATFORM_{name} carries a password" in message
+    assert "DATA_PLATFORM_DATABASE_PASSWORD" in message
+    assert "hunter2" not in message
+
+
+def test_a_password_is_in_no_picture_of_the_settings() -> None:
+    settings = Settings.from_env({**CLOUD, "DATA_PLATFORM_DATABASE_PASSWORD": "hunter2"})
+
+    assert settings.database_password == "hunter2"
+    assert "hunter2" not in f"{settings} {settings!r}"
+
+
 @pytest.mark.parametrize("mark", module.DEPLOYMENT_MARKS)
 def test_a_deployment_is_never_silently_local(mark: str) -> None:
     assert "DATA_PLATFORM_ENV is not set" in refused({mark: "x"})
@@ -80,7 +181,7 @@ def test_a_project_that_no_bucket_can_be_named_after_is_refused(project: str) ->
 
 
 def test_a_project_that_makes_names_too_long_is_refused_with_the_most_it_may_have() -> None:
-    longest = "p" * module.LONGEST_PROJECT
+    longest = "p" * setting_values.LONGEST_PROJECT
 
     assert Settings.from_env({"DATA_PLATFORM_PROJECT": longest}).project == longest
     assert "at most 43" in refused({"DATA_PLATFORM_PROJECT": longest + "p"})

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from data_platform.cli import main
-from data_platform.settings import LONGEST_PROJECT
+from data_platform.setting_values import LONGEST_PROJECT
 from data_platform_tests.buckets.cloud import Cloud, add_rule, set_versioning
 
 Run = Callable[..., Result]
@@ -22,6 +22,7 @@ def run(cloud: Cloud) -> Run:
             "PROJECT": cloud.settings.project,
             "AWS_REGION": cloud.settings.aws_region,
             "AWS_ENDPOINT": cloud.settings.aws_endpoint,
+            "DATABASE": "postgresql://app@db/data_platform",
             **settings,
         }
         env = {f"DATA_PLATFORM_{name}": value for name, value in given.items()}

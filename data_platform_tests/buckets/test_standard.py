@@ -6,7 +6,8 @@ import pytest
 
 from data_platform.buckets.actions import lifecycle_rule
 from data_platform.buckets.standard import STANDARD, BucketSpec, Purpose, bucket_specs
-from data_platform.settings import LONGEST_PROJECT, Environment
+from data_platform.setting_values import LONGEST_PROJECT
+from data_platform.settings import Environment
 
 IA_DAYS = 30  # S3 refuses an earlier move, and bills a month at least
 READ_AT_ONCE = {"STANDARD_IA", "GLACIER_IR"}

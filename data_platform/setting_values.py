@@ -1,0 +1,137 @@
+"""What one setting may be: each function gives the value or says what is wrong with it.
+
+What values must not be together is in `settings`.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PREFIX = "DATA_PLATFORM_"
+
+# Hadoop reads these as patterns and PyIceberg as parts of a URI.
+UNUSABLE_IN_HOME = frozenset("#?%*{}[]\\")
+
+# A bucket's name has at most 63 characters: those of `-raw-landing-staging` are the longest ones
+# beside the project.
+LONGEST_PROJECT = 43
+
+# What S3 keeps for itself at the beginning of a name.
+RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
+
+_BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*"
+
+
+class SettingsError(ValueError):
+    """A setting is missing, unknown or has an unknown value; the message names the way out."""
+
+
+def home(directory: Path | str, environment: str) -> Path:
+    if not str(directory):
+        raise SettingsError(f"{PREFIX}HOME must be set when {PREFIX}ENV is {str(environment)!r}")
+    path = Path(os.path.expanduser(directory)).absolute()
+    return _usable("HOME", path)
+
+
+def place(name: str, text: str) -> str:
+    """`s3://bucket`, `s3://bucket/prefix`, `file:///directory` or `/directory`, as a URI."""
+    if text.startswith("s3://"):
+        if re.fullmatch(_BUCKET, text.rstrip("/")):
+            return text.rstrip("/")
+    elif (path := text.removeprefix("file://")).startswith("/"):
+        # Not Path.as_uri(): Hadoop and PyIceberg take the rest literally and would keep a "%20".
+        return f"file://{_usable(name, Path(path))}"
+    raise SettingsError(
+        f"{PREFIX}{name} is {text!r}; write it like s3://bucket, s3://bucket/prefix or /directory"
+    )
+
+
+def database(name: str, url: str) -> str:
+    """A SQLAlchemy URL of SQLite or PostgreSQL without a password."""
+    if not url or url.startswith("sqlite:///"):
+        return url
+    parts = urlsplit(url)
+    if parts.password is not None or "password=" in parts.query:
+        raise SettingsError(
+            f"{PREFIX}{name} carries a password, and URLs are shown; take it out and set "
+            f"{PREFIX}DATABASE_PASSWORD (or secretsmanager:NAME#KEY there)"
+        )
+    if parts.scheme != "postgresql" or not parts.path.strip("/"):
+        raise SettingsError(
+            f"{PREFIX}{name} is {url!r}; write it like postgresql://user@host:5432/database or "
+            "sqlite:////directory/file.db"
+        )
+    return url
+
+
+def catalog(url: str) -> str:
+    return url if url == "glue" else database("CATALOG", url)
+
+
+def queue(url: str) -> str:
+    if url and re.fullmatch(r"https?://[^/\s]+/\S+", url) is None:
+        raise SettingsError(
+            f"{PREFIX}QUEUE is {url!r}; write it like "
+            "https://sqs.eu-west-1.amazonaws.com/123456789012/landing"
+        )
+    return url
+
+
+def memory_for_cores(cores: int | None = None) -> str:
+    """A gigabyte for each task that runs at once: what sorting a partition of 128 MB takes."""
+    return f"{min(max(cores or os.cpu_count() or 1, 2), 8)}g"
+
+
+def memory(text: str) -> str:
+    number, unit = text[:-1], text[-1:]
+    if number.isascii() and number.isdigit() and int(number) and unit in ("m", "g"):
+        return text
+    raise SettingsError(f"{PREFIX}SPARK_MEMORY is {text!r}; write it like 4g or 2048m")
+
+
+def project(name: str) -> str:
+    if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) is None:
+        raise SettingsError(
+            f"{PREFIX}PROJECT is {name!r}, and begins the names of buckets; write it in lower case "
+            "letters, digits and single hyphens between them"
+        )
+    if len(name) > LONGEST_PROJECT:
+        raise SettingsError(
+            f"{PREFIX}PROJECT is {name!r}, {len(name)} characters; with the rest of a bucket's "
+            f"name that is over S3's 63: at most {LONGEST_PROJECT}"
+        )
+    if reserved := next((p for p in RESERVED_PREFIXES if name.startswith(p)), None):
+        raise SettingsError(f"{PREFIX}PROJECT is {name!r}; S3 keeps {reserved!r} for itself")
+    return name
+
+
+def environment_of_bucket(uri: str, project: str, environments: Iterable[str]) -> str | None:
+    """The environment that a bucket of this project says in its name; None for other places."""
+    name = uri.removeprefix("s3://").partition("/")[0]
+    if not uri.startswith("s3://") or not name.startswith(project + "-"):
+        return None
+    last = name.rpartition("-")[2]
+    return next((each for each in environments if each == last), None)
+
+
+def region(name: str) -> str:
+    if name and re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d", name) is None:
+        raise SettingsError(f"{PREFIX}AWS_REGION is {name!r}; write it like eu-west-1")
+    return name
+
+
+def endpoint(url: str) -> str:
+    if url and re.fullmatch(r"https?://[^/\s]+/?", url) is None:
+        raise SettingsError(f"{PREFIX}AWS_ENDPOINT is {url!r}; write it like http://localhost:9000")
+    return url.rstrip("/")
+
+
+def _usable(name: str, path: Path) -> Path:
+    if bad := sorted(UNUSABLE_IN_HOME.intersection(str(path))):
+        raise SettingsError(
+            f"{PREFIX}{name} is {str(path)!r}: {' '.join(bad)} cannot stand in a table's location; "
+            "choose a directory without"
+        )
+    return path
