@@ -11,6 +11,8 @@ from urllib.parse import unquote
 
 from pyarrow import fs
 
+from data_platform.lake.object_store import ObjectStore, is_object, split
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_UTF8 = "its name is not UTF-8; rename it"
 UNFINISHED = (".tmp", ".part")  # what copying tools call a file that is still being written
@@ -102,13 +104,13 @@ class DirectoryBucket:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
+def filesystem(uri: str, store: ObjectStore) -> tuple[fs.FileSystem, str]:
     """The PyArrow file system and the path in it of a URI or of an absolute local path."""
-    if uri.startswith("/"):
-        return fs.LocalFileSystem(), uri
-    if uri.startswith("file:"):  # PyArrow's own parser refuses a blank in a path
-        return fs.LocalFileSystem(), "/" + unquote(uri.removeprefix("file:")).lstrip("/")
-    return fs.FileSystem.from_uri(uri)
+    if is_object(uri):
+        return store.filesystem(), "/".join(split(uri))
+    # PyArrow's own parser refuses a blank in a path.
+    path = "/" + unquote(uri.removeprefix("file:")).lstrip("/") if uri.startswith("file:") else uri
+    return fs.LocalFileSystem(), path
 
 
 def from_nanoseconds(since_epoch: int) -> datetime:
