@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -69,6 +71,10 @@ class Bucket(Protocol):
         """A digest of the object's bytes. FileNotFoundError if it is gone."""
         ...
 
+    def head(self, key: str) -> LandedObject | None:
+        """The object as it is now; None if there is none."""
+        ...
+
 
 class DirectoryBucket:
     """A directory as a bucket; keys are posix paths relative to `root`.
@@ -102,6 +108,23 @@ class DirectoryBucket:
     def content_hash(self, key: str) -> str:
         with (self.root / key).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    def head(self, key: str) -> LandedObject | None:
+        try:
+            status = (self.root / key).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return _landed(os.fsencode(key), status) if stat.S_ISREG(status.st_mode) else None
+
+    def put(self, key: str, source: Path) -> None:
+        """Land a file, whole or not at all: a sensor may be looking. The same bytes: no change."""
+        target = self.root / key
+        if target.exists() and target.read_bytes() == source.read_bytes():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f"{target.name}{UNFINISHED[1]}")
+        shutil.copyfile(source, unfinished)
+        unfinished.replace(target)
 
 
 def filesystem(uri: str, store: ObjectStore) -> tuple[fs.FileSystem, str]:

@@ -11,7 +11,7 @@ from data_platform.lake.catalog import Lake
 from data_platform.lake.object_store import ObjectStore, is_object
 from data_platform.lake.storage import Storage
 from data_platform.landing.ledger import Ledger
-from data_platform.landing.objects import Bucket, DirectoryBucket
+from data_platform.landing.objects import DirectoryBucket
 from data_platform.landing.s3_bucket import S3Bucket
 from data_platform.settings import Settings
 
@@ -44,7 +44,7 @@ class Platform:
         return Ledger(self.settings.ledger_uri)
 
     @cached_property
-    def bucket(self) -> Bucket:
+    def bucket(self) -> DirectoryBucket | S3Bucket:
         uri = self.settings.landing_uri
         if is_object(uri):
             return S3Bucket(uri, self.store)
