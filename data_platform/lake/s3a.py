@@ -15,21 +15,19 @@ _COMMON: Mapping[str, str] = {
     "fs.s3a.aws.credentials.provider": (
         "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
     ),
-    # Files that Spark itself writes appear when their job commits, and are never renamed.
+    # Files that Spark itself writes appear when their job commits and are never renamed. Spark
+    # chooses this committer for s3a by itself, and for s3 the classic one.
     "fs.s3a.committer.name": "magic",
-    "fs.s3a.committer.magic.enabled": "true",
+    "mapreduce.outputcommitter.factory.scheme.s3": (
+        "org.apache.hadoop.fs.s3a.commit.S3ACommitterFactory"
+    ),
+    # Parts wait in memory: buffers on disk need the local file system that the session replaces.
+    "fs.s3a.fast.upload.buffer": "bytebuffer",
+    "fs.s3a.multipart.size": "16M",
     # Files are read footer first, then the columns that are asked for.
     "fs.s3a.experimental.input.fadvise": "random",
     "fs.s3a.retry.limit": "10",
     "fs.s3a.attempts.maximum": "10",
-}
-_COMMITTER: Mapping[str, str] = {
-    "spark.sql.sources.commitProtocolClass": (
-        "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol"
-    ),
-    "spark.sql.parquet.output.committer.class": (
-        "org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter"
-    ),
 }
 
 
@@ -56,6 +54,5 @@ def s3a_config(settings: Settings) -> dict[str, str]:
         }
     return {
         "spark.jars": ",".join(str(jar) for jar in jars),
-        **_COMMITTER,
         **{f"spark.hadoop.{name}": value for name, value in hadoop.items()},
     }
