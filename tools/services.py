@@ -207,6 +207,7 @@ def install_go(directory: Path) -> str:
 SERVICES: Mapping[str, Callable[[], None]] = {
     SPARK: lambda: install_jars(SPARK),
     "readers": lambda: install_jars("readers"),
+    "elasticmq": lambda: install_jars("elasticmq"),
     "postgres": install_postgres,
     VERSITYGW.name: lambda: install_go_server(VERSITYGW),
     MINIO.name: lambda: install_go_server(MINIO),

@@ -1,0 +1,101 @@
+"""An SQS server for tests and benchmarks: ElasticMQ, started as the other `servers` are.
+
+It keeps visibility timeouts, receive counts and redrive policies as SQS does, and messages in
+memory only. `make services` installs it; it needs Java.
+"""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tools.jars import CACHE
+from tools.servers import REGION, NotInstalled, _launch, _running
+
+JARS = CACHE / "elasticmq"
+MAIN = "org.elasticmq.server.Main"
+
+# Its queue is how we know it for ours: it takes any credentials.
+_CONFIGURATION = """
+include classpath("application.conf")
+node-address {{ protocol = http, host = "127.0.0.1", port = {port}, context-path = "" }}
+rest-sqs {{ enabled = true, bind-hostname = "127.0.0.1", bind-port = {port}, sqs-limits = strict }}
+rest-stats.enabled = false
+aws {{ region = {region}, accountId = 000000000000 }}
+queues {{ "{mark}" {{ }} }}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueServer:
+    """An SQS API at `endpoint`; any credentials will do."""
+
+    endpoint: str
+    region: str = REGION
+    mark: str = field(repr=False)
+    process: "subprocess.Popen[bytes]" = field(repr=False)
+
+    def client(self, **overrides: Any) -> Any:
+        """boto3's client; `overrides` are its arguments."""
+        arguments: dict[str, Any] = {
+            "endpoint_url": self.endpoint,
+            "region_name": self.region,
+            "aws_access_key_id": "any",
+            "aws_secret_access_key": "any",
+        }
+        return boto3.client("sqs", **arguments | overrides)
+
+    def answers(self) -> bool:
+        once = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
+        try:
+            self.client(config=once).get_queue_url(QueueName=self.mark)
+        except (BotoCoreError, ClientError):  # not yet; or another server, without our queue
+            return False
+        return True
+
+
+@contextmanager
+def elasticmq(directory: Path) -> Iterator[QueueServer]:
+    """ElasticMQ with its log in `directory`."""
+    root = directory.absolute()
+    root.mkdir(parents=True, exist_ok=True)
+    if not any(JARS.glob("elasticmq-server*.jar")):
+        raise NotInstalled("ElasticMQ is not installed: run `make services`")
+    java, log = _java(), root / "server.log"
+
+    def start(port: int) -> QueueServer:
+        mark = f"ours-{secrets.token_hex(8)}"
+        configuration = root / "elasticmq.conf"
+        configuration.write_text(_CONFIGURATION.format(port=port, region=REGION, mark=mark))
+        process = _launch(
+            [
+                *(java, "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+                *(f"-Dconfig.file={configuration}", "-cp", f"{JARS}/*", MAIN),
+            ],
+            log=log,
+            env={},
+        )
+        return QueueServer(endpoint=f"http://127.0.0.1:{port}", mark=mark, process=process)
+
+    with _running(start, log) as server:
+        yield server
+
+
+def _java() -> str:
+    """The environment's, else the shell's."""
+    for home in (Path(sys.prefix) / "java", Path(os.environ.get("JAVA_HOME") or "/nonexistent")):
+        if (home / "bin" / "java").exists():
+            return str(home / "bin" / "java")
+    if found := shutil.which("java"):
+        return found
+    raise NotInstalled("ElasticMQ needs Java: run `make env`, or set JAVA_HOME")
