@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -78,13 +78,16 @@ class ObjectStore:
 
     def client(self, service: str = "s3", **overrides: Any) -> Any:
         """boto3's client, as root; `overrides` are its arguments."""
+        config = Config(proxies={})  # the environment's proxy cannot reach this machine
         arguments: dict[str, Any] = {
             "endpoint_url": self.endpoint,
             "region_name": self.region,
             "aws_access_key_id": self.access_key,
             "aws_secret_access_key": self.secret_key,
         }
-        return boto3.client(service, **arguments | overrides)  # type: ignore[call-overload]
+        if own := overrides.pop("config", None):
+            config = config.merge(own)
+        return boto3.client(service, config=config, **arguments | overrides)  # type: ignore[call-overload]
 
     def answers(self) -> bool:
         once = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
@@ -287,9 +290,15 @@ def _installed(server: GoServer) -> str:
     return str(server.binary)
 
 
-def _identity(owner: str | None) -> dict[str, Any]:
+class _Identity(TypedDict):
+    user: int | None
+    group: int | None
+    extra_groups: list[int] | None
+
+
+def _identity(owner: str | None) -> _Identity:
     if owner is None:
-        return {}
+        return {"user": None, "group": None, "extra_groups": None}
     entry = pwd.getpwnam(owner)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
