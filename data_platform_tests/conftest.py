@@ -15,6 +15,7 @@ pytest_plugins = [
     "data_platform_tests.platform_defs.shop",
     "data_platform_tests.buckets.server",
     "data_platform_tests.servers",
+    "data_platform_tests.landing.queues",
 ]
 
 # One Spark job per example: the examples are few, and their time is the machine's, not the code's.

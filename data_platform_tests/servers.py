@@ -11,10 +11,11 @@ from typing import TypeVar
 
 import pytest
 
-from tools import servers
+from tools import queue_server, servers
+from tools.queue_server import QueueServer
 from tools.servers import NotInstalled, ObjectStore, Postgres
 
-SERVERS = frozenset({"versitygw", "minio", "postgres"})
+SERVERS = frozenset({"versitygw", "minio", "postgres", "elasticmq"})
 
 Server = TypeVar("Server")
 
@@ -38,6 +39,11 @@ def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     yield from running(servers.postgres(tmp_path_factory.mktemp("postgres")))
+
+
+@pytest.fixture(scope="session")
+def elasticmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueServer]:
+    yield from running(queue_server.elasticmq(tmp_path_factory.mktemp("elasticmq")))
 
 
 def running(server: AbstractContextManager[Server]) -> Iterator[Server]:

@@ -148,7 +148,8 @@ def look(
     """
     known = ledger.present(bucket.name, keys)
     seen, failed = _heads(bucket, keys)
-    recorded = ledger.record(filter(None, seen.values()), bucket, sources, now)
+    there = (seen[key] for key in sorted(seen))
+    recorded = ledger.record(filter(None, there), bucket, sources, now)
     gone = tuple(sorted(key for key in known if key in seen and seen[key] is None))
     ledger.mark_vanished(known[key] for key in gone)
     found = Looked(recorded, gone, failed)
