@@ -32,7 +32,7 @@ from tools.queue_server import QueueServer
 from tools.servers import ObjectStore
 
 KILLED = str(-signal.SIGKILL)
-# How often a step comes in the work that one killed consumer should have done at most.
+# How often a step comes in the work that is done before a kill at most: there is enough for all.
 MOST = {"ReceiveMessage": 40, "head": 400, "statement": 40, "commit": 15, "DeleteMessageBatch": 40}
 
 
@@ -126,7 +126,8 @@ def drain(world: World, consumers: Sequence[Consumer], random: Random, *, kills:
 
     def fate(consumer: Consumer) -> list[str]:
         chosen = [plan[n % len(plan)] for n in range(kills)]
-        return [consumer.work(*at, random.randint(1, MOST[at[0]])) for at in chosen]
+        most = {step: count // len(consumers) for step, count in MOST.items()}
+        return [consumer.work(*at, random.randint(1, most[at[0]])) for at in chosen]
 
     with ThreadPoolExecutor(len(consumers)) as pool:
         assert [*pool.map(fate, consumers)] == [[KILLED] * kills] * len(consumers)
