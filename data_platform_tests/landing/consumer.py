@@ -1,9 +1,10 @@
 """A process that takes arrivals from a queue and loads them, killed at a step that it is told.
 
-`python -m data_platform_tests.landing.consumer LEDGER LANDING ENDPOINT QUEUE REGION`: a line
+`python -m data_platform_tests.landing.consumer WHAT LEDGER LANDING ENDPOINT QUEUE REGION`: a line
 `STEP WHEN N` on its input lets a child work until the N-th such step, before or after which it ends
 itself with SIGKILL; `- - 0` lets it work until nothing is left. It answers each line with the
-child's exit status.
+child's exit status. WHAT is `load`, or `take` where somebody else loads: the platform never has
+two runs that do.
 """
 
 import datetime as dt
@@ -47,14 +48,11 @@ def bucket_at(landing: str, endpoint: str, region: str) -> DirectoryBucket | S3B
     return DirectoryBucket(landing)
 
 
-def work(
-    killer: Killer, ledger: Ledger, bucket: DirectoryBucket | S3Bucket, queue: ArrivalQueue
-) -> None:
+def work(ledger: Ledger, queue: ArrivalQueue, *, loads: bool) -> None:
     """Ticks and loads, until there is nothing to do."""
-    watch(killer, ledger, bucket, queue)
     while True:
         arrived = queue.take([SHOP], ledger, dt.datetime.now(dt.UTC))
-        pending = ledger.pending(SHOP.name)
+        pending = ledger.pending(SHOP.name) if loads else []
         load = str(uuid.uuid4())
         ledger.mark_loaded({entry.id: 1 for entry in pending}, load, load)
         if not (arrived.messages or pending):
@@ -89,7 +87,7 @@ def watch(
 
 
 def main() -> None:
-    url, landing, endpoint, queue_url, region = sys.argv[1:]
+    what, url, landing, endpoint, queue_url, region = sys.argv[1:]
     for line in sys.stdin:
         step, when, nth = line.split()
         child = os.fork()
@@ -97,9 +95,10 @@ def main() -> None:
             bucket = bucket_at(landing, endpoint, region)
             place = landing if landing.startswith("s3://") else PLACE
             queue = ArrivalQueue(queue_url, region, bucket, place, most_messages=TICK)
-            status = 1
+            ledger, status = Ledger(url), 1
             try:
-                work(Killer(step, when, int(nth)), Ledger(url), bucket, queue)
+                watch(Killer(step, when, int(nth)), ledger, bucket, queue)
+                work(ledger, queue, loads=what == "load")
                 status = 0
             finally:
                 os._exit(status)

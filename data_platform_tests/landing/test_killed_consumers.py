@@ -54,10 +54,11 @@ class World:
         return Ledger(self.url)
 
     @contextmanager
-    def consumer(self) -> Iterator["Consumer"]:
-        arguments = [self.url, self.landing, self.endpoint, self.queue.url, self.queue.region]
+    def consumer(self, what: str) -> Iterator["Consumer"]:
+        """`load` or `take`."""
+        at = [self.url, self.landing, self.endpoint, self.queue.url, self.queue.region]
         with subprocess.Popen(
-            [sys.executable, "-m", "data_platform_tests.landing.consumer", *arguments],
+            [sys.executable, "-m", "data_platform_tests.landing.consumer", what, *at],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -133,9 +134,11 @@ def drain(world: World, consumers: Sequence[Consumer], random: Random, *, kills:
         assert [*pool.map(fate, consumers)] == [[KILLED] * kills] * len(consumers)
         while not world.queue.is_empty():
             assert set(pool.map(Consumer.work, consumers)) == {"0"}
+    # What the others recorded last.
+    assert consumers[-1].work() == "0"
 
 
-def run(world: World, *, objects: int, kills: int, consumers: int, seed: int) -> None:
+def run(world: World, consumers: Sequence[str], *, objects: int, kills: int, seed: int) -> None:
     random = Random(seed)
     world.count_loads()
     bucket = world.bucket
@@ -150,7 +153,7 @@ def run(world: World, *, objects: int, kills: int, consumers: int, seed: int) ->
     changed, deleted = told[: objects // 50], told[objects // 50 : 3 * objects // 100]
     changed_unseen, deleted_unseen = changed[::10], deleted[::10]
     with ExitStack() as stack:
-        working = [stack.enter_context(world.consumer()) for _ in range(consumers)]
+        working = [stack.enter_context(world.consumer(what)) for what in consumers]
 
         world.tell(told, CREATED, random, doubled=0.05)
         drain(world, working, random, kills=kills - kills // 4)
@@ -211,7 +214,7 @@ def test_ten_thousand_objects_and_twenty_killed_consumers(
     queue = new_queue(elasticmq, visibility=2, most_receives=20)
     (tmp_path / "landing").mkdir()
     world = World(f"sqlite:///{tmp_path}/ledger.db", str(tmp_path / "landing"), "", queue)
-    run(world, objects=10_000, kills=20, consumers=1, seed=1897)
+    run(world, ["load"], objects=10_000, kills=20, seed=1897)
 
 
 @pytest.mark.soak
@@ -230,4 +233,4 @@ def test_two_consumers_at_once_on_an_object_store(
     versitygw.client().create_bucket(Bucket=name)
     queue = new_queue(elasticmq, visibility=10, most_receives=50)
     world = World(f"sqlite:///{tmp_path}/ledger.db", f"s3://{name}", versitygw.endpoint, queue)
-    run(world, objects=10_000, kills=20, consumers=2, seed=seed)
+    run(world, ["take", "load"], objects=10_000, kills=20, seed=seed)

@@ -123,7 +123,9 @@ def test_the_reconciliation_shows_which_objects_it_repaired_and_how(home: Home) 
     ]
     counted = {name: found.value for name, found in output.items() if name != "repaired"}
     assert counted == {"listed": 3, "missed": 1, "changed": 1, "vanished": 1, "unknown": 1}
-    assert [record.data for record in output["repaired"].value.records] == [
+    repaired = output["repaired"]
+    assert isinstance(repaired, dg.TableMetadataValue)
+    assert [record.data for record in repaired.records] == [
         {"key": key_of("2011-03-01"), "what": "vanished"},
         {"key": key_of("2011-03-02"), "what": "changed"},
         {"key": key_of("2011-03-03"), "what": "missed"},
