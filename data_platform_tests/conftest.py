@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from data_platform.lake.session import start_session
 from data_platform.settings import Settings
-from data_platform_tests.places import Place
+from data_platform_tests.places import Place, place_of
 
 # Fixtures of a whole platform and of a cloud; tests of several packages share them.
 pytest_plugins = ["data_platform_tests.platform_defs.shop", "data_platform_tests.buckets.server"]
@@ -44,12 +44,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture(params=["directory", "versitygw", "minio"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Where a platform's files may be: what holds in one of these must hold in all."""
-    if request.param == "directory":
-        return Place.directory(tmp_path)
-    found = Place.bucket(request.getfixturevalue(request.param))
-    if "spark" in request.fixturenames:
-        found.tell(request.getfixturevalue("spark"))
-    return found
+    return place_of(request, request.param, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyspark.sql import SparkSession
 
 from data_platform.lake.object_store import ObjectStore, is_object, split
@@ -101,3 +102,13 @@ class Place:
 
 def _path(uri: str) -> Path:
     return Path(uri.removeprefix("file://"))
+
+
+def place_of(request: pytest.FixtureRequest, kind: str, directory: Path) -> Place:
+    """`directory`, or a new bucket of the store whose fixture `kind` names."""
+    if kind == "directory":
+        return Place.directory(directory)
+    place = Place.bucket(request.getfixturevalue(kind))
+    if "spark" in request.fixturenames:
+        place.tell(request.getfixturevalue("spark"))
+    return place
