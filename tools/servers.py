@@ -361,12 +361,14 @@ def _comes_up(server: Server) -> bool:
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """As when our process ends, and waited for; then the reader beside it goes as well."""
+    """As when our process ends, and waited for; then what is left of its group goes as well."""
     assert process.stdin is not None
     process.stdin.close()
-    process.wait()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _end_of(log: Path) -> str:
