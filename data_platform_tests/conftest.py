@@ -20,9 +20,6 @@ pytest_plugins = [
     "data_platform_tests.servers",
 ]
 
-# Of the stores that tests start, and of nobody else's: no test reaches an account by mistake.
-os.environ |= {"AWS_ACCESS_KEY_ID": "testkey", "AWS_SECRET_ACCESS_KEY": "testsecret1"}
-
 # One Spark job per example: the examples are few, and their time is the machine's, not the code's.
 settings.register_profile(
     "dev", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -54,19 +51,3 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if "spark" in request.fixturenames:
         found.tell(request.getfixturevalue("spark"))
     return found
-
-
-@pytest.fixture(scope="session")
-def versitygw():
-    from data_platform.lake.object_store import ObjectStore
-
-    os.environ.update(AWS_ACCESS_KEY_ID="testkey", AWS_SECRET_ACCESS_KEY="testsecret1")
-    return ObjectStore("us-east-1", "http://127.0.0.1:7170")
-
-
-@pytest.fixture(scope="session")
-def minio():
-    from data_platform.lake.object_store import ObjectStore
-
-    os.environ.update(AWS_ACCESS_KEY_ID="testkey", AWS_SECRET_ACCESS_KEY="testsecret1")
-    return ObjectStore("us-east-1", "http://127.0.0.1:7171")
