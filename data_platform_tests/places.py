@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from data_platform.lake.object_store import ObjectStore, is_object, split
 from data_platform.lake.storage import Storage
+from tools.servers import S3Server
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,9 @@ class Place:
         return cls(f"file://{path}")
 
     @classmethod
-    def bucket(cls, store: ObjectStore) -> "Place":
-        """A new bucket."""
+    def bucket(cls, server: S3Server) -> "Place":
+        """A new bucket there."""
+        store = ObjectStore(server.region, server.endpoint)
         name = f"test-{uuid.uuid4().hex[:12]}"
         store.client().create_bucket(Bucket=name)
         return cls(f"s3://{name}", store)
