@@ -5,7 +5,6 @@ memory only. `make services` installs it; it needs Java.
 """
 
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -20,19 +19,17 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tools.jars import CACHE
-from tools.servers import REGION, NotInstalled, _launch, _running
+from tools.servers import REGION, NotInstalled, launch, listens, running
 
 JARS = CACHE / "elasticmq"
 MAIN = "org.elasticmq.server.Main"
 
-# Its queue is how we know it for ours: it takes any credentials.
 _CONFIGURATION = """
 include classpath("application.conf")
 node-address {{ protocol = http, host = "127.0.0.1", port = {port}, context-path = "" }}
 rest-sqs {{ enabled = true, bind-hostname = "127.0.0.1", bind-port = {port}, sqs-limits = strict }}
 rest-stats.enabled = false
 aws {{ region = {region}, accountId = 000000000000 }}
-queues {{ "{mark}" {{ }} }}
 """
 
 
@@ -40,26 +37,33 @@ queues {{ "{mark}" {{ }} }}
 class QueueServer:
     """An SQS API at `endpoint`; any credentials will do."""
 
-    endpoint: str
+    port: int
     region: str = REGION
-    mark: str = field(repr=False)
     process: "subprocess.Popen[bytes]" = field(repr=False)
 
-    def client(self, **overrides: Any) -> Any:
-        """boto3's client; `overrides` are its arguments."""
-        arguments: dict[str, Any] = {
-            "endpoint_url": self.endpoint,
-            "region_name": self.region,
-            "aws_access_key_id": "any",
-            "aws_secret_access_key": "any",
-        }
-        return boto3.client("sqs", **arguments | overrides)
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, config: Config | None = None) -> Any:
+        """boto3's client."""
+        reached = Config(proxies={})  # the environment's proxy cannot reach this machine
+        return boto3.client(
+            "sqs",
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
+            config=reached.merge(config) if config else reached,
+        )
 
     def answers(self) -> bool:
+        if not listens(self.process, self.port):
+            return False
         once = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
         try:
-            self.client(config=once).get_queue_url(QueueName=self.mark)
-        except (BotoCoreError, ClientError):  # not yet; or another server, without our queue
+            self.client(once).list_queues()
+        except (BotoCoreError, ClientError):  # not yet
             return False
         return True
 
@@ -74,20 +78,20 @@ def elasticmq(directory: Path) -> Iterator[QueueServer]:
     java, log = _java(), root / "server.log"
 
     def start(port: int) -> QueueServer:
-        mark = f"ours-{secrets.token_hex(8)}"
         configuration = root / "elasticmq.conf"
-        configuration.write_text(_CONFIGURATION.format(port=port, region=REGION, mark=mark))
-        process = _launch(
+        configuration.write_text(_CONFIGURATION.format(port=port, region=REGION))
+        process = launch(
             [
                 *(java, "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+                "-Djava.net.preferIPv4Stack=true",
                 *(f"-Dconfig.file={configuration}", "-cp", f"{JARS}/*", MAIN),
             ],
             log=log,
             env={},
         )
-        return QueueServer(endpoint=f"http://127.0.0.1:{port}", mark=mark, process=process)
+        return QueueServer(port=port, process=process)
 
-    with _running(start, log) as server:
+    with running(start, log) as server:
         yield server
 
 

@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,22 +85,11 @@ def new_queue(
 
 
 @pytest.fixture
-def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Any: the server takes them, and boto3 wants some."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield
-
-
-@pytest.fixture
-def queue(elasticmq: QueueServer, aws_credentials: None) -> Queue:
+def queue(elasticmq: QueueServer) -> Queue:
     return new_queue(elasticmq)
 
 
 @pytest.fixture
-def quick_queue(elasticmq: QueueServer, aws_credentials: None) -> Queue:
+def quick_queue(elasticmq: QueueServer) -> Queue:
     """What was received and not deleted comes back after a second."""
     return new_queue(elasticmq, visibility=1)

@@ -29,7 +29,7 @@ from data_platform_tests.landing.events import CREATED, PLACE, REMOVED, s3
 from data_platform_tests.landing.fakes import SHOP
 from data_platform_tests.landing.queues import Queue, new_queue
 from tools.queue_server import QueueServer
-from tools.servers import ObjectStore
+from tools.servers import S3Server
 
 KILLED = str(-signal.SIGKILL)
 # How often a step comes in the work that is done before a kill at most: there is enough for all.
@@ -209,7 +209,7 @@ def delete(bucket: DirectoryBucket | S3Bucket, keys: Iterable[str]) -> None:
 
 
 def test_ten_thousand_objects_and_twenty_killed_consumers(
-    tmp_path: Path, elasticmq: QueueServer, aws_credentials: None
+    tmp_path: Path, elasticmq: QueueServer
 ) -> None:
     queue = new_queue(elasticmq, visibility=2, most_receives=20)
     (tmp_path / "landing").mkdir()
@@ -222,13 +222,9 @@ def test_ten_thousand_objects_and_twenty_killed_consumers(
 def test_two_consumers_at_once_on_an_object_store(
     tmp_path: Path,
     elasticmq: QueueServer,
-    versitygw: ObjectStore,
-    monkeypatch: pytest.MonkeyPatch,
-    aws_credentials: None,
+    versitygw: S3Server,
     seed: int,
 ) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", versitygw.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", versitygw.secret_key)
     name = f"killed-consumers-{seed}"
     versitygw.client().create_bucket(Bucket=name)
     queue = new_queue(elasticmq, visibility=10, most_receives=50)

@@ -144,16 +144,14 @@ def test_poison_is_left_until_the_queue_moves_it_to_its_dead_letter_queue(
     assert sorted(dead) == sorted(poison)
     assert waiting(ledger) == [KEY]
     assert quick_queue.is_empty()
-    counted = Counter(said)
-    [(together, times), *_] = counted.most_common()
-    assert together.startswith(f"3 messages of {quick_queue.url} cannot be understood")
-    assert "it is no JSON" in together
-    assert times <= MOST_RECEIVES
+    assert said[0].startswith(f"3 messages of {quick_queue.url} cannot be understood")
+    assert any(why in said[0] for why in ("no JSON", "fields are: none", "bucket somebody-elses"))
+    assert len(said) <= MOST_RECEIVES * len(poison)
     assert not any("redrive policy" in each for each in said)
 
 
 def test_poison_in_a_queue_without_redrive_policy_says_how_to_get_one(
-    elasticmq: QueueServer, aws_credentials: None, bucket: MemoryBucket, ledger: Ledger
+    elasticmq: QueueServer, bucket: MemoryBucket, ledger: Ledger
 ) -> None:
     queue = new_queue(elasticmq, most_receives=None)
     queue.send(["hello"])

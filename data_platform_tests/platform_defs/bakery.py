@@ -86,7 +86,7 @@ class Bakery(Home):
     @property
     def sales(self) -> Lake:
         """The undeclared table, to be written without Spark."""
-        lake = Lake(self.settings.home, disk=self.settings.home)
+        lake = Lake(self.settings.home)
         lake.make()
         return lake
 
@@ -94,7 +94,7 @@ class Bakery(Home):
 @contextmanager
 def bakery_at(directory: Path) -> Iterator[Bakery]:
     with home_at(directory, (days, months)) as home:
-        yield Bakery(home.settings, home.instance, home.tables)
+        yield Bakery(**vars(home))
 
 
 def ended(
