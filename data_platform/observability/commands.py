@@ -7,6 +7,7 @@ from functools import wraps
 import click
 
 from data_platform.buckets.errors import BucketError
+from data_platform.lake import s3_errors
 from data_platform.lake.errors import LakeError
 from data_platform.landing.ledger_tables import LedgerError
 from data_platform.settings import SettingsError
@@ -54,7 +55,8 @@ def reporting(command: Callable) -> Callable:
         except BrokenPipeError:
             raise  # whoever reads has read enough; click ends quietly
         except OSError as error:
-            raise click.ClickException(_place_and_cause(error)) from error
+            why = s3_errors.explanation(str(error)) or _place_and_cause(error)
+            raise click.ClickException(why) from error
 
     return wrapped
 
