@@ -21,10 +21,12 @@ from pyiceberg.table import Table
 from pyiceberg.table.name_mapping import create_mapping_from_schema
 from pyspark.sql import types as T
 from sqlalchemy import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from data_platform.databases.connections import explained
+from data_platform.databases.errors import unavailable
+from data_platform.databases.urls import waiting, with_driver
 from data_platform.lake import schema as schemas
-from data_platform.lake.databases import explained, unavailable, waiting
 from data_platform.lake.errors import (
     LakeError,
     PartitionConflict,
@@ -63,11 +65,11 @@ class Lake:
 
     @cached_property
     def catalog(self) -> Catalog:
-        uri = self.properties.get("uri", "")
-        properties = {**self.properties, "uri": waiting(uri)} if uri else self.properties
+        uri = with_driver(self.properties.get("uri", ""))
+        given = {"uri": waiting(uri), "pool_pre_ping": "true"} if uri else {}
         try:
-            catalog = load_catalog(CATALOG_NAME, **properties)
-        except OperationalError as error:
+            catalog = _open({**self.properties, **given})
+        except DBAPIError as error:
             raise unavailable(make_url(uri), error.orig or error) from error
         except Exception as error:  # the file system's, the network's: no common base
             raise LakeError(f"the catalog {uri} cannot be opened: {error}") from error
@@ -134,7 +136,7 @@ class Lake:
 
     def _create(self, table: TableId, wanted, partition_by, properties) -> None:
         namespace, _ = table.identifier
-        with suppress(NamespaceAlreadyExistsError):
+        with suppress(NamespaceAlreadyExistsError, IntegrityError):  # the latter in a race
             self.catalog.create_namespace(namespace)
         with suppress(TableAlreadyExistsError):  # another writer was first; evolve it like any
             self.catalog.create_table(
@@ -179,3 +181,14 @@ class Lake:
                     for column in docs:
                         update.update_column(column.name, doc=column.doc)
         return self.load(table)
+
+
+def _open(properties: Mapping[str, str]) -> Catalog:
+    """PyIceberg looks for its two tables and then makes them, which several may do at once."""
+    for _ in range(2):
+        try:
+            return load_catalog(CATALOG_NAME, **properties)
+        except DBAPIError as error:
+            if "already exists" not in str(error.orig):
+                raise
+    return load_catalog(CATALOG_NAME, **properties)

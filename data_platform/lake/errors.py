@@ -28,7 +28,3 @@ class UnreadableFile(LakeError):
             f"`data-platform rollback {table} --partition K --to SNAPSHOT` to a version whose "
             "files are whole"
         )
-
-
-class DatabaseUnavailable(LakeError):
-    """The catalog's or the register's database is locked or out of reach; later may be better."""

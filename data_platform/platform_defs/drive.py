@@ -25,7 +25,7 @@ from data_platform.platform_defs.sensors import arrivals, record_arrivals, stale
 from data_platform.platform_defs.work import Due
 
 # These name the place and the way out.
-_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "LedgerError")
+_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew")
 _MOST_RUNS = 20  # work that makes other work must not run for ever
 
 

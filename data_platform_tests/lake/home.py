@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -43,20 +43,26 @@ def days(numbers: Mapping[str, Iterable[int]], outcome: int | None = None) -> pa
 
 @dataclass(frozen=True)
 class Home:
-    """Where a lake lives: catalog and register in `folder`, its tables there or in `disk`."""
+    """Where a lake lives: its tables in `folder` or in `disk`, catalog and register there or in
+    the database at a URL."""
 
     folder: Path
     storage: Storage = field(default_factory=Storage)
     disk: Path | None = None
+    database: str = ""
 
     @cached_property
     def lake(self) -> Lake:
-        catalog = {"type": "sql", "uri": f"sqlite:///{self.folder}/catalog.db"}
+        catalog = {"type": "sql", "uri": self.database or f"sqlite:///{self.folder}/catalog.db"}
         return Lake(catalog, f"file://{self.disk or self.folder}/warehouse")
 
     @cached_property
     def builds(self) -> Builds:
-        return Builds(f"sqlite:///{self.folder}/ledger.db")
+        return Builds(self.database or f"sqlite:///{self.folder}/ledger.db")
+
+    def reopened(self) -> "Home":
+        """The same as another process would open it."""
+        return replace(self)
 
     def make(
         self,

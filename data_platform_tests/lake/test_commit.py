@@ -1,7 +1,6 @@
 import datetime as dt
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from pyiceberg.table.snapshots import Operation
@@ -13,6 +12,12 @@ from data_platform.lake.parquet import DATA
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, WEDNESDAY, Home, days
 
 WRITERS = 8
+
+
+@pytest.fixture
+def home(any_home: Home) -> Home:
+    """A catalog that writers share may be on SQLite or on PostgreSQL."""
+    return any_home
 
 
 def test_many_partitions_are_published_in_one_snapshot(home: Home):
@@ -100,10 +105,10 @@ def test_a_table_loaded_before_anothers_commit_conflicts_inside_the_commit(home:
     assert home.numbers() == {MONDAY: [2]}
 
 
-def _write_day(folder: Path, day: str, numbers: list[int]) -> bool:
+def _write_day(home: Home, day: str, numbers: list[int]) -> bool:
     """One writer; False where another was first."""
     try:
-        Home(folder).write({day: numbers})
+        home.write({day: numbers})
     except PartitionConflict:
         return False
     return True
@@ -116,10 +121,19 @@ def test_eight_processes_writing_different_partitions_all_commit(home: Home):
     fresh = multiprocessing.get_context("forkserver")
     fresh.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(WRITERS, mp_context=fresh) as pool:
-        written = pool.map(_write_day, [home.folder] * WRITERS, wanted, wanted.values())
+        written = pool.map(_write_day, [home.reopened()] * WRITERS, wanted, wanted.values())
         assert all(written)
     assert home.numbers() == {MONDAY: [0], **wanted}
     assert len(home.snapshots()) == 1 + WRITERS
+
+
+def test_writers_that_find_no_catalog_and_no_table_all_make_the_same(home: Home):
+    def make(_: int) -> str:
+        return str(home.reopened().make().metadata.table_uuid)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        made = set(pool.map(make, range(WRITERS)))
+    assert made == {str(home.lake.load(SALES).metadata.table_uuid)}
 
 
 def test_of_writers_of_one_partition_one_whole_version_is_left(home: Home):
@@ -129,7 +143,7 @@ def test_of_writers_of_one_partition_one_whole_version_is_left(home: Home):
 
     def publish(write) -> bool:
         try:
-            Home(home.folder).publish(write)
+            home.reopened().publish(write)
         except PartitionConflict:
             return False
         return True
