@@ -49,7 +49,8 @@ class DatabaseTooNew(DatabaseError):
 
 def unavailable(url: sa.URL, error: BaseException) -> DatabaseUnavailable:
     """What happened to which database, and the way out."""
-    cause = " ".join(str(error).split())  # libpq writes several lines
+    # libpq writes several lines, the last ones with the statement.
+    cause = " ".join(re.split(r"\nLINE \d+:", str(error))[0].split())
     advice = next(
         (way_out for text, way_out in _WAYS_OUT if re.search(text, cause, re.IGNORECASE)),
         "see that it can be reached and try again",

@@ -11,10 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
 
 from data_platform.databases.errors import DatabaseUnavailable
-from data_platform.databases.urls import WAIT_SECONDS, waiting
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.publish import publish
@@ -139,11 +137,3 @@ def test_a_locked_register_is_named(home: Home):
 def test_a_database_in_no_directory_is_named_with_the_way_out(tmp_path: Path):
     with pytest.raises(DatabaseUnavailable, match=r"nowhere/ledger\.db: .*directory must exist"):
         Builds(f"sqlite:///{tmp_path}/nowhere/ledger.db").latest(SALES)
-
-
-@pytest.mark.parametrize("name", ["catalog.db", "a b/ü.db"])
-def test_only_sqlite_is_told_how_long_to_wait(name):
-    url = make_url(waiting(f"sqlite:////home/{name}"))
-    assert (url.database, url.query["timeout"]) == (f"/home/{name}", f"{WAIT_SECONDS:g}")
-    assert waiting(f"sqlite:////home/{name}?timeout=1") == f"sqlite:////home/{name}?timeout=1"
-    assert waiting("postgresql://db/lake") == "postgresql://db/lake"
