@@ -63,3 +63,9 @@ def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable
 @pytest.fixture
 def database_url(new_database_url: Callable[[], str]) -> str:
     return new_database_url()
+
+
+@pytest.fixture(params=DATABASES)
+def server_url(request: pytest.FixtureRequest) -> str:
+    """An empty database's URL on a server; empty for a home that has its own files."""
+    return "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")

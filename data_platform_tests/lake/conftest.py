@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-from data_platform_tests.databases.server import DATABASES
 from data_platform_tests.lake.home import Home
 
 
@@ -12,9 +11,7 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-@pytest.fixture(params=DATABASES)
-def any_home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+@pytest.fixture
+def any_home(tmp_path: Path, server_url: str) -> Home:
     """An empty lake, with each kind of database."""
-    if request.param == "sqlite":
-        return Home(tmp_path)
-    return Home(tmp_path, database=request.getfixturevalue("postgres_url"))
+    return Home(tmp_path, database=server_url)

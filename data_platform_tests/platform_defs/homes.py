@@ -158,9 +158,11 @@ class Home:
 
 
 @contextmanager
-def home_at(directory: Path, tables: Sequence[Table]) -> Iterator[Home]:
-    """A new home; what Dagster is told through the environment is put back afterwards."""
-    settings = Settings.at(directory)
+def home_at(directory: Path, tables: Sequence[Table], database: str = "") -> Iterator[Home]:
+    """A new home, all its metadata in the database of a server where one is named; what Dagster
+    is told through the environment is put back afterwards."""
+    places = ("catalog_uri", "ledger_uri", "dagster_database") if database else ()
+    settings = Settings.at(directory, **dict.fromkeys(places, database))
     prepare_home(settings)
     before = dict(os.environ)
     try:
