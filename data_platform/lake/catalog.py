@@ -28,6 +28,7 @@ from data_platform.databases.errors import unavailable
 from data_platform.databases.urls import waiting, with_driver
 from data_platform.lake import schema as schemas
 from data_platform.lake.errors import (
+    ForeignTable,
     LakeError,
     PartitionConflict,
     SchemaConflict,
@@ -75,7 +76,15 @@ class Lake:
             raise LakeError(f"the catalog {uri} cannot be opened: {error}") from error
         if isinstance(catalog, SqlCatalog):
             explained(catalog.engine)
+        if self._in_glue:
+            from data_platform.lake import glue  # boto3 takes its time to import
+
+            glue.fit(catalog)
         return catalog
+
+    @property
+    def _in_glue(self) -> bool:
+        return self.properties.get("type") == "glue"
 
     def location(self, table: TableId) -> str:
         return "/".join([self.warehouse.rstrip("/"), *table.path])
@@ -84,11 +93,21 @@ class Lake:
         return self.find(table) is not None
 
     def find(self, table: TableId) -> Table | None:
-        """The table, None where the catalog has none of that name."""
+        """The table, None where the catalog has none of that name.
+
+        Raises ForeignTable where it has one, in another warehouse.
+        """
         try:
-            return self.catalog.load_table(table.identifier)
+            found = self.catalog.load_table(table.identifier)
         except NoSuchTableError:
             return None
+        if found.location() != self.location(table):
+            raise ForeignTable(
+                f"{table}: the catalog has it at {found.location()}, which is not in the warehouse "
+                f"{self.warehouse}: it is another environment's or project's. Give each a catalog "
+                "of its own; Glue has one for each account and region"
+            )
+        return found
 
     def load(self, table: TableId) -> Table:
         """Raises UnknownTable."""
@@ -103,15 +122,25 @@ class Lake:
         return found.metadata_location if found else ""
 
     def tables(self) -> list[TableId]:
-        """Every table of the catalog that follows the naming rule, sorted."""
+        """Every table of the catalog that follows the naming rule, sorted; of Glue, which others
+        use too, those in this warehouse."""
         found = [
-            TableId(layer, domain, identifier[-1])
-            for namespace in self.catalog.list_namespaces()
-            for layer, _, domain in [namespace[0].partition("_")]
-            for identifier in self.catalog.list_tables(namespace)
+            TableId(layer, domain, name)
+            for (namespace, *_) in self.catalog.list_namespaces()
+            for layer, _, domain in [namespace.partition("_")]
             if domain
+            for name, location in self._locations(namespace).items()
+            if not location or location == self.location(TableId(layer, domain, name))
         ]
         return sorted(found)
+
+    def _locations(self, namespace: str) -> dict[str, str]:
+        """The namespace's tables by name; where they are, in a catalog that others use too."""
+        if self._in_glue:
+            from data_platform.lake import glue
+
+            return glue.locations(self.catalog, namespace)
+        return {identifier[-1]: "" for identifier in self.catalog.list_tables(namespace)}
 
     def ensure(
         self,

@@ -9,6 +9,10 @@ class UnknownTable(LakeError):
     """No table of that name in the catalog."""
 
 
+class ForeignTable(LakeError):
+    """The catalog's table of that name is in another warehouse; it is not touched."""
+
+
 class SchemaConflict(LakeError):
     """The data, or the contract, does not fit the table as it is."""
 
