@@ -14,12 +14,6 @@ from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, WEDNESDAY, Hom
 WRITERS = 8
 
 
-@pytest.fixture
-def home(any_home: Home) -> Home:
-    """A catalog that writers share may be on SQLite or on PostgreSQL."""
-    return any_home
-
-
 def test_many_partitions_are_published_in_one_snapshot(home: Home):
     home.make()
     month = {f"2011-03-{day:02}": [day] for day in range(1, 32)}
@@ -121,7 +115,7 @@ def test_eight_processes_writing_different_partitions_all_commit(home: Home):
     fresh = multiprocessing.get_context("forkserver")
     fresh.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(WRITERS, mp_context=fresh) as pool:
-        written = pool.map(_write_day, [home.reopened()] * WRITERS, wanted, wanted.values())
+        written = pool.map(_write_day, [home.again()] * WRITERS, wanted, wanted.values())
         assert all(written)
     assert home.numbers() == {MONDAY: [0], **wanted}
     assert len(home.snapshots()) == 1 + WRITERS
@@ -129,7 +123,7 @@ def test_eight_processes_writing_different_partitions_all_commit(home: Home):
 
 def test_writers_that_find_no_catalog_and_no_table_all_make_the_same(home: Home):
     def make(_: int) -> str:
-        return str(home.reopened().make().metadata.table_uuid)
+        return str(home.again().make().metadata.table_uuid)
 
     with ThreadPoolExecutor(WRITERS) as pool:
         made = set(pool.map(make, range(WRITERS)))
@@ -143,7 +137,7 @@ def test_of_writers_of_one_partition_one_whole_version_is_left(home: Home):
 
     def publish(write) -> bool:
         try:
-            home.reopened().publish(write)
+            home.again().publish(write)
         except PartitionConflict:
             return False
         return True

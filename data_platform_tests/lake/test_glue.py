@@ -30,7 +30,7 @@ class GlueHome(Home):
     @cached_property
     def lake(self) -> Lake:
         properties = {"type": "glue", "glue.region": REGION}
-        return Lake(properties, f"file://{self.disk or self.folder}/warehouse")
+        return Lake(properties, f"{self.place.root}/warehouse")
 
 
 @pytest.fixture

@@ -86,8 +86,7 @@ class Bakery(Home):
     @property
     def sales(self) -> Lake:
         """The undeclared table, to be written without Spark."""
-        database = self.settings.dagster_database  # of all metadata
-        lake = Lake(self.settings.home, disk=self.settings.home, database=database)
+        lake = Lake(self.settings.home, database=self.settings.dagster_database)
         lake.make()
         return lake
 
