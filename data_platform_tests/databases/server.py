@@ -3,23 +3,18 @@
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 
 from data_platform.databases.urls import with_driver
+from tools.servers import Postgres
 
 DATABASES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.integration))
 
 
 @pytest.fixture(scope="session")
-def postgres():
-    return SimpleNamespace(url="postgresql://lake@127.0.0.1:55432/postgres", password="s3cret-pw")
-
-
-@pytest.fixture(scope="session")
-def server(postgres) -> Iterator[sa.URL]:
+def server(postgres: Postgres) -> Iterator[sa.URL]:
     """The server's own database; this process and those it starts know the password."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PGPASSWORD", postgres.password)
