@@ -13,7 +13,7 @@ from data_platform.lake.session import start_session
 from data_platform.settings import Settings
 from data_platform_tests.places import Place
 
-# Fixtures of a whole platform, a cloud, servers and databases; tests of several packages share them.
+# Fixtures of a whole platform, a cloud, servers and databases, for tests of several packages.
 pytest_plugins = [
     "data_platform_tests.platform_defs.shop",
     "data_platform_tests.buckets.server",

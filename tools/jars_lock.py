@@ -49,7 +49,10 @@ EXCLUDED = (
     "org.apache.hadoop:hadoop-huaweicloud",
 )
 # Complete in themselves.
-READERS = ("org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",)
+READERS = (
+    "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",
+    "org.postgresql:postgresql:42.7.8",  # where a catalog is
+)
 SERVERS = tuple(
     f"io.zonky.test.postgres:embedded-postgres-binaries-{platform}:{POSTGRES}"
     for platform in ("linux-amd64", "linux-arm64v8", "darwin-amd64", "darwin-arm64v8")

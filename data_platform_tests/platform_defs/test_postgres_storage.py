@@ -69,7 +69,8 @@ def test_all_of_dagsters_state_is_on_the_server_and_the_rest_is_as_shipped(
     assert instance.nux_enabled is False
     assert instance.telemetry_enabled is False
     assert instance.run_retries_enabled
-    assert (instance.get_run_by_id(result.run_id) or result).tags.items() >= RANGE.items()
+    stored = instance.get_run_by_id(result.run_id)
+    assert stored and stored.tags.items() >= RANGE.items()
     assert instance.get_materialized_partitions(KEY) == set(BUILT)
     assert instance.all_instigator_state() == []
 
