@@ -24,7 +24,7 @@ from data_platform.platform_defs.event_log import Batching, stored_in
 class BatchingPostgresEventLogStorage(Batching, PostgresEventLogStorage):
     """A batch is one insert, and a transaction for what is stored beside it.
 
-    Not one transaction for both: events must become visible in the order of their ids, or whoever
+    Not one transaction for both: an event must be visible as soon as it has its id, or whoever
     reads on from the last id it saw would miss those of a transaction that took longer.
     """
 
