@@ -16,6 +16,7 @@ from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from data_platform.assets import Table
 from data_platform.lake.errors import LakeError
+from data_platform.landing.intake import reconcile
 from data_platform.platform_defs.console import RUN_CONFIG
 from data_platform.platform_defs.drivers import bury_lost_runs, driving, hold
 from data_platform.platform_defs.jobs import RANGE_END, RANGE_START
@@ -70,6 +71,10 @@ def run_until_quiet(
         lost = bury_lost_runs(instance, platform, tables, dt.datetime.now(dt.UTC))
         for run in [*buried, *lost]:
             clear_marks(instance, platform, tables, run.run_id)
+        require_idle(instance, tables)
+        # A person means all that is there, where a sensor's tick may look at recent days only.
+        sources = [table.source for table in tables if table.source]
+        reconcile(platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC))
         for _ in range(_MOST_RUNS):
             found = _next(instance, platform, tables, done)
             if found is None:

@@ -93,8 +93,8 @@ class Bakery(Home):
 
 @contextmanager
 def bakery_at(directory: Path, database: str = "") -> Iterator[Bakery]:
-    with home_at(directory, (days, months), database) as home:
-        yield Bakery(home.settings, home.instance, home.tables)
+    with home_at(directory, (days, months), database=database) as home:
+        yield Bakery(**vars(home))
 
 
 def ended(
