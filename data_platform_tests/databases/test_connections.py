@@ -1,6 +1,5 @@
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -45,8 +44,7 @@ def writer_half_way(url: str) -> Iterator[subprocess.Popen[str]]:
         try:
             yield process
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
+            process.kill()
 
 
 def test_a_killed_writer_leaves_nothing_and_no_lock(database_url: str) -> None:
