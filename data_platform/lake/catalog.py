@@ -69,7 +69,7 @@ class Lake:
         uri = with_driver(self.properties.get("uri", ""))
         given = {"uri": waiting(uri), "pool_pre_ping": "true"} if uri else {}
         try:
-            catalog = _open({**self.properties, **given})
+            catalog = open_catalog({**self.properties, **given})
         except DBAPIError as error:
             raise unavailable(make_url(uri), error.orig or error) from error
         except Exception as error:  # the file system's, the network's: no common base
@@ -212,7 +212,7 @@ class Lake:
         return self.load(table)
 
 
-def _open(properties: Mapping[str, str]) -> Catalog:
+def open_catalog(properties: Mapping[str, str]) -> Catalog:
     """PyIceberg looks for its two tables and then makes them, which several may do at once."""
     for _ in range(2):
         try:

@@ -12,6 +12,9 @@ from tools.servers import Postgres
 
 DATABASES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.integration))
 
+# Most servers order texts as a language does; the platform's names must not mind.
+_ENGLISH = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en' LOCALE 'C'"
+
 
 @pytest.fixture(scope="session")
 def server(postgres: Postgres) -> Iterator[sa.URL]:
@@ -34,7 +37,7 @@ def new_postgres_url(server: sa.URL) -> Iterator[Callable[[], str]]:
 
     def new() -> str:
         made.append(f"test_{uuid.uuid4().hex[:12]}")
-        run(f"CREATE DATABASE {made[-1]}")
+        run(f"CREATE DATABASE {made[-1]} {_ENGLISH}")
         return server.set(database=made[-1]).render_as_string()
 
     yield new
