@@ -19,6 +19,7 @@ pytest_plugins = [
     "data_platform_tests.buckets.server",
     "data_platform_tests.servers",
     "data_platform_tests.databases.server",
+    "data_platform_tests.landing.queues",
 ]
 
 # One Spark job per example: the examples are few, and their time is the machine's, not the code's.

@@ -11,7 +11,8 @@ from typing import NoReturn, TypeVar
 
 import pytest
 
-from tools import servers
+from tools import queue_server, servers
+from tools.queue_server import QueueServer
 from tools.servers import Key, NotInstalled, Postgres, S3Server
 
 # What a platform finds in the environment is the key of the stores that tests start, and of nobody
@@ -19,7 +20,7 @@ from tools.servers import Key, NotInstalled, Postgres, S3Server
 KEY = Key.random()
 os.environ |= KEY.environment
 
-SERVERS = frozenset({"versitygw", "minio", "postgres"})
+SERVERS = frozenset({"versitygw", "minio", "postgres", "elasticmq"})
 
 Server = TypeVar("Server")
 
@@ -49,6 +50,11 @@ def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     yield from running(servers.postgres(tmp_path_factory.mktemp("postgres")))
+
+
+@pytest.fixture(scope="session")
+def elasticmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueServer]:
+    yield from running(queue_server.elasticmq(tmp_path_factory.mktemp("elasticmq")))
 
 
 def running(server: AbstractContextManager[Server]) -> Iterator[Server]:
