@@ -7,7 +7,7 @@ in CI it fails.
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 
@@ -62,7 +62,12 @@ def running(server: AbstractContextManager[Server]) -> Iterator[Server]:
         try:
             started = stack.enter_context(server)
         except NotInstalled as missing:
-            if os.environ.get("CI"):
-                pytest.fail(str(missing), pytrace=False)
-            pytest.skip(str(missing))
+            not_there(str(missing))
         yield started
+
+
+def not_there(what: str) -> NoReturn:
+    """The end of a test for which something is not installed."""
+    if os.environ.get("CI"):
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what)

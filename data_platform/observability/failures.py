@@ -7,26 +7,15 @@ from contextlib import contextmanager
 import dagster as dg
 
 from data_platform.contracts.errors import ContractError
+from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
 from data_platform.lake import s3_errors
-from data_platform.lake.errors import (
-    DatabaseUnavailable,
-    LakeError,
-    PartitionConflict,
-    UnreadableFile,
-)
+from data_platform.lake.errors import LakeError, PartitionConflict, UnreadableFile
 from data_platform.lake.s3_errors import StoreError
-from data_platform.landing.ledger_tables import LedgerError
 
 # Another writer, a locked database, a network that stuttered. Bad data is in none of these: it
 # would be judged the same again.
-TRANSIENT = (
-    PartitionConflict,
-    DatabaseUnavailable,
-    LedgerError,
-    ConnectionError,
-    TimeoutError,
-)
-EXPLAINED = (LakeError, ContractError)
+TRANSIENT = (PartitionConflict, DatabaseUnavailable, ConnectionError, TimeoutError)
+EXPLAINED = (ContractError, DatabaseError, LakeError)
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
 _PLACES = {
     "No space left on device|Disk quota exceeded": "free some space and run it again",
