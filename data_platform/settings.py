@@ -141,7 +141,7 @@ class Settings:
             catalog_uri=values.catalog(value("CATALOG")),
             ledger_uri=values.database("LEDGER", value("LEDGER")),
             dagster_database=values.dagster_database(_value(env, "DAGSTER_DATABASE"), database),
-            database_password=secret(PASSWORD, env.get(PASSWORD, "").strip()),
+            database_password=secret(PASSWORD, env.get(PASSWORD, "").strip(), _region(env)),
             queue_url=values.queue(value("QUEUE")),
             project=project,
             aws_region=_region(env),
