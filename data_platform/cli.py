@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from data_platform.buckets.commands import buckets
+from data_platform.buckets.policy_commands import policies
 from data_platform.observability import printing as out
 from data_platform.observability.commands import DefaultList, Suggesting, reporting, unknown
 from data_platform.settings import Settings, SettingsError
@@ -32,6 +33,7 @@ def main() -> None:
 
 
 main.add_command(buckets)
+main.add_command(policies)
 
 
 def _platform():

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from data_platform import setting_values as values
-from data_platform.secrets import secret
+from data_platform.secrets import secret, secret_name
 from data_platform.setting_values import PREFIX, SettingsError
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -92,7 +92,8 @@ class Settings:
     `ledger_uri` a database's URL, `dagster_database` too, or empty for SQLite in the home;
     `queue_url` is the SQS queue of arrivals, empty where the landing place is listed.
     No URL carries a password: `from_env` refuses one that does, and `enter_home` gives
-    `database_password` to libpq. `spark_memory` is the driver's heap as the JVM writes it (`4g`,
+    `database_password` to libpq; `database_secret` is the secret it came from, empty where it came
+    from none. `spark_memory` is the driver's heap as the JVM writes it (`4g`,
     `512m`), `spark_jars` the directory of what `make jars` fetched. `project` begins the names of
     the buckets; `aws_region` is empty where there is no cloud, `aws_endpoint` where S3 is AWS's.
     """
@@ -107,6 +108,7 @@ class Settings:
     ledger_uri: str
     dagster_database: str = ""
     database_password: str = field(default="", repr=False)
+    database_secret: str = ""
     queue_url: str = ""
     spark_jars: Path = CHECKOUT / ".cache" / "jars"
     project: str = "data-platform"
@@ -143,6 +145,7 @@ class Settings:
             ledger_uri=values.database("LEDGER", value("LEDGER")),
             dagster_database=values.database("DAGSTER_DATABASE", value("DAGSTER_DATABASE")),
             database_password=secret(PASSWORD, env.get(PASSWORD, "").strip()),
+            database_secret=secret_name(env.get(PASSWORD, "").strip()),
             queue_url=values.queue(value("QUEUE")),
             project=project,
             aws_region=_region(env),
