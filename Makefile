@@ -49,9 +49,18 @@ bench: env ## the benchmarks, as ratios
 soak: env ## the long fault runs, and a long search by the property tests
 	$(bin)/python -m pytest -m "soak or hypothesis" --hypothesis-profile soak --timeout 0 $(TESTS)
 
+.PHONY: jars
+jars: env ## fetch the jars that Spark needs for S3 into .cache/jars (MAVEN_REPOSITORY)
+	@$(bin)/python tools/jars.py
+
 .PHONY: lock
 lock: env ## resolve the dependencies again into requirements.lock (UPGRADE=1 for newer versions)
 	@tools/lock.sh $(if $(UPGRADE),--upgrade)
+
+.PHONY: jars-lock
+jars-lock: env ## resolve the jars of tools/jars_lock.py again into tools/jars.lock
+	@$(bin)/python -m tools.jars_lock
+	@git --no-pager diff --stat -- tools/jars.lock
 
 .PHONY: clean-env
 clean-env: ## remove the environment; the next command makes it again

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
 
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.workload import Workload
@@ -47,8 +46,8 @@ class SortedBucket:
         for position in range(bisect.bisect_right(self.keys, start), len(self.keys)):
             yield _object(self.keys[position])
 
-    def open(self, key: str) -> BinaryIO:
-        raise FileNotFoundError(key)
+    def head(self, key: str) -> LandedObject | None:
+        return _object(key) if key in self.keys else None
 
     def uri(self, key: str) -> str:
         return f"memory://{key}"

@@ -128,7 +128,8 @@ def _without_rules(load: Workload, platform: Platform, spark: SparkSession) -> f
     names = [field.name for field in table_with_rules(1).contract.spark_schema.fields]  # type: ignore[union-attr]
 
     def work() -> None:
-        bronze = planned.read_plan(platform, name).dataframe(spark).repartition("day")
+        plan = planned.read_plan(platform, name)
+        bronze = plan.dataframe(spark, platform.storage).repartition("day")
         keys = {f"_key{n}": F.col(column) for n, column in enumerate(COLUMNS)}
         typed = retail.order_lines(bronze.withColumns(keys))
         rows = typed.dropDuplicates(["day", *keys]).select(*names)

@@ -13,6 +13,7 @@ from data_platform.demo.report import print_report
 from data_platform.lake.errors import LakeError
 from data_platform.landing.ledger_tables import LedgerError
 from data_platform.observability.printing import waiting
+from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings, prepare_home
 
 SEED = 2011
@@ -26,9 +27,9 @@ def main() -> None:
     data = parser.parse_args().data
     settings = Settings.from_env()
     prepare_home(settings)
-    landing = Path(settings.landing_uri.removeprefix("file://"))
+    landing = Platform(settings).bucket
     started = time.monotonic()
-    _say(f"Landing {data or 'two months of generated, dirty shop files'} in {landing}")
+    _say(f"Landing {data or 'two months of generated, dirty shop files'} in {settings.landing_uri}")
     count = land_folder(data, landing) if data else land_generated(landing, seed=SEED)
     _say(f"{count} files are there; starting Dagster")
     try:
@@ -46,7 +47,6 @@ def _run(settings: Settings) -> int:
     """Everything the sensors ask for; gives how many runs failed by more than held back days."""
     from data_platform.definitions import TABLES, defs
     from data_platform.platform_defs.drive import asked_for, run_until_quiet
-    from data_platform.platform_defs.platform import Platform
     from data_platform.platform_defs.repair import instance_of
 
     platform, expected = Platform(settings), []

@@ -1,17 +1,18 @@
-"""Putting files into the landing bucket, whole or not at all: a sensor may be looking."""
+"""Putting files into the landing bucket."""
 
 import re
-import shutil
 import tempfile
 from pathlib import Path
 
 from data_platform.demo.generator import generate, land
+from data_platform.landing.objects import DirectoryBucket
+from data_platform.landing.s3_bucket import S3Bucket
 
 PREFIX = "online_retail"
 _SHOP_FILE = re.compile(rf"{PREFIX}/\d{{4}}-\d{{2}}-\d{{2}}([._-][^/]*)?\.csv")
 
 
-def land_generated(landing: Path, *, seed: int) -> int:
+def land_generated(landing: DirectoryBucket | S3Bucket, *, seed: int) -> int:
     """Two months of shop files, then a second version of one of them; gives their number."""
     with tempfile.TemporaryDirectory() as folder:
         manifest = generate(Path(folder), seed)
@@ -19,11 +20,11 @@ def land_generated(landing: Path, *, seed: int) -> int:
         return land_folder(Path(folder), landing)
 
 
-def land_folder(folder: Path, landing: Path) -> int:
+def land_folder(folder: Path, landing: DirectoryBucket | S3Bucket) -> int:
     """Copy a folder's files; those that are there already, byte for byte, stay as they are."""
     files = _files(folder)
     for key, path in files.items():
-        _land(path, landing / key)
+        landing.put(key, path)
     return len(files)
 
 
@@ -49,12 +50,3 @@ def _files(folder: Path) -> dict[str, Path]:
 
 def _key(path: Path) -> str:
     return (path if path.parts[0] == PREFIX else PREFIX / path).as_posix()
-
-
-def _land(source: Path, target: Path) -> None:
-    if target.exists() and target.read_bytes() == source.read_bytes():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f"{target.name}.part")
-    shutil.copyfile(source, unfinished)
-    unfinished.replace(target)

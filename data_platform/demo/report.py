@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from data_platform.lake.browse import keyed, partition_rows, rows
 from data_platform.lake.catalog import Lake
+from data_platform.lake.object_store import is_object
 from data_platform.lake.table import TableId
 from data_platform.observability import printing as out
 from data_platform.platform_defs.planning import current_versions
@@ -55,7 +56,7 @@ def print_report(settings: Settings) -> bool:
     text = f"Conservation: {balance}" if balance.received else "Nothing was loaded"
     click.secho(text, bold=True, fg="green" if good else "red")
     _print_sales(platform, settings.home)
-    _print_commands(settings.home)
+    _print_commands(settings)
     return good
 
 
@@ -158,7 +159,9 @@ def draw_sales(sales: pa.Table, target: Path) -> Path:
     return target
 
 
-def _print_commands(home: Path) -> None:
+def _print_commands(settings: Settings) -> None:
+    landing = settings.landing_uri
+    copy = "aws s3 cp" if is_object(landing) else "cp"
     click.echo()
     click.secho("Go on with", bold=True)
     for command, what in (
@@ -166,6 +169,6 @@ def _print_commands(home: Path) -> None:
         (".venv/bin/data-platform tables", "every table"),
         (".venv/bin/data-platform quarantine silver/retail/order_lines", "rejected rows"),
         (".venv/bin/data-platform landing", "objects that could not be read"),
-        (f"cp FILE {home / 'landing' / 'online_retail'}/", "land another file"),
+        (f"{copy} FILE {landing.removeprefix('file://')}/online_retail/", "land another file"),
     ):
         click.echo(f"  {command:<66} {what}")

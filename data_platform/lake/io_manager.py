@@ -79,7 +79,8 @@ class S3ParquetIOManager(dg.IOManager):
                 wanted = f"partitions {some(list(keys))}" if keys else "rows"
                 raise LakeError(f"{table_id} has no {wanted}: nothing was published yet; build it")
             plan = ReadPlan.of(loaded.schema(), (f for group in files.values() for f in group))
-            return converted(plan.dataframe(self.spark()), context.dagster_type.typing_type)
+            frame = plan.dataframe(self.spark(), self.storage)
+            return converted(frame, context.dagster_type.typing_type)
 
     def _staged(self, context: dg.OutputContext, obj: Any) -> StagedWrite:
         table_id = table_of(context.asset_key)

@@ -65,7 +65,7 @@ class ReadPlan:
     def bytes(self) -> int:
         return sum(file.file_size_in_bytes for file in self.files)
 
-    def dataframe(self, spark: SparkSession) -> DataFrame:
+    def dataframe(self, spark: SparkSession, storage: Storage) -> DataFrame:
         """One lazy DataFrame; columns that a file is older than read as null.
 
         Raises UnreadableFile where a file is gone, or of another size than the metadata has:
@@ -75,7 +75,7 @@ class ReadPlan:
         paths = [file.file_path for file in files]
         if not paths:
             return spark.createDataFrame([], self.schema)
-        for file, size in zip(files, Storage().sizes(paths), strict=True):
+        for file, size in zip(files, storage.sizes(paths), strict=True):
             if size != file.file_size_in_bytes:
                 wanted = f"it had {file.file_size_in_bytes} when it was published"
                 raise UnreadableFile(

@@ -13,6 +13,7 @@ from pathlib import Path
 from dagster_pyspark import LazyPySparkResource
 from pyspark.sql import SparkSession
 
+from data_platform.lake.s3a import s3a_config
 from data_platform.settings import Environment, Settings, export
 
 # Made once per environment (`tools/class_archive.py`), since most of a session's start is the
@@ -52,6 +53,7 @@ def spark_config(settings: Settings) -> dict[str, str]:
         "spark.driver.memory": settings.spark_memory,
         "spark.driver.extraJavaOptions": " ".join(_java_options(settings)),
     }
+    config |= s3a_config(settings)
     if cores := local_cores(settings.spark_master):
         config |= {
             # One core reads one shuffle partition: more of them only cost their start.

@@ -1,15 +1,17 @@
 """Bytes: the few file operations the lake needs, on a directory or an object store.
 
-A location is an absolute path or a URI that PyArrow knows (`s3://bucket/key`).
+A location is an absolute path, `file://` and such a path, or `s3://bucket/key`.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
 
 from pyarrow import fs
+
+from data_platform.lake.object_store import ObjectStore, is_object, split
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,19 @@ class StoredFile:
 class Storage:
     """The file operations of staging and cleaning; a seam for fault tests and object stores."""
 
+    store: ObjectStore = field(default_factory=ObjectStore, kw_only=True)
+
     def _resolve(self, location: str) -> tuple[fs.FileSystem, str, str]:
+        if is_object(location):
+            return self.store.filesystem(), "/".join(split(location)), "s3://"
         scheme, path = _split_local(location)
-        if path.startswith("/"):
-            return fs.LocalFileSystem(), path, scheme
-        found, path = fs.FileSystem.from_uri(location)
-        return found, path, location[: len(location) - len(path)]
+        return fs.LocalFileSystem(), path, scheme
 
     def make_folder(self, location: str) -> None:
-        found, path, _ = self._resolve(location)
-        found.create_dir(path, recursive=True)
+        """So that files can be opened in it; an object store has no folders."""
+        if not is_object(location):
+            found, path, _ = self._resolve(location)
+            found.create_dir(path, recursive=True)
 
     def open_output(self, location: str) -> BinaryIO:
         found, path, _ = self._resolve(location)
@@ -58,6 +63,10 @@ class Storage:
 
     def delete(self, location: str) -> None:
         """Delete a file; one that is gone already is no error."""
+        if is_object(location):  # PyArrow would ask and list, and leave a marker for the folder
+            bucket, key = split(location)
+            self.store.client().delete_object(Bucket=bucket, Key=key)
+            return
         found, path, _ = self._resolve(location)
         with suppress(FileNotFoundError):
             found.delete_file(path)

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs, parquet
 
+from data_platform.lake.object_store import ObjectStore
 from data_platform.landing.csv_reader import ROW_NUMBER
 from data_platform.landing.objects import filesystem
 
@@ -37,11 +38,18 @@ class TaskOutput:
     """
 
     def __init__(
-        self, target: str, partition: str, schema: pa.Schema, *, plain: Iterable[str] = ()
+        self,
+        target: str,
+        partition: str,
+        schema: pa.Schema,
+        store: ObjectStore,
+        *,
+        plain: Iterable[str] = (),
     ) -> None:
         stem = re.sub(r"[^\w.-]", "_", partition, flags=re.ASCII)
         self._stem = f"{target.rstrip('/')}/{stem}"
         self.schema = schema
+        self._store = store
         self._plain = frozenset(plain)
         self._series = [self._new_series()]
 
@@ -75,7 +83,7 @@ class TaskOutput:
         return rows
 
     def _new_series(self) -> "_Series":
-        return _Series(self._stem, self.schema, self._plain)
+        return _Series(self._stem, self.schema, self._plain, self._store)
 
 
 @dataclass
@@ -85,6 +93,7 @@ class _Series:
     stem: str
     schema: pa.Schema
     plain: frozenset[str]
+    store: ObjectStore
     uris: list[str] = field(default_factory=list)
     footers: list[parquet.FileMetaData] = field(default_factory=list)
     writer: parquet.ParquetWriter | None = None
@@ -106,7 +115,7 @@ class _Series:
             self._write_group()
         self._finish()
         return [
-            WrittenFile(uri, footer.num_rows, _size(uri))
+            WrittenFile(uri, footer.num_rows, self._size(uri))
             for uri, footer in zip(self.uris, self.footers, strict=True)
         ]
 
@@ -114,7 +123,7 @@ class _Series:
         with suppress(OSError, pa.ArrowException):
             self._finish()
         for uri in self.uris:
-            files, path = filesystem(uri)
+            files, path = filesystem(uri, self.store)
             with suppress(OSError):  # what stays behind is an orphan that no report names
                 files.delete_file(path)
 
@@ -134,7 +143,7 @@ class _Series:
 
     def _open(self) -> parquet.ParquetWriter:
         uri = f"{self.stem}-{uuid.uuid4().hex}.parquet"
-        files, path = filesystem(uri)
+        files, path = filesystem(uri, self.store)
         if isinstance(files, fs.LocalFileSystem):  # object stores have no directories
             files.create_dir(path.rpartition("/")[0], recursive=True)
         self.uris.append(uri)
@@ -155,7 +164,6 @@ class _Series:
             **by_column,
         )
 
-
-def _size(uri: str) -> int:
-    files, path = filesystem(uri)
-    return files.get_file_info(path).size or 0
+    def _size(self, uri: str) -> int:
+        files, path = filesystem(uri, self.store)
+        return files.get_file_info(path).size or 0

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +12,8 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from pyarrow import fs
+
+from data_platform.lake.object_store import ObjectStore, is_object, split
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_UTF8 = "its name is not UTF-8; rename it"
@@ -67,6 +71,10 @@ class Bucket(Protocol):
         """A digest of the object's bytes. FileNotFoundError if it is gone."""
         ...
 
+    def head(self, key: str) -> LandedObject | None:
+        """The object as it is now; None if there is none."""
+        ...
+
 
 class DirectoryBucket:
     """A directory as a bucket; keys are posix paths relative to `root`.
@@ -101,14 +109,31 @@ class DirectoryBucket:
         with (self.root / key).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
+    def head(self, key: str) -> LandedObject | None:
+        try:
+            status = (self.root / key).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return _landed(os.fsencode(key), status) if stat.S_ISREG(status.st_mode) else None
 
-def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
+    def put(self, key: str, source: Path) -> None:
+        """Land a file, whole or not at all: a sensor may be looking. The same bytes: no change."""
+        target = self.root / key
+        if target.exists() and target.read_bytes() == source.read_bytes():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f"{target.name}{UNFINISHED[1]}")
+        shutil.copyfile(source, unfinished)
+        unfinished.replace(target)
+
+
+def filesystem(uri: str, store: ObjectStore) -> tuple[fs.FileSystem, str]:
     """The PyArrow file system and the path in it of a URI or of an absolute local path."""
-    if uri.startswith("/"):
-        return fs.LocalFileSystem(), uri
-    if uri.startswith("file:"):  # PyArrow's own parser refuses a blank in a path
-        return fs.LocalFileSystem(), "/" + unquote(uri.removeprefix("file:")).lstrip("/")
-    return fs.FileSystem.from_uri(uri)
+    if is_object(uri):
+        return store.filesystem(), "/".join(split(uri))
+    # PyArrow's own parser refuses a blank in a path.
+    path = "/" + unquote(uri.removeprefix("file:")).lstrip("/") if uri.startswith("file:") else uri
+    return fs.LocalFileSystem(), path
 
 
 def from_nanoseconds(since_epoch: int) -> datetime:

@@ -7,13 +7,14 @@ of its own; only those in the report of the try that counts belong to the table.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import BinaryIO, Literal, cast
 
 import pyarrow as pa
 from pyarrow import dataset, fs
 
+from data_platform.lake.object_store import ObjectStore
 from data_platform.landing.bronze_files import TaskOutput, WrittenFile
 from data_platform.landing.csv_reader import RESCUED, ROW_NUMBER, read_csv
 from data_platform.landing.objects import UnreadableObject, filesystem, from_nanoseconds
@@ -62,7 +63,7 @@ class PartitionWork:
     """What one task does. `values` are the partition columns, constant over the partition.
 
     `carry` names the objects whose rows are copied from `present`, the URIs of the partition's
-    current bronze files. `target` is the URI of the attempt's directory.
+    current bronze files. `target` is the URI of the attempt's directory. `store` reaches both.
     """
 
     partition: str
@@ -72,6 +73,7 @@ class PartitionWork:
     objects: tuple[ObjectWork, ...]
     carry: tuple[StoredObject, ...] = ()
     present: tuple[str, ...] = ()
+    store: ObjectStore = field(default_factory=ObjectStore)
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def parse_partition(work: PartitionWork) -> ParseReport:
     in writing raises. In both cases the files of this try were removed.
     """
     schema = bronze_schema(work.format, work.values)
-    output = TaskOutput(work.target, work.partition, schema, plain=work.format.columns)
+    output = TaskOutput(work.target, work.partition, schema, work.store, plain=work.format.columns)
     try:
         landed = [_land(item, work, output) for item in work.objects]
         unread = {report.id for report in landed if report.error}
@@ -197,7 +199,7 @@ def _parsed(item: ObjectWork, work: PartitionWork, schema: pa.Schema) -> Iterato
         SOURCE_OBJECT: item.key,
         INGESTED_AT: item.ingested_at.astimezone(UTC),
     }
-    files, path = filesystem(item.uri)
+    files, path = filesystem(item.uri, work.store)
     try:
         _check_unchanged(item, files, path)
         with files.open_input_file(path) as stream:
@@ -238,7 +240,7 @@ def _copied(
     """The objects' rows in the present files, counted by key; columns a file lacks read null."""
     wanted = dataset.field(SOURCE_OBJECT).isin(keys)
     for uri in work.present if keys else ():
-        files, path = filesystem(uri)
+        files, path = filesystem(uri, work.store)
         try:
             present = dataset.dataset([path], schema, format="parquet", filesystem=files)
             for batch in present.to_batches(filter=wanted, use_threads=False):

@@ -142,6 +142,7 @@ def _work(
             objects=tuple(_object(entry, platform) for entry in entries if entry.available),
             carry=tuple(_stored(entry) for entry in entries if not entry.available),
             present=tuple(file.file_path for file in present.get(key, ())),
+            store=platform.storage.store,
         )
         for key, entries in effective.items()
     ]

@@ -3,14 +3,16 @@
 Steps, sensors and the command line all work on it; tests make one in a temporary directory.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
+from data_platform.lake.object_store import ObjectStore, is_object
 from data_platform.lake.storage import Storage
 from data_platform.landing.ledger import Ledger
-from data_platform.landing.objects import Bucket, DirectoryBucket
+from data_platform.landing.objects import DirectoryBucket
+from data_platform.landing.s3_bucket import S3Bucket
 from data_platform.settings import Settings
 
 
@@ -19,7 +21,15 @@ class Platform:
     """Everything that outlives a run, opened on first use."""
 
     settings: Settings
-    storage: Storage = field(default_factory=Storage)
+    given_storage: Storage | None = None  # a test's own
+
+    @cached_property
+    def storage(self) -> Storage:
+        return self.given_storage or Storage(store=self.store)
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        return ObjectStore(self.settings.aws_region, self.settings.aws_endpoint)
 
     @cached_property
     def lake(self) -> Lake:
@@ -34,5 +44,8 @@ class Platform:
         return Ledger(self.settings.ledger_uri)
 
     @cached_property
-    def bucket(self) -> Bucket:
-        return DirectoryBucket(self.settings.landing_uri.removeprefix("file://"))
+    def bucket(self) -> DirectoryBucket | S3Bucket:
+        uri = self.settings.landing_uri
+        if is_object(uri):
+            return S3Bucket(uri, self.store)
+        return DirectoryBucket(uri.removeprefix("file://"))

@@ -49,7 +49,7 @@ def build(
     contract = _contract(table)
     reads = {name: plan.read_plan(platform, name) for name in table.inputs}
     buckets = 1 + sum(r.bytes for r in reads.values()) // len(plan.keys) // _BUCKET_BYTES
-    frames = {name: read.dataframe(spark) for name, read in reads.items()}
+    frames = {name: read.dataframe(spark, platform.storage) for name, read in reads.items()}
     if contract.lineage:
         frames = {name: _received(table, frame, buckets) for name, frame in frames.items()}
     result = _called(table, plan, frames)

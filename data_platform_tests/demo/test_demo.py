@@ -14,6 +14,7 @@ from data_platform.demo.landing import land_folder, land_generated, require_shop
 from data_platform.demo.outcome import only_held_back, print_outcome
 from data_platform.demo.report import Balance, draw_sales, print_report
 from data_platform.domains.retail.landing import ONLINE_RETAIL
+from data_platform.landing.objects import DirectoryBucket
 from data_platform.platform_defs.drive import Ran
 from data_platform.settings import CHECKOUT
 from data_platform_tests.platform_defs.shop import Shop
@@ -34,9 +35,9 @@ def test_a_folder_lands_below_the_prefix_whole_and_only_once(tmp_path: Path) -> 
     (folder / "online_retail" / "2011-03-05.csv").write_bytes(b"two")
     (folder / ".DS_Store").write_bytes(b"no data")
 
-    assert land_folder(folder, landing) == 2
+    assert land_folder(folder, DirectoryBucket(landing)) == 2
     first = {path: path.stat().st_mtime_ns for path in landing.rglob("*.csv")}
-    assert land_folder(folder, landing) == 2
+    assert land_folder(folder, DirectoryBucket(landing)) == 2
 
     assert _files(landing) == {
         "online_retail/2011-03-04.csv": b"one",
@@ -50,13 +51,14 @@ def test_a_changed_file_lands_again(tmp_path: Path) -> None:
     folder.mkdir()
     for content in (b"one", b"two"):
         (folder / "2011-03-04.csv").write_bytes(content)
-        land_folder(folder, landing)
+        land_folder(folder, DirectoryBucket(landing))
 
     assert _files(landing) == {"online_retail/2011-03-04.csv": b"two"}
 
 
 def test_the_generated_shop_lands_the_same_files_each_time(tmp_path: Path) -> None:
-    assert land_generated(tmp_path / "a", seed=5) == land_generated(tmp_path / "b", seed=5)
+    counts = [land_generated(DirectoryBucket(tmp_path / name), seed=5) for name in "ab"]
+    assert counts[0] == counts[1]
     assert _files(tmp_path / "a") == _files(tmp_path / "b")
 
 
@@ -91,7 +93,7 @@ def test_a_folder_is_accepted_where_the_source_would_claim_a_file(
     folder, landing = tmp_path / "data", tmp_path / "landing"
     (folder / name).parent.mkdir(parents=True)
     (folder / name).touch()
-    land_folder(folder, landing)
+    land_folder(folder, DirectoryBucket(landing))
     [key] = _files(landing)
 
     claimed = ONLINE_RETAIL.partition_of(key) is not None

@@ -24,6 +24,7 @@ from data_platform.lake.errors import UnreadableFile
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.reads import ReadPlan, spark_schema
 from data_platform.lake.staging import plain_layout, stage
+from data_platform.lake.storage import Storage
 from data_platform.observability.failures import failures_explained
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home
 
@@ -118,10 +119,10 @@ def test_the_lakes_own_reads_see_the_same_rows(home: Home, spark: SparkSession):
     files = files_by_partition(table)
     plan = ReadPlan.of(table.schema(), (f for group in files.values() for f in group))
     assert plan.bytes == sum(f.file_size_in_bytes for group in files.values() for f in group)
-    frame = plan.dataframe(spark)
+    frame = plan.dataframe(spark, Storage())
     assert frame.schema == T.StructType([T.StructField(f.name, f.dataType) for f in THEN])
     require_rows(frame.toArrow())
-    nothing = ReadPlan.of(table.schema(), []).dataframe(spark)
+    nothing = ReadPlan.of(table.schema(), []).dataframe(spark, Storage())
     assert nothing.isEmpty()
     assert nothing.columns == frame.columns
 
@@ -156,7 +157,7 @@ def test_a_file_that_is_not_whole_is_named_before_anything_is_read(home: Home, c
     found = files_by_partition(table).values()
     plan = ReadPlan.of(table.schema(), (file for group in found for file in group))
     with pytest.raises(UnreadableFile, match=f"{path}, a data file of silver/shop/sales, {says}"):
-        plan.dataframe(cast(SparkSession, None))
+        plan.dataframe(cast(SparkSession, None), Storage())
 
 
 def test_a_file_that_is_damaged_inside_is_the_runs_message(home: Home, spark: SparkSession):
@@ -168,6 +169,6 @@ def test_a_file_that_is_damaged_inside_is_the_runs_message(home: Home, spark: Sp
     plan = ReadPlan.of(table.schema(), (file for group in found for file in group))
     attempt = plain_layout(table, "attempt", home.storage)
     with pytest.raises(dg.Failure) as failed, failures_explained():
-        stage(plan.dataframe(spark), attempt)
+        stage(plan.dataframe(spark, Storage()), attempt)
     assert f"{path}, a data file of silver/shop/sales, cannot be read" in str(failed.value)
     assert failed.value.description and "rollback" in failed.value.description

@@ -37,10 +37,11 @@ class MemoryBucket:
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
         for key in sorted(self.objects):
             if key.startswith(prefix) and (start_after is None or key > start_after):
-                content, modified = self.objects[key]
-                etag = hashlib.md5(content).hexdigest() if self.etags else None
                 self.yielded += 1
-                yield LandedObject(key, len(content), modified, etag)
+                yield self._landed(key)
+
+    def head(self, key: str) -> LandedObject | None:
+        return self._landed(key) if key in self.objects else None
 
     def uri(self, key: str) -> str:
         return f"memory://{key}"
@@ -50,3 +51,8 @@ class MemoryBucket:
         if key not in self.objects:
             raise FileNotFoundError(key)
         return hashlib.sha256(self.objects[key][0]).hexdigest()
+
+    def _landed(self, key: str) -> LandedObject:
+        content, modified = self.objects[key]
+        etag = hashlib.md5(content).hexdigest() if self.etags else None
+        return LandedObject(key, len(content), modified, etag)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from data_platform.lake.object_store import ObjectStore
 from data_platform.landing.objects import DirectoryBucket, filesystem
 
 
@@ -71,6 +72,6 @@ def test_the_hash_is_that_of_the_content(tmp_path: Path) -> None:
 def test_a_uri_opens_the_object_it_names(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("x")
     for uri in [DirectoryBucket(tmp_path).uri(name), str(tmp_path / name)]:
-        files, path = filesystem(uri)
+        files, path = filesystem(uri, ObjectStore())
         with files.open_input_stream(path) as stream:
             assert stream.read() == b"x"

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from data_platform.lake.object_store import ObjectStore
 from data_platform.landing import bronze_files
 from data_platform.landing.csv_reader import BLOCK
 from data_platform.landing.objects import DirectoryBucket, filesystem
@@ -66,7 +67,7 @@ def partition(tmp_path: Path) -> Partition:
 
 
 def table(report: ParseReport) -> pa.Table:
-    paths = [filesystem(file.uri)[1] for file in report.files]
+    paths = [filesystem(file.uri, ObjectStore())[1] for file in report.files]
     for file, path in zip(report.files, paths, strict=True):
         assert parquet.read_metadata(path).num_rows == file.rows
         assert os.path.getsize(path) == file.bytes

@@ -65,7 +65,7 @@ def test_what_lands_while_a_run_reads_its_day_is_due_afterwards(
     prepare_home(settings)
     platform = Platform(settings)
     _land(platform, key_of(DAY), csv(shop_lines(DAY)))
-    meanwhile = replace(platform, storage=ArrivesMeanwhile(settings, key))
+    meanwhile = replace(platform, given_storage=ArrivesMeanwhile(settings, key))
 
     due = plan(order_lines, platform, [DAY], only_stale=True)
     result = build_bronze(order_lines, due, meanwhile, spark, "first")

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from benchmarks.workload import DEFAULT_DATA
 from data_platform.definitions import TABLES
 from data_platform.demo.landing import land_folder
+from data_platform.landing.objects import DirectoryBucket
 from data_platform_tests.domains.retail import oracle
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
@@ -34,7 +35,7 @@ pytestmark = [
 def year(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with home_at(tmp_path_factory.mktemp("year") / "home", TABLES) as home:
         home.landing.mkdir(exist_ok=True)
-        land_folder(DEFAULT_DATA, home.landing)
+        land_folder(DEFAULT_DATA, DirectoryBucket(home.landing))
         assert all(ran.success for ran in home.run())
         yield home
 

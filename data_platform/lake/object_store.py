@@ -1,0 +1,73 @@
+"""How S3 is reached, by the code that reads and writes files: one value, no credentials in it.
+
+Credentials come from where AWS's own tools look for them, on each machine: the environment, a
+role of the pod or of the instance. Python workers import this module.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from pyarrow import fs
+
+SCHEME = "s3://"
+
+# With backoff and jitter: a minute of refusals is not worth a failed run.
+_ATTEMPTS = 10
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """A region, and the endpoint of a store that is not AWS's own (`http://127.0.0.1:9000`)."""
+
+    region: str = ""
+    endpoint: str = ""
+
+    def filesystem(self) -> fs.S3FileSystem:
+        """PyArrow's file system; its paths are `bucket/key`, taken literally."""
+        return _filesystem(self)
+
+    def client(self) -> Any:
+        """boto3's, for what PyArrow has no call for."""
+        return _client(self)
+
+
+def is_object(uri: str) -> bool:
+    return uri.startswith(SCHEME)
+
+
+def split(uri: str) -> tuple[str, str]:
+    """`s3://bucket/a/key` -> `bucket`, `a/key`."""
+    bucket, _, key = uri.removeprefix(SCHEME).partition("/")
+    return bucket, key
+
+
+@lru_cache
+def _filesystem(store: ObjectStore) -> fs.S3FileSystem:
+    endpoint = urlsplit(store.endpoint)
+    return fs.S3FileSystem(
+        region=store.region or None,
+        scheme=endpoint.scheme or "https",
+        endpoint_override=endpoint.netloc or None,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
+        # A small file is then one request, instead of the three of a multipart upload.
+        allow_delayed_open=True,
+    )
+
+
+@lru_cache
+def _client(store: ObjectStore) -> Any:
+    import boto3  # slow to import, and most tasks need none
+    from botocore.config import Config
+
+    # A bucket's name in front of an emulator's host would have to be resolved.
+    style = {"addressing_style": "path" if store.endpoint else "auto"}
+    retries: Any = {"mode": "standard", "max_attempts": _ATTEMPTS}
+    config = Config(retries=retries, s3=style)
+    return boto3.client(
+        "s3",
+        region_name=store.region or None,
+        endpoint_url=store.endpoint or None,
+        config=config,
+    )

@@ -1,0 +1,112 @@
+"""Resolve the jars below, with all that they need, into tools/jars.lock: `make jars-lock`.
+
+Spark's own resolver (Ivy) finds what belongs together; the lock then says it once for all, so that
+nothing is resolved where the platform runs. `HEAD` explains the choice.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from tools.jars import CENTRAL, LOCK, SPARK, Jar, download, sha256
+
+HADOOP = "3.4.2"  # the version of Spark's own hadoop-client jars
+SPARK_CLOUD = "4.1.2"  # the magic committer; the newest of Spark 4.1
+AWS = "2.29.52"  # what hadoop-aws was built with
+POSTGRES = "17.11.0"
+
+PACKAGES = (
+    f"org.apache.hadoop:hadoop-aws:{HADOOP}",
+    f"org.apache.spark:spark-hadoop-cloud_2.13:{SPARK_CLOUD}",
+    *(
+        f"software.amazon.awssdk:{name}:{AWS}"
+        for name in ("s3", "s3-transfer-manager", "sts", "apache-client", "netty-nio-client")
+    ),
+)
+EXCLUDED = (
+    # One SDK of all of AWS's services, 642 MB: the modules above take its place.
+    "software.amazon.awssdk:bundle",
+    # Spark has these.
+    "io.netty:*",
+    "org.slf4j:*",
+    "commons-logging:*",
+    "commons-codec:*",
+    "org.apache.httpcomponents:*",
+    "org.apache.hadoop:hadoop-client-*",
+    "com.google.*:*",
+    "com.fasterxml.*:*",
+    "joda-time:*",
+    "org.apache.spark:spark-core_2.13",
+    # Other clouds.
+    "org.apache.hadoop:hadoop-cloud-storage",
+    "org.apache.hadoop:hadoop-azure*",
+    "org.apache.hadoop:hadoop-openstack",
+    "org.apache.hadoop:hadoop-aliyun",
+    "org.apache.hadoop:hadoop-huaweicloud",
+)
+# Complete in themselves.
+READERS = ("org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",)
+SERVERS = tuple(
+    f"io.zonky.test.postgres:embedded-postgres-binaries-{platform}:{POSTGRES}"
+    for platform in ("linux-amd64", "linux-arm64v8", "darwin-amd64", "darwin-arm64v8")
+)
+
+HEAD = """\
+# Jars from a Maven repository, pinned: group:artifact:version = SHA-256.
+# Made by `make jars-lock` from the lists in tools/jars_lock.py; fetched by `make jars` and
+# `make services`. A section is the directory below .cache/ that its jars are fetched into.
+"""
+SECTIONS = {
+    SPARK: "What Spark needs to read and write S3, beside what it brings.",
+    "readers": "An outside reader of the published tables, for tests.",
+    "postgres": "PostgreSQL for tests; `make services` takes the one of the machine.",
+}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        jars = {
+            SPARK: list(_resolved(Path(directory))),
+            "readers": list(_as_they_are(READERS, Path(directory))),
+            "postgres": list(_as_they_are(SERVERS, Path(directory))),
+        }
+    LOCK.write_text("\n".join([HEAD, *_lines(jars)]), "utf-8")
+    print(f"==> {LOCK.name}: " + ", ".join(f"{len(jars[name])} {name}" for name in jars))
+
+
+def _resolved(directory: Path) -> Iterator[Jar]:
+    os.environ["DEFAULT_ARTIFACT_REPOSITORY"] = os.environ.get("MAVEN_REPOSITORY") or CENTRAL
+    SparkSession.Builder().config(
+        map={
+            "spark.jars.ivy": str(directory),
+            "spark.jars.packages": ",".join(PACKAGES),
+            "spark.jars.excludes": ",".join(EXCLUDED),
+            "spark.ui.enabled": "false",
+        }
+    ).getOrCreate().stop()
+    for file in directory.glob("cache/*/*/*/*.jar"):
+        group, artifact = file.parts[-4:-2]
+        version = file.stem.removeprefix(f"{artifact}-")
+        yield Jar(group=group, artifact=artifact, version=version, sha256=sha256(file))
+
+
+def _as_they_are(coordinates: Iterable[str], directory: Path) -> Iterator[Jar]:
+    for each in coordinates:
+        group, artifact, version = each.split(":")
+        jar = Jar(group=group, artifact=artifact, version=version, sha256="")
+        yield replace(jar, sha256=sha256(download(jar, directory)))
+
+
+def _lines(sections: dict[str, list[Jar]]) -> Iterator[str]:
+    for name, jars in sections.items():
+        yield f"# {SECTIONS[name]}\n[{name}]"
+        yield from sorted(f"{jar.coordinates} = {jar.sha256}" for jar in jars)
+        yield ""
+
+
+if __name__ == "__main__":
+    main()
