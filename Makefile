@@ -49,6 +49,10 @@ bench: env ## the benchmarks, as ratios
 soak: env ## the long fault runs, and a long search by the property tests
 	$(bin)/python -m pytest -m "soak or hypothesis" --hypothesis-profile soak --timeout 0 $(TESTS)
 
+.PHONY: services
+services: env ## install the servers that tests run against, and the jars, below .cache/
+	@$(bin)/python -m tools.services
+
 .PHONY: jars
 jars: env ## fetch the jars that Spark needs for S3 into .cache/jars (MAVEN_REPOSITORY)
 	@$(bin)/python tools/jars.py
@@ -65,3 +69,7 @@ jars-lock: env ## resolve the jars of tools/jars_lock.py again into tools/jars.l
 .PHONY: clean-env
 clean-env: ## remove the environment; the next command makes it again
 	rm -rf .venv .venv.before
+
+.PHONY: clean-services
+clean-services: ## remove the servers and jars
+	rm -rf .cache

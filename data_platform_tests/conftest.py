@@ -10,8 +10,12 @@ from pyspark.sql import SparkSession
 from data_platform.lake.session import start_session
 from data_platform.settings import Settings
 
-# Fixtures of a whole platform and of a cloud; tests of several packages share them.
-pytest_plugins = ["data_platform_tests.platform_defs.shop", "data_platform_tests.buckets.server"]
+# Fixtures of a whole platform, of a cloud and of servers; tests of several packages share them.
+pytest_plugins = [
+    "data_platform_tests.platform_defs.shop",
+    "data_platform_tests.buckets.server",
+    "data_platform_tests.servers",
+]
 
 # One Spark job per example: the examples are few, and their time is the machine's, not the code's.
 settings.register_profile(

@@ -131,8 +131,8 @@ def _verified(jar: Jar, directory: Path) -> Path:
     file = download(jar, directory)
     if (found := sha256(file)) != jar.sha256:
         raise JarError(
-            f"{_url(jar)} has the SHA-256 {found}, and tools/jars.lock wants {jar.sha256}; it was not"
-            " kept.\n"
+            f"{_url(jar)} has the SHA-256 {found},\n"
+            f"       and tools/jars.lock wants {jar.sha256}; it was not kept.\n"
             "       Fetch it once more, from another network or repository (MAVEN_REPOSITORY).\n"
             "       Where the lock is at fault: make jars-lock, and look at what differs."
         )

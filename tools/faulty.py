@@ -1,0 +1,301 @@
+"""A store that fails on request: an HTTP proxy in front of a real one, with rules that break it.
+
+Requests pass as they are, the Host header too, so that the store finds their signatures right and
+its own answers are real. A rule says which requests, which of those, and what happens to them.
+"""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
+from typing import Literal, NamedTuple, TypeGuard
+from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import escape
+
+BLOCK = 64 * 1024
+
+
+class Request(NamedTuple):
+    """What S3 was asked, with the bucket in the path; `key` is decoded, `query` is not."""
+
+    method: str
+    bucket: str
+    key: str
+    query: str
+
+    @classmethod
+    def parse(cls, method: str, target: str) -> "Request":
+        parts = urlsplit(target)
+        bucket, _, key = parts.path.lstrip("/").partition("/")
+        return cls(method, unquote(bucket), unquote(key), parts.query)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The store is not asked; S3's error of this status and code is the answer."""
+
+    status: int
+    code: str
+    message: str
+
+
+SLOW_DOWN = Refused(503, "SlowDown", "Please reduce your request rate.")
+ACCESS_DENIED = Refused(403, "AccessDenied", "Access Denied")
+
+
+@dataclass(frozen=True)
+class Delayed:
+    """The store is asked after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The connection ends after `after` bytes of the body, of the request's or of the answer's.
+
+    With `of="request"` the store gets the same part and then nothing. With `of="answer"` it did
+    what it was asked; with `after=0` the asker does not even get the answer's status.
+    """
+
+    of: Literal["request", "answer"]
+    after: int = 0
+
+
+Effect = Refused | Delayed | Cut
+
+
+@dataclass(kw_only=True)
+class Rule:
+    """Breaks the requests that match; those before the `first`-th and after `times` are let pass.
+
+    `bucket` and `key` are regular expressions for the whole of it, `query` for a part (`uploads`,
+    `list-type=2`). `hits` counts the requests that were broken.
+    """
+
+    effect: Effect
+    method: str = ".*"
+    bucket: str = ".*"
+    key: str = ".*"
+    query: str = ""
+    first: int = 1
+    times: int | None = None
+    matched: int = field(default=0, init=False)
+    hits: int = field(default=0, init=False)
+
+    def matches(self, request: Request) -> bool:
+        return (
+            re.fullmatch(self.method, request.method) is not None
+            and re.fullmatch(self.bucket, request.bucket) is not None
+            and re.fullmatch(self.key, request.key, re.DOTALL) is not None
+            and re.search(self.query, request.query) is not None
+        )
+
+    def breaks(self, request: Request) -> bool:
+        """Whether this request is one to break; counts it."""
+        if not self.matches(request):
+            return False
+        self.matched += 1
+        if self.matched < self.first or (self.times is not None and self.hits >= self.times):
+            return False
+        self.hits += 1
+        return True
+
+
+class FaultyStore:
+    """The proxy at `endpoint`. `requests` are all that came, also the broken ones."""
+
+    def __init__(self, endpoint: str, store: str) -> None:
+        self.endpoint = endpoint
+        self.store = store
+        self.requests: list[Request] = []
+        self._rules: list[Rule] = []
+        self._lock = threading.Lock()
+
+    def add(self, rule: Rule) -> Rule:
+        """Of several rules that match, the first that was added breaks the request."""
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def clear(self) -> None:
+        """No rules, and no requests so far."""
+        with self._lock:
+            self._rules.clear()
+            self.requests.clear()
+
+    def effect_on(self, request: Request) -> Effect | None:
+        with self._lock:
+            self.requests.append(request)
+            return next((rule.effect for rule in self._rules if rule.breaks(request)), None)
+
+
+@contextmanager
+def faulty(endpoint: str) -> Iterator[FaultyStore]:
+    """A proxy on a free port of the loopback address, in front of the store at `endpoint`."""
+    with _Server() as server:
+        server.faults = FaultyStore(f"http://127.0.0.1:{server.server_port}", endpoint)
+        # Asks often whether to stop: it ends with a test.
+        serving = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        serving.start()
+        try:
+            yield server.faults
+        finally:
+            server.stopping.set()
+            server.shutdown()
+            serving.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True  # those that keep a connection alive are not waited for
+    request_queue_size = 128
+    faults: FaultyStore
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.stopping = threading.Event()
+
+
+class _Broken(Exception):
+    """The connection is to end here."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server  # type: ignore[assignment]
+
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except (_Broken, OSError, HTTPException):  # also where an end hung up by itself
+            self.close_connection = True
+
+    def _pass_on(self) -> None:
+        effect = self.server.faults.effect_on(Request.parse(self.command, self.path))
+        match effect:
+            case Refused():
+                self._refuse(effect)
+                return
+            case Delayed(seconds):
+                if self.server.stopping.wait(seconds):
+                    raise _Broken
+        store = urlsplit(self.server.faults.store)
+        assert store.hostname is not None
+        connection = HTTPConnection(store.hostname, store.port)
+        try:
+            connection.putrequest(
+                self.command, self.path, skip_host=True, skip_accept_encoding=True
+            )
+            for name, value in self.headers.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            self._ask(connection, effect.after if _cuts(effect, "request") else None)
+            self._answer(
+                connection.getresponse(), effect.after if _cuts(effect, "answer") else None
+            )
+        finally:
+            connection.close()
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = _pass_on
+
+    def _ask(self, connection: HTTPConnection, cut_after: int | None) -> None:
+        for block in _limited(self._request_body(), cut_after):
+            try:
+                connection.send(block)
+            except (BrokenPipeError, ConnectionResetError):  # it answers without hearing all
+                self.close_connection = True
+                break
+        if cut_after is not None:
+            raise _Broken
+
+    def _request_body(self) -> Iterator[bytes]:
+        """As it comes: the framing of chunks is a part of it."""
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            yield from _chunks(self.rfile)
+            return
+        left = int(self.headers.get("Content-Length", 0))
+        while left:
+            block = self.rfile.read1(min(left, BLOCK))
+            if not block:
+                raise _Broken
+            left -= len(block)
+            yield block
+
+    def _answer(self, answer: HTTPResponse, cut_after: int | None) -> None:
+        if cut_after == 0:
+            raise _Broken
+        self.send_response_only(answer.status, answer.reason)
+        chunked = answer.headers.get("Content-Length") is None
+        has_body = self.command != "HEAD" and answer.status not in (204, 304)
+        for name, value in answer.headers.items():
+            if name.lower() not in ("connection", "keep-alive", "transfer-encoding"):
+                self.send_header(name, value)
+        if has_body and chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if has_body:
+            for block in _limited(iter(lambda: answer.read1(BLOCK), b""), cut_after):
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
+            if cut_after is None and answer.length:
+                raise _Broken  # the store hung up
+            if cut_after is None and chunked:
+                self.wfile.write(b"0\r\n\r\n")
+        if cut_after is not None:
+            raise _Broken
+
+    def _refuse(self, refused: Refused) -> None:
+        for _ in self._request_body():
+            pass
+        body = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            f"<Error><Code>{refused.code}</Code><Message>{refused.message}</Message>"
+            f"<Resource>{escape(self.path)}</Resource><RequestId>FAULTY</RequestId></Error>"
+        ).encode()
+        self.send_response_only(refused.status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def _cuts(effect: Effect | None, of: str) -> TypeGuard[Cut]:
+    return isinstance(effect, Cut) and effect.of == of
+
+
+def _limited(blocks: Iterator[bytes], most: int | None) -> Iterator[bytes]:
+    """The first `most` bytes; all of them for None."""
+    if most is None:
+        yield from blocks
+        return
+    while most:
+        block = next(blocks, b"")[:most]
+        if not block:
+            return
+        most -= len(block)
+        yield block
+
+
+def _chunks(stream: BufferedIOBase) -> Iterator[bytes]:
+    """The body of a chunked request with its framing, up to the line that ends it."""
+    while True:
+        line = stream.readline()
+        if not line:
+            raise _Broken
+        size = int(line.partition(b";")[0], 16)
+        yield line + (stream.read(size + 2) if size else b"")
+        if not size:
+            break
+    while (line := stream.readline()) not in (b"\r\n", b"\n", b""):  # trailers
+        yield line
+    yield line

@@ -1,0 +1,373 @@
+"""Real servers for tests and benchmarks, each started for one caller and gone with it.
+
+`make services` installs them. Each is a context manager over a directory of its own; it listens on
+a free port of the loopback address with credentials made up for this start, and is yielded when it
+answers to them, so that it is not somebody else's. It ends with the block; with this process too,
+however that dies.
+"""
+
+import base64
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypedDict, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tools.services import MINIO, VERSITYGW, GoServer, postgres_home
+
+REGION = "us-east-1"
+PATIENCE = 60  # seconds for a server to answer, on a busy machine
+STARTS = 3  # another process may take the port between finding and using it
+
+# The server takes the place of the shell. Beside it waits a reader for the end of what only our
+# process writes to: then the server is asked to end, and made to. (SIGINT is what all of them,
+# PostgreSQL too, take for "stop now, in order"; the reader itself ignores it.)
+_LAUNCH = """
+exec 3<&0 </dev/null
+{ read -r _ <&3; kill -INT 0; sleep 10; kill -KILL 0; } &
+exec "$@" 3<&-
+"""
+
+
+class NotInstalled(Exception):
+    """The server is not there; the message names the command that installs it."""
+
+
+class NotStarted(Exception):
+    """The server ended or did not answer; the message has the end of its log."""
+
+
+class Server(Protocol):
+    @property
+    def process(self) -> "subprocess.Popen[bytes]": ...
+
+    def answers(self) -> bool:
+        """Whether it is there and is ours."""
+        ...
+
+
+AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectStore:
+    """An S3 API at `endpoint`, with the key of its root user. Buckets are in the path.
+
+    `access_log` has a line for each request, where the server writes one (versitygw).
+    """
+
+    endpoint: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    region: str = REGION
+    access_log: Path | None = None
+    process: "subprocess.Popen[bytes]" = field(repr=False)
+
+    def client(self, service: str = "s3", **overrides: Any) -> Any:
+        """boto3's client, as root; `overrides` are its arguments."""
+        config = Config(proxies={})  # the environment's proxy cannot reach this machine
+        arguments: dict[str, Any] = {
+            "endpoint_url": self.endpoint,
+            "region_name": self.region,
+            "aws_access_key_id": self.access_key,
+            "aws_secret_access_key": self.secret_key,
+        }
+        if own := overrides.pop("config", None):
+            config = config.merge(own)
+        return boto3.client(service, config=config, **arguments | overrides)  # type: ignore[call-overload]
+
+    def answers(self) -> bool:
+        once = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
+        try:
+            self.client(config=once).list_buckets()
+        except (BotoCoreError, ClientError):  # not yet; or another server, which refuses the key
+            return False
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postgres:
+    """A PostgreSQL server with a database `postgres` and a superuser who has a password.
+
+    `url` carries no password: libpq takes it from PGPASSWORD. `log` is the server's.
+    """
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    data: Path
+    process: "subprocess.Popen[bytes]" = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        return f"postgresql://{self.user}@{self.host}:{self.port}/{database}"
+
+    def answers(self) -> bool:
+        """By the file that the postmaster keeps: who it is, and whether it takes connections."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) == 8 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"
+
+
+@contextmanager
+def versitygw(directory: Path) -> Iterator[ObjectStore]:
+    """versitygw over `directory/data`, with versions, users and an access log."""
+    root = directory.absolute()
+    places = {name: root / name for name in ("iam", "versions", "data")}
+    for place in places.values():
+        place.mkdir(parents=True, exist_ok=True)
+    log = root / "access.log"
+    access_key, secret_key = _credentials()
+
+    def start(port: int) -> ObjectStore:
+        process = _launch(
+            [
+                *(_installed(VERSITYGW), "--port", f"127.0.0.1:{port}", "--region", REGION),
+                *("--iam-dir", str(places["iam"]), "--access-log", str(log)),
+                *("posix", "--versioning-dir", str(places["versions"]), str(places["data"])),
+            ],
+            log=root / "server.log",
+            env={"ROOT_ACCESS_KEY": access_key, "ROOT_SECRET_KEY": secret_key},
+        )
+        return ObjectStore(
+            endpoint=f"http://127.0.0.1:{port}",
+            access_key=access_key,
+            secret_key=secret_key,
+            access_log=log,
+            process=process,
+        )
+
+    with _running(start, root / "server.log") as server:
+        yield server
+
+
+@contextmanager
+def minio(directory: Path, **environment: str) -> Iterator[ObjectStore]:
+    """MinIO over `directory/data`, with a key to encrypt with; `environment` is added to its."""
+    root = directory.absolute()
+    (root / "data").mkdir(parents=True, exist_ok=True)
+    access_key, secret_key = _credentials()
+    variables = {
+        "MINIO_ROOT_USER": access_key,
+        "MINIO_ROOT_PASSWORD": secret_key,
+        "MINIO_KMS_SECRET_KEY": f"tests:{base64.b64encode(secrets.token_bytes(32)).decode()}",
+        "MINIO_SITE_REGION": REGION,
+        "MINIO_BROWSER": "off",
+        "MINIO_UPDATE": "off",
+    }
+
+    def start(port: int) -> ObjectStore:
+        process = _launch(
+            [
+                *(_installed(MINIO), "server", "--address", f"127.0.0.1:{port}"),
+                *("--config-dir", str(root / "config"), str(root / "data")),
+            ],
+            log=root / "server.log",
+            env=variables | environment,
+        )
+        return ObjectStore(
+            endpoint=f"http://127.0.0.1:{port}",
+            access_key=access_key,
+            secret_key=secret_key,
+            process=process,
+        )
+
+    with _running(start, root / "server.log") as server:
+        yield server
+
+
+@contextmanager
+def postgres(directory: Path) -> Iterator[Postgres]:
+    """PostgreSQL over TCP alone. A crash of the machine may damage it, a killed client may not.
+
+    PostgreSQL refuses to run as root: then it is nobody's, in a directory outside `directory`.
+    """
+    directory = directory.absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    with _of_someone_else_than_root(directory) as (root, home, owner):
+        data, log = root / "data", directory / "server.log"
+        user, password = "platform", secrets.token_urlsafe(16)
+        _make_cluster(home, data, user, password, owner)
+
+        def start(port: int) -> Postgres:
+            quick = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+            process = _launch(
+                [
+                    *(str(home / "bin" / "postgres"), "-D", str(data), "-k", ""),
+                    *("-h", "127.0.0.1", "-p", str(port)),
+                    *(argument for setting in quick for argument in ("-c", setting)),
+                ],
+                log=log,
+                env={},
+                owner=owner,
+            )
+            return Postgres(
+                host="127.0.0.1",
+                port=port,
+                user=user,
+                password=password,
+                data=data,
+                process=process,
+            )
+
+        with _running(start, log) as server:
+            yield server
+
+
+def _make_cluster(home: Path, data: Path, user: str, password: str, owner: str | None) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=data.parent) as file:
+        file.write(password)
+        file.flush()
+        if owner:
+            shutil.chown(file.name, owner)
+        made = subprocess.run(
+            [
+                *(str(home / "bin" / "initdb"), "-D", str(data), "-U", user),
+                *(f"--pwfile={file.name}", "--auth=scram-sha-256"),
+                *("--encoding=UTF8", "--locale=C", "--no-sync"),
+            ],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            **_identity(owner),
+        )
+    if made.returncode:
+        raise NotStarted(f"initdb failed:\n{made.stderr}")
+
+
+@contextmanager
+def _of_someone_else_than_root(directory: Path) -> Iterator[tuple[Path, Path, str | None]]:
+    """Where the data go, where PostgreSQL is, and whose it is (None: ours)."""
+    home = postgres_home()
+    if not (home / "bin" / "postgres").exists():
+        raise NotInstalled("PostgreSQL is not installed: run `make services`")
+    if os.geteuid():
+        yield directory, home, None
+        return
+    with tempfile.TemporaryDirectory(prefix="postgres-") as name:
+        # Neither a checkout below /root nor pytest's directories can be entered by anybody else.
+        root = Path(name)
+        shutil.chown(root, "nobody")
+        if not _can_be_entered_by_others(home):
+            home = Path(shutil.copytree(home, root / "postgres", symlinks=True))
+        yield root, home, "nobody"
+
+
+def _can_be_entered_by_others(directory: Path) -> bool:
+    return all(each.stat().st_mode & 0o001 for each in (directory, *directory.parents))
+
+
+# --- processes ----------------------------------------------------------------------------
+
+
+def _credentials() -> tuple[str, str]:
+    return f"root{secrets.token_hex(8)}", secrets.token_hex(20)
+
+
+def _installed(server: GoServer) -> str:
+    if not server.binary.exists():
+        raise NotInstalled(f"{server.name} is not installed: run `make services`")
+    return str(server.binary)
+
+
+class _Identity(TypedDict):
+    user: int | None
+    group: int | None
+    extra_groups: list[int] | None
+
+
+def _identity(owner: str | None) -> _Identity:
+    if owner is None:
+        return {"user": None, "group": None, "extra_groups": None}
+    entry = pwd.getpwnam(owner)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _launch(
+    command: Sequence[str], *, log: Path, env: Mapping[str, str], owner: str | None = None
+) -> "subprocess.Popen[bytes]":
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            ["/bin/sh", "-c", _LAUNCH, command[0], *command],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={"PATH": os.defpath, "HOME": str(log.parent), **env},
+            cwd="/",
+            start_new_session=True,
+            **_identity(owner),
+        )
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def _running(start: Callable[[int], AnyServer], log: Path) -> Iterator[AnyServer]:
+    server = _started(start, log)
+    try:
+        yield server
+    finally:
+        _stop(server.process)
+
+
+def _started(start: Callable[[int], AnyServer], log: Path) -> AnyServer:
+    for _ in range(STARTS):
+        server = start(free_port())
+        try:
+            if _comes_up(server):
+                return server
+        except BaseException:
+            _stop(server.process)
+            raise
+        _stop(server.process)
+    raise NotStarted(f"did not start, {STARTS} times; {log} ends:\n{_end_of(log)}")
+
+
+def _comes_up(server: Server) -> bool:
+    """Whether it answers; False when it ended before."""
+    patience = time.monotonic() + PATIENCE
+    while time.monotonic() < patience:
+        if server.process.poll() is not None:
+            return False
+        if server.answers():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """As when our process ends, and waited for; then the reader beside it goes as well."""
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text("utf-8", "replace")[-2000:]

