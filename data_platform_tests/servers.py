@@ -5,16 +5,18 @@ in CI it fails.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from typing import TypeVar
+from pathlib import Path
+from typing import NoReturn, TypeVar
 
 import pytest
 
-from tools import servers
+from tools import auditors, servers
+from tools.auditors import AuditorsError
 from tools.servers import NotInstalled, ObjectStore, Postgres
 
-SERVERS = frozenset({"versitygw", "minio", "postgres"})
+SERVERS = frozenset({"versitygw", "minio", "postgres", "auditor"})
 
 Server = TypeVar("Server")
 
@@ -40,12 +42,26 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     yield from running(servers.postgres(tmp_path_factory.mktemp("postgres")))
 
 
+@pytest.fixture(scope="session")
+def auditor() -> Callable[[str], Path]:
+    """The programs of the auditors' environment, by name."""
+    try:
+        auditors.program("python")
+    except AuditorsError as missing:
+        _without(str(missing))
+    return auditors.program
+
+
 def running(server: AbstractContextManager[Server]) -> Iterator[Server]:
     with ExitStack() as stack:
         try:
             started = stack.enter_context(server)
         except NotInstalled as missing:
-            if os.environ.get("CI"):
-                pytest.fail(str(missing), pytrace=False)
-            pytest.skip(str(missing))
+            _without(str(missing))
         yield started
+
+
+def _without(missing: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(missing, pytrace=False)
+    pytest.skip(missing)
