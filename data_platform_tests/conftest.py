@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from data_platform.lake.session import start_session
 from data_platform.settings import Settings
+from data_platform_tests.places import Place
 
 # Fixtures of a whole platform, of a cloud and of servers; tests of several packages share them.
 pytest_plugins = [
@@ -16,6 +19,9 @@ pytest_plugins = [
     "data_platform_tests.buckets.server",
     "data_platform_tests.servers",
 ]
+
+# Of the stores that tests start, and of nobody else's: no test reaches an account by mistake.
+os.environ |= {"AWS_ACCESS_KEY_ID": "testkey", "AWS_SECRET_ACCESS_KEY": "testsecret1"}
 
 # One Spark job per example: the examples are few, and their time is the machine's, not the code's.
 settings.register_profile(
@@ -29,6 +35,38 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session that steps and tests share, as `Settings.at` has it. ANSI mode is on."""
-    session = start_session(Settings.at(tmp_path_factory.mktemp("spark")))
+    settings = Settings.at(tmp_path_factory.mktemp("spark"))
+    if any(settings.spark_jars.glob("*.jar")):
+        # Each bucket says where it is (see Place.tell), since one session serves all stores.
+        nowhere = {"aws_region": "us-east-1", "aws_endpoint": "http://127.0.0.1:1"}
+        settings = replace(settings, warehouse_uri="s3://bucket", **nowhere)
+    session = start_session(settings)
     yield session
     session.stop()
+
+
+@pytest.fixture(params=["directory", "versitygw", "minio"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where a platform's files may be: what holds in one of these must hold in all."""
+    if request.param == "directory":
+        return Place.directory(tmp_path)
+    found = Place.bucket(request.getfixturevalue(request.param))
+    if "spark" in request.fixturenames:
+        found.tell(request.getfixturevalue("spark"))
+    return found
+
+
+@pytest.fixture(scope="session")
+def versitygw():
+    from data_platform.lake.object_store import ObjectStore
+
+    os.environ.update(AWS_ACCESS_KEY_ID="testkey", AWS_SECRET_ACCESS_KEY="testsecret1")
+    return ObjectStore("us-east-1", "http://127.0.0.1:7170")
+
+
+@pytest.fixture(scope="session")
+def minio():
+    from data_platform.lake.object_store import ObjectStore
+
+    os.environ.update(AWS_ACCESS_KEY_ID="testkey", AWS_SECRET_ACCESS_KEY="testsecret1")
+    return ObjectStore("us-east-1", "http://127.0.0.1:7171")

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from data_platform.lake.rejected import BESIDE, REJECTED_BY
 from data_platform.lake.staging import new_attempt, part, stage_arrow, with_empty_partitions
 from data_platform.lake.storage import Storage
 from data_platform.lake.table import TableId, TableSlice
+from data_platform_tests.places import Place
 
 SALES = TableId.parse("silver/shop/sales")
 DAY = T.StructField("day", T.DateType(), False)
@@ -43,16 +44,27 @@ def days(numbers: Mapping[str, Iterable[int]], outcome: int | None = None) -> pa
 
 @dataclass(frozen=True)
 class Home:
-    """Where a lake lives: catalog and register in `folder`, its tables there or in `disk`."""
+    """Where a lake lives: catalog and register in `folder`, its tables there or in `elsewhere`."""
 
     folder: Path
-    storage: Storage = field(default_factory=Storage)
-    disk: Path | None = None
+    elsewhere: Place | None = None
+
+    @cached_property
+    def place(self) -> Place:
+        return self.elsewhere or Place.directory(self.folder)
+
+    @cached_property
+    def storage(self) -> Storage:
+        return self.place.storage
 
     @cached_property
     def lake(self) -> Lake:
         catalog = {"type": "sql", "uri": f"sqlite:///{self.folder}/catalog.db"}
-        return Lake(catalog, f"file://{self.disk or self.folder}/warehouse")
+        return Lake(catalog | self.place.catalog, f"{self.place.root}/warehouse")
+
+    def again(self) -> "Home":
+        """The same one, opened by somebody else."""
+        return Home(self.folder, self.elsewhere)
 
     @cached_property
     def builds(self) -> Builds:

@@ -25,6 +25,7 @@ from data_platform.lake.files import files_by_partition
 from data_platform.lake.parquet import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS, Layout
 from data_platform.lake.publish import StagedWrite, publish
 from data_platform.lake.staging import new_attempt, part, stage_arrow, with_empty_partitions
+from data_platform.lake.storage import Storage
 from data_platform.lake.table import TableId, TableSlice
 from data_platform.landing.intake import partitions_of, tick
 from data_platform.landing.source import Csv, Source
@@ -36,6 +37,7 @@ from data_platform.platform_defs.tables import ensure_tables
 from data_platform.quality.findings import conservation_finding, rules_finding
 from data_platform.settings import Settings
 from data_platform_tests.fakes import Faults, FaultyPlatform, FaultyStorage, LocalSpark
+from data_platform_tests.places import Place
 
 # pandera reads a type from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
@@ -100,15 +102,19 @@ class Shop:
     """A home with a landing directory, and what is done there."""
 
     home: Path
+    place: Place
+
+    def __post_init__(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
 
     def land(self, day: str, lines: Iterable[str], suffix: str = "") -> None:
-        path = self.home / "landing" / "shop" / f"{day}{suffix}.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(["sku,amount", *lines, ""]))
+        key = f"{self.place.root}/landing/shop/{day}{suffix}.csv"
+        self.place.write(key, "\n".join(["sku,amount", *lines, ""]).encode())
 
     def platform(self, faults: Faults | None = None) -> FaultyPlatform:
         faults = faults or Faults()
-        return FaultyPlatform(Settings.at(self.home), FaultyStorage(faults), faults)
+        settings = Settings.at(self.home, **self.place.settings)
+        return FaultyPlatform(settings, FaultyStorage(faults, store=self.place.store), faults)
 
     def run(self, faults: Faults | None = None, run_id: str = "run00001") -> set[str]:
         """What the sensors would ask for, then what it makes stale; gives what was built."""
@@ -176,7 +182,7 @@ def _staged(planned: Plan, opened: Platform, run_id: str) -> StagedWrite:
     layout = Layout(("day",), attempt, parts, opened.storage)
     found = planned.inputs["bronze"].files
     paths = [f.file_path for key in planned.keys for f in found[key] if f.record_count]
-    staged = stage_arrow(_judged(paths), layout)
+    staged = stage_arrow(_judged(paths, opened.storage), layout)
     staged = with_empty_partitions(staged, tables[DATA], layout, planned.keys)
     rows, bad, repeats = (staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
     findings = []
@@ -204,10 +210,8 @@ def _staged(planned: Plan, opened: Platform, run_id: str) -> StagedWrite:
     )
 
 
-def _judged(paths: list[str]) -> pa.Table:
-    received = pa.concat_tables(
-        [pq.ParquetFile(path.removeprefix("file://")).read() for path in paths]
-    )
+def _judged(paths: list[str], storage: Storage) -> pa.Table:
+    received = pa.concat_tables([_read(path, storage) for path in paths])
     seen: dict[tuple, dict] = {}
     rows = []
     for row in sorted(
@@ -235,3 +239,9 @@ def _judged(paths: list[str]) -> pa.Table:
     ]
     plain = pa.schema([*received.schema, *(pa.field(name, kind) for name, kind in extra)])
     return pa.Table.from_pylist(rows, plain.remove_metadata())
+
+
+def _read(path: str, storage: Storage) -> pa.Table:
+    files, name, _ = storage._resolve(path)
+    with files.open_input_file(name) as stream:
+        return pq.ParquetFile(stream).read()

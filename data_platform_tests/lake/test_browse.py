@@ -27,6 +27,7 @@ def home(home: Home) -> Home:
 def command(home: Home, *words: str):
     """`data-platform` on this home; the lake's places are a home's."""
     env = {"DATA_PLATFORM_HOME": str(home.folder), "DATA_PLATFORM_ENV": "test"}
+    env |= home.place.environment
     assert Settings.from_env(env).catalog_uri == home.lake.properties["uri"]
     return CliRunner(env=env).invoke(main, list(words))
 

@@ -135,7 +135,7 @@ def test_makers_of_one_table_at_once_make_one_and_change_it_once(home: Home):
     note = T.StructField("note", T.StringType(), True)
     for schema in (SCHEMA, T.StructType([*SCHEMA.fields, note])):
         with ThreadPoolExecutor(8) as pool:
-            made = list(pool.map(lambda _, s=schema: Home(home.folder).make(schema=s), range(8)))
+            made = list(pool.map(lambda _, s=schema: home.again().make(schema=s), range(8)))
         assert len({table.metadata.table_uuid for table in made}) == 1
         assert all(table.schema().column_names == schema.names for table in made)
     assert len(home.lake.load(SALES).metadata.schemas) == 2

@@ -15,7 +15,7 @@ def later(hours: float = 0) -> dt.datetime:
 
 
 def stored(home: Home) -> set[str]:
-    return {file.path for file in home.storage.files(f"file://{home.folder}/warehouse")}
+    return home.place.files("/warehouse")
 
 
 @pytest.fixture
@@ -74,11 +74,10 @@ def test_a_staged_write_survives_the_default_grace_and_can_still_be_published(ho
 
 
 def test_files_of_no_known_table_are_never_touched(home: Home):
-    strange = home.folder / "warehouse" / "silver" / "shop" / "other" / "data" / "a.parquet"
-    strange.parent.mkdir(parents=True)
-    strange.write_bytes(b"somebody's")
+    strange = f"{home.place.root}/warehouse/silver/shop/other/data/a.parquet"
+    home.place.write(strange, b"somebody's")
     clean(home.lake, home.storage, later(hours=1000), 0 * HOUR)
-    assert strange.exists()
+    assert home.place.read(strange) == b"somebody's"
 
 
 def test_a_table_whose_name_begins_like_anothers_keeps_its_files(home: Home):

@@ -1,7 +1,6 @@
 import datetime as dt
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from pyiceberg.table.snapshots import Operation
@@ -100,10 +99,10 @@ def test_a_table_loaded_before_anothers_commit_conflicts_inside_the_commit(home:
     assert home.numbers() == {MONDAY: [2]}
 
 
-def _write_day(folder: Path, day: str, numbers: list[int]) -> bool:
+def _write_day(home: Home, day: str, numbers: list[int]) -> bool:
     """One writer; False where another was first."""
     try:
-        Home(folder).write({day: numbers})
+        home.write({day: numbers})
     except PartitionConflict:
         return False
     return True
@@ -116,7 +115,7 @@ def test_eight_processes_writing_different_partitions_all_commit(home: Home):
     fresh = multiprocessing.get_context("forkserver")
     fresh.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(WRITERS, mp_context=fresh) as pool:
-        written = pool.map(_write_day, [home.folder] * WRITERS, wanted, wanted.values())
+        written = pool.map(_write_day, [home.again()] * WRITERS, wanted, wanted.values())
         assert all(written)
     assert home.numbers() == {MONDAY: [0], **wanted}
     assert len(home.snapshots()) == 1 + WRITERS
@@ -129,7 +128,7 @@ def test_of_writers_of_one_partition_one_whole_version_is_left(home: Home):
 
     def publish(write) -> bool:
         try:
-            Home(home.folder).publish(write)
+            home.again().publish(write)
         except PartitionConflict:
             return False
         return True

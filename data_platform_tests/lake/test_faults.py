@@ -15,6 +15,7 @@ import pytest
 from data_platform.lake.clean import clean, referenced_files
 from data_platform_tests.fakes import Crash, Faults, disk_full, lost_response
 from data_platform_tests.lake.shop import RECEIVED, SHOP, TABLES, Rows, Shop, sales
+from data_platform_tests.places import Place
 
 FIRST = {"2011-03-01": ["a,1", "b,2", "b,2", "c,x"], "2011-03-02": ["a,1", "c,9"]}
 THEN = {"2011-03-01": ["a,1", "b,3", "b,2", "c,x", "d,4"], "2011-03-03": ["q,1", "q,1", "z,z"]}
@@ -23,14 +24,15 @@ THEN = {"2011-03-01": ["a,1", "b,3", "b,2", "c,x", "d,4"], "2011-03-03": ["q,1",
 class Interrupted:
     """The shop after its first load, with new files landed, as often as one likes."""
 
-    def __init__(self, folder: Path) -> None:
-        self.shop = Shop(folder / "home")
+    def __init__(self, folder: Path, place: Place) -> None:
+        self.shop = Shop(folder / "home", place)
         self._saved = folder / "saved"
         self._land(FIRST)
         self.shop.run()
         self.old = self.shop.everything()
         self._land(THEN)
         shutil.copytree(self.shop.home, self._saved)
+        self._files = self.shop.place.save()
         self.shop.run()
         self.new = self.shop.everything()
 
@@ -41,6 +43,7 @@ class Interrupted:
     def again(self) -> Shop:
         shutil.rmtree(self.shop.home)
         shutil.copytree(self._saved, self.shop.home)
+        self.shop.place.restore(self._files)
         return self.shop
 
     def every_step(self, **options) -> Iterator[tuple[Shop, Faults]]:
@@ -57,9 +60,14 @@ class Interrupted:
             assert faults.raised, (at, faults.steps)
 
 
-@pytest.fixture(scope="module")
-def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
-    return Interrupted(tmp_path_factory.mktemp("shop"))
+@pytest.fixture(scope="module", params=["directory", "versitygw"])
+def interrupted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Interrupted:
+    folder = tmp_path_factory.mktemp("shop")
+    if request.param == "directory":
+        return Interrupted(folder, Place.directory(folder / "place"))
+    return Interrupted(folder, Place.bucket(request.getfixturevalue(request.param)))
 
 
 def test_a_crash_at_any_step_leaves_old_or_new_and_a_rerun_gives_the_same_tables(interrupted):

@@ -54,16 +54,19 @@ def _contents(home: Home) -> Contents:
 def _killed_at_every_step(home: Home, saved: Path, work: Work) -> Iterator[tuple[Home, Faults]]:
     """The home after the work was killed at its first step, its second, and so on to the last."""
     shutil.copytree(home.folder, saved)
+    stored = home.place.save()
     for at in count(1):
         shutil.rmtree(home.folder)
         shutil.copytree(saved, home.folder)
-        faults, opened = Faults(at=at), Home(home.folder)
+        home.place.restore(stored)
+        faults, opened = Faults(at=at), home.again()
+        storage = FaultyStorage(faults, store=home.place.store)
         with suppress(Crash):
-            work(opened, FaultyLake.of(opened.lake, faults), FaultyStorage(faults))
+            work(opened, FaultyLake.of(opened.lake, faults), storage)
         if not faults.raised:
             assert at > 1
             return
-        yield Home(home.folder), faults
+        yield home.again(), faults
 
 
 def _roll_back(home: Home, lake: Lake, storage: Storage) -> None:
@@ -100,7 +103,7 @@ def _clean(home: Home, lake: Lake, storage: Storage) -> None:
 
 
 def _stored(home: Home) -> set[str]:
-    return {file.path for file in home.storage.files(f"file://{home.folder}/warehouse")}
+    return home.place.files("/warehouse")
 
 
 def _referenced(home: Home) -> set[str]:

@@ -20,6 +20,7 @@ from data_platform.lake.errors import DatabaseUnavailable
 from data_platform.lake.publish import publish
 from data_platform_tests.fakes import Faults, FaultyLake, FaultyStorage, disk_full, read_only
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home, days
+from data_platform_tests.places import Place
 
 SHORT = "?timeout=0.1"
 TMPFS_BYTES = 256 << 10
@@ -65,7 +66,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_fills_up_leaves_what_was_published(small_disk: Path, tmp_path: Path):
-    home = Home(tmp_path, disk=small_disk)
+    home = Home(tmp_path, Place.directory(small_disk))
     home.make()
     home.write({MONDAY: [1]})
     many = {TUESDAY: range(0, 2**40, 2**20 + 7919)}

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -88,7 +87,7 @@ def test_a_damaged_staged_file_changes_nothing(home: Home):
     outcomes = (days({MONDAY: [2]}, DATA), days({MONDAY: [-2]}, QUARANTINE))
     write = home.stage(pa.concat_tables(outcomes), [MONDAY])
     [file] = write.staged.files[DATA]
-    Path(file.path.removeprefix("file://")).unlink()
+    home.place.delete(file.path)
     with pytest.raises(FileNotFoundError):
         home.publish(write)
     assert home.rejected("quarantine") == {MONDAY: [-1]}

@@ -7,7 +7,6 @@ lists, or what PyIceberg hands it.
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import cast
 
 import dagster as dg
@@ -24,7 +23,6 @@ from data_platform.lake.errors import UnreadableFile
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.reads import ReadPlan, spark_schema
 from data_platform.lake.staging import plain_layout, stage
-from data_platform.lake.storage import Storage
 from data_platform.observability.failures import failures_explained
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home
 
@@ -82,7 +80,7 @@ EXPECTED = [row(TUESDAY, n, note=None) for n in range(4)] + [
 
 def paths(table: Table) -> list[str]:
     found = files_by_partition(table).values()
-    return [file.file_path.removeprefix("file://") for group in found for file in group]
+    return [file.file_path for group in found for file in group]
 
 
 def by_pyiceberg(table: Table) -> pa.Table:
@@ -94,11 +92,16 @@ def by_duckdb_through_pyiceberg(table: Table) -> pa.Table:
 
 
 def by_duckdb_of_the_listed_files(table: Table) -> pa.Table:
-    return duckdb.read_parquet(paths(table), union_by_name=True).to_arrow_table()  # type: ignore[arg-type]
+    found = paths(table)
+    if found[0].startswith("s3://"):
+        pytest.skip("DuckDB's own S3 client is an extension that its packages leave out")
+    found = [path.removeprefix("file://") for path in found]
+    return duckdb.read_parquet(found, union_by_name=True).to_arrow_table()  # type: ignore[arg-type]
 
 
 def by_polars(table: Table) -> pa.Table:
-    return pl.scan_iceberg(table).collect().to_arrow()
+    options = {name: table.io.properties[name] for name in table.io.properties if "s3." in name}
+    return pl.scan_iceberg(table, storage_options=options or None).collect().to_arrow()
 
 
 @pytest.mark.parametrize(
@@ -119,10 +122,10 @@ def test_the_lakes_own_reads_see_the_same_rows(home: Home, spark: SparkSession):
     files = files_by_partition(table)
     plan = ReadPlan.of(table.schema(), (f for group in files.values() for f in group))
     assert plan.bytes == sum(f.file_size_in_bytes for group in files.values() for f in group)
-    frame = plan.dataframe(spark, Storage())
+    frame = plan.dataframe(spark, home.storage)
     assert frame.schema == T.StructType([T.StructField(f.name, f.dataType) for f in THEN])
     require_rows(frame.toArrow())
-    nothing = ReadPlan.of(table.schema(), []).dataframe(spark, Storage())
+    nothing = ReadPlan.of(table.schema(), []).dataframe(spark, home.storage)
     assert nothing.isEmpty()
     assert nothing.columns == frame.columns
 
@@ -151,24 +154,24 @@ def test_a_file_that_is_not_whole_is_named_before_anything_is_read(home: Home, c
     """Spark reads no rows from an emptied file, and no error either."""
     table = home.lake.load(SALES)
     path, *_ = paths(table)
-    Path(path).unlink()
+    home.place.delete(path)
     if content is not None:
-        Path(path).write_bytes(content)
+        home.place.write(path, content)
     found = files_by_partition(table).values()
     plan = ReadPlan.of(table.schema(), (file for group in found for file in group))
     with pytest.raises(UnreadableFile, match=f"{path}, a data file of silver/shop/sales, {says}"):
-        plan.dataframe(cast(SparkSession, None), Storage())
+        plan.dataframe(cast(SparkSession, None), home.storage)
 
 
 def test_a_file_that_is_damaged_inside_is_the_runs_message(home: Home, spark: SparkSession):
     table = home.lake.load(SALES)
-    path = Path(paths(table)[0])
-    whole = path.read_bytes()
-    path.write_bytes(b"PAR1" + b"\x17" * (len(whole) - 8) + b"PAR1")
+    path, *_ = paths(table)
+    whole = home.place.read(path)
+    home.place.write(path, b"PAR1" + b"\x17" * (len(whole) - 8) + b"PAR1")
     found = files_by_partition(table).values()
     plan = ReadPlan.of(table.schema(), (file for group in found for file in group))
     attempt = plain_layout(table, "attempt", home.storage)
     with pytest.raises(dg.Failure) as failed, failures_explained():
-        stage(plan.dataframe(spark, Storage()), attempt)
+        stage(plan.dataframe(spark, home.storage), attempt)
     assert f"{path}, a data file of silver/shop/sales, cannot be read" in str(failed.value)
     assert failed.value.description and "rollback" in failed.value.description

@@ -1,5 +1,4 @@
 import datetime as dt
-from pathlib import Path
 
 import pytest
 
@@ -124,7 +123,7 @@ def test_rejected_rows_that_are_forgotten_stop_the_rollback(home: Home):
 def test_a_version_whose_file_is_gone_does_not_come_back(home: Home):
     first = home.snapshots()[0]
     [file] = files_by_partition(home.lake.load(SALES), [MONDAY], first)[MONDAY]
-    Path(file.file_path.removeprefix("file://")).unlink()
+    home.place.delete(file.file_path)
     with pytest.raises(UnreadableFile, match="not there"):
         rollback(home, first, MONDAY)
     assert home.numbers() == {MONDAY: [2], TUESDAY: [2]}

@@ -86,7 +86,7 @@ class Bakery(Home):
     @property
     def sales(self) -> Lake:
         """The undeclared table, to be written without Spark."""
-        lake = Lake(self.settings.home, disk=self.settings.home)
+        lake = Lake(self.settings.home)
         lake.make()
         return lake
 

@@ -23,6 +23,7 @@ from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings, prepare_home
 from data_platform_tests.fakes import Faults, LocalSpark, disk_full
 from data_platform_tests.lake.shop import RECEIVED, SHOP, Shop
+from data_platform_tests.places import Place
 from data_platform_tests.platform_defs.homes import csv, key_of, shop_lines
 
 DAY = "2011-03-04"
@@ -118,12 +119,12 @@ def _roll_back(shop: Shop, to: int) -> None:
 
 
 def _delete(shop: Shop, name: str) -> None:
-    (shop.home / "landing" / "shop" / f"{name}.csv").unlink()
+    shop.place.delete(f"{shop.place.root}/landing/shop/{name}.csv")
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path / "home")
+def shop(tmp_path: Path, place: Place) -> Shop:
+    return Shop(tmp_path / "home", place)
 
 
 @pytest.fixture

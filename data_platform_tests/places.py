@@ -1,0 +1,103 @@
+"""Where files live in a test: a directory, or a bucket of a real store."""
+
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from data_platform.lake.object_store import ObjectStore, is_object, split
+from data_platform.lake.storage import Storage
+
+
+@dataclass(frozen=True)
+class Place:
+    """`root` is the URI of a directory or of a bucket, empty at first."""
+
+    root: str
+    store: ObjectStore = field(default_factory=ObjectStore)
+
+    @classmethod
+    def directory(cls, path: Path) -> "Place":
+        return cls(f"file://{path}")
+
+    @classmethod
+    def bucket(cls, store: ObjectStore) -> "Place":
+        """A new bucket."""
+        name = f"test-{uuid.uuid4().hex[:12]}"
+        store.client().create_bucket(Bucket=name)
+        return cls(f"s3://{name}", store)
+
+    @property
+    def storage(self) -> Storage:
+        return Storage(store=self.store)
+
+    def tell(self, spark: SparkSession) -> None:
+        """Where the bucket is: a deployment's session has one endpoint, that of the tests many."""
+        if is_object(self.root):
+            bucket, _ = split(self.root)
+            spark.conf.set(f"fs.s3a.bucket.{bucket}.endpoint", self.store.endpoint)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What differs from `Settings.at` there."""
+        here = {"landing_uri": f"{self.root}/landing", "warehouse_uri": f"{self.root}/warehouse"}
+        cloud = {"aws_region": self.store.region, "aws_endpoint": self.store.endpoint}
+        return here | (cloud if is_object(self.root) else {})
+
+    @property
+    def catalog(self) -> dict[str, str]:
+        """What a catalog must know of it."""
+        if not is_object(self.root):
+            return {}
+        return {"s3.region": self.store.region, "s3.endpoint": self.store.endpoint}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings, as a process of the platform is told them."""
+        names = {"landing_uri": "LANDING", "warehouse_uri": "WAREHOUSE"}
+        return {
+            f"DATA_PLATFORM_{names.get(name, name.upper())}": value
+            for name, value in self.settings.items()
+        }
+
+    def read(self, uri: str) -> bytes:
+        if is_object(uri):
+            bucket, key = split(uri)
+            return self.store.client().get_object(Bucket=bucket, Key=key)["Body"].read()
+        return _path(uri).read_bytes()
+
+    def write(self, uri: str, content: bytes) -> None:
+        if is_object(uri):
+            bucket, key = split(uri)
+            self.store.client().put_object(Bucket=bucket, Key=key, Body=content)
+            return
+        _path(uri).parent.mkdir(parents=True, exist_ok=True)
+        _path(uri).write_bytes(content)
+
+    def delete(self, uri: str) -> None:
+        if is_object(uri):
+            bucket, key = split(uri)
+            self.store.client().delete_object(Bucket=bucket, Key=key)
+        else:
+            _path(uri).unlink()
+
+    def save(self) -> dict[str, bytes]:
+        """Everything that is there, to be restored."""
+        return {uri: self.read(uri) for uri in self.files()}
+
+    def restore(self, saved: dict[str, bytes]) -> None:
+        present = self.files()
+        for uri in present - saved.keys():
+            self.delete(uri)
+        for uri in saved.keys() - present:  # files are never written twice
+            self.write(uri, saved[uri])
+
+    def files(self, below: str = "") -> set[str]:
+        """The URIs of all files there."""
+        return {file.path for file in self.storage.files(self.root + below)}
+
+
+def _path(uri: str) -> Path:
+    return Path(uri.removeprefix("file://"))
