@@ -10,25 +10,11 @@ from dataclasses import dataclass
 from data_platform.buckets.account import Account
 from data_platform.buckets.errors import BucketError
 from data_platform.buckets.standard import BucketSpec, Purpose, bucket_specs
+from data_platform.buckets.tables import TableUse
 from data_platform.lake.table import TableId
 from data_platform.settings import Settings
 
 TLS = {"Bool": {"aws:SecureTransport": "true"}}
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableUse:
-    """What building one table touches, besides the ledger.
-
-    `writes` are its own and those that its rejected rows go to, `reads` its inputs; of
-    `looks_up` only the metadata is read, where there is any. `landing` is the prefix of the
-    objects it is made from, None for a table that is made from tables.
-    """
-
-    writes: tuple[TableId, ...]
-    reads: tuple[TableId, ...] = ()
-    looks_up: tuple[TableId, ...] = ()
-    landing: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

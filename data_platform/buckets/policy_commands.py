@@ -121,7 +121,7 @@ def _documents(account: str | None, key: str) -> dict[str, list]:
 def _site(account: str | None, key: str):
     from data_platform.buckets.account import account_of, connect
     from data_platform.buckets.grants import site
-    from data_platform.definitions import TABLES, defs
+    from data_platform.definitions import OTHERS, TABLES
     from data_platform.platform_defs.table_uses import table_uses
 
     settings = Settings.from_env()
@@ -131,5 +131,4 @@ def _site(account: str | None, key: str):
         owner = account_of(settings, account)
     else:
         raise SettingsError(f"--account is {account!r}; write the twelve digits of an AWS account")
-    specs = defs().resolve_all_asset_specs()
-    return site(settings, owner, table_uses(TABLES, specs), key=key)
+    return site(settings, owner, table_uses(TABLES, OTHERS), key=key)

@@ -5,17 +5,18 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 
 from data_platform.assets import Table
-from data_platform.buckets.grants import TableUse
+from data_platform.buckets.tables import TableUse
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
 from data_platform.lake.rejected import BESIDE
 from data_platform.lake.table import TableId
 
 
-def table_uses(tables: Sequence[Table], specs: Iterable[dg.AssetSpec] = ()) -> list[TableUse]:
-    """Of declared tables, and of the ordinary assets among `specs` that are tables."""
-    declared = {table.key for table in tables}
-    others = [spec for spec in specs if spec.key not in declared and _is_table(spec.key)]
-    return [*map(_declared, tables), *map(_ordinary, others)]
+def table_uses(
+    tables: Sequence[Table], others: Iterable[dg.AssetsDefinition] = ()
+) -> list[TableUse]:
+    """Of declared tables, and of the ordinary assets that are tables."""
+    specs = (spec for asset in others for spec in asset.specs if _is_table(spec.key))
+    return [*map(_declared, tables), *map(_ordinary, specs)]
 
 
 def tables_written(table: Table) -> dict[int, TableId]:
@@ -34,6 +35,7 @@ def _declared(table: Table) -> TableUse:
         reads=tuple(table.inputs.values()),
         looks_up=_beside(table.id),
         landing=table.source.prefix if table.source else None,
+        tiers=table.retention.tiers,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from data_platform.buckets.account import Account
 from data_platform.buckets.errors import BucketError
-from data_platform.buckets.grants import Grant, Site, TableUse, site
+from data_platform.buckets.grants import Grant, Site, site
 from data_platform.buckets.policies import (
     LIMIT,
     document,
@@ -23,6 +23,7 @@ from data_platform.buckets.policies import (
 )
 from data_platform.buckets.roles import Role, grants
 from data_platform.buckets.standard import Purpose
+from data_platform.buckets.tables import TableUse
 from data_platform.definitions import TABLES
 from data_platform.lake.table import TableId
 from data_platform.platform_defs.table_uses import table_uses

@@ -27,19 +27,16 @@ def test_the_tables_written_are_those_that_a_write_makes(tmp_path: Path) -> None
 
 
 def test_an_ordinary_asset_writes_its_own_table_and_reads_its_inputs() -> None:
-    spec = dg.AssetSpec(
-        ["gold", "weather", "warm_stations"],
-        deps=[["gold", "weather", "station_days"], "somewhere_else"],
-    )
+    days = dg.AssetKey(["gold", "weather", "station_days"])
 
-    [use] = table_uses((), [spec, dg.AssetSpec(["platform", "buckets_audit"])])
+    @dg.asset(key_prefix=["gold", "weather"], deps=[days, "somewhere_else"])
+    def warm_stations() -> None: ...
+
+    @dg.asset(key_prefix=["platform"])
+    def no_table() -> None: ...
+
+    [use] = table_uses((), [warm_stations, no_table])
 
     assert use.writes == (TableId("gold", "weather", "warm_stations"),)
     assert use.reads == (TableId("gold", "weather", "station_days"),)
     assert use.landing is None
-
-
-def test_a_declared_table_is_not_counted_as_an_ordinary_asset_again() -> None:
-    specs = [spec for table in TABLES for spec in table.asset.specs]
-
-    assert table_uses(TABLES, specs) == table_uses(TABLES)
