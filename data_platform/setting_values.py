@@ -128,6 +128,18 @@ def endpoint(url: str) -> str:
     return url.rstrip("/")
 
 
+def price(text: str) -> float | None:
+    try:
+        value = float(text) if text else None
+    except ValueError:
+        value = -1
+    if value is not None and not 0 <= value < 1000:  # not for nan either
+        raise SettingsError(
+            f"{PREFIX}STORAGE_PRICE is {text!r}; write US dollars for a GB and month, like 0.023"
+        )
+    return value
+
+
 def _usable(name: str, path: Path) -> Path:
     if bad := sorted(UNUSABLE_IN_HOME.intersection(str(path))):
         raise SettingsError(

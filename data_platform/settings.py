@@ -76,6 +76,7 @@ NAMES = (
     "QUEUE",
     "AWS_REGION",
     "AWS_ENDPOINT",
+    "STORAGE_PRICE",
 )
 
 # Events that Dagster stores at once: a lock on its database for as long as a second is no harm.
@@ -96,6 +97,7 @@ class Settings:
     from none. `spark_memory` is the driver's heap as the JVM writes it (`4g`,
     `512m`), `spark_jars` the directory of what `make jars` fetched. `project` begins the names of
     the buckets; `aws_region` is empty where there is no cloud, `aws_endpoint` where S3 is AWS's.
+    `storage_price` is US dollars for a GB and month, None for the list price of the region.
     """
 
     environment: Environment
@@ -114,6 +116,7 @@ class Settings:
     project: str = "data-platform"
     aws_region: str = ""
     aws_endpoint: str = ""
+    storage_price: float | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
@@ -150,6 +153,7 @@ class Settings:
             project=project,
             aws_region=_region(env),
             aws_endpoint=values.endpoint(_value(env, "AWS_ENDPOINT")),
+            storage_price=values.price(_value(env, "STORAGE_PRICE")),
         )
         refuse_impossible(settings)
         return settings
