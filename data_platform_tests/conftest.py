@@ -11,17 +11,15 @@ from pyspark.sql import SparkSession
 
 from data_platform.lake.session import start_session
 from data_platform.settings import Settings
-from data_platform_tests.places import Place
+from data_platform_tests.places import Place, place_of
 
 # Fixtures of a whole platform, of a cloud and of servers; tests of several packages share them.
 pytest_plugins = [
     "data_platform_tests.platform_defs.shop",
     "data_platform_tests.buckets.server",
     "data_platform_tests.servers",
+    "data_platform_tests.landing.queues",
 ]
-
-# Of the stores that tests start, and of nobody else's: no test reaches an account by mistake.
-os.environ |= {"AWS_ACCESS_KEY_ID": "testkey", "AWS_SECRET_ACCESS_KEY": "testsecret1"}
 
 # One Spark job per example: the examples are few, and their time is the machine's, not the code's.
 settings.register_profile(
@@ -48,25 +46,4 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture(params=["directory", "versitygw", "minio"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Where a platform's files may be: what holds in one of these must hold in all."""
-    if request.param == "directory":
-        return Place.directory(tmp_path)
-    found = Place.bucket(request.getfixturevalue(request.param))
-    if "spark" in request.fixturenames:
-        found.tell(request.getfixturevalue("spark"))
-    return found
-
-
-@pytest.fixture(scope="session")
-def versitygw():
-    from data_platform.lake.object_store import ObjectStore
-
-    os.environ.update(AWS_ACCESS_KEY_ID="testkey", AWS_SECRET_ACCESS_KEY="testsecret1")
-    return ObjectStore("us-east-1", "http://127.0.0.1:7170")
-
-
-@pytest.fixture(scope="session")
-def minio():
-    from data_platform.lake.object_store import ObjectStore
-
-    os.environ.update(AWS_ACCESS_KEY_ID="testkey", AWS_SECRET_ACCESS_KEY="testsecret1")
-    return ObjectStore("us-east-1", "http://127.0.0.1:7171")
+    return place_of(request, request.param, tmp_path)

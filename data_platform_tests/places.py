@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyspark.sql import SparkSession
 
 from data_platform.lake.object_store import ObjectStore, is_object, split
 from data_platform.lake.storage import Storage
+from tools.servers import S3Server
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class Place:
         return cls(f"file://{path}")
 
     @classmethod
-    def bucket(cls, store: ObjectStore) -> "Place":
-        """A new bucket."""
+    def bucket(cls, server: S3Server) -> "Place":
+        """A new bucket there."""
+        store = ObjectStore(server.region, server.endpoint)
         name = f"test-{uuid.uuid4().hex[:12]}"
         store.client().create_bucket(Bucket=name)
         return cls(f"s3://{name}", store)
@@ -101,3 +104,13 @@ class Place:
 
 def _path(uri: str) -> Path:
     return Path(uri.removeprefix("file://"))
+
+
+def place_of(request: pytest.FixtureRequest, kind: str, directory: Path) -> Place:
+    """`directory`, or a new bucket of the store whose fixture `kind` names."""
+    if kind == "directory":
+        return Place.directory(directory)
+    place = Place.bucket(request.getfixturevalue(kind))
+    if "spark" in request.fixturenames:
+        place.tell(request.getfixturevalue("spark"))
+    return place

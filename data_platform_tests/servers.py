@@ -12,34 +12,51 @@ from typing import NoReturn, TypeVar
 
 import pytest
 
-from tools import auditors, servers
+from tools import auditors, queue_server, servers
 from tools.auditors import AuditorsError
-from tools.servers import NotInstalled, ObjectStore, Postgres
+from tools.queue_server import QueueServer
+from tools.servers import Key, NotInstalled, Postgres, S3Server
 
-SERVERS = frozenset({"versitygw", "minio", "postgres", "auditor"})
+# What a platform finds in the environment is the key of the stores that tests start, and of nobody
+# else's: no test reaches an account by mistake.
+KEY = Key.random()
+os.environ |= KEY.environment
+
+SERVERS = frozenset({"versitygw", "minio", "postgres", "elasticmq", "auditor"})
 
 Server = TypeVar("Server")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if SERVERS.intersection(getattr(item, "fixturenames", ())):
+        if SERVERS & {*getattr(item, "fixturenames", ()), *_named(item)}:
             item.add_marker("integration")
 
 
-@pytest.fixture(scope="session")
-def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    yield from running(servers.versitygw(tmp_path_factory.mktemp("versitygw")))
+def _named(item: pytest.Item) -> set[str]:
+    """The values of its parameters: `place` and `shop` have the name of a server."""
+    call = getattr(item, "callspec", None)
+    return {value for value in call.params.values() if isinstance(value, str)} if call else set()
 
 
 @pytest.fixture(scope="session")
-def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    yield from running(servers.minio(tmp_path_factory.mktemp("minio")))
+def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    yield from running(servers.versitygw(tmp_path_factory.mktemp("versitygw"), KEY))
+
+
+@pytest.fixture(scope="session")
+def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    yield from running(servers.minio(tmp_path_factory.mktemp("minio"), KEY))
 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     yield from running(servers.postgres(tmp_path_factory.mktemp("postgres")))
+
+
+@pytest.fixture(scope="session")
+def elasticmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueServer]:
+    yield from running(queue_server.elasticmq(tmp_path_factory.mktemp("elasticmq")))
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ from data_platform_tests.platform_defs.homes import (
 )
 from data_platform_tests.platform_defs.shop import Shop
 
+SHOP_PLACES = ("directory", "versitygw", "minio")
 Run = Callable[..., Result]
 
 
@@ -36,6 +37,7 @@ Run = Callable[..., Result]
 def run(shop: Shop) -> Run:
     def invoke(*arguments: object, code: int = 0, home: Path | None = None) -> Result:
         env = {"DATA_PLATFORM_HOME": str(home or shop.home.settings.home)}
+        env |= {} if home else shop.home.place.environment
         result = CliRunner().invoke(main, [str(a) for a in arguments], env=env)
         assert result.exit_code == code, (result.output, result.exception)
         return result
@@ -348,16 +350,16 @@ def test_expire_and_clean_leave_what_is_young(run: Run, shop: Shop) -> None:
 
 
 def test_clean_lists_orphans_and_deletes_them_after_their_grace(run: Run, shop: Shop) -> None:
-    folder = shop.home.settings.home / "warehouse" / SILVER / "data" / "killed"
-    folder.mkdir(parents=True)
-    (folder / "part.parquet").write_bytes(b"half a file")
+    home = shop.home
+    half = f"{home.settings.warehouse_uri}/{SILVER}/data/killed/part.parquet"
+    home.place.write(half, b"half a file")
 
     listed = _json(run("clean", "--dry-run", "--grace-hours", 0, "--json"))
 
     assert [row for row in listed if row["file"].endswith("killed/part.parquet")]
-    assert (folder / "part.parquet").exists()
+    assert home.place.read(half)
     run("clean", "--grace-hours", 0)
-    assert not (folder / "part.parquet").exists()
+    assert half not in home.place.files("/warehouse")
     assert _json(run("clean", "--dry-run", "--grace-hours", 0, "--json")) == []
     assert sum(shop.home.counts(SILVER).values()) == shop.home.read(SILVER).num_rows
 

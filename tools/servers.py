@@ -1,9 +1,9 @@
 """Real servers for tests and benchmarks, each started for one caller and gone with it.
 
 `make services` installs them. Each is a context manager over a directory of its own; it listens on
-a free port of the loopback address with credentials made up for this start, and is yielded when it
-answers to them, so that it is not somebody else's. It ends with the block; with this process too,
-however that dies.
+a free port of the loopback address, with credentials made up for it, and is yielded when it is the
+process of ours that answers there. It ends with the block; with this process too, however that
+dies.
 """
 
 import base64
@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypedDict, TypeVar
+from typing import Any, Protocol, Self, TypedDict, TypeVar
 
 import boto3
+import psutil
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -63,18 +64,38 @@ AnyServer = TypeVar("AnyServer", bound=Server)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObjectStore:
+class Key:
+    """The name and the secret of a store's root user."""
+
+    id: str
+    secret: str = field(repr=False)
+
+    @classmethod
+    def random(cls) -> Self:
+        return cls(id=f"root{secrets.token_hex(8)}", secret=secrets.token_hex(20))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """As AWS's own tools take it."""
+        return {"AWS_ACCESS_KEY_ID": self.id, "AWS_SECRET_ACCESS_KEY": self.secret}
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Server:
     """An S3 API at `endpoint`, with the key of its root user. Buckets are in the path.
 
     `access_log` has a line for each request, where the server writes one (versitygw).
     """
 
-    endpoint: str
-    access_key: str
-    secret_key: str = field(repr=False)
+    port: int
+    key: Key
     region: str = REGION
     access_log: Path | None = None
     process: "subprocess.Popen[bytes]" = field(repr=False)
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def client(self, service: str = "s3", **overrides: Any) -> Any:
         """boto3's client, as root; `overrides` are its arguments."""
@@ -82,18 +103,20 @@ class ObjectStore:
         arguments: dict[str, Any] = {
             "endpoint_url": self.endpoint,
             "region_name": self.region,
-            "aws_access_key_id": self.access_key,
-            "aws_secret_access_key": self.secret_key,
+            "aws_access_key_id": self.key.id,
+            "aws_secret_access_key": self.key.secret,
         }
         if own := overrides.pop("config", None):
             config = config.merge(own)
         return boto3.client(service, config=config, **arguments | overrides)  # type: ignore[call-overload]
 
     def answers(self) -> bool:
+        if not listens(self.process, self.port):
+            return False
         once = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
         try:
             self.client(config=once).list_buckets()
-        except (BotoCoreError, ClientError):  # not yet; or another server, which refuses the key
+        except (BotoCoreError, ClientError):  # not yet
             return False
         return True
 
@@ -129,54 +152,53 @@ class Postgres:
 
 
 @contextmanager
-def versitygw(directory: Path) -> Iterator[ObjectStore]:
+def versitygw(directory: Path, key: Key | None = None) -> Iterator[S3Server]:
     """versitygw over `directory/data`, with versions, users and an access log."""
+    key = key or Key.random()
     root = directory.absolute()
     places = {name: root / name for name in ("iam", "versions", "data")}
     for place in places.values():
         place.mkdir(parents=True, exist_ok=True)
     log = root / "access.log"
-    access_key, secret_key = _credentials()
 
-    def start(port: int) -> ObjectStore:
-        process = _launch(
+    def start(port: int) -> S3Server:
+        process = launch(
             [
                 *(_installed(VERSITYGW), "--port", f"127.0.0.1:{port}", "--region", REGION),
                 *("--iam-dir", str(places["iam"]), "--access-log", str(log)),
                 *("posix", "--versioning-dir", str(places["versions"]), str(places["data"])),
             ],
             log=root / "server.log",
-            env={"ROOT_ACCESS_KEY": access_key, "ROOT_SECRET_KEY": secret_key},
+            env={"ROOT_ACCESS_KEY": key.id, "ROOT_SECRET_KEY": key.secret},
         )
-        return ObjectStore(
-            endpoint=f"http://127.0.0.1:{port}",
-            access_key=access_key,
-            secret_key=secret_key,
+        return S3Server(
+            port=port,
+            key=key,
             access_log=log,
             process=process,
         )
 
-    with _running(start, root / "server.log") as server:
+    with running(start, root / "server.log") as server:
         yield server
 
 
 @contextmanager
-def minio(directory: Path, **environment: str) -> Iterator[ObjectStore]:
+def minio(directory: Path, key: Key | None = None, **environment: str) -> Iterator[S3Server]:
     """MinIO over `directory/data`, with a key to encrypt with; `environment` is added to its."""
+    key = key or Key.random()
     root = directory.absolute()
     (root / "data").mkdir(parents=True, exist_ok=True)
-    access_key, secret_key = _credentials()
     variables = {
-        "MINIO_ROOT_USER": access_key,
-        "MINIO_ROOT_PASSWORD": secret_key,
+        "MINIO_ROOT_USER": key.id,
+        "MINIO_ROOT_PASSWORD": key.secret,
         "MINIO_KMS_SECRET_KEY": f"tests:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         "MINIO_SITE_REGION": REGION,
         "MINIO_BROWSER": "off",
         "MINIO_UPDATE": "off",
     }
 
-    def start(port: int) -> ObjectStore:
-        process = _launch(
+    def start(port: int) -> S3Server:
+        process = launch(
             [
                 *(_installed(MINIO), "server", "--address", f"127.0.0.1:{port}"),
                 *("--config-dir", str(root / "config"), str(root / "data")),
@@ -184,14 +206,13 @@ def minio(directory: Path, **environment: str) -> Iterator[ObjectStore]:
             log=root / "server.log",
             env=variables | environment,
         )
-        return ObjectStore(
-            endpoint=f"http://127.0.0.1:{port}",
-            access_key=access_key,
-            secret_key=secret_key,
+        return S3Server(
+            port=port,
+            key=key,
             process=process,
         )
 
-    with _running(start, root / "server.log") as server:
+    with running(start, root / "server.log") as server:
         yield server
 
 
@@ -210,7 +231,7 @@ def postgres(directory: Path) -> Iterator[Postgres]:
 
         def start(port: int) -> Postgres:
             quick = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-            process = _launch(
+            process = launch(
                 [
                     *(str(home / "bin" / "postgres"), "-D", str(data), "-k", ""),
                     *("-h", "127.0.0.1", "-p", str(port)),
@@ -229,7 +250,7 @@ def postgres(directory: Path) -> Iterator[Postgres]:
                 process=process,
             )
 
-        with _running(start, log) as server:
+        with running(start, log) as server:
             yield server
 
 
@@ -280,10 +301,6 @@ def _can_be_entered_by_others(directory: Path) -> bool:
 # --- processes ----------------------------------------------------------------------------
 
 
-def _credentials() -> tuple[str, str]:
-    return f"root{secrets.token_hex(8)}", secrets.token_hex(20)
-
-
 def _installed(server: GoServer) -> str:
     if not server.binary.exists():
         raise NotInstalled(f"{server.name} is not installed: run `make services`")
@@ -303,9 +320,10 @@ def _identity(owner: str | None) -> _Identity:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def _launch(
+def launch(
     command: Sequence[str], *, log: Path, env: Mapping[str, str], owner: str | None = None
 ) -> "subprocess.Popen[bytes]":
+    """A process that ends when ours does, or when its input is closed."""
     with log.open("ab") as output:
         return subprocess.Popen(
             ["/bin/sh", "-c", _LAUNCH, command[0], *command],
@@ -327,7 +345,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(start: Callable[[int], AnyServer], log: Path) -> Iterator[AnyServer]:
+def running(start: Callable[[int], AnyServer], log: Path) -> Iterator[AnyServer]:
+    """What `start` launches on the port that it is given, when it answers; ended with the block."""
     server = _started(start, log)
     try:
         yield server
@@ -361,12 +380,23 @@ def _comes_up(server: Server) -> bool:
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """As when our process ends, and waited for; then the reader beside it goes as well."""
+    """As when our process ends, and waited for; then what is left of its group goes as well."""
     assert process.stdin is not None
     process.stdin.close()
-    process.wait()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
+    """Whether it is this process that others reach at the port."""
+    try:
+        sockets = psutil.Process(process.pid).net_connections(kind="tcp4")
+    except psutil.Error:
+        return False
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in sockets)
 
 
 def _end_of(log: Path) -> str:

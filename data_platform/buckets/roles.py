@@ -52,6 +52,9 @@ AUDITED = (
 )
 _LANDED = "landed objects belong to no table yet: below a source's prefix"
 _UNKNOWN_KEYS = "a key that no source claims is only seen where everything is listed"
+_NAMED_KEYS = (
+    "the queue names keys that no source claims, and asking S3 for one needs leave to read it"
+)
 _SCRATCH = "intermediate work belongs to no table: below the role's own prefix"
 _FOREIGN = "the audit covers buckets that nobody foresaw: all with the project's prefix"
 _NO_RESOURCE = "AWS has no resource-level permission for it"
@@ -67,10 +70,12 @@ def grants(role: Role, site: Site) -> list[Grant]:
 def _ingest(site: Site) -> list[Grant]:
     uses = [use for use in site.uses if use.landing is not None]
     prefixes = sorted({use.landing or "" for use in uses})
-    paths = [f"{site.landing}/{prefix}*" for prefix in prefixes]
+    paths = [(f"{site.landing}/{prefix}*", _LANDED) for prefix in prefixes]
+    if site.queue:
+        paths = [(f"{site.landing}/*", _NAMED_KEYS)]
     return [
         listing(site, site.landing, why=_UNKNOWN_KEYS),
-        *(objects(site, "ReadLanding", ["GetObject"], path, why=_LANDED) for path in paths),
+        *(objects(site, "ReadLanding", ["GetObject"], path, why=why) for path, why in paths),
         *_building(site, Role.INGEST, uses),
         *_queue(site),
         *_secret(site),
@@ -223,7 +228,7 @@ def _queue(site: Site) -> Iterator[Grant]:
     if site.queue:
         yield Grant(
             sid="TakeArrivals",
-            actions=("sqs:ReceiveMessage", "sqs:DeleteMessage"),
+            actions=("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
             resources=(site.queue_arn,),
             conditions=TLS,
         )

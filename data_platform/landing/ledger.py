@@ -90,13 +90,17 @@ class Ledger:
         now = self._clock()
         self._change({id: {"vanished": now} for id in ids})
 
-    def present(self, bucket: str) -> dict[str, int]:
-        """The ids of all keys that are not known to have vanished; costs O(ledger)."""
+    def present(self, bucket: str, keys: Collection[str] | None = None) -> dict[str, int]:
+        """The ids of all keys, or of `keys`, that are not known to have vanished.
+
+        Costs O(ledger), or O(keys).
+        """
         query = sa.select(_c.key, _c.id).where(
             _c.bucket == bucket, _c.latest.is_(True), _c.vanished.is_(None)
         )
+        chunks = [query] if keys is None else [query.where(_c.key.in_(c)) for c in _chunks(keys)]
         with self.database.read() as connection:
-            return {key: id for key, id in connection.execute(query)}
+            return {key: id for each in chunks for key, id in connection.execute(each)}
 
     def newest(self, source: str) -> Entry | None:
         """An entry of the source's greatest partition, None if nothing landed yet."""

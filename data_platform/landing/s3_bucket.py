@@ -31,7 +31,7 @@ class S3Bucket:
         after = {"StartAfter": self._prefix + start_after} if start_after else {}
         for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix, **after):
             for found in page.get("Contents", ()):
-                if not (found["Key"].endswith("/") and found["Size"] == 0):
+                if not _is_folder(found["Key"], found["Size"]):
                     key = found["Key"].removeprefix(self._prefix)
                     yield _landed(key, found["Size"], found["LastModified"], found["ETag"])
 
@@ -44,6 +44,8 @@ class S3Bucket:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 return None
             raise
+        if _is_folder(key, found["ContentLength"]):
+            return None
         return _landed(key, found["ContentLength"], found["LastModified"], found["ETag"])
 
     def uri(self, key: str) -> str:
@@ -67,6 +69,10 @@ class S3Bucket:
             if there and there.etag == hashlib.file_digest(stream, "md5").hexdigest():
                 return
         self._store.client().upload_file(str(source), self._bucket, self._prefix + key)
+
+
+def _is_folder(key: str, size: int) -> bool:
+    return key.endswith("/") and size == 0
 
 
 def _landed(key: str, size: int, modified: datetime, etag: str) -> LandedObject:

@@ -5,6 +5,7 @@ run what they ask for, until they ask for nothing.
 """
 
 import datetime as dt
+import logging
 import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from data_platform.assets import Table
 from data_platform.lake.errors import LakeError
+from data_platform.landing.intake import reconcile
 from data_platform.platform_defs.console import RUN_CONFIG
 from data_platform.platform_defs.drivers import bury_lost_runs, driving, hold
 from data_platform.platform_defs.jobs import RANGE_END, RANGE_START
@@ -23,6 +25,8 @@ from data_platform.platform_defs.marks import clear_marks
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.sensors import arrivals, record_arrivals, stale, under_way
 from data_platform.platform_defs.work import Due
+
+_log = logging.getLogger(__name__)
 
 # These name the place and the way out.
 _SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "LedgerError")
@@ -70,6 +74,10 @@ def run_until_quiet(
         lost = bury_lost_runs(instance, platform, tables, dt.datetime.now(dt.UTC))
         for run in [*buried, *lost]:
             clear_marks(instance, platform, tables, run.run_id)
+        require_idle(instance, tables)
+        # A person means all that is there, where a sensor's tick may look at recent days only.
+        sources = [table.source for table in tables if table.source]
+        reconcile(platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC))
         for _ in range(_MOST_RUNS):
             found = _next(instance, platform, tables, done)
             if found is None:
@@ -101,7 +109,8 @@ def _next(
     require_idle(instance, tables)
     landed = [table for table in tables if table.source]
     derived = [table for table in tables if not table.source]
-    record_arrivals(platform, landed, dt.datetime.now(dt.UTC))
+    for warning in record_arrivals(platform, landed, dt.datetime.now(dt.UTC)).warnings:
+        _log.warning(warning)
     found = chain(arrivals(platform, instance, landed), stale(platform, instance, derived))
     return next((each for each in found if each.work not in done), None)
 

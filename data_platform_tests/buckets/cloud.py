@@ -44,6 +44,11 @@ class Cloud:
     tables: tuple[TableTiers, ...] = ()
 
     @property
+    def sqs(self) -> Any:
+        at = {"endpoint_url": self.account.endpoint, "region_name": self.account.region}
+        return boto3.client("sqs", **at)
+
+    @property
     def specs(self) -> list[BucketSpec]:
         return bucket_specs(self.settings.project, self.settings.environment, self.tables)
 

@@ -37,7 +37,9 @@ WAREHOUSE = "arn:aws:s3:::acme-warehouse-test"
 TABLE = re.compile(rf"{WAREHOUSE}/(?P<table>[a-z0-9_]+/[a-z0-9_]+/[a-z0-9_]+)/.*")
 
 
-def acme(uses: list[TableUse] | None = None, *, key: str = KEY, **other: Any) -> Site:
+def acme(
+    uses: list[TableUse] | None = None, *, key: str = KEY, queue: str = QUEUE, **other: Any
+) -> Site:
     """Everything there is, so that every kind of grant is: Glue, a queue, a secret, a key."""
     settings = Settings.at(
         "/home/acme",
@@ -46,7 +48,7 @@ def acme(uses: list[TableUse] | None = None, *, key: str = KEY, **other: Any) ->
         landing_uri="s3://acme-raw-landing-test",
         warehouse_uri="s3://acme-warehouse-test",
         catalog_uri="glue",
-        queue_url=QUEUE,
+        queue_url=queue,
         database_secret="acme/database",
         **other,
     )
@@ -86,9 +88,16 @@ def test_ingest_writes_bronze_and_nothing_else() -> None:
     bronze = {str(table.id) for table in TABLES if table.source}
 
     assert tables_of(Role.INGEST, "s3:PutObject") == bronze != set()
-    assert allowed(Role.INGEST, "s3:GetObject") >= {
-        "arn:aws:s3:::acme-raw-landing-test/online_retail/*"
-    }
+
+
+def test_ingest_reads_what_sources_claim_and_with_a_queue_what_that_names() -> None:
+    landing = "arn:aws:s3:::acme-raw-landing-test"
+
+    def read(at: Site) -> set[str]:
+        return {r for r in allowed(Role.INGEST, "s3:GetObject", at) if r.startswith(landing)}
+
+    assert read(acme(queue="")) == {f"{landing}/online_retail/*"}
+    assert read(acme()) == {f"{landing}/*"}
 
 
 def test_transform_reads_bronze_and_writes_all_else_with_what_it_rejects() -> None:
@@ -224,7 +233,7 @@ def test_what_is_not_there_is_not_granted() -> None:
 
 
 def test_buckets_and_prefixes_are_those_of_the_settings() -> None:
-    at = replace(acme(), warehouse="lake/tables", landing="drop/acme")
+    at = replace(acme(queue=""), warehouse="lake/tables", landing="drop/acme")
 
     assert "arn:aws:s3:::lake/tables/gold/retail/daily_sales/*" in allowed(
         Role.SERVE, "s3:GetObject", at

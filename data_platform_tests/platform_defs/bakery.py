@@ -94,7 +94,7 @@ class Bakery(Home):
 @contextmanager
 def bakery_at(directory: Path) -> Iterator[Bakery]:
     with home_at(directory, (days, months)) as home:
-        yield Bakery(home.settings, home.instance, home.tables)
+        yield Bakery(**vars(home))
 
 
 def ended(

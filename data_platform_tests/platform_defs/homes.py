@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from data_platform.assets import Table
 from data_platform.lake import browse
+from data_platform.lake.object_store import is_object
 from data_platform.lake.table import TableId
 from data_platform.landing.intake import tick
 from data_platform.platform_defs.assembly import definitions
@@ -22,6 +23,7 @@ from data_platform.platform_defs.planning import current_versions
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import instance_of
 from data_platform.settings import Settings, prepare_home
+from data_platform_tests.places import Place
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 Versions = dict[str, dict[str, str]]  # of every partition, by table
@@ -51,14 +53,17 @@ def key_of(day: str, suffix: str = "") -> str:
 
 @dataclass(frozen=True)
 class Home:
-    """The state in one directory, and the tables that are declared for it."""
+    """The state in one directory, its files there or in a bucket, and the declared tables."""
 
     settings: Settings
     instance: dg.DagsterInstance
     tables: tuple[Table, ...]
+    place: Place
 
     @property
     def landing(self) -> Path:
+        """Where files land, of a home whose files are in its directory."""
+        assert not is_object(self.place.root)
         return self.settings.home / "landing"
 
     @cached_property
@@ -73,9 +78,18 @@ class Home:
         """The same state under other declarations: what a deployment of new code does."""
         replaced = {table.id: table for table in tables}
         all_tables = tuple(replaced.get(table.id, table) for table in self.tables)
-        return Home(self.settings, self.instance, all_tables)
+        return Home(self.settings, self.instance, all_tables, self.place)
+
+    def landed(self, key: str) -> bytes:
+        return self.place.read(f"{self.settings.landing_uri}/{key}")
+
+    def unland(self, key: str) -> None:
+        self.place.delete(f"{self.settings.landing_uri}/{key}")
 
     def land(self, key: str, content: bytes) -> None:
+        if is_object(self.place.root):
+            self.place.write(f"{self.settings.landing_uri}/{key}", content)
+            return
         target = self.landing / key
         target.parent.mkdir(parents=True, exist_ok=True)
         before = target.stat().st_mtime_ns if target.exists() else 0
@@ -158,14 +172,15 @@ class Home:
 
 
 @contextmanager
-def home_at(directory: Path, tables: Sequence[Table]) -> Iterator[Home]:
+def home_at(directory: Path, tables: Sequence[Table], place: Place | None = None) -> Iterator[Home]:
     """A new home; what Dagster is told through the environment is put back afterwards."""
-    settings = Settings.at(directory)
+    place = place or Place.directory(directory)
+    settings = Settings.at(directory, **place.settings)
     prepare_home(settings)
     before = dict(os.environ)
     try:
         with instance_of(Platform(settings)) as instance:
-            yield Home(settings, instance, tuple(tables))
+            yield Home(settings, instance, tuple(tables), place)
     finally:
         for name in {*os.environ, *before}:
             if name.startswith("DAGSTER_") and os.environ.get(name) != before.get(name):

@@ -4,7 +4,6 @@ Tests may land more, on days of their own: what a test asserts is either recorde
 the first load, or a difference that it made itself.
 """
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +17,7 @@ from data_platform.definitions import TABLES
 from data_platform.demo.generator import Manifest, generate
 from data_platform.demo.report import Balance, balance_of
 from data_platform.platform_defs.drive import Ran
+from data_platform_tests.places import place_of
 from data_platform_tests.platform_defs.homes import BRONZE, Home, Versions, home_at
 
 REJECTED = ("quarantine", "duplicates")
@@ -43,12 +43,25 @@ class Shop:
         return list(self.manifest.days)[number]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Modules that name `SHOP_PLACES` look at a shop in each of them, the others at a directory."""
+    if "shop" in metafunc.fixturenames and vars(metafunc.module).get("Shop") is Shop:
+        places = getattr(metafunc.module, "SHOP_PLACES", ("directory",))
+        metafunc.parametrize("shop", places, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with home_at(tmp_path_factory.mktemp("shop") / "home", TABLES) as home:
-        manifest = generate(home.landing, seed=3, months=1)
+def shop(
+    request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
+    directory = tmp_path_factory.mktemp("shop") / "home"
+    place = place_of(request, request.param, directory)
+    with home_at(directory, TABLES, place) as home:
         landed = tmp_path_factory.mktemp("landed") / "landing"
-        shutil.copytree(home.landing, landed)
+        manifest = generate(landed, seed=3, months=1)
+        for path in landed.rglob("*.*"):
+            key = path.relative_to(landed).as_posix()
+            home.place.write(f"{home.settings.landing_uri}/{key}", path.read_bytes())
         ran = home.run()
         yield Shop(
             home=home,

@@ -12,7 +12,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from data_platform.demo.generator import land
 from data_platform.platform_defs.drive import Ran
 from data_platform_tests.domains.retail import oracle
 from data_platform_tests.platform_defs.homes import (
@@ -29,6 +28,8 @@ from data_platform_tests.platform_defs.homes import (
     shop_lines,
 )
 from data_platform_tests.platform_defs.shop import REJECTED, Shop
+
+SHOP_PLACES = ("directory", "versitygw", "minio")
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,7 @@ def nothing(shop: Shop) -> Round:
 def late(shop: Shop, nothing: Round) -> Round:
     """A late file for the third day from the end, with two new lines and one that was there."""
     day = str(shop.day(-3))
-    present = (shop.home.landing / key_of(day)).read_text("utf-8").splitlines()[1]
+    present = shop.home.landed(key_of(day)).decode().splitlines()[1]
     lines = [*shop_lines(day, 2), present]
     return _round(shop.home, {key_of(day, "-late"): csv(lines)})
 
@@ -283,9 +284,10 @@ class Second(Round):
 def second(shop: Shop, late: Round) -> Second:
     """Of several days: new content, corrupt content, dirty content, a header, deletions."""
     home, day = shop.home, [str(day) for day in shop.manifest.days]
-    land(home.landing, shop.manifest.reupload)
-    (home.landing / key_of(day[16])).unlink()  # its rows are all there is of the day
-    (home.landing / key_of(day[17])).unlink()  # another object of the day comes
+    changed = shop.manifest.reupload
+    home.land(changed.key, changed.content)
+    home.unland(key_of(day[16]))  # its rows are all there is of the day
+    home.unland(key_of(day[17]))  # another object of the day comes
     dirty = shop_lines(day[19], 10) + [f"{line},extra" for line in shop_lines(day[19], 5, first=50)]
     done = _round(
         home,

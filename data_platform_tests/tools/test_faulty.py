@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 from urllib3.exceptions import HTTPError
 
 from tools.faulty import ACCESS_DENIED, SLOW_DOWN, Cut, Delayed, FaultyStore, Request, Rule, faulty
-from tools.servers import ObjectStore
+from tools.servers import S3Server
 
 BUCKET = "faulty"
 ONCE = Config(retries={"total_max_attempts": 1})
@@ -19,23 +19,23 @@ LARGE = bytes(range(256)) * 40_000  # 10 MB: a multipart upload of two parts
 
 
 @pytest.fixture(scope="module")
-def store(versitygw: ObjectStore) -> ObjectStore:
+def store(versitygw: S3Server) -> S3Server:
     versitygw.client().create_bucket(Bucket=BUCKET)
     return versitygw
 
 
 @pytest.fixture
-def proxy(store: ObjectStore) -> Iterator[FaultyStore]:
+def proxy(store: S3Server) -> Iterator[FaultyStore]:
     with faulty(store.endpoint) as proxy:
         yield proxy
 
 
 @pytest.fixture
-def client(store: ObjectStore, proxy: FaultyStore) -> Any:
+def client(store: S3Server, proxy: FaultyStore) -> Any:
     return store.client(endpoint_url=proxy.endpoint, config=ONCE)
 
 
-def test_without_rules_it_is_the_store(client: Any, store: ObjectStore) -> None:
+def test_without_rules_it_is_the_store(client: Any, store: S3Server) -> None:
     key = "a b/ä+%2F&=.csv"
 
     client.put_object(Bucket=BUCKET, Key=key, Body=b"some")
@@ -55,10 +55,10 @@ def test_without_rules_it_is_the_store(client: Any, store: ObjectStore) -> None:
         client.head_object(Bucket=BUCKET, Key=key)
 
 
-def test_pyarrow_reads_and_writes_through_it(store: ObjectStore, proxy: FaultyStore) -> None:
+def test_pyarrow_reads_and_writes_through_it(store: S3Server, proxy: FaultyStore) -> None:
     system = pyarrow.fs.S3FileSystem(
-        access_key=store.access_key,
-        secret_key=store.secret_key,
+        access_key=store.key.id,
+        secret_key=store.key.secret,
         endpoint_override=proxy.endpoint,
         region=store.region,
     )
@@ -71,7 +71,7 @@ def test_pyarrow_reads_and_writes_through_it(store: ObjectStore, proxy: FaultySt
 
 
 def test_it_slows_down_and_who_tries_again_gets_through(
-    store: ObjectStore, proxy: FaultyStore
+    store: S3Server, proxy: FaultyStore
 ) -> None:
     rule = proxy.add(Rule(effect=SLOW_DOWN, method="PUT", key="day/.*", times=2))
     patient = store.client(
@@ -155,7 +155,7 @@ def test_an_answer_is_lost_after_the_store_did_what_it_was_asked(
     assert client.get_object(Bucket=BUCKET, Key="done")["Body"].read() == b"x"
 
 
-def test_a_delay_outlasts_who_does_not_wait(store: ObjectStore, proxy: FaultyStore) -> None:
+def test_a_delay_outlasts_who_does_not_wait(store: S3Server, proxy: FaultyStore) -> None:
     proxy.add(Rule(effect=Delayed(3600), key="slow"))
     hasty = store.client(endpoint_url=proxy.endpoint, config=ONCE.merge(Config(read_timeout=0.1)))
 

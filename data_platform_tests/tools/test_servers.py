@@ -1,25 +1,28 @@
+import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 
 from data_platform.settings import CHECKOUT
 from data_platform_tests.servers import running
 from tools import servers
-from tools.servers import NotInstalled, NotStarted, ObjectStore, Postgres
+from tools.servers import NotInstalled, NotStarted, Postgres, S3Server
 
 STARTERS = pytest.mark.parametrize(
     "start", [servers.versitygw, servers.minio, servers.postgres], ids=lambda each: each.__name__
 )
-Start = Callable[[Path], AbstractContextManager[Any]]
+Start = Callable[..., AbstractContextManager[Any]]
 
 # Says where the server is, and ends it or waits for its own end.
 STARTED = """
@@ -48,10 +51,10 @@ def elsewhere(start: Start, directory: Path, **options: Any) -> "subprocess.Pope
 
 def is_running(pid: int) -> bool:
     """Zombies are not: who reaps an orphan is the machine's business."""
-    state = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    return bool(state) and not state.startswith("Z")
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_until(condition: Callable[[], bool]) -> bool:
@@ -67,7 +70,7 @@ def wait_until(condition: Callable[[], bool]) -> bool:
 def test_a_store_keeps_what_it_is_given_and_answers_to_its_own_key_alone(
     name: str, request: pytest.FixtureRequest
 ) -> None:
-    store: ObjectStore = request.getfixturevalue(name)
+    store: S3Server = request.getfixturevalue(name)
     client = store.client()
     client.create_bucket(Bucket="kept-here")
 
@@ -79,7 +82,7 @@ def test_a_store_keeps_what_it_is_given_and_answers_to_its_own_key_alone(
         stranger.list_objects_v2(Bucket="kept-here")
 
 
-def test_versitygw_keeps_versions_and_logs_requests(versitygw: ObjectStore) -> None:
+def test_versitygw_keeps_versions_and_logs_requests(versitygw: S3Server) -> None:
     client = versitygw.client()
     client.create_bucket(Bucket="versions")
     client.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
@@ -92,7 +95,7 @@ def test_versitygw_keeps_versions_and_logs_requests(versitygw: ObjectStore) -> N
     assert wait_until(lambda: log.read_text().count("s3_PutObject logged") == 2)
 
 
-def test_minio_encrypts(minio: ObjectStore) -> None:
+def test_minio_encrypts(minio: S3Server) -> None:
     client = minio.client()
     client.create_bucket(Bucket="encrypted")
 
@@ -133,12 +136,20 @@ def test_a_server_ends_in_order_with_its_block_also_behind_an_ampersand(
     assert not is_running(pid)
 
 
+@pytest.fixture
+def left_behind() -> Iterator[str]:
+    """Where a killed process leaves what it would have removed; others than root may enter."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        yield directory
+
+
 @STARTERS
 def test_a_server_ends_when_the_process_that_started_it_is_killed(
-    start: Start, tmp_path: Path, request: pytest.FixtureRequest
+    start: Start, tmp_path: Path, left_behind: str, request: pytest.FixtureRequest
 ) -> None:
     request.getfixturevalue(start.__name__)
-    with elsewhere(start, tmp_path) as other:
+    with elsewhere(start, tmp_path, env={**os.environ, "TMPDIR": left_behind}) as other:
         assert other.stdout is not None
         pid = int(other.stdout.readline())
         assert is_running(pid)
@@ -170,15 +181,16 @@ def test_a_port_that_someone_else_took_is_left_to_them(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
-    versitygw: ObjectStore,
+    versitygw: S3Server,
 ) -> None:
-    """The other one is a store that answers, too."""
+    """The other one is a store that takes the same key."""
     request.getfixturevalue(start.__name__)
-    taken = int(versitygw.endpoint.rpartition(":")[2])
+    taken = versitygw.port
     ports = iter([taken, servers.free_port()])
     monkeypatch.setattr(servers, "free_port", lambda: next(ports))
 
-    with start(tmp_path) as server:
+    key = [] if start is servers.postgres else [versitygw.key]
+    with start(tmp_path, *key) as server:
         assert server.answers()
         assert server.process.poll() is None
 
@@ -186,7 +198,7 @@ def test_a_port_that_someone_else_took_is_left_to_them(
     assert versitygw.answers()
 
 
-def test_a_server_that_does_not_start_says_what_it_said(tmp_path: Path, minio: ObjectStore) -> None:
+def test_a_server_that_does_not_start_says_what_it_said(tmp_path: Path, minio: S3Server) -> None:
     broken = servers.minio(tmp_path, MINIO_KMS_SECRET_KEY="no-key")
 
     with pytest.raises(NotStarted, match="invalid secret key format"), broken:
@@ -194,6 +206,6 @@ def test_a_server_that_does_not_start_says_what_it_said(tmp_path: Path, minio: O
 
 
 def test_a_test_with_a_server_is_marked(
-    request: pytest.FixtureRequest, versitygw: ObjectStore
+    request: pytest.FixtureRequest, versitygw: S3Server
 ) -> None:
     assert request.node.get_closest_marker("integration") is not None

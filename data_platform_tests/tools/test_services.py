@@ -61,12 +61,14 @@ def test_a_server_is_built_once_and_takes_the_place_of_older_ones(
 def test_a_build_that_fails_leaves_nothing_and_names_the_ways_out(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go(tmp_path / "go", version="go1.26.1", install='echo half > "$GOBIN/server"; exit 1')
+    half = 'echo half >"$GOBIN/server"; echo why >&2; exit 1'
+    go(tmp_path / "go", version="go1.26.1", install=half)
     on_path(tmp_path / "go", monkeypatch)
 
-    with pytest.raises(InstallError, match="GOPROXY"):
+    with pytest.raises(InstallError, match="server could not be built") as refused:
         install_go_server(SERVER)
 
+    assert "why" in str(refused.value) and "GOPROXY" in str(refused.value)
     assert list(cache.iterdir()) == []
 
 
