@@ -6,6 +6,7 @@ What values must not be together is in `settings`.
 import os
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +27,16 @@ _BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*"
 
 class SettingsError(ValueError):
     """A setting is missing, unknown or has an unknown value; the message names the way out."""
+
+
+def refuse_unknown_names(env: Iterable[str], names: Iterable[str]) -> None:
+    """Variables that begin like settings and are none of `names`."""
+    known = [PREFIX + name for name in names]
+    for name in sorted(env):
+        if name.startswith(PREFIX) and name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "unset it;"
+            raise SettingsError(f"{name} is no setting; {hint} known: {', '.join(known)}")
 
 
 def home(directory: Path | str, environment: str) -> Path:
@@ -64,6 +75,16 @@ def database(name: str, url: str) -> str:
             "sqlite:////directory/file.db"
         )
     return url
+
+
+def dagster_database(url: str, shared: str) -> str:
+    """A PostgreSQL URL; empty for the SQLite files of Dagster's own, which have their place."""
+    if url.startswith("sqlite"):
+        raise SettingsError(
+            f"{PREFIX}DAGSTER_DATABASE is {url!r}; Dagster's SQLite files are in {PREFIX}HOME: "
+            "unset it, or write it like postgresql://user@host:5432/database"
+        )
+    return database("DAGSTER_DATABASE", url or ("" if shared.startswith("sqlite") else shared))
 
 
 def catalog(url: str) -> str:

@@ -7,7 +7,6 @@ bucket can take a directory's place without a change in the code that uses it.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
@@ -28,18 +27,17 @@ _DIRECTORIES = {
     "WAREHOUSE": "file://{home}/warehouse",
     "CATALOG": "sqlite:///{home}/catalog.db",
     "LEDGER": "sqlite:///{home}/ledger.db",
-    "DAGSTER_DATABASE": "",
 }
 _CLOUD = {
     "LANDING": "s3://{project}-raw-landing-{env}",
     "WAREHOUSE": "s3://{project}-warehouse-{env}",
     "CATALOG": "glue",
     "LEDGER": "",
-    "DAGSTER_DATABASE": "",
 }
 
-# What `DATABASE` is the default of, except a catalog that is Glue.
-IN_DATABASE = ("CATALOG", "LEDGER", "DAGSTER_DATABASE")
+# What `DATABASE` is the default of, except a catalog that is Glue; a server holds Dagster's
+# storage, too.
+IN_DATABASE = ("CATALOG", "LEDGER")
 PASSWORD = PREFIX + "DATABASE_PASSWORD"
 
 
@@ -92,12 +90,12 @@ class Settings:
     (every table's files) are `file://` or `s3://`. `catalog_uri` is a database's URL or `glue`,
     `ledger_uri` a database's URL, `dagster_database` too, or empty for SQLite in the home;
     `queue_url` is the SQS queue of arrivals, empty where the landing place is listed.
-    No URL carries a password: `from_env` refuses one that does, and `enter_home` gives
-    `database_password` to libpq; `database_secret` is the secret it came from, empty where it came
-    from none. `spark_memory` is the driver's heap as the JVM writes it (`4g`,
-    `512m`), `spark_jars` the directory of what `make jars` fetched. `project` begins the names of
-    the buckets; `aws_region` is empty where there is no cloud, `aws_endpoint` where S3 is AWS's.
-    `storage_price` is US dollars for a GB and month, None for the list price of the region.
+    No URL carries a password: `from_env` refuses one that does, and gives libpq this process's
+    `database_password`; `database_secret` names the secret it came from, if it came from one.
+    `spark_memory` is the driver's heap as the JVM writes it (`4g`, `512m`), `spark_jars` the
+    directory of what `make jars` fetched. `project` begins the names of the buckets; `aws_region`
+    is empty where there is no cloud, `aws_endpoint` where S3 is AWS's. `storage_price` is US
+    dollars for a GB and month, None for the list price of the region.
     """
 
     environment: Environment
@@ -122,7 +120,7 @@ class Settings:
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
         """Settings from `DATA_PLATFORM_*`; raises `SettingsError` on anything it does not know."""
         env = os.environ if env is None else env
-        _refuse_unknown_names(env)
+        values.refuse_unknown_names(env, NAMES)
         environment = _environment(env)
         project = values.project(_value(env, "PROJECT") or cls.project)
         local = environment is Environment.LOCAL
@@ -146,7 +144,7 @@ class Settings:
             warehouse_uri=values.place("WAREHOUSE", value("WAREHOUSE")),
             catalog_uri=values.catalog(value("CATALOG")),
             ledger_uri=values.database("LEDGER", value("LEDGER")),
-            dagster_database=values.database("DAGSTER_DATABASE", value("DAGSTER_DATABASE")),
+            dagster_database=values.dagster_database(_value(env, "DAGSTER_DATABASE"), database),
             database_password=secret(PASSWORD, env.get(PASSWORD, "").strip()),
             database_secret=secret_name(env.get(PASSWORD, "").strip()),
             queue_url=values.queue(value("QUEUE")),
@@ -156,6 +154,8 @@ class Settings:
             storage_price=values.price(_value(env, "STORAGE_PRICE")),
         )
         refuse_impossible(settings)
+        if env is os.environ:
+            give_password(settings)
         return settings
 
     @classmethod
@@ -222,10 +222,14 @@ def prepare_home(settings: Settings) -> None:
         if place.startswith("file://"):
             Path(place.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    shipped = files("data_platform").joinpath("dagster.yaml").read_text("utf-8")
+    wanted = files("data_platform").joinpath("dagster.yaml").read_text("utf-8")
+    if settings.dagster_database:
+        from data_platform.databases.dagster import on_postgres  # not on a laptop
+
+        wanted = on_postgres(wanted, settings.dagster_database)
     instance = settings.dagster_home / "dagster.yaml"
-    if not instance.exists() or instance.read_text("utf-8") != shipped:
-        instance.write_text(shipped, "utf-8")
+    if not instance.exists() or instance.read_text("utf-8") != wanted:
+        instance.write_text(wanted, "utf-8")
 
 
 def enter_home(settings: Settings) -> None:
@@ -235,8 +239,13 @@ def enter_home(settings: Settings) -> None:
     the data (see `platform_defs.event_log`).
     """
     export(DAGSTER_HOME=str(settings.dagster_home), DAGSTER_EVENT_BATCH_SIZE=EVENT_BATCH_SIZE)
+    give_password(settings)
+
+
+def give_password(settings: Settings) -> None:
+    """To libpq, in this process and those it starts: no URL has to carry it."""
     if settings.database_password:
-        export(PGPASSWORD=settings.database_password)  # libpq's: no URL has to carry it
+        export(PGPASSWORD=settings.database_password)
 
 
 def export(**variables: str) -> None:
@@ -257,15 +266,6 @@ def _environment(env: Mapping[str, str]) -> Environment:
             f"set {PREFIX}ENV to one of: {allowed}"
         )
     return Environment.LOCAL
-
-
-def _refuse_unknown_names(env: Mapping[str, str]) -> None:
-    known = [PREFIX + name for name in NAMES]
-    for name in sorted(env):
-        if name.startswith(PREFIX) and name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else "unset it;"
-            raise SettingsError(f"{name} is no setting; {hint} known: {', '.join(known)}")
 
 
 def _value(env: Mapping[str, str], name: str) -> str:

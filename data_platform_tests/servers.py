@@ -65,7 +65,7 @@ def auditor() -> Callable[[str], Path]:
     try:
         auditors.program("python")
     except AuditorsError as missing:
-        _without(str(missing))
+        not_there(str(missing))
     return auditors.program
 
 
@@ -74,11 +74,12 @@ def running(server: AbstractContextManager[Server]) -> Iterator[Server]:
         try:
             started = stack.enter_context(server)
         except NotInstalled as missing:
-            _without(str(missing))
+            not_there(str(missing))
         yield started
 
 
-def _without(missing: str) -> NoReturn:
+def not_there(what: str) -> NoReturn:
+    """The end of a test for which something is not installed."""
     if os.environ.get("CI"):
-        pytest.fail(missing, pytrace=False)
-    pytest.skip(missing)
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what)

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from data_platform import setting_values
 from data_platform import settings as module
+from data_platform.secrets import secret_name
 from data_platform.settings import Environment, Settings, SettingsError, prepare_home
 
 
@@ -153,6 +155,23 @@ def test_a_password_in_an_url_is_refused_and_not_shown(name: str, url: str) -> N
     assert "hunter2" not in message
 
 
+def test_a_file_is_no_database_for_dagster_which_has_its_own() -> None:
+    url = "sqlite:////tmp/d.db"
+    assert Settings.from_env({"DATA_PLATFORM_DATABASE": url}).dagster_database == ""
+    assert "unset it, or" in refused({"DATA_PLATFORM_DAGSTER_DATABASE": url})
+
+
+def test_the_process_that_has_the_settings_has_the_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "before")
+    Settings.from_env({"DATA_PLATFORM_DATABASE_PASSWORD": "of no process"})
+    assert os.environ["PGPASSWORD"] == "before"
+    monkeypatch.setenv("DATA_PLATFORM_DATABASE_PASSWORD", "hunter2")
+    Settings.from_env()
+    assert os.environ["PGPASSWORD"] == "hunter2"
+
+
 def test_a_password_is_in_no_picture_of_the_settings() -> None:
     settings = Settings.from_env({**CLOUD, "DATA_PLATFORM_DATABASE_PASSWORD": "hunter2"})
 
@@ -274,3 +293,17 @@ def test_preparing_a_home_again_brings_its_dagster_configuration_up_to_date(tmp_
 
     assert (settings.dagster_home / "dagster.yaml").read_text() == shipped
     assert yaml.safe_load(shipped)["nux"] == {"enabled": False}
+
+
+def test_the_price_of_storage_is_a_number_of_dollars() -> None:
+    assert Settings.from_env({"DATA_PLATFORM_STORAGE_PRICE": "0.021"}).storage_price == 0.021
+    assert Settings.from_env({}).storage_price is None
+    for wrong in ("cheap", "-1", "nan", "inf"):
+        assert "like 0.023" in refused({"DATA_PLATFORM_STORAGE_PRICE": wrong})
+
+
+def test_the_name_of_a_passwords_secret_is_known_and_a_password_is_no_name() -> None:
+    assert secret_name("secretsmanager:acme/database#password") == "acme/database"
+    assert secret_name("secretsmanager:acme/database") == "acme/database"
+    settings = Settings.from_env({**CLOUD, "DATA_PLATFORM_DATABASE_PASSWORD": "hunter2"})
+    assert settings.database_secret == ""

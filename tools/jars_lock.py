@@ -55,7 +55,10 @@ ELASTICMQ = ("org.elasticmq:elasticmq-server_2.13:1.7.1",)
 # What Spark's resolver takes for Spark's own, or finds in more versions than there are.
 ELASTICMQ_EXCLUDED = ("org.slf4j:*",)
 ELASTICMQ_BESIDE = ("org.scala-lang:scala-library:2.13.18", "org.slf4j:slf4j-api:2.0.17")
-READERS = ("org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",)
+READERS = (
+    "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",
+    "org.postgresql:postgresql:42.7.8",  # where a catalog is
+)
 SERVERS = tuple(
     f"io.zonky.test.postgres:embedded-postgres-binaries-{platform}:{POSTGRES}"
     for platform in ("linux-amd64", "linux-arm64v8", "darwin-amd64", "darwin-arm64v8")

@@ -29,7 +29,7 @@ from data_platform.platform_defs.work import Due
 _log = logging.getLogger(__name__)
 
 # These name the place and the way out.
-_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "LedgerError")
+_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew")
 _MOST_RUNS = 20  # work that makes other work must not run for ever
 
 

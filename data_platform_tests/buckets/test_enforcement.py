@@ -274,6 +274,20 @@ def test_no_role_uses_artifacts_and_logs_or_changes_a_bucket(
     assert allowed(lambda: client.get_bucket_versioning(Bucket=bucket)) == (role is Role.AUDIT)
 
 
+def test_uploads_are_begun_by_writers_and_seen_and_ended_by_upkeep(
+    deployment: Deployment, role: Role, client: Any
+) -> None:
+    bucket, writer = deployment.warehouse, deployment.client(Role.TRANSFORM)
+    place = {"Bucket": bucket, "Key": f"warehouse/{GOLD}/data/unfinished"}
+    upload = {**place, "UploadId": writer.create_multipart_upload(**place)["UploadId"]}
+
+    seen = allowed(lambda: client.list_multipart_uploads(Bucket=bucket))
+    ended = allowed(lambda: client.abort_multipart_upload(**upload))
+
+    assert seen == (role is Role.UPKEEP)
+    assert ended == (role in (Role.UPKEEP, Role.TRANSFORM))
+
+
 @pytest.mark.parametrize("role", [Role.PERSON, Role.SERVE], indirect=True)
 def test_readers_read_rows(deployment: Deployment, role: Role) -> None:
     there = {"bronze": 3, "silver": 2, "quarantine": 1, "duplicates": 1, "gold": 1}

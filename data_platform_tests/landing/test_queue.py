@@ -7,9 +7,9 @@ from threading import Lock
 import pytest
 from sqlalchemy import event
 
+from data_platform.databases.errors import DatabaseUnavailable
 from data_platform.landing.intake import Arrived
 from data_platform.landing.ledger import Ledger
-from data_platform.landing.ledger_tables import LedgerError
 from data_platform.landing.notifications import Hint, PoisonMessage
 from data_platform.landing.objects import LandedObject
 from data_platform.landing.queue import BATCH, ArrivalQueue, QueueError, below
@@ -170,7 +170,7 @@ def test_messages_come_back_when_the_ledger_did_not_commit(
     quick_queue.send([s3(KEY)])
     nowhere = Ledger(f"sqlite:///{tmp_path}/missing/ledger.db")
 
-    with pytest.raises(LedgerError):
+    with pytest.raises(DatabaseUnavailable):
         take(quick_queue, bucket, nowhere)
 
     assert quick_queue.counts() == (0, 1)
