@@ -70,6 +70,10 @@ jars-lock: env ## resolve the jars of tools/jars_lock.py again into tools/jars.l
 	@$(bin)/python -m tools.jars_lock
 	@git --no-pager diff --stat -- tools/jars.lock
 
+.PHONY: auditors-lock
+auditors-lock: env ## resolve tools/auditors.in again into tools/auditors.lock
+	@tools/lock.sh auditors
+
 .PHONY: clean-env
 clean-env: ## remove the environment; the next command makes it again
 	rm -rf .venv .venv.before

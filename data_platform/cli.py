@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from data_platform.buckets.commands import buckets
+from data_platform.buckets.policy_commands import policies
 from data_platform.observability import printing as out
 from data_platform.observability.commands import DefaultList, Suggesting, reporting, unknown
 from data_platform.settings import Settings, SettingsError, prepare_home
@@ -32,6 +33,7 @@ def main() -> None:
 
 
 main.add_command(buckets)
+main.add_command(policies)
 
 
 def _platform():
@@ -69,11 +71,18 @@ def _load(platform, name: str, partition: str | None = None):
 @_JSON
 @reporting
 def tables(as_json: bool) -> None:
-    """Every table: rows, partitions, files, bytes, last commit, run."""
+    """Every table: rows, partitions, files, bytes, last commit, run; US dollars a month where the
+    price of storage is known."""
+    from data_platform.buckets.prices import monthly_cost, price
     from data_platform.lake.browse import figures
 
-    found = [asdict(row) for row in figures(_platform().lake)]
-    out.records("tables", found, as_json, counts=("rows", "partitions", "files", "bytes"))
+    platform = _platform()
+    usd, found = price(platform.settings), [asdict(row) for row in figures(platform.lake)]
+    if usd is not None:
+        cost = [monthly_cost(row["bytes"] + row["history_bytes"], usd) for row in found]
+        found = [{**row, "monthly_usd": each} for row, each in zip(found, cost, strict=True)]
+    counts = ("rows", "partitions", "files", "bytes", "history_bytes")
+    out.records("tables", found, as_json, counts=counts)
 
 
 @main.command()

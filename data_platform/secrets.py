@@ -18,11 +18,16 @@ def secret(setting: str, text: str, region: str) -> str:
     """
     if not text.startswith(SCHEME):
         return text
-    name, _, key = text.removeprefix(SCHEME).partition("#")
+    name, key = secret_name(text), text.partition("#")[2]
     if not name:
         raise SettingsError(f"{setting} is {text!r}; write it like {SCHEME}NAME#KEY")
     found = _fetch(setting, name, region)
     return _member(setting, name, key, found) if key else found
+
+
+def secret_name(text: str) -> str:
+    """Name, or ARN, of the secret that a setting's value names; empty where it names none."""
+    return text.removeprefix(SCHEME).partition("#")[0] if text.startswith(SCHEME) else ""
 
 
 def _fetch(setting: str, name: str, region: str) -> str:

@@ -100,7 +100,8 @@ def test_rows_carry_their_partition_and_their_lineage(partition: Partition) -> N
     partition.land(x=GOOD, y=b"b,a\n9,8\n7\n")
     report = parse_partition(partition.work())
     assert len(report.files) == 1
-    assert partition.table(report).select(["day", "a", "b", "_source_object", "_row_number"]).to_pylist() == [
+    found = partition.table(report)
+    assert found.select(["day", "a", "b", "_source_object", "_row_number"]).to_pylist() == [
         {"day": date(2011, 3, 4), "a": a, "b": b, "_source_object": key, "_row_number": number}
         for a, b, key, number in [
             ("1", "2", "x.csv", 1), (None, "", "x.csv", 2),
