@@ -53,6 +53,10 @@ soak: env ## the long fault runs, and a long search by the property tests
 services: env ## install the servers that tests run against, and the jars, below .cache/
 	@$(bin)/python -m tools.services
 
+.PHONY: stack
+stack: services ## an S3 store and PostgreSQL to try the platform on, until Ctrl-C
+	@$(bin)/python -m tools.stack
+
 .PHONY: jars
 jars: env ## fetch the jars that Spark needs for S3 into .cache/jars (MAVEN_REPOSITORY)
 	@$(bin)/python tools/jars.py

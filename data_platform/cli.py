@@ -13,7 +13,7 @@ from data_platform.buckets.commands import buckets
 from data_platform.buckets.policy_commands import policies
 from data_platform.observability import printing as out
 from data_platform.observability.commands import DefaultList, Suggesting, reporting, unknown
-from data_platform.settings import Settings, SettingsError
+from data_platform.settings import Settings, SettingsError, prepare_home
 
 _TABLE = click.argument("table", metavar="TABLE")
 _PARTITION = click.option("--partition", metavar="K", help="only this partition, as 2011-03-04")
@@ -40,11 +40,13 @@ def _platform():
     from data_platform.platform_defs.platform import Platform
 
     settings = Settings.from_env()
-    if not settings.home.exists() and settings.catalog_uri.startswith("sqlite"):
-        raise SettingsError(
-            f"there is no state in {settings.home}; make it with `make demo`, or set "
-            "DATA_PLATFORM_HOME to where it is"
-        )
+    if not settings.home.exists():
+        if settings.catalog_uri.startswith("sqlite"):
+            raise SettingsError(
+                f"there is no state in {settings.home}; make it with `make demo`, or set "
+                "DATA_PLATFORM_HOME to where it is"
+            )
+        prepare_home(settings)  # another machine's state is on servers
     return Platform(settings)
 
 

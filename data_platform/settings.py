@@ -145,7 +145,7 @@ class Settings:
             catalog_uri=values.catalog(value("CATALOG")),
             ledger_uri=values.database("LEDGER", value("LEDGER")),
             dagster_database=values.dagster_database(_value(env, "DAGSTER_DATABASE"), database),
-            database_password=secret(PASSWORD, env.get(PASSWORD, "").strip()),
+            database_password=secret(PASSWORD, env.get(PASSWORD, "").strip(), _region(env)),
             database_secret=secret_name(env.get(PASSWORD, "").strip()),
             queue_url=values.queue(value("QUEUE")),
             project=project,
