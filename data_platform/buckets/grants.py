@@ -22,8 +22,8 @@ class Site:
     """Everything that the roles' policies name.
 
     `landing` and `warehouse` are `bucket` or `bucket/prefix`. `queue` is an SQS queue's URL,
-    `secret` the name of a secret, `key` the ARN of the KMS key of the buckets; each is empty where
-    there is none. `glue` says whether the catalog is Glue.
+    `secret` the name or ARN of a secret, `key` the ARN of the KMS key of the buckets; each is empty
+    where there is none. `glue` says whether the catalog is Glue.
     """
 
     account: Account

@@ -236,12 +236,14 @@ def _queue(site: Site) -> Iterator[Grant]:
 
 def _secret(site: Site) -> Iterator[Grant]:
     if site.secret:
+        by_name = not site.secret.startswith("arn:")
+        arn = site.arn("secretsmanager", f"secret:{site.secret}-??????") if by_name else site.secret
         yield Grant(
             sid="ReadSecret",
             actions=("secretsmanager:GetSecretValue",),
-            resources=(site.arn("secretsmanager", f"secret:{site.secret}-??????"),),
+            resources=(arn,),
             conditions=TLS,
-            why=_SUFFIX,
+            why=_SUFFIX if by_name else "",
         )
 
 

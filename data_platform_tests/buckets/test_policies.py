@@ -251,6 +251,9 @@ def test_queue_and_secret_are_the_named_ones() -> None:
     secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:acme/database-??????"
     assert allowed(Role.TRANSFORM, "secretsmanager:GetSecretValue") == {secret}
     assert allowed(Role.SERVE, "secretsmanager:GetSecretValue") == set()
+    arn = secret.replace("??????", "a1B2c3")
+    by_arn = replace(acme(), secret=arn)
+    assert allowed(Role.TRANSFORM, "secretsmanager:GetSecretValue", by_arn) == {arn}
 
 
 def test_an_alias_of_a_key_is_refused() -> None:
