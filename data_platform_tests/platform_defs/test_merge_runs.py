@@ -11,6 +11,7 @@ from data_platform.contracts.columns import column
 from data_platform.contracts.contract import contract
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines as silver
+from data_platform_tests.places import Place
 from data_platform_tests.platform_defs.homes import SILVER, csv, home_at, key_of, shop_lines
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
@@ -42,10 +43,10 @@ def products(lines: DataFrame) -> DataFrame:
 
 
 def test_days_that_land_one_after_the_other_are_merged_as_they_land(
-    spark: SparkSession, tmp_path: Path
+    spark: SparkSession, tmp_path: Path, place: Place
 ) -> None:
     first, second, third = "2011-03-01", "2011-03-02", "2011-03-03"
-    with home_at(tmp_path / "home", (bronze, silver, products)) as home:
+    with home_at(tmp_path, (bronze, silver, products), place) as home:
 
         def sold() -> dict[str, int]:
             rows = home.read(PRODUCTS).to_pylist()
