@@ -19,7 +19,8 @@ def _judged(spark: SparkSession, rows: list[Row], outcome: int = DATA) -> DataFr
 
 
 def test_a_rejected_row_stays_and_takes_no_valid_row_s_place(spark: SparkSession) -> None:
-    valid, rejected = [(1, 10, "oslo")], [(1, 20, "rome"), (1, 30, "bern")]
+    valid: list[Row] = [(1, 10, "oslo")]
+    rejected: list[Row] = [(1, 20, "rome"), (1, 30, "bern")]
     changes = _judged(spark, valid).union(_judged(spark, rejected, QUARANTINE))
 
     found = kept(ranked(changes, None, Client)).collect()
