@@ -11,6 +11,7 @@ from benchmarks.commits import aging, planning
 from benchmarks.long_runs import backfill, landed_to_gold
 from benchmarks.measuring import Measurement, machine
 from benchmarks.memory import memory
+from benchmarks.merging import merge
 from benchmarks.one_partition import one_partition
 from benchmarks.results import PAGE, keep
 from benchmarks.sensor_tick import sensor_tick
@@ -27,6 +28,7 @@ MEASURES: dict[str, Callable[[Workload], list[Measurement]]] = {
     "aging": aging,
     "sensor_tick": sensor_tick,
     "one_partition": one_partition,
+    "merge": merge,
     "memory": memory,
 }
 

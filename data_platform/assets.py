@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
 from data_platform.contracts.contract import Contract, Retention
+from data_platform.contracts.errors import ContractError
 from data_platform.lake.table import PartitionColumn, Partitioning, TableId
 from data_platform.landing.source import Source
 from data_platform.observability.warnings import previews_accepted
@@ -199,6 +200,13 @@ def _declared(
         raise ValueError(
             f"{contract.table}: the contract is partitioned by {contract.partition_by or 'nothing'}"
             f" and the asset by {partitions or 'nothing'}; declare both or neither"
+        )
+    if contract.merge_on and (len(inputs) != 1 or _PARTITIONS in _parameters(function)):
+        raise ContractError(
+            "the function of a merged table takes one input and nothing else, since it gets only "
+            f"what changed of it, not {', '.join(_parameters(function))}; join before, in a table "
+            "with partitions, or after",
+            table=contract.table,
         )
     return Table(
         id=TableId.parse(contract.table),

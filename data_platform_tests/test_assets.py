@@ -12,6 +12,7 @@ from pyspark.sql import types as T
 from data_platform.assets import Table, bronze, gold, silver
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Contract, Retention, contract
+from data_platform.contracts.errors import ContractError
 from data_platform.domains.retail.landing import ONLINE_RETAIL
 from data_platform.quality.freshness import Trailing, trailing
 
@@ -188,6 +189,30 @@ def test_a_silver_function_with_a_second_input_is_refused() -> None:
         silver(contract=_contract("silver/shop/sales"), partitions=daily)(
             lambda bronze, stores: bronze
         )
+
+
+def test_a_merged_table_takes_one_input_alone() -> None:
+    @contract(
+        table="gold/shop/totals",
+        merge_on=("units",),
+        latest=("units",),
+        quarantine_threshold=0.0,
+        owner="team:shop",
+        version="1",
+    )
+    class Totals(pa.DataFrameModel):
+        """What was sold."""
+
+        units: T.LongType = column(description="how many")
+
+    declare = gold(contract=Totals, partitions=None)
+    table = declare(lambda sales: sales)
+    assert table.asset.specs_by_key[table.key].metadata["merge_on"] == "units"
+    checks = {spec.name: spec.blocking for spec in table.asset.check_specs}
+    assert checks["conservation"] and not checks["inputs"]
+    for function in (lambda sales, rates: sales, lambda sales, partitions: sales):
+        with pytest.raises(ContractError, match=r"gold/shop/totals: .* one input .*; join before"):
+            declare(function)
 
 
 def test_the_version_changes_with_the_contract_and_not_with_its_words() -> None:

@@ -19,6 +19,7 @@ from data_platform_tests.platform_defs.homes import Home, home_at
 
 README = (CHECKOUT / "README.md").read_text("utf-8")
 WEATHER = "data_platform.domains.weather"
+MODULES = ("landing", "partitions", "contracts", "tables", "latest", "reports")
 GOLD = "gold/weather/station_days"
 
 
@@ -34,7 +35,7 @@ def weather(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, code in modules:
         (folder / name).write_text(code)
     names = {name for name, _ in modules}
-    assert names == {"landing.py", "partitions.py", "contracts.py", "tables.py", "reports.py"}
+    assert names == {f"{name}.py" for name in MODULES}
     domains = data_platform.domains
     monkeypatch.setattr(domains, "__path__", [*domains.__path__, str(folder.parent)])
     yield folder
@@ -45,8 +46,8 @@ def weather(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def home(weather: Path, spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
     """A day of observations, loaded."""
-    tables = _module("tables")
-    declared = (tables.received, tables.observations, tables.station_days)
+    tables, latest = _module("tables"), _module("latest")
+    declared = (tables.received, tables.observations, tables.station_days, latest.stations)
     [rows] = re.findall(r"```\n(station,observed_at.*?)```", README, re.DOTALL)
     with home_at(tmp_path / "home", declared) as home:
         home.land("weather/2026-01-05.csv", rows.encode())
@@ -71,6 +72,23 @@ def test_the_example_brings_a_file_to_gold_with_every_row_accounted_for(home: Ho
     assert set(rejected["_reasons"]) == {"celsius.not_null", "celsius.typed"}
     [repeat] = home.read("duplicates/weather/observations").to_pylist()
     assert (repeat["station"], repeat["_repeats_row"]) == ("BER", 3)
+
+
+def test_the_merged_table_has_the_last_observation_of_each_station(home: Home) -> None:
+    home.land(
+        "weather/2026-01-06.csv",
+        b"""station,observed_at,temperature,humidity
+OSL,2026-01-06 06:00:00,-4.0,80
+""",
+    )
+    assert all(ran.success for ran in home.run())
+
+    found = home.read("gold/weather/stations").to_pylist()
+    assert sorted((row["station_id"], row["celsius"]) for row in found) == [
+        ("BER", Decimal("1.5")),
+        ("OSL", Decimal("-4.0")),
+        ("ROM", Decimal("14.0")),
+    ]
 
 
 def test_the_ordinary_asset_reads_and_publishes_through_the_same_tables(home: Home) -> None:

@@ -99,6 +99,11 @@ class Contract:
     the first in the order of `winner` (columns, LINEAGE, `_ingested_at`) is published, of those
     that tie the first in LINEAGE. A share of quarantined rows strictly above
     `quarantine_threshold` blocks a partition. `lineage` says whether rows carry LINEAGE.
+
+    `merge_on` is the key of a merged table, which has one row for each key of all its input's
+    partitions: the one with the greatest `latest`, compared column by column, and of those that
+    tie the greatest in the columns that are left. Which one therefore depends on nothing but the
+    rows.
     """
 
     table: str
@@ -109,6 +114,8 @@ class Contract:
     key: tuple[str, ...]
     key_as_received: bool
     winner: tuple[str, ...]
+    merge_on: tuple[str, ...]
+    latest: tuple[str, ...]
     rules: tuple[Rule, ...]
     warn: tuple[str, ...]
     quarantine_threshold: float
@@ -167,6 +174,8 @@ class Contract:
             "lineage": self.lineage,
             "version": self.version,
         }
+        if self.merge_on:
+            meaning["merge"] = [self.merge_on, self.latest]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -187,6 +196,8 @@ def contract(
     key: tuple[str, ...] = (),
     key_as_received: bool = False,
     winner: tuple[str, ...] | None = None,
+    merge_on: tuple[str, ...] = (),
+    latest: tuple[str, ...] = (),
     rules: tuple[Rule, ...] = (),
     warn: tuple[str, ...] = (),
     quarantine_threshold: float = 0.01,
@@ -213,9 +224,11 @@ def contract(
             description=inspect.cleandoc(model.__doc__ or ""),
             columns=with_warnings(columns, warn, table=table),
             partition_by=(partition_by,) if isinstance(partition_by, str) else tuple(partition_by),
-            key=one_key(model, columns, key, key_as_received, table=table),
+            key=one_key(model, columns, key, key_as_received, merge_on, table=table),
             key_as_received=key_as_received,
             winner=winner if winner is not None else LINEAGE if carries_lineage else (),
+            merge_on=tuple(merge_on),
+            latest=tuple(latest),
             rules=rules,
             warn=warn,
             quarantine_threshold=quarantine_threshold,

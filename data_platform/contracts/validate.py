@@ -58,13 +58,15 @@ def one_key(
     columns: tuple[ColumnSpec, ...],
     key: tuple[str, ...],
     key_as_received: bool,
+    merge_on: tuple[str, ...],
     *,
     table: str,
 ) -> tuple[str, ...]:
-    """The one key that `key`, `unique=True` on columns and the model's `Config.unique` express."""
+    """The one key that `key`, `merge_on`, `unique=True` and the model's `Config.unique` express."""
     config = model.to_schema().unique or ()
     said = {
         "key": tuple(key),
+        "merge_on": tuple(merge_on),
         "Config.unique": (config,) if isinstance(config, str) else tuple(config),
         **{f"{c.name}, unique": (c.name,) for c in columns if c.unique},
     }
@@ -101,6 +103,7 @@ def refuse_contradictions(declared: "Contract") -> None:
     _refuse_unknown_columns(declared, refuse)
     if not declared.lineage:
         _refuse_what_needs_lineage(declared, refuse)
+    _refuse_what_cannot_be_merged(declared, refuse)
     _refuse_ambiguous_rules(declared, refuse)
 
 
@@ -108,7 +111,11 @@ def _refuse_unknown_columns(declared: "Contract", refuse: Callable[..., Contract
     columns = {column.name: column for column in declared.columns}
     named = {
         "partition_by": (declared.partition_by, columns),
-        "key": (() if declared.key_as_received else declared.key, columns),
+        "merge_on" if declared.merge_on else "key": (
+            () if declared.key_as_received else declared.key,
+            columns,
+        ),
+        "latest": (declared.latest, columns),
         "winner": (declared.winner, {**columns, **dict.fromkeys((*LINEAGE, "_ingested_at"))}),
     }
     for setting, (names, known) in named.items():
@@ -142,6 +149,45 @@ def _refuse_what_needs_lineage(declared: "Contract", refuse: Callable[..., Contr
                 f"{setting}={getattr(declared, setting)!r} says nothing in a table without "
                 f"lineage, where a repeated key holds the partition back; {way_out}"
             )
+
+
+def _refuse_what_cannot_be_merged(
+    declared: "Contract", refuse: Callable[..., ContractError]
+) -> None:
+    if not declared.merge_on:
+        if declared.latest:
+            raise refuse(
+                f"latest={declared.latest!r} says which row of a key a merged table keeps, and "
+                "this one is not merged; add merge_on, or leave it out"
+            )
+        return
+    if not declared.latest:
+        raise refuse(
+            f"merge_on={declared.merge_on!r} does not say which of the rows of a key is kept; name "
+            'the columns that tell the newer one, as in latest=("updated_at",)'
+        )
+    if declared.lineage:
+        raise refuse(
+            "a merged table has one row for many that it was given, so it cannot account for "
+            "each, as a table with lineage does; declare the changes as a silver table with "
+            "partitions, and merge that in layer gold"
+        )
+    if declared.partition_by:
+        raise refuse(
+            f"partition_by={declared.partition_by!r}, but a merged table is one partition: its "
+            "rows are keyed across those of its input; leave it out"
+        )
+    if declared.quarantine_threshold:
+        raise refuse(
+            f"quarantine_threshold is {declared.quarantine_threshold}, but a merged table must not "
+            "pass over a row for good; write quarantine_threshold=0.0, and let the silver table "
+            "that it merges quarantine what breaks a rule"
+        )
+    columns = {column.name: column for column in declared.columns}
+    for setting in ("merge_on", "latest"):
+        for name in getattr(declared, setting):
+            if columns[name].nullable:
+                raise refuse(f"a column of {setting} takes no null; nullable=False", column=name)
 
 
 def _refuse_ambiguous_rules(declared: "Contract", refuse: Callable[..., ContractError]) -> None:

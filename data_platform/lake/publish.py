@@ -31,13 +31,17 @@ from data_platform.lake.rejected import BESIDE, files_of_attempts, rejected_by
 from data_platform.lake.staging import Staged
 from data_platform.lake.table import TableId, TableSlice
 
+# Properties of a snapshot: which write it published, under which version of its contract.
+ATTEMPT, CONTRACT = "data_platform.attempt", "data_platform.contract"
+
 
 @dataclass(frozen=True)
 class StagedWrite:
     """An audited attempt: its files, which partitions may be published, and what for.
 
     `held_back` gives the reason for each partition that failed a blocking check. `inputs` and
-    `contract` say what the attempt stands on. `after` runs once the table is committed.
+    `contract` say what the attempt stands on; `properties` go into the snapshot's summary beside
+    those. `after` runs once the table is committed.
     """
 
     slice: TableSlice
@@ -48,6 +52,7 @@ class StagedWrite:
     inputs: Mapping[str, str] = field(default_factory=dict)
     contract: str = ""
     metadata: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
     after: Callable[[], None] | None = None
 
     @property
@@ -151,9 +156,10 @@ def _displaced(
 
 def _properties(write: StagedWrite) -> dict[str, str]:
     return {
+        **write.properties,
         "data_platform.run": write.run_id,
-        "data_platform.attempt": write.attempt,
-        "data_platform.contract": write.contract,
+        ATTEMPT: write.attempt,
+        CONTRACT: write.contract,
         "data_platform.partitions": str(len(write.good)),
         "data_platform.inputs": digest_of(write.inputs),
     }

@@ -1,7 +1,7 @@
 """A declared table as a Dagster asset: everything the UI shows comes from the declaration."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 from pyspark.sql import types as T
@@ -14,9 +14,10 @@ from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.observability.events import LOGGED, log_findings, log_without_input
 from data_platform.observability.failures import failures_explained
 from data_platform.platform_defs.bronze import build_bronze
+from data_platform.platform_defs.merge import build_merged
 from data_platform.platform_defs.planning import Plan, plan
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.steps import build
+from data_platform.platform_defs.steps import StepResult, build
 from data_platform.platform_defs.table_checks import check_specs, standing
 from data_platform.quality.freshness import Trailing
 
@@ -73,11 +74,17 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StagedWrite | Non
         context.log.info(f"{table.id}: nothing to build of {len(requested)} partitions")
         return None
     context.log.info(f"{table.id}: building {len(planned.keys)} partitions")
-    step = build_bronze if table.source else build
+    step = _step_of(table)
     spark = context.resources.pyspark.spark_session
     result = step(table, planned, platform, spark, context.run.run_id)
     log_findings(context.get_step_execution_context(), table.key, result.findings)
     return result.write
+
+
+def _step_of(table: Table) -> Callable[..., StepResult]:
+    if table.source:
+        return build_bronze
+    return build_merged if table.contract and table.contract.merge_on else build
 
 
 def _requested(table: Table, context: dg.AssetExecutionContext) -> list[str]:
@@ -178,6 +185,8 @@ def _metadata(table: Table) -> dict[str, object]:
             "contract_version": table.contract.version,
             "quarantine_threshold": table.contract.quarantine_threshold,
         }
+        if table.contract.merge_on:
+            found["merge_on"] = ", ".join(table.contract.merge_on)
     return found
 
 

@@ -24,10 +24,12 @@ _COMPARED = 60  # partitions before a range, so that volume finds its 28 though 
 
 @dataclass(frozen=True)
 class Input:
-    """An input table as the plan found it: its live files by partition, and its partitions."""
+    """An input table as the plan found it: its live files by partition, its partitions, and the
+    snapshot that lists them (None: it was never written)."""
 
     upstream: Upstream
     files: Files
+    snapshot: int | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,9 @@ def _input(
     loaded = platform.lake.load(upstream)
     scheme = partitioning(loaded)
     files = files_by_partition(loaded, _candidates(table, name, scheme, requested))
-    return Input(Upstream.of(upstream, scheme, versions(files)), files)
+    current = loaded.current_snapshot()
+    snapshot = current.snapshot_id if current else None
+    return Input(Upstream.of(upstream, scheme, versions(files)), files, snapshot)
 
 
 def _candidates(table: Table, name: str, scheme, requested: tuple[str, ...]) -> list[str] | None:

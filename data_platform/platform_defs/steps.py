@@ -46,35 +46,35 @@ def build(
     table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
 ) -> StepResult:
     """Compute, judge and stage the partitions of the plan, in one Spark job."""
-    contract = _contract(table)
+    contract = contract_of(table)
     reads = {name: plan.read_plan(platform, name) for name in table.inputs}
     buckets = 1 + sum(r.bytes for r in reads.values()) // len(plan.keys) // _BUCKET_BYTES
     frames = {name: read.dataframe(spark, platform.storage) for name, read in reads.items()}
     if contract.lineage:
         frames = {name: _received(table, frame, buckets) for name, frame in frames.items()}
-    result = _called(table, plan, frames)
-    _require_columns(contract, result)
+    result = called(table, plan, frames)
+    require_columns(contract, result)
     if not contract.lineage and table.scheme.columns:
         # with lineage no row may be lost, not even one that says it is of another partition
         result = result.where(among(table.scheme, plan.keys))
     attempt = new_attempt(run_id)
-    layout = _layout(table, platform, attempt)
+    layout = layout_of(table, platform, attempt)
     rows = judged(result, contract, buckets=buckets, clustered=_meets_early(table, buckets))
     staged = stage(rows, layout, clustered=True)
     _require_planned(table, plan, staged)
     loaded = platform.lake.load(table.id)
     staged = with_empty_partitions(staged, loaded, layout, plan.keys)
-    return _audited(table, plan, platform, staged, attempt, run_id)
+    return audited(table, plan, platform, staged, attempt, run_id)
 
 
-def _contract(table: Table) -> Contract:
+def contract_of(table: Table) -> Contract:
     if table.contract is None:
         raise LakeError(f"{table.id} has no contract")
     return table.contract
 
 
 def _meets_early(table: Table, buckets: int) -> bool:
-    return _contract(table).lineage and buckets == 1 and bool(table.partition_by)
+    return contract_of(table).lineage and buckets == 1 and bool(table.partition_by)
 
 
 def _received(table: Table, frame: DataFrame, buckets: int) -> DataFrame:
@@ -87,7 +87,7 @@ def _received(table: Table, frame: DataFrame, buckets: int) -> DataFrame:
     return with_received(frame)
 
 
-def _called(table: Table, plan: Plan, frames: Mapping[str, DataFrame]) -> DataFrame:
+def called(table: Table, plan: Plan, frames: Mapping[str, DataFrame]) -> DataFrame:
     scheme = table.scheme
     values = [scheme.values(key) for key in plan.keys]
     named: dict[str, object] = dict(frames)
@@ -126,7 +126,7 @@ def _sql_literal(value: object, type_: T.DataType) -> str:
     return f"CAST('{text}' AS {type_.simpleString()})"
 
 
-def _require_columns(contract: Contract, frame: DataFrame) -> None:
+def require_columns(contract: Contract, frame: DataFrame) -> None:
     """Raises SchemaConflict where the function's result does not fit the contract."""
     present: dict[str, T.DataType] = {f.name: f.dataType for f in frame.schema.fields}
     for field in contract.spark_schema.fields:
@@ -148,10 +148,10 @@ def _require_columns(contract: Contract, frame: DataFrame) -> None:
         )
 
 
-def _layout(table: Table, platform: Platform, attempt: str) -> Layout:
+def layout_of(table: Table, platform: Platform, attempt: str) -> Layout:
     tables = ensure_tables(table, platform.lake)
     received = {}
-    if _contract(table).lineage:
+    if contract_of(table).lineage:
         own = {"_attempt", "_reasons", "_repeats_object", "_repeats_row"}
         names = tables[QUARANTINE].schema().column_names
         received = {n: f"{RECEIVED}.{n}" for n in names if n not in own and "." not in n}
@@ -172,12 +172,22 @@ def _require_planned(table: Table, plan: Plan, staged: Staged) -> None:
         )
 
 
-def _audited(
-    table: Table, plan: Plan, platform: Platform, staged: Staged, attempt: str, run_id: str
+def audited(
+    table: Table,
+    plan: Plan,
+    platform: Platform,
+    staged: Staged,
+    attempt: str,
+    run_id: str,
+    *,
+    also: Iterable[Finding] = (),
+    properties: Mapping[str, str] | None = None,
 ) -> StepResult:
-    contract = _contract(table)
+    """The staged write of the plan's partitions and the findings of their checks, beside those
+    that the step made itself (`also`)."""
+    contract = contract_of(table)
     rows, bad, repeats = (staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
-    found: list[Finding] = []
+    found = list(also)
     history = {**plan.rows, **{key: rows[key] for key in plan.keys}}
     held = {} if contract.lineage else held_upstream(table, platform, plan.keys)
     for key in plan.keys:
@@ -216,6 +226,7 @@ def _audited(
         inputs={key: plan.digests[key] for key in plan.keys},
         contract=table.version,
         metadata=metadata,
+        properties=properties or {},
     )
     return StepResult(write, found)
 

@@ -26,11 +26,14 @@ def partition_checks(table: Table) -> list[tuple[str, bool, str]]:
     if table.contract:
         share = "The share of quarantined rows is within the contract's threshold."
         found.append((checks.RULES, True, share))
-    if table.source or (table.contract and table.contract.lineage):
+    contract = table.contract
+    if table.source or (contract and contract.lineage):
         found.append((checks.CONSERVATION, True, conservation))
-    else:
-        found.append((checks.INPUTS, False, "No input is held back by its checks."))
-    return found
+        return found
+    if contract and contract.merge_on:
+        merging = "Every row of the table and of what changed is in it, or gave way to a newer one."
+        found.append((checks.CONSERVATION, True, merging))
+    return [*found, (checks.INPUTS, False, "No input is held back by its checks.")]
 
 
 def check_specs(table: Table) -> list[dg.AssetCheckSpec]:

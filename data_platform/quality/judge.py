@@ -42,7 +42,8 @@ def judged(
     received and the row it repeats; sorted by partition within each task.
 
     `buckets` spreads each partition's rows over that many tasks, all rows of a key together;
-    `clustered` says that each partition's rows are in one task already.
+    `clustered` says that each partition's rows are in one task already. The key of a merged table
+    is not looked at: `merge.merged` decides between its rows.
     """
     rules = compile_rules(contract)
     kept = [F.col(field.name) for field in contract.spark_schema.fields]
@@ -55,7 +56,7 @@ def judged(
     )
     if not clustered:
         rows = _clustered(rows, contract, received, buckets)
-    if contract.key:
+    if contract.key and not contract.merge_on:
         rows = _deduplicated(rows, contract, received)
     else:
         outcome = F.when(F.col(REASONS).isNotNull(), QUARANTINE).otherwise(DATA)

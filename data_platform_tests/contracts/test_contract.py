@@ -275,6 +275,47 @@ def test_a_contradiction_is_refused(settings: dict[str, Any], message: str):
         declare(**settings)
 
 
+MERGED: dict[str, Any] = dict(
+    table="gold/shop/clients",
+    merge_on=("v",),
+    latest=("v",),
+    quarantine_threshold=0.0,
+)
+
+
+def test_merge_on_is_the_key_and_latest_part_of_what_the_contract_means():
+    merged = declare(model(), **MERGED)
+    assert (merged.key, merged.merge_on, merged.latest) == (("v",), ("v",), ("v",))
+    assert declare(model(), **MERGED, key=("v",)).fingerprint == merged.fingerprint
+    two = {**vars(model()), "__annotations__": {"v": T.IntegerType, "w": T.IntegerType}}
+    wider = type("Two", (pa.DataFrameModel,), {**two, "w": column()})
+    by_w = declare(wider, **{**MERGED, "latest": ("w",)})
+    by_both = declare(wider, **{**MERGED, "latest": ("w", "v")})
+    unmerged = declare(wider, **{**MERGED, "merge_on": (), "latest": (), "key": ("v",)})
+    assert len({by_w.fingerprint, by_both.fingerprint, unmerged.fingerprint}) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(latest=()), "does not say which of the rows of a key is kept"),
+        (dict(merge_on=()), "latest=.* this one is not merged; add merge_on"),
+        (dict(merge_on=("w",)), "column w: merge_on names a column that is not there; there is v"),
+        (dict(latest=("w",)), "column w: latest names a column that is not there; there is v"),
+        (dict(merge_on=("v", "v")), "merge_on names a column twice"),
+        (dict(key=("w",)), "one key.*key: w; merge_on: v"),
+        (dict(table="silver/shop/clients"), "cannot account for each.* merge that in layer gold"),
+        (dict(partition_by="v"), "a merged table is one partition.* leave it out"),
+        (dict(quarantine_threshold=0.1), "write quarantine_threshold=0.0"),
+        (dict(model=model(field=column(nullable=True))), "column v: .* merge_on takes no null"),
+    ],
+)
+def test_what_cannot_be_merged_is_refused(settings: dict[str, Any], message: str):
+    with pytest.raises(ContractError, match=message) as caught:
+        declare(**{"model": model(), **MERGED, **settings})
+    assert caught.value.table.endswith("/shop/clients")
+
+
 def test_a_rule_cannot_have_the_name_of_a_check_of_the_platform():
     every = {spec.name for table in TABLES for spec in table.asset.check_specs}
     of_rules = {

@@ -1,0 +1,39 @@
+"""Merging: of the rows of a key one is kept, whatever order they come in and however often.
+
+The rows of a key have one total order, so the kept one is their maximum: merging is commutative,
+associative and idempotent, and a table that deltas were merged into one by one holds what one
+merge of all of them would give.
+"""
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from data_platform.contracts.contract import Contract
+from data_platform.lake.parquet import DATA, OUTCOME, REASONS, WARNINGS
+
+NTH = "_nth"  # 1 for the row of its key that is kept
+PRESENT = "_present"  # whether the row was in the table before
+
+
+def ranked(changes: DataFrame, present: DataFrame | None, contract: Contract) -> DataFrame:
+    """`changes` (as `judged` gives them) and the table's rows (None: there are none), each with
+    its place among the rows of its key. Rejected rows have a first place of their own."""
+    rows = changes.withColumn(PRESENT, F.lit(False))
+    if present is not None:
+        known = {OUTCOME: F.lit(DATA), PRESENT: F.lit(True)}
+        unjudged = dict.fromkeys((REASONS, WARNINGS), F.lit(None).cast("string"))
+        rows = rows.unionByName(present.withColumns({**known, **unjudged}))
+    key = [F.col(name) for name in contract.merge_on]
+    others = [
+        n for n in contract.spark_schema.names if n not in (*contract.merge_on, *contract.latest)
+    ]
+    newest_first = [F.col(name).desc() for name in (*contract.latest, *others)]
+    # a hash first spares comparing the columns of most keys, as in `judge`
+    of_key = Window.partitionBy(F.xxhash64(*key), *key, OUTCOME).orderBy(*newest_first)
+    nth = F.when(F.col(OUTCOME) == DATA, F.row_number().over(of_key)).otherwise(1)
+    return rows.withColumn(NTH, nth)
+
+
+def kept(rows: DataFrame) -> DataFrame:
+    """Of ranked rows, the table's and the rejected ones."""
+    return rows.where(F.col(NTH) == 1).drop(NTH, PRESENT)
