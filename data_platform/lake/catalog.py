@@ -31,6 +31,7 @@ from data_platform.lake.errors import (
     SchemaConflict,
     UnknownTable,
 )
+from data_platform.lake.file_io import LakeFileIO
 from data_platform.lake.table import TableId
 
 LakeTable = Table  # a loaded table, for those who may not know Iceberg
@@ -38,6 +39,7 @@ LakeTable = Table  # a loaded table, for those who may not know Iceberg
 CATALOG_NAME = "data_platform"
 
 _EVOLVE_TRIES = 5
+_FILES, _OWN_FILES = "py-io-impl", f"{LakeFileIO.__module__}.{LakeFileIO.__name__}"
 
 # Metadata must not grow with the age of a table: old metadata files go with their commits, and
 # small manifests of past commits are merged (see commit.py).
@@ -64,7 +66,9 @@ class Lake:
     @cached_property
     def catalog(self) -> Catalog:
         uri = self.properties.get("uri", "")
-        properties = {**self.properties, "uri": waiting(uri)} if uri else self.properties
+        properties = {_FILES: _OWN_FILES, **self.properties}
+        if uri:
+            properties["uri"] = waiting(uri)
         try:
             catalog = load_catalog(CATALOG_NAME, **properties)
         except OperationalError as error:

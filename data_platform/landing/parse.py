@@ -201,7 +201,6 @@ def _parsed(item: ObjectWork, work: PartitionWork, schema: pa.Schema) -> Iterato
     }
     files, path = filesystem(item.uri, work.store)
     try:
-        _check_unchanged(item, files, path)
         with files.open_input_file(path) as stream:
             for batch in read_csv(cast(BinaryIO, stream), work.format, key=item.key):
                 columns = [
