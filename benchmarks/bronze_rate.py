@@ -16,11 +16,10 @@ from data_platform.domains.retail.landing import COLUMNS
 from data_platform.lake.parquet import DATA
 from data_platform.lake.publish import StagedWrite
 from data_platform.lake.session import local_cores, start_session
-from data_platform.landing.intake import tick
+from data_platform.landing.intake import OVERLAP_DAYS, tick
 from data_platform.platform_defs.bronze import build_bronze
 from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.sensors import OVERLAP_DAYS
 
 _PAIRS = 9
 _CSV = "read_csv(?, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"')"

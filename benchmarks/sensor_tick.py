@@ -10,12 +10,11 @@ from pathlib import Path
 
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.workload import Workload
-from data_platform.landing.intake import partitions_of, tick
+from data_platform.landing.intake import OVERLAP_DAYS, partitions_of, tick
 from data_platform.landing.ledger import Ledger
 from data_platform.landing.objects import LandedObject
 from data_platform.landing.source import Csv, Source
 from data_platform.platform_defs.bronze import MOST_ATTEMPTS
-from data_platform.platform_defs.sensors import OVERLAP_DAYS
 
 _PAIRS = 15
 _PER_DAY = 10

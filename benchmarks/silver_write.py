@@ -21,11 +21,10 @@ from data_platform.domains.retail.landing import COLUMNS
 from data_platform.domains.retail.partitions import daily
 from data_platform.lake.publish import publish
 from data_platform.lake.session import start_session
-from data_platform.landing.intake import tick
+from data_platform.landing.intake import OVERLAP_DAYS, tick
 from data_platform.platform_defs.bronze import build_bronze
 from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.sensors import OVERLAP_DAYS
 from data_platform.platform_defs.steps import build
 
 # pyright: reportInvalidTypeForm=false

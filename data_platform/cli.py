@@ -38,7 +38,7 @@ def _platform():
     from data_platform.platform_defs.platform import Platform
 
     settings = Settings.from_env()
-    if not settings.home.exists():
+    if not settings.home.exists() and settings.catalog_uri.startswith("sqlite"):
         raise SettingsError(
             f"there is no state in {settings.home}; make it with `make demo`, or set "
             "DATA_PLATFORM_HOME to where it is"
@@ -306,7 +306,7 @@ def expire(as_json: bool) -> None:
 @_JSON
 @reporting
 def clean(dry_run: bool, grace_hours: float, as_json: bool) -> None:
-    """Delete the files that no snapshot refers to."""
+    """Delete the files that no snapshot refers to, and uploads that nobody completed."""
     from data_platform.lake.clean import clean as delete
     from data_platform.lake.clean import orphans
 

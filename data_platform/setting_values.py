@@ -66,6 +66,16 @@ def database(name: str, url: str) -> str:
     return url
 
 
+def dagster_database(url: str, shared: str) -> str:
+    """A PostgreSQL URL; empty for the SQLite files of Dagster's own, which have their place."""
+    if url.startswith("sqlite"):
+        raise SettingsError(
+            f"{PREFIX}DAGSTER_DATABASE is {url!r}; Dagster's SQLite files are in {PREFIX}HOME: "
+            "unset it, or write it like postgresql://user@host:5432/database"
+        )
+    return database("DAGSTER_DATABASE", url or ("" if shared.startswith("sqlite") else shared))
+
+
 def catalog(url: str) -> str:
     return url if url == "glue" else database("CATALOG", url)
 

@@ -28,18 +28,17 @@ _DIRECTORIES = {
     "WAREHOUSE": "file://{home}/warehouse",
     "CATALOG": "sqlite:///{home}/catalog.db",
     "LEDGER": "sqlite:///{home}/ledger.db",
-    "DAGSTER_DATABASE": "",
 }
 _CLOUD = {
     "LANDING": "s3://{project}-raw-landing-{env}",
     "WAREHOUSE": "s3://{project}-warehouse-{env}",
     "CATALOG": "glue",
     "LEDGER": "",
-    "DAGSTER_DATABASE": "",
 }
 
-# What `DATABASE` is the default of, except a catalog that is Glue.
-IN_DATABASE = ("CATALOG", "LEDGER", "DAGSTER_DATABASE")
+# What `DATABASE` is the default of, except a catalog that is Glue; a server holds Dagster's
+# storage, too.
+IN_DATABASE = ("CATALOG", "LEDGER")
 PASSWORD = PREFIX + "DATABASE_PASSWORD"
 
 
@@ -91,8 +90,8 @@ class Settings:
     (every table's files) are `file://` or `s3://`. `catalog_uri` is a database's URL or `glue`,
     `ledger_uri` a database's URL, `dagster_database` too, or empty for SQLite in the home;
     `queue_url` is the SQS queue of arrivals, empty where the landing place is listed.
-    No URL carries a password: `from_env` refuses one that does, and `enter_home` gives
-    `database_password` to libpq. `spark_memory` is the driver's heap as the JVM writes it (`4g`,
+    No URL carries a password: `from_env` refuses one that does, and gives libpq this process's
+    `database_password`. `spark_memory` is the driver's heap as the JVM writes it (`4g`,
     `512m`), `spark_jars` the directory of what `make jars` fetched. `project` begins the names of
     the buckets; `aws_region` is empty where there is no cloud, `aws_endpoint` where S3 is AWS's.
     """
@@ -141,7 +140,7 @@ class Settings:
             warehouse_uri=values.place("WAREHOUSE", value("WAREHOUSE")),
             catalog_uri=values.catalog(value("CATALOG")),
             ledger_uri=values.database("LEDGER", value("LEDGER")),
-            dagster_database=values.database("DAGSTER_DATABASE", value("DAGSTER_DATABASE")),
+            dagster_database=values.dagster_database(_value(env, "DAGSTER_DATABASE"), database),
             database_password=secret(PASSWORD, env.get(PASSWORD, "").strip()),
             queue_url=values.queue(value("QUEUE")),
             project=project,
@@ -149,6 +148,8 @@ class Settings:
             aws_endpoint=values.endpoint(_value(env, "AWS_ENDPOINT")),
         )
         refuse_impossible(settings)
+        if env is os.environ:
+            give_password(settings)
         return settings
 
     @classmethod
@@ -215,10 +216,14 @@ def prepare_home(settings: Settings) -> None:
         if place.startswith("file://"):
             Path(place.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    shipped = files("data_platform").joinpath("dagster.yaml").read_text("utf-8")
+    wanted = files("data_platform").joinpath("dagster.yaml").read_text("utf-8")
+    if settings.dagster_database:
+        from data_platform.databases.dagster import on_postgres  # not on a laptop
+
+        wanted = on_postgres(wanted, settings.dagster_database)
     instance = settings.dagster_home / "dagster.yaml"
-    if not instance.exists() or instance.read_text("utf-8") != shipped:
-        instance.write_text(shipped, "utf-8")
+    if not instance.exists() or instance.read_text("utf-8") != wanted:
+        instance.write_text(wanted, "utf-8")
 
 
 def enter_home(settings: Settings) -> None:
@@ -228,8 +233,13 @@ def enter_home(settings: Settings) -> None:
     the data (see `platform_defs.event_log`).
     """
     export(DAGSTER_HOME=str(settings.dagster_home), DAGSTER_EVENT_BATCH_SIZE=EVENT_BATCH_SIZE)
+    give_password(settings)
+
+
+def give_password(settings: Settings) -> None:
+    """To libpq, in this process and those it starts: no URL has to carry it."""
     if settings.database_password:
-        export(PGPASSWORD=settings.database_password)  # libpq's: no URL has to carry it
+        export(PGPASSWORD=settings.database_password)
 
 
 def export(**variables: str) -> None:

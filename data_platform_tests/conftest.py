@@ -13,11 +13,13 @@ from data_platform.lake.session import start_session
 from data_platform.settings import Settings
 from data_platform_tests.places import Place, place_of
 
-# Fixtures of a whole platform, of a cloud and of servers; tests of several packages share them.
+# Fixtures of a whole platform, a cloud, servers and databases, for tests of several packages.
 pytest_plugins = [
     "data_platform_tests.platform_defs.shop",
     "data_platform_tests.buckets.server",
     "data_platform_tests.servers",
+    "data_platform_tests.databases.server",
+    "data_platform_tests.landing.queues",
 ]
 
 # One Spark job per example: the examples are few, and their time is the machine's, not the code's.

@@ -20,12 +20,12 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.io import InputFile, OutputFile
 from sqlalchemy import event
 
+from data_platform.databases.connections import Database
 from data_platform.lake.builds import Build, Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.file_io import LakeFileIO
 from data_platform.lake.storage import Storage
 from data_platform.landing.ledger import Ledger
-from data_platform.landing.ledger_tables import Database
 from data_platform.platform_defs.platform import Platform
 
 
@@ -248,7 +248,7 @@ class FaultyBuilds(Builds):
 
 class _FaultyDatabase(Database):
     def __init__(self, url: str, faults: Faults) -> None:
-        super().__init__(url, busy_timeout=30)
+        super().__init__(url, wait=30)
         self._faults = faults
 
     @contextmanager

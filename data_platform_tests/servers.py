@@ -7,11 +7,12 @@ in CI it fails.
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 
-from tools import servers
+from tools import queue_server, servers
+from tools.queue_server import QueueServer
 from tools.servers import Key, NotInstalled, Postgres, S3Server
 
 # What a platform finds in the environment is the key of the stores that tests start, and of nobody
@@ -19,7 +20,7 @@ from tools.servers import Key, NotInstalled, Postgres, S3Server
 KEY = Key.random()
 os.environ |= KEY.environment
 
-SERVERS = frozenset({"versitygw", "minio", "postgres"})
+SERVERS = frozenset({"versitygw", "minio", "postgres", "elasticmq"})
 
 Server = TypeVar("Server")
 
@@ -51,12 +52,22 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     yield from running(servers.postgres(tmp_path_factory.mktemp("postgres")))
 
 
+@pytest.fixture(scope="session")
+def elasticmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueServer]:
+    yield from running(queue_server.elasticmq(tmp_path_factory.mktemp("elasticmq")))
+
+
 def running(server: AbstractContextManager[Server]) -> Iterator[Server]:
     with ExitStack() as stack:
         try:
             started = stack.enter_context(server)
         except NotInstalled as missing:
-            if os.environ.get("CI"):
-                pytest.fail(str(missing), pytrace=False)
-            pytest.skip(str(missing))
+            not_there(str(missing))
         yield started
+
+
+def not_there(what: str) -> NoReturn:
+    """The end of a test for which something is not installed."""
+    if os.environ.get("CI"):
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what)

@@ -27,6 +27,7 @@ TOP_LEVEL = frozenset(
         "setting_values",
         "settings",
         "contracts",
+        "databases",
         "lake",
         "landing",
         "quality",

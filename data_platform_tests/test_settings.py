@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -151,6 +152,23 @@ def test_a_password_in_an_url_is_refused_and_not_shown(name: str, url: str) -> N
     assert f"DATA_PLATFORM_{name} carries a password" in message
     assert "DATA_PLATFORM_DATABASE_PASSWORD" in message
     assert "hunter2" not in message
+
+
+def test_a_file_is_no_database_for_dagster_which_has_its_own() -> None:
+    url = "sqlite:////tmp/d.db"
+    assert Settings.from_env({"DATA_PLATFORM_DATABASE": url}).dagster_database == ""
+    assert "unset it, or" in refused({"DATA_PLATFORM_DAGSTER_DATABASE": url})
+
+
+def test_the_process_that_has_the_settings_has_the_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "before")
+    Settings.from_env({"DATA_PLATFORM_DATABASE_PASSWORD": "of no process"})
+    assert os.environ["PGPASSWORD"] == "before"
+    monkeypatch.setenv("DATA_PLATFORM_DATABASE_PASSWORD", "hunter2")
+    Settings.from_env()
+    assert os.environ["PGPASSWORD"] == "hunter2"
 
 
 def test_a_password_is_in_no_picture_of_the_settings() -> None:

@@ -4,9 +4,11 @@ Spark's own resolver (Ivy) finds what belongs together; the lock then says it on
 nothing is resolved where the platform runs. `HEAD` explains the choice.
 """
 
+import multiprocessing
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +51,14 @@ EXCLUDED = (
     "org.apache.hadoop:hadoop-huaweicloud",
 )
 # Complete in themselves.
-READERS = ("org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",)
+ELASTICMQ = ("org.elasticmq:elasticmq-server_2.13:1.7.1",)
+# What Spark's resolver takes for Spark's own, or finds in more versions than there are.
+ELASTICMQ_EXCLUDED = ("org.slf4j:*",)
+ELASTICMQ_BESIDE = ("org.scala-lang:scala-library:2.13.18", "org.slf4j:slf4j-api:2.0.17")
+READERS = (
+    "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",
+    "org.postgresql:postgresql:42.7.8",  # where a catalog is
+)
 SERVERS = tuple(
     f"io.zonky.test.postgres:embedded-postgres-binaries-{platform}:{POSTGRES}"
     for platform in ("linux-amd64", "linux-arm64v8", "darwin-amd64", "darwin-arm64v8")
@@ -63,6 +72,7 @@ HEAD = """\
 SECTIONS = {
     SPARK: "What Spark needs to read and write S3, beside what it brings.",
     "readers": "An outside reader of the published tables, for tests.",
+    "elasticmq": "An SQS queue for tests: ElasticMQ with all that it needs.",
     "postgres": "PostgreSQL for tests; `make services` takes the one of the machine.",
 }
 
@@ -70,28 +80,42 @@ SECTIONS = {
 def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         jars = {
-            SPARK: list(_resolved(Path(directory))),
+            SPARK: _resolved(PACKAGES, EXCLUDED),
             "readers": list(_as_they_are(READERS, Path(directory))),
+            "elasticmq": [
+                *_resolved(ELASTICMQ, ELASTICMQ_EXCLUDED),
+                *_as_they_are(ELASTICMQ_BESIDE, Path(directory)),
+            ],
             "postgres": list(_as_they_are(SERVERS, Path(directory))),
         }
     LOCK.write_text("\n".join([HEAD, *_lines(jars)]), "utf-8")
     print(f"==> {LOCK.name}: " + ", ".join(f"{len(jars[name])} {name}" for name in jars))
 
 
-def _resolved(directory: Path) -> Iterator[Jar]:
+def _resolved(packages: Sequence[str], excluded: Sequence[str]) -> list[Jar]:
+    """These and all that they need. Spark resolves once for each JVM, so each in a process."""
+    fresh = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as directory, ProcessPoolExecutor(1, fresh) as process:
+        process.submit(_fill, packages, excluded, directory).result()
+        return [_jar(file) for file in Path(directory).glob("cache/*/*/*/*.jar")]
+
+
+def _fill(packages: Sequence[str], excluded: Sequence[str], directory: str) -> None:
     os.environ["DEFAULT_ARTIFACT_REPOSITORY"] = os.environ.get("MAVEN_REPOSITORY") or CENTRAL
     SparkSession.Builder().config(
         map={
-            "spark.jars.ivy": str(directory),
-            "spark.jars.packages": ",".join(PACKAGES),
-            "spark.jars.excludes": ",".join(EXCLUDED),
+            "spark.jars.ivy": directory,
+            "spark.jars.packages": ",".join(packages),
+            "spark.jars.excludes": ",".join(excluded),
             "spark.ui.enabled": "false",
         }
     ).getOrCreate().stop()
-    for file in directory.glob("cache/*/*/*/*.jar"):
-        group, artifact = file.parts[-4:-2]
-        version = file.stem.removeprefix(f"{artifact}-")
-        yield Jar(group=group, artifact=artifact, version=version, sha256=sha256(file))
+
+
+def _jar(file: Path) -> Jar:
+    group, artifact = file.parts[-4:-2]
+    version = file.stem.removeprefix(f"{artifact}-")
+    return Jar(group=group, artifact=artifact, version=version, sha256=sha256(file))
 
 
 def _as_they_are(coordinates: Iterable[str], directory: Path) -> Iterator[Jar]:

@@ -111,7 +111,7 @@ class S3Server:
         return boto3.client(service, config=config, **arguments | overrides)  # type: ignore[call-overload]
 
     def answers(self) -> bool:
-        if not _listens(self.process, self.port):
+        if not listens(self.process, self.port):
             return False
         once = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
         try:
@@ -162,7 +162,7 @@ def versitygw(directory: Path, key: Key | None = None) -> Iterator[S3Server]:
     log = root / "access.log"
 
     def start(port: int) -> S3Server:
-        process = _launch(
+        process = launch(
             [
                 *(_installed(VERSITYGW), "--port", f"127.0.0.1:{port}", "--region", REGION),
                 *("--iam-dir", str(places["iam"]), "--access-log", str(log)),
@@ -178,7 +178,7 @@ def versitygw(directory: Path, key: Key | None = None) -> Iterator[S3Server]:
             process=process,
         )
 
-    with _running(start, root / "server.log") as server:
+    with running(start, root / "server.log") as server:
         yield server
 
 
@@ -198,7 +198,7 @@ def minio(directory: Path, key: Key | None = None, **environment: str) -> Iterat
     }
 
     def start(port: int) -> S3Server:
-        process = _launch(
+        process = launch(
             [
                 *(_installed(MINIO), "server", "--address", f"127.0.0.1:{port}"),
                 *("--config-dir", str(root / "config"), str(root / "data")),
@@ -212,7 +212,7 @@ def minio(directory: Path, key: Key | None = None, **environment: str) -> Iterat
             process=process,
         )
 
-    with _running(start, root / "server.log") as server:
+    with running(start, root / "server.log") as server:
         yield server
 
 
@@ -231,7 +231,7 @@ def postgres(directory: Path) -> Iterator[Postgres]:
 
         def start(port: int) -> Postgres:
             quick = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-            process = _launch(
+            process = launch(
                 [
                     *(str(home / "bin" / "postgres"), "-D", str(data), "-k", ""),
                     *("-h", "127.0.0.1", "-p", str(port)),
@@ -250,7 +250,7 @@ def postgres(directory: Path) -> Iterator[Postgres]:
                 process=process,
             )
 
-        with _running(start, log) as server:
+        with running(start, log) as server:
             yield server
 
 
@@ -320,9 +320,10 @@ def _identity(owner: str | None) -> _Identity:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def _launch(
+def launch(
     command: Sequence[str], *, log: Path, env: Mapping[str, str], owner: str | None = None
 ) -> "subprocess.Popen[bytes]":
+    """A process that ends when ours does, or when its input is closed."""
     with log.open("ab") as output:
         return subprocess.Popen(
             ["/bin/sh", "-c", _LAUNCH, command[0], *command],
@@ -344,7 +345,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(start: Callable[[int], AnyServer], log: Path) -> Iterator[AnyServer]:
+def running(start: Callable[[int], AnyServer], log: Path) -> Iterator[AnyServer]:
+    """What `start` launches on the port that it is given, when it answers; ended with the block."""
     server = _started(start, log)
     try:
         yield server
@@ -388,7 +390,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
+def listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
     """Whether it is this process that others reach at the port."""
     try:
         sockets = psutil.Process(process.pid).net_connections(kind="tcp4")

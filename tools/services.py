@@ -212,6 +212,7 @@ SERVICES: Mapping[str, Callable[[], None]] = {
     "postgres": install_postgres,
     VERSITYGW.name: lambda: install_go_server(VERSITYGW),
     MINIO.name: lambda: install_go_server(MINIO),
+    "elasticmq": lambda: install_jars("elasticmq"),
 }
 
 

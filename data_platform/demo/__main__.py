@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from data_platform.databases.errors import DatabaseError
 from data_platform.demo.landing import land_folder, land_generated
 from data_platform.demo.outcome import only_held_back, print_outcome
 from data_platform.demo.report import print_report
 from data_platform.lake.errors import LakeError
-from data_platform.landing.ledger_tables import LedgerError
 from data_platform.observability.printing import waiting
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings, prepare_home
@@ -35,7 +35,7 @@ def main() -> None:
     try:
         unexpected = _run(settings)
         good = print_report(settings) and not unexpected
-    except (LakeError, LedgerError) as error:
+    except (DatabaseError, LakeError) as error:
         sys.exit(f"error: {error}")
     if unexpected:
         _say(f"{unexpected} runs failed, for the reasons above the report")

@@ -13,20 +13,20 @@ from itertools import islice
 from typing import Literal, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateIndex, CreateTable
 
-from data_platform.lake.databases import explained, waiting
+from data_platform.databases.connections import Database
+from data_platform.databases.tables import METADATA, Message, Name
+from data_platform.databases.urls import WAIT_SECONDS
 from data_platform.lake.table import TableId
 
 State = Literal["published", "held_back"]
 
-_METADATA = sa.MetaData()
 _BUILDS = sa.Table(
     "builds",
-    _METADATA,
-    sa.Column("table_id", sa.String, primary_key=True),
-    sa.Column("partition", sa.String, primary_key=True),
-    sa.Column("attempt", sa.String, primary_key=True),
+    METADATA,
+    sa.Column("table_id", Name, primary_key=True),
+    sa.Column("partition", Name, primary_key=True),
+    sa.Column("attempt", Name, primary_key=True),
     sa.Column("run_id", sa.String, nullable=False),
     sa.Column("state", sa.String, nullable=False),
     sa.Column("contract", sa.String, nullable=False),
@@ -34,10 +34,10 @@ _BUILDS = sa.Table(
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("quarantined", sa.BigInteger, nullable=False),
     sa.Column("duplicates", sa.BigInteger, nullable=False),
-    sa.Column("detail", sa.String, nullable=False),
+    sa.Column("detail", Message, nullable=False),
     sa.Column("created", sa.DateTime, nullable=False),
 )
-_INDEX = sa.Index("builds_latest", _BUILDS.c.table_id, _BUILDS.c.partition, _BUILDS.c.created)
+sa.Index("builds_latest", _BUILDS.c.table_id, _BUILDS.c.partition, _BUILDS.c.created)
 _CHUNK = 500
 _T = TypeVar("_T")
 
@@ -68,29 +68,30 @@ class Build:
 
 @dataclass(frozen=True)
 class Builds:
-    """The register in the ledger's database (`uri` is SQLAlchemy's)."""
+    """The register in the ledger's database (`uri` is SQLAlchemy's).
+
+    `wait` in seconds: how long a writer waits for another. DatabaseUnavailable from every method
+    if the database cannot be used.
+    """
 
     uri: str
+    wait: float = WAIT_SECONDS
 
     @cached_property
-    def _engine(self) -> sa.Engine:
-        engine = explained(sa.create_engine(waiting(self.uri)))
-        with engine.begin() as connection:  # of two first users one is second
-            connection.execute(CreateTable(_BUILDS, if_not_exists=True))
-            connection.execute(CreateIndex(_INDEX, if_not_exists=True))
-        return engine
+    def database(self) -> Database:
+        return Database(self.uri, wait=self.wait)
 
     def record(self, builds: Iterable[Build]) -> None:
         rows = [asdict(build) for build in builds]
         if rows:
-            with self._engine.begin() as connection:
+            with self.database.write() as connection:
                 connection.execute(_BUILDS.insert(), rows)
 
     def of(self, table: TableId, attempts: Mapping[str, str]) -> dict[str, Build]:
         """The builds behind the given attempt of each partition, where they are known."""
         found: dict[str, Build] = {}
         same = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.attempt)
-        with self._engine.connect() as connection:
+        with self.database.read() as connection:
             for chunk in _chunks(attempts.items()):
                 query = sa.select(_BUILDS).where(_BUILDS.c.table_id == str(table), same.in_(chunk))
                 rows = connection.execute(query).mappings()
@@ -114,7 +115,7 @@ class Builds:
             .group_by(_BUILDS.c.partition)
         )
         moment = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.created)
-        with self._engine.connect() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(sa.select(_BUILDS).where(of_table, moment.in_(newest)))
             return {row["partition"]: Build(**row) for row in rows.mappings()}
 
@@ -148,7 +149,7 @@ class Builds:
             for key, version in versions.items()
         ]
         same = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.attempt)
-        with self._engine.begin() as connection:
+        with self.database.write() as connection:
             for chunk in _chunks(chosen):
                 rows = [asdict(build) for build in chunk]
                 pairs = [(row["partition"], row["attempt"]) for row in rows]

@@ -21,11 +21,14 @@ from pyiceberg.table import Table
 from pyiceberg.table.name_mapping import create_mapping_from_schema
 from pyspark.sql import types as T
 from sqlalchemy import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from data_platform.databases.connections import explained
+from data_platform.databases.errors import unavailable
+from data_platform.databases.urls import waiting, with_driver
 from data_platform.lake import schema as schemas
-from data_platform.lake.databases import explained, unavailable, waiting
 from data_platform.lake.errors import (
+    ForeignTable,
     LakeError,
     PartitionConflict,
     SchemaConflict,
@@ -65,19 +68,25 @@ class Lake:
 
     @cached_property
     def catalog(self) -> Catalog:
-        uri = self.properties.get("uri", "")
-        properties = {_FILES: _OWN_FILES, **self.properties}
-        if uri:
-            properties["uri"] = waiting(uri)
+        uri = with_driver(self.properties.get("uri", ""))
+        given = {"uri": waiting(uri), "pool_pre_ping": "true"} if uri else {}
         try:
-            catalog = load_catalog(CATALOG_NAME, **properties)
-        except OperationalError as error:
+            catalog = open_catalog({_FILES: _OWN_FILES, **self.properties, **given})
+        except DBAPIError as error:
             raise unavailable(make_url(uri), error.orig or error) from error
         except Exception as error:  # the file system's, the network's: no common base
             raise LakeError(f"the catalog {uri} cannot be opened: {error}") from error
         if isinstance(catalog, SqlCatalog):
             explained(catalog.engine)
+        if self._in_glue:
+            from data_platform.lake import glue  # boto3 takes its time to import
+
+            glue.fit(catalog)
         return catalog
+
+    @property
+    def _in_glue(self) -> bool:
+        return self.properties.get("type") == "glue"
 
     def location(self, table: TableId) -> str:
         return "/".join([self.warehouse.rstrip("/"), *table.path])
@@ -86,11 +95,21 @@ class Lake:
         return self.find(table) is not None
 
     def find(self, table: TableId) -> Table | None:
-        """The table, None where the catalog has none of that name."""
+        """The table, None where the catalog has none of that name.
+
+        Raises ForeignTable where it has one, in another warehouse.
+        """
         try:
-            return self.catalog.load_table(table.identifier)
+            found = self.catalog.load_table(table.identifier)
         except NoSuchTableError:
             return None
+        if found.location() != self.location(table):
+            raise ForeignTable(
+                f"{table}: the catalog has it at {found.location()}, which is not in the warehouse "
+                f"{self.warehouse}: it is another environment's or project's. Give each a catalog "
+                "of its own; Glue has one for each account and region"
+            )
+        return found
 
     def load(self, table: TableId) -> Table:
         """Raises UnknownTable."""
@@ -105,15 +124,25 @@ class Lake:
         return found.metadata_location if found else ""
 
     def tables(self) -> list[TableId]:
-        """Every table of the catalog that follows the naming rule, sorted."""
+        """Every table of the catalog that follows the naming rule, sorted; of Glue, which others
+        use too, those in this warehouse."""
         found = [
-            TableId(layer, domain, identifier[-1])
-            for namespace in self.catalog.list_namespaces()
-            for layer, _, domain in [namespace[0].partition("_")]
-            for identifier in self.catalog.list_tables(namespace)
+            TableId(layer, domain, name)
+            for (namespace, *_) in self.catalog.list_namespaces()
+            for layer, _, domain in [namespace.partition("_")]
             if domain
+            for name, location in self._locations(namespace).items()
+            if not location or location == self.location(TableId(layer, domain, name))
         ]
         return sorted(found)
+
+    def _locations(self, namespace: str) -> dict[str, str]:
+        """The namespace's tables by name; where they are, in a catalog that others use too."""
+        if self._in_glue:
+            from data_platform.lake import glue
+
+            return glue.locations(self.catalog, namespace)
+        return {identifier[-1]: "" for identifier in self.catalog.list_tables(namespace)}
 
     def ensure(
         self,
@@ -138,7 +167,7 @@ class Lake:
 
     def _create(self, table: TableId, wanted, partition_by, properties) -> None:
         namespace, _ = table.identifier
-        with suppress(NamespaceAlreadyExistsError):
+        with suppress(NamespaceAlreadyExistsError, IntegrityError):  # the latter in a race
             self.catalog.create_namespace(namespace)
         with suppress(TableAlreadyExistsError):  # another writer was first; evolve it like any
             self.catalog.create_table(
@@ -183,3 +212,14 @@ class Lake:
                     for column in docs:
                         update.update_column(column.name, doc=column.doc)
         return self.load(table)
+
+
+def open_catalog(properties: Mapping[str, str]) -> Catalog:
+    """PyIceberg looks for its two tables and then makes them, which several may do at once."""
+    for _ in range(2):
+        try:
+            return load_catalog(CATALOG_NAME, **properties)
+        except DBAPIError as error:
+            if "already exists" not in str(error.orig):
+                raise
+    return load_catalog(CATALOG_NAME, **properties)

@@ -1,4 +1,4 @@
-"""Orphans: files below a table's location that no snapshot refers to.
+"""Orphans: files below a table's location that no snapshot refers to, and unfinished uploads.
 
 Killed runs, held back attempts and forgotten snapshots leave them. What is younger than the
 grace time may belong to a run under way, so it stays.
@@ -31,6 +31,9 @@ def orphans(
         for file in listed:
             if file.path not in referenced and now - file.modified >= grace:
                 yield table_id, file
+        for upload in storage.uploads(table.location()):
+            if now - upload.modified >= grace:
+                yield table_id, upload
 
 
 def referenced_files(table: Table) -> set[str]:
@@ -58,6 +61,9 @@ def clean(
     """
     deleted = []
     for table_id, file in orphans(lake, storage, now, grace):
-        storage.delete(file.path)
+        if file.upload:
+            storage.abort(file)
+        else:
+            storage.delete(file.path)
         deleted.append((table_id, file))
     return deleted

@@ -9,6 +9,10 @@ class UnknownTable(LakeError):
     """No table of that name in the catalog."""
 
 
+class ForeignTable(LakeError):
+    """The catalog's table of that name is in another warehouse; it is not touched."""
+
+
 class SchemaConflict(LakeError):
     """The data, or the contract, does not fit the table as it is."""
 
@@ -28,7 +32,3 @@ class UnreadableFile(LakeError):
             f"`data-platform rollback {table} --partition K --to SNAPSHOT` to a version whose "
             "files are whole"
         )
-
-
-class DatabaseUnavailable(LakeError):
-    """The catalog's or the register's database is locked or out of reach; later may be better."""

@@ -13,8 +13,8 @@ from pyarrow import fs
 
 SCHEME = "s3://"
 
-# With backoff and jitter: a minute of refusals is not worth a failed run.
-_ATTEMPTS = 10
+# With backoff and jitter: half a minute of refusals is not worth a failed run.
+_ATTEMPTS = 8
 
 
 @dataclass(frozen=True)

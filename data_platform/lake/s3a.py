@@ -26,8 +26,10 @@ _COMMON: Mapping[str, str] = {
     "fs.s3a.multipart.size": "16M",
     # Files are read footer first, then the columns that are asked for.
     "fs.s3a.experimental.input.fadvise": "random",
-    "fs.s3a.retry.limit": "10",
-    "fs.s3a.attempts.maximum": "10",
+    # With backoff and jitter, half a minute in all; the two multiply.
+    "fs.s3a.attempts.maximum": "3",
+    "fs.s3a.retry.limit": "4",
+    "fs.s3a.retry.throttle.limit": "4",
 }
 
 

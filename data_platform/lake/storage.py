@@ -12,18 +12,24 @@ from typing import BinaryIO
 
 from pyarrow import fs
 
-from data_platform.lake.object_store import ObjectStore, is_object, split
+from data_platform.lake.object_store import SCHEME, ObjectStore, is_object, split
+from data_platform.lake.s3_errors import about
 
 _LISTED = 8  # objects of one folder; a run's folder has seldom more than a few thousand
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file below a location: its path as the metadata writes it, bytes, time of last change."""
+    """A file below a location: its path as the metadata writes it, bytes, time of last change.
+
+    `upload` is the id of an upload to S3 that was begun at that time and never completed: nobody
+    sees a file, and the parts that came (0 bytes here; S3 does not say) are paid for.
+    """
 
     path: str
     size: int
     modified: datetime
+    upload: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Storage:
 
     def _resolve(self, location: str) -> tuple[fs.FileSystem, str, str]:
         if is_object(location):
-            return self.store.filesystem(), "/".join(split(location)), "s3://"
+            return self.store.filesystem(), "/".join(split(location)), SCHEME
         scheme, path = _split_local(location)
         return fs.LocalFileSystem(), path, scheme
 
@@ -55,6 +61,25 @@ class Storage:
         for info in found.get_file_info(selector):
             if info.type == fs.FileType.File:
                 yield StoredFile(prefix + info.path, info.size, info.mtime)
+
+    def uploads(self, location: str) -> Iterator[StoredFile]:
+        """The uploads below `location` that were begun and neither completed nor aborted."""
+        if not is_object(location):
+            return
+        bucket, prefix = split(location)
+        pages = self.store.client().get_paginator("list_multipart_uploads")
+        with about(location):
+            for found in pages.paginate(Bucket=bucket, Prefix=f"{prefix}/").search("Uploads[]"):
+                if found:
+                    path = f"{SCHEME}{bucket}/{found['Key']}"
+                    yield StoredFile(path, 0, found["Initiated"], found["UploadId"])
+
+    def abort(self, upload: StoredFile) -> None:
+        """Give an upload up; one that is gone already is no error."""
+        bucket, key = split(upload.path)
+        client = self.store.client()
+        with about(upload.path), suppress(client.exceptions.NoSuchUpload):
+            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload.upload)
 
     def sizes(self, locations: Sequence[str]) -> list[int | None]:
         """Bytes of each file, None for one that is not there; many are asked for at once.
@@ -77,7 +102,8 @@ class Storage:
         """Delete a file; one that is gone already is no error."""
         if is_object(location):  # PyArrow would ask and list, and leave a marker for the folder
             bucket, key = split(location)
-            self.store.client().delete_object(Bucket=bucket, Key=key)
+            with about(location):
+                self.store.client().delete_object(Bucket=bucket, Key=key)
             return
         found, path, _ = self._resolve(location)
         with suppress(FileNotFoundError):

@@ -1,12 +1,17 @@
-"""From a bucket's listing to a run: what a sensor does on a tick, and the daily reconciliation.
+"""From a bucket to a run: what a sensor does on a tick, and the daily reconciliation.
 
 Nothing is remembered here. What is new is decided against the ledger, so a process that is killed
-between any two steps loses nothing: the next tick finds the same work again.
+between any two steps loses nothing: the next tick finds the same work again. How arrivals are
+heard of through a queue is `queue`'s.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from typing import Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from data_platform.landing.ledger import Ledger
 from data_platform.landing.ledger_tables import Entry
@@ -14,20 +19,82 @@ from data_platform.landing.objects import Bucket, LandedObject
 from data_platform.landing.recording import Recorded
 from data_platform.landing.source import Source
 
+OVERLAP_DAYS = 7
+LOOKS_AT_ONCE = 10  # as many connections as boto3 keeps
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What a tick found, recorded in the ledger.
+
+    `vanished` keys are in the bucket no more. `warnings` are for a person to see to; what they are
+    about is still where it was. Through a queue, `messages` were read, of which `outside` told of
+    keys that are not below the landing prefix.
+    """
+
+    recorded: Recorded = field(default_factory=Recorded)
+    vanished: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    messages: int = 0
+    outside: int = 0
+
+
+class Arrivals(Protocol):
+    """How the platform hears of what landed."""
+
+    def take(self, sources: Sequence[Source], ledger: Ledger, now: datetime) -> Arrived:
+        """Record what landed since the last time: a tick."""
+        ...
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Arrivals are found by listing the bucket, see `tick`."""
+
+    bucket: Bucket
+    overlap_days: int = OVERLAP_DAYS
+
+    def take(self, sources: Sequence[Source], ledger: Ledger, now: datetime) -> Arrived:
+        return Arrived(tick(self.bucket, sources, ledger, now, self.overlap_days))
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What `look` recorded; `failed` keys could not be looked at, each with the error."""
+
+    recorded: Recorded = field(default_factory=Recorded)
+    vanished: tuple[str, ...] = ()
+    failed: Mapping[str, Exception] = field(default_factory=dict)
+
+    def __add__(self, other: "Looked") -> "Looked":
+        return Looked(
+            self.recorded + other.recorded,
+            self.vanished + other.vanished,
+            {**self.failed, **other.failed},
+        )
+
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """The full listing against the ledger.
+    """The full listing against the ledger: what no tick had recorded, by key.
 
-    `repaired` keys are those that no tick had recorded, `new` and reopened ones; `vanished` keys
-    are in the bucket no more since the last look.
+    `missed` keys were not known, `changed` ones have other content than was recorded (or landed
+    again, never having been loaded), `vanished` ones are in the bucket no more. `unknown` ones were
+    not known either, and match no source.
     """
 
     listed: int
-    new: tuple[str, ...]
+    missed: tuple[str, ...]
+    changed: tuple[str, ...]
     vanished: tuple[str, ...]
-    repaired: tuple[str, ...]
     unknown: tuple[str, ...]
+
+    @property
+    def repaired(self) -> dict[str, str]:
+        """What was wrong with each key that the ledger now has right, in the order of the keys."""
+        named = {"missed": self.missed, "changed": self.changed, "vanished": self.vanished}
+        found = [(key, what) for what, keys in named.items() for key in keys]
+        return dict(sorted(found))
 
 
 def tick(
@@ -56,13 +123,40 @@ def reconcile(
     """List everything, record what the ticks missed, and mark what is gone."""
     known = ledger.present(bucket.name)
     recorded, vanished = _record_all(bucket, sources, ledger, now, known)
+    # A listing of many keys is minutes old at its end, and a tick may have known better.
+    look(bucket, {*recorded.reopened, *vanished}, sources, ledger, now)
     return Reconciliation(
         listed=recorded.listed,
-        new=recorded.new,
+        missed=recorded.new,
+        changed=recorded.reopened,
         vanished=vanished,
-        repaired=recorded.new + recorded.reopened,
         unknown=recorded.unknown,
     )
+
+
+def look(
+    bucket: Bucket,
+    keys: Collection[str],
+    sources: Sequence[Source],
+    ledger: Ledger,
+    now: datetime,
+) -> Looked:
+    """Record what the bucket holds now under exactly these keys, and mark those that are gone.
+
+    Costs O(keys). Who looked before us may record after us: so what replaced something is looked at
+    again, until the ledger has what is there.
+    """
+    known = ledger.present(bucket.name, keys)
+    seen, failed = _heads(bucket, keys)
+    there = (seen[key] for key in sorted(seen))
+    recorded = ledger.record(filter(None, there), bucket, sources, now)
+    gone = tuple(sorted(key for key in known if key in seen and seen[key] is None))
+    ledger.mark_vanished(known[key] for key in gone)
+    found = Looked(recorded, gone, failed)
+    if replaced := {*recorded.reopened, *gone}:
+        again = look(bucket, replaced, sources, ledger, now)
+        found += replace(again, recorded=replace(again.recorded, unchanged=0))
+    return found
 
 
 def partitions_of(pending: Iterable[Entry]) -> tuple[str, ...]:
@@ -91,6 +185,24 @@ def _record_all(
     recorded = ledger.record(listing(), bucket, sources, now)
     ledger.mark_vanished(missing.values())
     return recorded, tuple(sorted(missing))
+
+
+def _heads(
+    bucket: Bucket, keys: Collection[str]
+) -> tuple[dict[str, LandedObject | None], dict[str, Exception]]:
+    """Each key's object, None where there is none; and why a key could not be looked at."""
+    seen: dict[str, LandedObject | None] = {}
+    failed: dict[str, Exception] = {}
+
+    def head(key: str) -> None:
+        try:
+            seen[key] = bucket.head(key)
+        except (OSError, BotoCoreError, ClientError) as error:
+            failed[key] = error
+
+    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+        list(pool.map(head, keys))
+    return seen, failed
 
 
 def _recent(

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from data_platform.databases.connections import Database
 from data_platform.landing.ledger_tables import (
     STATES,
-    Database,
     Entry,
     State,
     insert_latest,
@@ -38,9 +38,9 @@ _WAITING = sa.and_(_c.state == "pending", _c.latest.is_(True), _c.vanished.is_(N
 
 
 class Ledger:
-    """The ledger at an SQLAlchemy URL, `sqlite:////home/ledger.db`. Nothing is opened before use.
+    """The ledger in the database at an SQLAlchemy URL, `sqlite:////home/ledger.db`.
 
-    `busy_timeout` in seconds: how long a SQLite writer waits for another. LedgerError from every
+    `busy_timeout` in seconds: how long a writer waits for another. DatabaseUnavailable from every
     method if the database cannot be used; its transaction then changed nothing.
     """
 
@@ -51,7 +51,7 @@ class Ledger:
         busy_timeout: float = 30.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.database = Database(url, busy_timeout=busy_timeout)
+        self.database = Database(url, wait=busy_timeout)
         self._clock = clock
 
     # What landed
@@ -90,13 +90,17 @@ class Ledger:
         now = self._clock()
         self._change({id: {"vanished": now} for id in ids})
 
-    def present(self, bucket: str) -> dict[str, int]:
-        """The ids of all keys that are not known to have vanished; costs O(ledger)."""
+    def present(self, bucket: str, keys: Collection[str] | None = None) -> dict[str, int]:
+        """The ids of all keys, or of `keys`, that are not known to have vanished.
+
+        Costs O(ledger), or O(keys).
+        """
         query = sa.select(_c.key, _c.id).where(
             _c.bucket == bucket, _c.latest.is_(True), _c.vanished.is_(None)
         )
+        chunks = [query] if keys is None else [query.where(_c.key.in_(c)) for c in _chunks(keys)]
         with self.database.read() as connection:
-            return {key: id for key, id in connection.execute(query)}
+            return {key: id for each in chunks for key, id in connection.execute(each)}
 
     def newest(self, source: str) -> Entry | None:
         """An entry of the source's greatest partition, None if nothing landed yet."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyarrow import dataset, fs
 
 from data_platform.lake.object_store import ObjectStore
+from data_platform.lake.s3_errors import explanation
 from data_platform.landing.bronze_files import TaskOutput, WrittenFile
 from data_platform.landing.csv_reader import RESCUED, ROW_NUMBER, read_csv
 from data_platform.landing.objects import UnreadableObject, filesystem, from_nanoseconds
@@ -217,7 +218,8 @@ def _parsed(item: ObjectWork, work: PartitionWork, schema: pa.Schema) -> Iterato
     except FileNotFoundError as error:
         raise _ObjectFailed("vanished", _VANISHED) from error
     except OSError as error:
-        raise _ObjectFailed("unavailable", f"reading it failed: {error}") from error
+        why = explanation(str(error)) or f"reading it failed: {error}"
+        raise _ObjectFailed("unavailable", why) from error
 
 
 def _check_unchanged(item: ObjectWork, files: fs.FileSystem, path: str) -> None:

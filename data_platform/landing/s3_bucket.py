@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data_platform.lake.object_store import SCHEME, ObjectStore, split
+from data_platform.lake.s3_errors import about
 from data_platform.landing.objects import LandedObject
 
 _NO_PATH = "PyArrow cannot open a key with an empty part, {!r}; copy it to another key"
@@ -29,21 +30,25 @@ class S3Bucket:
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
         pages = self._store.client().get_paginator("list_objects_v2")
         after = {"StartAfter": self._prefix + start_after} if start_after else {}
-        for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix, **after):
-            for found in page.get("Contents", ()):
-                if not (found["Key"].endswith("/") and found["Size"] == 0):
+        listing = pages.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix, **after)
+        with about(self.name):
+            for found in listing.search("Contents[]"):
+                if found and not _is_folder(found["Key"], found["Size"]):
                     key = found["Key"].removeprefix(self._prefix)
                     yield _landed(key, found["Size"], found["LastModified"], found["ETag"])
 
     def head(self, key: str) -> LandedObject | None:
         """The object as it is now; None if there is none."""
         client = self._store.client()
-        try:
-            found = client.head_object(Bucket=self._bucket, Key=self._prefix + key)
-        except client.exceptions.ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                return None
-            raise
+        with about(self.uri(key)):
+            try:
+                found = client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+            except client.exceptions.ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                    return None
+                raise
+        if _is_folder(key, found["ContentLength"]):
+            return None
         return _landed(key, found["ContentLength"], found["LastModified"], found["ETag"])
 
     def uri(self, key: str) -> str:
@@ -66,7 +71,12 @@ class S3Bucket:
         with source.open("rb") as stream:
             if there and there.etag == hashlib.file_digest(stream, "md5").hexdigest():
                 return
-        self._store.client().upload_file(str(source), self._bucket, self._prefix + key)
+        with about(self.uri(key)):
+            self._store.client().upload_file(str(source), self._bucket, self._prefix + key)
+
+
+def _is_folder(key: str, size: int) -> bool:
+    return key.endswith("/") and size == 0
 
 
 def _landed(key: str, size: int, modified: datetime, etag: str) -> LandedObject:

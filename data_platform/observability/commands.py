@@ -7,9 +7,12 @@ from functools import wraps
 import click
 
 from data_platform.buckets.errors import BucketError
+from data_platform.databases.errors import DatabaseError
+from data_platform.lake import s3_errors
 from data_platform.lake.errors import LakeError
-from data_platform.landing.ledger_tables import LedgerError
 from data_platform.settings import SettingsError
+
+EXPECTED = (BucketError, DatabaseError, LakeError, SettingsError)
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> str:
@@ -49,12 +52,13 @@ def reporting(command: Callable) -> Callable:
     def wrapped(*args, **kwargs):
         try:
             return command(*args, **kwargs)
-        except (BucketError, LakeError, LedgerError, SettingsError) as error:
+        except EXPECTED as error:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:
             raise  # whoever reads has read enough; click ends quietly
         except OSError as error:
-            raise click.ClickException(_place_and_cause(error)) from error
+            why = s3_errors.explanation(str(error)) or _place_and_cause(error)
+            raise click.ClickException(why) from error
 
     return wrapped
 

@@ -7,24 +7,15 @@ from contextlib import contextmanager
 import dagster as dg
 
 from data_platform.contracts.errors import ContractError
-from data_platform.lake.errors import (
-    DatabaseUnavailable,
-    LakeError,
-    PartitionConflict,
-    UnreadableFile,
-)
-from data_platform.landing.ledger_tables import LedgerError
+from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
+from data_platform.lake import s3_errors
+from data_platform.lake.errors import LakeError, PartitionConflict, UnreadableFile
+from data_platform.lake.s3_errors import StoreError
 
 # Another writer, a locked database, a network that stuttered. Bad data is in none of these: it
 # would be judged the same again.
-TRANSIENT = (
-    PartitionConflict,
-    DatabaseUnavailable,
-    LedgerError,
-    ConnectionError,
-    TimeoutError,
-)
-EXPLAINED = (LakeError, ContractError)
+TRANSIENT = (PartitionConflict, DatabaseUnavailable, ConnectionError, TimeoutError)
+EXPLAINED = (ContractError, DatabaseError, LakeError)
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
 _PLACES = {
     "No space left on device|Disk quota exceeded": "free some space and run it again",
@@ -42,17 +33,27 @@ def failures_explained() -> Iterator[None]:
     try:
         yield
     except TRANSIENT as error:
-        raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=WAIT_SECONDS) from error
+        raise _again() from error
     except EXPLAINED as error:
+        if isinstance(error, StoreError) and s3_errors.is_passing(str(error)):
+            raise _again() from error
         raise dg.Failure(description=str(error), allow_retries=False) from error
     except Exception as error:  # Spark's errors have no types: their text says what went wrong
+        if s3_errors.is_passing(str(error)):
+            raise _again() from error
         if why := explanation(str(error)):
             raise dg.Failure(description=why, allow_retries=False) from error
         raise
 
 
+def _again() -> dg.RetryRequested:
+    return dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=WAIT_SECONDS)
+
+
 def explanation(text: str) -> str | None:
     """What an error means whose text this is, with the way out; None where it does not say."""
+    if refused := s3_errors.explanation(text):
+        return f"{refused}. What was published before is as it was."
     if damaged := _DAMAGED.search(text):
         return str(UnreadableFile(damaged[1], "cannot be read: it is no whole Parquet file"))
     for pattern, way_out in _PLACES.items():

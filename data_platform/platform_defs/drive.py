@@ -5,6 +5,7 @@ run what they ask for, until they ask for nothing.
 """
 
 import datetime as dt
+import logging
 import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -25,8 +26,10 @@ from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.sensors import arrivals, record_arrivals, stale, under_way
 from data_platform.platform_defs.work import Due
 
+_log = logging.getLogger(__name__)
+
 # These name the place and the way out.
-_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "LedgerError")
+_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew")
 _MOST_RUNS = 20  # work that makes other work must not run for ever
 
 
@@ -106,7 +109,8 @@ def _next(
     require_idle(instance, tables)
     landed = [table for table in tables if table.source]
     derived = [table for table in tables if not table.source]
-    record_arrivals(platform, landed, dt.datetime.now(dt.UTC))
+    for warning in record_arrivals(platform, landed, dt.datetime.now(dt.UTC)).warnings:
+        _log.warning(warning)
     found = chain(arrivals(platform, instance, landed), stale(platform, instance, derived))
     return next((each for each in found if each.work not in done), None)
 

@@ -1,10 +1,10 @@
-"""Dagster's SQLite event log, with batches written as batches.
+"""Dagster's event log with batches written as batches, on SQLite.
 
 Dagster's own opens, commits and closes two database files for every event; a year's backfill has
 thousands of partition events, and on a laptop they would take longer than the data. Events that
 arrive as a batch (`DAGSTER_EVENT_BATCH_SIZE`) share one connection and one transaction for each
-file. A server (Postgres) has its own batch insert, so this is for the laptop only; `dagster.yaml`
-names it. The files are where, and as, Dagster's own storage has them: either reads the other's.
+file. `dagster.yaml` names it. The files are where, and as, Dagster's own storage has them: either
+reads the other's. The same on a server is in `postgres_storage`.
 """
 
 import os
@@ -22,6 +22,7 @@ from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     SqlEventLogStorageTable,
 )
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData, serialize_value
 from sqlalchemy import bindparam
@@ -43,6 +44,9 @@ _PLANNED_BECOMES_EVALUATED = AssetCheckExecutionsTable.update().where(
     _COLUMNS.run_id == bindparam("of_run"),
     _COLUMNS.partition.is_not_distinct_from(bindparam("of_partition")),
 )
+_NUMBERED = SqlEventLogStorageTable.insert().returning(
+    SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
+)
 
 
 def _is_evaluation(event: EventLogEntry) -> bool:
@@ -51,7 +55,7 @@ def _is_evaluation(event: EventLogEntry) -> bool:
     return evaluation and bool(event.run_id)
 
 
-class _Stored(NamedTuple):
+class Stored(NamedTuple):
     """An event in the log, its number there and its text."""
 
     event: EventLogEntry
@@ -59,67 +63,37 @@ class _Stored(NamedTuple):
     text: str
 
 
-class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
-    """Configured with `dagster_home`; Dagster's own takes the directory of the files."""
+class Batching(SqlEventLogStorage):
+    """What is stored beside the log for a batch of events of assets and of their checks."""
 
-    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._lock = threading.RLock()
-        self._shared: dict[str, Connection] | None = None
-        self._open = ExitStack()
-        self._present: set[str] = set()
-        super().__init__(base_dir, inst_data)
-        # Dagster holds its lock while a connection is open, and a batch has one open to each file.
-        self._db_lock = self._lock
-
-    @classmethod
-    def config_type(cls) -> dict[str, object]:
-        return {"dagster_home": StringSource}
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
-    ) -> Self:
-        return cls(os.path.join(config_value["dagster_home"], "history", "runs"), inst_data)
+    _present: frozenset[str] = frozenset()
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """All events or, where one fails, none: Dagster then stores them one by one."""
-        with self._lock, ExitStack() as self._open:
-            self._shared = {}
-            try:
-                if {event.dagster_event_type for event in events} <= _OF_ASSETS | _OF_CHECKS:
-                    self._store_at_once(events)
-                else:
-                    for event in events:
-                        self.store_event(event)
-            finally:
-                self._shared = None
+        if {event.dagster_event_type for event in events} <= _OF_ASSETS | _OF_CHECKS:
+            self._store_at_once(events, [self._event_to_row(event) for event in events])
+        else:
+            for event in events:
+                self.store_event(event)
 
-    def _store_at_once(self, events: Sequence[EventLogEntry]) -> None:
-        """What `store_event` does for each of them, with one insert into each file for all."""
-        rows = [self._event_to_row(event) for event in events]
-        for run_id, own in groupby(rows, key=itemgetter("run_id")):
-            with self.run_connection(run_id) as connection:
-                connection.execute(SqlEventLogStorageTable.insert(), list(own))
-        numbered = SqlEventLogStorageTable.insert().returning(
-            SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
-        )
-        newest: dict[str, tuple[EventLogEntry, int]] = {}
-        evaluations: list[_Stored] = []
-        with self.index_connection() as connection:
-            ids = connection.execute(numbered, rows).scalars().all()
-            for row, event, event_id in zip(rows, events, ids, strict=True):
-                if event.dagster_event_type in _OF_ASSETS:
-                    self._store_asset_event_tags(connection, [event], [event_id])
-                    newest[row["asset_key"]] = (event, event_id)
-                elif _is_evaluation(event):
-                    evaluations.append(_Stored(event, event_id, row["event"]))
-                else:
-                    self.store_asset_check_event(event, event_id)
-            for event, event_id in newest.values():
-                self._store_asset_event(connection, event, event_id)
-            self._store_evaluations(connection, evaluations)
+    def _store_at_once(self, events: Sequence[EventLogEntry], rows: list[dict]) -> None:
+        raise NotImplementedError
 
-    def _store_evaluations(self, connection: Connection, evaluations: list["_Stored"]) -> None:
+    def _store_beside(self, connection: Connection, stored: list[Stored]) -> None:
+        """What `store_event` does for each of them, with a statement or two for all."""
+        of_assets = [each for each in stored if each.event.dagster_event_type in _OF_ASSETS]
+        evaluations = [each for each in stored if _is_evaluation(each.event)]
+        for event, event_id, _ in stored:
+            if event.dagster_event_type in _OF_CHECKS and not _is_evaluation(event):
+                self.store_asset_check_event(event, event_id)
+        events, ids = [each.event for each in of_assets], [each.id for each in of_assets]
+        self._store_asset_event_tags(connection, events, ids)
+        newest = {each.event.get_dagster_event().asset_key: each for each in of_assets}
+        for event, event_id, _ in newest.values():
+            self._store_asset_event(connection, event, event_id)
+        self._store_evaluations(connection, evaluations)
+
+    def _store_evaluations(self, connection: Connection, evaluations: list["Stored"]) -> None:
         """Into the rows that were planned for them; where some were not, as Dagster does it."""
         if not evaluations:
             return
@@ -128,7 +102,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             for stored in evaluations:
                 self.store_asset_check_event(stored.event, stored.id)
 
-    def _evaluation_row(self, stored: "_Stored") -> dict[str, object]:
+    def _evaluation_row(self, stored: "Stored") -> dict[str, object]:
         evaluation = stored.event.get_dagster_event().asset_check_evaluation_data
         status = AssetCheckExecutionRecordStatus
         target = evaluation.target_materialization_data
@@ -164,6 +138,52 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             rows = [{**row, "partition": key} for key in keys]
             connection.execute(AssetCheckExecutionsTable.insert(), rows)
 
+    def has_table(self, table_name: str) -> bool:
+        """Dagster asks again for every event; a table that is there stays."""
+        if table_name not in self._present and super().has_table(table_name):
+            self._present |= {table_name}
+        return table_name in self._present
+
+
+class BatchingSqliteEventLogStorage(Batching, SqliteEventLogStorage):
+    """Configured with `dagster_home`; Dagster's own takes the directory of the files.
+
+    A batch has one connection and one transaction for each file.
+    """
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._lock = threading.RLock()
+        self._shared: dict[str, Connection] | None = None
+        self._open = ExitStack()
+        super().__init__(base_dir, inst_data)
+        # Dagster holds its lock while a connection is open, and a batch has one open to each file.
+        self._db_lock = self._lock
+
+    @classmethod
+    def config_type(cls) -> dict[str, object]:
+        return {"dagster_home": StringSource}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
+    ) -> Self:
+        return cls(os.path.join(config_value["dagster_home"], "history", "runs"), inst_data)
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        with self._lock, ExitStack() as self._open:
+            self._shared = {}
+            try:
+                super().store_event_batch(events)
+            finally:
+                self._shared = None
+
+    def _store_at_once(self, events: Sequence[EventLogEntry], rows: list[dict]) -> None:
+        for run_id, own in groupby(rows, key=itemgetter("run_id")):
+            with self.run_connection(run_id) as connection:
+                connection.execute(SqlEventLogStorageTable.insert(), list(own))
+        with self.index_connection() as connection:
+            self._store_beside(connection, stored_in(connection, events, rows))
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         # Under the lock: another thread must not see the connections of this one's batch.
@@ -176,8 +196,12 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                 self._shared[shard] = self._open.enter_context(super()._connect(shard))
             yield self._shared[shard]
 
-    def has_table(self, table_name: str) -> bool:
-        """Dagster asks again for every event; a table that is there stays."""
-        if table_name not in self._present and super().has_table(table_name):
-            self._present.add(table_name)
-        return table_name in self._present
+
+def stored_in(
+    connection: Connection, events: Sequence[EventLogEntry], rows: list[dict]
+) -> list[Stored]:
+    """The events, in the log now, with their numbers."""
+    ids = connection.execute(_NUMBERED, rows).scalars()
+    return [
+        Stored(event, id, row["event"]) for event, id, row in zip(events, ids, rows, strict=True)
+    ]

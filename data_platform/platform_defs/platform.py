@@ -10,8 +10,10 @@ from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.object_store import ObjectStore, is_object
 from data_platform.lake.storage import Storage
+from data_platform.landing.intake import Arrivals, Listing
 from data_platform.landing.ledger import Ledger
 from data_platform.landing.objects import DirectoryBucket
+from data_platform.landing.queue import ArrivalQueue
 from data_platform.landing.s3_bucket import S3Bucket
 from data_platform.settings import Settings
 
@@ -49,3 +51,12 @@ class Platform:
         if is_object(uri):
             return S3Bucket(uri, self.store)
         return DirectoryBucket(uri.removeprefix("file://"))
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        settings = self.settings
+        if settings.queue_url:
+            return ArrivalQueue(
+                settings.queue_url, settings.aws_region, self.bucket, settings.landing_uri
+            )
+        return Listing(self.bucket)

@@ -1,7 +1,7 @@
 """The daily reconciliation: the full listing against the ledger, as a job on a schedule.
 
 The sensor looks at what is new; this finds what it cannot have seen: late objects beyond its
-window, objects that vanished, keys that match no source.
+window, objects whose event was lost, objects that vanished, keys that match no source.
 """
 
 import datetime as dt
@@ -10,10 +10,13 @@ from collections.abc import Sequence
 import dagster as dg
 
 from data_platform.assets import Table
-from data_platform.landing.intake import reconcile
+from data_platform.landing.intake import Reconciliation, reconcile
 from data_platform.platform_defs.platform import Platform
 
 RECONCILIATION = "landing_reconciliation"
+
+# By key; a first reconciliation of a full bucket finds them all, and the ledger has the rest.
+_MOST_NAMED = 1000
 
 
 def reconciliation_job(tables: Sequence[Table]) -> dg.JobDefinition:
@@ -24,8 +27,9 @@ def reconciliation_job(tables: Sequence[Table]) -> dg.JobDefinition:
         """Records what the sensor missed; the next tick asks for its run."""
         platform: Platform = context.resources.platform
         found = reconcile(platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC))
-        context.log.info(f"reconciled the landing bucket: {found}")
-        context.add_output_metadata({"result": str(found)})
+        for key, what in list(found.repaired.items())[:_MOST_NAMED]:
+            context.log.info(f"{what}: {key}")
+        context.add_output_metadata(_metadata(found))
 
     @dg.job(
         name=RECONCILIATION,
@@ -36,6 +40,25 @@ def reconciliation_job(tables: Sequence[Table]) -> dg.JobDefinition:
         compare_listing_with_ledger()
 
     return landing_reconciliation
+
+
+def _metadata(found: Reconciliation) -> dict[str, dg.MetadataValue]:
+    """How many of each, and which: the keys that were repaired, each with what was wrong."""
+    repaired = list(found.repaired.items())
+    counted = {
+        "listed": found.listed,
+        "missed": len(found.missed),
+        "changed": len(found.changed),
+        "vanished": len(found.vanished),
+        "unknown": len(found.unknown),
+    }
+    records = [dg.TableRecord({"key": key, "what": what}) for key, what in repaired[:_MOST_NAMED]]
+    schema = dg.TableSchema([dg.TableColumn("key"), dg.TableColumn("what")])
+    named = dg.MetadataValue.table(records, schema=schema)
+    return {
+        **{name: dg.MetadataValue.int(count) for name, count in counted.items()},
+        "repaired": named,
+    }
 
 
 def reconciliation_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:

@@ -14,7 +14,7 @@ import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from data_platform.assets import Table
-from data_platform.landing.intake import partitions_of, tick
+from data_platform.landing.intake import Arrived, partitions_of
 from data_platform.landing.ledger_tables import Entry
 from data_platform.platform_defs.bronze import MOST_ATTEMPTS
 from data_platform.platform_defs.drivers import bury_dead_runs, bury_lost_runs
@@ -24,7 +24,6 @@ from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.work import Due, due, work_id
 
-OVERLAP_DAYS = 7
 _REQUESTED = BulkActionStatus.REQUESTED
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -68,14 +67,16 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
         platform: Platform = context.resources.platform
         now = dt.datetime.now(dt.UTC)
         _bury(context.instance, platform, tables, now)
-        record_arrivals(platform, landed, now)
+        warnings = record_arrivals(platform, landed, now).warnings
+        for warning in warnings:
+            context.log.warning(warning)
         by_job = tables_by_job(landed)
         busy = {name: under_way(context.instance, group) for name, group in by_job.items()}
         free = [table for table in landed if not busy[job_name(table)]]
         found = list(arrivals(platform, context.instance, free))
         if requests := [each.request for each in found if each.at <= now]:
             return dg.SensorResult(run_requests=requests)
-        reasons = [*filter(None, busy.values()), *(each.waits for each in found)]
+        reasons = [*warnings, *filter(None, busy.values()), *(each.waits for each in found)]
         return dg.SkipReason("; ".join(reasons) or "nothing waits to be loaded")
 
     return landing_arrivals
@@ -89,10 +90,10 @@ def _bury(
         clear_marks(instance, platform, tables, run.run_id)
 
 
-def record_arrivals(platform: Platform, landed: Sequence[Table], now: dt.datetime) -> None:
+def record_arrivals(platform: Platform, landed: Sequence[Table], now: dt.datetime) -> Arrived:
     """Enter what landed in the ledger; `landed` are the bronze tables."""
     sources = [table.source for table in landed if table.source]
-    tick(platform.bucket, sources, platform.ledger, now, overlap_days=OVERLAP_DAYS)
+    return platform.arrivals.take(sources, platform.ledger, now)
 
 
 def arrivals(

@@ -43,6 +43,11 @@ class Cloud:
     client: Any
 
     @property
+    def sqs(self) -> Any:
+        at = {"endpoint_url": self.account.endpoint, "region_name": self.account.region}
+        return boto3.client("sqs", **at)
+
+    @property
     def specs(self) -> list[BucketSpec]:
         return bucket_specs(self.settings.project, self.settings.environment)
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -44,10 +44,12 @@ def days(numbers: Mapping[str, Iterable[int]], outcome: int | None = None) -> pa
 
 @dataclass(frozen=True)
 class Home:
-    """Where a lake lives: catalog and register in `folder`, its tables there or in `elsewhere`."""
+    """Where a lake lives: its tables in `folder` or `elsewhere`, catalog and register in `folder`
+    or in the database at a URL."""
 
     folder: Path
     elsewhere: Place | None = None
+    database: str = ""
 
     @cached_property
     def place(self) -> Place:
@@ -59,16 +61,16 @@ class Home:
 
     @cached_property
     def lake(self) -> Lake:
-        catalog = {"type": "sql", "uri": f"sqlite:///{self.folder}/catalog.db"}
+        catalog = {"type": "sql", "uri": self.database or f"sqlite:///{self.folder}/catalog.db"}
         return Lake(catalog | self.place.catalog, f"{self.place.root}/warehouse")
 
     def again(self) -> "Home":
         """The same one, opened by somebody else."""
-        return Home(self.folder, self.elsewhere)
+        return replace(self)
 
     @cached_property
     def builds(self) -> Builds:
-        return Builds(f"sqlite:///{self.folder}/ledger.db")
+        return Builds(self.database or f"sqlite:///{self.folder}/ledger.db")
 
     def make(
         self,

@@ -1,5 +1,6 @@
 import datetime as dt
 import multiprocessing
+import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
@@ -9,9 +10,11 @@ from data_platform.lake.commit import replace_partitions
 from data_platform.lake.errors import PartitionConflict
 from data_platform.lake.files import data_files, files_by_partition
 from data_platform.lake.parquet import DATA
+from data_platform.lake.table import TableId
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, WEDNESDAY, Home, days
 
 WRITERS = 8
+RETURNS = TableId.parse("silver/till/returns")
 
 
 def test_many_partitions_are_published_in_one_snapshot(home: Home):
@@ -119,6 +122,21 @@ def test_eight_processes_writing_different_partitions_all_commit(home: Home):
         assert all(written)
     assert home.numbers() == {MONDAY: [0], **wanted}
     assert len(home.snapshots()) == 1 + WRITERS
+
+
+def test_writers_that_find_no_catalog_and_no_table_all_make_the_same(home: Home):
+    together = threading.Barrier(WRITERS)
+
+    def make(_: int) -> set[str]:
+        own = home.again()
+        together.wait()
+        assert own.lake.tables() == []
+        together.wait()
+        return {str(own.make(table).metadata.table_uuid) for table in (SALES, RETURNS)}
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        made = set().union(*pool.map(make, range(WRITERS)))
+    assert made == {str(home.lake.load(table).metadata.table_uuid) for table in (SALES, RETURNS)}
 
 
 def test_of_writers_of_one_partition_one_whole_version_is_left(home: Home):

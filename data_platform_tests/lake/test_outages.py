@@ -11,12 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
 
+from data_platform.databases.errors import DatabaseUnavailable
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
-from data_platform.lake.databases import WAIT_SECONDS, waiting
-from data_platform.lake.errors import DatabaseUnavailable
 from data_platform.lake.publish import publish
 from data_platform_tests.fakes import Faults, FaultyLake, FaultyStorage, disk_full, read_only
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home, days
@@ -129,7 +127,7 @@ def test_a_writer_waits_for_a_lock_that_is_soon_released(home: Home):
 def test_a_locked_register_is_named(home: Home):
     home.make()
     write = home.write({MONDAY: [1]})
-    builds = Builds(home.builds.uri + SHORT)
+    builds = Builds(home.builds.uri, wait=0.1)
     assert set(builds.latest(SALES)) == {MONDAY}
     with closing(sqlite3.connect(home.folder / "ledger.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -140,11 +138,3 @@ def test_a_locked_register_is_named(home: Home):
 def test_a_database_in_no_directory_is_named_with_the_way_out(tmp_path: Path):
     with pytest.raises(DatabaseUnavailable, match=r"nowhere/ledger\.db: .*directory must exist"):
         Builds(f"sqlite:///{tmp_path}/nowhere/ledger.db").latest(SALES)
-
-
-@pytest.mark.parametrize("name", ["catalog.db", "a b/ü.db"])
-def test_only_sqlite_is_told_how_long_to_wait(name):
-    url = make_url(waiting(f"sqlite:////home/{name}"))
-    assert (url.database, url.query["timeout"]) == (f"/home/{name}", str(WAIT_SECONDS))
-    assert waiting(f"sqlite:////home/{name}?timeout=1") == f"sqlite:////home/{name}?timeout=1"
-    assert waiting("postgresql://db/lake") == "postgresql://db/lake"

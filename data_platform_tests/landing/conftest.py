@@ -6,6 +6,8 @@ import pytest
 from data_platform.landing.ledger import Ledger
 from data_platform_tests.landing.fakes import NOW, MemoryBucket
 
+IMPATIENT = 0.05
+
 
 @pytest.fixture
 def bucket() -> MemoryBucket:
@@ -13,13 +15,16 @@ def bucket() -> MemoryBucket:
 
 
 @pytest.fixture
-def reopened(tmp_path: Path) -> Callable[[], Ledger]:
+def reopened(database_url: str) -> Callable[[], Ledger]:
     """The same ledger as another process would open it."""
-    return lambda: Ledger(
-        f"sqlite:///{tmp_path / 'ledger.db'}", busy_timeout=0.05, clock=lambda: NOW
-    )
+    return lambda: Ledger(database_url, clock=lambda: NOW)
 
 
 @pytest.fixture
 def ledger(reopened: Callable[[], Ledger]) -> Ledger:
     return reopened()
+
+
+@pytest.fixture
+def sqlite_ledger(tmp_path: Path) -> Ledger:
+    return Ledger(f"sqlite:///{tmp_path}/ledger.db", busy_timeout=IMPATIENT, clock=lambda: NOW)

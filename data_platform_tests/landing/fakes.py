@@ -27,6 +27,7 @@ class MemoryBucket:
         self.objects: dict[str, tuple[bytes, datetime]] = {}
         self.yielded = 0
         self.hashed: list[str] = []
+        self.looked_at: list[str] = []
 
     def land(self, key: str, content: bytes = b"a,b\n1,2\n", modified: datetime = NOW) -> None:
         self.objects[key] = (content, modified)
@@ -41,6 +42,7 @@ class MemoryBucket:
                 yield self._landed(key)
 
     def head(self, key: str) -> LandedObject | None:
+        self.looked_at.append(key)
         return self._landed(key) if key in self.objects else None
 
     def uri(self, key: str) -> str:

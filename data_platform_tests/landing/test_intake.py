@@ -1,15 +1,17 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count
+from threading import Lock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from data_platform.landing.intake import partitions_of, reconcile, tick
+from data_platform.landing.intake import look, partitions_of, reconcile, tick
 from data_platform.landing.ledger import Ledger
+from data_platform.landing.objects import LandedObject
 from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
 
 
@@ -56,7 +58,7 @@ def test_a_key_before_the_window_is_found_by_the_reconciliation(
     tick(s3, [SHOP], ledger, NOW, 7)
     land(s3, days(3, 1))
     assert tick(s3, [SHOP], ledger, NOW, 7).new == ()
-    assert reconcile(s3, [SHOP], ledger, NOW).repaired == tuple(days(3, 1))
+    assert reconcile(s3, [SHOP], ledger, NOW).repaired == dict.fromkeys(days(3, 1), "missed")
     assert waiting(ledger) == days(3, 1, 20)
 
 
@@ -169,6 +171,115 @@ def test_a_tick_of_recent_keys_marks_nothing_that_it_did_not_list(
     ledger.mark_failed({entry.id: "bad" for entry in ledger.pending("shop")})
     tick(s3, [SHOP], ledger, NOW, 7)
     assert all(entry.available for entry in ledger.failed())
+
+
+def test_a_look_records_what_is_under_the_keys_now_and_marks_what_is_gone(
+    ledger: Ledger, s3: MemoryBucket
+) -> None:
+    new, changed, gone, never, same = days(3, 1, 2, 3, 4, 5)
+    land(s3, [changed, gone, same])
+    tick(s3, [SHOP], ledger, NOW, 7)
+    land(s3, [new, "notes.txt"])
+    s3.land(changed, b"other")
+    s3.delete(gone)
+
+    found = look(s3, {new, changed, gone, never, same, "notes.txt"}, [SHOP], ledger, NOW)
+
+    assert (found.recorded.new, found.recorded.reopened) == ((new,), (changed,))
+    assert (found.recorded.unknown, found.recorded.unchanged) == (("notes.txt",), 1)
+    assert found.vanished == (gone,)
+    assert waiting(ledger) == [new, changed, same]
+    assert look(s3, {gone}, [SHOP], ledger, NOW).vanished == ()
+
+
+def test_what_a_look_sees_too_late_is_not_the_last_word(ledger: Ledger, s3: MemoryBucket) -> None:
+    """Another consumer looks and records between our look and our record."""
+    changed, back = days(3, 1, 2)
+    for key in (changed, back):
+        s3.land(key, b"1")
+    look(s3, {changed, back}, [SHOP], ledger, NOW)
+    ledger.mark_loaded({entry.id: 1 for entry in ledger.pending("shop")}, "run", "load")
+    s3.land(changed, b"2")
+    s3.delete(back)
+    one_at_a_time = Lock()
+
+    class Slow(MemoryBucket):
+        """Answers, and only then does the other consumer go on."""
+
+        def head(self, key: str) -> LandedObject | None:
+            with one_at_a_time:
+                seen = s3.head(key)
+                if s3.looked_at.count(key) == 1:
+                    s3.land(key, b"newest")
+                    look(s3, {key}, [SHOP], ledger, NOW)
+                return seen
+
+    s3.looked_at.clear()
+    look(Slow(), {changed, back}, [SHOP], ledger, NOW)
+
+    assert ledger.present(s3.name).keys() == {changed, back}
+    effective = ledger.effective("shop", ["2011-03-01", "2011-03-02"])
+    newest = {entry.key: entry.version for entries in effective.values() for entry in entries}
+    assert newest == {seen.key: f"{seen.size}-{seen.etag}" for seen in s3.list()}
+
+
+def test_one_key_that_cannot_be_looked_at_does_not_stop_the_others(
+    ledger: Ledger, s3: MemoryBucket
+) -> None:
+    class Refusing(MemoryBucket):
+        def head(self, key: str) -> LandedObject | None:
+            if key == refused:
+                raise PermissionError("s3:GetObject is missing")
+            return super().head(key)
+
+    bucket = Refusing()
+    refused, seen = days(3, 1, 2)
+    land(bucket, [refused, seen])
+
+    found = look(bucket, {refused, seen}, [SHOP], ledger, NOW)
+
+    assert found.recorded.new == (seen,)
+    assert "s3:GetObject" in str(found.failed[refused])
+
+
+def test_the_reconciliation_names_what_was_wrong_with_each_key(
+    ledger: Ledger, s3: MemoryBucket
+) -> None:
+    missed, changed, vanished, fine = days(3, 1, 2, 3, 4)
+    land(s3, [changed, vanished, fine])
+    look(s3, {changed, vanished, fine}, [SHOP], ledger, NOW)
+    s3.land(missed)
+    s3.land(changed, b"other")
+    s3.delete(vanished)
+
+    found = reconcile(s3, [SHOP], ledger, NOW)
+
+    assert found.repaired == {missed: "missed", changed: "changed", vanished: "vanished"}
+    assert found.listed == 3
+    assert reconcile(s3, [SHOP], ledger, NOW).repaired == {}
+
+
+def test_a_listing_that_is_older_than_what_a_tick_recorded_is_not_the_last_word(
+    ledger: Ledger,
+) -> None:
+    class Changing(MemoryBucket):
+        """Its object changes, and a tick records that, before its old line is read."""
+
+        def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
+            for line in list(super().list(prefix, start_after)):
+                self.land(line.key, b"newer")
+                look(self, {line.key}, [SHOP], ledger, NOW)
+                yield line
+
+    bucket = Changing()
+    [key] = days(3, 1)
+    bucket.land(key, b"old")
+    look(bucket, {key}, [SHOP], ledger, NOW)
+
+    reconcile(bucket, [SHOP], ledger, NOW)
+
+    [entry] = ledger.pending("shop")
+    assert entry.size == len(b"newer")
 
 
 class Killed(BaseException):

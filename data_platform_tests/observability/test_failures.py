@@ -4,14 +4,14 @@ import os
 import dagster as dg
 import pytest
 
-from data_platform.lake.errors import DatabaseUnavailable, PartitionConflict, SchemaConflict
-from data_platform.landing.ledger_tables import LedgerError
+from data_platform.databases.errors import DatabaseTooNew, DatabaseUnavailable
+from data_platform.lake.errors import PartitionConflict, SchemaConflict
 from data_platform.observability.failures import explanation, failures_explained
 
 
 @pytest.mark.parametrize(
     "error",
-    [PartitionConflict("first"), DatabaseUnavailable("locked"), LedgerError("locked"), OSError()],
+    [PartitionConflict("first"), DatabaseUnavailable("locked"), OSError()],
 )
 def test_only_what_time_may_heal_is_tried_again(error):
     wanted = OSError if type(error) is OSError else dg.RetryRequested
@@ -19,9 +19,10 @@ def test_only_what_time_may_heal_is_tried_again(error):
         raise error
 
 
-def test_an_error_that_says_the_way_out_is_the_runs_message():
+@pytest.mark.parametrize("kind", [SchemaConflict, DatabaseTooNew])
+def test_an_error_that_says_the_way_out_is_the_runs_message(kind):
     with pytest.raises(dg.Failure) as failed, failures_explained():
-        raise SchemaConflict("column n was removed")
+        raise kind("column n was removed")
     assert failed.value.description == "column n was removed"
     assert not failed.value.allow_retries
 

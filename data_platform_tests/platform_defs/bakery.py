@@ -86,14 +86,14 @@ class Bakery(Home):
     @property
     def sales(self) -> Lake:
         """The undeclared table, to be written without Spark."""
-        lake = Lake(self.settings.home)
+        lake = Lake(self.settings.home, database=self.settings.dagster_database)
         lake.make()
         return lake
 
 
 @contextmanager
-def bakery_at(directory: Path) -> Iterator[Bakery]:
-    with home_at(directory, (days, months)) as home:
+def bakery_at(directory: Path, database: str = "") -> Iterator[Bakery]:
+    with home_at(directory, (days, months), database=database) as home:
         yield Bakery(**vars(home))
 
 

@@ -172,10 +172,14 @@ class Home:
 
 
 @contextmanager
-def home_at(directory: Path, tables: Sequence[Table], place: Place | None = None) -> Iterator[Home]:
-    """A new home; what Dagster is told through the environment is put back afterwards."""
+def home_at(
+    directory: Path, tables: Sequence[Table], place: Place | None = None, database: str = ""
+) -> Iterator[Home]:
+    """A new home, its files in `place`, all its metadata in the database of a server where one is
+    named; what Dagster is told through the environment is put back afterwards."""
     place = place or Place.directory(directory)
-    settings = Settings.at(directory, **place.settings)
+    metadata = ("catalog_uri", "ledger_uri", "dagster_database") if database else ()
+    settings = Settings.at(directory, **place.settings, **dict.fromkeys(metadata, database))
     prepare_home(settings)
     before = dict(os.environ)
     try:

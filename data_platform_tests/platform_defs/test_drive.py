@@ -15,8 +15,8 @@ from data_platform_tests.platform_defs.bakery import Bakery, bakery_at
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Bakery]:
-    with bakery_at(tmp_path / "home") as home:
+def shop(tmp_path: Path, server_url: str) -> Iterator[Bakery]:
+    with bakery_at(tmp_path / "home", server_url) as home:
         home.sales.write({MONDAY: [1]})
         yield home
 

@@ -87,9 +87,9 @@ def logged(kind: dg.DagsterEventType) -> tuple[str, list[dg.EventLogEntry]]:
         return run_id, [e for e in instance.all_logs(run_id) if e.dagster_event_type == kind]
 
 
-def index_rows(storage: Path) -> dict[str, list[tuple]]:
+def index_queries() -> dict[str, str]:
     """What the UI asks for, without the times and the text of events, which differ by run."""
-    queries = {
+    return {
         "events": "select id, dagster_event_type, asset_key, partition, step_key from event_logs",
         "checks": "select check_name, partition, execution_status, evaluation_event_storage_id "
         "from asset_check_executions",
@@ -97,8 +97,11 @@ def index_rows(storage: Path) -> dict[str, list[tuple]]:
         "tags": "select event_id, asset_key, key from asset_event_tags "
         "where key like 'dagster/data_version' or key like '%partition%'",
     }
+
+
+def index_rows(storage: Path) -> dict[str, list[tuple]]:
     with closing(sqlite3.connect(storage / "index.db")) as connection:
-        return {name: sorted(connection.execute(q), key=str) for name, q in queries.items()}
+        return {name: sorted(connection.execute(q), key=str) for name, q in index_queries().items()}
 
 
 def test_a_home_is_set_up_to_store_batches_where_dagster_has_its_files(home: Path) -> None:

@@ -1,0 +1,141 @@
+"""Transactions on the platform's database, SQLite or PostgreSQL, that behave the same on both.
+
+One writer at a time and readers that do not wait for it: two sensors may tick at once, and each
+looks again, once nobody else can write, before it changes what it saw.
+"""
+
+import random
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+from data_platform.databases.errors import unavailable
+from data_platform.databases.migration import is_current, upgrade
+from data_platform.databases.urls import WAIT_SECONDS, with_driver
+
+# PostgreSQL's lock for writers of one database, which has no lock of its own for them: a number
+# that nobody else chooses.
+_WRITERS = int.from_bytes(b"platform")
+
+
+class Database:
+    """The database at an SQLAlchemy URL. Nothing is opened before use, and its tables are made,
+    or brought up to date, by whoever is first.
+
+    `wait` in seconds: how long a writer waits for another. DatabaseUnavailable from everything
+    if it cannot be used; DatabaseTooNew where a later version of this package has changed it.
+    A connection for each transaction: none is shared over a fork, and a server that was away is
+    there again for the next one.
+    """
+
+    def __init__(self, url: str, *, wait: float = WAIT_SECONDS) -> None:
+        self._wait = wait
+        self._ready = False
+        url = with_driver(url)
+        if url.startswith("sqlite"):
+            self.engine = sa.create_engine(url, poolclass=sa.NullPool)
+            event.listen(self.engine, "connect", self._on_sqlite_connect)
+            event.listen(self.engine, "begin", _on_sqlite_begin)
+        else:  # updates of many rows are sent at once, not each with an answer to wait for
+            mode = "values_plus_batch"
+            self.engine = sa.create_engine(url, poolclass=sa.NullPool, executemany_mode=mode)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction that sees the database as it was at its first look."""
+        with self._errors():
+            self._prepare()
+            with self._begin_read() as connection:
+                yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that no other writer's overlaps."""
+        with self._errors():
+            self._prepare()
+            with self._begin_write() as connection:
+                yield connection
+
+    def _prepare(self) -> None:
+        if self._ready:
+            return
+        with self._begin_read() as connection:
+            current = is_current(connection)
+        if not current:
+            with self._begin_write() as connection:
+                upgrade(connection)
+        self._ready = True
+
+    @contextmanager
+    def _begin_read(self) -> Iterator[sa.Connection]:
+        with self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                level = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+                connection = connection.execution_options(**level)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _begin_write(self) -> Iterator[sa.Connection]:
+        with self.engine.connect() as connection:
+            connection = connection.execution_options(writes=True)
+            with connection.begin():
+                if connection.dialect.name == "postgresql":
+                    self._lock_postgres(connection)
+                yield connection
+
+    def _lock_postgres(self, connection: sa.Connection) -> None:
+        """As SQLite's BEGIN IMMEDIATE; ends with the transaction, and that with its process.
+
+        A process that hangs, or whose machine is gone, holds the lock no longer than others wait.
+        """
+        wait = f"{round(self._wait * 1000)}ms"
+        for setting in ("lock_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute(sa.select(sa.func.set_config(setting, wait, True)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS)))
+
+    def _on_sqlite_connect(self, connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy begins, below
+        connection.execute(f"PRAGMA busy_timeout = {round(self._wait * 1000)}")
+        _use_wal(connection, time.monotonic() + self._wait)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (exc.DBAPIError, sqlite3.Error) as error:
+            raise unavailable(self.engine.url, getattr(error, "orig", None) or error) from error
+
+
+def explained(engine: sa.Engine) -> sa.Engine:
+    """The engine of a library, whose errors of operation are DatabaseUnavailable from now on."""
+    event.listen(engine, "handle_error", _explain)
+    return engine
+
+
+def _explain(context: sa.ExceptionContext) -> None:
+    operation = (exc.OperationalError, exc.InterfaceError)
+    if isinstance(context.sqlalchemy_exception, operation) and context.engine:
+        raise unavailable(context.engine.url, context.original_exception)
+
+
+def _use_wal(connection: sqlite3.Connection, deadline: float) -> None:
+    # Changing a new file's mode needs every lock at once, and SQLite answers "locked" without
+    # waiting where another connection is changing it, too.
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.005, 0.02))
+
+
+def _on_sqlite_begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,67 @@
+"""A database that cannot be used: which one, why, and the way out. A password is in none of it."""
+
+import re
+
+import sqlalchemy as sa
+
+# What the databases' own messages say, and what to do; the first that matches.
+_WAYS_OUT = (
+    ("locked|lock timeout", "another process holds it: end that process, or try again"),
+    ("unable to open", "its directory must exist, and this user must be able to write there"),
+    ("readonly database", "make the file and its directory writable for this user"),
+    ("not a database", "its file is something else: name another one, or move that file away"),
+    ("disk.* full|No space left", "free some space and try again"),
+    (
+        "password authentication failed|no password supplied",
+        "set DATA_PLATFORM_DATABASE_PASSWORD to the password of the URL's user",
+    ),
+    (
+        r"\b(database|role) .* does not exist",
+        "create it on the server, or name another one in DATA_PLATFORM_DATABASE",
+    ),
+    (
+        "too many clients|connection slots|too many connections",
+        "end processes that are not needed, or raise the server's max_connections, and try again",
+    ),
+    ("permission denied", "the URL's user needs CONNECT on the database and CREATE on its schema"),
+    (
+        "could not translate host name|could not connect|connection refused|timeout expired",
+        "see that the server is up and that the host and port of DATA_PLATFORM_DATABASE are its",
+    ),
+    ("read-only transaction", "it is a standby: name the primary server"),
+)
+
+# The answer to a commit may be what was lost, so nobody knows whether it counts.
+_LOST = "server closed the connection|terminating connection|SSL SYSCALL|connection reset"
+
+
+class DatabaseError(RuntimeError):
+    """A database cannot be used."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """It is locked or out of reach; later may be better."""
+
+
+class DatabaseTooNew(DatabaseError):
+    """A later version of this package has changed the tables; only a newer one can use them."""
+
+
+def unavailable(url: sa.URL, error: BaseException) -> DatabaseUnavailable:
+    """What happened to which database, and the way out."""
+    # libpq writes several lines, the last ones with the statement.
+    cause = " ".join(re.split(r"\nLINE \d+:", str(error))[0].split())
+    advice = next(
+        (way_out for text, way_out in _WAYS_OUT if re.search(text, cause, re.IGNORECASE)),
+        "see that it can be reached and try again",
+    )
+    lost = re.search(_LOST, cause, re.IGNORECASE)
+    then = "Its last transaction counts whole or not at all" if lost else "Nothing was changed"
+    return DatabaseUnavailable(f"database {shown(url)}: {cause}; {advice}. {then}.")
+
+
+def shown(url: sa.URL) -> str:
+    """The file of SQLite, the URL of a server."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)

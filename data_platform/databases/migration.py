@@ -1,0 +1,57 @@
+"""How a database comes to have the tables of this version: alembic's migrations in `versions`.
+
+They run when a database is first used, in the transaction of one writer while others wait, so
+that nobody has to think of it. Alembic itself is imported only where there is something to do.
+A new migration is a file in `versions`, its revision the new `HEAD`; a test compares what they
+make with the tables in code.
+"""
+
+import os
+
+import sqlalchemy as sa
+
+from data_platform.databases.errors import DatabaseTooNew, shown
+
+HEAD = "0001"
+
+# Dagster's storage may be in the same schema, and alembic's own name is taken by it.
+VERSION_TABLE = "data_platform_version"
+
+
+def is_current(connection: sa.Connection) -> bool:
+    return _version(connection) == HEAD
+
+
+def upgrade(connection: sa.Connection) -> None:
+    """Bring the tables up to date, in the connection's transaction, which no other writer shares.
+
+    Raises DatabaseTooNew where a later version of this package has been there.
+    """
+    version = _version(connection)
+    if version == HEAD:  # another process was first
+        return
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory(os.path.dirname(__file__))
+    if version is not None and version not in {known.revision for known in script.walk_revisions()}:
+        raise DatabaseTooNew(
+            f"database {shown(connection.engine.url)}: its tables are of version {version}, and "
+            f"this package knows them up to {HEAD}; use the package that changed them, or a newer "
+            "one. Nothing was changed."
+        )
+
+    def steps(revision, context):
+        return script._upgrade_revs("head", revision)
+
+    with EnvironmentContext(Config(), script, fn=steps) as environment:
+        environment.configure(connection=connection, version_table=VERSION_TABLE)
+        environment.run_migrations()
+
+
+def _version(connection: sa.Connection) -> str | None:
+    """The revision of the database's tables; None where it was never migrated."""
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()

@@ -1,0 +1,84 @@
+"""What a queue's message says of the bucket: which keys may have changed. Pure.
+
+An event is a hint and no more: it names a key, and what is there now is asked of the store. Events
+come twice, late and in any order, a delete may be of an old version only; of the same key the store
+always gives the last word. So neither the kind of change is read here nor size, version or
+sequencer.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+# Of S3's many events, those after which a key may hold something else, or nothing.
+_CHANGES = ("ObjectCreated:", "ObjectRemoved:", "LifecycleExpiration:")
+_BRIDGED_CHANGES = ("Object Created", "Object Deleted")
+
+
+class PoisonMessage(ValueError):
+    """A message that cannot be understood, however often it is read; the text says why."""
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A key, as S3 has it, that may hold something else now, or nothing."""
+
+    bucket: str
+    key: str
+
+
+def hints(body: str) -> list[Hint]:
+    """The keys that a message's body names: S3's own events, also through SNS or EventBridge.
+
+    None for S3's test event and for events of S3 that change no content (tags, restores, tiers).
+    Raises PoisonMessage for everything else.
+    """
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise PoisonMessage(f"it is no JSON: {error}") from None
+    match found:
+        # SNS, unless the subscription has raw delivery
+        case {"Type": "Notification", "Message": str(message)}:
+            return hints(message)
+        case {"Type": "SubscriptionConfirmation"}:
+            raise PoisonMessage("an SNS subscription waits to be confirmed; open its SubscribeURL")
+        case {"Service": "Amazon S3", "Event": "s3:TestEvent"}:
+            return []
+        case {"source": "aws.s3", "detail-type": str(kind), "detail": detail}:
+            return [_hint(detail)] if kind in _BRIDGED_CHANGES else []
+        case {"Records": [_, *_] as records}:
+            return [hint for record in records for hint in _of_record(record)]
+        case {**fields}:
+            names = ", ".join(sorted(map(str, fields))[:10])
+            raise PoisonMessage(f"it is no event of S3; its fields are: {names or 'none'}")
+    raise PoisonMessage("it is no JSON object")
+
+
+def _of_record(record: Any) -> Iterator[Hint]:
+    match record:
+        case {"eventSource": "aws:s3", "eventName": str(name), **rest}:
+            if name.removeprefix("s3:").startswith(_CHANGES):
+                yield _hint(rest.get("s3"), encoded=True)
+        case _:
+            source = record.get("eventSource") if isinstance(record, Mapping) else None
+            raise PoisonMessage(f"a record is no event of S3; its eventSource is {source!r}")
+
+
+def _hint(detail: Any, *, encoded: bool = False) -> Hint:
+    """S3 encodes keys as HTML forms do; EventBridge has them as they are."""
+    match detail:
+        case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}} if bucket and key:
+            pass
+        case _:
+            raise PoisonMessage("an event of S3 names no bucket or no key")
+    try:
+        key = unquote_plus(key, errors="strict") if encoded else key
+        key.encode()
+    except UnicodeError as error:
+        raise PoisonMessage(f"the key {key!r} is not UTF-8: {error}") from None
+    if "\0" in key:
+        raise PoisonMessage(f"the key {key!r} cannot be stored in a database")
+    return Hint(bucket, key)

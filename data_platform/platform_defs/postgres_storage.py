@@ -1,0 +1,72 @@
+"""Dagster's storage on PostgreSQL, with batches of events written as batches.
+
+dagster-postgres writes a batch of materializations with one insert, but notes only the last one's
+asset; a batch of check evaluations it refuses, and Dagster then stores them one by one, with two
+connections and more for each. `databases.dagster` names this storage in `dagster.yaml`. The tables
+are as dagster-postgres has them: either reads the other's.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Self
+
+from dagster import EventLogEntry
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres.event_log import PostgresEventLogStorage
+from dagster_postgres.storage import DagsterPostgresStorage
+from sqlalchemy.engine import Connection
+
+from data_platform.platform_defs.event_log import Batching, stored_in
+
+
+class BatchingPostgresEventLogStorage(Batching, PostgresEventLogStorage):
+    """A batch is one insert, and a transaction for what is stored beside it.
+
+    Not one transaction for both: an event must be visible as soon as it has its id, or whoever
+    reads on from the last id it saw would miss those of a transaction that took longer.
+    """
+
+    def __init__(self, *args, **options) -> None:
+        self._batch = threading.local()
+        super().__init__(*args, **options)
+
+    def _store_at_once(self, events: Sequence[EventLogEntry], rows: list[dict]) -> None:
+        with self._connect() as connection:
+            stored = stored_in(connection, events, rows)
+        try:
+            with self.index_transaction() as connection:
+                self._batch.connection = connection
+                self._store_beside(connection, stored)
+        except Exception:
+            self._batch.connection = None
+            ids = [each.id for each in stored]
+            with self._connect() as connection:
+                events_of_batch = SqlEventLogStorageTable.c.id.in_(ids)
+                connection.execute(SqlEventLogStorageTable.delete().where(events_of_batch))
+            raise
+        finally:
+            self._batch.connection = None
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        if shared := getattr(self._batch, "connection", None):
+            yield shared
+        else:
+            with super()._connect() as connection:
+                yield connection
+
+
+class BatchingPostgresStorage(DagsterPostgresStorage):
+    """dagster-postgres's storage of everything, its event log the one above."""
+
+    def __init__(self, postgres_url: str, *args, **options) -> None:
+        super().__init__(postgres_url, *args, **options)
+        self._event_log_storage = BatchingPostgresEventLogStorage(postgres_url)
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
+    ) -> Self:
+        return cls(config_value["postgres_url"], inst_data=inst_data)
