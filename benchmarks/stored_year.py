@@ -91,7 +91,8 @@ def _built(home: StoredHome, files: list[Path]) -> tuple[Counter[Request], Count
     before, landed = _published(home.settings), len(home.log())
     _build(home.settings)
     requests = counted(home.log()[landed:], TABLES)
-    return requests, Counter(table for table, *_ in _published(home.settings) - before)
+    built = [table for table, *_ in _published(home.settings) - before]
+    return requests, Counter({str(table.id): built.count(str(table.id)) for table in TABLES})
 
 
 def _published(settings: Settings) -> set[tuple[str, str, str]]:

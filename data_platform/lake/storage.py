@@ -15,7 +15,7 @@ from pyarrow import fs
 from data_platform.lake.object_store import SCHEME, ObjectStore, is_object, split
 from data_platform.lake.s3_errors import about
 
-_LISTED = 8  # objects of one folder; a run's folder has seldom more than a few thousand
+LISTED = 8  # objects of one folder; a run's folder has seldom more than a few thousand
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class Storage:
         Many objects of one folder are found by listing it, a request for a thousand of them.
         """
         known: dict[str, int | None] = {}
-        for folder, files in _by_folder(locations).items():
-            if is_object(folder) and len(files) >= _LISTED:
+        for folder, files in by_folder(locations).items():
+            if is_object(folder) and len(files) >= LISTED:
                 listed = {file.path: file.size for file in self.files(folder)}
                 known |= {file: listed.get(file) for file in files}
         asked = [location for location in locations if location not in known]
@@ -110,7 +110,8 @@ class Storage:
             found.delete_file(path)
 
 
-def _by_folder(locations: Iterable[str]) -> dict[str, list[str]]:
+def by_folder(locations: Iterable[str]) -> dict[str, list[str]]:
+    """Locations by what stands before their last slash."""
     found: dict[str, list[str]] = defaultdict(list)
     for location in locations:
         found[location.rpartition("/")[0]].append(location)
