@@ -53,6 +53,10 @@ soak: env ## the long fault runs, and a long search by the property tests
 services: env ## install the servers that tests run against, and the jars, below .cache/
 	@$(bin)/python -m tools.services
 
+.PHONY: stack
+stack: services ## an S3 store and PostgreSQL to try the platform on, until Ctrl-C
+	@$(bin)/python -m tools.stack
+
 .PHONY: jars
 jars: env ## fetch the jars that Spark needs for S3 into .cache/jars (MAVEN_REPOSITORY)
 	@$(bin)/python tools/jars.py
@@ -65,6 +69,10 @@ lock: env ## resolve the dependencies again into requirements.lock (UPGRADE=1 fo
 jars-lock: env ## resolve the jars of tools/jars_lock.py again into tools/jars.lock
 	@$(bin)/python -m tools.jars_lock
 	@git --no-pager diff --stat -- tools/jars.lock
+
+.PHONY: auditors-lock
+auditors-lock: env ## resolve tools/auditors.in again into tools/auditors.lock
+	@tools/lock.sh auditors
 
 .PHONY: clean-env
 clean-env: ## remove the environment; the next command makes it again

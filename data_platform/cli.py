@@ -10,9 +10,10 @@ from pathlib import Path
 import click
 
 from data_platform.buckets.commands import buckets
+from data_platform.buckets.policy_commands import policies
 from data_platform.observability import printing as out
 from data_platform.observability.commands import DefaultList, Suggesting, reporting, unknown
-from data_platform.settings import Settings, SettingsError
+from data_platform.settings import Settings, SettingsError, prepare_home
 
 _TABLE = click.argument("table", metavar="TABLE")
 _PARTITION = click.option("--partition", metavar="K", help="only this partition, as 2011-03-04")
@@ -32,17 +33,20 @@ def main() -> None:
 
 
 main.add_command(buckets)
+main.add_command(policies)
 
 
 def _platform():
     from data_platform.platform_defs.platform import Platform
 
     settings = Settings.from_env()
-    if not settings.home.exists() and settings.catalog_uri.startswith("sqlite"):
-        raise SettingsError(
-            f"there is no state in {settings.home}; make it with `make demo`, or set "
-            "DATA_PLATFORM_HOME to where it is"
-        )
+    if not settings.home.exists():
+        if settings.catalog_uri.startswith("sqlite"):
+            raise SettingsError(
+                f"there is no state in {settings.home}; make it with `make demo`, or set "
+                "DATA_PLATFORM_HOME to where it is"
+            )
+        prepare_home(settings)  # another machine's state is on servers
     return Platform(settings)
 
 
@@ -67,11 +71,18 @@ def _load(platform, name: str, partition: str | None = None):
 @_JSON
 @reporting
 def tables(as_json: bool) -> None:
-    """Every table: rows, partitions, files, bytes, last commit, run."""
+    """Every table: rows, partitions, files, bytes, last commit, run; US dollars a month where the
+    price of storage is known."""
+    from data_platform.buckets.prices import monthly_cost, price
     from data_platform.lake.browse import figures
 
-    found = [asdict(row) for row in figures(_platform().lake)]
-    out.records("tables", found, as_json, counts=("rows", "partitions", "files", "bytes"))
+    platform = _platform()
+    usd, found = price(platform.settings), [asdict(row) for row in figures(platform.lake)]
+    if usd is not None:
+        cost = [monthly_cost(row["bytes"] + row["history_bytes"], usd) for row in found]
+        found = [{**row, "monthly_usd": each} for row, each in zip(found, cost, strict=True)]
+    counts = ("rows", "partitions", "files", "bytes", "history_bytes")
+    out.records("tables", found, as_json, counts=counts)
 
 
 @main.command()

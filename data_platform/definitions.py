@@ -16,7 +16,9 @@ TABLES = (
     retail_gold.customer_segments,
 )
 
+OTHERS: tuple[dg.AssetsDefinition, ...] = ()  # ordinary assets
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    return definitions(TABLES, Settings.from_env())
+    return definitions(TABLES, Settings.from_env(), others=OTHERS)

@@ -11,30 +11,37 @@ from data_platform.setting_values import SettingsError
 SCHEME = "secretsmanager:"
 
 
-def secret(setting: str, text: str) -> str:
-    """The secret that `setting` has as its value, or that its value names.
+def secret(setting: str, text: str, region: str) -> str:
+    """The secret that `setting` has as its value, or that its value names (in AWS's `region`).
 
     Raises SettingsError, naming setting and secret, where it cannot be had.
     """
     if not text.startswith(SCHEME):
         return text
-    name, _, key = text.removeprefix(SCHEME).partition("#")
+    name, key = secret_name(text), text.partition("#")[2]
     if not name:
         raise SettingsError(f"{setting} is {text!r}; write it like {SCHEME}NAME#KEY")
-    found = _fetch(setting, name)
+    found = _fetch(setting, name, region)
     return _member(setting, name, key, found) if key else found
 
 
-def _fetch(setting: str, name: str) -> str:
+def secret_name(text: str) -> str:
+    """Name, or ARN, of the secret that a setting's value names; empty where it names none."""
+    return text.removeprefix(SCHEME).partition("#")[0] if text.startswith(SCHEME) else ""
+
+
+def _fetch(setting: str, name: str, region: str) -> str:
     import boto3  # most processes ask for none
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        answer = boto3.client("secretsmanager").get_secret_value(SecretId=name)
+        client = boto3.Session().client("secretsmanager", region_name=region or None)
+        answer = client.get_secret_value(SecretId=name)
     except (BotoCoreError, ClientError) as error:
         raise SettingsError(
-            f"{setting} names the secret {name!r}, which cannot be read: {error}; it must exist in "
-            "AWS_REGION, and these credentials may need secretsmanager:GetSecretValue on it"
+            f"{setting} names the secret {name!r}, which cannot be read: {error}; it must exist "
+            f"in {region or 'DATA_PLATFORM_AWS_REGION'}, and these credentials may need "
+            "secretsmanager:GetSecretValue on it"
         ) from error
     if "SecretString" not in answer:
         raise SettingsError(f"{setting} names the secret {name!r}, which is binary; store a text")

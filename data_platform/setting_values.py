@@ -6,6 +6,7 @@ What values must not be together is in `settings`.
 import os
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +27,16 @@ _BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*"
 
 class SettingsError(ValueError):
     """A setting is missing, unknown or has an unknown value; the message names the way out."""
+
+
+def refuse_unknown_names(env: Iterable[str], names: Iterable[str]) -> None:
+    """Variables that begin like settings and are none of `names`."""
+    known = [PREFIX + name for name in names]
+    for name in sorted(env):
+        if name.startswith(PREFIX) and name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "unset it;"
+            raise SettingsError(f"{name} is no setting; {hint} known: {', '.join(known)}")
 
 
 def home(directory: Path | str, environment: str) -> Path:
@@ -136,6 +147,18 @@ def endpoint(url: str) -> str:
     if url and re.fullmatch(r"https?://[^/\s]+/?", url) is None:
         raise SettingsError(f"{PREFIX}AWS_ENDPOINT is {url!r}; write it like http://localhost:9000")
     return url.rstrip("/")
+
+
+def price(text: str) -> float | None:
+    try:
+        value = float(text) if text else None
+    except ValueError:
+        value = -1
+    if value is not None and not 0 <= value < 1000:  # not for nan either
+        raise SettingsError(
+            f"{PREFIX}STORAGE_PRICE is {text!r}; write US dollars for a GB and month, like 0.023"
+        )
+    return value
 
 
 def _usable(name: str, path: Path) -> Path:

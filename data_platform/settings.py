@@ -7,14 +7,13 @@ bucket can take a directory's place without a change in the code that uses it.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
 from data_platform import setting_values as values
-from data_platform.secrets import secret
+from data_platform.secrets import secret, secret_name
 from data_platform.setting_values import PREFIX, SettingsError
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -75,6 +74,7 @@ NAMES = (
     "QUEUE",
     "AWS_REGION",
     "AWS_ENDPOINT",
+    "STORAGE_PRICE",
 )
 
 # Events that Dagster stores at once: a lock on its database for as long as a second is no harm.
@@ -91,9 +91,11 @@ class Settings:
     `ledger_uri` a database's URL, `dagster_database` too, or empty for SQLite in the home;
     `queue_url` is the SQS queue of arrivals, empty where the landing place is listed.
     No URL carries a password: `from_env` refuses one that does, and gives libpq this process's
-    `database_password`. `spark_memory` is the driver's heap as the JVM writes it (`4g`,
-    `512m`), `spark_jars` the directory of what `make jars` fetched. `project` begins the names of
-    the buckets; `aws_region` is empty where there is no cloud, `aws_endpoint` where S3 is AWS's.
+    `database_password`; `database_secret` names the secret it came from, if it came from one.
+    `spark_memory` is the driver's heap as the JVM writes it (`4g`, `512m`), `spark_jars` the
+    directory of what `make jars` fetched. `project` begins the names of the buckets; `aws_region`
+    is empty where there is no cloud, `aws_endpoint` where S3 is AWS's. `storage_price` is US
+    dollars for a GB and month, None for the list price of the region.
     """
 
     environment: Environment
@@ -106,17 +108,19 @@ class Settings:
     ledger_uri: str
     dagster_database: str = ""
     database_password: str = field(default="", repr=False)
+    database_secret: str = ""
     queue_url: str = ""
     spark_jars: Path = CHECKOUT / ".cache" / "jars"
     project: str = "data-platform"
     aws_region: str = ""
     aws_endpoint: str = ""
+    storage_price: float | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
         """Settings from `DATA_PLATFORM_*`; raises `SettingsError` on anything it does not know."""
         env = os.environ if env is None else env
-        _refuse_unknown_names(env)
+        values.refuse_unknown_names(env, NAMES)
         environment = _environment(env)
         project = values.project(_value(env, "PROJECT") or cls.project)
         local = environment is Environment.LOCAL
@@ -141,11 +145,13 @@ class Settings:
             catalog_uri=values.catalog(value("CATALOG")),
             ledger_uri=values.database("LEDGER", value("LEDGER")),
             dagster_database=values.dagster_database(_value(env, "DAGSTER_DATABASE"), database),
-            database_password=secret(PASSWORD, env.get(PASSWORD, "").strip()),
+            database_password=secret(PASSWORD, env.get(PASSWORD, "").strip(), _region(env)),
+            database_secret=secret_name(env.get(PASSWORD, "").strip()),
             queue_url=values.queue(value("QUEUE")),
             project=project,
             aws_region=_region(env),
             aws_endpoint=values.endpoint(_value(env, "AWS_ENDPOINT")),
+            storage_price=values.price(_value(env, "STORAGE_PRICE")),
         )
         refuse_impossible(settings)
         if env is os.environ:
@@ -260,15 +266,6 @@ def _environment(env: Mapping[str, str]) -> Environment:
             f"set {PREFIX}ENV to one of: {allowed}"
         )
     return Environment.LOCAL
-
-
-def _refuse_unknown_names(env: Mapping[str, str]) -> None:
-    known = [PREFIX + name for name in NAMES]
-    for name in sorted(env):
-        if name.startswith(PREFIX) and name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else "unset it;"
-            raise SettingsError(f"{name} is no setting; {hint} known: {', '.join(known)}")
 
 
 def _value(env: Mapping[str, str], name: str) -> str:

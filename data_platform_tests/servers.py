@@ -5,13 +5,15 @@ in CI it fails.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import pytest
 
-from tools import queue_server, servers
+from tools import auditors, queue_server, servers
+from tools.auditors import AuditorsError
 from tools.queue_server import QueueServer
 from tools.servers import Key, NotInstalled, Postgres, S3Server
 
@@ -20,7 +22,7 @@ from tools.servers import Key, NotInstalled, Postgres, S3Server
 KEY = Key.random()
 os.environ |= KEY.environment
 
-SERVERS = frozenset({"versitygw", "minio", "postgres", "elasticmq"})
+SERVERS = frozenset({"versitygw", "minio", "postgres", "elasticmq", "auditor"})
 
 Server = TypeVar("Server")
 
@@ -55,6 +57,16 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def elasticmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueServer]:
     yield from running(queue_server.elasticmq(tmp_path_factory.mktemp("elasticmq")))
+
+
+@pytest.fixture(scope="session")
+def auditor() -> Callable[[str], Path]:
+    """The programs of the auditors' environment, by name."""
+    try:
+        auditors.program("python")
+    except AuditorsError as missing:
+        not_there(str(missing))
+    return auditors.program
 
 
 def running(server: AbstractContextManager[Server]) -> Iterator[Server]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from data_platform import setting_values
 from data_platform import settings as module
+from data_platform.secrets import secret_name
 from data_platform.settings import Environment, Settings, SettingsError, prepare_home
 
 
@@ -292,3 +293,17 @@ def test_preparing_a_home_again_brings_its_dagster_configuration_up_to_date(tmp_
 
     assert (settings.dagster_home / "dagster.yaml").read_text() == shipped
     assert yaml.safe_load(shipped)["nux"] == {"enabled": False}
+
+
+def test_the_price_of_storage_is_a_number_of_dollars() -> None:
+    assert Settings.from_env({"DATA_PLATFORM_STORAGE_PRICE": "0.021"}).storage_price == 0.021
+    assert Settings.from_env({}).storage_price is None
+    for wrong in ("cheap", "-1", "nan", "inf"):
+        assert "like 0.023" in refused({"DATA_PLATFORM_STORAGE_PRICE": wrong})
+
+
+def test_the_name_of_a_passwords_secret_is_known_and_a_password_is_no_name() -> None:
+    assert secret_name("secretsmanager:acme/database#password") == "acme/database"
+    assert secret_name("secretsmanager:acme/database") == "acme/database"
+    settings = Settings.from_env({**CLOUD, "DATA_PLATFORM_DATABASE_PASSWORD": "hunter2"})
+    assert settings.database_secret == ""

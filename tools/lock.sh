@@ -1,11 +1,24 @@
 #!/usr/bin/env bash
-# Resolve pyproject.toml into requirements.lock, with hashes, for every supported platform.
+# Resolve what is asked for into a lock with hashes, for every supported platform and Python:
+# `tools/lock.sh [--upgrade]` pyproject.toml into requirements.lock, `tools/lock.sh auditors` the
+# auditors' own.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+case "${1:-}" in
+  auditors)
+    shift
+    lock=tools/auditors.lock
+    set -- tools/auditors.in --excludes tools/auditors.excludes "$@"
+    ;;
+  *)
+    lock=requirements.lock
+    set -- --group pyproject.toml:dev pyproject.toml "$@"
+    ;;
+esac
 
 python3 -m venv --clear .venv/lock
 .venv/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
 .venv/lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
-  --no-header --python-version 3.11 --group pyproject.toml:dev pyproject.toml \
-  --output-file requirements.lock "$@"
-git --no-pager diff --stat -- requirements.lock
+  --no-header --python-version 3.11 --output-file "$lock" "$@"
+git --no-pager diff --stat -- "$lock"

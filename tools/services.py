@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import auditors
+from tools.auditors import AuditorsError
 from tools.jars import CACHE, ROOT, SPARK, Jar, JarError, fetch, read_lock
 
 # What the servers' go.mod ask for at most.
@@ -126,6 +128,12 @@ def install_go_server(server: GoServer) -> None:
     _remove_others(server.binary, f"{server.name}-*")
 
 
+def install_auditors() -> None:
+    if not auditors.installed():
+        say("prowler and parliament: 160 packages of their own, 750 MB")
+        auditors.install()
+
+
 def _remove_others(kept: Path, pattern: str) -> None:
     """Other versions of what is installed now."""
     for other in kept.parent.glob(pattern):
@@ -213,6 +221,7 @@ SERVICES: Mapping[str, Callable[[], None]] = {
     VERSITYGW.name: lambda: install_go_server(VERSITYGW),
     MINIO.name: lambda: install_go_server(MINIO),
     "elasticmq": lambda: install_jars("elasticmq"),
+    "auditors": install_auditors,
 }
 
 
@@ -228,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             for name in names:
                 SERVICES[name]()
-        except (InstallError, JarError) as error:
+        except (AuditorsError, InstallError, JarError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
     return 0

@@ -6,6 +6,9 @@ from typing import Any
 from data_platform.buckets.errors import BucketError
 from data_platform.settings import Environment, Settings, SettingsError
 
+# AWS's separate clouds, by the beginning of their regions' names.
+_CLOUDS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+
 
 @dataclass(frozen=True)
 class Account:
@@ -45,6 +48,20 @@ def connect(settings: Settings) -> tuple[Account, Any]:
         raise BucketError(f"there are no AWS credentials that work: {error}") from error
     partition = caller["Arn"].split(":")[1]
     return Account(caller["Account"], partition, region, endpoint), session.client("s3", **at)
+
+
+def account_of(settings: Settings, id: str) -> Account:
+    """An account by its twelve digits, without a request; the region says which of AWS's clouds.
+
+    Raises SettingsError where the settings name no cloud.
+    """
+    _require_cloud(settings)
+    region = settings.aws_region
+    clouds = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+    partition = next(
+        (cloud for prefix, cloud in clouds.items() if region.startswith(prefix)), "aws"
+    )
+    return Account(id, partition, region, settings.aws_endpoint)
 
 
 def _require_cloud(settings: Settings) -> None:

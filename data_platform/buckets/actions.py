@@ -15,9 +15,11 @@ from data_platform.buckets.standard import (
     ACCESS_LOGS,
     LIFECYCLE_ID,
     LOG_DELIVERY_SID,
+    TABLE_LIFECYCLE_ID,
     TLS_ONLY_SID,
     BucketSpec,
     Purpose,
+    TableTiers,
 )
 from data_platform.buckets.state import BucketState
 
@@ -141,19 +143,45 @@ def lifecycle(
     *,
     without: Sequence[Mapping[str, Any]] = (),
 ) -> Action:
-    """The standard's rule beside those of somebody else, except the ones of `without`."""
-    kept = [r for r in state.lifecycle if r.get("ID") != LIFECYCLE_ID and r not in without]
-    request: dict[str, Any] = {"LifecycleConfiguration": {"Rules": [*kept, lifecycle_rule(spec)]}}
+    """The standard's rules beside those of somebody else, except the ones of `without`."""
+    kept = [rule for rule in state.lifecycle if not is_own(rule) and rule not in without]
+    rules = [*kept, *lifecycle_rules(spec)]
+    request: dict[str, Any] = {"LifecycleConfiguration": {"Rules": rules}}
     if state.minimum_size:
         request["TransitionDefaultMinimumObjectSize"] = state.minimum_size
     removed = ", ".join(str(rule.get("ID")) for rule in without)
-    change = f"remove the lifecycle rule {removed}" if without else "set the lifecycle rule"
+    change = f"remove the lifecycle rule {removed}" if without else "set the lifecycle rules"
     operation = "put_bucket_lifecycle_configuration"
     return _action(spec.name, account, change, operation, **request)
 
 
+def is_own(rule: Mapping[str, Any]) -> bool:
+    """Whether a lifecycle rule is the standard's, by its name."""
+    name = str(rule.get("ID"))
+    return name == LIFECYCLE_ID or name.startswith(TABLE_LIFECYCLE_ID)
+
+
+def lifecycle_rules(spec: BucketSpec) -> list[dict[str, Any]]:
+    """All of the standard's rules, as boto3 has them: for the bucket, and for each table in it."""
+    return [lifecycle_rule(spec), *(_table_rule(table) for table in spec.tables)]
+
+
+def _table_rule(table: TableTiers) -> dict[str, Any]:
+    """It moves and never deletes: what a table refers to is known to the table alone."""
+    return {
+        "ID": f"{TABLE_LIFECYCLE_ID}{table.table}",
+        "Filter": {"Prefix": table.prefix},
+        "Status": "Enabled",
+        "Transitions": _moves("Days", table.tiers),
+    }
+
+
+def _moves(days: str, tiers: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [{days: day, "StorageClass": tier} for tier, day in tiers.items()]
+
+
 def lifecycle_rule(spec: BucketSpec) -> dict[str, Any]:
-    """The standard's lifecycle as one rule for all objects, as boto3 has it."""
+    """The standard's lifecycle as one rule for all objects of a bucket."""
     days = spec.standard.lifecycle
     rule: dict[str, Any] = {
         "ID": LIFECYCLE_ID,
@@ -165,14 +193,9 @@ def lifecycle_rule(spec: BucketSpec) -> dict[str, Any]:
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days.abort_uploads},
     }
     if days.tiers:
-        rule["Transitions"] = [
-            {"Days": day, "StorageClass": tier} for tier, day in days.tiers.items()
-        ]
+        rule["Transitions"] = _moves("Days", days.tiers)
     if days.noncurrent_tiers:
-        rule["NoncurrentVersionTransitions"] = [
-            {"NoncurrentDays": day, "StorageClass": tier}
-            for tier, day in days.noncurrent_tiers.items()
-        ]
+        rule["NoncurrentVersionTransitions"] = _moves("NoncurrentDays", days.noncurrent_tiers)
     return rule
 
 

@@ -8,7 +8,7 @@ from data_platform.buckets import actions
 from data_platform.buckets.account import Account
 from data_platform.buckets.provision import States, read_states
 from data_platform.buckets.rules import RULES, judge
-from data_platform.buckets.standard import BucketSpec, Purpose, bucket_specs
+from data_platform.buckets.standard import BucketSpec, Purpose, TableTiers, bucket_specs
 from data_platform.buckets.state import list_buckets
 from data_platform.settings import Environment
 
@@ -47,14 +47,20 @@ def rules_of(purpose: Purpose) -> dict[str, str]:
     return {EXISTS: "The bucket is there.", **own}
 
 
-def audit(client: Any, account: Account, project: str, environment: Environment) -> Audit:
+def audit(
+    client: Any,
+    account: Account,
+    project: str,
+    environment: Environment,
+    tables: tuple[TableTiers, ...] = (),
+) -> Audit:
     """Looks at the environment's five buckets, there or not, and at every other one of the account
     that has the project's prefix: at those of other environments by the same rules.
 
     Raises BucketError where something may not be read: what could not be looked at has not passed.
     """
     names = list_buckets(client, f"{project}-")
-    specs = _specs(names, project, environment)
+    specs = _specs(names, project, environment, tables)
     states = read_states(client, account, specs, names)
     return compare(specs, states, names, account)
 
@@ -80,10 +86,15 @@ def compare(
     return Audit(tuple(sorted({*expected, *names})), tuple(failures))
 
 
-def _specs(names: Sequence[str], project: str, environment: Environment) -> list[BucketSpec]:
+def _specs(
+    names: Sequence[str],
+    project: str,
+    environment: Environment,
+    tables: tuple[TableTiers, ...],
+) -> list[BucketSpec]:
     others = [other for other in Environment if other is not environment]
-    there = [spec for other in others for spec in bucket_specs(project, other)]
-    return [*bucket_specs(project, environment), *(s for s in there if s.name in names)]
+    there = [spec for other in others for spec in bucket_specs(project, other, tables)]
+    return [*bucket_specs(project, environment, tables), *(s for s in there if s.name in names)]
 
 
 def _failures(spec: BucketSpec, states: States, account: Account) -> list[Failure]:

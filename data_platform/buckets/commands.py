@@ -57,7 +57,7 @@ def audit_command(as_json: bool) -> None:
 
     settings = Settings.from_env()
     account, client = connect(settings)
-    found = audit(client, account, settings.project, settings.environment)
+    found = audit(client, account, settings.project, settings.environment, _tables(settings))
     if as_json:
         out.as_json({"buckets": found.buckets, "failures": [asdict(f) for f in found.failures]})
     else:
@@ -87,6 +87,14 @@ def _planned():
 
     settings = Settings.from_env()
     account, client = connect(settings)
-    specs = bucket_specs(settings.project, settings.environment)
+    specs = bucket_specs(settings.project, settings.environment, _tables(settings))
     own = list_buckets(client, f"{settings.project}-")
     return client, account, plan(specs, read_states(client, account, specs, own), account)
+
+
+def _tables(settings: Settings):
+    from data_platform.buckets.tables import table_tiers
+    from data_platform.definitions import OTHERS, TABLES
+    from data_platform.platform_defs.table_uses import table_uses
+
+    return table_tiers(table_uses(TABLES, OTHERS), settings.warehouse_uri)

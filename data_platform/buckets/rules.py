@@ -4,7 +4,7 @@ A rule never looks at S3. Where the way back to the standard would take away pro
 somebody chose, it says so, and `apply` leaves it to a person.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from data_platform.buckets.account import Account
 from data_platform.buckets.actions import BLOCKS, OWNER_ENFORCED, Action
 from data_platform.buckets.standard import (
     ACCESS_LOGS,
-    LIFECYCLE_ID,
     LOG_DELIVERY_SID,
     TLS_ONLY_SID,
     BucketSpec,
@@ -105,13 +104,28 @@ def _owner_enforced(spec: BucketSpec, state: BucketState, account: Account) -> D
 
 
 def _lifecycle(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
-    wanted = actions.lifecycle_rule(spec)
-    there = [rule for rule in state.lifecycle if rule.get("ID") == LIFECYCLE_ID]
-    if [_comparable(rule) for rule in there] == [_comparable(wanted)]:
+    wanted = _by_name(actions.lifecycle_rules(spec))
+    there = _by_name(rule for rule in state.lifecycle if actions.is_own(rule))
+    wrong = sorted(n for n in {*wanted, *there} if wanted.get(n) != there.get(n))
+    if not wrong:
         return None
-    found = ", ".join(_differing(there[0], wanted)) + " differ" if there else "no such rule"
-    expected = f"the lifecycle rule {LIFECYCLE_ID}"
+    found = "; ".join(_difference(n, there.get(n), wanted.get(n)) for n in wrong)
+    expected = f"the lifecycle rules {', '.join(wanted)}"
     return Deviation(expected, found, actions.lifecycle(spec, state, account))
+
+
+def _by_name(rules: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {str(rule.get("ID")): _comparable(rule) for rule in rules}
+
+
+def _difference(
+    name: str, found: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None
+) -> str:
+    if found is None:
+        return f"no rule {name}"
+    if wanted is None:
+        return f"a rule {name}, of no table that moves"
+    return f"{name}: {', '.join(_differing(found, wanted))} differ"
 
 
 def _comparable(rule: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,12 +137,11 @@ def _comparable(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    one, other = _comparable(found), _comparable(wanted)
-    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
+    return sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
 
 
 def _current_objects(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
-    harmful = [r for r in state.lifecycle if r.get("ID") != LIFECYCLE_ID and any(_harm(r, spec))]
+    harmful = [r for r in state.lifecycle if not actions.is_own(r) and any(_harm(r, spec))]
     if not harmful:
         return None
     harm = [f"rule {rule.get('ID')} {what}" for rule in harmful for what in _harm(rule, spec)]

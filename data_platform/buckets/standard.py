@@ -12,6 +12,7 @@ from data_platform.settings import Environment
 
 # What carries these names in a bucket is the platform's; everything else is somebody else's.
 LIFECYCLE_ID = "data-platform"
+TABLE_LIFECYCLE_ID = "data-platform/"  # followed by the table
 TLS_ONLY_SID = "DataPlatformTlsOnly"
 LOG_DELIVERY_SID = "DataPlatformLogDelivery"
 
@@ -74,7 +75,8 @@ STANDARD = (
         purpose=Purpose.WAREHOUSE,
         holds="tables",
         versioned=True,
-        lifecycle=Lifecycle(expire_noncurrent=30, tiers={"STANDARD_IA": 90}),
+        # Tables move by themselves: see LAYER_TIERS.
+        lifecycle=Lifecycle(expire_noncurrent=30),
     ),
     BucketStandard(
         purpose=Purpose.TEMP,
@@ -93,13 +95,38 @@ STANDARD = (
 )
 
 
+# Storage classes of a table's files by its layer, where its declaration names none: with the days
+# after which a file moves. Gold is read every day, and reading from a cheaper class is paid for.
+LAYER_TIERS: Mapping[str, Mapping[str, int]] = {
+    "bronze": {"STANDARD_IA": 30, "GLACIER_IR": 120},
+    "quarantine": {"STANDARD_IA": 30, "GLACIER_IR": 120},
+    "duplicates": {"STANDARD_IA": 30, "GLACIER_IR": 120},
+    "silver": {"STANDARD_IA": 90},
+}
+
+OWNER = "team:platform"
+
+
+@dataclass(frozen=True)
+class TableTiers:
+    """The storage classes of a table: all of its files have keys that begin with `prefix`."""
+
+    table: str
+    prefix: str
+    tiers: Mapping[str, int]
+
+
 @dataclass(frozen=True)
 class BucketSpec:
-    """What the standard asks of one bucket of a project in an environment."""
+    """What the standard asks of one bucket of a project in an environment.
+
+    `tables` are those that lie in it and move between storage classes.
+    """
 
     project: str
     environment: Environment
     standard: BucketStandard
+    tables: tuple[TableTiers, ...] = ()
 
     @property
     def purpose(self) -> Purpose:
@@ -121,10 +148,18 @@ class BucketSpec:
             "project": self.project,
             "environment": str(self.environment),
             "purpose": str(self.purpose),
+            "owner": OWNER,
             "managed-by": "data-platform",
         }
 
 
-def bucket_specs(project: str, environment: Environment) -> list[BucketSpec]:
-    """The five buckets, in the order in which they can be made."""
-    return [BucketSpec(project, environment, standard) for standard in STANDARD]
+def bucket_specs(
+    project: str, environment: Environment, tables: tuple[TableTiers, ...] = ()
+) -> list[BucketSpec]:
+    """The five buckets, in the order in which they can be made; the warehouse holds `tables`."""
+    return [
+        BucketSpec(
+            project, environment, standard, tables if standard.purpose is Purpose.WAREHOUSE else ()
+        )
+        for standard in STANDARD
+    ]

@@ -29,12 +29,39 @@ _LINEAGE_FIELDS = (
 )
 
 
+# Storage classes whose objects are read at once, whatever their age.
+READ_AT_ONCE = ("STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
+_DAYS_BETWEEN_TIERS = 30  # S3 refuses an earlier move
+
+
 @dataclass(frozen=True)
 class Retention:
-    """How long superseded snapshots stay readable: `days`, and at most so many `snapshots`."""
+    """How long superseded snapshots stay readable: `days`, and at most so many `snapshots`.
+
+    `tiers` are the storage classes that a bucket moves the table's files to, each with the days
+    after which it does; None: as its layer has it, {}: never. Raises ValueError for a class that
+    is not read at once, and for moves that S3 refuses.
+    """
 
     days: int = 30
     snapshots: int = 200
+    tiers: Mapping[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        moves = list((self.tiers or {}).items())
+        if archives := [tier for tier, _ in moves if tier not in READ_AT_ONCE]:
+            raise ValueError(
+                f"Retention(tiers={self.tiers}): a table's files are read at any age, and not at "
+                f"once from {', '.join(archives)}; there is {', '.join(READ_AT_ONCE)}"
+            )
+        gaps = [
+            day - before for (_, day), (_, before) in zip(moves, [("", 0), *moves], strict=False)
+        ]
+        if any(gap < _DAYS_BETWEEN_TIERS for gap in gaps):
+            raise ValueError(
+                f"Retention(tiers={self.tiers}): the first move is after {_DAYS_BETWEEN_TIERS} "
+                f"days, and each later one {_DAYS_BETWEEN_TIERS} days after the one before"
+            )
 
 
 @dataclass(frozen=True)

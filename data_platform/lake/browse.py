@@ -13,18 +13,23 @@ from pyiceberg.table.snapshots import Snapshot
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition, partitioning, versions
+from data_platform.lake.sizes import size_of
 from data_platform.lake.table import TableId, Values
 
 
 @dataclass(frozen=True)
 class TableFigures:
-    """What a table holds now; `committed` in UTC, None for a table never written."""
+    """What a table holds now; `committed` in UTC, None for a table never written.
+
+    `history_bytes` are those of files that only its old snapshots refer to.
+    """
 
     table: str
     rows: int
     partitions: int
     files: int
     bytes: int
+    history_bytes: int
     committed: dt.datetime | None
     run: str | None
 
@@ -72,6 +77,7 @@ def figures(lake: Lake) -> Iterator[TableFigures]:
             partitions=len(files),
             files=len(flat),
             bytes=sum(file.file_size_in_bytes for file in flat),
+            history_bytes=size_of(table_id, table).history,
             committed=_moment(snapshot) if snapshot else None,
             run=_summary(snapshot).get("data_platform.run") if snapshot else None,
         )

@@ -65,7 +65,7 @@ def _client(store: ObjectStore) -> Any:
     style = {"addressing_style": "path" if store.endpoint else "auto"}
     retries: Any = {"mode": "standard", "max_attempts": _ATTEMPTS}
     config = Config(retries=retries, s3=style)
-    return boto3.client(
+    return boto3.Session().client(
         "s3",
         region_name=store.region or None,
         endpoint_url=store.endpoint or None,

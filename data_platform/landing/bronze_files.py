@@ -12,6 +12,8 @@ import pyarrow as pa
 from pyarrow import fs, parquet
 
 from data_platform.lake.object_store import ObjectStore
+from data_platform.lake.s3_errors import StoreError
+from data_platform.lake.storage import Storage
 from data_platform.landing.csv_reader import ROW_NUMBER
 from data_platform.landing.objects import filesystem
 
@@ -125,9 +127,8 @@ class _Series:
         with suppress(OSError, pa.ArrowException):
             self._finish()
         for uri in self.uris:
-            files, path = filesystem(uri, self.store)
-            with suppress(OSError):  # what stays behind is an orphan that no report names
-                files.delete_file(path)
+            with suppress(OSError, StoreError):  # what stays is an orphan that no report names
+                Storage(store=self.store).delete(uri)
 
     def _write_group(self) -> None:
         """One row group of all that waits: PyArrow's write_batch makes one of every batch."""

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 import dagster as dg
 
 from data_platform.assets import Table
+from data_platform.buckets.tables import TableUse, table_tiers
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
 from data_platform.lake.table import TableId
@@ -21,6 +22,12 @@ from data_platform.platform_defs.marks import marks_sensor
 from data_platform.platform_defs.reconciliation import reconciliation_job, reconciliation_schedule
 from data_platform.platform_defs.resources import resources
 from data_platform.platform_defs.sensors import sensors
+from data_platform.platform_defs.storage_costs import (
+    storage_costs,
+    storage_costs_job,
+    storage_costs_schedule,
+)
+from data_platform.platform_defs.table_uses import table_uses
 from data_platform.platform_defs.tables import bronze_schema
 from data_platform.settings import Settings
 
@@ -52,13 +59,20 @@ def definitions(
     )
     if not settings.has_buckets:
         return declared
-    return dg.Definitions.merge(declared, _bucket_audit(settings))
+    uses = table_uses(tables, others)
+    return dg.Definitions.merge(declared, _of_buckets(settings, uses))
 
 
-def _bucket_audit(settings: Settings) -> dg.Definitions:
+def _of_buckets(settings: Settings, uses: Sequence[TableUse]) -> dg.Definitions:
     job = bucket_audit_job()
     schedule = bucket_audit_schedule(job)
-    return dg.Definitions(assets=[bucket_audit(settings)], jobs=[job], schedules=[schedule])
+    audit = bucket_audit(settings, table_tiers(uses, settings.warehouse_uri))
+    costs = storage_costs_job()
+    return dg.Definitions(
+        assets=[audit, storage_costs(settings)],
+        jobs=[job, costs],
+        schedules=[schedule, storage_costs_schedule(costs)],
+    )
 
 
 def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinition]) -> None:

@@ -11,7 +11,7 @@ import dagster as dg
 
 from data_platform.buckets.account import connect
 from data_platform.buckets.audit import EXISTS, UNEXPECTED, Failure, audit, rules_of
-from data_platform.buckets.standard import Purpose
+from data_platform.buckets.standard import OWNER, Purpose, TableTiers
 from data_platform.observability.warnings import previews_accepted
 from data_platform.platform_defs.jobs import Job
 from data_platform.settings import Settings
@@ -28,13 +28,13 @@ def check_name(rule: str, purpose: Purpose) -> str:
     return f"{rule}__{purpose.name.lower()}"
 
 
-def bucket_audit(settings: Settings) -> dg.AssetsDefinition:
-    """The audit of the buckets that `settings` lead to."""
+def bucket_audit(settings: Settings, tables: tuple[TableTiers, ...] = ()) -> dg.AssetsDefinition:
+    """The audit of the buckets that `settings` lead to, where these tables lie."""
 
     def buckets_audit(context: dg.AssetExecutionContext):
         _require_this_month(context.partition_keys)
         account, client = connect(settings)
-        found = audit(client, account, settings.project, settings.environment)
+        found = audit(client, account, settings.project, settings.environment, tables)
         for failure in found.failures:
             context.log.warning(_line(failure))
         metadata = {
@@ -53,7 +53,7 @@ def bucket_audit(settings: Settings) -> dg.AssetsDefinition:
             check_specs=_check_specs(),
             backfill_policy=dg.BackfillPolicy.single_run(),
             group_name="platform",
-            owners=["team:platform"],
+            owners=[OWNER],
             tags={"domain": "platform", "layer": "platform"},
             kinds={"s3"},
             description="Every bucket with the project's prefix against the bucket standard.",

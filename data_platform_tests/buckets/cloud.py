@@ -14,7 +14,7 @@ from data_platform.buckets.account import Account, connect
 from data_platform.buckets.actions import Action
 from data_platform.buckets.audit import Audit, audit
 from data_platform.buckets.provision import apply, plan, read_states
-from data_platform.buckets.standard import BucketSpec, Purpose, bucket_specs
+from data_platform.buckets.standard import BucketSpec, Purpose, TableTiers, bucket_specs
 from data_platform.buckets.state import BucketState, list_buckets, read_state
 from data_platform.settings import Settings
 
@@ -41,6 +41,7 @@ class Cloud:
     settings: Settings
     account: Account
     client: Any
+    tables: tuple[TableTiers, ...] = ()
 
     @property
     def sqs(self) -> Any:
@@ -49,7 +50,7 @@ class Cloud:
 
     @property
     def specs(self) -> list[BucketSpec]:
-        return bucket_specs(self.settings.project, self.settings.environment)
+        return bucket_specs(self.settings.project, self.settings.environment, self.tables)
 
     def name(self, purpose: Purpose) -> str:
         return next(spec.name for spec in self.specs if spec.purpose is purpose)
@@ -73,7 +74,8 @@ class Cloud:
 
     def audit(self) -> Audit:
         settings = self.settings
-        return audit(self.client, self.account, settings.project, settings.environment)
+        project, environment = settings.project, settings.environment
+        return audit(self.client, self.account, project, environment, self.tables)
 
     def broken(self) -> set[tuple[str, str]]:
         """Bucket and rule of every failure."""

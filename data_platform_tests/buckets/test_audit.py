@@ -3,6 +3,8 @@
 import pytest
 
 from data_platform.buckets.audit import EXISTS, UNEXPECTED, rules_of
+from data_platform.buckets.errors import permission
+from data_platform.buckets.roles import AUDITED
 from data_platform.buckets.standard import Purpose
 from data_platform.settings import Environment
 from data_platform_tests.buckets.cloud import (
@@ -105,3 +107,16 @@ def test_every_rule_says_what_it_is_about() -> None:
         assert all(rules_of(purpose).values())
     assert "log_delivery" not in rules_of(Purpose.TEMP)
     assert "current_objects" not in rules_of(Purpose.TEMP)
+
+
+def test_the_audit_asks_for_what_its_role_is_allowed_and_no_more(cloud: Cloud) -> None:
+    """HEAD aside: of a bucket that is not the account's, its answer is all there is to know."""
+    asked: set[str] = set()
+    cloud.apply()
+    cloud.client.meta.events.register(
+        "before-call.s3", lambda model, **_: asked.add(permission(model.name))
+    )
+
+    cloud.audit()
+
+    assert asked == {permission(name) for name in (*AUDITED, "ListBuckets")}

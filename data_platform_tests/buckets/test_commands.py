@@ -48,7 +48,7 @@ def test_the_commands_of_the_plan_are_what_apply_does(run: Run, cloud: Cloud) ->
     for row in json.loads(run("plan", "--json").stdout):
         cloud.run(row["command"])
 
-    assert cloud.audit().failures == ()
+    assert run("audit").output == "5 buckets are as the standard says\n"
 
 
 def test_audit_fails_with_the_command_that_mends_each_deviation(run: Run, cloud: Cloud) -> None:

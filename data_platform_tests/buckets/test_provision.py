@@ -1,6 +1,7 @@
 """Plan and apply against a real S3 API."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -10,7 +11,7 @@ from botocore.stub import Stubber
 from data_platform.buckets.account import connect
 from data_platform.buckets.errors import BucketError, ForeignBucketError
 from data_platform.buckets.provision import apply
-from data_platform.buckets.standard import Purpose
+from data_platform.buckets.standard import Purpose, TableTiers
 from data_platform.buckets.state import list_buckets
 from data_platform_tests.buckets.cloud import (
     OWN_RULE,
@@ -126,7 +127,7 @@ def test_what_others_wrote_stays_while_the_standards_own_comes_beside_it(cloud: 
     state = cloud.state(name)
     assert OWN_STATEMENT in state.policy["Statement"] and len(state.policy["Statement"]) == 2
     assert OWN_RULE in state.lifecycle and len(state.lifecycle) == 2
-    assert state.tags["cost-centre"] == "17" and len(state.tags) == 5
+    assert state.tags["cost-centre"] == "17" and len(state.tags) == 6
     assert cloud.audit().failures == ()
 
 
@@ -290,3 +291,28 @@ def test_the_log_service_may_write_for_this_account_and_under_its_prefix_only(
     without_statement(cloud, name, grant["Sid"])
     assert cloud.apply() != []
     assert PROJECT in grant["Condition"]["ArnLike"]["aws:SourceArn"]
+
+
+def test_a_tables_rule_follows_its_declaration(cloud: Cloud) -> None:
+    """It comes, changes and goes with what is declared; apply repeated does nothing."""
+    sales, stock = (
+        TableTiers(f"bronze/shop/{name}", f"bronze/shop/{name}/data/", {"STANDARD_IA": 30})
+        for name in ("sales", "stock")
+    )
+    later = replace(sales, tiers={"STANDARD_IA": 30, "GLACIER_IR": 180})
+    name = cloud.name(Purpose.WAREHOUSE)
+    for tables in ((sales,), (later, stock), (stock,)):
+        declaring = replace(cloud, tables=tables)
+
+        done = declaring.apply()
+
+        assert name in {action.bucket for action in done}
+        rules = {str(rule["ID"]): rule for rule in cloud.state(name).lifecycle}
+        assert set(rules) == {"data-platform", *(f"data-platform/{t.table}" for t in tables)}
+        for table in tables:
+            moves = rules[f"data-platform/{table.table}"]["Transitions"]
+            assert {m["StorageClass"]: m["Days"] for m in moves} == table.tiers
+        assert declaring.apply() == [] and declaring.audit().failures == ()
+    assert [f.found for f in cloud.audit().failures] == [
+        "a rule data-platform/bronze/shop/stock, of no table that moves"
+    ]

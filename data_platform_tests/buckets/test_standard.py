@@ -4,8 +4,17 @@ from itertools import pairwise
 
 import pytest
 
-from data_platform.buckets.actions import lifecycle_rule
-from data_platform.buckets.standard import STANDARD, BucketSpec, Purpose, bucket_specs
+from data_platform.buckets.actions import lifecycle_rule, lifecycle_rules
+from data_platform.buckets.standard import (
+    LAYER_TIERS,
+    STANDARD,
+    BucketSpec,
+    Purpose,
+    bucket_specs,
+)
+from data_platform.buckets.tables import TableUse, table_tiers
+from data_platform.contracts.contract import Retention
+from data_platform.lake.table import TableId
 from data_platform.setting_values import LONGEST_PROJECT
 from data_platform.settings import Environment
 
@@ -69,8 +78,59 @@ def test_nothing_that_is_versioned_loses_a_current_object(spec: BucketSpec) -> N
 
 def test_what_tables_refer_to_can_be_read_at_any_age(spec: BucketSpec) -> None:
     if spec.purpose in TABLES:
-        tiers = {move["StorageClass"] for move in lifecycle_rule(spec)["Transitions"]}
-        assert tiers <= READ_AT_ONCE
+        moves = lifecycle_rule(spec).get("Transitions", [])
+        assert {move["StorageClass"] for move in moves} <= READ_AT_ONCE
+
+
+@pytest.mark.parametrize("layer", LAYER_TIERS)
+def test_a_layers_tiers_are_such_as_a_table_may_declare(layer: str) -> None:
+    assert Retention(tiers=LAYER_TIERS[layer]).tiers
+
+
+def test_a_tables_rule_moves_its_data_files_and_deletes_nothing() -> None:
+    bronze, *_ = table_tiers([TableUse(writes=(TableId.parse("bronze/shop/sales"),))])
+    specs = bucket_specs("acme", Environment.PROD, (bronze,))
+    warehouse = next(spec for spec in specs if spec.purpose is Purpose.WAREHOUSE)
+
+    _, rule = lifecycle_rules(warehouse)
+
+    assert rule["Filter"] == {"Prefix": "bronze/shop/sales/data/"}
+    assert set(rule) == {"ID", "Filter", "Status", "Transitions"}
+    assert rule["Transitions"][0] == {"Days": 30, "StorageClass": "STANDARD_IA"}
+    assert [len(lifecycle_rules(spec)) for spec in specs if spec is not warehouse] == [1] * 4
+
+
+def test_a_table_has_the_tiers_of_its_layer_unless_it_declares_its_own() -> None:
+    names = ("bronze/shop/a", "bronze/shop/b", "bronze/shop/c", "gold/shop/d", "gold/shop/e")
+    a, b, c, d, e = map(TableId.parse, names)
+    late = {"GLACIER_IR": 365}
+
+    found = table_tiers(
+        [
+            TableUse(writes=(a,)),
+            TableUse(writes=(b,), tiers=late),
+            TableUse(writes=(c,), tiers={}),
+            TableUse(writes=(d,)),
+            TableUse(writes=(e, e.beside("quarantine")), tiers=late),
+        ]
+    )
+
+    assert {each.table: each.tiers for each in found} == {
+        str(a): LAYER_TIERS["bronze"],
+        str(b): late,
+        str(e): late,
+        "quarantine/shop/e": LAYER_TIERS["quarantine"],
+    }
+
+
+def test_tables_below_a_prefix_of_the_bucket_move_there() -> None:
+    use = TableUse(writes=(TableId.parse("silver/shop/sales"),))
+
+    [below] = table_tiers([use], "s3://acme-warehouse-prod/lake")
+    [local] = table_tiers([use], "file:///home/warehouse")
+
+    assert below.prefix == "lake/silver/shop/sales/data/"
+    assert local.prefix == "silver/shop/sales/data/"
 
 
 def test_old_versions_and_unfinished_uploads_go_everywhere(spec: BucketSpec) -> None:
@@ -96,5 +156,6 @@ def test_every_bucket_is_tagged_for_the_bill(spec: BucketSpec) -> None:
         "project": "acme",
         "environment": "prod",
         "purpose": str(spec.purpose),
+        "owner": "team:platform",
         "managed-by": "data-platform",
     }

@@ -300,3 +300,26 @@ def test_an_error_names_contract_column_and_check():
         "greater_than_or_equal_to",
     )
     assert str(error).startswith("contract silver/shop/sales, column v, check greater_than_or_eq")
+
+
+@pytest.mark.parametrize(
+    ("tiers", "message"),
+    [
+        ({"GLACIER": 90}, "not at once from GLACIER"),
+        ({"STANDARD_IA": 30, "DEEP_ARCHIVE": 365}, "not at once from DEEP_ARCHIVE"),
+        ({"STANDARD_IA": 7}, "the first move is after 30 days"),
+        ({"STANDARD_IA": 90, "GLACIER_IR": 60}, "each later one 30 days after"),
+    ],
+)
+def test_storage_classes_that_a_table_cannot_live_in_are_refused(
+    tiers: dict[str, int], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Retention(tiers=tiers)
+
+
+def test_storage_classes_do_not_change_what_is_built() -> None:
+    """Nobody rebuilds a year because its files move."""
+    moved = declare(retention=Retention(tiers={"GLACIER_IR": 90}))
+
+    assert moved.fingerprint == declare().fingerprint

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import pickle
@@ -14,10 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from data_platform.lake.object_store import ObjectStore
 from data_platform.landing import bronze_files
 from data_platform.landing.csv_reader import BLOCK
-from data_platform.landing.objects import DirectoryBucket, filesystem
+from data_platform.landing.objects import DirectoryBucket
 from data_platform.landing.parse import (
     ObjectWork,
     ParseReport,
@@ -26,7 +26,11 @@ from data_platform.landing.parse import (
     bronze_schema,
     parse_partition,
 )
+from data_platform.landing.s3_bucket import S3Bucket
 from data_platform.landing.source import Csv
+from data_platform.platform_defs.platform import Platform
+from data_platform.settings import Settings
+from data_platform_tests.places import Place
 
 AB = Csv(columns=("a", "b"))
 SEEN = datetime(2011, 12, 10, 12, tzinfo=UTC)
@@ -36,42 +40,56 @@ BAD_LATE = b"a,b\n" + b"1,2\n" * (BLOCK // 2) + b"\xff,2\n"
 
 
 class Partition:
-    """A landing directory, and a warehouse beside it whose path has a blank in it."""
+    """A landing place, and a warehouse beside it whose path has a blank in it."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.root = home / "landing"
-        self.root.mkdir(parents=True)
-        self.target = f"file://{home}/ware house/attempt"
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.landing = f"{place.root}/landing"
+        self.target = f"{place.root}/ware house/attempt"
 
     def land(self, **contents: bytes) -> None:
         for name, content in contents.items():
-            (self.root / f"{name}.csv").write_bytes(content)
+            self.place.write(f"{self.landing}/{name}.csv", content)
+
+    def unland(self, name: str) -> None:
+        self.place.delete(f"{self.landing}/{name}.csv")
 
     def work(self, **changes: Any) -> PartitionWork:
-        bucket = DirectoryBucket(self.root)
+        bucket = bucket_of(self.place)
         objects = tuple(
             ObjectWork(number, o.key, bucket.uri(o.key), o.size, o.modified, SEEN)
             for number, o in enumerate(bucket.list(), start=1)
         )
         work = PartitionWork("2011-03-04", {"day": date(2011, 3, 4)}, self.target, AB, objects)
-        return replace(work, **changes)
+        return replace(work, store=self.place.store, **changes)
 
-    def files(self) -> list[Path]:
-        return sorted((self.home / "ware house").rglob("*.parquet"))
+    def files(self) -> list[str]:
+        return sorted(self.place.files("/ware house"))
+
+    def open(self, uri: str) -> parquet.ParquetFile:
+        return parquet.ParquetFile(io.BytesIO(self.place.read(uri)))
+
+    def table(self, report: ParseReport) -> pa.Table:
+        for file in report.files:
+            assert self.open(file.uri).metadata.num_rows == file.rows
+            assert len(self.place.read(file.uri)) == file.bytes
+        return pa.concat_tables([self.open(file.uri).read() for file in report.files])
+
+
+def bucket_of(place: Place) -> DirectoryBucket | S3Bucket:
+    return Platform(Settings.at("/nowhere", **place.settings)).bucket
 
 
 @pytest.fixture
-def partition(tmp_path: Path) -> Partition:
-    return Partition(tmp_path)
+def partition(place: Place) -> Partition:
+    return Partition(place)
 
 
-def table(report: ParseReport) -> pa.Table:
-    paths = [filesystem(file.uri, ObjectStore())[1] for file in report.files]
-    for file, path in zip(report.files, paths, strict=True):
-        assert parquet.read_metadata(path).num_rows == file.rows
-        assert os.path.getsize(path) == file.bytes
-    return pa.concat_tables([parquet.ParquetFile(path).read() for path in paths])
+@pytest.fixture
+def local(tmp_path: Path) -> Partition:
+    """In a directory, for what only a file system can have or do."""
+    (tmp_path / "landing").mkdir()
+    return Partition(Place.directory(tmp_path))
 
 
 def outcome(report: ParseReport) -> dict[str, int | str | None]:
@@ -82,24 +100,25 @@ def test_rows_carry_their_partition_and_their_lineage(partition: Partition) -> N
     partition.land(x=GOOD, y=b"b,a\n9,8\n7\n")
     report = parse_partition(partition.work())
     assert len(report.files) == 1
-    assert table(report).select(["day", "a", "b", "_source_object", "_row_number"]).to_pylist() == [
+    found = partition.table(report)
+    assert found.select(["day", "a", "b", "_source_object", "_row_number"]).to_pylist() == [
         {"day": date(2011, 3, 4), "a": a, "b": b, "_source_object": key, "_row_number": number}
         for a, b, key, number in [
             ("1", "2", "x.csv", 1), (None, "", "x.csv", 2),
             ("8", "9", "y.csv", 1), (None, "7", "y.csv", 2),
         ]
     ]  # fmt: skip
-    rescued = table(report).column("_rescued").to_pylist()
+    rescued = partition.table(report).column("_rescued").to_pylist()
     assert rescued[:3] == [None] * 3
     assert json.loads(rescued[3]) == {"expected": 2, "found": 1, "text": "7"}
-    assert set(table(report).column("_ingested_at").to_pylist()) == {SEEN}
+    assert set(partition.table(report).column("_ingested_at").to_pylist()) == {SEEN}
 
 
 def test_the_files_have_the_schema_that_is_promised(partition: Partition) -> None:
     partition.land(x=GOOD)
     report = parse_partition(partition.work())
-    assert table(report).schema.equals(bronze_schema(AB, {"day": date(2011, 3, 4)}))
-    footer = parquet.read_metadata(partition.files()[0])
+    assert partition.table(report).schema.equals(bronze_schema(AB, {"day": date(2011, 3, 4)}))
+    footer = partition.open(partition.files()[0]).metadata
     columns = [footer.row_group(0).column(n) for n in range(footer.num_columns)]
     day = columns[0].statistics
     assert {column.compression for column in columns} == {"ZSTD"}
@@ -107,10 +126,12 @@ def test_the_files_have_the_schema_that_is_promised(partition: Partition) -> Non
     assert footer.num_row_groups == 1
 
 
-def test_duckdb_reads_the_same_rows(partition: Partition) -> None:
+def test_duckdb_reads_the_same_rows(partition: Partition, tmp_path: Path) -> None:
     partition.land(x=GOOD)
     parse_partition(partition.work())
-    read = duckdb.sql(f"select a, b, _row_number, day from '{partition.files()[0]}'")
+    copied = tmp_path / "copied.parquet"
+    copied.write_bytes(partition.place.read(partition.files()[0]))
+    read = duckdb.sql(f"select a, b, _row_number, day from '{copied}'")
     assert read is not None
     assert read.fetchall() == [("1", "2", 1, date(2011, 3, 4)), (None, "", 2, date(2011, 3, 4))]
 
@@ -123,7 +144,7 @@ def test_a_partition_is_a_text_a_number_a_date_or_a_moment(
 ) -> None:
     partition.land(x=GOOD)
     report = parse_partition(partition.work(partition="a/b|c", values={"p": value}))
-    assert table(report).column("p").to_pylist() == [value] * 2
+    assert partition.table(report).column("p").to_pylist() == [value] * 2
 
 
 def test_no_rows_no_file(partition: Partition) -> None:
@@ -139,7 +160,7 @@ def test_an_unreadable_object_fails_alone(partition: Partition) -> None:
     assert outcome(report) == {
         "a.csv": 2, "b.csv": "unreadable", "c.csv": 2, "d.csv": "unreadable", "e.csv": "unreadable"
     }  # fmt: skip
-    assert set(table(report).column("_source_object").to_pylist()) == {"a.csv", "c.csv"}
+    assert set(partition.table(report).column("_source_object").to_pylist()) == {"a.csv", "c.csv"}
     error = report.objects[1].error
     assert error is not None
     assert not error.transient
@@ -157,7 +178,7 @@ def test_a_large_object_that_goes_bad_leaves_nothing_of_its_own_files(
     assert outcome(report) == {"a.csv": 2, "b.csv": "unreadable", "c.csv": rows, "d.csv": 2}
     assert [file.rows for file in report.files] == [4, rows]
     assert len(partition.files()) == 2
-    assert table(report).column("_row_number").to_pylist()[4:] == list(range(1, rows + 1))
+    assert partition.table(report).column("_row_number").to_pylist()[4:] == list(range(1, rows + 1))
 
 
 def test_much_input_is_cut_into_several_files(
@@ -168,13 +189,13 @@ def test_much_input_is_cut_into_several_files(
     partition.land(a=b"a,b\n" + b"1,2\n" * BLOCK)
     report = parse_partition(partition.work())
     assert len(report.files) > 3
-    assert table(report).column("_row_number").to_pylist() == list(range(1, BLOCK + 1))
+    assert partition.table(report).column("_row_number").to_pylist() == list(range(1, BLOCK + 1))
 
 
 def test_an_object_that_vanished_or_changed_may_be_tried_again(partition: Partition) -> None:
     partition.land(a=GOOD, b=GOOD, c=GOOD, d=GOOD)
     work = partition.work()
-    (partition.root / "a.csv").unlink()
+    partition.unland("a")
     partition.land(b=GOOD + b"3,4\n", d=b"\xff")
     report = parse_partition(work)
     assert outcome(report) == {
@@ -184,21 +205,21 @@ def test_an_object_that_vanished_or_changed_may_be_tried_again(partition: Partit
     assert report.rows == 2
 
 
-def test_an_object_rewritten_in_place_is_changed(partition: Partition) -> None:
-    partition.land(a=GOOD)
-    work = partition.work()
-    os.utime(partition.root / "a.csv", ns=(0, 0))
+def test_an_object_rewritten_in_place_is_changed(local: Partition, tmp_path: Path) -> None:
+    local.land(a=GOOD)
+    work = local.work()
+    os.utime(tmp_path / "landing" / "a.csv", ns=(0, 0))
     assert outcome(parse_partition(work)) == {"a.csv": "changed"}
 
 
-def test_what_cannot_be_read_for_now_may_be_tried_again(partition: Partition) -> None:
-    partition.land(a=GOOD)
-    (partition.root / "b.csv").mkdir()
-    [a] = partition.work().objects
-    status = (partition.root / "b.csv").stat()
+def test_what_cannot_be_read_for_now_may_be_tried_again(local: Partition, tmp_path: Path) -> None:
+    local.land(a=GOOD)
+    (tmp_path / "landing" / "b.csv").mkdir()
+    [a] = local.work().objects
+    status = (tmp_path / "landing" / "b.csv").stat()
     modified = datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, UTC)
     directory = replace(a, id=2, key="b.csv", uri=a.uri.replace("a.csv", "b.csv"))
-    report = parse_partition(partition.work(objects=(a, replace(directory, modified=modified))))
+    report = parse_partition(local.work(objects=(a, replace(directory, modified=modified))))
     assert report.objects[0].rows == 2
     assert report.objects[1].error is not None
     assert report.objects[1].error.transient
@@ -208,20 +229,20 @@ def test_rows_of_objects_that_are_gone_are_carried_over(partition: Partition) ->
     partition.land(a=GOOD, b=b"a,b\n3\n", c=GOOD)
     first = parse_partition(partition.work())
     [file] = first.files
-    (partition.root / "b.csv").unlink()
-    (partition.root / "a.csv").unlink()
+    partition.unland("b")
+    partition.unland("a")
     work = partition.work(carry=(StoredObject(7, "b.csv", 1),), present=(file.uri,))
     second = parse_partition(work)
     assert outcome(second) == {"c.csv": 2, "b.csv": 1}
-    old = table(first).to_pylist()
-    assert table(second).to_pylist() == old[3:] + old[2:3]
+    old = partition.table(first).to_pylist()
+    assert partition.table(second).to_pylist() == old[3:] + old[2:3]
 
 
 def test_a_loaded_object_that_goes_before_a_rebuild_keeps_its_rows(partition: Partition) -> None:
     partition.land(a=GOOD, b=GOOD)
     [file] = parse_partition(partition.work()).files
     a, b = partition.work().objects
-    (partition.root / "a.csv").unlink()
+    partition.unland("a")
     a = replace(a, previous=StoredObject(a.id, a.key, 2))
     report = parse_partition(partition.work(objects=(a, b), present=(file.uri,)))
     assert [(o.id, o.error and o.error.kind, o.rows) for o in report.objects] == [
@@ -238,7 +259,7 @@ def test_a_corrupt_reupload_keeps_the_rows_of_the_version_before(partition: Part
     item = replace(item, id=2, previous=StoredObject(1, "a.csv", 2))
     report = parse_partition(partition.work(objects=(item,), present=(file.uri,)))
     assert [(o.id, o.rows) for o in report.objects] == [(2, None), (1, 2)]
-    assert table(report).column("b").to_pylist() == ["2", ""]
+    assert partition.table(report).column("b").to_pylist() == ["2", ""]
 
 
 def test_present_files_without_a_column_carry_nulls(partition: Partition) -> None:
@@ -248,7 +269,7 @@ def test_present_files_without_a_column_carry_nulls(partition: Partition) -> Non
     work = partition.work(
         format=wider, objects=(), carry=(StoredObject(1, "a.csv", 2),), present=(file.uri,)
     )
-    assert table(parse_partition(work)).column("new").to_pylist() == [None, None]
+    assert partition.table(parse_partition(work)).column("new").to_pylist() == [None, None]
 
 
 def test_all_that_is_carried_comes_in_one_read_of_the_present_files(partition: Partition) -> None:
@@ -262,7 +283,10 @@ def test_all_that_is_carried_comes_in_one_read_of_the_present_files(partition: P
     report = parse_partition(work)
     assert [(o.id, o.rows) for o in report.objects] == [(3, 2), (1, 2)]
     # in the order of the file, not object by object
-    assert table(report).column("_source_object").to_pylist() == ["a.csv"] * 2 + ["c.csv"] * 2
+    assert (
+        partition.table(report).column("_source_object").to_pylist()
+        == ["a.csv"] * 2 + ["c.csv"] * 2
+    )
 
 
 @pytest.mark.parametrize("held", [0, 1, 3])
@@ -272,7 +296,7 @@ def test_a_partition_that_has_other_rows_to_carry_than_were_loaded_is_refused(
     partition.land(a=GOOD, b=b"a,b\n" + b"3,4\n" * held)
     [file] = parse_partition(partition.work()).files
     before = partition.files()
-    (partition.root / "b.csv").unlink()
+    partition.unland("b")
     work = partition.work(carry=(StoredObject(9, "b.csv", 2),), present=(file.uri,))
     report = parse_partition(work)
     assert (report.files, report.objects) == ((), ())
@@ -294,7 +318,7 @@ def test_a_corrupt_present_file_refuses_the_partition_and_names_the_way_out(
 ) -> None:
     partition.land(a=GOOD)
     [file] = parse_partition(partition.work()).files
-    partition.files()[0].write_bytes(b"PAR1 and no more")
+    partition.place.write(partition.files()[0], b"PAR1 and no more")
     before = partition.files()
     work = partition.work(carry=(StoredObject(9, "z.csv", 1),), present=(file.uri,))
     refused = str(parse_partition(work).refused)
@@ -303,22 +327,22 @@ def test_a_corrupt_present_file_refuses_the_partition_and_names_the_way_out(
 
 
 def test_an_error_in_writing_raises_and_leaves_no_file(
-    partition: Partition, monkeypatch: pytest.MonkeyPatch
+    local: Partition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bronze_files, "SHARED_INPUT", 1000)
     monkeypatch.setattr(bronze_files, "ROW_GROUP_INPUT", 1000)
-    partition.land(a=b"a,b\n" + b"1,2\n" * BLOCK, b=GOOD)
-    (partition.home / "blocked").write_text("a file where a directory should be")
+    local.land(a=b"a,b\n" + b"1,2\n" * BLOCK, b=GOOD)
+    (tmp_path / "blocked").write_text("a file where a directory should be")
     with pytest.raises(OSError, match="blocked"):
-        parse_partition(partition.work(target=f"{partition.home}/blocked/attempt"))
-    assert partition.files() == []
+        parse_partition(local.work(target=f"{tmp_path}/blocked/attempt"))
+    assert local.files() == []
 
 
 def test_two_tries_of_a_task_write_files_of_their_own(partition: Partition) -> None:
     partition.land(a=GOOD)
     first, second = parse_partition(partition.work()), parse_partition(partition.work())
     assert first.files[0].uri != second.files[0].uri
-    assert table(first).equals(table(second))
+    assert partition.table(first).equals(partition.table(second))
 
 
 def test_work_and_report_travel_to_another_process(partition: Partition) -> None:
@@ -335,14 +359,14 @@ line = st.sampled_from([b"1,2\n", b"1\n", b'1,"2\n3"\n', b"1,2,3\n", b"\n", b"\x
 def test_the_rows_reported_are_the_rows_on_disk(
     tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes]
 ) -> None:
-    partition = Partition(tmp_path_factory.mktemp("partition"))
+    partition = Partition(Place.directory(tmp_path_factory.mktemp("partition")))
     partition.land(**{f"o{n}": b"a,b\n" + body for n, body in enumerate(bodies)})
     report = parse_partition(partition.work())
     assert len(report.objects) == len(bodies)
     assert sum(o.rows or 0 for o in report.objects) == report.rows
     on_disk: dict[str, int] = {}
     if report.files:
-        for key in table(report).column("_source_object").to_pylist():
+        for key in partition.table(report).column("_source_object").to_pylist():
             on_disk[key] = on_disk.get(key, 0) + 1
     assert on_disk == {o.key: o.rows for o in report.objects if o.rows}
     assert len(partition.files()) == len(report.files)

@@ -1,9 +1,12 @@
-"""A process that loads a home: `python -m data_platform_tests.soak.pipeline HOME TABLES`.
+"""A process that loads a home: `python -m data_platform_tests.soak.pipeline HOME TABLES PLACE`.
+
+PLACE is what differs from a home whose files are in its directory, as JSON.
 
 It says "ready" and loads for each line that it reads, so that it can be killed at work and not at
 its imports, and can load again without another session's start.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -15,10 +18,10 @@ from data_platform.platform_defs.repair import instance_of
 from data_platform.settings import Settings, prepare_home
 
 
-def load(home: Path, count: int) -> None:
+def load(home: Path, count: int, place: dict[str, str]) -> None:
     """Everything the sensors ask for of the first `count` tables."""
     tables = TABLES[:count]
-    settings = Settings.at(home)
+    settings = Settings.at(home, **place)
     prepare_home(settings)
     platform = Platform(settings)
     with instance_of(platform) as instance:
@@ -30,5 +33,5 @@ def load(home: Path, count: int) -> None:
 if __name__ == "__main__":
     print("ready", flush=True)
     for _ in sys.stdin:
-        load(Path(sys.argv[1]), int(sys.argv[2]))
+        load(Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]))
         print("ready", flush=True)

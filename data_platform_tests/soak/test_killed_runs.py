@@ -5,6 +5,7 @@ to see. An undisturbed load of the same files, in the same place, says what must
 """
 
 import datetime as dt
+import json
 import select
 import shutil
 import subprocess
@@ -27,6 +28,7 @@ from data_platform.lake.clean import clean, orphans, referenced_files
 from data_platform.lake.files import files_by_partition, partitioning
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings
+from data_platform_tests.places import Place, place_of
 
 SEED = 1852
 # What differs between two runs of the same work.
@@ -43,17 +45,18 @@ class Home:
 
     folder: Path
     tables: int
+    place: Place
 
     @property
     def platform(self) -> Platform:
-        return Platform(Settings.at(self.folder))
+        return Platform(Settings.at(self.folder, **self.place.settings))
 
     @contextmanager
     def loader(self) -> Iterator["Loader"]:
         """A process that can load this home."""
         command = [sys.executable, "-m", "data_platform_tests.soak.pipeline"]
         process = subprocess.Popen(
-            [*command, str(self.folder), str(self.tables)],
+            [*command, str(self.folder), str(self.tables), json.dumps(self.place.settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -82,9 +85,8 @@ class Home:
 
     def land(self, files: Iterable[Path]) -> None:
         for file in files:
-            target = self.folder / "landing" / LANDED / file.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
+            uri = f"{self.platform.settings.landing_uri}/{LANDED}/{file.name}"
+            self.place.write(uri, file.read_bytes())
 
 
 @dataclass(frozen=True)
@@ -164,14 +166,21 @@ def _reupload(folder: Path, manifest: Manifest) -> Path:
     return again / manifest.reupload.key
 
 
-def test_a_load_killed_a_few_times_ends_as_an_undisturbed_one(tmp_path: Path):
-    load_killing(Home(tmp_path / "home", 3), few_files(tmp_path / "files"), kills=5)
+@pytest.fixture(params=["directory", "versitygw"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return place_of(request, request.param, tmp_path / "place")
+
+
+def test_a_load_killed_a_few_times_ends_as_an_undisturbed_one(tmp_path: Path, place: Place):
+    load_killing(Home(tmp_path / "home", 3, place), few_files(tmp_path / "files"), kills=5)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [SEED, SEED + 1])
-def test_a_load_killed_many_times_ends_as_an_undisturbed_one(tmp_path: Path, seed: int):
-    home = Home(tmp_path / "home", len(TABLES))
+def test_a_load_killed_many_times_ends_as_an_undisturbed_one(
+    tmp_path: Path, place: Place, seed: int
+):
+    home = Home(tmp_path / "home", len(TABLES), place)
     load_killing(home, all_files(tmp_path / "files"), kills=20, seed=seed)
 
 
@@ -187,9 +196,10 @@ def load_killing(home: Home, waves: Waves, *, kills: int, seed: int = SEED) -> N
         old = home.rows()
         home.land(waves.second)
         shutil.copytree(home.folder, saved)
+        files = home.place.save()
         undisturbed.load()
         new = home.rows()
-        _restore(home, saved)
+        _restore(home, saved, files)
         tries = hits = 0
         while hits < kills:
             tries += 1
@@ -201,14 +211,15 @@ def load_killing(home: Home, waves: Waves, *, kills: int, seed: int = SEED) -> N
                 require_old_or_new(home, old, new)
             else:
                 require_complete(home, new)
-                _restore(home, saved)
+                _restore(home, saved, files)
         undisturbed.load()
         require_complete(home, new)
 
 
-def _restore(home: Home, saved: Path) -> None:
+def _restore(home: Home, saved: Path, files: dict[str, bytes]) -> None:
     shutil.rmtree(home.folder)
-    shutil.copytree(saved, home.folder, copy_function=shutil.copy2)
+    shutil.copytree(saved, home.folder)
+    home.place.restore(files)
 
 
 def require_old_or_new(home: Home, old: Tables, new: Tables) -> None:
@@ -245,7 +256,7 @@ def require_ledger_balances(home: Home) -> None:
 
 
 def landed(home: Home) -> int:
-    return len(list((home.folder / "landing" / LANDED).iterdir()))
+    return len(home.place.files("/landing"))
 
 
 def recorded(home: Home) -> int:

@@ -1,0 +1,176 @@
+"""The roles' grants as documents that AWS takes: policies, trust policies, an endpoint's policy.
+
+Deterministic: the same site gives the same text.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data_platform.buckets.errors import BucketError
+from data_platform.buckets.grants import TLS, Grant, Site
+from data_platform.buckets.roles import Role, grants
+
+LIMIT = 6144
+"""Characters of a managed policy, white space aside. A role can have ten of them."""
+
+_PROVIDER = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:oidc-provider/(?P<issuer>[A-Za-z0-9._/-]+)")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")  # Kubernetes', which leaves out wildcards
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Exemption:
+    """A resource that reaches further than a table's prefix, or a listing without one, and why."""
+
+    role: str
+    actions: tuple[str, ...]
+    resource: str
+    why: str
+
+
+def role_policies(role: Role, site: Site) -> list[Document]:
+    """The role's policies: one, or as many as keep each within LIMIT."""
+    return [document(part) for part in _parts(grants(role, site))]
+
+
+def document(parts: Sequence[Grant]) -> Document:
+    """One policy: a statement for each `sid`, in the order of the grants."""
+    by_sid: dict[str, list[Grant]] = {}
+    for grant in parts:
+        by_sid.setdefault(grant.sid, []).append(grant)
+    return _document([_statement(same) for same in by_sid.values()])
+
+
+def size(policy: Document) -> int:
+    """Characters as IAM counts them."""
+    return len(json.dumps(policy, separators=(",", ":")))
+
+
+def text(policy: Document) -> str:
+    """As it is printed and stored."""
+    return json.dumps(policy, indent=2) + "\n"
+
+
+def exemptions(site: Site) -> list[Exemption]:
+    """Everything that has to give a reason, role by role."""
+    return [
+        Exemption(str(role), grant.actions, resource, grant.why)
+        for role in Role
+        for grant in grants(role, site)
+        for resource in grant.resources
+        if grant.why
+    ] + [
+        Exemption("endpoint", tuple(found["Action"]), resource, _ENDPOINT_WHY)
+        for found in endpoint_policy(site)["Statement"]
+        for resource in found["Resource"]
+        if "*" in resource
+    ]
+
+
+def trust_policy(provider: str, namespace: str, service_account: str) -> Document:
+    """Lets a Kubernetes service account of one cluster, and nothing else there, take a role.
+
+    `provider` is the ARN of the cluster's OIDC provider. Raises BucketError for what is none, and
+    for names that Kubernetes does not have.
+    """
+    found = _PROVIDER.fullmatch(provider)
+    if not found:
+        raise BucketError(
+            f"{provider!r} is no ARN of an OIDC provider; write it like "
+            "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+        )
+    for kind, name in (("namespace", namespace), ("service account", service_account)):
+        if not _NAME.fullmatch(name):
+            raise BucketError(
+                f"{name!r} is no {kind}; write its name in Kubernetes: lower case letters, digits, "
+                "hyphens"
+            )
+    issuer = found["issuer"]
+    claims = {
+        f"{issuer}:aud": "sts.amazonaws.com",
+        f"{issuer}:sub": f"system:serviceaccount:{namespace}:{service_account}",
+    }
+    statement = {
+        "Sid": "ServiceAccount",
+        "Effect": "Allow",
+        "Principal": {"Federated": provider},
+        "Action": ["sts:AssumeRoleWithWebIdentity"],
+        "Condition": {"StringEquals": claims},
+    }
+    return _document([statement])
+
+
+_ENDPOINT_WHY = "an endpoint says which buckets can be reached, the roles say which objects"
+
+
+def endpoint_policy(site: Site) -> Document:
+    """Of a VPC's gateway endpoint for S3: only this project's buckets, only for this account, and
+    only what some role does."""
+    account = site.account
+    buckets = _unique(
+        [*(s.name for s in site.specs), *map(_bucket, (site.landing, site.warehouse))]
+    )
+    reach: dict[str, list[str]] = {
+        "Objects": [account.arn(f"{bucket}/*") for bucket in buckets],
+        "Buckets": [account.arn(bucket) for bucket in buckets],
+    }
+    used: dict[str, set[str]] = {}
+    for grant in (grant for role in Role for grant in grants(role, site)):
+        if grant.actions[0].startswith("s3:"):
+            kind = "Objects" if "/" in grant.resources[0] else "Buckets"
+            if "*" in grant.resources[0] and kind == "Buckets":
+                kind = grant.sid
+                reach[kind] = list(grant.resources)
+            used.setdefault(kind, set()).update(grant.actions)
+    return _document(
+        [
+            {
+                "Sid": kind,
+                "Effect": "Allow",
+                "Principal": "*",  # an endpoint's policy names nobody: the condition does
+                "Action": _unique(actions),
+                "Resource": reach[kind],
+                "Condition": {**TLS, "StringEquals": {"aws:PrincipalAccount": account.id}},
+            }
+            for kind, actions in used.items()
+        ]
+    )
+
+
+def _parts(allowed: Iterable[Grant]) -> list[list[Grant]]:
+    parts: list[list[Grant]] = [[]]
+    for grant in allowed:
+        if parts[-1] and size(document([*parts[-1], grant])) > LIMIT:
+            parts.append([])
+        parts[-1].append(grant)
+    return parts
+
+
+def _statement(same: Sequence[Grant]) -> dict[str, Any]:
+    first = same[0]
+    condition: dict[str, Mapping[str, Any]] = dict(first.conditions)
+    if prefixes := _unique(prefix for grant in same for prefix in grant.prefixes):
+        condition["StringLike"] = {"s3:prefix": prefixes}
+    return {
+        "Sid": first.sid,
+        "Effect": "Allow",
+        "Action": list(first.actions),
+        "Resource": _unique(resource for grant in same for resource in grant.resources),
+        "Condition": condition,
+    }
+
+
+def _document(statements: list[dict[str, Any]]) -> Document:
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _unique(values: Iterable[str]) -> list[str]:
+    return sorted(set(values))
+
+
+def _bucket(place: str) -> str:
+    return place.partition("/")[0]

@@ -1,0 +1,134 @@
+"""`data-platform policies`: what each role may do, as documents for IAM."""
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from data_platform.observability import printing as out
+from data_platform.observability.commands import Suggesting, reporting, unknown
+from data_platform.settings import Settings, SettingsError
+
+ENDPOINT = "endpoint"
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
+_ACCOUNT = click.option(
+    "--account", metavar="ID", help="AWS account, if not that of the credentials at hand"
+)
+_KEY = click.option("--kms-key", metavar="ARN", default="", help="of buckets with SSE-KMS")
+
+
+@click.group(cls=Suggesting)
+def policies() -> None:
+    """What each role may do in DATA_PLATFORM_ENV, as documents for IAM; nothing is sent to AWS.
+
+    Roles: ingest, transform, serve, person, audit, upkeep; `endpoint` is the policy of a VPC's
+    gateway endpoint.
+    """
+
+
+@policies.command()
+@click.argument("name", metavar="ROLE")
+@_ACCOUNT
+@_KEY
+@reporting
+def show(name: str, account: str | None, kms_key: str) -> None:
+    """The policy of ROLE, or of the `endpoint`; several, one after the other, where one is too
+    small for all tables."""
+    from data_platform.buckets.policies import text
+
+    found = _documents(account, kms_key)
+    if name not in found:
+        raise click.UsageError(unknown("role", name, list(found)))
+    for document in found[name]:
+        click.echo(text(document), nl=False)
+
+
+@policies.command()
+@click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--oidc-provider", metavar="ARN", help="of a cluster, for trust policies as well")
+@click.option("--namespace", metavar="NAME", help="of the service accounts {project}-{role}")
+@_ACCOUNT
+@_KEY
+@reporting
+def write(
+    directory: Path,
+    oidc_provider: str | None,
+    namespace: str | None,
+    account: str | None,
+    kms_key: str,
+) -> None:
+    """Every policy as DIR/ROLE.json, or ROLE-1.json and so on; with --oidc-provider and
+    --namespace ROLE.trust.json, too."""
+    from data_platform.buckets.policies import text, trust_policy
+    from data_platform.buckets.roles import Role
+
+    if bool(oidc_provider) != bool(namespace):
+        raise click.UsageError("--oidc-provider and --namespace go together")
+    found = _documents(account, kms_key)
+    files = {
+        f"{name}-{number}.json" if len(parts) > 1 else f"{name}.json": part
+        for name, parts in found.items()
+        for number, part in enumerate(parts, 1)
+    }
+    if oidc_provider and namespace:
+        project = Settings.from_env().project
+        for role in Role:
+            trust = trust_policy(oidc_provider, namespace, f"{project}-{role}")
+            files[f"{role}.trust.json"] = trust
+    directory.mkdir(parents=True, exist_ok=True)
+    for file, document in files.items():
+        (directory / file).write_text(text(document), "utf-8")
+        click.echo(str(directory / file))
+
+
+@policies.command("exceptions")
+@_ACCOUNT
+@_KEY
+@_JSON
+@reporting
+def exceptions_command(account: str | None, kms_key: str, as_json: bool) -> None:
+    """Every resource that reaches further than one table's prefix, and why."""
+    from data_platform.buckets.policies import exemptions
+
+    found = [asdict(row) for row in exemptions(_site(account, kms_key))]
+    rows = [{**row, "actions": list(row["actions"])} for row in found]
+    out.records("exceptions", rows, as_json)
+
+
+@policies.command()
+@click.argument("service_account", metavar="SERVICE_ACCOUNT")
+@click.option("--oidc-provider", metavar="ARN", required=True, help="of the cluster")
+@click.option("--namespace", metavar="NAME", required=True, help="of the service account")
+@reporting
+def trust(service_account: str, oidc_provider: str, namespace: str) -> None:
+    """The trust policy that lets a Kubernetes service account take a role (IRSA)."""
+    from data_platform.buckets.policies import text, trust_policy
+
+    click.echo(text(trust_policy(oidc_provider, namespace, service_account)), nl=False)
+
+
+def _documents(account: str | None, key: str) -> dict[str, list]:
+    from data_platform.buckets.policies import endpoint_policy, role_policies
+    from data_platform.buckets.roles import Role
+
+    site = _site(account, key)
+    found = {str(role): role_policies(role, site) for role in Role}
+    return {**found, ENDPOINT: [endpoint_policy(site)]}
+
+
+def _site(account: str | None, key: str):
+    from data_platform.buckets.account import account_of, connect
+    from data_platform.buckets.grants import site
+    from data_platform.definitions import OTHERS, TABLES
+    from data_platform.platform_defs.table_uses import table_uses
+
+    settings = Settings.from_env()
+    if account is None:
+        owner, _ = connect(settings)
+    elif re.fullmatch(r"\d{12}", account):
+        owner = account_of(settings, account)
+    else:
+        raise SettingsError(f"--account is {account!r}; write the twelve digits of an AWS account")
+    return site(settings, owner, table_uses(TABLES, OTHERS), key=key)

@@ -1,0 +1,40 @@
+"""Declared tables as the buckets see them: what touches which, and where their files lie."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from data_platform.buckets.standard import LAYER_TIERS, TableTiers
+from data_platform.lake.table import TableId
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableUse:
+    """What building one table touches, besides the ledger.
+
+    `writes` are its own and those that its rejected rows go to, `reads` its inputs; of
+    `looks_up` only the metadata is read, where there is any. `landing` is the prefix of the
+    objects it is made from, None for a table that is made from tables. `tiers` are the declared
+    storage classes of the first of `writes`, None where it has those of its layer.
+    """
+
+    writes: tuple[TableId, ...]
+    reads: tuple[TableId, ...] = ()
+    looks_up: tuple[TableId, ...] = ()
+    landing: str | None = None
+    tiers: Mapping[str, int] | None = None
+
+
+def table_tiers(uses: Iterable[TableUse], warehouse: str = "") -> tuple[TableTiers, ...]:
+    """The storage classes of every table's data files, those that are never moved left out.
+
+    `warehouse` is the place of the tables, `s3://bucket/prefix`. Metadata stays: it is small, and
+    each commit reads it.
+    """
+    _, _, prefix = warehouse.removeprefix("s3://").partition("/")
+    above = f"{prefix}/" if prefix and warehouse.startswith("s3://") else ""
+    declared = {use.writes[0]: use.tiers for use in uses if use.tiers is not None}
+    written = sorted({table for use in uses for table in use.writes})
+    found = ((t, declared.get(t, LAYER_TIERS.get(t.layer, {}))) for t in written)
+    return tuple(
+        TableTiers(str(table), f"{above}{table}/data/", tiers) for table, tiers in found if tiers
+    )

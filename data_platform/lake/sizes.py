@@ -1,0 +1,48 @@
+"""What tables hold, in bytes, by their metadata alone: no listing, no manifest is read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
+
+from data_platform.lake.catalog import Lake
+from data_platform.lake.table import TableId
+
+
+@dataclass(frozen=True)
+class TableBytes:
+    """Bytes of data files: of those that a table consists of now, and of those that only its old
+    snapshots refer to."""
+
+    table: TableId
+    current: int
+    history: int
+
+    @property
+    def total(self) -> int:
+        return self.current + self.history
+
+
+def sizes(lake: Lake) -> Iterator[TableBytes]:
+    """Of every table of the catalog, also of quarantine and duplicates."""
+    for table_id in lake.tables():
+        yield size_of(table_id, lake.load(table_id))
+
+
+def size_of(table_id: TableId, table: Table) -> TableBytes:
+    """From the snapshots' summaries: all files were in the oldest that is remembered, or were
+    added since. A file that a rollback added again counts twice."""
+    snapshots = sorted(table.snapshots(), key=lambda s: s.timestamp_ms)
+    now = table.current_snapshot()
+    if now is None:
+        return TableBytes(table_id, 0, 0)
+    current = _bytes(now, "total-files-size")
+    ever = _bytes(snapshots[0], "total-files-size")
+    ever += sum(_bytes(snapshot, "added-files-size") for snapshot in snapshots[1:])
+    return TableBytes(table_id, current, max(ever - current, 0))
+
+
+def _bytes(snapshot: Snapshot, name: str) -> int:
+    summary = snapshot.summary.additional_properties if snapshot.summary else {}
+    return int(summary.get(name, 0))

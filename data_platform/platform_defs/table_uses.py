@@ -1,0 +1,58 @@
+"""What building each table touches: from declarations to what a role must be let do."""
+
+from collections.abc import Iterable, Sequence
+
+import dagster as dg
+
+from data_platform.assets import Table
+from data_platform.buckets.tables import TableUse
+from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
+from data_platform.lake.rejected import BESIDE
+from data_platform.lake.table import TableId
+
+
+def table_uses(
+    tables: Sequence[Table], others: Iterable[dg.AssetsDefinition] = ()
+) -> list[TableUse]:
+    """Of declared tables, and of the ordinary assets that are tables."""
+    specs = (spec for asset in others for spec in asset.specs if _is_table(spec.key))
+    return [*map(_declared, tables), *map(_ordinary, specs)]
+
+
+def tables_written(table: Table) -> dict[int, TableId]:
+    """The tables that a write of `table` goes to, by outcome."""
+    found = {DATA: table.id}
+    if table.contract:
+        found[QUARANTINE] = table.id.beside(BESIDE[QUARANTINE])
+        if table.contract.lineage:
+            found[DUPLICATES] = table.id.beside(BESIDE[DUPLICATES])
+    return found
+
+
+def _declared(table: Table) -> TableUse:
+    return TableUse(
+        writes=tuple(tables_written(table).values()),
+        reads=tuple(table.inputs.values()),
+        looks_up=_beside(table.id),
+        landing=table.source.prefix if table.source else None,
+        tiers=table.retention.tiers,
+    )
+
+
+def _ordinary(spec: dg.AssetSpec) -> TableUse:
+    own = TableId(*spec.key.path)
+    inputs = [TableId(*dep.asset_key.path) for dep in spec.deps if _is_table(dep.asset_key)]
+    return TableUse(writes=(own,), reads=tuple(inputs), looks_up=_beside(own))
+
+
+def _beside(table: TableId) -> tuple[TableId, ...]:
+    """Publishing asks whose rejected rows the tables of this name hold, if there are any."""
+    return tuple(table.beside(layer) for layer in BESIDE.values())
+
+
+def _is_table(key: dg.AssetKey) -> bool:
+    try:
+        TableId.parse("/".join(key.path))
+    except ValueError:
+        return False
+    return True

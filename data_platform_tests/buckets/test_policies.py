@@ -1,0 +1,354 @@
+"""What the roles' policies say, whoever edits them: nothing here asks a service."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+
+from data_platform.buckets.account import Account
+from data_platform.buckets.errors import BucketError
+from data_platform.buckets.grants import Grant, Site, site
+from data_platform.buckets.policies import (
+    LIMIT,
+    document,
+    endpoint_policy,
+    exemptions,
+    role_policies,
+    size,
+    trust_policy,
+)
+from data_platform.buckets.roles import Role, grants
+from data_platform.buckets.standard import Purpose
+from data_platform.buckets.tables import TableUse
+from data_platform.definitions import TABLES
+from data_platform.lake.table import TableId
+from data_platform.platform_defs.table_uses import table_uses
+from data_platform.settings import Settings
+
+ACCOUNT = Account("123456789012", "aws", "eu-west-1")
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/0a1b"
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/landing"
+PROVIDER = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+WAREHOUSE = "arn:aws:s3:::acme-warehouse-test"
+TABLE = re.compile(rf"{WAREHOUSE}/(?P<table>[a-z0-9_]+/[a-z0-9_]+/[a-z0-9_]+)/.*")
+
+
+def acme(
+    uses: list[TableUse] | None = None, *, key: str = KEY, queue: str = QUEUE, **other: Any
+) -> Site:
+    """Everything there is, so that every kind of grant is: Glue, a queue, a secret, a key."""
+    settings = Settings.at(
+        "/home/acme",
+        project="acme",
+        aws_region="eu-west-1",
+        landing_uri="s3://acme-raw-landing-test",
+        warehouse_uri="s3://acme-warehouse-test",
+        catalog_uri="glue",
+        queue_url=queue,
+        database_secret="acme/database",
+        **other,
+    )
+    return site(settings, ACCOUNT, table_uses(TABLES) if uses is None else uses, key=key)
+
+
+def allowed(role: Role, action: str, at: Site | None = None) -> set[str]:
+    """The resources of every statement that has the action."""
+    return {
+        resource
+        for policy in role_policies(role, at or acme())
+        for statement in policy["Statement"]
+        if action in statement["Action"]
+        for resource in statement["Resource"]
+    }
+
+
+def tables_of(role: Role, action: str) -> set[str]:
+    """The tables whose files a role may do something with."""
+    found = (TABLE.fullmatch(resource) for resource in allowed(role, action))
+    return {match["table"] for match in found if match}
+
+
+def every_statement() -> Iterator[tuple[str, dict[str, Any]]]:
+    for role in Role:
+        for policy in role_policies(role, acme()):
+            yield from ((str(role), statement) for statement in policy["Statement"])
+    yield from (("endpoint", statement) for statement in endpoint_policy(acme())["Statement"])
+
+
+def many_tables(count: int) -> list[TableUse]:
+    names = [TableId("gold", "acme", f"table_{number}") for number in range(count)]
+    return [TableUse(writes=(name,), reads=(TableId("silver", "acme", "t"),)) for name in names]
+
+
+def test_ingest_writes_bronze_and_nothing_else() -> None:
+    bronze = {str(table.id) for table in TABLES if table.source}
+
+    assert tables_of(Role.INGEST, "s3:PutObject") == bronze != set()
+
+
+def test_ingest_reads_what_sources_claim_and_with_a_queue_what_that_names() -> None:
+    landing = "arn:aws:s3:::acme-raw-landing-test"
+
+    def read(at: Site) -> set[str]:
+        return {r for r in allowed(Role.INGEST, "s3:GetObject", at) if r.startswith(landing)}
+
+    assert read(acme(queue="")) == {f"{landing}/online_retail/*"}
+    assert read(acme()) == {f"{landing}/*"}
+
+
+def test_transform_reads_bronze_and_writes_all_else_with_what_it_rejects() -> None:
+    built = {str(table.id) for table in TABLES if not table.source}
+    written = tables_of(Role.TRANSFORM, "s3:PutObject")
+
+    assert {t for t in written if t.startswith(("silver/", "gold/"))} == built
+    assert {t for t in written if t.startswith("duplicates/")} == {"duplicates/retail/order_lines"}
+    assert {t.removeprefix("quarantine/") for t in written if t.startswith("quarantine/")} == {
+        table.partition("/")[2] for table in built
+    }
+    assert tables_of(Role.TRANSFORM, "s3:GetObject") - written == {"bronze/retail/order_lines"}
+
+
+def test_publishing_asks_whether_there_are_tables_of_rejected_rows() -> None:
+    """Bronze and silver tables often share a name; whose rejected rows these are says their
+    metadata."""
+    metadata = {r for r in allowed(Role.INGEST, "s3:GetObject") if r.endswith("/metadata/*")}
+    asked = allowed(Role.TRANSFORM, "glue:GetTable")
+
+    assert metadata == {
+        f"{WAREHOUSE}/{layer}/retail/order_lines/metadata/*"
+        for layer in ("quarantine", "duplicates")
+    }
+    assert "arn:aws:glue:eu-west-1:123456789012:table/duplicates_retail/daily_sales" in asked
+
+
+def test_only_ingest_and_nobody_else_sees_what_landed() -> None:
+    landing = "arn:aws:s3:::acme-raw-landing-test"
+    roles = {
+        role
+        for role in Role
+        for policy in role_policies(role, acme())
+        if landing in json.dumps(policy)
+    }
+
+    assert roles == {Role.INGEST}
+
+
+def test_serve_reads_gold_and_writes_nothing() -> None:
+    assert {table.split("/")[0] for table in tables_of(Role.SERVE, "s3:GetObject")} == {"gold"}
+    for role in (Role.SERVE, Role.PERSON, Role.AUDIT):
+        for policy in role_policies(role, acme()):
+            for statement in policy["Statement"]:
+                verbs = {re.split("[A-Z]", a.partition(":")[2][1:])[0] for a in statement["Action"]}
+                assert verbs <= {"et", "ist", "ecrypt"}, statement  # Get, List, Decrypt
+
+
+def test_a_person_reads_every_table_and_the_audit_no_rows() -> None:
+    every = {str(table) for table in acme().tables}
+
+    assert tables_of(Role.PERSON, "s3:GetObject") == every
+    assert tables_of(Role.AUDIT, "s3:GetObject") == every
+    for resource in allowed(Role.AUDIT, "s3:GetObject"):
+        assert resource.endswith("/metadata/*")
+
+
+def test_only_upkeep_deletes_data_files() -> None:
+    for role in Role:
+        deletes = allowed(role, "s3:DeleteObject")
+        data = {r for r in deletes if TABLE.fullmatch(r) and not r.endswith("/metadata/*")}
+        assert bool(data) == (role is Role.UPKEEP)
+
+
+def test_no_action_is_a_wildcard() -> None:
+    for _, statement in every_statement():
+        assert all(re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action) for action in statement["Action"])
+
+
+def test_a_wildcard_follows_a_tables_prefix_or_gives_its_reason() -> None:
+    tables = {str(table) for table in acme().tables}
+    excepted = {(row.role, row.resource) for row in exemptions(acme())}
+    seen = set()
+    for name, statement in every_statement():
+        for resource in statement["Resource"]:
+            if "*" not in resource and "?" not in resource:
+                continue
+            seen.add((name, resource))
+            match = TABLE.fullmatch(resource)
+            of_table = match and match["table"] in tables and resource.count("*") == 1
+            assert of_table or (name, resource) in excepted, (name, resource)
+
+    assert len(seen) > 20  # it looked at some
+
+
+def test_a_listing_is_of_a_prefix_or_gives_its_reason() -> None:
+    without = {
+        (str(role), grant.resources[0])
+        for role in Role
+        for grant in grants(role, acme())
+        if "s3:ListBucket" in grant.actions and not grant.prefixes
+    }
+
+    assert without == {("ingest", "arn:aws:s3:::acme-raw-landing-test")}
+    assert without <= {(row.role, row.resource) for row in exemptions(acme())}
+
+
+def test_every_exemption_is_needed_and_says_why() -> None:
+    found = exemptions(acme())
+
+    assert all(len(row.why) > 20 for row in found)
+    for row in found:
+        wild = "*" in row.resource or "?" in row.resource
+        listing = {"s3:ListBucket", "s3:ListBucketMultipartUploads"} & set(row.actions)
+        assert wild or listing, row
+
+
+def test_every_statement_asks_for_tls_and_s3s_for_this_account() -> None:
+    for name, statement in every_statement():
+        condition = statement["Condition"]
+        if statement["Sid"] == "UseKey":  # S3 is the one who asks
+            assert condition["StringEquals"] == {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}
+            continue
+        assert condition["Bool"] == {"aws:SecureTransport": "true"}
+        if statement["Action"][0] in ("s3:GetObject", "s3:PutObject", "s3:ListBucket"):
+            owner = {"aws:ResourceAccount": ACCOUNT.id}
+            principal = {"aws:PrincipalAccount": ACCOUNT.id}
+            assert condition["StringEquals"] == (principal if name == "endpoint" else owner)
+
+
+def test_what_is_not_there_is_not_granted() -> None:
+    bare = Settings.at("/home/acme", project="acme", aws_region="eu-west-1")
+    at = site(bare, ACCOUNT, table_uses(TABLES))
+    services = {
+        action.partition(":")[0]
+        for role in Role
+        for grant in grants(role, at)
+        for action in grant.actions
+    }
+
+    assert services == {"s3"}
+    assert at.warehouse == "acme-warehouse-test"
+
+
+def test_buckets_and_prefixes_are_those_of_the_settings() -> None:
+    at = replace(acme(queue=""), warehouse="lake/tables", landing="drop/acme")
+
+    assert "arn:aws:s3:::lake/tables/gold/retail/daily_sales/*" in allowed(
+        Role.SERVE, "s3:GetObject", at
+    )
+    assert allowed(Role.SERVE, "s3:ListBucket", at) == {"arn:aws:s3:::lake"}
+    assert "arn:aws:s3:::drop/acme/online_retail/*" in allowed(Role.INGEST, "s3:GetObject", at)
+    [listed] = [g for g in grants(Role.INGEST, at) if g.resources == ("arn:aws:s3:::drop",)]
+    assert listed.prefixes == ("acme/*",)
+
+
+def test_queue_and_secret_are_the_named_ones() -> None:
+    assert allowed(Role.INGEST, "sqs:DeleteMessage") == {
+        "arn:aws:sqs:eu-west-1:123456789012:landing"
+    }
+    secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:acme/database-??????"
+    assert allowed(Role.TRANSFORM, "secretsmanager:GetSecretValue") == {secret}
+    assert allowed(Role.SERVE, "secretsmanager:GetSecretValue") == set()
+
+
+def test_an_alias_of_a_key_is_refused() -> None:
+    with pytest.raises(BucketError, match="no ARN of a KMS key"):
+        acme(key="alias/acme")
+
+
+def test_many_tables_are_several_policies_that_say_the_same() -> None:
+    at = acme(many_tables(200))
+    for role in Role:
+        parts = role_policies(role, at)
+
+        assert all(size(part) <= LIMIT for part in parts)
+        whole = document(grants(role, at))
+        assert _pairs([whole]) == _pairs(parts)
+    assert len(role_policies(Role.TRANSFORM, at)) > 1
+
+
+def test_a_policy_is_as_large_as_iam_counts_it() -> None:
+    grant = Grant(sid="S", actions=("s3:GetObject",), resources=("r",), conditions={})
+
+    assert size(document([grant])) == len("".join(json.dumps(document([grant])).split()))
+
+
+def test_the_same_site_gives_the_same_text() -> None:
+    backwards = list(reversed(table_uses(TABLES)))
+
+    for role in Role:
+        assert role_policies(role, acme()) == role_policies(role, acme(backwards))
+
+
+def test_one_service_account_of_one_cluster_takes_a_role() -> None:
+    [statement] = trust_policy(PROVIDER, "data", "acme-ingest")["Statement"]
+    issuer = "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
+
+    assert statement["Principal"] == {"Federated": PROVIDER}
+    assert statement["Action"] == ["sts:AssumeRoleWithWebIdentity"]
+    assert statement["Condition"] == {
+        "StringEquals": {
+            f"{issuer}:aud": "sts.amazonaws.com",
+            f"{issuer}:sub": "system:serviceaccount:data:acme-ingest",
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("provider", "namespace", "account"),
+    [
+        (PROVIDER, "*", "ingest"),
+        (PROVIDER, "data", "ing*"),
+        (PROVIDER, "data", ""),
+        ("arn:aws:iam::123456789012:role/x", "data", "ingest"),
+        (PROVIDER + "*", "data", "ingest"),
+    ],
+)
+def test_a_trust_that_is_wider_than_one_service_account_is_refused(
+    provider: str, namespace: str, account: str
+) -> None:
+    with pytest.raises(BucketError, match="write"):
+        trust_policy(provider, namespace, account)
+
+
+def test_through_the_endpoint_only_this_projects_buckets_are_reached() -> None:
+    for statement in endpoint_policy(acme())["Statement"]:
+        assert all(
+            resource.startswith("arn:aws:s3:::acme-")
+            or statement["Action"] == ["s3:ListAllMyBuckets"]
+            for resource in statement["Resource"]
+        )
+    objects = endpoint_policy(acme())["Statement"]
+    reached = {r for s in objects if "s3:GetObject" in s["Action"] for r in s["Resource"]}
+    assert reached == {f"arn:aws:s3:::{spec.name}/*" for spec in acme().specs}
+
+
+def test_the_endpoint_lets_through_all_that_a_role_does() -> None:
+    let = {a for s in endpoint_policy(acme())["Statement"] for a in s["Action"]}
+    needed = {a for r in Role for g in grants(r, acme()) for a in g.actions if a[:3] == "s3:"}
+
+    assert let == needed
+
+
+def test_each_role_has_intermediate_work_of_its_own() -> None:
+    temp = acme().bucket(Purpose.TEMP)
+
+    for role in (Role.INGEST, Role.TRANSFORM):
+        found = {r for r in allowed(role, "s3:PutObject") if temp in r}
+        assert found == {f"arn:aws:s3:::{temp}/{role}/*"}
+
+
+def _pairs(policies: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """Action, resource, listed prefix."""
+    return {
+        triple
+        for policy in policies
+        for statement in policy["Statement"]
+        for triple in product(
+            statement["Action"],
+            statement["Resource"],
+            statement["Condition"].get("StringLike", {}).get("s3:prefix", [""]),
+        )
+    }

@@ -1,0 +1,192 @@
+"""An outside auditor agrees: prowler's S3 checks of what `apply` made, and of wrong buckets."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from data_platform.buckets.standard import Purpose
+from data_platform.settings import Environment
+from data_platform_tests.buckets.cloud import (
+    OTHER_ACCOUNT,
+    REGION,
+    Break,
+    Cloud,
+    add_statement,
+    give_objects_to_writers,
+    set_versioning,
+    without_statement,
+)
+
+pytestmark = pytest.mark.timeout(900)  # it reads every bucket for every check, on two cores
+
+Findings = Mapping[tuple[str, str], str]
+"""Status (PASS, FAIL) by check and bucket."""
+
+
+def unencrypted(cloud: Cloud, name: str) -> None:
+    cloud.client.delete_bucket_encryption(Bucket=name)
+
+
+def unblocked(cloud: Cloud, name: str) -> None:
+    cloud.client.delete_public_access_block(Bucket=name)
+
+
+def forever(cloud: Cloud, name: str) -> None:
+    cloud.client.delete_bucket_lifecycle(Bucket=name)
+
+
+def unlogged(cloud: Cloud, name: str) -> None:
+    cloud.client.put_bucket_logging(Bucket=name, BucketLoggingStatus={})
+
+
+def without_tls(cloud: Cloud, name: str) -> None:
+    without_statement(cloud, name, "DataPlatformTlsOnly")
+
+
+def allow(principal: str, action: str) -> Break:
+    def wrong(cloud: Cloud, name: str) -> None:
+        unblocked(cloud, name)
+        resource = cloud.account.arn(f"{name}/*")
+        statement = {"Effect": "Allow", "Action": action, "Resource": resource, "Sid": "Wrong"}
+        add_statement(cloud, name, {**statement, "Principal": {"AWS": principal}})
+
+    return wrong
+
+
+def granted_to_all(grant: str) -> Break:
+    def wrong(cloud: Cloud, name: str) -> None:
+        unblocked(cloud, name)
+        give_objects_to_writers(cloud, name)
+        everybody = 'uri="http://acs.amazonaws.com/groups/global/AllUsers"'
+        cloud.client.put_bucket_acl(Bucket=name, **{grant: everybody})
+
+    return wrong
+
+
+# What the standard covers, and what makes a bucket wrong in that respect.
+COVERED: Mapping[str, Break] = {
+    "s3_bucket_acl_prohibited": give_objects_to_writers,
+    "s3_bucket_cross_account_access": allow(OTHER_ACCOUNT, "s3:GetObject"),
+    "s3_bucket_default_encryption": unencrypted,
+    "s3_bucket_level_public_access_block": unblocked,
+    "s3_bucket_lifecycle_enabled": forever,
+    "s3_bucket_object_versioning": set_versioning("Suspended"),
+    "s3_bucket_policy_public_write_access": allow("*", "s3:PutObject"),
+    "s3_bucket_public_access": allow("*", "s3:GetObject"),
+    "s3_bucket_public_list_acl": granted_to_all("GrantRead"),
+    "s3_bucket_public_write_acl": granted_to_all("GrantWrite"),
+    "s3_bucket_secure_transport_policy": without_tls,
+    "s3_bucket_server_access_logging_enabled": unlogged,
+}
+
+NOT_COVERED = {
+    "s3_access_point_public_access_block": "the platform has no access points",
+    "s3_account_level_public_access_blocks": "the account is not one project's to configure",
+    "s3_bucket_cross_region_replication": "a copy elsewhere is a choice of cost and of law; what "
+    "is lost in a region is landed, and built, again",
+    "s3_bucket_event_notifications_enabled": "only landing has them, and only where there is a "
+    "queue to be told",
+    "s3_bucket_kms_encryption": "SSE-S3 is the least that the standard asks for; SSE-KMS may stand "
+    "in for it, and log delivery cannot write to it",
+    "s3_bucket_no_mfa_delete": "only the root user can switch it on, and nobody could clean then",
+    "s3_bucket_object_lock": "tables are cleaned and landing expires: locked objects cannot be; "
+    "versions are kept instead",
+    "s3_bucket_object_public": "ACLs of objects mean nothing where the owner is enforced, which "
+    "s3_bucket_acl_prohibited looks at",
+    "s3_bucket_shadow_resource_vulnerability": "about names that other AWS services make up",
+    "s3_multi_region_access_point_public_access_block": "the platform has no access points",
+}
+
+# Where the standard says otherwise for a purpose.
+EXCEPTIONS = {
+    ("s3_bucket_object_versioning", Purpose.LOGS): "written once by the service, gone in 90 days",
+    ("s3_bucket_object_versioning", Purpose.TEMP): "intermediate work, gone in 7 days",
+    ("s3_bucket_server_access_logging_enabled", Purpose.LOGS): "into itself it would never end",
+}
+
+# Every wrong bucket is one of its own, in an environment where the others are as they should be.
+WRONG_ENVIRONMENTS = (Environment.LOCAL, Environment.STAGING, Environment.PROD)
+
+
+@dataclass(frozen=True)
+class Account:
+    """`right` buckets are as applied; `wrong` ones break the check that they stand under."""
+
+    endpoint: str
+    right: Mapping[Purpose, str]
+    wrong: Mapping[str, str]
+
+
+@pytest.fixture(scope="module")
+def account(standing: Cloud) -> Account:
+    places: list[tuple[Cloud, str]] = []
+    for environment in WRONG_ENVIRONMENTS:
+        other = replace(standing, settings=replace(standing.settings, environment=environment))
+        other.apply()
+        names = [spec.name for spec in other.specs if spec.purpose is not Purpose.LOGS]
+        places += [(other, name) for name in names]
+    wrong = {}
+    for (check, break_), (cloud, name) in zip(COVERED.items(), places, strict=True):
+        break_(cloud, name)
+        wrong[check] = name
+    right = {spec.purpose: spec.name for spec in standing.specs}
+    return Account(standing.account.endpoint, right, wrong)
+
+
+@pytest.fixture(scope="module")
+def findings(
+    account: Account, auditor: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Findings:
+    folder = tmp_path_factory.mktemp("prowler")
+    options = ["--services", "s3", "--region", REGION, "--ignore-exit-code-3", "--no-banner"]
+    output = ["--output-formats", "json-ocsf", "--output-directory", str(folder)]
+    done = prowler(auditor, [*options, *output, "--output-filename", "found"], account, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((folder / "found.ocsf.json").read_text("utf-8"))
+    return {
+        (each["metadata"]["event_code"], each["resources"][0]["name"]): each["status_code"]
+        for each in found
+    }
+
+
+def prowler(
+    auditor: Callable[[str], Path], options: list[str], account: Account, home: Path
+) -> "subprocess.CompletedProcess[str]":
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "AWS_ENDPOINT_URL": account.endpoint,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    command = [str(auditor("prowler")), "aws", *options]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd=home)
+
+
+def test_every_check_is_covered_or_not_for_a_reason(
+    account: Account, auditor: Callable[[str], Path], tmp_path: Path
+) -> None:
+    listed = prowler(auditor, ["--services", "s3", "--list-checks-json"], account, tmp_path)
+    known = json.loads(listed.stdout[listed.stdout.index("{") : listed.stdout.rindex("}") + 1])
+
+    assert sorted(known["aws"]) == sorted({*COVERED, *NOT_COVERED})
+
+
+@pytest.mark.parametrize("check", COVERED)
+def test_what_apply_made_passes(findings: Findings, account: Account, check: str) -> None:
+    for purpose, name in account.right.items():
+        expected = "FAIL" if (check, purpose) in EXCEPTIONS else "PASS"
+        assert findings[check, name] == expected, name
+
+
+@pytest.mark.parametrize("check", COVERED)
+def test_a_bucket_that_is_wrong_in_that_respect_fails(
+    findings: Findings, account: Account, check: str
+) -> None:
+    assert findings[check, account.wrong[check]] == "FAIL"

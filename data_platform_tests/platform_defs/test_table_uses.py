@@ -1,0 +1,42 @@
+"""What a role is let do is what building a table does."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from data_platform.definitions import TABLES
+from data_platform.lake.table import TableId
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.table_uses import table_uses, tables_written
+from data_platform.platform_defs.tables import ensure_tables
+from data_platform.settings import Settings, prepare_home
+
+
+def test_the_tables_written_are_those_that_a_write_makes(tmp_path: Path) -> None:
+    settings = Settings.at(tmp_path)
+    prepare_home(settings)
+    lake = Platform(settings).lake
+
+    for table in TABLES:
+        made = ensure_tables(table, lake)
+        identifiers = {outcome: tuple(loaded.name()) for outcome, loaded in made.items()}
+        said = {outcome: each.identifier for outcome, each in tables_written(table).items()}
+        assert said == identifiers
+
+    assert set(lake.tables()) == {t for use in table_uses(TABLES) for t in use.writes}
+
+
+def test_an_ordinary_asset_writes_its_own_table_and_reads_its_inputs() -> None:
+    days = dg.AssetKey(["gold", "weather", "station_days"])
+
+    @dg.asset(key_prefix=["gold", "weather"], deps=[days, "somewhere_else"])
+    def warm_stations() -> None: ...
+
+    @dg.asset(key_prefix=["platform"])
+    def no_table() -> None: ...
+
+    [use] = table_uses((), [warm_stations, no_table])
+
+    assert use.writes == (TableId("gold", "weather", "warm_stations"),)
+    assert use.reads == (TableId("gold", "weather", "station_days"),)
+    assert use.landing is None
