@@ -13,9 +13,12 @@ from benchmarks.measuring import Measurement, machine
 from benchmarks.memory import memory
 from benchmarks.merging import merge
 from benchmarks.one_partition import one_partition
+from benchmarks.queue_tick import queue_tick
 from benchmarks.results import PAGE, keep
 from benchmarks.sensor_tick import sensor_tick
 from benchmarks.silver_write import silver_write
+from benchmarks.stored_planning import s3_planning
+from benchmarks.stored_year import s3_requests, s3_year
 from benchmarks.workload import DEFAULT_DATA, Workload, remove
 from data_platform.observability.logs import quiet_libraries
 
@@ -30,6 +33,10 @@ MEASURES: dict[str, Callable[[Workload], list[Measurement]]] = {
     "one_partition": one_partition,
     "merge": merge,
     "memory": memory,
+    "s3_year": s3_year,
+    "s3_requests": s3_requests,
+    "s3_planning": s3_planning,
+    "queue_tick": queue_tick,
 }
 
 

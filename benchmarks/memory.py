@@ -26,8 +26,7 @@ def memory(load: Workload) -> list[Measurement]:
 
 def _ours(load: Workload) -> float:
     settings = load.home()
-    command = ["-m", "benchmarks.platform_runs", "--home", str(settings.home)]
-    peak = _peak(settings, [*command, "--memory", load.memory])
+    peak = _peak(settings, ["-m", "benchmarks.platform_runs"])
     remove(settings.home)
     return peak
 

@@ -40,7 +40,8 @@ def _dagster(load: Workload, day: Path) -> float:
     settings = load.home(files=[day])
     request = _asked(settings)
     command = ["-m", "dagster", "job", "execute", "-m", "data_platform.definitions", "-j", _JOB]
-    took = _process(settings, [*command, "--tags", json.dumps(dict(request.tags))])
+    tags = json.dumps(dict(request.tags))
+    took = seconds(lambda: run_process(settings, [*command, "--tags", tags]))
     remove(settings.home)
     return took
 
@@ -61,36 +62,43 @@ def _script(load: Workload, day: Path) -> float:
     landing = settings.home / "landing" / PREFIX
     target = settings.home / "plain"
     command = ["-m", "benchmarks.plain", "--landing", str(landing), "--target", str(target)]
-    took = _process(settings, [*command, "--memory", load.memory, "--one-day"])
+    command += ["--memory", load.memory, "--one-day"]
+    took = seconds(lambda: run_process(settings, command))
     assert any((target / "product_demand").rglob("*.parquet"))
     remove(settings.home)
     return took
 
 
-def _process(settings: Settings, arguments: list[str]) -> float:
-    env = process_env(settings)
-
-    def run() -> None:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            env=env,
-            cwd=CHECKOUT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stderr[-4000:]}")
-
-    return seconds(run)
+def run_process(settings: Settings, arguments: list[str]) -> None:
+    """Python with these arguments, on this home; RuntimeError with what it said if it fails."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=process_env(settings),
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stderr[-4000:]}")
 
 
 def process_env(settings: Settings) -> dict[str, str]:
     """The environment of a process that works on this home, as `make dev` gives it to its own."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("DATA_PLATFORM_")}
-    return inherited | {
-        "DATA_PLATFORM_HOME": str(settings.home),
-        "DATA_PLATFORM_SPARK_MEMORY": settings.spark_memory,
-        "DAGSTER_HOME": str(settings.dagster_home),
-        "DAGSTER_EVENT_BATCH_SIZE": "1000",
+    store = {
+        "DATA_PLATFORM_AWS_REGION": settings.aws_region,
+        "DATA_PLATFORM_AWS_ENDPOINT": settings.aws_endpoint,
     }
+    return (
+        inherited
+        | (store if settings.aws_endpoint else {})
+        | {
+            "DATA_PLATFORM_LANDING": settings.landing_uri,
+            "DATA_PLATFORM_WAREHOUSE": settings.warehouse_uri,
+            "DATA_PLATFORM_HOME": str(settings.home),
+            "DATA_PLATFORM_SPARK_MEMORY": settings.spark_memory,
+            "DAGSTER_HOME": str(settings.dagster_home),
+            "DAGSTER_EVENT_BATCH_SIZE": "1000",
+        }
+    )

@@ -1,9 +1,7 @@
 """What the platform does with what landed, driven as the sensors would drive it."""
 
-import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import dagster as dg
 
@@ -48,13 +46,8 @@ def commits_timed() -> Iterator[Stopwatch]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Build a home in a process of its own.")
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--memory", default="4g")
-    args = parser.parse_args()
-    settings = Settings.from_env(
-        {"DATA_PLATFORM_HOME": str(args.home), "DATA_PLATFORM_SPARK_MEMORY": args.memory}
-    )
+    """Build the home of the environment's settings, in a process of its own."""
+    settings = Settings.from_env()
     prepare_home(settings)
     build_everything(settings)
 

@@ -17,9 +17,9 @@ from data_platform.landing.source import Csv, Source
 from data_platform.platform_defs.bronze import MOST_ATTEMPTS
 
 _PAIRS = 15
-_PER_DAY = 10
+PER_DAY = 10
 _FIRST = date(1700, 1, 1)
-_SHOP = Source(
+SHOP = Source(
     name="shop",
     prefix="shop/",
     pattern=r"shop/(\d{4}-\d{2}-\d{2})[._-][^/]*\.csv",
@@ -38,7 +38,7 @@ class SortedBucket:
         self.keys: list[str] = []
 
     def land(self, day: date) -> None:
-        self.keys += [f"shop/{day}-{number:02}.csv" for number in range(_PER_DAY)]
+        self.keys += [f"shop/{day}-{number:02}.csv" for number in range(PER_DAY)]
 
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
         start = max(prefix, start_after or "")
@@ -46,7 +46,8 @@ class SortedBucket:
             yield _object(self.keys[position])
 
     def head(self, key: str) -> LandedObject | None:
-        return _object(key) if key in self.keys else None
+        place = bisect.bisect_left(self.keys, key)
+        return _object(key) if self.keys[place : place + 1] == [key] else None
 
     def uri(self, key: str) -> str:
         return f"memory://{key}"
@@ -63,7 +64,7 @@ class Shop:
         self.ledger = Ledger(f"sqlite:///{self.path}")
         self.ledger.summary()  # makes the table
         self.day = _FIRST
-        for _ in range(objects // _PER_DAY):
+        for _ in range(objects // PER_DAY):
             self.bucket.land(self.day)
             self.day += timedelta(days=1)
         self._know_all()
@@ -87,17 +88,23 @@ class Shop:
 
     def tick(self) -> float:
         """A day lands; seconds until its run is decided on. It then counts as loaded."""
-        self.bucket.land(self.day)
+        self._land()
         now = datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC)
         self.day += timedelta(days=1)
         took = seconds(lambda: self._decide(now))
         pending = self.ledger.pending("shop")
-        assert len(pending) == _PER_DAY
+        assert len(pending) == PER_DAY
         self.ledger.mark_loaded({entry.id: 1 for entry in pending}, "run", "load")
         return took
 
+    def _land(self) -> None:
+        self.bucket.land(self.day)
+
+    def _take(self, now: datetime) -> None:
+        tick(self.bucket, [SHOP], self.ledger, now, overlap_days=OVERLAP_DAYS)
+
     def _decide(self, now: datetime) -> None:
-        tick(self.bucket, [_SHOP], self.ledger, now, overlap_days=OVERLAP_DAYS)
+        self._take(now)
         self.ledger.give_up("shop", attempts=MOST_ATTEMPTS)
         assert partitions_of(self.ledger.pending("shop"))
 

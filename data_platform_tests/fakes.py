@@ -18,12 +18,12 @@ import pyarrow as pa
 import sqlalchemy as sa
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.io import InputFile, OutputFile
-from pyiceberg.io.pyarrow import PyArrowFileIO
 from sqlalchemy import event
 
 from data_platform.databases.connections import Database
 from data_platform.lake.builds import Build, Builds
 from data_platform.lake.catalog import Lake
+from data_platform.lake.file_io import LakeFileIO
 from data_platform.lake.storage import Storage
 from data_platform.landing.ledger import Ledger
 from data_platform.platform_defs.platform import Platform
@@ -176,7 +176,7 @@ class _Output(OutputFile):
             return _Stream(self._inner.create(overwrite), self._faults, self._name)
 
 
-class FaultyFileIO(PyArrowFileIO):
+class FaultyFileIO(LakeFileIO):
     """PyIceberg's files; named by the catalog's property `py-io-impl`."""
 
     @property

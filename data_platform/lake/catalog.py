@@ -34,6 +34,7 @@ from data_platform.lake.errors import (
     SchemaConflict,
     UnknownTable,
 )
+from data_platform.lake.file_io import LakeFileIO
 from data_platform.lake.table import TableId
 
 LakeTable = Table  # a loaded table, for those who may not know Iceberg
@@ -41,6 +42,7 @@ LakeTable = Table  # a loaded table, for those who may not know Iceberg
 CATALOG_NAME = "data_platform"
 
 _EVOLVE_TRIES = 5
+_FILES, _OWN_FILES = "py-io-impl", f"{LakeFileIO.__module__}.{LakeFileIO.__name__}"
 
 # Metadata must not grow with the age of a table: old metadata files go with their commits, and
 # small manifests of past commits are merged (see commit.py).
@@ -69,7 +71,7 @@ class Lake:
         uri = with_driver(self.properties.get("uri", ""))
         given = {"uri": waiting(uri), "pool_pre_ping": "true"} if uri else {}
         try:
-            catalog = open_catalog({**self.properties, **given})
+            catalog = open_catalog({_FILES: _OWN_FILES, **self.properties, **given})
         except DBAPIError as error:
             raise unavailable(make_url(uri), error.orig or error) from error
         except Exception as error:  # the file system's, the network's: no common base

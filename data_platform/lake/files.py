@@ -7,14 +7,18 @@ partition that was built from inputs without rows has one file without rows, so 
 """
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
 from pyiceberg.expressions.visitors import manifest_evaluator
+from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import (
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
@@ -25,6 +29,8 @@ from pyiceberg.table import Table
 from pyiceberg.typedef import Record
 
 from data_platform.lake.errors import LakeError
+from data_platform.lake.file_io import LakeFileIO
+from data_platform.lake.object_store import is_object
 from data_platform.lake.reads import spark_type
 from data_platform.lake.table import PartitionColumn, Partitioning, PartitionValue, Values
 
@@ -156,31 +162,26 @@ def versions(files: Files) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class StagedFile:
-    """A file that was written and that nobody reads yet: its partition, path and rows."""
+    """A file that was written and that nobody reads yet: its partition, path, rows and bytes."""
 
     key: str
     path: str
     rows: int
+    bytes: int
 
 
 def data_files(table: Table, staged: Iterable[StagedFile]) -> list[DataFile]:
     """What the commit lists, read back from the files on disk.
 
-    Raises LakeError where a file does not hold what its writer reported: other rows, or rows of
-    another partition.
+    Raises LakeError where a file is not what its writer reported: of another size, with other
+    rows, or with rows of another partition.
     """
     schema, spec, scheme = table.schema(), table.spec(), partitioning(table)
     plan = compute_statistics_plan(schema, table.properties)
     ids = parquet_path_to_id_mapping(schema)
 
     def read(file: StagedFile) -> DataFile:
-        source = table.io.new_input(file.path)
-        with source.open() as stream:
-            footer = pq.read_metadata(stream)
-        if footer.num_rows != file.rows:
-            raise LakeError(
-                f"{file.path} holds {footer.num_rows} rows and its writer reported {file.rows}"
-            )
+        footer = _footer(table, file)
         statistics = data_file_statistics_from_parquet_metadata(footer, plan, ids)
         expected = Record(*_record(scheme.values(file.key)))
         if file.rows and statistics.partition(spec, schema) != expected:
@@ -190,7 +191,7 @@ def data_files(table: Table, staged: Iterable[StagedFile]) -> list[DataFile]:
             file_path=file.path,
             file_format=FileFormat.PARQUET,
             partition=expected,
-            file_size_in_bytes=len(source),
+            file_size_in_bytes=file.bytes,
             sort_order_id=None,
             spec_id=spec.spec_id,
             equality_ids=None,
@@ -200,3 +201,26 @@ def data_files(table: Table, staged: Iterable[StagedFile]) -> list[DataFile]:
 
     with ThreadPoolExecutor(_FOOTER_READERS) as pool:
         return list(pool.map(read, staged))
+
+
+def _footer(table: Table, file: StagedFile) -> pq.FileMetaData:
+    """Read from where it is in a file of the reported rows and bytes."""
+    footer, size = _read_footer(table.io, file)
+    if footer.num_rows != file.rows:
+        raise LakeError(
+            f"{file.path} holds {footer.num_rows} rows and its writer reported {file.rows}"
+        )
+    if size != file.bytes:
+        raise LakeError(f"{file.path} has {size} bytes and its writer reported {file.bytes}")
+    return footer
+
+
+def _read_footer(io: FileIO, file: StagedFile) -> tuple[pq.FileMetaData, int]:
+    assert isinstance(io, LakeFileIO)
+    if is_object(file.path):
+        # Asking for the size is a request; in a file of another one there is no footer there, as
+        # a rule, and it is read as any.
+        with suppress(OSError, pa.ArrowException):
+            return io.footer(file.path, file.bytes), file.bytes
+    with io.new_input(file.path).open() as stream:
+        return pq.read_metadata(stream), stream.seek(0, os.SEEK_END)

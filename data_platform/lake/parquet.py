@@ -37,10 +37,11 @@ REPORT = pa.schema(
         ("key", pa.string()),
         ("path", pa.string()),
         ("rows", pa.int64()),
+        ("bytes", pa.int64()),
         ("rules", pa.string()),
     ]
 )
-REPORT_DDL = "outcome int, key string, path string, rows bigint, rules string"
+REPORT_DDL = "outcome int, key string, path string, rows bigint, bytes bigint, rules string"
 
 
 @dataclass(frozen=True)
@@ -160,9 +161,16 @@ class _OpenFile:
     def close(self, outcome: int) -> dict:
         self.flush()
         self._writer.close()
+        size = self._sink.tell()
         self._sink.close()
-        rules = json.dumps(self.rules, sort_keys=True)
-        return dict(outcome=outcome, key=self.key, path=self.path, rows=self.rows, rules=rules)
+        return {
+            "outcome": outcome,
+            "key": self.key,
+            "path": self.path,
+            "rows": self.rows,
+            "bytes": size,
+            "rules": json.dumps(self.rules, sort_keys=True),
+        }
 
 
 def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[pa.RecordBatch]:

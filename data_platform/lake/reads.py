@@ -4,6 +4,7 @@ The files come from the metadata, so Spark lists nothing and sees one version of
 even while others publish.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from data_platform.lake.errors import UnreadableFile
-from data_platform.lake.storage import Storage
+from data_platform.lake.storage import LISTED, Storage, by_folder
 
 _SIMPLE: dict[type[I.IcebergType], T.DataType] = {
     I.StringType: T.StringType(),
@@ -28,6 +29,8 @@ _SIMPLE: dict[type[I.IcebergType], T.DataType] = {
     I.TimestampType: T.TimestampNTZType(),
     I.BinaryType: T.BinaryType(),
 }
+
+_BEGINNING = len("2011-03")  # of a file's name, which begins with its partition's key
 
 
 def spark_type(kind: I.IcebergType) -> T.DataType:
@@ -82,4 +85,31 @@ class ReadPlan:
                     file.file_path,
                     "is not there" if size is None else f"has {size} bytes; {wanted}",
                 )
-        return spark.read.schema(self.schema).parquet(*paths)
+        frame = _read(spark, self.schema, paths)
+        if len(frame.inputFiles()) != len(paths):
+            raise UnreadableFile(paths[0], "or one of those beside it, vanished a moment ago")
+        return frame
+
+
+def _read(spark: SparkSession, schema: T.StructType, paths: list[str]) -> DataFrame:
+    """Spark asks for each path by itself, three times; of a folder it asks for a listing once.
+
+    So a folder of which many files are wanted stands for them, and a pattern keeps out all that
+    is not wanted.
+    """
+    folders = by_folder(paths)
+    listed = {folder for folder, files in folders.items() if len(files) >= LISTED}
+    alone = [path for path in paths if path.rpartition("/")[0] not in listed]
+    reader = spark.read.schema(schema)
+    if listed:
+        reader = reader.option("pathGlobFilter", _one_of(path.rpartition("/")[2] for path in paths))
+    return reader.parquet(*sorted(listed), *alone)
+
+
+def _one_of(names: Iterable[str]) -> str:
+    """A glob for exactly these: in groups, as each name is compared with one after the other."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        groups[name[:_BEGINNING]].append(name[_BEGINNING:])
+    alternatives = (f"{beginning}{{{','.join(rest)}}}" for beginning, rest in groups.items())
+    return f"{{{','.join(alternatives)}}}"

@@ -86,8 +86,8 @@ def with_empty_partitions(
     empty = []
     for key in sorted(set(keys) - present):
         scheme.values(key)  # a key of another kind must not become a file
-        file = open_file(layout, DATA, key)
-        empty.append(StagedFile(key, file.close(DATA)["path"], 0))
+        report = open_file(layout, DATA, key).close(DATA)
+        empty.append(StagedFile(key, report["path"], 0, report["bytes"]))
     files = {**staged.files, DATA: (*staged.files.get(DATA, ()), *empty)}
     return Staged(files, staged.rules)
 
@@ -101,7 +101,7 @@ def _staged(reports: list[dict]) -> Staged:
     files: dict[int, list[StagedFile]] = defaultdict(list)
     rules: dict[str, Counter] = defaultdict(Counter)
     for report in reports:
-        file = StagedFile(report["key"], report["path"], report["rows"])
+        file = StagedFile(report["key"], report["path"], report["rows"], report["bytes"])
         files[report["outcome"]].append(file)
         rules[file.key].update(json.loads(report["rules"]))
     return Staged({k: tuple(v) for k, v in files.items()}, dict(rules))

@@ -3,7 +3,8 @@
 A location is an absolute path, `file://` and such a path, or `s3://bucket/key`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,8 @@ from pyarrow import fs
 
 from data_platform.lake.object_store import SCHEME, ObjectStore, is_object, split
 from data_platform.lake.s3_errors import about
+
+LISTED = 8  # objects of one folder; a run's folder has seldom more than a few thousand
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,21 @@ class Storage:
             client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload.upload)
 
     def sizes(self, locations: Sequence[str]) -> list[int | None]:
-        """Bytes of each file, None for one that is not there; many are asked for at once."""
-        if not locations:
-            return []
-        found, _, _ = self._resolve(locations[0])
-        infos = found.get_file_info([self._resolve(location)[1] for location in locations])
-        return [info.size for info in infos]
+        """Bytes of each file, None for one that is not there; many are asked for at once.
+
+        Many objects of one folder are found by listing it, a request for a thousand of them.
+        """
+        known: dict[str, int | None] = {}
+        for folder, files in by_folder(locations).items():
+            if is_object(folder) and len(files) >= LISTED:
+                listed = {file.path: file.size for file in self.files(folder)}
+                known |= {file: listed.get(file) for file in files}
+        asked = [location for location in locations if location not in known]
+        if asked:
+            found, _, _ = self._resolve(asked[0])
+            infos = found.get_file_info([self._resolve(location)[1] for location in asked])
+            known |= {file: info.size for file, info in zip(asked, infos, strict=True)}
+        return [known[location] for location in locations]
 
     def delete(self, location: str) -> None:
         """Delete a file; one that is gone already is no error."""
@@ -96,6 +108,14 @@ class Storage:
         found, path, _ = self._resolve(location)
         with suppress(FileNotFoundError):
             found.delete_file(path)
+
+
+def by_folder(locations: Iterable[str]) -> dict[str, list[str]]:
+    """Locations by what stands before their last slash."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for location in locations:
+        found[location.rpartition("/")[0]].append(location)
+    return found
 
 
 def _split_local(location: str) -> tuple[str, str]:

@@ -98,7 +98,9 @@ class _Series:
     store: ObjectStore
     uris: list[str] = field(default_factory=list)
     footers: list[parquet.FileMetaData] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
     writer: parquet.ParquetWriter | None = None
+    sink: Any = None
     waiting: list[pa.RecordBatch] = field(default_factory=list)
     group_size: int = 0  # bytes of the waiting rows
     file_size: int = 0  # bytes of the open file's rows
@@ -117,8 +119,8 @@ class _Series:
             self._write_group()
         self._finish()
         return [
-            WrittenFile(uri, footer.num_rows, self._size(uri))
-            for uri, footer in zip(self.uris, self.footers, strict=True)
+            WrittenFile(uri, footer.num_rows, size)
+            for uri, footer, size in zip(self.uris, self.footers, self.sizes, strict=True)
         ]
 
     def discard(self) -> None:
@@ -140,7 +142,9 @@ class _Series:
     def _finish(self) -> None:
         writer, self.writer, self.file_size = self.writer, None, 0
         if writer is not None:
-            writer.close()
+            with self.sink:
+                writer.close()
+                self.sizes.append(self.sink.tell())
 
     def _open(self) -> parquet.ParquetWriter:
         uri = f"{self.stem}-{uuid.uuid4().hex}.parquet"
@@ -148,15 +152,15 @@ class _Series:
         if isinstance(files, fs.LocalFileSystem):  # object stores have no directories
             files.create_dir(path.rpartition("/")[0], recursive=True)
         self.uris.append(uri)
+        self.sink = files.open_output_stream(path)
         names = self.schema.names
         by_column: dict[str, Any] = {  # PyArrow's stubs know only of bool here
             "use_dictionary": [name for name in names if name != ROW_NUMBER],
             "write_statistics": [name for name in names if name not in self.plain],
         }
         return parquet.ParquetWriter(
-            path,
+            self.sink,
             self.schema,
-            filesystem=files,
             compression="zstd",
             compression_level=1,
             column_encoding={ROW_NUMBER: "DELTA_BINARY_PACKED"},
@@ -164,7 +168,3 @@ class _Series:
             metadata_collector=self.footers,
             **by_column,
         )
-
-    def _size(self, uri: str) -> int:
-        files, path = filesystem(uri, self.store)
-        return files.get_file_info(path).size or 0

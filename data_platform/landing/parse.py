@@ -24,6 +24,7 @@ from data_platform.landing.source import Csv
 SOURCE_OBJECT = "_source_object"
 INGESTED_AT = "_ingested_at"
 
+_WHOLE = 8 << 20  # bytes of an object that are asked for at once
 _VANISHED = "it is not in the landing bucket any more"
 
 ErrorKind = Literal["unreadable", "vanished", "changed", "unavailable"]
@@ -202,9 +203,9 @@ def _parsed(item: ObjectWork, work: PartitionWork, schema: pa.Schema) -> Iterato
     }
     files, path = filesystem(item.uri, work.store)
     try:
-        _check_unchanged(item, files, path)
         with files.open_input_file(path) as stream:
-            for batch in read_csv(cast(BinaryIO, stream), work.format, key=item.key):
+            source = pa.BufferReader(stream.read()) if stream.size() <= _WHOLE else stream
+            for batch in read_csv(cast(BinaryIO, source), work.format, key=item.key):
                 columns = [
                     pa.repeat(pa.scalar(constants[name], schema.field(name).type), batch.num_rows)
                     if name in constants

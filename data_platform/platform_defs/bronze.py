@@ -70,7 +70,7 @@ def build_bronze(
     built = tuple(r.partition for r in reread if not _stands(r, table, published, inputs))
     refused = tuple(r.partition for r in reports if r.refused)
     files = [
-        StagedFile(report.partition, file.uri, file.rows)
+        StagedFile(report.partition, file.uri, file.rows, file.bytes)
         for report in reports
         if report.partition in built
         for file in report.files

@@ -23,6 +23,7 @@ from data_platform.lake.errors import UnreadableFile
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.reads import ReadPlan, spark_schema
 from data_platform.lake.staging import plain_layout, stage
+from data_platform.lake.storage import LISTED
 from data_platform.observability.failures import failures_explained
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home
 
@@ -161,6 +162,21 @@ def test_a_file_that_is_not_whole_is_named_before_anything_is_read(home: Home, c
     plan = ReadPlan.of(table.schema(), (file for group in found for file in group))
     with pytest.raises(UnreadableFile, match=f"{path}, a data file of silver/shop/sales, {says}"):
         plan.dataframe(cast(SparkSession, None), home.storage)
+
+
+def test_a_folder_is_read_as_its_published_files_alone(home: Home, spark: SparkSession):
+    """Many files of one attempt are found by listing it, where a late task may leave another."""
+    keys = [f"2011-0{month}-{day:02}" for month in (5, 6) for day in range(1, LISTED + 1)]
+    _write(home, THEN, [row(key, 2, note=key) for key in keys])
+    table = home.lake.load(SALES)
+    found = files_by_partition(table, keys)
+    path = found[keys[0]][0].file_path
+    home.place.write(f"{path.rpartition('/')[0]}/2011-05-01-late.parquet", home.place.read(path))
+    wanted = found | files_by_partition(table, [MONDAY])
+    del wanted[keys[-1]]
+    plan = ReadPlan.of(table.schema(), (f for group in wanted.values() for f in group))
+    notes = [one.note for one in plan.dataframe(spark, home.storage).select("note").collect()]
+    assert sorted(notes) == [*keys[:-1], "n0", "n1", "n2", "n3"]
 
 
 def test_a_file_that_is_damaged_inside_is_the_runs_message(home: Home, spark: SparkSession):
