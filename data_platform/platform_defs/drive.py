@@ -77,7 +77,8 @@ def run_until_quiet(
         require_idle(instance, tables)
         # A person means all that is there, where a sensor's tick may look at recent days only.
         sources = [table.source for table in tables if table.source]
-        reconcile(platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC))
+        if sources:
+            reconcile(platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC))
         for _ in range(_MOST_RUNS):
             found = _next(instance, platform, tables, done)
             if found is None:
@@ -109,8 +110,9 @@ def _next(
     require_idle(instance, tables)
     landed = [table for table in tables if table.source]
     derived = [table for table in tables if not table.source]
-    for warning in record_arrivals(platform, landed, dt.datetime.now(dt.UTC)).warnings:
-        _log.warning(warning)
+    if landed:  # else nobody here reads what arrives
+        for warning in record_arrivals(platform, landed, dt.datetime.now(dt.UTC)).warnings:
+            _log.warning(warning)
     found = chain(arrivals(platform, instance, landed), stale(platform, instance, derived))
     return next((each for each in found if each.work not in done), None)
 

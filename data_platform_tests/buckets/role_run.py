@@ -1,0 +1,34 @@
+"""A run of a role's tables: `python -m data_platform_tests.buckets.role_run HOME PLACE ROLE`.
+
+PLACE is what differs from a home whose files are in its directory, as JSON. `ingest` builds the
+tables that files land for, `transform` all others. The process has the credentials of its role and
+no other. It fails where a run does.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from data_platform.definitions import TABLES
+from data_platform.platform_defs.assembly import definitions
+from data_platform.platform_defs.drive import run_until_quiet
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.repair import instance_of
+from data_platform.settings import Settings, prepare_home
+
+
+def main(home: Path, place: dict[str, str], role: str) -> list[str]:
+    """What failed."""
+    tables = tuple(table for table in TABLES if bool(table.source) == (role == "ingest"))
+    settings = Settings.at(home, **place)
+    prepare_home(settings)
+    platform = Platform(settings)
+    with instance_of(platform) as instance:
+        runs = list(run_until_quiet(definitions(tables, settings), instance, platform, tables))
+    assert runs, "nothing was to be done"
+    return [failure for run in runs for failure in run.failures]
+
+
+if __name__ == "__main__":
+    if failures := main(Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]):
+        sys.exit("\n".join(failures))

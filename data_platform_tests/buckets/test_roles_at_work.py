@@ -1,0 +1,91 @@
+"""From landed files to gold in processes that have their role's permissions and no others."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from data_platform.buckets.account import Account
+from data_platform.buckets.grants import site
+from data_platform.buckets.roles import Role
+from data_platform.definitions import TABLES
+from data_platform.lake.browse import partition_rows
+from data_platform.lake.table import TableId
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.table_uses import table_uses
+from data_platform.settings import Settings
+from data_platform_tests.buckets.minio_users import role_users
+from data_platform_tests.platform_defs.homes import BRONZE, SALES, SILVER, csv, key_of, shop_lines
+from tools.servers import Key, S3Server
+
+DAYS = ("2011-03-04", "2011-03-07")
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Empty buckets of the standard's names but for what landed, and a user for each role."""
+
+    home: Path
+    place: dict[str, str]
+    keys: dict[Role, Key]
+
+    def run(self, role: Role) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "data_platform_tests.buckets.role_run"]
+        return subprocess.run(
+            [*command, str(self.home), json.dumps(self.place), role],
+            env={**os.environ, **self.keys[role].environment},
+            capture_output=True,
+            text=True,
+            timeout=280,
+        )
+
+    def rows(self, table: str) -> dict[str, int]:
+        """By partition, as the stores' root sees it."""
+        lake = Platform(Settings.at(self.home, **self.place)).lake
+        return partition_rows(lake, TableId.parse(table))
+
+
+@pytest.fixture
+def roles(minio: S3Server, tmp_path: Path) -> Roles:
+    project = f"acme-{uuid.uuid4().hex[:8]}"
+    place = {
+        "project": project,
+        "aws_region": minio.region,
+        "aws_endpoint": minio.endpoint,
+        "landing_uri": f"s3://{project}-raw-landing-test",
+        "warehouse_uri": f"s3://{project}-warehouse-test",
+    }
+    settings = Settings.at(tmp_path / "home", **place)
+    where = site(settings, Account("123456789012", "aws", minio.region), table_uses(TABLES))
+    for spec in where.specs:
+        minio.client().create_bucket(Bucket=spec.name)
+    for day in DAYS:
+        bad = [f"{line},extra" for line in shop_lines(day, 1, first=200)]
+        body = csv([*shop_lines(day, 120), *shop_lines(day, 1), *bad])  # a duplicate, a bad row
+        minio.client().put_object(Bucket=where.landing, Key=key_of(day), Body=body)
+    return Roles(tmp_path / "home", place, role_users(minio, where))
+
+
+def test_a_run_needs_no_more_than_its_roles_have(roles: Roles) -> None:
+    ingest = roles.run(Role.INGEST)
+    assert ingest.returncode == 0, ingest.stderr[-4000:]
+    assert roles.rows(BRONZE) == dict.fromkeys(DAYS, 122)
+
+    transform = roles.run(Role.TRANSFORM)
+    assert transform.returncode == 0, transform.stderr[-4000:]
+    assert roles.rows(SILVER) == dict.fromkeys(DAYS, 120)
+    assert roles.rows("quarantine/retail/order_lines") == dict.fromkeys(DAYS, 1)
+    assert set(roles.rows(SALES)) == set(DAYS)
+
+
+def test_a_run_under_another_role_says_what_it_lacks(roles: Roles) -> None:
+    serve = {**roles.keys, Role.INGEST: roles.keys[Role.SERVE]}
+    denied = Roles(roles.home, roles.place, serve).run(Role.INGEST)
+
+    assert denied.returncode != 0
+    assert "access denied" in denied.stderr and "s3:ListBucket" in denied.stderr
