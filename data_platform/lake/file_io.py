@@ -90,8 +90,13 @@ class _Metadata(PyArrowFile):
         with _lock:
             content = _remembered.get(self._key)
         if content is None:
-            with super().open() as stream:
-                content = stream.read()
+            try:
+                with super().open() as stream:
+                    content = stream.read()
+            except FileNotFoundError:
+                raise
+            except OSError as error:  # PyArrow does not always say of what
+                raise OSError(f"{self.location}: {error}") from error
             self._remember(content)
         return pa.BufferReader(content)
 

@@ -48,8 +48,9 @@ _DENIED = (
         r"bucket '(?P<bucket>[^']*)'.*?AWS Error ACCESS_DENIED during (?P<operation>\w+) operation"
     ),
     re.compile(
-        r"s3://(?P<bucket>[^/\s:]+)/?(?P<key>[^\n]*?): An error occurred \((?:AccessDenied|403)\) "
-        r"when calling the (?P<operation>\w+) operation"
+        r"s3://(?P<bucket>[^/\s:]+)/?(?P<key>[^\n]*?): (?:An error occurred "
+        r"\((?:AccessDenied|403)\) when calling the|AWS Error ACCESS_DENIED during) "
+        r"(?P<operation>\w+) operation"
     ),
     re.compile(
         r"AccessDeniedException: (?:s3a?://(?P<bucket>[^/\s]+)/)?(?P<key>[^\s:]*): "

@@ -220,7 +220,7 @@ def _parsed(item: ObjectWork, work: PartitionWork, schema: pa.Schema) -> Iterato
     except FileNotFoundError as error:
         raise _ObjectFailed("vanished", _VANISHED) from error
     except OSError as error:
-        why = explanation(str(error)) or f"reading it failed: {error}"
+        why = explanation(f"{item.uri}: {error}") or f"reading it failed: {error}"
         raise _ObjectFailed("unavailable", why) from error
 
 

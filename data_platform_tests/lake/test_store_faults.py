@@ -12,6 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from data_platform.lake.clean import clean
+from data_platform.lake.file_io import forget
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.object_store import ObjectStore, split
 from data_platform.lake.publish import publish
@@ -99,6 +100,7 @@ def test_a_permission_that_is_missing_is_named_and_not_asked_for_again(
 ):
     write = world.home.stage(days({MONDAY: [2]}), [MONDAY])
     refused = world.broken(ACCESS_DENIED, **rule)
+    forget()
     home = world.home.again()
     with pytest.raises(dg.Failure) as failed, failures_explained():
         if rule["method"] == "PUT":
