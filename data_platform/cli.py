@@ -11,6 +11,7 @@ import click
 
 from data_platform.buckets.commands import buckets
 from data_platform.buckets.policy_commands import policies
+from data_platform.lake.refusals import passing_over
 from data_platform.observability import printing as out
 from data_platform.observability.commands import DefaultList, Suggesting, reporting, unknown
 from data_platform.settings import Settings, SettingsError, prepare_home
@@ -71,18 +72,17 @@ def _load(platform, name: str, partition: str | None = None):
 @_JSON
 @reporting
 def tables(as_json: bool) -> None:
-    """Every table: rows, partitions, files, bytes, last commit, run; US dollars a month where the
-    price of storage is known."""
+    """Every table: rows, partitions, files, bytes, last commit, run; USD a month where known."""
     from data_platform.buckets.prices import monthly_cost, price
     from data_platform.lake.browse import figures
 
-    platform = _platform()
-    usd, found = price(platform.settings), [asdict(row) for row in figures(platform.lake)]
-    if usd is not None:
-        cost = [monthly_cost(row["bytes"] + row["history_bytes"], usd) for row in found]
-        found = [{**row, "monthly_usd": each} for row, each in zip(found, cost, strict=True)]
-    counts = ("rows", "partitions", "files", "bytes", "history_bytes")
-    out.records("tables", found, as_json, counts=counts)
+    platform, counts = _platform(), ("rows", "partitions", "files", "bytes", "history_bytes")
+    with passing_over() as guard:
+        found = [asdict(row) for row in figures(platform.lake, guard)]
+        if (usd := price(platform.settings)) is not None:
+            cost = [monthly_cost(row["bytes"] + row["history_bytes"], usd) for row in found]
+            found = [{**row, "monthly_usd": each} for row, each in zip(found, cost, strict=True)]
+        out.records("tables", found, as_json, counts=counts)
 
 
 @main.command()
@@ -300,9 +300,10 @@ def expire(as_json: bool) -> None:
     """Forget the snapshots beyond each table's retention; `clean` then deletes their files."""
     from data_platform.lake.expiry import expire_all
 
-    forgotten = expire_all(_platform().lake, dt.datetime.now(dt.UTC))
-    found = [{"table": str(table), "snapshots": count} for table, count in forgotten.items()]
-    out.records("forgotten snapshots", [row for row in found if row["snapshots"]], as_json)
+    with passing_over() as guard:
+        forgotten = expire_all(_platform().lake, dt.datetime.now(dt.UTC), guard)
+        found = [{"table": str(t), "snapshots": count} for t, count in forgotten.items() if count]
+        out.records("forgotten snapshots", found, as_json)
 
 
 @main.command()
@@ -318,11 +319,11 @@ def expire(as_json: bool) -> None:
 @reporting
 def clean(dry_run: bool, grace_hours: float, as_json: bool) -> None:
     """Delete the files that no snapshot refers to, and uploads that nobody completed."""
-    from data_platform.lake.clean import clean as delete
-    from data_platform.lake.clean import orphans
+    from data_platform.lake import clean as cleaning
 
-    platform, now = _platform(), dt.datetime.now(dt.UTC)
-    find = orphans if dry_run else delete
-    found = list(find(platform.lake, platform.storage, now, dt.timedelta(hours=grace_hours)))
-    files = [{"table": str(t), "file": f.path, "bytes": f.size} for t, f in found]
-    out.records("would be deleted" if dry_run else "deleted", files, as_json, counts=["bytes"])
+    platform, now, grace = _platform(), dt.datetime.now(dt.UTC), dt.timedelta(hours=grace_hours)
+    find, did = (cleaning.orphans, "would be deleted") if dry_run else (cleaning.clean, "deleted")
+    with passing_over() as guard:
+        found = list(find(platform.lake, platform.storage, now, grace, guard))
+        files = [{"table": str(t), "file": f.path, "bytes": f.size} for t, f in found]
+        out.records(did, files, as_json, counts=["bytes"])

@@ -117,8 +117,11 @@ class Settings:
     storage_price: float | None = None
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
-        """Settings from `DATA_PLATFORM_*`; raises `SettingsError` on anything it does not know."""
+    def from_env(cls, env: Mapping[str, str] | None = None, *, secrets: bool = True) -> Self:
+        """Settings from `DATA_PLATFORM_*`; raises `SettingsError` on anything it does not know.
+
+        Without `secrets` none is fetched: the password is empty, for who asks no database.
+        """
         env = os.environ if env is None else env
         values.refuse_unknown_names(env, NAMES)
         environment = _environment(env)
@@ -128,6 +131,7 @@ class Settings:
         places = {"home": str(home), "project": project, "env": str(environment)}
 
         database = values.database("DATABASE", _value(env, "DATABASE"))
+        password = _value(env, "DATABASE_PASSWORD")
 
         def value(name: str) -> str:
             default = DIFFERENCES[environment].get(name, "").format(**places)
@@ -145,8 +149,8 @@ class Settings:
             catalog_uri=values.catalog(value("CATALOG")),
             ledger_uri=values.database("LEDGER", value("LEDGER")),
             dagster_database=values.dagster_database(_value(env, "DAGSTER_DATABASE"), database),
-            database_password=secret(PASSWORD, env.get(PASSWORD, "").strip(), _region(env)),
-            database_secret=secret_name(env.get(PASSWORD, "").strip()),
+            database_password=secret(PASSWORD, password, _region(env)) if secrets else "",
+            database_secret=secret_name(password),
             queue_url=values.queue(value("QUEUE")),
             project=project,
             aws_region=_region(env),

@@ -57,10 +57,8 @@ def account_of(settings: Settings, id: str) -> Account:
     """
     _require_cloud(settings)
     region = settings.aws_region
-    clouds = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
-    partition = next(
-        (cloud for prefix, cloud in clouds.items() if region.startswith(prefix)), "aws"
-    )
+    named = (cloud for prefix, cloud in _CLOUDS.items() if region.startswith(prefix))
+    partition = next(named, "aws")
     return Account(id, partition, region, settings.aws_endpoint)
 
 

@@ -144,7 +144,7 @@ def lifecycle(
     without: Sequence[Mapping[str, Any]] = (),
 ) -> Action:
     """The standard's rules beside those of somebody else, except the ones of `without`."""
-    kept = [rule for rule in state.lifecycle if not is_own(rule) and rule not in without]
+    kept = [rule for rule in state.lifecycle if not is_own(spec, rule) and rule not in without]
     rules = [*kept, *lifecycle_rules(spec)]
     request: dict[str, Any] = {"LifecycleConfiguration": {"Rules": rules}}
     if state.minimum_size:
@@ -155,15 +155,17 @@ def lifecycle(
     return _action(spec.name, account, change, operation, **request)
 
 
-def is_own(rule: Mapping[str, Any]) -> bool:
-    """Whether a lifecycle rule is the standard's, by its name."""
+def is_own(spec: BucketSpec, rule: Mapping[str, Any]) -> bool:
+    """Whether a lifecycle rule is the standard's, by its name; a table's where it is known which
+    tables there are."""
     name = str(rule.get("ID"))
-    return name == LIFECYCLE_ID or name.startswith(TABLE_LIFECYCLE_ID)
+    of_table = spec.tables is not None and name.startswith(TABLE_LIFECYCLE_ID)
+    return of_table or name == LIFECYCLE_ID
 
 
 def lifecycle_rules(spec: BucketSpec) -> list[dict[str, Any]]:
     """All of the standard's rules, as boto3 has them: for the bucket, and for each table in it."""
-    return [lifecycle_rule(spec), *(_table_rule(table) for table in spec.tables)]
+    return [lifecycle_rule(spec), *(_table_rule(table) for table in spec.tables or ())]
 
 
 def _table_rule(table: TableTiers) -> dict[str, Any]:

@@ -55,7 +55,8 @@ def audit(
     tables: tuple[TableTiers, ...] = (),
 ) -> Audit:
     """Looks at the environment's five buckets, there or not, and at every other one of the account
-    that has the project's prefix: at those of other environments by the same rules.
+    that has the project's prefix: at those of other environments by the same rules, but for those
+    of tables, which are what their code declares.
 
     Raises BucketError where something may not be read: what could not be looked at has not passed.
     """
@@ -93,7 +94,7 @@ def _specs(
     tables: tuple[TableTiers, ...],
 ) -> list[BucketSpec]:
     others = [other for other in Environment if other is not environment]
-    there = [spec for other in others for spec in bucket_specs(project, other, tables)]
+    there = [spec for other in others for spec in bucket_specs(project, other, tables=None)]
     return [*bucket_specs(project, environment, tables), *(s for s in there if s.name in names)]
 
 

@@ -55,7 +55,7 @@ def audit_command(as_json: bool) -> None:
     from data_platform.buckets.account import connect
     from data_platform.buckets.audit import audit
 
-    settings = Settings.from_env()
+    settings = Settings.from_env(secrets=False)
     account, client = connect(settings)
     found = audit(client, account, settings.project, settings.environment, _tables(settings))
     if as_json:
@@ -85,7 +85,7 @@ def _planned():
     from data_platform.buckets.standard import bucket_specs
     from data_platform.buckets.state import list_buckets
 
-    settings = Settings.from_env()
+    settings = Settings.from_env(secrets=False)
     account, client = connect(settings)
     specs = bucket_specs(settings.project, settings.environment, _tables(settings))
     own = list_buckets(client, f"{settings.project}-")
@@ -93,8 +93,10 @@ def _planned():
 
 
 def _tables(settings: Settings):
-    from data_platform.buckets.tables import table_tiers
+    from data_platform.buckets.tables import elsewhere, standard_tiers
     from data_platform.definitions import OTHERS, TABLES
     from data_platform.platform_defs.table_uses import table_uses
 
-    return table_tiers(table_uses(TABLES, OTHERS), settings.warehouse_uri)
+    if said := elsewhere(settings):
+        click.echo(said, err=True)
+    return standard_tiers(settings, table_uses(TABLES, OTHERS))

@@ -120,7 +120,7 @@ def listing(site: Site, place: str, *, why: str = "") -> Grant:
     """Listing what lies below a place: a `bucket` or `bucket/prefix`, which ends without a slash.
 
     It is also what makes S3 answer "not found" for a key that is not there: else it says
-    "forbidden", and a write cannot tell whether it would replace something.
+    "forbidden", and nobody can tell a file that is gone from one that may not be read.
     """
     bucket, _, prefix = place.partition("/")
     return Grant(

@@ -14,7 +14,9 @@ from data_platform.buckets.grants import TLS, Grant, Site
 from data_platform.buckets.roles import Role, grants
 
 LIMIT = 6144
-"""Characters of a managed policy, white space aside. A role can have ten of them."""
+"""Characters of a managed policy, white space aside."""
+POLICIES_PER_ROLE = 10
+"""Managed policies that IAM attaches to a role, unless the account's quota was raised."""
 
 _PROVIDER = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:oidc-provider/(?P<issuer>[A-Za-z0-9._/-]+)")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")  # Kubernetes', which leaves out wildcards
@@ -33,8 +35,19 @@ class Exemption:
 
 
 def role_policies(role: Role, site: Site) -> list[Document]:
-    """The role's policies: one, or as many as keep each within LIMIT."""
-    return [document(part) for part in _parts(grants(role, site))]
+    """The role's policies: one, or as many as keep each within LIMIT.
+
+    Raises BucketError for more than a role can have.
+    """
+    parts = _parts(grants(role, site))
+    if len(parts) > POLICIES_PER_ROLE:
+        raise BucketError(
+            f"role {role} needs {len(parts)} policies of {LIMIT} characters for {len(site.tables)} "
+            f"tables, and IAM attaches {POLICIES_PER_ROLE} to a role (quota L-0DA4ABF3, 25 at most "
+            "on request: then raise POLICIES_PER_ROLE in data_platform/buckets/policies.py); or "
+            "divide the tables among deployments, each with a DATA_PLATFORM_PROJECT of its own"
+        )
+    return [document(part) for part in parts]
 
 
 def document(parts: Sequence[Grant]) -> Document:

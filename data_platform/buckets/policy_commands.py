@@ -38,10 +38,10 @@ def show(name: str, account: str | None, kms_key: str) -> None:
     small for all tables."""
     from data_platform.buckets.policies import text
 
-    found = _documents(account, kms_key)
-    if name not in found:
-        raise click.UsageError(unknown("role", name, list(found)))
-    for document in found[name]:
+    names = _names()
+    if name not in names:
+        raise click.UsageError(unknown("role", name, names))
+    for document in _documents(name, _site(_settings(), account, kms_key)):
         click.echo(text(document), nl=False)
 
 
@@ -59,28 +59,33 @@ def write(
     account: str | None,
     kms_key: str,
 ) -> None:
-    """Every policy as DIR/ROLE.json, or ROLE-1.json and so on; with --oidc-provider and
-    --namespace ROLE.trust.json, too."""
+    """Every policy as DIR/ROLE.json, or ROLE-1.json and so on, instead of those that were there;
+    with --oidc-provider and --namespace ROLE.trust.json, too."""
     from data_platform.buckets.policies import text, trust_policy
     from data_platform.buckets.roles import Role
 
     if bool(oidc_provider) != bool(namespace):
         raise click.UsageError("--oidc-provider and --namespace go together")
-    found = _documents(account, kms_key)
+    settings = _settings()
+    site = _site(settings, account, kms_key)
+    found = {name: _documents(name, site) for name in _names()}
     files = {
         f"{name}-{number}.json" if len(parts) > 1 else f"{name}.json": part
         for name, parts in found.items()
         for number, part in enumerate(parts, 1)
     }
     if oidc_provider and namespace:
-        project = Settings.from_env().project
         for role in Role:
-            trust = trust_policy(oidc_provider, namespace, f"{project}-{role}")
+            trust = trust_policy(oidc_provider, namespace, f"{settings.project}-{role}")
             files[f"{role}.trust.json"] = trust
     directory.mkdir(parents=True, exist_ok=True)
     for file, document in files.items():
         (directory / file).write_text(text(document), "utf-8")
         click.echo(str(directory / file))
+    for path in _policies_in(directory):
+        if path.name not in files:  # who attaches all that is there would attach it, too
+            path.unlink()
+            click.echo(f"{path}: deleted, no policy any more")
 
 
 @policies.command("exceptions")
@@ -92,7 +97,7 @@ def exceptions_command(account: str | None, kms_key: str, as_json: bool) -> None
     """Every resource that reaches further than one table's prefix, and why."""
     from data_platform.buckets.policies import exemptions
 
-    found = [asdict(row) for row in exemptions(_site(account, kms_key))]
+    found = [asdict(row) for row in exemptions(_site(_settings(), account, kms_key))]
     rows = [{**row, "actions": list(row["actions"])} for row in found]
     out.records("exceptions", rows, as_json)
 
@@ -109,22 +114,35 @@ def trust(service_account: str, oidc_provider: str, namespace: str) -> None:
     click.echo(text(trust_policy(oidc_provider, namespace, service_account)), nl=False)
 
 
-def _documents(account: str | None, key: str) -> dict[str, list]:
+def _names() -> list[str]:
+    from data_platform.buckets.roles import Role
+
+    return [*Role, ENDPOINT]
+
+
+def _documents(name: str, site) -> list:
     from data_platform.buckets.policies import endpoint_policy, role_policies
     from data_platform.buckets.roles import Role
 
-    site = _site(account, key)
-    found = {str(role): role_policies(role, site) for role in Role}
-    return {**found, ENDPOINT: [endpoint_policy(site)]}
+    return [endpoint_policy(site)] if name == ENDPOINT else role_policies(Role(name), site)
 
 
-def _site(account: str | None, key: str):
+def _policies_in(directory: Path) -> list[Path]:
+    """What `write` makes, now and earlier, trust policies aside."""
+    ours = re.compile(rf"({'|'.join(_names())})(-[0-9]+)?\.json")
+    return sorted(path for path in directory.iterdir() if ours.fullmatch(path.name))
+
+
+def _settings() -> Settings:
+    return Settings.from_env(secrets=False)  # nothing here asks the database
+
+
+def _site(settings: Settings, account: str | None, key: str):
     from data_platform.buckets.account import account_of, connect
     from data_platform.buckets.grants import site
     from data_platform.definitions import OTHERS, TABLES
     from data_platform.platform_defs.table_uses import table_uses
 
-    settings = Settings.from_env()
     if account is None:
         owner, _ = connect(settings)
     elif re.fullmatch(r"\d{12}", account):

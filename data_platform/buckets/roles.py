@@ -4,6 +4,7 @@ A role has what the code does under it and no more. Whoever gives it more, or se
 changes it here: `docs/decisions/0015-least-privilege.md` says why the lines are where they are.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
@@ -30,15 +31,6 @@ class Role(StrEnum):
     UPKEEP = "upkeep"
 
 
-DESCRIPTIONS: Mapping[Role, str] = {
-    Role.INGEST: "reads what landed, writes bronze",
-    Role.TRANSFORM: "reads bronze, writes silver, gold and what these reject",
-    Role.SERVE: "reads gold",
-    Role.PERSON: "reads every table, not what landed",
-    Role.AUDIT: "reads the buckets' configuration and the tables' metadata",
-    Role.UPKEEP: "forgets old snapshots and deletes the files that none refers to",
-}
-
 # What the audit of a bucket asks S3 for, by boto3's names.
 AUDITED = (
     "GetBucketEncryption",
@@ -50,6 +42,7 @@ AUDITED = (
     "GetBucketVersioning",
     "GetPublicAccessBlock",
 )
+_BROWSING = ("GetDatabase", "GetDatabases", "GetTable", "GetTables")
 _LANDED = "landed objects belong to no table yet: below a source's prefix"
 _UNKNOWN_KEYS = "a key that no source claims is only seen where everything is listed"
 _NAMED_KEYS = (
@@ -59,6 +52,7 @@ _SCRATCH = "intermediate work belongs to no table: below the role's own prefix"
 _FOREIGN = "the audit covers buckets that nobody foresaw: all with the project's prefix"
 _NO_RESOURCE = "AWS has no resource-level permission for it"
 _UPLOADS = "AWS has no condition on a prefix for it"
+_WHOLE_ARN = re.compile(r"arn:.*-[A-Za-z0-9]{6}")  # without the end it names the secret, too
 _SUFFIX = "Secrets Manager ends a secret's ARN with six characters of its own"
 
 
@@ -76,7 +70,8 @@ def _ingest(site: Site) -> list[Grant]:
     return [
         listing(site, site.landing, why=_UNKNOWN_KEYS),
         *(objects(site, "ReadLanding", ["GetObject"], path, why=why) for path, why in paths),
-        *_building(site, Role.INGEST, uses),
+        *_building(site, uses),
+        *_scratch(site, Role.INGEST),
         *_queue(site),
         *_secret(site),
         *_key(site, writes=True),
@@ -86,7 +81,7 @@ def _ingest(site: Site) -> list[Grant]:
 def _transform(site: Site) -> list[Grant]:
     uses = [use for use in site.uses if use.landing is None]
     return [
-        *_building(site, Role.TRANSFORM, uses),
+        *_building(site, uses),
         *_secret(site),
         *_key(site, writes=True),
     ]
@@ -98,7 +93,12 @@ def _serve(site: Site) -> list[Grant]:
 
 
 def _person(site: Site) -> list[Grant]:
-    return [*_reading(site, site.tables), *_browsing(site, site.tables), *_key(site)]
+    return [
+        *_reading(site, site.tables),
+        *_browsing(site, site.tables),
+        *_looking_up(site, _looked_up(site.uses), site.tables),
+        *_key(site),
+    ]
 
 
 def _audit(site: Site) -> list[Grant]:
@@ -137,15 +137,14 @@ def _upkeep(site: Site) -> list[Grant]:
         why=_UPLOADS,
     )
     places = _places(site, site.tables)
-    deleting = ["DeleteObject", "AbortMultipartUpload"]
+    forgetting, deleting = ["GetObject", "PutObject"], ["DeleteObject", "AbortMultipartUpload"]
     return [
-        *_metadata(site, site.tables),
+        *(objects(site, "ForgetSnapshots", forgetting, f"{at}/metadata/*") for at in places),
         *_listing(site, site.tables),
         *(objects(site, "DeleteFiles", deleting, f"{at}/*") for at in places),
-        *(objects(site, "ForgetSnapshots", ["PutObject"], f"{at}/metadata/*") for at in places),
-        *glue(site, "CommitToGlue", ["GetTable", "UpdateTable"], site.tables),
         uploads,
-        *_browsing(site, site.tables),
+        *glue(site, "KeepInGlue", [*_BROWSING, "UpdateTable"], site.tables),
+        *_looking_up(site, _looked_up(site.uses), site.tables),
         *_secret(site),
         *_key(site, writes=True),
     ]
@@ -164,18 +163,30 @@ _ROLES: Mapping[Role, Callable[[Site], list[Grant]]] = {
 # --- what roles have in common --------------------------------------------------------------
 
 
-def _building(site: Site, role: Role, uses: Sequence[TableUse]) -> Iterator[Grant]:
-    """Reading inputs, writing tables, and room for intermediate work."""
+def _building(site: Site, uses: Sequence[TableUse]) -> Iterator[Grant]:
+    """Reading inputs, writing tables."""
     written = _sorted(table for use in uses for table in use.writes)
-    read = _sorted(table for use in uses for table in (*use.reads, *use.writes))
-    known = _sorted(table for use in uses for table in use.looks_up)
-    yield from _reading(site, read)
-    # Of what nobody writes there are no files, only the question whether there is such a table.
-    there = [table for table in known if table in site.tables and table not in read]
-    yield from _metadata(site, there)
+    inputs = _sorted({table for use in uses for table in use.reads} - {*written})
+    yield from _reading(site, inputs)
+    yield from glue(site, "LookUpInGlue", ["GetTable"], inputs)
+    yield from _looking_up(site, _looked_up(uses), [*inputs, *written])
     yield from _writing(site, written)
-    others = [table for table in _sorted([*read, *known]) if table not in written]
+
+
+def _looked_up(uses: Iterable[TableUse]) -> list[TableId]:
+    return _sorted(table for use in uses for table in use.looks_up)
+
+
+def _looking_up(site: Site, tables: Sequence[TableId], seen: Sequence[TableId]) -> Iterator[Grant]:
+    """The metadata of those that are not seen anyway. No declared table may write them and there
+    may be one all the same: a catalog remembers tables that the code has no more."""
+    others = [table for table in tables if table not in seen]
+    yield from _metadata(site, others)
     yield from glue(site, "LookUpInGlue", ["GetTable"], others)
+
+
+def _scratch(site: Site, role: Role) -> Iterator[Grant]:
+    """Room for intermediate work."""
     scratch = f"{site.bucket(Purpose.TEMP)}/{role}"
     yield listing(site, scratch, why=_SCRATCH)
     actions = ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"]
@@ -195,9 +206,11 @@ def _metadata(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
 
 
 def _writing(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
-    """Data files are only ever added: what deletes them is upkeep."""
+    """With reading them: a commit reads what it builds on. Deleting data files is upkeep's."""
+    writing = ["GetObject", "PutObject", "AbortMultipartUpload"]
     for place in _places(site, tables):
-        yield objects(site, "AddFiles", ["PutObject", "AbortMultipartUpload"], f"{place}/*")
+        yield objects(site, "WriteTables", writing, f"{place}/*")
+    yield from _listing(site, tables)
     yield from _deleting_metadata(site, tables)
     making = ["GetDatabase", "CreateDatabase", "GetTable", "CreateTable", "UpdateTable"]
     yield from glue(site, "WriteInGlue", making, tables)
@@ -211,8 +224,7 @@ def _deleting_metadata(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]
 
 def _browsing(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
     """Which tables there are; Glue shows only those that may be seen."""
-    seeing = ["GetDatabase", "GetDatabases", "GetTable", "GetTables"]
-    yield from glue(site, "BrowseGlue", seeing, tables)
+    yield from glue(site, "BrowseGlue", _BROWSING, tables)
 
 
 def _listing(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
@@ -236,14 +248,15 @@ def _queue(site: Site) -> Iterator[Grant]:
 
 def _secret(site: Site) -> Iterator[Grant]:
     if site.secret:
-        by_name = not site.secret.startswith("arn:")
-        arn = site.arn("secretsmanager", f"secret:{site.secret}-??????") if by_name else site.secret
+        named = site.secret.startswith("arn:")
+        arn = site.secret if named else site.arn("secretsmanager", f"secret:{site.secret}")
+        whole = named and _WHOLE_ARN.fullmatch(arn)
         yield Grant(
             sid="ReadSecret",
             actions=("secretsmanager:GetSecretValue",),
-            resources=(arn,),
+            resources=(arn if whole else f"{arn}-??????",),
             conditions=TLS,
-            why=_SUFFIX if by_name else "",
+            why="" if whole else _SUFFIX,
         )
 
 

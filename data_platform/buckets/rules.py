@@ -105,7 +105,7 @@ def _owner_enforced(spec: BucketSpec, state: BucketState, account: Account) -> D
 
 def _lifecycle(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
     wanted = _by_name(actions.lifecycle_rules(spec))
-    there = _by_name(rule for rule in state.lifecycle if actions.is_own(rule))
+    there = _by_name(rule for rule in state.lifecycle if actions.is_own(spec, rule))
     wrong = sorted(n for n in {*wanted, *there} if wanted.get(n) != there.get(n))
     if not wrong:
         return None
@@ -141,7 +141,7 @@ def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
 
 
 def _current_objects(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
-    harmful = [r for r in state.lifecycle if not actions.is_own(r) and any(_harm(r, spec))]
+    harmful = [r for r in state.lifecycle if not actions.is_own(spec, r) and any(_harm(r, spec))]
     if not harmful:
         return None
     harm = [f"rule {rule.get('ID')} {what}" for rule in harmful for what in _harm(rule, spec)]

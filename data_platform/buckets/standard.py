@@ -120,13 +120,14 @@ class TableTiers:
 class BucketSpec:
     """What the standard asks of one bucket of a project in an environment.
 
-    `tables` are those that lie in it and move between storage classes.
+    `tables` are those that lie in it and move between storage classes; None where nobody here
+    knows them, so that their rules are somebody else's.
     """
 
     project: str
     environment: Environment
     standard: BucketStandard
-    tables: tuple[TableTiers, ...] = ()
+    tables: tuple[TableTiers, ...] | None = ()
 
     @property
     def purpose(self) -> Purpose:
@@ -154,7 +155,7 @@ class BucketSpec:
 
 
 def bucket_specs(
-    project: str, environment: Environment, tables: tuple[TableTiers, ...] = ()
+    project: str, environment: Environment, tables: tuple[TableTiers, ...] | None = ()
 ) -> list[BucketSpec]:
     """The five buckets, in the order in which they can be made; the warehouse holds `tables`."""
     return [

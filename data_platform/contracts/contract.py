@@ -5,6 +5,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pandera.pyspark as pa
@@ -29,9 +30,9 @@ _LINEAGE_FIELDS = (
 )
 
 
-# Storage classes whose objects are read at once, whatever their age.
+# Storage classes whose objects are read at once, whatever their age; S3 moves down this list only.
 READ_AT_ONCE = ("STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
-_DAYS_BETWEEN_TIERS = 30  # S3 refuses an earlier move
+_DAYS_AROUND_IA = 30  # before STANDARD_IA and in it: S3 refuses an earlier move
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,25 @@ class Retention:
                 f"Retention(tiers={self.tiers}): a table's files are read at any age, and not at "
                 f"once from {', '.join(archives)}; there is {', '.join(READ_AT_ONCE)}"
             )
-        gaps = [
-            day - before for (_, day), (_, before) in zip(moves, [("", 0), *moves], strict=False)
-        ]
-        if any(gap < _DAYS_BETWEEN_TIERS for gap in gaps):
+        order = [READ_AT_ONCE.index(tier) for tier, _ in moves]
+        if order != sorted(order):
             raise ValueError(
-                f"Retention(tiers={self.tiers}): the first move is after {_DAYS_BETWEEN_TIERS} "
-                f"days, and each later one {_DAYS_BETWEEN_TIERS} days after the one before"
+                f"Retention(tiers={self.tiers}): S3 moves a file down {', '.join(READ_AT_ONCE)} "
+                "and never back; name them in this order"
             )
+        for before, (tier, day) in pairwise([("", -1), *moves]):
+            if day < (least := _earliest(tier, *before)):
+                raise ValueError(
+                    f"Retention(tiers={self.tiers}): S3 moves a file to {tier} "
+                    f"{'after that ' if before[0] else ''}on day {least} at the earliest"
+                )
+
+
+def _earliest(tier: str, before: str, day: int) -> int:
+    """The first day for a move to `tier` of a file that moved to `before` on `day`."""
+    if before == "STANDARD_IA":
+        return day + _DAYS_AROUND_IA
+    return _DAYS_AROUND_IA if tier == "STANDARD_IA" else day + 1
 
 
 @dataclass(frozen=True)

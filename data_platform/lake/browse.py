@@ -13,6 +13,7 @@ from pyiceberg.table.snapshots import Snapshot
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition, partitioning, versions
+from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.sizes import size_of
 from data_platform.lake.table import TableId, Values
 
@@ -62,25 +63,28 @@ class PartitionFigures:
     rows: int
 
 
-def figures(lake: Lake) -> Iterator[TableFigures]:
+def figures(lake: Lake, guard: Guard = strict) -> Iterator[TableFigures]:
     """Every table of the catalog that was ever written."""
     for table_id in lake.tables():
-        table = lake.load(table_id)
-        if table.current_snapshot() is None:
-            continue
-        files = files_by_partition(table)
-        flat = [file for group in files.values() for file in group]
-        snapshot = table.current_snapshot()
-        yield TableFigures(
-            table=str(table_id),
-            rows=sum(file.record_count for file in flat),
-            partitions=len(files),
-            files=len(flat),
-            bytes=sum(file.file_size_in_bytes for file in flat),
-            history_bytes=size_of(table_id, table).history,
-            committed=_moment(snapshot) if snapshot else None,
-            run=_summary(snapshot).get("data_platform.run") if snapshot else None,
-        )
+        with guard(table_id):
+            table = lake.load(table_id)
+            if snapshot := table.current_snapshot():
+                yield _figures(table_id, table, snapshot)
+
+
+def _figures(table_id: TableId, table: Table, snapshot: Snapshot) -> TableFigures:
+    files = files_by_partition(table)
+    flat = [file for group in files.values() for file in group]
+    return TableFigures(
+        table=str(table_id),
+        rows=sum(file.record_count for file in flat),
+        partitions=len(files),
+        files=len(flat),
+        bytes=sum(file.file_size_in_bytes for file in flat),
+        history_bytes=size_of(table_id, table).history,
+        committed=_moment(snapshot),
+        run=_summary(snapshot).get("data_platform.run"),
+    )
 
 
 def history(table: Table) -> list[SnapshotFigures]:

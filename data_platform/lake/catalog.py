@@ -35,7 +35,7 @@ from data_platform.lake.errors import (
     UnknownTable,
 )
 from data_platform.lake.file_io import LakeFileIO
-from data_platform.lake.table import TableId
+from data_platform.lake.table import LAYERS, TableId
 
 LakeTable = Table  # a loaded table, for those who may not know Iceberg
 
@@ -130,7 +130,7 @@ class Lake:
             TableId(layer, domain, name)
             for (namespace, *_) in self.catalog.list_namespaces()
             for layer, _, domain in [namespace.partition("_")]
-            if domain
+            if domain and layer in LAYERS  # of the rest in Glue no role may ask
             for name, location in self._locations(namespace).items()
             if not location or location == self.location(TableId(layer, domain, name))
         ]

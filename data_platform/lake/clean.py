@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pyiceberg.table import Table
 
 from data_platform.lake.catalog import Lake
+from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.storage import Storage, StoredFile
 from data_platform.lake.table import TableId
 
@@ -17,7 +18,11 @@ GRACE = dt.timedelta(hours=24)
 
 
 def orphans(
-    lake: Lake, storage: Storage, now: dt.datetime, grace: dt.timedelta = GRACE
+    lake: Lake,
+    storage: Storage,
+    now: dt.datetime,
+    grace: dt.timedelta = GRACE,
+    guard: Guard = strict,
 ) -> Iterator[tuple[TableId, StoredFile]]:
     """Orphans of every table of the catalog, with the table they lie below.
 
@@ -25,15 +30,19 @@ def orphans(
     data.
     """
     for table_id in lake.tables():
-        table = lake.load(table_id)
-        listed = list(storage.files(table.location()))
-        referenced = referenced_files(lake.load(table_id))  # after the listing: it may be newer
-        for file in listed:
-            if file.path not in referenced and now - file.modified >= grace:
-                yield table_id, file
-        for upload in storage.uploads(table.location()):
-            if now - upload.modified >= grace:
-                yield table_id, upload
+        with guard(table_id):
+            for file in _below(lake, storage, table_id):
+                if now - file.modified >= grace:
+                    yield table_id, file
+
+
+def _below(lake: Lake, storage: Storage, table_id: TableId) -> Iterator[StoredFile]:
+    """Files that no snapshot refers to, and unfinished uploads."""
+    table = lake.load(table_id)
+    listed = list(storage.files(table.location()))
+    referenced = referenced_files(lake.load(table_id))  # after the listing: it may be newer
+    yield from (file for file in listed if file.path not in referenced)
+    yield from storage.uploads(table.location())
 
 
 def referenced_files(table: Table) -> set[str]:
@@ -53,14 +62,18 @@ def referenced_files(table: Table) -> set[str]:
 
 
 def clean(
-    lake: Lake, storage: Storage, now: dt.datetime, grace: dt.timedelta = GRACE
+    lake: Lake,
+    storage: Storage,
+    now: dt.datetime,
+    grace: dt.timedelta = GRACE,
+    guard: Guard = strict,
 ) -> list[tuple[TableId, StoredFile]]:
     """Delete the orphans; gives what was deleted.
 
     Each as soon as it is found: a rollback or a long run may make a file live that was none.
     """
     deleted = []
-    for table_id, file in orphans(lake, storage, now, grace):
+    for table_id, file in orphans(lake, storage, now, grace, guard):
         if file.upload:
             storage.abort(file)
         else:

@@ -13,6 +13,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 
 from data_platform.lake.catalog import Lake
+from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.rejected import BESIDE, REJECTED_BY, rejected_by
 from data_platform.lake.table import TableId
 
@@ -72,12 +73,12 @@ def expire(lake: Lake, table_id: TableId, now: dt.datetime) -> dict[TableId, int
     return forgotten
 
 
-def expire_all(lake: Lake, now: dt.datetime) -> dict[TableId, int]:
+def expire_all(lake: Lake, now: dt.datetime, guard: Guard = strict) -> dict[TableId, int]:
     """Every table of the catalog; one that another writer changes meanwhile is left to later."""
     forgotten: dict[TableId, int] = {}
     for table_id in lake.tables():
-        if REJECTED_BY not in lake.load(table_id).properties:
-            with suppress(CommitFailedException):
+        with guard(table_id), suppress(CommitFailedException):
+            if REJECTED_BY not in lake.load(table_id).properties:
                 forgotten |= expire(lake, table_id, now)
     return forgotten
 

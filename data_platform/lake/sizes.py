@@ -7,6 +7,7 @@ from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
 from data_platform.lake.catalog import Lake
+from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.table import TableId
 
 
@@ -24,10 +25,11 @@ class TableBytes:
         return self.current + self.history
 
 
-def sizes(lake: Lake) -> Iterator[TableBytes]:
+def sizes(lake: Lake, guard: Guard = strict) -> Iterator[TableBytes]:
     """Of every table of the catalog, also of quarantine and duplicates."""
     for table_id in lake.tables():
-        yield size_of(table_id, lake.load(table_id))
+        with guard(table_id):
+            yield size_of(table_id, lake.load(table_id))
 
 
 def size_of(table_id: TableId, table: Table) -> TableBytes:

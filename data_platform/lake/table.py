@@ -16,6 +16,7 @@ PartitionValue = dt.date | dt.datetime | str | int
 Values = tuple[PartitionValue, ...]
 
 WHOLE_TABLE = ""  # the partition key of a table without partitions
+LAYERS = ("bronze", "silver", "gold", "quarantine", "duplicates")
 _PART = re.compile(r"[a-z][a-z0-9_]*")
 _HOUR = "%Y-%m-%d-%H:%M"
 
@@ -30,12 +31,17 @@ class TableId:
 
     @staticmethod
     def parse(text: str) -> "TableId":
-        """Raises ValueError where `text` is not `layer/domain/name` in lower snake case."""
+        """Raises ValueError where `text` is not `layer/domain/name` in lower snake case, or of
+        another layer than LAYERS."""
         parts = text.split("/")
         if len(parts) != 3 or not all(_PART.fullmatch(part) for part in parts):
             raise ValueError(
                 f"{text!r} is no table name: write it layer/domain/name in lower snake case, "
                 "as in silver/retail/order_lines"
+            )
+        if parts[0] not in LAYERS:
+            raise ValueError(
+                f"{text!r} is no table name: its layer is {parts[0]}; there is {', '.join(LAYERS)}"
             )
         return TableId(*parts)
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 import dagster as dg
 
 from data_platform.assets import Table
-from data_platform.buckets.tables import TableUse, table_tiers
+from data_platform.buckets.tables import TableUse, standard_tiers
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
 from data_platform.lake.table import TableId
@@ -66,7 +66,7 @@ def definitions(
 def _of_buckets(settings: Settings, uses: Sequence[TableUse]) -> dg.Definitions:
     job = bucket_audit_job()
     schedule = bucket_audit_schedule(job)
-    audit = bucket_audit(settings, table_tiers(uses, settings.warehouse_uri))
+    audit = bucket_audit(settings, standard_tiers(settings, uses))
     costs = storage_costs_job()
     return dg.Definitions(
         assets=[audit, storage_costs(settings)],

@@ -12,6 +12,7 @@ import dagster as dg
 from data_platform.buckets.account import connect
 from data_platform.buckets.audit import EXISTS, UNEXPECTED, Failure, audit, rules_of
 from data_platform.buckets.standard import OWNER, Purpose, TableTiers
+from data_platform.buckets.tables import elsewhere
 from data_platform.observability.warnings import previews_accepted
 from data_platform.platform_defs.jobs import Job
 from data_platform.settings import Settings
@@ -42,6 +43,9 @@ def bucket_audit(settings: Settings, tables: tuple[TableTiers, ...] = ()) -> dg.
             "buckets": list(found.buckets),
             "deviations": len(found.failures),
         }
+        if said := elsewhere(settings):
+            context.log.warning(said)
+            metadata["warehouse"] = said
         yield dg.MaterializeResult(
             metadata=metadata, check_results=list(_check_results(found.failures))
         )
@@ -118,7 +122,7 @@ def _check_results(failures: Sequence[Failure]) -> Iterator[dg.AssetCheckResult]
         broken = failed.get(name, [])
         yield dg.AssetCheckResult(
             check_name=name,
-            passed=not broken,
+            passed=not broken and name not in unseen,
             description="; ".join(map(_line, broken)) or unseen.get(name),
             metadata={f.bucket: f.command for f in broken},
         )

@@ -1,13 +1,14 @@
 """Bytes and monthly cost of every table and domain, as an asset that is built once a month."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from data_platform.buckets.prices import AS_OF, monthly_cost, price
 from data_platform.buckets.standard import OWNER
+from data_platform.lake.refusals import passing_over
 from data_platform.lake.rejected import BESIDE
 from data_platform.lake.sizes import TableBytes, sizes
 from data_platform.platform_defs.jobs import Job
@@ -20,11 +21,12 @@ JOB = "storage_costs"
 def storage_costs(settings: Settings) -> dg.AssetsDefinition:
     """What tables cost at the price that `settings` lead to; bytes alone where there is none."""
 
-    def measured(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        found = list(sizes(context.resources.platform.lake))
+    def measured(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         own = settings.storage_price is not None
         source = "DATA_PLATFORM_STORAGE_PRICE" if own else f"list price of {AS_OF}"
-        return dg.MaterializeResult(metadata=report(found, price(settings), source))
+        with passing_over() as guard:
+            found = list(sizes(context.resources.platform.lake, guard))
+            yield dg.MaterializeResult(metadata=report(found, price(settings), source))
 
     return dg.asset(
         key=KEY,

@@ -1,11 +1,13 @@
 """The audit against a real S3 API: each rule fails alone, and its command mends it."""
 
+from dataclasses import replace
+
 import pytest
 
 from data_platform.buckets.audit import EXISTS, UNEXPECTED, rules_of
 from data_platform.buckets.errors import permission
 from data_platform.buckets.roles import AUDITED
-from data_platform.buckets.standard import Purpose
+from data_platform.buckets.standard import LIFECYCLE_ID, Purpose, TableTiers
 from data_platform.settings import Environment
 from data_platform_tests.buckets.cloud import (
     REGION,
@@ -100,6 +102,30 @@ def test_buckets_of_other_environments_are_held_to_the_same_rules(cloud: Cloud) 
 
     assert (name, "tls_only") in broken
     assert {bucket for bucket, _ in broken} == {name}  # and those not there are not missed
+
+
+def test_rules_of_another_environments_tables_are_that_environments(cloud: Cloud) -> None:
+    """Its code may declare other tables, or the same with other storage classes."""
+    cloud.apply()
+    tiers = {"GLACIER_IR": 50}
+    theirs = replace(
+        cloud,
+        settings=replace(cloud.settings, environment=Environment.STAGING),
+        tables=(TableTiers("gold/shop/new", "gold/shop/new/data/", tiers),),
+    )
+    theirs.apply()
+    assert cloud.audit().failures == theirs.audit().failures == ()
+
+    name = theirs.name(Purpose.WAREHOUSE)
+    before = theirs.state(name).lifecycle
+    rules = [rule for rule in before if rule["ID"] != LIFECYCLE_ID]
+    cloud.client.put_bucket_lifecycle_configuration(
+        Bucket=name, LifecycleConfiguration={"Rules": rules}
+    )
+    [failure] = cloud.audit().failures
+    assert (failure.bucket, failure.rule) == (name, "lifecycle")
+    cloud.run(failure.command)
+    assert sorted(theirs.state(name).lifecycle, key=str) == sorted(before, key=str)
 
 
 def test_every_rule_says_what_it_is_about() -> None:

@@ -77,6 +77,26 @@ def test_audit_says_what_mending_would_take_away(run: Run, cloud: Cloud) -> None
     assert run("apply").output == "nothing to do\n"
 
 
+def test_tables_in_another_bucket_have_no_rules_in_the_standards(run: Run, cloud: Cloud) -> None:
+    at = {"WAREHOUSE": "s3://lake/tables"}
+    for command in ("plan", "apply", "audit"):
+        said = run(command, **at)
+        assert "the tables are in lake, which is not the standard's acme-warehouse-test" in (
+            said.stderr
+        )
+    ids = [rule["ID"] for rule in cloud.state("acme-warehouse-test").lifecycle]
+    assert ids == ["data-platform"]
+
+    standard = run("apply", WAREHOUSE="s3://acme-warehouse-test/tables")
+    assert standard.stderr == ""
+    rules = cloud.state("acme-warehouse-test").lifecycle
+    assert {"tables"} == {rule["Filter"]["Prefix"].split("/")[0] for rule in rules} - {""}
+
+
+def test_no_password_is_fetched(run: Run) -> None:
+    run("plan", DATABASE_PASSWORD="secretsmanager:nowhere#password")
+
+
 def test_a_script_gets_the_failures_as_json(run: Run) -> None:
     found = json.loads(run("audit", "--json", code=1).stdout)
 

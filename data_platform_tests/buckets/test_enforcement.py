@@ -255,7 +255,7 @@ def test_intermediate_work_is_the_roles_own(
 
     used = {each for each in Role if allowed(_put(client, bucket, f"{each}/x"))}
 
-    assert used == ({role} & {Role.INGEST, Role.TRANSFORM})
+    assert used == ({role} & {Role.INGEST})
 
 
 def test_no_role_uses_artifacts_and_logs_or_changes_a_bucket(

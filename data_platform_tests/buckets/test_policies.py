@@ -14,6 +14,7 @@ from data_platform.buckets.errors import BucketError
 from data_platform.buckets.grants import Grant, Site, site
 from data_platform.buckets.policies import (
     LIMIT,
+    POLICIES_PER_ROLE,
     document,
     endpoint_policy,
     exemptions,
@@ -109,7 +110,10 @@ def test_transform_reads_bronze_and_writes_all_else_with_what_it_rejects() -> No
     assert {t.removeprefix("quarantine/") for t in written if t.startswith("quarantine/")} == {
         table.partition("/")[2] for table in built
     }
-    assert tables_of(Role.TRANSFORM, "s3:GetObject") - written == {"bronze/retail/order_lines"}
+    read = {r for r in allowed(Role.TRANSFORM, "s3:GetObject") if not r.endswith("/metadata/*")}
+    assert {m["table"] for m in map(TABLE.fullmatch, read) if m} - written == {
+        "bronze/retail/order_lines"
+    }
 
 
 def test_publishing_asks_whether_there_are_tables_of_rejected_rows() -> None:
@@ -123,6 +127,22 @@ def test_publishing_asks_whether_there_are_tables_of_rejected_rows() -> None:
         for layer in ("quarantine", "duplicates")
     }
     assert "arn:aws:glue:eu-west-1:123456789012:table/duplicates_retail/daily_sales" in asked
+
+
+def test_rejected_rows_of_a_table_that_the_code_has_no_more_are_looked_up_all_the_same() -> None:
+    """The catalog may have their tables yet."""
+    bronze = TableId("bronze", "acme", "t")
+    beside = tuple(map(bronze.beside, ("quarantine", "duplicates")))
+    at = acme([TableUse(writes=(bronze,), looks_up=beside, landing="t/")])
+
+    for role in (Role.INGEST, Role.PERSON, Role.UPKEEP):
+        for table in beside:
+            database, name = table.identifier
+            glue = f"arn:aws:glue:eu-west-1:123456789012:table/{database}/{name}"
+            assert glue in allowed(role, "glue:GetTable", at)
+            assert f"{WAREHOUSE}/{table}/metadata/*" in allowed(role, "s3:GetObject", at)
+            assert glue not in allowed(role, "glue:UpdateTable", at)
+    assert tables_of(Role.INGEST, "s3:PutObject") == {"bronze/retail/order_lines"}
 
 
 def test_only_ingest_and_nobody_else_sees_what_landed() -> None:
@@ -149,7 +169,8 @@ def test_serve_reads_gold_and_writes_nothing() -> None:
 def test_a_person_reads_every_table_and_the_audit_no_rows() -> None:
     every = {str(table) for table in acme().tables}
 
-    assert tables_of(Role.PERSON, "s3:GetObject") == every
+    rows = {r for r in allowed(Role.PERSON, "s3:GetObject") if not r.endswith("/metadata/*")}
+    assert {match["table"] for match in map(TABLE.fullmatch, rows) if match} == every
     assert tables_of(Role.AUDIT, "s3:GetObject") == every
     for resource in allowed(Role.AUDIT, "s3:GetObject"):
         assert resource.endswith("/metadata/*")
@@ -168,7 +189,7 @@ def test_no_action_is_a_wildcard() -> None:
 
 
 def test_a_wildcard_follows_a_tables_prefix_or_gives_its_reason() -> None:
-    tables = {str(table) for table in acme().tables}
+    tables = {str(table) for use in acme().uses for table in (*use.writes, *use.looks_up)}
     excepted = {(row.role, row.resource) for row in exemptions(acme())}
     seen = set()
     for name, statement in every_statement():
@@ -254,6 +275,11 @@ def test_queue_and_secret_are_the_named_ones() -> None:
     arn = secret.replace("??????", "a1B2c3")
     by_arn = replace(acme(), secret=arn)
     assert allowed(Role.TRANSFORM, "secretsmanager:GetSecretValue", by_arn) == {arn}
+    for cut in (arn.removesuffix("-a1B2c3"), arn.removesuffix("c3")):  # no secret has this ARN
+        by_part = replace(acme(), secret=cut)
+        [granted] = allowed(Role.TRANSFORM, "secretsmanager:GetSecretValue", by_part)
+        assert granted == f"{cut}-??????"
+        assert granted in {row.resource for row in exemptions(by_part)}
 
 
 def test_an_alias_of_a_key_is_refused() -> None:
@@ -262,7 +288,7 @@ def test_an_alias_of_a_key_is_refused() -> None:
 
 
 def test_many_tables_are_several_policies_that_say_the_same() -> None:
-    at = acme(many_tables(200))
+    at = acme(many_tables(150))
     for role in Role:
         parts = role_policies(role, at)
 
@@ -270,6 +296,14 @@ def test_many_tables_are_several_policies_that_say_the_same() -> None:
         whole = document(grants(role, at))
         assert _pairs([whole]) == _pairs(parts)
     assert len(role_policies(Role.TRANSFORM, at)) > 1
+
+
+def test_more_policies_than_a_role_can_have_are_refused() -> None:
+    at = acme(many_tables(400))
+
+    with pytest.raises(BucketError, match=r"role transform needs \d+ policies .*quota L-0DA4ABF3"):
+        role_policies(Role.TRANSFORM, at)
+    assert 1 < len(role_policies(Role.TRANSFORM, acme(many_tables(200)))) <= POLICIES_PER_ROLE
 
 
 def test_a_policy_is_as_large_as_iam_counts_it() -> None:
@@ -335,12 +369,13 @@ def test_the_endpoint_lets_through_all_that_a_role_does() -> None:
     assert let == needed
 
 
-def test_each_role_has_intermediate_work_of_its_own() -> None:
+def test_ingest_has_intermediate_work_of_its_own_and_no_other_role_has() -> None:
     temp = acme().bucket(Purpose.TEMP)
 
-    for role in (Role.INGEST, Role.TRANSFORM):
+    for role in Role:
         found = {r for r in allowed(role, "s3:PutObject") if temp in r}
-        assert found == {f"arn:aws:s3:::{temp}/{role}/*"}
+        expected = {f"arn:aws:s3:::{temp}/ingest/*"} if role is Role.INGEST else set()
+        assert found == expected
 
 
 def _pairs(policies: list[dict[str, Any]]) -> set[tuple[str, str, str]]:

@@ -69,6 +69,39 @@ def test_write_leaves_a_file_for_each_policy(run: Run, tmp_path: Path) -> None:
     )
 
 
+def test_write_deletes_the_policies_of_another_number_of_parts_and_nothing_else(
+    run: Run, tmp_path: Path
+) -> None:
+    """Who attaches what is there would attach them, too."""
+    old = {"serve-1.json", "serve-12.json", "endpoint-2.json"}
+    others = {"serve.trust.json", "serve-x.json", "notes.json", "person-1.json.bak"}
+    for name in old | others:
+        (tmp_path / name).write_text("{}")
+
+    said = run(*ours("write", str(tmp_path))).output
+
+    left = {path.name for path in tmp_path.iterdir()}
+    assert not left & old and left > others | {"serve.json", "endpoint.json"}
+    assert all(f"{tmp_path / name}: deleted" in said for name in old)
+
+
+def test_no_secret_is_fetched_and_no_credentials_are_needed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    password = "secretsmanager:acme/db#password"
+
+    found = run(*ours("show", "ingest"), DATABASE_PASSWORD=password).stdout
+    run(*ours("write", str(tmp_path)), DATABASE_PASSWORD=password)
+
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:acme/db-??????"
+    assert arn in found and arn in (tmp_path / "transform.json").read_text()
+
+
 def test_with_a_cluster_each_role_has_a_trust_policy(run: Run, tmp_path: Path) -> None:
     run(*ours("write", str(tmp_path), "--oidc-provider", PROVIDER, "--namespace", "data"))
 

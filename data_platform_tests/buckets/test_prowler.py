@@ -94,7 +94,7 @@ NOT_COVERED = {
     "s3_bucket_kms_encryption": "SSE-S3 is the least that the standard asks for; SSE-KMS may stand "
     "in for it, and log delivery cannot write to it",
     "s3_bucket_no_mfa_delete": "only the root user can switch it on, and nobody could clean then",
-    "s3_bucket_object_lock": "tables are cleaned and landing expires: locked objects cannot be; "
+    "s3_bucket_object_lock": "tables are cleaned and old versions expire: locked ones cannot be; "
     "versions are kept instead",
     "s3_bucket_object_public": "ACLs of objects mean nothing where the owner is enforced, which "
     "s3_bucket_acl_prohibited looks at",

@@ -348,8 +348,16 @@ def test_an_error_names_contract_column_and_check():
     [
         ({"GLACIER": 90}, "not at once from GLACIER"),
         ({"STANDARD_IA": 30, "DEEP_ARCHIVE": 365}, "not at once from DEEP_ARCHIVE"),
-        ({"STANDARD_IA": 7}, "the first move is after 30 days"),
-        ({"STANDARD_IA": 90, "GLACIER_IR": 60}, "each later one 30 days after"),
+        ({"STANDARD_IA": 29}, "to STANDARD_IA on day 30 at the earliest"),
+        ({"STANDARD_IA": 90, "GLACIER_IR": 119}, "to GLACIER_IR after that on day 120"),
+        (
+            {"STANDARD_IA": 30, "INTELLIGENT_TIERING": 59},
+            "INTELLIGENT_TIERING after that on day 60",
+        ),
+        ({"INTELLIGENT_TIERING": 5, "GLACIER_IR": 5}, "to GLACIER_IR after that on day 6"),
+        ({"GLACIER_IR": -1}, "to GLACIER_IR on day 0"),
+        ({"GLACIER_IR": 30, "STANDARD_IA": 90}, "never back"),
+        ({"INTELLIGENT_TIERING": 30, "STANDARD_IA": 90}, "never back"),
     ],
 )
 def test_storage_classes_that_a_table_cannot_live_in_are_refused(
@@ -357,6 +365,20 @@ def test_storage_classes_that_a_table_cannot_live_in_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         Retention(tiers=tiers)
+
+
+@pytest.mark.parametrize(
+    "tiers",
+    [
+        {},
+        {"INTELLIGENT_TIERING": 0},
+        {"GLACIER_IR": 1},
+        {"INTELLIGENT_TIERING": 0, "GLACIER_IR": 1},
+        {"STANDARD_IA": 30, "INTELLIGENT_TIERING": 60, "GLACIER_IR": 61},
+    ],
+)
+def test_storage_classes_are_declared_as_s3_takes_them(tiers: dict[str, int]) -> None:
+    assert Retention(tiers=tiers).tiers == tiers
 
 
 def test_storage_classes_do_not_change_what_is_built() -> None:

@@ -213,6 +213,21 @@ def test_of_writers_of_one_partition_one_whole_version_is_left(
     assert home.numbers() == {MONDAY: [won.index(True) + 1] * 3}
 
 
+def test_databases_of_no_layer_are_not_asked_for_their_tables(home: GlueHome, glue: Any) -> None:
+    """Glue's databases are those of an account, and a role may see those of its tables alone."""
+    home.make()
+    glue.create_database(DatabaseInput={"Name": "web_logs"})
+    asked: list[str] = []
+    client = home.lake.catalog.glue  # type: ignore[attr-defined]
+    client.meta.events.register(
+        "provide-client-params.glue.GetTables",
+        lambda params, **_: asked.append(params["DatabaseName"]),
+    )
+
+    assert home.lake.tables() == [SALES]
+    assert asked == ["silver_shop"]
+
+
 def test_tables_of_others_in_the_same_account_are_neither_listed_nor_touched(
     home: GlueHome, tmp_path: Path
 ) -> None:

@@ -9,15 +9,19 @@ from pathlib import Path
 import dagster as dg
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner, Result
 from pyspark.sql import SparkSession
 
+from data_platform.cli import main
 from data_platform.lake.clean import clean
 from data_platform.lake.file_io import forget
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.object_store import ObjectStore, split
 from data_platform.lake.publish import publish
 from data_platform.lake.reads import ReadPlan
+from data_platform.lake.refusals import passing_over
 from data_platform.lake.s3_errors import StoreError
+from data_platform.lake.table import TableId
 from data_platform.landing.s3_bucket import S3Bucket
 from data_platform.observability.failures import failures_explained
 from data_platform_tests.lake.home import MONDAY, SALES, Home, days
@@ -112,6 +116,46 @@ def test_a_permission_that_is_missing_is_named_and_not_asked_for_again(
     assert refused.hits == 1 and not failed.value.allow_retries
     world.proxy.clear()
     assert world.home.numbers() == {MONDAY: [1]}
+
+
+@pytest.mark.parametrize("command", ["tables", "expire", "clean"])
+def test_a_table_that_may_not_be_read_does_not_keep_the_others_from_being_seen_to(
+    world: World, command: str
+):
+    """As one that the code declares no more; it is the first of the catalog."""
+    former = TableId.parse("bronze/shop/former")
+    world.home.make(former)
+    for number in range(2):
+        world.home.make(properties={"data_platform.retention.snapshots": "1"})
+        world.home.write({MONDAY: [number]})
+    world.home.stage(days({MONDAY: [9]}), [MONDAY])  # never published: an orphan
+    world.broken(ACCESS_DENIED, method="GET", key=f".*/{former}/metadata/.*")
+    forget()
+
+    options = ("--json", *(("--grace-hours", "0") if command == "clean" else ()))
+    result = _command(world, command, *options)
+
+    assert result.exit_code == 1
+    assert {row["table"] for row in json.loads(result.stdout)} == {str(SALES)}
+    assert f"{former}: s3://{world.bucket}/warehouse/{former}/metadata/" in result.stderr
+    assert "access denied" in result.stderr and str(SALES) not in result.stderr
+
+
+def test_an_error_that_is_no_refusal_passes_nothing_over(world: World):
+    with pytest.raises(ZeroDivisionError), passing_over() as guard, guard(SALES):
+        raise ZeroDivisionError
+
+
+def _command(world: World, *arguments: str) -> Result:
+    settings = {
+        "ENV": "test",
+        "HOME": str(world.home.folder),
+        "WAREHOUSE": f"{world.home.place.root}/warehouse",
+        "AWS_REGION": world.home.place.store.region,
+        "AWS_ENDPOINT": world.proxy.endpoint,
+    }
+    env = {f"DATA_PLATFORM_{name}": value for name, value in settings.items()}
+    return CliRunner().invoke(main, arguments, env=env)
 
 
 def test_a_store_that_stays_away_is_asked_again_by_the_step_and_loses_nothing(

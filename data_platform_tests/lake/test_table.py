@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pyspark.sql import types as T
 
 from data_platform.lake.parquet import key_text
-from data_platform.lake.table import PartitionColumn, Partitioning, TableId
+from data_platform.lake.table import LAYERS, PartitionColumn, Partitioning, TableId
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
 HOURS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1)).map(
@@ -77,11 +77,16 @@ def test_a_key_that_is_no_day_is_refused(key):
         Partitioning((PartitionColumn("day", T.DateType()),)).values(key)
 
 
-@given(NAMES, NAMES, NAMES)
+@given(st.sampled_from(LAYERS), NAMES, NAMES)
 def test_a_tables_name_reads_back(layer, domain, name):
     table = TableId(layer, domain, name)
     assert TableId.parse(str(table)) == table
     assert table.identifier == (f"{layer}_{domain}", name)
+
+
+def test_a_layer_that_there_is_none_of_is_refused_with_those_that_there_are():
+    with pytest.raises(ValueError, match="its layer is platinum; there is bronze, silver, gold"):
+        TableId.parse("platinum/shop/sales")
 
 
 @pytest.mark.parametrize(

@@ -76,14 +76,15 @@ def test_a_failed_check_carries_the_command_that_mends_it(cloud: Cloud) -> None:
     assert results(audited(cloud))["tags__temp"].passed
 
 
-def test_the_checks_of_a_missing_bucket_say_that_there_was_nothing_to_look_at(cloud: Cloud) -> None:
+def test_no_check_of_a_missing_bucket_passes_for_there_was_nothing_to_look_at(cloud: Cloud) -> None:
     cloud.apply()
     name = cloud.name(Purpose.TEMP)
     cloud.client.delete_bucket(Bucket=name)
 
     found = results(audited(cloud))
 
-    assert [check for check, result in found.items() if not result.passed] == ["exists__temp"]
+    failed = {check for check, result in found.items() if not result.passed}
+    assert failed == {check_name(rule, Purpose.TEMP) for rule in rules_of(Purpose.TEMP)}
     assert found["tls_only__temp"].description == f"{name} is not there: nothing to look at"
     assert found["tls_only__logs"].description is None
 
@@ -147,6 +148,16 @@ def test_the_audit_is_there_where_there_is_a_cloud(
     assert repository.has_job(JOB) is there
     names = [schedule.name for schedule in repository.schedule_defs]
     assert ("buckets_audit_monthly" in names) is there
+
+
+def test_a_warehouse_that_is_no_bucket_of_the_standard_is_said_to_be_left_out(cloud: Cloud) -> None:
+    cloud.apply()
+    elsewhere = replace(cloud, settings=replace(cloud.settings, warehouse_uri="s3://lake/tables"))
+
+    [event] = audited(elsewhere).get_asset_materialization_events()
+
+    said = event.materialization.metadata["warehouse"].value
+    assert isinstance(said, str) and "the tables are in lake" in said
 
 
 def test_the_audit_is_an_asset_like_the_others(tmp_path: Path) -> None:

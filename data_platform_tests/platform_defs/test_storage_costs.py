@@ -2,16 +2,20 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
 
+from data_platform.lake.catalog import Lake, LakeTable
+from data_platform.lake.s3_errors import StoreError
 from data_platform.lake.sizes import TableBytes
 from data_platform.lake.table import TableId
 from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.resources import resources
 from data_platform.platform_defs.storage_costs import JOB, KEY, report, storage_costs
 from data_platform.settings import Settings
+from data_platform_tests.lake.home import SALES, Home
 from data_platform_tests.platform_defs.homes import SILVER
 from data_platform_tests.platform_defs.shop import Shop
 
@@ -74,6 +78,37 @@ def test_the_asset_measures_the_tables_that_are_there(shop: Shop) -> None:
     assert 0 < files[SILVER] <= sum(f.stat().st_size for f in warehouse.rglob("*.parquet"))  # type: ignore[operator]
     assert metadata["price"].value == "DATA_PLATFORM_STORAGE_PRICE"
     assert metadata["retail/bytes"] == metadata["bytes"]
+
+
+class Refusing(Lake):
+    """One of its tables may not be read."""
+
+    def load(self, table: TableId) -> LakeTable:
+        if table != SALES:
+            raise StoreError("s3://bucket/key: access denied")
+        return super().load(table)
+
+
+def test_a_table_that_may_not_be_read_fails_the_run_that_measured_the_others(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path)
+    for table in (SALES.beside("bronze"), SALES):
+        home.make(table)
+    platform = SimpleNamespace(lake=Refusing(home.lake.properties, home.lake.warehouse))
+
+    run = dg.materialize(
+        [storage_costs(Settings.at(tmp_path))],
+        resources={"platform": platform},
+        raise_on_error=False,
+    )
+
+    assert not run.success
+    [event] = run.get_asset_materialization_events()
+    records = event.materialization.metadata["tables"].value.records  # type: ignore[union-attr]
+    assert [row.data["table"] for row in records] == [str(SALES)]
+    [failure] = [e for e in run.all_events if e.is_step_failure]
+    assert "bronze/shop/sales: s3://bucket/key" in str(failure.step_failure_data.error)
 
 
 @pytest.mark.parametrize("region", ["", "eu-west-1"])
