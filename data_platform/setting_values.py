@@ -63,13 +63,15 @@ def database(name: str, url: str) -> str:
     """A SQLAlchemy URL of SQLite or PostgreSQL without a password."""
     if not url or url.startswith("sqlite:///"):
         return url
-    parts = urlsplit(url)
-    if parts.password is not None or "password=" in parts.query:
+    # A password may hold what ends the host for a parser, so it is looked for before parsing.
+    if "password=" in url or ("@" in url and not re.match(r"postgresql://[^:/?#@]*@[^@]*$", url)):
         raise SettingsError(
-            f"{PREFIX}{name} carries a password, and URLs are shown; take it out and set "
-            f"{PREFIX}DATABASE_PASSWORD (or secretsmanager:NAME#KEY there)"
+            f"{PREFIX}{name} carries a password, or is none like "
+            "postgresql://user@host:5432/database; URLs are shown, so take the password out and "
+            f"set {PREFIX}DATABASE_PASSWORD (or secretsmanager:NAME#KEY there)"
         )
-    if parts.scheme != "postgresql" or not parts.path.strip("/"):
+    parts = urlsplit(url)
+    if parts.scheme != "postgresql" or not parts.netloc or not parts.path.strip("/"):
         raise SettingsError(
             f"{PREFIX}{name} is {url!r}; write it like postgresql://user@host:5432/database or "
             "sqlite:////directory/file.db"

@@ -12,6 +12,9 @@ from data_platform.lake.object_store import ObjectStore, is_object, split
 from data_platform.lake.storage import Storage
 from tools.servers import S3Server
 
+# For tests that take long: what the stores differ in, the others show.
+SOME_PLACES = ("directory", "versitygw", pytest.param("minio", marks=pytest.mark.soak))
+
 
 @dataclass(frozen=True)
 class Place:

@@ -17,6 +17,7 @@ from pyspark.sql import types as T
 from data_platform.cli import main
 from data_platform.lake.table import TableId
 from data_platform.settings import CHECKOUT, Settings, prepare_home
+from data_platform_tests.places import SOME_PLACES
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
     DEMAND,
@@ -29,7 +30,7 @@ from data_platform_tests.platform_defs.homes import (
 )
 from data_platform_tests.platform_defs.shop import Shop
 
-SHOP_PLACES = ("directory", "versitygw", "minio")
+SHOP_PLACES = SOME_PLACES
 Run = Callable[..., Result]
 
 

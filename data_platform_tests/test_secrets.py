@@ -1,14 +1,18 @@
 """Secrets come from the environment or AWS Secrets Manager, and are found nowhere afterwards."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import boto3
 import psycopg2
+import pyarrow.parquet as pq
 import pytest
 from dagster import DagsterInstance
 
@@ -100,6 +104,10 @@ def test_no_byte_that_is_written_or_shown_holds_a_secret(
         _command(environment, "landing"),
         _command(environment, "quarantine", "silver/retail/order_lines"),
         _command({**environment, "DATA_PLATFORM_DATABASE_PASSWORD": "wr0ng-one"}, "tables", code=1),
+        *(
+            _command({**environment, "DATA_PLATFORM_DATABASE": url}, "tables", code=1)
+            for url in (f"postgresql://app:{sign}wr0ng-one@h/db" for sign in ("", "#", "/", "?"))
+        ),
         _command({**environment, "DATA_PLATFORM_LANDING": "s3://no-such-bucket"}, "run", code=1),
         _command({**environment, "AWS_SECRET_ACCESS_KEY": "wr0ng-one"}, "run", code=1),
     ]
@@ -113,9 +121,12 @@ def test_no_byte_that_is_written_or_shown_holds_a_secret(
     written = {f"command {n}": text for n, text in enumerate(shown)}
     written |= {str(p): p.read_bytes() for p in (tmp_path / "home").rglob("*") if p.is_file()}
     written |= place.save()
+    written |= {f"rows of {uri}": _rows(text) for uri, text in written.items() if _is_table(uri)}
     written |= _database(postgres, postgres_url)
     written["what the UI shows of the instance"] = _instance(tmp_path / "home", postgres)
     assert len(written) > 40  # a search that finds no place to look finds nothing
+    assert any(b"customer_id" in text for name, text in written.items() if "rows of" in name)
+    assert any(b"/data/" in text for name, text in written.items() if name.endswith("avro"))
     assert any(b"order_lines" in text for text in _database(postgres, postgres_url).values())
     leaks = [
         f"{mark} in {where}"
@@ -132,6 +143,22 @@ def _command(environment: Mapping[str, str], *words: str, code: int | None = Non
     done = subprocess.run(command, env=dict(environment), capture_output=True, timeout=240)
     assert code is None or done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def _is_table(name: str) -> bool:
+    return name.endswith((".parquet", ".avro"))
+
+
+def _rows(content: bytes) -> bytes:
+    """What a compressed file holds: Parquet's rows and metadata, the blocks of Avro."""
+    if content[:4] == b"PAR1":
+        file = pq.ParquetFile(io.BytesIO(content))
+        return f"{file.read().to_pylist()} {file.metadata.metadata}".encode()
+    found = b""
+    for start in range(len(content) - 1):  # a block that is deflated begins anywhere
+        with suppress(zlib.error):
+            found += zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(content[start:], 1 << 16)
+    return found
 
 
 def _database(postgres: Postgres, url: str) -> dict[str, bytes]:

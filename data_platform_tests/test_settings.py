@@ -134,7 +134,7 @@ def test_what_cannot_work_together_is_refused(changes: dict[str, str], named: st
         ("WAREHOUSE", "s3://b"),
         ("WAREHOUSE", "/a#b"),
         ("CATALOG", "athena"),
-        ("DATABASE", "mysql://app@db/x"),
+        ("DATABASE", "mysql://db/x"),
         ("DATABASE", "postgresql://app@db"),
         ("QUEUE", "landing-queue"),
     ],
@@ -144,7 +144,18 @@ def test_a_place_that_is_none_is_refused_with_its_setting(name: str, value: str)
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://app:hunter2@db/x", "postgresql://db/x?user=app&password=hunter2"]
+    "url",
+    [
+        "postgresql://app:hunter2@db/x",
+        "postgresql://db/x?user=app&password=hunter2",
+        "postgresql://app:a#hunter2@db/x",
+        "postgresql://app:a?hunter2@db/x",
+        "postgresql://app:a/hunter2@db/x",
+        "postgresql:/app:hunter2@db/x",
+        "mysql://app:hunter2@db/x",
+        "app:hunter2@db/x",
+        "postgresql//app:hunter2@db/x",
+    ],
 )
 @pytest.mark.parametrize("name", ["DATABASE", "CATALOG", "LEDGER", "DAGSTER_DATABASE"])
 def test_a_password_in_an_url_is_refused_and_not_shown(name: str, url: str) -> None:

@@ -4,6 +4,7 @@ What it prints, and writes into `.platform/stack.env`, points the platform at th
 and take with them what was in them.
 """
 
+import os
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -53,9 +54,13 @@ def main() -> None:
             f"export {name}={quote(value)}\n"
             for name, value in environment(store, database, root / "home").items()
         ]
-        exports.touch(0o600)
-        exports.write_text("".join(lines), "utf-8")
-        stack.callback(exports.unlink)
+        try:
+            opened = os.open(exports, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            sys.exit(f"error: {exports} is another stack's; end that one, or remove the file")
+        with open(opened, "w", encoding="utf-8") as file:
+            file.writelines(lines)
+        stack.callback(exports.unlink, missing_ok=True)
         print(f"An S3 store is at {store.endpoint}, PostgreSQL at {database.url}.")
         print(f"In another terminal:  . {exports}; make demo; make dev", flush=True)
         print("Ctrl-C ends them, and what is in them is gone.", flush=True)

@@ -32,7 +32,10 @@ _WAYS_OUT = (
 )
 
 # The answer to a commit may be what was lost, so nobody knows whether it counts.
-_LOST = "server closed the connection|terminating connection|SSL SYSCALL|connection reset"
+_LOST = (
+    "server closed the connection|terminating connection|SSL SYSCALL|connection reset"
+    "|SSL connection has been closed|could not (receive|send) data"
+)
 
 
 class DatabaseError(RuntimeError):

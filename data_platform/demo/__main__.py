@@ -12,6 +12,7 @@ from data_platform.demo.landing import land_folder, land_generated
 from data_platform.demo.outcome import only_held_back, print_outcome
 from data_platform.demo.report import print_report
 from data_platform.lake.errors import LakeError
+from data_platform.landing.queue import QueueError
 from data_platform.observability.printing import waiting
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings, prepare_home
@@ -30,12 +31,12 @@ def main() -> None:
     landing = Platform(settings).bucket
     started = time.monotonic()
     _say(f"Landing {data or 'two months of generated, dirty shop files'} in {settings.landing_uri}")
-    count = land_folder(data, landing) if data else land_generated(landing, seed=SEED)
-    _say(f"{count} files are there; starting Dagster")
     try:
+        count = land_folder(data, landing) if data else land_generated(landing, seed=SEED)
+        _say(f"{count} files are there; starting Dagster")
         unexpected = _run(settings)
         good = print_report(settings) and not unexpected
-    except (DatabaseError, LakeError) as error:
+    except (DatabaseError, LakeError, QueueError) as error:
         sys.exit(f"error: {error}")
     if unexpected:
         _say(f"{unexpected} runs failed, for the reasons above the report")

@@ -6,16 +6,18 @@ one. Forgetting a snapshot deletes no data: files that no snapshot refers to are
 """
 
 import datetime as dt
+import logging
 from contextlib import suppress
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 
 from data_platform.lake.catalog import Lake
-from data_platform.lake.errors import LakeError
 from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.rejected import BESIDE, REJECTED_BY, rejected_by
 from data_platform.lake.table import TableId
+
+_log = logging.getLogger(__name__)
 
 KEEP_SNAPSHOTS = "data_platform.retention.snapshots"
 KEEP_DAYS = "data_platform.retention.days"
@@ -87,11 +89,13 @@ def forget_old_snapshots(lake: Lake, table_id: TableId) -> None:
     It follows a publication, which must not fail by it: whatever goes wrong here is left to the
     next.
     """
-    with suppress(CommitFailedException, LakeError, OSError):
+    try:
         table = lake.load(table_id)
         count, _ = retention(table)
         if len(table.metadata.snapshots) > count + _SLACK:
             expire(lake, table_id, dt.datetime.now(dt.UTC))
+    except Exception as error:  # a store's, a catalog's, a database's: no common base
+        _log.warning("%s keeps its old snapshots until it is published again: %s", table_id, error)
 
 
 def _forget(table: Table, ids: list[int]) -> int:

@@ -26,12 +26,16 @@ def fit(catalog: Catalog) -> None:
 
 
 def locations(catalog: Catalog, namespace: str) -> dict[str, str]:
-    """Where Glue says that a namespace's tables are, by name; no look at their metadata."""
+    """Where Glue says that a namespace's Iceberg tables are, by name; no look at their metadata.
+
+    Views of Athena and tables of other formats may stand beside them.
+    """
     pages = _client(catalog).get_paginator("get_tables").paginate(DatabaseName=namespace)
     return {
         table["Name"]: table.get("StorageDescriptor", {}).get("Location", "")
         for page in pages
         for table in page["TableList"]
+        if table.get("Parameters", {}).get("table_type", "").upper() == "ICEBERG"
     }
 
 

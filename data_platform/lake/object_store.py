@@ -64,7 +64,7 @@ def _client(store: ObjectStore) -> Any:
     # A bucket's name in front of an emulator's host would have to be resolved.
     style = {"addressing_style": "path" if store.endpoint else "auto"}
     retries: Any = {"mode": "standard", "max_attempts": _ATTEMPTS}
-    config = Config(retries=retries, s3=style)
+    config = Config(retries=retries, s3=style, connect_timeout=5, read_timeout=30)
     return boto3.Session().client(
         "s3",
         region_name=store.region or None,

@@ -65,9 +65,11 @@ _PASSING = re.compile(
     r"AWS Error (SLOW_DOWN|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|REQUEST_TIMEOUT|THROTTLING"
     r"|NETWORK_CONNECTION|UNKNOWN \(HTTP status 5\d\d\))"
     r"|\((SlowDown|ServiceUnavailable|InternalError|RequestTimeout|ThrottlingException|50[0234])\)"
-    r"|Could not connect to the endpoint|Connection was closed before|Read timeout on endpoint"
+    r"|InternalServiceException"
+    r"|Could not connect to the endpoint|Connection was closed before|(Read|Connect) timeout on end"
     r"|AWSServiceThrottledException|AWSServiceIOException|AWSStatus5\d\dException"
-    r"|AWSBadRequestException.*RequestTimeout|s3a?://\S+.*(SocketTimeout|ConnectTimeout|NoHttpResponse)"
+    r"|AWSClientIOException|AWSBadRequestException.*RequestTimeout"
+    r"|s3a?://\S+.*(SocketTimeout|ConnectTimeout|NoHttpResponse|Connection (reset|refused))"
 )
 
 

@@ -5,19 +5,21 @@ between any two steps loses nothing: the next tick finds the same work again. Ho
 heard of through a queue is `queue`'s.
 """
 
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from data_platform.lake.s3_errors import StoreError, is_passing
 from data_platform.landing.ledger import Ledger
 from data_platform.landing.ledger_tables import Entry
 from data_platform.landing.objects import Bucket, LandedObject
 from data_platform.landing.recording import Recorded
 from data_platform.landing.source import Source
+
+_log = logging.getLogger(__name__)
 
 OVERLAP_DAYS = 7
 LOOKS_AT_ONCE = 10  # as many connections as boto3 keeps
@@ -124,7 +126,9 @@ def reconcile(
     known = ledger.present(bucket.name)
     recorded, vanished = _record_all(bucket, sources, ledger, now, known)
     # A listing of many keys is minutes old at its end, and a tick may have known better.
-    look(bucket, {*recorded.reopened, *vanished}, sources, ledger, now)
+    looked = look(bucket, {*recorded.reopened, *vanished}, sources, ledger, now)
+    for key, error in looked.failed.items():
+        _log.warning("%s could not be looked at again: %s", bucket.uri(key), error)
     return Reconciliation(
         listed=recorded.listed,
         missed=recorded.new,
@@ -194,11 +198,18 @@ def _heads(
     seen: dict[str, LandedObject | None] = {}
     failed: dict[str, Exception] = {}
 
+    down: list[Exception] = []
+
     def head(key: str) -> None:
+        if down:  # each look would wait as long as the first, and a tick is bounded
+            failed[key] = down[0]
+            return
         try:
             seen[key] = bucket.head(key)
-        except (OSError, BotoCoreError, ClientError) as error:
+        except (OSError, StoreError) as error:
             failed[key] = error
+            if isinstance(error, ConnectionError) or is_passing(str(error)):
+                down.append(error)
 
     with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
         list(pool.map(head, keys))

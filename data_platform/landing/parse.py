@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyarrow import dataset, fs
 
 from data_platform.lake.object_store import ObjectStore
-from data_platform.lake.s3_errors import explanation
+from data_platform.lake.s3_errors import explanation, is_passing
 from data_platform.landing.bronze_files import TaskOutput, WrittenFile
 from data_platform.landing.csv_reader import RESCUED, ROW_NUMBER, read_csv
 from data_platform.landing.objects import UnreadableObject, filesystem, from_nanoseconds
@@ -220,12 +220,19 @@ def _parsed(item: ObjectWork, work: PartitionWork, schema: pa.Schema) -> Iterato
     except FileNotFoundError as error:
         raise _ObjectFailed("vanished", _VANISHED) from error
     except OSError as error:
-        why = explanation(f"{item.uri}: {error}") or f"reading it failed: {error}"
-        raise _ObjectFailed("unavailable", why) from error
+        raise _unavailable(item, error) from error
+
+
+def _unavailable(item: ObjectWork, error: OSError) -> _ObjectFailed:
+    why = explanation(f"{item.uri}: {error}") or f"reading it failed: {error}"
+    return _ObjectFailed("unavailable", why)
 
 
 def _check_unchanged(item: ObjectWork, files: fs.FileSystem, path: str) -> None:
-    info = files.get_file_info(path)
+    try:
+        info = files.get_file_info(path)
+    except OSError as error:
+        raise _unavailable(item, error) from error
     if info.type == fs.FileType.NotFound:
         raise _ObjectFailed("vanished", _VANISHED)
     modified = from_nanoseconds(info.mtime_ns or 0)
@@ -251,8 +258,13 @@ def _copied(
                     found[counted["values"]] += counted["counts"]
                 yield pa.record_batch(batch.columns, schema=schema)
         except (OSError, pa.ArrowException) as error:
+            if is_passing(str(error)):
+                raise  # the file may be whole: the step tries again
+            why = explanation(f"{uri}: {error}") or (
+                f"{error}; land it again, or roll the table back to files that are whole"
+            )
             raise _CarryError(
                 f"{', '.join(keys[:3])}{' and others' * (len(keys) > 3)}: not in the landing "
-                "bucket in the version that was loaded, and the rows cannot be copied from "
-                f"{uri}: {error}; land it again, or roll the table back to files that are whole"
+                f"bucket in the version that was loaded, and the rows cannot be copied from {uri}: "
+                f"{why}"
             ) from error

@@ -10,9 +10,10 @@ from data_platform.buckets.errors import BucketError
 from data_platform.databases.errors import DatabaseError
 from data_platform.lake import s3_errors
 from data_platform.lake.errors import LakeError
+from data_platform.landing.queue import QueueError
 from data_platform.settings import SettingsError
 
-EXPECTED = (BucketError, DatabaseError, LakeError, SettingsError)
+EXPECTED = (BucketError, DatabaseError, LakeError, QueueError, SettingsError)
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> str:

@@ -71,7 +71,9 @@ def build_merged(
     if merge.before:
         columns = contract_of(table).spark_schema.names
         gone = made_of(merge.before).select(columns).subtract(made_of(merge.after).select(columns))
-        if not gone.isEmpty() and not gone.intersect(read(own, merge.present)).isEmpty():
+        # By position: a column that was added stands last in the table, wherever it is declared.
+        still = read(own, merge.present).select(columns)
+        if not gone.isEmpty() and not gone.intersect(still).isEmpty():
             merge = anew(source)
     seen = Observation()
     changes = judged(made_of(merge.after), contract_of(table), clustered=True)

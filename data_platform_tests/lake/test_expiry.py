@@ -1,4 +1,5 @@
 import datetime as dt
+from pathlib import Path
 
 import pytest
 from pyiceberg.exceptions import ValidationError
@@ -14,6 +15,12 @@ from data_platform.lake.expiry import (
 from data_platform.lake.publish import publish
 from data_platform_tests.fakes import Faults, FaultyLake, lost_response
 from data_platform_tests.lake.home import MONDAY, SALES, Home, days
+from data_platform_tests.places import SOME_PLACES, Place, place_of
+
+
+@pytest.fixture(params=SOME_PLACES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return place_of(request, request.param, tmp_path)
 
 
 def now(days: float = 0) -> dt.datetime:

@@ -18,6 +18,7 @@ from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.storage import Storage
 from data_platform_tests.fakes import Crash, Faults, FaultyLake, FaultyStorage
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, WEDNESDAY, Home, days
+from data_platform_tests.places import SOME_PLACES, Place, place_of
 
 TABLES = [SALES, *(SALES.beside(layer) for layer in BESIDE.values())]
 Contents = list[dict[str, list[int]]]
@@ -33,6 +34,11 @@ NEW: Contents = [
     {MONDAY: [-2], WEDNESDAY: [-2]},
     {TUESDAY: [2]},
 ]
+
+
+@pytest.fixture(params=SOME_PLACES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return place_of(request, request.param, tmp_path)
 
 
 @pytest.fixture

@@ -74,6 +74,9 @@ def test_a_bucket_that_is_not_there_says_how_to_make_it() -> None:
         's3://b/k: Could not connect to the endpoint URL: "http://127.0.0.1:1/b"',
         "org.apache.hadoop.fs.s3a.AWSServiceThrottledException: getFileStatus on s3a://b/k",
         "org.apache.hadoop.fs.s3a.AWSStatus500Exception: open s3a://b/k: Service: S3",
+        'Connect timeout on endpoint URL: "http://127.0.0.1:1/b"',
+        "java.net.ConnectException: open s3a://b/k: SdkClientException: Connection refused",
+        "AWSClientIOException: read on s3a://b/k: SdkClientException: Connection reset",
     ],
 )
 def test_what_time_may_heal_is_known(text: str) -> None:

@@ -1,12 +1,21 @@
 """The landing bucket of two real stores."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from data_platform.lake.object_store import ObjectStore
+from data_platform.landing.intake import look
+from data_platform.landing.ledger import Ledger
 from data_platform.landing.objects import filesystem
+from data_platform.landing.parse import StoredObject, parse_partition
 from data_platform.landing.s3_bucket import S3Bucket
+from data_platform_tests.landing.fakes import NOW, SHOP
+from data_platform_tests.landing.test_parse import Partition
 from data_platform_tests.places import Place, place_of
+from tools.faulty import ACCESS_DENIED, SLOW_DOWN, FaultyStore, Refused, Rule, faulty
+from tools.servers import S3Server
 
 
 @pytest.fixture(params=["versitygw", "minio"])
@@ -108,3 +117,69 @@ def test_the_hash_is_that_of_the_content(place: Place, bucket: S3Bucket) -> None
     assert a == b != c
     with pytest.raises(FileNotFoundError, match="landing/d"):
         bucket.content_hash("d")
+
+
+# --- refused, or not there for a moment ---------------------------------------------------------
+
+
+@pytest.fixture
+def broken(versitygw: S3Server) -> Iterator[tuple[FaultyStore, Place]]:
+    root = Place.bucket(versitygw).root
+    with faulty(versitygw.endpoint) as proxy:
+        yield proxy, Place(root, ObjectStore(versitygw.region, proxy.endpoint))
+
+
+def test_an_object_that_may_not_be_looked_at_delays_no_other(
+    broken: tuple[FaultyStore, Place], tmp_path: Path
+) -> None:
+    proxy, place = broken
+    land(place, "shop/2011-03-04.csv", "shop/2011-03-05.csv")
+    proxy.add(Rule(effect=ACCESS_DENIED, method="HEAD", key=".*2011-03-05.csv"))
+    ledger, bucket = (
+        Ledger(f"sqlite:///{tmp_path}/ledger.db"),
+        S3Bucket(f"{place.root}/landing", place.store),
+    )
+
+    looked = look(bucket, {"shop/2011-03-04.csv", "shop/2011-03-05.csv"}, [SHOP], ledger, NOW)
+
+    assert looked.recorded.new == ("shop/2011-03-04.csv",)
+    assert list(looked.failed) == ["shop/2011-03-05.csv"]
+    assert "s3:GetObject" in str(looked.failed["shop/2011-03-05.csv"])
+
+
+def test_of_a_store_that_is_away_not_every_key_is_waited_for(
+    broken: tuple[FaultyStore, Place], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, place = broken
+    monkeypatch.setattr("data_platform.lake.object_store._ATTEMPTS", 2)
+    impatient = ObjectStore(place.store.region, place.store.endpoint + "/")
+    keys = {f"shop/2011-03-{day:02}.csv" for day in range(1, 31)}
+    proxy.add(Rule(effect=SLOW_DOWN))
+
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    looked = look(S3Bucket(f"{place.root}/landing", impatient), keys, [SHOP], ledger, NOW)
+
+    assert set(looked.failed) == keys
+    assert len(proxy.requests) < len(keys) * 2
+
+
+@pytest.mark.parametrize("effect", [ACCESS_DENIED, SLOW_DOWN], ids=["denied", "away"])
+def test_rows_to_carry_that_cannot_be_read_now_are_not_said_to_be_lost(
+    broken: tuple[FaultyStore, Place], monkeypatch: pytest.MonkeyPatch, effect: Refused
+) -> None:
+    proxy, place = broken
+    monkeypatch.setattr("data_platform.lake.object_store._ATTEMPTS", 2)
+    impatient = Place(place.root, ObjectStore(place.store.region, place.store.endpoint + "/"))
+    partition = Partition(impatient)
+    partition.land(a=b"a,b\n1,2\n", b=b"a,b\n3,4\n")
+    [file] = parse_partition(partition.work()).files
+    partition.unland("b")
+    work = partition.work(carry=(StoredObject(9, "b.csv", 1),), present=(file.uri,))
+    proxy.add(Rule(effect=effect, key=".*parquet"))
+
+    if effect is SLOW_DOWN:
+        with pytest.raises(OSError, match=r"503|SLOW_DOWN"):
+            parse_partition(work)
+    else:
+        refused = str(parse_partition(work).refused)
+        assert "s3:GetObject" in refused and "land it again" not in refused

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
+from pyspark.sql import types as T
 
 from data_platform.lake.errors import PartitionConflict
 from data_platform.lake.files import attempt_of, files_by_partition
 from data_platform.lake.rollback import plan_rollback
+from data_platform.platform_defs.steps import contract_of
 from data_platform_tests.fakes import Crash
 from data_platform_tests.platform_defs.clients import CHANGES, Change, Shop, newest, read_by
 
@@ -75,6 +77,19 @@ def test_a_row_that_its_day_no_longer_has_gives_way_to_the_one_before_it(shop: S
 
     assert sorted(shop.rows) == [(1, 10, "OSLO"), (2, 20, "BERN")]
     assert read_by(result) == f"0 rows of the table and 2 of {CHANGES}"
+
+
+def test_columns_in_another_order_than_declared_are_the_same_rows(shop: Shop) -> None:
+    """A column that is added to the contract stands last in the table."""
+    fields = contract_of(shop.table).spark_schema.fields
+    swapped = T.StructType([fields[1], fields[0], *fields[2:]])  # of one type
+    shop.platform.lake.ensure(shop.table.id, swapped)
+    shop.changes({MONDAY: [(1, 10, "oslo")], TUESDAY: [(1, 20, "rome"), (2, 20, "bern")]})
+    shop.run()
+    shop.changes({TUESDAY: [(2, 20, "bern")]})
+    shop.run()
+
+    assert set(shop.rows) == newest(shop.days)
 
 
 def test_a_row_that_its_day_no_longer_has_and_the_table_neither_costs_that_day(shop: Shop) -> None:

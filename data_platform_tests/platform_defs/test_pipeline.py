@@ -14,6 +14,7 @@ import pytest
 
 from data_platform.platform_defs.drive import Ran
 from data_platform_tests.domains.retail import oracle
+from data_platform_tests.places import SOME_PLACES
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
     DEMAND,
@@ -29,7 +30,7 @@ from data_platform_tests.platform_defs.homes import (
 )
 from data_platform_tests.platform_defs.shop import REJECTED, Shop
 
-SHOP_PLACES = ("directory", "versitygw", "minio")
+SHOP_PLACES = SOME_PLACES
 
 
 @dataclass(frozen=True)
