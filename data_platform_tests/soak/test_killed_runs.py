@@ -166,7 +166,8 @@ def _reupload(folder: Path, manifest: Manifest) -> Path:
     return again / manifest.reupload.key
 
 
-@pytest.fixture(params=["directory", "versitygw"])
+# On a store, the loads that are interrupted at each step are in every test run (lake/test_faults).
+@pytest.fixture(params=["directory", pytest.param("versitygw", marks=pytest.mark.soak)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return place_of(request, request.param, tmp_path / "place")
 
