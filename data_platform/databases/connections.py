@@ -20,7 +20,6 @@ from data_platform.databases.urls import WAIT_SECONDS, with_driver
 # PostgreSQL's lock for writers of one database, which has no lock of its own for them: a number
 # that nobody else chooses.
 _WRITERS = int.from_bytes(b"platform")
-_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 class Database:
@@ -108,12 +107,8 @@ class Database:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (exc.OperationalError, exc.InterfaceError, sqlite3.OperationalError) as error:
+        except (exc.DBAPIError, sqlite3.Error) as error:
             raise unavailable(self.engine.url, getattr(error, "orig", None) or error) from error
-        except exc.ProgrammingError as error:  # else a defect, and no outage
-            if getattr(error.orig, "pgcode", None) != _INSUFFICIENT_PRIVILEGE:
-                raise
-            raise unavailable(self.engine.url, error.orig or error) from error
 
 
 def explained(engine: sa.Engine) -> sa.Engine:

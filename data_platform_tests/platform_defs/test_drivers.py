@@ -25,7 +25,6 @@ from data_platform.platform_defs.resources import resources
 from data_platform.settings import Settings
 
 STARTED, FAILURE = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
-NOW = dt.datetime.now(dt.UTC)
 
 # Takes the file of run argv[2] in home argv[1], and has a child, as a run has its JVM, which it
 # lets inherit what it can and which lives until its standard input ends.
@@ -143,8 +142,9 @@ def test_a_run_that_never_got_its_file_is_failed_when_it_should_long_have_it(ins
     alive = begun(instance)
 
     with hold(platform, alive):
-        assert bury_lost_runs(instance, platform, TABLES, NOW) == []
-        lost = bury_lost_runs(instance, platform, TABLES, NOW + 2 * BEGINS_WITHIN)
+        now = dt.datetime.now(dt.UTC)
+        assert bury_lost_runs(instance, platform, TABLES, now) == []
+        lost = bury_lost_runs(instance, platform, TABLES, now + 2 * BEGINS_WITHIN)
 
     assert {run.run_id for run in lost} == {early, asset}
     assert {status(instance, run) for run in (early, asset)} == {FAILURE}
