@@ -17,7 +17,8 @@ from pyarrow import dataset, fs
 from pyiceberg.io import InputFile, OutputFile
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
-from data_platform.lake.object_store import ObjectStore, is_object, split
+from data_platform.lake.object_store import ObjectStore, is_object
+from data_platform.lake.storage import Storage
 
 _METADATA = re.compile(r".*/metadata/[^/]*\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b[^/]*")
 _REMEMBERED = 64 << 20  # bytes
@@ -52,8 +53,7 @@ class LakeFileIO(PyArrowFileIO):
     def delete(self, location: str | InputFile | OutputFile) -> None:
         path = location if isinstance(location, str) else location.location
         if is_object(path):
-            bucket, key = split(path)
-            self.store.client().delete_object(Bucket=bucket, Key=key)
+            Storage(store=self.store).delete(path)
         else:
             super().delete(location)
 
