@@ -46,7 +46,7 @@ def acme(
         "landing_uri": "s3://acme-raw-landing-test",
         "warehouse_uri": "s3://acme-warehouse-test",
         "catalog_uri": "glue",
-        "inventory_uri": "s3://reports/daily/acme",
+        "inventory_uri": "s3://acme-reports/daily",
         "database_secret": "acme/database",
     }
     settings = Settings.at(
@@ -106,9 +106,9 @@ def test_ingest_reads_what_sources_claim_and_with_a_queue_or_inventory_what_that
 
 
 def test_ingest_reads_the_inventory_of_the_landing_bucket() -> None:
-    reports = "arn:aws:s3:::reports"
+    reports = "arn:aws:s3:::acme-reports"
 
-    assert f"{reports}/daily/acme/*" in allowed(Role.INGEST, "s3:GetObject")
+    assert f"{reports}/daily/*" in allowed(Role.INGEST, "s3:GetObject")
     assert reports in allowed(Role.INGEST, "s3:ListBucket")
     assert reports not in allowed(Role.INGEST, "s3:ListBucket", acme(inventory_uri=""))
 
@@ -371,7 +371,8 @@ def test_through_the_endpoint_only_this_projects_buckets_are_reached() -> None:
         )
     objects = endpoint_policy(acme())["Statement"]
     reached = {r for s in objects if "s3:GetObject" in s["Action"] for r in s["Resource"]}
-    assert reached == {f"arn:aws:s3:::{spec.name}/*" for spec in acme().specs}
+    buckets = [*(spec.name for spec in acme().specs), "acme-reports"]
+    assert reached == {f"arn:aws:s3:::{bucket}/*" for bucket in buckets}
 
 
 def test_the_endpoint_lets_through_all_that_a_role_does() -> None:
