@@ -131,24 +131,23 @@ class InventoryReport:
             content = _read(self.store, uri)
             if content is None or hashlib.md5(content).hexdigest() != digest:
                 raise InventoryError(f"{uri} is not what {self.uri} says; wait for the next report")
-            for row in self._rows(content, uri):
-                if row["key"].startswith(below) and (landed := _current(row, below)):
-                    yield landed
+            try:
+                yield from self._objects(content, uri, below)
+            except (pa.ArrowException, ValueError, TypeError) as error:
+                raise InventoryError(f"{uri} is no {self.kind} file of S3's: {error}") from error
 
-    def _rows(self, content: bytes, uri: str) -> Iterator[dict[str, Any]]:
-        try:
-            for batch in _batches(self.kind, content, self.schema):
-                columns = [_NAMES.get(name.lower(), name.lower()) for name in batch.schema.names]
-                if missing := [name for name in _NEEDED if name not in columns]:
-                    raise InventoryError(
-                        f"{uri} lacks {', '.join(missing)}; add the optional fields Size, "
-                        "LastModifiedDate and ETag to the inventory"
-                    )
-                for row in batch.rename_columns(columns).to_pylist():
-                    encoded = self.kind == "CSV"
-                    yield {**row, "key": unquote_plus(row["key"])} if encoded else row
-        except pa.ArrowException as error:
-            raise InventoryError(f"{uri} is no {self.kind} file: {error}") from error
+    def _objects(self, content: bytes, uri: str, below: str) -> Iterator[LandedObject]:
+        for batch in _batches(self.kind, content, self.schema):
+            columns = [_NAMES.get(name.lower(), name.lower()) for name in batch.schema.names]
+            if missing := [name for name in _NEEDED if name not in columns]:
+                raise InventoryError(
+                    f"{uri} lacks {', '.join(missing)}; add the optional fields Size, "
+                    "LastModifiedDate and ETag to the inventory"
+                )
+            for row in batch.rename_columns(columns).to_pylist():
+                key = unquote_plus(row["key"]) if self.kind == "CSV" else row["key"]
+                if key.startswith(below) and (landed := _current(row, key.removeprefix(below))):
+                    yield landed
 
 
 def reconcile_by(
@@ -235,15 +234,14 @@ def _batches(kind: str, content: bytes, schema: str) -> Iterator[pa.RecordBatch]
         raise InventoryError(f"files of the format {kind!r} are not known; use CSV, ORC or Parquet")
 
 
-def _current(row: Mapping[str, Any], below: str) -> LandedObject | None:
-    """The object of a row, its key relative to the landing prefix; None for an old version."""
+def _current(row: Mapping[str, Any], key: str) -> LandedObject | None:
+    """The object of a row; None for an old version."""
     if _is(row, "is_delete_marker") or not _is(row, "is_latest", otherwise=True):
         return None
     modified = row["last_modified_date"]
     if isinstance(modified, str):
         modified = datetime.fromisoformat(modified)
-    key = row["key"].removeprefix(below)
-    return landed_object(key, int(row["size"]), modified.replace(tzinfo=UTC), row["e_tag"])
+    return landed_object(key, int(row["size"]), modified.replace(tzinfo=UTC), row["e_tag"] or "")
 
 
 def _is(row: Mapping[str, Any], name: str, *, otherwise: bool = False) -> bool:

@@ -159,9 +159,16 @@ def unknown_format(world: World) -> str:
     return "'Avro' are not known"
 
 
-@pytest.mark.parametrize(
-    "spoil", [cut, stale, somebody_elses, no_manifest, unknown_format, lambda _: "has no report"]
-)
+def senseless(world: World) -> str:
+    rows = [{**row, "size": "many"} for row in world.rows()]
+    world.deliver(rows=rows)
+    return "is no CSV file of S3's: invalid literal"
+
+
+SPOILT = (cut, stale, somebody_elses, no_manifest, unknown_format, senseless)
+
+
+@pytest.mark.parametrize("spoil", [*SPOILT, lambda _: "has no report"])
 def test_without_a_report_that_can_be_used_the_bucket_is_listed_and_it_says_why(
     world: World, ledger: Ledger, spoil
 ) -> None:
