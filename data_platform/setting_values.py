@@ -1,6 +1,6 @@
 """What one setting may be: each function gives the value or says what is wrong with it.
 
-What values must not be together is in `settings`.
+What values must not be together is in `impossible_settings`.
 """
 
 import os
@@ -103,12 +103,13 @@ def queue(url: str) -> str:
 
 
 def inventory(uri: str) -> str:
-    if uri and (re.fullmatch(_BUCKET, uri.rstrip("/")) is None or uri.count("/") < 4):
+    uri = uri.rstrip("/")
+    if uri and (re.fullmatch(_BUCKET, uri) is None or uri.count("/") < 4):
         raise SettingsError(
             f"{PREFIX}INVENTORY is {uri!r}; write it like s3://destination/prefix/bucket/name: "
             "what is below it are folders like 2024-05-01T01-00Z"
         )
-    return uri.rstrip("/")
+    return uri
 
 
 def memory_for_cores(cores: int | None = None) -> str:

@@ -138,7 +138,7 @@ def test_what_cannot_work_together_is_refused(changes: dict[str, str], named: st
         ("DATABASE", "mysql://db/x"),
         ("DATABASE", "postgresql://app@db"),
         ("QUEUE", "landing-queue"),
-        ("INVENTORY", "s3://reports"),
+        ("INVENTORY", "s3://reports/daily/"),
         ("INVENTORY", "/reports/daily"),
     ],
 )

@@ -5,7 +5,6 @@ between any two steps loses nothing: the next tick finds the same work again. Ho
 heard of through a queue is `queue`'s.
 """
 
-import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -18,8 +17,6 @@ from data_platform.landing.ledger_tables import Entry
 from data_platform.landing.objects import Bucket, LandedObject
 from data_platform.landing.recording import Recorded
 from data_platform.landing.source import Source
-
-_log = logging.getLogger(__name__)
 
 OVERLAP_DAYS = 7
 LOOKS_AT_ONCE = 10  # as many connections as boto3 keeps
@@ -68,6 +65,11 @@ class Looked:
     vanished: tuple[str, ...] = ()
     failed: Mapping[str, Exception] = field(default_factory=dict)
 
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why keys could not be looked at, in the order of the keys."""
+        return {key: str(self.failed[key]) for key in sorted(self.failed)}
+
     def __add__(self, other: "Looked") -> "Looked":
         return Looked(
             self.recorded + other.recorded,
@@ -78,11 +80,12 @@ class Looked:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """The full listing against the ledger: what no tick had recorded, by key.
+    """What is in the bucket against the ledger: what no tick had recorded, by key.
 
     `missed` keys were not known, `changed` ones have other content than was recorded (or landed
     again, never having been loaded), `vanished` ones are in the bucket no more. `unknown` ones were
-    not known either, and match no source. `by` is what the ledger was compared with.
+    not known either, and match no source. `failed` ones could not be looked at, with the reason.
+    `by` is what the ledger was compared with.
     """
 
     listed: int
@@ -90,6 +93,7 @@ class Reconciliation:
     changed: tuple[str, ...]
     vanished: tuple[str, ...]
     unknown: tuple[str, ...]
+    failed: Mapping[str, str] = field(default_factory=dict)
     by: str = "its listing"
 
     @property
@@ -128,14 +132,13 @@ def reconcile(
     recorded, vanished = _record_all(bucket, sources, ledger, now, known)
     # A listing of many keys is minutes old at its end, and a tick may have known better.
     looked = look(bucket, {*recorded.reopened, *vanished}, sources, ledger, now)
-    for key, error in looked.failed.items():
-        _log.warning("%s could not be looked at again: %s", bucket.uri(key), error)
     return Reconciliation(
         listed=recorded.listed,
         missed=recorded.new,
         changed=recorded.reopened,
         vanished=vanished,
         unknown=recorded.unknown,
+        failed=looked.reasons,
     )
 
 

@@ -2,7 +2,7 @@
 
 A report is as old as it took to write, and may lack what was new then. So it is a hint, as an event
 is: each key of which it says something else than the ledger is looked at, and the store has the
-last word. What landed after the report's moment it cannot know, and is not asked of it.
+last word. What the ledger has heard since the report's moment is for the next report to judge.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from pyarrow import parquet as pq
 
 from data_platform.lake.object_store import SCHEME, ObjectStore, split
 from data_platform.lake.s3_errors import StoreError, about
-from data_platform.landing.intake import Reconciliation, look, reconcile
+from data_platform.landing.intake import Looked, Reconciliation, look, reconcile
 from data_platform.landing.ledger import Ledger
 from data_platform.landing.objects import EPOCH, Bucket, LandedObject
 from data_platform.landing.s3_bucket import landed_object
@@ -32,6 +32,10 @@ _log = logging.getLogger(__name__)
 OLDEST = timedelta(days=9)  # a weekly report, and the two days in which S3 delivers it
 KEYS_A_REQUEST = 1000  # of a listing
 
+# What reading bytes raises that are not what they are said to be.
+_SENSELESS = (
+    pa.ArrowException, OSError, ValueError, TypeError, AttributeError, OverflowError,
+)  # fmt: skip
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}Z")
 _NEEDED = ("key", "size", "last_modified_date", "e_tag")
 # A CSV's schema has names of its own; these are those of ORC and Parquet.
@@ -61,8 +65,16 @@ class Report(Protocol):
         ...
 
 
+class Inventory(Protocol):
+    """Reports on the landing bucket."""
+
+    def newest(self, now: datetime) -> Report:
+        """The newest report that was delivered. InventoryError where none can be used."""
+        ...
+
+
 @dataclass(frozen=True)
-class Inventory:
+class S3Inventory:
     """The reports below `place`, `s3://DESTINATION/PREFIX/SOURCE-BUCKET/CONFIGURATION`, on the
     bucket of `landing`, `s3://bucket/prefix`."""
 
@@ -70,7 +82,7 @@ class Inventory:
     landing: str
     store: ObjectStore
 
-    def newest(self, now: datetime) -> "InventoryReport":
+    def newest(self, now: datetime) -> "S3Report":
         """The newest report that was delivered. Raises InventoryError, StoreError."""
         bucket, prefix = split(self.place)
         pages = self.store.client().get_paginator("list_objects_v2")
@@ -88,14 +100,14 @@ class Inventory:
             "the source bucket and the configuration's name"
         )
 
-    def _report(self, uri: str, text: bytes, now: datetime) -> "InventoryReport":
+    def _report(self, uri: str, text: bytes, now: datetime) -> "S3Report":
         try:
             found = json.loads(text)
             taken = EPOCH + timedelta(milliseconds=int(found["creationTimestamp"]))
             schema, kind = str(found["fileSchema"]), str(found["fileFormat"])
             files = [(str(each["key"]), str(each["MD5checksum"])) for each in found["files"]]
             source = str(found["sourceBucket"])
-        except (ValueError, TypeError, KeyError) as error:
+        except (*_SENSELESS, KeyError) as error:
             raise InventoryError(f"{uri} is no manifest of S3 Inventory: {error!r}") from error
         if source != split(self.landing)[0]:
             raise InventoryError(
@@ -106,11 +118,11 @@ class Inventory:
                 f"{uri} is of {taken:%Y-%m-%d} and there is none since: is the inventory still "
                 "switched on, and may S3 write to its destination?"
             )
-        return InventoryReport(uri, taken, kind, schema, files, self.landing, self.store)
+        return S3Report(uri, taken, kind, schema, files, self.landing, self.store)
 
 
 @dataclass(frozen=True)
-class InventoryReport:
+class S3Report:
     """`files` are the keys, beside the manifest at `uri`, with the MD5 of their bytes."""
 
     uri: str
@@ -129,11 +141,11 @@ class InventoryReport:
         for key, digest in self.files:
             uri = f"{SCHEME}{destination}/{key}"
             content = _read(self.store, uri)
-            if content is None or hashlib.md5(content).hexdigest() != digest:
+            if content is None or hashlib.md5(content, usedforsecurity=False).hexdigest() != digest:
                 raise InventoryError(f"{uri} is not what {self.uri} says; wait for the next report")
             try:
                 yield from self._objects(content, uri, below)
-            except (pa.ArrowException, ValueError, TypeError) as error:
+            except _SENSELESS as error:
                 raise InventoryError(f"{uri} is no {self.kind} file of S3's: {error}") from error
 
     def _objects(self, content: bytes, uri: str, below: str) -> Iterator[LandedObject]:
@@ -150,59 +162,75 @@ class InventoryReport:
                     yield landed
 
 
-def reconcile_by(
-    report: Report, bucket: Bucket, sources: Sequence[Source], ledger: Ledger, now: datetime
-) -> Reconciliation:
-    """The report against the ledger; each difference is looked at, and recorded as it is now.
-
-    Costs the report, and O(differences) requests. Where they are so many that listing the bucket
-    takes fewer, it is listed: a first time, or after long trouble with the queue.
-    """
-    known = ledger.present(bucket.name, until=report.taken)
-    strange: list[str] = []
-
-    def familiar() -> Iterator[LandedObject]:
-        for landed in report.list():
-            if known.pop(landed.key, None) is None:
-                strange.append(landed.key)
-            else:
-                yield landed
-
-    compared = ledger.preview(familiar(), bucket, sources, now)
-    differing = {*strange, *compared.new, *compared.reopened, *compared.unknown, *known}
-    listed = len(strange) + compared.listed
-    if len(differing) * KEYS_A_REQUEST > listed:
-        return reconcile(bucket, sources, ledger, now)
-    looked = look(bucket, differing, sources, ledger, now)
-    for key, error in looked.failed.items():
-        _log.warning("%s could not be looked at: %s", bucket.uri(key), error)
-    found = looked.recorded
-    return Reconciliation(
-        listed=listed,
-        missed=found.new,
-        changed=found.reopened,
-        vanished=looked.vanished,
-        unknown=found.unknown,
-        by=report.uri,
-    )
-
-
-def reconcile_by_newest(
+def reconcile_with(
     inventory: Inventory | None,
     bucket: Bucket,
     sources: Sequence[Source],
     ledger: Ledger,
     now: datetime,
+    *,
+    keys_a_request: int = KEYS_A_REQUEST,
 ) -> Reconciliation:
-    """By the newest report; by the listing where there is no inventory, or none that can be used:
-    the reconciliation says why."""
+    """The inventory's newest report against the ledger; each difference is looked at, and recorded
+    as it is now.
+
+    The bucket is listed where there is no inventory or no report of use, and where the differences
+    are so many that a listing takes fewer requests: a first time, after long trouble with the
+    queue. The reconciliation says so. StoreError where no object could be looked at.
+    """
     if inventory is None:
         return reconcile(bucket, sources, ledger, now)
     try:
-        return reconcile_by(inventory.newest(now), bucket, sources, ledger, now)
+        report = inventory.newest(now)
+        listed, differing = differences(report, bucket, sources, ledger, now)
     except (InventoryError, StoreError) as error:
-        _log.warning("the bucket is listed, as its inventory cannot be used: %s", error)
-        return replace(reconcile(bucket, sources, ledger, now), by=f"its listing, since {error}")
+        why = str(error)
+    else:
+        if len(differing) * keys_a_request <= listed:
+            looked = look(bucket, differing, sources, ledger, now)
+            return _reconciliation(report, listed, looked, len(differing))
+        why = f"{report.uri} differs in {len(differing)} objects of {listed}"
+        differing.clear()  # millions, maybe
+    _log.warning("the bucket is listed, since %s", why)
+    return replace(reconcile(bucket, sources, ledger, now), by=f"its listing, since {why}")
+
+
+def differences(
+    report: Report, bucket: Bucket, sources: Sequence[Source], ledger: Ledger, now: datetime
+) -> tuple[int, set[str]]:
+    """How many objects the report shows, and the keys of which it says something else than the
+    ledger, except those of which the ledger has heard since. Raises InventoryError, StoreError."""
+    known = ledger.present(bucket.name, until=report.taken)
+    newer = ledger.changed_since(bucket.name, report.taken)
+    differing: set[str] = set()
+    listed = 0
+
+    def familiar() -> Iterator[LandedObject]:
+        nonlocal listed
+        for landed in report.list():
+            listed += 1
+            if known.pop(landed.key, None) is not None:
+                yield landed
+            elif landed.key not in newer:
+                differing.add(landed.key)
+
+    changed = ledger.differing(familiar(), bucket, sources, now)
+    return listed, differing | changed | known.keys()
+
+
+def _reconciliation(report: Report, listed: int, looked: Looked, keys: int) -> Reconciliation:
+    if looked.failed and len(looked.failed) == keys:
+        [error, *_] = looked.failed.values()
+        raise StoreError(f"none of {keys} objects could be looked at; the first: {error}")
+    return Reconciliation(
+        listed=listed,
+        missed=looked.recorded.new,
+        changed=looked.recorded.reopened,
+        vanished=looked.vanished,
+        unknown=looked.recorded.unknown,
+        failed=looked.reasons,
+        by=report.uri,
+    )
 
 
 def _read(store: ObjectStore, uri: str) -> bytes | None:

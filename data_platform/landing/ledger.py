@@ -80,16 +80,16 @@ class Ledger:
             recorded += changes.recorded
         return recorded
 
-    def preview(
+    def differing(
         self,
         listing: Iterable[LandedObject],
         bucket: Bucket,
         sources: Sequence[Source],
         now: datetime,
-    ) -> Recorded:
-        """What `record` would write down; nothing is."""
+    ) -> set[str]:
+        """The keys of which `record` would write something down; nothing is."""
         compared = self._compared(listing, bucket, sources, now)
-        return sum((changes.recorded for *_, changes in compared), Recorded())
+        return {key for *_, changes in compared for key in changes.keys}
 
     def mark_vanished(self, ids: Iterable[int]) -> None:
         """These versions are not in their bucket any more; rows of loaded ones stay in bronze."""
@@ -112,6 +112,13 @@ class Ledger:
         chunks = [query] if keys is None else [query.where(_c.key.in_(c)) for c in _chunks(keys)]
         with self.database.read() as connection:
             return {key: id for each in chunks for key, id in connection.execute(each)}
+
+    def changed_since(self, bucket: str, moment: datetime) -> set[str]:
+        """The keys that have landed, or were marked as vanished, at the moment or later."""
+        later = sa.or_(_c.modified >= moment, _c.vanished >= moment)
+        query = sa.select(_c.key).where(_c.bucket == bucket, _c.latest.is_(True), later)
+        with self.database.read() as connection:
+            return set(connection.execute(query).scalars())
 
     def newest(self, source: str) -> Entry | None:
         """An entry of the source's greatest partition, None if nothing landed yet."""

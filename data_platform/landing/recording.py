@@ -49,7 +49,12 @@ class Changes:
     new: list[str] = field(default_factory=list)
     reopened: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    refreshed: list[str] = field(default_factory=list)  # unchanged, but landed again
     unchanged: int = 0
+
+    @property
+    def keys(self) -> list[str]:
+        return [*self.new, *self.reopened, *self.unknown, *self.refreshed]
 
     @property
     def any(self) -> bool:
@@ -110,6 +115,7 @@ def compare(
                 changes.update[entry.id] = {
                     "modified": seen.modified, "etag": seen.etag, "vanished": None, "updated": now
                 }  # fmt: skip
+                changes.refreshed.append(seen.key)
             changes.unchanged += 1
     return changes
 

@@ -11,7 +11,7 @@ from data_platform.lake.catalog import Lake
 from data_platform.lake.object_store import ObjectStore, is_object
 from data_platform.lake.storage import Storage
 from data_platform.landing.intake import Arrivals, Listing
-from data_platform.landing.inventory import Inventory
+from data_platform.landing.inventory import Inventory, S3Inventory
 from data_platform.landing.ledger import Ledger
 from data_platform.landing.objects import DirectoryBucket
 from data_platform.landing.queue import ArrivalQueue
@@ -67,4 +67,4 @@ class Platform:
         settings = self.settings
         if not settings.inventory_uri:
             return None
-        return Inventory(settings.inventory_uri, settings.landing_uri, self.store)
+        return S3Inventory(settings.inventory_uri, settings.landing_uri, self.store)

@@ -83,10 +83,18 @@ def _file(rows: Sequence[Row], kind: str) -> bytes:
         text = io.StringIO()
         csv.writer(text, quoting=csv.QUOTE_ALL).writerows(map(_csv_line, rows))
         return gzip.compress(text.getvalue().encode())
-    stream, table = io.BytesIO(), pa.Table.from_pylist(list(rows))
+    stream, table = io.BytesIO(), pa.Table.from_pylist([_zoneless(row) for row in rows])
     write = orc.write_table if kind == "ORC" else pq.write_table
     write(table, stream)
     return stream.getvalue()
+
+
+def _zoneless(row: Row) -> Row:
+    """Its moments are in UTC by S3's word, not by the file's."""
+    return {
+        name: value.replace(tzinfo=None) if isinstance(value, datetime) else value
+        for name, value in row.items()
+    }
 
 
 def _csv_line(row: Row) -> list[str]:
