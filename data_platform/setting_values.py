@@ -103,13 +103,13 @@ def queue(url: str) -> str:
 
 
 def inventory(uri: str) -> str:
-    uri = uri.rstrip("/")
-    if uri and (re.fullmatch(_BUCKET, uri) is None or uri.count("/") < 4):
+    place = uri.rstrip("/")
+    if uri and (re.fullmatch(_BUCKET, place) is None or place.count("/") < 4):
         raise SettingsError(
             f"{PREFIX}INVENTORY is {uri!r}; write it like s3://destination/prefix/bucket/name: "
             "what is below it are folders like 2024-05-01T01-00Z"
         )
-    return uri
+    return place
 
 
 def memory_for_cores(cores: int | None = None) -> str:
