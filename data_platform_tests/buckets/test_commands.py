@@ -12,6 +12,8 @@ from data_platform_tests.buckets.cloud import Cloud, add_rule, set_versioning
 
 Run = Callable[..., Result]
 
+AS_IT_SHOULD_BE = "5 buckets and 2 queues are as the standard says\n"
+
 
 @pytest.fixture
 def run(cloud: Cloud) -> Run:
@@ -37,18 +39,20 @@ def test_plan_prints_what_apply_then_does(run: Run, cloud: Cloud) -> None:
     planned = run("plan").output.splitlines()
     assert cloud.names() == []
 
-    done = run("apply").output.splitlines()
+    *done, last = run("apply").output.splitlines()
 
     assert done == [f"{line}: done" for line in planned]
-    assert run("plan").output == run("apply").output == "nothing to do\n"
-    assert run("audit").output == "5 buckets are as the standard says\n"
+    url = last.removeprefix("what lands is told to: DATA_PLATFORM_QUEUE=")
+    told = {"QUEUE": url, "LANDING": "s3://acme-raw-landing-test"}
+    assert run("plan").output == run("apply", **told).output == "nothing to do\n"
+    assert run("audit", **told).output == AS_IT_SHOULD_BE
 
 
 def test_the_commands_of_the_plan_are_what_apply_does(run: Run, cloud: Cloud) -> None:
     for row in json.loads(run("plan", "--json").stdout):
         cloud.run(row["command"])
 
-    assert run("audit").output == "5 buckets are as the standard says\n"
+    assert run("audit").output == AS_IT_SHOULD_BE
 
 
 def test_audit_fails_with_the_command_that_mends_each_deviation(run: Run, cloud: Cloud) -> None:
@@ -60,7 +64,7 @@ def test_audit_fails_with_the_command_that_mends_each_deviation(run: Run, cloud:
 
     assert f"{name}: tags: " in output
     [command] = [line for line in output.splitlines() if line.startswith("  aws s3api ")]
-    assert "1 deviations in 5 buckets" in output
+    assert "1 deviations in 5 buckets and 2 queues" in output
     cloud.run(command)
     run("audit")
 
@@ -74,7 +78,7 @@ def test_audit_says_what_mending_would_take_away(run: Run, cloud: Cloud) -> None
 
     assert "a person's choice: objects deleted from now on are gone at once" in output
     assert "a person's choice: a lifecycle rule that somebody wrote is removed" in output
-    assert run("apply").output == "nothing to do\n"
+    assert "done" not in run("apply").output
 
 
 def test_tables_in_another_bucket_have_no_rules_in_the_standards(run: Run, cloud: Cloud) -> None:
@@ -100,7 +104,7 @@ def test_no_password_is_fetched(run: Run) -> None:
 def test_a_script_gets_the_failures_as_json(run: Run) -> None:
     found = json.loads(run("audit", "--json", code=1).stdout)
 
-    assert len(found["buckets"]) == len(found["failures"]) == 5
+    assert (len(found["buckets"]), len(found["queues"]), len(found["failures"])) == (5, 2, 7)
     assert {failure["rule"] for failure in found["failures"]} == {"exists"}
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from data_platform.buckets.rules import RULES, judge
+from data_platform.buckets.parts import judge
+from data_platform.buckets.rules import RULES
 from data_platform.buckets.standard import (
     LOG_DELIVERY_SID,
     STANDARD,
@@ -97,7 +98,7 @@ def test_a_bucket_wrong_in_one_respect_fails_that_rule_and_is_mended(
     wrong(standing, name)
 
     [failure] = standing.audit().failures
-    assert (failure.bucket, failure.rule) == (name, rule)
+    assert (failure.name, failure.rule) == (name, rule)
     standing.run(failure.command)
     assert standing.audit().failures == ()
 

@@ -14,6 +14,7 @@ from data_platform.platform_defs.bucket_audit import (
     JOB,
     KEY,
     MONTHS,
+    PURPOSES,
     bucket_audit,
     bucket_audit_job,
     bucket_audit_schedule,
@@ -38,9 +39,10 @@ def results(run: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation
 def test_there_is_a_check_for_each_rule_and_purpose_and_one_for_the_rest() -> None:
     names = {key.name for key in bucket_audit(Settings.at("/nowhere")).check_keys}
 
-    rules = {check_name(rule, purpose) for purpose in Purpose for rule in rules_of(purpose)}
+    rules = {check_name(rule, purpose) for purpose in PURPOSES for rule in rules_of(purpose)}
     assert names == {*rules, UNEXPECTED}
     assert {"tls_only__raw_landing", "exists__logs", "log_delivery__logs"} <= names
+    assert {"notifications__raw_landing", "redrive__arrivals", "exists__arrivals_dead"} <= names
 
 
 def test_buckets_of_the_standard_pass_every_check(cloud: Cloud) -> None:
