@@ -30,7 +30,7 @@ PURPOSES: tuple[Purpose | QueuePurpose, ...] = (*Purpose, *QueuePurpose)
 
 def check_name(rule: str, purpose: Purpose | QueuePurpose) -> str:
     """`tls_only__raw_landing`"""
-    return f"{rule}__{purpose.name.lower()}"
+    return f"{rule}__{purpose.replace('-', '_')}"
 
 
 def bucket_audit(settings: Settings, tables: tuple[TableTiers, ...] = ()) -> dg.AssetsDefinition:

@@ -231,6 +231,25 @@ def give_objects_to_writers(cloud: Cloud, name: str) -> None:
     )
 
 
+def tell(*topics: str) -> "Break":
+    """These are told of what lands, and nobody else."""
+
+    def wrong(cloud: Cloud, name: str) -> None:
+        told = [
+            {
+                "Id": topic,
+                "TopicArn": cloud.account.regional_arn("sns", topic),
+                "Events": ["s3:ObjectCreated:*"],
+            }
+            for topic in topics
+        ]
+        cloud.client.put_bucket_notification_configuration(
+            Bucket=name, NotificationConfiguration={"TopicConfigurations": told}
+        )
+
+    return wrong
+
+
 def retag(cloud: Cloud, name: str) -> None:
     tags = {**cloud.state(name).tags, "purpose": "something else"}
     tag_set = [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -59,6 +59,32 @@ def test_a_missing_bucket_is_listed_and_nothing_else_is_said_of_it(cloud: Cloud)
     assert name in cloud.audit().buckets
 
 
+def test_a_missing_queue_is_listed_and_apply_makes_it(cloud: Cloud) -> None:
+    cloud.apply()
+    url = cloud.queue(QueuePurpose.DEAD).url
+    cloud.sqs.delete_queue(QueueUrl=url)
+
+    [failure] = cloud.audit().failures
+
+    assert (failure.name, failure.rule) == (cloud.name(QueuePurpose.DEAD), EXISTS)
+    assert failure.command.endswith("data-platform buckets apply")
+    assert failure.name in cloud.audit().queues
+    [done] = cloud.apply()
+    assert done.operation == "create_queue"
+    assert cloud.audit().failures == ()
+
+
+def test_the_queue_of_another_environment_is_that_environments(cloud: Cloud) -> None:
+    """It may be in another region."""
+    cloud.apply()
+    theirs = replace(cloud, settings=replace(cloud.settings, environment=Environment.STAGING))
+    theirs.apply()
+    cloud.sqs.delete_queue(QueueUrl=theirs.queue(QueuePurpose.ARRIVALS).url)
+
+    assert cloud.audit().failures == ()
+    assert [failure.rule for failure in theirs.audit().failures] == [EXISTS]
+
+
 def test_an_empty_account_misses_five_buckets_and_two_queues(cloud: Cloud) -> None:
     missing = {(spec.name, EXISTS) for spec in (*cloud.specs, *cloud.queues)}
 

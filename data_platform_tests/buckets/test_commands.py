@@ -6,9 +6,11 @@ from collections.abc import Callable
 import pytest
 from click.testing import CliRunner, Result
 
+from data_platform.buckets.standard import QueuePurpose
 from data_platform.cli import main
 from data_platform.setting_values import LONGEST_PROJECT
 from data_platform_tests.buckets.cloud import Cloud, add_rule, set_versioning
+from data_platform_tests.buckets.queue_breaks import untag
 
 Run = Callable[..., Result]
 
@@ -95,6 +97,27 @@ def test_tables_in_another_bucket_have_no_rules_in_the_standards(run: Run, cloud
     assert standard.stderr == ""
     rules = cloud.state("acme-warehouse-test").lifecycle
     assert {"tables"} == {rule["Filter"]["Prefix"].split("/")[0] for rule in rules} - {""}
+
+
+def test_a_queue_that_is_not_the_standards_is_said_to_be_left_out(run: Run) -> None:
+    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/uploads"
+    at = {"QUEUE": url, "LANDING": "s3://acme-raw-landing-test"}
+
+    for command in ("plan", "apply", "audit"):
+        said = run(command, **at)
+        assert f"{url}, which is not the standard's acme-arrivals-test" in said.stderr
+
+
+def test_a_queues_deviation_is_mended_by_its_command(run: Run, cloud: Cloud) -> None:
+    run("apply")
+    untag(cloud, QueuePurpose.ARRIVALS)
+
+    output = run("audit", code=1).output
+
+    assert "acme-arrivals-test: tags: " in output
+    [command] = [line for line in output.splitlines() if line.startswith("  aws sqs ")]
+    cloud.run(command)
+    run("audit")
 
 
 def test_no_password_is_fetched(run: Run) -> None:

@@ -27,6 +27,7 @@ from data_platform_tests.buckets.cloud import (
     retag,
     set_encryption,
     set_versioning,
+    tell,
     without_statement,
 )
 
@@ -69,10 +70,13 @@ def breaks(rule: str, purpose: Purpose) -> Iterator[Break]:
             yield lambda cloud, name: log_to(name)(cloud, name)
         case "access_logging":
             yield lambda c, name: c.client.put_bucket_logging(Bucket=name, BucketLoggingStatus={})
+        case "notifications":
+            yield tell()
+            yield tell("somebody-elses")
 
 
 # What the others ask is the same of every bucket: one of them, and the logs bucket, are enough.
-BY_PURPOSE = {"versioning", "encryption", "current_objects", "access_logging"}
+BY_PURPOSE = {"versioning", "encryption", "current_objects", "access_logging", "notifications"}
 SAMPLE = (Purpose.WAREHOUSE, Purpose.LOGS)
 
 CASES = [

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from data_platform.buckets.audit import UNEXPECTED, rules_of
-from data_platform.buckets.standard import Purpose
+from data_platform.buckets.standard import Purpose, QueuePurpose
 from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.bucket_audit import (
     JOB,
@@ -89,6 +89,28 @@ def test_no_check_of_a_missing_bucket_passes_for_there_was_nothing_to_look_at(cl
     assert failed == {check_name(rule, Purpose.TEMP) for rule in rules_of(Purpose.TEMP)}
     assert found["tls_only__temp"].description == f"{name} is not there: nothing to look at"
     assert found["tls_only__logs"].description is None
+
+
+def test_no_check_of_a_missing_queue_passes(cloud: Cloud) -> None:
+    cloud.apply()
+    cloud.sqs.delete_queue(QueueUrl=cloud.queue(QueuePurpose.ARRIVALS).url)
+
+    found = results(audited(cloud))
+
+    failed = {check for check, result in found.items() if not result.passed}
+    arrivals = QueuePurpose.ARRIVALS
+    assert failed == {check_name(rule, arrivals) for rule in rules_of(arrivals)}
+
+
+def test_a_queue_that_is_not_the_standards_is_said_to_be_left_out(cloud: Cloud) -> None:
+    cloud.apply()
+    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/uploads"
+    elsewhere = replace(cloud, settings=replace(cloud.settings, queue_url=url))
+
+    [event] = audited(elsewhere).get_asset_materialization_events()
+
+    said = event.materialization.metadata["queue"].value
+    assert isinstance(said, str) and "the standard's acme-arrivals-test" in said
 
 
 def test_an_account_that_cannot_be_read_fails_the_run_and_no_check(
