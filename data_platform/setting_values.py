@@ -102,6 +102,15 @@ def queue(url: str) -> str:
     return url
 
 
+def inventory(uri: str) -> str:
+    if uri and (re.fullmatch(_BUCKET, uri.rstrip("/")) is None or uri.count("/") < 4):
+        raise SettingsError(
+            f"{PREFIX}INVENTORY is {uri!r}; write it like s3://destination/prefix/bucket/name: "
+            "what is below it are folders like 2024-05-01T01-00Z"
+        )
+    return uri.rstrip("/")
+
+
 def memory_for_cores(cores: int | None = None) -> str:
     """A gigabyte for each task that runs at once: what sorting a partition of 128 MB takes."""
     return f"{min(max(cores or os.cpu_count() or 1, 2), 8)}g"

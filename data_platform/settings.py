@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from data_platform import setting_values as values
+from data_platform.impossible_settings import refuse_impossible
 from data_platform.secrets import secret, secret_name
 from data_platform.setting_values import PREFIX, SettingsError
 
@@ -72,6 +73,7 @@ NAMES = (
     "DATABASE",
     "DATABASE_PASSWORD",
     "QUEUE",
+    "INVENTORY",
     "AWS_REGION",
     "AWS_ENDPOINT",
     "STORAGE_PRICE",
@@ -89,7 +91,8 @@ class Settings:
     `landing_uri` (the raw-landing bucket: what has arrived, as it arrived) and `warehouse_uri`
     (every table's files) are `file://` or `s3://`. `catalog_uri` is a database's URL or `glue`,
     `ledger_uri` a database's URL, `dagster_database` too, or empty for SQLite in the home;
-    `queue_url` is the SQS queue of arrivals, empty where the landing place is listed.
+    `queue_url` is the SQS queue of arrivals, empty where the landing place is listed;
+    `inventory_uri` is where S3 puts its inventory of the landing bucket, empty where there is none.
     No URL carries a password: `from_env` refuses one that does, and gives libpq this process's
     `database_password`; `database_secret` names the secret it came from, if it came from one.
     `spark_memory` is the driver's heap as the JVM writes it (`4g`, `512m`), `spark_jars` the
@@ -110,6 +113,7 @@ class Settings:
     database_password: str = field(default="", repr=False)
     database_secret: str = ""
     queue_url: str = ""
+    inventory_uri: str = ""
     spark_jars: Path = CHECKOUT / ".cache" / "jars"
     project: str = "data-platform"
     aws_region: str = ""
@@ -152,6 +156,7 @@ class Settings:
             database_password=secret(PASSWORD, password, _region(env)) if secrets else "",
             database_secret=secret_name(password),
             queue_url=values.queue(value("QUEUE")),
+            inventory_uri=values.inventory(value("INVENTORY")),
             project=project,
             aws_region=_region(env),
             aws_endpoint=values.endpoint(_value(env, "AWS_ENDPOINT")),
@@ -280,47 +285,3 @@ def _region(env: Mapping[str, str]) -> str:
     """The platform's setting, else what AWS's own tools go by."""
     given = values.region(_value(env, "AWS_REGION"))
     return given or env.get("AWS_REGION", "") or env.get("AWS_DEFAULT_REGION", "")
-
-
-def refuse_impossible(settings: Settings) -> None:
-    """Raises SettingsError for values that are right one by one and cannot work together."""
-    landing, warehouse = settings.landing_uri, settings.warehouse_uri
-    if not settings.ledger_uri:
-        raise SettingsError(
-            f"{PREFIX}DATABASE must be set when {PREFIX}ENV is {str(settings.environment)!r}: "
-            "postgresql://user@host/database holds the ledger and Dagster's own state"
-        )
-    on_s3 = [name for name, uri in (("LANDING", landing), ("WAREHOUSE", warehouse)) if _is_s3(uri)]
-    glue = settings.catalog_uri == "glue"
-    deployed = settings.environment in (Environment.STAGING, Environment.PROD)
-    if (on_s3 or glue or settings.queue_url) and not settings.aws_region:
-        cause = on_s3[0] if on_s3 else "CATALOG" if glue else "QUEUE"
-        raise SettingsError(f"{PREFIX}AWS_REGION must be set: {PREFIX}{cause} is in AWS or like it")
-    if glue and not _is_s3(warehouse):
-        raise SettingsError(
-            f"{PREFIX}CATALOG is 'glue' and {PREFIX}WAREHOUSE is {warehouse!r}: those who read "
-            "Glue read S3; set the one to a database's URL or the other to s3://bucket"
-        )
-    if settings.queue_url and not _is_s3(landing):
-        raise SettingsError(
-            f"{PREFIX}QUEUE is set and {PREFIX}LANDING is {landing!r}: only a bucket tells of its "
-            "arrivals; unset the one or set the other to s3://bucket"
-        )
-    for name, uri in (("CATALOG", settings.catalog_uri), ("LEDGER", settings.ledger_uri)):
-        if deployed and _is_s3(warehouse) and uri.startswith("sqlite"):
-            raise SettingsError(
-                f"{PREFIX}{name} is {uri!r} and {PREFIX}WAREHOUSE {warehouse!r}: a file of one "
-                f"machine cannot say what is in a bucket of all; set {PREFIX}DATABASE to "
-                "postgresql://user@host/database"
-            )
-    for name, uri in (("LANDING", landing), ("WAREHOUSE", warehouse)):
-        other = values.environment_of_bucket(uri, settings.project, Environment)
-        if other and other != settings.environment:
-            raise SettingsError(
-                f"{PREFIX}{name} is {uri!r}, a bucket of {str(other)!r}, and {PREFIX}ENV is "
-                f"{str(settings.environment)!r}; set one of them to the other's environment"
-            )
-
-
-def _is_s3(uri: str) -> bool:
-    return uri.startswith("s3://")

@@ -25,6 +25,7 @@ TOP_LEVEL = frozenset(
         "assets",
         "secrets",
         "setting_values",
+        "impossible_settings",
         "settings",
         "contracts",
         "databases",

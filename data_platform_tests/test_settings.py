@@ -88,6 +88,7 @@ def test_a_deployment_is_on_buckets_glue_and_one_database() -> None:
         ("LEDGER", "postgresql://app@db/ledger", lambda s: s.ledger_uri),
         ("DAGSTER_DATABASE", "postgresql://app@db/dagster", lambda s: s.dagster_database),
         ("QUEUE", "https://sqs.eu-west-1.amazonaws.com/1/q", lambda s: s.queue_url),
+        ("INVENTORY", "s3://reports/in/acme-raw-landing-prod/daily", lambda s: s.inventory_uri),
         ("SPARK_MASTER", "spark://x:7077", lambda s: s.spark_master),
         ("SPARK_MEMORY", "9g", lambda s: s.spark_memory),
         ("SPARK_JARS", "/opt/jars", lambda s: str(s.spark_jars)),
@@ -137,6 +138,8 @@ def test_what_cannot_work_together_is_refused(changes: dict[str, str], named: st
         ("DATABASE", "mysql://db/x"),
         ("DATABASE", "postgresql://app@db"),
         ("QUEUE", "landing-queue"),
+        ("INVENTORY", "s3://reports"),
+        ("INVENTORY", "/reports/daily"),
     ],
 )
 def test_a_place_that_is_none_is_refused_with_its_setting(name: str, value: str) -> None:

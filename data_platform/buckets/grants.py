@@ -21,7 +21,8 @@ TLS = {"Bool": {"aws:SecureTransport": "true"}}
 class Site:
     """Everything that the roles' policies name.
 
-    `landing` and `warehouse` are `bucket` or `bucket/prefix`. `queue` is an SQS queue's URL,
+    `landing` and `warehouse` are `bucket` or `bucket/prefix`, `inventory` is too: where S3 puts its
+    inventory of the landing bucket. `queue` is an SQS queue's URL,
     `secret` the name or ARN of a secret, `key` the ARN of the KMS key of the buckets; each is empty
     where there is none. `glue` says whether the catalog is Glue.
     """
@@ -33,6 +34,7 @@ class Site:
     uses: tuple[TableUse, ...]
     glue: bool
     queue: str = ""
+    inventory: str = ""
     secret: str = ""
     key: str = ""
 
@@ -88,6 +90,7 @@ def site(settings: Settings, account: Account, uses: Sequence[TableUse], *, key:
         uses=tuple(uses),
         glue=settings.catalog_uri == "glue",
         queue=settings.queue_url,
+        inventory=settings.inventory_uri.removeprefix("s3://"),
         secret=settings.database_secret,
         key=key,
     )

@@ -124,9 +124,8 @@ def endpoint_policy(site: Site) -> Document:
     """Of a VPC's gateway endpoint for S3: only this project's buckets, only for this account, and
     only what some role does."""
     account = site.account
-    buckets = _unique(
-        [*(s.name for s in site.specs), *map(_bucket, (site.landing, site.warehouse))]
-    )
+    places = filter(None, (site.landing, site.warehouse, site.inventory))
+    buckets = _unique([*(s.name for s in site.specs), *map(_bucket, places)])
     reach: dict[str, list[str]] = {
         "Objects": [account.arn(f"{bucket}/*") for bucket in buckets],
         "Buckets": [account.arn(bucket) for bucket in buckets],

@@ -50,9 +50,11 @@ _BROWSING = ("GetDatabase", "GetDatabases", "GetTable", "GetTables")
 _LANDED = "landed objects belong to no table yet: below a source's prefix"
 _UNKNOWN_KEYS = "a key that no source claims is only seen where everything is listed"
 _NAMED_KEYS = (
-    "the queue names keys that no source claims, and asking S3 for one needs leave to read it"
+    "queue and inventory name keys that no source claims, and asking S3 for one needs leave to "
+    "read it"
 )
 _SCRATCH = "intermediate work belongs to no table: below the role's own prefix"
+_REPORTS = "reports about the bucket belong to no table: below the inventory's own prefix"
 _FOREIGN = "the audit covers buckets that nobody foresaw: all with the project's prefix"
 _NO_RESOURCE = "AWS has no resource-level permission for it"
 _UPLOADS = "AWS has no condition on a prefix for it"
@@ -69,7 +71,7 @@ def _ingest(site: Site) -> list[Grant]:
     uses = [use for use in site.uses if use.landing is not None]
     prefixes = sorted({use.landing or "" for use in uses})
     paths = [(f"{site.landing}/{prefix}*", _LANDED) for prefix in prefixes]
-    if site.queue:
+    if site.queue or site.inventory:
         paths = [(f"{site.landing}/*", _NAMED_KEYS)]
     return [
         listing(site, site.landing, why=_UNKNOWN_KEYS),
@@ -77,6 +79,7 @@ def _ingest(site: Site) -> list[Grant]:
         *_building(site, uses),
         *_scratch(site, Role.INGEST),
         *_queue(site),
+        *_inventory(site),
         *_secret(site),
         *_key(site, writes=True),
     ]
@@ -257,6 +260,13 @@ def _queue(site: Site) -> Iterator[Grant]:
             resources=(site.queue_arn,),
             conditions=TLS,
         )
+
+
+def _inventory(site: Site) -> Iterator[Grant]:
+    if site.inventory:
+        yield listing(site, site.inventory)
+        reports = f"{site.inventory}/*"
+        yield objects(site, "ReadInventory", ["GetObject"], reports, why=_REPORTS)
 
 
 def _secret(site: Site) -> Iterator[Grant]:

@@ -82,7 +82,7 @@ class Reconciliation:
 
     `missed` keys were not known, `changed` ones have other content than was recorded (or landed
     again, never having been loaded), `vanished` ones are in the bucket no more. `unknown` ones were
-    not known either, and match no source.
+    not known either, and match no source. `by` is what the ledger was compared with.
     """
 
     listed: int
@@ -90,6 +90,7 @@ class Reconciliation:
     changed: tuple[str, ...]
     vanished: tuple[str, ...]
     unknown: tuple[str, ...]
+    by: str = "its listing"
 
     @property
     def repaired(self) -> dict[str, str]:

@@ -6,7 +6,6 @@ bucket does not list any more has `vanished`. Every public method is one transac
 one for each few hundred objects, so a process that is killed leaves nothing half written.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,13 +20,14 @@ from data_platform.landing.ledger_tables import (
     STATES,
     Entry,
     State,
+    digest_of,
     insert_latest,
     objects,
     read_entries,
     update_by_id,
 )
 from data_platform.landing.objects import Bucket, LandedObject
-from data_platform.landing.recording import Recorded, again, compare, versions
+from data_platform.landing.recording import Changes, Recorded, again, compare, versions
 from data_platform.landing.source import Source
 
 CHUNK = 500  # values in one IN: databases limit them, and write locks should be short
@@ -69,12 +69,7 @@ class Ledger:
         its key is new, or its size or modification time is not what the ledger last saw.
         """
         recorded = Recorded()
-        for chunk in _chunks(listing):
-            seen = {landed.key: landed for landed in chunk}.values()
-            with self.database.read() as connection:
-                known = _latest(connection, bucket.name, seen)
-            found = versions(seen, known, bucket)
-            changes = compare(seen, found, known, bucket.name, sources, now)
+        for seen, found, changes in self._compared(listing, bucket, sources, now):
             if changes.any:
                 with self.database.write() as connection:
                     # Again, now that nobody else can write: another tick may have been here.
@@ -85,19 +80,35 @@ class Ledger:
             recorded += changes.recorded
         return recorded
 
+    def preview(
+        self,
+        listing: Iterable[LandedObject],
+        bucket: Bucket,
+        sources: Sequence[Source],
+        now: datetime,
+    ) -> Recorded:
+        """What `record` would write down; nothing is."""
+        compared = self._compared(listing, bucket, sources, now)
+        return sum((changes.recorded for *_, changes in compared), Recorded())
+
     def mark_vanished(self, ids: Iterable[int]) -> None:
         """These versions are not in their bucket any more; rows of loaded ones stay in bronze."""
         now = self._clock()
         self._change({id: {"vanished": now} for id in ids})
 
-    def present(self, bucket: str, keys: Collection[str] | None = None) -> dict[str, int]:
-        """The ids of all keys, or of `keys`, that are not known to have vanished.
+    def present(
+        self, bucket: str, keys: Collection[str] | None = None, *, until: datetime | None = None
+    ) -> dict[str, int]:
+        """The ids of all keys, or of `keys`, that are not known to have vanished; where `until` is
+        given, of those whose latest content landed before.
 
         Costs O(ledger), or O(keys).
         """
         query = sa.select(_c.key, _c.id).where(
             _c.bucket == bucket, _c.latest.is_(True), _c.vanished.is_(None)
         )
+        if until is not None:
+            query = query.where(_c.modified < until)
         chunks = [query] if keys is None else [query.where(_c.key.in_(c)) for c in _chunks(keys)]
         with self.database.read() as connection:
             return {key: id for each in chunks for key, id in connection.execute(each)}
@@ -263,6 +274,21 @@ class Ledger:
         with self.database.read() as connection:
             return list(connection.execute(query.order_by(_c.partition)).scalars())
 
+    def _compared(
+        self,
+        listing: Iterable[LandedObject],
+        bucket: Bucket,
+        sources: Sequence[Source],
+        now: datetime,
+    ) -> Iterator[tuple[Collection[LandedObject], dict[str, str], Changes]]:
+        """By some hundred objects: them, their versions, and how the ledger differs."""
+        for chunk in _chunks(listing):
+            seen = {landed.key: landed for landed in chunk}.values()
+            with self.database.read() as connection:
+                known = _latest(connection, bucket.name, seen)
+            found = versions(seen, known, bucket)
+            yield seen, found, compare(seen, found, known, bucket.name, sources, now)
+
     def _entries(self, query: sa.Select[Any]) -> list[Entry]:
         with self.database.read() as connection:
             return read_entries(connection, query)
@@ -276,17 +302,6 @@ class Ledger:
         if columns:
             with self.database.write() as connection:
                 update_by_id(connection, columns, *only, updated=self._clock(), **same)
-
-
-def digest_of(entries: Iterable[Entry], *, unread: Collection[int] = ()) -> str:
-    """A SHA-256 of one partition's object versions.
-
-    `unread` ids count as their `previous` version: with those that a run could not read it is the
-    digest of what that run wrote, so that what still waits shows as a difference.
-    """
-    counted = (entry.previous if entry.id in unread else entry for entry in entries)
-    lines = (f"{entry.key}\0{entry.version}\n" for entry in counted if entry is not None)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _latest(

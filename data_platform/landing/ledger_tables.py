@@ -1,6 +1,7 @@
 """The ledger's table and its rows. What is done with them is in `ledger`."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -84,6 +85,17 @@ class Entry:
     def available(self) -> bool:
         """Whether the landing bucket still holds these bytes."""
         return self.latest and self.vanished is None
+
+
+def digest_of(entries: Iterable[Entry], *, unread: Collection[int] = ()) -> str:
+    """A SHA-256 of one partition's object versions.
+
+    `unread` ids count as their `previous` version: with those that a run could not read it is the
+    digest of what that run wrote, so that what still waits shows as a difference.
+    """
+    counted = (entry.previous if entry.id in unread else entry for entry in entries)
+    lines = (f"{entry.key}\0{entry.version}\n" for entry in counted if entry is not None)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def read_entries(connection: sa.Connection, query: sa.Select[Any]) -> list[Entry]:

@@ -33,9 +33,11 @@ class S3Bucket:
         listing = pages.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix, **after)
         with about(self.name):
             for found in listing.search("Contents[]"):
-                if found and not _is_folder(found["Key"], found["Size"]):
+                if found:
                     key = found["Key"].removeprefix(self._prefix)
-                    yield _landed(key, found["Size"], found["LastModified"], found["ETag"])
+                    modified, etag = found["LastModified"], found["ETag"]
+                    if landed := landed_object(key, found["Size"], modified, etag):
+                        yield landed
 
     def head(self, key: str) -> LandedObject | None:
         """The object as it is now; None if there is none."""
@@ -47,9 +49,7 @@ class S3Bucket:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                     return None
                 raise
-        if _is_folder(key, found["ContentLength"]):
-            return None
-        return _landed(key, found["ContentLength"], found["LastModified"], found["ETag"])
+        return landed_object(key, found["ContentLength"], found["LastModified"], found["ETag"])
 
     def uri(self, key: str) -> str:
         return f"{SCHEME}{self._bucket}/{self._prefix}{key}"
@@ -77,11 +77,10 @@ class S3Bucket:
             )
 
 
-def _is_folder(key: str, size: int) -> bool:
-    return key.endswith("/") and size == 0
-
-
-def _landed(key: str, size: int, modified: datetime, etag: str) -> LandedObject:
+def landed_object(key: str, size: int, modified: datetime, etag: str) -> LandedObject | None:
+    """None for a console's folder, and for the prefix itself."""
+    if size == 0 and (not key or key.endswith("/")):
+        return None
     # A listing may have fractions of a second, which the object's own header has not.
     unusable = _NO_PATH.format(key) if "//" in f"/{key}" else None
     return LandedObject(key, size, modified.replace(microsecond=0), etag.strip('"'), unusable)

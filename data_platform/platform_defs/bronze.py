@@ -19,8 +19,7 @@ from data_platform.lake.staging import (
     with_empty_partitions,
 )
 from data_platform.lake.table import TableSlice
-from data_platform.landing.ledger import digest_of
-from data_platform.landing.ledger_tables import Entry
+from data_platform.landing.ledger_tables import Entry, digest_of
 from data_platform.landing.parse import (
     ObjectWork,
     ParseReport,

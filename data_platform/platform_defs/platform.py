@@ -11,6 +11,7 @@ from data_platform.lake.catalog import Lake
 from data_platform.lake.object_store import ObjectStore, is_object
 from data_platform.lake.storage import Storage
 from data_platform.landing.intake import Arrivals, Listing
+from data_platform.landing.inventory import Inventory
 from data_platform.landing.ledger import Ledger
 from data_platform.landing.objects import DirectoryBucket
 from data_platform.landing.queue import ArrivalQueue
@@ -60,3 +61,10 @@ class Platform:
                 settings.queue_url, settings.aws_region, self.bucket, settings.landing_uri
             )
         return Listing(self.bucket)
+
+    @cached_property
+    def inventory(self) -> Inventory | None:
+        settings = self.settings
+        if not settings.inventory_uri:
+            return None
+        return Inventory(settings.inventory_uri, settings.landing_uri, self.store)

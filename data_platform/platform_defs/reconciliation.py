@@ -1,4 +1,4 @@
-"""The daily reconciliation: the full listing against the ledger, as a job on a schedule.
+"""The daily reconciliation: what is in the bucket against the ledger, as a job on a schedule.
 
 The sensor looks at what is new; this finds what it cannot have seen: late objects beyond its
 window, objects whose event was lost, objects that vanished, keys that match no source.
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import dagster as dg
 
 from data_platform.assets import Table
-from data_platform.landing.intake import Reconciliation, reconcile
+from data_platform.landing.intake import Reconciliation
+from data_platform.landing.inventory import reconcile_by_newest
 from data_platform.platform_defs.platform import Platform
 
 RECONCILIATION = "landing_reconciliation"
@@ -26,7 +27,9 @@ def reconciliation_job(tables: Sequence[Table]) -> dg.JobDefinition:
     def compare_listing_with_ledger(context: dg.OpExecutionContext) -> None:
         """Records what the sensor missed; the next tick asks for its run."""
         platform: Platform = context.resources.platform
-        found = reconcile(platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC))
+        found = reconcile_by_newest(
+            platform.inventory, platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC)
+        )
         for key, what in list(found.repaired.items())[:_MOST_NAMED]:
             context.log.info(f"{what}: {key}")
         context.add_output_metadata(_metadata(found))
@@ -34,7 +37,7 @@ def reconciliation_job(tables: Sequence[Table]) -> dg.JobDefinition:
     @dg.job(
         name=RECONCILIATION,
         executor_def=dg.in_process_executor,
-        description="Compares the full listing of the landing bucket with the ledger.",
+        description="Compares what is in the landing bucket with the ledger.",
     )
     def landing_reconciliation() -> None:
         compare_listing_with_ledger()
@@ -58,6 +61,7 @@ def _metadata(found: Reconciliation) -> dict[str, dg.MetadataValue]:
     return {
         **{name: dg.MetadataValue.int(count) for name, count in counted.items()},
         "repaired": named,
+        "compared with": dg.MetadataValue.text(found.by),
     }
 
 

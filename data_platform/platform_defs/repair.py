@@ -13,7 +13,7 @@ from data_platform.lake.files import files_by_partition
 from data_platform.lake.rejected import rejected_by
 from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.table import TableId
-from data_platform.landing.ledger import digest_of
+from data_platform.landing.ledger_tables import digest_of
 from data_platform.platform_defs.asset import ONLY_PARTITIONS
 from data_platform.platform_defs.drive import require_idle, run_one, run_until_quiet
 from data_platform.platform_defs.drivers import driving

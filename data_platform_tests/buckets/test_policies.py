@@ -42,16 +42,19 @@ def acme(
     uses: list[TableUse] | None = None, *, key: str = KEY, queue: str = QUEUE, **other: Any
 ) -> Site:
     """Everything there is, so that every kind of grant is: Glue, a queue, a secret, a key."""
+    default = {
+        "landing_uri": "s3://acme-raw-landing-test",
+        "warehouse_uri": "s3://acme-warehouse-test",
+        "catalog_uri": "glue",
+        "inventory_uri": "s3://acme-reports/daily",
+        "database_secret": "acme/database",
+    }
     settings = Settings.at(
         "/home/acme",
         project="acme",
         aws_region="eu-west-1",
-        landing_uri="s3://acme-raw-landing-test",
-        warehouse_uri="s3://acme-warehouse-test",
-        catalog_uri="glue",
         queue_url=queue,
-        database_secret="acme/database",
-        **other,
+        **{**default, **other},
     )
     return site(settings, ACCOUNT, table_uses(TABLES) if uses is None else uses, key=key)
 
@@ -91,14 +94,23 @@ def test_ingest_writes_bronze_and_nothing_else() -> None:
     assert tables_of(Role.INGEST, "s3:PutObject") == bronze != set()
 
 
-def test_ingest_reads_what_sources_claim_and_with_a_queue_what_that_names() -> None:
+def test_ingest_reads_what_sources_claim_and_with_a_queue_or_inventory_what_that_names() -> None:
     landing = "arn:aws:s3:::acme-raw-landing-test"
 
     def read(at: Site) -> set[str]:
         return {r for r in allowed(Role.INGEST, "s3:GetObject", at) if r.startswith(landing)}
 
-    assert read(acme(queue="")) == {f"{landing}/online_retail/*"}
-    assert read(acme()) == {f"{landing}/*"}
+    assert read(acme(queue="", inventory_uri="")) == {f"{landing}/online_retail/*"}
+    assert read(acme(inventory_uri="")) == {f"{landing}/*"}
+    assert read(acme(queue="")) == {f"{landing}/*"}
+
+
+def test_ingest_reads_the_inventory_of_the_landing_bucket() -> None:
+    reports = "arn:aws:s3:::acme-reports"
+
+    assert f"{reports}/daily/*" in allowed(Role.INGEST, "s3:GetObject")
+    assert reports in allowed(Role.INGEST, "s3:ListBucket")
+    assert reports not in allowed(Role.INGEST, "s3:ListBucket", acme(inventory_uri=""))
 
 
 def test_transform_reads_bronze_and_writes_all_else_with_what_it_rejects() -> None:
@@ -264,7 +276,7 @@ def test_what_is_not_there_is_not_granted() -> None:
 
 
 def test_buckets_and_prefixes_are_those_of_the_settings() -> None:
-    at = replace(acme(queue=""), warehouse="lake/tables", landing="drop/acme")
+    at = replace(acme(queue="", inventory_uri=""), warehouse="lake/tables", landing="drop/acme")
 
     assert "arn:aws:s3:::lake/tables/gold/retail/daily_sales/*" in allowed(
         Role.SERVE, "s3:GetObject", at
@@ -369,7 +381,8 @@ def test_through_the_endpoint_only_this_projects_buckets_are_reached() -> None:
         )
     objects = endpoint_policy(acme())["Statement"]
     reached = {r for s in objects if "s3:GetObject" in s["Action"] for r in s["Resource"]}
-    assert reached == {f"arn:aws:s3:::{spec.name}/*" for spec in acme().specs}
+    buckets = [*(spec.name for spec in acme().specs), "acme-reports"]
+    assert reached == {f"arn:aws:s3:::{bucket}/*" for bucket in buckets}
 
 
 def test_the_endpoint_lets_through_all_that_a_role_does() -> None:

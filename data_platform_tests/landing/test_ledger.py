@@ -12,8 +12,8 @@ from sqlalchemy import event
 
 from data_platform.databases.errors import DatabaseUnavailable
 from data_platform.landing.intake import reconcile
-from data_platform.landing.ledger import CHUNK, Ledger, digest_of
-from data_platform.landing.ledger_tables import objects
+from data_platform.landing.ledger import CHUNK, Ledger
+from data_platform.landing.ledger_tables import digest_of, objects
 from data_platform.landing.objects import DirectoryBucket
 from data_platform.landing.recording import Recorded
 from data_platform_tests.landing.conftest import IMPATIENT
@@ -449,14 +449,15 @@ def test_a_change_that_fails_half_way_changes_nothing(
 
 
 def test_a_locked_ledger_says_so(database_url: str, bucket: MemoryBucket) -> None:
-    ledger = Ledger(database_url, busy_timeout=IMPATIENT)
+    # PostgreSQL also ends a writer that pauses for as long as an impatient one would wait.
+    ledger, impatient = Ledger(database_url), Ledger(database_url, busy_timeout=IMPATIENT)
     bucket.land(KEY)
     record(ledger, bucket)
     with (
-        Ledger(database_url).database.write(),
+        ledger.database.write(),
         pytest.raises(DatabaseUnavailable, match=r"another process holds it"),
     ):
-        load(ledger)
+        load(impatient)
     load(ledger)
     assert ledger.summary()["loaded"] == 1
 

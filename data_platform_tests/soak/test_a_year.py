@@ -1,9 +1,9 @@
-"""A year of a real shop's files, compared row by row with an independent computation."""
+"""A year of a real shop's files, in a directory and on two stores, compared row by row with an
+independent computation."""
 
 import math
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
@@ -13,6 +13,7 @@ from data_platform.definitions import TABLES
 from data_platform.demo.landing import land_folder
 from data_platform.landing.objects import DirectoryBucket
 from data_platform_tests.domains.retail import oracle
+from data_platform_tests.places import place_of
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
     DEMAND,
@@ -31,18 +32,23 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def year(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with home_at(tmp_path_factory.mktemp("year") / "home", TABLES) as home:
-        home.landing.mkdir(exist_ok=True)
-        land_folder(DEFAULT_DATA, DirectoryBucket(home.landing))
+@pytest.fixture(scope="module", params=["directory", "versitygw", "minio"])
+def year(
+    request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Home]:
+    directory = tmp_path_factory.mktemp("year") / "home"
+    place = place_of(request, request.param, directory)
+    with home_at(directory, TABLES, place) as home:
+        land_folder(DEFAULT_DATA, home.platform.bucket)
         assert all(ran.success for ran in home.run())
         yield home
 
 
 @pytest.fixture(scope="module")
-def silver(year: Home) -> oracle.Silver:
-    return oracle.silver(oracle.read(Path(year.landing)))
+def silver(tmp_path_factory: pytest.TempPathFactory) -> oracle.Silver:
+    landed = tmp_path_factory.mktemp("landed")
+    land_folder(DEFAULT_DATA, DirectoryBucket(landed))
+    return oracle.silver(oracle.read(landed))
 
 
 def _rows(home: Home, table: str) -> int:
