@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from data_platform.buckets.errors import BucketError
+from data_platform.buckets.errors import BucketError, lacking
 from data_platform.settings import Environment, Settings, SettingsError
 
 # AWS's separate clouds, by the beginning of their regions' names.
@@ -57,7 +57,8 @@ def connect(settings: Settings) -> tuple[Account, Clients]:
     try:
         caller = session.client("sts", **at).get_caller_identity()
     except (BotoCoreError, ClientError) as error:
-        raise BucketError(f"there are no AWS credentials that work: {error}") from error
+        lacks = lacking("STS", endpoint)
+        raise BucketError(f"there are no AWS credentials that work: {error}{lacks}") from error
     partition = caller["Arn"].split(":")[1]
     clients = Clients(session.client("s3", **at), session.client("sqs", **at))
     return Account(caller["Account"], partition, region, endpoint), clients

@@ -52,13 +52,21 @@ def permission(operation: str, service: str = "s3") -> str:
     return f"{service}:{_PERMISSIONS.get(operation, operation)}"
 
 
+def lacking(service: str, endpoint: str) -> str:
+    """A doubt to add to a refusal: an `endpoint` that is not AWS's may have no such service."""
+    if not endpoint:
+        return ""
+    return (
+        f"; does {endpoint} (DATA_PLATFORM_AWS_ENDPOINT) have {service} at all? The standard asks "
+        "for S3, SQS and STS at one address"
+    )
+
+
 def refused(
     name: str, error: ClientError | BotoCoreError, service: str = "s3", endpoint: str = ""
 ) -> BucketError:
-    """What the service answered for a bucket or queue, as an error that says what is missing.
-
-    An `endpoint` that is given may have no such service.
-    """
+    """What the service, at an `endpoint` that may lack it, answered for a bucket or queue, as an
+    error that says what is missing."""
     kind, called = _KINDS[service]
     if isinstance(error, BotoCoreError):
         return BucketError(f"{kind} {name}: {called} gave no answer: {error}")
@@ -69,9 +77,7 @@ def refused(
         way_out = f"; {_WAYS_OUT[code]}" if code in _WAYS_OUT else ""
         if operation == "PutBucketNotificationConfiguration":
             way_out = _UNTOLD
-        if endpoint:
-            way_out += f"; does {endpoint} (DATA_PLATFORM_AWS_ENDPOINT) have {called} at all? The "
-            way_out += "standard asks for S3, SQS and STS at one address"
+        way_out += lacking(called, endpoint)
         return BucketError(f"{kind} {name}: {operation} failed: {code}: {message}{way_out}")
     hint = ""
     if operation == "PutBucketPolicy":

@@ -169,9 +169,14 @@ def findings(
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((folder / "found.ocsf.json").read_text("utf-8"))
     return {
-        (each["metadata"]["event_code"], each["resources"][0]["name"]): each["status_code"]
+        (each["metadata"]["event_code"], _name(each["resources"][0]["name"])): each["status_code"]
         for each in found
     }
+
+
+def _name(resource: str) -> str:
+    """A bucket's, or the end of a queue's URL."""
+    return resource.rpartition("/")[2]
 
 
 def prowler(
