@@ -1,9 +1,9 @@
-"""The account whose buckets these are, and the client that reaches it."""
+"""The account whose buckets and queues these are, and the clients that reach it."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from data_platform.buckets.errors import BucketError
+from data_platform.buckets.errors import BucketError, lacking
 from data_platform.settings import Environment, Settings, SettingsError
 
 # AWS's separate clouds, by the beginning of their regions' names.
@@ -24,9 +24,21 @@ class Account:
         """The ARN of a bucket, or of `bucket/key`."""
         return f"arn:{self.partition}:s3:::{resource}"
 
+    def regional_arn(self, service: str, resource: str) -> str:
+        """The ARN of something that belongs to a region and an account: all but buckets."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.id}:{resource}"
 
-def connect(settings: Settings) -> tuple[Account, Any]:
-    """The account of the credentials at hand, and an S3 client.
+
+@dataclass(frozen=True)
+class Clients:
+    """boto3's, by the names of their services."""
+
+    s3: Any
+    sqs: Any
+
+
+def connect(settings: Settings) -> tuple[Account, Clients]:
+    """The account of the credentials at hand, and its clients.
 
     Raises SettingsError where the settings name no cloud, BucketError where the credentials are
     missing or refused.
@@ -45,9 +57,11 @@ def connect(settings: Settings) -> tuple[Account, Any]:
     try:
         caller = session.client("sts", **at).get_caller_identity()
     except (BotoCoreError, ClientError) as error:
-        raise BucketError(f"there are no AWS credentials that work: {error}") from error
+        lacks = lacking("STS", endpoint)
+        raise BucketError(f"there are no AWS credentials that work: {error}{lacks}") from error
     partition = caller["Arn"].split(":")[1]
-    return Account(caller["Account"], partition, region, endpoint), session.client("s3", **at)
+    clients = Clients(session.client("s3", **at), session.client("sqs", **at))
+    return Account(caller["Account"], partition, region, endpoint), clients
 
 
 def account_of(settings: Settings, id: str) -> Account:

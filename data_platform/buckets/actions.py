@@ -1,5 +1,7 @@
 """Changes of a bucket as data: the S3 operation with its arguments, and the command that does it.
 
+Those of a queue are in `queue_actions.py`.
+
 An action sets one configuration to all it shall be, since S3 replaces configurations as a whole:
 what somebody else wrote into it is part of the arguments.
 """
@@ -22,6 +24,7 @@ from data_platform.buckets.standard import (
     TableTiers,
 )
 from data_platform.buckets.state import BucketState
+from data_platform.buckets.statements import merged, tls_only
 
 US_EAST_1 = "us-east-1"  # the one region that S3 wants no LocationConstraint for
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
@@ -30,16 +33,19 @@ OWNER_ENFORCED = "BucketOwnerEnforced"
 
 @dataclass(frozen=True)
 class Action:
-    """`operation` is a method of boto3's S3 client, `request` its arguments; `change` says it."""
+    """`operation` is a method of boto3's client of `service`, `request` its arguments; `change`
+    says what it does to the bucket or queue `name`."""
 
-    bucket: str
+    name: str
     change: str
     operation: str
     request: Mapping[str, Any]
+    service: str = "s3"
 
     def command(self, account: Account) -> str:
         """The same as a shell command."""
-        words = ["aws", "s3api", self.operation.replace("_", "-"), "--region", account.region]
+        tool = "s3api" if self.service == "s3" else self.service
+        words = ["aws", tool, self.operation.replace("_", "-"), "--region", account.region]
         if account.endpoint:
             words += ["--endpoint-url", account.endpoint]
         request = json.dumps(self.request, default=lambda value: value.isoformat())
@@ -55,11 +61,11 @@ def creation(spec: BucketSpec, account: Account) -> Action:
 
 def deletion(name: str, account: Account) -> Action:
     """S3 refuses it while there is an object in the bucket."""
-    return _action(name, account, "delete it, if it is empty", "delete_bucket")
+    return bucket_action(name, account, "delete it, if it is empty", "delete_bucket")
 
 
 def versioning(spec: BucketSpec, account: Account, status: str) -> Action:
-    return _action(
+    return bucket_action(
         spec.name,
         account,
         f"versioning {status}",
@@ -70,7 +76,7 @@ def versioning(spec: BucketSpec, account: Account, status: str) -> Action:
 
 def encryption(spec: BucketSpec, account: Account) -> Action:
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-    return _action(
+    return bucket_action(
         spec.name,
         account,
         "encrypt with SSE-S3",
@@ -80,7 +86,7 @@ def encryption(spec: BucketSpec, account: Account) -> Action:
 
 
 def public_access(spec: BucketSpec, account: Account) -> Action:
-    return _action(
+    return bucket_action(
         spec.name,
         account,
         "block public access",
@@ -90,7 +96,7 @@ def public_access(spec: BucketSpec, account: Account) -> Action:
 
 
 def ownership(spec: BucketSpec, account: Account) -> Action:
-    return _action(
+    return bucket_action(
         spec.name,
         account,
         "the bucket owner owns every object, without ACLs",
@@ -101,7 +107,7 @@ def ownership(spec: BucketSpec, account: Account) -> Action:
 
 def tags(spec: BucketSpec, state: BucketState, account: Account) -> Action:
     merged = {**state.tags, **spec.tags}
-    return _action(
+    return bucket_action(
         spec.name,
         account,
         "set the cost allocation tags",
@@ -117,7 +123,7 @@ def access_logging(spec: BucketSpec, account: Account) -> Action:
         # Account, region, bucket and day follow the prefix: what queries of the logs filter by.
         "TargetObjectKeyFormat": {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}},
     }
-    return _action(
+    return bucket_action(
         spec.name,
         account,
         f"log access to {spec.logs}",
@@ -127,7 +133,7 @@ def access_logging(spec: BucketSpec, account: Account) -> Action:
 
 
 def no_access_logging(spec: BucketSpec, account: Account) -> Action:
-    return _action(
+    return bucket_action(
         spec.name,
         account,
         "log no access",
@@ -152,7 +158,7 @@ def lifecycle(
     removed = ", ".join(str(rule.get("ID")) for rule in without)
     change = f"remove the lifecycle rule {removed}" if without else "set the lifecycle rules"
     operation = "put_bucket_lifecycle_configuration"
-    return _action(spec.name, account, change, operation, **request)
+    return bucket_action(spec.name, account, change, operation, **request)
 
 
 def is_own(spec: BucketSpec, rule: Mapping[str, Any]) -> bool:
@@ -204,21 +210,13 @@ def lifecycle_rule(spec: BucketSpec) -> dict[str, Any]:
 def policy(spec: BucketSpec, state: BucketState, account: Account) -> Action:
     """The standard's statements beside those of somebody else."""
     own = policy_statements(spec, account)
-    kept = [s for s in statements(state) if s.get("Sid") not in (TLS_ONLY_SID, LOG_DELIVERY_SID)]
-    merged = {"Version": "2012-10-17", **state.policy, "Statement": [*kept, *own.values()]}
-    return _action(
+    return bucket_action(
         spec.name,
         account,
         f"set the policy statements {', '.join(own)}",
         "put_bucket_policy",
-        Policy=json.dumps(merged),
+        Policy=merged(state.policy, own),
     )
-
-
-def statements(state: BucketState) -> list[Mapping[str, Any]]:
-    """The statements of the bucket's policy; a single one may stand without its list."""
-    found = state.policy.get("Statement", [])
-    return [found] if isinstance(found, Mapping) else list(found)
 
 
 def policy_statements(spec: BucketSpec, account: Account) -> dict[str, dict[str, Any]]:
@@ -239,18 +237,14 @@ def policy_statements(spec: BucketSpec, account: Account) -> dict[str, dict[str,
                 "ArnLike": {"aws:SourceArn": sources},
             },
         }
-    found[TLS_ONLY_SID] = {
-        "Sid": TLS_ONLY_SID,
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [bucket, f"{bucket}/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
+    found[TLS_ONLY_SID] = tls_only("s3", [bucket, f"{bucket}/*"])
     return found
 
 
-def _action(name: str, account: Account, change: str, operation: str, **request: Any) -> Action:
+def bucket_action(
+    name: str, account: Account, change: str, operation: str, **request: Any
+) -> Action:
+    """On a bucket that is there."""
     # A bucket that was deleted and taken by somebody else is refused, not configured.
     owned = {"Bucket": name, "ExpectedBucketOwner": account.id}
     return Action(name, change, operation, {**owned, **request})

@@ -1,14 +1,14 @@
-"""The audit: every bucket with the project's prefix against the standard."""
+"""The audit: every bucket with the project's prefix, and the queues, against the standard."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from data_platform.buckets import actions
-from data_platform.buckets.account import Account
+from data_platform.buckets.account import Account, Clients
+from data_platform.buckets.parts import Spec, judge, rules, standard_specs
 from data_platform.buckets.provision import States, read_states
-from data_platform.buckets.rules import RULES, judge
-from data_platform.buckets.standard import BucketSpec, Purpose, TableTiers, bucket_specs
+from data_platform.buckets.queue_standard import QueueSpec
+from data_platform.buckets.standard import Purpose, QueuePurpose, TableTiers, bucket_specs
 from data_platform.buckets.state import list_buckets
 from data_platform.settings import Environment
 
@@ -18,15 +18,15 @@ UNEXPECTED = "unexpected"
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A rule that a bucket breaks. `command` mends it when it is run as it is.
+    """A rule that the bucket or queue `name` breaks. `command` mends it when it is run as it is.
 
     `purpose` is None for a bucket that the standard does not know. `loosens` says what the command
     takes away, where it takes away anything: `apply` does not run such a command.
     """
 
     rule: str
-    bucket: str
-    purpose: Purpose | None
+    name: str
+    purpose: Purpose | QueuePurpose | None
     expected: str
     found: str
     command: str
@@ -35,48 +35,49 @@ class Failure:
 
 @dataclass(frozen=True)
 class Audit:
-    """`buckets` are all that were looked at or missed, sorted by name."""
+    """`buckets` and `queues` are all that were looked at or missed, sorted by name."""
 
     buckets: tuple[str, ...]
+    queues: tuple[str, ...]
     failures: tuple[Failure, ...]
 
 
-def rules_of(purpose: Purpose) -> dict[str, str]:
-    """Name and description of every rule that buckets of a purpose are held to."""
-    own = {rule.name: rule.description for rule in RULES if purpose in rule.purposes}
-    return {EXISTS: "The bucket is there.", **own}
+def rules_of(purpose: Purpose | QueuePurpose) -> dict[str, str]:
+    """Name and description of every rule that buckets, or queues, of a purpose are held to."""
+    kind = "bucket" if isinstance(purpose, Purpose) else "queue"
+    own = {rule.name: rule.description for rule in rules(purpose)}
+    return {EXISTS: f"The {kind} is there.", **own}
 
 
 def audit(
-    client: Any,
+    clients: Clients,
     account: Account,
     project: str,
     environment: Environment,
     tables: tuple[TableTiers, ...] = (),
 ) -> Audit:
-    """Looks at the environment's five buckets, there or not, and at every other one of the account
-    that has the project's prefix: at those of other environments by the same rules, but for those
-    of tables, which are what their code declares.
+    """Looks at the environment's two queues and five buckets, there or not, and at every other
+    bucket of the account that has the project's prefix: at those of other environments by the same
+    rules, but for those of tables and of the queue, which are their own deployments' to know.
 
     Raises BucketError where something may not be read: what could not be looked at has not passed.
     """
-    names = list_buckets(client, f"{project}-")
+    names = list_buckets(clients.s3, f"{project}-")
     specs = _specs(names, project, environment, tables)
-    states = read_states(client, account, specs, names)
+    states = read_states(clients, account, specs, names)
     return compare(specs, states, names, account)
 
 
-def compare(
-    specs: Sequence[BucketSpec], states: States, names: Sequence[str], account: Account
-) -> Audit:
+def compare(specs: Sequence[Spec], states: States, names: Sequence[str], account: Account) -> Audit:
     """`names` are the account's buckets with the project's prefix."""
     failures = [failure for spec in specs for failure in _failures(spec, states, account)]
-    expected = {spec.name for spec in specs}
+    queues = {spec.name for spec in specs if isinstance(spec, QueueSpec)}
+    expected = {spec.name for spec in specs} - queues
     for name in sorted(set(names) - expected):
         failures.append(
             Failure(
                 rule=UNEXPECTED,
-                bucket=name,
+                name=name,
                 purpose=None,
                 expected="no bucket of this name",
                 found="it is not in the standard",
@@ -84,7 +85,7 @@ def compare(
                 loosens="the bucket is deleted, if it is empty",
             )
         )
-    return Audit(tuple(sorted({*expected, *names})), tuple(failures))
+    return Audit(tuple(sorted({*expected, *names})), tuple(sorted(queues)), tuple(failures))
 
 
 def _specs(
@@ -92,28 +93,29 @@ def _specs(
     project: str,
     environment: Environment,
     tables: tuple[TableTiers, ...],
-) -> list[BucketSpec]:
+) -> list[Spec]:
     others = [other for other in Environment if other is not environment]
     there = [spec for other in others for spec in bucket_specs(project, other, tables=None)]
-    return [*bucket_specs(project, environment, tables), *(s for s in there if s.name in names)]
+    return [*standard_specs(project, environment, tables), *(s for s in there if s.name in names)]
 
 
-def _failures(spec: BucketSpec, states: States, account: Account) -> list[Failure]:
+def _failures(spec: Spec, states: States, account: Account) -> list[Failure]:
     if spec.name not in states:
+        kind = "queue" if isinstance(spec, QueueSpec) else "bucket"
         return [
             Failure(
                 rule=EXISTS,
-                bucket=spec.name,
+                name=spec.name,
                 purpose=spec.purpose,
-                expected=f"a bucket for {spec.standard.holds}",
-                found="no such bucket",
+                expected=f"a {kind} for {spec.standard.holds}",
+                found=f"no such {kind}",
                 command=_apply(spec, account),
             )
         ]
     return [
         Failure(
             rule=rule.name,
-            bucket=spec.name,
+            name=spec.name,
             purpose=spec.purpose,
             expected=deviation.expected,
             found=deviation.found,
@@ -124,7 +126,7 @@ def _failures(spec: BucketSpec, states: States, account: Account) -> list[Failur
     ]
 
 
-def _apply(spec: BucketSpec, account: Account) -> str:
+def _apply(spec: Spec, account: Account) -> str:
     # One that only makes the bucket would leave it with nothing set.
     settings = {
         "ENV": spec.environment,

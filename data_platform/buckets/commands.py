@@ -1,4 +1,4 @@
-"""`data-platform buckets`: plan, apply and audit the buckets of an environment."""
+"""`data-platform buckets`: plan, apply and audit the buckets and queues of an environment."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +14,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 @click.group(cls=Suggesting)
 def buckets() -> None:
-    """The buckets of the project in DATA_PLATFORM_ENV, against the standard."""
+    """The buckets of the project in DATA_PLATFORM_ENV, and its queue, against the standard."""
 
 
 @buckets.command("plan")
@@ -22,15 +22,15 @@ def buckets() -> None:
 @reporting
 def plan_command(as_json: bool) -> None:
     """What `apply` would do; it changes nothing."""
-    _, account, planned = _planned()
-    rows = [
-        {"bucket": a.bucket, "change": a.change, "command": a.command(account)} for a in planned
-    ]
+    settings = Settings.from_env(secrets=False)
+    account, clients = _connect(settings)
+    planned = _planned(settings, account, clients)
+    rows = [{"name": a.name, "change": a.change, "command": a.command(account)} for a in planned]
     if as_json:
         out.as_json(rows)
         return
     for row in rows:
-        click.echo(f"{row['bucket']}: {row['change']}")
+        click.echo(f"{row['name']}: {row['change']}")
     if not rows:
         click.echo("nothing to do")
 
@@ -40,11 +40,19 @@ def plan_command(as_json: bool) -> None:
 def apply_command() -> None:
     """Make what is missing and mend what deviates. It never loosens; repeating it does nothing."""
     from data_platform.buckets.provision import apply
+    from data_platform.buckets.queue_state import queue_url
+    from data_platform.buckets.standard import QueuePurpose, name_of
 
-    client, _, planned = _planned()
-    apply(client, planned, lambda action: click.echo(f"{action.bucket}: {action.change}: done"))
+    settings = Settings.from_env(secrets=False)
+    account, clients = _connect(settings)
+    planned = _planned(settings, account, clients)
+    apply(clients, planned, lambda action: click.echo(f"{action.name}: {action.change}: done"))
     if not planned:
         click.echo("nothing to do")
+    queue = name_of(settings.project, QueuePurpose.ARRIVALS, settings.environment)
+    if not settings.queue_url:
+        url = queue_url(clients.sqs, account, queue)
+        click.echo(f"what lands is told to: DATA_PLATFORM_QUEUE={url}")
 
 
 @buckets.command("audit")
@@ -52,51 +60,54 @@ def apply_command() -> None:
 @reporting
 def audit_command(as_json: bool) -> None:
     """Every bucket with the project's prefix; fails with the command that mends each deviation."""
-    from data_platform.buckets.account import connect
     from data_platform.buckets.audit import audit
 
     settings = Settings.from_env(secrets=False)
-    account, client = connect(settings)
-    found = audit(client, account, settings.project, settings.environment, _tables(settings))
+    account, clients = _connect(settings)
+    found = audit(clients, account, settings.project, settings.environment, _tables(settings))
     if as_json:
-        out.as_json({"buckets": found.buckets, "failures": [asdict(f) for f in found.failures]})
+        out.as_json(asdict(found))
     else:
         _print(found.failures)
+    looked_at = f"{len(found.buckets)} buckets and {len(found.queues)} queues"
     if found.failures:
-        raise click.ClickException(
-            f"{len(found.failures)} deviations in {len(found.buckets)} buckets"
-        )
+        raise click.ClickException(f"{len(found.failures)} deviations in {looked_at}")
     if not as_json:
-        click.echo(f"{len(found.buckets)} buckets are as the standard says")
+        click.echo(f"{looked_at} are as the standard says")
 
 
 def _print(failures: Sequence) -> None:
     # Not a table: a command that is folded into a column cannot be copied.
     for failure in failures:
-        click.echo(f"{failure.bucket}: {failure.rule}: {failure.expected}; found {failure.found}")
+        click.echo(f"{failure.name}: {failure.rule}: {failure.expected}; found {failure.found}")
         if failure.loosens:
             click.echo(f"  a person's choice: {failure.loosens}")
         click.echo(f"  {failure.command}")
 
 
-def _planned():
+def _connect(settings: Settings):
     from data_platform.buckets.account import connect
+
+    return connect(settings)
+
+
+def _planned(settings: Settings, account, clients):
+    from data_platform.buckets.parts import standard_specs
     from data_platform.buckets.provision import plan, read_states
-    from data_platform.buckets.standard import bucket_specs
     from data_platform.buckets.state import list_buckets
 
-    settings = Settings.from_env(secrets=False)
-    account, client = connect(settings)
-    specs = bucket_specs(settings.project, settings.environment, _tables(settings))
-    own = list_buckets(client, f"{settings.project}-")
-    return client, account, plan(specs, read_states(client, account, specs, own), account)
+    specs = standard_specs(settings.project, settings.environment, _tables(settings))
+    own = list_buckets(clients.s3, f"{settings.project}-")
+    return plan(specs, read_states(clients, account, specs, own), account)
 
 
 def _tables(settings: Settings):
+    from data_platform.buckets.queue_standard import queue_elsewhere
     from data_platform.buckets.tables import elsewhere, standard_tiers
     from data_platform.definitions import OTHERS, TABLES
     from data_platform.platform_defs.table_uses import table_uses
 
-    if said := elsewhere(settings):
-        click.echo(said, err=True)
+    for said in (elsewhere(settings), queue_elsewhere(settings)):
+        if said:
+            click.echo(said, err=True)
     return standard_tiers(settings, table_uses(TABLES, OTHERS))

@@ -1,4 +1,4 @@
-"""What can go wrong with a bucket, each with the bucket's name and the way out."""
+"""What can go wrong with a bucket or queue, each with its name and the way out."""
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -12,8 +12,10 @@ _PERMISSIONS = {
     "PutBucketEncryption": "PutEncryptionConfiguration",
     "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
     "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
+    "PutBucketNotificationConfiguration": "PutBucketNotification",
 }
-_DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
 _WAYS_OUT = {
     "OperationAborted": "another change of it is under way; do it again in a minute",
     "BucketAlreadyExists": "the name is taken by another account; choose another "
@@ -21,11 +23,17 @@ _WAYS_OUT = {
     "InvalidBucketAclWithObjectOwnership": "its ACL grants access to others; write those grants "
     "as a bucket policy, then `aws s3api put-bucket-acl --acl private --bucket` with its name",
     "CrossLocationLoggingProhibited": "it is in another region than the logs bucket",
+    "QueueDeletedRecently": "SQS gives a name away again after a minute: do it again then",
 }
+_UNTOLD = (
+    "; a queue, topic or function in it is not there, is in another region than the bucket, or "
+    "does not let S3 send; a queue's new policy counts after a minute at most: do it again then"
+)
+_KINDS = {"s3": ("bucket", "S3"), "sqs": ("queue", "SQS")}
 
 
 class BucketError(Exception):
-    """A bucket cannot be read or changed; the message names it and the way out."""
+    """A bucket or queue cannot be read or changed; the message names it and the way out."""
 
 
 class ForeignBucketError(BucketError):
@@ -38,23 +46,40 @@ class ForeignBucketError(BucketError):
         )
 
 
-def permission(operation: str) -> str:
-    """IAM's name for what an S3 operation needs: `PutBucketEncryption` gives
+def permission(operation: str, service: str = "s3") -> str:
+    """IAM's name for what an operation needs: `PutBucketEncryption` gives
     `s3:PutEncryptionConfiguration`."""
-    return f"s3:{_PERMISSIONS.get(operation, operation)}"
+    return f"{service}:{_PERMISSIONS.get(operation, operation)}"
 
 
-def refused(bucket: str, error: ClientError | BotoCoreError) -> BucketError:
-    """What S3 answered for `bucket`, as an error that says what is missing."""
+def lacking(service: str, endpoint: str) -> str:
+    """A doubt to add to a refusal: an `endpoint` that is not AWS's may have no such service."""
+    if not endpoint:
+        return ""
+    return (
+        f"; does {endpoint} (DATA_PLATFORM_AWS_ENDPOINT) have {service} at all? The standard asks "
+        "for S3, SQS and STS at one address"
+    )
+
+
+def refused(
+    name: str, error: ClientError | BotoCoreError, service: str = "s3", endpoint: str = ""
+) -> BucketError:
+    """What the service, at an `endpoint` that may lack it, answered for a bucket or queue, as an
+    error that says what is missing."""
+    kind, called = _KINDS[service]
     if isinstance(error, BotoCoreError):
-        return BucketError(f"bucket {bucket}: S3 gave no answer: {error}")
+        return BucketError(f"{kind} {name}: {called} gave no answer: {error}")
     operation = error.operation_name
     answer = error.response.get("Error", {})
     code, message = answer.get("Code", ""), answer.get("Message", "")
     if code not in _DENIED:
         way_out = f"; {_WAYS_OUT[code]}" if code in _WAYS_OUT else ""
-        return BucketError(f"bucket {bucket}: {operation} failed: {code}: {message}{way_out}")
+        if operation == "PutBucketNotificationConfiguration":
+            way_out = _UNTOLD
+        way_out += lacking(called, endpoint)
+        return BucketError(f"{kind} {name}: {operation} failed: {code}: {message}{way_out}")
     hint = ""
     if operation == "PutBucketPolicy":
         hint = ", and no statement of its policy may grant public access"
-    return BucketError(f"bucket {bucket}: {operation} needs {permission(operation)}{hint}")
+    return BucketError(f"{kind} {name}: {operation} needs {permission(operation, service)}{hint}")

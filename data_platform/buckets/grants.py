@@ -47,9 +47,7 @@ class Site:
         return next(spec.name for spec in self.specs if spec.purpose is purpose)
 
     def arn(self, service: str, resource: str) -> str:
-        """The ARN of something that belongs to a region and an account: all but buckets."""
-        account = self.account
-        return f"arn:{account.partition}:{service}:{account.region}:{account.id}:{resource}"
+        return self.account.regional_arn(service, resource)
 
     @property
     def queue_arn(self) -> str:

@@ -1,52 +1,58 @@
-"""Plan and apply: from the buckets as they are to the standard, without taking anything away."""
+"""Plan and apply: from what there is to the standard, without taking anything away."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from data_platform.buckets import actions
-from data_platform.buckets.account import Account
+from data_platform.buckets.account import Account, Clients
 from data_platform.buckets.actions import Action
 from data_platform.buckets.errors import BucketError, refused
-from data_platform.buckets.rules import judge
-from data_platform.buckets.standard import BucketSpec
+from data_platform.buckets.parts import Spec, State, creation, judge
+from data_platform.buckets.queue_standard import QueueSpec
+from data_platform.buckets.queue_state import read_queue
 from data_platform.buckets.state import BucketState, read_state, require_unowned
 
 NEW = BucketState(ownership=actions.OWNER_ENFORCED)
-"""What a bucket that `creation` made has for certain."""
+"""What a bucket that was just made has for certain; a queue has all that the standard asks."""
 
-States = Mapping[str, BucketState]
-"""The buckets that are there, by name."""
+States = Mapping[str, State]
+"""The buckets and queues that are there, by name."""
 
 
 def read_states(
-    client: Any, account: Account, specs: Sequence[BucketSpec], own: Collection[str]
+    clients: Clients, account: Account, specs: Sequence[Spec], own: Collection[str]
 ) -> States:
     """Those of `specs` that are there; `own` are the names of the account's buckets.
 
     Raises ForeignBucketError where another account has one of the names, BucketError where a
     permission is missing.
     """
-    states: dict[str, BucketState] = {}
+    states: dict[str, State] = {}
     for spec in specs:
-        if spec.name in own:
-            states[spec.name] = read_state(client, account, spec.name)
+        if isinstance(spec, QueueSpec):
+            if queue := read_queue(clients.sqs, account, spec.name):
+                states[spec.name] = queue
+        elif spec.name in own:
+            states[spec.name] = read_state(clients.s3, account, spec.name)
         else:
-            require_unowned(client, account, spec.name)
+            require_unowned(clients.s3, account, spec.name)
     return states
 
 
-def plan(specs: Sequence[BucketSpec], states: States, account: Account) -> list[Action]:
+def plan(specs: Sequence[Spec], states: States, account: Account) -> list[Action]:
     """What `apply` does, in its order; empty where nothing is missing.
 
     Deviations that can only be mended by loosening something are the audit's, not the plan's.
     """
     found: list[Action] = []
     for spec in specs:
-        if spec.name not in states:
-            found.append(actions.creation(spec, account))
-        state = states.get(spec.name, NEW)
+        state = states.get(spec.name)
+        if state is None:
+            found.append(creation(spec, account))
+            if isinstance(spec, QueueSpec):
+                continue
+            state = NEW
         for _, deviation in judge(spec, state, account):
             if not deviation.loosens and deviation.action not in found:
                 found.append(deviation.action)
@@ -54,7 +60,9 @@ def plan(specs: Sequence[BucketSpec], states: States, account: Account) -> list[
 
 
 def apply(
-    client: Any, planned: Sequence[Action], announce: Callable[[Action], None] = lambda _: None
+    clients: Clients,
+    planned: Sequence[Action],
+    announce: Callable[[Action], None] = lambda _: None,
 ) -> None:
     """Do what is planned; `announce` hears of each action that is done.
 
@@ -64,16 +72,16 @@ def apply(
     refusals: list[str] = []
     unmade: set[str] = set()
     for action in planned:
-        if action.bucket in unmade:
+        if action.name in unmade:
             continue
         try:
-            getattr(client, action.operation)(**action.request)
+            getattr(getattr(clients, action.service), action.operation)(**action.request)
         except ClientError as error:
-            refusals.append(str(refused(action.bucket, error)))
+            refusals.append(str(refused(action.name, error, action.service)))
             if action.operation == "create_bucket":
-                unmade.add(action.bucket)
+                unmade.add(action.name)
         except BotoCoreError as error:
-            refusals.append(str(refused(action.bucket, error)))
+            refusals.append(str(refused(action.name, error, action.service)))
             break  # no answer: the next request would only wait for one, too
         else:
             announce(action)

@@ -18,6 +18,7 @@ from data_platform.buckets.grants import (
     listing,
     objects,
 )
+from data_platform.buckets.queue_standard import queue_specs
 from data_platform.buckets.standard import Purpose
 from data_platform.lake.table import TableId
 
@@ -36,12 +37,15 @@ AUDITED = (
     "GetBucketEncryption",
     "GetBucketLifecycleConfiguration",
     "GetBucketLogging",
+    "GetBucketNotificationConfiguration",
     "GetBucketOwnershipControls",
     "GetBucketPolicy",
     "GetBucketTagging",
     "GetBucketVersioning",
     "GetPublicAccessBlock",
 )
+# And SQS of a queue.
+AUDITED_QUEUES = ("GetQueueAttributes", "GetQueueUrl", "ListQueueTags")
 _BROWSING = ("GetDatabase", "GetDatabases", "GetTable", "GetTables")
 _LANDED = "landed objects belong to no table yet: below a source's prefix"
 _UNKNOWN_KEYS = "a key that no source claims is only seen where everything is listed"
@@ -105,11 +109,11 @@ def _person(site: Site) -> list[Grant]:
 
 
 def _audit(site: Site) -> list[Grant]:
-    project = site.specs[0].project
+    spec = site.specs[0]
     configuration = Grant(
         sid="ReadConfiguration",
         actions=tuple(sorted(map(permission, AUDITED))),
-        resources=(site.account.arn(f"{project}-*"),),
+        resources=(site.account.arn(f"{spec.project}-*"),),
         conditions=TLS,
         why=_FOREIGN,
     )
@@ -120,9 +124,18 @@ def _audit(site: Site) -> list[Grant]:
         conditions=TLS,
         why=_NO_RESOURCE,
     )
+    queues = Grant(
+        sid="ReadQueues",
+        actions=tuple(permission(operation, "sqs") for operation in AUDITED_QUEUES),
+        resources=tuple(
+            site.arn("sqs", queue.name) for queue in queue_specs(spec.project, spec.environment)
+        ),
+        conditions=TLS,
+    )
     return [
         names,
         configuration,
+        queues,
         *_metadata(site, site.tables),
         *_browsing(site, site.tables),
         *_secret(site),

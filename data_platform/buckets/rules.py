@@ -1,16 +1,20 @@
 """The rules of the bucket standard: each compares a bucket with its line and says what mends it.
 
-A rule never looks at S3. Where the way back to the standard would take away protection that
-somebody chose, it says so, and `apply` leaves it to a person.
+Queues have theirs in `queue_rules.py`; what both are made of is in `deviations.py`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from data_platform.buckets import actions
+from data_platform.buckets import actions, notification
 from data_platform.buckets.account import Account
-from data_platform.buckets.actions import BLOCKS, OWNER_ENFORCED, Action
+from data_platform.buckets.actions import BLOCKS, OWNER_ENFORCED
+from data_platform.buckets.deviations import (
+    Deviation,
+    Rule,
+    statement_deviation,
+    tags_deviation,
+)
 from data_platform.buckets.standard import (
     ACCESS_LOGS,
     LOG_DELIVERY_SID,
@@ -25,30 +29,6 @@ _KMS = ("aws:kms", "aws:kms:dsse")
 _UNREADABLE = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _TABLES = frozenset({Purpose.RAW_LANDING, Purpose.WAREHOUSE})
 _KEPT = frozenset({*_TABLES, Purpose.ARTIFACTS})
-
-
-@dataclass(frozen=True)
-class Deviation:
-    """A rule that a bucket breaks. `loosens` says what mending it takes away: then it is a
-    person's choice; empty where `apply` does it."""
-
-    expected: str
-    found: str
-    action: Action
-    loosens: str = ""
-
-
-Judge = Callable[[BucketSpec, BucketState, Account], Deviation | None]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """`judge` is pure: the deviation of a bucket's state from its line, or None."""
-
-    name: str
-    description: str
-    judge: Judge
-    purposes: Collection[Purpose] = frozenset(Purpose)
 
 
 def _versioning(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
@@ -82,11 +62,8 @@ def _log_delivery(spec: BucketSpec, state: BucketState, account: Account) -> Dev
 def _statement(
     sid: str, spec: BucketSpec, state: BucketState, account: Account
 ) -> Deviation | None:
-    there = [s for s in actions.statements(state) if s.get("Sid") == sid]
-    if there == [actions.policy_statements(spec, account)[sid]]:
-        return None
-    found = "another statement of that name" if there else "no such statement"
-    return Deviation(f"the policy statement {sid}", found, actions.policy(spec, state, account))
+    mend = actions.policy(spec, state, account)
+    return statement_deviation(sid, state.policy, actions.policy_statements(spec, account), mend)
 
 
 def _public_access(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
@@ -166,15 +143,7 @@ def _harm(rule: Mapping[str, Any], spec: BucketSpec) -> Iterator[str]:
 
 
 def _tags(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
-    wrong = {k: state.tags.get(k, "") for k, v in spec.tags.items() if state.tags.get(k) != v}
-    if not wrong:
-        return None
-    found = _pairs(wrong)
-    return Deviation(_pairs(spec.tags), found, actions.tags(spec, state, account))
-
-
-def _pairs(tags: Mapping[str, str]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in tags.items())
+    return tags_deviation(spec.tags, state.tags, actions.tags(spec, state, account))
 
 
 def _access_logging(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
@@ -196,7 +165,8 @@ def _access_logging(spec: BucketSpec, state: BucketState, account: Account) -> D
 
 
 # In the order in which apply mends: the policy before what may refuse it (a block of public
-# policies) and before ACLs end, which the policy replaces; logging when all else is closed.
+# policies) and before ACLs end, which the policy replaces; logging, and telling of what lands, when
+# all else is closed.
 RULES = (
     Rule("versioning", "Versioning is as the standard says.", _versioning),
     Rule("encryption", "New objects are encrypted.", _encryption),
@@ -220,13 +190,10 @@ RULES = (
     Rule(
         "access_logging", "Access is logged, by the logs bucket not into itself.", _access_logging
     ),
+    Rule(
+        "notifications",
+        "The queue of arrivals is told of its objects.",
+        notification.judge,
+        frozenset({Purpose.RAW_LANDING}),
+    ),
 )
-
-
-def judge(
-    spec: BucketSpec, state: BucketState, account: Account
-) -> Iterator[tuple[Rule, Deviation]]:
-    """Every rule that the bucket breaks, in the order in which to mend them."""
-    for rule in RULES:
-        if spec.purpose in rule.purposes and (broken := rule.judge(spec, state, account)):
-            yield rule, broken

@@ -1,5 +1,7 @@
 """The bucket standard: which five buckets a project has in an environment, as data.
 
+The queue that raw-landing tells of its objects is in `queue_standard.py`.
+
 What it leaves open, and why it is as it is: `docs/decisions/0012-buckets.md`. How a bucket is
 compared with it: `rules.py`.
 """
@@ -10,11 +12,14 @@ from enum import StrEnum
 
 from data_platform.settings import Environment
 
-# What carries these names in a bucket is the platform's; everything else is somebody else's.
+# What carries these names in a bucket or queue is the platform's; all else is somebody else's.
 LIFECYCLE_ID = "data-platform"
+NOTIFICATION_ID = "data-platform"
 TABLE_LIFECYCLE_ID = "data-platform/"  # followed by the table
 TLS_ONLY_SID = "DataPlatformTlsOnly"
 LOG_DELIVERY_SID = "DataPlatformLogDelivery"
+ARRIVALS_SID = "DataPlatformArrivals"
+OWN_SIDS = frozenset({TLS_ONLY_SID, LOG_DELIVERY_SID, ARRIVALS_SID})
 
 ACCESS_LOGS = "access/"
 """Where access logs lie in the logs bucket; application logs lie elsewhere."""
@@ -26,6 +31,11 @@ class Purpose(StrEnum):
     TEMP = "temp"
     ARTIFACTS = "artifacts"
     LOGS = "logs"
+
+
+class QueuePurpose(StrEnum):
+    ARRIVALS = "arrivals"
+    DEAD = "arrivals-dead"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +117,23 @@ LAYER_TIERS: Mapping[str, Mapping[str, int]] = {
 OWNER = "team:platform"
 
 
+def name_of(project: str, purpose: Purpose | QueuePurpose, environment: Environment) -> str:
+    return f"{project}-{purpose}-{environment}"
+
+
+def cost_tags(
+    project: str, purpose: Purpose | QueuePurpose, environment: Environment
+) -> dict[str, str]:
+    """Cost allocation tags: what a bill is split by."""
+    return {
+        "project": project,
+        "environment": str(environment),
+        "purpose": str(purpose),
+        "owner": OWNER,
+        "managed-by": "data-platform",
+    }
+
+
 @dataclass(frozen=True)
 class TableTiers:
     """The storage classes of a table: all of its files have keys that begin with `prefix`."""
@@ -121,13 +148,15 @@ class BucketSpec:
     """What the standard asks of one bucket of a project in an environment.
 
     `tables` are those that lie in it and move between storage classes; None where nobody here
-    knows them, so that their rules are somebody else's.
+    knows them, so that their rules are somebody else's. `tells` is the queue that it tells of its
+    objects; empty where it tells none, or nobody here knows which.
     """
 
     project: str
     environment: Environment
     standard: BucketStandard
     tables: tuple[TableTiers, ...] | None = ()
+    tells: str = ""
 
     @property
     def purpose(self) -> Purpose:
@@ -135,32 +164,34 @@ class BucketSpec:
 
     @property
     def name(self) -> str:
-        return f"{self.project}-{self.purpose}-{self.environment}"
+        return name_of(self.project, self.purpose, self.environment)
 
     @property
     def logs(self) -> str:
         """The bucket that its access logs go to."""
-        return f"{self.project}-{Purpose.LOGS}-{self.environment}"
+        return name_of(self.project, Purpose.LOGS, self.environment)
 
     @property
     def tags(self) -> dict[str, str]:
-        """Cost allocation tags: what a bill is split by."""
-        return {
-            "project": self.project,
-            "environment": str(self.environment),
-            "purpose": str(self.purpose),
-            "owner": OWNER,
-            "managed-by": "data-platform",
-        }
+        return cost_tags(self.project, self.purpose, self.environment)
 
 
 def bucket_specs(
     project: str, environment: Environment, tables: tuple[TableTiers, ...] | None = ()
 ) -> list[BucketSpec]:
-    """The five buckets, in the order in which they can be made; the warehouse holds `tables`."""
+    """The five buckets, in the order in which they can be made; the warehouse holds `tables`.
+
+    `tables` is None for an environment that is not the present one: its tables and its queue, which
+    may be in another region, are its own deployment's to know.
+    """
+    queue = name_of(project, QueuePurpose.ARRIVALS, environment) if tables is not None else ""
     return [
         BucketSpec(
-            project, environment, standard, tables if standard.purpose is Purpose.WAREHOUSE else ()
+            project,
+            environment,
+            standard,
+            tables=tables if standard.purpose is Purpose.WAREHOUSE else (),
+            tells=queue if standard.purpose is Purpose.RAW_LANDING else "",
         )
         for standard in STANDARD
     ]

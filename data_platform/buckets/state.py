@@ -30,7 +30,7 @@ class BucketState:
     `versioning` is `Enabled`, `Suspended` or empty, `encryption` the algorithm of the default
     encryption (`AES256`, `aws:kms`). Lifecycle rules are as boto3 has them, with a `Filter` each;
     `minimum_size` says which objects are too small to move between storage classes. `logging` is
-    S3's `LoggingEnabled`.
+    S3's `LoggingEnabled`, `notifications` are its whole notification configuration.
     """
 
     versioning: str = ""
@@ -41,6 +41,7 @@ class BucketState:
     public_access: Mapping[str, bool] = field(default_factory=dict)
     ownership: str = ""
     logging: Mapping[str, Any] = field(default_factory=dict)
+    notifications: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -83,6 +84,7 @@ def read_state(client: Any, account: Account, name: str) -> BucketState:
     policy = get(client.get_bucket_policy).get("Policy")
     ownership = get(client.get_bucket_ownership_controls).get("OwnershipControls", {})
     tags = get(client.get_bucket_tagging).get("TagSet", ())
+    notifications = get(client.get_bucket_notification_configuration)
     blocks = get(client.get_public_access_block).get("PublicAccessBlockConfiguration", {})
     return BucketState(
         versioning=get(client.get_bucket_versioning).get("Status", ""),
@@ -93,6 +95,7 @@ def read_state(client: Any, account: Account, name: str) -> BucketState:
         public_access=blocks,
         ownership=next((rule["ObjectOwnership"] for rule in ownership.get("Rules", ())), ""),
         logging=get(client.get_bucket_logging).get("LoggingEnabled", {}),
+        notifications={k: v for k, v in notifications.items() if k != "ResponseMetadata"},
         tags={tag["Key"]: tag["Value"] for tag in tags},
     )
 

@@ -29,10 +29,8 @@ BATCH = 10 * MOST_AT_ONCE  # recorded together, well within any visibility timeo
 
 # IAM's names where they differ from the operation's.
 _PERMISSIONS = {"DeleteMessageBatch": "DeleteMessage"}
-_WAYS_OUT = {
-    "NonExistentQueue": "make it, or set DATA_PLATFORM_QUEUE to the URL of one that is there",
-    "QueueDoesNotExist": "make it, or set DATA_PLATFORM_QUEUE to the URL of one that is there",
-}
+_MAKE = "make it: `data-platform buckets apply` does, and prints the URL to set"
+_WAYS_OUT = {"NonExistentQueue": _MAKE, "QueueDoesNotExist": _MAKE}
 _NO_LETTERS = (
     "queue {url} has no redrive policy, so what cannot be understood comes back until the queue "
     "forgets it; make a dead letter queue, and: aws sqs set-queue-attributes --queue-url {url} "

@@ -1,6 +1,6 @@
-"""The monthly audit of the buckets: an asset with a check for each rule and purpose.
+"""The monthly audit of buckets and queues: an asset with a check for each rule and purpose.
 
-What the rules are, and how a bucket is compared with them, is `buckets/`'s.
+What the rules are, and how something is compared with them, is `buckets/`'s.
 """
 
 import datetime as dt
@@ -11,7 +11,8 @@ import dagster as dg
 
 from data_platform.buckets.account import connect
 from data_platform.buckets.audit import EXISTS, UNEXPECTED, Failure, audit, rules_of
-from data_platform.buckets.standard import OWNER, Purpose, TableTiers
+from data_platform.buckets.queue_standard import queue_elsewhere
+from data_platform.buckets.standard import OWNER, Purpose, QueuePurpose, TableTiers
 from data_platform.buckets.tables import elsewhere
 from data_platform.observability.warnings import previews_accepted
 from data_platform.platform_defs.jobs import Job
@@ -24,9 +25,12 @@ JOB = "buckets_audit"
 MONTHS = dg.MonthlyPartitionsDefinition(start_date="2026-01-01", end_offset=1)
 
 
-def check_name(rule: str, purpose: Purpose) -> str:
+PURPOSES: tuple[Purpose | QueuePurpose, ...] = (*Purpose, *QueuePurpose)
+
+
+def check_name(rule: str, purpose: Purpose | QueuePurpose) -> str:
     """`tls_only__raw_landing`"""
-    return f"{rule}__{purpose.name.lower()}"
+    return f"{rule}__{purpose.replace('-', '_')}"
 
 
 def bucket_audit(settings: Settings, tables: tuple[TableTiers, ...] = ()) -> dg.AssetsDefinition:
@@ -34,18 +38,21 @@ def bucket_audit(settings: Settings, tables: tuple[TableTiers, ...] = ()) -> dg.
 
     def buckets_audit(context: dg.AssetExecutionContext):
         _require_this_month(context.partition_keys)
-        account, client = connect(settings)
-        found = audit(client, account, settings.project, settings.environment, tables)
+        account, clients = connect(settings)
+        found = audit(clients, account, settings.project, settings.environment, tables)
         for failure in found.failures:
             context.log.warning(_line(failure))
         metadata = {
             "account": account.id,
             "buckets": list(found.buckets),
+            "queues": list(found.queues),
             "deviations": len(found.failures),
         }
-        if said := elsewhere(settings):
-            context.log.warning(said)
-            metadata["warehouse"] = said
+        left_out = {"warehouse": elsewhere(settings), "queue": queue_elsewhere(settings)}
+        for what, said in left_out.items():
+            if said:
+                context.log.warning(said)
+                metadata[what] = said
         yield dg.MaterializeResult(
             metadata=metadata, check_results=list(_check_results(found.failures))
         )
@@ -59,8 +66,9 @@ def bucket_audit(settings: Settings, tables: tuple[TableTiers, ...] = ()) -> dg.
             group_name="platform",
             owners=[OWNER],
             tags={"domain": "platform", "layer": "platform"},
-            kinds={"s3"},
-            description="Every bucket with the project's prefix against the bucket standard.",
+            kinds={"s3", "sqs"},
+            description="Every bucket with the project's prefix, and the queues of what lands, "
+            "against the standard.",
         )(buckets_audit)
 
 
@@ -68,7 +76,7 @@ def bucket_audit_job() -> Job:
     return dg.define_asset_job(
         JOB,
         selection=[KEY],
-        description="Audits the buckets.",
+        description="Audits the buckets and queues.",
         executor_def=dg.in_process_executor,
     )
 
@@ -100,22 +108,22 @@ def _checks() -> dict[str, str]:
     """Name and description of every check."""
     found = {
         check_name(rule, purpose): f"{purpose}: {description}"
-        for purpose in Purpose
+        for purpose in PURPOSES
         for rule, description in rules_of(purpose).items()
     }
     return {**found, UNEXPECTED: "Every bucket with the project's prefix is in the standard."}
 
 
 def _check_results(failures: Sequence[Failure]) -> Iterator[dg.AssetCheckResult]:
-    """One for each check; it lists every bucket that fails it, and the commands that mend them."""
+    """One for each check; it lists all that fail it, and the commands that mend them."""
     failed: dict[str, list[Failure]] = {}
     for failure in failures:
         name = check_name(failure.rule, failure.purpose) if failure.purpose else failure.rule
         failed.setdefault(name, []).append(failure)
-    missing = {f.purpose: f.bucket for f in failures if f.purpose and f.rule == EXISTS}
+    missing = {f.purpose: f.name for f in failures if f.purpose and f.rule == EXISTS}
     unseen = {
-        check_name(rule, purpose): f"{bucket} is not there: nothing to look at"
-        for purpose, bucket in missing.items()
+        check_name(rule, purpose): f"{name} is not there: nothing to look at"
+        for purpose, name in missing.items()
         for rule in rules_of(purpose)
     }
     for name in _checks():
@@ -124,14 +132,14 @@ def _check_results(failures: Sequence[Failure]) -> Iterator[dg.AssetCheckResult]
             check_name=name,
             passed=not broken and name not in unseen,
             description="; ".join(map(_line, broken)) or unseen.get(name),
-            metadata={f.bucket: f.command for f in broken},
+            metadata={f.name: f.command for f in broken},
         )
 
 
 def _line(failure: Failure) -> str:
     choice = f" (a person's choice: {failure.loosens})" if failure.loosens else ""
     return (
-        f"{failure.bucket}: {failure.rule}: {failure.expected}; found {failure.found}; "
+        f"{failure.name}: {failure.rule}: {failure.expected}; found {failure.found}; "
         f"mend it with: {failure.command}{choice}"
     )
 
@@ -140,7 +148,7 @@ def _require_this_month(keys: Sequence[str]) -> None:
     month = f"{dt.datetime.now(dt.UTC):%Y-%m}-01"
     if list(keys) != [month]:
         raise dg.Failure(
-            f"the buckets can only be seen as they are now: audit the partition {month}, not "
-            f"{json.dumps(list(keys))}",
+            "buckets and queues can only be seen as they are now: audit the partition "
+            f"{month}, not {json.dumps(list(keys))}",
             allow_retries=False,
         )

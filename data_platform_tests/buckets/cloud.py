@@ -10,11 +10,21 @@ from typing import Any
 
 import boto3
 
-from data_platform.buckets.account import Account, connect
+from data_platform.buckets.account import Account, Clients, connect
 from data_platform.buckets.actions import Action
 from data_platform.buckets.audit import Audit, audit
+from data_platform.buckets.parts import standard_specs
 from data_platform.buckets.provision import apply, plan, read_states
-from data_platform.buckets.standard import BucketSpec, Purpose, TableTiers, bucket_specs
+from data_platform.buckets.queue_standard import QueueSpec, queue_specs
+from data_platform.buckets.queue_state import QueueState, read_queue
+from data_platform.buckets.standard import (
+    BucketSpec,
+    Purpose,
+    QueuePurpose,
+    TableTiers,
+    bucket_specs,
+    name_of,
+)
 from data_platform.buckets.state import BucketState, list_buckets, read_state
 from data_platform.settings import Settings
 
@@ -40,20 +50,27 @@ OWN_STATEMENT = {
 class Cloud:
     settings: Settings
     account: Account
-    client: Any
+    clients: Clients
     tables: tuple[TableTiers, ...] = ()
 
     @property
+    def client(self) -> Any:
+        return self.clients.s3
+
+    @property
     def sqs(self) -> Any:
-        at = {"endpoint_url": self.account.endpoint, "region_name": self.account.region}
-        return boto3.client("sqs", **at)
+        return self.clients.sqs
 
     @property
     def specs(self) -> list[BucketSpec]:
         return bucket_specs(self.settings.project, self.settings.environment, self.tables)
 
-    def name(self, purpose: Purpose) -> str:
-        return next(spec.name for spec in self.specs if spec.purpose is purpose)
+    @property
+    def queues(self) -> list[QueueSpec]:
+        return queue_specs(self.settings.project, self.settings.environment)
+
+    def name(self, purpose: Purpose | QueuePurpose) -> str:
+        return name_of(self.settings.project, purpose, self.settings.environment)
 
     def names(self) -> list[str]:
         return list_buckets(self.client, "")
@@ -61,34 +78,41 @@ class Cloud:
     def state(self, name: str) -> BucketState:
         return read_state(self.client, self.account, name)
 
+    def queue(self, purpose: QueuePurpose) -> QueueState:
+        found = read_queue(self.sqs, self.account, self.name(purpose))
+        assert found, f"there is no queue {self.name(purpose)}"
+        return found
+
     def plan(self) -> list[Action]:
-        own = list_buckets(self.client, f"{self.settings.project}-")
-        states = read_states(self.client, self.account, self.specs, own)
-        return plan(self.specs, states, self.account)
+        settings = self.settings
+        specs = standard_specs(settings.project, settings.environment, self.tables)
+        own = list_buckets(self.client, f"{settings.project}-")
+        return plan(specs, read_states(self.clients, self.account, specs, own), self.account)
 
     def apply(self) -> list[Action]:
         """What was done."""
         done: list[Action] = []
-        apply(self.client, self.plan(), done.append)
+        apply(self.clients, self.plan(), done.append)
         return done
 
     def audit(self) -> Audit:
         settings = self.settings
         project, environment = settings.project, settings.environment
-        return audit(self.client, self.account, project, environment, self.tables)
+        return audit(self.clients, self.account, project, environment, self.tables)
 
     def broken(self) -> set[tuple[str, str]]:
-        """Bucket and rule of every failure."""
-        return {(failure.bucket, failure.rule) for failure in self.audit().failures}
+        """Name and rule of every failure."""
+        return {(failure.name, failure.rule) for failure in self.audit().failures}
 
     def run(self, command: str) -> None:
-        """What the `aws` command of a failure asks of S3."""
+        """What the `aws` command of a failure asks for."""
         tool, api, operation, *options = shlex.split(command)
         given = dict(zip(options[::2], options[1::2], strict=True))
-        assert (tool, api) == ("aws", "s3api")
+        assert tool == "aws"
+        client = {"s3api": self.client, "sqs": self.sqs}[api]
         assert given["--region"] == self.account.region
         assert given["--endpoint-url"] == self.account.endpoint
-        method = getattr(self.client, operation.replace("-", "_"))
+        method = getattr(client, operation.replace("-", "_"))
         method(**json.loads(given["--cli-input-json"]))
 
 
@@ -205,6 +229,25 @@ def give_objects_to_writers(cloud: Cloud, name: str) -> None:
     cloud.client.put_bucket_ownership_controls(
         Bucket=name, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
     )
+
+
+def tell(*topics: str) -> "Break":
+    """These are told of what lands, and nobody else."""
+
+    def wrong(cloud: Cloud, name: str) -> None:
+        told = [
+            {
+                "Id": topic,
+                "TopicArn": cloud.account.regional_arn("sns", topic),
+                "Events": ["s3:ObjectCreated:*"],
+            }
+            for topic in topics
+        ]
+        cloud.client.put_bucket_notification_configuration(
+            Bucket=name, NotificationConfiguration={"TopicConfigurations": told}
+        )
+
+    return wrong
 
 
 def retag(cloud: Cloud, name: str) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from data_platform.buckets.audit import EXISTS, UNEXPECTED, rules_of
 from data_platform.buckets.errors import permission
-from data_platform.buckets.roles import AUDITED
-from data_platform.buckets.standard import LIFECYCLE_ID, Purpose, TableTiers
+from data_platform.buckets.roles import AUDITED, AUDITED_QUEUES
+from data_platform.buckets.standard import LIFECYCLE_ID, Purpose, QueuePurpose, TableTiers
 from data_platform.settings import Environment
 from data_platform_tests.buckets.cloud import (
     REGION,
@@ -51,7 +51,7 @@ def test_a_missing_bucket_is_listed_and_nothing_else_is_said_of_it(cloud: Cloud)
 
     [failure] = cloud.audit().failures
 
-    assert (failure.bucket, failure.rule) == (name, EXISTS)
+    assert (failure.name, failure.rule) == (name, EXISTS)
     assert failure.command == (
         "DATA_PLATFORM_ENV=test DATA_PLATFORM_PROJECT=acme DATA_PLATFORM_AWS_REGION=eu-west-1 "
         f"DATA_PLATFORM_AWS_ENDPOINT={cloud.account.endpoint} data-platform buckets apply"
@@ -59,8 +59,36 @@ def test_a_missing_bucket_is_listed_and_nothing_else_is_said_of_it(cloud: Cloud)
     assert name in cloud.audit().buckets
 
 
-def test_an_empty_account_misses_five_buckets(cloud: Cloud) -> None:
-    assert cloud.broken() == {(spec.name, EXISTS) for spec in cloud.specs}
+def test_a_missing_queue_is_listed_and_apply_makes_it(cloud: Cloud) -> None:
+    cloud.apply()
+    url = cloud.queue(QueuePurpose.DEAD).url
+    cloud.sqs.delete_queue(QueueUrl=url)
+
+    [failure] = cloud.audit().failures
+
+    assert (failure.name, failure.rule) == (cloud.name(QueuePurpose.DEAD), EXISTS)
+    assert failure.command.endswith("data-platform buckets apply")
+    assert failure.name in cloud.audit().queues
+    [done] = cloud.apply()
+    assert done.operation == "create_queue"
+    assert cloud.audit().failures == ()
+
+
+def test_the_queue_of_another_environment_is_that_environments(cloud: Cloud) -> None:
+    """It may be in another region."""
+    cloud.apply()
+    theirs = replace(cloud, settings=replace(cloud.settings, environment=Environment.STAGING))
+    theirs.apply()
+    cloud.sqs.delete_queue(QueueUrl=theirs.queue(QueuePurpose.ARRIVALS).url)
+
+    assert cloud.audit().failures == ()
+    assert [failure.rule for failure in theirs.audit().failures] == [EXISTS]
+
+
+def test_an_empty_account_misses_five_buckets_and_two_queues(cloud: Cloud) -> None:
+    missing = {(spec.name, EXISTS) for spec in (*cloud.specs, *cloud.queues)}
+
+    assert cloud.broken() == missing and len(missing) == 7
 
 
 def test_a_bucket_with_the_prefix_that_the_standard_does_not_know_is_listed(cloud: Cloud) -> None:
@@ -72,7 +100,7 @@ def test_a_bucket_with_the_prefix_that_the_standard_does_not_know_is_listed(clou
 
     [failure] = cloud.audit().failures
 
-    assert (failure.bucket, failure.rule, failure.purpose) == ("acme-scratch", UNEXPECTED, None)
+    assert (failure.name, failure.rule, failure.purpose) == ("acme-scratch", UNEXPECTED, None)
     assert failure.loosens
     assert not {"acmetemp", "zebra"} & set(cloud.audit().buckets)
     cloud.run(failure.command)
@@ -123,13 +151,13 @@ def test_rules_of_another_environments_tables_are_that_environments(cloud: Cloud
         Bucket=name, LifecycleConfiguration={"Rules": rules}
     )
     [failure] = cloud.audit().failures
-    assert (failure.bucket, failure.rule) == (name, "lifecycle")
+    assert (failure.name, failure.rule) == (name, "lifecycle")
     cloud.run(failure.command)
     assert sorted(theirs.state(name).lifecycle, key=str) == sorted(before, key=str)
 
 
 def test_every_rule_says_what_it_is_about() -> None:
-    for purpose in Purpose:
+    for purpose in (*Purpose, *QueuePurpose):
         assert all(rules_of(purpose).values())
     assert "log_delivery" not in rules_of(Purpose.TEMP)
     assert "current_objects" not in rules_of(Purpose.TEMP)
@@ -139,10 +167,15 @@ def test_the_audit_asks_for_what_its_role_is_allowed_and_no_more(cloud: Cloud) -
     """HEAD aside: of a bucket that is not the account's, its answer is all there is to know."""
     asked: set[str] = set()
     cloud.apply()
-    cloud.client.meta.events.register(
-        "before-call.s3", lambda model, **_: asked.add(permission(model.name))
-    )
+    for service, client in (("s3", cloud.client), ("sqs", cloud.sqs)):
+        client.meta.events.register(
+            f"before-call.{service}",
+            lambda model, service=service, **_: asked.add(permission(model.name, service)),
+        )
 
     cloud.audit()
 
-    assert asked == {permission(name) for name in (*AUDITED, "ListBuckets")}
+    assert asked == {
+        *(permission(name) for name in (*AUDITED, "ListBuckets")),
+        *(permission(name, "sqs") for name in AUDITED_QUEUES),
+    }

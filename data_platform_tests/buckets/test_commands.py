@@ -6,11 +6,15 @@ from collections.abc import Callable
 import pytest
 from click.testing import CliRunner, Result
 
+from data_platform.buckets.standard import QueuePurpose
 from data_platform.cli import main
 from data_platform.setting_values import LONGEST_PROJECT
 from data_platform_tests.buckets.cloud import Cloud, add_rule, set_versioning
+from data_platform_tests.buckets.queue_breaks import untag
 
 Run = Callable[..., Result]
+
+AS_IT_SHOULD_BE = "5 buckets and 2 queues are as the standard says\n"
 
 
 @pytest.fixture
@@ -37,18 +41,20 @@ def test_plan_prints_what_apply_then_does(run: Run, cloud: Cloud) -> None:
     planned = run("plan").output.splitlines()
     assert cloud.names() == []
 
-    done = run("apply").output.splitlines()
+    *done, last = run("apply").output.splitlines()
 
     assert done == [f"{line}: done" for line in planned]
-    assert run("plan").output == run("apply").output == "nothing to do\n"
-    assert run("audit").output == "5 buckets are as the standard says\n"
+    url = last.removeprefix("what lands is told to: DATA_PLATFORM_QUEUE=")
+    told = {"QUEUE": url, "LANDING": "s3://acme-raw-landing-test"}
+    assert run("plan").output == run("apply", **told).output == "nothing to do\n"
+    assert run("audit", **told).output == AS_IT_SHOULD_BE
 
 
 def test_the_commands_of_the_plan_are_what_apply_does(run: Run, cloud: Cloud) -> None:
     for row in json.loads(run("plan", "--json").stdout):
         cloud.run(row["command"])
 
-    assert run("audit").output == "5 buckets are as the standard says\n"
+    assert run("audit").output == AS_IT_SHOULD_BE
 
 
 def test_audit_fails_with_the_command_that_mends_each_deviation(run: Run, cloud: Cloud) -> None:
@@ -60,7 +66,7 @@ def test_audit_fails_with_the_command_that_mends_each_deviation(run: Run, cloud:
 
     assert f"{name}: tags: " in output
     [command] = [line for line in output.splitlines() if line.startswith("  aws s3api ")]
-    assert "1 deviations in 5 buckets" in output
+    assert "1 deviations in 5 buckets and 2 queues" in output
     cloud.run(command)
     run("audit")
 
@@ -74,7 +80,7 @@ def test_audit_says_what_mending_would_take_away(run: Run, cloud: Cloud) -> None
 
     assert "a person's choice: objects deleted from now on are gone at once" in output
     assert "a person's choice: a lifecycle rule that somebody wrote is removed" in output
-    assert run("apply").output == "nothing to do\n"
+    assert "done" not in run("apply").output
 
 
 def test_tables_in_another_bucket_have_no_rules_in_the_standards(run: Run, cloud: Cloud) -> None:
@@ -93,6 +99,27 @@ def test_tables_in_another_bucket_have_no_rules_in_the_standards(run: Run, cloud
     assert {"tables"} == {rule["Filter"]["Prefix"].split("/")[0] for rule in rules} - {""}
 
 
+def test_a_queue_that_is_not_the_standards_is_said_to_be_left_out(run: Run) -> None:
+    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/uploads"
+    at = {"QUEUE": url, "LANDING": "s3://acme-raw-landing-test"}
+
+    for command in ("plan", "apply", "audit"):
+        said = run(command, **at)
+        assert f"{url}, which is not the standard's acme-arrivals-test" in said.stderr
+
+
+def test_a_queues_deviation_is_mended_by_its_command(run: Run, cloud: Cloud) -> None:
+    run("apply")
+    untag(cloud, QueuePurpose.ARRIVALS)
+
+    output = run("audit", code=1).output
+
+    assert "acme-arrivals-test: tags: " in output
+    [command] = [line for line in output.splitlines() if line.startswith("  aws sqs ")]
+    cloud.run(command)
+    run("audit")
+
+
 def test_no_password_is_fetched(run: Run) -> None:
     run("plan", DATABASE_PASSWORD="secretsmanager:nowhere#password")
 
@@ -100,7 +127,7 @@ def test_no_password_is_fetched(run: Run) -> None:
 def test_a_script_gets_the_failures_as_json(run: Run) -> None:
     found = json.loads(run("audit", "--json", code=1).stdout)
 
-    assert len(found["buckets"]) == len(found["failures"]) == 5
+    assert (len(found["buckets"]), len(found["queues"]), len(found["failures"])) == (5, 2, 7)
     assert {failure["rule"] for failure in found["failures"]} == {"exists"}
 
 

@@ -18,6 +18,7 @@ def answer(code: str, operation: str) -> ClientError:
         ("PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
         ("ListBuckets", "s3:ListAllMyBuckets"),
         ("PutBucketTagging", "s3:PutBucketTagging"),
+        ("GetBucketNotificationConfiguration", "s3:GetBucketNotification"),
     ],
 )
 def test_a_permission_has_iams_name(operation: str, needed: str) -> None:
@@ -39,6 +40,20 @@ def test_a_refusal_says_the_way_out(code: str, operation: str, way_out: str) -> 
     said = str(refused("acme-temp-prod", answer(code, operation)))
 
     assert "acme-temp-prod" in said and operation in said and way_out in said
+
+
+def test_a_refusal_of_sqs_is_about_a_queue() -> None:
+    denied = refused("q", answer("AccessDeniedException", "SetQueueAttributes"), "sqs")
+    deleted = refused("q", answer("QueueDeletedRecently", "CreateQueue"), "sqs")
+
+    assert str(denied) == "queue q: SetQueueAttributes needs sqs:SetQueueAttributes"
+    assert str(deleted).startswith("queue q: CreateQueue failed") and "a minute" in str(deleted)
+
+
+def test_a_notification_that_s3_does_not_take_says_what_may_be_wrong() -> None:
+    said = str(refused("b", answer("InvalidArgument", "PutBucketNotificationConfiguration")))
+
+    assert "does not let S3 send" in said and "a minute" in said
 
 
 def test_any_other_refusal_is_said_as_s3_says_it() -> None:

@@ -188,6 +188,17 @@ def test_a_person_reads_every_table_and_the_audit_no_rows() -> None:
         assert resource.endswith("/metadata/*")
 
 
+def test_the_audit_sees_the_configuration_of_the_standards_queues_and_no_message() -> None:
+    queues = {
+        f"arn:aws:sqs:eu-west-1:123456789012:acme-{name}-test"
+        for name in ("arrivals", "arrivals-dead")
+    }
+
+    for action in ("GetQueueAttributes", "GetQueueUrl", "ListQueueTags"):
+        assert allowed(Role.AUDIT, f"sqs:{action}") == queues
+    assert allowed(Role.AUDIT, "sqs:ReceiveMessage") == set()
+
+
 def test_only_upkeep_deletes_data_files() -> None:
     for role in Role:
         deletes = allowed(role, "s3:DeleteObject")
@@ -255,13 +266,12 @@ def test_what_is_not_there_is_not_granted() -> None:
     bare = Settings.at("/home/acme", project="acme", aws_region="eu-west-1")
     at = site(bare, ACCOUNT, table_uses(TABLES))
     services = {
-        action.partition(":")[0]
+        role: {action.partition(":")[0] for grant in grants(role, at) for action in grant.actions}
         for role in Role
-        for grant in grants(role, at)
-        for action in grant.actions
     }
 
-    assert services == {"s3"}
+    assert services.pop(Role.AUDIT) == {"s3", "sqs"}  # it looks for the queue all the same
+    assert all(used == {"s3"} for used in services.values())
     assert at.warehouse == "acme-warehouse-test"
 
 

@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 from data_platform.buckets.account import connect
 from data_platform.buckets.errors import BucketError, ForeignBucketError
 from data_platform.buckets.provision import apply
-from data_platform.buckets.standard import Purpose, TableTiers
+from data_platform.buckets.standard import Purpose, QueuePurpose, TableTiers
 from data_platform.buckets.state import list_buckets
 from data_platform_tests.buckets.cloud import (
     OWN_RULE,
@@ -29,6 +29,7 @@ from data_platform_tests.buckets.cloud import (
     set_versioning,
     without_statement,
 )
+from data_platform_tests.buckets.queue_breaks import OWN_STATEMENT as QUEUE_STATEMENT
 
 
 def allow_all_but(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, *actions: str) -> Cloud:
@@ -85,7 +86,7 @@ def test_one_missing_bucket_is_all_that_is_planned(cloud: Cloud) -> None:
 
     planned = cloud.plan()
 
-    assert {action.bucket for action in planned} == {name}
+    assert {action.name for action in planned} == {name}
     assert planned[0].operation == "create_bucket"
     cloud.apply()
     assert cloud.audit().failures == ()
@@ -99,6 +100,77 @@ def test_a_bucket_that_was_there_with_nothing_set_is_brought_to_the_standard(clo
     cloud.apply()
 
     assert cloud.audit().failures == ()
+
+
+def test_a_queue_that_was_there_with_nothing_set_is_brought_to_the_standard(cloud: Cloud) -> None:
+    """The way to it, too: what was told to it by hand is told to it still."""
+    cloud.sqs.create_queue(QueueName=cloud.name(QueuePurpose.ARRIVALS))
+
+    cloud.apply()
+
+    assert cloud.audit().failures == ()
+    assert cloud.apply() == []
+
+
+def test_what_others_wrote_on_a_queue_stays_beside_the_standards_own(cloud: Cloud) -> None:
+    name = cloud.name(QueuePurpose.ARRIVALS)
+    url = cloud.sqs.create_queue(QueueName=name, tags={"cost-centre": "17"})["QueueUrl"]
+    theirs = {"Version": "2012-10-17", "Statement": QUEUE_STATEMENT}
+    attributes = {"Policy": json.dumps(theirs), "VisibilityTimeout": "900"}
+    cloud.sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
+
+    cloud.apply()
+
+    state = cloud.queue(QueuePurpose.ARRIVALS)
+    assert QUEUE_STATEMENT in state.policy["Statement"] and len(state.policy["Statement"]) == 3
+    assert state.tags["cost-centre"] == "17" and len(state.tags) == 6
+    assert state.visibility == 900
+    assert cloud.audit().failures == ()
+
+
+def test_whom_else_raw_landing_tells_of_other_things_it_tells_them_still(cloud: Cloud) -> None:
+    cloud.apply()
+    name = cloud.name(Purpose.RAW_LANDING)
+    topic = cloud.account.regional_arn("sns", "restored")
+    told = {"Id": "theirs", "TopicArn": topic, "Events": ["s3:ObjectRestore:*"]}
+    cloud.client.put_bucket_notification_configuration(
+        Bucket=name, NotificationConfiguration={"TopicConfigurations": [told]}
+    )
+
+    [done] = cloud.apply()
+
+    assert done.operation == "put_bucket_notification_configuration"
+    notifications = cloud.state(name).notifications
+    assert notifications["TopicConfigurations"] == [told]
+    assert [entry["Id"] for entry in notifications["QueueConfigurations"]] == ["data-platform"]
+    assert cloud.audit().failures == ()
+
+
+def test_the_queue_is_there_with_its_policy_before_s3_asks_whether_it_may_send(
+    cloud: Cloud,
+) -> None:
+    order = [(action.operation, action.name) for action in cloud.plan()]
+
+    landing = cloud.name(Purpose.RAW_LANDING)
+    steps = [
+        ("create_queue", cloud.name(QueuePurpose.DEAD)),
+        ("create_queue", cloud.name(QueuePurpose.ARRIVALS)),
+        ("create_bucket", landing),
+        ("put_bucket_notification_configuration", landing),
+    ]
+    assert [step for step in order if step in steps] == steps
+
+
+def test_a_queue_that_may_not_be_made_keeps_no_bucket_from_being_made(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = cloud.plan()
+    half = allow_all_but(cloud, monkeypatch, "sqs:CreateQueue")
+
+    with pytest.raises(BucketError, match=r"queue acme-arrivals-test: CreateQueue needs sqs:"):
+        apply(half.clients, planned)
+
+    assert half.names() == sorted(spec.name for spec in cloud.specs)
 
 
 @pytest.mark.parametrize("algorithm", ["aws:kms", "aws:kms:dsse"])
@@ -186,7 +258,7 @@ def test_what_only_loosening_would_mend_is_left_to_a_person(
 
     assert cloud.state(name) == before
     [failure] = cloud.audit().failures
-    assert failure.bucket == name and failure.loosens
+    assert failure.name == name and failure.loosens
 
 
 def test_a_bucket_of_another_account_is_named_with_the_way_out(cloud: Cloud) -> None:
@@ -251,7 +323,7 @@ def test_nothing_more_is_asked_of_a_bucket_that_could_not_be_made(
     half = allow_all_but(cloud, monkeypatch, "s3:CreateBucket")
 
     with pytest.raises(BucketError) as raised:
-        apply(half.client, planned)
+        apply(half.clients, planned)
 
     lines = str(raised.value).splitlines()
     assert len(lines) == 5
@@ -274,7 +346,7 @@ def test_every_page_of_the_listing_is_read(cloud: Cloud) -> None:
 def test_every_request_to_a_bucket_that_is_there_is_for_this_account_alone(cloud: Cloud) -> None:
     """A name that was given up and taken by somebody else must be refused, not configured."""
     for action in cloud.plan():
-        if action.operation != "create_bucket":
+        if action.service == "s3" and action.operation != "create_bucket":
             assert action.request["ExpectedBucketOwner"] == cloud.account.id, action
 
 
@@ -306,7 +378,7 @@ def test_a_tables_rule_follows_its_declaration(cloud: Cloud) -> None:
 
         done = declaring.apply()
 
-        assert name in {action.bucket for action in done}
+        assert name in {action.name for action in done}
         rules = {str(rule["ID"]): rule for rule in cloud.state(name).lifecycle}
         assert set(rules) == {"data-platform", *(f"data-platform/{t.table}" for t in tables)}
         for table in tables:

@@ -1,4 +1,5 @@
-"""An outside auditor agrees: prowler's S3 checks of what `apply` made, and of wrong buckets."""
+"""An outside auditor agrees: prowler's checks of the buckets and queues that `apply` made, and of
+wrong ones."""
 
 import json
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from data_platform.buckets.standard import Purpose
+from data_platform.buckets.standard import Purpose, QueuePurpose
 from data_platform.settings import Environment
 from data_platform_tests.buckets.cloud import (
     OTHER_ACCOUNT,
@@ -21,11 +22,14 @@ from data_platform_tests.buckets.cloud import (
     set_versioning,
     without_statement,
 )
+from data_platform_tests.buckets.queue_breaks import Break as QueueBreak
+from data_platform_tests.buckets.queue_breaks import add_statement as add_queue_statement
+from data_platform_tests.buckets.queue_breaks import set_attributes
 
 pytestmark = pytest.mark.timeout(900)  # it reads every bucket for every check, on two cores
 
 Findings = Mapping[tuple[str, str], str]
-"""Status (PASS, FAIL) by check and bucket."""
+"""Status (PASS, FAIL) by check and bucket or queue."""
 
 
 def unencrypted(cloud: Cloud, name: str) -> None:
@@ -84,13 +88,17 @@ COVERED: Mapping[str, Break] = {
     "s3_bucket_server_access_logging_enabled": unlogged,
 }
 
+QUEUES_COVERED: Mapping[str, QueueBreak] = {
+    "sqs_queues_not_publicly_accessible": add_queue_statement(Principal="*", Condition={}),
+    "sqs_queues_server_side_encryption_enabled": set_attributes(SqsManagedSseEnabled="false"),
+}
+
 NOT_COVERED = {
     "s3_access_point_public_access_block": "the platform has no access points",
     "s3_account_level_public_access_blocks": "the account is not one project's to configure",
     "s3_bucket_cross_region_replication": "a copy elsewhere is a choice of cost and of law; what "
     "is lost in a region is landed, and built, again",
-    "s3_bucket_event_notifications_enabled": "only landing has them, and only where there is a "
-    "queue to be told",
+    "s3_bucket_event_notifications_enabled": "only landing has somebody to tell",
     "s3_bucket_kms_encryption": "SSE-S3 is the least that the standard asks for; SSE-KMS may stand "
     "in for it, and log delivery cannot write to it",
     "s3_bucket_no_mfa_delete": "only the root user can switch it on, and nobody could clean then",
@@ -115,27 +123,39 @@ WRONG_ENVIRONMENTS = (Environment.LOCAL, Environment.STAGING, Environment.PROD)
 
 @dataclass(frozen=True)
 class Account:
-    """`right` buckets are as applied; `wrong` ones break the check that they stand under."""
+    """`right` buckets and `queues` are as applied; `wrong` ones break the check that they stand
+    under."""
 
     endpoint: str
     right: Mapping[Purpose, str]
+    queues: tuple[str, ...]
     wrong: Mapping[str, str]
 
 
 @pytest.fixture(scope="module")
 def account(standing: Cloud) -> Account:
-    places: list[tuple[Cloud, str]] = []
-    for environment in WRONG_ENVIRONMENTS:
-        other = replace(standing, settings=replace(standing.settings, environment=environment))
-        other.apply()
-        names = [spec.name for spec in other.specs if spec.purpose is not Purpose.LOGS]
-        places += [(other, name) for name in names]
+    others = [
+        replace(standing, settings=replace(standing.settings, environment=environment))
+        for environment in WRONG_ENVIRONMENTS
+    ]
+    for cloud in others:
+        cloud.apply()
+    places = [
+        (cloud, spec.name)
+        for cloud in others
+        for spec in cloud.specs
+        if spec.purpose is not Purpose.LOGS
+    ]
     wrong = {}
     for (check, break_), (cloud, name) in zip(COVERED.items(), places, strict=True):
         break_(cloud, name)
         wrong[check] = name
+    for (check, break_), cloud in zip(QUEUES_COVERED.items(), others, strict=False):
+        break_(cloud, QueuePurpose.ARRIVALS)
+        wrong[check] = cloud.name(QueuePurpose.ARRIVALS)
     right = {spec.purpose: spec.name for spec in standing.specs}
-    return Account(standing.account.endpoint, right, wrong)
+    queues = tuple(spec.name for spec in standing.queues)
+    return Account(standing.account.endpoint, right, queues, wrong)
 
 
 @pytest.fixture(scope="module")
@@ -143,15 +163,20 @@ def findings(
     account: Account, auditor: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Findings:
     folder = tmp_path_factory.mktemp("prowler")
-    options = ["--services", "s3", "--region", REGION, "--ignore-exit-code-3", "--no-banner"]
+    options = ["--services", "s3", "sqs", "--region", REGION, "--ignore-exit-code-3", "--no-banner"]
     output = ["--output-formats", "json-ocsf", "--output-directory", str(folder)]
     done = prowler(auditor, [*options, *output, "--output-filename", "found"], account, folder)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((folder / "found.ocsf.json").read_text("utf-8"))
     return {
-        (each["metadata"]["event_code"], each["resources"][0]["name"]): each["status_code"]
+        (each["metadata"]["event_code"], _name(each["resources"][0]["name"])): each["status_code"]
         for each in found
     }
+
+
+def _name(resource: str) -> str:
+    """A bucket's, or the end of a queue's URL."""
+    return resource.rpartition("/")[2]
 
 
 def prowler(
@@ -172,10 +197,10 @@ def prowler(
 def test_every_check_is_covered_or_not_for_a_reason(
     account: Account, auditor: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    listed = prowler(auditor, ["--services", "s3", "--list-checks-json"], account, tmp_path)
+    listed = prowler(auditor, ["--services", "s3", "sqs", "--list-checks-json"], account, tmp_path)
     known = json.loads(listed.stdout[listed.stdout.index("{") : listed.stdout.rindex("}") + 1])
 
-    assert sorted(known["aws"]) == sorted({*COVERED, *NOT_COVERED})
+    assert sorted(known["aws"]) == sorted({*COVERED, *QUEUES_COVERED, *NOT_COVERED})
 
 
 @pytest.mark.parametrize("check", COVERED)
@@ -185,8 +210,13 @@ def test_what_apply_made_passes(findings: Findings, account: Account, check: str
         assert findings[check, name] == expected, name
 
 
-@pytest.mark.parametrize("check", COVERED)
-def test_a_bucket_that_is_wrong_in_that_respect_fails(
+@pytest.mark.parametrize("check", QUEUES_COVERED)
+def test_the_queues_that_apply_made_pass(findings: Findings, account: Account, check: str) -> None:
+    assert [findings[check, name] for name in account.queues] == ["PASS", "PASS"]
+
+
+@pytest.mark.parametrize("check", [*COVERED, *QUEUES_COVERED])
+def test_a_bucket_or_queue_that_is_wrong_in_that_respect_fails(
     findings: Findings, account: Account, check: str
 ) -> None:
     assert findings[check, account.wrong[check]] == "FAIL"

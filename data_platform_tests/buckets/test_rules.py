@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from data_platform.buckets.rules import RULES, judge
+from data_platform.buckets.parts import judge
+from data_platform.buckets.rules import RULES
 from data_platform.buckets.standard import (
     LOG_DELIVERY_SID,
     STANDARD,
@@ -26,6 +27,7 @@ from data_platform_tests.buckets.cloud import (
     retag,
     set_encryption,
     set_versioning,
+    tell,
     without_statement,
 )
 
@@ -68,10 +70,13 @@ def breaks(rule: str, purpose: Purpose) -> Iterator[Break]:
             yield lambda cloud, name: log_to(name)(cloud, name)
         case "access_logging":
             yield lambda c, name: c.client.put_bucket_logging(Bucket=name, BucketLoggingStatus={})
+        case "notifications":
+            yield tell()
+            yield tell("somebody-elses")
 
 
 # What the others ask is the same of every bucket: one of them, and the logs bucket, are enough.
-BY_PURPOSE = {"versioning", "encryption", "current_objects", "access_logging"}
+BY_PURPOSE = {"versioning", "encryption", "current_objects", "access_logging", "notifications"}
 SAMPLE = (Purpose.WAREHOUSE, Purpose.LOGS)
 
 CASES = [
@@ -97,7 +102,7 @@ def test_a_bucket_wrong_in_one_respect_fails_that_rule_and_is_mended(
     wrong(standing, name)
 
     [failure] = standing.audit().failures
-    assert (failure.bucket, failure.rule) == (name, rule)
+    assert (failure.name, failure.rule) == (name, rule)
     standing.run(failure.command)
     assert standing.audit().failures == ()
 

@@ -8,12 +8,13 @@ import dagster as dg
 import pytest
 
 from data_platform.buckets.audit import UNEXPECTED, rules_of
-from data_platform.buckets.standard import Purpose
+from data_platform.buckets.standard import Purpose, QueuePurpose
 from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.bucket_audit import (
     JOB,
     KEY,
     MONTHS,
+    PURPOSES,
     bucket_audit,
     bucket_audit_job,
     bucket_audit_schedule,
@@ -38,9 +39,10 @@ def results(run: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation
 def test_there_is_a_check_for_each_rule_and_purpose_and_one_for_the_rest() -> None:
     names = {key.name for key in bucket_audit(Settings.at("/nowhere")).check_keys}
 
-    rules = {check_name(rule, purpose) for purpose in Purpose for rule in rules_of(purpose)}
+    rules = {check_name(rule, purpose) for purpose in PURPOSES for rule in rules_of(purpose)}
     assert names == {*rules, UNEXPECTED}
     assert {"tls_only__raw_landing", "exists__logs", "log_delivery__logs"} <= names
+    assert {"notifications__raw_landing", "redrive__arrivals", "exists__arrivals_dead"} <= names
 
 
 def test_buckets_of_the_standard_pass_every_check(cloud: Cloud) -> None:
@@ -87,6 +89,28 @@ def test_no_check_of_a_missing_bucket_passes_for_there_was_nothing_to_look_at(cl
     assert failed == {check_name(rule, Purpose.TEMP) for rule in rules_of(Purpose.TEMP)}
     assert found["tls_only__temp"].description == f"{name} is not there: nothing to look at"
     assert found["tls_only__logs"].description is None
+
+
+def test_no_check_of_a_missing_queue_passes(cloud: Cloud) -> None:
+    cloud.apply()
+    cloud.sqs.delete_queue(QueueUrl=cloud.queue(QueuePurpose.ARRIVALS).url)
+
+    found = results(audited(cloud))
+
+    failed = {check for check, result in found.items() if not result.passed}
+    arrivals = QueuePurpose.ARRIVALS
+    assert failed == {check_name(rule, arrivals) for rule in rules_of(arrivals)}
+
+
+def test_a_queue_that_is_not_the_standards_is_said_to_be_left_out(cloud: Cloud) -> None:
+    cloud.apply()
+    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/uploads"
+    elsewhere = replace(cloud, settings=replace(cloud.settings, queue_url=url))
+
+    [event] = audited(elsewhere).get_asset_materialization_events()
+
+    said = event.materialization.metadata["queue"].value
+    assert isinstance(said, str) and "the standard's acme-arrivals-test" in said
 
 
 def test_an_account_that_cannot_be_read_fails_the_run_and_no_check(

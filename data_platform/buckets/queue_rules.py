@@ -1,0 +1,156 @@
+"""The rules of the queues: each compares one with its line and says what mends it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from data_platform.buckets import queue_actions as actions
+from data_platform.buckets.account import Account
+from data_platform.buckets.deviations import (
+    Deviation,
+    Rule,
+    statement_deviation,
+    tags_deviation,
+)
+from data_platform.buckets.queue_standard import QueueSpec
+from data_platform.buckets.queue_state import QueueState
+from data_platform.buckets.standard import ARRIVALS_SID, TLS_ONLY_SID, QueuePurpose
+from data_platform.buckets.statements import Statement, statements
+
+_AWS_OWN_KEY = "alias/aws/sqs"  # its key policy cannot be edited, so S3 may not use it
+# A condition on one of these makes "everybody" somebody.
+_NARROWING = frozenset(
+    {
+        "aws:principalaccount",
+        "aws:principalarn",
+        "aws:principalorgid",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:sourceorgid",
+        "aws:sourceowner",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+    }
+)
+_ARRIVALS = frozenset({QueuePurpose.ARRIVALS})
+_DEAD = frozenset({QueuePurpose.DEAD})
+
+
+def _encryption(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
+    mend = actions.encryption(spec, state)
+    if spec.purpose is QueuePurpose.ARRIVALS and state.key.endswith(_AWS_OWN_KEY):
+        expected = "SSE-SQS or a KMS key of your own, which S3 may use"
+        return Deviation(expected, state.key, mend, "no key in KMS encrypts the messages any more")
+    if state.managed or state.key:
+        return None
+    return Deviation("SSE-SQS or a KMS key", "none", mend)
+
+
+def _visibility(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
+    least = spec.standard.visibility or 0
+    if state.visibility >= least:
+        return None
+    mend = actions.visibility(spec, state, least)
+    return Deviation(f"{least} s at least", f"{state.visibility} s", mend)
+
+
+def _retention(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
+    if state.retention >= spec.standard.retention:
+        return None
+    mend = actions.retention(spec, state)
+    return Deviation(f"{spec.standard.retention} s", f"{state.retention} s", mend)
+
+
+def _redrive(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
+    wanted = {name: str(value) for name, value in actions.redriven(spec, account).items()}
+    there = {name: str(value) for name, value in state.redrive.items()}  # SQS keeps counts as text
+    if there == wanted:
+        return None
+    mend = actions.redrive(spec, state, account)
+    if not there:
+        return Deviation(_redriven(wanted), "no redrive policy", mend)
+    target = there.get("deadLetterTargetArn", "")
+    elsewhere = target != wanted["deadLetterTargetArn"]
+    loosens = f"{target} gets no more dead letters" if elsewhere else ""
+    return Deviation(_redriven(wanted), _redriven(there), mend, loosens)
+
+
+def _redriven(policy: Mapping[str, str]) -> str:
+    return f"to {policy.get('deadLetterTargetArn')} after {policy.get('maxReceiveCount')} receives"
+
+
+def _redrive_allow(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
+    [arrivals] = actions.redrive_allowed(spec, account)["sourceQueueArns"]
+    mend = actions.redrive_allow(spec, state, account)
+    expected = f"of {arrivals} only"
+    permission = state.redrive_allow.get("redrivePermission", "allowAll")
+    if permission == "allowAll":
+        return Deviation(expected, "of every queue", mend)
+    if permission == "denyAll":
+        return Deviation(expected, "of no queue", mend, f"{arrivals} may give its dead letters")
+    sources = state.redrive_allow.get("sourceQueueArns", [])
+    others = [arn for arn in sources if arn != arrivals]
+    if sources == [arrivals]:
+        return None
+    loosens = f"{', '.join(others)} may give its dead letters no more" if others else ""
+    return Deviation(expected, f"of {', '.join(sources) or 'no queue'}", mend, loosens)
+
+
+def _tls_only(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
+    return _statement(TLS_ONLY_SID, spec, state, account)
+
+
+def _s3_may_send(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
+    return _statement(ARRIVALS_SID, spec, state, account)
+
+
+def _statement(sid: str, spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
+    mend = actions.policy(spec, state, account)
+    return statement_deviation(sid, state.policy, actions.policy_statements(spec, account), mend)
+
+
+def _not_public(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
+    own = actions.policy_statements(spec, account)
+    there = [s for s in statements(state.policy) if s.get("Sid") not in own]
+    public = [statement for statement in there if _is_public(statement)]
+    if not public:
+        return None
+    return Deviation(
+        "no policy statement that allows everybody something",
+        f"the statement {', '.join(str(s.get('Sid')) for s in public)}",
+        actions.policy(spec, state, account, without=public),
+        "a policy statement that somebody wrote is removed",
+    )
+
+
+def _is_public(statement: Statement) -> bool:
+    if statement.get("Effect") != "Allow":
+        return False
+    principal = statement.get("Principal", "*")  # else it is all but somebody
+    named = principal.get("AWS", ()) if isinstance(principal, Mapping) else principal
+    everybody = "*" in ([named] if isinstance(named, str) else named)
+    return everybody and not _NARROWING & set(_condition_keys(statement))
+
+
+def _condition_keys(statement: Mapping[str, Any]) -> Iterator[str]:
+    """What is asked for by name; a `StringNotEquals` narrows nothing down."""
+    for operator, asked in statement.get("Condition", {}).items():
+        if "Not" not in operator and "IfExists" not in operator and operator != "Null":
+            yield from (key.lower() for key in asked)
+
+
+def _tags(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
+    return tags_deviation(spec.tags, state.tags, actions.tags(spec, state))
+
+
+# In the order in which apply mends: who may use the dead letter queue before the queue that does.
+QUEUE_RULES = (
+    Rule("encryption", "Messages are encrypted, with a key that S3 may use.", _encryption),
+    Rule("retention", "Messages are kept for SQS's longest time.", _retention),
+    Rule("visibility", "A message in work is kept from others.", _visibility, _ARRIVALS),
+    Rule("redrive_allow", "Only the queue gives its dead letters.", _redrive_allow, _DEAD),
+    Rule("redrive", "What nobody understands goes to the dead letters.", _redrive, _ARRIVALS),
+    Rule("s3_may_send", "S3 may send for raw-landing, and for nobody.", _s3_may_send, _ARRIVALS),
+    Rule("tls_only", "Requests without TLS are denied.", _tls_only),
+    Rule("not_public", "No statement allows everybody something.", _not_public),
+    Rule("tags", "The cost allocation tags are set.", _tags),
+)

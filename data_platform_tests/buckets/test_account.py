@@ -1,0 +1,30 @@
+"""The account behind the credentials, and an endpoint that is an S3 store and nothing else."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from data_platform.buckets.account import connect
+from data_platform.buckets.errors import BucketError
+from data_platform.settings import Settings
+from data_platform_tests.buckets.cloud import Cloud
+from tools.servers import S3Server
+
+
+def test_the_clients_are_of_the_account_of_the_credentials(cloud: Cloud) -> None:
+    account, clients = connect(cloud.settings)
+
+    url = clients.sqs.create_queue(QueueName="q")["QueueUrl"]
+    asked = clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    assert asked["Attributes"]["QueueArn"] == account.regional_arn("sqs", "q")
+    assert clients.s3.list_buckets()["Buckets"] == []
+
+
+def test_a_store_that_is_no_cloud_is_said_to_lack_what_else_is_needed(
+    versitygw: S3Server, tmp_path: Path
+) -> None:
+    at = {"aws_region": versitygw.region, "aws_endpoint": versitygw.endpoint}
+
+    with pytest.raises(BucketError, match=r"have STS at all.* S3, SQS and STS at one address"):
+        connect(replace(Settings.at(tmp_path), **at))
