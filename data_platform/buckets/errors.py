@@ -74,7 +74,8 @@ def refused(
     answer = error.response.get("Error", {})
     code, message = answer.get("Code", ""), answer.get("Message", "")
     if code not in _DENIED:
-        way_out = f"; {_WAYS_OUT[code]}" if code in _WAYS_OUT else ""
+        short = code.rpartition(".")[2]  # SQS: AWS.SimpleQueueService.QueueDeletedRecently
+        way_out = f"; {_WAYS_OUT[short]}" if short in _WAYS_OUT else ""
         if operation == "PutBucketNotificationConfiguration":
             way_out = _UNTOLD
         way_out += lacking(called, endpoint)

@@ -44,10 +44,15 @@ def test_a_refusal_says_the_way_out(code: str, operation: str, way_out: str) -> 
 
 def test_a_refusal_of_sqs_is_about_a_queue() -> None:
     denied = refused("q", answer("AccessDeniedException", "SetQueueAttributes"), "sqs")
-    deleted = refused("q", answer("QueueDeletedRecently", "CreateQueue"), "sqs")
+    code = "AWS.SimpleQueueService.QueueDeletedRecently"
+    deleted = refused("q", answer(code, "CreateQueue"), "sqs")
+    undecided = refused("q", answer("KMS.AccessDeniedException", "SetQueueAttributes"), "sqs")
 
     assert str(denied) == "queue q: SetQueueAttributes needs sqs:SetQueueAttributes"
     assert str(deleted).startswith("queue q: CreateQueue failed") and "a minute" in str(deleted)
+    assert "KMS.AccessDeniedException" in str(
+        undecided
+    )  # it is the key's permission that is missing
 
 
 def test_a_notification_that_s3_does_not_take_says_what_may_be_wrong() -> None:
