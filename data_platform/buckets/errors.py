@@ -27,7 +27,8 @@ _WAYS_OUT = {
 }
 _UNTOLD = (
     "; a queue, topic or function in it is not there, is in another region than the bucket, or "
-    "does not let S3 send; a queue's new policy counts after a minute at most: do it again then"
+    "does not let S3 send, or its KMS key does not let S3 encrypt; a queue's new policy counts "
+    "after a minute at most: do it again then"
 )
 _KINDS = {"s3": ("bucket", "S3"), "sqs": ("queue", "SQS")}
 
@@ -76,7 +77,7 @@ def refused(
     if code not in _DENIED:
         short = code.rpartition(".")[2]  # SQS: AWS.SimpleQueueService.QueueDeletedRecently
         way_out = f"; {_WAYS_OUT[short]}" if short in _WAYS_OUT else ""
-        if operation == "PutBucketNotificationConfiguration":
+        if (operation, code) == ("PutBucketNotificationConfiguration", "InvalidArgument"):
             way_out = _UNTOLD
         way_out += lacking(called, endpoint)
         return BucketError(f"{kind} {name}: {operation} failed: {code}: {message}{way_out}")

@@ -58,7 +58,15 @@ def test_a_refusal_of_sqs_is_about_a_queue() -> None:
 def test_a_notification_that_s3_does_not_take_says_what_may_be_wrong() -> None:
     said = str(refused("b", answer("InvalidArgument", "PutBucketNotificationConfiguration")))
 
-    assert "does not let S3 send" in said and "a minute" in said
+    assert "does not let S3 send" in said and "KMS key" in said and "a minute" in said
+
+
+def test_a_notification_that_is_refused_for_another_reason_says_nothing_of_whom_it_tells() -> None:
+    busy = str(refused("b", answer("OperationAborted", "PutBucketNotificationConfiguration")))
+    gone = str(refused("b", answer("NoSuchBucket", "PutBucketNotificationConfiguration")))
+
+    assert busy.endswith("another change of it is under way; do it again in a minute")
+    assert gone == "bucket b: PutBucketNotificationConfiguration failed: NoSuchBucket: because"
 
 
 def test_any_other_refusal_is_said_as_s3_says_it() -> None:
