@@ -28,18 +28,16 @@ def judge(spec: BucketSpec, state: BucketState, account: Account) -> Deviation |
     if not spec.tells:
         return None
     queue = account.regional_arn("sqs", spec.tells)
-    own = [entry for entry, told in _entries(state) if _is_own(entry, told, queue)]
+    own = [entry for entry, told in _entries(state) if told == queue]
     if len(own) == 1 and _comparable(own[0]) == _comparable(_wanted(queue)):
         return None
-    rivals = sorted(
-        told for entry, told in _entries(state) if not _is_own(entry, told, queue) and _rival(entry)
-    )
+    rivals = sorted(t for entry, t in _entries(state) if t != queue and _rival(entry))
     mend = _action(spec, state, account, queue)
     expected = f"{spec.tells} is told of {', '.join(EVENTS)}"
     if rivals:
         return Deviation(
             expected,
-            f"{', '.join(rivals)} is told of them, and S3 tells one only",
+            f"{', '.join(rivals)} is told of them, or as {NOTIFICATION_ID}: S3 takes one only",
             mend,
             f"{', '.join(rivals)} is told no more; an SNS topic, or EventBridge, can tell both",
         )
@@ -56,7 +54,7 @@ def _action(spec: BucketSpec, state: BucketState, account: Account, queue: str) 
         kind: [
             entry
             for entry in state.notifications.get(kind, ())
-            if not _is_own(entry, entry.get(told), queue) and not _rival(entry)
+            if entry.get(told) != queue and not _rival(entry)
         ]
         for kind, told in _TOLD.items()
     }
@@ -79,15 +77,12 @@ def _entries(state: BucketState) -> Iterator[tuple[Mapping[str, Any], str]]:
             yield entry, str(entry.get(told))
 
 
-def _is_own(entry: Mapping[str, Any], told: Any, queue: str) -> bool:
-    """By its name, or because it tells our queue: setting that right takes nothing from anybody."""
-    return entry.get("Id") == NOTIFICATION_ID or told == queue
-
-
 def _rival(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry shares an event with ours, which has no filter: S3 refuses both at once."""
+    """Whether an entry that tells somebody else shares an event with ours, which has no filter, or
+    its Id: S3 refuses both at once."""
     ours = tuple(event.removesuffix("*") for event in EVENTS)
-    return any(event.startswith(ours) for event in entry.get("Events", ()))
+    shares = any(event.startswith(ours) for event in entry.get("Events", ()))
+    return shares or entry.get("Id") == NOTIFICATION_ID
 
 
 def _comparable(entry: Mapping[str, Any]) -> tuple[Any, ...]:

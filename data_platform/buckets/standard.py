@@ -12,7 +12,8 @@ from enum import StrEnum
 
 from data_platform.settings import Environment
 
-# What carries these names in a bucket or queue is the platform's; all else is somebody else's.
+# What carries these names in a bucket or queue is the platform's; all else is somebody else's. A
+# notification is the platform's by whom it tells: an entry of that name that tells another is not.
 LIFECYCLE_ID = "data-platform"
 NOTIFICATION_ID = "data-platform"
 TABLE_LIFECYCLE_ID = "data-platform/"  # followed by the table

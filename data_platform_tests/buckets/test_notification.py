@@ -76,14 +76,24 @@ def test_what_others_are_told_of_stays_eventbridge_included() -> None:
         {"Id": "by-hand"},
         {"Events": ["s3:ObjectCreated:*"]},
         {"Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "in/"}]}}},
-        {"QueueArn": QUEUE.replace("arrivals", "elsewhere")},
     ],
 )
-def test_our_own_by_name_or_by_queue_is_set_right(change: dict[str, Any]) -> None:
+def test_what_tells_our_queue_is_set_right(change: dict[str, Any]) -> None:
     there = {"QueueConfigurations": [{**OURS, **change}]}
     found = judged(there)
 
     assert found and found.found == "another notification" and not found.loosens
+    assert mended(there) == {"QueueConfigurations": [OURS]}
+
+
+@pytest.mark.parametrize("events", [list(EVENTS), ["s3:ObjectRestore:*"]])
+def test_whom_somebody_else_tells_in_our_name_is_a_persons_choice(events: list[str]) -> None:
+    """S3 refuses two of one Id, and what the entry tells may be missed."""
+    theirs = {"Id": "data-platform", "TopicArn": TOPIC, "Events": events}
+    there = {"TopicConfigurations": [theirs]}
+    found = judged(there)
+
+    assert found and found.loosens.startswith(f"{TOPIC} is told no more")
     assert mended(there) == {"QueueConfigurations": [OURS]}
 
 
