@@ -64,7 +64,9 @@ def audit_command(as_json: bool) -> None:
 
     settings = Settings.from_env(secrets=False)
     account, clients = _connect(settings)
-    found = audit(clients, account, settings.project, settings.environment, _tables(settings))
+    found = audit(
+        clients, account, settings.project, settings.environment, _tables(settings, account)
+    )
     if as_json:
         out.as_json(asdict(found))
     else:
@@ -96,18 +98,17 @@ def _planned(settings: Settings, account, clients):
     from data_platform.buckets.provision import plan, read_states
     from data_platform.buckets.state import list_buckets
 
-    specs = standard_specs(settings.project, settings.environment, _tables(settings))
+    specs = standard_specs(settings.project, settings.environment, _tables(settings, account))
     own = list_buckets(clients.s3, f"{settings.project}-")
     return plan(specs, read_states(clients, account, specs, own), account)
 
 
-def _tables(settings: Settings):
-    from data_platform.buckets.queue_standard import queue_elsewhere
-    from data_platform.buckets.tables import elsewhere, standard_tiers
+def _tables(settings: Settings, account):
+    from data_platform.buckets.elsewhere import elsewhere
+    from data_platform.buckets.tables import standard_tiers
     from data_platform.definitions import OTHERS, TABLES
     from data_platform.platform_defs.table_uses import table_uses
 
-    for said in (elsewhere(settings), queue_elsewhere(settings)):
-        if said:
-            click.echo(said, err=True)
+    for said in elsewhere(settings, account).values():
+        click.echo(said, err=True)
     return standard_tiers(settings, table_uses(TABLES, OTHERS))

@@ -7,7 +7,7 @@ Why it is as it is: `docs/decisions/0014-arrivals-by-queue.md`. How a queue is c
 from dataclasses import dataclass
 
 from data_platform.buckets.standard import Purpose, QueuePurpose, cost_tags, name_of
-from data_platform.settings import Environment, Settings
+from data_platform.settings import Environment
 
 DAY = 24 * 60 * 60
 
@@ -67,15 +67,3 @@ class QueueSpec:
 def queue_specs(project: str, environment: Environment) -> list[QueueSpec]:
     """Both queues, in the order in which they can be made."""
     return [QueueSpec(project, environment, standard) for standard in QUEUES]
-
-
-def queue_elsewhere(settings: Settings) -> str:
-    """Says which queue is read where it is not the standard's, else it is empty."""
-    expected = name_of(settings.project, QueuePurpose.ARRIVALS, settings.environment)
-    url = settings.queue_url
-    if not url or url.rpartition("/")[2] == expected:
-        return ""
-    return (
-        f"DATA_PLATFORM_QUEUE is {url}, which is not the standard's {expected}; it is neither "
-        "planned nor audited here"
-    )

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from data_platform.buckets.standard import LAYER_TIERS, Purpose, TableTiers, bucket_specs
+from data_platform.buckets.elsewhere import warehouse_elsewhere
+from data_platform.buckets.standard import LAYER_TIERS, TableTiers
 from data_platform.lake.table import TableId
 from data_platform.settings import Settings
 
@@ -25,27 +26,9 @@ class TableUse:
     tiers: Mapping[str, int] | None = None
 
 
-def elsewhere(settings: Settings) -> str:
-    """Says which bucket has the tables where it is none of the standard's, else it is empty."""
-    uri = settings.warehouse_uri
-    specs = bucket_specs(settings.project, settings.environment)
-    expected = next(spec.name for spec in specs if spec.purpose is Purpose.WAREHOUSE)
-    if not uri.startswith("s3://") or _bucket(uri) == expected:
-        return ""
-    return (
-        f"DATA_PLATFORM_WAREHOUSE is {uri}: the tables are in {_bucket(uri)}, which is not the "
-        f"standard's {expected}; it is neither planned nor audited here, and its tables move to no "
-        "other storage class"
-    )
-
-
 def standard_tiers(settings: Settings, uses: Iterable[TableUse]) -> tuple[TableTiers, ...]:
     """Storage classes of the tables in the standard's warehouse: none where all lie elsewhere."""
-    return () if elsewhere(settings) else table_tiers(uses, settings.warehouse_uri)
-
-
-def _bucket(uri: str) -> str:
-    return uri.removeprefix("s3://").partition("/")[0]
+    return () if warehouse_elsewhere(settings) else table_tiers(uses, settings.warehouse_uri)
 
 
 def table_tiers(uses: Iterable[TableUse], warehouse: str = "") -> tuple[TableTiers, ...]:

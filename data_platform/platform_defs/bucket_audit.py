@@ -11,9 +11,8 @@ import dagster as dg
 
 from data_platform.buckets.account import connect
 from data_platform.buckets.audit import EXISTS, UNEXPECTED, Failure, audit, rules_of
-from data_platform.buckets.queue_standard import queue_elsewhere
+from data_platform.buckets.elsewhere import elsewhere
 from data_platform.buckets.standard import OWNER, Purpose, QueuePurpose, TableTiers
-from data_platform.buckets.tables import elsewhere
 from data_platform.observability.warnings import previews_accepted
 from data_platform.platform_defs.jobs import Job
 from data_platform.settings import Settings
@@ -48,11 +47,9 @@ def bucket_audit(settings: Settings, tables: tuple[TableTiers, ...] = ()) -> dg.
             "queues": list(found.queues),
             "deviations": len(found.failures),
         }
-        left_out = {"warehouse": elsewhere(settings), "queue": queue_elsewhere(settings)}
-        for what, said in left_out.items():
-            if said:
-                context.log.warning(said)
-                metadata[what] = said
+        for what, said in elsewhere(settings, account).items():
+            context.log.warning(said)
+            metadata[what] = said
         yield dg.MaterializeResult(
             metadata=metadata, check_results=list(_check_results(found.failures))
         )

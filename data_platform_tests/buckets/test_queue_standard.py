@@ -1,14 +1,11 @@
 """The queues of the standard: what it must say whoever edits it."""
 
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 
-from data_platform.buckets.queue_standard import queue_elsewhere, queue_specs
+from data_platform.buckets.queue_standard import queue_specs
 from data_platform.buckets.standard import QueuePurpose
 from data_platform.setting_values import LONGEST_PROJECT
-from data_platform.settings import Environment, Settings
+from data_platform.settings import Environment
 
 DEAD, ARRIVALS = queue_specs("acme", Environment.PROD)  # the dead letters' is made first
 FOURTEEN_DAYS = 1_209_600
@@ -40,12 +37,3 @@ def test_the_longest_project_still_gives_names_that_sqs_takes(environment: Envir
     names = [spec.name for spec in queue_specs("p" * LONGEST_PROJECT, environment)]
 
     assert max(map(len, names)) <= SQS_LONGEST_NAME
-
-
-def test_a_queue_that_is_not_the_standards_is_said_to_be_left_out(tmp_path: Path) -> None:
-    def at(url: str) -> str:
-        return queue_elsewhere(replace(Settings.at(tmp_path), project="acme", queue_url=url))
-
-    host = "https://sqs.eu-west-1.amazonaws.com/123456789012"
-    assert at("") == at(f"{host}/acme-arrivals-test") == ""
-    assert "uploads, which is not the standard's acme-arrivals-test" in at(f"{host}/uploads")

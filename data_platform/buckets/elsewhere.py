@@ -1,0 +1,66 @@
+"""Which of the settings' places are none of the standard's: nothing here looks after those."""
+
+import re
+from urllib.parse import urlsplit
+
+from data_platform.buckets.account import Account
+from data_platform.buckets.standard import Purpose, QueuePurpose, name_of
+from data_platform.settings import Settings
+
+# `sqs.eu-west-1.amazonaws.com`; older addresses of us-east-1 name no region.
+_REGION = re.compile(r"(?:^|\.)([a-z]{2}(?:-[a-z]+)+-\d+)\.")
+
+
+def elsewhere(settings: Settings, account: Account) -> dict[str, str]:
+    """What is to be said of each place that is not the standard's, by what it is for."""
+    found = {
+        "warehouse": warehouse_elsewhere(settings),
+        "landing": landing_elsewhere(settings),
+        "queue": _queue_elsewhere(settings, account),
+    }
+    return {what: said for what, said in found.items() if said}
+
+
+def warehouse_elsewhere(settings: Settings) -> str:
+    """Says which bucket has the tables where it is none of the standard's, else it is empty."""
+    uri = settings.warehouse_uri
+    expected = name_of(settings.project, Purpose.WAREHOUSE, settings.environment)
+    if not uri.startswith("s3://") or _bucket(uri) == expected:
+        return ""
+    return (
+        f"DATA_PLATFORM_WAREHOUSE is {uri}: the tables are in {_bucket(uri)}, which is not the "
+        f"standard's {expected}; it is neither planned nor audited here, and its tables move to no "
+        "other storage class"
+    )
+
+
+def landing_elsewhere(settings: Settings) -> str:
+    """Says in which bucket objects land where it is none of the standard's, else it is empty."""
+    uri = settings.landing_uri
+    expected = name_of(settings.project, Purpose.RAW_LANDING, settings.environment)
+    if not uri.startswith("s3://") or _bucket(uri) == expected:
+        return ""
+    return (
+        f"DATA_PLATFORM_LANDING is {uri}: what lands is in {_bucket(uri)}, which is not the "
+        f"standard's {expected}; it is neither planned nor audited here, and the standard's queue "
+        "is not told of it"
+    )
+
+
+def _queue_elsewhere(settings: Settings, account: Account) -> str:
+    """Says which queue is read where it is not the standard's, else it is empty."""
+    url = settings.queue_url
+    expected = name_of(settings.project, QueuePurpose.ARRIVALS, settings.environment)
+    parts = urlsplit(url)
+    regions = _REGION.findall(parts.hostname or "")
+    here = not regions or account.region in regions
+    if not url or (here and parts.path.endswith(f"/{account.id}/{expected}")):
+        return ""
+    return (
+        f"DATA_PLATFORM_QUEUE is {url}, which is not the standard's {expected} of account "
+        f"{account.id} in {account.region}; it is neither planned nor audited here"
+    )
+
+
+def _bucket(uri: str) -> str:
+    return uri.removeprefix("s3://").partition("/")[0]
