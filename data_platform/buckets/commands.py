@@ -39,9 +39,8 @@ def plan_command(as_json: bool) -> None:
 @reporting
 def apply_command() -> None:
     """Make what is missing and mend what deviates. It never loosens; repeating it does nothing."""
+    from data_platform.buckets.elsewhere import landing_elsewhere
     from data_platform.buckets.provision import apply
-    from data_platform.buckets.queue_state import queue_url
-    from data_platform.buckets.standard import QueuePurpose, name_of
 
     settings = Settings.from_env(secrets=False)
     account, clients = _connect(settings)
@@ -49,10 +48,8 @@ def apply_command() -> None:
     apply(clients, planned, lambda action: click.echo(f"{action.name}: {action.change}: done"))
     if not planned:
         click.echo("nothing to do")
-    queue = name_of(settings.project, QueuePurpose.ARRIVALS, settings.environment)
-    if not settings.queue_url:
-        url = queue_url(clients.sqs, account, queue)
-        click.echo(f"what lands is told to: DATA_PLATFORM_QUEUE={url}")
+    if not settings.queue_url and not landing_elsewhere(settings):
+        click.echo(_told(settings, account, clients))
 
 
 @buckets.command("audit")
@@ -101,6 +98,20 @@ def _planned(settings: Settings, account, clients):
     specs = standard_specs(settings.project, settings.environment, _tables(settings, account))
     own = list_buckets(clients.s3, f"{settings.project}-")
     return plan(specs, read_states(clients, account, specs, own), account)
+
+
+def _told(settings: Settings, account, clients) -> str:
+    from data_platform.buckets.provision import told_queue
+    from data_platform.buckets.standard import Purpose, bucket_specs
+
+    specs = bucket_specs(settings.project, settings.environment)
+    [landing] = [spec for spec in specs if spec.purpose is Purpose.RAW_LANDING]
+    if url := told_queue(clients, account, landing):
+        return f"what lands in {landing.name} is told to: DATA_PLATFORM_QUEUE={url}"
+    return (
+        f"{landing.name} does not tell {landing.tells} of what lands yet: "
+        "`data-platform buckets audit` says what is in the way"
+    )
 
 
 def _tables(settings: Settings, account):

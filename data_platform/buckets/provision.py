@@ -4,13 +4,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from data_platform.buckets import actions
+from data_platform.buckets import actions, notification
 from data_platform.buckets.account import Account, Clients
 from data_platform.buckets.actions import Action
 from data_platform.buckets.errors import BucketError, refused
 from data_platform.buckets.parts import Spec, State, creation, judge
 from data_platform.buckets.queue_standard import QueueSpec
-from data_platform.buckets.queue_state import read_queue
+from data_platform.buckets.queue_state import queue_url, read_queue
+from data_platform.buckets.standard import BucketSpec
 from data_platform.buckets.state import BucketState, read_state, require_unowned
 
 NEW = BucketState(ownership=actions.OWNER_ENFORCED)
@@ -87,3 +88,14 @@ def apply(
             announce(action)
     if refusals:
         raise BucketError("\n".join(refusals))
+
+
+def told_queue(clients: Clients, account: Account, landing: BucketSpec) -> str:
+    """The URL of the queue that `landing` tells of its objects as the standard says; else empty:
+    who reads from a queue that is told nothing sees nothing land.
+
+    Raises BucketError where that cannot be found out.
+    """
+    state = read_state(clients.s3, account, landing.name)
+    told = landing.tells and not notification.judge(landing, state, account)
+    return queue_url(clients.sqs, account, landing.tells) if told else ""

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 from click.testing import CliRunner, Result
 
-from data_platform.buckets.standard import QueuePurpose
+from data_platform.buckets.standard import Purpose, QueuePurpose
 from data_platform.cli import main
 from data_platform.setting_values import LONGEST_PROJECT
-from data_platform_tests.buckets.cloud import Cloud, add_rule, set_versioning
+from data_platform_tests.buckets.cloud import Cloud, add_rule, set_versioning, tell
 from data_platform_tests.buckets.queue_breaks import untag
 
 Run = Callable[..., Result]
@@ -44,7 +44,8 @@ def test_plan_prints_what_apply_then_does(run: Run, cloud: Cloud) -> None:
     *done, last = run("apply").output.splitlines()
 
     assert done == [f"{line}: done" for line in planned]
-    url = last.removeprefix("what lands is told to: DATA_PLATFORM_QUEUE=")
+    url = last.removeprefix("what lands in acme-raw-landing-test is told to: DATA_PLATFORM_QUEUE=")
+    assert url == cloud.queue(QueuePurpose.ARRIVALS).url
     told = {"QUEUE": url, "LANDING": "s3://acme-raw-landing-test"}
     assert run("plan").output == run("apply", **told).output == "nothing to do\n"
     assert run("audit", **told).output == AS_IT_SHOULD_BE
@@ -106,6 +107,28 @@ def test_a_queue_that_is_not_the_standards_is_said_to_be_left_out(run: Run) -> N
     for command in ("plan", "apply", "audit"):
         said = run(command, **at)
         assert f"{url}, which is not the standard's acme-arrivals-test" in said.stderr
+
+
+def test_no_queue_is_named_that_is_told_nothing_since_somebody_else_is(
+    run: Run, cloud: Cloud
+) -> None:
+    """Who read from it would see nothing land any more."""
+    run("apply")
+    tell("somebody-elses")(cloud, cloud.name(Purpose.RAW_LANDING))
+
+    nothing, said = run("apply").output.splitlines()
+
+    assert nothing == "nothing to do"
+    assert said.startswith("acme-raw-landing-test does not tell acme-arrivals-test of what lands")
+    assert "buckets audit" in said
+    assert "somebody-elses is told" in run("audit", code=1).output
+
+
+def test_no_queue_is_named_where_objects_land_in_another_bucket(run: Run) -> None:
+    said = run("apply", LANDING="s3://drop")
+
+    assert "what lands is in drop" in said.stderr
+    assert "DATA_PLATFORM_QUEUE" not in said.stdout
 
 
 def test_a_queues_deviation_is_mended_by_its_command(run: Run, cloud: Cloud) -> None:

@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 
 from data_platform.buckets.account import connect
 from data_platform.buckets.errors import BucketError, ForeignBucketError
-from data_platform.buckets.provision import apply
+from data_platform.buckets.provision import apply, told_queue
 from data_platform.buckets.standard import Purpose, QueuePurpose, TableTiers
 from data_platform.buckets.state import list_buckets
 from data_platform_tests.buckets.cloud import (
@@ -27,6 +27,7 @@ from data_platform_tests.buckets.cloud import (
     post,
     set_encryption,
     set_versioning,
+    tell,
     without_statement,
 )
 from data_platform_tests.buckets.queue_breaks import OWN_STATEMENT as QUEUE_STATEMENT
@@ -144,6 +145,20 @@ def test_whom_else_raw_landing_tells_of_other_things_it_tells_them_still(cloud: 
     assert notifications["TopicConfigurations"] == [told]
     assert [entry["Id"] for entry in notifications["QueueConfigurations"]] == ["data-platform"]
     assert cloud.audit().failures == ()
+
+
+def test_the_queue_that_is_told_is_one_that_is_there_and_is_told(cloud: Cloud) -> None:
+    cloud.apply()
+    [landing] = [spec for spec in cloud.specs if spec.tells]
+    url = cloud.queue(QueuePurpose.ARRIVALS).url
+
+    assert told_queue(cloud.clients, cloud.account, landing) == url
+    tell("somebody-elses")(cloud, landing.name)
+    assert told_queue(cloud.clients, cloud.account, landing) == ""
+    tell()(cloud, landing.name)
+    cloud.apply()
+    cloud.sqs.delete_queue(QueueUrl=url)
+    assert told_queue(cloud.clients, cloud.account, landing) == ""
 
 
 def test_the_queue_is_there_with_its_policy_before_s3_asks_whether_it_may_send(
