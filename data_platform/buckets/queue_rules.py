@@ -1,7 +1,6 @@
 """The rules of the queues: each compares one with its line and says what mends it."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from data_platform.buckets import queue_actions as actions
 from data_platform.buckets.account import Account
@@ -14,23 +13,9 @@ from data_platform.buckets.deviations import (
 from data_platform.buckets.queue_standard import QueueSpec
 from data_platform.buckets.queue_state import QueueState
 from data_platform.buckets.standard import ARRIVALS_SID, TLS_ONLY_SID, QueuePurpose
-from data_platform.buckets.statements import Statement, statements
+from data_platform.buckets.statements import allows_everybody, statements
 
 _AWS_OWN_KEY = "alias/aws/sqs"  # its key policy cannot be edited, so S3 may not use it
-# A condition on one of these makes "everybody" somebody.
-_NARROWING = frozenset(
-    {
-        "aws:principalaccount",
-        "aws:principalarn",
-        "aws:principalorgid",
-        "aws:sourceaccount",
-        "aws:sourcearn",
-        "aws:sourceorgid",
-        "aws:sourceowner",
-        "aws:sourcevpc",
-        "aws:sourcevpce",
-    }
-)
 _ARRIVALS = frozenset({QueuePurpose.ARRIVALS})
 _DEAD = frozenset({QueuePurpose.DEAD})
 
@@ -111,7 +96,7 @@ def _statement(sid: str, spec: QueueSpec, state: QueueState, account: Account) -
 def _not_public(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
     own = actions.policy_statements(spec, account)
     there = [s for s in statements(state.policy) if s.get("Sid") not in own]
-    public = [statement for statement in there if _is_public(statement)]
+    public = [statement for statement in there if allows_everybody(statement)]
     if not public:
         return None
     return Deviation(
@@ -120,22 +105,6 @@ def _not_public(spec: QueueSpec, state: QueueState, account: Account) -> Deviati
         actions.policy(spec, state, account, without=public),
         "a policy statement that somebody wrote is removed",
     )
-
-
-def _is_public(statement: Statement) -> bool:
-    if statement.get("Effect") != "Allow":
-        return False
-    principal = statement.get("Principal", "*")  # else it is all but somebody
-    named = principal.get("AWS", ()) if isinstance(principal, Mapping) else principal
-    everybody = "*" in ([named] if isinstance(named, str) else named)
-    return everybody and not _NARROWING & set(_condition_keys(statement))
-
-
-def _condition_keys(statement: Mapping[str, Any]) -> Iterator[str]:
-    """What is asked for by name; a `StringNotEquals` narrows nothing down."""
-    for operator, asked in statement.get("Condition", {}).items():
-        if "Not" not in operator and "IfExists" not in operator and operator != "Null":
-            yield from (key.lower() for key in asked)
 
 
 def _tags(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
@@ -149,7 +118,7 @@ QUEUE_RULES = (
     Rule("visibility", "A message in work is kept from others.", _visibility, _ARRIVALS),
     Rule("redrive_allow", "Only the queue gives its dead letters.", _redrive_allow, _DEAD),
     Rule("redrive", "What nobody understands goes to the dead letters.", _redrive, _ARRIVALS),
-    Rule("s3_may_send", "S3 may send for raw-landing, and for nobody.", _s3_may_send, _ARRIVALS),
+    Rule("s3_may_send", "The statement that lets S3 send is there.", _s3_may_send, _ARRIVALS),
     Rule("tls_only", "Requests without TLS are denied.", _tls_only),
     Rule("not_public", "No statement allows everybody something.", _not_public),
     Rule("tags", "The cost allocation tags are set.", _tags),

@@ -73,6 +73,10 @@ CASES = [
 ]
 
 
+def everybody(operator: str, key: str, value: Any) -> dict[str, Any]:
+    return {"Principal": "*", "Condition": {operator: {key: value}}}
+
+
 def test_every_rule_has_a_case() -> None:
     assert {case.values[0] for case in CASES} == {rule.name for rule in QUEUE_RULES}
 
@@ -132,11 +136,23 @@ def test_awss_own_key_does_for_dead_letters_which_s3_does_not_send(standing: Clo
         ({"Principal": {"AWS": "*"}, "Condition": {}}, True),
         ({"Principal": {"AWS": ["123456789012", "*"]}, "Condition": {}}, True),
         ({"Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}, True),
-        ({"Principal": "*", "Condition": {"ArnLike": {"AWS:SourceArn": "arn:x"}}}, False),
+        (everybody("ArnLike", "AWS:SourceArn", "arn:aws:sns:eu-west-1:123456789012:*"), False),
+        (everybody("ArnLike", "aws:SourceArn", "arn:aws:s3:::theirs"), False),
+        (everybody("ArnLike", "aws:SourceArn", "arn:aws:s3:*:*:theirs"), False),
+        (everybody("ArnLike", "aws:SourceArn", "arn:aws:s3:*:*:*"), True),
+        (everybody("ArnLike", "aws:SourceArn", "arn:aws:s3:::*"), True),
+        (everybody("ArnLike", "aws:SourceArn", "arn:aws:sns:eu-west-1:*:theirs"), True),
+        (everybody("ArnLike", "aws:SourceArn", "arn:*"), True),
+        (everybody("StringLike", "aws:PrincipalArn", "*"), True),
+        (everybody("StringEquals", "aws:SourceAccount", ["123456789012", "222222222222"]), False),
+        (everybody("StringLike", "aws:SourceAccount", ["123456789012", "*"]), True),
+        (everybody("ForAllValues:StringEquals", "aws:SourceAccount", "123456789012"), True),
         ({"Principal": "*", "Condition": {"StringNotEquals": {"aws:SourceAccount": "1"}}}, True),
         ({"Principal": "*", "Condition": {}, "Effect": "Deny"}, False),
         ({"Principal": {"AWS": "123456789012"}, "Condition": {}}, False),
-        ({"Principal": {"Service": "events.amazonaws.com"}, "Condition": {}}, False),
+        ({"Principal": {"Service": "events.amazonaws.com"}}, False),
+        ({"Principal": {"Service": "events.amazonaws.com"}, "Condition": {}}, True),
+        ({"Principal": {"Federated": "accounts.example.com"}, "Condition": {}}, False),
     ],
 )
 def test_everybody_is_who_no_condition_narrows_down(
