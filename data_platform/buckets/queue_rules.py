@@ -113,7 +113,7 @@ def _tags(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | N
 
 # In the order in which apply mends: who may use the dead letter queue before the queue that does.
 QUEUE_RULES = (
-    Rule("encryption", "Messages are encrypted, with a key that S3 may use.", _encryption),
+    Rule("encryption", "Messages are encrypted; arrivals not with AWS's own KMS key.", _encryption),
     Rule("retention", "Messages are kept for SQS's longest time.", _retention),
     Rule("visibility", "A message in work is kept from others.", _visibility, _ARRIVALS),
     Rule("redrive_allow", "Only the queue gives its dead letters.", _redrive_allow, _DEAD),
