@@ -1,7 +1,7 @@
 """Changes of a queue as data: the SQS operation with its arguments."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from data_platform.buckets.account import Account
@@ -59,9 +59,13 @@ def redrive(spec: QueueSpec, state: QueueState, account: Account) -> Action:
     return _set(spec, state, change, {"RedrivePolicy": json.dumps(redriven(spec, account))})
 
 
-def redrive_allow(spec: QueueSpec, state: QueueState, account: Account) -> Action:
-    change = f"only {spec.named(QueuePurpose.ARRIVALS)} gives its dead letters to it"
-    allowed = json.dumps(redrive_allowed(spec, account))
+def redrive_allow(
+    spec: QueueSpec, state: QueueState, account: Account, *, beside: Sequence[str] = ()
+) -> Action:
+    """The queue of arrivals and the queues of the ARNs `beside` may give it their dead letters."""
+    arrivals = spec.named(QueuePurpose.ARRIVALS)
+    change = f"{'' if beside else 'only '}{arrivals} gives its dead letters to it"
+    allowed = json.dumps(redrive_allowed(spec, account, beside=beside))
     return _set(spec, state, change, {"RedriveAllowPolicy": allowed})
 
 
@@ -92,10 +96,12 @@ def redriven(spec: QueueSpec, account: Account) -> dict[str, Any]:
     return {"deadLetterTargetArn": dead, "maxReceiveCount": spec.standard.max_receives}
 
 
-def redrive_allowed(spec: QueueSpec, account: Account) -> dict[str, Any]:
+def redrive_allowed(
+    spec: QueueSpec, account: Account, *, beside: Sequence[str] = ()
+) -> dict[str, Any]:
     """The redrive allow policy of the queue of dead letters."""
     arrivals = account.regional_arn("sqs", spec.named(QueuePurpose.ARRIVALS))
-    return {"redrivePermission": "byQueue", "sourceQueueArns": [arrivals]}
+    return {"redrivePermission": "byQueue", "sourceQueueArns": [*beside, arrivals]}
 
 
 def policy_statements(spec: QueueSpec, account: Account) -> dict[str, dict[str, Any]]:

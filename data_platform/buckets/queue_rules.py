@@ -1,6 +1,6 @@
 """The rules of the queues: each compares one with its line and says what mends it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from data_platform.buckets import queue_actions as actions
 from data_platform.buckets.account import Account
@@ -64,20 +64,32 @@ def _redriven(policy: Mapping[str, str]) -> str:
 
 
 def _redrive_allow(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
-    [arrivals] = actions.redrive_allowed(spec, account)["sourceQueueArns"]
-    mend = actions.redrive_allow(spec, state, account)
-    expected = f"of {arrivals} only"
-    permission = state.redrive_allow.get("redrivePermission", "allowAll")
-    if permission == "allowAll":
-        return Deviation(expected, "of every queue", mend)
-    if permission == "denyAll":
-        return Deviation(expected, "of no queue", mend, f"{arrivals} may give its dead letters")
-    sources = state.redrive_allow.get("sourceQueueArns", [])
-    others = [arn for arn in sources if arn != arrivals]
-    if sources == [arrivals]:
+    arrivals = account.regional_arn("sqs", spec.named(QueuePurpose.ARRIVALS))
+    sources = _sources(state)
+    if sources is None or arrivals in sources:
         return None
-    loosens = f"{', '.join(others)} may give its dead letters no more" if others else ""
-    return Deviation(expected, f"of {', '.join(sources) or 'no queue'}", mend, loosens)
+    mend = actions.redrive_allow(spec, state, account, beside=sources)
+    denied = state.redrive_allow.get("redrivePermission") == "denyAll"
+    loosens = f"{arrivals} may give its dead letters" if denied else ""
+    return Deviation(f"of {arrivals}", f"of {', '.join(sources) or 'no queue'}", mend, loosens)
+
+
+def _redrive_only(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
+    arrivals = account.regional_arn("sqs", spec.named(QueuePurpose.ARRIVALS))
+    sources = _sources(state)
+    others = "every queue" if sources is None else ", ".join(s for s in sources if s != arrivals)
+    if not others:
+        return None
+    mend = actions.redrive_allow(spec, state, account)
+    loosens = f"any but {arrivals}, where one does, may give its dead letters no more"
+    return Deviation(f"of {arrivals} only", f"of {others}", mend, loosens)
+
+
+def _sources(state: QueueState) -> Sequence[str] | None:
+    """The queues that may give their dead letters to this one; None for every one."""
+    if state.redrive_allow.get("redrivePermission", "allowAll") == "allowAll":
+        return None
+    return state.redrive_allow.get("sourceQueueArns", ())
 
 
 def _tls_only(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
@@ -116,7 +128,8 @@ QUEUE_RULES = (
     Rule("encryption", "Messages are encrypted; arrivals not with AWS's own KMS key.", _encryption),
     Rule("retention", "Messages are kept for SQS's longest time.", _retention),
     Rule("visibility", "A message in work is kept from others.", _visibility, _ARRIVALS),
-    Rule("redrive_allow", "Only the queue gives its dead letters.", _redrive_allow, _DEAD),
+    Rule("redrive_allow", "The queue may give its dead letters.", _redrive_allow, _DEAD),
+    Rule("redrive_only", "No other queue may give its dead letters.", _redrive_only, _DEAD),
     Rule("redrive", "What nobody understands goes to the dead letters.", _redrive, _ARRIVALS),
     Rule("s3_may_send", "The statement that lets S3 send is there.", _s3_may_send, _ARRIVALS),
     Rule("tls_only", "Requests without TLS are denied.", _tls_only),

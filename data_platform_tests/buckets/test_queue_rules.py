@@ -41,11 +41,11 @@ def breaks(rule: str, purpose: QueuePurpose) -> Iterator[Break]:
         case "visibility":
             yield set_attributes(VisibilityTimeout="30")
         case "redrive_allow":
-            yield set_attributes(RedriveAllowPolicy="")
-            yield set_attributes(RedriveAllowPolicy={"redrivePermission": "allowAll"})
             yield set_attributes(RedriveAllowPolicy={"redrivePermission": "denyAll"})
             yield dead_letters_of()
-            yield dead_letters_of("somebody-elses")
+        case "redrive_only":
+            yield set_attributes(RedriveAllowPolicy="")
+            yield set_attributes(RedriveAllowPolicy={"redrivePermission": "allowAll"})
             yield dead_letters_of("acme-arrivals-test", "somebody-elses")
         case "redrive":
             yield set_attributes(RedrivePolicy="")
@@ -101,6 +101,37 @@ def test_a_queue_wrong_in_one_respect_fails_that_rule_and_is_mended(
     if failure.loosens:
         standing.run(failure.command)
     assert standing.queue(purpose) == before
+
+
+def test_the_queue_gives_its_dead_letters_beside_those_that_somebody_let(standing: Cloud) -> None:
+    """Adding it takes nothing from anybody; whether the others go is a person's choice."""
+    dead_letters_of("somebody-elses")(standing, QueuePurpose.DEAD)
+
+    [done] = standing.apply()
+
+    assert done.change == "acme-arrivals-test gives its dead letters to it"
+    theirs, arrivals = standing.queue(QueuePurpose.DEAD).redrive_allow["sourceQueueArns"]
+    assert (theirs.rpartition(":")[2], arrivals.rpartition(":")[2]) == (
+        "somebody-elses",
+        "acme-arrivals-test",
+    )
+    [failure] = standing.audit().failures
+    assert failure.rule == "redrive_only" and theirs in failure.found and failure.loosens
+    standing.run(failure.command)
+    assert standing.audit().failures == ()
+
+
+@pytest.mark.parametrize("allowed", ["", {"redrivePermission": "allowAll"}])
+def test_a_dead_letter_queue_that_any_queue_may_use_is_left_to_a_person(
+    standing: Cloud, allowed: Any
+) -> None:
+    """Some queue may be using it."""
+    set_attributes(RedriveAllowPolicy=allowed)(standing, QueuePurpose.DEAD)
+
+    assert standing.apply() == []
+    [failure] = standing.audit().failures
+    assert "may give its dead letters no more" in failure.loosens
+    standing.run(failure.command)
 
 
 @pytest.mark.parametrize(
