@@ -9,6 +9,8 @@ from data_platform.settings import Environment, Settings, SettingsError
 # AWS's separate clouds, by the beginning of their regions' names.
 _CLOUDS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 
+_SQS_SETTLING = 1.0  # says its reference of CreateQueue; one process knows its own at once
+
 
 @dataclass(frozen=True)
 class Account:
@@ -31,10 +33,12 @@ class Account:
 
 @dataclass(frozen=True)
 class Clients:
-    """boto3's, by the names of their services."""
+    """boto3's, by the names of their services. `settling` is how many seconds after it is made a
+    queue can be used."""
 
     s3: Any
     sqs: Any
+    settling: float = 0.0
 
 
 def connect(settings: Settings) -> tuple[Account, Clients]:
@@ -60,7 +64,8 @@ def connect(settings: Settings) -> tuple[Account, Clients]:
         lacks = lacking("STS", endpoint)
         raise BucketError(f"there are no AWS credentials that work: {error}{lacks}") from error
     partition = caller["Arn"].split(":")[1]
-    clients = Clients(session.client("s3", **at), session.client("sqs", **at))
+    settling = 0.0 if endpoint else _SQS_SETTLING
+    clients = Clients(session.client("s3", **at), session.client("sqs", **at), settling)
     return Account(caller["Account"], partition, region, endpoint), clients
 
 

@@ -30,6 +30,8 @@ _UNTOLD = (
     "does not let S3 send, or its KMS key does not let S3 encrypt; a queue's new policy counts "
     "after a minute at most: do it again then"
 )
+_UNKNOWN_DEAD = "Dead letter target does not exist"
+_UNSETTLED = "; SQS takes a moment to know a queue that was just made: do it again in a minute"
 _KINDS = {"s3": ("bucket", "S3"), "sqs": ("queue", "SQS")}
 
 
@@ -79,6 +81,8 @@ def refused(
         way_out = f"; {_WAYS_OUT[short]}" if short in _WAYS_OUT else ""
         if (operation, code) == ("PutBucketNotificationConfiguration", "InvalidArgument"):
             way_out = _UNTOLD
+        elif _UNKNOWN_DEAD in message:
+            way_out = _UNSETTLED
         way_out += lacking(called, endpoint)
         return BucketError(f"{kind} {name}: {operation} failed: {code}: {message}{way_out}")
     hint = ""

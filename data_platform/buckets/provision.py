@@ -1,5 +1,6 @@
 """Plan and apply: from what there is to the standard, without taking anything away."""
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -64,6 +65,8 @@ def apply(
     clients: Clients,
     planned: Sequence[Action],
     announce: Callable[[Action], None] = lambda _: None,
+    *,
+    pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Do what is planned; `announce` hears of each action that is done.
 
@@ -86,6 +89,8 @@ def apply(
             break  # no answer: the next request would only wait for one, too
         else:
             announce(action)
+            if action.operation == "create_queue":
+                pause(clients.settling)  # the next may name it where its dead letters go
     if refusals:
         raise BucketError("\n".join(refusals))
 

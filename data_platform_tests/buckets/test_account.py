@@ -21,6 +21,16 @@ def test_the_clients_are_of_the_account_of_the_credentials(cloud: Cloud) -> None
     assert clients.s3.list_buckets()["Buckets"] == []
 
 
+def test_aws_takes_a_moment_to_know_a_new_queue_and_an_emulator_none(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, emulated = connect(cloud.settings)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", cloud.account.endpoint)
+    _, aws = connect(replace(cloud.settings, aws_endpoint=""))
+
+    assert (emulated.settling, aws.settling) == (0, 1)
+
+
 def test_a_store_that_is_no_cloud_is_said_to_lack_what_else_is_needed(
     versitygw: S3Server, tmp_path: Path
 ) -> None:

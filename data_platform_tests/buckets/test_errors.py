@@ -6,8 +6,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from data_platform.buckets.errors import permission, refused
 
 
-def answer(code: str, operation: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "because"}}, operation)
+def answer(code: str, operation: str, message: str = "because") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,14 @@ def test_a_refusal_of_sqs_is_about_a_queue() -> None:
     assert "KMS.AccessDeniedException" in str(
         undecided
     )  # it is the key's permission that is missing
+
+
+@pytest.mark.parametrize("operation", ["CreateQueue", "SetQueueAttributes"])
+def test_a_dead_letter_queue_that_sqs_does_not_know_yet_is_asked_for_again(operation: str) -> None:
+    reason = "Value {...} for parameter RedrivePolicy is invalid. Reason: Dead letter target does "
+    refusal = answer("InvalidParameterValue", operation, f"{reason}not exist.")
+
+    assert str(refused("q", refusal, "sqs")).endswith("do it again in a minute")
 
 
 def test_a_notification_that_s3_does_not_take_says_what_may_be_wrong() -> None:

@@ -176,6 +176,18 @@ def test_the_queue_is_there_with_its_policy_before_s3_asks_whether_it_may_send(
     assert [step for step in order if step in steps] == steps
 
 
+def test_a_new_queue_is_used_only_when_sqs_knows_it(cloud: Cloud) -> None:
+    """The second would be refused, whose dead letters go to the first."""
+    steps: list[object] = []
+    aws = replace(cloud.clients, settling=1.0)
+
+    apply(aws, cloud.plan(), lambda done: steps.append(done.name), pause=steps.append)
+
+    dead, arrivals = (spec.name for spec in cloud.queues)
+    assert steps[:4] == [dead, 1.0, arrivals, 1.0]
+    assert steps.count(1.0) == 2
+
+
 def test_a_queue_that_may_not_be_made_keeps_no_bucket_from_being_made(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
