@@ -61,7 +61,7 @@ def connect(settings: Settings) -> tuple[Account, Clients]:
     try:
         caller = session.client("sts", **at).get_caller_identity()
     except (BotoCoreError, ClientError) as error:
-        lacks = lacking("STS", endpoint)
+        lacks = lacking("STS's GetCallerIdentity", endpoint)
         raise BucketError(f"there are no AWS credentials that work: {error}{lacks}") from error
     partition = caller["Arn"].split(":")[1]
     settling = 0.0 if endpoint else _SQS_SETTLING

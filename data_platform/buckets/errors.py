@@ -60,8 +60,8 @@ def lacking(service: str, endpoint: str) -> str:
     if not endpoint:
         return ""
     return (
-        f"; does {endpoint} (DATA_PLATFORM_AWS_ENDPOINT) have {service} at all? The standard asks "
-        "for S3, SQS and STS at one address"
+        f"; does {endpoint} (DATA_PLATFORM_AWS_ENDPOINT) have {service}? The standard asks for S3, "
+        "SQS and STS's GetCallerIdentity at one address"
     )
 
 
