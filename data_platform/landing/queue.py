@@ -33,7 +33,8 @@ _MAKE = "make it: `data-platform buckets apply` does, and prints the URL to set"
 _WAYS_OUT = {"NonExistentQueue": _MAKE, "QueueDoesNotExist": _MAKE}
 _NO_LETTERS = (
     "queue {url} has no redrive policy, so what cannot be understood comes back until the queue "
-    "forgets it; make a dead letter queue, and: aws sqs set-queue-attributes --queue-url {url} "
+    "forgets it; `data-platform buckets apply` gives the standard's queue one; for another, make a "
+    "dead letter queue, and: aws sqs set-queue-attributes --queue-url {url} "
     '--attributes \'{{"RedrivePolicy": "{{\\"deadLetterTargetArn\\": \\"ARN of that queue\\", '
     '\\"maxReceiveCount\\": 10}}"}}\''
 )

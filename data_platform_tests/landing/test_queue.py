@@ -159,7 +159,7 @@ def test_poison_in_a_queue_without_redrive_policy_says_how_to_get_one(
     [_, warning] = take(queue, bucket, ledger).warnings
 
     assert queue.url in warning
-    assert "aws sqs set-queue-attributes" in warning
+    assert "data-platform buckets apply" in warning and "aws sqs set-queue-attributes" in warning
     assert queue.counts() == (0, 1)
 
 
