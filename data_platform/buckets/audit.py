@@ -95,8 +95,13 @@ def _specs(
     tables: tuple[TableTiers, ...],
 ) -> list[Spec]:
     others = [other for other in Environment if other is not environment]
-    there = [spec for other in others for spec in bucket_specs(project, other, tables=None)]
-    return [*standard_specs(project, environment, tables), *(s for s in there if s.name in names)]
+    there = [
+        spec
+        for other in others
+        for spec in bucket_specs(project, other, tables=None, tells=False)
+        if spec.name in names
+    ]
+    return [*standard_specs(project, environment, tables), *there]
 
 
 def _failures(spec: Spec, states: States, account: Account) -> list[Failure]:

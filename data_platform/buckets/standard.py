@@ -178,14 +178,18 @@ class BucketSpec:
 
 
 def bucket_specs(
-    project: str, environment: Environment, tables: tuple[TableTiers, ...] | None = ()
+    project: str,
+    environment: Environment,
+    tables: tuple[TableTiers, ...] | None = (),
+    *,
+    tells: bool = True,
 ) -> list[BucketSpec]:
     """The five buckets, in the order in which they can be made; the warehouse holds `tables`.
 
-    `tables` is None for an environment that is not the present one: its tables and its queue, which
-    may be in another region, are its own deployment's to know.
+    Of an environment that is not the present one `tables` is None and `tells` is false: its tables,
+    and its queue, which may be in another region, are its own deployment's to know.
     """
-    queue = name_of(project, QueuePurpose.ARRIVALS, environment) if tables is not None else ""
+    queue = name_of(project, QueuePurpose.ARRIVALS, environment) if tells else ""
     return [
         BucketSpec(
             project,

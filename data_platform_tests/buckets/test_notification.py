@@ -118,7 +118,7 @@ def test_an_event_that_somebody_else_is_told_of_is_a_persons_choice(event: str) 
 
 def test_nothing_is_asked_of_other_buckets_or_of_another_environments() -> None:
     here = bucket_specs("acme", Environment.PROD)
-    there = bucket_specs("acme", Environment.PROD, tables=None)
+    there = bucket_specs("acme", Environment.PROD, tells=False)
 
     assert {spec.purpose for spec in here if spec.tells} == {Purpose.RAW_LANDING}
     assert all(notification.judge(spec, BucketState(), AWS) is None for spec in there)
