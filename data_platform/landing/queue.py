@@ -29,7 +29,10 @@ BATCH = 10 * MOST_AT_ONCE  # recorded together, well within any visibility timeo
 
 # IAM's names where they differ from the operation's.
 _PERMISSIONS = {"DeleteMessageBatch": "DeleteMessage"}
-_MAKE = "make it: `data-platform buckets apply` does, and prints the URL to set"
+_MAKE = (
+    "make it: `data-platform buckets apply` makes the standard's, and prints the URL to set where "
+    "DATA_PLATFORM_QUEUE is not"
+)
 _WAYS_OUT = {"NonExistentQueue": _MAKE, "QueueDoesNotExist": _MAKE}
 _NO_LETTERS = (
     "queue {url} has no redrive policy, so what cannot be understood comes back until the queue "
