@@ -8,7 +8,7 @@ PORT ?= 3000
 # make test TESTS=data_platform_tests/lake
 TESTS ?=
 # make test JOBS=4: how many processes share the tests
-JOBS ?= $(if $(TESTS),0,2)
+JOBS ?= $(if $(TESTS),0,3)
 
 export PYTHON
 
@@ -35,7 +35,7 @@ dev: env ## the Dagster UI on the last demo's state (HOST, PORT)
 
 .PHONY: test
 test: env ## run the tests (TESTS=path for some of them)
-	$(bin)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
+	$(bin)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 .PHONY: check
 check: env ## linter, formatter, types

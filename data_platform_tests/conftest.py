@@ -16,6 +16,7 @@ from data_platform_tests.places import Place, place_of
 # Fixtures of a whole platform, a cloud, servers and databases, for tests of several packages.
 pytest_plugins = [
     "data_platform_tests.platform_defs.shop",
+    "data_platform_tests.command_line",
     "data_platform_tests.buckets.server",
     "data_platform_tests.servers",
     "data_platform_tests.databases.server",
@@ -29,6 +30,31 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)
 settings.register_profile("soak", settings.get_profile("dev"), max_examples=1000)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+# Where several processes share the files of tests: none is left with a long one in the end.
+_LONGEST = (
+    "test_cli.py",
+    "test_faults.py",
+    "test_reruns.py",
+    "test_pipeline.py",
+    "test_cli_rollback.py",
+    "test_killed_runs.py",
+    "test_secrets.py",
+    "test_roles_at_work.py",
+    "test_prowler.py",
+    "test_commit.py",
+    "test_killed_consumers.py",
+    "test_partitions.py",
+    "test_merge_runs.py",
+    "test_outages.py",
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        order = {name: number for number, name in enumerate(_LONGEST)}
+        items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 @pytest.fixture(scope="session")

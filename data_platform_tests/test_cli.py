@@ -1,22 +1,19 @@
 """Every command, on a home with a month of the shop in it."""
 
 import fcntl
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
 from pyspark.sql import types as T
 
 from data_platform.cli import main
 from data_platform.lake.table import TableId
 from data_platform.settings import CHECKOUT, Settings, prepare_home
+from data_platform_tests.command_line import Run, parsed
 from data_platform_tests.places import SOME_PLACES
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
@@ -31,23 +28,6 @@ from data_platform_tests.platform_defs.homes import (
 from data_platform_tests.platform_defs.shop import Shop
 
 SHOP_PLACES = SOME_PLACES
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(shop: Shop) -> Run:
-    def invoke(*arguments: object, code: int = 0, home: Path | None = None) -> Result:
-        env = {"DATA_PLATFORM_HOME": str(home or shop.home.settings.home)}
-        env |= {} if home else shop.home.place.environment
-        result = CliRunner().invoke(main, [str(a) for a in arguments], env=env)
-        assert result.exit_code == code, (result.output, result.exception)
-        return result
-
-    return invoke
-
-
-def _json(result: Result) -> Any:
-    return json.loads(result.stdout)
 
 
 def _day(shop: Shop) -> str:
@@ -56,7 +36,7 @@ def _day(shop: Shop) -> str:
 
 
 def test_tables_lists_every_table_with_its_figures(run: Run, shop: Shop) -> None:
-    found = {row["table"]: row for row in _json(run("tables", "--json"))}
+    found = {row["table"]: row for row in parsed(run("tables", "--json"))}
 
     assert set(found) == {
         *(BRONZE, SILVER, SALES, DEMAND, SEGMENTS),
@@ -70,18 +50,18 @@ def test_tables_lists_every_table_with_its_figures(run: Run, shop: Shop) -> None
 
 
 def test_show_gives_rows_of_a_partition(run: Run, shop: Shop) -> None:
-    rows = _json(run("show", SILVER, "--partition", _day(shop), "--limit", 3, "--json"))
+    rows = parsed(run("show", SILVER, "--partition", _day(shop), "--limit", 3, "--json"))
 
     assert len(rows) == 3
     assert {row["day"] for row in rows} == {_day(shop)}
     assert "invoice_no" in run("show", SILVER).output
-    limited = _json(run("show", SILVER, "--json"))
+    limited = parsed(run("show", SILVER, "--json"))
     assert len(limited) == 20
 
 
 def test_show_at_a_snapshot_gives_the_rows_of_then(run: Run, shop: Shop) -> None:
-    first = _json(run("history", SILVER, "--json"))[-1]["snapshot"]
-    rows = _json(run("show", SILVER, "--at", first, "--limit", 10**6, "--json"))
+    first = parsed(run("history", SILVER, "--json"))[-1]["snapshot"]
+    rows = parsed(run("show", SILVER, "--at", first, "--limit", 10**6, "--json"))
 
     assert len(rows) == shop.manifest.published
 
@@ -99,7 +79,7 @@ def test_export_writes_one_parquet_file(run: Run, shop: Shop, tmp_path: Path) ->
 
 
 def test_history_names_the_runs_newest_first(run: Run, shop: Shop) -> None:
-    found = _json(run("history", SILVER, "--json"))
+    found = parsed(run("history", SILVER, "--json"))
 
     assert found[0]["current"] and not any(row["current"] for row in found[1:])
     assert found[-1]["run"] == shop.ran[0].run_id
@@ -116,11 +96,11 @@ def test_the_history_of_a_partition_has_the_snapshots_that_changed_it(run: Run, 
             shop.home.land(key_of(other), csv(shop_lines(other, 1)))
         run("run")
 
-    found = _json(run("history", SILVER, "--partition", day, "--json"))
+    found = parsed(run("history", SILVER, "--partition", day, "--json"))
 
     assert [row["rows"] for row in found] == [3, 2]
     assert len({row["version"] for row in found}) == 2
-    (once,) = _json(run("history", SILVER, "--partition", other, "--json"))
+    (once,) = parsed(run("history", SILVER, "--partition", other, "--json"))
     assert once["snapshot"] == found[-1]["snapshot"]  # one run built both days
 
 
@@ -137,7 +117,7 @@ def test_an_export_replaces_no_file_unless_told(run: Run, tmp_path: Path) -> Non
 
 
 def test_landing_lists_what_could_not_be_read_with_its_error(run: Run, shop: Shop) -> None:
-    found = _json(run("landing", "--json"))
+    found = parsed(run("landing", "--json"))
 
     listed = {row["key"]: row for row in found["objects"]}
     assert set(shop.manifest.failed) | set(shop.manifest.unknown) <= set(listed)
@@ -196,10 +176,10 @@ def test_a_failed_object_is_tried_again_when_it_is_reopened(run: Run, shop: Shop
 
     assert "waits to be loaded" in run("landing", "--reopen", key).output
 
-    assert _json(run("landing", "--json"))["states"]["pending"] == 1
+    assert parsed(run("landing", "--json"))["states"]["pending"] == 1
     run("run")
-    assert _json(run("landing", "--json"))["states"]["pending"] == 0
-    assert key in {row["key"] for row in _json(run("landing", "--json"))["objects"]}
+    assert parsed(run("landing", "--json"))["states"]["pending"] == 0
+    assert key in {row["key"] for row in parsed(run("landing", "--json"))["objects"]}
     assert f"did you mean {key}" in run("landing", "--reopen", f"{key}x", code=2).output
 
 
@@ -209,15 +189,15 @@ def test_several_failed_objects_are_reopened_by_name_or_all_of_them(run: Run, sh
 
     wrong = run("landing", "--reopen", failed[0], "--reopen", "nothing", code=2).output
     assert "no failed object 'nothing'" in wrong
-    assert _json(run("landing", "--json"))["states"]["pending"] == 0  # none of them then
+    assert parsed(run("landing", "--json"))["states"]["pending"] == 0  # none of them then
 
     first, second = (f"--reopen={key}" for key in failed[:2])
-    assert _json(run("landing", first, second, "--json")) == {"reopened": failed[:2]}
+    assert parsed(run("landing", first, second, "--json")) == {"reopened": failed[:2]}
     run("run")
-    assert _json(run("landing", "--reopen-all", "--json")) == {"reopened": failed}
+    assert parsed(run("landing", "--reopen-all", "--json")) == {"reopened": failed}
     assert "no object failed" in run("landing", "--reopen-all").output
     run("run")
-    assert _json(run("landing", "--json"))["states"]["failed"] == len(failed)
+    assert parsed(run("landing", "--json"))["states"]["failed"] == len(failed)
 
 
 @pytest.mark.parametrize("table", [BRONZE, "quarantine/retail/order_lines"])
@@ -230,7 +210,7 @@ def test_a_table_that_rejects_nothing_has_no_quarantine(run: Run, table: str) ->
 
 def test_quarantine_counts_the_reasons_and_then_lists_rows(run: Run, shop: Shop) -> None:
     day = _day(shop)
-    found = _json(run("quarantine", SILVER, "--partition", day, "--limit", 1, "--json"))
+    found = parsed(run("quarantine", SILVER, "--partition", day, "--limit", 1, "--json"))
 
     expected = shop.manifest.days[shop.day(1)].quarantined
     assert expected and sum(row["rows"] for row in found["reasons"]) >= expected
@@ -273,7 +253,7 @@ def test_a_wrong_name_is_answered_with_the_nearest(
     ],
 )
 def test_a_wrong_partition_is_one_clear_line(run: Run, arguments: tuple[str, ...]) -> None:
-    snapshot = _json(run("history", SILVER, "--json"))[0]["snapshot"]
+    snapshot = parsed(run("history", SILVER, "--json"))[0]["snapshot"]
     typed = [part.format(snapshot=snapshot) for part in arguments]
 
     output = run(*typed, code=1).output
@@ -326,7 +306,7 @@ def test_a_negative_number_is_refused(run: Run, arguments: tuple[object, ...]) -
 
 @pytest.mark.parametrize("command", [("show", "--at"), ("rollback", "--to")])
 def test_a_wrong_snapshot_is_answered_with_the_newest(run: Run, command: tuple[str, str]) -> None:
-    newest = _json(run("history", SILVER, "--json"))[0]["snapshot"]
+    newest = parsed(run("history", SILVER, "--json"))[0]["snapshot"]
 
     output = run(command[0], SILVER, command[1], 42, code=1).output
 
@@ -344,9 +324,9 @@ def test_a_home_that_is_not_there_says_how_to_make_one(run: Run, tmp_path: Path)
 def test_expire_and_clean_leave_what_is_young(run: Run, shop: Shop) -> None:
     before = shop.home.versions()
 
-    assert _json(run("expire", "--json")) == []
-    assert _json(run("clean", "--dry-run", "--json")) == []
-    assert _json(run("clean", "--json")) == []
+    assert parsed(run("expire", "--json")) == []
+    assert parsed(run("clean", "--dry-run", "--json")) == []
+    assert parsed(run("clean", "--json")) == []
     assert shop.home.versions() == before
 
 
@@ -355,84 +335,14 @@ def test_clean_lists_orphans_and_deletes_them_after_their_grace(run: Run, shop: 
     half = f"{home.settings.warehouse_uri}/{SILVER}/data/killed/part.parquet"
     home.place.write(half, b"half a file")
 
-    listed = _json(run("clean", "--dry-run", "--grace-hours", 0, "--json"))
+    listed = parsed(run("clean", "--dry-run", "--grace-hours", 0, "--json"))
 
     assert [row for row in listed if row["file"].endswith("killed/part.parquet")]
     assert home.place.read(half)
     run("clean", "--grace-hours", 0)
     assert half not in home.place.files("/warehouse")
-    assert _json(run("clean", "--dry-run", "--grace-hours", 0, "--json")) == []
+    assert parsed(run("clean", "--dry-run", "--grace-hours", 0, "--json")) == []
     assert sum(shop.home.counts(SILVER).values()) == shop.home.read(SILVER).num_rows
-
-
-def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(
-    run: Run, shop: Shop
-) -> None:
-    home, day = shop.home, str(shop.day(-1))
-    snapshot = _json(run("history", SILVER, "--json"))[0]["snapshot"]
-    before, quarantined = home.versions(), home.quarantine(day)
-    home.land(key_of(day), csv(shop_lines(day, 4)))
-    home.run()
-    assert home.counts(SILVER)[day] == 4
-    assert _json(run("stale", "--json")) == []
-
-    said = run("rollback", SILVER, "--partition", day, "--to", snapshot).output
-
-    assert f"{SILVER}: 1 partitions are again as in snapshot {snapshot}" in said
-    assert f"stale now: {SALES}, 1 partitions" in said
-    assert home.versions()[SILVER] == before[SILVER]
-    assert home.quarantine(day) == quarantined
-    event = home.materialized(SILVER)[day]
-    assert event.metadata["rolled_back_to"].value == str(snapshot)
-    stale = _json(run("stale", "--json"))
-    assert {(row["table"], row["partition"], row["why"]) for row in stale} >= {
-        (SALES, day, "inputs changed"),
-        (SEGMENTS, "2011-03-01", "inputs changed"),
-    }
-    assert SILVER not in {row["table"] for row in stale}  # a person chose it
-    assert day in run("stale").output
-
-    home.run()
-    assert _json(run("stale", "--json")) == []
-    assert home.versions()[SILVER] == before[SILVER]
-    again = run("rollback", SILVER, "--partition", day, "--to", snapshot).output
-    assert "nothing differs" in again
-
-
-def test_what_still_waits_is_loaded_after_a_rollback_of_bronze(run: Run, shop: Shop) -> None:
-    home, day = shop.home, "2011-06-08"
-    home.land(key_of(day), csv(shop_lines(day, 3)))
-    home.run()
-    snapshot = _json(run("history", BRONZE, "--json"))[0]["snapshot"]
-    home.land(key_of(day), csv(shop_lines(day, 4)))
-    home.run()
-    home.land(key_of(day, "-late"), csv(shop_lines(day, 2, first=10)))
-    home.record()
-
-    run("rollback", BRONZE, "--partition", day, "--to", snapshot)
-    assert home.counts(BRONZE)[day] == 3
-    home.run()
-    assert home.counts(BRONZE)[day] == home.counts(SILVER)[day] == 6
-
-
-def test_a_partition_rolled_back_to_before_it_existed_stays_away_until_something_lands(
-    run: Run, shop: Shop
-) -> None:
-    home, day = shop.home, "2011-06-07"
-    snapshot = _json(run("history", SILVER, "--json"))[0]["snapshot"]
-    home.land(key_of(day), csv(shop_lines(day, 3)))
-    home.run()
-    assert home.counts(SILVER)[day] == 3
-
-    run("rollback", SILVER, "--partition", day, "--to", snapshot)
-    home.run()
-    assert (home.counts(BRONZE)[day], home.counts(SILVER)[day]) == (3, 0)
-    assert home.counts(SALES)[day] == 0  # what was built from it follows
-    assert _json(run("stale", "--json")) == []
-
-    home.land(key_of(day, "-late"), csv(shop_lines(day, 1, first=3)))
-    home.run()
-    assert home.counts(SILVER)[day] == 4
 
 
 def test_replay_judges_quarantined_rows_again(run: Run, shop: Shop) -> None:
@@ -450,7 +360,7 @@ def test_a_replay_whose_runs_fail_fails_with_the_reasons(run: Run, shop: Shop) -
     day = "2011-06-28"
     shop.home.land(key_of(day), csv([line.replace(",1.25,", ",?,") for line in shop_lines(day)]))
     shop.home.run()
-    [held] = [row for row in _json(run("held", "--json")) if row["partition"] == day]
+    [held] = [row for row in parsed(run("held", "--json")) if row["partition"] == day]
     assert (held["table"], held["why"][:6]) == (SILVER, "rules:")
 
     said = run("quarantine", "replay", SILVER, "--partition", day, code=1).output

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_platform.lake.s3_errors import StoreError
@@ -381,6 +381,7 @@ class History:
         return {landed.key: (landed.modified, landed.etag) for landed in listed}
 
 
+@settings(max_examples=40)
 @given(before=st.lists(STEPS, max_size=12), after=st.lists(STEPS, max_size=6))
 def test_whatever_happened_before_a_report_the_ledger_has_as_the_bucket_has_it(
     tmp_path_factory: pytest.TempPathFactory, before: list[Step], after: list[Step]

@@ -1,0 +1,33 @@
+"""The command line, called in this process on the shop's home."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from data_platform.cli import main
+from data_platform_tests.platform_defs.shop import Shop
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(shop: Shop) -> Run:
+    """`run("history", TABLE, code=1, home=...)`: the arguments, and the status to end with."""
+
+    def invoke(*arguments: object, code: int = 0, home: Path | None = None) -> Result:
+        env = {"DATA_PLATFORM_HOME": str(home or shop.home.settings.home)}
+        env |= {} if home else shop.home.place.environment
+        result = CliRunner().invoke(main, [str(a) for a in arguments], env=env)
+        assert result.exit_code == code, (result.output, result.exception)
+        return result
+
+    return invoke
+
+
+def parsed(result: Result) -> Any:
+    """What a command printed as JSON."""
+    return json.loads(result.stdout)
