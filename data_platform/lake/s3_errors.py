@@ -73,6 +73,26 @@ _PASSING = re.compile(
 )
 
 
+# What a person sees to, by what the three libraries say.
+_WAYS_OUT = (
+    (
+        re.compile(
+            r"Could not connect to the endpoint|(Connect|Read) timeout on end"
+            r"|AWS Error NETWORK_CONNECTION"
+        ),
+        "see that the store is up, and that DATA_PLATFORM_AWS_ENDPOINT, if set, is its address",
+    ),
+    (
+        re.compile(
+            r"SignatureDoesNotMatch|InvalidAccessKeyId|Unable to locate credentials"
+            r"|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH"
+        ),
+        "see that the environment (AWS_ACCESS_KEY_ID, AWS_PROFILE ...) or the role of this machine "
+        "has credentials that the store knows",
+    ),
+)
+
+
 class StoreError(LakeError):
     """A store refused what was asked of it, or does not answer; the message names the object."""
 
@@ -98,6 +118,11 @@ def explanation(text: str) -> str | None:
         name = found["bucket"] or found["bucket2"]
         return f"s3://{name}: there is no such bucket; make it with `data-platform buckets apply`"
     return None
+
+
+def way_out(text: str) -> str:
+    """What a person who waits for an answer may see to; empty where nothing is known."""
+    return next((advice for known, advice in _WAYS_OUT if known.search(text)), "")
 
 
 def is_passing(text: str) -> bool:

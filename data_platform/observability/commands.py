@@ -54,14 +54,19 @@ def reporting(command: Callable) -> Callable:
         try:
             return command(*args, **kwargs)
         except EXPECTED as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(_advised(str(error))) from error
         except BrokenPipeError:
             raise  # whoever reads has read enough; click ends quietly
         except OSError as error:
             why = s3_errors.explanation(str(error)) or _place_and_cause(error)
-            raise click.ClickException(why) from error
+            raise click.ClickException(_advised(why)) from error
 
     return wrapped
+
+
+def _advised(text: str) -> str:
+    advice = s3_errors.way_out(text)
+    return f"{text}; {advice}" if advice else text
 
 
 def _place_and_cause(error: OSError) -> str:
