@@ -23,27 +23,36 @@ def elsewhere(settings: Settings, account: Account) -> dict[str, str]:
 
 def warehouse_elsewhere(settings: Settings) -> str:
     """Says which bucket has the tables where it is none of the standard's, else it is empty."""
-    uri = settings.warehouse_uri
-    expected = name_of(settings.project, Purpose.WAREHOUSE, settings.environment)
-    if not uri.startswith("s3://") or _bucket(uri) == expected:
-        return ""
-    return (
-        f"DATA_PLATFORM_WAREHOUSE is {uri}: the tables are in {_bucket(uri)}, which is not the "
-        f"standard's {expected}; it is neither planned nor audited here, and its tables move to no "
-        "other storage class"
+    return _bucket_elsewhere(
+        settings,
+        Purpose.WAREHOUSE,
+        f"DATA_PLATFORM_WAREHOUSE is {settings.warehouse_uri}: the tables are in",
+        settings.warehouse_uri,
+        "its tables move to no other storage class",
     )
 
 
 def landing_elsewhere(settings: Settings) -> str:
     """Says in which bucket objects land where it is none of the standard's, else it is empty."""
-    uri = settings.landing_uri
-    expected = name_of(settings.project, Purpose.RAW_LANDING, settings.environment)
-    if not uri.startswith("s3://") or _bucket(uri) == expected:
+    return _bucket_elsewhere(
+        settings,
+        Purpose.RAW_LANDING,
+        f"DATA_PLATFORM_LANDING is {settings.landing_uri}: what lands is in",
+        settings.landing_uri,
+        "the standard's queue is not told of it",
+    )
+
+
+def _bucket_elsewhere(
+    settings: Settings, purpose: Purpose, found: str, uri: str, consequence: str
+) -> str:
+    bucket = uri.removeprefix("s3://").partition("/")[0]
+    expected = name_of(settings.project, purpose, settings.environment)
+    if not uri.startswith("s3://") or bucket == expected:
         return ""
     return (
-        f"DATA_PLATFORM_LANDING is {uri}: what lands is in {_bucket(uri)}, which is not the "
-        f"standard's {expected}; it is neither planned nor audited here, and the standard's queue "
-        "is not told of it"
+        f"{found} {bucket}, which is not the standard's {expected}; it is neither planned nor "
+        f"audited here, and {consequence}"
     )
 
 
@@ -60,7 +69,3 @@ def _queue_elsewhere(settings: Settings, account: Account) -> str:
         f"DATA_PLATFORM_QUEUE is {url}, which is not the standard's {expected} of account "
         f"{account.id} in {account.region}; it is neither planned nor audited here"
     )
-
-
-def _bucket(uri: str) -> str:
-    return uri.removeprefix("s3://").partition("/")[0]
