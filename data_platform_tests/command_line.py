@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from data_platform.cli import main
+from data_platform.cli.main import main
 from data_platform_tests.platform_defs.shop import Shop
 
 Run = Callable[..., Result]

@@ -139,7 +139,7 @@ def test_no_byte_that_is_written_or_shown_holds_a_secret(
 
 def _command(environment: Mapping[str, str], *words: str, code: int | None = None) -> bytes:
     """All that `data-platform` prints."""
-    command = [sys.executable, "-c", "from data_platform.cli import main; main()", *words]
+    command = [sys.executable, "-c", "from data_platform.cli.main import main; main()", *words]
     done = subprocess.run(command, env=dict(environment), capture_output=True, timeout=240)
     assert code is None or done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr

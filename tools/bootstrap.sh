@@ -104,7 +104,7 @@ install_project() {
 ' '''
 import sys
 
-from data_platform.cli import main
+from data_platform.cli.main import main
 
 sys.exit(main())
 EOF

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from data_platform.buckets.standard import Purpose, QueuePurpose
-from data_platform.cli import main
+from data_platform.cli.main import main
 from data_platform.setting_values import LONGEST_PROJECT
 from data_platform_tests.buckets.cloud import Cloud, add_rule, set_versioning, tell
 from data_platform_tests.buckets.queue_breaks import untag

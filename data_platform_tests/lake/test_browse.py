@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from pyspark.sql import types as T
 
-from data_platform.cli import main
+from data_platform.cli.main import main
 from data_platform.lake.browse import figures, history, partition_history, partition_rows, rows
 from data_platform.lake.errors import LakeError
 from data_platform.lake.table import TableId

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from pyspark.sql import SparkSession
 
-from data_platform.cli import main
+from data_platform.cli.main import main
 from data_platform.lake.clean import clean
 from data_platform.lake.file_io import forget
 from data_platform.lake.files import files_by_partition

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import types as T
 
-from data_platform.cli import main
+from data_platform.cli.main import main
 from data_platform.lake.table import TableId
 from data_platform.settings import CHECKOUT, Settings, prepare_home
 from data_platform_tests.command_line import Run, parsed
@@ -145,7 +145,7 @@ def test_a_run_that_waits_for_another_says_so(tmp_path: Path) -> None:
     with (settings.home / "driver.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         started = subprocess.Popen(
-            [sys.executable, "-c", "from data_platform.cli import main; main(['run'])"],
+            [sys.executable, "-c", "from data_platform.cli.main import main; main(['run'])"],
             env={**os.environ, "DATA_PLATFORM_HOME": str(tmp_path)},
             cwd=CHECKOUT,
             stderr=subprocess.PIPE,

@@ -1,0 +1,51 @@
+"""What became of the landed objects."""
+
+import click
+
+from data_platform.cli.options import JSON, open_platform
+from data_platform.observability import printing as out
+from data_platform.observability.commands import reporting, unknown
+
+
+@click.command()
+@click.option(
+    "--reopen",
+    metavar="KEY",
+    multiple=True,
+    help="try a failed object again, once its cause is mended (may be repeated)",
+)
+@click.option("--reopen-all", is_flag=True, help="all of the failed ones")
+@JSON
+@reporting
+def landing(reopen: tuple[str, ...], reopen_all: bool, as_json: bool) -> None:
+    """The ledger: objects by state; failed and unknown ones with their errors."""
+    ledger = open_platform().ledger
+    if reopen or reopen_all:
+        _reopen(ledger, reopen, reopen_all, as_json)
+        return
+    unread = [
+        {"state": e.state, "key": e.key, "partition": e.partition, "error": e.error}
+        for e in [*ledger.failed(), *ledger.unknown()]
+    ]
+    states = {**ledger.summary()}
+    if as_json:
+        out.as_json({"states": states, "objects": unread})
+        return
+    out.records("objects by state", [states], counts=states)
+    out.records("failed and unknown objects", unread)
+
+
+def _reopen(ledger, keys: tuple[str, ...], every: bool, as_json: bool) -> None:
+    failed = {entry.key: entry.id for entry in ledger.failed()}
+    for key in keys:
+        if key not in failed:
+            raise click.UsageError(unknown("failed object", key, list(failed)))
+    chosen = list(failed if every else dict.fromkeys(keys))
+    ledger.reopen([failed[key] for key in chosen])
+    if as_json:
+        out.as_json({"reopened": chosen})
+        return
+    for key in chosen:
+        click.echo(f"{key} waits to be loaded; the sensor, or `data-platform run`, loads it")
+    if not chosen:
+        click.echo("no object failed")

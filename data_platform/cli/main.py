@@ -1,0 +1,36 @@
+"""The `data-platform` command: what the Dagster UI does not serve.
+
+Every command reads or repairs state; none needs a server. `--json` prints what a script reads.
+A command belongs in the module of its concern, and into COMMANDS.
+"""
+
+import click
+
+from data_platform.buckets.commands import buckets
+from data_platform.buckets.policy_commands import policies
+from data_platform.cli.landing import landing
+from data_platform.cli.quarantine import quarantine
+from data_platform.cli.reading import export, history, show, tables
+from data_platform.cli.running import held, run, stale
+from data_platform.cli.upkeep import clean, expire, rollback
+from data_platform.observability.commands import Suggesting
+
+COMMANDS = (
+    *(tables, show, export, history),
+    *(run, stale, held),
+    *(landing, quarantine),
+    *(rollback, expire, clean),
+    *(buckets, policies),
+)
+
+
+@click.group(cls=Suggesting, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Look at and repair the platform's tables. TABLE is written silver/retail/order_lines.
+
+    State is read from DATA_PLATFORM_HOME, or from the last demo's.
+    """
+
+
+for command in COMMANDS:
+    main.add_command(command)

@@ -1,0 +1,82 @@
+"""Looking at tables: which there are, their rows, their history."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from data_platform.cli.options import AT, JSON, LIMIT, PARTITION, TABLE, load, open_platform
+from data_platform.lake.refusals import passing_over
+from data_platform.observability import printing as out
+from data_platform.observability.commands import reporting
+
+
+@click.command()
+@JSON
+@reporting
+def tables(as_json: bool) -> None:
+    """Every table: rows, partitions, files, bytes, last commit, run; USD a month where known."""
+    from data_platform.buckets.prices import monthly_cost, price
+    from data_platform.lake.browse import figures
+
+    platform, counts = open_platform(), ("rows", "partitions", "files", "bytes", "history_bytes")
+    with passing_over() as guard:
+        found = [asdict(row) for row in figures(platform.lake, guard)]
+        if (usd := price(platform.settings)) is not None:
+            cost = [monthly_cost(row["bytes"] + row["history_bytes"], usd) for row in found]
+            found = [{**row, "monthly_usd": each} for row, each in zip(found, cost, strict=True)]
+        out.records("tables", found, as_json, counts=counts)
+
+
+@click.command()
+@TABLE
+@PARTITION
+@LIMIT
+@AT
+@JSON
+@reporting
+def show(table: str, partition: str | None, limit: int, at: int | None, as_json: bool) -> None:
+    """Rows of a table."""
+    from data_platform.lake.browse import rows
+
+    _, loaded = load(open_platform(), table, partition)
+    found = rows(loaded, partition=partition, snapshot=at, limit=limit).read_all()
+    out.records(table, found.to_pylist(), as_json, columns=found.schema.names)
+
+
+@click.command()
+@TABLE
+@click.argument("file", metavar="FILE.parquet", type=click.Path(dir_okay=False, path_type=Path))
+@PARTITION
+@AT
+@click.option("--force", is_flag=True, help="replace a file that is there")
+@reporting
+def export(table: str, file: Path, partition: str | None, at: int | None, force: bool) -> None:
+    """Write a table, or one partition, to one Parquet file."""
+    from data_platform.lake.browse import rows
+
+    if file.suffix != ".parquet":
+        raise click.UsageError(f"{file} would hold Parquet: name it {file.with_suffix('.parquet')}")
+    if file.exists() and not force:
+        raise click.UsageError(f"{file} is there already; --force replaces it")
+    _, loaded = load(open_platform(), table, partition)
+    count = out.write_parquet(rows(loaded, partition=partition, snapshot=at), file)
+    click.echo(f"{file}: {count:,} rows")
+
+
+@click.command()
+@TABLE
+@PARTITION
+@JSON
+@reporting
+def history(table: str, partition: str | None, as_json: bool) -> None:
+    """The snapshots of a table, newest first; of a partition those that changed it."""
+    from data_platform.lake import browse
+
+    _, loaded = load(open_platform(), table, partition)
+    if partition is None:
+        found: list = browse.history(loaded)
+    else:
+        found = browse.partition_history(loaded, partition)
+    counts = ("partitions", "added_rows", "deleted_rows", "total_rows", "rows")
+    out.records(table, [asdict(row) for row in found], as_json, counts=counts)

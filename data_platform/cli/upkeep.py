@@ -1,0 +1,66 @@
+"""Repairing tables and keeping them small: rollback, expire, clean."""
+
+import datetime as dt
+
+import click
+
+from data_platform.cli.options import JSON, PARTITION, TABLE, load, open_platform
+from data_platform.lake.refusals import passing_over
+from data_platform.observability import printing as out
+from data_platform.observability.commands import reporting
+
+
+@click.command()
+@TABLE
+@PARTITION
+@click.option("--to", required=True, type=int, metavar="SNAPSHOT", help="see history")
+@reporting
+def rollback(table: str, partition: str | None, to: int) -> None:
+    """Publish again what a table, or a partition, held in a snapshot.
+
+    Its quarantine and duplicates go back with it, Dagster records it, and what was built from it
+    is shown as stale.
+    """
+    from data_platform.definitions import TABLES
+    from data_platform.platform_defs.repair import roll_back
+
+    platform = open_platform()
+    table_id, _ = load(platform, table)
+    for line in roll_back(platform, TABLES, table_id, to=to, partition=partition):
+        click.echo(line)
+
+
+@click.command()
+@JSON
+@reporting
+def expire(as_json: bool) -> None:
+    """Forget the snapshots beyond each table's retention; `clean` then deletes their files."""
+    from data_platform.lake.expiry import expire_all
+
+    with passing_over() as guard:
+        forgotten = expire_all(open_platform().lake, dt.datetime.now(dt.UTC), guard)
+        found = [{"table": str(t), "snapshots": count} for t, count in forgotten.items() if count]
+        out.records("forgotten snapshots", found, as_json)
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="list the files, delete none")
+@click.option(
+    "--grace-hours",
+    default=24.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="spare files younger than",
+)
+@JSON
+@reporting
+def clean(dry_run: bool, grace_hours: float, as_json: bool) -> None:
+    """Delete the files that no snapshot refers to, and uploads that nobody completed."""
+    from data_platform.lake import clean as cleaning
+
+    platform, now, grace = open_platform(), dt.datetime.now(dt.UTC), dt.timedelta(hours=grace_hours)
+    find, did = (cleaning.orphans, "would be deleted") if dry_run else (cleaning.clean, "deleted")
+    with passing_over() as guard:
+        found = list(find(platform.lake, platform.storage, now, grace, guard))
+        files = [{"table": str(t), "file": f.path, "bytes": f.size} for t, f in found]
+        out.records(did, files, as_json, counts=["bytes"])
