@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from data_platform.databases.errors import DatabaseTooNew, shown
 
-HEAD = "0001"
+HEAD = "0002"
 
 # Dagster's storage may be in the same schema, and alembic's own name is taken by it.
 VERSION_TABLE = "data_platform_version"
@@ -22,13 +22,13 @@ def is_current(connection: sa.Connection) -> bool:
     return _version(connection) == HEAD
 
 
-def upgrade(connection: sa.Connection) -> None:
+def upgrade(connection: sa.Connection, to: str = HEAD) -> None:
     """Bring the tables up to date, in the connection's transaction, which no other writer shares.
 
     Raises DatabaseTooNew where a later version of this package has been there.
     """
     version = _version(connection)
-    if version == HEAD:  # another process was first
+    if version == to:  # another process was first
         return
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
@@ -43,7 +43,7 @@ def upgrade(connection: sa.Connection) -> None:
         )
 
     def steps(revision, context):
-        return script._upgrade_revs("head", revision)
+        return script._upgrade_revs(to, revision)
 
     with EnvironmentContext(Config(), script, fn=steps) as environment:
         environment.configure(connection=connection, version_table=VERSION_TABLE)

@@ -12,7 +12,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import LakeError
-from data_platform.lake.files import files_by_partition, partitioning, versions
+from data_platform.lake.files import files_by_partition, partitioning, snapshots_in_order, versions
 from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.sizes import size_of
 from data_platform.lake.table import TableId, Values
@@ -101,7 +101,7 @@ def history(table: Table) -> list[SnapshotFigures]:
             total_rows=int(_summary(snapshot).get("total-records", 0)),
             current=current is not None and snapshot.snapshot_id == current.snapshot_id,
         )
-        for snapshot in sorted(table.snapshots(), key=lambda s: s.timestamp_ms, reverse=True)
+        for snapshot in reversed(snapshots_in_order(table))
     ]
 
 
@@ -113,7 +113,7 @@ def partition_history(table: Table, partition: str) -> list[PartitionFigures]:
     partition = partitioning(table).key(require_partition(table, partition))
     found: list[PartitionFigures] = []
     before = ""
-    for snapshot in sorted(table.snapshots(), key=lambda s: s.timestamp_ms):
+    for snapshot in snapshots_in_order(table):
         files = files_by_partition(table, [partition], snapshot.snapshot_id)
         version = versions(files).get(partition, "")
         if version != before:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 
@@ -24,9 +24,10 @@ State = Literal["published", "held_back"]
 _BUILDS = sa.Table(
     "builds",
     METADATA,
-    sa.Column("table_id", Name, primary_key=True),
-    sa.Column("partition", Name, primary_key=True),
-    sa.Column("attempt", Name, primary_key=True),
+    sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("table_id", Name, nullable=False),
+    sa.Column("partition", Name, nullable=False),
+    sa.Column("attempt", Name, nullable=False),
     sa.Column("run_id", sa.String, nullable=False),
     sa.Column("state", sa.String, nullable=False),
     sa.Column("contract", sa.String, nullable=False),
@@ -37,7 +38,9 @@ _BUILDS = sa.Table(
     sa.Column("detail", Message, nullable=False),
     sa.Column("created", sa.DateTime, nullable=False),
 )
-sa.Index("builds_latest", _BUILDS.c.table_id, _BUILDS.c.partition, _BUILDS.c.created)
+_OF_PARTITION = (_BUILDS.c.table_id, _BUILDS.c.partition)
+sa.Index("builds_attempt", *_OF_PARTITION, _BUILDS.c.attempt, unique=True)
+sa.Index("builds_latest", *_OF_PARTITION, _BUILDS.c.sequence)
 _CHUNK = 500
 _T = TypeVar("_T")
 
@@ -45,7 +48,11 @@ _T = TypeVar("_T")
 @dataclass(frozen=True)
 class Build:
     """One attempt at one partition. `inputs` is a digest; `detail` says why it was held back, or
-    that a person chose it."""
+    that a person chose it.
+
+    The database gives `sequence`, which alone says what came after what: `created` is for people,
+    since a clock may be set back.
+    """
 
     table_id: str
     partition: str
@@ -59,6 +66,7 @@ class Build:
     duplicates: int
     created: dt.datetime
     detail: str = ""
+    sequence: int = 0
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -82,7 +90,7 @@ class Builds:
         return Database(self.uri, wait=self.wait)
 
     def record(self, builds: Iterable[Build]) -> None:
-        rows = [asdict(build) for build in builds]
+        rows = [_row(build) for build in builds]
         if rows:
             with self.database.write() as connection:
                 connection.execute(_BUILDS.insert(), rows)
@@ -109,14 +117,10 @@ class Builds:
 
     def _latest(self, chosen: sa.ColumnElement[bool], table: TableId) -> dict[str, Build]:
         of_table = sa.and_(_BUILDS.c.table_id == str(table), chosen)
-        newest = (
-            sa.select(_BUILDS.c.partition, sa.func.max(_BUILDS.c.created))
-            .where(of_table)
-            .group_by(_BUILDS.c.partition)
-        )
-        moment = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.created)
+        last = sa.func.max(_BUILDS.c.sequence)
+        newest = sa.select(last).where(of_table).group_by(_BUILDS.c.partition)
         with self.database.read() as connection:
-            rows = connection.execute(sa.select(_BUILDS).where(of_table, moment.in_(newest)))
+            rows = connection.execute(sa.select(_BUILDS).where(_BUILDS.c.sequence.in_(newest)))
             return {row["partition"]: Build(**row) for row in rows.mappings()}
 
     def held_back(self, table: TableId) -> dict[str, Build]:
@@ -151,12 +155,17 @@ class Builds:
         same = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.attempt)
         with self.database.write() as connection:
             for chunk in _chunks(chosen):
-                rows = [asdict(build) for build in chunk]
+                rows = [_row(build) for build in chunk]
                 pairs = [(row["partition"], row["attempt"]) for row in rows]
                 connection.execute(
                     _BUILDS.delete().where(_BUILDS.c.table_id == str(table), same.in_(pairs))
                 )
                 connection.execute(_BUILDS.insert(), rows)
+
+
+def _row(build: Build) -> dict[str, Any]:
+    """Without its number, which the database gives."""
+    return {name: value for name, value in asdict(build).items() if name != "sequence"}
 
 
 def _unknown(table: TableId, partition: str, attempt: str) -> Build:

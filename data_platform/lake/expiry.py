@@ -13,6 +13,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 
 from data_platform.lake.catalog import Lake
+from data_platform.lake.files import snapshots_in_order
 from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.rejected import BESIDE, REJECTED_BY, rejected_by
 from data_platform.lake.table import TableId
@@ -37,7 +38,7 @@ def retention(table: Table) -> tuple[int, int]:
 def expired(table: Table, now: dt.datetime) -> list[int]:
     """The ids of the snapshots beyond the table's retention, never the current one."""
     count, days = retention(table)
-    newest_first = sorted(table.snapshots(), key=lambda s: s.timestamp_ms, reverse=True)
+    newest_first = reversed(snapshots_in_order(table))
     oldest = (now - dt.timedelta(days=days)).timestamp() * 1000
     current = table.current_snapshot()
     return [
@@ -57,8 +58,7 @@ def unneeded(beside: Table, table: Table) -> list[int]:
     remembered = [snapshot.timestamp_ms for snapshot in table.snapshots()]
     if not remembered:
         return []
-    older = [s for s in beside.snapshots() if s.timestamp_ms <= min(remembered)]
-    older.sort(key=lambda s: s.timestamp_ms)
+    older = [s for s in snapshots_in_order(beside) if s.timestamp_ms <= min(remembered)]
     return [snapshot.snapshot_id for snapshot in older[:-1]]
 
 

@@ -26,6 +26,7 @@ from pyiceberg.io.pyarrow import (
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestFile
 from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.typedef import Record
 
 from data_platform.lake.errors import LakeError
@@ -43,6 +44,12 @@ _FOOTER_READERS = 8
 def attempt_of(path: str) -> str:
     """`.../data/3f2a-0/2011-03-04-0.parquet` -> `3f2a-0`."""
     return path.rsplit("/", 2)[-2]
+
+
+def snapshots_in_order(table: Table) -> list[Snapshot]:
+    """Those that the table remembers, oldest first: as they were committed, since the moment that
+    each carries is of a clock that may have been set back."""
+    return sorted(table.snapshots(), key=lambda snapshot: snapshot.sequence_number or 0)
 
 
 def partitioning(table: Table) -> Partitioning:

@@ -10,7 +10,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
 from data_platform.lake.catalog import Lake
-from data_platform.lake.files import attempt_of, files_by_partition
+from data_platform.lake.files import attempt_of, files_by_partition, snapshots_in_order
 from data_platform.lake.parquet import DUPLICATES, QUARANTINE
 from data_platform.lake.table import TableId
 
@@ -30,7 +30,7 @@ def files_of_attempts(table: Table, attempts: Mapping[str, str]) -> dict[str, li
     """By partition, the rejected rows of its attempt, from the newest snapshot that lists them."""
     found: dict[str, list[DataFile]] = {}
     wanted = dict(attempts)
-    for snapshot in sorted(table.snapshots(), key=lambda s: s.timestamp_ms, reverse=True):
+    for snapshot in reversed(snapshots_in_order(table)):
         if not wanted:
             break
         listed = files_by_partition(table, wanted, snapshot.snapshot_id)

@@ -7,6 +7,7 @@ from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
 from data_platform.lake.catalog import Lake
+from data_platform.lake.files import snapshots_in_order
 from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.table import TableId
 
@@ -35,7 +36,7 @@ def sizes(lake: Lake, guard: Guard = strict) -> Iterator[TableBytes]:
 def size_of(table_id: TableId, table: Table) -> TableBytes:
     """From the snapshots' summaries: all files were in the oldest that is remembered, or were
     added since. A file that a rollback added again counts twice."""
-    snapshots = sorted(table.snapshots(), key=lambda s: s.timestamp_ms)
+    snapshots = snapshots_in_order(table)
     now = table.current_snapshot()
     if now is None:
         return TableBytes(table_id, 0, 0)

@@ -95,12 +95,13 @@ def bury_lost_runs(
 ) -> list[dg.DagsterRun]:
     """The same for runs of these tables that died before their file was there.
 
-    Only runs that would have one by now: other code may run for as long as it likes.
+    Only runs that would have one by now: other code may run for as long as it likes. One that
+    began far in the future did so before the clock was set back.
     """
     found = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):
         run, begun = record.dagster_run, record.start_time
-        late = begun is not None and now.timestamp() - begun > BEGINS_WITHIN.total_seconds()
+        late = begun is not None and abs(now.timestamp() - begun) > BEGINS_WITHIN.total_seconds()
         if late and _has_a_file(run, tables) and not (_running(platform) / run.run_id).exists():
             found += _buried(instance, run.run_id)
     return found

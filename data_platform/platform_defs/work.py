@@ -54,12 +54,18 @@ def due(instance: dg.DagsterInstance, request: dg.RunRequest) -> Due:
     key = f"{work}-{ended[0].dagster_run.run_id[:8]}" if ended else work
     tags = {**request.tags, WORK: work, MAX_RETRIES_TAG: "0"}
     moments = [record.end_time for record in ended if record.end_time is not None]
-    return Due(request.with_replaced_attrs(run_key=key, tags=tags), next_try(moments))
+    at = next_try(moments, dt.datetime.now(dt.UTC))
+    return Due(request.with_replaced_attrs(run_key=key, tags=tags), at)
 
 
-def next_try(ended: Sequence[float]) -> dt.datetime:
-    """2, 4, 8, ... minutes after the last of the runs that ended (UTC, seconds since 1970)."""
-    if not ended:
+def next_try(ended: Sequence[float], now: dt.datetime) -> dt.datetime:
+    """2, 4, 8, ... minutes after the last of the runs that ended (UTC, seconds since 1970).
+
+    A run that ended later than now did so by a clock that was set back since: it counts as one
+    more, and nobody waits for its moment to come again.
+    """
+    past = [moment for moment in ended if moment <= now.timestamp()]
+    if not past:
         return dt.datetime.min.replace(tzinfo=dt.UTC)
     wait = min(dt.timedelta(minutes=2 ** len(ended)), LONGEST_WAIT)
-    return dt.datetime.fromtimestamp(max(ended), dt.UTC) + wait
+    return dt.datetime.fromtimestamp(max(past), dt.UTC) + wait

@@ -150,6 +150,23 @@ def test_a_ledger_older_than_migrations_keeps_its_rows(tmp_path, newer: list[str
     assert differences(builds.database, METADATA) == []
 
 
+def test_attempts_older_than_their_numbers_get_them_in_the_order_of_their_moments(
+    database_url: str,
+) -> None:
+    with Database(database_url).engine.begin() as connection:
+        migration.upgrade(connection, "0001")
+        for attempt, hour in (("c", 9), ("a", 8), ("b", 10)):
+            connection.exec_driver_sql(
+                f"INSERT INTO builds VALUES ('{SALES}', '2011-03-04', '{attempt}', 'r', "
+                f"'published', 'c', 'i', 5, 2, 1, '', '2011-03-05 {hour:02}:00:00')"
+            )
+    builds = Builds(database_url)
+    numbers = {a: builds.of(SALES, {"2011-03-04": a})["2011-03-04"].sequence for a in "abc"}
+    assert sorted(numbers, key=numbers.__getitem__) == ["a", "c", "b"]
+    assert builds.latest(SALES)["2011-03-04"].attempt == "b"
+    assert differences(builds.database, METADATA) == []
+
+
 def test_a_database_of_a_later_version_is_refused_and_left_as_it_is(database_url: str) -> None:
     Ledger(database_url).summary()
     run(database_url, f"update {VERSION_TABLE} set version_num = '0999'")

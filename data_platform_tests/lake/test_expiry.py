@@ -1,9 +1,11 @@
 import datetime as dt
+import time
 from pathlib import Path
 
 import pytest
 from pyiceberg.exceptions import ValidationError
 
+from data_platform.lake.browse import history
 from data_platform.lake.expiry import (
     KEEP_DAYS,
     KEEP_SNAPSHOTS,
@@ -12,7 +14,9 @@ from data_platform.lake.expiry import (
     expired,
     retention,
 )
+from data_platform.lake.files import files_by_partition, versions
 from data_platform.lake.publish import publish
+from data_platform.lake.rejected import files_of_attempts
 from data_platform_tests.fakes import Faults, FaultyLake, lost_response
 from data_platform_tests.lake.home import MONDAY, SALES, Home, days
 from data_platform_tests.places import SOME_PLACES, Place, place_of
@@ -40,6 +44,24 @@ def test_snapshots_beyond_the_number_are_forgotten_oldest_first(home: Home):
     assert home.snapshots() == snapshots[2:]
     assert home.numbers() == {MONDAY: [4]}
     assert expire(home.lake, SALES, now()) == {SALES: 0}
+
+
+def test_a_clock_that_is_set_back_changes_no_order(home: Home, monkeypatch):
+    home.make_rejecting()
+    home.make(properties={KEEP_SNAPSHOTS: "3"})
+    real = time.time
+    for n in range(1, 6):  # each a day before the last
+        monkeypatch.setattr(time, "time", lambda n=n: real() - n * 86400)
+        home.judge({MONDAY: [n]}, bad={MONDAY: [-n]})
+    monkeypatch.undo()
+    snapshots = home.snapshots()
+    assert [s.snapshot for s in history(home.lake.load(SALES))] == snapshots[::-1]
+    quarantine = home.lake.load(SALES.beside("quarantine"))
+    files = files_of_attempts(quarantine, versions(files_by_partition(home.lake.load(SALES))))
+    assert [file.record_count for file in files[MONDAY]] == [1]
+    expire(home.lake, SALES, now())
+    assert home.snapshots() == snapshots[2:]
+    assert home.rejected("quarantine") == {MONDAY: [-5]}
 
 
 def test_old_snapshots_are_forgotten_but_never_the_current_one(home: Home):

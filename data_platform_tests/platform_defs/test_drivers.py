@@ -135,7 +135,10 @@ def test_a_run_whose_steps_have_processes_of_their_own_has_no_file(instance, pla
     assert files(platform) == []
 
 
-def test_a_run_that_never_got_its_file_is_failed_when_it_should_long_have_it(instance, platform):
+@pytest.mark.parametrize("later", [2, -2], ids=["later", "the clock was set back"])
+def test_a_run_that_never_got_its_file_is_failed_when_it_should_long_have_it(
+    instance, platform, later: int
+):
     early = begun(instance)
     asset = begun(instance, "__ASSET_JOB", asset_selection={TABLES[0].key})
     others = begun(instance, "reports"), begun(instance, "__ASSET_JOB", asset_selection=set())
@@ -144,7 +147,7 @@ def test_a_run_that_never_got_its_file_is_failed_when_it_should_long_have_it(ins
     with hold(platform, alive):
         now = dt.datetime.now(dt.UTC)
         assert bury_lost_runs(instance, platform, TABLES, now) == []
-        lost = bury_lost_runs(instance, platform, TABLES, now + 2 * BEGINS_WITHIN)
+        lost = bury_lost_runs(instance, platform, TABLES, now + later * BEGINS_WITHIN)
 
     assert {run.run_id for run in lost} == {early, asset}
     assert {status(instance, run) for run in (early, asset)} == {FAILURE}
