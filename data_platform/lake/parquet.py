@@ -10,8 +10,6 @@ This module is imported by Python workers: it needs PyArrow only.
 
 import datetime as dt
 import json
-import re
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from data_platform.lake.storage import Storage
+from data_platform.lake.storage import Storage, new_file_name
 
 _ROW_GROUP_BYTES = 64 << 20  # in memory; about a tenth of it on disk
 _FILE_BYTES = 256 << 20
@@ -30,6 +28,8 @@ OUTCOME = "_outcome"
 REASONS = "_reasons"
 WARNINGS = "_warnings"
 SEPARATOR = "\x1f"  # between the names in a row's reasons on their way to the task
+
+SourcePath = tuple[str] | tuple[str, str]  # a column, or a column and a member of its objects
 
 REPORT = pa.schema(
     [
@@ -48,12 +48,13 @@ REPORT_DDL = "outcome int, key string, path string, rows bigint, bytes bigint, r
 class Part:
     """One of the outcomes of a write: where its rows go and which columns they have there.
 
-    `sources` names the input column of each column of `schema`; `a.b` is a field of a struct.
+    `sources` names the input column of each column of `schema`: one name, or two for the member
+    of a column of JSON objects.
     """
 
     directory: str
     schema: pa.Schema
-    sources: tuple[str, ...]
+    sources: tuple[SourcePath, ...]
 
     def select(self, batch: pa.RecordBatch, attempt: str) -> pa.RecordBatch:
         decoded = _decoded(batch, self.sources)
@@ -64,23 +65,23 @@ class Part:
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
-def _decoded(batch: pa.RecordBatch, sources: tuple[str, ...]) -> dict[str, list[dict]]:
+def _decoded(batch: pa.RecordBatch, sources: tuple[SourcePath, ...]) -> dict[str, list[dict]]:
     """The rows of JSON columns of which members are asked for; only rejected rows have any."""
-    names = {name for name, _, member in (s.partition(".") for s in sources) if member}
+    names = {name for name, *member in sources if member}
     return {name: [json.loads(text) for text in batch.column(name).to_pylist()] for name in names}
 
 
 def _column(
     batch: pa.RecordBatch,
     decoded: dict[str, list[dict]],
-    source: str,
+    source: SourcePath,
     kind: pa.DataType,
     attempt: str,
 ) -> pa.Array:
-    if source == "_attempt":
+    name, *members = source
+    if name == "_attempt":
         return pa.repeat(pa.scalar(attempt, kind), batch.num_rows)
-    name, _, member = source.partition(".")
-    if member:
+    for member in members:
         return _from_text(pa.array([row.get(member) for row in decoded[name]], pa.string()), kind)
     column = batch.column(name)
     if kind.num_fields and pa.types.is_string(column.type):
@@ -207,9 +208,7 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
 def open_file(layout: Layout, outcome: int, key: str) -> _OpenFile:
     """A new file of one partition, under a name that no other task or try uses."""
     part = layout.parts[outcome]
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", key)[:60] or "all"
-    path = f"{part.directory}/{name}-{uuid.uuid4().hex[:12]}.parquet"
-    return _OpenFile(part, layout, key, path)
+    return _OpenFile(part, layout, key, f"{part.directory}/{new_file_name(key)}")
 
 
 def _by_partition(

@@ -30,6 +30,7 @@ _SIMPLE: dict[type[I.IcebergType], T.DataType] = {
     I.BinaryType: T.BinaryType(),
 }
 
+_HIDDEN = ("_", ".")  # how names begin that Spark takes for no data
 _BEGINNING = len("2011-03")  # of a file's name, which begins with its partition's key
 
 
@@ -85,10 +86,21 @@ class ReadPlan:
                     file.file_path,
                     "is not there" if size is None else f"has {size} bytes; {wanted}",
                 )
+            if _name(file.file_path).startswith(_HIDDEN):
+                raise UnreadableFile(
+                    file.file_path,
+                    f"has a name that Spark passes over (it begins with {' or '.join(_HIDDEN)}); "
+                    "new files get others",
+                )
         frame = _read(spark, self.schema, paths)
-        if len(frame.inputFiles()) != len(paths):
-            raise UnreadableFile(paths[0], "or one of those beside it, vanished a moment ago")
+        read = set(map(_name, frame.inputFiles()))
+        if gone := [path for path in paths if _name(path) not in read]:
+            raise UnreadableFile(gone[0], "vanished a moment ago")
         return frame
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _read(spark: SparkSession, schema: T.StructType, paths: list[str]) -> DataFrame:
@@ -102,7 +114,7 @@ def _read(spark: SparkSession, schema: T.StructType, paths: list[str]) -> DataFr
     alone = [path for path in paths if path.rpartition("/")[0] not in listed]
     reader = spark.read.schema(schema)
     if listed:
-        reader = reader.option("pathGlobFilter", _one_of(path.rpartition("/")[2] for path in paths))
+        reader = reader.option("pathGlobFilter", _one_of(map(_name, paths)))
     return reader.parquet(*sorted(listed), *alone)
 
 

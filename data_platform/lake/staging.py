@@ -12,7 +12,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from data_platform.lake.files import StagedFile, partitioning
-from data_platform.lake.parquet import DATA, REPORT_DDL, Layout, Part, open_file, write_batches
+from data_platform.lake.parquet import (
+    DATA,
+    REPORT_DDL,
+    Layout,
+    Part,
+    SourcePath,
+    open_file,
+    write_batches,
+)
 from data_platform.lake.schema import arrow_schema
 from data_platform.lake.storage import Storage
 
@@ -41,12 +49,12 @@ class Staged:
         return counts
 
 
-def part(table: Table, attempt: str, sources: Mapping[str, str] | None = None) -> Part:
+def part(table: Table, attempt: str, sources: Mapping[str, SourcePath] | None = None) -> Part:
     """The part of a layout that goes to `table`; `sources` where input names differ."""
     schema = arrow_schema(table.schema())
+    own: list[SourcePath] = [(name,) for name in schema.names]
     renamed = sources or {}
-    names = tuple(str(renamed.get(name, name)) for name in schema.names)
-    return Part(directory(table, attempt), schema, names)
+    return Part(directory(table, attempt), schema, tuple(renamed.get(s[0], s) for s in own))
 
 
 def stage(frame: DataFrame, layout: Layout, *, buckets: int = 1, clustered: bool = False) -> Staged:

@@ -3,6 +3,8 @@
 A location is an absolute path, `file://` and such a path, or `s3://bucket/key`.
 """
 
+import re
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -15,6 +17,7 @@ from pyarrow import fs
 from data_platform.lake.object_store import SCHEME, ObjectStore, is_object, split
 from data_platform.lake.s3_errors import about
 
+_KEY_IN_NAME = 60  # characters
 LISTED = 8  # objects of one folder; a run's folder has seldom more than a few thousand
 
 
@@ -108,6 +111,18 @@ class Storage:
         found, path, _ = self._resolve(location)
         with suppress(FileNotFoundError):
             found.delete_file(path)
+
+
+def new_file_name(key: str) -> str:
+    """A name for a data file of the partition `key` that no other file has.
+
+    It tells a person the partition, where that can be told in ASCII, and no program relies on it.
+    It begins with a letter or a digit, since Spark passes over files that begin with `_` or `.`;
+    it has no character that means something in a URL or a pattern, and has a length that every
+    file system takes.
+    """
+    said = re.sub(r"[^A-Za-z0-9-]+", "_", key).strip("_-")[:_KEY_IN_NAME]
+    return f"{said or 'all'}-{uuid.uuid4().hex}.parquet"
 
 
 def by_folder(locations: Iterable[str]) -> dict[str, list[str]]:

@@ -1,7 +1,5 @@
 """The Parquet files that one try of a task writes."""
 
-import re
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +11,7 @@ from pyarrow import fs, parquet
 
 from data_platform.lake.object_store import ObjectStore
 from data_platform.lake.s3_errors import StoreError
-from data_platform.lake.storage import Storage
+from data_platform.lake.storage import Storage, new_file_name
 from data_platform.landing.csv_reader import ROW_NUMBER
 from data_platform.landing.objects import filesystem
 
@@ -48,8 +46,8 @@ class TaskOutput:
         *,
         plain: Iterable[str] = (),
     ) -> None:
-        stem = re.sub(r"[^\w.-]", "_", partition, flags=re.ASCII)
-        self._stem = f"{target.rstrip('/')}/{stem}"
+        self._target = target.rstrip("/")
+        self._partition = partition
         self.schema = schema
         self._store = store
         self._plain = frozenset(plain)
@@ -85,14 +83,15 @@ class TaskOutput:
         return rows
 
     def _new_series(self) -> "_Series":
-        return _Series(self._stem, self.schema, self._plain, self._store)
+        return _Series(self._target, self._partition, self.schema, self._plain, self._store)
 
 
 @dataclass
 class _Series:
     """Parquet files, a new one after every FILE_INPUT bytes of rows."""
 
-    stem: str
+    target: str
+    partition: str
     schema: pa.Schema
     plain: frozenset[str]
     store: ObjectStore
@@ -147,7 +146,7 @@ class _Series:
                 self.sizes.append(self.sink.tell())
 
     def _open(self) -> parquet.ParquetWriter:
-        uri = f"{self.stem}-{uuid.uuid4().hex}.parquet"
+        uri = f"{self.target}/{new_file_name(self.partition)}"
         files, path = filesystem(uri, self.store)
         if isinstance(files, fs.LocalFileSystem):  # object stores have no directories
             files.create_dir(path.rpartition("/")[0], recursive=True)

@@ -13,7 +13,7 @@ from data_platform.assets import Table
 from data_platform.contracts.contract import Contract
 from data_platform.lake.errors import LakeError, SchemaConflict
 from data_platform.lake.files import partitioning
-from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE, Layout
+from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE, Layout, SourcePath
 from data_platform.lake.publish import StagedWrite
 from data_platform.lake.staging import (
     Staged,
@@ -150,11 +150,11 @@ def require_columns(contract: Contract, frame: DataFrame) -> None:
 
 def layout_of(table: Table, platform: Platform, attempt: str) -> Layout:
     tables = ensure_tables(table, platform.lake)
-    received = {}
+    received: dict[str, SourcePath] = {}
     if contract_of(table).lineage:
         own = {"_attempt", "_reasons", "_repeats_object", "_repeats_row"}
-        names = tables[QUARANTINE].schema().column_names
-        received = {n: f"{RECEIVED}.{n}" for n in names if n not in own and "." not in n}
+        names = [field.name for field in tables[QUARANTINE].schema().fields]
+        received = {name: (RECEIVED, name) for name in names if name not in own}
     parts = {
         outcome: part(loaded, attempt, received if outcome != DATA else None)
         for outcome, loaded in tables.items()

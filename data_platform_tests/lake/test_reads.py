@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from pyiceberg.catalog import load_catalog
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 from pyspark.sql import SparkSession
 from pyspark.sql import types as T
@@ -24,6 +25,7 @@ from data_platform.lake.files import files_by_partition
 from data_platform.lake.reads import ReadPlan, spark_schema
 from data_platform.lake.staging import plain_layout, stage
 from data_platform.lake.storage import LISTED
+from data_platform.lake.table import TableId
 from data_platform.observability.failures import failures_explained
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home
 
@@ -191,3 +193,39 @@ def test_a_file_that_is_damaged_inside_is_the_runs_message(home: Home, spark: Sp
         stage(plan.dataframe(spark, home.storage), attempt)
     assert f"{path}, a data file of silver/shop/sales, cannot be read" in str(failed.value)
     assert failed.value.description and "rollback" in failed.value.description
+
+
+def test_a_file_whose_name_spark_passes_over_is_named_with_the_way_out(
+    home: Home, spark: SparkSession
+) -> None:
+    """Former versions gave such names; as no rows they would be missed, and by nobody."""
+    table = home.lake.load(SALES)
+    found = [file for group in files_by_partition(table).values() for file in group]
+    path = found[0].file_path
+    folder, _, name = path.rpartition("/")
+    home.place.write(f"{folder}/_{name}", home.place.read(path))
+    hidden = DataFile.from_args(
+        file_path=f"{folder}/_{name}",
+        record_count=found[0].record_count,
+        file_size_in_bytes=found[0].file_size_in_bytes,
+    )
+    plan = ReadPlan.of(table.schema(), [found[1], hidden])
+    with pytest.raises(UnreadableFile, match=f"{folder}/_{name}.*passes over.*materialize"):
+        plan.dataframe(spark, home.storage)
+
+
+KEYS = ["Île-de-France", ".x", "#1", "_x", "a b", "%41", "{a,b}", "*", "x" * 240, "日本", "?", "'"]
+
+
+def test_partitions_of_any_name_are_read_by_spark(home: Home, spark: SparkSession) -> None:
+    table = TableId.parse("silver/shop/named")
+    columns = [T.StructField("shop", T.StringType()), T.StructField("n", T.LongType())]
+    home.make(table, T.StructType(columns), ("shop",))
+    data = pa.table({"shop": KEYS, "n": list(range(len(KEYS)))})
+    home.publish(home.stage(data, KEYS, table=table))
+    loaded = home.lake.load(table)
+    files = files_by_partition(loaded)
+    assert sorted(files) == sorted(KEYS)
+    plan = ReadPlan.of(loaded.schema(), (f for group in files.values() for f in group))
+    rows = plan.dataframe(spark, home.storage).collect()
+    assert sorted(map(tuple, rows)) == sorted((key, n) for n, key in enumerate(KEYS))
