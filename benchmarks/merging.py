@@ -38,7 +38,6 @@ _CHANGES = TableId.parse("silver/bench/client_changes")
     table="gold/bench/clients",
     merge_on=("client",),
     latest=("changed",),
-    quarantine_threshold=0.0,
     owner="team:bench",
     version="1",
 )

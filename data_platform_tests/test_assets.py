@@ -13,6 +13,8 @@ from data_platform.assets import Table, bronze, gold, silver
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Contract, Retention, contract
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.winner import greatest, least
+from data_platform.domains.retail.contracts import OrderLine
 from data_platform.domains.retail.landing import ONLINE_RETAIL
 from data_platform.quality.freshness import Trailing, trailing
 
@@ -196,7 +198,6 @@ def test_a_merged_table_takes_one_input_alone() -> None:
         table="gold/shop/totals",
         merge_on=("units",),
         latest=("units",),
-        quarantine_threshold=0.0,
         owner="team:shop",
         version="1",
     )
@@ -207,7 +208,10 @@ def test_a_merged_table_takes_one_input_alone() -> None:
 
     declare = gold(contract=Totals, partitions=None)
     table = declare(lambda sales: sales)
-    assert table.asset.specs_by_key[table.key].metadata["merge_on"] == "units"
+    metadata = table.asset.specs_by_key[table.key].metadata
+    assert (metadata["merge_on"], metadata["quarantine_threshold"]) == ("units", 0.0)
+    kept = "of all rows with one units: the greatest units, then the greatest others"
+    assert metadata["winner"] == kept
     checks = {spec.name: spec.blocking for spec in table.asset.check_specs}
     assert checks["conservation"] and not checks["inputs"]
     for function in (lambda sales, rates: sales, lambda sales, partitions: sales):
@@ -223,6 +227,24 @@ def test_the_version_changes_with_the_contract_and_not_with_its_words() -> None:
     assert replace(table, contract=replace(declared, version="2")).version != table.version
     stricter = replace(declared, quarantine_threshold=0.0)
     assert replace(table, contract=stricter).version != table.version
+
+
+def test_the_asset_says_which_of_the_rows_with_one_key_is_published() -> None:
+    def said(**settings) -> str | None:
+        table = _table_of(replace(OrderLine, **settings))
+        return table.asset.specs_by_key[table.key].metadata.get("winner")
+
+    key, winner = ("stock_code",), (greatest("invoiced_at"), least("unit_price"))
+    assert said(key=key, winner=()) == "of rows with one stock_code: the last arrived"
+    assert said(key=key, winner=winner) == (
+        "of rows with one stock_code: the greatest invoiced_at, then the least unit_price, then "
+        "the last arrived"
+    )
+    assert said(key=()) is None
+
+
+def _table_of(contract: Contract) -> Table:
+    return silver(contract=contract, partitions=daily)(lambda bronze: bronze)
 
 
 def test_the_asset_carries_what_the_contract_says() -> None:

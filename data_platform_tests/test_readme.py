@@ -71,7 +71,7 @@ def test_the_example_brings_a_file_to_gold_with_every_row_accounted_for(home: Ho
     assert rejected["temperature"] == "warm"
     assert set(rejected["_reasons"]) == {"celsius.not_null", "celsius.typed"}
     [repeat] = home.read("duplicates/weather/observations").to_pylist()
-    assert (repeat["station"], repeat["_repeats_row"]) == ("BER", 3)
+    assert (repeat["station"], repeat["_repeats_row"]) == ("BER", 4)
 
 
 def test_the_merged_table_has_the_last_observation_of_each_station(home: Home) -> None:

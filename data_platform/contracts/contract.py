@@ -18,8 +18,10 @@ from data_platform.contracts.columns import LINEAGE, ColumnSpec, read_columns
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.meaning import meaning_of
 from data_platform.contracts.validate import one_key, refuse_contradictions, with_warnings
+from data_platform.contracts.winner import Preference, preferences
 
 _RECEIVED = "_received"
+_SHARE = 0.01  # of a partition's rows that may be quarantined, where a contract does not say
 _LINEAGE_FIELDS = (
     T.StructField(
         LINEAGE[0], T.StringType(), False, {"comment": "key of the landed object of this row"}
@@ -108,9 +110,9 @@ class Contract:
 
     `key` identifies a row among the valid ones: names of columns, or of bronze's columns where
     `key_as_received` (null then equals null and differs from ""). Of several rows with one key
-    the first in the order of `winner` (columns, LINEAGE, `_ingested_at`) is published, of those
-    that tie the first in LINEAGE. A share of quarantined rows strictly above
-    `quarantine_threshold` blocks a partition. `lineage` says whether rows carry LINEAGE.
+    the one that `winner` prefers is published, of those that tie the last arrived (`winner.total`):
+    a correction that lands later replaces what it corrects. A share of quarantined rows strictly
+    above `quarantine_threshold` blocks a partition. `lineage` says whether rows carry LINEAGE.
 
     `merge_on` is the key of a merged table, which has one row for each key of all its input's
     partitions: the one with the greatest `latest`, compared column by column, and of those that
@@ -125,7 +127,7 @@ class Contract:
     partition_by: tuple[str, ...]
     key: tuple[str, ...]
     key_as_received: bool
-    winner: tuple[str, ...]
+    winner: tuple[Preference, ...]
     merge_on: tuple[str, ...]
     latest: tuple[str, ...]
     rules: tuple[Rule, ...]
@@ -181,7 +183,7 @@ class Contract:
             ],
             "rules": [[rule.name, rule.severity, rule.meaning] for rule in self.rules],
             "partition_by": self.partition_by,
-            "key": [self.key, self.key_as_received, self.winner],
+            "key": [self.key, self.key_as_received, [[w.column, w.greatest] for w in self.winner]],
             "quarantine_threshold": self.quarantine_threshold,
             "lineage": self.lineage,
             "version": self.version,
@@ -207,20 +209,22 @@ def contract(
     partition_by: str | tuple[str, ...] = (),
     key: tuple[str, ...] = (),
     key_as_received: bool = False,
-    winner: tuple[str, ...] | None = None,
+    winner: tuple[str | Preference, ...] = (),
     merge_on: tuple[str, ...] = (),
     latest: tuple[str, ...] = (),
     rules: tuple[Rule, ...] = (),
     warn: tuple[str, ...] = (),
-    quarantine_threshold: float = 0.01,
+    quarantine_threshold: float | None = None,
     retention: Retention | None = None,
     lineage: bool | None = None,
 ) -> Callable[[type[pa.DataFrameModel]], Contract]:
     """Makes a contract of a `pandera.pyspark.DataFrameModel`; the class's docstring describes it.
 
     `table` is layer/domain/name. `warn` names checks of the model that only report
-    ("unit_price.greater_than"). `winner` defaults to LINEAGE where rows carry it, and `lineage`
-    to True for layer silver. For all else see `Contract`.
+    ("unit_price.greater_than"). `winner` names columns (the contract's, LINEAGE, INGESTED_AT), the
+    first that tells rows of one key apart decides: `greatest("updated_at")`, which a plain name
+    says too, or `least("price")`. `quarantine_threshold` defaults to 0.01, of a merged table to 0,
+    and `lineage` to True for layer silver. For all else see `Contract`.
 
     Raises ContractError, naming table, column and check, for whatever could not be enforced.
     """
@@ -229,6 +233,7 @@ def contract(
         if not (isinstance(model, type) and issubclass(model, pa.DataFrameModel)):
             raise ContractError(f"{model!r} is not a pandera.pyspark.DataFrameModel", table=table)
         carries_lineage = table.startswith("silver/") if lineage is None else lineage
+        default_threshold = 0.0 if merge_on else _SHARE
         columns = read_columns(model, table=table)
         declared = Contract(
             table=table,
@@ -238,12 +243,14 @@ def contract(
             partition_by=(partition_by,) if isinstance(partition_by, str) else tuple(partition_by),
             key=one_key(model, columns, key, key_as_received, merge_on, table=table),
             key_as_received=key_as_received,
-            winner=winner if winner is not None else LINEAGE if carries_lineage else (),
+            winner=preferences(winner),
             merge_on=tuple(merge_on),
             latest=tuple(latest),
             rules=rules,
             warn=warn,
-            quarantine_threshold=quarantine_threshold,
+            quarantine_threshold=(
+                quarantine_threshold if quarantine_threshold is not None else default_threshold
+            ),
             retention=retention or Retention(),
             owner=owner,
             version=version,

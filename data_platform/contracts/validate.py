@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import pandera.pyspark as pa
 
 from data_platform.contracts.checks import Severity
-from data_platform.contracts.columns import LINEAGE, ColumnSpec
+from data_platform.contracts.columns import INGESTED_AT, LINEAGE, ColumnSpec
 from data_platform.contracts.errors import ContractError
 
 if TYPE_CHECKING:
@@ -116,7 +116,10 @@ def _refuse_unknown_columns(declared: "Contract", refuse: Callable[..., Contract
             columns,
         ),
         "latest": (declared.latest, columns),
-        "winner": (declared.winner, {**columns, **dict.fromkeys((*LINEAGE, "_ingested_at"))}),
+        "winner": (
+            tuple(one.column for one in declared.winner),
+            {**columns, **dict.fromkeys((*LINEAGE, INGESTED_AT))},
+        ),
     }
     for setting, (names, known) in named.items():
         for name in names:
@@ -143,12 +146,15 @@ def _refuse_what_needs_lineage(declared: "Contract", refuse: Callable[..., Contr
                 f"lineage has not; {way_out}",
                 column=column.name,
             )
-    for setting in ("key_as_received", "winner"):
-        if getattr(declared, setting):
-            raise refuse(
-                f"{setting}={getattr(declared, setting)!r} says nothing in a table without "
-                f"lineage, where a repeated key holds the partition back; {way_out}"
-            )
+    said = {
+        "key_as_received=True": declared.key_as_received,
+        f"winner={', '.join(one.column for one in declared.winner)}": declared.winner,
+    }
+    for setting in (setting for setting, given in said.items() if given):
+        raise refuse(
+            f"{setting} says nothing in a table without lineage, where a repeated key holds the "
+            f"partition back; {way_out}"
+        )
 
 
 def _refuse_what_cannot_be_merged(
@@ -180,8 +186,8 @@ def _refuse_what_cannot_be_merged(
     if declared.quarantine_threshold:
         raise refuse(
             f"quarantine_threshold is {declared.quarantine_threshold}, but a merged table must not "
-            "pass over a row for good; write quarantine_threshold=0.0, and let the silver table "
-            "that it merges quarantine what breaks a rule"
+            "pass over a row for good; leave it out, and let the silver table that it merges "
+            "quarantine what breaks a rule"
         )
     columns = {column.name: column for column in declared.columns}
     for setting in ("merge_on", "latest"):

@@ -9,6 +9,7 @@ from pyspark.sql import types as T
 from data_platform.assets import Table
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
+from data_platform.contracts.winner import greatest, sentence
 from data_platform.lake.publish import StagedWrite
 from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.observability.events import LOGGED, log_findings, log_without_input
@@ -187,7 +188,20 @@ def _metadata(table: Table) -> dict[str, object]:
         }
         if table.contract.merge_on:
             found["merge_on"] = ", ".join(table.contract.merge_on)
+        if kept := winning(table.contract):
+            found["winner"] = kept
     return found
+
+
+def winning(contract: Contract) -> str:
+    """Which of several valid rows with one key is published, for the UI; "" where none may be."""
+    if contract.merge_on:
+        order = sentence(tuple(map(greatest, contract.latest)), "the greatest others")
+        return f"of all rows with one {', '.join(contract.merge_on)}: {order}"
+    if contract.key and contract.lineage:
+        order = sentence(contract.winner, "the last arrived")
+        return f"of rows with one {', '.join(contract.key)}: {order}"
+    return ""
 
 
 def column_schema(contract: Contract) -> dg.TableSchema:

@@ -1,7 +1,7 @@
 """Judging rows: every row of a frame gets its outcome, in the job that writes it.
 
 Rules come first: a row that breaks a blocking one is quarantined with all its reasons, repeats
-included. Among the valid rows of a partition the first of each key is published and the others
+included. Among the valid rows of a partition the winner of each key is published and the others
 are duplicates that name the row they repeat.
 """
 
@@ -11,9 +11,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from data_platform.contracts.columns import LINEAGE
 from data_platform.contracts.compile import compile_rules, reasons
 from data_platform.contracts.contract import Contract
+from data_platform.contracts.winner import Preference, total
 from data_platform.lake.parquet import (
     DATA,
     DUPLICATES,
@@ -86,6 +86,9 @@ class _Received:
     def names(self) -> list[str]:
         return [f"{RECEIVED}{number}" for number in range(len(self.fields))]
 
+    def has(self, member: str) -> bool:
+        return member in (field.name for field in self.fields)
+
     def name(self, member: str) -> str:
         """The column that holds a member, whose name is written in any case, as in Spark."""
         wanted = member.lower()
@@ -113,12 +116,18 @@ def _key(contract: Contract, received: _Received) -> list[Column]:
 
 
 def _order(contract: Contract, received: _Received) -> list[Column]:
-    """The winner first. Lineage comes last: where the rest ties, every run must choose alike."""
+    """The winner first."""
     if not contract.lineage:
         return [F.lit(1)]  # whichever: a repeated key holds the partition back
-    names = dict.fromkeys((*contract.winner, *LINEAGE))
     kept = contract.spark_schema.names
-    return [F.col(name if name in kept else received.name(name)) for name in names]
+
+    def column(preference: Preference) -> Column:
+        name = preference.column
+        value = F.col(name if name in kept else received.name(name))
+        return value.desc_nulls_last() if preference.greatest else value.asc_nulls_last()
+
+    wanted = [p for p in total(contract.winner) if p in contract.winner or received.has(p.column)]
+    return [column(preference) for preference in wanted]
 
 
 def _clustered(rows: DataFrame, contract: Contract, received: _Received, buckets: int) -> DataFrame:

@@ -12,6 +12,7 @@ from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract, Retention, Rule, contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.validate import PLATFORMS_OWN
+from data_platform.contracts.winner import greatest, least, total
 from data_platform.definitions import TABLES
 
 
@@ -49,7 +50,7 @@ def test_a_contract_describes_its_table():
     assert (sales.layer, sales.domain, sales.name) == ("silver", "shop", "sales")
     assert sales.description == "A sale.\n\nOne row per line."
     assert (sales.partition_by, sales.key) == (("day",), ("day", "line"))
-    assert sales.winner == ("_source_object", "_row_number")
+    assert sales.winner == ()
     assert sales.retention == Retention(days=30, snapshots=200)
     assert [(c.name, c.sensitivity, c.source) for c in sales.columns] == [
         ("day", "internal", None),
@@ -72,6 +73,24 @@ def test_the_spark_schema_has_types_nulls_comments_and_lineage_in_silver():
         ("_row_number", "bigint", False),
     ]
     assert schema["line"].metadata == {"comment": "from 1"}
+
+
+def test_a_winner_has_a_direction_and_a_plain_name_says_greatest():
+    declared = declare(key=("day",), winner=("line", least("paid"), greatest("_ingested_at")))
+    assert [(one.column, one.greatest) for one in declared.winner] == [
+        ("line", True),
+        ("paid", False),
+        ("_ingested_at", True),
+    ]
+    assert [(one.column, one.greatest) for one in total(declared.winner)] == [
+        ("line", True),
+        ("paid", False),
+        ("_ingested_at", True),
+        ("_source_object", True),
+        ("_row_number", True),
+    ]
+    turned = declare(key=("day",), winner=("line", greatest("paid"), greatest("_ingested_at")))
+    assert turned.fingerprint != declared.fingerprint
 
 
 def test_gold_has_no_lineage_and_needs_no_winner_unless_it_says_so():
@@ -145,7 +164,7 @@ def test_a_key_as_received_names_columns_of_bronze():
 
 def test_the_fingerprint_tells_rules_and_columns_but_not_words():
     plain = declare(model(field=column(isin=["a", "b"]), annotation=T.StringType)).fingerprint
-    assert plain == "0c4ae154ac6067d2"  # or every partition would look stale
+    assert plain == "7fec8cc88273813d"  # or every partition would look stale
     reworded = model(T.StringType, column(isin=["b", "a"], description="x", sensitivity="public"))
     assert declare(reworded, owner="other", retention=Retention(days=1)).fingerprint == plain
     changed = [
@@ -246,7 +265,7 @@ def test_a_model_that_could_not_be_enforced_is_refused(refused: dict[str, Any], 
         (dict(key=("line", "line")), "key names a column twice"),
         (dict(winner=("latest",)), "column latest: winner names"),
         (dict(lineage=False), "column line: source='Line' needs the row as received.*lineage=True"),
-        (dict(model=model(), lineage=False, winner=("v",)), "winner=.*'v'.* without lineage"),
+        (dict(model=model(), lineage=False, winner=("v",)), "winner=v says .* without lineage"),
         (
             dict(model=model(), table="gold/shop/sales", key=("V",), key_as_received=True),
             "key_as_received=True says nothing.* layer silver",
@@ -279,7 +298,6 @@ MERGED: dict[str, Any] = dict(
     table="gold/shop/clients",
     merge_on=("v",),
     latest=("v",),
-    quarantine_threshold=0.0,
 )
 
 
@@ -287,6 +305,8 @@ def test_merge_on_is_the_key_and_latest_part_of_what_the_contract_means():
     merged = declare(model(), **MERGED)
     assert (merged.key, merged.merge_on, merged.latest) == (("v",), ("v",), ("v",))
     assert declare(model(), **MERGED, key=("v",)).fingerprint == merged.fingerprint
+    assert merged.quarantine_threshold == 0.0
+    assert declare(model(), **MERGED, quarantine_threshold=0.0).fingerprint == merged.fingerprint
     two = {**vars(model()), "__annotations__": {"v": T.IntegerType, "w": T.IntegerType}}
     wider = type("Two", (pa.DataFrameModel,), {**two, "w": column()})
     by_w = declare(wider, **{**MERGED, "latest": ("w",)})
@@ -306,7 +326,7 @@ def test_merge_on_is_the_key_and_latest_part_of_what_the_contract_means():
         (dict(key=("w",)), "one key.*key: w; merge_on: v"),
         (dict(table="silver/shop/clients"), "cannot account for each.* merge that in layer gold"),
         (dict(partition_by="v"), "a merged table is one partition.* leave it out"),
-        (dict(quarantine_threshold=0.1), "write quarantine_threshold=0.0"),
+        (dict(quarantine_threshold=0.1), "quarantine_threshold is 0.1, but .* leave it out"),
         (dict(model=model(field=column(nullable=True))), "column v: .* merge_on takes no null"),
     ],
 )

@@ -47,7 +47,6 @@ Days = Mapping[str, Sequence[Change]]
     table="gold/shop/clients",
     merge_on=("client",),
     latest=("changed",),
-    quarantine_threshold=0.0,
     owner="team:shop",
     version="1",
 )

@@ -24,7 +24,6 @@ PRODUCTS = "gold/retail/products"
     table=PRODUCTS,
     merge_on=("stock_code",),
     latest=("invoiced_at",),
-    quarantine_threshold=0.0,
     owner="team:retail",
     version="1",
 )

@@ -12,6 +12,7 @@ from pyspark.sql import types as T
 
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Rule, contract, received
+from data_platform.contracts.winner import greatest, least
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE, SEPARATOR
 from data_platform.quality.judge import KEY_NOT_UNIQUE, judged, with_received
 
@@ -113,9 +114,9 @@ def test_every_row_has_one_outcome_and_all_the_reasons(spark: SparkSession) -> N
 def test_only_rejected_rows_carry_what_they_looked_like(spark: SparkSession) -> None:
     found = _lines(spark, ("good", "1", "a", 1), ("bad", " x", "a", 2), ("good", "1", "a", 3))
 
-    assert found[1]["_received"] is None
+    assert found[3]["_received"] is None
     assert json.loads(found[2]["_received"])["Amount"] == " x"
-    assert json.loads(found[3]["_received"])["Name"] == "good"
+    assert json.loads(found[1]["_received"])["Name"] == "good"
 
 
 def test_a_duplicate_names_the_row_that_it_repeats(spark: SparkSession) -> None:
@@ -123,18 +124,18 @@ def test_a_duplicate_names_the_row_that_it_repeats(spark: SparkSession) -> None:
         spark,
         ("tea", "1", "b", 4),
         ("tea", "1", "b", 3),
-        ("tea", "1", "a", 9),  # the lowest (object, row) wins
+        ("tea", "1", "a", 9),
         ("tea", "2", "a", 1),
     )
 
     assert {number: row["_outcome"] for number, row in found.items()} == {
-        4: DUPLICATES,
+        4: DATA,  # the last row of the last object
         3: DUPLICATES,
-        9: DATA,
+        9: DUPLICATES,
         1: DATA,
     }
-    for number in (3, 4):
-        assert (found[number]["_repeats_object"], found[number]["_repeats_row"]) == ("a", 9)
+    for number in (3, 9):
+        assert (found[number]["_repeats_object"], found[number]["_repeats_row"]) == ("b", 4)
 
 
 def test_a_key_as_received_has_null_equal_to_null_and_unlike_the_empty_string(
@@ -152,8 +153,8 @@ def test_a_key_as_received_has_null_equal_to_null_and_unlike_the_empty_string(
     )
 
     outcomes = {number: row["_outcome"] for number, row in found.items()}
-    assert outcomes == {1: DATA, 2: DUPLICATES, 3: DATA, 4: DUPLICATES, 5: DATA, 6: DATA, 7: DATA}
-    assert found[2]["_repeats_row"] == 1
+    assert outcomes == {1: DUPLICATES, 2: DATA, 3: DUPLICATES, 4: DATA, 5: DATA, 6: DATA, 7: DATA}
+    assert found[1]["_repeats_row"] == 2
 
 
 def test_rules_come_first_so_a_repeat_of_a_broken_row_is_quarantined_too(
@@ -167,41 +168,47 @@ def test_rules_come_first_so_a_repeat_of_a_broken_row_is_quarantined_too(
     }
 
 
-def test_the_declared_winner_is_published(spark: SparkSession) -> None:
-    by_amount = replace(Lines, key=("Name",), winner=("amount", "_row_number"))
-    rows = [("tea", "5", "a", 1), ("tea", "3", "a", 2), ("tea", "4", "a", 3), ("tea", "-1", "a", 4)]
-
-    found = judged(_typed(_bronze(spark, *rows)), by_amount).collect()
-
-    # the lowest amount of the valid rows: a broken one never wins
-    assert [row["_row_number"] for row in found if row["_outcome"] == DATA] == [2]
-    assert {row["_repeats_row"] for row in found if row["_outcome"] == DUPLICATES} == {2}
-
-
-def test_rows_that_tie_are_told_apart_by_their_lineage(spark: SparkSession) -> None:
-    by_amount = replace(Lines, key=("Name",), winner=("amount",))
-    rows = [("tea", "3", "b", 1), ("tea", "3", "a", 9), ("tea", "3", "a", 2), ("tea", "4", "a", 1)]
-
-    for order in (rows, rows[::-1]):
-        found = judged(_typed(_bronze(spark, *order)), by_amount).collect()
-        published = [row for row in found if row["_outcome"] == DATA]
-        assert [(row["_source_object"], row["_row_number"]) for row in published] == [("a", 2)]
+ARRIVALS = [  # amount, object, row number, second in which the ledger recorded the object
+    ("5", "late/a", 1, 30),
+    ("3", "b", 1, 20),
+    ("3", "b", 2, 20),
+    (None, "c", 1, 10),
+    ("9", "z", 1, 10),
+    ("-1", "zz", 1, 40),  # breaks a rule, so it never wins
+]
 
 
-def test_the_earliest_ingested_row_can_win(spark: SparkSession) -> None:
-    first_seen = replace(Lines, key=("Name",), winner=("_ingested_at",))
-    rows = [
-        (DAY, "tea", "1", "a", 1, 2),
-        (DAY, "tea", "2", "b", 1, 1),
-        (DAY, "tea", "3", "c", 1, 3),
-    ]
+@pytest.mark.parametrize(
+    ("winner", "published"),
+    [
+        ((), ("late/a", 1)),
+        ((greatest("_ingested_at"),), ("late/a", 1)),
+        ((least("_ingested_at"),), ("z", 1)),  # of the objects of one second the last in name
+        ((greatest("amount"),), ("z", 1)),
+        ((least("amount"),), ("b", 2)),  # of equal amounts the last row that arrived
+        ((least("amount"), least("_row_number")), ("b", 1)),
+        ((least("_source_object"), least("_row_number")), ("b", 1)),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_winner_is_the_declared_one_and_else_the_last_arrived(
+    spark: SparkSession, winner: tuple, published: tuple, turned: bool
+) -> None:
+    nullable = tuple(
+        replace(c, checks=tuple(k for k in c.checks if k.kind != "not_null")) for c in Lines.columns
+    )
+    by = replace(Lines, key=("Name",), winner=winner, columns=nullable)
+    rows = [(DAY, "tea", *row) for row in (ARRIVALS[::-1] if turned else ARRIVALS)]
     bronze = spark.createDataFrame(rows, f"{RECEIVED}, seconds long").withColumn(
         "_ingested_at", F.timestamp_seconds("seconds")
     )
 
-    found = judged(_typed(bronze.drop("seconds")), first_seen).collect()
+    found = judged(_typed(bronze.drop("seconds")), by).collect()
 
-    assert [row["_source_object"] for row in found if row["_outcome"] == DATA] == ["b"]
+    kept = [row for row in found if row["_outcome"] == DATA]
+    assert [(row["_source_object"], row["_row_number"]) for row in kept] == [published]
+    repeats = [row for row in found if row["_outcome"] == DUPLICATES]
+    assert {(row["_repeats_object"], row["_repeats_row"]) for row in repeats} == {published}
 
 
 @pytest.mark.parametrize("buckets", [1, 3])
@@ -213,7 +220,7 @@ def test_rows_of_one_key_meet_however_a_partition_is_spread(
     found = judged(_typed(_bronze(spark, *rows).repartition(4)), Lines, buckets=buckets).collect()
 
     winners = [row["_row_number"] for row in found if row["_outcome"] == DATA]
-    assert sorted(winners) == list(range(1, 21))
+    assert sorted(winners) == list(range(81, 101))
 
 
 def test_a_table_without_a_key_keeps_its_repeats(spark: SparkSession) -> None:

@@ -7,6 +7,7 @@ from pyspark.sql import types as T
 from data_platform.contracts.checks import whole
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Rule, contract, received
+from data_platform.contracts.winner import least
 from data_platform.domains.retail.landing import COLUMNS
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
@@ -23,6 +24,8 @@ SEGMENTS = ["champion", "loyal", "new", "at_risk", "lost", "regular"]
     partition_by="day",
     key=COLUMNS,
     key_as_received=True,
+    # Rows of one key are exact repeats: the first in the order of files is as good as the last.
+    winner=(least("_source_object"), least("_row_number")),
     rules=(
         Rule(
             "invoiced_on_day",
