@@ -16,6 +16,7 @@ from pyspark.sql import types as T
 
 from data_platform.contracts.contract import Contract, Retention
 from data_platform.contracts.errors import ContractError
+from data_platform.lake.partition_times import times_of
 from data_platform.lake.table import PartitionColumn, Partitioning, TableId
 from data_platform.landing.source import Source
 from data_platform.observability.warnings import previews_accepted
@@ -58,13 +59,15 @@ class Table:
             return f"{self.contract.version}:{self.contract.fingerprint}"
         return f"bronze:{','.join(self.source.format.columns) if self.source else ''}"
 
-    @property
+    @cached_property
     def scheme(self) -> Partitioning:
         """How its partition keys map to the values of its partition columns."""
+        times = times_of(self.partitions, self.partition_by)
         if self.contract:
-            return Partitioning.of(self.contract.spark_schema, self.partition_by)
+            return Partitioning.of(self.contract.spark_schema, self.partition_by, times)
         kind = _partition_type(self.partitions)
-        return Partitioning(tuple(PartitionColumn(name, kind) for name in self.partition_by))
+        columns = (PartitionColumn(name, kind, times.get(name)) for name in self.partition_by)
+        return Partitioning(tuple(columns))
 
     @property
     def takes_partitions(self) -> bool:

@@ -32,6 +32,7 @@ from pyiceberg.typedef import Record
 from data_platform.lake.errors import LakeError
 from data_platform.lake.file_io import LakeFileIO
 from data_platform.lake.object_store import is_object
+from data_platform.lake.partition_times import from_properties
 from data_platform.lake.reads import spark_type
 from data_platform.lake.table import PartitionColumn, Partitioning, PartitionValue, Values
 
@@ -54,10 +55,14 @@ def snapshots_in_order(table: Table) -> list[Snapshot]:
 
 def partitioning(table: Table) -> Partitioning:
     """The table's partition columns."""
-    schema = table.schema()
+    schema, times = table.schema(), from_properties(table.properties)
     return Partitioning(
         tuple(
-            PartitionColumn(field.name, spark_type(schema.find_field(field.source_id).field_type))
+            PartitionColumn(
+                field.name,
+                spark_type(schema.find_field(field.source_id).field_type),
+                times.get(field.name),
+            )
             for field in table.spec().fields
         )
     )

@@ -20,6 +20,7 @@ from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition, some, versions
 from data_platform.lake.frames import arrow_of, converted, fitted, spark_schema_of
 from data_platform.lake.parquet import DATA
+from data_platform.lake.partition_times import as_property, times_of
 from data_platform.lake.publish import Published, StagedWrite, publish
 from data_platform.lake.reads import ReadPlan
 from data_platform.lake.schema import arrow_schema
@@ -99,7 +100,8 @@ class S3ParquetIOManager(dg.IOManager):
                 f"{table_id}: partition_expr names {', '.join(missing)}, which the asset's result "
                 f"has no column for; it has {', '.join(schema.names)}"
             )
-        table = self.lake.ensure(table_id, _nullable(schema), columns)
+        times = as_property(times_of(context.asset_partitions_def, columns)) if columns else {}
+        table = self.lake.ensure(table_id, _nullable(schema), columns, times)
         base = versions(files_by_partition(table, keys))
         attempt = new_attempt(context.run_id)
         layout = plain_layout(table, attempt, self.storage)

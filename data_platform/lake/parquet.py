@@ -13,12 +13,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_platform.lake.storage import Storage, new_file_name
+from data_platform.lake.table import Partitioning, PartitionValue, Values
 
 _ROW_GROUP_BYTES = 64 << 20  # in memory; about a tenth of it on disk
 _FILE_BYTES = 256 << 20
@@ -102,22 +104,46 @@ def _split(column: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a write is laid out: partition columns, attempt, and a part for each outcome."""
+    """How a write is laid out: partitions, attempt, and a part for each outcome."""
 
-    partition_by: tuple[str, ...]
+    scheme: Partitioning
     attempt: str
     parts: dict[int, Part]
     storage: Storage = field(default_factory=Storage)
 
+    @property
+    def partition_by(self) -> tuple[str, ...]:
+        return self.scheme.names
 
-def key_text(value: object) -> str:
-    """A partition value as its key's text (see table.PartitionColumn.text)."""
+
+def written(values: tuple[object, ...]) -> str:
+    """A partition's values in a task's report, from which the driver makes the key: Dagster, who
+    knows how keys are written, is not there in a task."""
+    return json.dumps([_plain(value) for value in values])
+
+
+def values_written(text: str) -> Values:
+    """What `written` says."""
+    return tuple(_value(one) for one in json.loads(text))
+
+
+def _plain(value: object) -> object:
     match value:
         case dt.datetime():
-            return value.strftime("%Y-%m-%d-%H:%M")
+            moment = value.astimezone(dt.UTC) if value.tzinfo else value
+            return {"moment": moment.isoformat()}
         case dt.date():
-            return value.isoformat()
-    return str(value)
+            return {"date": value.isoformat()}
+    return value
+
+
+def _value(plain: Any) -> PartitionValue:
+    match plain:
+        case {"moment": text}:
+            return dt.datetime.fromisoformat(text)
+        case {"date": text}:
+            return dt.date.fromisoformat(text)
+    return plain
 
 
 @dataclass
@@ -197,18 +223,21 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
                 if file is None or file.full:
                     if file is not None:
                         reports.append(file.close(outcome))
-                    key = "|".join(map(key_text, values))
-                    file = open_files[outcome] = open_file(layout, outcome, key)
+                    key = written(values)
+                    named = "|".join(map(str, values))
+                    file = open_files[outcome] = open_file(layout, outcome, key, named=named)
                 _count_rules(file.rules, rows)
                 file.write(layout.parts[outcome].select(rows, layout.attempt))
     close_all()
     yield pa.RecordBatch.from_pylist(reports, schema=REPORT)
 
 
-def open_file(layout: Layout, outcome: int, key: str) -> _OpenFile:
-    """A new file of one partition, under a name that no other task or try uses."""
+def open_file(layout: Layout, outcome: int, key: str, *, named: str | None = None) -> _OpenFile:
+    """A new file of one partition, under a name that no other task or try uses; it begins as the
+    partition is `named` (as its key, without it)."""
     part = layout.parts[outcome]
-    return _OpenFile(part, layout, key, f"{part.directory}/{new_file_name(key)}")
+    name = new_file_name(key if named is None else named)
+    return _OpenFile(part, layout, key, f"{part.directory}/{name}")
 
 
 def _by_partition(

@@ -19,6 +19,7 @@ from data_platform.lake.parquet import (
     Part,
     SourcePath,
     open_file,
+    values_written,
     write_batches,
 )
 from data_platform.lake.schema import arrow_schema
@@ -69,7 +70,7 @@ def stage(frame: DataFrame, layout: Layout, *, buckets: int = 1, clustered: bool
         spread = [*columns, (F.rand(7) * buckets).cast("int")] if buckets > 1 else columns
         frame = frame.repartition(*spread).sortWithinPartitions(*columns)
     reports = frame.mapInArrow(lambda batches: write_batches(batches, layout), REPORT_DDL).collect()
-    return _staged([row.asDict() for row in reports])
+    return _staged([row.asDict() for row in reports], layout)
 
 
 def stage_arrow(data: pa.Table, layout: Layout) -> Staged:
@@ -82,7 +83,7 @@ def stage_arrow(data: pa.Table, layout: Layout) -> Staged:
         for report in write_batches(data.combine_chunks().to_batches(), layout)
         for row in report.to_pylist()
     ]
-    return _staged(reports)
+    return _staged(reports, layout)
 
 
 def with_empty_partitions(
@@ -105,11 +106,12 @@ def _make_folders(layout: Layout) -> None:
         layout.storage.make_folder(target.directory)
 
 
-def _staged(reports: list[dict]) -> Staged:
+def _staged(reports: list[dict], layout: Layout) -> Staged:
     files: dict[int, list[StagedFile]] = defaultdict(list)
     rules: dict[str, Counter] = defaultdict(Counter)
     for report in reports:
-        file = StagedFile(report["key"], report["path"], report["rows"], report["bytes"])
+        key = layout.scheme.key(values_written(report["key"]))
+        file = StagedFile(key, report["path"], report["rows"], report["bytes"])
         files[report["outcome"]].append(file)
         rules[file.key].update(json.loads(report["rules"]))
     return Staged({k: tuple(v) for k, v in files.items()}, dict(rules))
@@ -117,5 +119,4 @@ def _staged(reports: list[dict]) -> Staged:
 
 def plain_layout(table: Table, attempt: str, storage: Storage) -> Layout:
     """A write without quarantine: every row goes to the table."""
-    names = partitioning(table).names
-    return Layout(names, attempt, {DATA: part(table, attempt)}, storage)
+    return Layout(partitioning(table), attempt, {DATA: part(table, attempt)}, storage)

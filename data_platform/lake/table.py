@@ -9,8 +9,11 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from pyspark.sql import types as T
+
+from data_platform.lake.partition_times import TimeKeys
 
 PartitionValue = dt.date | dt.datetime | str | int
 Values = tuple[PartitionValue, ...]
@@ -65,12 +68,28 @@ class TableId:
 
 @dataclass(frozen=True)
 class PartitionColumn:
-    """A column that holds one value in all rows of a partition (Iceberg's identity transform)."""
+    """A column that holds one value in all rows of a partition (Iceberg's identity transform).
+
+    `times` says how the keys of a column of times are written; without it they are ISO dates and
+    hours, in UTC. The column then holds the beginning of the partition, as its type has it: the
+    instant, or the date or time of day in the zone of the keys; a text or number is the key.
+    """
 
     name: str
     type: T.DataType
+    times: TimeKeys | None = None
 
     def value(self, text: str) -> PartitionValue:
+        """Raises ValueError for a text that is none of the column's keys."""
+        if self.times:
+            start, _ = self.times.span(text)
+            match self.type:
+                case T.DateType():
+                    return start.date()
+                case T.TimestampType():
+                    return start.astimezone(dt.UTC)
+                case T.TimestampNTZType():
+                    return start.replace(tzinfo=None, fold=0)
         match self.type:
             case T.DateType():
                 return dt.date.fromisoformat(text)
@@ -84,9 +103,21 @@ class PartitionColumn:
                 return text
 
     def text(self, value: PartitionValue) -> str:
+        """The key of a value; of one that is no partition's beginning, a text that is no key."""
+        if self.times and isinstance(value, dt.date):
+            key = self.times.key(_moment(value, self.times.timezone))
+            if self.value(key) == value:
+                return key
         if isinstance(value, dt.datetime):
-            return value.strftime(_HOUR)
+            return value.strftime(_HOUR) if not self.times else value.isoformat()
         return value.isoformat() if isinstance(value, dt.date) else str(value)
+
+
+def _moment(value: dt.date, timezone: str) -> dt.datetime:
+    """A date's first moment, and a time without a zone, are in the zone of the keys."""
+    if not isinstance(value, dt.datetime):
+        value = dt.datetime(value.year, value.month, value.day)
+    return value if value.tzinfo else value.replace(tzinfo=ZoneInfo(timezone))
 
 
 @dataclass(frozen=True)
@@ -96,8 +127,12 @@ class Partitioning:
     columns: tuple[PartitionColumn, ...] = ()
 
     @staticmethod
-    def of(schema: T.StructType, names: tuple[str, ...]) -> "Partitioning":
-        return Partitioning(tuple(PartitionColumn(n, schema[n].dataType) for n in names))
+    def of(
+        schema: T.StructType, names: tuple[str, ...], times: Mapping[str, TimeKeys] | None = None
+    ) -> "Partitioning":
+        known = times or {}
+        columns = (PartitionColumn(n, schema[n].dataType, known.get(n)) for n in names)
+        return Partitioning(tuple(columns))
 
     @property
     def names(self) -> tuple[str, ...]:

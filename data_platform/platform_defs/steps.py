@@ -159,7 +159,7 @@ def layout_of(table: Table, platform: Platform, attempt: str) -> Layout:
         outcome: part(loaded, attempt, received if outcome != DATA else None)
         for outcome, loaded in tables.items()
     }
-    return Layout(table.partition_by, attempt, parts, platform.storage)
+    return Layout(partitioning(tables[DATA]), attempt, parts, platform.storage)
 
 
 def _require_planned(table: Table, plan: Plan, staged: Staged) -> None:

@@ -6,6 +6,7 @@ from data_platform.assets import Table
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
+from data_platform.lake.partition_times import as_property, times_of
 from data_platform.lake.reads import spark_schema
 from data_platform.lake.rejected import BESIDE, REJECTED_BY
 from data_platform.lake.table import Partitioning
@@ -65,6 +66,7 @@ def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
         "owner": table.owner,
         KEEP_SNAPSHOTS: str(table.retention.snapshots),
         KEEP_DAYS: str(table.retention.days),
+        **as_property(times_of(table.partitions, table.partition_by)),
     }
     if table.source:
         schema = bronze_schema(table.source, table.scheme)

@@ -11,7 +11,7 @@ from pyspark.sql import types as T
 
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake, LakeTable
-from data_platform.lake.files import files_by_partition, versions
+from data_platform.lake.files import files_by_partition, partitioning, versions
 from data_platform.lake.parquet import DATA, DUPLICATES, OUTCOME, QUARANTINE, Layout
 from data_platform.lake.publish import Published, StagedWrite, publish
 from data_platform.lake.rejected import BESIDE, REJECTED_BY
@@ -100,13 +100,12 @@ class Home:
     ) -> StagedWrite:
         """Written, on top of what is published now, and not published yet."""
         loaded, attempt, keys = self.lake.load(table), new_attempt(run), tuple(keys)
-        names = tuple(f.name for f in loaded.spec().fields)
         parts = {DATA: part(loaded, attempt)}
         for outcome in (QUARANTINE, DUPLICATES):
             beside = table.beside(BESIDE[outcome])
             if OUTCOME in data.schema.names and self.lake.exists(beside):
                 parts[outcome] = part(self.lake.load(beside), attempt)
-        layout = Layout(names, attempt, parts, storage or self.storage)
+        layout = Layout(partitioning(loaded), attempt, parts, storage or self.storage)
         staged = with_empty_partitions(stage_arrow(data, layout), loaded, layout, keys)
         slice_ = TableSlice(table, keys, versions(files_by_partition(loaded, keys)))
         return StagedWrite(slice_, attempt, run, staged, held_back=held_back or {})

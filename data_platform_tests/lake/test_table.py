@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import types as T
 
-from data_platform.lake.parquet import key_text
+from data_platform.lake.parquet import values_written, written
 from data_platform.lake.table import LAYERS, PartitionColumn, Partitioning, TableId
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
@@ -37,9 +37,9 @@ def test_a_partition_key_gives_its_values_back(given):
 
 
 @given(partitions())
-def test_writers_name_a_partition_as_planners_do(given):
-    scheme, values = given
-    assert "|".join(map(key_text, values)) == scheme.key(values)
+def test_what_a_task_reports_of_a_partition_gives_its_values_back(given):
+    _, values = given
+    assert values_written(written(values)) == values
 
 
 @pytest.mark.parametrize(
