@@ -1,0 +1,280 @@
+"""Whether one call for many partitions gives what a call for each of them would.
+
+A table's function is applied to each partition's own inputs. Called once with the inputs of many,
+it gives the same rows if none of its operators lets rows of two partitions meet, and that can be
+read off the plan it made. What cannot be proved is not assumed: an operator or an expression that
+is not known here mixes partitions.
+
+Rows are followed from the inputs up. They are *alike* where every partition would have the same
+ones, *apart* where each comes of one partition and no other had a say in it, else *mixed*. Of
+rows that are apart some columns hold the partition, unchanged since they were read: grouping by
+all of them, or joining on them, keeps rows apart.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pyspark.util import PythonEvalType
+
+from data_platform.lake.logical_plan import Node, input_of
+
+_EXPRESSIONS = "org.apache.spark.sql.catalyst.expressions."
+
+# A row's value in these depends on other rows, on where it stands among them, or on chance.
+_NOT_OF_THE_ROW = frozenset(
+    {
+        *("ScalarSubquery", "ListQuery", "Exists", "InSubquery", "LateralSubquery"),
+        *("FunctionTableSubqueryArgumentExpression", "OuterReference", "DynamicPruningSubquery"),
+        *("MonotonicallyIncreasingID", "SparkPartitionID", "CallMethodViaReflection"),
+        *("InputFileName", "InputFileBlockStart", "InputFileBlockLength"),
+        *("Rand", "Randn", "RandStr", "Uniform", "Uuid", "Shuffle"),
+    }
+)
+# Kinds of Python functions: of one row at a time, and of the rows of one group. Others get batches
+# of rows, as they come.
+_OF_A_ROW = (PythonEvalType.SQL_BATCHED_UDF, PythonEvalType.SQL_ARROW_BATCHED_UDF)
+_OF_A_GROUP = (
+    PythonEvalType.SQL_GROUPED_MAP_PANDAS_UDF,
+    PythonEvalType.SQL_GROUPED_MAP_ARROW_UDF,
+    PythonEvalType.SQL_GROUPED_AGG_PANDAS_UDF,
+    PythonEvalType.SQL_WINDOW_AGG_PANDAS_UDF,
+)
+
+_KEEPS = frozenset(
+    {
+        *("Project", "Filter", "Sort", "Generate", "SubqueryAlias", "ResolvedHint"),
+        *("Repartition", "RepartitionByExpression", "RebalancePartitions"),
+    }
+)
+# The field of its grouping, by operator.
+_GROUPS = {
+    "Aggregate": "groupingExpressions",
+    "Window": "partitionSpec",
+    "Deduplicate": "keys",
+    "FlatMapGroupsInPandas": "groupingAttributes",
+    "FlatMapGroupsInArrow": "groupingAttributes",
+}
+# Leaves that hold data of their own; others may refer to what is elsewhere in the plan, or to
+# rows that were computed of an input before.
+_CONSTANTS = frozenset({"LogicalRelation", "LocalRelation", "Range", "OneRowRelation"})
+
+# The sides of a join none of whose rows appears where the other side has no match.
+_ONLY_MATCHED = {
+    "Inner$": (True, True),
+    "Cross$": (True, True),
+    "LeftOuter$": (False, True),
+    "RightOuter$": (True, False),
+    "FullOuter$": (False, False),
+    "LeftSemi$": (True, True),
+    "LeftAnti$": (False, True),
+}
+_WITHOUT_RIGHT = ("LeftSemi$", "LeftAnti$")
+
+Columns = tuple[frozenset[int], ...]
+"""The ids of columns that hold a partition, by the place of its partition column."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is known of a node's rows; `holding`: the columns that hold the partition."""
+
+    are: Literal["alike", "apart", "mixed"]
+    holding: Columns = ()
+
+
+ALIKE, MIXED = Rows("alike"), Rows("mixed")
+
+Input = tuple[str, ...] | Literal["alike", "mixed"]
+"""How partitions read an input: each the one that is its own, whose partition columns are named;
+all of them alike; or any other way."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a plan shows of its rows, and which of its columns hold the partition they are of."""
+
+    apart: bool
+    holding: tuple[frozenset[str], ...] = ()
+
+    def holds(self, *names: str) -> bool:
+        """Whether these columns hold the values of the partition, in this order."""
+        return (
+            self.apart
+            and len(names) == len(self.holding)
+            and all(name in held for name, held in zip(names, self.holding, strict=True))
+        )
+
+
+def proof(plan: Node, inputs: Mapping[str, Input]) -> Proof:
+    """Of a plan over marked inputs; nothing is proved of one whose rows are alike, since each
+    partition would have all of them."""
+    rows = _rows(plan, inputs)
+    named = {id_: name for id_, name in _output(plan) or ()}
+    names = tuple(frozenset(named[i] for i in ids if i in named) for ids in rows.holding)
+    return Proof(rows.are == "apart", names)
+
+
+def _rows(node: Node, inputs: Mapping[str, Input]) -> Rows:
+    if (name := input_of(node)) is not None:
+        return _of_input(node, inputs[name])
+    below = [_rows(child, inputs) for child in node.children]
+    if any(rows.are == "mixed" for rows in below) or not _of_the_row(node):
+        return MIXED
+    if all(rows.are == "alike" for rows in below):
+        return ALIKE if below or node.kind in _CONSTANTS else MIXED
+    return _combined(node, below)
+
+
+def _combined(node: Node, below: list[Rows]) -> Rows:
+    """Of an operator over rows of which some are apart and none are mixed."""
+    match node.kind:
+        case "Join":
+            return _joined(node, *below)
+        case "Union":
+            return _united(node, below)
+        case "Distinct":  # by all columns, so by those that hold the partition as well
+            return below[0] if below[0].holding and all(below[0].holding) else MIXED
+        case kind if kind in _KEEPS:
+            return _through(node, below[0])
+        case kind if kind in _GROUPS:
+            keys = frozenset().union(*map(_members, node.expressions(_GROUPS[kind])))
+            together = below[0].holding and all(keys & ids for ids in below[0].holding)
+            return _through(node, below[0]) if together else MIXED
+    return MIXED
+
+
+def _of_input(mark: Node, reads: Input) -> Rows:
+    if isinstance(reads, str):
+        return Rows(reads)
+    columns = _output(mark) or ()
+    found = tuple(frozenset(id_ for id_, name in columns if name == wanted) for wanted in reads)
+    return Rows("apart", found) if found and all(found) else MIXED
+
+
+def _of_the_row(node: Node) -> bool:
+    """Whether each expression of an operator is of one row, or of one group of rows."""
+    return all(
+        expression.name.startswith(_EXPRESSIONS)
+        and expression.kind not in _NOT_OF_THE_ROW
+        and (expression.kind not in ("PythonUDF", "PythonUDAF") or _is_known(expression))
+        for expression in node.all_expressions
+    )
+
+
+def _is_known(udf: Node) -> bool:
+    return udf.fields["udfDeterministic"] and udf.fields["evalType"] in (*_OF_A_ROW, *_OF_A_GROUP)
+
+
+def _through(node: Node, rows: Rows) -> Rows:
+    """The same rows or groups of them, in the columns that the operator gives."""
+    field = {"Project": "projectList", "Aggregate": "aggregateExpressions"}.get(node.kind)
+    if field:
+        given = [(e.id, _members(e)) for e in node.expressions(field)]
+        held = (frozenset(i for i, of in given if i is not None and of & s) for s in rows.holding)
+        return Rows("apart", tuple(held))
+    if node.kind.startswith("FlatMapGroups"):
+        return Rows("apart", tuple(frozenset() for _ in rows.holding))
+    return rows
+
+
+def _members(expression: Node) -> frozenset[int]:
+    """The columns whose values a value of the expression shows: itself, or members of a struct."""
+    match expression.kind:
+        case "AttributeReference" if expression.id is not None:
+            return frozenset({expression.id})
+        case "Alias" | "CreateNamedStruct":
+            return frozenset().union(*map(_members, expression.children))
+    return frozenset()
+
+
+def _joined(node: Node, left: Rows, right: Rows) -> Rows:
+    kind = node.fields["joinType"].get("object", "").rpartition(".")[2]
+    if kind not in _ONLY_MATCHED:
+        return MIXED
+    left_only_matched, right_only_matched = _ONLY_MATCHED[kind]
+    if left.are == "alike":
+        # A row that every partition has, and that need not match, would come once for each.
+        return right if left_only_matched and kind not in _WITHOUT_RIGHT else MIXED
+    if right.are == "alike":
+        return left if right_only_matched else MIXED
+    equal = [pair for e in node.expressions("condition") for pair in _equalities(e)]
+    places = list(zip(left.holding, right.holding, strict=False))
+    same = len(left.holding) == len(right.holding) and all(
+        any((a in ls and b in rs) or (b in ls and a in rs) for a, b in equal) for ls, rs in places
+    )
+    if not (same and places):
+        return MIXED
+    match kind:
+        case "Inner$":
+            return Rows("apart", tuple(ls | rs for ls, rs in places))
+        case "RightOuter$":
+            return right
+        case "FullOuter$":  # either side's columns are null where it has no row
+            return Rows("apart", tuple(frozenset() for _ in places))
+    return left
+
+
+def _equalities(condition: Node) -> Iterable[tuple[int, int]]:
+    """The pairs of columns that are equal wherever the condition holds."""
+    if condition.kind == "And":
+        for part in condition.children:
+            yield from _equalities(part)
+    elif condition.kind in ("EqualTo", "EqualNullSafe"):
+        one, other = condition.children
+        if one.kind == other.kind == "AttributeReference" and one.id and other.id:
+            yield one.id, other.id
+
+
+def _united(node: Node, below: list[Rows]) -> Rows:
+    """Columns are united by their position, and called as those of the first."""
+    outputs = [_output(child) for child in node.children]
+    first = outputs[0]
+    if first is None or any(rows.are == "alike" for rows in below):
+        return MIXED  # rows that every partition has would come once for each of them
+    places = range(len(below[0].holding))
+    held = [
+        frozenset(
+            id_
+            for position, (id_, _) in enumerate(first)
+            if all(
+                columns is not None and columns[position][0] in rows.holding[place]
+                for columns, rows in zip(outputs, below, strict=True)
+            )
+        )
+        for place in places
+        if all(len(rows.holding) == len(places) for rows in below)
+    ]
+    return Rows("apart", tuple(held))
+
+
+def _output(node: Node) -> list[tuple[int, str]] | None:
+    """The ids and names of the columns that an operator gives, in order; None if not known."""
+    match node.kind:
+        case "Project":
+            return _named(node.expressions("projectList"))
+        case "Aggregate":
+            return _named(node.expressions("aggregateExpressions"))
+        case "Join":
+            left, right = map(_output, node.children)
+            if node.fields["joinType"].get("object", "").endswith(_WITHOUT_RIGHT):
+                return left
+            return None if left is None or right is None else [*left, *right]
+        case "Union":
+            return _output(node.children[0])
+        case "Window":
+            below = _output(node.children[0])
+            added = _named(node.expressions("windowExpressions"))
+            return None if below is None or added is None else [*below, *added]
+        case "Generate":
+            below = _output(node.children[0])
+            added = _named(node.expressions("generatorOutput"))
+            return None if below is None or added is None else [*below, *added]
+        case kind if kind in ("Distinct", "Deduplicate", *_KEEPS):
+            return _output(node.children[0])
+    return _named(node.expressions("output")) if "output" in node.fields else None
+
+
+def _named(expressions: Iterable[Node]) -> list[tuple[int, str]] | None:
+    found = [(e.id, e.fields.get("name", "")) for e in expressions]
+    return [(i, name) for i, name in found if i is not None] if found else None

@@ -1,0 +1,288 @@
+"""What is proved of plans: functions whose rows stay apart by partition, and others."""
+
+import datetime as dt
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from data_platform.lake.logical_plan import analyzed, input_of, jobs_run, marked
+from data_platform.quality.locality import Input, Proof, proof
+
+DAY = ("day",)
+Function = Callable[..., DataFrame]
+
+
+def _lower(text: str) -> str:
+    return text.lower()
+
+
+def _centred(values: pd.Series) -> pd.Series:
+    return values - values.mean()
+
+
+def _mean(values: pd.Series) -> float:
+    return float(values.mean())
+
+
+def _pandas(function: Callable, name: str) -> Column:
+    return F.pandas_udf(function, "double")(name)  # type: ignore[call-overload]
+
+
+def _over(*names: str) -> Callable[[DataFrame], DataFrame]:
+    by = Window.partitionBy(*names).orderBy("v")
+    return lambda sales: sales.withColumn("before", F.lag("v").over(by))
+
+
+# Functions of `sales` (each partition its own) and `rates` (read alike by all), whose result's
+# day is the partition's.
+HOLDS_DAY: dict[str, Function] = {
+    "filtered": lambda sales, rates: sales.where("v > 1").where(F.col("k").isNotNull()),
+    "typed": lambda sales, rates: sales.withColumn("v", F.col("v").cast("double")),
+    "selected": lambda sales, rates: sales.select("day", F.upper("k").alias("k")),
+    "renamed": lambda sales, rates: sales.select(F.col("day").alias("d")).select(
+        F.col("d").alias("day")
+    ),
+    "exploded": lambda sales, rates: sales.withColumn("n", F.explode(F.sequence(F.lit(1), "v"))),
+    "sorted": lambda sales, rates: sales.orderBy("v").repartition(3, "k").hint("rebalance"),
+    "summed by day": lambda sales, rates: sales.groupBy("day", "k").agg(F.sum("v")),
+    "summed by day alone": lambda sales, rates: sales.groupBy("day").agg(F.collect_set("k")),
+    "distinct": lambda sales, rates: sales.select("k", "day").distinct(),
+    "without repeats": lambda sales, rates: sales.dropDuplicates(["day", "k"]),
+    "lag in the day": lambda sales, rates: _over("day", "k")(sales),
+    "joined to rates": lambda sales, rates: sales.join(rates, "k"),
+    "joined to rates, left": lambda sales, rates: sales.join(rates, "k", "left"),
+    "rates joined, right": lambda sales, rates: rates.join(sales, "k", "right"),
+    "only with rates": lambda sales, rates: sales.join(rates, "k", "left_semi"),
+    "only without rates": lambda sales, rates: sales.join(rates, "k", "left_anti"),
+    "each with each rate": lambda sales, rates: sales.crossJoin(rates.select("rate")),
+    "most used rate": lambda sales, rates: sales.join(
+        rates.orderBy(F.desc("rate")).limit(1).select("k"), "k"
+    ),
+    "joined to itself": lambda sales, rates: sales.join(
+        sales.groupBy("day").agg(F.sum("v").alias("all")), "day", "left"
+    ),
+    "full join with itself": lambda sales, rates: (
+        sales.alias("a")
+        .join(
+            sales.alias("b"),
+            (F.col("a.day") == F.col("b.day")) & (F.col("a.k") == F.col("b.k")),
+            "left",
+        )
+        .select("a.day", "b.v")
+    ),
+    "united": lambda sales, rates: sales.where("v > 1").unionByName(
+        sales.select("w", "v", "k", "day")
+    ),
+    "python": lambda sales, rates: sales.withColumn(
+        "k", F.udf(_lower, "string", useArrow=False)("k")
+    ),
+    "pivot": lambda sales, rates: sales.groupBy("day").pivot("k", ["a", "b"]).sum("v"),
+    "mean in pandas": lambda sales, rates: sales.groupBy("day", "k").agg(_pandas(_mean, "w")),
+}
+
+APART: dict[str, Function] = {
+    "by a struct with the day": lambda sales, rates: sales.groupBy(
+        F.struct("k", "day").alias("s")
+    ).agg(F.max("day").alias("day")),
+    "without the day": lambda sales, rates: sales.select("k", "v"),
+    "another day": lambda sales, rates: sales.withColumn("day", F.date_add("day", 1)),
+    "a day of the row": lambda sales, rates: sales.withColumn("day", F.to_date("k")),
+    "a constant day": lambda sales, rates: sales.withColumn("day", F.lit(dt.date(2011, 3, 1))),
+    "first of its month": lambda sales, rates: sales.select(F.trunc("day", "month").alias("day")),
+    "in pandas by day": lambda sales, rates: sales.groupBy("day").applyInPandas(
+        lambda rows: rows[["day"]], "day date"
+    ),
+    "full join by day": lambda sales, rates: (
+        sales.alias("a")
+        .join(sales.alias("b"), F.col("a.day") == F.col("b.day"), "full")
+        .select(F.coalesce("a.day", "b.day").alias("day"))
+    ),
+}
+
+MIXED: dict[str, Function] = {
+    "summed": lambda sales, rates: sales.groupBy("k").agg(F.sum("v"), F.max("day").alias("day")),
+    "total": lambda sales, rates: sales.agg(F.sum("v"), F.max("day").alias("day")),
+    "summed by month": lambda sales, rates: sales.groupBy(
+        F.trunc("day", "month").alias("day")
+    ).count(),
+    "lag over days": lambda sales, rates: _over("k")(sales),
+    "rolled up": lambda sales, rates: sales.rollup("day", "k").count(),
+    "without repeats of k": lambda sales, rates: sales.dropDuplicates(["k"]),
+    "distinct without day": lambda sales, rates: (
+        sales.select("k").distinct().withColumn("day", F.current_date())
+    ),
+    "first three": lambda sales, rates: sales.limit(3),
+    "sampled": lambda sales, rates: sales.sample(0.5, seed=1),
+    "numbered": lambda sales, rates: sales.withColumn("n", F.monotonically_increasing_id()),
+    "by chance": lambda sales, rates: sales.withColumn("n", F.rand(1)),
+    "of which file": lambda sales, rates: sales.withColumn("n", F.input_file_name()),
+    "joined by k": lambda sales, rates: sales.join(sales.select("k"), "k"),
+    "joined by other days": lambda sales, rates: (
+        sales.alias("a")
+        .join(sales.alias("b"), F.col("a.day") == F.date_add("b.day", 1))
+        .select("a.day")
+    ),
+    "joined by either": lambda sales, rates: (
+        sales.alias("a")
+        .join(sales.alias("b"), (F.col("a.day") == F.col("b.day")) | (F.col("a.k") == F.col("b.k")))
+        .select("a.day")
+    ),
+    "all rates": lambda sales, rates: rates.join(sales, "k", "left"),
+    "all of both": lambda sales, rates: sales.join(rates, "k", "full"),
+    "rates that were used": lambda sales, rates: rates.join(sales, "k", "left_semi").withColumn(
+        "day", F.current_date()
+    ),
+    "with rates below": lambda sales, rates: sales.unionByName(rates, allowMissingColumns=True),
+    "above the mean": lambda sales, rates: sales.where(
+        F.col("v") > sales.select(F.avg("v")).scalar()
+    ),
+    "where there is a sale": lambda sales, rates: rates.where(sales.exists()),
+    "in pandas by batch": lambda sales, rates: sales.withColumn("w", _pandas(_centred, "w")),
+    "map in pandas": lambda sales, rates: sales.mapInPandas(lambda b: b, sales.schema),
+    "in pandas by k": lambda sales, rates: sales.groupBy("k").applyInPandas(
+        lambda rows: rows, sales.schema
+    ),
+    "by way of a checkpoint": lambda sales, rates: (
+        sales.groupBy("k").agg(F.sum("v"), F.max("day").alias("day")).localCheckpoint(eager=False)
+    ),
+    "rates alone": lambda sales, rates: rates,
+    "transposed": lambda sales, rates: sales.unpivot("day", ["v"], "name", "value"),
+}
+
+
+@pytest.fixture(scope="module")
+def frames(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, DataFrame]:
+    folder = tmp_path_factory.mktemp("frames")
+    day = dt.date(2011, 3, 1)
+    sales = spark.createDataFrame([(day, "a", 1, 1.0)], "day date, k string, v int, w double")
+    rates = spark.createDataFrame([("a", 1.0)], "k string, rate double")
+    found = {}
+    for name, frame in {"sales": sales, "rates": rates}.items():
+        frame.write.parquet(f"{folder}/{name}")
+        read = spark.read.schema(frame.schema).parquet(f"{folder}/{name}")
+        found[name] = marked(read, name)
+    return found
+
+
+def _proof(
+    function: Function, frames: dict[str, DataFrame], sales: Input = DAY, rates: Input = "alike"
+) -> Proof:
+    plan = analyzed(function(**frames))
+    assert plan
+    return proof(plan, {"sales": sales, "rates": rates})
+
+
+@pytest.mark.parametrize("name", HOLDS_DAY)
+def test_one_call_is_as_good_as_one_for_each_where_rows_of_days_never_meet(
+    frames: dict[str, DataFrame], name: str
+) -> None:
+    assert _proof(HOLDS_DAY[name], frames).holds("day")
+
+
+@pytest.mark.parametrize("name", APART)
+def test_rows_may_stay_apart_and_no_longer_say_of_which_day_they_are(
+    frames: dict[str, DataFrame], name: str
+) -> None:
+    found = _proof(APART[name], frames)
+
+    assert found.apart
+    assert not found.holds("day")
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_nothing_is_proved_where_rows_of_days_meet_or_where_it_cannot_be_told(
+    frames: dict[str, DataFrame], name: str
+) -> None:
+    assert not _proof(MIXED[name], frames).apart
+
+
+def test_an_input_of_which_partitions_share_some_proves_nothing(
+    frames: dict[str, DataFrame],
+) -> None:
+    assert not _proof(HOLDS_DAY["filtered"], frames, sales="mixed").apart
+    assert not _proof(HOLDS_DAY["joined to rates"], frames, rates="mixed").apart
+
+
+def test_two_inputs_of_the_partition_are_joined_by_it(frames: dict[str, DataFrame]) -> None:
+    def joined(sales: DataFrame, rates: DataFrame) -> DataFrame:
+        return sales.join(rates.withColumnRenamed("k", "other"), F.col("k") == F.col("other"))
+
+    assert not _proof(joined, frames, rates=("k",)).apart  # a day is no k
+    assert not _proof(joined, frames, rates=("rate",)).apart
+    assert _proof(joined, frames, sales=("k",), rates=("k",)).holds("k")
+
+
+def test_all_columns_of_a_partition_must_be_among_those_that_rows_are_grouped_by(
+    frames: dict[str, DataFrame],
+) -> None:
+    both: Input = ("day", "k")
+
+    assert _proof(HOLDS_DAY["summed by day"], frames, sales=both).holds("day", "k")
+    assert not _proof(HOLDS_DAY["summed by day"], frames, sales=both).holds("k", "day")
+    assert not _proof(HOLDS_DAY["summed by day alone"], frames, sales=both).apart
+
+
+def test_a_row_as_received_holds_its_partition_whatever_becomes_of_the_column(
+    frames: dict[str, DataFrame],
+) -> None:
+    def retyped(sales: DataFrame, rates: DataFrame) -> DataFrame:
+        received = sales.withColumn("_received", F.struct(*sales.columns))
+        return received.withColumn("day", F.to_date("k"))
+
+    found = _proof(retyped, frames)
+
+    assert found.holds("_received") and not found.holds("day")
+
+
+def test_spark_says_what_a_plan_is_made_of_as_it_did(
+    spark: SparkSession, frames: dict[str, DataFrame]
+) -> None:
+    """What is relied on of Spark's internals: fails where an upgrade moves it."""
+    sales = frames["sales"]
+    plan = analyzed(sales.where("v > 1").groupBy("day").agg(F.sum("v").alias("v")))
+
+    assert plan and [node.kind for node in plan.walk()] == [
+        "Aggregate",
+        "Filter",
+        "SubqueryAlias",
+        "LogicalRelation",
+    ]
+    relation, mark = list(plan.walk())[3], list(plan.walk())[2]
+    [by] = plan.expressions("groupingExpressions")
+    day, total = plan.expressions("aggregateExpressions")
+    assert input_of(mark) == "sales" and input_of(relation) is None
+    assert [e.fields["name"] for e in relation.expressions("output")] == ["day", "k", "v", "w"]
+    assert by.id == day.id == relation.expressions("output")[0].id
+    assert (total.kind, total.fields["name"]) == ("Alias", "v")
+    assert [e.kind for e in total.walk()][1:] == [
+        "AggregateExpression",
+        "Sum",
+        "AttributeReference",
+    ]
+
+
+def test_a_job_of_a_function_is_seen(spark: SparkSession, frames: dict[str, DataFrame]) -> None:
+    before = jobs_run(spark)
+    frames["sales"].groupBy("k").count()
+    assert before is not None and jobs_run(spark) == before
+
+    frames["sales"].groupBy("k").count().collect()
+    after = jobs_run(spark)
+    assert after is not None and after > before
+
+
+def test_of_a_session_without_a_jvm_nothing_is_known() -> None:
+    assert analyzed(object()) is None  # type: ignore[arg-type]
+    assert jobs_run(object()) is None  # type: ignore[arg-type]
+
+
+def test_an_unknown_operator_over_what_all_read_alike_is_read_alike(
+    frames: dict[str, DataFrame],
+) -> None:
+    def function(sales: DataFrame, rates: DataFrame) -> DataFrame:
+        return sales.join(rates.unpivot("k", ["rate"], "name", "value"), "k")
+
+    assert _proof(function, frames).holds("day")
