@@ -16,6 +16,7 @@ from pyspark.sql import types as T
 
 from data_platform.contracts.contract import Contract, Retention
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.names import indistinct
 from data_platform.lake.partition_times import times_of
 from data_platform.lake.table import PartitionColumn, Partitioning, TableId
 from data_platform.landing.source import Source
@@ -95,7 +96,7 @@ def bronze(
     `partition_by` is the column that holds the partition; ValueError if the files have one of
     that name.
     """
-    if partition_by.lower() in (name.lower() for name in source.format.columns):
+    if indistinct([*source.format.columns, partition_by]):
         raise ValueError(
             f"{source.table}: the files have a column {partition_by}, as the partition has; "
             f'give this another name, as in bronze(partition_by="landed_{partition_by.lower()}")'

@@ -14,6 +14,7 @@ from pyspark.sql import types as T
 
 from data_platform.contracts.checks import Check, Severity, problem
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.names import indistinct
 
 Sensitivity = Literal["public", "internal", "personal"]
 
@@ -93,8 +94,7 @@ def read_columns(model: type[pa.DataFrameModel], *, table: str) -> tuple[ColumnS
         _read_column(name, schema.columns[name], annotation.arg or annotation.raw_annotation, table)
         for name, annotation in fields.items()
     )
-    clashes = [n for n, count in Counter(c.name.lower() for c in columns).items() if count > 1]
-    if clashes:
+    if clashes := indistinct(c.name for c in columns):
         raise ContractError(
             "another column has the same name; Spark does not tell upper case from lower",
             table=table,

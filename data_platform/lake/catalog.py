@@ -205,12 +205,12 @@ class Lake:
                 transaction.set_properties(changed)
             if new or relaxed or docs:
                 with transaction.update_schema() as update:
-                    for column in new:
-                        update.add_column(column.name, column.field_type, column.doc)
+                    for column in new:  # a path: a name may have dots
+                        update.add_column((column.name,), column.field_type, column.doc)
                     for name in relaxed:
-                        update.make_column_optional(name)
+                        update.make_column_optional((name,))
                     for column in docs:
-                        update.update_column(column.name, doc=column.doc)
+                        update.update_column((column.name,), doc=column.doc)
         return self.load(table)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
+from data_platform.contracts.names import indistinct
+
 
 @dataclass(frozen=True)
 class Csv:
@@ -25,14 +27,11 @@ class Csv:
                 f"Csv(columns={self.columns}): name each column once; names that begin with an "
                 f"underscore are the platform's own (repeated {repeated}, reserved {reserved})"
             )
-        of_one_name = Counter(name.lower() for name in self.columns)
-        same = [name for name in self.columns if of_one_name[name.lower()] > 1]
-        dotted = [name for name in self.columns if "." in name]
-        if same or dotted:
+        if same := indistinct(self.columns):
             raise ValueError(
-                f"Csv(columns={self.columns}): Spark does not tell upper case from lower (equal: "
-                f"{same}), and takes a dot for a member (dotted: {dotted}); have the files' header "
-                "name these columns otherwise"
+                f"Csv(columns={self.columns}): Spark does not tell upper case from lower, nor an "
+                f"i from one with or without a dot (equal: {same}); have the files' header name "
+                "these columns otherwise"
             )
         if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
             raise ValueError(

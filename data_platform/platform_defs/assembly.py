@@ -9,6 +9,7 @@ from data_platform.assets import Table
 from data_platform.buckets.tables import TableUse, standard_tiers
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.names import folded
 from data_platform.lake.table import TableId
 from data_platform.observability.logs import quiet_libraries
 from data_platform.platform_defs.bucket_audit import (
@@ -104,12 +105,12 @@ def _require_received(tables: Sequence[Table]) -> None:
 
 
 def _require_columns(contract: Contract, bronze: str, names: Sequence[str]) -> None:
-    known = {name.lower(): name for name in names}  # Spark does not tell the cases apart
+    known = {folded(name): name for name in names}
     said = [(c.name, c.source, "source") for c in contract.columns if c.source]
     said += [(name, name, "key") for name in contract.key if contract.key_as_received]
     for column, name, setting in said:
-        if name.lower() not in known:
-            near = get_close_matches(name.lower(), known, n=3) or list(known)
+        if folded(name) not in known:
+            near = get_close_matches(folded(name), known, n=3) or list(known)
             raise ContractError(
                 f"{setting} names {name!r}, which is no column of {bronze}; there is "
                 f"{', '.join(known[n] for n in near)}",

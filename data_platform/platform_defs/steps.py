@@ -11,6 +11,7 @@ from pyspark.sql import types as T
 
 from data_platform.assets import Table
 from data_platform.contracts.contract import Contract
+from data_platform.contracts.names import quoted
 from data_platform.lake.errors import LakeError, SchemaConflict
 from data_platform.lake.files import partitioning
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE, Layout, SourcePath
@@ -111,7 +112,7 @@ def among(scheme: Partitioning, keys: Iterable[str]) -> Column:
     def row(values: Iterable[str]) -> str:
         return f"({', '.join(values)})"
 
-    names = row(f"`{name.replace('`', '``')}`" for name in scheme.names)
+    names = row(map(quoted, scheme.names))
     # Exactly the columns' types: members of rows are not coerced.
     chosen = (
         row(map(_sql_literal, scheme.values(key), (c.type for c in scheme.columns))) for key in keys

@@ -13,6 +13,7 @@ from pyspark.sql import types as T
 
 from data_platform.contracts.compile import compile_rules, reasons
 from data_platform.contracts.contract import Contract
+from data_platform.contracts.names import folded, quoted
 from data_platform.contracts.winner import Preference, total
 from data_platform.lake.parquet import (
     DATA,
@@ -32,7 +33,7 @@ KEY_NOT_UNIQUE = "key.unique"  # of a table without lineage: nothing says which 
 
 def with_received(bronze: DataFrame) -> DataFrame:
     """Bronze with all its columns once more in `_received`, for rules and for the quarantine."""
-    return bronze.withColumn(RECEIVED, F.struct(*(F.col(name) for name in bronze.columns)))
+    return bronze.withColumn(RECEIVED, F.struct(*(F.col(quoted(name)) for name in bronze.columns)))
 
 
 def judged(
@@ -91,9 +92,7 @@ class _Received:
 
     def name(self, member: str) -> str:
         """The column that holds a member, whose name is written in any case, as in Spark."""
-        wanted = member.lower()
-        found = [field.name.lower() for field in self.fields].index(wanted)
-        return self.names[found]
+        return self.names[[folded(field.name) for field in self.fields].index(folded(member))]
 
     def columns(self) -> list[Column]:
         pairs = zip(self.fields, self.names, strict=True)

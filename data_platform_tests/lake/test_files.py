@@ -1,6 +1,7 @@
 import datetime as dt
 import io
 from dataclasses import replace
+from operator import itemgetter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import types as T
 
+from data_platform.contracts.names import indistinct
+from data_platform.lake import browse
 from data_platform.lake.errors import LakeError
 from data_platform.lake.files import (
     attempt_of,
@@ -105,6 +108,32 @@ def test_static_partitions_may_have_any_name(home: Home, shops):
     assert set(files_by_partition(loaded, shops)) == shops
     current = [row for row in loaded.scan().to_arrow().to_pylist() if row["shop"] in shops]
     assert sorted((row["shop"], row["n"]) for row in current) == rows
+
+
+NAME = st.text(st.characters(codec="utf-8"), max_size=8)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(NAME, min_size=2, max_size=5).filter(lambda names: not indistinct(names)))
+def test_columns_may_have_any_name_also_those_that_come_later(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str]
+):
+    home = Home(tmp_path_factory.mktemp("named"))
+    table, text = TableId.parse("silver/shop/named"), T.StringType()
+    tags = T.StructField("_tags", T.ArrayType(text))
+    for count in (1, len(names)):
+        fields = [T.StructField(name, text, True, {"comment": "doc"}) for name in names[:count]]
+        home.make(table, T.StructType([T.StructField("_key", text), tags, *fields]), ("_key",))
+        row = {"_key": f"{count}", "_tags": ["a"], **dict.fromkeys(names[:count], "1")}
+        kinds = [pa.string(), pa.list_(pa.string()), *[pa.string()] * count]
+        schema = pa.schema(zip(row, kinds, strict=True))
+        home.publish(home.stage(pa.Table.from_pylist([row], schema), [row["_key"]], table=table))
+    found = browse.rows(home.lake.load(table)).read_all().to_pylist()
+    later = dict.fromkeys(names[1:])
+    key = itemgetter("_key")
+    assert sorted(found, key=key) == sorted(
+        [row, {"_key": "1", "_tags": ["a"], names[0]: "1", **later}], key=key
+    )
 
 
 @given(st.datetimes(dt.datetime(1800, 1, 1)))

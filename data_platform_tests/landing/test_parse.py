@@ -1,3 +1,4 @@
+import csv
 import io
 import json
 import os
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from data_platform.contracts.names import indistinct
 from data_platform.landing import bronze_files
 from data_platform.landing.csv_reader import BLOCK
 from data_platform.landing.objects import DirectoryBucket
@@ -370,3 +372,27 @@ def test_the_rows_reported_are_the_rows_on_disk(
             on_disk[key] = on_disk.get(key, 0) + 1
     assert on_disk == {o.key: o.rows for o in report.objects if o.rows}
     assert len(partition.files()) == len(report.files)
+
+
+NAME = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+NAMES = st.lists(NAME, min_size=1, max_size=6).filter(
+    lambda names: not indistinct(names) and not any(name.startswith("_") for name in names)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(NAMES, st.text(st.characters(codec="utf-8"), max_size=300))
+def test_columns_and_partitions_of_any_name_are_parsed(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], key: str
+) -> None:
+    partition = Partition(Place.directory(tmp_path_factory.mktemp("named")))
+    text = io.StringIO()
+    rows = [names, [f"{n}" for n, _ in enumerate(names)]]
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+    partition.land(file=text.getvalue().encode())
+    work = partition.work(format=Csv(tuple(names)), partition=key, values={"_key": key})
+    report = parse_partition(work)
+    assert [one.error for one in report.objects] == [None]
+    (row,) = partition.table(report).to_pylist()
+    assert [row[name] for name in names] == rows[1]
+    assert row["_key"] == key

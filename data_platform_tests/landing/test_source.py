@@ -67,7 +67,11 @@ def test_a_format_that_cannot_be_is_an_error(wrong: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("columns", "named"),
-    [(("a", "A", "b"), r"equal: \['a', 'A'\]"), (("unit.price",), "unit.price")],
+    [
+        (("a", "A", "b"), r"equal: \['a', 'A'\]"),
+        (("İD", "n", "id"), r"equal: \['İD', 'id'\]"),
+        (("\u0131d", "id"), r"equal: \['.d', 'id'\]"),
+    ],
 )
 def test_columns_that_spark_could_not_tell_apart_are_an_error(
     columns: tuple[str, ...], named: str
