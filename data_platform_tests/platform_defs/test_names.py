@@ -96,22 +96,22 @@ def _row(name: str, price: str, star: str = "fine") -> list[str]:
 def test_rows_keep_their_values_through_bronze_silver_quarantine_and_duplicates(
     home: Home,
 ) -> None:
-    good, repeat = _row("good", "12"), _row("good", "13")
+    repeated, good = _row("good", "12"), _row("good", "13")  # the last received wins
     bad, refused = _row("bad", "cheap"), _row("other", "7", "refused")
     for number in range(len(KEYS)):
-        home.land(f"odd/{number}.csv", _file(good, repeat, bad, refused))
+        home.land(f"odd/{number}.csv", _file(repeated, good, bad, refused))
 
     assert [ran for ran in home.run() if not ran.success] == []
 
     for key in KEYS:
         rows = home.read("bronze/odd/things", key).to_pylist()
-        assert [[row[name] for name in COLUMNS] for row in rows] == [good, repeat, bad, refused]
+        assert [[row[name] for name in COLUMNS] for row in rows] == [repeated, good, bad, refused]
         assert [row["region"] for row in rows] == [key] * 4
         (published,) = home.read("silver/odd/things", key).to_pylist()
-        assert (published["region"], published["price"], published["_row_number"]) == (key, 12, 1)
+        assert (published["region"], published["price"], published["_row_number"]) == (key, 13, 2)
         quarantined = home.read("quarantine/odd/things", key).to_pylist()
         assert {
             tuple(row[name] for name in COLUMNS): tuple(row["_reasons"]) for row in quarantined
         } == {tuple(bad): ("price.not_null", "price.typed"), tuple(refused): ("not_refused",)}
         (duplicate,) = home.read("duplicates/odd/things", key).to_pylist()
-        assert [duplicate[name] for name in COLUMNS] == repeat
+        assert [duplicate[name] for name in COLUMNS] == repeated
