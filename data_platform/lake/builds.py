@@ -115,6 +115,17 @@ class Builds:
             found |= self._latest(_BUILDS.c.partition.in_(chunk), table)
         return found
 
+    def doubtful(self, table: TableId, contract: str) -> list[str]:
+        """The partitions whose last build was held back, or is of another contract than this."""
+        last = sa.func.max(_BUILDS.c.sequence)
+        newest = sa.select(last).where(_BUILDS.c.table_id == str(table))
+        doubted = sa.or_(_BUILDS.c.contract != contract, _BUILDS.c.state == "held_back")
+        query = sa.select(_BUILDS.c.partition).where(
+            _BUILDS.c.sequence.in_(newest.group_by(_BUILDS.c.partition)), doubted
+        )
+        with self.database.read() as connection:
+            return list(connection.execute(query).scalars())
+
     def _latest(self, chosen: sa.ColumnElement[bool], table: TableId) -> dict[str, Build]:
         of_table = sa.and_(_BUILDS.c.table_id == str(table), chosen)
         last = sa.func.max(_BUILDS.c.sequence)

@@ -88,13 +88,14 @@ class Entry:
 
 
 def digest_of(entries: Iterable[Entry], *, unread: Collection[int] = ()) -> str:
-    """A SHA-256 of one partition's object versions.
+    """A SHA-256 of one partition's object versions, each by its id: the bytes of an earlier version
+    that land again are a version that waits, and what waits always shows as a difference.
 
     `unread` ids count as their `previous` version: with those that a run could not read it is the
     digest of what that run wrote, so that what still waits shows as a difference.
     """
     counted = (entry.previous if entry.id in unread else entry for entry in entries)
-    lines = (f"{entry.key}\0{entry.version}\n" for entry in counted if entry is not None)
+    lines = (f"{entry.id}\n" for entry in counted if entry is not None)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

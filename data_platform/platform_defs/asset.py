@@ -14,7 +14,7 @@ from data_platform.lake.publish import StagedWrite
 from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.observability.events import LOGGED, log_findings, log_without_input
 from data_platform.observability.failures import failures_explained
-from data_platform.platform_defs.bronze import build_bronze
+from data_platform.platform_defs.bronze import build_bronze, settle
 from data_platform.platform_defs.merge import build_merged
 from data_platform.platform_defs.planning import Plan, plan
 from data_platform.platform_defs.platform import Platform
@@ -63,6 +63,8 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StagedWrite | Non
     platform: Platform = context.resources.platform
     requested = _requested(table, context)
     chosen = context.run.tags.get(ONLY_PARTITIONS)
+    if table.source:
+        settle(table, platform, requested)
     planned = plan(
         table,
         platform,

@@ -19,6 +19,7 @@ from data_platform.lake.staging import (
     with_empty_partitions,
 )
 from data_platform.lake.table import TableSlice
+from data_platform.landing.intake import partitions_of
 from data_platform.landing.ledger_tables import Entry, digest_of
 from data_platform.landing.parse import (
     ObjectWork,
@@ -28,7 +29,7 @@ from data_platform.landing.parse import (
     parse_partition,
 )
 from data_platform.landing.source import Source
-from data_platform.platform_defs.planning import Plan
+from data_platform.platform_defs.planning import Plan, current_versions, plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import StepResult, held_back
 from data_platform.platform_defs.table_checks import unreadable
@@ -92,6 +93,28 @@ def build_bronze(
         after=lambda: platform.ledger.mark_loaded(loaded_rows, run_id, attempt),
     )
     return StepResult(write, found)
+
+
+def settle(table: Table, platform: Platform, keys: Iterable[str]) -> None:
+    """Mark as loaded what a run that was killed after its commit had published of these partitions.
+
+    Before anything is planned: an object that went away since would else count as never loaded.
+    """
+    found = current_versions(platform, table.id, list(keys))
+    platform.ledger.settle(_source(table).name, found)
+
+
+def due(table: Table, platform: Platform) -> Plan:
+    """What a bronze table has to build. It costs as much as may be due, whatever has ever landed.
+
+    That are the partitions for which something waits, and those whose newest attempt was held back
+    or is of another declaration; what is due of them is decided as for every table, by the plan.
+    """
+    assert table.partitions is not None
+    waiting = partitions_of(platform.ledger.pending(_source(table).name))
+    asked = {*waiting, *platform.builds.doubtful(table.id, table.version)}
+    known = [key for key in sorted(asked) if table.partitions.has_partition_key(key)]
+    return plan(table, platform, known, only_stale=True)
 
 
 def _source(table: Table) -> Source:

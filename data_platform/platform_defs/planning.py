@@ -89,8 +89,6 @@ def plan(
     found = versions(present)
     base = {key: found[key] for key in requested if key in found}
     if table.source:
-        # A run that was killed after its commit published what the ledger still waits for.
-        platform.ledger.settle(table.source.name, base)
         inputs, reads = {}, {}
         digests = platform.ledger.digest(table.source.name, requested)
     else:

@@ -8,19 +8,19 @@ asked for later and later (`work.py`).
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from data_platform.assets import Table
-from data_platform.landing.intake import Arrived, partitions_of
-from data_platform.landing.ledger_tables import Entry
-from data_platform.platform_defs.bronze import MOST_ATTEMPTS
+from data_platform.landing.intake import Arrived
+from data_platform.platform_defs import bronze
+from data_platform.platform_defs.bronze import MOST_ATTEMPTS, settle
 from data_platform.platform_defs.drivers import bury_dead_runs, bury_lost_runs
 from data_platform.platform_defs.jobs import Job, job_name, run_request, tables_by_job
 from data_platform.platform_defs.marks import clear_marks
-from data_platform.platform_defs.planning import plan
+from data_platform.platform_defs.planning import Plan, plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.work import Due, due, work_id
 
@@ -91,29 +91,44 @@ def _bury(
 
 
 def record_arrivals(platform: Platform, landed: Sequence[Table], now: dt.datetime) -> Arrived:
-    """Enter what landed in the ledger; `landed` are the bronze tables."""
+    """Enter in the ledger what landed, and what became of what waited there; `landed` are the
+    bronze tables."""
+    for table in landed:
+        if table.source and (keys := platform.ledger.prepared(table.source.name)):
+            settle(table, platform, keys)
     sources = [table.source for table in landed if table.source]
-    return platform.arrivals.take(sources, platform.ledger, now)
+    arrived = platform.arrivals.take(sources, platform.ledger, now)
+    for source in sources:
+        platform.ledger.give_up(source.name, attempts=MOST_ATTEMPTS)
+    return arrived
 
 
 def arrivals(
     platform: Platform, instance: dg.DagsterInstance, landed: Sequence[Table]
 ) -> Iterator[Due]:
-    """One run for each job with pending objects.
+    """One run for each job with bronze partitions that are due.
 
-    `landed` are bronze tables that no run is building: what it reads still counts as pending.
+    `landed` are bronze tables that no run is building: what it reads still counts as pending. The
+    attempts at an object are no part of the work: the next try at what was unreadable comes later
+    and later, too.
     """
     for name, group in tables_by_job(landed).items():
-        pending: list[Entry] = []
-        for source in (table.source for table in group if table.source):
-            platform.ledger.give_up(source.name, attempts=MOST_ATTEMPTS)
-            pending += platform.ledger.pending(source.name)
-        if pending:
-            # Without the attempts: the next try at what was unreadable comes later and later, too.
-            work = work_id("landed", name, sorted(str(entry.id) for entry in pending))
-            keys = partitions_of(pending)
+        parts = _parts(bronze.due(table, platform) for table in group)
+        if parts:
+            keys = sorted(parts)
+            work = work_id("landed", name, (f"{key} {parts[key]}" for key in keys))
             request = run_request(name, keys, run_key=work, partitions=group[0].partitions)
             yield due(instance, request)
+
+
+def _parts(plans: Iterable[Plan]) -> dict[str, str]:
+    """By partition what is to be built of it, from what: the same as long as the work is."""
+    parts: dict[str, str] = {}
+    for found in plans:
+        for key in found.keys:
+            made_of = f"{found.table.id}{found.digests[key]}{found.table.version}"
+            parts[key] = parts.get(key, "") + made_of
+    return parts
 
 
 def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefinition:
@@ -170,16 +185,15 @@ def stale(
     stale further down.
     """
     for name, group in tables_by_job(derived).items():
-        parts: dict[str, str] = {}
+        plans: list[Plan] = []
         selected: list[Table] = []
         for table in group:
             keys = table.partitions.get_partition_keys() if table.partitions else [""]
             planned = plan(table, platform, keys, only_stale=True)
             if planned.keys or any(up.id in table.inputs.values() for up in selected):
                 selected.append(table)
-            for key in planned.keys:
-                parts[key] = parts.get(key, "") + f"{table.id}{planned.digests[key]}{table.version}"
-        if parts:
+            plans.append(planned)
+        if parts := _parts(plans):
             asked = sorted(parts)
             work = work_id("stale", name, (f"{key} {parts[key]}" for key in asked))
             yield due(instance, run_request(name, asked, run_key=work, only=selected))

@@ -121,16 +121,16 @@ def digest(read: Iterable[tuple[TableId, str, str]]) -> str:
 
 
 def is_stale(*, published: Build | None, latest: Build | None, inputs: str, contract: str) -> bool:
-    """Whether a partition should be built again.
+    """Whether a partition should be built again: its newest attempt is not of what there is now.
 
     `published` is the build behind its version, `latest` the newest attempt: what was held back
-    with the same inputs and contract would be held back again. An attempt that was to be published
-    and is not was killed on its way, or lost a race: it may have displaced rejected rows.
+    with the same inputs and contract would be held back again. After an attempt that was held back
+    with other ones it is built even where the published version is of the present ones: nothing
+    else says that it passes its checks again. An attempt that was to be published and is not was
+    killed on its way, or lost a race: it may have displaced rejected rows.
     """
-    if published and latest and latest.state == "published" and latest.attempt != published.attempt:
+    if latest is None or (latest.inputs, latest.contract) != (inputs, contract):
         return True
-    if published and (published.inputs, published.contract) == (inputs, contract):
-        return False
-    if latest is None or latest.state != "held_back":
-        return True
-    return (latest.inputs, latest.contract) != (inputs, contract)
+    return latest.state == "published" and (
+        published is None or published.attempt != latest.attempt
+    )

@@ -27,9 +27,9 @@ from data_platform.lake.publish import StagedWrite, publish
 from data_platform.lake.staging import new_attempt, part, stage_arrow, with_empty_partitions
 from data_platform.lake.storage import Storage
 from data_platform.lake.table import TableId, TableSlice
-from data_platform.landing.intake import partitions_of, tick
+from data_platform.landing.intake import tick
 from data_platform.landing.source import Csv, Source
-from data_platform.platform_defs.bronze import build_bronze
+from data_platform.platform_defs.bronze import build_bronze, due, settle
 from data_platform.platform_defs.planning import Plan, plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import held_back
@@ -154,8 +154,8 @@ class Shop:
 
 
 def _received(opened: Platform, faults: Faults, run_id: str) -> set[str]:
-    asked = partitions_of(opened.ledger.pending(SHOP.name))
-    planned = plan(RECEIVED, opened, asked, only_stale=True)
+    settle(RECEIVED, opened, opened.ledger.prepared(SHOP.name))
+    planned = due(RECEIVED, opened)
     if not planned.keys:
         return set()
     spark = cast(SparkSession, LocalSpark(faults))
@@ -176,7 +176,7 @@ def _sold(opened: Platform, run_id: str) -> set[str]:
 def _staged(planned: Plan, opened: Platform, run_id: str) -> StagedWrite:
     tables, attempt = ensure_tables(sales, opened.lake), new_attempt(run_id)
     parts = {
-        outcome: part(table, attempt, {"amount": "_amount"} if outcome == DATA else None)
+        outcome: part(table, attempt, {"amount": ("_amount",)} if outcome == DATA else None)
         for outcome, table in tables.items()
     }
     layout = Layout(sales.scheme, attempt, parts, opened.storage)

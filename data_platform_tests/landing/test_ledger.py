@@ -12,7 +12,8 @@ from sqlalchemy import event
 
 from data_platform.databases.errors import DatabaseUnavailable
 from data_platform.landing.intake import reconcile
-from data_platform.landing.ledger import CHUNK, Ledger
+from data_platform.landing.ledger import Ledger
+from data_platform.landing.ledger_reads import CHUNK
 from data_platform.landing.ledger_tables import digest_of, objects
 from data_platform.landing.objects import DirectoryBucket
 from data_platform.landing.recording import Recorded

@@ -16,8 +16,8 @@ from data_platform.lake.publish import publish
 from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.storage import Storage
 from data_platform.landing.intake import tick
-from data_platform.landing.source import Source
-from data_platform.platform_defs.bronze import MOST_ATTEMPTS, build_bronze
+from data_platform.landing.source import Csv, Source
+from data_platform.platform_defs.bronze import MOST_ATTEMPTS, build_bronze, due
 from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings, prepare_home
@@ -68,8 +68,8 @@ def test_what_lands_while_a_run_reads_its_day_is_due_afterwards(
     _land(platform, key_of(DAY), csv(shop_lines(DAY)))
     meanwhile = replace(platform, given_storage=ArrivesMeanwhile(settings, key))
 
-    due = plan(order_lines, platform, [DAY], only_stale=True)
-    result = build_bronze(order_lines, due, meanwhile, spark, "first")
+    planned = plan(order_lines, platform, [DAY], only_stale=True)
+    result = build_bronze(order_lines, planned, meanwhile, spark, "first")
     publish(platform.lake, platform.builds, result.write)
 
     assert _due(platform) == (DAY,)
@@ -101,6 +101,11 @@ def _load(shop: Shop, table: Table = RECEIVED, faults: Faults | None = None) -> 
     write = build_bronze(table, planned, platform, spark, "run").write
     publish(platform.lake, platform.builds, write)
     return dict(write.held_back)
+
+
+def _tick(shop: Shop) -> None:
+    platform = shop.platform()
+    tick(platform.bucket, [SHOP], platform.ledger, dt.datetime.now(dt.UTC), 7)
 
 
 def _counts(shop: Shop) -> dict[str, int]:
@@ -265,3 +270,52 @@ def test_an_outage_of_the_warehouse_never_turns_a_waiting_object_into_a_failed_o
     assert (ledger.summary()["pending"], ledger.summary()["failed"]) == (1, 0)
     assert _load(shop) == {}
     assert _counts(shop) == {DAY: 1}
+
+
+# --- what waits is due, and the other way round ----------------------------------------------
+
+
+def _waits(shop: Shop) -> bool:
+    """Whether an object waits; what is due says the same."""
+    platform = shop.platform()
+    waits = bool(platform.ledger.pending("shop"))
+    assert bool(due(RECEIVED, platform).keys) == waits
+    return waits
+
+
+@pytest.mark.parametrize("between", [b"\xff\xfe", b"sku,amount\nb,2\n"])
+@pytest.mark.parametrize("seen", ["by a run", "by a tick"])
+def test_bytes_that_come_back_after_others_are_loaded_once_more(
+    shop: Shop, between: bytes, seen: str
+) -> None:
+    shop.land(DAY, ["a,1"])
+    _load(shop)
+    shop.place.write(f"{shop.place.root}/landing/shop/{DAY}.csv", between)
+    if seen == "by a run":
+        _load(shop)
+    else:
+        _tick(shop)
+    shop.land(DAY, ["a,1"])
+    _tick(shop)
+    assert _waits(shop)
+    assert _load(shop) == {}
+    assert not _waits(shop)
+    assert shop.rows(RECEIVED.id)[0][1:3] == ("a", "1")
+
+
+def test_what_is_reopened_is_read_again(shop: Shop) -> None:
+    shop.land(DAY, ["a,1"])
+    _load(shop)
+    ledger = shop.platform().ledger
+    ledger.reopen(e.id for e in ledger.effective("shop", [DAY])[DAY])
+    assert _waits(shop)
+    _load(shop)
+    assert not _waits(shop)
+
+
+def test_a_partition_under_another_declaration_is_due_though_nothing_waits(shop: Shop) -> None:
+    shop.land(DAY, ["a,1"])
+    _load(shop)
+    assert RECEIVED.source
+    other = replace(RECEIVED, source=replace(RECEIVED.source, format=Csv(("sku", "amount", "x"))))
+    assert due(other, shop.platform()).keys == (DAY,)

@@ -197,8 +197,9 @@ def test_a_digest_tells_sets_of_inputs_apart_and_not_their_order(one, other, ran
         (_build("old", "c"), _build("i", "c", "held_back"), False),
         (_build("old", "c"), _build("other", "c", "held_back"), True),  # mended, or worse
         (_build("old", "c"), _build("i", "old", "held_back"), True),  # judged by another contract
-        # back to the inputs of the published version: nothing to do, whatever was tried since
-        (_build("i", "c"), _build("other", "c", "held_back"), False),
+        # back to what the published version is of: its checks fail until it is judged again
+        (_build("i", "c"), _build("other", "c", "held_back"), True),
+        (_build("i", "c"), _build("i", "other", "held_back"), True),
         # published by a run whose commit was lost to another: built, yet not what is there
         (None, _build("i", "c"), True),
         (_build("i", "c"), replace(_build("i", "c"), attempt="killed"), True),
