@@ -1,0 +1,79 @@
+"""How a header line differs from the declared columns, in few words."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons"}
+_SHOWN = 5
+_ALIKE = 0.75  # difflib's measure of two names
+_VALUE = re.compile(r"[-+]?\d[\d.,:/TZ+-]*")
+
+
+def difference(columns: Sequence[str], header: Sequence[str], text: str, delimiter: str) -> str:
+    """What is wrong with `header`, the fields of the line `text`, and the way out."""
+    if other := _other_delimiter(columns, text, delimiter):
+        return (
+            f"wrong header: its columns are separated by {_DELIMITERS[other]}; declare "
+            f"Csv(delimiter={other!r})"
+        )
+    missing = [name for name in columns if name not in header]
+    unexpected = [name for name in header if name not in columns]
+    if len(missing) == len(columns) and any(_VALUE.fullmatch(name.strip()) for name in header):
+        return (
+            f"wrong header: none of the {len(columns)} columns is in the first line, which looks "
+            f"like a row of data ({_short(text)}); the header line is missing"
+        )
+    said = []
+    for name in list(unexpected):
+        if (meant := _meant(name, missing)) is not None:
+            missing.remove(meant)
+            unexpected.remove(name)
+            said.append(f"{name!r} for {meant!r}{_how(name, meant)}")
+    said = [_listed("", said)] if said else []
+    repeated = [name for name, count in Counter(header).items() if count > 1 and name in columns]
+    for what, names in {"missing": missing, "unexpected": unexpected, "twice": repeated}.items():
+        if names:
+            said.append(_listed(f"{what} ", [repr(name[:60]) for name in names]))
+    if not said:  # the names are right
+        said = [f"its quotes are malformed: {_short(text)}"]
+    return f"wrong header: {'; '.join(said)} (the order of the columns is free)"
+
+
+def _other_delimiter(columns: Sequence[str], text: str, delimiter: str) -> str | None:
+    """The delimiter with which the line would have more of the columns."""
+
+    def known(delimiter: str) -> int:
+        names = {name.strip().strip('"').casefold() for name in text.split(delimiter)}
+        return len(names & {name.casefold() for name in columns})
+
+    best = max(_DELIMITERS, key=known)
+    return best if best != delimiter and known(best) > max(1, known(delimiter)) else None
+
+
+def _meant(name: str, missing: Collection[str]) -> str | None:
+    plain = {_plain(each): each for each in missing}
+    near = get_close_matches(_plain(name), plain, n=1, cutoff=_ALIKE)
+    return plain[near[0]] if near else None
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.split()).casefold()
+
+
+def _how(name: str, meant: str) -> str:
+    if name.strip() == meant.strip():
+        return " (blanks)"
+    if name.casefold() == meant.casefold():
+        return " (upper and lower case)"
+    return "" if _plain(name) == _plain(meant) else " (misspelt?)"
+
+
+def _listed(what: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return what + ", ".join(names[:_SHOWN]) + more
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 100 else text[:99] + "…")
