@@ -16,6 +16,7 @@ from data_platform_tests.places import Place, place_of
 # Fixtures of a whole platform, a cloud, servers and databases, for tests of several packages.
 pytest_plugins = [
     "data_platform_tests.platform_defs.shop",
+    "data_platform_tests.platform_defs.ordinary",
     "data_platform_tests.command_line",
     "data_platform_tests.buckets.server",
     "data_platform_tests.servers",

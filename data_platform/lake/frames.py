@@ -4,7 +4,6 @@ A frame of pandas or Polars says less of its types than a table must know: a col
 value has none, one without rows any. Such columns take the types of the table they go to.
 """
 
-from collections.abc import Collection
 from typing import Any
 
 import pyarrow as pa
@@ -15,32 +14,54 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from data_platform.lake.errors import LakeError, SchemaConflict
 from data_platform.lake.table import TableId
 
+TABLES = (
+    "pyspark.DataFrame",
+    "pandas.DataFrame",
+    "polars.DataFrame",
+    "polars.LazyFrame",
+    "pyarrow.Table",
+)
+"""What assets return and take: the library and the class."""
+
 _SIGNED = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64()}
 
 
 def arrow_of(table: TableId, frame: Any) -> pa.Table:
     """A pandas, Polars or Arrow table as Arrow; LakeError for anything else."""
-    if isinstance(frame, pa.Table):
-        return frame
-    if hasattr(frame, "to_arrow"):  # Polars
-        return frame.to_arrow()
-    if hasattr(frame, "collect_schema"):  # a lazy Polars frame
-        return frame.collect().to_arrow()
-    if type(frame).__module__.startswith("pandas"):
-        return pa.Table.from_pandas(frame, preserve_index=False)
+    match _known(type(frame)):
+        case "pyarrow.Table":
+            return frame
+        case "polars.DataFrame":
+            return frame.to_arrow()
+        case "polars.LazyFrame":
+            return frame.collect().to_arrow()
+        case "pandas.DataFrame":
+            return pa.Table.from_pandas(frame, preserve_index=False)
     raise LakeError(
-        f"{table}: the asset returned {type(frame).__name__}; return a Spark, pandas, Polars or "
-        "Arrow table"
+        f"{table}: the asset returned {_name(type(frame))}, which is no table; return one of "
+        f"{', '.join(TABLES)}"
     )
 
 
-def fitted(
-    table: TableId, data: pa.Table, present: pa.Schema | None, dates: Collection[str]
-) -> pa.Table:
+def _known(kind: Any) -> str | None:
+    """Which of TABLES a class is, or is derived from; None for none."""
+    for base in getattr(kind, "__mro__", ()):
+        name = f"{base.__module__.split('.')[0]}.{base.__name__}"
+        if name in TABLES and not base.__module__.startswith("pyspark.pandas"):
+            return name
+    return None
+
+
+def _name(kind: Any) -> str:
+    module = getattr(kind, "__module__", "builtins")
+    name = getattr(kind, "__qualname__", str(kind))
+    return name if module == "builtins" else f"{module}.{name}"
+
+
+def fitted(table: TableId, data: pa.Table, present: pa.Schema | None) -> pa.Table:
     """`data` with the types it must have, where a library could not say or has no such thing.
 
-    `present` is the table's schema, None for a new one; `dates` names the columns that hold the
-    date of a partition. Raises SchemaConflict where nothing says
+    `present` is the table's schema, None for a new one. Raises SchemaConflict where nothing says
     what type a column has.
     """
     columns = []
@@ -48,7 +69,7 @@ def fitted(
         column = data.column(field.name)
         known = present.field(field.name).type if present and field.name in present.names else None
         kind = _kind(table, field, known, rows=data.num_rows)
-        if field.name in dates and pa.types.is_timestamp(kind) and _midnights(column):
+        if known == pa.date32() and pa.types.is_timestamp(kind) and _midnights(column):
             kind = pa.date32()
         if kind != field.type:  # what is empty can be anything, what is not may not fit
             column = column.cast(kind) if len(column) else pa.chunked_array([], kind)
@@ -77,16 +98,26 @@ def spark_schema_of(data: pa.Table) -> T.StructType:
     return from_arrow_schema(data.schema, prefer_timestamp_ntz=True)
 
 
-def converted(frame: DataFrame, wanted: Any) -> Any:
-    """A Spark DataFrame as the table that a parameter's annotation names; itself without one."""
-    match getattr(wanted, "__module__", "").split(".")[0], getattr(wanted, "__name__", ""):
-        case "pandas", _:
+def converted(table: TableId, frame: DataFrame, wanted: Any) -> Any:
+    """A Spark DataFrame as the table that a parameter's annotation names; itself without one.
+
+    Raises LakeError for an annotation that names no table.
+    """
+    if wanted in (None, Any, object):
+        return frame
+    match _known(wanted):
+        case "pyspark.DataFrame":
+            return frame
+        case "pandas.DataFrame":
             return frame.toPandas()
-        case "pyarrow", _:
+        case "pyarrow.Table":
             return frame.toArrow()
-        case "polars", name:
+        case "polars.DataFrame" | "polars.LazyFrame" as name:
             import polars as pl  # only where somebody asks for it
 
-            table = pl.from_arrow(frame.toArrow())
-            return table.lazy() if name == "LazyFrame" else table  # type: ignore[union-attr]
-    return frame
+            read = pl.from_arrow(frame.toArrow())
+            return read.lazy() if name == "polars.LazyFrame" else read  # type: ignore[union-attr]
+    raise LakeError(
+        f"{table}: an input is annotated with {_name(wanted)}, which is no table; annotate it with "
+        f"one of {', '.join(TABLES)}, or with nothing for a Spark DataFrame"
+    )

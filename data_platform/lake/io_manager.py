@@ -5,21 +5,25 @@ guarantees: a Spark, pandas, Polars or Arrow table that an `@dg.asset` returns i
 and published at one stroke; an input is one table, whatever the number of its partitions.
 """
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import dagster as dg
+import pyarrow.parquet as pq
+from pyiceberg.io import FileIO
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
+from data_platform.lake.asset_tables import table_read, table_written
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition, some, versions
 from data_platform.lake.frames import arrow_of, converted, fitted, spark_schema_of
 from data_platform.lake.parquet import DATA
+from data_platform.lake.partition_expr import Dimension, dimensions, is_stored, partitioned
 from data_platform.lake.partition_times import as_property, times_of
 from data_platform.lake.publish import Published, StagedWrite, publish
 from data_platform.lake.reads import ReadPlan
@@ -37,8 +41,7 @@ from data_platform.lake.table import WHOLE_TABLE, TableId, TableSlice
 from data_platform.observability.events import log_published
 from data_platform.observability.failures import failures_explained
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-PARTITION_EXPR = "partition_expr"  # Dagster's own name for "the column of the partition"
+_NONE = str(None)  # the key of rows whose expression gives none of the wanted partitions
 
 
 @dataclass(frozen=True)
@@ -71,73 +74,45 @@ class S3ParquetIOManager(dg.IOManager):
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The input's partitions as one table of the annotated type, a Spark DataFrame if none."""
-        table_id = table_of(context.asset_key)
+        table_id = table_read(context)
         keys = context.asset_partition_keys if context.has_asset_partitions else None
         with failures_explained():
-            loaded = self.lake.load(table_id)
-            files = files_by_partition(loaded, keys)
-            if not files:  # as no rows it would empty what was built from it before
-                wanted = f"partitions {some(list(keys))}" if keys else "rows"
-                raise LakeError(f"{table_id} has no {wanted}: nothing was published yet; build it")
-            plan = ReadPlan.of(loaded.schema(), (f for group in files.values() for f in group))
-            frame = plan.dataframe(self.spark(), self.storage)
-            return converted(frame, context.dagster_type.typing_type)
+            frame = self._read(table_id, keys)
+            frame = frame.drop(*filter(is_stored, frame.columns))
+            return converted(table_id, frame, context.dagster_type.typing_type)
+
+    def _read(self, table_id: TableId, keys: Sequence[str] | None) -> DataFrame:
+        """The rows of these partitions (None: of all); none where the mapping gives no partition,
+        as for the first day of an asset that reads its own day before."""
+        found = self.lake.find(table_id) if keys == [] else self.lake.load(table_id)
+        if found is None:
+            return self.spark().createDataFrame([], T.StructType([]))
+        files = files_by_partition(found, keys)
+        if not files and keys != []:  # as no rows it would empty what was built from it before
+            wanted = f"partitions {some(list(keys))}" if keys else "rows"
+            raise LakeError(f"{table_id} has no {wanted}: nothing was published yet; build it")
+        plan = ReadPlan.of(found.schema(), chain.from_iterable(files.values()))
+        return plan.dataframe(self.spark(), self.storage)
 
     def _staged(self, context: dg.OutputContext, obj: Any) -> StagedWrite:
-        table_id = table_of(context.asset_key)
-        keys = tuple(context.asset_partition_keys) if context.has_asset_partitions else ()
-        columns = _partition_columns(context) if keys else ()
-        keys = keys or (WHOLE_TABLE,)
-        if isinstance(obj, DataFrame):
-            data, schema = obj, obj.schema
-        else:
+        table_id = table_written(context)
+        asked = dimensions(context)
+        keys = tuple(context.asset_partition_keys) if asked else (WHOLE_TABLE,)
+        if not isinstance(obj, DataFrame):
             found = self.lake.find(table_id)
             present = arrow_schema(found.schema()) if found else None
-            data = fitted(table_id, arrow_of(table_id, obj), present, _dates(columns, keys[0]))
-            schema = spark_schema_of(data)
-        if missing := [name for name in columns if name not in schema.names]:
-            raise LakeError(
-                f"{table_id}: partition_expr names {', '.join(missing)}, which the asset's result "
-                f"has no column for; it has {', '.join(schema.names)}"
-            )
-        times = as_property(times_of(context.asset_partitions_def, columns)) if columns else {}
+            obj = fitted(table_id, arrow_of(table_id, obj), present)
+        data, columns = partitioned(table_id, obj, asked, self.spark)
+        schema = data.schema if isinstance(data, DataFrame) else spark_schema_of(data)
+        times = as_property(times_of(context.asset_partitions_def, columns)) if asked else {}
         table = self.lake.ensure(table_id, _nullable(schema), columns, times)
         base = versions(files_by_partition(table, keys))
         attempt = new_attempt(context.run_id)
         layout = plain_layout(table, attempt, self.storage)
         stage_data = stage if isinstance(data, DataFrame) else stage_arrow
         staged = with_empty_partitions(stage_data(data, layout), table, layout, keys)
-        _require_asked(table_id, keys, staged)
+        _require_asked(table_id, keys, asked, staged, table.io)
         return StagedWrite(TableSlice(table_id, keys, base), attempt, context.run_id, staged)
-
-
-def table_of(key: dg.AssetKey) -> TableId:
-    """The table of an asset; raises LakeError where the key is no `layer/domain/name`."""
-    try:
-        return TableId.parse("/".join(key.path))
-    except ValueError as error:
-        raise LakeError(
-            f"asset {key.to_user_string()}: {error}; give it key_prefix=[layer, domain]"
-        ) from error
-
-
-def _partition_columns(context: dg.OutputContext) -> tuple[str, ...]:
-    expression = (context.definition_metadata or {}).get(PARTITION_EXPR)
-    if isinstance(expression, str):
-        return (expression,)
-    if isinstance(expression, dict):  # by dimension; Dagster joins their keys in this order
-        return tuple(expression[name] for name in sorted(expression))
-    raise LakeError(
-        f"asset {context.asset_key.to_user_string()} is partitioned but does not say which column "
-        'holds the partition: @dg.asset(metadata={"partition_expr": "day"}), or a dictionary of '
-        "a column for each dimension"
-    )
-
-
-def _dates(columns: tuple[str, ...], key: str) -> list[str]:
-    """The partition columns that hold dates, as a key like `2011-03-04|leeds` shows."""
-    parts = key.split("|") if len(columns) > 1 else [key]
-    return [name for name, part in zip(columns, parts, strict=False) if _DATE.fullmatch(part)]
 
 
 def _nullable(schema: T.StructType) -> T.StructType:
@@ -145,12 +120,28 @@ def _nullable(schema: T.StructType) -> T.StructType:
     return T.StructType([T.StructField(f.name, f.dataType, True, f.metadata) for f in schema])
 
 
-def _require_asked(table: TableId, keys: tuple[str, ...], staged: Staged) -> None:
-    if strangers := {f.key for f in staged.files.get(DATA, ())} - set(keys):
-        raise LakeError(
-            f"{table}: the asset's result has rows of partitions that were not asked for: "
-            f"{', '.join(sorted(strangers)[:5])}"
-        )
+def _require_asked(
+    table: TableId,
+    keys: tuple[str, ...],
+    asked: tuple[Dimension, ...],
+    staged: Staged,
+    io: FileIO,
+) -> None:
+    strangers = [file for file in staged.files.get(DATA, ()) if file.key not in keys]
+    if not strangers:
+        return
+    named = sorted({file.key for file in strangers if _NONE not in file.key.split("|")})
+    with io.new_input(strangers[0].path).open() as stream:
+        first = next(pq.ParquetFile(stream).iter_batches(1)).to_pylist()[0]
+    expressions = [dimension.expression for dimension in asked]
+    text = ", ".join(expressions)
+    read = ", ".join(f"{n}={v}" for n, v in first.items() if n.lower() in text.lower())
+    raise LakeError(
+        f"{table}: the asset's result has {sum(f.rows for f in strangers):,} rows "
+        f"of partitions that were not asked for: {some(named) or 'others'} (partition_expr "
+        f"{text}; the first has {read}); the run is of {some(list(keys))}, so return the rows of "
+        "these alone"
+    )
 
 
 def _totals(published: dict[str, Published]) -> dict[str, Any]:

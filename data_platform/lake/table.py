@@ -19,7 +19,8 @@ PartitionValue = dt.date | dt.datetime | str | int
 Values = tuple[PartitionValue, ...]
 
 WHOLE_TABLE = ""  # the partition key of a table without partitions
-LAYERS = ("bronze", "silver", "gold", "quarantine", "duplicates")
+ORDINARY = "assets"  # the layer of ordinary assets whose key names none
+LAYERS = ("bronze", "silver", "gold", "quarantine", "duplicates", ORDINARY)
 _PART = re.compile(r"[a-z][a-z0-9_]*")
 _HOUR = "%Y-%m-%d-%H:%M"
 

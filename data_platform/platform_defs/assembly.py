@@ -10,6 +10,7 @@ from data_platform.buckets.tables import TableUse, standard_tiers
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.names import folded
+from data_platform.lake.asset_tables import is_table, table_of
 from data_platform.lake.table import TableId
 from data_platform.observability.logs import quiet_libraries
 from data_platform.platform_defs.bucket_audit import (
@@ -82,7 +83,7 @@ def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinitio
     What `ins` or `source` names in full may come from other code.
     """
     declared = {table.id for table in tables}
-    declared |= {TableId(*k.path) for asset in others for k in asset.keys if len(k.path) == 3}
+    declared |= {table_of(k) for asset in others for k in asset.keys if is_table(k)}
     for table in tables:
         for name, upstream in table.inputs.items():
             by_name = upstream == TableId("silver", table.id.domain, name)

@@ -6,6 +6,7 @@ import dagster as dg
 
 from data_platform.assets import Table
 from data_platform.buckets.tables import TableUse
+from data_platform.lake.asset_tables import is_table, table_of
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
 from data_platform.lake.rejected import BESIDE
 from data_platform.lake.table import TableId
@@ -15,7 +16,7 @@ def table_uses(
     tables: Sequence[Table], others: Iterable[dg.AssetsDefinition] = ()
 ) -> list[TableUse]:
     """Of declared tables, and of the ordinary assets that are tables."""
-    specs = (spec for asset in others for spec in asset.specs if _is_table(spec.key))
+    specs = (spec for asset in others for spec in asset.specs if is_table(spec.key))
     return [*map(_declared, tables), *map(_ordinary, specs)]
 
 
@@ -40,19 +41,11 @@ def _declared(table: Table) -> TableUse:
 
 
 def _ordinary(spec: dg.AssetSpec) -> TableUse:
-    own = TableId(*spec.key.path)
-    inputs = [TableId(*dep.asset_key.path) for dep in spec.deps if _is_table(dep.asset_key)]
+    own = table_of(spec.key)
+    inputs = [table_of(dep.asset_key) for dep in spec.deps if is_table(dep.asset_key)]
     return TableUse(writes=(own,), reads=tuple(inputs), looks_up=_beside(own))
 
 
 def _beside(table: TableId) -> tuple[TableId, ...]:
     """Publishing asks whose rejected rows the tables of this name hold, if there are any."""
     return tuple(table.beside(layer) for layer in BESIDE.values())
-
-
-def _is_table(key: dg.AssetKey) -> bool:
-    try:
-        TableId.parse("/".join(key.path))
-    except ValueError:
-        return False
-    return True

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from data_platform.lake.errors import LakeError, SchemaConflict
-from data_platform.lake.frames import arrow_of, fitted
+from data_platform.lake.frames import arrow_of, converted, fitted
 from data_platform.lake.table import TableId
 
 STOCK = TableId.parse("gold/shop/stock")
@@ -17,7 +17,7 @@ PRESENT = pa.schema([("day", pa.date32()), ("name", pa.string()), ("n", pa.int64
 
 
 def _fitted(frame: Any, present: pa.Schema | None = PRESENT) -> pa.Table:
-    return fitted(STOCK, arrow_of(STOCK, frame), present, ["day"])
+    return fitted(STOCK, arrow_of(STOCK, frame), present)
 
 
 @pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame])
@@ -55,20 +55,35 @@ def test_an_unsigned_number_that_no_signed_one_holds_is_refused() -> None:
         _fitted(pl.DataFrame({"count": pl.Series([2**64 - 1], dtype=pl.UInt64)}), None)
 
 
-def test_the_midnights_of_a_partition_column_are_dates() -> None:
+def test_the_midnights_of_a_column_that_the_table_has_as_dates_are_dates() -> None:
     day = pd.Timestamp("2011-03-04")
-    found = _fitted(pd.DataFrame({"day": [day, day], "seen": [day, day]}), None)
+    found = _fitted(pd.DataFrame({"day": [day, day], "seen": [day, day]}))
 
     assert found["day"].to_pylist() == [dt.date(2011, 3, 4)] * 2
     assert pa.types.is_timestamp(found.schema.field("seen").type)
 
 
+def test_the_type_of_a_new_column_does_not_depend_on_its_values() -> None:
+    for moment in ("2011-03-04", "2011-03-04 10:00"):
+        found = _fitted(pd.DataFrame({"day": [pd.Timestamp(moment)]}), None)
+        assert pa.types.is_timestamp(found.schema.field("day").type)
+
+
 def test_times_of_day_are_not_cut_off() -> None:
-    found = _fitted(pd.DataFrame({"day": [pd.Timestamp("2011-03-04 10:00")]}), None)
+    found = _fitted(pd.DataFrame({"day": [pd.Timestamp("2011-03-04 10:00")]}))
 
     assert pa.types.is_timestamp(found.schema.field("day").type)
 
 
 def test_anything_else_is_refused_by_name() -> None:
-    with pytest.raises(LakeError, match="returned list; return a Spark, pandas, Polars or Arrow"):
-        arrow_of(STOCK, [1])
+    for other in ([1], pd.Series([1]), pl.Series([1]), pa.array([1]), None):
+        with pytest.raises(
+            LakeError, match=r"returned .*which is no table; return one of .*polars"
+        ):
+            arrow_of(STOCK, other)
+
+
+@pytest.mark.parametrize("wanted", [dict, pd.Series, pl.Series, list[pd.DataFrame], "DataFrame"])
+def test_an_annotation_that_names_no_table_is_refused_with_those_that_do(wanted: Any) -> None:
+    with pytest.raises(LakeError, match=r"gold/shop/stock.*which is no table.*pandas.DataFrame"):
+        converted(STOCK, None, wanted)  # type: ignore[arg-type]

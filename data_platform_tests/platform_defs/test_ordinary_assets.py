@@ -1,9 +1,7 @@
 """Assets without any of the platform's decorators, through the same IO manager."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -13,67 +11,15 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from data_platform.lake import browse
 from data_platform.lake.table import TableId
-from data_platform.platform_defs.drive import cause
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.resources import resources
-from data_platform.settings import Settings, prepare_home
+from data_platform_tests.platform_defs.ordinary import World, failure
 
 daily = dg.DailyPartitionsDefinition("2011-03-01", end_date="2011-05-01")
 monthly = dg.MonthlyPartitionsDefinition("2011-03-01", end_date="2011-05-01")
 hourly = dg.HourlyPartitionsDefinition("2011-03-01-00:00", end_date="2011-03-02-00:00")
 shops = dg.StaticPartitionsDefinition(["leeds", "york"])
 SINGLE_RUN = dg.BackfillPolicy.single_run()
-
-
-@dataclass(frozen=True)
-class World:
-    settings: Settings
-    instance: dg.DagsterInstance
-
-    def build(
-        self,
-        *assets: dg.AssetsDefinition,
-        only: dg.AssetsDefinition | None = None,
-        key: str | None = None,
-        span: tuple[str, str] | None = None,
-    ) -> dg.ExecuteInProcessResult:
-        tags = {}
-        if span:
-            tags = {
-                "dagster/asset_partition_range_start": span[0],
-                "dagster/asset_partition_range_end": span[1],
-            }
-        return dg.materialize(
-            assets,
-            selection=[only] if only else None,
-            partition_key=key,
-            tags=tags,
-            instance=self.instance,
-            resources=resources(self.settings),
-            raise_on_error=False,
-        )
-
-    def read(self, table: str, partition: str | None = None) -> list[dict[str, Any]]:
-        loaded = Platform(self.settings).lake.load(TableId.parse(table))
-        return browse.rows(loaded, partition=partition).read_all().to_pylist()
-
-    def counts(self, table: str) -> dict[str, int]:
-        return browse.partition_rows(Platform(self.settings).lake, TableId.parse(table))
-
-
-@pytest.fixture
-def world(spark: SparkSession, tmp_path: Path) -> Iterator[World]:
-    settings = Settings.at(tmp_path / "home")
-    prepare_home(settings)
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield World(settings, instance)
-
-
-def _failure(result: dg.ExecuteInProcessResult) -> str:
-    [event] = result.get_step_failure_events()
-    return cause(event.step_failure_data.error)
 
 
 def _days(keys: Sequence[str]) -> pa.Table:
@@ -168,10 +114,11 @@ def test_a_monthly_asset_gets_its_days_as_one_dataframe(world: World) -> None:
     assert world.build(sales, span=("2011-03-30", "2011-04-02")).success
     built = world.build(sales, turnover, only=turnover, key="2011-03-01")
 
-    assert built.success, _failure(built)
+    assert built.success, failure(built)
     assert [type(frame).__name__ for frame in seen] == ["DataFrame"]
     [row] = world.read("gold/shop/turnover")
-    assert row == {"month": dt.date(2011, 3, 1), "rows": 4}  # two days of March
+    month = dt.date(2011, 3, 1)
+    assert row == {"month": month, "rows": 4, "_partition": month}  # two days of March
 
 
 def test_a_range_is_one_commit_and_a_partition_is_replaced_alone(world: World) -> None:
@@ -228,14 +175,14 @@ def test_hours_static_and_multi_dimensional_partitions(world: World) -> None:
         return pa.table({"shop": [keys["shop"]], "day": [day], "pounds": [100]})
 
     built = world.build(clicks, span=("2011-03-01-05:00", "2011-03-01-07:00"))
-    assert built.success, _failure(built)
+    assert built.success, failure(built)
     assert world.counts("silver/shop/clicks") == {f"2011-03-01-0{hour}:00": 1 for hour in (5, 6, 7)}
     for shop in ("leeds", "york"):
         assert world.build(staff, key=shop).success
     assert world.counts("silver/shop/staff") == {"leeds": 1, "york": 1}
     key = dg.MultiPartitionKey({"date": "2011-03-04", "shop": "york"})
     built = world.build(takings, key=key)
-    assert built.success, _failure(built)
+    assert built.success, failure(built)
     assert world.counts("silver/shop/takings") == {"2011-03-04|york": 1}
 
 
@@ -259,7 +206,7 @@ def test_an_input_is_of_the_annotated_type(world: World, wanted: type) -> None:
     span = ("2011-03-01", "2011-03-03")
     built = world.build(sales, asset, span=span)
 
-    assert built.success, _failure(built)
+    assert built.success, failure(built)
     [frame] = seen
     assert type(frame).__mro__[0] is wanted or isinstance(frame, wanted)
     match frame:
@@ -272,12 +219,12 @@ def test_an_input_is_of_the_annotated_type(world: World, wanted: type) -> None:
     assert rows == 6
 
 
-def test_a_partitioned_asset_must_say_which_column_holds_the_partition(world: World) -> None:
+def test_a_partitioned_asset_must_say_which_partition_a_row_is_of(world: World) -> None:
     @dg.asset(key_prefix=["silver", "shop"], partitions_def=daily, io_manager_key="io_manager")
     def unsaid() -> pa.Table:
         return _days(["2011-03-01"])
 
-    message = _failure(world.build(unsaid, key="2011-03-01"))
+    message = failure(world.build(unsaid, key="2011-03-01"))
 
     assert "silver/shop/unsaid" in message
     assert 'metadata={"partition_expr": "day"}' in message
@@ -300,21 +247,92 @@ def test_what_cannot_be_published_fails_with_the_way_out_and_publishes_nothing(
     world: World,
 ) -> None:
     def refused(result: Any) -> str:
-        return _failure(world.build(_daily_asset(result), key="2011-03-01"))
+        return failure(world.build(_daily_asset(result), key="2011-03-01"))
 
     assert "which the asset's result has no column for; it has n" in refused(pa.table({"n": [1]}))
-    assert "return a Spark, pandas, Polars or Arrow table" in refused([{"n": 1}])
+    assert "returned list, which is no table; return one of pyspark.DataFrame, pandas.DataFr" in (
+        refused([{"n": 1}])
+    )
     strangers = refused(_days(["2011-03-01", "2011-03-02"]))
-    assert "rows of partitions that were not asked for: 2011-03-02" in strangers
+    assert "2 rows of partitions that were not asked for: 2011-03-02" in strangers
+    assert "the first has day=2011-03-02" in strangers
     assert world.counts("silver/shop/wrong") == {}
 
 
-def test_an_asset_without_layer_and_domain_says_how_to_give_them(world: World) -> None:
-    @dg.asset(io_manager_key="io_manager")
+@pytest.mark.parametrize(
+    ("prefix", "table"), [([], "assets/default/stock"), (["shop"], "assets/shop/stock")]
+)
+def test_an_asset_whose_key_names_no_layer_has_its_place(
+    world: World, prefix: list[str], table: str
+) -> None:
+    @dg.asset(key_prefix=prefix or None, io_manager_key="io_manager")
     def stock() -> pa.Table:
         return pa.Table.from_pylist([ROW])
 
-    assert "give it key_prefix=[layer, domain]" in _failure(world.build(stock))
+    seen = []
+
+    @dg.asset(ins={"stock": dg.AssetIn([*prefix, "stock"])}, io_manager_key="io_manager")
+    def report(stock: pa.Table) -> None:
+        seen.extend(stock.to_pylist())
+
+    result = world.build(stock, report)
+
+    assert result.success, failure(result)
+    assert [row["name"] for row in seen] == ["tea"]
+    assert len(world.read(table)) == 1
+
+
+def test_an_ops_result_goes_to_the_table_that_its_output_names(world: World) -> None:
+    seen = []
+
+    @dg.op(out=dg.Out(metadata={"table": "silver/shop/steps"}))
+    def first() -> pa.Table:
+        return pa.Table.from_pylist([ROW])
+
+    @dg.op(out=dg.Out(dg.Nothing))
+    def second(rows: pd.DataFrame) -> None:
+        seen.extend(rows["name"])
+
+    @dg.job
+    def steps() -> None:
+        second(first())
+
+    result = world.run(steps)
+
+    assert result.success, failure(result)
+    assert seen == ["tea"]
+    assert len(world.read("silver/shop/steps")) == 1
+
+
+def test_an_ops_result_that_names_no_table_is_refused_with_the_ways_out(world: World) -> None:
+    @dg.op
+    def first() -> pa.Table:
+        return pa.Table.from_pylist([ROW])
+
+    @dg.job
+    def steps() -> None:
+        first()
+
+    message = failure(world.run(steps))
+
+    assert "output 'result' of op 'first' belongs to no asset" in message
+    assert 'dg.Out(metadata={"table": "gold/shop/stock"})' in message
+    assert "io_manager_key" in message
+
+
+def test_an_input_of_an_unknown_type_is_refused_with_those_that_are_known(world: World) -> None:
+    @dg.asset(
+        key_prefix=["gold", "shop"],
+        ins={"sales": dg.AssetIn(["silver", "shop", "sales"])},
+        io_manager_key="io_manager",
+    )
+    def report(sales: dict) -> None: ...
+
+    assert world.build(sales, key="2011-03-04").success
+    message = failure(world.build(sales, report, only=report))
+
+    assert "silver/shop/sales: an input is annotated with" in message
+    assert "annotate it with one of pyspark.DataFrame, pandas.DataFrame, polars.Data" in message
 
 
 def test_a_removed_column_stops_the_run_and_leaves_the_table(world: World) -> None:
@@ -327,7 +345,7 @@ def test_a_removed_column_stops_the_run_and_leaves_the_table(world: World) -> No
 
     assert world.build(stock(ROW)).success
     fewer = {name: value for name, value in ROW.items() if name != "price"}
-    message = _failure(world.build(stock(fewer)))
+    message = failure(world.build(stock(fewer)))
 
     assert "column price (double)" in message
     assert "Ways out" in message
@@ -353,7 +371,7 @@ def test_an_input_that_was_never_published_does_not_empty_what_was_built_from_it
     result = world.build(sales, totals, only=totals, key="2011-03-05")
 
     assert not result.success
-    assert "silver/shop/sales has no partitions 2011-03-05" in _failure(result)
+    assert "silver/shop/sales has no partitions 2011-03-05" in failure(result)
 
 
 def test_pandas_dates_and_a_column_without_a_value_in_one_partition(world: World) -> None:
@@ -369,7 +387,7 @@ def test_pandas_dates_and_a_column_without_a_value_in_one_partition(world: World
 
     for key in ("2011-03-04", "2011-03-05"):
         result = world.build(stock, key=key)
-        assert result.success, _failure(result)
+        assert result.success, failure(result)
 
     assert world.counts("gold/shop/stock") == {"2011-03-04": 1, "2011-03-05": 1}
     assert [row["note"] for row in world.read("gold/shop/stock", "2011-03-05")] == [None]
