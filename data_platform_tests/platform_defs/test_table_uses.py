@@ -29,14 +29,19 @@ def test_the_tables_written_are_those_that_a_write_makes(tmp_path: Path) -> None
 def test_an_ordinary_asset_writes_its_own_table_and_reads_its_inputs() -> None:
     days = dg.AssetKey(["gold", "weather", "station_days"])
 
-    @dg.asset(key_prefix=["gold", "weather"], deps=[days, "somewhere_else"])
+    @dg.asset(key_prefix=["gold", "weather"], deps=[days, "Somewhere-else"])
     def warm_stations() -> None: ...
 
-    @dg.asset(key_prefix=["platform"])
-    def no_table() -> None: ...
+    @dg.asset(key_prefix=["weather"], deps=["elsewhere"])
+    def masts() -> None: ...
 
-    [use] = table_uses((), [warm_stations, no_table])
+    @dg.asset(key_prefix=["no", "such", "table"])
+    def as_this() -> None: ...
+
+    use, of_two_parts = table_uses((), [warm_stations, masts, as_this])
 
     assert use.writes == (TableId("gold", "weather", "warm_stations"),)
     assert use.reads == (TableId("gold", "weather", "station_days"),)
     assert use.landing is None
+    assert of_two_parts.writes == (TableId("assets", "weather", "masts"),)
+    assert of_two_parts.reads == (TableId("assets", "default", "elsewhere"),)
