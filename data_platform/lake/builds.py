@@ -6,7 +6,7 @@ commit it describes: rows of attempts that were never published are harmless.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -21,6 +21,7 @@ from data_platform.lake.table import TableId
 
 State = Literal["published", "held_back"]
 
+_JSON = sa.JSON(none_as_null=True)
 _BUILDS = sa.Table(
     "builds",
     METADATA,
@@ -37,6 +38,9 @@ _BUILDS = sa.Table(
     sa.Column("duplicates", sa.BigInteger, nullable=False),
     sa.Column("detail", Message, nullable=False),
     sa.Column("created", sa.DateTime, nullable=False),
+    sa.Column("failed", _JSON, nullable=False, server_default="[]"),
+    sa.Column("rules", _JSON),
+    sa.Column("released", Message, nullable=False, server_default=""),
 )
 _OF_PARTITION = (_BUILDS.c.table_id, _BUILDS.c.partition)
 sa.Index("builds_attempt", *_OF_PARTITION, _BUILDS.c.attempt, unique=True)
@@ -49,6 +53,10 @@ _T = TypeVar("_T")
 class Build:
     """One attempt at one partition. `inputs` is a digest; `detail` says why it was held back, or
     that a person chose it.
+
+    `failed` names the checks that held it back, and `rules` counts the rows that break each rule
+    (None: of an attempt older than these counts). `released` says who published it though checks
+    failed, and why.
 
     The database gives `sequence`, which alone says what came after what: `created` is for people,
     since a clock may be set back.
@@ -67,6 +75,9 @@ class Build:
     created: dt.datetime
     detail: str = ""
     sequence: int = 0
+    failed: Sequence[str] = ()
+    rules: Mapping[str, int] | None = None
+    released: str = ""
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -103,7 +114,7 @@ class Builds:
             for chunk in _chunks(attempts.items()):
                 query = sa.select(_BUILDS).where(_BUILDS.c.table_id == str(table), same.in_(chunk))
                 rows = connection.execute(query).mappings()
-                found |= {row["partition"]: Build(**row) for row in rows}
+                found |= {row["partition"]: _build(row) for row in rows}
         return found
 
     def latest(self, table: TableId, partitions: Iterable[str] | None = None) -> dict[str, Build]:
@@ -132,11 +143,39 @@ class Builds:
         newest = sa.select(last).where(of_table).group_by(_BUILDS.c.partition)
         with self.database.read() as connection:
             rows = connection.execute(sa.select(_BUILDS).where(_BUILDS.c.sequence.in_(newest)))
-            return {row["partition"]: Build(**row) for row in rows.mappings()}
+            return {row["partition"]: _build(row) for row in rows.mappings()}
 
     def held_back(self, table: TableId) -> dict[str, Build]:
         """Partitions whose last build did not pass its checks."""
         return {k: b for k, b in self.latest(table).items() if b.state == "held_back"}
+
+    def held_since(self, table: TableId, partitions: Iterable[str]) -> dict[str, dt.datetime]:
+        """When the first of the attempts ended that were held back since a version of the
+        partition was last published (UTC, without a zone)."""
+        found: dict[str, dt.datetime] = {}
+        later = _BUILDS.alias()
+        published = (
+            sa.select(sa.func.coalesce(sa.func.max(later.c.sequence), 0))
+            .where(
+                later.c.table_id == _BUILDS.c.table_id,
+                later.c.partition == _BUILDS.c.partition,
+                later.c.state == "published",
+            )
+            .scalar_subquery()
+        )
+        with self.database.read() as connection:
+            for chunk in _chunks(partitions):
+                query = (
+                    sa.select(_BUILDS.c.partition, _BUILDS.c.sequence, _BUILDS.c.created)
+                    .where(
+                        _BUILDS.c.table_id == str(table),
+                        _BUILDS.c.partition.in_(chunk),
+                        _BUILDS.c.sequence > published,
+                    )
+                    .order_by(_BUILDS.c.sequence.desc())
+                )
+                found |= {row.partition: row.created for row in connection.execute(query)}
+        return found
 
     def accept(
         self,
@@ -177,6 +216,10 @@ class Builds:
 def _row(build: Build) -> dict[str, Any]:
     """Without its number, which the database gives."""
     return {name: value for name, value in asdict(build).items() if name != "sequence"}
+
+
+def _build(row: Mapping[Any, Any]) -> Build:
+    return Build(**{**row, "failed": tuple(row["failed"])})
 
 
 def _unknown(table: TableId, partition: str, attempt: str) -> Build:

@@ -38,8 +38,8 @@ from data_platform.lake.staging import (
 )
 from data_platform.lake.storage import Storage
 from data_platform.lake.table import WHOLE_TABLE, TableId, TableSlice
-from data_platform.observability.events import log_published
-from data_platform.observability.failures import failures_explained
+from data_platform.observability.events import Log, StepResult
+from data_platform.observability.failures import failures_explained, held_back
 
 _NONE = str(None)  # the key of rows whose expression gives none of the wanted partitions
 
@@ -59,18 +59,29 @@ class S3ParquetIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         if obj is None:
             return  # nothing was due
-        own_step = isinstance(obj, StagedWrite)
+        if isinstance(obj, StepResult):
+            self._publish_step(context, obj)
+            return
         with failures_explained():
-            write = obj if own_step else self._staged(context, obj)
-            published = publish(self.lake, self.builds, write)
+            published = self._published(context, self._staged(context, obj))
+        context.add_output_metadata(_totals(published))
+
+    def _publish_step(self, context: dg.OutputContext, result: StepResult) -> None:
+        """What the checks found is known whether or not it can be published."""
+        log = Log(context.step_context.instance, context.asset_key, context.step_context)
+        try:
+            with failures_explained():
+                log.published(result.write, self._published(context, result.write))
+        finally:
+            log.findings(result.findings)
+        if result.write.held_back:
+            raise held_back(result.write)
+
+    def _published(self, context: dg.OutputContext, write: StagedWrite) -> dict[str, Published]:
+        published = publish(self.lake, self.builds, write)
         rows = sum(figures.rows for figures in published.values())
         context.log.info(f"{write.table}: {len(published)} partitions published, {rows:,} rows")
-        if own_step:
-            log_published(context.step_context, context.asset_key, write, published)
-        else:
-            context.add_output_metadata(_totals(published))
-        if write.held_back:
-            raise _held_back(write)
+        return published
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The input's partitions as one table of the annotated type, a Spark DataFrame if none."""
@@ -152,14 +163,3 @@ def _totals(published: dict[str, Published]) -> dict[str, Any]:
         "bytes": sum(p.bytes for p in values),
         "snapshot_id": str(next(iter(values)).snapshot_id),
     }
-
-
-def _held_back(write: StagedWrite) -> dg.Failure:
-    """The run fails, naming the partitions; a retry would judge the same rows the same way."""
-    lines = [f"{key}: {why}" for key, why in sorted(write.held_back.items())]
-    text = f"{write.table}: {len(lines)} of {len(write.slice.keys)} partitions were held back"
-    return dg.Failure(
-        description=f"{text}; their last good version stays published.\n" + "\n".join(lines[:20]),
-        metadata={"held_back": ", ".join(sorted(write.held_back))},
-        allow_retries=False,
-    )

@@ -6,7 +6,7 @@ between the commits leaves rows that belong to no published version, and the rer
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -39,7 +39,8 @@ ATTEMPT, CONTRACT = "data_platform.attempt", "data_platform.contract"
 class StagedWrite:
     """An audited attempt: its files, which partitions may be published, and what for.
 
-    `held_back` gives the reason for each partition that failed a blocking check. `inputs` and
+    `held_back` gives the reason for each partition that failed a blocking check, and `failed` the
+    names of those checks. `inputs` and
     `contract` say what the attempt stands on; `properties` go into the snapshot's summary beside
     those. `after` runs once the table is committed.
     """
@@ -49,6 +50,7 @@ class StagedWrite:
     run_id: str
     staged: Staged
     held_back: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     contract: str = ""
     metadata: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -188,6 +190,8 @@ def _builds(write: StagedWrite) -> list[Build]:
             duplicates=repeats[key],
             created=now,
             detail=write.held_back.get(key, ""),
+            failed=tuple(write.failed.get(key, ())),
+            rules=dict(write.staged.rules.get(key, {})),
         )
         for key in write.slice.keys
     ]

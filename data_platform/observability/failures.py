@@ -10,7 +10,9 @@ from data_platform.contracts.errors import ContractError
 from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
 from data_platform.lake import s3_errors
 from data_platform.lake.errors import LakeError, PartitionConflict, UnreadableFile
+from data_platform.lake.publish import StagedWrite
 from data_platform.lake.s3_errors import StoreError
+from data_platform.quality.held import Held
 
 # Another writer, a locked database, a network that stuttered. Bad data is in none of these: it
 # would be judged the same again.
@@ -22,6 +24,7 @@ _PLACES = {
     "Read-only file system|Permission denied": "make the place writable and run it again",
 }
 MAX_RETRIES = 2
+_MOST_NAMED = 20  # partitions that a run's failure speaks of
 WAIT_SECONDS = 3
 
 
@@ -48,6 +51,24 @@ def failures_explained() -> Iterator[None]:
 
 def _again() -> dg.RetryRequested:
     return dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=WAIT_SECONDS)
+
+
+def held_back(write: StagedWrite) -> dg.Failure:
+    """The run fails, naming the partitions; a retry would judge the same rows the same way."""
+    lines = []
+    for key, why in sorted(write.held_back.items())[:_MOST_NAMED]:
+        failed = write.failed.get(key, ())
+        held = Held(write.table, key, why, failed, key in write.slice.base)
+        rows = f"; its rejected rows: `{held.rows}`" if held.rows else ""
+        lines.append(f"{key or 'the table'}: {why}\n  {held.stands}{rows}; {held.way_out}")
+    count = len(write.held_back)
+    text = f"{write.table}: {count} of {len(write.slice.keys)} partitions "
+    text += "was held back" if count == 1 else "were held back"
+    return dg.Failure(
+        description="\n".join([text, *lines]),
+        metadata={"held_back": ", ".join(sorted(write.held_back))},
+        allow_retries=False,
+    )
 
 
 def explanation(text: str) -> str | None:

@@ -4,22 +4,28 @@ import math
 from collections.abc import Callable, Iterator
 
 import dagster as dg
+from dagster._core.storage.tags import BACKFILL_ID_TAG
 from pyspark.sql import types as T
 
 from data_platform.assets import Table
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.winner import greatest, sentence
-from data_platform.lake.publish import StagedWrite
 from data_platform.lake.table import WHOLE_TABLE, TableId
-from data_platform.observability.events import LOGGED, log_findings, log_without_input
+from data_platform.observability.events import LOGGED, Log, StepResult
 from data_platform.observability.failures import failures_explained
 from data_platform.platform_defs.bronze import build_bronze, settle
 from data_platform.platform_defs.merge import build_merged
 from data_platform.platform_defs.planning import Plan, plan
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.steps import StepResult, build
-from data_platform.platform_defs.table_checks import check_specs, standing
+from data_platform.platform_defs.steps import build
+from data_platform.platform_defs.table_checks import (
+    check_specs,
+    explained,
+    rule_state,
+    standing,
+    still_held,
+)
 from data_platform.quality.freshness import Trailing
 
 ONLY_STALE = "data_platform/only_stale"  # run tag: build what is stale of the range, not all of it
@@ -52,14 +58,15 @@ def asset_of(table: Table) -> dg.AssetsDefinition:
     )
     def step(context: dg.AssetExecutionContext) -> Iterator[dg.Output]:
         with failures_explained():
-            write = _built(table, context)
-        yield from _outputs(table, write)
+            result = _built(table, context)
+        yield from _outputs(table, result)
 
     return step
 
 
-def _built(table: Table, context: dg.AssetExecutionContext) -> StagedWrite | None:
-    """The staged partitions that are due, their check results logged; None if none is due."""
+def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None:
+    """The staged partitions that are due, with what the checks of the table say; None if none is
+    due, and the checks are logged."""
     platform: Platform = context.resources.platform
     requested = _requested(table, context)
     chosen = context.run.tags.get(ONLY_PARTITIONS)
@@ -75,13 +82,18 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StagedWrite | Non
     _log_left(table, planned, requested, context)
     if not planned.keys:
         context.log.info(f"{table.id}: nothing to build of {len(requested)} partitions")
+        found = rule_state(table, platform) + still_held(table, platform, besides=())
+        Log.of(context, table.key).findings(found)
         return None
     context.log.info(f"{table.id}: building {len(planned.keys)} partitions")
     step = _step_of(table)
     spark = context.resources.pyspark.spark_session
     result = step(table, planned, platform, spark, context.run.run_id)
-    log_findings(context.get_step_execution_context(), table.key, result.findings)
-    return result.write
+    staged = result.write
+    found = explained(result.findings, table, platform, staged)
+    found += rule_state(table, platform, staged)
+    found += still_held(table, platform, besides=staged.slice.keys)
+    return StepResult(staged, found)
 
 
 def _step_of(table: Table) -> Callable[..., StepResult]:
@@ -110,19 +122,21 @@ def _log_left(
 ) -> None:
     """What Dagster is told of the partitions of a range that this run leaves as they are.
 
-    It expects a result of each, and shows those without one as skipped or failed.
+    It expects a check's result of each, and shows those without one as skipped. A backfill also
+    expects a materialization of each; elsewhere days that nothing came for stay missing.
     """
     building = set(planned.keys)
     if left := [key for key in requested if key not in building]:
         found = standing(table, context.resources.platform, planned, left)
-        step = context.get_step_execution_context()
-        log_findings(step, table.key, found.findings)
-        log_without_input(step, table.key, found.without_input)
+        log = Log.of(context, table.key)
+        if BACKFILL_ID_TAG in context.run.tags:
+            log.without_input(found.without_input)
+        log.findings(found.findings)
 
 
-def _outputs(table: Table, write: StagedWrite | None) -> Iterator[dg.Output]:
-    """Check results were logged for each partition, so their outputs carry nothing."""
-    yield dg.Output(write, output_name="result", metadata=dict(LOGGED))
+def _outputs(table: Table, result: StepResult | None) -> Iterator[dg.Output]:
+    """Check results are logged for each partition, so their outputs carry nothing."""
+    yield dg.Output(result, output_name="result", metadata=dict(LOGGED))
     for spec in check_specs(table):
         yield dg.Output(None, output_name=spec.get_python_identifier(), metadata=dict(LOGGED))
 

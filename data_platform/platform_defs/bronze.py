@@ -29,9 +29,10 @@ from data_platform.landing.parse import (
     parse_partition,
 )
 from data_platform.landing.source import Source
+from data_platform.observability.events import StepResult
 from data_platform.platform_defs.planning import Plan, current_versions, plan
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.steps import StepResult, held_back
+from data_platform.platform_defs.steps import failed, held_back
 from data_platform.platform_defs.table_checks import unreadable
 from data_platform.platform_defs.tables import ensure_tables
 from data_platform.quality import findings as checks
@@ -87,6 +88,7 @@ def build_bronze(
         run_id=run_id,
         staged=staged,
         held_back=held,
+        failed=failed(found),
         inputs={key: inputs[key] for key in built},
         contract=table.version,
         metadata={r.partition: {"objects": len(r.objects)} for r in reports},

@@ -5,26 +5,18 @@ each planned one without a materialization as failed, also those that were up to
 these gets one that belongs to no run; what is held back or still due keeps its mark.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
-from dagster._core.events import (
-    DagsterEvent,
-    DagsterEventBatchMetadata,
-    DagsterEventType,
-    StepMaterializationData,
-    generate_event_batch_id,
-)
-from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 
 from data_platform.assets import Table
+from data_platform.observability.events import NO_INPUT, Log
 from data_platform.platform_defs.planning import current_versions, plan
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.table_checks import standing
+from data_platform.platform_defs.table_checks import rule_state, standing, still_held
 
 _AS_BEFORE = "as published before; a run that failed left it as it was"
-_WITHOUT_INPUT = "no input for this partition: nothing published, it reads as empty"
 
 
 def marks_sensor(tables: Sequence[Table]) -> dg.SensorDefinition:
@@ -47,21 +39,9 @@ def clear_marks(
     instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], run_id: str
 ) -> None:
     """Tell Dagster which partitions of a failed run's range are up to date all the same."""
-    found = [
-        materialization
-        for table in tables
-        if (keys := _marked(instance, table, run_id))
-        for materialization in _up_to_date(platform, table, keys)
-    ]
-    batch = generate_event_batch_id()
-    for position, materialization in enumerate(found):
-        event = DagsterEvent(
-            DagsterEventType.ASSET_MATERIALIZATION.value,
-            job_name=RUNLESS_JOB_NAME,
-            event_specific_data=StepMaterializationData(materialization),
-        )
-        end = DagsterEventBatchMetadata(batch, position == len(found) - 1)
-        instance.report_dagster_event(event, RUNLESS_RUN_ID, batch_metadata=end)
+    for table in tables:
+        if keys := _marked(instance, table, run_id):
+            _tell_up_to_date(Log(instance, table.key), platform, table, keys)
 
 
 def _marked(instance: dg.DagsterInstance, table: Table, run_id: str) -> list[str]:
@@ -73,19 +53,25 @@ def _marked(instance: dg.DagsterInstance, table: Table, run_id: str) -> list[str
     return sorted(key for key, (run, _) in tried.items() if run == run_id)
 
 
-def _up_to_date(
-    platform: Platform, table: Table, keys: Sequence[str]
-) -> Iterator[dg.AssetMaterialization]:
+def _tell_up_to_date(log: Log, platform: Platform, table: Table, keys: Sequence[str]) -> None:
+    """With their checks, which count for the newest materialization only."""
     planned = plan(table, platform, keys, only_stale=True)
     not_so = {*planned.keys, *platform.builds.held_back(table.id)}
     left = [key for key in keys if key not in not_so]
     live = current_versions(platform, table.id, left)
-    nothing_came = set(standing(table, platform, planned, left).without_input)
-    for key in left:
-        if key in live or key in nothing_came:
-            yield dg.AssetMaterialization(
-                table.key,
-                partition=key,
-                description=_AS_BEFORE if key in live else _WITHOUT_INPUT,
-                tags={DATA_VERSION_TAG: live.get(key, "without input")},
-            )
+    found = standing(table, platform, planned, left)
+    nothing_came = set(found.without_input)
+    told = [key for key in left if key in live or key in nothing_came]
+    if not told:
+        return
+    log.materializations(
+        dg.AssetMaterialization(
+            table.key,
+            partition=key or None,
+            description=_AS_BEFORE if key in live else NO_INPUT,
+            tags={DATA_VERSION_TAG: live.get(key, "without input")},
+        )
+        for key in told
+    )
+    checked = [finding for finding in found.findings if finding.partition in told]
+    log.findings(checked + rule_state(table, platform) + still_held(table, platform, besides=told))

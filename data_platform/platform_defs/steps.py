@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -24,6 +23,7 @@ from data_platform.lake.staging import (
     with_empty_partitions,
 )
 from data_platform.lake.table import Partitioning, TableSlice
+from data_platform.observability.events import StepResult
 from data_platform.platform_defs.planning import Plan, window
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.tables import ensure_tables
@@ -33,14 +33,6 @@ from data_platform.quality.freshness import Upstream
 from data_platform.quality.judge import RECEIVED, judged, with_received
 
 _BUCKET_BYTES = 512 << 20  # of input, so that one task's share of a large partition stays sortable
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What to publish, and what the checks found."""
-
-    write: StagedWrite
-    findings: list[Finding]
 
 
 def build(
@@ -215,8 +207,6 @@ def audited(
         found.append(checks.volume_finding(key, rows[key], history))
         if not contract.lineage:
             found.append(checks.inputs_finding(key, held.get(key, {})))
-    total: Counter = sum((Counter(c) for c in staged.rules.values()), Counter())
-    found += checks.rule_findings(contract, total, len(plan.keys))
     metadata = {key: {"quarantined": bad[key], "duplicates": repeats[key]} for key in plan.keys}
     write = StagedWrite(
         slice=TableSlice(table.id, plan.keys, plan.base),
@@ -224,6 +214,7 @@ def audited(
         run_id=run_id,
         staged=staged,
         held_back=held_back(found),
+        failed=failed(found),
         inputs={key: plan.digests[key] for key in plan.keys},
         contract=table.version,
         metadata=metadata,
@@ -244,9 +235,13 @@ def held_back(found: Iterable[Finding]) -> dict[str, str]:
     return reasons
 
 
-def failed_checks(reasons: str) -> set[str]:
-    """The checks that `held_back` names in a partition's reasons."""
-    return {reason.split(": ", 1)[0] for reason in reasons.split("; ")}
+def failed(found: Iterable[Finding]) -> dict[str, tuple[str, ...]]:
+    """The names of the blocking checks that failed, by partition."""
+    names: dict[str, dict[str, None]] = {}
+    for finding in found:
+        if finding.blocking and not finding.passed and finding.partition is not None:
+            names.setdefault(finding.partition, {})[finding.check] = None
+    return {key: tuple(of_partition) for key, of_partition in names.items()}
 
 
 def held_upstream(

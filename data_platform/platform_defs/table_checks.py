@@ -1,7 +1,8 @@
 """The checks of a table: which it has, and what they say of partitions that a run leaves alone."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import dagster as dg
 
@@ -9,12 +10,21 @@ from data_platform.assets import Table
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
 from data_platform.lake.builds import Build
+from data_platform.lake.publish import StagedWrite
 from data_platform.observability.warnings import previews_accepted
-from data_platform.platform_defs.planning import Plan
+from data_platform.platform_defs.planning import Plan, current_versions
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.steps import failed_checks, held_upstream
+from data_platform.platform_defs.steps import held_upstream
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
+from data_platform.quality.held import Held
+
+# What a rule does is said in words: Dagster calls what does not stop a run "non-blocking".
+_EFFECT = {
+    "blocking": "rejects the row. Counts the rejected rows of the whole table, as it stands.",
+    "warning": "warns, and keeps the row. Counts the rows of the whole table, as it stands.",
+}
+_MOST_HELD = 100  # partitions that a run says again are held back
 
 
 def partition_checks(table: Table) -> list[tuple[str, bool, str]]:
@@ -57,7 +67,7 @@ def _rule_specs(table: Table, contract: Contract) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             checks.check_name(rule.name),
             asset=table.key,
-            description=f"{rule.description or rule.name} ({rule.severity}; rows of the last run)",
+            description=f"{rule.description or rule.name}: {_EFFECT[rule.severity]}",
         )
         for rule in compile_rules(contract)
     ]
@@ -83,10 +93,11 @@ def standing(table: Table, platform: Platform, plan: Plan, left: Sequence[str]) 
     if any(name == checks.INPUTS for name, _, _ in of_table):
         unbuilt = [key for key in left if key not in latest]
         held = held_upstream(table, platform, latest, unbuilt)
+    held_back = held_partitions(table, platform, latest)
     found: list[Finding] = []
     for key in left:
         build = latest.get(key)
-        text, failed = _state(build, has_input=key in plan.digests)
+        text, failed = _state(build, held_back.get(key), has_input=key in plan.digests)
         known: dict[str, Finding] = {}
         if build:
             rows = build.rows if build.state == "held_back" else plan.rows.get(key, build.rows)
@@ -103,6 +114,77 @@ def standing(table: Table, platform: Platform, plan: Plan, left: Sequence[str]) 
     return Standing(found, [key for key in left if key not in known_of])
 
 
+def rule_state(table: Table, platform: Platform, write: StagedWrite | None = None) -> list[Finding]:
+    """The checks of the rules, of the whole table as it stands with the write."""
+    if table.contract is None:
+        return []
+    broken = {key: build.rules for key, build in platform.builds.latest(table.id).items()}
+    if write:
+        broken |= {key: write.staged.rules.get(key, {}) for key in write.slice.keys}
+    return checks.rule_findings(table.contract, broken)
+
+
+def held_partitions(
+    table: Table, platform: Platform, attempts: Mapping[str, Build]
+) -> dict[str, Held]:
+    """Of the newest attempts those that were held back, as they are told of."""
+    held = {key: build for key, build in attempts.items() if build.state == "held_back"}
+    since = platform.builds.held_since(table.id, held)
+    live = current_versions(platform, table.id, held) if held else {}
+    return {
+        key: Held(
+            table.id,
+            key,
+            build.detail,
+            build.failed,
+            key in live,
+            since.get(key, build.created),
+        )
+        for key, build in held.items()
+    }
+
+
+def still_held(table: Table, platform: Platform, besides: Collection[str]) -> list[Finding]:
+    """The failed checks of partitions that were held back before, but for those `besides`.
+
+    Dagster shows the newest result of a check: what is wrong with the table must not be hidden by
+    a run of another partition.
+    """
+    latest = platform.builds.held_back(table.id)
+    newest = sorted(latest.values(), key=lambda build: build.sequence)[-_MOST_HELD:]
+    of_others = {build.partition: build for build in newest if build.partition not in besides}
+    return [
+        Finding(name, False, True, f"{held.why}. {held.text}", partition=key)
+        for key, held in held_partitions(table, platform, of_others).items()
+        for name in held.failed
+    ]
+
+
+def explained(
+    found: Iterable[Finding], table: Table, platform: Platform, write: StagedWrite
+) -> list[Finding]:
+    """The findings of a write; of a partition that it holds back also since when, and what
+    releases it."""
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    since = platform.builds.held_since(table.id, write.held_back)
+
+    def explain(finding: Finding) -> Finding:
+        key = finding.partition
+        if key is None or finding.passed or key not in write.held_back or not finding.blocking:
+            return finding
+        held = Held(
+            table.id,
+            key,
+            write.held_back[key],
+            write.failed.get(key, ()),
+            key in write.slice.base,
+            since.get(key, now),
+        )
+        return replace(finding, description=f"{finding.description}. {held.text}")
+
+    return [explain(finding) for finding in found]
+
+
 def unreadable(table: Table, platform: Platform) -> dict[str, dict[str, str]]:
     """The errors of a source's failed objects, by partition and key."""
     found: dict[str, dict[str, str]] = {}
@@ -111,12 +193,13 @@ def unreadable(table: Table, platform: Platform) -> dict[str, dict[str, str]]:
     return found
 
 
-def _state(build: Build | None, *, has_input: bool) -> tuple[str, set[str]]:
+def _state(build: Build | None, held: Held | None, *, has_input: bool) -> tuple[str, set[str]]:
     """How a partition stands, and which checks held it back."""
     if build is None and has_input:
         return "not built yet, and not chosen for this run", set()
     if build is None:
         return "no input for this partition: nothing to check", set()
-    if build.state == "held_back":
-        return f"held back, and not built again: {build.detail}", failed_checks(build.detail)
-    return f"left as it is: {build.detail or f'built by run {build.run_id}'}", set()
+    if held:
+        return f"{held.why}. {held.text}", set(held.failed)
+    by = build.released or build.detail or f"built by run {build.run_id}"
+    return f"left as it is: {by}", set()

@@ -22,6 +22,7 @@ READABLE = "readable"
 _HISTORY = 28  # partitions that volume compares with
 _ENOUGH = 7  # and how many it needs before it says anything
 _FEW, _MANY = 1 / 4, 4
+_MOST_SHOWN = 20  # partitions, of those that break a rule
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def rules_finding(
     in a table where nothing says which row wins.
 
     `broken` counts rows by rule, warnings included; these quarantine no row, so they are only in
-    the metadata, under `rule:{name}` as all rules.
+    the metadata.
     """
     share = quarantined / received if received else 0.0
     limit = contract.quarantine_threshold
@@ -64,8 +65,8 @@ def rules_finding(
         metadata={
             "received": received,
             "quarantined": quarantined,
-            "share": share,
-            **{f"rule:{name}": count for name, count in broken.items()},
+            "quarantined_percent": round(100 * share, 2),
+            "rules": [{"rule": name, "rows": count} for name, count in broken.most_common()],
         },
         partition=key,
     )
@@ -117,21 +118,38 @@ def inputs_finding(key: str, held_back: Mapping[str, list[str]]) -> Finding:
     return Finding(INPUTS, not missing, blocking=False, description=text, partition=key)
 
 
-def rule_findings(contract: Contract, broken: Counter, keys: int) -> list[Finding]:
-    """One finding of the run for each rule: how many rows break it.
+def rule_findings(
+    contract: Contract, broken: Mapping[str, Mapping[str, int] | None]
+) -> list[Finding]:
+    """One finding of the table for each rule: how many rows of which partitions break it.
 
-    It never blocks: the share of quarantined rows does (`rules_finding`).
+    `broken` counts rows by rule for the newest attempt at each partition, published or held back;
+    None: they were not counted then. It never blocks: the share of quarantined rows does
+    (`rules_finding`).
     """
-    return [
-        Finding(
-            check_name(rule.name),
-            passed=not broken.get(rule.name),
-            blocking=False,
-            description=f"{broken.get(rule.name, 0)} rows in {keys} partitions break {rule.name}",
-            metadata={"rows": broken.get(rule.name, 0), "severity": rule.severity},
+    uncounted = sum(counts is None for counts in broken.values())
+    found = []
+    for rule in compile_rules(contract):
+        rows = {key: c[rule.name] for key, c in broken.items() if c and c.get(rule.name)}
+        what = "warned of" if rule.severity == "warning" else "rejected"
+        text = f"{sum(rows.values()):,} rows in {len(rows)} of {len(broken)} partitions are {what}"
+        if uncounted:
+            text += f"; partitions built before rows were counted by rule: {uncounted}"
+        most = sorted(rows.items(), key=lambda item: (-item[1], item[0]))[:_MOST_SHOWN]
+        found.append(
+            Finding(
+                check_name(rule.name),
+                passed=not rows,
+                blocking=False,
+                description=text,
+                metadata={
+                    "rows": sum(rows.values()),
+                    "partitions": len(rows),
+                    "most": [{"partition": key, "rows": count} for key, count in most],
+                },
+            )
         )
-        for rule in compile_rules(contract)
-    ]
+    return found
 
 
 def check_name(rule: str) -> str:

@@ -167,6 +167,24 @@ def test_attempts_older_than_their_numbers_get_them_in_the_order_of_their_moment
     assert differences(builds.database, METADATA) == []
 
 
+def test_the_checks_that_failed_before_they_had_a_column_are_known_in_it(
+    database_url: str,
+) -> None:
+    why = "rules: 5 of 9 rows: bad 5; conservation: +1 rows; a name's end"
+    with Database(database_url).engine.begin() as connection:
+        migration.upgrade(connection, "0002")
+        insert = (
+            "INSERT INTO builds (table_id, partition, attempt, run_id, state, contract, inputs, "
+            "rows, quarantined, duplicates, detail, created) VALUES "
+            f"('{SALES}', '2011-03-04', 'a', 'r', 'held_back', 'c', 'i', 5, 2, 1, :why, "
+            "'2011-03-05 07:00:00')"
+        )
+        connection.execute(sa.text(insert), {"why": why})
+    [build] = Builds(database_url).held_back(SALES).values()
+    assert (build.failed, build.rules, build.detail) == (("rules", "conservation"), None, why)
+    assert differences(Database(database_url), METADATA) == []
+
+
 def test_a_database_of_a_later_version_is_refused_and_left_as_it_is(database_url: str) -> None:
     Ledger(database_url).summary()
     run(database_url, f"update {VERSION_TABLE} set version_num = '0999'")

@@ -51,3 +51,20 @@ def test_the_database_gives_the_numbers_and_an_attempt_is_recorded_once(builds: 
     assert found[MONDAY].sequence < found[TUESDAY].sequence < 77
     with pytest.raises(Exception, match=r"(?i)unique"):
         builds.record([attempt("first")])
+
+
+def test_a_partition_is_held_back_since_its_first_attempt_that_was(builds: Builds) -> None:
+    hours = [NOON + dt.timedelta(hours=n) for n in range(5)]
+    builds.record([attempt("old", at=hours[0], held=True)])
+    builds.record([attempt("good", at=hours[1]), attempt("other", key=TUESDAY, at=hours[1])])
+    for name, hour in (("held", hours[2]), ("again", hours[3])):
+        builds.record([attempt(name, at=hour, held=True)])
+    assert builds.held_since(SALES, [MONDAY, TUESDAY]) == {MONDAY: hours[2]}
+
+
+def test_what_the_checks_found_is_kept_with_an_attempt(builds: Builds) -> None:
+    found = replace(attempt("a", held=True), failed=("rules", "volume"), rules={"n.typed": 3})
+    builds.record([found, attempt("b", key=TUESDAY)])
+    kept = builds.latest(SALES)
+    assert replace(kept[MONDAY], sequence=0) == found
+    assert (kept[TUESDAY].failed, kept[TUESDAY].rules) == ((), None)

@@ -19,10 +19,10 @@ from data_platform.contracts.columns import column
 from data_platform.contracts.contract import contract
 from data_platform.lake.publish import StagedWrite, publish
 from data_platform.lake.table import WHOLE_TABLE, TableId
+from data_platform.observability.events import StepResult
 from data_platform.platform_defs.merge import build_merged
 from data_platform.platform_defs.planning import Plan, plan
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.steps import StepResult
 from data_platform.settings import Settings, prepare_home
 from data_platform_tests.lake.home import Home as Lake
 

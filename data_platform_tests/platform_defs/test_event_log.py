@@ -1,19 +1,23 @@
 """Events of partitions, stored in batches: the same records as Dagster's own storage makes."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data_platform.lake.publish import Published, StagedWrite
 from data_platform.lake.staging import Staged
 from data_platform.lake.table import TableId, TableSlice
-from data_platform.observability.events import LOGGED, log_findings, log_published
+from data_platform.observability.events import LOGGED, Log, Moments
 from data_platform.platform_defs.event_log import BatchingSqliteEventLogStorage
 from data_platform.quality.findings import Finding
 from data_platform.settings import Settings, enter_home, prepare_home
@@ -46,15 +50,15 @@ def nowhere(_) -> dg.IOManager:
     io_manager_key="nowhere",
 )
 def lines(context: dg.AssetExecutionContext) -> Iterator[dg.Output]:
-    step = context.get_step_execution_context()
+    log = Log.of(context, KEY)
     findings = [
         Finding("rules", key != "2011-03-04", True, f"of {key}", {"rows": 3}, key) for key in BUILT
     ]
-    log_findings(step, KEY, findings)
     write = StagedWrite(
         TableSlice(TableId("silver", "shop", "lines"), BUILT, {}), "a1", "r1", Staged({})
     )
-    log_published(step, KEY, write, {key: Published(7, 3, 1, 100) for key in BUILT})
+    log.published(write, {key: Published(7, 3, 1, 100) for key in BUILT})
+    log.findings(findings)
     yield dg.Output(None, output_name="result", metadata=dict(LOGGED))
     yield dg.Output(None, output_name="silver__shop__lines_rules", metadata=dict(LOGGED))
 
@@ -133,6 +137,66 @@ def test_batches_leave_the_records_that_single_events_leave(
     statuses = {record.partition: record.status.value for record in failed}
     assert statuses["2011-03-04"] == "FAILED"
     assert statuses["2011-03-05"] == "SUCCEEDED"
+
+
+def test_no_two_events_of_a_batch_share_the_millisecond_that_the_ui_tells_them_apart_by(
+    home: Path,
+) -> None:
+    _, events = logged(dg.DagsterEventType.ASSET_MATERIALIZATION)
+
+    assert len({int(event.timestamp * 1000) for event in events}) == len(events) == len(BUILT)
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=5))
+def test_moments_are_each_a_millisecond_later_than_the_one_before(counts: list[int]) -> None:
+    taking = Moments()
+    taken = [moment for count in counts for moment in taking.take(count)]
+
+    for text in (str, "{:.3f}".format, "{:.6f}".format):  # as a database may have them
+        shown = [int(float(text(moment)) * 1000) for moment in taken]
+        assert all(one < other for one, other in pairwise(shown))
+
+
+def test_moments_end_now_where_enough_time_has_passed() -> None:
+    before = time.time()
+    taken = Moments().take(500)
+
+    assert before - 1 < taken[0] < taken[-1] <= time.time() + 0.001
+
+
+def test_a_check_counts_for_the_materialization_that_it_is_about(home: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        for _ in range(2):
+            run(instance)
+        found = instance.event_log_storage.get_asset_check_partition_info([CHECKED])
+        of = {info.partition_key: info for info in found}
+
+        assert all(of[key].is_current for key in BUILT)
+        assert of[BUILT[0]].latest_target_materialization_storage_id
+        assert of[BUILT[1]].latest_execution_status.value == "FAILED"
+
+
+def test_a_check_of_a_partition_that_was_materialized_in_another_run_names_that_one(
+    home: Path,
+) -> None:
+    with dg.DagsterInstance.get() as instance:
+        run(instance)
+        first = instance.fetch_materializations(KEY, limit=1).records[0]
+        log = Log(instance, KEY)
+        log.findings([Finding("rules", False, True, "told again", partition=BUILT[-1])])
+
+        [newest] = instance.event_log_storage.get_asset_check_execution_history(CHECKED, limit=1)
+
+    assert newest.evaluation and newest.evaluation.target_materialization_data
+    assert newest.evaluation.target_materialization_data.storage_id == first.storage_id
+    assert newest.evaluation.target_materialization_data.run_id == first.run_id
+
+
+def test_what_failed_is_told_last_since_a_page_shows_the_newest(home: Path) -> None:
+    _, events = logged(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+
+    assert [partition_of(event) for event in events][-1] == BUILT[1]
+    assert all(event.message.startswith(f"rules of {partition_of(event)} ") for event in events)
 
 
 def partition_of(event: dg.EventLogEntry) -> str | None:

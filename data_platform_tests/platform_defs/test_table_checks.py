@@ -14,7 +14,13 @@ from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.lake.builds import Build, State
 from data_platform.landing.intake import tick
 from data_platform.platform_defs.planning import Plan
-from data_platform.platform_defs.table_checks import Standing, standing
+from data_platform.platform_defs.table_checks import (
+    Standing,
+    check_specs,
+    rule_state,
+    standing,
+    still_held,
+)
 from data_platform.platform_defs.tables import ensure_tables
 from data_platform.quality.findings import Finding
 from data_platform_tests.platform_defs.homes import Home, csv, home_at, key_of
@@ -37,11 +43,14 @@ def _built(
     state: State = "published",
     rows: int = 100,
     why: str = "",
+    failed: tuple[str, ...] = ("rules",),
+    rules: dict[str, int] | None = None,
+    attempt: str = "",
 ) -> None:
     build = Build(
         table_id=str(table.id),
         partition=key,
-        attempt=f"of {key}",
+        attempt=attempt or f"of {key}",
         run_id="r1",
         state=state,
         contract=table.version,
@@ -51,6 +60,8 @@ def _built(
         duplicates=0,
         created=dt.datetime(2011, 4, 1),
         detail=why,
+        failed=failed,
+        rules=rules,
     )
     home.platform.builds.record([build])
 
@@ -108,7 +119,8 @@ def test_a_held_back_partition_fails_by_the_checks_that_held_it_back_and_no_othe
 
     assert _failed(found) == {"rules"}
     assert set(_by_check(found)) == {"rules", "volume", "conservation"}
-    assert "5 of 9 rows" in _by_check(found)["rules"].description
+    text = _by_check(found)["rules"].description
+    assert "5 of 9 rows" in text and "Held back since 2011-04-01 00:00 UTC" in text
 
 
 def test_the_volume_of_a_held_back_partition_is_that_of_its_attempt(home: Home) -> None:
@@ -159,3 +171,62 @@ def test_every_check_of_every_partition_has_one_result(home: Home) -> None:
 
     assert len(found.findings) == 2 * 3
     assert _by_check(found)["rules"].description == "left as it is: built by run r1"
+
+
+def test_what_the_reasons_say_does_not_decide_which_checks_failed(home: Home) -> None:
+    why = "rules: 5 of 9 rows quarantined; volume: as a rule's name has it"
+    _built(home, silver, DAY, state="held_back", rows=80, why=why)
+
+    assert _failed(_standing(home, silver, DAY, rows=BEFORE)) == {"rules"}
+
+
+RULE, OTHER_RULE = "quantity.typed", "country.not_null"
+
+
+def _rules(home: Home) -> dict[str, tuple[bool, object]]:
+    found = {f.check: (f.passed, f.metadata["rows"]) for f in rule_state(silver, home.platform)}
+    return {name.replace("__", "."): result for name, result in found.items()}
+
+
+def test_a_rules_check_is_of_the_whole_table_whichever_partition_was_built_last(
+    home: Home,
+) -> None:
+    _built(home, silver, DAY, rules={RULE: 3, OTHER_RULE: 1})
+    _built(home, silver, NEXT, rules={RULE: 2}, state="held_back")
+    assert _rules(home)[RULE] == (False, 5)
+    before = _rules(home)
+
+    _built(home, silver, "2011-03-17", rules={})
+
+    assert _rules(home) == before
+    assert before[OTHER_RULE] == (False, 1)
+    assert sum(passed for passed, _ in before.values()) == len(before) - 2
+
+
+def test_a_rules_check_counts_the_newest_attempt_at_a_partition(home: Home) -> None:
+    _built(home, silver, DAY, rules={RULE: 3})
+    _built(home, silver, DAY, rules={}, attempt="mended")
+
+    assert _rules(home)[RULE] == (True, 0)
+
+
+def test_a_rule_that_rejects_rows_says_so(home: Home) -> None:
+    said = {spec.name: spec.description or "" for spec in check_specs(silver)}
+
+    assert "rejects the row" in said["quantity__typed"]
+    assert not [text for text in said.values() if "blocking" in text or "last run" in text]
+
+
+def test_a_partition_that_is_held_back_fails_in_a_run_of_another_too(home: Home) -> None:
+    for table in (bronze, silver):
+        ensure_tables(table, home.platform.lake)
+    why, failed = "rules: 5 of 9 rows quarantined", ("rules",)
+    _built(home, silver, DAY, state="held_back", why=why, failed=failed)
+    _built(home, silver, NEXT)
+
+    [found] = still_held(silver, home.platform, besides=[NEXT])
+
+    assert (found.check, found.partition) == ("rules", DAY)
+    assert (found.passed, found.blocking) == (False, True)
+    assert "no version of it was published yet" in found.description
+    assert still_held(silver, home.platform, besides=[DAY]) == []

@@ -54,7 +54,7 @@ def test_a_rules_finding_names_the_reasons_most_frequent_first() -> None:
 
     expected = "3 of 100 rows quarantined (3.00%; 1.00% allowed): quantity.typed 3, rescued 1"
     assert finding.description == expected
-    assert finding.metadata["rule:quantity.typed"] == 3
+    assert {"rule": "quantity.typed", "rows": 3} in finding.metadata["rules"]
 
 
 def test_a_rules_finding_names_no_warning_among_the_reasons() -> None:
@@ -67,13 +67,14 @@ def test_a_rules_finding_names_no_warning_among_the_reasons() -> None:
 
     expected = "14 of 512 rows quarantined (2.73%; 50.00% allowed): rescued 14"
     assert finding.description == expected
-    assert finding.metadata["rule:odd"] == 400
+    assert finding.metadata["rules"][0] == {"rule": "odd", "rows": 400}
 
 
 def test_a_rule_may_be_called_as_a_figure_of_the_finding() -> None:
     finding = _rules(100, 3, {"received": 3})
 
-    assert (finding.metadata["received"], finding.metadata["rule:received"]) == (100, 3)
+    assert finding.metadata["received"] == 100
+    assert finding.metadata["rules"] == [{"rule": "received", "rows": 3}]
 
 
 def test_a_repeated_key_blocks_whatever_the_share() -> None:
@@ -144,10 +145,19 @@ def test_an_unreadable_object_is_named_with_its_error() -> None:
 
 
 def test_every_rule_of_a_contract_has_a_finding_that_never_blocks() -> None:
-    found = checks.rule_findings(OrderLine, Counter({"quantity.typed": 2}), 5)
+    broken = {"a": {"quantity.typed": 2}, "b": {}, "c": None, "d": {"quantity.typed": 3}}
+    found = checks.rule_findings(OrderLine, broken)
     failed = [finding for finding in found if not finding.passed]
 
     assert not any(finding.blocking for finding in found)
     assert [finding.check for finding in failed] == ["quantity__typed"]
-    assert failed[0].description == "2 rows in 5 partitions break quantity.typed"
+    assert failed[0].description == (
+        "5 rows in 2 of 4 partitions are rejected; "
+        "partitions built before rows were counted by rule: 1"
+    )
+    assert failed[0].metadata == {
+        "rows": 5,
+        "partitions": 2,
+        "most": [{"partition": "d", "rows": 3}, {"partition": "a", "rows": 2}],
+    }
     assert len({finding.check for finding in found}) == len(found) > 15

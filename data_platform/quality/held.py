@@ -1,0 +1,70 @@
+"""What is said of a partition that its checks held back: its checks, the failure of the run and
+its own page say the same."""
+
+import datetime as dt
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from data_platform.lake.table import TableId
+from data_platform.quality.findings import CONSERVATION, RULES
+
+
+@dataclass(frozen=True)
+class Held:
+    """A partition whose newest attempt was not published.
+
+    `failed` names the checks that held it back, `published` says whether readers see an older
+    version of it, `since` is when the first attempt was (UTC).
+    """
+
+    table: TableId
+    partition: str
+    why: str
+    failed: Sequence[str]
+    published: bool
+    since: dt.datetime | None = None
+
+    @property
+    def rows(self) -> str:
+        """The command that shows the rejected rows; empty where that is not the reason."""
+        return f"data-platform quarantine {self._named}" if RULES in self.failed else ""
+
+    @property
+    def way_out(self) -> str:
+        """What releases it."""
+        if not releasable(self.failed):
+            return (
+                "only a mended input, function or contract releases it: as it is, rows would be "
+                "lost or counted twice"
+            )
+        return (
+            "a corrected input or contract releases it, and "
+            f'`data-platform release {self._named} --reason "..."` publishes it as it is'
+        )
+
+    @property
+    def stands(self) -> str:
+        """What readers see meanwhile."""
+        if self.published:
+            return "its last good version stays published"
+        return "no version of it was published yet, so it reads as empty"
+
+    @property
+    def text(self) -> str:
+        since = f" since {self.since:%Y-%m-%d %H:%M} UTC" if self.since else ""
+        said = [f"Held back{since}; {self.stands}."]
+        if self.rows:
+            said.append(f"Its rejected rows: `{self.rows}`.")
+        way_out = self.way_out
+        return " ".join([*said, f"{way_out[0].upper()}{way_out[1:]}."])
+
+    @property
+    def _named(self) -> str:
+        of = f" --partition {shlex.quote(self.partition)}" if self.partition else ""
+        return f"{self.table}{of}"
+
+
+def releasable(failed: Sequence[str]) -> bool:
+    """Whether a person may publish it as it is: never where rows would be lost by it."""
+    return bool(failed) and CONSERVATION not in failed
