@@ -74,6 +74,26 @@ def test_the_example_brings_a_file_to_gold_with_every_row_accounted_for(home: Ho
     assert (repeat["station"], repeat["_repeats_row"]) == ("BER", 4)
 
 
+def test_no_damaged_value_passes_as_a_good_one(home: Home) -> None:
+    damaged = ("-7,5", "-7.55", " 6", "1e3", "NaN", "٣")
+    rows = [f"OSL,2026-01-06 {n:02}:00:00,{text},80" for n, text in enumerate(damaged)]
+    rows += ["OSL,2026-01-06T23:30:00+05:00,-7.5,80", "OSL,2026-01-06 24:00:00,-7.5,80"]
+    good = [f"OSL,2026-01-06 {n % 24:02}:30:{n:02},-4.5,80" for n in range(40)]
+    lines = ["station,observed_at,temperature,humidity", *rows, *good, ""]
+    home.land("weather/2026-01-06.csv", "\n".join(lines).encode())
+    assert all(ran.success for ran in home.run())
+
+    published = home.read("silver/weather/observations", "2026-01-06").to_pylist()
+    assert {row["celsius"] for row in published} == {Decimal("-4.5")}
+    assert len(published) == len(good)
+    rejected = home.read("quarantine/weather/observations", "2026-01-06").to_pylist()
+    reasons = {row["_row_number"]: set(row["_reasons"]) for row in rejected}
+    assert sorted(reasons) == list(range(1, len(rows) + 1))
+    assert "rescued" in reasons[1]  # a decimal comma is a field too many
+    assert all("celsius.typed" in reasons[n] for n in range(2, 7))
+    assert all("measured_at.typed" in reasons[n] for n in (7, 8))
+
+
 def test_the_merged_table_has_the_last_observation_of_each_station(home: Home) -> None:
     home.land(
         "weather/2026-01-06.csv",

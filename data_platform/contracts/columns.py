@@ -37,6 +37,7 @@ _NOT_A_COLUMN = (
 @dataclass(frozen=True)
 class _Declared:
     source: str | None = None
+    exact: bool = True
     sensitivity: str = "internal"
     unique: bool = False
     refused: str | None = None
@@ -57,19 +58,26 @@ class ColumnSpec:
 
 
 def column(
-    *, source: str | None = None, sensitivity: Sensitivity = "internal", **field: Any
+    *,
+    source: str | None = None,
+    exact: bool = True,
+    sensitivity: Sensitivity = "internal",
+    **field: Any,
 ) -> Any:
     """A column of a contract: `pandera.pyspark.Field` and what it has no word for.
 
     `source="Quantity"` says that the column was typed from bronze's `Quantity`; a value that was
-    received and could not be typed then breaks the rule `{column}.typed`. `sensitivity` is one of
-    public, internal, personal. `unique=True` makes the column the contract's key. All other
-    arguments are those of `pandera.pyspark.Field`: nullable, description, ge, isin, str_matches...
+    received and could not be typed then breaks the rule `{column}.typed`. So does one that became
+    another on the way, however it was typed: -7.55 as -7.6 (`typed.faithful`). `exact=False` is for
+    a column that is meant to differ, such as a share of what was received in percent.
+    `sensitivity` is one of public, internal, personal. `unique=True` makes the column the
+    contract's key. All other arguments are those of `pandera.pyspark.Field`: nullable, description,
+    ge, isin, str_matches...
 
     An argument that pandera refuses is reported by `contract`, which knows the table.
     """
     metadata = field.pop("metadata", None) or {}
-    declared = _Declared(source=source, sensitivity=sensitivity, unique=field.pop("unique", False))
+    declared = _Declared(source, exact, sensitivity, unique=field.pop("unique", False))
     try:
         return pa.Field(metadata={**metadata, _DECLARED: declared}, **field)
     except (SchemaInitError, TypeError, ValueError, AttributeError, re.error) as error:
@@ -184,7 +192,9 @@ def _checks(
         yield Check(f"{name}.not_null", "not_null", {}, "blocking", f"{name} is present")
     if declared.source and not isinstance(type_, T.StringType):
         text = f"{declared.source}, where present, can be read as {type_.simpleString()}"
-        yield Check(f"{name}.typed", "typed", {"source": declared.source}, "blocking", text)
+        text += ", and nothing of it is lost" if declared.exact else ""
+        arguments = {"source": declared.source, "exact": declared.exact}
+        yield Check(f"{name}.typed", "typed", arguments, "blocking", text)
     for check in column.checks:
         own = str(check.name)  # its author's, as in ge={"min_value": 0, "name": "positive"}
         # which check it is, its function alone says, for a built-in one as pandera calls it

@@ -10,6 +10,9 @@ from pyspark.sql import functions as F
 from data_platform.contracts.checks import Check, Severity, predicate
 from data_platform.contracts.columns import ColumnSpec
 from data_platform.contracts.contract import Contract, received
+from data_platform.contracts.typed import faithful
+
+RESCUED = "rescued"
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +21,7 @@ class CompiledRule:
 
     `holds()` is True where the row keeps it and False where it does not, never NULL, and raises
     for no value of a row. It needs an active session; all else does not. `check` is pandera's
-    name of the check, "not_null", "typed" or "rule".
+    name of the check, "not_null", "typed", "rule" or "rescued".
     """
 
     name: str
@@ -30,8 +33,9 @@ class CompiledRule:
 
 
 def compile_rules(contract: Contract) -> tuple[CompiledRule, ...]:
-    """All rules of a contract: column by column as declared, then the contract's own."""
-    return (*_column_rules(contract), *_own_rules(contract))
+    """All rules of a contract: column by column as declared, the contract's own, and that a row
+    has just the fields of its header."""
+    return (*_column_rules(contract), *_own_rules(contract), *_rescued_rule(contract))
 
 
 def _column_rules(contract: Contract) -> Iterator[CompiledRule]:
@@ -59,17 +63,42 @@ def _own_rules(contract: Contract) -> Iterator[CompiledRule]:
         )
 
 
+def _rescued_rule(contract: Contract) -> Iterator[CompiledRule]:
+    if contract.rescued:
+        yield CompiledRule(
+            name=RESCUED,
+            column=None,
+            check=RESCUED,
+            severity=contract.rescued,
+            description="the row has exactly the fields of the header, and they could be read",
+            holds=lambda: rescued_of(contract).isNull(),
+        )
+
+
+def rescued_of(contract: Contract) -> Column:
+    """What did not fit of a row. Needs an active session."""
+    return received("_rescued") if contract.lineage else F.col("_rescued")
+
+
 def _condition(column: ColumnSpec, check: Check) -> Callable[[], Column]:
     def condition() -> Column:
         match check.kind:
             case "not_null":
                 return F.col(column.name).isNotNull()
             case "typed":
-                return received(check.arguments["source"]).isNull() | F.col(column.name).isNotNull()
+                return _is_typed(column, check)
             case _:
                 return predicate(check, column=column.name, type_=column.type)
 
     return condition
+
+
+def _is_typed(column: ColumnSpec, check: Check) -> Column:
+    text, value = received(check.arguments["source"]), F.col(column.name)
+    typed = value.isNotNull()
+    if check.arguments["exact"]:
+        typed &= faithful(text, value, column.type)
+    return text.isNull() | typed
 
 
 def _never_null(condition: Callable[[], Column]) -> Callable[[], Column]:

@@ -114,6 +114,10 @@ class Contract:
     a correction that lands later replaces what it corrects. A share of quarantined rows strictly
     above `quarantine_threshold` blocks a partition. `lineage` says whether rows carry LINEAGE.
 
+    `rescued` is what becomes of a row that did not fit its file's header (bronze's `_rescued`):
+    "blocking" quarantines it, "warning" publishes what could be read, and reports; None where rows
+    come from no file.
+
     `merge_on` is the key of a merged table, which has one row for each key of all its input's
     partitions: the one with the greatest `latest`, compared column by column, and of those that
     tie the greatest in the columns that are left. Which one therefore depends on nothing but the
@@ -131,6 +135,7 @@ class Contract:
     merge_on: tuple[str, ...]
     latest: tuple[str, ...]
     rules: tuple[Rule, ...]
+    rescued: Severity | None
     warn: tuple[str, ...]
     quarantine_threshold: float
     retention: Retention
@@ -188,6 +193,8 @@ class Contract:
             "lineage": self.lineage,
             "version": self.version,
         }
+        if self.rescued:
+            meaning["rescued"] = self.rescued
         if self.merge_on:
             meaning["merge"] = [self.merge_on, self.latest]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:16]
@@ -213,6 +220,7 @@ def contract(
     merge_on: tuple[str, ...] = (),
     latest: tuple[str, ...] = (),
     rules: tuple[Rule, ...] = (),
+    rescued: Severity | None = None,
     warn: tuple[str, ...] = (),
     quarantine_threshold: float | None = None,
     retention: Retention | None = None,
@@ -224,7 +232,7 @@ def contract(
     ("unit_price.greater_than"). `winner` names columns (the contract's, LINEAGE, INGESTED_AT), the
     first that tells rows of one key apart decides: `greatest("updated_at")`, which a plain name
     says too, or `least("price")`. `quarantine_threshold` defaults to 0.01, of a merged table to 0,
-    and `lineage` to True for layer silver. For all else see `Contract`.
+    and `lineage` to True and `rescued` to "blocking" for layer silver. For all else see `Contract`.
 
     Raises ContractError, naming table, column and check, for whatever could not be enforced.
     """
@@ -232,7 +240,7 @@ def contract(
     def declare(model: type[pa.DataFrameModel]) -> Contract:
         if not (isinstance(model, type) and issubclass(model, pa.DataFrameModel)):
             raise ContractError(f"{model!r} is not a pandera.pyspark.DataFrameModel", table=table)
-        carries_lineage = table.startswith("silver/") if lineage is None else lineage
+        from_bronze = table.startswith("silver/")
         default_threshold = 0.0 if merge_on else _SHARE
         columns = read_columns(model, table=table)
         declared = Contract(
@@ -247,6 +255,7 @@ def contract(
             merge_on=tuple(merge_on),
             latest=tuple(latest),
             rules=rules,
+            rescued=rescued or ("blocking" if from_bronze else None),
             warn=warn,
             quarantine_threshold=(
                 quarantine_threshold if quarantine_threshold is not None else default_threshold
@@ -254,7 +263,7 @@ def contract(
             retention=retention or Retention(),
             owner=owner,
             version=version,
-            lineage=carries_lineage,
+            lineage=from_bronze if lineage is None else lineage,
         )
         refuse_contradictions(declared)
         return declared

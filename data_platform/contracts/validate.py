@@ -203,8 +203,21 @@ def _refuse_ambiguous_rules(declared: "Contract", refuse: Callable[..., Contract
             if _check_name(check.name) in taken:
                 raise refuse("another check has this name", column=column.name, check=check.name)
             taken.add(_check_name(check.name))
+    if declared.rescued not in (None, *get_args(Severity)):
+        raise refuse(f"rescued is {' or '.join(get_args(Severity))}, not {declared.rescued!r}")
+    if declared.rescued and declared.layer != "silver":
+        raise refuse(
+            f"rescued={declared.rescued!r} is for tables of layer silver: the rows of others come "
+            "from no file; leave it out"
+        )
     for rule in declared.rules:
         name = _check_name(rule.name)
+        if declared.rescued and name == "rescued":
+            raise refuse(
+                "a silver table has this rule by itself; leave it out, or say "
+                'contract(rescued="warning") where such rows are to be published',
+                check=name,
+            )
         if name in taken or not name:
             raise refuse("a rule has a name of its own", check=rule.name or "''")
         if name in PLATFORMS_OWN:

@@ -134,6 +134,11 @@ def require_columns(contract: Contract, frame: DataFrame) -> None:
                 f"{contract.table}: column {field.name} is {found.simpleString()} in the "
                 f"function's result and {field.dataType.simpleString()} in the contract; cast it"
             )
+    if contract.rescued and not contract.lineage and "_rescued" not in present:
+        raise SchemaConflict(
+            f"{contract.table}: its function dropped _rescued; keep it, so that rows that did not "
+            "fit their file's header can be told"
+        )
     if contract.lineage and RECEIVED not in present:
         raise SchemaConflict(
             f"{contract.table}: its function dropped {RECEIVED}; add columns with withColumns "

@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from data_platform.contracts.compile import compile_rules, reasons
+from data_platform.contracts.compile import RESCUED, compile_rules, reasons
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import folded, quoted
 from data_platform.contracts.winner import Preference, total
@@ -46,9 +46,11 @@ def judged(
     `clustered` says that each partition's rows are in one task already. The key of a merged table
     is not looked at: `merge.merged` decides between its rows.
     """
-    rules = compile_rules(contract)
     kept = [F.col(field.name) for field in contract.spark_schema.fields]
     received = _Received.of(frame, contract)
+    rules = compile_rules(contract)
+    if contract.lineage and not received.has("_rescued"):  # such rows were not read from a file
+        rules = tuple(rule for rule in rules if rule.check != RESCUED)
     rows = frame.select(
         *kept,
         *received.columns(),

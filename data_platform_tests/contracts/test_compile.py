@@ -109,7 +109,7 @@ def _contract(type_: Any, *, nullable: bool = True, **checks: Any) -> Contract:
         (pa.DataFrameModel,),
         {"__annotations__": {"v": type_}, "v": column(nullable=nullable, **checks)},
     )
-    return contract(table="silver/shop/values", owner="team", version="1")(model)
+    return contract(table="gold/shop/values", owner="team", version="1")(model)
 
 
 def _compiled_verdicts(declared: Contract, frame: DataFrame) -> list[dict[str, bool]]:
@@ -331,7 +331,9 @@ SHOP = T.StructType(
     [
         T.StructField("id", T.IntegerType()),
         T.StructField("name", T.StringType()),
-        T.StructField("_received", T.StructType([T.StructField("Id", T.StringType())])),
+        T.StructField(
+            "_received", T.StructType().add("Id", T.StringType()).add("_rescued", T.StringType())
+        ),
     ]
 )
 
@@ -363,6 +365,7 @@ def test_rules_are_compiled_without_a_session_in_the_order_of_declaration():
         ("name.str_length", "name", "str_length", "warning"),
         ("named_as_numbered", None, "rule", "blocking"),
         ("short", None, "rule", "warning"),
+        ("rescued", None, "rescued", "blocking"),
     ]
 
 
@@ -372,7 +375,8 @@ def test_reasons_name_the_broken_rules_in_order_and_are_null_for_a_good_row(spar
         {"id": 0, "name": "abc", "_received": {"Id": "0"}},
         {"id": None, "name": None, "_received": {"Id": "x"}},
         {"id": None, "name": None, "_received": {"Id": None}},
-        {"id": 500, "name": "5000", "_received": {"Id": "5000"}},
+        {"id": 5000, "name": "5000", "_received": {"Id": "5000"}},
+        {"id": 2, "name": "2", "_received": {"Id": "2", "_rescued": "{}"}},
     ]
     table = arrow.Table.from_pylist(rows, to_arrow_schema(SHOP))
     rules = compile_rules(_shop_contract())
@@ -386,6 +390,7 @@ def test_reasons_name_the_broken_rules_in_order_and_are_null_for_a_good_row(spar
         (["id.not_null", "id.typed"], None),
         (["id.not_null"], None),
         (None, ["name.str_length", "short"]),
+        (["rescued"], None),
     ]
 
 

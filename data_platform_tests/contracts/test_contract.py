@@ -164,7 +164,7 @@ def test_a_key_as_received_names_columns_of_bronze():
 
 def test_the_fingerprint_tells_rules_and_columns_but_not_words():
     plain = declare(model(field=column(isin=["a", "b"]), annotation=T.StringType)).fingerprint
-    assert plain == "7fec8cc88273813d"  # or every partition would look stale
+    assert plain == "f5d0e0006375db11"  # or every partition would look stale
     reworded = model(T.StringType, column(isin=["b", "a"], description="x", sensitivity="public"))
     assert declare(reworded, owner="other", retention=Retention(days=1)).fingerprint == plain
     changed = [
@@ -177,6 +177,26 @@ def test_the_fingerprint_tells_rules_and_columns_but_not_words():
         declare(model(T.StringType, column(isin=["a", "b"])), rules=(Rule("r", always),)),
     ]
     assert len({plain, *(other.fingerprint for other in changed)}) == len(changed) + 1
+
+
+def test_the_fingerprint_tells_what_becomes_of_rescued_rows_and_of_inexact_values():
+    exact = declare(model(field=column(source="V")))
+    told = [
+        exact,
+        declare(model(field=column(source="V", exact=False))),
+        declare(model(field=column(source="V")), rescued="warning"),
+    ]
+    assert len({each.fingerprint for each in told}) == 3
+    assert declare(model(field=column(source="V")), rescued="blocking").fingerprint == (
+        exact.fingerprint
+    )
+
+
+def test_only_silver_tables_have_rows_that_came_from_a_file():
+    gold = declare(model(), table="gold/shop/sales")
+    assert (declare().rescued, gold.rescued) == ("blocking", None)
+    assert [rule.name for rule in compile_rules(declare(model()))] == ["v.not_null", "rescued"]
+    assert [rule.name for rule in compile_rules(gold)] == ["v.not_null"]
 
 
 def test_the_fingerprint_has_what_a_rule_says():
@@ -278,6 +298,15 @@ def test_a_model_that_could_not_be_enforced_is_refused(refused: dict[str, Any], 
         (dict(rules=(Rule("line__not_null", always),)), "check line__not_null: a rule has a name"),
         (dict(rules=(Rule("net = gross", always),)), "check net = gross: .* letters, digits and"),
         (dict(rules=(Rule("größer", always),)), "check größer: .* letters, digits and"),
+        (
+            dict(rules=(Rule("rescued", always),)),
+            'check rescued: a silver table has this rule by itself; .*rescued="warning"',
+        ),
+        (dict(rescued=cast(Any, "drop")), "rescued is blocking or warning, not 'drop'"),
+        (
+            dict(model=model(), table="gold/shop/sales", rescued="warning"),
+            "rescued='warning' is for tables of layer silver",
+        ),
         (dict(rules=(Rule("volume", always),)), "check volume: .* the platform's own checks"),
         (dict(rules=(Rule("a", always, severity=cast(Any, "bad")),)), "severity is blocking, warn"),
         (dict(model=dict), "is not a pandera.pyspark.DataFrameModel"),

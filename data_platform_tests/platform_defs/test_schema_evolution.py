@@ -40,6 +40,7 @@ LENIENT = replace(OrderLine, quarantine_threshold=0.9)
     partition_by=OrderLine.partition_by,
     key=OrderLine.key,
     key_as_received=OrderLine.key_as_received,
+    winner=OrderLine.winner,
     rules=OrderLine.rules,
     quarantine_threshold=LENIENT.quarantine_threshold,
     owner=OrderLine.owner,

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import Rule, contract, received
+from data_platform.contracts.contract import Contract, Rule, contract, received
 from data_platform.contracts.winner import greatest, least
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE, SEPARATOR
 from data_platform.quality.judge import KEY_NOT_UNIQUE, judged, with_received
@@ -209,6 +209,55 @@ def test_the_winner_is_the_declared_one_and_else_the_last_arrived(
     assert [(row["_source_object"], row["_row_number"]) for row in kept] == [published]
     repeats = [row for row in found if row["_outcome"] == DUPLICATES]
     assert {(row["_repeats_object"], row["_repeats_row"]) for row in repeats} == {published}
+
+
+def _rescued(spark: SparkSession, lines: Contract) -> dict[int, Row]:
+    rows = [(DAY, "tea", "1", "a", 1, None), (DAY, "tea", "-7,5", "a", 2, "{}")]
+    bronze = spark.createDataFrame(rows, f"{RECEIVED}, _rescued string")
+    return {row["_row_number"]: row for row in judged(_typed(bronze), lines).collect()}
+
+
+def test_a_row_that_did_not_fit_its_header_is_quarantined(spark: SparkSession) -> None:
+    found = _rescued(spark, Lines)
+
+    assert (found[1]["_outcome"], found[1]["_reasons"]) == (DATA, None)
+    assert found[2]["_outcome"] == QUARANTINE
+    assert _names(found[2]["_reasons"]) == ["amount.not_null", "amount.typed", "rescued"]
+
+
+def test_a_row_that_did_not_fit_its_header_is_published_where_the_contract_says_so(
+    spark: SparkSession,
+) -> None:
+    keyless = replace(Lines, key=(), rescued="warning", columns=Lines.columns[:2])
+    found = _rescued(spark, keyless)
+
+    assert [found[n]["_outcome"] for n in (1, 2)] == [DATA, DATA]
+    assert _names(found[2]["_warnings"])[-1] == "rescued"
+
+
+@contract(table="silver/weather/days", partition_by="day", owner="team:weather", version="1")
+class Weather(pa.DataFrameModel):
+    """What a careless author types with casts alone."""
+
+    day: T.DateType = column()
+    celsius: T.DecimalType(5, 1) = column(source="Name", nullable=True)
+    share: T.DecimalType(5, 3) = column(source="Amount", nullable=True, exact=False)
+
+
+def test_a_lossy_cast_breaks_the_rule_of_its_column(spark: SparkSession) -> None:
+    texts = ["-7.5", "-7.50", "-7.55", "-7,5", "99999", " 6", None]
+    rows = [(text, "12.345", "a", n) for n, text in enumerate(texts)]
+    typed = with_received(_bronze(spark, *rows)).withColumns(
+        {
+            "celsius": F.col("Name").try_cast("decimal(5,1)"),
+            "share": (F.col("Amount").try_cast("decimal(5,1)") / 100).cast("decimal(5,3)"),
+        }
+    )
+
+    found = {row["_row_number"]: row for row in judged(typed, Weather).collect()}
+
+    broken = {texts[n]: _names(row["_reasons"]) for n, row in found.items() if row["_reasons"]}
+    assert broken == {text: ["celsius.typed"] for text in ("-7.55", "-7,5", "99999")}
 
 
 @pytest.mark.parametrize("buckets", [1, 3])

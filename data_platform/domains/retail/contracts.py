@@ -6,7 +6,7 @@ from pyspark.sql import types as T
 
 from data_platform.contracts.checks import whole
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import Rule, contract, received
+from data_platform.contracts.contract import Rule, contract
 from data_platform.contracts.winner import least
 from data_platform.domains.retail.landing import COLUMNS
 
@@ -31,11 +31,6 @@ SEGMENTS = ["champion", "loyal", "new", "at_risk", "lost", "regular"]
             "invoiced_on_day",
             lambda: F.col("invoiced_at").cast("date") == F.col("day"),
             "the date of the invoice is the day whose file holds it",
-        ),
-        Rule(
-            "rescued",
-            lambda: received("_rescued").isNull(),
-            "the row has exactly the fields of the header",
         ),
     ),
     quarantine_threshold=0.01,

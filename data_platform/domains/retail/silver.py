@@ -7,11 +7,11 @@ so `quantity` takes the place of the received `Quantity`.
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from data_platform.assets import silver
-from data_platform.contracts.checks import whole
+from data_platform.contracts import typed
 from data_platform.domains.retail.contracts import OrderLine
 from data_platform.domains.retail.partitions import daily
 
@@ -46,18 +46,18 @@ def _with_trimmed_text(lines: DataFrame) -> DataFrame:
 def _with_typed_amounts(lines: DataFrame) -> DataFrame:
     return lines.withColumns(
         {
-            "quantity": _written("Quantity", INTEGER).try_cast("int"),
-            "unit_price": _written("UnitPrice", PRICE).try_cast("decimal(12,3)"),
+            "quantity": typed.integer(typed.matching("Quantity", INTEGER)),
+            "unit_price": typed.decimal(typed.matching("UnitPrice", PRICE), 12, 3),
         }
     )
 
 
 def _with_invoice_time_and_customer(lines: DataFrame) -> DataFrame:
-    whole_number = F.substring_index(_written("CustomerID", CUSTOMER), ".", 1)
+    customer = typed.matching("CustomerID", CUSTOMER)
     return lines.withColumns(
         {
-            "invoiced_at": _written("InvoiceDate", TIMESTAMP).try_cast("timestamp_ntz"),
-            "customer_id": whole_number.try_cast("int"),
+            "invoiced_at": typed.timestamp_ntz(typed.matching("InvoiceDate", TIMESTAMP)),
+            "customer_id": typed.integer(customer, zero_fraction=True),
         }
     )
 
@@ -72,8 +72,3 @@ def _with_line_type(lines: DataFrame) -> DataFrame:
             "is_product": F.coalesce(F.col("stock_code").rlike("^[0-9]{5}"), F.lit(False)),
         }
     )
-
-
-def _written(name: str, pattern: str) -> Column:
-    """The text where all of it matches: a cast alone takes `" 6"`, `1e3` and `2011-3` as well."""
-    return F.when(F.col(name).rlike(whole(pattern)), F.col(name))
