@@ -32,6 +32,7 @@ def landing(reopen: tuple[str, ...], reopen_all: bool, as_json: bool) -> None:
         out.as_json({"states": states, "objects": unread})
         return
     out.records("objects by state", [states], counts=states)
+    click.echo()
     out.records("failed and unknown objects", unread)
 
 

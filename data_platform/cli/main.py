@@ -24,11 +24,36 @@ COMMANDS = (
 )
 
 
+def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        from data_platform.cli.version import installed_version
+
+        click.echo(f"data-platform {installed_version()}")
+        context.exit()
+
+
 @click.group(cls=Suggesting, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
     """Look at and repair the platform's tables. TABLE is written silver/retail/order_lines.
 
     State is read from DATA_PLATFORM_HOME, or from the last demo's.
+
+    \b
+    Exit codes
+      0    all is done
+      1    something failed, for the reason that is said
+      2    the command was not written right
+      3    something is left for a person: partitions held back by their
+           checks, landed objects that are unreadable or of no source
+      130  interrupted; the same command goes on where it stopped
     """
 
 

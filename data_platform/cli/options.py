@@ -1,8 +1,14 @@
-"""What the commands share: their arguments and options, the home's platform, a table of it."""
+"""What the commands share: their arguments and options, exit codes, the home's platform, what the
+code declares, how Ctrl-C ends them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 
 import click
 
 from data_platform.observability.commands import unknown
+from data_platform.observability.printing import STOPPING
 from data_platform.settings import Settings, SettingsError, prepare_home
 
 TABLE = click.argument("table", metavar="TABLE")
@@ -11,21 +17,85 @@ LIMIT = click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(min=0), help="rows at most"
 )
 AT = click.option("--at", metavar="SNAPSHOT", type=int, help="as of this snapshot (see history)")
+CHECK = click.option("--check", is_flag=True, help="exit with 3 where there is any")
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
+LEFT_FOR_A_PERSON = 3  # held back partitions, objects that nobody can read or place
 
-def open_platform():
+
+def exit_if_any(found: Sized, check: bool) -> None:
+    """What `--check` means, after the output."""
+    if check and len(found):
+        raise SystemExit(LEFT_FOR_A_PERSON)
+
+
+def print_runs(found: Iterable) -> Counter[str]:
+    """Print runs as they end, and what else there is to say; how many ended in which state."""
+    ended: Counter[str] = Counter()
+    for each in found:
+        if isinstance(each, str):
+            click.echo(each)
+        else:
+            click.echo("\n".join(each.lines))
+            ended[each.state] += 1
+    return ended
+
+
+def exit_as(ended: Counter[str], *, left: bool) -> None:
+    """With the exit code of what became of the runs; `left` is whether a person has to see to
+    something."""
+    if ended["failed"]:
+        raise click.ClickException(
+            f"{ended['failed']} of {ended.total()} runs failed, for the reasons above"
+        )
+    if left:
+        raise SystemExit(LEFT_FOR_A_PERSON)
+
+
+def open_platform(*, create: bool = False):
+    """The platform in the home that is set; a home that is not there is made where one may."""
     from data_platform.platform_defs.platform import Platform
 
     settings = Settings.from_env()
     if not settings.home.exists():
-        if settings.catalog_uri.startswith("sqlite"):
+        if create:
+            click.echo(f"a new home, {settings.home}; files land in {settings.landing_uri}")
+        elif settings.catalog_uri.startswith("sqlite"):
             raise SettingsError(
-                f"there is no state in {settings.home}; make it with `make demo`, or set "
-                "DATA_PLATFORM_HOME to where it is"
+                f"there is no state in {settings.home}; make it with `data-platform run` or `make "
+                "demo`, or set DATA_PLATFORM_HOME to where it is"
             )
-        prepare_home(settings)  # another machine's state is on servers
+        create = True  # another machine's state is on servers
+    if create:
+        prepare_home(settings)
     return Platform(settings)
+
+
+def declarations():
+    """The declared tables and Dagster's definitions of them; DeclarationError where they are none
+    that can work."""
+    from data_platform.cli.declared import declarations_checked
+
+    return declarations_checked()
+
+
+@contextmanager
+def stopping(left: Callable[[], Iterable[str]]) -> Iterator:
+    """Ends the command in order at Ctrl-C or SIGTERM, and says what is `left`."""
+    from data_platform.platform_defs.stopping import Stop
+
+    with Stop(lambda: click.echo(STOPPING, err=True)) as stop:
+        try:
+            yield stop
+        except KeyboardInterrupt:
+            if not stop.asked:  # no signal: a debugger's, or another thread's
+                raise
+        if stop.asked:
+            click.echo("stopped; nothing is half published")
+            for line in left():
+                click.echo(line)
+            click.echo("`data-platform run` goes on from there")
+            raise SystemExit(stop.exit_code)
 
 
 def load(platform, name: str, partition: str | None = None):

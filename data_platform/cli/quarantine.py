@@ -2,7 +2,18 @@
 
 import click
 
-from data_platform.cli.options import JSON, LIMIT, PARTITION, TABLE, load, open_platform
+from data_platform.cli.options import (
+    JSON,
+    LIMIT,
+    PARTITION,
+    TABLE,
+    declarations,
+    exit_as,
+    load,
+    open_platform,
+    print_runs,
+    stopping,
+)
 from data_platform.observability import printing as out
 from data_platform.observability.commands import DefaultList, reporting
 
@@ -32,7 +43,8 @@ def quarantine_list(table: str, partition: str | None, limit: int, as_json: bool
         out.as_json({"reasons": reasons, "rows": rows})
         return
     out.records(f"{table}: reasons", reasons, counts=["rows"])
-    out.records(f"{table}: rows", rows)
+    click.echo()
+    out.records(f"{table}: rows", rows, exact=True)
 
 
 @quarantine.command("replay")
@@ -41,14 +53,13 @@ def quarantine_list(table: str, partition: str | None, limit: int, as_json: bool
 @reporting
 def quarantine_replay(table: str, partition: str | None) -> None:
     """Judge the quarantined rows again, under the present contract, and publish what passes."""
-    from data_platform.definitions import TABLES, defs
+    platform = open_platform()
+    tables, definitions = declarations()
+    table_id, _ = load(platform, table, partition)
     from data_platform.platform_defs.repair import replay
 
-    platform = open_platform()
-    table_id, _ = load(platform, table, partition)
-    failed = 0
-    for line in replay(platform, defs(), TABLES, table_id, partition=partition):
-        click.echo(line)
-        failed += line.startswith("run ") and line.endswith(": failed")  # as `Ran.lines` says it
-    if failed:
-        raise click.ClickException(f"{failed} runs failed, for the reasons above")
+    with stopping(lambda: []) as stop:
+        ended = print_runs(
+            replay(platform, definitions, tables, table_id, partition=partition, stop=stop)
+        )
+    exit_as(ended, left=bool(ended["held back"]))

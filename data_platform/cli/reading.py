@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from data_platform.cli.options import AT, JSON, LIMIT, PARTITION, TABLE, load, open_platform
-from data_platform.lake.refusals import passing_over
 from data_platform.observability import printing as out
 from data_platform.observability.commands import reporting
 
@@ -18,13 +17,17 @@ def tables(as_json: bool) -> None:
     """Every table: rows, partitions, files, bytes, last commit, run; USD a month where known."""
     from data_platform.buckets.prices import monthly_cost, price
     from data_platform.lake.browse import figures
+    from data_platform.lake.refusals import passing_over
 
     platform, counts = open_platform(), ("rows", "partitions", "files", "bytes", "history_bytes")
     with passing_over() as guard:
         found = [asdict(row) for row in figures(platform.lake, guard)]
         if (usd := price(platform.settings)) is not None:
             cost = [monthly_cost(row["bytes"] + row["history_bytes"], usd) for row in found]
-            found = [{**row, "monthly_usd": each} for row, each in zip(found, cost, strict=True)]
+            found = [
+                {**row, "monthly_usd": each and round(each, 4)}
+                for row, each in zip(found, cost, strict=True)
+            ]
         out.records("tables", found, as_json, counts=counts)
 
 
@@ -37,11 +40,20 @@ def tables(as_json: bool) -> None:
 @reporting
 def show(table: str, partition: str | None, limit: int, at: int | None, as_json: bool) -> None:
     """Rows of a table."""
-    from data_platform.lake.browse import rows
+    from data_platform.lake.browse import count, rows
 
     _, loaded = load(open_platform(), table, partition)
     found = rows(loaded, partition=partition, snapshot=at, limit=limit).read_all()
-    out.records(table, found.to_pylist(), as_json, columns=found.schema.names)
+    if as_json:
+        out.as_json(found.to_pylist())
+        return
+    there = count(loaded, partition=partition, snapshot=at)
+    some = f"{found.num_rows:,} of " if found.num_rows != there else ""
+    title = f"{table}: {some}{there:,} rows"
+    if found.num_rows:
+        out.records(title, found.to_pylist(), columns=found.schema.names, exact=True)
+    else:
+        click.echo(title)
 
 
 @click.command()
@@ -78,5 +90,7 @@ def history(table: str, partition: str | None, as_json: bool) -> None:
         found: list = browse.history(loaded)
     else:
         found = browse.partition_history(loaded, partition)
+    # As text: many a reader of JSON has no number of 64 bits, and `--to` needs every digit.
+    rows = [{**asdict(row), "snapshot": str(row.snapshot)} for row in found]
     counts = ("partitions", "added_rows", "deleted_rows", "total_rows", "rows")
-    out.records(table, [asdict(row) for row in found], as_json, counts=counts)
+    out.records(f"{table}: snapshots", rows, as_json, counts=counts)

@@ -1,8 +1,20 @@
 """Building what is due, and what is not as it should be: run, stale, held."""
 
+from collections import Counter
+from collections.abc import Iterator
+
 import click
 
-from data_platform.cli.options import JSON, open_platform
+from data_platform.cli.options import (
+    CHECK,
+    JSON,
+    declarations,
+    exit_as,
+    exit_if_any,
+    open_platform,
+    print_runs,
+    stopping,
+)
 from data_platform.observability import printing as out
 from data_platform.observability.commands import reporting
 
@@ -10,41 +22,69 @@ from data_platform.observability.commands import reporting
 @click.command()
 @reporting
 def run() -> None:
-    """Load what landed and build what is stale, here and now: what the sensors would ask for."""
-    from data_platform.definitions import TABLES, defs
+    """Load what landed and build what is stale, here and now: what the sensors would ask for.
+
+    Ends with 0 where all is done, with 1 where a run failed, with 3 where partitions are held back
+    by their checks or landed objects are unreadable or of no source. Ctrl-C stops it in order: the
+    same command goes on from there.
+    """
+    platform = open_platform(create=True)
+    tables, definitions = declarations()
+    from data_platform.platform_defs.attention import attention
     from data_platform.platform_defs.drive import asked_for, run_until_quiet
     from data_platform.platform_defs.repair import instance_of
 
-    platform, runs, failed = open_platform(), 0, 0
     said = {"announce": lambda request: click.echo(asked_for(request)), "waiting": out.waiting}
-    with instance_of(platform) as instance:
-        for ran in run_until_quiet(defs(), instance, platform, TABLES, **said):
-            click.echo("\n".join(ran.lines))
-            runs, failed = runs + 1, failed + (not ran.success)
-    if not runs:
+    with stopping(lambda: _left(platform, tables)) as stop, instance_of(platform) as instance:
+        ended = print_runs(
+            run_until_quiet(definitions, instance, platform, tables, stop=stop, **said)
+        )
+    if not ended:
         click.echo("nothing new landed and nothing is stale: no run was needed")
-    if failed:
-        raise click.ClickException(f"{failed} of {runs} runs failed, for the reasons above")
+        if not any(platform.ledger.summary().values()):
+            click.echo(f"nothing has landed yet in {platform.settings.landing_uri}")
+    found = attention(platform, tables)
+    for line in found.lines:
+        out.paragraph(line)
+    exit_as(ended, left=bool(found))
 
 
-@click.command()
-@JSON
-@reporting
-def stale(as_json: bool) -> None:
-    """Partitions built under an older contract, or from inputs that changed since."""
-    from data_platform.definitions import TABLES, defs
+def _left(platform, tables) -> Iterator[str]:
+    """What a run that was stopped leaves to be done."""
     from data_platform.platform_defs.repair import stale_partitions
 
-    defs()  # declarations that do not fit together are an answer, too
-    out.records("stale partitions", stale_partitions(open_platform(), TABLES), as_json)
+    if pending := platform.ledger.summary()["pending"]:
+        yield f"left: {pending:,} landed objects to load"
+    left = Counter(row["table"] for row in stale_partitions(platform, tables))
+    for table, count in left.items():
+        yield f"left: {count:,} partitions of {table} to build"
 
 
 @click.command()
+@CHECK
 @JSON
 @reporting
-def held(as_json: bool) -> None:
-    """Partitions held back by their checks: since when (UTC), and why."""
-    from data_platform.definitions import TABLES
+def stale(check: bool, as_json: bool) -> None:
+    """Partitions built under an older contract, or from inputs that changed since."""
+    platform = open_platform()
+    tables, _ = declarations()
+    from data_platform.platform_defs.repair import stale_partitions
+
+    found = stale_partitions(platform, tables)
+    out.records("stale partitions", found, as_json)
+    exit_if_any(found, check)
+
+
+@click.command()
+@CHECK
+@JSON
+@reporting
+def held(check: bool, as_json: bool) -> None:
+    """Partitions held back by their checks: since when, and why."""
+    platform = open_platform()
+    tables, _ = declarations()
     from data_platform.platform_defs.repair import held_partitions
 
-    out.records("held back partitions", held_partitions(open_platform(), TABLES), as_json)
+    found = held_partitions(platform, tables)
+    out.records("held back partitions", found, as_json)
+    exit_if_any(found, check)

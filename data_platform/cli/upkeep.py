@@ -4,8 +4,7 @@ import datetime as dt
 
 import click
 
-from data_platform.cli.options import JSON, PARTITION, TABLE, load, open_platform
-from data_platform.lake.refusals import passing_over
+from data_platform.cli.options import JSON, PARTITION, TABLE, declarations, load, open_platform
 from data_platform.observability import printing as out
 from data_platform.observability.commands import reporting
 
@@ -21,12 +20,12 @@ def rollback(table: str, partition: str | None, to: int) -> None:
     Its quarantine and duplicates go back with it, Dagster records it, and what was built from it
     is shown as stale.
     """
-    from data_platform.definitions import TABLES
+    platform = open_platform()
+    tables, _ = declarations()
+    table_id, _ = load(platform, table)
     from data_platform.platform_defs.repair import roll_back
 
-    platform = open_platform()
-    table_id, _ = load(platform, table)
-    for line in roll_back(platform, TABLES, table_id, to=to, partition=partition):
+    for line in roll_back(platform, tables, table_id, to=to, partition=partition):
         click.echo(line)
 
 
@@ -36,6 +35,7 @@ def rollback(table: str, partition: str | None, to: int) -> None:
 def expire(as_json: bool) -> None:
     """Forget the snapshots beyond each table's retention; `clean` then deletes their files."""
     from data_platform.lake.expiry import expire_all
+    from data_platform.lake.refusals import passing_over
 
     with passing_over() as guard:
         forgotten = expire_all(open_platform().lake, dt.datetime.now(dt.UTC), guard)
@@ -57,6 +57,7 @@ def expire(as_json: bool) -> None:
 def clean(dry_run: bool, grace_hours: float, as_json: bool) -> None:
     """Delete the files that no snapshot refers to, and uploads that nobody completed."""
     from data_platform.lake import clean as cleaning
+    from data_platform.lake.refusals import passing_over
 
     platform, now, grace = open_platform(), dt.datetime.now(dt.UTC), dt.timedelta(hours=grace_hours)
     find, did = (cleaning.orphans, "would be deleted") if dry_run else (cleaning.clean, "deleted")

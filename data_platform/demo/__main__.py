@@ -9,11 +9,12 @@ import click
 
 from data_platform.databases.errors import DatabaseError
 from data_platform.demo.landing import land_folder, land_generated
-from data_platform.demo.outcome import only_held_back, print_outcome
+from data_platform.demo.outcome import print_outcome
 from data_platform.demo.report import print_report
 from data_platform.lake.errors import LakeError
 from data_platform.landing.queue import QueueError
-from data_platform.observability.printing import waiting
+from data_platform.observability.commands import INTERRUPTED
+from data_platform.observability.printing import STOPPING, waiting
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings, prepare_home
 
@@ -21,6 +22,13 @@ SEED = 2011
 
 
 def main() -> None:
+    try:
+        _main()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--data", type=Path, help="a folder of shop files, instead of generated ones"
@@ -49,16 +57,20 @@ def _run(settings: Settings) -> int:
     from data_platform.definitions import TABLES, defs
     from data_platform.platform_defs.drive import asked_for, run_until_quiet
     from data_platform.platform_defs.repair import instance_of
+    from data_platform.platform_defs.stopping import Stop
 
-    platform, expected = Platform(settings), []
-    with instance_of(platform) as instance:
-        said = {"announce": lambda request: _say(asked_for(request)), "waiting": waiting}
-        for ran in run_until_quiet(defs(), instance, platform, TABLES, **said):
-            expected.append(ran.success or only_held_back(instance, ran.run_id))
-            print_outcome(ran, expected=expected[-1])
-    if not expected:
+    platform, ended = Platform(settings), []
+    said = {"announce": lambda request: _say(asked_for(request)), "waiting": waiting}
+    with Stop(lambda: _say(STOPPING)) as stop, instance_of(platform) as instance:
+        for ran in run_until_quiet(defs(), instance, platform, TABLES, stop=stop, **said):
+            ended.append(ran.state)
+            print_outcome(ran)
+        if stop.asked:
+            _say("stopped; nothing is half published, and `make demo` goes on from there")
+            sys.exit(stop.exit_code)
+    if not ended:
         _say("nothing new landed and nothing is stale: no run was needed")
-    return expected.count(False)
+    return ended.count("failed")
 
 
 def _say(text: str) -> None:

@@ -146,6 +146,16 @@ def rows(
     return scan.to_arrow_batch_reader()
 
 
+def count(table: Table, *, partition: str | None = None, snapshot: int | None = None) -> int:
+    """How many `rows` there are, by the metadata alone."""
+    require_snapshot(table, snapshot)
+    scheme = partitioning(table)
+    one = partition is not None and scheme.columns
+    keys = [scheme.key(require_partition(table, str(partition)))] if one else None
+    found = files_by_partition(table, keys, snapshot).values()
+    return sum(file.record_count for group in found for file in group)
+
+
 def require_snapshot(table: Table, snapshot: int | None) -> None:
     """Raises LakeError where the table does not remember the snapshot."""
     if snapshot is not None and table.snapshot_by_id(snapshot) is None:

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from dagster_pyspark import LazyPySparkResource
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from data_platform.lake.s3a import s3a_config
@@ -81,6 +82,13 @@ def start_session(settings: Settings) -> SparkSession:
     """The process's session, started on the first call."""
     prepare_environment(settings)
     return SparkSession.Builder().config(map=dict(spark_config(settings))).getOrCreate()
+
+
+def cancel_jobs() -> None:
+    """End what the process's session computes now, if there is one."""
+    context = SparkContext._active_spark_context  # its public way to ask would start one
+    if getattr(context, "_jsc", None) is not None:  # it is there before it has a JVM
+        context.cancelAllJobs()
 
 
 def spark_resource(settings: Settings) -> LazyPySparkResource:

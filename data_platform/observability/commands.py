@@ -1,5 +1,6 @@
 """How the command line answers what it was not told right: the nearest names, one clear line."""
 
+import signal
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from functools import wraps
@@ -13,7 +14,14 @@ from data_platform.lake.errors import LakeError
 from data_platform.landing.queue import QueueError
 from data_platform.settings import SettingsError
 
-EXPECTED = (BucketError, DatabaseError, LakeError, QueueError, SettingsError)
+
+class DeclarationError(Exception):
+    """A table is declared as it cannot be: where, and what is wrong."""
+
+
+INTERRUPTED = 128 + signal.SIGINT  # exit code, as shells have it
+_WHOLE = 10_000  # characters: no help is as long
+EXPECTED = (BucketError, DeclarationError, DatabaseError, LakeError, QueueError, SettingsError)
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> str:
@@ -25,12 +33,21 @@ def unknown(kind: str, name: str, known: Sequence[str]) -> str:
 
 
 class Suggesting(click.Group):
-    """A group that answers a mistyped command with the nearest ones."""
+    """A group that answers a mistyped command with the nearest ones, and lists its commands with
+    whole sentences."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         if args and not args[0].startswith("-") and args[0] not in self.commands:
             raise click.UsageError(unknown("command", args[0], list(self.commands)), ctx)
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        listed = [(name, command.get_short_help_str(_WHOLE)) for name, command in self._shown()]
+        with formatter.section("Commands"):
+            formatter.write_dl(listed)
+
+    def _shown(self) -> list[tuple[str, click.Command]]:
+        return [(name, each) for name, each in sorted(self.commands.items()) if not each.hidden]
 
 
 class DefaultList(Suggesting):
@@ -53,6 +70,9 @@ def reporting(command: Callable) -> Callable:
     def wrapped(*args, **kwargs):
         try:
             return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            raise SystemExit(INTERRUPTED) from None
         except EXPECTED as error:
             raise click.ClickException(_advised(str(error))) from error
         except BrokenPipeError:

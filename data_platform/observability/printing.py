@@ -3,17 +3,21 @@
 import datetime as dt
 import errno
 import json
-from collections.abc import Collection, Mapping, Sequence
+import math
+import shutil
+import textwrap
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 import click
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.table import Table
 
 Record = Mapping[str, object]
+
+_WIDE = 200  # where nobody says how wide: a file, a pipe
+_BREAKS_AT = 30  # text of several words is broken into lines of so many characters at least
 
 
 def records(
@@ -23,28 +27,125 @@ def records(
     *,
     columns: Sequence[str] = (),
     counts: Collection[str] = (),
+    exact: bool = False,
 ) -> None:
     """A table with a column for each field, or a JSON list.
 
-    `counts` names the columns that get thousands separators: a number of a table may be a year or
-    a customer's. What the cells say is printed as it is.
+    Where a table is too narrow for the terminal, a block of lines for each row: a word, such as
+    an id that a person copies, is never broken. `counts` names the columns that get thousands
+    separators: a number of a table may be a year or a customer's. Moments are printed to the
+    second, unless they are `exact`; all else as it is.
     """
     if json_too:
         as_json(rows)
         return
-    width = None if Console().is_terminal else 200
-    console = Console(width=width, markup=False, emoji=False, highlight=False)
     names = list(columns) or list(rows[0] if rows else ())
     if not rows:
-        console.print(f"{title}: none")
+        click.echo(f"{title}: none")
         return
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for name in names:
-        numeric = all(isinstance(row.get(name), int | float | Decimal | None) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_text(row.get(name), counted=name in counts) for name in names))
+    click.echo(title)
+    cells = [
+        [_text(row.get(name), counted=name in counts, exact=exact) for name in names]
+        for row in rows
+    ]
+    numeric = [all(_is_number(row.get(name)) for row in rows) for name in names]
+    room = terminal_width() - 3 * len(names) - 1  # a frame and a blank on each side
+    if widths := column_widths([names, *cells], room):
+        _print_table(names, cells, widths, numeric)
+    else:
+        _print_blocks(names, cells)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | Decimal | None) and not isinstance(value, bool)
+
+
+def terminal_width() -> int:
+    """In characters: of the terminal, or as COLUMNS says."""
+    return shutil.get_terminal_size((_WIDE, 24)).columns
+
+
+def column_widths(lines: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """How wide each column is to be, so that all fit into `room` and no word is broken; None
+    where there is no such way."""
+    from rich.cells import cell_len
+
+    def widest(column: Sequence[str], least: bool) -> int:
+        full = max((cell_len(line) for text in column for line in text.split("\n")), default=0)
+        if not least:
+            return full
+        word = max((cell_len(word) for text in column for word in text.split()), default=0)
+        return max(word, min(full, _BREAKS_AT))
+
+    columns = list(zip(*lines, strict=True))
+    found = [widest(column, least=True) for column in columns]
+    spare = room - sum(found)
+    if spare < 0:
+        return None
+    wanted = [
+        widest(column, least=False) - have for column, have in zip(columns, found, strict=True)
+    ]
+    # What little some want leaves more for the others.
+    for left, position in enumerate(sorted(range(len(found)), key=wanted.__getitem__)):
+        given = min(wanted[position], spare // (len(found) - left))
+        found[position] += given
+        spare -= given
+    return found
+
+
+def _print_table(
+    names: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    widths: Sequence[int],
+    numeric: Sequence[bool],
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=terminal_width(), markup=False, emoji=False, highlight=False)
+    table = Table(header_style="bold")
+    for name, width, right in zip(names, widths, numeric, strict=True):
+        table.add_column(name, width=width, justify="right" if right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*row)
     console.print(table)
+
+
+def _print_blocks(names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    label = max(map(len, names)) + 2
+    for row in cells:
+        click.echo()
+        for name, text in zip(names, row, strict=True):
+            first, *more = list(_lines(text, terminal_width() - label)) or [""]
+            click.echo((click.style(name, bold=True) + " " * (label - len(name)) + first).rstrip())
+            for line in more:
+                click.echo(" " * label + line)
+
+
+def _lines(text: str, width: int) -> Iterator[str]:
+    for line in text.split("\n"):
+        yield from textwrap.wrap(
+            line,
+            max(width, _BREAKS_AT),
+            break_long_words=False,
+            break_on_hyphens=False,
+            replace_whitespace=False,
+            expand_tabs=False,
+        ) or [""]
+
+
+STOPPING = "stopping: what is being published is finished first; Ctrl-C again ends at once"
+
+
+def paragraph(text: str) -> None:
+    """A line of text, wrapped between its words; its own indentation goes on below it, and one
+    step more."""
+    indent = " " * (len(text) - len(text.lstrip()))
+    width = terminal_width() - len(indent) - 4
+    first, *more = list(_lines(text.strip(), width)) or [""]
+    click.echo(indent + first)
+    for line in more:
+        click.echo(f"{indent}    {line}")
 
 
 def waiting() -> None:
@@ -53,16 +154,28 @@ def waiting() -> None:
 
 
 def as_json(value: object) -> None:
-    click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, dt.date | dt.datetime):
-        return value.isoformat()
+    """What JSON has a way to say: times in ISO format, what is no finite number as text."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case dt.date() | dt.datetime():
+            return value.isoformat()
+        case bytes():
+            return value.hex()
+        case Mapping():
+            return {str(key): _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
     return str(value)
 
 
-def _text(value: object, *, counted: bool) -> str:
+def _text(value: object, *, counted: bool, exact: bool) -> str:
     match value:
         case None:
             return ""
@@ -71,12 +184,19 @@ def _text(value: object, *, counted: bool) -> str:
         case int() if counted:
             return f"{value:,}"
         case dt.datetime():
-            return value.strftime("%Y-%m-%d %H:%M:%S")
-        case float():
-            return f"{value:.4g}"
+            return _moment(value, exact)
+        case bytes():
+            return value.hex()
         case list():
             return ", ".join(map(str, value))
-    return str(value)
+    # What a terminal would take for a command is shown instead.
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(value))
+
+
+def _moment(value: dt.datetime, exact: bool) -> str:
+    """With its zone, unless it has none."""
+    text = value.isoformat(" ", "microseconds" if exact and value.microsecond else "seconds")
+    return text.removesuffix("+00:00") + " UTC" if text.endswith("+00:00") else text
 
 
 def write_parquet(reader: pa.RecordBatchReader, file: Path) -> int:

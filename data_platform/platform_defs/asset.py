@@ -19,6 +19,7 @@ from data_platform.platform_defs.merge import build_merged
 from data_platform.platform_defs.planning import Plan, plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import build
+from data_platform.platform_defs.stopping import stoppable
 from data_platform.platform_defs.table_checks import (
     check_specs,
     explained,
@@ -57,7 +58,7 @@ def asset_of(table: Table) -> dg.AssetsDefinition:
         required_resource_keys={"platform", "pyspark"},
     )
     def step(context: dg.AssetExecutionContext) -> Iterator[dg.Output]:
-        with failures_explained():
+        with stoppable(context.instance, context.run.run_id), failures_explained():
             result = _built(table, context)
         yield from _outputs(table, result)
 

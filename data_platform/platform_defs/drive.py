@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Literal
 
 import dagster as dg
 from dagster._core.storage.tags import MAX_RETRIES_TAG
@@ -24,12 +25,14 @@ from data_platform.platform_defs.jobs import RANGE_END, RANGE_START
 from data_platform.platform_defs.marks import clear_marks
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.sensors import arrivals, record_arrivals, stale, under_way
+from data_platform.platform_defs.stopping import Stop, cancel_run
 from data_platform.platform_defs.work import Due
 
 _log = logging.getLogger(__name__)
 
 # These name the place and the way out.
 _SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew")
+_HELD_BACK = "held_back"  # in the metadata of the IO manager's failure
 _MOST_RUNS = 20  # work that makes other work must not run for ever
 
 
@@ -45,12 +48,23 @@ class Ran:
     run_id: str
     success: bool
     failures: tuple[str, ...]
+    only_held_back: bool = False  # all that failed is partitions that did not pass their checks
+    canceled: bool = False
+
+    @property
+    def state(self) -> Literal["done", "held back", "canceled", "failed"]:
+        """`failed` is by more than what is wrong with the data."""
+        if self.success:
+            return "done"
+        if self.canceled:
+            return "canceled"
+        return "held back" if self.only_held_back else "failed"
 
     @property
     def lines(self) -> list[str]:
         """What became of it, for a person."""
-        state = "done" if self.success else "failed"
-        return [f"run {self.run_id} of {self.request.job_name}: {state}", *self.failures]
+        run = f"run {self.run_id} of {self.request.job_name}: {self.state}"
+        return [run] if self.canceled else [run, *self.failures]
 
 
 def run_until_quiet(
@@ -61,12 +75,14 @@ def run_until_quiet(
     *,
     announce: Callable[[dg.RunRequest], None] = lambda request: None,
     waiting: Callable[[], None] = lambda: None,
+    stop: Stop | None = None,
 ) -> Iterator[Ran]:
     """Record what landed, then run what it asks for and what becomes stale by it.
 
     Every piece of work once, whatever became of it, and at once: a person who asks does not wait
     for the sensors' next try. Calls `announce` before each run, and `waiting` where it has to wait
-    for another driver. Raises TablesBusy where Dagster's daemon has a run or backfill of the
+    for another driver. After a run in which somebody wanted to `stop` there is no other. Raises
+    TablesBusy where Dagster's daemon has a run or backfill of the
     tables under way.
     """
     done: set[str] = set()
@@ -85,7 +101,9 @@ def run_until_quiet(
                 return
             done.add(found.work)
             announce(found.request)
-            yield run_one(definitions, instance, platform, tables, found.request)
+            yield run_one(definitions, instance, platform, tables, found.request, stop=stop)
+            if stop and stop.asked:
+                return
 
 
 def asked_for(request: dg.RunRequest) -> str:
@@ -125,14 +143,19 @@ def run_one(
     request: dg.RunRequest,
     *,
     only: dg.AssetKey | None = None,
+    stop: Stop | None = None,
 ) -> Ran:
     """One run in this process, recorded in the instance as any other; `only` one of its assets.
 
-    For whoever is `driving` the home.
+    For whoever is `driving` the home. The run is canceled where somebody wants to `stop` it.
     """
     run_id = str(uuid.uuid4())
+
+    def execute() -> Ran:
+        return _execute(definitions, instance, request, only=only, run_id=run_id)
+
     with hold(platform, run_id):
-        ran = _execute(definitions, instance, request, only=only, run_id=run_id)
+        ran = stop.supervise(execute, lambda: cancel_run(instance, run_id)) if stop else execute()
     if not ran.success:
         clear_marks(instance, platform, tables, run_id)
     return ran
@@ -159,7 +182,23 @@ def _execute(
     failures = tuple(
         cause(event.step_failure_data.error) for event in result.get_step_failure_events()
     )
-    return Ran(request, result.run_id, result.success, failures)
+    run = instance.get_run_by_id(run_id)
+    return Ran(
+        request,
+        run_id,
+        result.success,
+        failures,
+        only_held_back=only_held_back(result),
+        canceled=run is not None and run.status is dg.DagsterRunStatus.CANCELED,
+    )
+
+
+def only_held_back(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether all that failed in a run is partitions that did not pass their checks."""
+    failed = [
+        event.step_failure_data.user_failure_data for event in result.get_step_failure_events()
+    ]
+    return bool(failed) and all(data and _HELD_BACK in data.metadata for data in failed)
 
 
 def cause(error) -> str:

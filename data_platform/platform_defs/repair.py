@@ -1,5 +1,6 @@
 """What a person does to tables beyond building them: roll back, replay, ask what is stale."""
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -15,12 +16,13 @@ from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.table import TableId
 from data_platform.landing.ledger_tables import digest_of
 from data_platform.platform_defs.asset import ONLY_PARTITIONS
-from data_platform.platform_defs.drive import require_idle, run_one, run_until_quiet
+from data_platform.platform_defs.drive import Ran, require_idle, run_one, run_until_quiet
 from data_platform.platform_defs.drivers import driving
 from data_platform.platform_defs.jobs import job_name, range_tags
 from data_platform.platform_defs.planning import current_versions, plan
 from data_platform.platform_defs.platform import Platform
-from data_platform.settings import enter_home
+from data_platform.platform_defs.stopping import Stop
+from data_platform.settings import enter_home, prepare_home
 
 
 def declared(tables: Sequence[Table], table_id: TableId) -> Table:
@@ -33,7 +35,8 @@ def declared(tables: Sequence[Table], table_id: TableId) -> Table:
 
 
 def instance_of(platform: Platform) -> dg.DagsterInstance:
-    """Dagster's record in the same home."""
+    """Dagster's record in the same home, which is made ready for it."""
+    prepare_home(platform.settings)
     enter_home(platform.settings)
     return dg.DagsterInstance.get()
 
@@ -111,12 +114,22 @@ def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[s
 
 
 def held_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[str, object]]:
-    """Every partition whose newest attempt did not pass its checks, and why."""
-    return [
-        {"table": str(table.id), "partition": key, "since": build.created, "why": build.detail}
-        for table in tables
-        for key, build in sorted(platform.builds.held_back(table.id).items())
-    ]
+    """Every partition whose newest attempt did not pass its checks: since when it is so (UTC), and
+    why."""
+    found: list[dict[str, object]] = []
+    for table in tables:
+        if held := platform.builds.held_back(table.id):
+            since = platform.builds.held_since(table.id, held)
+            found += [
+                {
+                    "table": str(table.id),
+                    "partition": key,
+                    "since": since[key].replace(tzinfo=dt.UTC),
+                    "why": held[key].detail,
+                }
+                for key in sorted(held)
+            ]
+    return found
 
 
 def quarantined(
@@ -151,9 +164,10 @@ def replay(
     table_id: TableId,
     *,
     partition: str | None,
-) -> Iterator[str]:
+    stop: Stop | None = None,
+) -> Iterator[str | Ran]:
     """Build the partitions with quarantined rows again, from what was received, and what is
-    stale by it.
+    stale by it: the runs, between what there is to say.
 
     A partition is published whole, so its other rows are judged by the present contract too.
     """
@@ -170,10 +184,11 @@ def replay(
     with instance_of(platform) as instance:
         with driving(instance, platform):
             require_idle(instance, tables)
-            ran = [run_one(definitions, instance, platform, tables, request, only=table.key)]
-        ran += run_until_quiet(definitions, instance, platform, tables)
-    for run in ran:
-        yield from run.lines
+            yield run_one(
+                definitions, instance, platform, tables, request, only=table.key, stop=stop
+            )
+        if not (stop and stop.asked):
+            yield from run_until_quiet(definitions, instance, platform, tables, stop=stop)
     after, _ = quarantined(platform, table_id, partition=partition, limit=0)
     for row in after:
         held = " (held back)" if row["held_back"] else ""

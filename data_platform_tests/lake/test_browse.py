@@ -8,7 +8,14 @@ from click.testing import CliRunner
 from pyspark.sql import types as T
 
 from data_platform.cli.main import main
-from data_platform.lake.browse import figures, history, partition_history, partition_rows, rows
+from data_platform.lake.browse import (
+    count,
+    figures,
+    history,
+    partition_history,
+    partition_rows,
+    rows,
+)
 from data_platform.lake.errors import LakeError
 from data_platform.lake.table import TableId
 from data_platform.settings import Settings
@@ -102,6 +109,17 @@ def test_rows_of_a_partition_now_and_as_of_a_snapshot(home: Home):
     assert len(numbers(limit=1)) == 1
 
 
+def test_rows_are_counted_as_they_are_read(home: Home):
+    table = home.lake.load(SALES)
+    first, _ = home.snapshots()
+    for partition in (None, MONDAY, TUESDAY, WEDNESDAY):
+        for snapshot in (None, first):
+            asked = {"partition": partition, "snapshot": snapshot}
+            assert count(table, **asked) == rows(table, **asked).read_all().num_rows
+    with pytest.raises(LakeError, match="no snapshot 7"):
+        count(table, snapshot=7)
+
+
 def test_what_is_no_partition_or_snapshot_is_refused(home: Home):
     table = home.lake.load(SALES)
     with pytest.raises(LakeError, match=r"'EIRE' is no partition of .*: it is partitioned by day"):
@@ -134,10 +152,17 @@ def test_the_command_line_shows_the_same(home: Home):
     (table,) = shown(home, "tables")
     assert (table["table"], table["rows"]) == (str(SALES), 4)
     newest, oldest = shown(home, "history", str(SALES))
-    assert (newest["current"], oldest["snapshot"]) == (True, first)
+    assert (newest["current"], oldest["snapshot"]) == (True, str(first))  # JSON has 53 bits
     assert {row["n"] for row in shown(home, "show", str(SALES), "--partition", TUESDAY)} == {4, 5}
     then = shown(home, "show", str(SALES), "--partition", TUESDAY, "--at", str(first))
     assert [row["n"] for row in then] == [3]
+
+
+def test_show_says_how_many_of_how_many_rows(home: Home):
+    assert f"{SALES}: 1 of 4 rows" in command(home, "show", str(SALES), "--limit", "1").output
+    assert f"{SALES}: 4 rows" in command(home, "show", str(SALES)).output
+    asked = ["--partition", TUESDAY, "--limit", "0"]
+    assert f"{SALES}: 0 of 2 rows" in command(home, "show", str(SALES), *asked).output
 
 
 def test_export_writes_one_file_of_what_was_asked_for(home: Home, tmp_path):

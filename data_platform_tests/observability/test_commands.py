@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from data_platform.lake.s3_errors import StoreError, about
-from data_platform.observability.commands import reporting
+from data_platform.observability.commands import Suggesting, reporting
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -49,3 +49,17 @@ def test_credentials_that_the_store_does_not_know_are_told_so(code: str) -> None
 
 def test_other_errors_stay_as_they_are() -> None:
     assert said(StoreError("s3://b/k: it is full")) == "Error: s3://b/k: it is full\n"
+
+
+def test_a_group_lists_its_commands_with_whole_sentences() -> None:
+    sentence = "A sentence of so many words that no terminal has a line for it, and not two either"
+
+    @click.group(cls=Suggesting)
+    def group() -> None: ...
+
+    @group.command(help=f"{sentence}. Another one.")
+    def one() -> None: ...
+
+    output = CliRunner().invoke(group, ["--help"]).output
+    listed = " ".join(output.partition("Commands:")[2].split())
+    assert listed.removesuffix(".") == f"one {sentence}"

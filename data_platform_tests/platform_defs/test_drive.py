@@ -8,7 +8,13 @@ import pytest
 
 from data_platform.lake.errors import PartitionConflict
 from data_platform.platform_defs.console import RUN_CONFIG, console
-from data_platform.platform_defs.drive import Ran, TablesBusy, cause, run_until_quiet
+from data_platform.platform_defs.drive import (
+    Ran,
+    TablesBusy,
+    cause,
+    only_held_back,
+    run_until_quiet,
+)
 from data_platform.platform_defs.drivers import hold
 from data_platform_tests.lake.home import MONDAY
 from data_platform_tests.platform_defs.bakery import Bakery, bakery_at
@@ -84,3 +90,42 @@ def test_another_writer_of_the_same_partition_is_what_a_failure_says() -> None:
     [event] = result.get_step_failure_events()
 
     assert cause(event.step_failure_data.error) == "2011-03-07 was replaced by another run"
+
+
+def _run_of(*errors: Exception | None) -> dg.ExecuteInProcessResult:
+    """A run with a step for each error, or that passes."""
+
+    def step(number: int, error: Exception | None) -> dg.OpDefinition:
+        @dg.op(name=f"step_{number}")
+        def raises() -> None:
+            if error:
+                raise error
+
+        return raises
+
+    steps = [step(number, error) for number, error in enumerate(errors)]
+
+    @dg.job
+    def job() -> None:
+        for each in steps:
+            each()
+
+    return job.execute_in_process(raise_on_error=False)
+
+
+HELD_BACK = dg.Failure("1 of 2 partitions were held back", {"held_back": "a"}, allow_retries=False)
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        ([HELD_BACK, None], True),
+        ([HELD_BACK, ZeroDivisionError()], False),
+        ([dg.Failure("the disk is full")], False),
+        ([None], False),  # failed, and no step did
+    ],
+)
+def test_held_back_partitions_are_told_from_other_failures(
+    errors: list[Exception | None], expected: bool
+) -> None:
+    assert only_held_back(_run_of(*errors)) is expected

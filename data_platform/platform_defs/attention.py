@@ -1,0 +1,77 @@
+"""What waits for a person: landed objects that nobody can read or place, partitions held back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from data_platform.assets import Table
+from data_platform.landing.ledger_tables import Entry
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.repair import held_partitions
+
+_WAYS_OUT = {
+    "unreadable": (
+        "  data-platform landing: which, and why",
+        "  data-platform landing --reopen KEY: try it again, once the cause is mended (new content "
+        "under the same key is tried by itself)",
+        "  data-platform landing --forget KEY: do without it",
+    ),
+    "unknown": (
+        "  data-platform landing: which, and why; declare a source for it, or rename it",
+        "  data-platform landing --forget KEY: do without it",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What no run mends by itself. `held` are the rows of `held_partitions`."""
+
+    unreadable: Sequence[Entry]
+    unknown: Sequence[Entry]
+    held: Sequence[dict[str, object]]
+
+    def __bool__(self) -> bool:
+        return bool(self.unreadable or self.unknown or self.held)
+
+    @property
+    def lines(self) -> list[str]:
+        """For each kind how many, one of them with its reason, and the ways out; indented by their
+        depth."""
+        found: list[str] = []
+        if self.unreadable:
+            found += [
+                f"{_counted(self.unreadable, 'landed object')} could not be read, as "
+                f"{_first(self.unreadable)}",
+                *_WAYS_OUT["unreadable"],
+            ]
+        if self.unknown:
+            found += [
+                f"{_counted(self.unknown, 'landed object')} of no source, as "
+                f"{_first(self.unknown)}",
+                *_WAYS_OUT["unknown"],
+            ]
+        if self.held:
+            one = self.held[0]
+            chosen = f" --partition {one['partition']}" if one["partition"] else ""
+            found += [
+                f"{_counted(self.held, 'partition')} held back, as "
+                f"{one['table']} {one['partition']}".rstrip()
+                + f": {one['why']}",
+                "  data-platform held: which, since when and why",
+                f"  data-platform quarantine {one['table']}{chosen}: the rows and their reasons",
+            ]
+        return found
+
+
+def attention(platform: Platform, tables: Sequence[Table]) -> Attention:
+    """As things stand now; costs a few queries of the ledger's database."""
+    ledger = platform.ledger
+    return Attention(ledger.failed(), ledger.unknown(), held_partitions(platform, tables))
+
+
+def _counted(found: Sequence, noun: str) -> str:
+    return f"{len(found):,} {noun}{'' if len(found) == 1 else 's'}"
+
+
+def _first(entries: Sequence[Entry]) -> str:
+    return f"{entries[0].key}: {entries[0].error}"

@@ -1,0 +1,105 @@
+"""`data-platform run`, interrupted at several moments, in a process of its own."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from data_platform.definitions import TABLES
+from data_platform.demo.report import balance_of
+from data_platform.settings import CHECKOUT
+from data_platform_tests.platform_defs.homes import (
+    BRONZE,
+    SALES,
+    SILVER,
+    Home,
+    csv,
+    home_at,
+    key_of,
+    shop_lines,
+)
+
+DAYS = ("2011-03-07", "2011-03-08")
+_COMMAND = "from data_platform.cli.main import main; main(['run'])"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    with home_at(tmp_path / "home", TABLES) as found:
+        for day in DAYS:
+            found.land(key_of(day), csv(shop_lines(day, 3)))
+        yield found
+
+
+def _started(home: Home) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _COMMAND],
+        env={**os.environ, "DATA_PLATFORM_HOME": str(home.settings.home)},
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # a group of its own, as a terminal's foreground has
+    )
+
+
+def _interrupted(home: Home, moment: str, number: int) -> tuple[int, str]:
+    """The exit code and output of a run that got the signal when it had said `moment`."""
+    with _started(home) as process:
+        assert process.stdout
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if moment in line:
+                break
+        os.killpg(process.pid, number)
+        said += process.stdout
+        return process.wait(), "".join(said)
+
+
+@pytest.mark.parametrize(
+    ("moment", "number", "code"),
+    [
+        ("the sensors ask for a run", signal.SIGINT, 130),
+        (f"{SILVER}: building", signal.SIGINT, 130),
+        (f"{BRONZE}: building", signal.SIGTERM, 143),
+    ],
+)
+def test_an_interrupted_run_is_canceled_and_the_same_command_goes_on(
+    home: Home, moment: str, number: int, code: int
+) -> None:
+    ended, said = _interrupted(home, moment, number)
+
+    assert ended == code, said
+    assert "Traceback" not in said
+    [run] = home.instance.get_runs()  # no other was started
+    assert run.status is dg.DagsterRunStatus.CANCELED
+    assert f"run {run.run_id} of retail_daily: canceled" in said
+    assert "nothing is half published" in said
+    assert "left: 2 partitions of gold/retail/daily_sales to build" in said or SILVER not in moment
+    assert "`data-platform run` goes on from there" in said
+    assert home.counts(SALES) == {}
+    if home.counts(BRONZE):
+        assert balance_of(home.platform).published in (0, 6)  # of both days, or of none
+
+    with _started(home) as again:
+        said, _ = again.communicate()
+    assert again.returncode == 0, said
+    assert home.counts(SILVER) == dict.fromkeys(DAYS, 3)
+    assert home.counts(SALES) == dict.fromkeys(DAYS, 1)
+
+
+def test_an_interrupt_while_it_waits_for_its_turn_starts_nothing(home: Home) -> None:
+    with (home.settings.home / "driver.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ended, said = _interrupted(home, "goes on after it", signal.SIGINT)
+
+    assert ended == 130, said
+    assert "Traceback" not in said
+    assert home.instance.get_runs() == []
