@@ -87,7 +87,7 @@ def start_session(settings: Settings) -> SparkSession:
 def cancel_jobs() -> None:
     """End what the process's session computes now, if there is one."""
     context = SparkContext._active_spark_context  # its public way to ask would start one
-    if getattr(context, "_jsc", None) is not None:  # it is there before it has a JVM
+    if context is not None and getattr(context, "_jsc", None) is not None:  # its JVM comes later
         context.cancelAllJobs()
 
 
