@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.bronze_rate import bronze
 from benchmarks.commits import aging, planning
+from benchmarks.large_partition import large_partition
 from benchmarks.long_runs import backfill, landed_to_gold
 from benchmarks.measuring import Measurement, machine
 from benchmarks.memory import memory
@@ -31,6 +32,7 @@ MEASURES: dict[str, Callable[[Workload], list[Measurement]]] = {
     "aging": aging,
     "sensor_tick": sensor_tick,
     "one_partition": one_partition,
+    "large_partition": large_partition,
     "merge": merge,
     "memory": memory,
     "s3_year": s3_year,

@@ -26,21 +26,21 @@ def memory(load: Workload) -> list[Measurement]:
 
 def _ours(load: Workload) -> float:
     settings = load.home()
-    peak = _peak(settings, ["-m", "benchmarks.platform_runs"])
+    found = peak(settings, ["-m", "benchmarks.platform_runs"])
     remove(settings.home)
-    return peak
+    return found
 
 
 def _plain(load: Workload) -> float:
     settings = load.home(files=[])
     landing, target = load.files[0].parent, settings.home / "plain"
     command = ["-m", "benchmarks.plain", "--landing", str(landing), "--target", str(target)]
-    peak = _peak(settings, [*command, "--memory", load.memory])
+    found = peak(settings, [*command, "--memory", load.memory])
     remove(settings.home)
-    return peak
+    return found
 
 
-def _peak(settings: Settings, arguments: list[str]) -> float:
+def peak(settings: Settings, arguments: list[str]) -> float:
     """Gigabytes at the highest sample while the process runs."""
     log = settings.home / "log"
     with log.open("w") as output:
@@ -51,13 +51,13 @@ def _peak(settings: Settings, arguments: list[str]) -> float:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        root, peak = psutil.Process(process.pid), 0
+        root, most = psutil.Process(process.pid), 0
         while process.poll() is None:
-            peak = max(peak, _pss(root))
+            most = max(most, _pss(root))
             time.sleep(_EVERY)
     if process.returncode:
         raise RuntimeError(f"{' '.join(arguments)} failed:\n{log.read_text()[-4000:]}")
-    return peak / 2**30
+    return most / 2**30
 
 
 def _pss(root: psutil.Process) -> int:

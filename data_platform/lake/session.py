@@ -78,6 +78,11 @@ def local_cores(master: str) -> int | None:
     return None
 
 
+def tasks_at_once(spark: SparkSession) -> int:
+    """How many tasks the session's cores run at once, about; a cluster's is what it is told."""
+    return int(spark.conf.get("spark.sql.shuffle.partitions") or 2)
+
+
 def start_session(settings: Settings) -> SparkSession:
     """The process's session, started on the first call."""
     prepare_environment(settings)

@@ -11,6 +11,7 @@ from data_platform.lake.builds import Build
 from data_platform.lake.files import Files, StagedFile, files_by_partition
 from data_platform.lake.parquet import DATA
 from data_platform.lake.publish import StagedWrite
+from data_platform.lake.session import tasks_at_once
 from data_platform.lake.staging import (
     Staged,
     directory,
@@ -190,8 +191,7 @@ def _stored(entry: Entry) -> StoredObject:
 
 def _parse(spark: SparkSession, work: list[PartitionWork]) -> list[ParseReport]:
     """One Spark job; partitions are dealt out by size, so that tasks take about as long."""
-    cores = int(spark.conf.get("spark.sql.shuffle.partitions") or 2)
-    tasks = min(len(work), _TASKS_PER_CORE * cores)
+    tasks = min(len(work), _TASKS_PER_CORE * tasks_at_once(spark))
     if not tasks:
         return []
     by_size = sorted(work, key=lambda w: sum(o.size for o in w.objects), reverse=True)

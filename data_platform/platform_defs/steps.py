@@ -15,6 +15,7 @@ from data_platform.lake.errors import LakeError, SchemaConflict
 from data_platform.lake.files import partitioning
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE, Layout, SourcePath
 from data_platform.lake.publish import StagedWrite
+from data_platform.lake.session import tasks_at_once
 from data_platform.lake.staging import (
     Staged,
     new_attempt,
@@ -31,8 +32,7 @@ from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
 from data_platform.quality.freshness import Upstream
 from data_platform.quality.judge import RECEIVED, judged, with_received
-
-_BUCKET_BYTES = 512 << 20  # of input, so that one task's share of a large partition stays sortable
+from data_platform.quality.spread import Spread
 
 
 def build(
@@ -41,10 +41,10 @@ def build(
     """Compute, judge and stage the partitions of the plan, in one Spark job."""
     contract = contract_of(table)
     reads = {name: plan.read_plan(platform, name) for name in table.inputs}
-    buckets = 1 + sum(r.bytes for r in reads.values()) // len(plan.keys) // _BUCKET_BYTES
+    spread = spread_of(table, plan, spark)
     frames = {name: read.dataframe(spark, platform.storage) for name, read in reads.items()}
     if contract.lineage:
-        frames = {name: _received(table, frame, buckets) for name, frame in frames.items()}
+        frames = {name: _received(table, frame, spread) for name, frame in frames.items()}
     result = called(table, plan, frames)
     require_columns(contract, result)
     if not contract.lineage and table.scheme.columns:
@@ -52,7 +52,13 @@ def build(
         result = result.where(among(table.scheme, plan.keys))
     attempt = new_attempt(run_id)
     layout = layout_of(table, platform, attempt)
-    rows = judged(result, contract, buckets=buckets, clustered=_meets_early(table, buckets))
+    rows = judged(
+        result,
+        contract,
+        tasks=spread.tasks,
+        shares=shares(table.scheme, spread),
+        clustered=_meets_early(table, spread),
+    )
     staged = stage(rows, layout, clustered=True)
     _require_planned(table, plan, staged)
     loaded = platform.lake.load(table.id)
@@ -66,17 +72,37 @@ def contract_of(table: Table) -> Contract:
     return table.contract
 
 
-def _meets_early(table: Table, buckets: int) -> bool:
-    return contract_of(table).lineage and buckets == 1 and bool(table.partition_by)
+def spread_of(table: Table, plan: Plan, spark: SparkSession) -> Spread:
+    """By the rows that each partition is built from, as the metadata has them."""
+    rows = {key: sum(plan.rows_of(name, key) for name in table.inputs) for key in plan.keys}
+    return Spread.of(rows, tasks_at_once(spark))
 
 
-def _received(table: Table, frame: DataFrame, buckets: int) -> DataFrame:
+def shares(scheme: Partitioning, spread: Spread) -> Column | None:
+    """Over how many tasks a row's partition is spread; None where each is one task's."""
+    if not spread.shared:
+        return None
+    if not scheme.columns:
+        return F.lit(max(spread.shared))
+    number = F.lit(1)
+    for tasks, keys in spread.shared.items():
+        number = F.when(among(scheme, keys), tasks).otherwise(number)
+    return number
+
+
+def _meets_early(table: Table, spread: Spread) -> bool:
+    return contract_of(table).lineage and not spread.shared and bool(table.partition_by)
+
+
+def _received(table: Table, frame: DataFrame, spread: Spread) -> DataFrame:
     """Rows as received, each partition's in one task if it is of a usual size.
 
     They are narrower than typed ones, so what must meet in a task meets before the typing.
     """
-    if _meets_early(table, buckets):
-        frame = frame.repartition(*table.partition_by)
+    if _meets_early(table, spread):
+        columns = table.partition_by
+        many = spread.tasks > tasks_at_once(frame.sparkSession)
+        frame = frame.repartition(spread.tasks, *columns) if many else frame.repartition(*columns)
     return with_received(frame)
 
 

@@ -28,6 +28,8 @@ from data_platform.lake.parquet import (
 RECEIVED = "_received"
 SOURCE_OBJECT, ROW_NUMBER = "_source_object", "_row_number"
 REPEATS = REPEATS_OBJECT, REPEATS_ROW = "_repeats_object", "_repeats_row"
+_TASK = "_task"
+_SHARES = 64
 KEY_NOT_UNIQUE = "key.unique"  # of a table without lineage: nothing says which row would win
 
 
@@ -37,12 +39,18 @@ def with_received(bronze: DataFrame) -> DataFrame:
 
 
 def judged(
-    frame: DataFrame, contract: Contract, *, buckets: int = 1, clustered: bool = False
+    frame: DataFrame,
+    contract: Contract,
+    *,
+    tasks: int = 1,
+    shares: Column | None = None,
+    clustered: bool = False,
 ) -> DataFrame:
     """The contract's columns plus outcome, reasons, warnings and, with lineage, the row as
     received and the row it repeats; sorted by partition within each task.
 
-    `buckets` spreads each partition's rows over that many tasks, all rows of a key together;
+    `shares` spreads the rows of each partition over so many of the `tasks`, all rows of a key
+    together; 1 leaves a partition to one task, as None does for all.
     `clustered` says that each partition's rows are in one task already. The key of a merged table
     is not looked at: `merge.merged` decides between its rows.
     """
@@ -58,7 +66,7 @@ def judged(
         reasons(rules, "warning").alias(WARNINGS),
     )
     if not clustered:
-        rows = _clustered(rows, contract, received, buckets)
+        rows = _clustered(rows, contract, received, tasks, shares)
     if contract.key and not contract.merge_on:
         rows = _deduplicated(rows, contract, received)
     else:
@@ -131,18 +139,28 @@ def _order(contract: Contract, received: _Received) -> list[Column]:
     return [column(preference) for preference in wanted]
 
 
-def _clustered(rows: DataFrame, contract: Contract, received: _Received, buckets: int) -> DataFrame:
-    """All rows of a key, or of a partition, in one task, sorted by partition."""
+def _clustered(
+    rows: DataFrame, contract: Contract, received: _Received, tasks: int, shares: Column | None
+) -> DataFrame:
+    """All rows of a key, or of a partition, in one task."""
     partition = [F.col(name) for name in contract.partition_by]
-    key = _key(contract, received)
-    spread = [F.pmod(F.xxhash64(*key), F.lit(buckets))] if key else []
-    if buckets > 1 and spread:
-        return rows.repartition(*partition, *spread)
-    return rows.repartition(*partition) if partition else rows.repartition(1)
+    if shares is None:
+        return rows.repartition(*partition) if partition else rows.repartition(1)
+    key = _key(contract, received) or [F.col(name) for name in contract.spark_schema.names]
+    if not contract.lineage:
+        # It may have far fewer rows than its inputs: Spark sees how many bytes there are for how
+        # many tasks. More shares than tasks come out even.
+        share = F.when(shares > 1, F.pmod(F.xxhash64(*key), F.lit(_SHARES))).otherwise(0)
+        return rows.withColumn(_TASK, share).repartition(*partition, _TASK)
+    first = F.pmod(F.xxhash64(*partition), F.lit(tasks)) if partition else F.lit(0)
+    task = F.pmod(first + F.pmod(F.xxhash64(*key), shares), F.lit(tasks))
+    return rows.withColumn(_TASK, task.cast("int")).repartitionById(tasks, _TASK)
 
 
 def _deduplicated(rows: DataFrame, contract: Contract, received: _Received) -> DataFrame:
-    partition = [F.col(name) for name in contract.partition_by]
+    # the task is one of a key's rows, and told to Spark so that it does not shuffle them again
+    task = [_TASK] if _TASK in rows.columns else []
+    partition = [F.col(name) for name in (*contract.partition_by, *task)]
     valid = F.col(REASONS).isNull()
     # sorting by a hash of the key first spares comparing its many columns for most rows
     key = _key(contract, received)
@@ -177,4 +195,4 @@ def _as_written(rows: DataFrame, contract: Contract, received: _Received) -> Dat
     texts = {name: F.array_join(name, SEPARATOR) for name in (REASONS, WARNINGS)}
     if contract.lineage:
         texts[RECEIVED] = F.when(F.col(OUTCOME) != DATA, received.text())
-    return rows.withColumns(texts).drop(*received.names)
+    return rows.withColumns(texts).drop(*received.names, _TASK)

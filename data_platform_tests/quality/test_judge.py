@@ -260,16 +260,50 @@ def test_a_lossy_cast_breaks_the_rule_of_its_column(spark: SparkSession) -> None
     assert broken == {text: ["celsius.typed"] for text in ("-7.55", "-7,5", "99999")}
 
 
-@pytest.mark.parametrize("buckets", [1, 3])
+@pytest.mark.parametrize("tasks", [1, 3, 8])
 def test_rows_of_one_key_meet_however_a_partition_is_spread(
-    spark: SparkSession, buckets: int
+    spark: SparkSession, tasks: int
 ) -> None:
     rows = [(f"item {n % 20}", "1", "a", n) for n in range(1, 101)]
 
-    found = judged(_typed(_bronze(spark, *rows).repartition(4)), Lines, buckets=buckets).collect()
+    frame = judged(
+        _typed(_bronze(spark, *rows).repartition(4)), Lines, tasks=tasks, shares=F.lit(tasks)
+    )
+    found = frame.withColumn("task", F.spark_partition_id()).collect()
 
     winners = [row["_row_number"] for row in found if row["_outcome"] == DATA]
     assert sorted(winners) == list(range(81, 101))
+    used = {row["task"] for row in found}
+    assert used <= set(range(tasks))
+    assert len(used) > tasks // 2
+    assert "_task" not in frame.columns
+
+
+def test_a_small_partition_beside_a_spread_one_stays_in_one_task(spark: SparkSession) -> None:
+    later = DAY + dt.timedelta(days=1)
+    rows = [(DAY if n < 100 else later, "tea", "1", "a", n) for n in range(200)]
+    keyless = replace(Lines, key=())
+
+    shares = F.when(F.col("day") == DAY, 4).otherwise(1)
+    typed = _typed(spark.createDataFrame(rows, RECEIVED))
+    frame = judged(typed, keyless, tasks=4, shares=shares)
+    found = frame.withColumn("task", F.spark_partition_id()).collect()
+
+    tasks = {day: {row["task"] for row in found if row["day"] == day} for day in (DAY, later)}
+    assert (len(tasks[DAY]), len(tasks[later])) == (4, 1)
+
+
+@pytest.mark.parametrize("contract", ["lineage", "none"])
+def test_a_spread_partition_is_shuffled_once(spark: SparkSession, contract: str) -> None:
+    if contract == "lineage":
+        frame, of = _typed(_bronze(spark, ("tea", "1", "a", 1))), Lines
+    else:
+        rows = [(DAY, "tea", 1)]
+        frame, of = spark.createDataFrame(rows, "day date, name string, total bigint"), Totals
+
+    plan = judged(frame, of, tasks=4, shares=F.lit(4))._jdf.queryExecution()  # type: ignore[operator]
+
+    assert plan.executedPlan().toString().count("Exchange") == 1
 
 
 def test_a_table_without_a_key_keeps_its_repeats(spark: SparkSession) -> None:
