@@ -25,7 +25,7 @@ class ObjectStore:
     endpoint: str = ""
 
     def filesystem(self) -> fs.S3FileSystem:
-        """PyArrow's file system; its paths are `bucket/key`, taken literally."""
+        """PyArrow's file system; its paths are those of `path_of`."""
         return _filesystem(self)
 
     def client(self) -> Any:
@@ -41,6 +41,34 @@ def split(uri: str) -> tuple[str, str]:
     """`s3://bucket/a/key` -> `bucket`, `a/key`."""
     bucket, _, key = uri.removeprefix(SCHEME).partition("/")
     return bucket, key
+
+
+class AmbiguousKey(ValueError):
+    """A key that a client takes for another one's."""
+
+
+def why_ambiguous(key: str) -> str | None:
+    """Why PyArrow would not read exactly this key; None where it does.
+
+    Its HTTP client resolves the parts `.` and `..` as a path's, so that `a/./b` gives the bytes of
+    `a/b`; and its file system knows no empty part. Nor do file systems that stand in for a bucket.
+    """
+    if not {"", ".", ".."} & set(key.split("/")):
+        return None
+    return (
+        f"its key {key!r} has a part between slashes that is empty, '.' or '..', which readers "
+        "take for another key's; copy it to a key without"
+    )
+
+
+def path_of(uri: str) -> str:
+    """What PyArrow is to be given: `s3://bucket/a/key` -> `bucket/a/key`. Raises AmbiguousKey."""
+    bucket, key = split(uri)
+    if not key:
+        return bucket
+    if why := why_ambiguous(key):
+        raise AmbiguousKey(f"{uri}: {why}")
+    return f"{bucket}/{key}"
 
 
 @lru_cache

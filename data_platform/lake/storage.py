@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from pyarrow import fs
 
-from data_platform.lake.object_store import SCHEME, ObjectStore, is_object, split
+from data_platform.lake.object_store import SCHEME, ObjectStore, is_object, path_of, split
 from data_platform.lake.s3_errors import about
 
 _KEY_IN_NAME = 60  # characters
@@ -43,7 +43,7 @@ class Storage:
 
     def _resolve(self, location: str) -> tuple[fs.FileSystem, str, str]:
         if is_object(location):
-            return self.store.filesystem(), "/".join(split(location)), SCHEME
+            return self.store.filesystem(), path_of(location), SCHEME
         scheme, path = _split_local(location)
         return fs.LocalFileSystem(), path, scheme
 

@@ -13,10 +13,16 @@ from urllib.parse import unquote
 
 from pyarrow import fs
 
-from data_platform.lake.object_store import ObjectStore, is_object, split
+from data_platform.lake.object_store import ObjectStore, is_object, path_of, why_ambiguous
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_UTF8 = "its name is not UTF-8; rename it"
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 UNFINISHED = (".tmp", ".part")  # what copying tools call a file that is still being written
 
 
@@ -80,7 +86,9 @@ class DirectoryBucket:
     """A directory as a bucket; keys are posix paths relative to `root`.
 
     Dotfiles, dot directories and files that end in `.tmp` or `.part` are not listed, and a file
-    that vanishes during the listing is skipped. Links to directories are not followed.
+    that vanishes during the listing is skipped. What is no file that can be read (a link that
+    leads nowhere or to a directory, a pipe, a folder that may not be entered) is listed as
+    unusable, a folder's key with a slash at its end.
     """
 
     starts_after = False
@@ -97,7 +105,7 @@ class DirectoryBucket:
         """
         found = [
             landed
-            for landed in _walk(os.fspath(self.root), "")
+            for landed in _walk(os.fspath(self.root))
             if landed.key.startswith(prefix) and (start_after is None or landed.key > start_after)
         ]
         yield from sorted(found, key=lambda landed: landed.key)
@@ -110,11 +118,12 @@ class DirectoryBucket:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
     def head(self, key: str) -> LandedObject | None:
-        try:
-            status = (self.root / key).stat()
-        except (FileNotFoundError, NotADirectoryError):
+        if key.endswith("/"):  # as a listing names a folder that it could not list
+            return next((each for each in self.list() if each.key == key), None)
+        if why_ambiguous(key):  # no listing names it
             return None
-        return _landed(os.fsencode(key), status) if stat.S_ISREG(status.st_mode) else None
+        path = os.path.join(self.root, key)
+        return None if os.path.isdir(path) and not os.path.islink(path) else _look(path, key)
 
     def put(self, key: str, source: Path) -> None:
         """Land a file, whole or not at all: a sensor may be looking. The same bytes: no change."""
@@ -128,9 +137,12 @@ class DirectoryBucket:
 
 
 def filesystem(uri: str, store: ObjectStore) -> tuple[fs.FileSystem, str]:
-    """The PyArrow file system and the path in it of a URI or of an absolute local path."""
+    """The PyArrow file system and the path in it of a URI or of an absolute local path.
+
+    Raises AmbiguousKey for a URI whose object PyArrow would not read.
+    """
     if is_object(uri):
-        return store.filesystem(), "/".join(split(uri))
+        return store.filesystem(), path_of(uri)
     # PyArrow's own parser refuses a blank in a path.
     path = "/" + unquote(uri.removeprefix("file:")).lstrip("/") if uri.startswith("file:") else uri
     return fs.LocalFileSystem(), path
@@ -141,19 +153,59 @@ def from_nanoseconds(since_epoch: int) -> datetime:
     return EPOCH + timedelta(microseconds=since_epoch // 1000)
 
 
-def _walk(directory: str, parent: str) -> Iterator[LandedObject]:
-    with os.scandir(directory) as entries:
+def _walk(root: str) -> Iterator[LandedObject]:
+    """Everything below the root, whose own errors pass."""
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        path = os.path.join(root, folder)
+        try:
+            with os.scandir(path) as found:
+                entries = list(found)
+        except OSError as error:
+            if not folder:
+                raise
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                yield _unusable(folder, path, f"a folder that cannot be listed: {error.strerror}")
+            continue
         for entry in entries:
             if entry.name.startswith(".") or entry.name.endswith(UNFINISHED):
                 continue
-            path = parent + entry.name
-            try:
-                if entry.is_dir(follow_symlinks=False):
-                    yield from _walk(entry.path, path + "/")
-                elif entry.is_file():
-                    yield _landed(os.fsencode(path), entry.stat())
-            except FileNotFoundError:
-                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{folder}{entry.name}/")
+            elif landed := _look(entry.path, folder + entry.name):
+                yield landed
+
+
+def _look(path: str, key: str) -> LandedObject | None:
+    """What is there and no directory; None if it is gone."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISLNK(status.st_mode):
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            why = f"a link that cannot be followed: {error.strerror}"
+            return _unusable(key, path, why) if os.path.islink(path) else None
+        if stat.S_ISDIR(status.st_mode):
+            why = "a link to a directory, which is not followed: move the directory here"
+            return _unusable(key, path, why)
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        return _unusable(key, path, f"{kind} and no file: remove it")
+    return _landed(os.fsencode(key), status)
+
+
+def _unusable(key: str, path: str, why: str) -> LandedObject:
+    try:
+        modified = from_nanoseconds(os.lstat(path).st_mtime_ns)
+    except OSError:
+        modified = EPOCH
+    return LandedObject(
+        os.fsencode(key).decode("utf-8", "backslashreplace"), 0, modified, None, why
+    )
 
 
 def _landed(path: bytes, status: os.stat_result) -> LandedObject:

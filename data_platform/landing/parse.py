@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal, cast
 import pyarrow as pa
 from pyarrow import dataset, fs
 
-from data_platform.lake.object_store import ObjectStore
+from data_platform.lake.object_store import AmbiguousKey, ObjectStore
 from data_platform.lake.s3_errors import explanation, is_passing
 from data_platform.landing.bronze_files import TaskOutput, WrittenFile
 from data_platform.landing.csv_reader import RESCUED, ROW_NUMBER, read_csv
@@ -201,7 +201,10 @@ def _parsed(item: ObjectWork, work: PartitionWork, schema: pa.Schema) -> Iterato
         SOURCE_OBJECT: item.key,
         INGESTED_AT: item.ingested_at.astimezone(UTC),
     }
-    files, path = filesystem(item.uri, work.store)
+    try:
+        files, path = filesystem(item.uri, work.store)
+    except AmbiguousKey as error:  # recorded by a version that took it for usable
+        raise _ObjectFailed("unreadable", str(error)) from error
     try:
         with files.open_input_file(path) as stream:
             source = pa.BufferReader(stream.read()) if stream.size() <= _WHOLE else stream

@@ -6,11 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from data_platform.lake.object_store import SCHEME, ObjectStore, split
+from data_platform.lake.object_store import SCHEME, ObjectStore, split, why_ambiguous
 from data_platform.lake.s3_errors import about
 from data_platform.landing.objects import LandedObject
-
-_NO_PATH = "PyArrow cannot open a key with an empty part, {!r}; copy it to another key"
 
 
 class S3Bucket:
@@ -82,5 +80,5 @@ def landed_object(key: str, size: int, modified: datetime, etag: str) -> LandedO
     if size == 0 and (not key or key.endswith("/")):
         return None
     # A listing may have fractions of a second, which the object's own header has not.
-    unusable = _NO_PATH.format(key) if "//" in f"/{key}" else None
-    return LandedObject(key, size, modified.replace(microsecond=0), etag.strip('"'), unusable)
+    modified = modified.replace(microsecond=0)
+    return LandedObject(key, size, modified, etag.strip('"'), why_ambiguous(key))

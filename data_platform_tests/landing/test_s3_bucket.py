@@ -1,16 +1,19 @@
 """The landing bucket of two real stores."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from data_platform.lake.object_store import ObjectStore
+from data_platform.lake.object_store import AmbiguousKey, ObjectStore
+from data_platform.lake.storage import Storage
 from data_platform.landing.intake import look
 from data_platform.landing.ledger import Ledger
 from data_platform.landing.objects import filesystem
 from data_platform.landing.parse import StoredObject, parse_partition
 from data_platform.landing.s3_bucket import S3Bucket
+from data_platform_tests.buckets.cloud import Cloud
 from data_platform_tests.landing.fakes import NOW, SHOP
 from data_platform_tests.landing.test_parse import Partition
 from data_platform_tests.places import Place, place_of
@@ -183,3 +186,46 @@ def test_rows_to_carry_that_cannot_be_read_now_are_not_said_to_be_lost(
     else:
         refused = str(parse_partition(work).refused)
         assert "s3:GetObject" in refused and "land it again" not in refused
+
+
+EXACT = ("a/b", "a/.b", "..a/b", "a/...", "a%2Fb", "a b", "a+b", "a?x", "a#y", "a\\b", "~")
+AMBIGUOUS = ("a/./b", "a/../b", "a//b", "a/b/", "/a", "./a", "a/.", "a/..")
+
+
+def test_each_key_gives_its_own_bytes_or_is_listed_as_unusable(cloud: Cloud) -> None:
+    store = ObjectStore(
+        "us-east-1", cloud.settings.aws_endpoint
+    )  # moto takes a key as it stands, as AWS does
+    store.client().create_bucket(Bucket="keys")
+    for key in (*EXACT, *AMBIGUOUS):
+        store.client().put_object(Bucket="keys", Key=f"in/{key}", Body=key.encode())
+    bucket = S3Bucket("s3://keys/in", store)
+
+    listed = {landed.key: landed for landed in bucket.list()}
+
+    assert {key for key, landed in listed.items() if landed.unusable} == {*AMBIGUOUS}
+    assert {key for key, landed in listed.items() if not landed.unusable} == {*EXACT}
+    for key in EXACT:
+        files, path = filesystem(bucket.uri(key), store)
+        with files.open_input_stream(path) as stream:
+            assert stream.read() == key.encode()
+    for key in AMBIGUOUS:
+        assert bucket.head(key) == listed[key]
+        for opens in (lambda uri: filesystem(uri, store), Storage(store=store).open_output):
+            with pytest.raises(AmbiguousKey, match="copy it to a key without"):
+                opens(bucket.uri(key))
+
+
+def test_an_ambiguous_key_in_the_ledger_fails_alone(cloud: Cloud) -> None:
+    store = ObjectStore("us-east-1", cloud.settings.aws_endpoint)
+    store.client().create_bucket(Bucket="keys")
+    partition = Partition(Place("s3://keys", store))
+    partition.land(a=b"a,b\n1,2\n", b=b"a,b\n3,4\n")
+    first, second = partition.work().objects
+    work = partition.work(objects=(replace(first, uri="s3://keys/landing/./a.csv"), second))
+
+    refused, read = parse_partition(work).objects
+
+    assert refused.error and refused.error.kind == "unreadable"
+    assert "'landing/./a.csv' has a part between slashes" in refused.error.message
+    assert read.rows == 1
