@@ -238,7 +238,9 @@ def prepare_home(settings: Settings) -> None:
         wanted = on_postgres(wanted, settings.dagster_database)
     instance = settings.dagster_home / "dagster.yaml"
     if not instance.exists() or instance.read_text("utf-8") != wanted:
-        instance.write_text(wanted, "utf-8")
+        unfinished = instance.with_suffix(f".{os.getpid()}.part")  # others may be reading it
+        unfinished.write_text(wanted, "utf-8")
+        unfinished.replace(instance)
 
 
 def enter_home(settings: Settings) -> None:

@@ -18,9 +18,7 @@ from data_platform.settings import (
     CHECKOUT,
     Settings,
     SettingsError,
-    enter_home,
     local_state,
-    prepare_home,
 )
 
 
@@ -103,9 +101,11 @@ def _only_here(settings: Settings, url: str) -> None:
 def _home() -> Settings:
     """A home that is ready for Dagster."""
     settings = Settings.from_env()
-    prepare_home(settings)
     os.environ["DATA_PLATFORM_HOME"] = str(settings.home)
-    enter_home(settings)
+    from data_platform.platform_defs.home import open_instance  # slow: it imports Dagster
+
+    with open_instance(settings):
+        pass  # for `dagster dev` starts several processes at once
     print(f"State: {settings.home}", flush=True)
     return settings
 

@@ -1,8 +1,11 @@
 """A database that cannot be used: which one, why, and the way out. A password is in none of it."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 # What the databases' own messages say, and what to do; the first that matches.
 _WAYS_OUT = (
@@ -10,7 +13,7 @@ _WAYS_OUT = (
     ("unable to open", "its directory must exist, and this user must be able to write there"),
     ("readonly database", "make the file and its directory writable for this user"),
     ("not a database", "its file is something else: name another one, or move that file away"),
-    ("disk.* full|No space left", "free some space and try again"),
+    ("disk.* full|disk I/O error|No space left", "see that its disk has space and try again"),
     (
         "password authentication failed|no password supplied",
         "set DATA_PLATFORM_DATABASE_PASSWORD to the password of the URL's user",
@@ -50,8 +53,8 @@ class DatabaseTooNew(DatabaseError):
     """A later version of this package has changed the tables; only a newer one can use them."""
 
 
-def unavailable(url: sa.URL, error: BaseException) -> DatabaseUnavailable:
-    """What happened to which database, and the way out."""
+def unavailable(url: sa.URL | str, error: BaseException) -> DatabaseUnavailable:
+    """What happened to which database, its URL or what it is called, and the way out."""
     # libpq writes several lines, the last ones with the statement.
     cause = " ".join(re.split(r"\nLINE \d+:", str(error))[0].split())
     advice = next(
@@ -60,11 +63,25 @@ def unavailable(url: sa.URL, error: BaseException) -> DatabaseUnavailable:
     )
     lost = re.search(_LOST, cause, re.IGNORECASE)
     then = "Its last transaction counts whole or not at all" if lost else "Nothing was changed"
+    if isinstance(url, str):  # whose transactions are not ours to know
+        then = "What is published stays so, and the next run goes on from there"
     return DatabaseUnavailable(f"database {shown(url)}: {cause}; {advice}. {then}.")
 
 
-def shown(url: sa.URL) -> str:
+@contextmanager
+def explaining(name: str) -> Iterator[None]:
+    """What a library's databases raise, as DatabaseUnavailable of `name`. For those whose engines
+    are not ours, and whose library may catch such errors itself."""
+    try:
+        yield
+    except (exc.OperationalError, exc.InterfaceError) as error:
+        raise unavailable(name, error.orig or error) from error
+
+
+def shown(url: sa.URL | str) -> str:
     """The file of SQLite, the URL of a server."""
+    if isinstance(url, str):
+        return url
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)

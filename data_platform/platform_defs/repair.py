@@ -3,6 +3,7 @@
 import datetime as dt
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
@@ -18,11 +19,11 @@ from data_platform.landing.ledger_tables import digest_of
 from data_platform.platform_defs.asset import ONLY_PARTITIONS
 from data_platform.platform_defs.drive import Ran, require_idle, run_one, run_until_quiet
 from data_platform.platform_defs.drivers import driving
+from data_platform.platform_defs.home import open_instance
 from data_platform.platform_defs.jobs import job_name, range_tags
 from data_platform.platform_defs.planning import current_versions, plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.stopping import Stop
-from data_platform.settings import enter_home, prepare_home
 
 
 def declared(tables: Sequence[Table], table_id: TableId) -> Table:
@@ -34,11 +35,9 @@ def declared(tables: Sequence[Table], table_id: TableId) -> Table:
     raise LakeError(f"{table_id} is not a declared table; declared are {names}")
 
 
-def instance_of(platform: Platform) -> dg.DagsterInstance:
-    """Dagster's record in the same home, which is made ready for it."""
-    prepare_home(platform.settings)
-    enter_home(platform.settings)
-    return dg.DagsterInstance.get()
+def instance_of(platform: Platform) -> AbstractContextManager[dg.DagsterInstance]:
+    """Dagster's record in the same home, which is made whole."""
+    return open_instance(platform.settings)
 
 
 def roll_back(

@@ -1,0 +1,90 @@
+"""A new home that several processes open at once."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from data_platform.platform_defs.home import open_instance
+from data_platform.platform_defs.platform import Platform
+from data_platform.settings import Settings
+
+PROCESSES, ROUNDS = 3, 6
+
+# Opens each home that it is told, and says how that ended.
+OPENER = """
+import sys
+from data_platform.platform_defs.home import open_instance
+from data_platform.platform_defs.platform import Platform
+from data_platform.settings import Settings
+print("ready", flush=True)
+for line in sys.stdin:
+    home, *url = line.split()
+    try:
+        servers = dict.fromkeys(["catalog_uri", "ledger_uri", "dagster_database"] * len(url), *url)
+        platform = Platform(Settings.at(home, **servers))
+        with open_instance(platform.settings) as instance:
+            found = instance.get_runs_count(), len(platform.lake.tables())
+        print(found, list(platform.bucket.list()), platform.ledger.summary()["pending"], flush=True)
+    except BaseException as error:
+        print(repr(error).replace("\\n", " "), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def openers() -> Iterator[list[subprocess.Popen[str]]]:
+    with ExitStack() as stack:
+        command = [sys.executable, "-c", OPENER]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        started = [
+            stack.enter_context(subprocess.Popen(command, **pipes)) for _ in range(PROCESSES)
+        ]
+        for process in started:
+            assert process.stdout and process.stdout.readline() == "ready\n"
+        yield started
+        for process in started:
+            assert process.stdin
+            process.stdin.close()
+
+
+def opened_at_once(openers: list[subprocess.Popen[str]], told: str) -> list[str]:
+    for process in openers:
+        assert process.stdin
+        process.stdin.write(told + "\n")
+        process.stdin.flush()
+    return [process.stdout.readline() for process in openers if process.stdout]
+
+
+@pytest.mark.integration
+def test_several_processes_open_a_home_on_a_new_server_at_once(
+    openers: list[subprocess.Popen[str]], tmp_path: Path, new_postgres_url: Callable[[], str]
+) -> None:
+    for number in range(ROUNDS):
+        told = f"{tmp_path / str(number)} {new_postgres_url()}"
+        assert opened_at_once(openers, told) == ["(0, 0) [] 0\n"] * PROCESSES
+
+
+@pytest.mark.parametrize("there", ["", "landing", "dagster"])
+def test_a_home_that_is_there_in_part_is_made_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    for name in ("DAGSTER_HOME", "DAGSTER_EVENT_BATCH_SIZE"):
+        monkeypatch.setenv(name, "")
+    (tmp_path / "home" / there).mkdir(parents=True)
+    settings = Settings.at(tmp_path / "home")
+    with open_instance(settings) as instance:
+        assert instance.get_runs_count() == 0
+    assert list(Platform(settings).bucket.list()) == []
+    assert (settings.dagster_home / "dagster.yaml").exists()
+
+
+def test_several_processes_open_a_new_home_at_once(
+    openers: list[subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    for number in range(ROUNDS):
+        home = tmp_path / str(number)
+        assert opened_at_once(openers, str(home)) == ["(0, 0) [] 0\n"] * PROCESSES
+        assert (home / "landing").is_dir()
