@@ -5,10 +5,12 @@ DataFrames to a DataFrame. Each gives a `Table`, which is still callable as the 
 decorates and has the Dagster asset as `.asset`.
 """
 
+import datetime as dt
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pyspark.sql import DataFrame
@@ -21,9 +23,10 @@ from data_platform.lake.partition_times import times_of
 from data_platform.lake.table import PartitionColumn, Partitioning, TableId
 from data_platform.landing.source import Source
 from data_platform.observability.warnings import previews_accepted
-from data_platform.quality.freshness import Trailing
+from data_platform.quality.mapping import EventTime, Everything, How, Trailing
 
 Transform = Callable[..., DataFrame]
+_YEARS = range(1970, 2038)
 _PARTITIONS = "partitions"  # the parameter that gets the values of the partitions being built
 
 
@@ -40,7 +43,7 @@ class Table:
     contract: Contract | None = None
     source: Source | None = None
     inputs: Mapping[str, TableId] = field(default_factory=dict)
-    trailing: Mapping[str, Trailing] = field(default_factory=dict)
+    ins: Mapping[str, How] = field(default_factory=dict)
     retention: Retention = field(default_factory=Retention)
 
     def __call__(self, *frames: DataFrame, **named: object) -> DataFrame:
@@ -70,16 +73,21 @@ class Table:
         columns = (PartitionColumn(name, kind, times.get(name)) for name in self.partition_by)
         return Partitioning(tuple(columns))
 
+    def how(self, name: str) -> How | None:
+        """How an input is read, where the partition's own time and labels do not say it."""
+        return self.ins.get(name)
+
     @property
     def takes_partitions(self) -> bool:
         return self.function is not None and _PARTITIONS in _parameters(self.function)
 
     @cached_property
     def asset(self) -> dg.AssetsDefinition:
+        """Alone: of its inputs' partitions nothing is known."""
         from data_platform.platform_defs.asset import asset_of
 
         with previews_accepted():
-            return asset_of(self)
+            return asset_of(self, {})
 
 
 def bronze(
@@ -113,12 +121,23 @@ def bronze(
 
 
 def _partition_type(partitions: dg.PartitionsDefinition | None) -> T.DataType:
-    match partitions:
-        case dg.HourlyPartitionsDefinition():
-            return T.TimestampNTZType()
-        case dg.TimeWindowPartitionsDefinition():
-            return T.DateType()
-    return T.StringType()
+    """A date where partitions are whole days or longer, else the time in their zone; the instant,
+    in a zone whose clock has an hour twice a year."""
+    if not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+        return T.StringType()
+    minute, hour, *_ = [*partitions.cron_schedule.split(), "*"]
+    if (minute, hour) == ("0", "0"):
+        return T.DateType()
+    whole_days = minute.isdecimal() and hour.isdecimal()
+    if whole_days or not _changes_its_clock(partitions.timezone):
+        return T.TimestampNTZType()
+    return T.TimestampType()
+
+
+def _changes_its_clock(timezone: str) -> bool:
+    zone = ZoneInfo(timezone)
+    months = (dt.datetime(year, month, 1, tzinfo=zone) for year in _YEARS for month in (1, 7))
+    return len({moment.utcoffset() for moment in months}) > 1
 
 
 def _existing(
@@ -163,12 +182,14 @@ def gold(
     *,
     contract: Contract,
     partitions: dg.PartitionsDefinition | None,
-    ins: Mapping[str, Trailing | str] | None = None,
+    ins: Mapping[str, How | str] | None = None,
 ) -> Callable[[Transform], Table]:
     """Answers, from silver or gold tables.
 
     A parameter is the silver table of its name in the same domain, or the table that `ins` names
-    (`layer/domain/name`); `trailing(...)` in `ins` lets it reach back in time, and may name one.
+    (`layer/domain/name`). A partition reads what is of its own time and labels of each;
+    `trailing`, `event_time`, `dimension` and `everything` in `ins` say otherwise, and may name a
+    table as well.
     """
 
     def declare(function: Transform) -> Table:
@@ -177,19 +198,46 @@ def gold(
         inputs = {name: _upstream(own, name, given.get(name)) for name in _inputs(function)}
         if unknown := sorted(set(given) - set(inputs)):
             raise ValueError(f"{own}: ins names {unknown}, which the function has no parameter for")
-        back = {name: value for name, value in given.items() if isinstance(value, Trailing)}
-        if back and not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
-            raise ValueError(
-                f"{own}: {', '.join(back)} reaches back in time, and the table's partitions are no "
-                "times; leave trailing(...) out, or partition the table by time"
-            )
-        return _declared(function, contract, partitions, inputs, back)
+        hows = {name: how for name, how in given.items() if not isinstance(how, str)}
+        _require_time(own, partitions, hows)
+        return _declared(function, contract, partitions, inputs, hows)
 
     return declare
 
 
-def _upstream(own: TableId, parameter: str, given: Trailing | str | None) -> TableId:
-    name = given.of if isinstance(given, Trailing) else given
+def _require_time(
+    own: TableId, partitions: dg.PartitionsDefinition | None, hows: Mapping[str, How]
+) -> None:
+    """Raises ValueError for an input that is read by a time which the table does not have."""
+    times = times_of(partitions, _names(partitions))
+    for name, how in hows.items():
+        if isinstance(how, Trailing) and not times:
+            raise ValueError(
+                f"{own}: {name} reaches back in time, and the table's partitions are no "
+                "times; leave trailing(...) out, or partition the table by time"
+            )
+        if isinstance(how, EventTime) and not times:
+            raise ValueError(
+                f"{own}: {name} is read by the time in its column {how.column}, and the table's "
+                "partitions are no times; leave event_time(...) out, or partition the table by time"
+            )
+        if isinstance(how, Everything) and times:
+            raise ValueError(
+                f"{own}: {name} is read whole, so every partition since the first would be built "
+                "from it, and again whenever it changes; read it by a time of its rows, with "
+                "event_time(column), or as a dimension(), which has none built"
+            )
+
+
+def _names(partitions: dg.PartitionsDefinition | None) -> list[str]:
+    """A name for each dimension."""
+    if isinstance(partitions, dg.MultiPartitionsDefinition):
+        return sorted(each.name for each in partitions.partitions_defs)
+    return ["partition"]
+
+
+def _upstream(own: TableId, parameter: str, given: How | str | None) -> TableId:
+    name = given if isinstance(given, str | None) else given.of
     return TableId.parse(name) if name else TableId("silver", own.domain, parameter)
 
 
@@ -198,7 +246,7 @@ def _declared(
     contract: Contract,
     partitions: dg.PartitionsDefinition | None,
     inputs: Mapping[str, TableId],
-    back: Mapping[str, Trailing],
+    hows: Mapping[str, How],
 ) -> Table:
     if bool(contract.partition_by) != (partitions is not None):
         raise ValueError(
@@ -221,7 +269,7 @@ def _declared(
         function=function,
         contract=contract,
         inputs=inputs,
-        trailing=back,
+        ins=hows,
         retention=contract.retention,
     )
 

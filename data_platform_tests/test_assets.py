@@ -16,7 +16,7 @@ from data_platform.contracts.errors import ContractError
 from data_platform.contracts.winner import greatest, least
 from data_platform.domains.retail.contracts import OrderLine
 from data_platform.domains.retail.landing import ONLINE_RETAIL
-from data_platform.quality.freshness import Trailing, trailing
+from data_platform.quality.mapping import Trailing, trailing
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
@@ -129,7 +129,7 @@ def test_gold_reads_the_silver_tables_its_parameters_name_or_what_ins_says() -> 
         "rates": "gold/money/rates",
         "stock": "silver/shop/stock",
     }
-    assert totals.trailing == {"sales": Trailing(days=3)}
+    assert totals.ins == {"sales": Trailing(days=3)}
     assert totals.takes_partitions
     expected = {"silver/shop/sales", "gold/money/rates", "silver/shop/stock"}
     assert _dependencies(totals) == expected

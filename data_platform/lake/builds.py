@@ -41,6 +41,7 @@ _BUILDS = sa.Table(
     sa.Column("failed", _JSON, nullable=False, server_default="[]"),
     sa.Column("rules", _JSON),
     sa.Column("released", Message, nullable=False, server_default=""),
+    sa.Column("dimensions", Message, nullable=False, server_default=""),
 )
 _OF_PARTITION = (_BUILDS.c.table_id, _BUILDS.c.partition)
 sa.Index("builds_attempt", *_OF_PARTITION, _BUILDS.c.attempt, unique=True)
@@ -52,7 +53,7 @@ _T = TypeVar("_T")
 @dataclass(frozen=True)
 class Build:
     """One attempt at one partition. `inputs` is a digest; `detail` says why it was held back, or
-    that a person chose it.
+    that a person chose it; `dimensions` which state of its dimensions it read, in JSON.
 
     `failed` names the checks that held it back, and `rules` counts the rows that break each rule
     (None: of an attempt older than these counts). `released` says who published it though checks
@@ -78,6 +79,7 @@ class Build:
     failed: Sequence[str] = ()
     rules: Mapping[str, int] | None = None
     released: str = ""
+    dimensions: str = ""
 
     @property
     def rejected(self) -> dict[str, int]:

@@ -40,8 +40,8 @@ class StagedWrite:
     """An audited attempt: its files, which partitions may be published, and what for.
 
     `held_back` gives the reason for each partition that failed a blocking check, and `failed` the
-    names of those checks. `inputs` and
-    `contract` say what the attempt stands on; `properties` go into the snapshot's summary beside
+    names of those checks. `inputs` and `contract` say what the attempt stands on, `dimensions` in
+    which state its dimensions were, by partition; `properties` go into the snapshot beside
     those. `after` runs once the table is committed.
     """
 
@@ -53,6 +53,7 @@ class StagedWrite:
     failed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     contract: str = ""
+    dimensions: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     after: Callable[[], None] | None = None
@@ -185,6 +186,7 @@ def _builds(write: StagedWrite) -> list[Build]:
             state="held_back" if key in write.held_back else "published",
             contract=write.contract,
             inputs=write.inputs.get(key, ""),
+            dimensions=write.dimensions.get(key, ""),
             rows=rows[key],
             quarantined=bad[key],
             duplicates=repeats[key],

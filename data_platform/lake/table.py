@@ -141,12 +141,16 @@ class Partitioning:
 
     def values(self, key: str) -> Values:
         """`2011-03-04` -> (date(2011, 3, 4),); raises ValueError on a key of another kind."""
+        return tuple(c.value(p) for c, p in zip(self.columns, self.parts(key), strict=True))
+
+    def parts(self, key: str) -> list[str]:
+        """The key of each column; raises ValueError where there are more or fewer."""
         if not self.columns:
-            return ()
+            return []
         parts = key.split("|") if len(self.columns) > 1 else [key]
         if len(parts) != len(self.columns):
             raise ValueError(f"partition key {key!r} does not fit the columns {self.names}")
-        return tuple(c.value(p) for c, p in zip(self.columns, parts, strict=True))
+        return parts
 
     def key(self, values: Values) -> str:
         return "|".join(c.text(v) for c, v in zip(self.columns, values, strict=True))

@@ -13,6 +13,8 @@ from data_platform.contracts.names import folded
 from data_platform.lake.asset_tables import is_table, table_of
 from data_platform.lake.table import TableId
 from data_platform.observability.logs import quiet_libraries
+from data_platform.observability.warnings import previews_accepted
+from data_platform.platform_defs.asset import asset_of
 from data_platform.platform_defs.bucket_audit import (
     bucket_audit,
     bucket_audit_job,
@@ -20,6 +22,7 @@ from data_platform.platform_defs.bucket_audit import (
 )
 from data_platform.platform_defs.console import console
 from data_platform.platform_defs.jobs import jobs
+from data_platform.platform_defs.mappings import partitions_of, require_mappings
 from data_platform.platform_defs.marks import marks_sensor
 from data_platform.platform_defs.reconciliation import reconciliation_job, reconciliation_schedule
 from data_platform.platform_defs.resources import resources
@@ -48,10 +51,14 @@ def definitions(
     quiet_libraries()
     _require_received(tables)
     _require_inputs(tables, others)
+    require_mappings(tables)
+    known = partitions_of(tables, others)
+    with previews_accepted():
+        assets = [asset_of(table, known) for table in tables]
     reconciliation = reconciliation_job(tables)
     by_name = jobs(tables)
     declared = dg.Definitions(
-        assets=[*(table.asset for table in tables), *others],
+        assets=[*assets, *others],
         jobs=[*by_name.values(), reconciliation],
         sensors=[*sensors(tables, by_name), marks_sensor(tables)],
         schedules=[reconciliation_schedule(reconciliation)],

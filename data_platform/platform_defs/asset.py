@@ -1,6 +1,5 @@
 """A declared table as a Dagster asset: everything the UI shows comes from the declaration."""
 
-import math
 from collections.abc import Callable, Iterator
 
 import dagster as dg
@@ -15,6 +14,7 @@ from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.observability.events import LOGGED, Log, StepResult
 from data_platform.observability.failures import failures_explained
 from data_platform.platform_defs.bronze import build_bronze, settle
+from data_platform.platform_defs.mappings import Partitions, dep
 from data_platform.platform_defs.merge import build_merged
 from data_platform.platform_defs.planning import Plan, plan
 from data_platform.platform_defs.platform import Platform
@@ -27,14 +27,14 @@ from data_platform.platform_defs.table_checks import (
     standing,
     still_held,
 )
-from data_platform.quality.freshness import Trailing
 
 ONLY_STALE = "data_platform/only_stale"  # run tag: build what is stale of the range, not all of it
 ONLY_PARTITIONS = "data_platform/only_partitions"  # run tag: of the range just these, by comma
 
 
-def asset_of(table: Table) -> dg.AssetsDefinition:
-    """The asset whose step builds the table's partitions of a run's range.
+def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
+    """The asset whose step builds the table's partitions of a run's range; `partitions` are those
+    of the tables that its inputs may be.
 
     Raises ValueError for what a table cannot be declared as.
     """
@@ -43,7 +43,7 @@ def asset_of(table: Table) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=table.key,
-        deps=[_dep(table, name) for name in table.inputs],
+        deps=[dep(table, name, partitions) for name in table.inputs],
         partitions_def=table.partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=check_specs(table),
@@ -165,30 +165,6 @@ def _require_whole_days(table: Table) -> None:
             f"partition column {column.name} is a date; leave the offset out, and let the column "
             "say which day a row counts for"
         )
-
-
-def _dep(table: Table, name: str) -> dg.AssetDep:
-    key = dg.AssetKey(list(table.inputs[name].path))
-    back = table.trailing.get(name)
-    if back is None:
-        return dg.AssetDep(key)
-    mapping = dg.TimeWindowPartitionMapping(
-        start_offset=-_reach(table, back), allow_nonexistent_upstream_partitions=True
-    )
-    return dg.AssetDep(key, partition_mapping=mapping)
-
-
-def _reach(table: Table, back: Trailing) -> int:
-    """In partitions of the table, rounded up: for the UI lineage; what a build reads is exact."""
-    days = 31 * back.months + back.days
-    match table.partitions:
-        case dg.MonthlyPartitionsDefinition():
-            return back.months + math.ceil(back.days / 28)
-        case dg.WeeklyPartitionsDefinition():
-            return math.ceil(days / 7)
-        case dg.HourlyPartitionsDefinition():
-            return 24 * days
-    return days
 
 
 def _metadata(table: Table) -> dict[str, object]:

@@ -76,16 +76,25 @@ def run_until_quiet(
     announce: Callable[[dg.RunRequest], None] = lambda request: None,
     waiting: Callable[[], None] = lambda: None,
     stop: Stop | None = None,
+    trouble: Callable[[str], object] = _log.error,
 ) -> Iterator[Ran]:
     """Record what landed, then run what it asks for and what becomes stale by it.
 
     Every piece of work once, whatever became of it, and at once: a person who asks does not wait
     for the sensors' next try. Calls `announce` before each run, and `waiting` where it has to wait
-    for another driver. After a run in which somebody wanted to `stop` there is no other. Raises
+    for another driver; `trouble` is told, once, of each table that cannot be planned, while the
+    others are built. After a run in which somebody wanted to `stop` there is no other. Raises
     TablesBusy where Dagster's daemon has a run or backfill of the
     tables under way.
     """
     done: set[str] = set()
+    told: set[str] = set()
+
+    def tell_once(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            trouble(text)
+
     with driving(instance, platform, waiting=waiting) as buried:
         lost = bury_lost_runs(instance, platform, tables, dt.datetime.now(dt.UTC))
         for run in [*buried, *lost]:
@@ -96,7 +105,7 @@ def run_until_quiet(
         if sources:
             reconcile(platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC))
         for _ in range(_MOST_RUNS):
-            found = _next(instance, platform, tables, done)
+            found = _next(instance, platform, tables, done, tell_once)
             if found is None:
                 return
             done.add(found.work)
@@ -123,7 +132,11 @@ def require_idle(instance: dg.DagsterInstance, tables: Sequence[Table]) -> None:
 
 
 def _next(
-    instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], done: set[str]
+    instance: dg.DagsterInstance,
+    platform: Platform,
+    tables: Sequence[Table],
+    done: set[str],
+    trouble: Callable[[str], object],
 ) -> Due | None:
     require_idle(instance, tables)
     landed = [table for table in tables if table.source]
@@ -131,7 +144,10 @@ def _next(
     if landed:  # else nobody here reads what arrives
         for warning in record_arrivals(platform, landed, dt.datetime.now(dt.UTC)).warnings:
             _log.warning(warning)
-    found = chain(arrivals(platform, instance, landed), stale(platform, instance, derived))
+    found = chain(
+        arrivals(platform, instance, landed),
+        stale(platform, instance, derived, trouble=trouble),
+    )
     return next((each for each in found if each.work not in done), None)
 
 

@@ -20,7 +20,8 @@ from data_platform.lake.reads import ReadPlan
 from data_platform.lake.staging import Staged, new_attempt, stage, with_empty_partitions
 from data_platform.lake.table import WHOLE_TABLE
 from data_platform.observability.events import StepResult
-from data_platform.platform_defs.planning import Input, Plan
+from data_platform.platform_defs.inputs import Input
+from data_platform.platform_defs.planning import Plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import (
     audited,

@@ -4,7 +4,6 @@ Plan, then apply: a plan holds everything that a build reads and replaces, looke
 that the commit can tell whether somebody else was there in between.
 """
 
-import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -12,31 +11,32 @@ from itertools import chain
 import dagster as dg
 
 from data_platform.assets import Table
-from data_platform.lake.files import Files, files_by_partition, partitioning, versions
+from data_platform.lake.errors import LakeError
+from data_platform.lake.files import Files, files_by_partition, versions
 from data_platform.lake.reads import ReadPlan
 from data_platform.lake.table import WHOLE_TABLE, TableId
+from data_platform.platform_defs.inputs import (
+    Input,
+    Inputs,
+    changed_dimensions,
+    inputs_of,
+    newest_due,
+)
 from data_platform.platform_defs.platform import Platform
-from data_platform.quality.freshness import Trailing, Upstream, Window, digest, is_stale
+from data_platform.quality.freshness import is_stale
+from data_platform.quality.mapping import Dimension
 
-_MOST_CANDIDATES = 5000  # beyond so many partitions, planning all of a table is no slower
+UNPLANNED = (LakeError, ValueError)  # what a table's own state or declaration may lead to
 _COMPARED = 60  # partitions before a range, so that volume finds its 28 though some have no rows
-
-
-@dataclass(frozen=True)
-class Input:
-    """An input table as the plan found it: its live files by partition, its partitions, and the
-    snapshot that lists them (None: it was never written)."""
-
-    upstream: Upstream
-    files: Files
-    snapshot: int | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
     """`keys` to build; the partitions each reads by input; `base`, the present version of each.
 
-    `digests` of the inputs are of every requested partition that has any, to be built or not.
+    `digests` of the inputs are of every requested partition that has any, to be built or not; those
+    in `waiting` are not built yet, since these tables, which they read, were never published.
+    `dimensions` is the state of its dimensions that each key is built from.
     `rows` are the published ones of the requested partitions and of those that volume compares
     them with.
     """
@@ -48,6 +48,8 @@ class Plan:
     rows: Mapping[str, int] = field(default_factory=dict)
     inputs: Mapping[str, Input] = field(default_factory=dict)
     reads: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    waiting: Mapping[str, tuple[TableId, ...]] = field(default_factory=dict)
+    dimensions: Mapping[str, str] = field(default_factory=dict)
 
     def read_plan(self, platform: Platform, name: str) -> ReadPlan:
         """The files of one input for all keys of the plan."""
@@ -60,15 +62,6 @@ class Plan:
         """Rows of one input that a key is built from, by the metadata of what is on disk."""
         chosen = self.inputs[name]
         return sum(f.record_count for k in self.reads[name][key] for f in chosen.files[k])
-
-
-def window(table: Table, key: str, back: Trailing | None = None) -> Window | None:
-    """A partition's time; None for a table whose partitions are not times."""
-    if not isinstance(table.partitions, dg.TimeWindowPartitionsDefinition):
-        return None
-    start, end = table.partitions.time_window_for_partition_key(key)
-    start, end = start.replace(tzinfo=None), end.replace(tzinfo=None)
-    return Window(back.start(start) if back else start, start, end)
 
 
 def plan(
@@ -89,38 +82,51 @@ def plan(
     found = versions(present)
     base = {key: found[key] for key in requested if key in found}
     if table.source:
-        inputs, reads = {}, {}
-        digests = platform.ledger.digest(table.source.name, requested)
+        read = Inputs(digests=platform.ledger.digest(table.source.name, requested))
     else:
-        inputs = {
-            name: _input(platform, table, name, upstream, requested)
-            for name, upstream in table.inputs.items()
-        }
-        reads = {
-            name: _reads(table, name, found.upstream, requested) for name, found in inputs.items()
-        }
-        digests = {
-            key: digest(
-                (inputs[name].upstream.table, read, inputs[name].upstream.versions[read])
-                for name in inputs
-                for read in reads[name][key]
-            )
-            for key in requested
-            if any(reads[name][key] for name in inputs)
-        }
-    keys = tuple(key for key in requested if key in digests and (among is None or key in among))
+        read = inputs_of(table, platform, requested)
+    keys = tuple(
+        key
+        for key in requested
+        if key in read.digests and key not in read.waiting and (among is None or key in among)
+    )
     if only_stale:
-        stale = stale_keys(platform, table, base, digests)
+        stale = stale_keys(platform, table, base, read.digests)
+        stale |= _newest_under_another_dimension(table, platform, read, base)
         keys = tuple(key for key in keys if key in stale)
     return Plan(
         table,
         keys,
-        digests,
+        read.digests,
         {key: base[key] for key in keys if key in base},
         {key: sum(file.record_count for file in group) for key, group in present.items()},
-        inputs,
-        reads,
+        read.found,
+        read.reads,
+        read.waiting,
+        read.dimensions,
     )
+
+
+def plan_all(table: Table, platform: Platform) -> Plan:
+    """What is stale of the whole table. Raises one of UNPLANNED for trouble of this table alone."""
+    keys = table.partitions.get_partition_keys() if table.partitions else [WHOLE_TABLE]
+    return plan(table, platform, keys, only_stale=True)
+
+
+def _newest_under_another_dimension(
+    table: Table, platform: Platform, read: Inputs, base: Mapping[str, str]
+) -> set[str]:
+    """The newest partition, where it was built from another state of a dimension whose changes
+    count for that one alone."""
+    hows = map(table.how, table.inputs)
+    if not any(isinstance(how, Dimension) and how.changes == "latest" for how in hows):
+        return set()
+    newest = newest_due(table, platform)
+    if newest is None or newest not in base:
+        return set()
+    build = platform.builds.of(table.id, {newest: base[newest]}).get(newest)
+    changed = build and changed_dimensions(table, read.found, build.dimensions, ("latest",))
+    return {newest} if changed else set()
 
 
 def _present(platform: Platform, table: Table, requested: tuple[str, ...]) -> Files:
@@ -137,7 +143,7 @@ def _comparable(table: Table, requested: tuple[str, ...]) -> list[str] | None:
         return list(requested)
     if not isinstance(table.partitions, dg.TimeWindowPartitionsDefinition):
         return None
-    first = table.partitions.time_window_for_partition_key(min(requested))
+    first = min(map(table.partitions.time_window_for_partition_key, requested))
     reach = dg.TimeWindow(first.start - _COMPARED * (first.end - first.start), first.start)
     return [*table.partitions.get_partition_keys_in_time_window(reach), *requested]
 
@@ -167,43 +173,3 @@ def stale_keys(
             contract=table.version,
         )
     }
-
-
-def _reads(
-    table: Table, name: str, upstream: Upstream, requested: Iterable[str]
-) -> dict[str, tuple[str, ...]]:
-    back = table.trailing.get(name)
-    return {key: upstream.inputs(key, window(table, key, back)) for key in requested}
-
-
-def _input(
-    platform: Platform, table: Table, name: str, upstream: TableId, requested: tuple[str, ...]
-) -> Input:
-    if not platform.lake.exists(upstream):
-        return Input(Upstream(upstream, (), (), {}), {})
-    loaded = platform.lake.load(upstream)
-    scheme = partitioning(loaded)
-    files = files_by_partition(loaded, _candidates(table, name, scheme, requested))
-    current = loaded.current_snapshot()
-    snapshot = current.snapshot_id if current else None
-    return Input(Upstream.of(upstream, scheme, versions(files)), files, snapshot)
-
-
-def _candidates(table: Table, name: str, scheme, requested: tuple[str, ...]) -> list[str] | None:
-    """The keys of an input that can matter, so that planning reads only their metadata."""
-    if scheme.columns == ():
-        return [WHOLE_TABLE]
-    windows = [window(table, key, table.trailing.get(name)) for key in requested]
-    kind = scheme.columns[0].type.typeName()
-    if len(scheme.columns) > 1 or kind not in ("date", "timestamp", "timestamp_ntz"):
-        return None if WHOLE_TABLE in requested else list(requested)
-    known = [w for w in windows if w]
-    if not known:
-        return None
-    step = dt.timedelta(days=1) if kind == "date" else dt.timedelta(hours=1)
-    start, end = min(w.reaches_back_to for w in known), max(w.end for w in known)
-    if (end - start) / step > _MOST_CANDIDATES:
-        return None
-    moments = (start + n * step for n in range(int((end - start) / step)))
-    column = scheme.columns[0]
-    return [column.text(m.date() if kind == "date" else m) for m in moments]

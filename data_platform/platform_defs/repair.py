@@ -20,8 +20,9 @@ from data_platform.platform_defs.asset import ONLY_PARTITIONS
 from data_platform.platform_defs.drive import Ran, require_idle, run_one, run_until_quiet
 from data_platform.platform_defs.drivers import driving
 from data_platform.platform_defs.home import open_instance
+from data_platform.platform_defs.inputs import changed_dimensions
 from data_platform.platform_defs.jobs import job_name, range_tags
-from data_platform.platform_defs.planning import current_versions, plan
+from data_platform.platform_defs.planning import UNPLANNED, current_versions, plan, plan_all
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.stopping import Stop
 
@@ -97,8 +98,14 @@ def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[s
     """Every partition that a run would build again, and why."""
     found = []
     for table in tables:
-        keys = table.partitions.get_partition_keys() if table.partitions else [""]
-        planned = plan(table, platform, keys, only_stale=True)
+        try:
+            planned = plan_all(table, platform)
+        except UNPLANNED as error:
+            found.append({"table": str(table.id), "partition": "", "why": f"cannot tell: {error}"})
+            continue
+        for key, missing in planned.waiting.items():
+            why = f"waits for {', '.join(map(str, missing))}, never published yet"
+            found.append({"table": str(table.id), "partition": key, "why": why})
         versions = current_versions(platform, table.id, planned.keys)
         published = platform.builds.of(table.id, versions)
         for key in planned.keys:
@@ -108,6 +115,10 @@ def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[s
                 why = "never built" if key not in versions else "built by an unknown run"
             elif build.contract != table.version:
                 why = f"contract was {build.contract}, is {table.version}"
+            elif dims := changed_dimensions(
+                table, planned.inputs, build.dimensions, ("all", "latest")
+            ):
+                why = f"dimension {', '.join(str(table.inputs[name]) for name in dims)} changed"
             found.append({"table": str(table.id), "partition": key, "why": why})
     return found
 

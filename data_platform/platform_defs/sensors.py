@@ -8,7 +8,7 @@ asked for later and later (`work.py`).
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
@@ -20,7 +20,7 @@ from data_platform.platform_defs.bronze import MOST_ATTEMPTS, settle
 from data_platform.platform_defs.drivers import bury_dead_runs, bury_lost_runs
 from data_platform.platform_defs.jobs import Job, job_name, run_request, tables_by_job
 from data_platform.platform_defs.marks import clear_marks
-from data_platform.platform_defs.planning import Plan, plan
+from data_platform.platform_defs.planning import UNPLANNED, Plan, plan_all
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.work import Due, due, work_id
 
@@ -127,7 +127,7 @@ def _parts(plans: Iterable[Plan]) -> dict[str, str]:
     for found in plans:
         for key in found.keys:
             made_of = f"{found.table.id}{found.digests[key]}{found.table.version}"
-            parts[key] = parts.get(key, "") + made_of
+            parts[key] = parts.get(key, "") + made_of + found.dimensions.get(key, "")
     return parts
 
 
@@ -150,8 +150,13 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDef
             return dg.SkipReason("no table has changed since the last look")
         if busy := under_way(context.instance, tables):
             return dg.SkipReason(busy)
-        waits = []
-        for found in stale(platform, context.instance, derived):
+        waits: list[str] = []
+
+        def trouble(text: str) -> None:
+            context.log.error(text)
+            waits.append(text)
+
+        for found in stale(platform, context.instance, derived, trouble=trouble):
             if found.at <= now:
                 return dg.SensorResult(run_requests=[found.request])
             waits.append(found.waits)
@@ -177,19 +182,26 @@ def _state(platform: Platform, tables: Sequence[Table]) -> str:
 
 
 def stale(
-    platform: Platform, instance: dg.DagsterInstance, derived: Sequence[Table]
+    platform: Platform,
+    instance: dg.DagsterInstance,
+    derived: Sequence[Table],
+    *,
+    trouble: Callable[[str], object],
 ) -> Iterator[Due]:
     """A run for each job with stale partitions, in the order of the tables.
 
     Take the first that may run, and ask again when it has ended: what it publishes decides what is
-    stale further down.
+    stale further down. A table that cannot be planned is told to `trouble`, and is left out.
     """
     for name, group in tables_by_job(derived).items():
         plans: list[Plan] = []
         selected: list[Table] = []
         for table in group:
-            keys = table.partitions.get_partition_keys() if table.partitions else [""]
-            planned = plan(table, platform, keys, only_stale=True)
+            try:
+                planned = plan_all(table, platform)
+            except UNPLANNED as error:
+                trouble(f"{table.id} is not built: {error}")
+                continue
             if planned.keys or any(up.id in table.inputs.values() for up in selected):
                 selected.append(table)
             plans.append(planned)

@@ -25,13 +25,13 @@ from data_platform.lake.staging import (
 )
 from data_platform.lake.table import Partitioning, TableSlice
 from data_platform.observability.events import StepResult
-from data_platform.platform_defs.planning import Plan, window
+from data_platform.platform_defs.planning import Plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.tables import ensure_tables
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
-from data_platform.quality.freshness import Upstream
 from data_platform.quality.judge import RECEIVED, judged, with_received
+from data_platform.quality.mapping import EventTime, Upstream, known_keys, reads_of
 from data_platform.quality.spread import Spread
 
 
@@ -247,6 +247,7 @@ def audited(
         held_back=held_back(found),
         failed=failed(found),
         inputs={key: plan.digests[key] for key in plan.keys},
+        dimensions=plan.dimensions,
         contract=table.version,
         metadata=metadata,
         properties=properties or {},
@@ -284,17 +285,17 @@ def held_upstream(
     reason why a day has no input.
     """
     found: dict[str, dict[str, list[str]]] = {}
+    built, unbuilt = list(built), list(unbuilt)
     for name, upstream in table.inputs.items():
         held = platform.builds.held_back(upstream)
         if not held or not platform.lake.exists(upstream):
             continue
-        scheme = partitioning(platform.lake.load(upstream))
-        missing = Upstream.of(upstream, scheme, dict.fromkeys(held, ""))
-        looks = [
-            *((k, missing.within_reach) for k in built),
-            *((k, missing.inputs) for k in unbuilt),
-        ]
-        for key, look in looks:
-            if keys := look(key, window(table, key, table.trailing.get(name))):
+        scheme, how = partitioning(platform.lake.load(upstream)), table.how(name)
+        missing = Upstream(upstream, scheme, dict.fromkeys(known_keys(scheme, held), ""))
+        how = None if isinstance(how, EventTime) else how  # nothing is known of the rows of these
+        read = reads_of(table.scheme, [*built, *unbuilt], how, missing)
+        of_key = {**{key: read.own[key] for key in unbuilt}, **{k: read.window[k] for k in built}}
+        for key, keys in of_key.items():
+            if keys:
                 found.setdefault(key, {})[str(upstream)] = list(keys)
     return found

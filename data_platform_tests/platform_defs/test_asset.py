@@ -10,7 +10,8 @@ from data_platform.assets import gold
 from data_platform.domains.retail.bronze import order_lines
 from data_platform.domains.retail.contracts import ProductDemand
 from data_platform.domains.retail.partitions import daily
-from data_platform.quality.freshness import trailing
+from data_platform.domains.retail.silver import order_lines as typed_lines
+from data_platform.quality.mapping import trailing
 
 
 def test_one_table_as_two_inputs_is_refused_by_name() -> None:
@@ -36,8 +37,8 @@ def test_one_table_as_two_inputs_is_refused_by_name() -> None:
 def test_partitions_of_a_date_that_do_not_begin_at_midnight_are_refused(
     partitions: dg.PartitionsDefinition,
 ) -> None:
-    with pytest.raises(ValueError, match=r"bronze/retail/order_lines.*column day is a date"):
-        _ = replace(order_lines, partitions=partitions).asset
+    with pytest.raises(ValueError, match=r"silver/retail/order_lines.*column day is a date"):
+        _ = replace(typed_lines, partitions=partitions).asset
 
 
 @pytest.mark.parametrize(

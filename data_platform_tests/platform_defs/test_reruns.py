@@ -25,7 +25,7 @@ from data_platform.platform_defs.jobs import RANGE_END, RANGE_START, job_name
 from data_platform.platform_defs.planning import current_versions
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import replay, stale_partitions
-from data_platform.quality.freshness import trailing
+from data_platform.quality.mapping import trailing
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
     DEMAND,

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from data_platform.assets import gold
 from data_platform.domains.retail.contracts import CustomerSegment, DailySales, ProductDemand
 from data_platform.domains.retail.partitions import daily, monthly
-from data_platform.quality.freshness import trailing
+from data_platform.quality.mapping import trailing
 
 TRADING_DAYS, CALENDAR_DAYS = 28, 90
 MONTHS = 12

@@ -1,0 +1,240 @@
+"""What the partitions of a table read: looked up once, so that a plan and its build agree.
+
+What belongs here is what depends on the lake: which partitions an input has, which of them each
+partition reads, and what it waits for. Which ones it should read is `quality.mapping`'s to say.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from data_platform.assets import Table
+from data_platform.lake.bounds import PartitionFiles, time_bounds
+from data_platform.lake.catalog import LakeTable
+from data_platform.lake.errors import LakeError
+from data_platform.lake.files import Files, files_by_partition, partitioning, versions
+from data_platform.lake.table import WHOLE_TABLE, TableId
+from data_platform.platform_defs.platform import Platform
+from data_platform.quality.freshness import digest
+from data_platform.quality.mapping import (
+    Changes,
+    Dimension,
+    EventTime,
+    How,
+    Reads,
+    Span,
+    Trailing,
+    Upstream,
+    is_dimension,
+    reach,
+    reads_of,
+    span_of,
+    time_column,
+    zone_of,
+)
+
+_MOST_CANDIDATES = 5000  # beyond so many partitions, planning all of a table is no slower
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input table as it was found: its live files by partition, its partitions, and the
+    snapshot that lists them (None: it was never written)."""
+
+    upstream: Upstream
+    files: Files
+    snapshot: int | None = None
+
+    @property
+    def digest(self) -> str:
+        """Of all its partitions' versions."""
+        return digest((self.upstream.table, k, v) for k, v in self.upstream.versions.items())
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the requested partitions of a table read, by input and partition.
+
+    `digests` are of the partitions that have something of their own in an input; those of them in
+    `waiting` cannot be built yet, for want of the tables named. `dimensions` says which state of
+    its dimensions each reads, for the register of builds.
+    """
+
+    found: Mapping[str, Input] = field(default_factory=dict)
+    reads: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    waiting: Mapping[str, tuple[TableId, ...]] = field(default_factory=dict)
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+
+
+def inputs_of(table: Table, platform: Platform, requested: Collection[str]) -> Inputs:
+    """Raises LakeError where an input's partitions have no mapping to the table's."""
+    found = {name: _input(table, platform, name, requested) for name in table.inputs}
+    reads = {name: _reads(table, name, each.upstream, requested) for name, each in found.items()}
+    due = [key for key in requested if any(each.own.get(key) for each in reads.values())]
+    missing = tuple(table.inputs[name] for name, each in found.items() if each.snapshot is None)
+    counted = [name for name in found if _counts(table.how(name))]
+    digests = {
+        key: digest(
+            (found[name].upstream.table, read, found[name].upstream.versions[read])
+            for name in counted
+            for read in reads[name].window[key]
+        )
+        for key in due
+    }
+    windows = {name: dict(each.window) for name, each in reads.items()}
+    states = _dimensions(table, platform, found, windows, due)
+    return Inputs(found, windows, digests, dict.fromkeys(due, missing) if missing else {}, states)
+
+
+def newest_due(table: Table, platform: Platform) -> str | None:
+    """The last partition in time that has something of its own in an input."""
+    assert table.partitions is not None
+    keys = table.partitions.get_partition_keys()
+    due = inputs_of(table, platform, keys).digests
+    return next((key for key in reversed(keys) if key in due), None)
+
+
+def changed_dimensions(
+    table: Table, found: Mapping[str, Input], recorded: str, changes: Iterable[str]
+) -> list[str]:
+    """The dimensions, of those whose `changes` are named, in another state than `recorded`."""
+    known = json.loads(recorded or "{}")
+    return [
+        name
+        for name, each in found.items()
+        if name in known
+        and _changes(table.how(name)) in changes
+        and known[name]["versions"] != each.digest
+    ]
+
+
+def _changes(how: How | None) -> Changes:
+    return how.changes if isinstance(how, Dimension) else "all"
+
+
+def _counts(how: How | None) -> bool:
+    """Whether a change of the input makes every partition that reads it stale."""
+    return _changes(how) == "all"
+
+
+def _input(table: Table, platform: Platform, name: str, requested: Collection[str]) -> Input:
+    upstream, how = table.inputs[name], table.how(name)
+    loaded = platform.lake.find(upstream)
+    current = loaded.current_snapshot() if loaded else None
+    if loaded is None or current is None:
+        return Input(Upstream(upstream, table.scheme, {}), {})
+    scheme = partitioning(loaded)
+    files = files_by_partition(loaded, _candidates(table, how, scheme, requested))
+    spans = None
+    if isinstance(how, EventTime):
+        spans = {key: _span_of(loaded, how.column, group, table) for key, group in files.items()}
+    found = Upstream(upstream, scheme, versions(files), spans)
+    return Input(found, files, current.snapshot_id)
+
+
+def _reads(table: Table, name: str, upstream: Upstream, requested: Collection[str]) -> Reads:
+    how = table.how(name)
+    if isinstance(how, EventTime) and table.partitions:
+        # what is of no partition counts for the first or last one, of all there are
+        return reads_of(table.scheme, table.partitions.get_partition_keys(), how, upstream)
+    unmapped = how is None and is_dimension(table.scheme, how, upstream.scheme)
+    if unmapped and time_column(upstream.scheme) and not time_column(table.scheme):
+        raise LakeError(
+            f"{table.id}: its partitions have nothing in common with those of its input "
+            f"{upstream.table} ({', '.join(upstream.scheme.names)}); say in ins={{{name!r}: ...}} "
+            "that it reads everything() of it, or that it is a dimension()"
+        )
+    return reads_of(table.scheme, requested, how, upstream)
+
+
+def _candidates(
+    table: Table, how: How | None, scheme, requested: Collection[str]
+) -> list[str] | None:
+    """The keys of an input that can matter, so that planning reads only their metadata; None for
+    all."""
+    if not scheme.columns:
+        return [WHOLE_TABLE]
+    column, timed = scheme.columns[0], time_column(table.scheme)
+    if len(scheme.columns) > 1 or column != time_column(scheme) or not (timed and requested):
+        return None
+    if column.times is None or not isinstance(how, Trailing | None):
+        return None
+    spans = [span for key in requested if (span := span_of(table.scheme, key))]
+    start, end = min(start for start, _ in spans), max(end for _, end in spans)
+    if isinstance(how, Trailing):
+        start = min(reach(table.scheme, key, how) for key in requested)
+    keys: list[str] = []
+    while start < end:
+        if len(keys) == _MOST_CANDIDATES:
+            return None
+        keys.append(column.times.key(start))
+        _, start = column.times.span(keys[-1])
+    return keys
+
+
+def _span_of(loaded: LakeTable, name: str, files: PartitionFiles, table: Table) -> Span | None:
+    """The times that rows have in a column, where they have none in the table's zone."""
+    if (bounds := time_bounds(loaded, name, files)) is None:
+        return None
+    zone = zone_of(table.scheme)
+    low, high = (m if m.tzinfo else m.replace(tzinfo=zone) for m in bounds)
+    return low.astimezone(dt.UTC), high.astimezone(dt.UTC)
+
+
+def _dimensions(
+    table: Table,
+    platform: Platform,
+    found: Mapping[str, Input],
+    windows: dict[str, dict[str, tuple[str, ...]]],
+    due: list[str],
+) -> dict[str, str]:
+    """The state of the dimensions that each due partition reads, as text; what reads them as of
+    its first build gets the files of then."""
+    names = [
+        name
+        for name, each in found.items()
+        if each.snapshot and is_dimension(table.scheme, table.how(name), each.upstream.scheme)
+    ]
+    if not names:
+        return {}
+    now = {n: {"snapshot": str(found[n].snapshot), "versions": found[n].digest} for n in names}
+    states = {key: dict(now) for key in due}
+    for name in names:
+        if _changes(table.how(name)) == "as_of":
+            _as_of(table, platform, name, found[name], windows[name], states)
+    return {key: json.dumps(state, sort_keys=True) for key, state in states.items()}
+
+
+def _as_of(
+    table: Table,
+    platform: Platform,
+    name: str,
+    source: Input,
+    window: dict[str, tuple[str, ...]],
+    states: dict[str, dict[str, dict[str, str]]],
+) -> None:
+    loaded = platform.lake.find(source.upstream.table)
+    for key, build in platform.builds.latest(table.id, states).items():
+        recorded = json.loads(build.dimensions or "{}").get(name)
+        if not recorded or recorded == states[key][name] or loaded is None:
+            continue
+        snapshot = int(recorded["snapshot"])
+        if loaded.snapshot_by_id(snapshot) is None:
+            raise LakeError(
+                f"{table.id} {key} reads {source.upstream.table} as of its snapshot {snapshot}, "
+                "which has expired; keep its snapshots longer (retention in its contract), or "
+                "declare dimension(changes='latest')"
+            )
+        states[key][name] = recorded
+        window[key] = tuple(_files_of_then(loaded, source, snapshot))
+
+
+def _files_of_then(loaded: LakeTable, source: Input, snapshot: int) -> Iterator[str]:
+    """Names of the partitions in another snapshot, whose files the input then has as well."""
+    marked = f"\0{snapshot}"  # no partition key has such a character
+    if not any(name.endswith(marked) for name in source.files):
+        for key, files in files_by_partition(loaded, snapshot_id=snapshot).items():
+            source.files[key + marked] = files
+    yield from (name for name in source.files if name.endswith(marked))
