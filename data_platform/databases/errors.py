@@ -13,7 +13,7 @@ _WAYS_OUT = (
     ("unable to open", "its directory must exist, and this user must be able to write there"),
     ("readonly database", "make the file and its directory writable for this user"),
     ("not a database", "its file is something else: name another one, or move that file away"),
-    ("disk.* full|disk I/O error|No space left", "see that its disk has space and try again"),
+    ("disk.* full|disk I/O error|No space left", "free some space on its disk and try again"),
     (
         "password authentication failed|no password supplied",
         "set DATA_PLATFORM_DATABASE_PASSWORD to the password of the URL's user",

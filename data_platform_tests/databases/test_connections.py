@@ -27,8 +27,9 @@ import sys
 from data_platform.databases.connections import Database
 with Database(sys.argv[1]).write() as connection:
     connection.exec_driver_sql(
-        "insert into builds values (1, 'silver/shop/sales', 'p', 'a', 'r', 'held_back', 'c', 'i', "
-        "0, 0, 0, '', '2011-03-04 00:00:00')"
+        "insert into builds (sequence, table_id, partition, attempt, run_id, state, contract, "
+        "inputs, rows, quarantined, duplicates, detail, created) values (1, 'silver/shop/sales', "
+        "'p', 'a', 'r', 'held_back', 'c', 'i', 0, 0, 0, '', '2011-03-04 00:00:00')"
     )
     print("changed", flush=True)
     sys.stdin.readline()
