@@ -21,7 +21,7 @@ from data_platform.contracts.errors import ContractError
 from data_platform.contracts.names import indistinct
 from data_platform.lake.partition_times import times_of
 from data_platform.lake.table import PartitionColumn, Partitioning, TableId
-from data_platform.landing.source import Source
+from data_platform.landing.source import OutsideTable, Source
 from data_platform.observability.warnings import previews_accepted
 from data_platform.quality.mapping import EventTime, Everything, How, Trailing
 
@@ -148,7 +148,10 @@ def _existing(
     def existing(text: str) -> str:
         key = partition(text)
         if not partitions.has_partition_key(key):
-            raise ValueError(f"{key} is no partition of the table")
+            raise OutsideTable(
+                f"{key} is no partition of the table, whose partitions are: {partitions}; it waits "
+                "until the definition has it"
+            )
         return key
 
     return existing

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from data_platform.databases.tables import METADATA, Message, Name, UtcDateTime
+from data_platform.landing.source import Cause
 
 State = Literal["pending", "loaded", "failed", "unknown"]
 STATES: tuple[State, ...] = ("pending", "loaded", "failed", "unknown")
@@ -37,6 +38,7 @@ objects = sa.Table(
     sa.Column("first_seen", UtcDateTime, nullable=False),
     sa.Column("updated", UtcDateTime, nullable=False),
     sa.Column("vanished", UtcDateTime),
+    sa.Column("cause", sa.String),
 )
 _c = objects.c
 # One latest version per key, whoever writes; and how a tick finds what it knows of a listing.
@@ -57,7 +59,7 @@ class Entry:
     `attempts` counts the runs that could not read it for a reason that may pass, the last of them
     for `error`. `load_id` is the bronze attempt that its `rows` were published in, or, while it is
     pending, prepared for. `previous` (only in `effective`) is the loaded version to fall back to,
-    maybe itself.
+    maybe itself. `cause` is why an unknown object is of no source; `error` says it for people.
     """
 
     id: int
@@ -79,6 +81,7 @@ class Entry:
     first_seen: datetime
     updated: datetime
     vanished: datetime | None
+    cause: Cause | None = None
     previous: "Entry | None" = None
 
     @property

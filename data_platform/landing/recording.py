@@ -10,7 +10,9 @@ from typing import Any
 
 from data_platform.landing.ledger_tables import Entry
 from data_platform.landing.objects import Bucket, LandedObject
-from data_platform.landing.source import Source
+from data_platform.landing.source import Cause, Source, Unplaced
+
+_SHOWN = 3  # sources, in a message
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,17 @@ def compare(
             continue
         version, entry = versions[seen.key], known.get(seen.key)
         if entry is None or entry.version != version or _is_back_unloaded(entry):
-            match = _match(seen, sources)
+            match = claim(seen, sources)
             changes.insert.append(_row(seen, version, bucket, match, now))
             kind = changes.new if entry is None else changes.reopened
             (kind if match["source"] else changes.unknown).append(seen.key)
-        elif entry.state == "unknown" and (match := _match(seen, sources))["source"]:
+        elif entry.state == "unknown" and _differs(match := claim(seen, sources), entry):
             changes.update[entry.id] = {**match, "updated": now, "vanished": None}
-            changes.new.append(seen.key)
+            if match["source"]:
+                changes.new.append(seen.key)
+            else:  # still unknown, for another reason
+                changes.refreshed.append(seen.key)
+                changes.unchanged += 1
         else:
             if entry.vanished or (entry.modified, entry.etag) != (seen.modified, seen.etag):
                 changes.update[entry.id] = {
@@ -133,21 +139,35 @@ def _is_back_unloaded(entry: Entry) -> bool:
     return entry.vanished is not None and entry.state in ("pending", "failed")
 
 
-def _match(seen: LandedObject, sources: Sequence[Source]) -> dict[str, str | None]:
-    claims = {
-        source.name: partition
-        for source in sources
-        if (partition := source.partition_of(seen.key)) is not None and not seen.unusable
-    }
-    if len(claims) == 1:
-        [(source, partition)] = claims.items()
-        return {"source": source, "partition": partition, "state": "pending", "error": None}
-    error = seen.unusable or (
-        f"claimed by several sources: {', '.join(sorted(claims))}; make their patterns exclusive"
-        if claims
-        else "matches the pattern of no source, or names no partition"
-    )
-    return {"source": None, "partition": None, "state": "unknown", "error": error}
+def _differs(match: Mapping[str, str | None], entry: Entry) -> bool:
+    return any(getattr(entry, name) != value for name, value in match.items())
+
+
+def claim(seen: LandedObject, sources: Sequence[Source]) -> dict[str, str | None]:
+    """The source and the partition that an object is of, or why it is unknown."""
+    if seen.unusable:
+        return _unknown("unusable", seen.unusable)
+    found = {source.name: source.claim(seen.key) for source in sources}
+    places = {name: place for name, place in found.items() if isinstance(place, str)}
+    if len(places) == 1:
+        [(source, partition)] = places.items()
+        known = {"source": source, "partition": partition, "state": "pending"}
+        return {**known, "error": None, "cause": None}
+    if places:
+        names = ", ".join(sorted(places))
+        why = f"claimed by several sources: {names}; make their patterns exclusive"
+        return _unknown("several sources", why)
+    unplaced = [place for place in found.values() if isinstance(place, Unplaced)]
+    if unplaced:
+        return _unknown(unplaced[0].cause, "; ".join(place.why for place in unplaced))
+    patterns = [f"{source.name} takes {source.pattern}" for source in sources[:_SHOWN]]
+    more = f" and {len(sources) - _SHOWN} more" if len(sources) > _SHOWN else ""
+    why = f"no source's pattern matches it: {', '.join(patterns) or 'none is declared'}{more}"
+    return _unknown("no source", why)
+
+
+def _unknown(cause: Cause, why: str) -> dict[str, str | None]:
+    return {"source": None, "partition": None, "state": "unknown", "error": why, "cause": cause}
 
 
 def _row(
@@ -165,5 +185,6 @@ def _row(
         "first_seen": now,
         "updated": now,
         "error": None,
+        "cause": None,
         **match,
     }

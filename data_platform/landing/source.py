@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import Literal
 
 from data_platform.contracts.names import indistinct
 
@@ -46,9 +47,36 @@ class Csv:
             ) from None
 
 
+# Why a key is of no source: an object that cannot be read at all, whatever it is called; no
+# pattern that matches; several sources that claim it; a text that `partition` takes for none, or
+# for a day that does not exist; a partition that the table does not have.
+Cause = Literal[
+    "unusable", "no source", "several sources", "no partition", "no such day", "outside"
+]
+
+
+class NoSuchDay(ValueError):
+    """A date that is written as one and does not exist."""
+
+
+class OutsideTable(ValueError):
+    """A partition that the table does not have: not yet, or not any more."""
+
+
+@dataclass(frozen=True)
+class Unplaced:
+    """Why a key that matches a source's pattern is of no partition; `why` is for people."""
+
+    cause: Cause
+    why: str
+
+
 def day(text: str) -> str:
     """The key of a daily partition, `2011-03-04`. ValueError if there is no such day."""
-    return date.fromisoformat(text).isoformat()
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise NoSuchDay(f"{text} is no day: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -87,10 +115,24 @@ class Source:
 
     def partition_of(self, key: str) -> str | None:
         """The partition the key belongs to, or None if it is none of this source's keys."""
+        found = self.claim(key)
+        return found if isinstance(found, str) else None
+
+    def claim(self, key: str) -> str | Unplaced | None:
+        """The partition of a key, or why it has none; None where the pattern does not match."""
         match = self._regex.fullmatch(key) if key.startswith(self.prefix) else None
-        if match is None or match.group(1) is None:
+        if match is None:
             return None
+        if match.group(1) is None:
+            why = f"source {self.name}: its pattern matches, and the first group is not in the key"
+            return Unplaced("no partition", why)
         try:
             return self.partition(match.group(1))
-        except ValueError:
-            return None
+        except NoSuchDay as error:
+            return Unplaced("no such day", f"source {self.name}: {error}; rename it")
+        except OutsideTable as error:
+            return Unplaced("outside", f"source {self.name}: {error}")
+        except Exception as error:  # a function of the domain's: one key must not stop the others
+            said = str(error) if isinstance(error, ValueError) else repr(error)
+            why = f"source {self.name}: its partition function refuses {match.group(1)!r}: {said}"
+            return Unplaced("no partition", why)

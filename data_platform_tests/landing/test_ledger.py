@@ -17,6 +17,7 @@ from data_platform.landing.ledger_reads import CHUNK
 from data_platform.landing.ledger_tables import digest_of, objects
 from data_platform.landing.objects import DirectoryBucket
 from data_platform.landing.recording import Recorded
+from data_platform.landing.source import OutsideTable, day
 from data_platform_tests.landing.conftest import IMPATIENT
 from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
 
@@ -251,7 +252,54 @@ def test_a_key_that_two_sources_claim_is_unknown_and_says_so(
 ) -> None:
     bucket.land(KEY)
     ledger.record(bucket.list(), bucket, [SHOP, replace(SHOP, name="twin")], NOW)
-    assert "claimed by several sources: shop, twin" in str(ledger.unknown()[0].error)
+    [entry] = ledger.unknown()
+    assert entry.cause == "several sources"
+    assert entry.error == "claimed by several sources: shop, twin; make their patterns exclusive"
+
+
+def test_why_a_key_is_of_no_source_is_recorded_and_follows_the_declaration(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    def partition(text: str) -> str:
+        if text == "2011-03-05":
+            raise OutsideTable(f"{text} is no partition of the table, whose partitions are: March")
+        return {"2011-03-06": day}[text](text) if text > "2011-03-05" else day(text)
+
+    def unknown() -> dict[str, tuple[str | None, str | None]]:
+        return {entry.key[-14:-4]: (entry.cause, entry.error) for entry in ledger.unknown()}
+
+    for key in ("shop/2011-02-30", "shop/2011-03-05", "shop/2011-03-09", "stock/2011-03-04"):
+        bucket.land(f"{key}.csv")
+    first = replace(SHOP, partition=partition)
+    assert len(ledger.record(bucket.list(), bucket, [first], NOW).unknown) == 4
+    assert unknown() == {
+        "2011-02-30": (
+            "no such day",
+            "source shop: 2011-02-30 is no day: day is out of range for month; rename it",
+        ),
+        "2011-03-05": (
+            "outside",
+            "source shop: 2011-03-05 is no partition of the table, whose partitions are: March",
+        ),
+        "2011-03-09": (
+            "no partition",
+            "source shop: its partition function refuses '2011-03-09': KeyError('2011-03-09')",
+        ),
+        "2011-03-04": (
+            "no source",
+            "no source's pattern matches it: shop takes "
+            r"shop/(\d{4}-\d{2}-\d{2})([._-][^/]*)?\.csv",
+        ),
+    }
+    renamed = replace(SHOP, name="sales", prefix="sales/", pattern=r"sales/(.*)\.csv")
+    assert ledger.record(bucket.list(), bucket, [renamed], NOW) == Recorded(unchanged=4)
+    assert {cause for cause, _ in unknown().values()} == {"no source"}
+    assert ledger.differing(bucket.list(), bucket, [renamed], NOW) == set()
+    assert ledger.record(bucket.list(), bucket, [SHOP], NOW).new == (
+        "shop/2011-03-05.csv",
+        "shop/2011-03-09.csv",
+    )
+    assert [entry.cause for entry in ledger.pending("shop")] == [None, None]
 
 
 def test_a_run_that_could_not_read_an_object_counts_once_however_often_it_tries(
