@@ -23,8 +23,19 @@ from data_platform.landing.ledger_tables import (
     update_by_id,
 )
 from data_platform.landing.objects import Bucket, LandedObject
-from data_platform.landing.recording import Changes, Recorded, again, compare, versions
+from data_platform.landing.recording import (
+    Changes,
+    Recorded,
+    again,
+    arrive,
+    compare,
+    has_to_be_read,
+    landing_order,
+    versions,
+)
 from data_platform.landing.source import Source
+
+AT_ONCE = 50_000  # new objects of one listing that are ordered by when they landed: 15 MB
 
 _c = objects.c
 
@@ -55,18 +66,33 @@ class Ledger(LedgerReads):
         sources: Sequence[Source],
         now: datetime,
     ) -> Recorded:
-        """Write down what the listing shows and the ledger does not know.
+        """Write down what the listing shows and the ledger does not know, in the order in which it
+        landed.
 
         Costs as much as the listing is long. An object without etag is read, to hash it, only if
         its key is new, or its size or modification time is not what the ledger last saw.
         """
         recorded = Recorded()
-        for seen, found, changes in self._compared(listing, bucket, sources, now):
+        for news, unchanged in self._news(listing, bucket, sources, now):
+            recorded += Recorded(unchanged=unchanged)
+            recorded += self._recorded(news, bucket, sources, now)
+        return recorded
+
+    def _recorded(
+        self,
+        news: Iterable[LandedObject],
+        bucket: Bucket,
+        sources: Sequence[Source],
+        now: datetime,
+    ) -> Recorded:
+        recorded = Recorded()
+        for seen, found, changes in self._compared(news, bucket, sources, now):
             if changes.any:
                 with self.database.write() as connection:
                     # Again, now that nobody else can write: another tick may have been here.
                     known = _latest(connection, bucket.name, seen)
                     changes = compare(seen, found, known, bucket.name, sources, now)
+                    arrive(changes.insert, after=_last_arrival(connection))
                     insert_latest(connection, changes.insert)
                     update_by_id(connection, changes.update)
             recorded += changes.recorded
@@ -158,6 +184,32 @@ class Ledger(LedgerReads):
                 found = read_entries(connection, sa.select(objects).where(reopened))
                 insert_latest(connection, [again(entry, self._clock()) for entry in found])
 
+    def _news(
+        self,
+        listing: Iterable[LandedObject],
+        bucket: Bucket,
+        sources: Sequence[Source],
+        now: datetime,
+    ) -> Iterator[tuple[list[LandedObject], int]]:
+        """What may have to be written down, as it landed, at most some AT_ONCE objects together,
+        and the number of the others that were listed with them. No object is read."""
+        news: dict[str, LandedObject] = {}
+        unchanged = 0
+        for chunk in chunks(listing):
+            seen = {landed.key: landed for landed in chunk}
+            with self.database.read() as connection:
+                known = _latest(connection, bucket.name, seen.values())
+            unsure = {key for key, one in seen.items() if has_to_be_read(one, known.get(key))}
+            sure = [one for key, one in seen.items() if key not in unsure]
+            found = versions(sure, known, bucket)
+            changes = compare(sure, found, known, bucket.name, sources, now)
+            news |= {key: seen[key] for key in (*unsure, *changes.keys)}
+            unchanged += len(sure) - len(changes.keys)
+            if len(news) >= AT_ONCE:
+                yield sorted(news.values(), key=landing_order), unchanged
+                news, unchanged = {}, 0
+        yield sorted(news.values(), key=landing_order), unchanged
+
     def _compared(
         self,
         listing: Iterable[LandedObject],
@@ -191,3 +243,7 @@ def _latest(
         _c.bucket == bucket, _c.latest.is_(True), _c.key.in_([landed.key for landed in listed])
     )
     return {entry.key: entry for entry in read_entries(connection, query)}
+
+
+def _last_arrival(connection: sa.Connection) -> datetime | None:
+    return connection.execute(sa.select(sa.func.max(_c.first_seen))).scalar()

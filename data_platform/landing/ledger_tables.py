@@ -49,11 +49,13 @@ sa.Index(
 # With the key, or else SQLite prefers the next one for its order and reads all of a source.
 sa.Index("landed_state", _c.state, _c.source, _c.partition, _c.key)
 sa.Index("landed_partition", _c.source, _c.partition, _c.key, _c.id)
+sa.Index("landed_arrival", _c.first_seen)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One object version. Moments are UTC; `first_seen` is bronze's `_ingested_at`.
+    """One object version. Moments are UTC; `first_seen` is bronze's `_ingested_at`: of two versions
+    the one that arrived later has the later one, whatever the clock said (`recording.arrive`).
 
     `version` is the size with the etag or, where a bucket has none, with the content's hash.
     `attempts` counts the runs that could not read it for a reason that may pass, the last of them

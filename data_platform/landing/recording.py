@@ -5,7 +5,7 @@ Pure but for the hash of an object's bytes; `ledger` looks up what is known and 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from data_platform.landing.ledger_tables import Entry
@@ -67,6 +67,31 @@ class Changes:
         return Recorded(tuple(self.new), tuple(self.reopened), tuple(self.unknown), self.unchanged)
 
 
+def has_to_be_read(seen: LandedObject, entry: Entry | None) -> bool:
+    """Whether only its bytes tell which version it is; `entry` is its key's latest, if any."""
+    if seen.unusable or seen.etag is not None:
+        return False
+    return entry is None or (entry.size, entry.modified) != (seen.size, seen.modified)
+
+
+def landing_order(seen: LandedObject) -> tuple[datetime, str]:
+    """What one listing tells of the order in which objects landed: their modification."""
+    return seen.modified, seen.key
+
+
+def arrive(rows: Sequence[dict[str, Any]], *, after: datetime | None) -> None:
+    """Give rows that are about to be inserted moments of arrival in their order.
+
+    Each is later than the one before and than `after`, the last in the ledger, if only by a
+    microsecond: which of two rows of a key arrived last must not depend on a clock that was set
+    back, nor on the names of objects that were found together.
+    """
+    for row in rows:
+        if after is not None and row["first_seen"] <= after:
+            row["first_seen"] = after + timedelta(microseconds=1)
+        after = row["first_seen"]
+
+
 def versions(
     listed: Iterable[LandedObject], known: Mapping[str, Entry], bucket: Bucket
 ) -> dict[str, str]:
@@ -78,7 +103,7 @@ def versions(
             found[seen.key] = f"{seen.size}-{seen.modified.isoformat()}"
         elif seen.etag is not None:
             found[seen.key] = f"{seen.size}-{seen.etag}"
-        elif entry and (entry.size, entry.modified) == (seen.size, seen.modified):
+        elif entry and not has_to_be_read(seen, entry):
             found[seen.key] = entry.version
         else:
             try:

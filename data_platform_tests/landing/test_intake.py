@@ -315,7 +315,7 @@ def test_a_process_killed_between_any_two_steps_loses_nothing(
                 raise Killed
 
         event.listen(ledger.database.engine, "before_cursor_execute", kill)
-        key = f"shop/2011-04-{step + 1:02d}.csv"
+        key = f"shop/{date(2011, 4, 1) + timedelta(days=step)}.csv"
         bucket.land(key)
         keys.append(key)
         try:

@@ -537,3 +537,53 @@ def test_many_writers_on_a_fresh_ledger_record_an_object_once(
         with Ledger(url).database.read() as connection:
             counted = connection.execute(sa.select(sa.func.count()).select_from(objects))
             assert counted.scalar() == 20
+
+
+def _arrivals(ledger: Ledger) -> list[str]:
+    """The keys that wait, in the order in which they arrived; no two of them at once."""
+    found = sorted(ledger.pending("shop"), key=lambda entry: entry.first_seen)
+    assert len({entry.first_seen for entry in found}) == len(found)
+    return [entry.key for entry in found]
+
+
+def test_what_is_found_together_arrived_as_it_was_modified_whatever_it_is_called(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    names = ("", "-late", "_late", ".late", ".2")
+    keys = [f"shop/2011-03-{n:02}{name}.csv" for n in range(1, 29) for name in names]
+    landed = [*keys[::2], *keys[1::2]]
+    for second, key in enumerate(landed):
+        bucket.land(key, modified=NOW - timedelta(days=9) + timedelta(seconds=second))
+
+    record(ledger, bucket)
+
+    assert _arrivals(ledger) == landed
+    assert ledger.pending("shop")[0].first_seen >= NOW
+
+
+def test_what_comes_later_arrived_later_though_the_clock_was_set_back(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    keys = [f"shop/{DAY}{name}.csv" for name in ("-b", "-a", "-0")]
+    for days, key in zip((9, 0, -9), keys, strict=True):
+        bucket.land(key)
+        ledger.record(bucket.list(), bucket, [SHOP], NOW + timedelta(days=days))
+
+    assert _arrivals(ledger) == keys
+
+    bucket.land(keys[0], b"a,b\ncorrected,2\n")
+    ledger.record(bucket.list(), bucket, [SHOP], NOW)
+    assert _arrivals(ledger) == [*keys[1:], keys[0]]
+
+
+def test_a_listing_of_more_than_is_ordered_at_once_is_recorded_all_the_same(
+    ledger: Ledger, bucket: MemoryBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data_platform.landing.ledger.AT_ONCE", 1)
+    keys = [f"shop/{DAY}-{n:04}.csv" for n in range(CHUNK + 1)]
+    for n, key in enumerate(keys):
+        bucket.land(key, modified=NOW - timedelta(seconds=n % CHUNK))
+
+    assert record(ledger, bucket).new == (*keys[CHUNK - 1 :: -1], keys[-1])
+    assert record(ledger, bucket) == Recorded(unchanged=len(keys))
+    assert _arrivals(ledger) == [*keys[CHUNK - 1 :: -1], keys[-1]]
