@@ -42,7 +42,8 @@ class Check:
     """One rule a column's values must keep.
 
     `name` is the rule's name in reasons and check results ("quantity.in_range"), `kind` the
-    pandera check (or "not_null", "typed"), `arguments` what pandera was given.
+    pandera check (or one of those that every column has, "not_null", "typed", "in_calendar" and
+    "complete"), `arguments` what pandera was given.
     """
 
     name: str

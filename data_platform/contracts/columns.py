@@ -14,6 +14,7 @@ from pyspark.sql import types as T
 
 from data_platform.contracts.checks import Check, Severity, problem
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.inside import has_times, promises
 from data_platform.contracts.names import indistinct
 
 Sensitivity = Literal["public", "internal", "personal"]
@@ -195,6 +196,12 @@ def _checks(
         text += ", and nothing of it is lost" if declared.exact else ""
         arguments = {"source": declared.source, "exact": declared.exact}
         yield Check(f"{name}.typed", "typed", arguments, "blocking", text)
+    if has_times(type_):
+        text = f"{name} is of the years 1 to 9999, which every engine can read"
+        yield Check(f"{name}.in_calendar", "in_calendar", {}, "blocking", text)
+    if promises(type_):
+        text = f"nothing is null inside of {name} that {type_.simpleString()} says is not"
+        yield Check(f"{name}.complete", "complete", {}, "blocking", text)
     for check in column.checks:
         own = str(check.name)  # its author's, as in ge={"min_value": 0, "name": "positive"}
         # which check it is, its function alone says, for a built-in one as pandera calls it

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import reduce
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -10,6 +9,7 @@ from pyspark.sql import functions as F
 from data_platform.contracts.checks import Check, Severity, predicate
 from data_platform.contracts.columns import ColumnSpec
 from data_platform.contracts.contract import Contract, received
+from data_platform.contracts.inside import complete, in_calendar
 from data_platform.contracts.typed import faithful
 
 RESCUED = "rescued"
@@ -21,7 +21,8 @@ class CompiledRule:
 
     `holds()` is True where the row keeps it and False where it does not, never NULL, and raises
     for no value of a row. It needs an active session; all else does not. `check` is pandera's
-    name of the check, "not_null", "typed", "rule" or "rescued".
+    name of the check, "not_null", "typed", "in_calendar", "complete", "rule" or
+    "rescued".
     """
 
     name: str
@@ -87,6 +88,10 @@ def _condition(column: ColumnSpec, check: Check) -> Callable[[], Column]:
                 return F.col(column.name).isNotNull()
             case "typed":
                 return _is_typed(column, check)
+            case "in_calendar":
+                return in_calendar(F.col(column.name), column.type)
+            case "complete":
+                return complete(F.col(column.name), column.type)
             case _:
                 return predicate(check, column=column.name, type_=column.type)
 
@@ -105,6 +110,14 @@ def _never_null(condition: Callable[[], Column]) -> Callable[[], Column]:
     return lambda: F.coalesce(condition(), F.lit(True))
 
 
+def _all(conditions: list[Column]) -> Column:
+    """As a balanced tree: Spark walks it by recursion, and a chain of hundreds ends its stack."""
+    if len(conditions) == 1:
+        return conditions[0]
+    middle = len(conditions) // 2
+    return _all(conditions[:middle]) & _all(conditions[middle:])
+
+
 def reasons(rules: tuple[CompiledRule, ...], severity: Severity) -> Column:
     """The names of the rules of this severity that a row breaks, in order; NULL if it breaks none.
 
@@ -113,7 +126,7 @@ def reasons(rules: tuple[CompiledRule, ...], severity: Severity) -> Column:
     judged = [(rule.name, rule.holds()) for rule in rules if rule.severity == severity]
     if not judged:
         return F.lit(None).cast("array<string>")
-    keeps_all = reduce(lambda left, right: left & right, (holds for _, holds in judged))
+    keeps_all = _all([holds for _, holds in judged])
     broken = F.array(*(F.when(~holds, F.lit(name)) for name, holds in judged))
     # `filter` keeps this projection out of whole-stage code generation. Inlined there, forty rules
     # make one method too long for the JVM to compile, which costs two to three times as much.

@@ -21,6 +21,13 @@ PLATFORMS_OWN = ("rules", "conservation", "volume", "inputs", "readable")
 """The checks that every table has beside those of its contract's rules, which share their names."""
 
 
+_NEVER_PUBLISHED = {
+    "not_null": "a null cannot be published in a column that takes none; nullable=True",
+    "in_calendar": "no reader could read the partition; let the function make it null",
+    "complete": "such a null cannot be published; let the type say that there may be nulls inside",
+}
+
+
 def with_warnings(
     columns: tuple[ColumnSpec, ...], warn: tuple[str, ...], *, table: str
 ) -> tuple[ColumnSpec, ...]:
@@ -35,9 +42,9 @@ def with_warnings(
                 table=table,
                 check=name,
             )
-        if kinds[name] == "not_null":
+        if why := _NEVER_PUBLISHED.get(kinds[name]):
             raise ContractError(
-                "warn: a null cannot be published in a column that takes none; nullable=True",
+                f"warn: {why}",
                 table=table,
                 check=name,
             )

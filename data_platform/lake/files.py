@@ -21,7 +21,6 @@ from pyiceberg.expressions.visitors import manifest_evaluator
 from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import (
     compute_statistics_plan,
-    data_file_statistics_from_parquet_metadata,
     parquet_path_to_id_mapping,
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestFile
@@ -34,6 +33,7 @@ from data_platform.lake.file_io import LakeFileIO
 from data_platform.lake.object_store import is_object
 from data_platform.lake.partition_times import from_properties
 from data_platform.lake.reads import spark_type
+from data_platform.lake.statistics import statistics_of
 from data_platform.lake.table import PartitionColumn, Partitioning, PartitionValue, Values
 
 Files = dict[str, list[DataFile]]  # live files by partition key
@@ -188,13 +188,27 @@ def data_files(table: Table, staged: Iterable[StagedFile]) -> list[DataFile]:
     Raises LakeError where a file is not what its writer reported: of another size, with other
     rows, or with rows of another partition.
     """
+    found, refused = sound_files(table, staged)
+    if refused:
+        raise LakeError("; ".join(refused.values()))
+    return found
+
+
+def sound_files(
+    table: Table, staged: Iterable[StagedFile]
+) -> tuple[list[DataFile], dict[str, str]]:
+    """The same of the files that are what their writer reported; for each partition with one
+    that is not, which and why.
+
+    Errors of the store pass: they say nothing about a file.
+    """
     schema, spec, scheme = table.schema(), table.spec(), partitioning(table)
     plan = compute_statistics_plan(schema, table.properties)
     ids = parquet_path_to_id_mapping(schema)
 
     def read(file: StagedFile) -> DataFile:
         footer = _footer(table, file)
-        statistics = data_file_statistics_from_parquet_metadata(footer, plan, ids)
+        statistics = statistics_of(footer, plan, ids)
         expected = Record(*_record(scheme.values(file.key)))
         if file.rows and statistics.partition(spec, schema) != expected:
             raise LakeError(f"{file.path} holds rows of another partition than {file.key}")
@@ -211,8 +225,18 @@ def data_files(table: Table, staged: Iterable[StagedFile]) -> list[DataFile]:
             **statistics.to_serialized_dict(),
         )
 
+    def tried(file: StagedFile) -> DataFile | tuple[str, str]:
+        try:
+            return read(file)
+        except LakeError as error:
+            return file.key, str(error)
+        except (FileNotFoundError, ValueError, KeyError, pa.ArrowException) as error:
+            return file.key, f"{file.path}, which was written for {file.key}: {error}"
+
     with ThreadPoolExecutor(_FOOTER_READERS) as pool:
-        return list(pool.map(read, staged))
+        results = list(pool.map(tried, staged))
+    refused = dict(result for result in results if isinstance(result, tuple))
+    return [result for result in results if isinstance(result, DataFile)], refused
 
 
 def _footer(table: Table, file: StagedFile) -> pq.FileMetaData:

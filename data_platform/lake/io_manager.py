@@ -5,7 +5,7 @@ guarantees: a Spark, pandas, Polars or Arrow table that an `@dg.asset` returns i
 and published at one stroke; an input is one table, whatever the number of its partitions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -25,7 +25,7 @@ from data_platform.lake.frames import arrow_of, converted, fitted, spark_schema_
 from data_platform.lake.parquet import DATA
 from data_platform.lake.partition_expr import Dimension, dimensions, is_stored, partitioned
 from data_platform.lake.partition_times import as_property, times_of
-from data_platform.lake.publish import Published, StagedWrite, publish
+from data_platform.lake.publish import Publication, Published, StagedWrite, publish
 from data_platform.lake.reads import ReadPlan
 from data_platform.lake.schema import arrow_schema
 from data_platform.lake.staging import (
@@ -63,25 +63,29 @@ class S3ParquetIOManager(dg.IOManager):
             self._publish_step(context, obj)
             return
         with failures_explained():
-            published = self._published(context, self._staged(context, obj))
-        context.add_output_metadata(_totals(published))
+            publication = self._published(context, self._staged(context, obj))
+        context.add_output_metadata(_totals(publication.partitions))
+        if publication.write.held_back:
+            raise held_back(publication.write)
 
     def _publish_step(self, context: dg.OutputContext, result: StepResult) -> None:
         """What the checks found is known whether or not it can be published."""
         log = Log(context.step_context.instance, context.asset_key, context.step_context)
         try:
             with failures_explained():
-                log.published(result.write, self._published(context, result.write))
+                publication = self._published(context, result.write)
+                log.published(publication.write, publication.partitions)
         finally:
             log.findings(result.findings)
-        if result.write.held_back:
-            raise held_back(result.write)
+        if publication.write.held_back:
+            raise held_back(publication.write)
 
-    def _published(self, context: dg.OutputContext, write: StagedWrite) -> dict[str, Published]:
-        published = publish(self.lake, self.builds, write)
+    def _published(self, context: dg.OutputContext, write: StagedWrite) -> Publication:
+        publication = publish(self.lake, self.builds, write)
+        published = publication.partitions
         rows = sum(figures.rows for figures in published.values())
         context.log.info(f"{write.table}: {len(published)} partitions published, {rows:,} rows")
-        return published
+        return publication
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The input's partitions as one table of the annotated type, a Spark DataFrame if none."""
@@ -155,11 +159,11 @@ def _require_asked(
     )
 
 
-def _totals(published: dict[str, Published]) -> dict[str, Any]:
+def _totals(published: Mapping[str, Published]) -> dict[str, Any]:
     values = published.values()
     return {
         "rows": sum(p.rows for p in values),
         "files": sum(p.files for p in values),
         "bytes": sum(p.bytes for p in values),
-        "snapshot_id": str(next(iter(values)).snapshot_id),
+        "snapshot_id": ", ".join({str(p.snapshot_id) for p in values}),
     }

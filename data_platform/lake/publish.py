@@ -6,8 +6,8 @@ between the commits leaves rows that belong to no published version, and the rer
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 
@@ -21,10 +21,10 @@ from data_platform.lake.expiry import forget_old_snapshots
 from data_platform.lake.files import (
     Files,
     attempt_of,
-    data_files,
     files_by_partition,
     key_of,
     partitioning,
+    sound_files,
 )
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
 from data_platform.lake.rejected import BESIDE, files_of_attempts, rejected_by
@@ -42,7 +42,8 @@ class StagedWrite:
     `held_back` gives the reason for each partition that failed a blocking check, and `failed` the
     names of those checks. `inputs` and `contract` say what the attempt stands on, `dimensions` in
     which state its dimensions were, by partition; `properties` go into the snapshot beside
-    those. `after` runs once the table is committed.
+    those. `after` runs once the table is committed, and is told
+    what was published.
     """
 
     slice: TableSlice
@@ -56,7 +57,7 @@ class StagedWrite:
     dimensions: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
-    after: Callable[[], None] | None = None
+    after: Callable[[Collection[str]], None] | None = None
 
     @property
     def table(self) -> TableId:
@@ -77,19 +78,35 @@ class Published:
     bytes: int
 
 
-def publish(lake: Lake, builds: Builds, write: StagedWrite) -> dict[str, Published]:
+@dataclass(frozen=True)
+class Publication:
+    """What became of a write: the partitions that were published, and the write as it was in the
+    end, with all that was held back."""
+
+    write: StagedWrite
+    partitions: Mapping[str, Published]
+
+
+def publish(lake: Lake, builds: Builds, write: StagedWrite) -> Publication:
     """Publish the partitions that passed, keep the quarantine of those that did not.
 
-    Raises PartitionConflict where another writer was first, LakeError where a staged file is not
-    what its writer reported; nothing of the write was committed then.
+    A partition of which a staged file is not what its writer reported is held back alone, and
+    stays due. Raises PartitionConflict where another writer was first; nothing of the write was
+    committed then.
     """
     table = lake.load(write.table)
     # The commit looks again; here a write that has lost already must not touch rejected rows.
     live = files_by_partition(table, write.slice.keys)
     require_base(table, write.slice.base, live, write.slice.keys)
+    rejecting = {outcome: rejected_by(lake, write.table, BESIDE[outcome]) for outcome in BESIDE}
+    write, sound = _sound({DATA: table, **rejecting}, write)
     good = set(write.good)
-    files = data_files(table, (f for f in write.staged.files.get(DATA, ()) if f.key in good))
-    beside = [_beside(lake, builds, write, outcome) for outcome in BESIDE]
+    files = [file for key, file in sound[DATA] if key in good]
+    beside = [
+        _beside(builds, write, outcome, into, [file for _, file in sound[outcome]])
+        for outcome, into in rejecting.items()
+        if into is not None
+    ]
     attempted = _builds(write)
     # First, so that an attempt that is killed between its commits is known and repaired ...
     builds.record(build for build in attempted if build.state == "published")
@@ -105,21 +122,36 @@ def publish(lake: Lake, builds: Builds, write: StagedWrite) -> dict[str, Publish
         )
         published = _published(table, files, snapshot, write.good)
     if write.after:
-        write.after()
+        write.after(good)
     forget_old_snapshots(lake, write.table)
-    return published
+    return Publication(write, published)
+
+
+def _sound(
+    tables: Mapping[int, Table | None], write: StagedWrite
+) -> tuple[StagedWrite, dict[int, list[tuple[str, DataFile]]]]:
+    """The files that can be committed, by outcome, with their partitions; and the write without
+    the partitions of the others, as if these had not been built, so that they stay due."""
+    found: dict[int, list[tuple[str, DataFile]]] = {}
+    refused: dict[str, str] = {}
+    for outcome, table in tables.items():
+        staged = write.staged.files.get(outcome, ()) if table else ()
+        if outcome == DATA:
+            staged = [file for file in staged if file.key not in write.held_back]
+        keys = {file.path: file.key for file in staged}
+        files, why = sound_files(table, staged) if table else ([], {})
+        found[outcome] = [(keys[file.file_path], file) for file in files]
+        refused |= why
+    inputs = {key: said for key, said in write.inputs.items() if key not in refused}
+    return replace(write, held_back={**refused, **write.held_back}, inputs=inputs), found
 
 
 def _beside(
-    lake: Lake, builds: Builds, write: StagedWrite, outcome: int
+    builds: Builds, write: StagedWrite, outcome: int, table: Table, files: list[DataFile]
 ) -> Callable[[], object] | None:
     """The commit to the quarantine or the duplicates; None where it would change nothing."""
-    table = rejected_by(lake, write.table, BESIDE[outcome])
-    if table is None:
-        return None
     live = files_by_partition(table, write.slice.keys)
-    add = data_files(table, write.staged.files.get(outcome, ()))
-    add += _displaced(table, builds, write, outcome, live)
+    add = files + _displaced(table, builds, write, outcome, live)
     if not add and not live:
         return None
 

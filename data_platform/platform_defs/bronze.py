@@ -1,7 +1,7 @@
 """The step of a bronze table: landed objects, parsed inside Spark's tasks, rows as received."""
 
 import pickle
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
@@ -80,8 +80,7 @@ def build_bronze(
     staged = with_empty_partitions(Staged({DATA: tuple(files)}), loaded, layout, built)
     found = _findings(plan, staged, reports, built, unreadable(table, platform))
     held = held_back(found)
-    loaded_rows = _rows_by_object(reports, set(built) - set(held))
-    platform.ledger.prepare(loaded_rows, attempt)
+    platform.ledger.prepare(_rows_by_object(reports, set(built) - set(held)), attempt)
     keys = built + refused
     write = StagedWrite(
         slice=TableSlice(table.id, keys, {k: v for k, v in plan.base.items() if k in keys}),
@@ -93,7 +92,9 @@ def build_bronze(
         inputs={key: inputs[key] for key in built},
         contract=table.version,
         metadata={r.partition: {"objects": len(r.objects)} for r in reports},
-        after=lambda: platform.ledger.mark_loaded(loaded_rows, run_id, attempt),
+        after=lambda good: platform.ledger.mark_loaded(
+            _rows_by_object(reports, good), run_id, attempt
+        ),
     )
     return StepResult(write, found)
 
@@ -270,7 +271,7 @@ def _unread(reports: list[ParseReport]) -> set[int]:
     return {o.id for report in reports for o in report.objects if o.error}
 
 
-def _rows_by_object(reports: list[ParseReport], good: set[str]) -> dict[int, int]:
+def _rows_by_object(reports: list[ParseReport], good: Collection[str]) -> dict[int, int]:
     """What the published partitions hold of each object version."""
     return {
         o.id: o.rows

@@ -110,8 +110,8 @@ class Home:
         slice_ = TableSlice(table, keys, versions(files_by_partition(loaded, keys)))
         return StagedWrite(slice_, attempt, run, staged, held_back=held_back or {})
 
-    def publish(self, write: StagedWrite) -> dict[str, Published]:
-        return publish(self.lake, self.builds, write)
+    def publish(self, write: StagedWrite) -> Mapping[str, Published]:
+        return publish(self.lake, self.builds, write).partitions
 
     def write(self, numbers: Mapping[str, Iterable[int]], **options) -> StagedWrite:
         """Replace the named days by these numbers."""

@@ -129,6 +129,6 @@ def test_a_publication_does_not_fail_by_what_follows_it(home: Home):
     faults = Faults(at=2, error=lost_response, only="commit", lasting=True)
     broken = FaultyLake.of(home.lake, faults)
     write = home.stage(days({MONDAY: [99]}), [MONDAY])
-    assert publish(broken, home.builds, write)[MONDAY].rows == 1
+    assert publish(broken, home.builds, write).partitions[MONDAY].rows == 1
     assert faults.raised
     assert home.numbers() == {MONDAY: [99]}

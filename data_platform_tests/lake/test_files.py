@@ -1,5 +1,6 @@
 import datetime as dt
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from operator import itemgetter
 
@@ -12,7 +13,6 @@ from pyspark.sql import types as T
 
 from data_platform.contracts.names import indistinct
 from data_platform.lake import browse
-from data_platform.lake.errors import LakeError
 from data_platform.lake.files import (
     attempt_of,
     files_by_partition,
@@ -20,7 +20,8 @@ from data_platform.lake.files import (
     stored,
     versions,
 )
-from data_platform.lake.parquet import DATA
+from data_platform.lake.parquet import DATA, QUARANTINE
+from data_platform.lake.publish import publish
 from data_platform.lake.staging import Staged
 from data_platform.lake.table import TableId
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home, days
@@ -161,16 +162,50 @@ def test_a_table_never_written_has_no_files(home: Home):
     assert files_by_partition(home.make()) == {}
 
 
-def test_a_file_that_lost_rows_since_it_was_staged_is_not_published(home: Home):
-    home.make()
-    write = home.stage(days({MONDAY: [1, 2]}), [MONDAY])
-    (file,) = write.staged.files[DATA]
+def _cut(home: Home, path: str) -> None:
     cut = pa.BufferOutputStream()
-    pq.write_table(pq.read_table(io.BytesIO(home.place.read(file.path))).slice(0, 1), cut)
-    home.place.write(file.path, cut.getvalue().to_pybytes())
-    with pytest.raises(LakeError, match="holds 1 rows and its writer reported 2"):
-        home.publish(write)
-    assert home.numbers() == {}
+    pq.write_table(pq.read_table(io.BytesIO(home.place.read(path))).slice(0, 1), cut)
+    home.place.write(path, cut.getvalue().to_pybytes())
+
+
+DAMAGES: dict[str, tuple[Callable[[Home, str], None], str]] = {
+    "lost rows": (_cut, "holds 1 rows and its writer reported 2"),
+    "no Parquet": (lambda home, path: home.place.write(path, b"PAR1" * 99), "written for"),
+    "gone": (lambda home, path: home.place.delete(path), "written for"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_file_that_is_not_as_written_holds_back_its_partition_alone(home: Home, damage: str):
+    spoil, why = DAMAGES[damage]
+    home.make()
+    first = home.write({MONDAY: [0], TUESDAY: [0]})
+    write = home.stage(days({MONDAY: [1, 2], TUESDAY: [3]}), [MONDAY, TUESDAY])
+    write = replace(write, inputs={MONDAY: "new", TUESDAY: "new"})
+    (path,) = (file.path for file in write.staged.files[DATA] if file.key == MONDAY)
+    spoil(home, path)
+    publication = publish(home.lake, home.builds, write)
+    assert set(publication.partitions) == {TUESDAY}
+    assert home.numbers() == {MONDAY: [0], TUESDAY: [3]}
+    assert set(publication.write.held_back) == {MONDAY}
+    assert (
+        why in publication.write.held_back[MONDAY] and path in publication.write.held_back[MONDAY]
+    )
+    held = home.builds.held_back(SALES)[MONDAY]
+    assert held.inputs == "", "so that it is due again"
+    assert versions(files_by_partition(home.lake.load(SALES), [MONDAY])) == {MONDAY: first.attempt}
+
+
+def test_a_damaged_quarantine_holds_back_its_partition(home: Home):
+    home.make_rejecting()
+    rows = [days({MONDAY: [1], TUESDAY: [2]}, DATA), days({MONDAY: [-1, -2]}, QUARANTINE)]
+    write = home.stage(pa.concat_tables(rows), [MONDAY, TUESDAY])
+    (file,) = write.staged.files[QUARANTINE]
+    _cut(home, file.path)
+    publication = publish(home.lake, home.builds, write)
+    assert home.numbers() == {TUESDAY: [2]}
+    assert "holds 1 rows" in publication.write.held_back[MONDAY]
+    assert home.rejected("quarantine") == {}
 
 
 def test_rows_of_another_partition_are_not_published(home: Home):
@@ -179,6 +214,6 @@ def test_rows_of_another_partition_are_not_published(home: Home):
     (file,) = write.staged.files[DATA]
     moved = Staged({DATA: (replace(file, key=TUESDAY),)})
     astray = replace(write, slice=replace(write.slice, keys=(TUESDAY,)), staged=moved)
-    with pytest.raises(LakeError, match=f"rows of another partition than {TUESDAY}"):
-        home.publish(astray)
+    held = publish(home.lake, home.builds, astray).write.held_back
+    assert f"rows of another partition than {TUESDAY}" in held[TUESDAY]
     assert home.numbers() == {}

@@ -82,16 +82,16 @@ def test_what_a_killed_attempt_displaced_stands_beside_the_next_held_back_one(ho
     assert home.rejected("duplicates") == {MONDAY: [1]}
 
 
-def test_a_damaged_staged_file_changes_nothing(home: Home):
+def test_a_damaged_staged_file_changes_nothing_that_is_published(home: Home):
     home.judge({MONDAY: [1]}, bad={MONDAY: [-1]})
     outcomes = (days({MONDAY: [2]}, DATA), days({MONDAY: [-2]}, QUARANTINE))
     write = home.stage(pa.concat_tables(outcomes), [MONDAY])
     [file] = write.staged.files[DATA]
     home.place.delete(file.path)
-    with pytest.raises(FileNotFoundError):
-        home.publish(write)
-    assert home.rejected("quarantine") == {MONDAY: [-1]}
-    assert home.builds.latest(SALES)[MONDAY].attempt != write.attempt
+    assert home.publish(write) == {}
+    assert home.numbers() == {MONDAY: [1]}
+    assert home.rejected("quarantine") == {MONDAY: [-2, -1]}, "those of the attempt stand beside"
+    assert home.builds.held_back(SALES)[MONDAY].attempt == write.attempt
 
 
 def test_a_write_that_has_lost_its_race_leaves_the_winners_rejected_rows(home: Home):
@@ -124,7 +124,7 @@ def test_a_table_of_the_same_name_in_another_layer_leaves_the_rejected_rows_alon
 def test_a_lost_race_publishes_nothing_and_runs_nothing_afterwards(home: Home):
     home.judge({MONDAY: [1]})
     ran = []
-    late = replace(home.stage(days({MONDAY: [9]}), [MONDAY]), after=lambda: ran.append("after"))
+    late = replace(home.stage(days({MONDAY: [9]}), [MONDAY]), after=lambda _: ran.append("after"))
     home.judge({MONDAY: [2]})
     with pytest.raises(PartitionConflict):
         home.publish(late)

@@ -1,0 +1,68 @@
+"""A data file's statistics as a commit lists them, for every file that can be read.
+
+A bound is a help to readers and may be missing. Python's dates end with the years 1 and 9999,
+and the text that follows one of a column's largest texts may be none that UTF-8 can write: such
+a column is listed without bounds, and the others as ever.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.io.pyarrow import (
+    DataFileStatistics,
+    MetricModeTypes,
+    MetricsMode,
+    StatisticsCollector,
+    StatsAggregator,
+    data_file_statistics_from_parquet_metadata,
+)
+
+Collectors = Mapping[int, StatisticsCollector]  # by field id
+
+_NONE, _COUNTS = (MetricsMode(kind) for kind in (MetricModeTypes.NONE, MetricModeTypes.COUNTS))
+_UNWRITABLE = (OverflowError, ValueError, pa.ArrowException)
+
+
+def statistics_of(
+    footer: pq.FileMetaData, plan: Collectors, ids: Mapping[str, int]
+) -> DataFileStatistics:
+    """Counts of all columns, and bounds of those whose bounds can be written.
+
+    Raises ValueError or KeyError where a column is not of the table's type, or not in the table.
+    """
+    with_bounds = dict(plan)
+    try:
+        return _serializable(footer, with_bounds, ids)
+    except _UNWRITABLE:
+        _require_types(footer, plan, ids)
+        without = {id_: replace(plan[id_], mode=_COUNTS) for id_ in _failing(footer, plan, ids)}
+        return _serializable(footer, with_bounds | without, ids)
+
+
+def _serializable(
+    footer: pq.FileMetaData, plan: dict[int, StatisticsCollector], ids: Mapping[str, int]
+) -> DataFileStatistics:
+    found = data_file_statistics_from_parquet_metadata(footer, plan, dict(ids))
+    found.to_serialized_dict()
+    return found
+
+
+def _failing(footer: pq.FileMetaData, plan: Collectors, ids: Mapping[str, int]) -> Iterator[int]:
+    """The columns that fail when they are the only one that is asked for."""
+    nothing = {id_: replace(collector, mode=_NONE) for id_, collector in plan.items()}
+    for id_, collector in plan.items():
+        try:
+            _serializable(footer, nothing | {id_: collector}, ids)
+        except _UNWRITABLE:
+            yield id_
+
+
+def _require_types(footer: pq.FileMetaData, plan: Collectors, ids: Mapping[str, int]) -> None:
+    """A column of another type is another trouble: readers would fail, so it must not pass."""
+    for group in range(min(footer.num_row_groups, 1)):
+        for position in range(footer.num_columns):
+            column = footer.row_group(group).column(position)
+            collector = plan[ids[column.path_in_schema]]
+            StatsAggregator(collector.iceberg_type, column.physical_type)
