@@ -1,13 +1,17 @@
 """A new home that several processes open at once."""
 
+import re
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from data_platform.databases.errors import DatabaseUnavailable
 from data_platform.platform_defs.home import open_instance
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings
@@ -79,6 +83,54 @@ def test_a_home_that_is_there_in_part_is_made_whole(
         assert instance.get_runs_count() == 0
     assert list(Platform(settings).bucket.list()) == []
     assert (settings.dagster_home / "dagster.yaml").exists()
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """A disk on which no file grows beyond so many bytes, as on a full one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [10_000, 40_000, 100_000])
+def test_a_full_disk_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    for name in ("DAGSTER_HOME", "DAGSTER_EVENT_BATCH_SIZE"):
+        monkeypatch.setenv(name, "")
+    settings = Settings.at(tmp_path)
+    with (
+        largest_file(size),
+        pytest.raises(DatabaseUnavailable) as caught,
+        open_instance(settings) as instance,
+    ):
+        for number in range(1000):  # where it could be opened, it grows
+            instance.add_run(dg.DagsterRun(job_name="x" * 1000, run_id=f"{number}"))
+    assert re.fullmatch(
+        rf"database of Dagster, {settings.dagster_home}: .*free some space on its disk and try "
+        r"again\. What is published stays so, and the next run goes on from there\.",
+        str(caught.value),
+    )
+    with open_instance(settings) as instance:  # once there is space
+        assert instance.get_runs_count() >= 0
+
+
+@pytest.mark.parametrize("size", [1_000, 8_000])
+def test_a_full_disk_is_one_clear_line_of_the_ledger_and_the_catalog(
+    tmp_path: Path, size: int
+) -> None:
+    platform = Platform(Settings.at(tmp_path))
+    with largest_file(size):
+        with pytest.raises(DatabaseUnavailable, match=r"ledger\.db: .*free some space"):
+            platform.ledger.summary()
+        with pytest.raises(DatabaseUnavailable, match=r"catalog\.db: .*free some space"):
+            platform.lake.tables()
+    assert not any(platform.ledger.summary().values())  # once there is space
+    assert platform.lake.tables() == []
 
 
 def test_several_processes_open_a_new_home_at_once(
