@@ -1,6 +1,5 @@
 """What lands where: a source's keys, its partitions and the format of its objects, as data."""
 
-import codecs
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -39,10 +38,10 @@ class Csv:
                 f"Csv(delimiter={self.delimiter!r}): one ASCII character, no quote or line break"
             )
         try:
-            codecs.lookup(self.encoding)
-        except LookupError:
+            "a".encode(self.encoding)  # Python has codecs that are of no text, such as zlib
+        except (LookupError, UnicodeError):
             raise ValueError(
-                f"Csv(encoding={self.encoding!r}): Python knows no such encoding; "
+                f"Csv(encoding={self.encoding!r}): Python knows no such encoding of text; "
                 "try 'utf-8', 'latin-1', 'cp1252' or 'utf-16'"
             ) from None
 

@@ -58,6 +58,8 @@ def test_a_pattern_without_a_group_is_an_error() -> None:
         {"columns": ("a",), "delimiter": ",,"},
         {"columns": ("a",), "delimiter": '"'},
         {"columns": ("a",), "encoding": "utf8-ish"},
+        {"columns": ("a",), "encoding": "zlib"},
+        {"columns": ("a",), "encoding": "undefined"},
     ],
 )
 def test_a_format_that_cannot_be_is_an_error(wrong: dict[str, Any]) -> None:
