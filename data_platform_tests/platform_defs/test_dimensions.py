@@ -1,0 +1,188 @@
+"""Inputs that are read whole: nothing is built for them, and a change makes stale what they say."""
+
+import datetime as dt
+import random
+from pathlib import Path
+
+import pytest
+
+from data_platform.assets import Table
+from data_platform.lake.errors import LakeError
+from data_platform.platform_defs.planning import plan, plan_all
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.repair import stale_partitions
+from data_platform.quality.mapping import Changes, How, dimension, event_time
+from data_platform.settings import Settings, prepare_home
+from data_platform_tests.platform_defs.sums import (
+    build_stale,
+    declared,
+    publish_rows,
+    stored,
+)
+
+DAYS = ["30.10.2015", "31.10.2015", "01.11.2015"]
+ON = dt.date(2015, 10, 30)
+
+sales = declared("sales", "days", {"a": "silver/shop/else"})
+prices = declared("prices", "whole", {"a": "silver/shop/else"})
+names = declared("names", "shops", {"a": "silver/shop/else"})
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Platform:
+    settings = Settings.at(tmp_path / "home")
+    prepare_home(settings)
+    return Platform(settings)
+
+
+def _over(b: How | str) -> Table:
+    return declared("totals", "days", {"a": "gold/shop/sales", "b": b})
+
+
+def _land(platform: Platform, table: Table, **totals: int) -> None:
+    rows = {key.replace("_", "."): (ON, total) for key, total in totals.items()}
+    publish_rows(platform, table, rows, None)
+
+
+def _build(platform: Platform, table: Table) -> None:
+    build_stale(platform, table, None, random.Random(1))
+
+
+def _stale(platform: Platform, table: Table) -> list[str]:
+    return list(plan_all(table, platform).keys)
+
+
+def _sold(platform: Platform, *days: str) -> None:
+    publish_rows(platform, sales, {day: (ON, 1) for day in days}, None)
+
+
+def _priced(platform: Platform, price: int) -> None:
+    publish_rows(platform, prices, {"": (ON, price)}, None)
+
+
+def test_only_days_with_sales_are_built_not_every_day_of_the_calendar(platform: Platform) -> None:
+    table = _over("gold/shop/prices")
+    _priced(platform, 100)
+    assert _stale(platform, table) == []
+
+    _sold(platform, DAYS[1])
+
+    assert _stale(platform, table) == [DAYS[1]]
+    _build(platform, table)
+    assert stored(platform, table) == {DAYS[1]: 101}
+
+
+def test_a_day_reads_all_labels_of_a_dimension(platform: Platform) -> None:
+    table = _over("gold/shop/names")
+    publish_rows(platform, names, {"york": (ON, 10), "leeds": (ON, 200)}, None)
+    _sold(platform, *DAYS[:2])
+
+    _build(platform, table)
+
+    assert stored(platform, table) == {DAYS[0]: 211, DAYS[1]: 211}
+
+
+@pytest.mark.parametrize(
+    ("changes", "stale", "after"),
+    [
+        ("all", DAYS, [501, 501, 501]),
+        ("latest", DAYS[2:], [101, 101, 501]),
+        ("as_of", [], [101, 101, 101]),
+    ],
+)
+def test_a_changed_dimension_makes_stale_what_the_declaration_says(
+    platform: Platform, changes: Changes, stale: list[str], after: list[int]
+) -> None:
+    table = _over(dimension(of="gold/shop/prices", changes=changes))
+    _priced(platform, 100)
+    _sold(platform, *DAYS)
+    _build(platform, table)
+
+    _priced(platform, 500)
+
+    assert _stale(platform, table) == stale
+    shown = stale_partitions(platform, [table])
+    assert [row["partition"] for row in shown] == stale
+    assert {row["why"] for row in shown} <= {"dimension gold/shop/prices changed"}
+    _build(platform, table)
+    assert [stored(platform, table)[day] for day in DAYS] == after
+    assert _stale(platform, table) == []
+
+
+@pytest.mark.parametrize(("changes", "total"), [("all", 502), ("latest", 502), ("as_of", 102)])
+def test_a_day_that_is_built_again_reads_the_dimension_as_declared(
+    platform: Platform, changes: Changes, total: int
+) -> None:
+    table = _over(dimension(of="gold/shop/prices", changes=changes))
+    _priced(platform, 100)
+    _sold(platform, *DAYS)
+    _build(platform, table)
+    _priced(platform, 500)
+    _build(platform, table)
+
+    publish_rows(platform, sales, {DAYS[0]: (ON, 2)}, None)
+
+    assert _stale(platform, table) == [DAYS[0]]
+    _build(platform, table)
+    assert stored(platform, table)[DAYS[0]] == total
+    assert _stale(platform, table) == []
+
+
+def test_the_day_before_the_newest_is_not_stale_by_it(platform: Platform) -> None:
+    table = _over(dimension(of="gold/shop/prices", changes="latest"))
+    _priced(platform, 100)
+    _sold(platform, DAYS[0])
+    _build(platform, table)
+    _priced(platform, 500)
+
+    _sold(platform, DAYS[1])
+
+    assert _stale(platform, table) == [DAYS[1]]
+    assert list(plan(table, platform, DAYS[:1], only_stale=True).keys) == []
+
+
+def test_a_version_that_expired_is_named_with_the_ways_out(platform: Platform) -> None:
+    table = _over(dimension(of="gold/shop/prices", changes="as_of"))
+    _priced(platform, 100)
+    _sold(platform, DAYS[0])
+    _build(platform, table)
+    _priced(platform, 500)
+    loaded = platform.lake.load(prices.id)
+    loaded.maintenance.expire_snapshots().by_ids([loaded.snapshots()[0].snapshot_id]).commit()
+    _sold(platform, DAYS[0])
+
+    with pytest.raises(LakeError, match=r"gold/shop/totals 30.10.2015 reads .*prices as of"):
+        plan_all(table, platform)
+    shown = stale_partitions(platform, [table, sales])
+    assert [(row["table"], row["partition"]) for row in shown] == [("gold/shop/totals", "")]
+    assert "has expired; keep its snapshots longer" in shown[0]["why"]
+
+
+def test_what_was_never_published_is_waited_for_by_name(platform: Platform) -> None:
+    table = _over("gold/shop/prices")
+    _sold(platform, *DAYS[:2])
+
+    planned = plan_all(table, platform)
+
+    assert planned.keys == ()
+    assert planned.waiting == dict.fromkeys(DAYS[:2], (prices.id,))
+    assert [(row["partition"], row["why"]) for row in stale_partitions(platform, [table])] == [
+        (day, "waits for gold/shop/prices, never published yet") for day in DAYS[:2]
+    ]
+    _priced(platform, 100)
+    assert _stale(platform, table) == DAYS[:2]
+
+
+def test_rows_count_for_the_day_they_name_also_when_they_land_late(platform: Platform) -> None:
+    """A day's sum is of all that names it, built together or after more of it landed."""
+    table = declared("by_date", "days", {"a": event_time("sold_on", of="gold/shop/sales")})
+    first = dt.date(2015, 10, 30)
+    publish_rows(platform, sales, {DAYS[0]: (first, 1), DAYS[1]: (first, 100)}, None)
+    _build(platform, table)
+    assert stored(platform, table) == {DAYS[0]: 101}
+
+    publish_rows(platform, sales, {DAYS[2]: (first, 1)}, None)
+
+    assert _stale(platform, table) == [DAYS[0]]
+    _build(platform, table)
+    assert stored(platform, table) == {DAYS[0]: 102}
