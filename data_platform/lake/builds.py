@@ -151,9 +151,11 @@ class Builds:
         """Partitions whose last build did not pass its checks."""
         return {k: b for k, b in self.latest(table).items() if b.state == "held_back"}
 
-    def held_since(self, table: TableId, partitions: Iterable[str]) -> dict[str, dt.datetime]:
+    def held_since(
+        self, table: TableId, partitions: Iterable[str] | None = None
+    ) -> dict[str, dt.datetime]:
         """When the first of the attempts ended that were held back since a version of the
-        partition was last published (UTC, without a zone)."""
+        partition (None: of each) was last published (UTC, without a zone)."""
         found: dict[str, dt.datetime] = {}
         later = _BUILDS.alias()
         published = (
@@ -166,12 +168,12 @@ class Builds:
             .scalar_subquery()
         )
         with self.database.read() as connection:
-            for chunk in _chunks(partitions):
+            for chunk in [None] if partitions is None else _chunks(partitions):
                 query = (
                     sa.select(_BUILDS.c.partition, _BUILDS.c.sequence, _BUILDS.c.created)
                     .where(
                         _BUILDS.c.table_id == str(table),
-                        _BUILDS.c.partition.in_(chunk),
+                        sa.true() if chunk is None else _BUILDS.c.partition.in_(chunk),
                         _BUILDS.c.sequence > published,
                     )
                     .order_by(_BUILDS.c.sequence.desc())

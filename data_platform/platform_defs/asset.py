@@ -3,15 +3,12 @@
 from collections.abc import Callable, Iterator
 
 import dagster as dg
-from dagster._core.storage.tags import BACKFILL_ID_TAG
+from dagster._core.storage.tags import BACKFILL_ID_TAG, HIDDEN_TAG_PREFIX
 from pyspark.sql import types as T
 
 from data_platform.assets import Table
-from data_platform.contracts.compile import compile_rules
-from data_platform.contracts.contract import Contract
-from data_platform.contracts.winner import greatest, sentence
 from data_platform.lake.table import WHOLE_TABLE, TableId
-from data_platform.observability.events import LOGGED, Log, StepResult
+from data_platform.observability.events import LOGGED, Log, StepResult, with_logged_checks
 from data_platform.observability.failures import failures_explained
 from data_platform.platform_defs.bronze import build_bronze, settle
 from data_platform.platform_defs.mappings import Partitions, dep
@@ -27,9 +24,12 @@ from data_platform.platform_defs.table_checks import (
     standing,
     still_held,
 )
+from data_platform.platform_defs.table_page import definition_metadata
 
-ONLY_STALE = "data_platform/only_stale"  # run tag: build what is stale of the range, not all of it
-ONLY_PARTITIONS = "data_platform/only_partitions"  # run tag: of the range just these, by comma
+# Run tags, which Dagster's pages leave out: build what is stale of the range, not all of it, and
+# of the range just these, by comma.
+ONLY_STALE = f"{HIDDEN_TAG_PREFIX}data_platform_only_stale"
+ONLY_PARTITIONS = f"{HIDDEN_TAG_PREFIX}data_platform_only"
 
 
 def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
@@ -47,11 +47,10 @@ def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
         partitions_def=table.partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=check_specs(table),
-        group_name=table.id.layer,
-        kinds={"pyspark", "iceberg", "parquet"},
+        group_name=table.id.domain,
+        kinds={table.id.layer},
         owners=[table.owner],
-        tags={"domain": table.id.domain, "layer": table.id.layer},
-        metadata=_metadata(table),
+        metadata=definition_metadata(table),
         code_version=table.version if table.contract else None,
         description=table.description,
         io_manager_key="io_manager",
@@ -60,9 +59,9 @@ def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
     def step(context: dg.AssetExecutionContext) -> Iterator[dg.Output]:
         with stoppable(context.instance, context.run.run_id), failures_explained():
             result = _built(table, context)
-        yield from _outputs(table, result)
+        yield dg.Output(result, output_name="result", metadata=dict(LOGGED))
 
-    return step
+    return with_logged_checks(step)
 
 
 def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None:
@@ -135,13 +134,6 @@ def _log_left(
         log.findings(found.findings)
 
 
-def _outputs(table: Table, result: StepResult | None) -> Iterator[dg.Output]:
-    """Check results are logged for each partition, so their outputs carry nothing."""
-    yield dg.Output(result, output_name="result", metadata=dict(LOGGED))
-    for spec in check_specs(table):
-        yield dg.Output(None, output_name=spec.get_python_identifier(), metadata=dict(LOGGED))
-
-
 def _require_inputs_once(table: Table) -> None:
     """Dagster wants each upstream table once."""
     names: dict[TableId, str] = {}
@@ -165,55 +157,3 @@ def _require_whole_days(table: Table) -> None:
             f"partition column {column.name} is a date; leave the offset out, and let the column "
             "say which day a row counts for"
         )
-
-
-def _metadata(table: Table) -> dict[str, object]:
-    found: dict[str, object] = {
-        "dagster/table_name": ".".join(table.id.identifier),
-        "dagster/partition_expr": ", ".join(table.partition_by),
-        "retention": f"{table.retention.days} days, {table.retention.snapshots} snapshots",
-    }
-    if table.contract:
-        found |= {
-            "dagster/column_schema": column_schema(table.contract),
-            "contract_version": table.contract.version,
-            "quarantine_threshold": table.contract.quarantine_threshold,
-        }
-        if table.contract.merge_on:
-            found["merge_on"] = ", ".join(table.contract.merge_on)
-        if kept := winning(table.contract):
-            found["winner"] = kept
-    return found
-
-
-def winning(contract: Contract) -> str:
-    """Which of several valid rows with one key is published, for the UI; "" where none may be."""
-    if contract.merge_on:
-        order = sentence(tuple(map(greatest, contract.latest)), "the greatest others")
-        return f"of all rows with one {', '.join(contract.merge_on)}: {order}"
-    if contract.key and contract.lineage:
-        order = sentence(contract.winner, "the last arrived")
-        return f"of rows with one {', '.join(contract.key)}: {order}"
-    return ""
-
-
-def column_schema(contract: Contract) -> dg.TableSchema:
-    """The contract's columns for the UI, with descriptions, rules and sensitivity."""
-    rules = {
-        column.name: [r.check for r in compile_rules(contract) if r.column == column.name]
-        for column in contract.columns
-    }
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                column.name,
-                column.type.simpleString(),
-                description=column.description,
-                constraints=dg.TableColumnConstraints(
-                    nullable=column.nullable, other=rules[column.name]
-                ),
-                tags={"sensitivity": column.sensitivity},
-            )
-            for column in contract.columns
-        ]
-    )

@@ -22,6 +22,7 @@ from data_platform.landing.intake import reconcile
 from data_platform.platform_defs.console import RUN_CONFIG
 from data_platform.platform_defs.drivers import bury_lost_runs, driving, hold
 from data_platform.platform_defs.jobs import RANGE_END, RANGE_START
+from data_platform.platform_defs.launched import LAUNCHED_BY, execute_here, person
 from data_platform.platform_defs.marks import clear_marks
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.sensors import arrivals, record_arrivals, stale, under_way
@@ -187,12 +188,12 @@ def _execute(
 ) -> Ran:
     assert request.job_name is not None
     job = definitions.resolve_job_def(request.job_name)
-    result = job.execute_in_process(
-        instance=instance,
+    result = execute_here(
+        job,
+        instance,
         run_id=run_id,
-        tags={**request.tags, MAX_RETRIES_TAG: "0"},
+        tags={**request.tags, MAX_RETRIES_TAG: "0", LAUNCHED_BY: f"{person()}, command line"},
         run_config=RUN_CONFIG,
-        raise_on_error=False,
         asset_selection=[only] if only else request.asset_selection,
     )
     failures = tuple(

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
-from dagster._core.storage.tags import MAX_RETRIES_TAG
+from dagster._core.storage.tags import HIDDEN_TAG_PREFIX, MAX_RETRIES_TAG
 
-WORK = "data_platform/work"  # run tag
+WORK = f"{HIDDEN_TAG_PREFIX}data_platform_work"  # run tag, which Dagster's pages leave out
 LONGEST_WAIT = dt.timedelta(hours=1)
 _ENOUGH = 10  # ended runs that are looked at: fewer already make the longest wait
 

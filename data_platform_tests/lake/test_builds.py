@@ -60,6 +60,7 @@ def test_a_partition_is_held_back_since_its_first_attempt_that_was(builds: Build
     for name, hour in (("held", hours[2]), ("again", hours[3])):
         builds.record([attempt(name, at=hour, held=True)])
     assert builds.held_since(SALES, [MONDAY, TUESDAY]) == {MONDAY: hours[2]}
+    assert builds.held_since(SALES) == {MONDAY: hours[2]}
 
 
 def test_what_the_checks_found_is_kept_with_an_attempt(builds: Builds) -> None:

@@ -1,10 +1,13 @@
 """What waits, carried out in this process; here every run fails before it needs Spark."""
 
+import getpass
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG, TagType, get_tag_type
 
 from data_platform.lake.errors import PartitionConflict
 from data_platform.platform_defs.console import RUN_CONFIG, console
@@ -16,6 +19,7 @@ from data_platform.platform_defs.drive import (
     run_until_quiet,
 )
 from data_platform.platform_defs.drivers import hold
+from data_platform.settings import CHECKOUT
 from data_platform_tests.lake.home import MONDAY
 from data_platform_tests.platform_defs.bakery import Bakery, bakery_at
 
@@ -72,6 +76,22 @@ def test_a_run_is_known_to_be_alive_from_its_first_moment(shop: Bakery) -> None:
 
     assert seen[0] == []
     assert list(running.glob("*")) == []
+
+
+def test_a_run_is_the_code_locations_own_and_says_who_launched_it(shop: Bakery) -> None:
+    [ran, *_] = shop.run()
+    run = shop.instance.get_run_by_id(ran.run_id)
+    location = yaml.safe_load((CHECKOUT / "workspace.yaml").read_text())["load_from"][0]
+
+    assert run and run.remote_job_origin
+    of = run.remote_job_origin.repository_origin
+    assert (run.remote_job_origin.job_name, of.repository_name) == (run.job_name, "__repository__")
+    assert of.code_location_origin.location_name == location["python_module"]["location_name"]
+    listed = shop.instance.get_runs(dg.RunsFilter(tags={REPOSITORY_LABEL_TAG: of.get_label()}))
+    assert ran.run_id in {each.run_id for each in listed}
+    assert run.tags["user"] == f"{getpass.getuser()}, command line"
+    shown = {tag for tag in run.tags if get_tag_type(tag) is TagType.USER_PROVIDED}
+    assert shown == {"user"}
 
 
 def test_another_writer_of_the_same_partition_is_what_a_failure_says() -> None:
