@@ -93,7 +93,8 @@ def test_every_asset_says_what_it_is(loaded: dg.Definitions) -> None:
     for spec in loaded.resolve_all_asset_specs():
         assert spec.description, spec.key
         assert spec.owners, spec.key
-        assert {"domain", "layer"} <= set(spec.tags), spec.key
+        layer, domain, _ = spec.key.path
+        assert (spec.group_name, spec.kinds) == (domain, {layer}), spec.key
 
 
 def test_every_column_of_a_contract_is_described_with_its_rules_and_sensitivity(

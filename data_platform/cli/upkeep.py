@@ -1,4 +1,4 @@
-"""Repairing tables and keeping them small: rollback, expire, clean."""
+"""Repairing tables and keeping them small: rollback, release, expire, clean."""
 
 import datetime as dt
 
@@ -26,6 +26,41 @@ def rollback(table: str, partition: str | None, to: int) -> None:
     from data_platform.platform_defs.repair import roll_back
 
     for line in roll_back(platform, tables, table_id, to=to, partition=partition):
+        click.echo(line)
+
+
+@click.command()
+@TABLE
+@PARTITION
+@click.option("--reason", required=True, metavar="WHY", help="is recorded with the partition")
+@click.option("--by", metavar="WHO", help="who decides so; as a rule the user of this system")
+@reporting
+def release(table: str, partition: str | None, reason: str, by: str | None) -> None:
+    """Publish a partition that its checks held back, as it is, this once.
+
+    Who did so and why is recorded in Dagster and in the register of builds. It stays until its
+    inputs or the contract change; its quarantine and duplicates are of the same attempt. What
+    would lose rows is never released.
+    """
+    platform = open_platform()
+    tables, _ = declarations()
+    from data_platform.lake.table import WHOLE_TABLE
+    from data_platform.platform_defs import release as releasing
+    from data_platform.platform_defs.launched import person
+
+    table_id, loaded = load(platform, table, partition)
+    if partition is None and loaded.spec().fields:
+        raise click.UsageError(f"{table} has partitions; name one with --partition, see `held`")
+    if not reason.strip():
+        raise click.UsageError("--reason is empty; say why the partition may be published")
+    for line in releasing.release(
+        platform,
+        tables,
+        table_id,
+        partition=WHOLE_TABLE if partition is None else partition,
+        by=by or person(),
+        reason=reason.strip(),
+    ):
         click.echo(line)
 
 
@@ -62,6 +97,7 @@ def clean(dry_run: bool, grace_hours: float, as_json: bool) -> None:
     platform, now, grace = open_platform(), dt.datetime.now(dt.UTC), dt.timedelta(hours=grace_hours)
     find, did = (cleaning.orphans, "would be deleted") if dry_run else (cleaning.clean, "deleted")
     with passing_over() as guard:
-        found = list(find(platform.lake, platform.storage, now, grace, guard))
+        spared = platform.builds.staged_files
+        found = list(find(platform.lake, platform.storage, now, grace, guard, spared))
         files = [{"table": str(t), "file": f.path, "bytes": f.size} for t, f in found]
         out.records(did, files, as_json, counts=["bytes"])

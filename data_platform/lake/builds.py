@@ -42,6 +42,7 @@ _BUILDS = sa.Table(
     sa.Column("rules", _JSON),
     sa.Column("released", Message, nullable=False, server_default=""),
     sa.Column("dimensions", Message, nullable=False, server_default=""),
+    sa.Column("staged", _JSON, nullable=False, server_default="[]"),
 )
 _OF_PARTITION = (_BUILDS.c.table_id, _BUILDS.c.partition)
 sa.Index("builds_attempt", *_OF_PARTITION, _BUILDS.c.attempt, unique=True)
@@ -57,7 +58,7 @@ class Build:
 
     `failed` names the checks that held it back, and `rules` counts the rows that break each rule
     (None: of an attempt older than these counts). `released` says who published it though checks
-    failed, and why.
+    failed, and why; `staged` lists path, rows and bytes of its data files while it is held back.
 
     The database gives `sequence`, which alone says what came after what: `created` is for people,
     since a clock may be set back.
@@ -80,6 +81,7 @@ class Build:
     rules: Mapping[str, int] | None = None
     released: str = ""
     dimensions: str = ""
+    staged: Sequence[tuple[str, int, int]] = ()
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -206,9 +208,23 @@ class Builds:
             )
             for key, version in versions.items()
         ]
+        self._record_anew(table, chosen)
+
+    def release(self, build: Build, by: str) -> None:
+        """Record that a person publishes an attempt that was held back; `by` says who, and why."""
+        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        released = replace(build, state="published", created=now, detail="", released=by, staged=())
+        self._record_anew(TableId.parse(build.table_id), [released])
+
+    def staged_files(self, table: TableId) -> set[str]:
+        """The data files of the attempts that are held back now, and may be released."""
+        return {path for build in self.held_back(table).values() for path, _, _ in build.staged}
+
+    def _record_anew(self, table: TableId, builds: Iterable[Build]) -> None:
+        """Attempts that are known, as the newest."""
         same = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.attempt)
         with self.database.write() as connection:
-            for chunk in _chunks(chosen):
+            for chunk in _chunks(builds):
                 rows = [_row(build) for build in chunk]
                 pairs = [(row["partition"], row["attempt"]) for row in rows]
                 connection.execute(
@@ -223,7 +239,8 @@ def _row(build: Build) -> dict[str, Any]:
 
 
 def _build(row: Mapping[Any, Any]) -> Build:
-    return Build(**{**row, "failed": tuple(row["failed"])})
+    staged = tuple(map(tuple, row["staged"]))
+    return Build(**{**row, "failed": tuple(row["failed"]), "staged": staged})
 
 
 def _unknown(table: TableId, partition: str, attempt: str) -> Build:

@@ -1,11 +1,12 @@
 """Orphans: files below a table's location that no snapshot refers to, and unfinished uploads.
 
 Killed runs, held back attempts and forgotten snapshots leave them. What is younger than the
-grace time may belong to a run under way, so it stays.
+grace time may belong to a run under way, so it stays; so does what is held back now, which a
+person may release.
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from pyiceberg.table import Table
 
@@ -23,16 +24,20 @@ def orphans(
     now: dt.datetime,
     grace: dt.timedelta = GRACE,
     guard: Guard = strict,
+    spared: Callable[[TableId], Collection[str]] = lambda table: (),
 ) -> Iterator[tuple[TableId, StoredFile]]:
-    """Orphans of every table of the catalog, with the table they lie below.
+    """Orphans of every table of the catalog, with the table they lie below; `spared` are paths
+    that somebody may still publish.
 
     A folder of no known table is never touched: a catalog that lost a table must not cost its
     data.
     """
     for table_id in lake.tables():
         with guard(table_id):
-            for file in _below(lake, storage, table_id):
-                if now - file.modified >= grace:
+            found = list(_below(lake, storage, table_id))
+            kept = spared(table_id)  # after the listing: an attempt may have been held back since
+            for file in found:
+                if now - file.modified >= grace and file.path not in kept:
                     yield table_id, file
 
 
@@ -67,13 +72,14 @@ def clean(
     now: dt.datetime,
     grace: dt.timedelta = GRACE,
     guard: Guard = strict,
+    spared: Callable[[TableId], Collection[str]] = lambda table: (),
 ) -> list[tuple[TableId, StoredFile]]:
     """Delete the orphans; gives what was deleted.
 
     Each as soon as it is found: a rollback or a long run may make a file live that was none.
     """
     deleted = []
-    for table_id, file in orphans(lake, storage, now, grace, guard):
+    for table_id, file in orphans(lake, storage, now, grace, guard, spared):
         if file.upload:
             storage.abort(file)
         else:

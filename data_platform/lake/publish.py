@@ -209,6 +209,10 @@ def digest_of(inputs: Mapping[str, str]) -> str:
 def _builds(write: StagedWrite) -> list[Build]:
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     rows, bad, repeats = (write.staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
+    held: dict[str, list[tuple[str, int, int]]] = {key: [] for key in write.held_back}
+    for file in write.staged.files.get(DATA, ()):
+        if file.key in held:
+            held[file.key].append((file.path, file.rows, file.bytes))
     return [
         Build(
             table_id=str(write.table),
@@ -226,6 +230,7 @@ def _builds(write: StagedWrite) -> list[Build]:
             detail=write.held_back.get(key, ""),
             failed=tuple(write.failed.get(key, ())),
             rules=dict(write.staged.rules.get(key, {})),
+            staged=held.get(key, ()),
         )
         for key in write.slice.keys
     ]

@@ -119,10 +119,7 @@ class Log:
                 asset_key=self.asset,
                 partition=key or None,
                 metadata={
-                    "dagster/partition_row_count": figures.rows,
-                    "files": figures.files,
-                    "size_kib": round(figures.bytes / 1024, 1),
-                    "snapshot_id": str(figures.snapshot_id),
+                    **figures_of(figures),
                     "attempt": write.attempt,
                     **{k: _metadata(v) for k, v in write.metadata.get(key, {}).items()},
                 },
@@ -209,6 +206,16 @@ class Log:
             message=said,
             pid=os.getpid(),
         )
+
+
+def figures_of(published: Published) -> dict[str, int | float | str]:
+    """What the page of a partition says; the numbers are plotted by partition."""
+    return {
+        "dagster/partition_row_count": published.rows,
+        "files": published.files,
+        "size_kib": round(published.bytes / 1024, 1),
+        "snapshot_id": str(published.snapshot_id),
+    }
 
 
 def _evaluation(

@@ -21,7 +21,7 @@ def definition_metadata(table: Table) -> dict[str, object]:
         found |= {
             "dagster/column_schema": column_schema(table.contract),
             "contract_version": table.contract.version,
-            "quarantine_threshold_percent": round(100 * table.contract.quarantine_threshold, 2),
+            "quarantine_threshold": table.contract.quarantine_threshold,
             "rejected_rows": f"`data-platform quarantine {table.id}`, kept in "
             f"{table.id.beside(BESIDE[QUARANTINE])}",
         }

@@ -1,0 +1,93 @@
+"""A person publishes a partition that its checks held back, as it is: `data-platform release`."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+
+from data_platform.assets import Table
+from data_platform.lake.builds import Build
+from data_platform.lake.publish import Published
+from data_platform.lake.release import NotReleasable, plan_release
+from data_platform.lake.table import TableId
+from data_platform.observability.events import Log, figures_of
+from data_platform.platform_defs.planning import plan
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.repair import declared, instance_of, stale_partitions
+from data_platform.platform_defs.table_checks import rule_state, standing, still_held
+from data_platform.quality.held import releasable
+
+
+def release(
+    platform: Platform,
+    tables: Sequence[Table],
+    table_id: TableId,
+    *,
+    partition: str,
+    by: str,
+    reason: str,
+) -> Iterator[str]:
+    """Publish the attempt that was held back, record who did so and why, and say what is stale.
+
+    It stays until its inputs or the contract change. Raises NotReleasable, which says why and
+    what to do, where it is not held back, would lose rows, was made from inputs or under a
+    contract that have changed since, or where its files are gone.
+    """
+    table = declared(tables, table_id)
+    found = plan_release(platform.lake, platform.builds, platform.storage, table_id, partition)
+    _require_releasable(platform, table, found.build)
+    said = f"released by {by}: {reason}"
+    published = found.apply(platform.builds, said)
+    with instance_of(platform) as instance:
+        _tell(Log(instance, table.key), platform, table, found.build, published, by, reason)
+    yield f"{table_id} {partition}".rstrip() + f": {published.rows:,} rows published, {said}"
+    yield "it stays so until its inputs or the contract change"
+    below = Counter(row["table"] for row in stale_partitions(platform, tables))
+    for name, count in sorted(below.items()):
+        yield f"stale now: {name}, {count} partitions; `data-platform run` builds them"
+
+
+def _require_releasable(platform: Platform, table: Table, build: Build) -> None:
+    name = f"{table.id} {build.partition}".rstrip()
+    if not releasable(build.failed):
+        raise NotReleasable(
+            f"{name} cannot be released, since rows would be lost or counted twice: {build.detail}"
+        )
+    now = plan(table, platform, [build.partition], only_stale=False).digests
+    if (build.inputs, build.contract) != (now.get(build.partition), table.version):
+        raise NotReleasable(
+            f"{name}: its inputs or its contract have changed since it was held back; "
+            "`data-platform run` judges it again"
+        )
+
+
+def _tell(
+    log: Log,
+    platform: Platform,
+    table: Table,
+    build: Build,
+    published: Published,
+    by: str,
+    reason: str,
+) -> None:
+    key = build.partition
+    materialization = dg.AssetMaterialization(
+        table.key,
+        partition=key or None,
+        description=f"released by {by}, though checks failed: {reason}",
+        metadata={
+            **figures_of(published),
+            "attempt": build.attempt,
+            "quarantined": build.quarantined,
+            "duplicates": build.duplicates,
+            "released_by": by,
+            "reason": reason,
+            "held_back_for": build.detail,
+        },
+        tags={DATA_VERSION_TAG: build.attempt},
+    )
+    log.materializations([materialization])
+    planned = plan(table, platform, [key], only_stale=True)
+    found = standing(table, platform, planned, [key]).findings
+    log.findings(found + rule_state(table, platform) + still_held(table, platform, besides=[key]))
