@@ -61,9 +61,8 @@ def held_back(write: StagedWrite) -> dg.Failure:
         held = Held(write.table, key, why, failed, key in write.slice.base)
         rows = f"; its rejected rows: `{held.rows}`" if held.rows else ""
         lines.append(f"{key or 'the table'}: {why}\n  {held.stands}{rows}; {held.way_out}")
-    count = len(write.held_back)
-    text = f"{write.table}: {count} of {len(write.slice.keys)} partitions "
-    text += "was held back" if count == 1 else "were held back"
+    count = f"{len(write.held_back)} of {len(write.slice.keys)} partitions were held back"
+    text = f"{write.table}: {count}"
     return dg.Failure(
         description="\n".join([text, *lines]),
         metadata={"held_back": ", ".join(sorted(write.held_back))},

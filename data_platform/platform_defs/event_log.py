@@ -138,6 +138,22 @@ class Batching(SqlEventLogStorage):
             rows = [{**row, "partition": key} for key in keys]
             connection.execute(AssetCheckExecutionsTable.insert(), rows)
 
+    def _store_runless_asset_check_evaluation(
+        self, event: EventLogEntry, event_id: int | None
+    ) -> None:
+        """In place of the one before: Dagster allows one row for a partition, a check and a run,
+        so a second evaluation that belongs to no run would be an error."""
+        evaluation = event.get_dagster_event().asset_check_evaluation_data
+        before = AssetCheckExecutionsTable.delete().where(
+            _COLUMNS.asset_key == evaluation.asset_key.to_string(),
+            _COLUMNS.check_name == evaluation.check_name,
+            _COLUMNS.run_id == event.run_id,
+            _COLUMNS.partition.is_not_distinct_from(evaluation.partition),
+        )
+        with self.index_connection() as connection:
+            connection.execute(before)
+        super()._store_runless_asset_check_evaluation(event, event_id)
+
     def has_table(self, table_name: str) -> bool:
         """Dagster asks again for every event; a table that is there stays."""
         if table_name not in self._present and super().has_table(table_name):

@@ -192,6 +192,20 @@ def test_a_check_of_a_partition_that_was_materialized_in_another_run_names_that_
     assert newest.evaluation.target_materialization_data.run_id == first.run_id
 
 
+def test_checks_that_belong_to_no_run_are_told_again_and_the_newest_counts(home: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        run(instance)
+        for passed in (False, True, False):
+            for partition in (*BUILT, None):
+                found = Finding("rules", passed, True, "told again", partition=partition)
+                Log(instance, KEY).findings([found])
+        found = instance.event_log_storage.get_asset_check_partition_info([CHECKED])
+
+    of = {info.partition_key: info for info in found}
+    assert {of[key].latest_execution_status.value for key in BUILT} == {"FAILED"}
+    assert all(of[key].is_current for key in BUILT)
+
+
 def test_what_failed_is_told_last_since_a_page_shows_the_newest(home: Path) -> None:
     _, events = logged(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
 

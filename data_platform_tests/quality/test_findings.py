@@ -54,7 +54,10 @@ def test_a_rules_finding_names_the_reasons_most_frequent_first() -> None:
 
     expected = "3 of 100 rows quarantined (3.00%; 1.00% allowed): quantity.typed 3, rescued 1"
     assert finding.description == expected
-    assert {"rule": "quantity.typed", "rows": 3} in finding.metadata["rules"]
+    assert finding.metadata["rules"] == [
+        {"rule": "quantity.typed", "rows": 3},
+        {"rule": "rescued", "rows": 1},
+    ]
 
 
 def test_a_rules_finding_names_no_warning_among_the_reasons() -> None:
@@ -67,7 +70,10 @@ def test_a_rules_finding_names_no_warning_among_the_reasons() -> None:
 
     expected = "14 of 512 rows quarantined (2.73%; 50.00% allowed): rescued 14"
     assert finding.description == expected
-    assert finding.metadata["rules"][0] == {"rule": "odd", "rows": 400}
+    assert finding.metadata["rules"] == [
+        {"rule": "odd", "rows": 400},
+        {"rule": "rescued", "rows": 14},
+    ]
 
 
 def test_a_rule_may_be_called_as_a_figure_of_the_finding() -> None:
