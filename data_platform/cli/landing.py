@@ -23,13 +23,15 @@ def landing(reopen: tuple[str, ...], reopen_all: bool, as_json: bool) -> None:
     if reopen or reopen_all:
         _reopen(ledger, reopen, reopen_all, as_json)
         return
+    entries = [*ledger.failed(), *ledger.unknown()]
     unread = [
         {"state": e.state, "key": e.key, "partition": e.partition, "error": e.error}
-        for e in [*ledger.failed(), *ledger.unknown()]
+        for e in entries
     ]
     states = {**ledger.summary()}
     if as_json:
-        out.as_json({"states": states, "objects": unread})
+        objects = [{**row, "cause": e.cause} for row, e in zip(unread, entries, strict=True)]
+        out.as_json({"states": states, "objects": objects})
         return
     out.records("objects by state", [states], counts=states)
     click.echo()

@@ -124,6 +124,7 @@ def test_landing_lists_what_could_not_be_read_with_its_error(run: Run, shop: Sho
     listed = {row["key"]: row for row in found["objects"]}
     assert set(shop.manifest.failed) | set(shop.manifest.unknown) <= set(listed)
     assert {listed[key]["state"] for key in shop.manifest.unknown} == {"unknown"}
+    assert all(listed[key]["cause"] for key in shop.manifest.unknown)
     assert all(row["error"] for row in listed.values())
     assert found["states"]["failed"] >= len(shop.manifest.failed)
     assert shop.manifest.failed[0] in run("landing").output
