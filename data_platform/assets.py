@@ -148,8 +148,9 @@ def _existing(
     def existing(text: str) -> str:
         key = partition(text)
         if not partitions.has_partition_key(key):
+            there = str(partitions).rstrip(".")
             raise OutsideTable(
-                f"{key} is no partition of the table, whose partitions are: {partitions}; it waits "
+                f"{key} is no partition of the table, whose partitions are: {there}; it waits "
                 "until the definition has it"
             )
         return key
