@@ -258,3 +258,31 @@ def test_the_asset_carries_what_the_contract_says() -> None:
     assert [c.name for c in schema.columns] == ["day", "units"]
     names = {check.name for check in table.asset.check_specs}
     assert {"rules", "inputs", "volume", "units__greater_than_or_equal_to"} <= names
+
+
+@pytest.mark.parametrize(
+    ("partitions", "kind"),
+    [
+        (dg.DailyPartitionsDefinition("2011-03-01", timezone="America/New_York"), T.DateType()),
+        (dg.MonthlyPartitionsDefinition("2011-03-01"), T.DateType()),
+        (dg.DailyPartitionsDefinition("2011-03-01", hour_offset=6), T.TimestampNTZType()),
+        (dg.HourlyPartitionsDefinition("2011-03-01-00:00"), T.TimestampNTZType()),
+        (
+            dg.HourlyPartitionsDefinition("2011-03-01-00:00", timezone="Asia/Kolkata"),
+            T.TimestampNTZType(),
+        ),
+        (
+            dg.HourlyPartitionsDefinition("2011-03-01-00:00", timezone="America/New_York"),
+            T.TimestampType(),  # its clock has an hour twice a year
+        ),
+        (dg.StaticPartitionsDefinition(["a"]), T.StringType()),
+    ],
+)
+def test_the_partition_of_received_rows_is_of_a_type_that_tells_all_of_them_apart(
+    partitions: dg.PartitionsDefinition, kind: T.DataType
+) -> None:
+    table = bronze(
+        source=ONLINE_RETAIL, partitions=partitions, partition_by="p", owner="a", description="b"
+    )
+
+    assert [column.type for column in table.scheme.columns] == [kind]

@@ -51,6 +51,8 @@ ZONE = "America/New_York"  # whose 1st of November 2015 has 25 hours
 FIRST, LAST = dt.datetime(2015, 10, 30), dt.datetime(2015, 11, 4)
 HOURS = dg.HourlyPartitionsDefinition(FIRST, end_date=LAST)
 DAYS = dg.DailyPartitionsDefinition(FIRST, end_date=LAST, fmt="%d.%m.%Y")
+LOCAL_HOURS = dg.HourlyPartitionsDefinition(FIRST, end_date=LAST, timezone=ZONE)
+WEEKS = dg.WeeklyPartitionsDefinition("2015-10-25", end_date="2015-11-15", day_offset=1)
 LOCAL_DAYS = dg.DailyPartitionsDefinition(FIRST, end_date=LAST, timezone=ZONE)
 MONTHS = dg.MonthlyPartitionsDefinition("2015-10", end_date="2016-01", fmt="%Y-%m")
 SHOPS = dg.StaticPartitionsDefinition(["york", "leeds"])
@@ -59,8 +61,10 @@ BOTH = dg.MultiPartitionsDefinition({"at": DAYS, "shop": SHOPS})
 
 KINDS: dict[str, tuple[dg.PartitionsDefinition | None, tuple[str, ...]]] = {
     "hours": (HOURS, ("at",)),
+    "local_hours": (LOCAL_HOURS, ("at",)),
     "days": (DAYS, ("at",)),
     "local": (LOCAL_DAYS, ("at",)),
+    "weeks": (WEEKS, ("at",)),
     "months": (MONTHS, ("at",)),
     "shops": (SHOPS, ("shop",)),
     "regions": (REGIONS, ("shop",)),
@@ -110,7 +114,13 @@ class Totals(pandera.DataFrameModel):
     total: T.LongType = column()
 
 
-MODELS = {"hours": Instants, "shops": Shops, "regions": Shops, "both": DatesAndShops}
+MODELS = {
+    "hours": Instants,
+    "local_hours": Instants,
+    "shops": Shops,
+    "regions": Shops,
+    "both": DatesAndShops,
+}
 
 
 def declared(name: str, kind: str, ins: dict[str, How | str]) -> Table:

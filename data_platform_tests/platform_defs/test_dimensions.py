@@ -4,6 +4,7 @@ import datetime as dt
 import random
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from data_platform.assets import Table
@@ -11,6 +12,7 @@ from data_platform.lake.errors import LakeError
 from data_platform.platform_defs.planning import plan, plan_all
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import stale_partitions
+from data_platform.platform_defs.sensors import stale
 from data_platform.quality.mapping import Changes, How, dimension, event_time
 from data_platform.settings import Settings, prepare_home
 from data_platform_tests.platform_defs.sums import (
@@ -83,7 +85,7 @@ def test_a_day_reads_all_labels_of_a_dimension(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "stale", "after"),
+    ("changes", "due", "after"),
     [
         ("all", DAYS, [501, 501, 501]),
         ("latest", DAYS[2:], [101, 101, 501]),
@@ -91,7 +93,7 @@ def test_a_day_reads_all_labels_of_a_dimension(platform: Platform) -> None:
     ],
 )
 def test_a_changed_dimension_makes_stale_what_the_declaration_says(
-    platform: Platform, changes: Changes, stale: list[str], after: list[int]
+    platform: Platform, changes: Changes, due: list[str], after: list[int]
 ) -> None:
     table = _over(dimension(of="gold/shop/prices", changes=changes))
     _priced(platform, 100)
@@ -100,9 +102,9 @@ def test_a_changed_dimension_makes_stale_what_the_declaration_says(
 
     _priced(platform, 500)
 
-    assert _stale(platform, table) == stale
+    assert _stale(platform, table) == due
     shown = stale_partitions(platform, [table])
-    assert [row["partition"] for row in shown] == stale
+    assert [row["partition"] for row in shown] == due
     assert {row["why"] for row in shown} <= {"dimension gold/shop/prices changed"}
     _build(platform, table)
     assert [stored(platform, table)[day] for day in DAYS] == after
@@ -156,6 +158,25 @@ def test_a_version_that_expired_is_named_with_the_ways_out(platform: Platform) -
     shown = stale_partitions(platform, [table, sales])
     assert [(row["table"], row["partition"]) for row in shown] == [("gold/shop/totals", "")]
     assert "has expired; keep its snapshots longer" in shown[0]["why"]
+
+
+def test_the_trouble_of_one_table_does_not_stop_the_others(platform: Platform) -> None:
+    troubled = _over(dimension(of="gold/shop/prices", changes="as_of"))
+    other = declared("others", "days", {"a": "gold/shop/sales"})
+    _priced(platform, 100)
+    _sold(platform, DAYS[0])
+    _build(platform, troubled)
+    _priced(platform, 500)
+    loaded = platform.lake.load(prices.id)
+    loaded.maintenance.expire_snapshots().by_ids([loaded.snapshots()[0].snapshot_id]).commit()
+    told: list[str] = []
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        [due] = stale(platform, instance, [troubled, other], trouble=told.append)
+
+    assert due.request.asset_selection == [other.key]
+    [text] = told
+    assert text.startswith("gold/shop/totals is not built: gold/shop/totals 30.10.2015 reads")
 
 
 def test_what_was_never_published_is_waited_for_by_name(platform: Platform) -> None:
