@@ -38,6 +38,7 @@ _CHANGES = TableId.parse("silver/bench/client_changes")
     table="gold/bench/clients",
     merge_on=("client",),
     latest=("changed",),
+    arrival=False,  # the changes are no landed rows
     owner="team:bench",
     version="1",
 )

@@ -210,7 +210,7 @@ def test_a_merged_table_takes_one_input_alone() -> None:
     table = declare(lambda sales: sales)
     metadata = table.asset.specs_by_key[table.key].metadata
     assert (metadata["merge_on"], metadata["quarantine_threshold"]) == ("units", 0.0)
-    kept = "of all rows with one units: the greatest units, then the greatest others"
+    kept = "of all rows with one units: the greatest units, then the last arrived"
     assert metadata["winner"] == kept
     checks = {spec.name: spec.blocking for spec in table.asset.check_specs}
     assert checks["conservation"] and not checks["inputs"]

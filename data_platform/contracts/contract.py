@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.contracts.checks import Severity
-from data_platform.contracts.columns import LINEAGE, ColumnSpec, read_columns
+from data_platform.contracts.columns import INGESTED_AT, LINEAGE, ColumnSpec, read_columns
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.meaning import meaning_of
 from data_platform.contracts.validate import one_key, refuse_contradictions, with_warnings
@@ -29,6 +29,13 @@ _LINEAGE_FIELDS = (
     T.StructField(
         LINEAGE[1], T.LongType(), False, {"comment": "1-based data row within that object"}
     ),
+    # Nullable, since tables that were there before it have rows without it.
+    T.StructField(
+        INGESTED_AT, T.TimestampType(), True, {"comment": "when that object arrived, UTC"}
+    ),
+)
+_ARRIVAL_FIELDS = tuple(
+    T.StructField(f.name, f.dataType, True, f.metadata) for f in _LINEAGE_FIELDS
 )
 
 
@@ -119,9 +126,10 @@ class Contract:
     come from no file.
 
     `merge_on` is the key of a merged table, which has one row for each key of all its input's
-    partitions: the one with the greatest `latest`, compared column by column, and of those that
-    tie the greatest in the columns that are left. Which one therefore depends on nothing but the
-    rows.
+    partitions: the one with the greatest `latest`, compared column by column, of those that tie
+    the last arrived, and where `arrival` is False, or two are of one row, the greatest in the
+    columns that are left. Which one therefore depends on nothing but the rows: `arrival` says that
+    they carry INGESTED_AT and LINEAGE, which the table's function passes on.
     """
 
     table: str
@@ -134,6 +142,7 @@ class Contract:
     winner: tuple[Preference, ...]
     merge_on: tuple[str, ...]
     latest: tuple[str, ...]
+    arrival: bool
     rules: tuple[Rule, ...]
     rescued: Severity | None
     warn: tuple[str, ...]
@@ -167,7 +176,8 @@ class Contract:
             )
             for column in self.columns
         ]
-        return T.StructType([*fields, *(_LINEAGE_FIELDS if self.lineage else ())])
+        own = _LINEAGE_FIELDS if self.lineage else _ARRIVAL_FIELDS if self.arrival else ()
+        return T.StructType([*fields, *own])
 
     @property
     def fingerprint(self) -> str:
@@ -196,7 +206,7 @@ class Contract:
         if self.rescued:
             meaning["rescued"] = self.rescued
         if self.merge_on:
-            meaning["merge"] = [self.merge_on, self.latest]
+            meaning["merge"] = [self.merge_on, self.latest, self.arrival]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -219,6 +229,7 @@ def contract(
     winner: tuple[str | Preference, ...] = (),
     merge_on: tuple[str, ...] = (),
     latest: tuple[str, ...] = (),
+    arrival: bool | None = None,
     rules: tuple[Rule, ...] = (),
     rescued: Severity | None = None,
     warn: tuple[str, ...] = (),
@@ -232,7 +243,8 @@ def contract(
     ("unit_price.greater_than"). `winner` names columns (the contract's, LINEAGE, INGESTED_AT), the
     first that tells rows of one key apart decides: `greatest("updated_at")`, which a plain name
     says too, or `least("price")`. `quarantine_threshold` defaults to 0.01, of a merged table to 0,
-    and `lineage` to True and `rescued` to "blocking" for layer silver. For all else see `Contract`.
+    `arrival` to True for a merged table, `lineage` to True and `rescued` to "blocking" for layer
+    silver. For all else see `Contract`.
 
     Raises ContractError, naming table, column and check, for whatever could not be enforced.
     """
@@ -254,6 +266,7 @@ def contract(
             winner=preferences(winner),
             merge_on=tuple(merge_on),
             latest=tuple(latest),
+            arrival=bool(merge_on) if arrival is None else arrival,
             rules=rules,
             rescued=rescued or ("blocking" if from_bronze else None),
             warn=warn,

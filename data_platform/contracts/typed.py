@@ -15,6 +15,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from data_platform.contracts.names import quoted
+
 Text = str | Column
 Integer = Literal["tinyint", "smallint", "int", "bigint"]
 
@@ -133,7 +135,7 @@ def faithful(text: Column, value: Column, type_: T.DataType) -> Column:
 def _text(source: Text) -> Column:
     if isinstance(source, Column):
         return source
-    return F.col(f"`{source.replace('`', '``')}`")
+    return F.col(quoted(source))
 
 
 def _whole(pattern: str) -> str:

@@ -173,6 +173,11 @@ def _refuse_what_cannot_be_merged(
                 f"latest={declared.latest!r} says which row of a key a merged table keeps, and "
                 "this one is not merged; add merge_on, or leave it out"
             )
+        if declared.arrival:
+            raise refuse(
+                "arrival=True is for a merged table, and this one is not merged; add merge_on, or "
+                "leave it out"
+            )
         return
     if not declared.latest:
         raise refuse(

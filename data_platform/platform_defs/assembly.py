@@ -50,6 +50,7 @@ def definitions(
     """
     quiet_libraries()
     _require_received(tables)
+    _require_arrival(tables)
     _require_inputs(tables, others)
     require_mappings(tables)
     known = partitions_of(tables, others)
@@ -110,6 +111,22 @@ def _require_received(tables: Sequence[Table]) -> None:
         for upstream in table.inputs.values():
             if table.contract and table.contract.lineage and upstream in bronze:
                 _require_columns(table.contract, str(upstream), bronze[upstream])
+
+
+def _require_arrival(tables: Sequence[Table]) -> None:
+    """Rows of a table that carry no lineage did not arrive: they were computed."""
+    computed = {
+        t.id for t in tables if t.contract and not (t.contract.lineage or t.contract.arrival)
+    }
+    for table in tables:
+        for upstream in table.inputs.values():
+            if table.contract and table.contract.arrival and upstream in computed:
+                raise ContractError(
+                    f"it merges {upstream}, whose rows do not say when they arrived; merge a "
+                    "silver table, or declare arrival=False: of rows with equal "
+                    f"{', '.join(table.contract.latest)} the greatest in the other columns is kept",
+                    table=table.contract.table,
+                )
 
 
 def _require_columns(contract: Contract, bronze: str, names: Sequence[str]) -> None:

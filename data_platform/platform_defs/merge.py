@@ -2,7 +2,8 @@
 
 A merged table is what its function makes of all partitions of its input, one row for each key. It
 gets there by the partitions whose version has changed since its own was built; all of them are
-read where that is not known, and where a row that it holds is gone from them.
+read where that is not known, and where a row that it holds is gone from them and none takes its
+place.
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from data_platform.platform_defs.steps import (
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
 from data_platform.quality.judge import judged
-from data_platform.quality.merge import NTH, PRESENT, kept, ranked
+from data_platform.quality.merge import NTH, PRESENT, kept, ranked, unreplaced
 
 # Property of a snapshot: the input and its snapshot that were merged, `layer/domain/name@id`.
 MERGED = "data_platform.merged"
@@ -70,12 +71,16 @@ def build_merged(
 
     merge = planned_merge(table, own, upstream, source, plan.base.get(WHOLE_TABLE))
     if merge.before:
-        columns = contract_of(table).spark_schema.names
-        gone = made_of(merge.before).select(columns).subtract(made_of(merge.after).select(columns))
         # By position: a column that was added stands last in the table, wherever it is declared.
-        still = read(own, merge.present).select(columns)
-        if not gone.isEmpty() and not gone.intersect(still).isEmpty():
-            merge = anew(source)
+        columns = contract_of(table).spark_schema.names
+        after, still = (
+            made_of(merge.after).select(columns),
+            read(own, merge.present).select(columns),
+        )
+        gone = made_of(merge.before).select(columns).subtract(after)
+        if not gone.isEmpty():
+            lost = unreplaced(gone.intersect(still), after, contract_of(table))
+            merge = merge if lost.isEmpty() else anew(source)
     seen = Observation()
     changes = judged(made_of(merge.after), contract_of(table), clustered=True)
     present = read(own, merge.present) if merge.present else None

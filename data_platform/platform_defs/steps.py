@@ -9,8 +9,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.assets import Table
+from data_platform.contracts.columns import INGESTED_AT
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import quoted
+from data_platform.contracts.winner import ARRIVAL
 from data_platform.lake.errors import LakeError, SchemaConflict
 from data_platform.lake.files import partitioning
 from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE, Layout, SourcePath
@@ -148,8 +150,18 @@ def _sql_literal(value: object, type_: T.DataType) -> str:
 def require_columns(contract: Contract, frame: DataFrame) -> None:
     """Raises SchemaConflict where the function's result does not fit the contract."""
     present: dict[str, T.DataType] = {f.name: f.dataType for f in frame.schema.fields}
+    arrival = {one.column for one in ARRIVAL}
     for field in contract.spark_schema.fields:
         found = present.get(field.name)
+        if found is None and contract.lineage and field.name == INGESTED_AT:
+            continue  # the row as received has it
+        if found is None and contract.arrival and field.name in arrival:
+            raise SchemaConflict(
+                f"{contract.table}: its function returns no {field.name}, so it is not known which "
+                f"of two rows with equal {', '.join(contract.latest)} arrived last. Add columns "
+                "with withColumns instead of select, or declare arrival=False, and the greatest in "
+                "the other columns is kept"
+            )
         if found is None:
             raise SchemaConflict(
                 f"{contract.table}: its function returns no column {field.name} "

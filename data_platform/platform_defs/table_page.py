@@ -39,7 +39,8 @@ def definition_metadata(table: Table) -> dict[str, object]:
 def winning(contract: Contract) -> str:
     """Which of several valid rows with one key is published, for the UI; "" where none may be."""
     if contract.merge_on:
-        order = sentence(tuple(map(greatest, contract.latest)), "the greatest others")
+        last = "the last arrived" if contract.arrival else "the greatest in the other columns"
+        order = sentence(tuple(map(greatest, contract.latest)), last)
         return f"of all rows with one {', '.join(contract.merge_on)}: {order}"
     if contract.key and contract.lineage:
         order = sentence(contract.winner, "the last arrived")

@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from data_platform.contracts.columns import INGESTED_AT
 from data_platform.contracts.compile import RESCUED, compile_rules, reasons
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import folded, quoted
@@ -54,8 +55,8 @@ def judged(
     `clustered` says that each partition's rows are in one task already. The key of a merged table
     is not looked at: `merge.merged` decides between its rows.
     """
-    kept = [F.col(field.name) for field in contract.spark_schema.fields]
     received = _Received.of(frame, contract)
+    kept = [received.kept(field, frame) for field in contract.spark_schema.fields]
     rules = compile_rules(contract)
     if contract.lineage and not received.has("_rescued"):  # such rows were not read from a file
         rules = tuple(rule for rule in rules if rule.check != RESCUED)
@@ -100,6 +101,13 @@ class _Received:
     def has(self, member: str) -> bool:
         return member in (field.name for field in self.fields)
 
+    def kept(self, field: T.StructField, frame: DataFrame) -> Column:
+        """A column to publish. A function that dropped when a row arrived has not lost it."""
+        if field.name != INGESTED_AT or field.name in frame.columns:
+            return F.col(field.name)
+        came = F.col(RECEIVED)[field.name] if self.has(field.name) else F.lit(None)
+        return came.cast(field.dataType).alias(field.name)
+
     def name(self, member: str) -> str:
         """The column that holds a member, whose name is written in any case, as in Spark."""
         return self.names[[folded(field.name) for field in self.fields].index(folded(member))]
@@ -135,8 +143,7 @@ def _order(contract: Contract, received: _Received) -> list[Column]:
         value = F.col(name if name in kept else received.name(name))
         return value.desc_nulls_last() if preference.greatest else value.asc_nulls_last()
 
-    wanted = [p for p in total(contract.winner) if p in contract.winner or received.has(p.column)]
-    return [column(preference) for preference in wanted]
+    return [column(preference) for preference in total(contract.winner)]
 
 
 def _clustered(

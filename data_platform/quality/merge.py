@@ -5,10 +5,14 @@ associative and idempotent, and a table that deltas were merged into one by one 
 merge of all of them would give.
 """
 
+from functools import reduce
+from operator import and_
+
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from data_platform.contracts.contract import Contract
+from data_platform.contracts.winner import ARRIVAL
 from data_platform.lake.parquet import DATA, OUTCOME, REASONS, WARNINGS
 
 NTH = "_nth"  # 1 for the row of its key that is kept
@@ -24,10 +28,7 @@ def ranked(changes: DataFrame, present: DataFrame | None, contract: Contract) ->
         unjudged = dict.fromkeys((REASONS, WARNINGS), F.lit(None).cast("string"))
         rows = rows.unionByName(present.withColumns({**known, **unjudged}))
     key = [F.col(name) for name in contract.merge_on]
-    others = [
-        n for n in contract.spark_schema.names if n not in (*contract.merge_on, *contract.latest)
-    ]
-    newest_first = [F.col(name).desc() for name in (*contract.latest, *others)]
+    newest_first = [F.col(name).desc() for name in _order(contract)]
     # a hash first spares comparing the columns of most keys, as in `judge`
     of_key = Window.partitionBy(F.xxhash64(*key), *key, OUTCOME).orderBy(*newest_first)
     nth = F.when(F.col(OUTCOME) == DATA, F.row_number().over(of_key)).otherwise(1)
@@ -37,3 +38,25 @@ def ranked(changes: DataFrame, present: DataFrame | None, contract: Contract) ->
 def kept(rows: DataFrame) -> DataFrame:
     """Of ranked rows, the table's and the rejected ones."""
     return rows.where(F.col(NTH) == 1).drop(NTH, PRESENT)
+
+
+def unreplaced(gone: DataFrame, changes: DataFrame, contract: Contract) -> DataFrame:
+    """The keys of rows that the table holds and its input has no longer, but for those of which
+    `changes` has a row that ranks above: all others of the key rank below the one that is gone.
+    """
+
+    def ranks(rows: DataFrame, side: str) -> DataFrame:
+        rank = F.struct(*(F.col(name) for name in _order(contract)))  # null below all, as above
+        key = [F.col(name).alias(f"{side}{n}") for n, name in enumerate(contract.merge_on)]
+        return rows.select(*key, rank.alias(side))
+
+    same = [F.col(f"gone{n}") == F.col(f"new{n}") for n, _ in enumerate(contract.merge_on)]
+    above = reduce(and_, same, F.col("new") > F.col("gone"))
+    return ranks(gone, "gone").join(ranks(changes, "new"), above, "left_anti").drop("gone")
+
+
+def _order(contract: Contract) -> tuple[str, ...]:
+    """The columns by which the rows of a key are compared, all but the key's."""
+    arrival = tuple(one.column for one in ARRIVAL) if contract.arrival else ()
+    named = dict.fromkeys((*contract.latest, *arrival, *contract.spark_schema.names))
+    return tuple(name for name in named if name not in contract.merge_on)

@@ -71,6 +71,7 @@ def test_the_spark_schema_has_types_nulls_comments_and_lineage_in_silver():
         ("at", "timestamp_ntz", False),
         ("_source_object", "string", False),
         ("_row_number", "bigint", False),
+        ("_ingested_at", "timestamp", True),
     ]
     assert schema["line"].metadata == {"comment": "from 1"}
 
@@ -97,7 +98,7 @@ def test_gold_has_no_lineage_and_needs_no_winner_unless_it_says_so():
     gold = declare(model(), table="gold/shop/sales")
     assert (gold.lineage, gold.winner) == (False, ())
     assert gold.spark_schema.names == ["v"]
-    assert declare(table="gold/shop/sales", lineage=True).spark_schema.names[-1] == "_row_number"
+    assert declare(table="gold/shop/sales", lineage=True).spark_schema.names[-1] == "_ingested_at"
 
 
 @pytest.mark.parametrize(
@@ -335,6 +336,10 @@ def test_merge_on_is_the_key_and_latest_part_of_what_the_contract_means():
     assert (merged.key, merged.merge_on, merged.latest) == (("v",), ("v",), ("v",))
     assert declare(model(), **MERGED, key=("v",)).fingerprint == merged.fingerprint
     assert merged.quarantine_threshold == 0.0
+    assert merged.spark_schema.names == ["v", "_source_object", "_row_number", "_ingested_at"]
+    computed = declare(model(), **MERGED, arrival=False)
+    assert computed.spark_schema.names == ["v"]
+    assert computed.fingerprint != merged.fingerprint
     assert declare(model(), **MERGED, quarantine_threshold=0.0).fingerprint == merged.fingerprint
     two = {**vars(model()), "__annotations__": {"v": T.IntegerType, "w": T.IntegerType}}
     wider = type("Two", (pa.DataFrameModel,), {**two, "w": column()})
@@ -348,6 +353,7 @@ def test_merge_on_is_the_key_and_latest_part_of_what_the_contract_means():
     ("settings", "message"),
     [
         (dict(latest=()), "does not say which of the rows of a key is kept"),
+        (dict(merge_on=(), latest=(), arrival=True), "arrival=True is for a merged table"),
         (dict(merge_on=()), "latest=.* this one is not merged; add merge_on"),
         (dict(merge_on=("w",)), "column w: merge_on names a column that is not there; there is v"),
         (dict(latest=("w",)), "column w: latest names a column that is not there; there is v"),

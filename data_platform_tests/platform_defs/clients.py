@@ -36,6 +36,9 @@ _CHANGES = T.StructType(
         T.StructField("client", T.LongType(), False),
         T.StructField("changed", T.LongType(), False),
         T.StructField("city", T.StringType(), True),
+        T.StructField("_source_object", T.StringType(), False),
+        T.StructField("_row_number", T.LongType(), False),
+        T.StructField("_ingested_at", T.TimestampType(), True),
     ]
 )
 
@@ -64,19 +67,6 @@ def clients(client_changes: DataFrame) -> DataFrame:
     return client_changes.withColumn("city", F.upper("city"))
 
 
-def newest(days: Days) -> set[Change]:
-    """What the table must hold."""
-    found: dict[int, Change] = {}
-    for client, changed, city in (row for rows in days.values() for row in rows):
-        row = (client, changed, city and city.upper())
-        found[client] = max(found.get(client, row), row, key=_rank)
-    return set(found.values())
-
-
-def _rank(row: Change) -> tuple[int, bool, str]:
-    return row[1], row[2] is not None, row[2] or ""
-
-
 class Shop:
     """The changes of each day, as last written, and the table that they are merged into."""
 
@@ -85,29 +75,50 @@ class Shop:
     def __init__(self, home: Path, spark: SparkSession) -> None:
         settings = Settings.at(home)
         prepare_home(settings)
-        self.platform, self._spark, self.days = Platform(settings), spark, {}
+        self.platform, self.spark = Platform(settings), spark
+        self.days: dict[str, Sequence[Change]] = {}
+        self._arrived: dict[str, dt.datetime] = {}  # of each day, when it landed last
+        self._landings = 0
         self._lake = Lake(home)
         self._lake.make(CHANGES, _CHANGES)
 
     def changes(self, days: Days) -> None:
-        """Replace these days' changes, in one commit."""
+        """Replace these days' changes, in one commit: they have landed again, each as an object."""
+        self._landings += 1
+        at = dt.datetime(2011, 3, 10, tzinfo=dt.UTC) + dt.timedelta(seconds=self._landings)
         rows = [
-            (dt.date.fromisoformat(day), *row) for day, changed in days.items() for row in changed
+            (dt.date.fromisoformat(day), *row, f"{day}.csv", number, at)
+            for day, changed in days.items()
+            for number, row in enumerate(changed, start=1)
         ]
-        columns = zip(*rows, strict=True) if rows else [()] * 4
-        types = (pyarrow.date32(), pyarrow.int64(), pyarrow.int64(), pyarrow.string())
+        columns = zip(*rows, strict=True) if rows else [()] * len(_CHANGES)
+        of_row = (pyarrow.string(), pyarrow.int64(), pyarrow.timestamp("us", "UTC"))
+        types = (pyarrow.date32(), pyarrow.int64(), pyarrow.int64(), pyarrow.string(), *of_row)
         data = pyarrow.table(
             [pyarrow.array(c, t) for c, t in zip(columns, types, strict=True)],
             names=_CHANGES.names,
         )
         self._lake.publish(self._lake.stage(data, days, table=CHANGES))
         self.days |= days
+        self._arrived |= dict.fromkeys(days, at)
+
+    @property
+    def newest(self) -> set[Change]:
+        """What the table must hold: of each client the last change, of those that tie the last
+        that arrived."""
+        found: dict[int, tuple] = {}
+        for day, rows in self.days.items():
+            for number, (client, changed, city) in enumerate(rows):
+                rank = (changed, self._arrived[day], day, number)
+                row = (rank, (client, changed, city and city.upper()))
+                found[client] = max(found.get(client, row), row)
+        return {row for _, row in found.values()}
 
     def plan(self, *, only_stale: bool = True) -> Plan:
         return plan(self.table, self.platform, [WHOLE_TABLE], only_stale=only_stale)
 
     def build(self, planned: Plan) -> StepResult:
-        return build_merged(self.table, planned, self.platform, self._spark, "run00001")
+        return build_merged(self.table, planned, self.platform, self.spark, "run00001")
 
     def publish(self, write: StagedWrite) -> None:
         publish(self.platform.lake, self.platform.builds, write)

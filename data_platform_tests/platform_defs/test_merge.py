@@ -1,5 +1,6 @@
 """A merged table: whatever comes, in whatever order, it is the newest row of each key."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,13 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
-from data_platform.lake.errors import PartitionConflict
+from data_platform.lake.errors import PartitionConflict, SchemaConflict
 from data_platform.lake.files import attempt_of, files_by_partition
 from data_platform.lake.rollback import plan_rollback
+from data_platform.platform_defs.merge import build_merged
 from data_platform.platform_defs.steps import contract_of
 from data_platform_tests.fakes import Crash
-from data_platform_tests.platform_defs.clients import CHANGES, Change, Shop, newest, read_by
+from data_platform_tests.platform_defs.clients import CHANGES, Change, Client, Shop, read_by
 
 MONDAY, TUESDAY, WEDNESDAY = (f"2011-03-0{n}" for n in (7, 8, 9))
 
@@ -45,7 +47,7 @@ def test_an_older_row_that_comes_late_changes_nothing_of_a_newer_one(shop: Shop)
 def test_nothing_new_means_no_new_snapshot_and_built_all_the_same_it_has_the_same_rows(
     shop: Shop,
 ) -> None:
-    shop.changes({MONDAY: [(1, 10, "oslo"), (1, 10, None)]})
+    shop.changes({MONDAY: [(1, 10, None), (1, 10, "oslo")]})
     shop.run()
     before, snapshots = shop.rows, shop.snapshots
 
@@ -65,8 +67,33 @@ def test_a_day_that_comes_again_with_more_rows_costs_that_day(shop: Shop) -> Non
     shop.changes({TUESDAY: [(2, 20, "rome"), (3, 20, "bern")]})
     result = shop.run()
 
-    assert set(shop.rows) == newest(shop.days)
+    assert set(shop.rows) == shop.newest
     assert read_by(result) == f"2 rows of the table and 2 of {CHANGES}"
+
+
+def test_of_rows_that_tie_the_last_arrived_is_kept_whatever_it_says(shop: Shop) -> None:
+    shop.changes({MONDAY: [(1, 10, "rome"), (2, 10, "z"), (3, 10, "oslo"), (3, 10, None)]})
+    shop.run()
+    assert sorted(shop.rows) == [(1, 10, "ROME"), (2, 10, "Z"), (3, 10, None)]
+
+    shop.changes({TUESDAY: [(1, 10, "bern")]})
+    shop.run()
+    assert sorted(shop.rows) == [(1, 10, "BERN"), (2, 10, "Z"), (3, 10, None)]
+
+    shop.changes({MONDAY: [(1, 10, "a"), (2, 10, "a"), (3, 10, "a")]})
+    result = shop.run()
+    assert sorted(shop.rows) == [(1, 10, "A"), (2, 10, "A"), (3, 10, "A")]
+    assert read_by(result) == f"3 rows of the table and 3 of {CHANGES}"
+
+
+def test_a_function_that_drops_when_rows_arrived_is_told_what_to_do(shop: Shop) -> None:
+    shop.changes({MONDAY: [(1, 10, "oslo")]})
+    selecting = replace(
+        shop.table,
+        function=lambda client_changes: client_changes.select(*Client.spark_schema.names[:3]),
+    )
+    with pytest.raises(SchemaConflict, match=r"_source_object.* arrived last.*arrival=False"):
+        build_merged(selecting, shop.plan(), shop.platform, shop.spark, "run00001")
 
 
 def test_a_row_that_its_day_no_longer_has_gives_way_to_the_one_before_it(shop: Shop) -> None:
@@ -89,7 +116,7 @@ def test_columns_in_another_order_than_declared_are_the_same_rows(shop: Shop) ->
     shop.changes({TUESDAY: [(2, 20, "bern")]})
     shop.run()
 
-    assert set(shop.rows) == newest(shop.days)
+    assert set(shop.rows) == shop.newest
 
 
 def test_a_row_that_its_day_no_longer_has_and_the_table_neither_costs_that_day(shop: Shop) -> None:
@@ -125,7 +152,7 @@ def test_a_row_that_breaks_a_rule_holds_the_merge_back_until_its_day_is_mended(s
     shop.changes({TUESDAY: [(1, 20, "rome"), (2, 20, "bern")]})
     shop.run()
 
-    assert set(shop.rows) == newest(shop.days)
+    assert set(shop.rows) == shop.newest
 
 
 def test_of_two_merges_at_once_the_second_is_refused_and_merges_when_it_is_planned_again(
@@ -141,9 +168,9 @@ def test_of_two_merges_at_once_the_second_is_refused_and_merges_when_it_is_plann
     with pytest.raises(PartitionConflict, match="clients"):
         shop.publish(late.write)
 
-    assert set(shop.rows) == newest(shop.days)
+    assert set(shop.rows) == shop.newest
     shop.run()
-    assert set(shop.rows) == newest(shop.days)
+    assert set(shop.rows) == shop.newest
 
 
 def test_a_merge_planned_before_another_was_published_is_refused(shop: Shop) -> None:
@@ -175,9 +202,9 @@ def test_killed_before_or_after_the_commit_the_next_run_leaves_each_change_in_on
                 shop.run(only_stale=False)
 
         committed = step == "forget_old_snapshots"
-        assert set(shop.rows) == (newest(shop.days) if committed else {(1, 10, "OSLO")})
+        assert set(shop.rows) == (shop.newest if committed else {(1, 10, "OSLO")})
         assert (shop.run() is None) == committed
-        assert set(shop.rows) == newest(shop.days)
+        assert set(shop.rows) == shop.newest
 
 
 def test_after_a_rollback_the_next_delta_brings_back_what_came_since(shop: Shop) -> None:
@@ -196,7 +223,7 @@ def test_after_a_rollback_the_next_delta_brings_back_what_came_since(shop: Shop)
     shop.changes({WEDNESDAY: [(3, 30, "kyiv")]})
     result = shop.run()
 
-    assert set(shop.rows) == newest(shop.days)
+    assert set(shop.rows) == shop.newest
     assert read_by(result) == f"1 rows of the table and 3 of {CHANGES}"
 
 
@@ -208,7 +235,7 @@ def test_where_the_inputs_snapshot_is_forgotten_all_of_it_is_merged_again(shop: 
     upstream.maintenance.expire_snapshots().by_id(upstream.snapshots()[0].snapshot_id).commit()
     result = shop.run()
 
-    assert set(shop.rows) == newest(shop.days)
+    assert set(shop.rows) == shop.newest
     assert read_by(result) == f"0 rows of the table and 2 of {CHANGES}"
 
 
@@ -245,5 +272,5 @@ def test_any_deltas_in_any_order_give_the_newest_row_of_each_key(
         shop.run()
 
         rows: list[Change] = shop.rows
-        assert set(rows) == newest(shop.days)
+        assert set(rows) == shop.newest
         assert len(rows) == len(set(rows))
