@@ -101,13 +101,20 @@ def test_the_merged_table_has_the_last_observation_of_each_station(home: Home) -
 OSL,2026-01-06 06:00:00,-4.0,80
 """,
     )
+    # A correction of the same time of observation, lower than what it corrects.
+    home.land(
+        "weather/2026-01-05.late.csv",
+        b"""station,observed_at,temperature,humidity
+ROM,2026-01-05 12:00:00,9.0,55
+""",
+    )
     assert all(ran.success for ran in home.run())
 
     found = home.read("gold/weather/stations").to_pylist()
     assert sorted((row["station_id"], row["celsius"]) for row in found) == [
         ("BER", Decimal("1.5")),
         ("OSL", Decimal("-4.0")),
-        ("ROM", Decimal("14.0")),
+        ("ROM", Decimal("9.0")),
     ]
 
 
