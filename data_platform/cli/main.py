@@ -12,14 +12,14 @@ from data_platform.cli.landing import landing
 from data_platform.cli.quarantine import quarantine
 from data_platform.cli.reading import export, history, show, tables
 from data_platform.cli.running import held, run, stale
-from data_platform.cli.upkeep import clean, expire, release, rollback
+from data_platform.cli.upkeep import clean, drop, expire, release, rollback
 from data_platform.observability.commands import Suggesting
 
 COMMANDS = (
     *(tables, show, export, history),
     *(run, stale, held),
     *(landing, quarantine),
-    *(rollback, release, expire, clean),
+    *(rollback, release, drop, expire, clean),
     *(buckets, policies),
 )
 

@@ -98,18 +98,43 @@ def stopping(left: Callable[[], Iterable[str]]) -> Iterator:
             raise SystemExit(stop.exit_code)
 
 
+def table_named(platform, tables, name: str):
+    """The id of a table of the catalog or of the code; another name fails with the nearest ones."""
+    from data_platform.lake.table import TableId
+
+    there = platform.lake.tables()
+    names = sorted({str(table) for table in [*there, *(table.id for table in tables)]})
+    if name not in names:
+        raise click.UsageError(unknown("table", name, names))
+    return TableId.parse(name)
+
+
 def load(platform, name: str, partition: str | None = None):
     """The table's id and the table; an unknown name fails with the nearest right ones, and a
     partition where the table has none."""
     from data_platform.lake.files import partitioning
     from data_platform.lake.table import TableId
 
-    known = platform.lake.tables()
-    names = [str(table) for table in known]
-    if name not in names:
-        raise click.UsageError(unknown("table", name, names))
+    if name not in map(str, platform.lake.tables()):
+        tables, _ = declarations()
+        table_id = table_named(platform, tables, name)
+        raise click.ClickException(not_built(platform, tables, table_id))
     table_id = TableId.parse(name)
     loaded = platform.lake.load(table_id)
     if partition is not None and not partitioning(loaded).columns:
         raise click.UsageError(f"{name} has no partitions; leave out --partition")
     return table_id, loaded
+
+
+def not_built(platform, tables, table_id) -> str:
+    """Why a declared table is not in the catalog, and what it waits for."""
+    table = next(table for table in tables if table.id == table_id)
+    missing = [str(up) for up in table.inputs.values() if not platform.lake.exists(up)]
+    if missing:
+        waits = f"it waits for {', '.join(missing)}, which has not been published yet"
+    elif table.source and not platform.ledger.partitions(table.source.name):
+        place = f"{platform.settings.landing_uri}/{table.source.prefix}"
+        waits = f"nothing has landed for it yet below {place}"
+    else:
+        waits = "`data-platform run` builds it"
+    return f"{table_id} is declared, not built yet; {waits}"

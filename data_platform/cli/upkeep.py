@@ -4,7 +4,15 @@ import datetime as dt
 
 import click
 
-from data_platform.cli.options import JSON, PARTITION, TABLE, declarations, load, open_platform
+from data_platform.cli.options import (
+    JSON,
+    PARTITION,
+    TABLE,
+    declarations,
+    load,
+    open_platform,
+    table_named,
+)
 from data_platform.observability import printing as out
 from data_platform.observability.commands import reporting
 
@@ -62,6 +70,32 @@ def release(table: str, partition: str | None, reason: str, by: str | None) -> N
         reason=reason.strip(),
     ):
         click.echo(line)
+
+
+@click.command()
+@TABLE
+@PARTITION
+@click.option("--yes", is_flag=True, help="do not ask")
+@reporting
+def drop(table: str, partition: str | None, yes: bool) -> None:
+    """Take a table, or a partition, out of the catalog, to build it again or to be rid of it.
+
+    Its quarantine and duplicates go with it, and landed objects wait to be loaded again. Says
+    first what goes and what depends on it. Files are left to `clean`.
+    """
+    platform = open_platform()
+    tables, _ = declarations()
+    from data_platform.platform_defs.dropping import apply_drop, plan_drop
+    from data_platform.platform_defs.repair import instance_of
+
+    planned = plan_drop(platform, tables, table_named(platform, tables, table), partition)
+    for line in planned.lines:
+        out.paragraph(line)
+    if not yes and not click.confirm("drop it?"):
+        raise click.Abort
+    with instance_of(platform) as instance:
+        for line in apply_drop(platform, instance, tables, planned):
+            out.paragraph(line)
 
 
 @click.command()

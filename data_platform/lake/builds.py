@@ -183,6 +183,16 @@ class Builds:
                 found |= {row.partition: row.created for row in connection.execute(query)}
         return found
 
+    def forget(self, table: TableId, partitions: Iterable[str] | None = None) -> None:
+        """No attempt at these partitions (None: at any) was ever made: the table was dropped."""
+        of_table = _BUILDS.c.table_id == str(table)
+        with self.database.write() as connection:
+            if partitions is None:
+                connection.execute(_BUILDS.delete().where(of_table))
+                return
+            for chunk in _chunks(partitions):
+                connection.execute(_BUILDS.delete().where(of_table, _BUILDS.c.partition.in_(chunk)))
+
     def accept(
         self,
         table: TableId,

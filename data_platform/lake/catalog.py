@@ -184,8 +184,8 @@ class Lake:
         if present != tuple(partition_by):
             raise SchemaConflict(
                 f"{table}: it is partitioned by {present or 'nothing'} and declared by "
-                f"{tuple(partition_by) or 'nothing'}. Ways out: keep the partitions, or give the "
-                "table a new name and rebuild it."
+                f"{tuple(partition_by) or 'nothing'}. Ways out: keep the partitions, or "
+                + schemas.built_anew(table)
             )
         new = schemas.additions(table, loaded.schema(), wanted)
         relaxed = schemas.relaxations(loaded.schema(), wanted)

@@ -113,7 +113,7 @@ def additions(table: TableId, present: Schema, wanted: Schema) -> list[I.NestedF
                 raise SchemaConflict(
                     f"{table}: column {field.name} ({field.field_type}) is new and not nullable, "
                     "so the published partitions have no value for it. Ways out: declare it "
-                    "nullable=True, or give the table a new name and rebuild it."
+                    f"nullable=True, or {built_anew(table)}"
                 ) from None
             new.append(field)
             continue
@@ -121,7 +121,7 @@ def additions(table: TableId, present: Schema, wanted: Schema) -> list[I.NestedF
             raise SchemaConflict(
                 f"{table}: column {field.name} is {old.field_type} in the table and "
                 f"{field.field_type} in the contract. Ways out: keep the type, add a column of "
-                "another name, or give the table a new name and rebuild it."
+                "another name, or " + built_anew(table)
             )
     wanted_names = {field.name for field in wanted.fields}
     for old in present.fields:
@@ -129,9 +129,17 @@ def additions(table: TableId, present: Schema, wanted: Schema) -> list[I.NestedF
             raise SchemaConflict(
                 f"{table}: column {old.name} ({old.field_type}) is in the table but not (none) in "
                 "the contract: it was removed or renamed. Ways out: put it back (nullable, if it "
-                "is no longer filled), or give the table a new name and rebuild it."
+                f"is no longer filled), or {built_anew(table)}"
             )
     return new
+
+
+def built_anew(table: TableId) -> str:
+    """What may be done about any difference, as the end of a sentence."""
+    return (
+        f"build it from nothing: `data-platform drop {table}`, then `data-platform run` (readers "
+        "have no rows meanwhile), or under a new name."
+    )
 
 
 def _shape(kind: I.IcebergType) -> str:

@@ -38,6 +38,7 @@ from data_platform.landing.source import Source
 AT_ONCE = 50_000  # new objects of one listing that are ordered by when they landed: 15 MB
 
 _c = objects.c
+_DROPPED = "its rows were dropped, and it is not in the landing place any more"
 
 
 class Ledger(LedgerReads):
@@ -209,6 +210,25 @@ class Ledger(LedgerReads):
                 yield sorted(news.values(), key=landing_order), unchanged
                 news, unchanged = {}, 0
         yield sorted(news.values(), key=landing_order), unchanged
+
+    def unload(self, source: str, partitions: Collection[str] | None = None) -> None:
+        """The rows of these partitions (None: of all) are not in bronze any more.
+
+        What the bucket still holds waits to be loaded again; what it does not is failed.
+        """
+        waits = {"state": "pending", "attempts": 0, "error": None}
+        failed = {"state": "failed", "error": _DROPPED}
+        none = {"rows": None, "load_id": None, "run_id": None, "updated": self._clock()}
+        available = sa.and_(_c.latest.is_(True), _c.vanished.is_(None))
+        chosen = (
+            [sa.true()] if partitions is None else [_c.partition.in_(c) for c in chunks(partitions)]
+        )
+        with self.database.write() as connection:
+            for each in chosen:
+                here = sa.and_(_c.source == source, each, _c.state == "loaded")
+                again = sa.update(objects).where(here, available)
+                connection.execute(again.values(waits | none))
+                connection.execute(sa.update(objects).where(here).values(failed | none))
 
     def _compared(
         self,

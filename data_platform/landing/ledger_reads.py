@@ -87,6 +87,19 @@ class LedgerReads:
         with self.database.read() as connection:
             return list(connection.execute(query.distinct()).scalars())
 
+    def loaded(self, source: str, partitions: Collection[str] | None = None) -> list[Entry]:
+        """What bronze holds the rows of, in these partitions or in all: of each key the newest
+        loaded version."""
+        query = sa.select(objects).where(_c.source == source, _c.state == "loaded")
+        if partitions is not None:
+            query = query.where(_c.partition.in_(partitions))
+        return list({entry.key: entry for entry in self._entries(query.order_by(_c.id))}.values())
+
+    def vanished(self) -> list[Entry]:
+        """Keys that are gone from their bucket, while bronze has their rows."""
+        gone = sa.and_(_c.latest.is_(True), _c.vanished.is_not(None), _c.state == "loaded")
+        return self._entries(sa.select(objects).where(gone).order_by(_c.bucket, _c.key))
+
     def effective(self, source: str, partitions: Collection[str]) -> dict[str, list[Entry]]:
         """For each partition, by key, the versions whose rows belong in bronze.
 

@@ -78,11 +78,15 @@ def test_an_interrupted_run_is_canceled_and_the_same_command_goes_on(
 
     assert ended == code, said
     assert "Traceback" not in said
-    [run] = home.instance.get_runs()  # no other was started
-    assert run.status is dg.DagsterRunStatus.CANCELED
-    assert f"run {run.run_id} of retail_daily: canceled" in said
+    runs = home.instance.get_runs()
+    assert len(runs) == 1 or (not runs and "building" not in moment)  # no other was started
+    for run in runs:
+        assert run.status is dg.DagsterRunStatus.CANCELED
+        assert f"run {run.run_id} of retail_daily: canceled" in said
     assert "nothing is half published" in said
-    assert "left: 2 partitions of gold/retail/daily_sales to build" in said or SILVER not in moment
+    assert (
+        "left: 2 partitions of silver/retail/order_lines to build" in said or SILVER not in moment
+    )
     assert "`data-platform run` goes on from there" in said
     assert home.counts(SALES) == {}
     if home.counts(BRONZE):

@@ -587,3 +587,37 @@ def test_a_listing_of_more_than_is_ordered_at_once_is_recorded_all_the_same(
     assert record(ledger, bucket).new == (*keys[CHUNK - 1 :: -1], keys[-1])
     assert record(ledger, bucket) == Recorded(unchanged=len(keys))
     assert _arrivals(ledger) == [*keys[CHUNK - 1 :: -1], keys[-1]]
+
+
+def test_what_was_dropped_from_bronze_waits_again_where_it_is_still_there(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    other, gone = "shop/2011-03-05.csv", f"shop/{DAY}-gone.csv"
+    for key in (KEY, other, gone):
+        bucket.land(key)
+    record(ledger, bucket)
+    load(ledger)
+    bucket.land(KEY, b"a,b\n3,4\n")  # replaces a version that is loaded, and is loaded itself
+    record(ledger, bucket)
+    load(ledger, rows=2)
+    bucket.delete(gone)
+    reconcile(bucket, [SHOP], ledger, NOW)
+    assert [entry.key for entry in ledger.vanished()] == [gone]
+    held = {entry.key: entry.rows for entry in ledger.loaded("shop", [DAY])}
+    assert held == {KEY: 2, gone: 1}
+    assert len(ledger.loaded("shop")) == 3
+
+    ledger.unload("shop", [DAY])
+
+    assert [entry.key for entry in ledger.pending("shop")] == [KEY]
+    [entry] = ledger.effective("shop", [DAY])[DAY]
+    assert (entry.state, entry.previous, entry.rows) == ("pending", None, None)
+    assert ledger.accounted("shop", [DAY]) == {}
+    assert [entry.key for entry in ledger.loaded("shop")] == [other]
+    assert ledger.vanished() == []
+
+    bucket.land(gone)
+    record(ledger, bucket)
+    assert [entry.key for entry in ledger.pending("shop")] == [gone, KEY]
+    ledger.unload("shop")
+    assert len(ledger.pending("shop")) == 3

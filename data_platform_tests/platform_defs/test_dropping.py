@@ -1,0 +1,123 @@
+"""A drop: what is said before, and that everything agrees after it that nothing was ever built."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from pyspark.sql import SparkSession
+
+from data_platform.domains.retail.bronze import order_lines as bronze
+from data_platform.domains.retail.gold import daily_sales
+from data_platform.domains.retail.silver import order_lines as silver
+from data_platform.lake.errors import LakeError
+from data_platform.lake.table import TableId
+from data_platform.platform_defs.drive import TablesBusy
+from data_platform.platform_defs.drivers import hold
+from data_platform.platform_defs.dropping import apply_drop, plan_drop
+from data_platform.platform_defs.repair import stale_partitions
+from data_platform_tests.platform_defs.homes import (
+    BRONZE,
+    SALES,
+    SILVER,
+    Home,
+    csv,
+    home_at,
+    key_of,
+    shop_lines,
+)
+
+DAYS = ("2011-03-07", "2011-03-08")
+QUARANTINE = "quarantine/retail/order_lines"
+
+
+def _said(home: Home, table: str, partition: str | None = None) -> str:
+    """What a drop of it says before and after."""
+    planned = plan_drop(home.platform, home.tables, TableId.parse(table), partition)
+    done = apply_drop(home.platform, home.instance, home.tables, planned)
+    return "\n".join([*planned.lines, *done])
+
+
+@pytest.fixture
+def home(spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
+    """Two days that landed, and nothing built."""
+    with home_at(tmp_path / "home", (bronze, silver, daily_sales)) as home:
+        for day in DAYS:
+            home.land(key_of(day), csv(shop_lines(day)))
+        yield home
+
+
+def _all_is_right(home: Home) -> None:
+    assert home.counts(BRONZE) == home.counts(SILVER) == dict.fromkeys(DAYS, 3)
+    assert home.counts(SALES) == dict.fromkeys(DAYS, 1)
+    assert stale_partitions(home.platform, home.tables) == []
+    assert home.platform.ledger.summary()["loaded"] == len(DAYS)
+
+
+def test_a_wrong_first_declaration_is_undone_by_dropping_what_it_made(home: Home) -> None:
+    wrong = home.declaring(replace(bronze, partition_by=("landed",)))
+    assert not all(ran.success for ran in wrong.run())  # silver has no such column
+    assert wrong.counts(BRONZE) == dict.fromkeys(DAYS, 3)
+    home.land(key_of(DAYS[0]), csv(shop_lines(DAYS[0])) + b"\n")
+    [*_, refused] = home.run()
+    assert f"data-platform drop {BRONZE}" in " ".join(refused.failures)
+
+    said = _said(home, BRONZE)
+
+    assert f"drops {BRONZE}: 6 rows" in said
+    assert "landed objects wait to be loaded again by the next run" in said
+    assert f"{SILVER} depends on it" in said and f"{SALES} depends on it" in said
+    assert home.platform.ledger.summary()["pending"] == len(DAYS)
+    assert home.materialized(BRONZE) == {}
+    assert all(ran.success for ran in home.run())
+    _all_is_right(home)
+
+
+def test_a_dropped_table_or_partition_is_built_again_as_it_was(home: Home) -> None:
+    home.run()
+    _all_is_right(home)
+
+    said = _said(home, SILVER, DAYS[0])
+    assert f"drops partition {DAYS[0]} of {SILVER}: 3 rows" in said
+    assert home.counts(SILVER) == {DAYS[1]: 3}
+    assert home.materialized(SILVER)[DAYS[0]].description.startswith("dropped")  # type: ignore[union-attr]
+    assert [
+        (row["table"], row["partition"]) for row in stale_partitions(home.platform, home.tables)
+    ] == [(SILVER, DAYS[0])]
+    assert all(ran.success for ran in home.run())
+    _all_is_right(home)
+
+    _said(home, SALES)
+    assert not home.platform.lake.exists(TableId.parse(SALES))
+    assert all(ran.success for ran in home.run())
+    _all_is_right(home)
+
+    home.unland(key_of(DAYS[0]))
+    home.run()  # which sees that it is gone
+    said = _said(home, BRONZE, DAYS[0])
+    assert (
+        "LOST: 1 objects are not in the landing place any more" in said and key_of(DAYS[0]) in said
+    )
+    assert home.counts(BRONZE) == {DAYS[1]: 3}
+    home.run()
+    assert home.counts(SILVER)[DAYS[0]] == 3  # what was built from it stays until there is another
+    home.land(key_of(DAYS[0]), csv(shop_lines(DAYS[0])))
+    assert all(ran.success for ran in home.run())
+    _all_is_right(home)
+
+
+def test_what_cannot_be_dropped_is_refused(home: Home) -> None:
+    for table, why in (
+        ("gold/retail/nothing", "no code declares it"),
+        (QUARANTINE, "another table rejected"),
+    ):
+        with pytest.raises(LakeError, match=why):
+            plan_drop(home.platform, home.tables, TableId.parse(table), None)
+    home.record()
+    planned = plan_drop(home.platform, home.tables, bronze.id, None)  # declared, and not there
+    request = home.instance.add_run(
+        dg.DagsterRun(job_name="retail_daily", status=dg.DagsterRunStatus.STARTED)
+    )
+    with hold(home.platform, request.run_id), pytest.raises(TablesBusy):
+        list(apply_drop(home.platform, home.instance, home.tables, planned))
