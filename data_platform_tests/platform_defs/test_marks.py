@@ -107,3 +107,12 @@ def test_nothing_is_said_twice(shop: Bakery) -> None:
 
     said = shop.instance.fetch_materializations(days.key, limit=100).records
     assert len(said) == 2
+
+
+def test_a_second_run_that_fails_tells_of_the_same_partitions_again(shop: Bakery) -> None:
+    for _ in range(2):
+        _evaluated(shop, _failed(shop, WEEK))
+
+    assert _marked(shop) == {TUESDAY, WEDNESDAY}
+    told = shop.check(SALES, "volume", MONDAY)
+    assert told is not None and told.passed
