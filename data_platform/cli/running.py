@@ -33,8 +33,20 @@ def run() -> None:
     from data_platform.platform_defs.attention import attention
     from data_platform.platform_defs.drive import asked_for, run_until_quiet
     from data_platform.platform_defs.repair import instance_of
+    from data_platform.platform_defs.sensors import waiting_lines
 
-    said = {"announce": lambda request: click.echo(asked_for(request)), "waiting": out.waiting}
+    waiting, unplanned = {}, []
+
+    def trouble(text: str) -> None:
+        out.paragraph(text)
+        unplanned.append(text)
+
+    said = {
+        "announce": lambda request: click.echo(asked_for(request)),
+        "waiting": out.waiting,
+        "trouble": trouble,
+        "waits": waiting.__setitem__,
+    }
     with stopping(lambda: _left(platform, tables)) as stop, instance_of(platform) as instance:
         ended = print_runs(
             run_until_quiet(definitions, instance, platform, tables, stop=stop, **said)
@@ -44,8 +56,10 @@ def run() -> None:
         if not any(platform.ledger.summary().values()):
             click.echo(f"nothing has landed yet in {platform.settings.landing_uri}")
     found = attention(platform, tables)
-    for line in found.lines:
+    for line in [*waiting_lines(waiting), *found.lines]:
         out.paragraph(line)
+    if unplanned and not ended["failed"]:
+        raise click.ClickException(f"{len(unplanned)} tables could not be planned, as said above")
     exit_as(ended, left=bool(found))
 
 

@@ -18,6 +18,7 @@ from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from data_platform.assets import Table
 from data_platform.lake.errors import LakeError
+from data_platform.lake.table import TableId
 from data_platform.landing.intake import reconcile
 from data_platform.platform_defs.console import RUN_CONFIG
 from data_platform.platform_defs.drivers import bury_lost_runs, driving, hold
@@ -25,7 +26,13 @@ from data_platform.platform_defs.jobs import RANGE_END, RANGE_START
 from data_platform.platform_defs.launched import LAUNCHED_BY, execute_here, person
 from data_platform.platform_defs.marks import clear_marks
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.sensors import arrivals, record_arrivals, stale, under_way
+from data_platform.platform_defs.sensors import (
+    Waiting,
+    arrivals,
+    record_arrivals,
+    stale,
+    under_way,
+)
 from data_platform.platform_defs.stopping import Stop, cancel_run
 from data_platform.platform_defs.work import Due
 
@@ -78,15 +85,16 @@ def run_until_quiet(
     waiting: Callable[[], None] = lambda: None,
     stop: Stop | None = None,
     trouble: Callable[[str], object] = _log.error,
+    waits: Callable[[TableId, Waiting], object] = lambda table, waiting: None,
 ) -> Iterator[Ran]:
     """Record what landed, then run what it asks for and what becomes stale by it.
 
     Every piece of work once, whatever became of it, and at once: a person who asks does not wait
     for the sensors' next try. Calls `announce` before each run, and `waiting` where it has to wait
     for another driver; `trouble` is told, once, of each table that cannot be planned, while the
-    others are built. After a run in which somebody wanted to `stop` there is no other. Raises
-    TablesBusy where Dagster's daemon has a run or backfill of the
-    tables under way.
+    others are built, and `waits`, at each look, of what a table's partitions wait for. After a run
+    in which somebody wanted to `stop` there is no other. Raises TablesBusy where Dagster's daemon
+    has a run or backfill of the tables under way.
     """
     done: set[str] = set()
     told: set[str] = set()
@@ -106,7 +114,7 @@ def run_until_quiet(
         if sources:
             reconcile(platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC))
         for _ in range(_MOST_RUNS):
-            found = _next(instance, platform, tables, done, tell_once)
+            found = _next(instance, platform, tables, done, tell_once, waits)
             if found is None:
                 return
             done.add(found.work)
@@ -138,6 +146,7 @@ def _next(
     tables: Sequence[Table],
     done: set[str],
     trouble: Callable[[str], object],
+    waits: Callable[[TableId, Waiting], object],
 ) -> Due | None:
     require_idle(instance, tables)
     landed = [table for table in tables if table.source]
@@ -147,7 +156,7 @@ def _next(
             _log.warning(warning)
     found = chain(
         arrivals(platform, instance, landed),
-        stale(platform, instance, derived, trouble=trouble),
+        stale(platform, instance, derived, trouble=trouble, waits=waits),
     )
     return next((each for each in found if each.work not in done), None)
 

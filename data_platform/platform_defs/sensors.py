@@ -14,6 +14,7 @@ import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from data_platform.assets import Table
+from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.landing.intake import Arrived
 from data_platform.platform_defs import bronze
 from data_platform.platform_defs.bronze import MOST_ATTEMPTS, settle
@@ -24,6 +25,9 @@ from data_platform.platform_defs.planning import UNPLANNED, Plan, plan_all
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.work import Due, due, work_id
 
+Waiting = Mapping[str, Sequence[TableId]]
+"""By partition the tables that it waits for: they were never published."""
+_UP_TO_DATE = "every table is up to date"
 _REQUESTED = BulkActionStatus.REQUESTED
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -37,6 +41,19 @@ _UNDER_WAY = [
 def sensors(tables: Sequence[Table], jobs: Mapping[str, Job]) -> list[dg.SensorDefinition]:
     """Both sensors; `jobs` by name, as the definitions list them."""
     return [_arrivals(tables, jobs), _freshness(tables, jobs)]
+
+
+def waiting_lines(found: Mapping[TableId, Waiting]) -> list[str]:
+    """What waits for what, a line for each table that has partitions that wait."""
+    lines = []
+    for table, waiting in found.items():
+        if missing := sorted({str(each) for tables in waiting.values() for each in tables}):
+            verb = "has" if len(missing) == 1 else "have"
+            text = f"{table} waits for {' and '.join(missing)}, which {verb} not been published yet"
+            noun = "partition" if len(waiting) == 1 else "partitions"
+            count = f" ({len(waiting):,} {noun})" if set(waiting) != {WHOLE_TABLE} else ""
+            lines.append(text + count)
+    return lines
 
 
 def under_way(instance: dg.DagsterInstance, tables: Sequence[Table]) -> str | None:
@@ -156,7 +173,11 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDef
             context.log.error(text)
             waits.append(text)
 
-        for found in stale(platform, context.instance, derived, trouble=trouble):
+        waiting: dict[TableId, Waiting] = {}
+        found_stale = stale(
+            platform, context.instance, derived, trouble=trouble, waits=waiting.__setitem__
+        )
+        for found in found_stale:
             if found.at <= now:
                 return dg.SensorResult(run_requests=[found.request])
             waits.append(found.waits)
@@ -164,7 +185,9 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDef
             return dg.SkipReason("; ".join(waits))
         # Only now: a run that was asked for may fail and change no table, and what waits for its
         # next try changes none either.
-        return dg.SensorResult(cursor=seen, skip_reason=dg.SkipReason("every table is up to date"))
+        said = ["every other table is up to date" if any(waiting.values()) else _UP_TO_DATE]
+        skipped = dg.SkipReason("; ".join([*waiting_lines(waiting), *said]))
+        return dg.SensorResult(cursor=seen, skip_reason=skipped)
 
     return stale_tables
 
@@ -187,11 +210,13 @@ def stale(
     derived: Sequence[Table],
     *,
     trouble: Callable[[str], object],
+    waits: Callable[[TableId, Waiting], object] = lambda table, waiting: None,
 ) -> Iterator[Due]:
     """A run for each job with stale partitions, in the order of the tables.
 
     Take the first that may run, and ask again when it has ended: what it publishes decides what is
-    stale further down. A table that cannot be planned is told to `trouble`, and is left out.
+    stale further down. A table that cannot be planned is told to `trouble`, and is left out;
+    `waits` is told of each other one which of its partitions wait for what.
     """
     for name, group in tables_by_job(derived).items():
         plans: list[Plan] = []
@@ -202,6 +227,7 @@ def stale(
             except UNPLANNED as error:
                 trouble(f"{table.id} is not built: {error}")
                 continue
+            waits(table.id, planned.waiting)
             if planned.keys or any(up.id in table.inputs.values() for up in selected):
                 selected.append(table)
             plans.append(planned)

@@ -2,6 +2,7 @@
 
 import getpass
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -10,6 +11,7 @@ import yaml
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG, TagType, get_tag_type
 
 from data_platform.lake.errors import PartitionConflict
+from data_platform.lake.table import TableId
 from data_platform.platform_defs.console import RUN_CONFIG, console
 from data_platform.platform_defs.drive import (
     Ran,
@@ -19,9 +21,12 @@ from data_platform.platform_defs.drive import (
     run_until_quiet,
 )
 from data_platform.platform_defs.drivers import hold
+from data_platform.platform_defs.repair import stale_partitions
+from data_platform.platform_defs.sensors import Waiting, waiting_lines
 from data_platform.settings import CHECKOUT
 from data_platform_tests.lake.home import MONDAY
-from data_platform_tests.platform_defs.bakery import Bakery, bakery_at
+from data_platform_tests.platform_defs.bakery import Bakery, bakery_at, days
+from data_platform_tests.platform_defs.homes import home_at
 
 
 @pytest.fixture
@@ -47,6 +52,30 @@ def test_a_person_who_asks_again_does_not_wait_for_the_next_try(shop: Bakery) ->
 
     assert _jobs(first) == _jobs(second)
     assert {run.run_id for run in first}.isdisjoint({run.run_id for run in second})
+
+
+def test_a_partition_whose_other_input_was_never_published_waits_and_is_no_failure(
+    tmp_path: Path,
+) -> None:
+    prices = TableId.parse("silver/shop/prices")
+    waiting: dict[TableId, Waiting] = {}
+    tables = (replace(days, inputs={**days.inputs, "prices": prices}),)
+    with home_at(tmp_path / "home", tables) as home:
+        shop = Bakery(**vars(home))
+        shop.sales.write({MONDAY: [1]})
+        driven = run_until_quiet(
+            shop.definitions, shop.instance, shop.platform, tables, waits=waiting.__setitem__
+        )
+        assert list(driven) == []
+        [stale] = stale_partitions(shop.platform, tables)
+
+    assert waiting_lines(waiting) == [
+        f"{days.id} waits for {prices}, which has not been published yet (1 partition)"
+    ]
+    assert (stale["partition"], stale["why"]) == (
+        MONDAY,
+        f"waits for {prices}, never published yet",
+    )
 
 
 def test_a_run_of_the_daemon_that_is_under_way_is_named(shop: Bakery) -> None:
