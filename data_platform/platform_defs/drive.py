@@ -113,8 +113,9 @@ def run_until_quiet(
         sources = [table.source for table in tables if table.source]
         if sources:
             reconcile(platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC))
-        for _ in range(_MOST_RUNS):
-            found = _next(instance, platform, tables, done, tell_once, waits)
+        for number in range(_MOST_RUNS):
+            listed = number == 0
+            found = _next(instance, platform, tables, done, tell_once, waits, listed=listed)
             if found is None:
                 return
             done.add(found.work)
@@ -147,12 +148,16 @@ def _next(
     done: set[str],
     trouble: Callable[[str], object],
     waits: Callable[[TableId, Waiting], object],
+    *,
+    listed: bool,
 ) -> Due | None:
+    """The next run; `listed` says that the landing place was, a moment ago."""
     require_idle(instance, tables)
     landed = [table for table in tables if table.source]
     derived = [table for table in tables if not table.source]
     if landed:  # else nobody here reads what arrives
-        for warning in record_arrivals(platform, landed, dt.datetime.now(dt.UTC)).warnings:
+        now = dt.datetime.now(dt.UTC)
+        for warning in record_arrivals(platform, landed, now, listed=listed).warnings:
             _log.warning(warning)
     found = chain(
         arrivals(platform, instance, landed),

@@ -15,7 +15,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from data_platform.assets import Table
 from data_platform.lake.table import WHOLE_TABLE, TableId
-from data_platform.landing.intake import Arrived
+from data_platform.landing.intake import Arrived, Listing
 from data_platform.platform_defs import bronze
 from data_platform.platform_defs.bronze import MOST_ATTEMPTS, settle
 from data_platform.platform_defs.drivers import bury_dead_runs, bury_lost_runs
@@ -107,14 +107,17 @@ def _bury(
         clear_marks(instance, platform, tables, run.run_id)
 
 
-def record_arrivals(platform: Platform, landed: Sequence[Table], now: dt.datetime) -> Arrived:
+def record_arrivals(
+    platform: Platform, landed: Sequence[Table], now: dt.datetime, *, listed: bool = False
+) -> Arrived:
     """Enter in the ledger what landed, and what became of what waited there; `landed` are the
-    bronze tables."""
+    bronze tables. What was `listed` a moment ago is not listed again."""
     for table in landed:
         if table.source and (keys := platform.ledger.prepared(table.source.name)):
             settle(table, platform, keys)
     sources = [table.source for table in landed if table.source]
-    arrived = platform.arrivals.take(sources, platform.ledger, now)
+    known = listed and isinstance(platform.arrivals, Listing)
+    arrived = Arrived() if known else platform.arrivals.take(sources, platform.ledger, now)
     for source in sources:
         platform.ledger.give_up(source.name, attempts=MOST_ATTEMPTS)
     return arrived
