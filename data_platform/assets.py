@@ -5,28 +5,34 @@ DataFrames to a DataFrame. Each gives a `Table`, which is still callable as the 
 decorates and has the Dagster asset as `.asset`.
 """
 
-import datetime as dt
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pyspark.sql import DataFrame
-from pyspark.sql import types as T
 
 from data_platform.contracts.contract import Contract, Retention
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.names import indistinct
+from data_platform.lake.errors import SchemaConflict
+from data_platform.lake.partition_columns import column_type, dimensions_of
 from data_platform.lake.partition_times import times_of
+from data_platform.lake.schema import iceberg_schema
 from data_platform.lake.table import PartitionColumn, Partitioning, TableId
 from data_platform.landing.source import OutsideTable, Source
 from data_platform.observability.warnings import previews_accepted
 from data_platform.quality.mapping import EventTime, Everything, How, Trailing
 
 Transform = Callable[..., DataFrame]
-_YEARS = range(1970, 2038)
+_NAMES = {
+    dg.HourlyPartitionsDefinition: "hour",
+    dg.WeeklyPartitionsDefinition: "week",
+    dg.MonthlyPartitionsDefinition: "month",
+}
+_COLUMN = re.compile("[A-Za-z][A-Za-z0-9_]*")
 _PARTITIONS = "partitions"  # the parameter that gets the values of the partitions being built
 
 
@@ -69,8 +75,11 @@ class Table:
         times = times_of(self.partitions, self.partition_by)
         if self.contract:
             return Partitioning.of(self.contract.spark_schema, self.partition_by, times)
-        kind = _partition_type(self.partitions)
-        columns = (PartitionColumn(name, kind, times.get(name)) for name in self.partition_by)
+        kinds = dimensions_of(self.partitions).values() if self.partitions else ()
+        columns = (
+            PartitionColumn(name, column_type(kind), times.get(name))
+            for name, kind in zip(self.partition_by, kinds, strict=False)
+        )
         return Partitioning(tuple(columns))
 
     def how(self, name: str) -> How | None:
@@ -96,23 +105,19 @@ def bronze(
     partitions: dg.PartitionsDefinition,
     owner: str,
     description: str,
-    partition_by: str = "day",
+    partition_by: str | tuple[str, ...] | None = None,
     retention: Retention | None = None,
 ) -> Table:
     """The table of a source's rows as received, one partition for each that its keys name.
 
-    `partition_by` is the column that holds the partition; ValueError if the files have one of
-    that name.
+    `partition_by` is the column that holds the partition, or one for each dimension in the order
+    of their names; `day` for daily partitions where it is left out. Silver partitions by it, too.
+    ValueError for a column that cannot be, such as one that the files have.
     """
-    if indistinct([*source.format.columns, partition_by]):
-        raise ValueError(
-            f"{source.table}: the files have a column {partition_by}, as the partition has; "
-            f'give this another name, as in bronze(partition_by="landed_{partition_by.lower()}")'
-        )
     return Table(
-        id=TableId.parse(source.table),
+        id=_bronze_id(source),
         partitions=partitions,
-        partition_by=(partition_by,),
+        partition_by=_partition_columns(source, partitions, partition_by),
         owner=owner,
         description=description,
         source=replace(source, partition=_existing(source.partition, partitions)),
@@ -120,24 +125,49 @@ def bronze(
     )
 
 
-def _partition_type(partitions: dg.PartitionsDefinition | None) -> T.DataType:
-    """A date where partitions are whole days or longer, else the time in their zone; the instant,
-    in a zone whose clock has an hour twice a year."""
-    if not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
-        return T.StringType()
-    minute, hour, *_ = [*partitions.cron_schedule.split(), "*"]
-    if (minute, hour) == ("0", "0"):
-        return T.DateType()
-    whole_days = minute.isdecimal() and hour.isdecimal()
-    if whole_days or not _changes_its_clock(partitions.timezone):
-        return T.TimestampNTZType()
-    return T.TimestampType()
+def _bronze_id(source: Source) -> TableId:
+    id_ = TableId.parse(source.table)
+    if id_.layer != "bronze":
+        raise ValueError(
+            f"Source {source.name!r}: rows as received go to layer bronze, not to {id_}; write "
+            f'table="{id_.beside("bronze")}"'
+        )
+    return id_
 
 
-def _changes_its_clock(timezone: str) -> bool:
-    zone = ZoneInfo(timezone)
-    months = (dt.datetime(year, month, 1, tzinfo=zone) for year in _YEARS for month in (1, 7))
-    return len({moment.utcoffset() for moment in months}) > 1
+def _partition_columns(
+    source: Source, partitions: dg.PartitionsDefinition, given: str | tuple[str, ...] | None
+) -> tuple[str, ...]:
+    dimensions = list(dimensions_of(partitions))
+    if given is None:
+        if not isinstance(partitions, dg.DailyPartitionsDefinition):
+            named = (
+                tuple(dimensions) if len(dimensions) > 1 else _NAMES.get(type(partitions), "region")
+            )
+            raise ValueError(
+                f"{source.table}: its partitions are no days, so say which column holds them, as "
+                f"in bronze(partition_by={named!r}); the silver contract partitions by the same"
+            )
+        return ("day",)
+    names = (given,) if isinstance(given, str) else given
+    if len(names) != len(dimensions):
+        raise ValueError(
+            f"{source.table}: partition_by={given!r} names {len(names)} columns and its partitions "
+            f"have {len(dimensions)} dimensions ({', '.join(filter(None, dimensions)) or 'one'}); "
+            "name a column for each, in the order of the dimensions' names"
+        )
+    for name in names:
+        if not _COLUMN.fullmatch(name):
+            raise ValueError(
+                f"{source.table}: partition_by={name!r}: a name is letters, digits and "
+                "underscores, and starts with a letter"
+            )
+        if indistinct([*source.format.columns, name]):
+            raise ValueError(
+                f"{source.table}: the files have a column {name}, as the partition has; "
+                f'give this another name, as in bronze(partition_by="landed_{name.lower()}")'
+            )
+    return names
 
 
 def _existing(
@@ -264,6 +294,7 @@ def _declared(
             "with partitions, or after",
             table=contract.table,
         )
+    _refuse_what_no_table_holds(contract)
     return Table(
         id=TableId.parse(contract.table),
         partitions=partitions,
@@ -276,6 +307,13 @@ def _declared(
         ins=hows,
         retention=contract.retention,
     )
+
+
+def _refuse_what_no_table_holds(contract: Contract) -> None:
+    try:
+        iceberg_schema(contract.spark_schema)
+    except SchemaConflict as error:
+        raise ContractError(str(error), table=contract.table) from error
 
 
 def _parameters(function: Transform) -> list[str]:

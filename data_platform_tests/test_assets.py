@@ -16,6 +16,7 @@ from data_platform.contracts.errors import ContractError
 from data_platform.contracts.winner import greatest, least
 from data_platform.domains.retail.contracts import OrderLine
 from data_platform.domains.retail.landing import ONLINE_RETAIL
+from data_platform.lake.partition_columns import column_type
 from data_platform.quality.mapping import Trailing, trailing
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
@@ -24,12 +25,14 @@ from data_platform.quality.mapping import Trailing, trailing
 daily = dg.DailyPartitionsDefinition("2011-03-01")
 
 
-def _contract(table: str, partition_by: str | tuple[str, ...] = "day") -> Contract:
+def _contract(
+    table: str, partition_by: str | tuple[str, ...] = "day", kind: Any = T.DateType
+) -> Contract:
     @contract(table=table, partition_by=partition_by, owner="team:shop", version="1", lineage=False)
     class Sales(pa.DataFrameModel):
         """What was sold."""
 
-        day: T.DateType = column(description="the day")
+        day: kind = column(description="the day")
         units: T.LongType = column(ge=0, description="how many")
 
     return Sales
@@ -63,7 +66,9 @@ def _offset(table: Table) -> int:
 def test_the_lineage_of_a_trailing_input_is_in_partitions_of_the_table(
     partitions: dg.PartitionsDefinition, back: Trailing, offset: int
 ) -> None:
-    @gold(contract=_contract("gold/shop/totals"), partitions=partitions, ins={"sales": back})
+    declared = _contract("gold/shop/totals", kind=type(column_type(partitions)))
+
+    @gold(contract=declared, partitions=partitions, ins={"sales": back})
     def totals(sales: DataFrame) -> DataFrame:
         return sales
 
@@ -286,3 +291,89 @@ def test_the_partition_of_received_rows_is_of_a_type_that_tells_all_of_them_apar
     )
 
     assert [column.type for column in table.scheme.columns] == [kind]
+
+
+def _bronze(partitions: dg.PartitionsDefinition, **settings: Any) -> Table:
+    return bronze(
+        source=ONLINE_RETAIL,
+        partitions=partitions,
+        owner="team:shop",
+        description="Rows.",
+        **settings,
+    )
+
+
+HOURLY = dg.HourlyPartitionsDefinition("2011-03-01-00:00")
+SHOPS = dg.StaticPartitionsDefinition(["bath", "york"])
+BOTH = dg.MultiPartitionsDefinition({"shop": SHOPS, "day": daily})
+
+
+@pytest.mark.parametrize(
+    ("partitions", "proposed"),
+    [
+        (HOURLY, "'hour'"),
+        (SHOPS, "'region'"),
+        (dg.MonthlyPartitionsDefinition("2011-03-01"), "'month'"),
+        (BOTH, r"\('day', 'shop'\)"),
+    ],
+)
+def test_the_partition_column_of_what_is_no_day_must_be_named(
+    partitions: dg.PartitionsDefinition, proposed: str
+) -> None:
+    message = rf"order_lines: its partitions are no days.*bronze\(partition_by={proposed}\)"
+    with pytest.raises(ValueError, match=message):
+        _bronze(partitions)
+
+
+def test_the_partition_columns_of_bronze_have_the_types_of_its_partitions() -> None:
+    kinds = {
+        "day": _bronze(daily).scheme,
+        "hour": _bronze(HOURLY, partition_by="hour").scheme,
+        "shop": _bronze(SHOPS, partition_by="shop").scheme,
+    }
+    found = {name: [c.type for c in scheme.columns] for name, scheme in kinds.items()}
+    assert found == {
+        "day": [T.DateType()],
+        "hour": [T.TimestampNTZType()],
+        "shop": [T.StringType()],
+    }
+    two = _bronze(BOTH, partition_by=("day", "shop")).scheme
+    assert [column.type for column in two.columns] == [T.DateType(), T.StringType()]
+    assert two.key(two.values("2011-03-01|york")) == "2011-03-01|york"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"partition_by": ("day", "shop")}, "names 2 columns and its partitions have 1 dimensions"),
+        ({"partition_by": "_day"}, "partition_by='_day': a name is letters"),
+        ({"partition_by": "the day"}, "partition_by='the day': a name is letters"),
+    ],
+)
+def test_a_partition_column_that_cannot_be_is_refused(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"bronze/retail/order_lines.*{message}"):
+        _bronze(daily, **settings)
+
+
+def test_rows_as_received_go_to_bronze() -> None:
+    elsewhere = replace(ONLINE_RETAIL, table="silver/retail/order_lines")
+    with pytest.raises(ValueError, match='write table="bronze/retail/order_lines"'):
+        bronze(source=elsewhere, partitions=daily, owner="team:shop", description="Rows.")
+
+
+def test_a_column_that_no_table_holds_is_refused_when_it_is_declared() -> None:
+    declared = _contract("gold/shop/totals", kind=T.MapType(T.StringType(), T.StringType()))
+    message = "contract gold/shop/totals: column day: Spark type map<string,string> has no Iceberg"
+    with pytest.raises(ContractError, match=message):
+        gold(contract=declared, partitions=daily)(lambda sales: sales)
+
+
+def test_keys_that_their_column_does_not_give_back_are_refused() -> None:
+    declared = _contract("gold/shop/totals", kind=T.IntegerType)
+    table = gold(contract=declared, partitions=dg.StaticPartitionsDefinition(["1", "01"]))(
+        lambda sales: sales
+    )
+    with pytest.raises(ContractError, match=r"gold/shop/totals: .* day \(int\) holds the key '01'"):
+        _ = table.asset

@@ -36,11 +36,23 @@ def arrow_of(table: TableId, frame: Any) -> pa.Table:
         case "polars.LazyFrame":
             return frame.collect().to_arrow()
         case "pandas.DataFrame":
-            return pa.Table.from_pandas(frame, preserve_index=False)
+            return pa.Table.from_pandas(_with_named_index(table, frame), preserve_index=False)
     raise LakeError(
         f"{table}: the asset returned {_name(type(frame))}, which is no table; return one of "
         f"{', '.join(TABLES)}"
     )
+
+
+def _with_named_index(table: TableId, frame: Any) -> Any:
+    """A level of the index that has a name is a column, as after `groupby`; one without has
+    nothing but row numbers, as a rule, and is left out."""
+    names = [name for name in frame.index.names if name is not None]
+    if both := [str(name) for name in names if name in frame.columns]:
+        raise LakeError(
+            f"{table}: {', '.join(both)} is both a column and a level of the index of the pandas "
+            "table; return frame.reset_index(drop=True), or rename one"
+        )
+    return frame.reset_index(level=names) if names else frame
 
 
 def _known(kind: Any) -> str | None:

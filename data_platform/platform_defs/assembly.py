@@ -1,6 +1,6 @@
 """Dagster's definitions from declared tables."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 
 import dagster as dg
@@ -49,6 +49,7 @@ def definitions(
     ValueError where a function's parameter is no declared table.
     """
     quiet_libraries()
+    _require_distinct(tables)
     _require_received(tables)
     _require_arrival(tables)
     _require_inputs(tables, others)
@@ -83,6 +84,34 @@ def _of_buckets(settings: Settings, uses: Sequence[TableUse]) -> dg.Definitions:
         jobs=[job, costs],
         schedules=[schedule, storage_costs_schedule(costs)],
     )
+
+
+def _require_distinct(tables: Sequence[Table]) -> None:
+    """What two tables cannot share: their name, the objects that land, their rejected rows."""
+    for table in _second(tables, lambda table: table.id):
+        raise ValueError(f"{table.id}: two tables are declared by this name; rename one")
+    for table in _second(tables, lambda table: table.source and table.source.name):
+        assert table.source
+        raise ValueError(
+            f"{table.id}: another table has a source of the name {table.source.name!r}, and the "
+            "ledger keeps what landed by it; give the source another name, or take the rows from "
+            "the other table"
+        )
+    for table in _second(tables, lambda table: table.contract and table.id.beside("quarantine")):
+        raise ContractError(
+            f"the tables of a domain that have the same name in silver and in gold would share "
+            f"{table.id.beside('quarantine')}, with other columns each; rename one of them",
+            table=str(table.id),
+        )
+
+
+def _second(tables: Sequence[Table], of: Callable[[Table], object]) -> Iterator[Table]:
+    """Those for which `of` says what it said of another before, and says anything."""
+    seen: set[object] = set()
+    for table in tables:
+        if (said := of(table)) and said in seen:
+            yield table
+        seen.add(said)
 
 
 def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinition]) -> None:
@@ -132,6 +161,7 @@ def _require_arrival(tables: Sequence[Table]) -> None:
 def _require_columns(contract: Contract, bronze: str, names: Sequence[str]) -> None:
     known = {folded(name): name for name in names}
     said = [(c.name, c.source, "source") for c in contract.columns if c.source]
+    said += [(name, name, "partition_by") for name in contract.partition_by]
     said += [(name, name, "key") for name in contract.key if contract.key_as_received]
     for column, name, setting in said:
         if folded(name) not in known:

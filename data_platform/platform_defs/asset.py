@@ -1,5 +1,6 @@
 """A declared table as a Dagster asset: everything the UI shows comes from the declaration."""
 
+import json
 from collections.abc import Callable, Iterator
 
 import dagster as dg
@@ -7,6 +8,8 @@ from dagster._core.storage.tags import BACKFILL_ID_TAG, HIDDEN_TAG_PREFIX
 from pyspark.sql import types as T
 
 from data_platform.assets import Table
+from data_platform.contracts.errors import ContractError
+from data_platform.lake.partition_columns import misfit
 from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.observability.events import LOGGED, Log, StepResult, with_logged_checks
 from data_platform.observability.failures import failures_explained
@@ -27,7 +30,7 @@ from data_platform.platform_defs.table_checks import (
 from data_platform.platform_defs.table_page import definition_metadata
 
 # Run tags, which Dagster's pages leave out: build what is stale of the range, not all of it, and
-# of the range just these, by comma.
+# of the range just these, in JSON.
 ONLY_STALE = f"{HIDDEN_TAG_PREFIX}data_platform_only_stale"
 ONLY_PARTITIONS = f"{HIDDEN_TAG_PREFIX}data_platform_only"
 
@@ -40,6 +43,7 @@ def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
     """
     _require_inputs_once(table)
     _require_whole_days(table)
+    _require_fitting_keys(table)
 
     @dg.asset(
         key=table.key,
@@ -77,7 +81,7 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None
         platform,
         requested,
         only_stale=ONLY_STALE in context.run.tags,
-        among=chosen.split(",") if chosen else None,
+        among=json.loads(chosen) if chosen else None,
     )
     _log_left(table, planned, requested, context)
     if not planned.keys:
@@ -157,3 +161,8 @@ def _require_whole_days(table: Table) -> None:
             f"partition column {column.name} is a date; leave the offset out, and let the column "
             "say which day a row counts for"
         )
+
+
+def _require_fitting_keys(table: Table) -> None:
+    if table.partitions and (why := misfit(table.scheme, table.partitions)):
+        raise ContractError(why, table=str(table.id))

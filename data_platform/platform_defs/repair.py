@@ -1,6 +1,7 @@
 """What a person does to tables beyond building them: roll back, replay, ask what is stale."""
 
 import datetime as dt
+import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -189,7 +190,7 @@ def replay(
         yield f"{table_id}: nothing is quarantined"
         return
     yield f"{table_id}: {len(keys)} partitions are judged again, then what is stale is built"
-    tags = {**range_tags(keys, table.partitions), ONLY_PARTITIONS: ",".join(keys)}
+    tags = {**range_tags(keys, table.partitions), ONLY_PARTITIONS: json.dumps(list(keys))}
     request = dg.RunRequest(job_name=job_name(table), tags=tags if keys[0] else {})
     with instance_of(platform) as instance:
         with driving(instance, platform):

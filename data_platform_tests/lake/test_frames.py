@@ -87,3 +87,22 @@ def test_anything_else_is_refused_by_name() -> None:
 def test_an_annotation_that_names_no_table_is_refused_with_those_that_do(wanted: Any) -> None:
     with pytest.raises(LakeError, match=r"gold/shop/stock.*which is no table.*pandas.DataFrame"):
         converted(STOCK, None, wanted)  # type: ignore[arg-type]
+
+
+def test_a_named_index_of_pandas_is_a_column_and_row_numbers_are_none() -> None:
+    frame = pd.DataFrame({"shop": ["b", "a", "a"], "year": [1, 1, 2], "n": [1, 2, 3]})
+    by_shop = frame.groupby(["shop", "year"]).sum()
+    assert arrow_of(STOCK, by_shop).to_pylist() == [
+        {"shop": "a", "year": 1, "n": 2},
+        {"shop": "a", "year": 2, "n": 3},
+        {"shop": "b", "year": 1, "n": 1},
+    ]
+    assert arrow_of(STOCK, frame[frame.n > 1]).column_names == ["shop", "year", "n"]
+    half = frame.set_index(["shop", "year"]).rename_axis(["shop", None])
+    assert arrow_of(STOCK, half).column_names == ["shop", "n"]
+
+
+def test_an_index_that_is_called_as_a_column_is_refused() -> None:
+    frame = pd.DataFrame({"shop": ["b"], "n": [1]}).set_index("shop", drop=False)
+    with pytest.raises(LakeError, match="gold/shop/stock: shop is both a column and a level"):
+        arrow_of(STOCK, frame)

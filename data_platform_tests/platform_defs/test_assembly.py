@@ -1,5 +1,6 @@
 """What only all tables together show to be wrong: refused when definitions load."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from data_platform.assets import Table, bronze, gold, silver
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import contract
 from data_platform.contracts.errors import ContractError
+from data_platform.lake.table import TableId
 from data_platform.landing.source import Csv, Source
 from data_platform.platform_defs.assembly import definitions
 from data_platform.settings import Settings
@@ -100,3 +102,37 @@ def test_a_parameter_that_is_no_declared_table_is_refused_with_the_nearest(tmp_p
 def test_a_table_named_in_full_may_come_from_other_code(tmp_path: Path) -> None:
     totals = _totals(ins={"line": "silver/tills/line"})
     assert definitions([*_tables("Quantity"), totals], Settings.at(tmp_path))
+
+
+def test_what_two_tables_cannot_share_is_refused(tmp_path: Path) -> None:
+    settings = Settings.at(tmp_path)
+    received, lines = _tables("Quantity")
+    with pytest.raises(ValueError, match="silver/shop/lines: two tables are declared by this name"):
+        definitions([received, lines, lines], settings)
+
+    assert received.source
+    other = replace(
+        received, id=TableId.parse("bronze/shop/others"), source=replace(received.source)
+    )
+    message = "bronze/shop/others: another table has a source of the name 'lines'"
+    with pytest.raises(ValueError, match=message):
+        definitions([received, other, lines], settings)
+
+    @contract(table="gold/shop/lines", partition_by="day", owner="team:shop", version="1")
+    class Lines(pa.DataFrameModel):
+        """Lines."""
+
+        day: T.DateType = column(description="the day")
+
+    namesake = gold(contract=Lines, partitions=DAILY)(lambda lines: lines)
+    message = "contract gold/shop/lines: .*would share quarantine/shop/lines.*rename one"
+    with pytest.raises(ContractError, match=message):
+        definitions([received, lines, namesake], settings)
+
+
+def test_a_silver_table_is_partitioned_by_a_column_of_bronze(tmp_path: Path) -> None:
+    received, lines = _tables("Quantity")
+    moved = replace(received, partition_by=("landed",))
+    message = "column day: partition_by names 'day', which is no column of bronze/shop/lines"
+    with pytest.raises(ContractError, match=message):
+        definitions([moved, lines], Settings.at(tmp_path))
