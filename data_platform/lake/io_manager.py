@@ -76,6 +76,7 @@ class S3ParquetIOManager(dg.IOManager):
                 publication = self._published(context, result.write)
                 log.published(publication.write, publication.partitions)
         finally:
+            log.held_back(result.held)
             log.findings(result.findings)
         if publication.write.held_back:
             raise held_back(publication.write)

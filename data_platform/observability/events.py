@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -22,6 +22,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.events import (
+    AssetObservationData,
     DagsterEvent,
     DagsterEventBatchMetadata,
     StepMaterializationData,
@@ -38,26 +39,19 @@ LOGGED: Mapping[str, bool] = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True
 
 NO_INPUT = "no input for this partition: nothing published, it reads as empty"
 _MATERIALIZATION = dg.DagsterEventType.ASSET_MATERIALIZATION
+_OBSERVATION = dg.DagsterEventType.ASSET_OBSERVATION
 _EVALUATION = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 _CHUNK = 500
 
 
-def with_logged_checks(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """The same, whose checks need no output: each would be a line of the run's log that says
-    nothing."""
-    checks = {spec.get_python_identifier() for spec in asset.check_specs}
-    for output in asset.op.output_defs:
-        if output.name in checks:
-            output._is_required = False  # as for checks that a run may leave out
-    return asset
-
-
 @dataclass(frozen=True)
 class StepResult:
-    """What to publish, and what the checks found."""
+    """What to publish, what the checks found, and what is said of each partition that they held
+    back, by name."""
 
     write: StagedWrite
     findings: list[Finding]
+    held: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Moments:
@@ -126,6 +120,27 @@ class Log:
                 tags={DATA_VERSION_TAG: write.attempt},
             )
             for key, figures in published.items()
+        )
+
+    def held_back(self, held: Mapping[str, Mapping[str, str]]) -> None:
+        """One observation for each partition that was held back: its page has nothing else that
+        says why it is as it was."""
+        self._log(
+            _OBSERVATION,
+            [
+                (
+                    AssetObservationData(
+                        dg.AssetObservation(
+                            self.asset,
+                            partition=key or None,
+                            description="held back by its checks",
+                            metadata=dict(said),
+                        )
+                    ),
+                    f"{key or 'the table'} held back",
+                )
+                for key, said in held.items()
+            ],
         )
 
     def without_input(self, keys: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from data_platform.assets import Table
 from data_platform.contracts.errors import ContractError
 from data_platform.lake.partition_columns import misfit
 from data_platform.lake.table import WHOLE_TABLE, TableId
-from data_platform.observability.events import LOGGED, Log, StepResult, with_logged_checks
+from data_platform.observability.events import LOGGED, Log, StepResult
 from data_platform.observability.failures import failures_explained
 from data_platform.platform_defs.bronze import build_bronze, settle
 from data_platform.platform_defs.mappings import Partitions, dep
@@ -23,6 +23,7 @@ from data_platform.platform_defs.stopping import stoppable
 from data_platform.platform_defs.table_checks import (
     check_specs,
     explained,
+    held_by,
     rule_state,
     standing,
     still_held,
@@ -63,9 +64,9 @@ def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
     def step(context: dg.AssetExecutionContext) -> Iterator[dg.Output]:
         with stoppable(context.instance, context.run.run_id), failures_explained():
             result = _built(table, context)
-        yield dg.Output(result, output_name="result", metadata=dict(LOGGED))
+        yield from _outputs(table, result)
 
-    return with_logged_checks(step)
+    return step
 
 
 def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None:
@@ -94,10 +95,11 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None
     spark = context.resources.pyspark.spark_session
     result = step(table, planned, platform, spark, context.run.run_id)
     staged = result.write
-    found = explained(result.findings, table, platform, staged)
+    held = held_by(table, platform, staged)
+    found = explained(result.findings, held)
     found += rule_state(table, platform, staged)
     found += still_held(table, platform, besides=staged.slice.keys)
-    return StepResult(staged, found)
+    return StepResult(staged, found, {key: of.said for key, of in held.items()})
 
 
 def _step_of(table: Table) -> Callable[..., StepResult]:
@@ -136,6 +138,14 @@ def _log_left(
         if BACKFILL_ID_TAG in context.run.tags:
             log.without_input(found.without_input)
         log.findings(found.findings)
+
+
+def _outputs(table: Table, result: StepResult | None) -> Iterator[dg.Output]:
+    """Check results are logged for each partition, so their outputs carry nothing; Dagster warns
+    of those that do not come."""
+    yield dg.Output(result, output_name="result", metadata=dict(LOGGED))
+    for spec in check_specs(table):
+        yield dg.Output(None, output_name=spec.get_python_identifier(), metadata=dict(LOGGED))
 
 
 def _require_inputs_once(table: Table) -> None:

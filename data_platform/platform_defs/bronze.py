@@ -40,6 +40,7 @@ from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
 
 MOST_ATTEMPTS = 5  # runs that may try an object before it is given up
+_MOST_NAMED = 50  # landed objects on a partition's page
 _TASKS_PER_CORE = 4  # so that one large partition does not leave a core idle for long
 
 
@@ -91,7 +92,7 @@ def build_bronze(
         failed=failed(found),
         inputs={key: inputs[key] for key in built},
         contract=table.version,
-        metadata={r.partition: {"objects": len(r.objects)} for r in reports},
+        metadata={r.partition: _objects_of(r) for r in reports},
         after=lambda good: platform.ledger.mark_loaded(
             _rows_by_object(reports, good), run_id, attempt
         ),
@@ -119,6 +120,15 @@ def due(table: Table, platform: Platform) -> Plan:
     asked = {*waiting, *platform.builds.doubtful(table.id, table.version)}
     known = [key for key in sorted(asked) if table.partitions.has_partition_key(key)]
     return plan(table, platform, known, only_stale=True)
+
+
+def _objects_of(report: ParseReport) -> dict[str, object]:
+    """Which landed objects a partition was made of, for its page."""
+    named = [
+        {"key": o.key, "rows": o.rows or 0, "trouble": o.error.message if o.error else ""}
+        for o in sorted(report.objects, key=lambda o: (o.error is None, o.key))
+    ]
+    return {"objects": len(named), "landed_objects": named[:_MOST_NAMED]}
 
 
 def _source(table: Table) -> Source:

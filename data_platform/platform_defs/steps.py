@@ -32,6 +32,7 @@ from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.tables import ensure_tables
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
+from data_platform.quality.held import see_rejected
 from data_platform.quality.judge import RECEIVED, judged, with_received
 from data_platform.quality.mapping import EventTime, Upstream, known_keys, reads_of
 from data_platform.quality.spread import Spread
@@ -251,7 +252,12 @@ def audited(
         found.append(checks.volume_finding(key, rows[key], history))
         if not contract.lineage:
             found.append(checks.inputs_finding(key, held.get(key, {})))
-    metadata = {key: {"quarantined": bad[key], "duplicates": repeats[key]} for key in plan.keys}
+    metadata: dict[str, dict[str, object]] = {
+        key: {"quarantined": bad[key], "duplicates": repeats[key]} for key in plan.keys
+    }
+    for key in plan.keys:
+        if bad[key]:
+            metadata[key]["rejected_rows"] = see_rejected(table.id, key)
     write = StagedWrite(
         slice=TableSlice(table.id, plan.keys, plan.base),
         attempt=attempt,

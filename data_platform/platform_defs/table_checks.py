@@ -160,27 +160,31 @@ def still_held(table: Table, platform: Platform, besides: Collection[str]) -> li
     ]
 
 
-def explained(
-    found: Iterable[Finding], table: Table, platform: Platform, write: StagedWrite
-) -> list[Finding]:
-    """The findings of a write; of a partition that it holds back also since when, and what
-    releases it."""
+def held_by(table: Table, platform: Platform, write: StagedWrite) -> dict[str, Held]:
+    """The partitions that a write holds back, as they are told of."""
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     since = platform.builds.held_since(table.id, write.held_back)
-
-    def explain(finding: Finding) -> Finding:
-        key = finding.partition
-        if key is None or finding.passed or key not in write.held_back or not finding.blocking:
-            return finding
-        held = Held(
+    return {
+        key: Held(
             table.id,
             key,
-            write.held_back[key],
+            why,
             write.failed.get(key, ()),
             key in write.slice.base,
             since.get(key, now),
         )
-        return replace(finding, description=f"{finding.description}. {held.text}")
+        for key, why in write.held_back.items()
+    }
+
+
+def explained(found: Iterable[Finding], held: Mapping[str, Held]) -> list[Finding]:
+    """The findings; those that hold a partition back say also since when, and what releases it."""
+
+    def explain(finding: Finding) -> Finding:
+        of = held.get(finding.partition) if finding.partition is not None else None
+        if of is None or finding.passed or not finding.blocking:
+            return finding
+        return replace(finding, description=f"{finding.description}. {of.text}")
 
     return [explain(finding) for finding in found]
 

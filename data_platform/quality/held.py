@@ -28,7 +28,7 @@ class Held:
     @property
     def rows(self) -> str:
         """The command that shows the rejected rows; empty where that is not the reason."""
-        return f"data-platform quarantine {self._named}" if RULES in self.failed else ""
+        return see_rejected(self.table, self.partition) if RULES in self.failed else ""
 
     @property
     def way_out(self) -> str:
@@ -38,10 +38,8 @@ class Held:
                 "only a mended input, function or contract releases it: as it is, rows would be "
                 "lost or counted twice"
             )
-        return (
-            "a corrected input or contract releases it, and "
-            f'`data-platform release {self._named} --reason "..."` publishes it as it is'
-        )
+        command = f'data-platform release {_named(self.table, self.partition)} --reason "..."'
+        return f"a corrected input or contract releases it, and `{command}` publishes it as it is"
 
     @property
     def stands(self) -> str:
@@ -60,9 +58,27 @@ class Held:
         return " ".join([*said, f"{way_out[0].upper()}{way_out[1:]}."])
 
     @property
-    def _named(self) -> str:
-        of = f" --partition {shlex.quote(self.partition)}" if self.partition else ""
-        return f"{self.table}{of}"
+    def said(self) -> dict[str, str]:
+        """What the partition's own page says, by name."""
+        since = {"held_back_since": f"{self.since:%Y-%m-%d %H:%M} UTC"} if self.since else {}
+        rows = {"rejected_rows": self.rows} if self.rows else {}
+        return {
+            **since,
+            "held_back_for": self.why,
+            "meanwhile": self.stands,
+            **rows,
+            "released_by": self.way_out,
+        }
+
+
+def see_rejected(table: TableId, partition: str) -> str:
+    """The command that shows which rows of a partition were rejected, and why."""
+    return f"data-platform quarantine {_named(table, partition)}"
+
+
+def _named(table: TableId, partition: str) -> str:
+    of = f" --partition {shlex.quote(partition)}" if partition else ""
+    return f"{table}{of}"
 
 
 def releasable(failed: Sequence[str]) -> bool:

@@ -206,6 +206,17 @@ def test_checks_that_belong_to_no_run_are_told_again_and_the_newest_counts(home:
     assert all(of[key].is_current for key in BUILT)
 
 
+def test_the_page_of_a_partition_that_is_held_back_says_why(home: Path) -> None:
+    said = {"held_back_for": "rules: too many", "meanwhile": "nothing is published"}
+    with dg.DagsterInstance.get() as instance:
+        Log(instance, KEY).held_back({BUILT[1]: said})
+        [found] = instance.fetch_observations(KEY, limit=9).records
+
+    event = found.asset_observation
+    assert event and event.partition == BUILT[1]
+    assert {name: value.value for name, value in event.metadata.items()} == said
+
+
 def test_what_failed_is_told_last_since_a_page_shows_the_newest(home: Path) -> None:
     _, events = logged(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
 

@@ -45,3 +45,12 @@ def test_rows_are_only_shown_where_they_are_the_reason() -> None:
 def test_a_whole_table_and_a_key_of_any_text_are_commands_that_a_shell_takes() -> None:
     assert _held("rules", partition="").rows == "data-platform quarantine silver/shop/lines"
     assert _held("rules", partition="it's a|b").rows.endswith("""--partition 'it'"'"'s a|b'""")
+
+
+def test_a_page_has_each_of_it_by_name() -> None:
+    said = _held("rules").said
+
+    assert said["held_back_since"] == "2011-04-01 06:30 UTC"
+    assert said["held_back_for"] == "rules: 5 of 9 rows quarantined"
+    assert said["rejected_rows"].startswith("data-platform quarantine silver/shop/lines")
+    assert "data-platform release" in said["released_by"]
