@@ -40,18 +40,18 @@ def tables(as_json: bool) -> None:
 @reporting
 def show(table: str, partition: str | None, limit: int, at: int | None, as_json: bool) -> None:
     """Rows of a table."""
-    from data_platform.lake.browse import count, rows
+    from data_platform.lake.browse import as_python, count, rows
 
     _, loaded = load(open_platform(), table, partition)
     found = rows(loaded, partition=partition, snapshot=at, limit=limit).read_all()
     if as_json:
-        out.as_json(found.to_pylist())
+        out.as_json(as_python(found))
         return
     there = count(loaded, partition=partition, snapshot=at)
     some = f"{found.num_rows:,} of " if found.num_rows != there else ""
     title = f"{table}: {some}{there:,} rows"
     if found.num_rows:
-        out.records(title, found.to_pylist(), columns=found.schema.names, exact=True)
+        out.records(title, as_python(found), columns=found.schema.names, exact=True)
     else:
         click.echo(title)
 

@@ -156,6 +156,19 @@ def count(table: Table, *, partition: str | None = None, snapshot: int | None = 
     return sum(file.record_count for group in found for file in group)
 
 
+def as_python(found: pa.Table) -> list[dict]:
+    """The rows; a column with a date or moment that Python lacks has all its values as text."""
+    columns = {name: _values(found.column(name)) for name in found.column_names}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _values(column: pa.ChunkedArray) -> list:
+    try:
+        return column.to_pylist()
+    except OverflowError:
+        return column.cast(pa.string()).to_pylist()
+
+
 def require_snapshot(table: Table, snapshot: int | None) -> None:
     """Raises LakeError where the table does not remember the snapshot."""
     if snapshot is not None and table.snapshot_by_id(snapshot) is None:

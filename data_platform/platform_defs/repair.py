@@ -10,7 +10,7 @@ import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from data_platform.assets import Table
-from data_platform.lake.browse import keyed, rows
+from data_platform.lake.browse import as_python, keyed, rows
 from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.rejected import rejected_by
@@ -154,7 +154,7 @@ def quarantined(
         elsewhere = rejected_by(platform.lake, judged, "quarantine")
         hint = f"; its rows are judged in {judged}" if elsewhere else ""
         raise LakeError(f"{table_id} has no quarantine: no rule of its rejects rows{hint}")
-    found = rows(loaded, partition=partition).read_all().to_pylist()
+    found = as_python(rows(loaded, partition=partition).read_all())
     live = current_versions(platform, table_id, None)
     held = [live.get(key) != row["_attempt"] for key, row in keyed(loaded, found)]
     counts: Counter = Counter()

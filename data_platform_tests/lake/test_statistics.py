@@ -12,6 +12,7 @@ from pyiceberg.io.pyarrow import compute_statistics_plan, parquet_path_to_id_map
 from pyiceberg.schema import Schema
 from pyspark.sql import types as T
 
+from data_platform.lake import browse
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.schema import arrow_schema, iceberg_schema
 from data_platform.lake.statistics import statistics_of
@@ -110,3 +111,5 @@ def test_a_date_that_python_lacks_is_published_and_seen_by_others(home: Home) ->
     assert set(files_by_partition(home.lake.load(table))) == {"a", "b"}
     found = home.lake.load(table).scan().to_arrow()
     assert sorted(found["date"].cast(pa.int32()).to_pylist()) == [1, 6682830]
+    shown = {row["key"]: row["date"] for row in browse.as_python(found)}
+    assert shown == {"a": "20266-12-20", "b": "1970-01-02"}
