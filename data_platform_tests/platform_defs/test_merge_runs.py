@@ -63,7 +63,7 @@ def test_days_that_land_one_after_the_other_are_merged_as_they_land(
         merged = home.check(PRODUCTS, "conservation", None)
         assert merged and merged.passed and merged.blocking
         assert f"2 rows of the table and 6 of {SILVER}" in (merged.description or "")
-        assert home.materialized(PRODUCTS)[""].metadata["rows"].value == 4
+        assert home.materialized(PRODUCTS)[""].metadata["dagster/partition_row_count"].value == 4
 
         assert list(home.run()) == []
         before = home.versions()
