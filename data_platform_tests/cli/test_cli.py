@@ -130,6 +130,20 @@ def test_landing_lists_what_could_not_be_read_with_its_error(run: Run, shop: Sho
     assert shop.manifest.failed[0] in run("landing").output
 
 
+def test_landing_lists_what_is_gone_while_bronze_has_its_rows(run: Run, shop: Shop) -> None:
+    day = "2011-06-15"
+    shop.home.land(key_of(day), csv(shop_lines(day, 2)))
+    run("run", code=LEFT)
+    shop.home.unland(key_of(day))
+    run("run", code=LEFT)
+
+    [gone] = parsed(run("landing", "--json", "--check", code=LEFT))["vanished"]
+
+    assert (gone["key"], gone["partition"], gone["rows"]) == (key_of(day), day, 2)
+    assert gone["gone_since"].endswith("+00:00")
+    assert "bronze keeps their rows" in run("landing").output
+
+
 def test_run_loads_what_landed_and_then_finds_nothing_to_do(run: Run, shop: Shop) -> None:
     day = "2011-06-14"
     shop.home.land(key_of(day), csv(shop_lines(day, 2)))
