@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import get_args
 
 import dagster as dg
 from pyspark.sql import DataFrame
 
+from data_platform.contracts.checks import Severity
 from data_platform.contracts.contract import Contract, Retention
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.names import indistinct
@@ -38,7 +40,11 @@ _PARTITIONS = "partitions"  # the parameter that gets the values of the partitio
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Table:
-    """A declared table: what it is made from, by which function, under which contract."""
+    """A declared table: what it is made from, by which function, under which contract.
+
+    `whole_range`: its function may be given the inputs of many partitions at once. `outside`: what
+    a row is that names a partition which it was not built for.
+    """
 
     id: TableId
     partitions: dg.PartitionsDefinition | None
@@ -51,6 +57,8 @@ class Table:
     inputs: Mapping[str, TableId] = field(default_factory=dict)
     ins: Mapping[str, How] = field(default_factory=dict)
     retention: Retention = field(default_factory=Retention)
+    whole_range: bool = False
+    outside: Severity = "blocking"
 
     def __call__(self, *frames: DataFrame, **named: object) -> DataFrame:
         """The function itself, for tests and notebooks."""
@@ -66,7 +74,9 @@ class Table:
     def version(self) -> str:
         """Of the declaration: partitions built under another one are stale."""
         if self.contract:
-            return f"{self.contract.version}:{self.contract.fingerprint}"
+            said = {"whole_range": self.whole_range, "outside": self.outside == "warning"}
+            options = [name for name, value in said.items() if value]
+            return ":".join([self.contract.version, self.contract.fingerprint, *options])
         return f"bronze:{','.join(self.source.format.columns) if self.source else ''}"
 
     @cached_property
@@ -189,13 +199,18 @@ def _existing(
 
 
 def silver(
-    *, contract: Contract, partitions: dg.PartitionsDefinition | None, source: str | None = None
+    *,
+    contract: Contract,
+    partitions: dg.PartitionsDefinition | None,
+    source: str | None = None,
+    outside: Severity = "blocking",
 ) -> Callable[[Transform], Table]:
     """Typed, valid rows, one for each key, from bronze.
 
     The function gets bronze with every column as received and once more in `_received`; it adds
     typed columns and keeps the others. `source` names the bronze table where it is not the one
-    of the same domain and name.
+    of the same domain and name. A row whose partition column names another partition than bronze's
+    is quarantined, and holds its partition back unless `outside` is "warning".
     """
 
     def declare(function: Transform) -> Table:
@@ -207,7 +222,7 @@ def silver(
                 "well; join in a gold table, whose parameters are tables"
             )
         upstream = TableId.parse(source) if source else own.beside("bronze")
-        return _declared(function, contract, partitions, {parameter: upstream}, {})
+        return _declared(function, contract, partitions, {parameter: upstream}, {}, outside)
 
     return declare
 
@@ -217,6 +232,8 @@ def gold(
     contract: Contract,
     partitions: dg.PartitionsDefinition | None,
     ins: Mapping[str, How | str] | None = None,
+    whole_range: bool = False,
+    outside: Severity = "blocking",
 ) -> Callable[[Transform], Table]:
     """Answers, from silver or gold tables.
 
@@ -224,6 +241,11 @@ def gold(
     (`layer/domain/name`). A partition reads what is of its own time and labels of each;
     `trailing`, `event_time`, `dimension` and `everything` in `ins` say otherwise, and may name a
     table as well.
+
+    Each partition is computed from its own inputs, as if it were built alone. `whole_range` says
+    that the function bounds itself and gives the same for many partitions at once, of which each
+    run makes sure for one. A row of a partition that is neither built nor among the inputs is
+    quarantined, and holds its partition back unless `outside` is "warning".
     """
 
     def declare(function: Transform) -> Table:
@@ -234,7 +256,9 @@ def gold(
             raise ValueError(f"{own}: ins names {unknown}, which the function has no parameter for")
         hows = {name: how for name, how in given.items() if not isinstance(how, str)}
         _require_time(own, partitions, hows)
-        return _declared(function, contract, partitions, inputs, hows)
+        if whole_range and partitions is None:
+            raise ValueError(f"{own}: it has no partitions; leave whole_range=True out")
+        return _declared(function, contract, partitions, inputs, hows, outside, whole_range)
 
     return declare
 
@@ -281,7 +305,13 @@ def _declared(
     partitions: dg.PartitionsDefinition | None,
     inputs: Mapping[str, TableId],
     hows: Mapping[str, How],
+    outside: Severity,
+    whole_range: bool = False,
 ) -> Table:
+    if outside not in get_args(Severity):
+        raise ValueError(
+            f"{contract.table}: outside is {', '.join(get_args(Severity))}, not {outside!r}"
+        )
     if bool(contract.partition_by) != (partitions is not None):
         raise ValueError(
             f"{contract.table}: the contract is partitioned by {contract.partition_by or 'nothing'}"
@@ -306,6 +336,8 @@ def _declared(
         inputs=inputs,
         ins=hows,
         retention=contract.retention,
+        whole_range=whole_range,
+        outside=outside,
     )
 
 

@@ -24,11 +24,15 @@ from data_platform.lake.table import Partitioning, PartitionValue, Values
 
 _ROW_GROUP_BYTES = 64 << 20  # in memory; about a tenth of it on disk
 _FILE_BYTES = 256 << 20
+_NAMED_AT_MOST = 20  # partitions that a report names, of those that rejected rows do
 
 DATA, QUARANTINE, DUPLICATES = 0, 1, 2
+CONTEXT = 3  # the outcome of a row that is counted and not written
 OUTCOME = "_outcome"
 REASONS = "_reasons"
 WARNINGS = "_warnings"
+NAMED = "_named_partition"  # of a row that is rejected for it; null where it names none
+OUTSIDE = "partition.outside"  # the last reason of a row that is of another partition
 SEPARATOR = "\x1f"  # between the names in a row's reasons on their way to the task
 
 SourcePath = tuple[str] | tuple[str, str]  # a column, or a column and a member of its objects
@@ -41,9 +45,12 @@ REPORT = pa.schema(
         ("rows", pa.int64()),
         ("bytes", pa.int64()),
         ("rules", pa.string()),
+        ("named", pa.string()),
     ]
 )
-REPORT_DDL = "outcome int, key string, path string, rows bigint, bytes bigint, rules string"
+REPORT_DDL = (
+    "outcome int, key string, path string, rows bigint, bytes bigint, rules string, named string"
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,8 @@ def _column(
         return pa.repeat(pa.scalar(attempt, kind), batch.num_rows)
     for member in members:
         return _from_text(pa.array([row.get(member) for row in decoded[name]], pa.string()), kind)
+    if name == NAMED and name not in batch.schema.names:
+        return pa.nulls(batch.num_rows, kind)
     column = batch.column(name)
     if kind.num_fields and pa.types.is_string(column.type):
         column = _split(column)
@@ -156,6 +165,7 @@ class _OpenFile:
     path: str
     rows: int = 0
     rules: Counter = field(default_factory=Counter)
+    named: Counter = field(default_factory=Counter)
     _buffer: list[pa.RecordBatch] = field(default_factory=list)
     _buffered: int = 0
 
@@ -197,6 +207,7 @@ class _OpenFile:
             "rows": self.rows,
             "bytes": size,
             "rules": json.dumps(self.rules, sort_keys=True),
+            "named": json.dumps(dict(self.named.most_common(_NAMED_AT_MOST))),
         }
 
 
@@ -208,6 +219,7 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
     open_files: dict[int, _OpenFile] = {}
     current: tuple | None = None
     reports: list[dict] = []
+    passed: Counter = Counter()
 
     def close_all() -> None:
         reports.extend(file.close(outcome) for outcome, file in open_files.items())
@@ -219,6 +231,9 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
                 close_all()
                 current = values
             for outcome, rows in _by_outcome(piece):
+                if outcome == CONTEXT:
+                    passed[written(values)] += rows.num_rows
+                    continue
                 file = open_files.get(outcome)
                 if file is None or file.full:
                     if file is not None:
@@ -227,9 +242,17 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
                     named = "|".join(map(str, values))
                     file = open_files[outcome] = open_file(layout, outcome, key, named=named)
                 _count_rules(file.rules, rows)
+                _count_named(file.named, rows)
                 file.write(layout.parts[outcome].select(rows, layout.attempt))
     close_all()
+    reports.extend(_counted(key, rows) for key, rows in passed.items())
     yield pa.RecordBatch.from_pylist(reports, schema=REPORT)
+
+
+def _counted(key: str, rows: int) -> dict:
+    """The report of rows that are in no file."""
+    empty = {"path": "", "bytes": 0, "rules": "{}", "named": "{}"}
+    return {"outcome": CONTEXT, "key": key, "rows": rows, **empty}
 
 
 def open_file(layout: Layout, outcome: int, key: str, *, named: str | None = None) -> _OpenFile:
@@ -279,3 +302,13 @@ def _count_rules(counts: Counter, rows: pa.RecordBatch) -> None:
         if name in rows.schema.names and rows.column(name).null_count < rows.num_rows:
             for item in _split(rows.column(name).drop_null()).flatten().value_counts().to_pylist():
                 counts[item["values"]] += item["counts"]
+
+
+def _count_named(counts: Counter, rows: pa.RecordBatch) -> None:
+    """How many rows name which other partition, of those that are rejected for it."""
+    if NAMED not in rows.schema.names:
+        return
+    options = pc.MatchSubstringOptions(OUTSIDE)
+    outside = pc.call_function("ends_with", [rows.column(REASONS)], options)
+    for item in rows.filter(outside).column(NAMED).value_counts().to_pylist():
+        counts[item["values"] or "null"] += item["counts"]

@@ -4,15 +4,16 @@ import json
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 from pyiceberg.table import Table
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.lake.files import StagedFile, partitioning
 from data_platform.lake.parquet import (
+    CONTEXT,
     DATA,
     REPORT_DDL,
     Layout,
@@ -22,6 +23,7 @@ from data_platform.lake.parquet import (
     values_written,
     write_batches,
 )
+from data_platform.lake.reads import spark_schema
 from data_platform.lake.schema import arrow_schema
 from data_platform.lake.storage import Storage
 
@@ -37,10 +39,26 @@ def directory(table: Table, attempt: str) -> str:
 
 @dataclass(frozen=True)
 class Staged:
-    """The files of one attempt by outcome, and how many rows break which rule, by partition."""
+    """The files of one attempt by outcome, and by partition: how many rows break which rule, how
+    many of them are rejected for which other partition that they name, and how many rows were
+    passed over, since they only served the others (CONTEXT)."""
 
     files: Mapping[int, tuple[StagedFile, ...]]
     rules: Mapping[str, Counter] = field(default_factory=dict)
+    named: Mapping[str, Counter] = field(default_factory=dict)
+    passed: Mapping[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def together(parts: Iterable["Staged"]) -> "Staged":
+        """Of several jobs of one attempt, each with partitions of its own."""
+        files: dict[int, tuple[StagedFile, ...]] = {}
+        rules, named, passed = {}, {}, {}
+        for each in parts:
+            files |= {k: (*files.get(k, ()), *found) for k, found in each.files.items()}
+            rules.update(each.rules)
+            named.update(each.named)
+            passed.update(each.passed)
+        return Staged(files, rules, named, passed)
 
     def rows(self, outcome: int) -> Counter:
         """Rows on disk by partition key."""
@@ -98,7 +116,18 @@ def with_empty_partitions(
         report = open_file(layout, DATA, key).close(DATA)
         empty.append(StagedFile(key, report["path"], 0, report["bytes"]))
     files = {**staged.files, DATA: (*staged.files.get(DATA, ()), *empty)}
-    return Staged(files, staged.rules)
+    return replace(staged, files=files)
+
+
+def staged_rows(
+    staged: Staged, key: str, table: Table, spark: SparkSession, outcome: int = DATA
+) -> DataFrame:
+    """What was written of one partition, as a reader of the table would see it."""
+    paths = [file.path for file in staged.files.get(outcome, ()) if file.key == key and file.rows]
+    schema = spark_schema(table.schema())
+    if not paths:
+        return spark.createDataFrame([], schema)
+    return spark.read.schema(schema).parquet(*paths)
 
 
 def _make_folders(layout: Layout) -> None:
@@ -109,12 +138,18 @@ def _make_folders(layout: Layout) -> None:
 def _staged(reports: list[dict], layout: Layout) -> Staged:
     files: dict[int, list[StagedFile]] = defaultdict(list)
     rules: dict[str, Counter] = defaultdict(Counter)
+    named: dict[str, Counter] = defaultdict(Counter)
+    passed: Counter = Counter()
     for report in reports:
         key = layout.scheme.key(values_written(report["key"]))
+        if report["outcome"] == CONTEXT:
+            passed[key] += report["rows"]
+            continue
         file = StagedFile(key, report["path"], report["rows"], report["bytes"])
         files[report["outcome"]].append(file)
         rules[file.key].update(json.loads(report["rules"]))
-    return Staged({k: tuple(v) for k, v in files.items()}, dict(rules))
+        named[file.key].update(json.loads(report["named"]))
+    return Staged({k: tuple(v) for k, v in files.items()}, dict(rules), dict(named), passed)
 
 
 def plain_layout(table: Table, attempt: str, storage: Storage) -> Layout:

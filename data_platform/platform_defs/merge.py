@@ -1,12 +1,14 @@
 """The step of a merged table: what changed of its input, merged into the rows that are there.
 
-A merged table is what its function makes of all partitions of its input, one row for each key. It
+A merged table is what its function makes of each partition of its input, one row for each key. It
 gets there by the partitions whose version has changed since its own was built; all of them are
 read where that is not known, and where a row that it holds is gone from them and none takes its
 place.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 from pyspark.sql import DataFrame, Observation, SparkSession
@@ -14,22 +16,21 @@ from pyspark.sql import functions as F
 
 from data_platform.assets import Table
 from data_platform.lake.catalog import LakeTable
-from data_platform.lake.files import Files, files_by_partition, versions
+from data_platform.lake.files import Files, files_by_partition, partitioning, versions
 from data_platform.lake.parquet import DATA, QUARANTINE
 from data_platform.lake.publish import ATTEMPT, CONTRACT
 from data_platform.lake.reads import ReadPlan
 from data_platform.lake.staging import Staged, new_attempt, stage, with_empty_partitions
 from data_platform.lake.table import WHOLE_TABLE
 from data_platform.observability.events import StepResult
+from data_platform.platform_defs.function import contract_of
 from data_platform.platform_defs.inputs import Input
+from data_platform.platform_defs.isolation import by_input_partition
 from data_platform.platform_defs.planning import Plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import (
     audited,
-    called,
-    contract_of,
     layout_of,
-    require_columns,
 )
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
@@ -55,19 +56,18 @@ def build_merged(
 ) -> StepResult:
     """Merge what changed of the input, in one Spark job; in two or three where partitions that the
     table was built from have another version."""
-    ((name, source),) = plan.inputs.items()
+    (source,) = plan.inputs.values()
     attempt = new_attempt(run_id)
     layout = layout_of(table, platform, attempt)
     own, upstream = platform.lake.load(table.id), platform.lake.load(source.upstream.table)
 
-    def read(of: LakeTable, files: Files) -> DataFrame:
-        listed = chain.from_iterable(files.values())
+    def read(of: LakeTable, files: Files, keys: Iterable[str]) -> DataFrame:
+        listed = chain.from_iterable(files[key] for key in keys)
         return ReadPlan.of(of.schema(), listed).dataframe(spark, platform.storage)
 
     def made_of(files: Files) -> DataFrame:
-        frame = called(table, plan, {name: read(upstream, files)})
-        require_columns(contract_of(table), frame)
-        return frame
+        reading = partial(read, upstream, files)
+        return by_input_partition(table, spark, partitioning(upstream), sorted(files), reading)
 
     merge = planned_merge(table, own, upstream, source, plan.base.get(WHOLE_TABLE))
     if merge.before:
@@ -75,7 +75,7 @@ def build_merged(
         columns = contract_of(table).spark_schema.names
         after, still = (
             made_of(merge.after).select(columns),
-            read(own, merge.present).select(columns),
+            read(own, merge.present, merge.present).select(columns),
         )
         gone = made_of(merge.before).select(columns).subtract(after)
         if not gone.isEmpty():
@@ -83,7 +83,7 @@ def build_merged(
             merge = merge if lost.isEmpty() else anew(source)
     seen = Observation()
     changes = judged(made_of(merge.after), contract_of(table), clustered=True)
-    present = read(own, merge.present) if merge.present else None
+    present = read(own, merge.present, merge.present) if merge.present else None
     rows = ranked(changes, present, contract_of(table)).observe(
         seen,
         F.count_if(~F.col(PRESENT)).alias("changes"),

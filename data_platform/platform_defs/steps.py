@@ -2,20 +2,25 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import date
+from contextlib import nullcontext
+from functools import partial
+from itertools import chain
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from data_platform.assets import Table
-from data_platform.contracts.columns import INGESTED_AT
-from data_platform.contracts.contract import Contract
-from data_platform.contracts.names import quoted
-from data_platform.contracts.winner import ARRIVAL
-from data_platform.lake.errors import LakeError, SchemaConflict
+from data_platform.lake.errors import LakeError
 from data_platform.lake.files import partitioning
-from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE, Layout, SourcePath
+from data_platform.lake.parquet import (
+    DATA,
+    DUPLICATES,
+    NAMED,
+    OUTSIDE,
+    QUARANTINE,
+    Layout,
+    SourcePath,
+)
 from data_platform.lake.publish import StagedWrite
 from data_platform.lake.session import tasks_at_once
 from data_platform.lake.staging import (
@@ -27,9 +32,13 @@ from data_platform.lake.staging import (
 )
 from data_platform.lake.table import Partitioning, TableSlice
 from data_platform.observability.events import StepResult
+from data_platform.platform_defs.function import contract_of
+from data_platform.platform_defs.isolation import Calls, Result, without_adaptive
+from data_platform.platform_defs.placement import among
 from data_platform.platform_defs.planning import Plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.tables import ensure_tables
+from data_platform.platform_defs.whole_range import require_same_alone
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
 from data_platform.quality.held import see_rejected
@@ -41,38 +50,36 @@ from data_platform.quality.spread import Spread
 def build(
     table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
 ) -> StepResult:
-    """Compute, judge and stage the partitions of the plan, in one Spark job."""
+    """Compute, judge and stage the partitions of the plan, in one Spark job; in one for each
+    `isolation.TOGETHER` of them where each needs a call of the function for itself."""
     contract = contract_of(table)
-    reads = {name: plan.read_plan(platform, name) for name in table.inputs}
     spread = spread_of(table, plan, spark)
-    frames = {name: read.dataframe(spark, platform.storage) for name, read in reads.items()}
-    if contract.lineage:
-        frames = {name: _received(table, frame, spread) for name, frame in frames.items()}
-    result = called(table, plan, frames)
-    require_columns(contract, result)
-    if not contract.lineage and table.scheme.columns:
-        # with lineage no row may be lost, not even one that says it is of another partition
-        result = result.where(among(table.scheme, plan.keys))
+    calls = Calls.of(table, plan, platform, spark, partial(_prepared, table, spread))
+    results = calls.results()
+    first = next(results)  # a function that fails leaves no table behind
     attempt = new_attempt(run_id)
     layout = layout_of(table, platform, attempt)
-    rows = judged(
-        result,
-        contract,
-        tasks=spread.tasks,
-        shares=shares(table.scheme, spread),
-        clustered=_meets_early(table, spread),
-    )
-    staged = stage(rows, layout, clustered=True)
+
+    def judge(frame: DataFrame) -> DataFrame:
+        return judged(
+            frame,
+            contract,
+            tasks=spread.tasks,
+            shares=shares(table.scheme, spread),
+            clustered=_meets_early(table, spread),
+        )
+
+    def written(result: Result) -> Staged:
+        with nullcontext() if result.adaptive else without_adaptive(spark):
+            return stage(judge(result.frame), layout, clustered=True)
+
+    staged = Staged.together(map(written, chain([first], results)))
     _require_planned(table, plan, staged)
     loaded = platform.lake.load(table.id)
+    if table.whole_range and len(plan.keys) > 1:
+        require_same_alone(calls, judge, staged, loaded, attempt)
     staged = with_empty_partitions(staged, loaded, layout, plan.keys)
-    return audited(table, plan, platform, staged, attempt, run_id)
-
-
-def contract_of(table: Table) -> Contract:
-    if table.contract is None:
-        raise LakeError(f"{table.id} has no contract")
-    return table.contract
+    return audited(table, plan, platform, staged, attempt, run_id, shared=first.shared)
 
 
 def spread_of(table: Table, plan: Plan, spark: SparkSession) -> Spread:
@@ -97,11 +104,14 @@ def _meets_early(table: Table, spread: Spread) -> bool:
     return contract_of(table).lineage and not spread.shared and bool(table.partition_by)
 
 
-def _received(table: Table, frame: DataFrame, spread: Spread) -> DataFrame:
-    """Rows as received, each partition's in one task if it is of a usual size.
+def _prepared(table: Table, spread: Spread, frame: DataFrame) -> DataFrame:
+    """An input as the function gets it: with lineage its rows as received, each partition's in one
+    task if it is of a usual size.
 
     They are narrower than typed ones, so what must meet in a task meets before the typing.
     """
+    if not contract_of(table).lineage:
+        return frame
     if _meets_early(table, spread):
         columns = table.partition_by
         many = spread.tasks > tasks_at_once(frame.sparkSession)
@@ -109,88 +119,11 @@ def _received(table: Table, frame: DataFrame, spread: Spread) -> DataFrame:
     return with_received(frame)
 
 
-def called(table: Table, plan: Plan, frames: Mapping[str, DataFrame]) -> DataFrame:
-    scheme = table.scheme
-    values = [scheme.values(key) for key in plan.keys]
-    named: dict[str, object] = dict(frames)
-    if table.takes_partitions:
-        named["partitions"] = tuple(v[0] if len(v) == 1 else v for v in values)
-    result = table(**named)  # type: ignore[arg-type]
-    if not isinstance(result, DataFrame):
-        raise LakeError(
-            f"{table.id}: its function returned {type(result).__name__}, not a Spark DataFrame"
-        )
-    return result
-
-
-def among(scheme: Partitioning, keys: Iterable[str]) -> Column:
-    """Whether a row is of one of these partitions; its columns have the scheme's types.
-
-    As one SQL expression: thousands of keys would otherwise be as many calls of the JVM for each
-    of their values.
-    """
-
-    def row(values: Iterable[str]) -> str:
-        return f"({', '.join(values)})"
-
-    names = row(map(quoted, scheme.names))
-    # Exactly the columns' types: members of rows are not coerced.
-    chosen = (
-        row(map(_sql_literal, scheme.values(key), (c.type for c in scheme.columns))) for key in keys
-    )
-    return F.expr(f"{names} IN {row(chosen)}")
-
-
-def _sql_literal(value: object, type_: T.DataType) -> str:
-    text = value.isoformat() if isinstance(value, date) else str(value)
-    # "$" as well: Spark puts the values of variables into a statement before it reads it.
-    text = text.replace("\\", "\\\\").replace("'", "\\'").replace("$", "\\u0024")
-    return f"CAST('{text}' AS {type_.simpleString()})"
-
-
-def require_columns(contract: Contract, frame: DataFrame) -> None:
-    """Raises SchemaConflict where the function's result does not fit the contract."""
-    present: dict[str, T.DataType] = {f.name: f.dataType for f in frame.schema.fields}
-    arrival = {one.column for one in ARRIVAL}
-    for field in contract.spark_schema.fields:
-        found = present.get(field.name)
-        if found is None and contract.lineage and field.name == INGESTED_AT:
-            continue  # the row as received has it
-        if found is None and contract.arrival and field.name in arrival:
-            raise SchemaConflict(
-                f"{contract.table}: its function returns no {field.name}, so it is not known which "
-                f"of two rows with equal {', '.join(contract.latest)} arrived last. Add columns "
-                "with withColumns instead of select, or declare arrival=False, and the greatest in "
-                "the other columns is kept"
-            )
-        if found is None:
-            raise SchemaConflict(
-                f"{contract.table}: its function returns no column {field.name} "
-                f"({field.dataType.simpleString()}); it returns {', '.join(present)}"
-            )
-        # What may be null is judged row by row; Spark says it of a column as it was computed.
-        if found.simpleString() != field.dataType.simpleString():
-            raise SchemaConflict(
-                f"{contract.table}: column {field.name} is {found.simpleString()} in the "
-                f"function's result and {field.dataType.simpleString()} in the contract; cast it"
-            )
-    if contract.rescued and not contract.lineage and "_rescued" not in present:
-        raise SchemaConflict(
-            f"{contract.table}: its function dropped _rescued; keep it, so that rows that did not "
-            "fit their file's header can be told"
-        )
-    if contract.lineage and RECEIVED not in present:
-        raise SchemaConflict(
-            f"{contract.table}: its function dropped {RECEIVED}; add columns with withColumns "
-            "instead of select, so that rejected rows can be kept as received"
-        )
-
-
 def layout_of(table: Table, platform: Platform, attempt: str) -> Layout:
     tables = ensure_tables(table, platform.lake)
     received: dict[str, SourcePath] = {}
     if contract_of(table).lineage:
-        own = {"_attempt", "_reasons", "_repeats_object", "_repeats_row"}
+        own = {"_attempt", "_reasons", "_repeats_object", "_repeats_row", NAMED}
         names = [field.name for field in tables[QUARANTINE].schema().fields]
         received = {name: (RECEIVED, name) for name in names if name not in own}
     parts = {
@@ -204,9 +137,8 @@ def _require_planned(table: Table, plan: Plan, staged: Staged) -> None:
     strangers = {f.key for files in staged.files.values() for f in files} - set(plan.keys)
     if strangers:
         raise LakeError(
-            f"{table.id}: the result has rows of partitions that are not being built: "
-            f"{', '.join(sorted(strangers)[:5])}; a function must not change "
-            f"{', '.join(table.partition_by)}"
+            f"{table.id}: rows of partitions that are not being built were written: "
+            f"{', '.join(sorted(strangers)[:5])}"
         )
 
 
@@ -218,11 +150,12 @@ def audited(
     attempt: str,
     run_id: str,
     *,
+    shared: bool = False,
     also: Iterable[Finding] = (),
     properties: Mapping[str, str] | None = None,
 ) -> StepResult:
     """The staged write of the plan's partitions and the findings of their checks, beside those
-    that the step made itself (`also`)."""
+    that the step made itself (`also`). `shared`: a row of no partition is of each."""
     contract = contract_of(table)
     rows, bad, repeats = (staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
     found = list(also)
@@ -244,11 +177,14 @@ def audited(
                     source=str(table.inputs[name]),
                 )
             )
+        outside = broken.pop(OUTSIDE, 0)
         found.append(
             checks.rules_finding(
-                contract, key, received=received, quarantined=bad[key], broken=broken
+                contract, key, received=received, quarantined=bad[key] - outside, broken=broken
             )
         )
+        if table.partition_by:
+            found.append(_partition_finding(table, staged, key, shared=shared))
         found.append(checks.volume_finding(key, rows[key], history))
         if not contract.lineage:
             found.append(checks.inputs_finding(key, held.get(key, {})))
@@ -258,6 +194,8 @@ def audited(
     for key in plan.keys:
         if bad[key]:
             metadata[key]["rejected_rows"] = see_rejected(table.id, key)
+    for key, passed in staged.passed.items():
+        metadata[key]["rows_of_other_partitions"] = passed
     write = StagedWrite(
         slice=TableSlice(table.id, plan.keys, plan.base),
         attempt=attempt,
@@ -272,6 +210,17 @@ def audited(
         properties=properties or {},
     )
     return StepResult(write, found)
+
+
+def _partition_finding(table: Table, staged: Staged, key: str, *, shared: bool) -> Finding:
+    of = [*staged.rules] if shared else [key]
+    return checks.partition_finding(
+        key,
+        outside=sum(staged.rules[k][OUTSIDE] for k in of if k in staged.rules),
+        named=sum((staged.named.get(k, Counter()) for k in of), Counter()),
+        passed=sum(staged.passed.values()) if shared else staged.passed.get(key, 0),
+        blocking=table.outside == "blocking",
+    )
 
 
 def held_back(found: Iterable[Finding]) -> dict[str, str]:

@@ -36,6 +36,9 @@ def partition_checks(table: Table) -> list[tuple[str, bool, str]]:
     if table.contract:
         share = "The share of quarantined rows is within the contract's threshold."
         found.append((checks.RULES, True, share))
+    if table.contract and table.partition_by:
+        own = "Every row is of the partition that it was built for, or of one around it."
+        found.append((checks.PARTITION, table.outside == "blocking", own))
     contract = table.contract
     if table.source or (contract and contract.lineage):
         found.append((checks.CONSERVATION, True, conservation))

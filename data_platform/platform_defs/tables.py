@@ -5,7 +5,7 @@ from pyspark.sql import types as T
 from data_platform.assets import Table
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
-from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
+from data_platform.lake.parquet import DATA, DUPLICATES, NAMED, QUARANTINE
 from data_platform.lake.partition_times import as_property, times_of
 from data_platform.lake.reads import spark_schema
 from data_platform.lake.rejected import BESIDE, REJECTED_BY
@@ -20,6 +20,12 @@ _REASONS = T.StructField(
     T.ArrayType(T.StringType()),
     True,
     {"comment": "every rule that the row breaks"},
+)
+_NAMED = T.StructField(
+    NAMED,
+    T.StringType(),
+    True,
+    {"comment": "the partition that the row names, where it is rejected for that"},
 )
 _REPEATS = (
     T.StructField(
@@ -85,9 +91,10 @@ def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
             table.partition_by,
             {**properties, "comment": f"rows of {table.id} that repeat a published one"},
         )
+    named = [_NAMED] if table.partition_by else []
     found[QUARANTINE] = lake.ensure(
         table.id.beside(BESIDE[QUARANTINE]),
-        _with(rejected, table.partition_by, _REASONS, _ATTEMPT),
+        _with(rejected, table.partition_by, _REASONS, *named, _ATTEMPT),
         table.partition_by,
         {**properties, "comment": f"rows that {table.id} rejects, with their reasons"},
     )

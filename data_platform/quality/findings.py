@@ -18,6 +18,7 @@ CONSERVATION = "conservation"
 VOLUME = "volume"
 INPUTS = "inputs"
 READABLE = "readable"
+PARTITION = "partition"
 
 _HISTORY = 28  # partitions that volume compares with
 _ENOUGH = 7  # and how many it needs before it says anything
@@ -70,6 +71,29 @@ def rules_finding(
         },
         partition=key,
     )
+
+
+def partition_finding(
+    key: str, *, outside: int, named: Counter, passed: int, blocking: bool
+) -> Finding:
+    """Rows that name no partition, or one that is not to be expected of what the build was given.
+
+    `named` counts them by the partition they name ("null": none), the most frequent ones; `passed`
+    are rows of the partitions around, which the build was given as well.
+    """
+    text = "every row is of this partition"
+    if outside:
+        listed = ", ".join(f"{name} ({count})" for name, count in named.most_common(10))
+        text = f"{outside} rows are of another partition or none, by what they name: {listed}"
+        text += (
+            ". They are in the quarantine. Declare how the input is read, so that each partition "
+            "gets all of its rows, or drop them in the function, or let it be a warning: "
+            'outside="warning"'
+        )
+    elif passed:
+        text += f", beside {passed} of others that it was built from"
+    metadata = {"outside": outside, "of_other_partitions": passed}
+    return Finding(PARTITION, not outside, blocking, text, metadata, key)
 
 
 def conservation_finding(

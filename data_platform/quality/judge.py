@@ -17,9 +17,12 @@ from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import folded, quoted
 from data_platform.contracts.winner import Preference, total
 from data_platform.lake.parquet import (
+    CONTEXT,
     DATA,
     DUPLICATES,
+    NAMED,
     OUTCOME,
+    OUTSIDE,
     QUARANTINE,
     REASONS,
     SEPARATOR,
@@ -27,6 +30,9 @@ from data_platform.lake.parquet import (
 )
 
 RECEIVED = "_received"
+# Of a frame whose rows may be of other partitions: DATA, CONTEXT or QUARANTINE, by the partition
+# that a row names and the one that it was built for.
+PLACE = "_place"
 SOURCE_OBJECT, ROW_NUMBER = "_source_object", "_row_number"
 REPEATS = REPEATS_OBJECT, REPEATS_ROW = "_repeats_object", "_repeats_row"
 _TASK = "_task"
@@ -39,6 +45,12 @@ def with_received(bronze: DataFrame) -> DataFrame:
     return bronze.withColumn(RECEIVED, F.struct(*(F.col(quoted(name)) for name in bronze.columns)))
 
 
+def built_for(name: str) -> str:
+    """The column, of rows with a place, with the partition they were built for; `name` is that of
+    the one with the partition they name."""
+    return f"_built_for_{name}"
+
+
 def judged(
     frame: DataFrame,
     contract: Contract,
@@ -49,6 +61,9 @@ def judged(
 ) -> DataFrame:
     """The contract's columns plus outcome, reasons, warnings and, with lineage, the row as
     received and the row it repeats; sorted by partition within each task.
+
+    Rows with a PLACE are judged by it as well: those of another partition are rejected, with the
+    partition they were built for as theirs, or have the outcome CONTEXT and no other value.
 
     `shares` spreads the rows of each partition over so many of the `tasks`, all rows of a key
     together; 1 leaves a partition to one task, as None does for all.
@@ -65,16 +80,52 @@ def judged(
         *received.columns(),
         reasons(rules, "blocking").alias(REASONS),
         reasons(rules, "warning").alias(WARNINGS),
+        *(F.col(quoted(name)) for name in _place_columns(frame, contract)),
     )
+    if PLACE in frame.columns:
+        rows = _settled(rows, contract, received)
     if not clustered:
         rows = _clustered(rows, contract, received, tasks, shares)
     if contract.key and not contract.merge_on:
         rows = _deduplicated(rows, contract, received)
     else:
-        outcome = F.when(F.col(REASONS).isNotNull(), QUARANTINE).otherwise(DATA)
-        rows = rows.withColumn(OUTCOME, outcome)
+        rows = rows.withColumn(OUTCOME, _outcome(rows))
         rows = rows.sortWithinPartitions(*contract.partition_by) if contract.partition_by else rows
     return _as_written(rows, contract, received)
+
+
+def _place_columns(frame: DataFrame, contract: Contract) -> list[str]:
+    if PLACE not in frame.columns:
+        return []
+    return [PLACE, NAMED, *map(built_for, contract.partition_by)]
+
+
+def _settled(rows: DataFrame, contract: Contract, received: "_Received") -> DataFrame:
+    """Rows of other partitions as they go to the one they were built for; of what is only counted
+    nothing but that is left, since it comes in many times the rows that are kept."""
+    counted, own = F.col(PLACE) == CONTEXT, F.col(PLACE) == DATA
+    outside = F.array_append(F.coalesce(REASONS, F.array().cast("array<string>")), F.lit(OUTSIDE))
+    settled = {
+        name: F.when(~counted, F.col(quoted(name)))
+        for name in (*contract.spark_schema.names, *received.names, WARNINGS, NAMED)
+    }
+    for name in contract.partition_by:
+        column = F.col(quoted(name))
+        settled[name] = F.when(own, column).otherwise(F.col(quoted(built_for(name))))
+    settled[REASONS] = F.when(own, F.col(REASONS)).when(~counted, outside)
+    return rows.withColumns(settled).drop(*map(built_for, contract.partition_by))
+
+
+def _outcome(rows: DataFrame) -> Column:
+    outcome = F.when(F.col(REASONS).isNotNull(), QUARANTINE).otherwise(DATA)
+    if PLACE not in rows.columns:
+        return outcome
+    return F.when(F.col(PLACE) == CONTEXT, CONTEXT).otherwise(outcome)
+
+
+def _is_valid(rows: DataFrame) -> Column:
+    valid = F.col(REASONS).isNull()
+    return valid & (F.col(PLACE) == DATA) if PLACE in rows.columns else valid
 
 
 @dataclass(frozen=True)
@@ -168,7 +219,7 @@ def _deduplicated(rows: DataFrame, contract: Contract, received: _Received) -> D
     # the task is one of a key's rows, and told to Spark so that it does not shuffle them again
     task = [_TASK] if _TASK in rows.columns else []
     partition = [F.col(name) for name in (*contract.partition_by, *task)]
-    valid = F.col(REASONS).isNull()
+    valid = _is_valid(rows)
     # sorting by a hash of the key first spares comparing its many columns for most rows
     key = _key(contract, received)
     keyed = [*partition, F.xxhash64(*key), *key, valid]
@@ -177,8 +228,8 @@ def _deduplicated(rows: DataFrame, contract: Contract, received: _Received) -> D
         rows = rows.withColumn("_nth", F.row_number().over(same_key))
         repeated = valid & (F.col("_nth") > 1)
         why = F.when(repeated, F.array(F.lit(KEY_NOT_UNIQUE))).otherwise(F.col(REASONS))
-        outcome = F.when(F.col(REASONS).isNotNull(), QUARANTINE).otherwise(DATA)
-        return rows.withColumn(REASONS, why).withColumn(OUTCOME, outcome)
+        rows = rows.withColumn(REASONS, why)
+        return rows.withColumn(OUTCOME, _outcome(rows))
     # functions of one window belong in one step: Spark sorts once for each step
     rows = rows.withColumns(
         {
@@ -202,4 +253,4 @@ def _as_written(rows: DataFrame, contract: Contract, received: _Received) -> Dat
     texts = {name: F.array_join(name, SEPARATOR) for name in (REASONS, WARNINGS)}
     if contract.lineage:
         texts[RECEIVED] = F.when(F.col(OUTCOME) != DATA, received.text())
-    return rows.withColumns(texts).drop(*received.names, _TASK)
+    return rows.withColumns(texts).drop(PLACE, *received.names, _TASK)

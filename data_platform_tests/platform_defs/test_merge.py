@@ -12,8 +12,8 @@ from pyspark.sql import types as T
 from data_platform.lake.errors import PartitionConflict, SchemaConflict
 from data_platform.lake.files import attempt_of, files_by_partition
 from data_platform.lake.rollback import plan_rollback
+from data_platform.platform_defs.function import contract_of
 from data_platform.platform_defs.merge import build_merged
-from data_platform.platform_defs.steps import contract_of
 from data_platform_tests.fakes import Crash
 from data_platform_tests.platform_defs.clients import CHANGES, Change, Client, Shop, read_by
 

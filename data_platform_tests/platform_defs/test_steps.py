@@ -6,7 +6,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.lake.table import Partitioning
-from data_platform.platform_defs.steps import among, held_back
+from data_platform.platform_defs.placement import among
+from data_platform.platform_defs.steps import held_back
 from data_platform.quality.findings import Finding
 
 

@@ -43,6 +43,7 @@ def daily_sales(order_lines: DataFrame) -> DataFrame:
     contract=CustomerSegment,
     partitions=monthly,
     ins={"order_lines": trailing(months=MONTHS - 1)},
+    whole_range=True,
 )
 def customer_segments(order_lines: DataFrame, partitions: tuple[date, ...]) -> DataFrame:
     """One row per month and customer who bought in the 12 months that end with it, by RFM."""
@@ -55,7 +56,12 @@ def customer_segments(order_lines: DataFrame, partitions: tuple[date, ...]) -> D
     )
 
 
-@gold(contract=ProductDemand, partitions=daily, ins={"order_lines": trailing(days=CALENDAR_DAYS)})
+@gold(
+    contract=ProductDemand,
+    partitions=daily,
+    ins={"order_lines": trailing(days=CALENDAR_DAYS)},
+    whole_range=True,
+)
 def product_demand(order_lines: DataFrame, partitions: tuple[date, ...]) -> DataFrame:
     """One row per day and product sold on it, against the 28 trading days before."""
     return (

@@ -1,0 +1,75 @@
+"""A table's function: what it is given, and what it must return."""
+
+from collections.abc import Mapping, Sequence
+
+from pyspark.sql import DataFrame
+from pyspark.sql import types as T
+
+from data_platform.assets import Table
+from data_platform.contracts.columns import INGESTED_AT
+from data_platform.contracts.contract import Contract
+from data_platform.contracts.winner import ARRIVAL
+from data_platform.lake.errors import LakeError, SchemaConflict
+from data_platform.quality.judge import RECEIVED
+
+
+def contract_of(table: Table) -> Contract:
+    if table.contract is None:
+        raise LakeError(f"{table.id} has no contract")
+    return table.contract
+
+
+def called(table: Table, keys: Sequence[str], frames: Mapping[str, DataFrame]) -> DataFrame:
+    """What it returns for these partitions.
+
+    Raises LakeError where that is no DataFrame, SchemaConflict where it does not fit the contract.
+    """
+    values = [table.scheme.values(key) for key in keys]
+    named: dict[str, object] = dict(frames)
+    if table.takes_partitions:
+        named["partitions"] = tuple(v[0] if len(v) == 1 else v for v in values)
+    result = table(**named)  # type: ignore[arg-type]
+    if not isinstance(result, DataFrame):
+        raise LakeError(
+            f"{table.id}: its function returned {type(result).__name__}, not a Spark DataFrame"
+        )
+    require_columns(contract_of(table), result)
+    return result
+
+
+def require_columns(contract: Contract, frame: DataFrame) -> None:
+    """Raises SchemaConflict where the function's result does not fit the contract."""
+    present: dict[str, T.DataType] = {f.name: f.dataType for f in frame.schema.fields}
+    arrival = {one.column for one in ARRIVAL}
+    for field in contract.spark_schema.fields:
+        found = present.get(field.name)
+        if found is None and contract.lineage and field.name == INGESTED_AT:
+            continue  # the row as received has it
+        if found is None and contract.arrival and field.name in arrival:
+            raise SchemaConflict(
+                f"{contract.table}: its function returns no {field.name}, so it is not known which "
+                f"of two rows with equal {', '.join(contract.latest)} arrived last. Add columns "
+                "with withColumns instead of select, or declare arrival=False, and the greatest in "
+                "the other columns is kept"
+            )
+        if found is None:
+            raise SchemaConflict(
+                f"{contract.table}: its function returns no column {field.name} "
+                f"({field.dataType.simpleString()}); it returns {', '.join(present)}"
+            )
+        # What may be null is judged row by row; Spark says it of a column as it was computed.
+        if found.simpleString() != field.dataType.simpleString():
+            raise SchemaConflict(
+                f"{contract.table}: column {field.name} is {found.simpleString()} in the "
+                f"function's result and {field.dataType.simpleString()} in the contract; cast it"
+            )
+    if contract.rescued and not contract.lineage and "_rescued" not in present:
+        raise SchemaConflict(
+            f"{contract.table}: its function dropped _rescued; keep it, so that rows that did not "
+            "fit their file's header can be told"
+        )
+    if contract.lineage and RECEIVED not in present:
+        raise SchemaConflict(
+            f"{contract.table}: its function dropped {RECEIVED}; add columns with withColumns "
+            "instead of select, so that rejected rows can be kept as received"
+        )
