@@ -62,7 +62,7 @@ def table_of(
 ) -> Table:
     """A daily gold table of the function of `sales`, which reaches so many days back."""
     ins = {"sales": trailing(days=back)} if back else None
-    return gold(contract=table, partitions=DAYS, ins=ins, **options)(function)
+    return gold(contract=table, **{"partitions": DAYS, "ins": ins, **options})(function)
 
 
 class Sales:

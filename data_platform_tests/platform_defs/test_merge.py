@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.lake.errors import PartitionConflict, SchemaConflict
@@ -137,6 +138,31 @@ def test_days_without_rows_leave_the_table_without_rows(shop: Shop) -> None:
 
     assert shop.rows == []
     assert len(shop.snapshots) == 2
+
+
+def _with_the_one_before(client_changes: DataFrame) -> DataFrame:
+    """The city of the change before, which a plan cannot show to be of the same day."""
+    before = Window.partitionBy("client").orderBy("changed")
+    return client_changes.withColumn("city", F.lag("city").over(before))
+
+
+def test_a_function_that_would_see_more_than_a_day_is_given_each_day_alone(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    days: dict[str, list[Change]] = {
+        MONDAY: [(1, 10, "oslo"), (1, 11, "rome")],
+        TUESDAY: [(1, 20, "bern"), (2, 20, "bonn")],
+    }
+    found = []
+    for steps in ([days], [{MONDAY: days[MONDAY]}, {TUESDAY: days[TUESDAY]}]):
+        shop = Shop(tmp_path / str(len(steps)), spark)
+        shop.table = replace(shop.table, function=_with_the_one_before)
+        for landed in steps:
+            shop.changes(landed)
+            shop.run()
+        found.append(sorted(shop.rows))
+
+    assert found[0] == found[1] == [(1, 20, None), (2, 20, None)]
 
 
 def test_a_row_that_breaks_a_rule_holds_the_merge_back_until_its_day_is_mended(shop: Shop) -> None:

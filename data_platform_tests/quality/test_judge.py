@@ -13,8 +13,16 @@ from pyspark.sql import types as T
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Contract, Rule, contract, received
 from data_platform.contracts.winner import greatest, least
-from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE, SEPARATOR
-from data_platform.quality.judge import KEY_NOT_UNIQUE, judged, with_received
+from data_platform.lake.parquet import (
+    CONTEXT,
+    DATA,
+    DUPLICATES,
+    NAMED,
+    OUTSIDE,
+    QUARANTINE,
+    SEPARATOR,
+)
+from data_platform.quality.judge import KEY_NOT_UNIQUE, PLACE, built_for, judged, with_received
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
@@ -325,3 +333,33 @@ def test_without_lineage_a_repeated_key_is_a_broken_rule(spark: SparkSession) ->
     broken = "total.greater_than_or_equal_to"
     assert reasons == sorted(["good", KEY_NOT_UNIQUE, "good", KEY_NOT_UNIQUE, broken])
     assert "_received" not in found[0].asDict()
+
+
+def test_a_row_of_another_partition_is_rejected_by_the_one_it_was_built_for_or_only_counted(
+    spark: SparkSession,
+) -> None:
+    other = DAY - dt.timedelta(days=1)
+    rows = [
+        (DAY, "a", 1, DATA, None),
+        (other, "a", 2, CONTEXT, "2011-03-03"),
+        (other, "a", -3, QUARANTINE, "2011-03-03"),
+        (None, "b", 4, QUARANTINE, None),
+        (DAY, None, 5, DATA, None),
+    ]
+    schema = f"day date, name string, total bigint, {PLACE} int, {NAMED} string"
+    frame = spark.createDataFrame(rows, schema).withColumn(built_for("day"), F.lit(DAY))
+
+    found = judged(frame, Totals).collect()
+
+    assert {row["day"] for row in found} == {DAY}
+    told = {
+        (row["_outcome"], row["name"], row["total"], row[NAMED]): _names(row["_reasons"])
+        for row in found
+    }
+    assert told == {
+        (DATA, "a", 1, None): [],
+        (DATA, None, 5, None): [],
+        (CONTEXT, None, None, None): [],
+        (QUARANTINE, "a", -3, "2011-03-03"): ["total.greater_than_or_equal_to", OUTSIDE],
+        (QUARANTINE, "b", 4, None): ["day.not_null", OUTSIDE],
+    }
