@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import build
 from data_platform.quality.findings import Finding
-from data_platform.quality.freshness import trailing
+from data_platform.quality.mapping import trailing
 from data_platform.settings import Settings, prepare_home
 from data_platform_tests.lake.home import Home as Lake
 
@@ -34,6 +35,7 @@ _SALES = T.StructType(
     [
         T.StructField("day", T.DateType(), False),
         T.StructField("sold_on", T.StringType(), True),
+        T.StructField("sold", T.DateType(), True),
         T.StructField("k", T.StringType(), True),
         T.StructField("v", T.LongType(), True),
     ]
@@ -65,6 +67,11 @@ def table_of(
     return gold(contract=table, **{"partitions": DAYS, "ins": ins, **options})(function)
 
 
+def _date(text: str | None) -> dt.date | None:
+    with suppress(ValueError):
+        return dt.date.fromisoformat(text or "")
+
+
 class Sales:
     """A platform with sales, and what is built of them."""
 
@@ -78,12 +85,18 @@ class Sales:
     def land(self, days: Mapping[str, Sequence[Sale]]) -> None:
         """Replace these days' sales."""
         rows = [
-            {"day": dt.date.fromisoformat(day), "sold_on": on, "k": k, "v": v}
+            {"day": dt.date.fromisoformat(day), "sold_on": on, "sold": _date(on), "k": k, "v": v}
             for day, sales in days.items()
             for on, k, v in sales
         ]
         schema = pa.schema(
-            {"day": pa.date32(), "sold_on": pa.string(), "k": pa.string(), "v": pa.int64()}
+            {
+                "day": pa.date32(),
+                "sold_on": pa.string(),
+                "sold": pa.date32(),
+                "k": pa.string(),
+                "v": pa.int64(),
+            }
         )
         data = pa.Table.from_pylist(rows, schema=schema)
         self._lake.publish(self._lake.stage(data, days, table=SALES))

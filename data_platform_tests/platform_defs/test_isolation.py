@@ -1,6 +1,7 @@
 """A partition's rows depend on its own inputs alone, whatever is built beside it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,16 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from data_platform.domains.retail.bronze import order_lines as bronze
+from data_platform.domains.retail.silver import order_lines
 from data_platform.lake.errors import LakeError
 from data_platform.lake.logical_plan import jobs_run
 from data_platform.lake.parquet import NAMED
+from data_platform.lake.publish import publish
 from data_platform.platform_defs.isolation import TOGETHER
+from data_platform.platform_defs.planning import plan
+from data_platform.platform_defs.steps import build
+from data_platform.quality.mapping import event_time
 from data_platform_tests.platform_defs.days_of_sales import (
     Row,
     Sale,
@@ -22,6 +29,8 @@ from data_platform_tests.platform_defs.days_of_sales import (
     each_alone,
     table_of,
 )
+from data_platform_tests.platform_defs.homes import SILVER, csv, home_at, key_of, shop_lines
+from data_platform_tests.platform_defs.test_step_cost import record_and_publish
 
 
 @pytest.fixture
@@ -129,6 +138,52 @@ def test_sums_by_the_day_of_the_row_never_miss_what_landed_on_another_day_in_sil
     assert f"{day(1)} (1)" in in_range.write.held_back[day(2)]
     alone = sales.build(table, day(2))
     assert alone.write.held_back == in_range.write.held_back
+
+
+def test_sums_by_the_day_of_the_row_hold_all_of_it_where_that_is_how_the_input_is_read(
+    sales: Sales,
+) -> None:
+    def summed(sales: DataFrame) -> DataFrame:
+        by_day = sales.withColumn("day", F.col("sold")).groupBy("day")
+        return by_day.agg(F.max("k").alias("k"), F.sum("v").alias("v"))
+
+    table = table_of(summed, ins={"sales": event_time("sold")})
+    first = {day(1): [(day(1), "a", 1)], day(2): [(day(2), "a", 10), (day(1), "a", 100)]}
+    sales.land(first)
+
+    assert sales.build(table, day(1), day(2)).write.held_back == {}
+    assert sales.rows() == {day(1): [("a", 101)], day(2): [("a", 10)]}
+    each_alone(sales, table, [day(1), day(2)])
+    assert sales.rows() == {day(1): [("a", 101)], day(2): [("a", 10)]}
+
+    sales.land({day(1): [(day(1), "a", 1), (day(1), "a", 1)]})
+    sales.build(table, day(1))
+    assert sales.rows() == {day(1): [("a", 102)], day(2): [("a", 10)]}
+
+
+def test_silver_that_names_another_day_holds_back_the_day_it_came_in_alone(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    def as_invoiced(bronze: DataFrame) -> DataFrame:
+        return order_lines(bronze).withColumn("day", F.to_date("InvoiceDate"))
+
+    silver = replace(order_lines, function=as_invoiced)
+    good, bad = "2011-03-01", "2011-03-02"
+    with home_at(tmp_path / "home", (bronze, silver)) as home:
+        home.land(key_of(good), csv(shop_lines(good)))
+        home.land(key_of(bad), csv([*shop_lines(bad), *shop_lines("2011-03-03", 1, first=7)]))
+        record_and_publish(home, [good, bad])
+        planned = plan(silver, home.platform, [good, bad], only_stale=True)
+        result = build(silver, planned, home.platform, spark, "run00001")
+        publish(home.platform.lake, home.platform.builds, result.write)
+
+        assert set(result.write.held_back) == {bad}
+        assert "2011-03-03 (1)" in result.write.held_back[bad]
+        assert all(finding.passed for finding in check(result, "conservation").values())
+        assert home.counts(SILVER) == {good: 3}
+        [(_, [row])] = home.quarantine(bad).items()
+        assert row["_reasons"] == ["partition.outside"] and row[NAMED] == "2011-03-03"
+        assert (row["InvoiceNo"], row["day"].isoformat()) == ("500007", bad)
 
 
 def test_a_function_that_looks_at_values_gets_those_of_its_partition_alone(sales: Sales) -> None:

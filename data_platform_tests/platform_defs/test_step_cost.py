@@ -29,10 +29,11 @@ def _received(home: Home) -> None:
     for day in DAYS:
         lines = shop_lines(day, 4)
         home.land(key_of(day), csv([*lines, lines[0], f"{lines[1]},extra"]))
-    _record_and_publish(home, DAYS)
+    record_and_publish(home, DAYS)
 
 
-def _record_and_publish(home: Home, days: list[str]) -> None:
+def record_and_publish(home: Home, days: list[str]) -> None:
+    """What landed is in bronze."""
     assert bronze.source
     platform, now = home.platform, dt.datetime.now(dt.UTC)
     tick(platform.bucket, [bronze.source], platform.ledger, now, overlap_days=7)
@@ -71,7 +72,7 @@ def test_the_tasks_and_files_of_a_large_partition_follow_its_rows(
     with home_at(tmp_path / "home", (bronze, silver)) as home:
         for day, count in rows.items():
             home.land(key_of(day), csv(shop_lines(day, count)))
-        _record_and_publish(home, list(rows))
+        record_and_publish(home, list(rows))
 
         planned = plan(silver, home.platform, list(rows), only_stale=True)
         staged = build(silver, planned, home.platform, spark, "run").write.staged
