@@ -26,7 +26,8 @@ from data_platform.lake.schema import iceberg_schema
 from data_platform.lake.table import PartitionColumn, Partitioning, TableId
 from data_platform.landing.source import OutsideTable, Source
 from data_platform.observability.warnings import previews_accepted
-from data_platform.quality.mapping import EventTime, Everything, How, Trailing
+from data_platform.quality.input_times import require_time
+from data_platform.quality.mapping import How
 
 Transform = Callable[..., DataFrame]
 _NAMES = {
@@ -255,43 +256,12 @@ def gold(
         if unknown := sorted(set(given) - set(inputs)):
             raise ValueError(f"{own}: ins names {unknown}, which the function has no parameter for")
         hows = {name: how for name, how in given.items() if not isinstance(how, str)}
-        _require_time(own, partitions, hows)
+        require_time(own, partitions, hows)
         if whole_range and partitions is None:
             raise ValueError(f"{own}: it has no partitions; leave whole_range=True out")
         return _declared(function, contract, partitions, inputs, hows, outside, whole_range)
 
     return declare
-
-
-def _require_time(
-    own: TableId, partitions: dg.PartitionsDefinition | None, hows: Mapping[str, How]
-) -> None:
-    """Raises ValueError for an input that is read by a time which the table does not have."""
-    times = times_of(partitions, _names(partitions))
-    for name, how in hows.items():
-        if isinstance(how, Trailing) and not times:
-            raise ValueError(
-                f"{own}: {name} reaches back in time, and the table's partitions are no "
-                "times; leave trailing(...) out, or partition the table by time"
-            )
-        if isinstance(how, EventTime) and not times:
-            raise ValueError(
-                f"{own}: {name} is read by the time in its column {how.column}, and the table's "
-                "partitions are no times; leave event_time(...) out, or partition the table by time"
-            )
-        if isinstance(how, Everything) and times:
-            raise ValueError(
-                f"{own}: {name} is read whole, so every partition since the first would be built "
-                "from it, and again whenever it changes; read it by a time of its rows, with "
-                "event_time(column), or as a dimension(), which has none built"
-            )
-
-
-def _names(partitions: dg.PartitionsDefinition | None) -> list[str]:
-    """A name for each dimension."""
-    if isinstance(partitions, dg.MultiPartitionsDefinition):
-        return sorted(each.name for each in partitions.partitions_defs)
-    return ["partition"]
 
 
 def _upstream(own: TableId, parameter: str, given: How | str | None) -> TableId:
