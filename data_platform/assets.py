@@ -6,10 +6,9 @@ decorates and has the Dagster asset as `.asset`.
 """
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, wraps
 from typing import get_args
 
 import dagster as dg
@@ -18,24 +17,20 @@ from pyspark.sql import DataFrame
 from data_platform.contracts.checks import Severity
 from data_platform.contracts.contract import Contract, Retention
 from data_platform.contracts.errors import ContractError
-from data_platform.contracts.names import indistinct
+from data_platform.contracts.meaning import digest_of, meaning_of
 from data_platform.lake.errors import SchemaConflict
 from data_platform.lake.partition_columns import column_type, dimensions_of
 from data_platform.lake.partition_times import times_of
 from data_platform.lake.schema import iceberg_schema
 from data_platform.lake.table import PartitionColumn, Partitioning, TableId
+from data_platform.landing.partition_names import kind_of, partition_columns
 from data_platform.landing.source import OutsideTable, Source
 from data_platform.observability.warnings import previews_accepted
 from data_platform.quality.input_times import require_time
 from data_platform.quality.mapping import How
 
 Transform = Callable[..., DataFrame]
-_NAMES = {
-    dg.HourlyPartitionsDefinition: "hour",
-    dg.WeeklyPartitionsDefinition: "week",
-    dg.MonthlyPartitionsDefinition: "month",
-}
-_COLUMN = re.compile("[A-Za-z][A-Za-z0-9_]*")
+_CHANGES_NO_ROW = ("id", "owner", "description", "retention")  # fields of a table
 _PARTITIONS = "partitions"  # the parameter that gets the values of the partitions being built
 
 
@@ -60,6 +55,11 @@ class Table:
     retention: Retention = field(default_factory=Retention)
     whole_range: bool = False
     outside: Severity = "blocking"
+    meaning: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Now, while the file says what was loaded: an edit under a running server is not its code.
+        object.__setattr__(self, "meaning", meaning_of(self.function) if self.function else "")
 
     def __call__(self, *frames: DataFrame, **named: object) -> DataFrame:
         """The function itself, for tests and notebooks."""
@@ -71,14 +71,19 @@ class Table:
     def key(self) -> dg.AssetKey:
         return dg.AssetKey(list(self.id.path))
 
-    @property
+    @cached_property
     def version(self) -> str:
-        """Of the declaration: partitions built under another one are stale."""
-        if self.contract:
-            said = {"whole_range": self.whole_range, "outside": self.outside == "warning"}
-            options = [name for name, value in said.items() if value]
-            return ":".join([self.contract.version, self.contract.fingerprint, *options])
-        return f"bronze:{','.join(self.source.format.columns) if self.source else ''}"
+        """Of the declaration: partitions built under another one are stale.
+
+        All of it counts but what changes no row. What the function calls or closes over cannot be
+        seen: raise the contract's `version` when it changes.
+        """
+        apart = {*_CHANGES_NO_ROW, "function", "partitions", "contract", "source"}
+        said = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
+        said["partitions"] = kind_of(self.partitions)
+        said["contract"] = self.contract.fingerprint if self.contract else ""
+        said["source"] = self.source.fingerprint if self.source else ""
+        return f"{self.contract.version if self.contract else 'bronze'}:{digest_of(said)}"
 
     @cached_property
     def scheme(self) -> Partitioning:
@@ -128,7 +133,7 @@ def bronze(
     return Table(
         id=_bronze_id(source),
         partitions=partitions,
-        partition_by=_partition_columns(source, partitions, partition_by),
+        partition_by=partition_columns(source, partitions, partition_by),
         owner=owner,
         description=description,
         source=replace(source, partition=_existing(source.partition, partitions)),
@@ -146,46 +151,12 @@ def _bronze_id(source: Source) -> TableId:
     return id_
 
 
-def _partition_columns(
-    source: Source, partitions: dg.PartitionsDefinition, given: str | tuple[str, ...] | None
-) -> tuple[str, ...]:
-    dimensions = list(dimensions_of(partitions))
-    if given is None:
-        if not isinstance(partitions, dg.DailyPartitionsDefinition):
-            named = (
-                tuple(dimensions) if len(dimensions) > 1 else _NAMES.get(type(partitions), "region")
-            )
-            raise ValueError(
-                f"{source.table}: its partitions are no days, so say which column holds them, as "
-                f"in bronze(partition_by={named!r}); the silver contract partitions by the same"
-            )
-        return ("day",)
-    names = (given,) if isinstance(given, str) else given
-    if len(names) != len(dimensions):
-        raise ValueError(
-            f"{source.table}: partition_by={given!r} names {len(names)} columns and its partitions "
-            f"have {len(dimensions)} dimensions ({', '.join(filter(None, dimensions)) or 'one'}); "
-            "name a column for each, in the order of the dimensions' names"
-        )
-    for name in names:
-        if not _COLUMN.fullmatch(name):
-            raise ValueError(
-                f"{source.table}: partition_by={name!r}: a name is letters, digits and "
-                "underscores, and starts with a letter"
-            )
-        if indistinct([*source.format.columns, name]):
-            raise ValueError(
-                f"{source.table}: the files have a column {name}, as the partition has; "
-                f'give this another name, as in bronze(partition_by="landed_{name.lower()}")'
-            )
-    return names
-
-
 def _existing(
     partition: Callable[[str], str], partitions: dg.PartitionsDefinition
 ) -> Callable[[str], str]:
     """A key whose partition the table does not have is unknown, until it has it."""
 
+    @wraps(partition)
     def existing(text: str) -> str:
         key = partition(text)
         if not partitions.has_partition_key(key):

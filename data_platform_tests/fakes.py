@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any, BinaryIO, ClassVar
 
@@ -262,8 +263,8 @@ class _FaultyDatabase(Database):
 class FaultyLedger(Ledger):
     """The ledger: each of its transactions is a step."""
 
-    def __init__(self, url: str, faults: Faults) -> None:
-        super().__init__(url)
+    def __init__(self, url: str, faults: Faults, clock: Callable[[], datetime]) -> None:
+        super().__init__(url, clock=clock)
         self.database = _FaultyDatabase(url, faults)
 
 
@@ -281,11 +282,11 @@ class FaultyPlatform(Platform):
 
     @cached_property
     def builds(self) -> Builds:
-        return FaultyBuilds(self.settings.ledger_uri, faults=self.faults)
+        return FaultyBuilds(self.settings.ledger_uri, clock=self.clock, faults=self.faults)
 
     @cached_property
     def ledger(self) -> Ledger:
-        return FaultyLedger(self.settings.ledger_uri, self.faults)
+        return FaultyLedger(self.settings.ledger_uri, self.faults, self.clock)
 
 
 class LocalSpark:

@@ -5,14 +5,35 @@ own name and Python's version make no difference. What it calls or closes over i
 """
 
 import ast
+import hashlib
 import inspect
+import json
 import linecache
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from types import CodeType
 
 _Function = ast.Lambda | ast.FunctionDef
 _Span = tuple[tuple[int, int], tuple[int, int]]  # from and to: line, column
+
+
+def digest_of(declared: object) -> str:
+    """16 hex digits of a declaration: of dataclasses with all of their fields, mappings in any
+    order, tuples and plain values. Functions do not belong into it: their meanings do."""
+    return hashlib.sha256(json.dumps(_said(declared), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _said(value: object) -> object:
+    if is_dataclass(value):
+        named = {field.name: _said(getattr(value, field.name)) for field in fields(value)}
+        return [type(value).__name__, named]
+    match value:
+        case Mapping():
+            return {str(name): _said(each) for name, each in value.items()}
+        case tuple() | list():
+            return [_said(each) for each in value]
+    return value if isinstance(value, str | int | float | bool | None) else repr(value)
 
 
 def meaning_of(function: Callable) -> str:

@@ -6,7 +6,7 @@ commit it describes: rows of attempts that were never published are harmless.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -99,10 +99,15 @@ class Builds:
 
     uri: str
     wait: float = WAIT_SECONDS
+    clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
 
     @cached_property
     def database(self) -> Database:
         return Database(self.uri, wait=self.wait)
+
+    def now(self) -> dt.datetime:
+        """UTC, as the register has moments: without a zone."""
+        return self.clock().astimezone(dt.UTC).replace(tzinfo=None)
 
     def record(self, builds: Iterable[Build]) -> None:
         rows = [_row(build) for build in builds]
@@ -206,14 +211,13 @@ class Builds:
 
         Harmless for versions that are not published in the end.
         """
-        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
         known = self.of(table, versions)
         chosen = [
             replace(
                 known.get(key) or _unknown(table, key, version),
                 inputs=inputs.get(key, ""),
                 contract=contract,
-                created=now,
+                created=self.now(),
                 detail=why,
             )
             for key, version in versions.items()

@@ -107,7 +107,7 @@ def publish(lake: Lake, builds: Builds, write: StagedWrite) -> Publication:
         for outcome, into in rejecting.items()
         if into is not None
     ]
-    attempted = _builds(write)
+    attempted = _builds(write, builds.now())
     # First, so that an attempt that is killed between its commits is known and repaired ...
     builds.record(build for build in attempted if build.state == "published")
     for commit in filter(None, beside):
@@ -206,8 +206,7 @@ def digest_of(inputs: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _builds(write: StagedWrite) -> list[Build]:
-    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+def _builds(write: StagedWrite, now: dt.datetime) -> list[Build]:
     rows, bad, repeats = (write.staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
     held: dict[str, list[tuple[str, int, int]]] = {key: [] for key in write.held_back}
     for file in write.staged.files.get(DATA, ()):

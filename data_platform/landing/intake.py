@@ -119,7 +119,7 @@ def tick(
     if bucket.starts_after:
         listing = _recent(bucket, sources, ledger, now, timedelta(days=overlap_days))
         return ledger.record(listing, bucket, sources, now)
-    failed = {e.key: e.id for e in ledger.failed() if e.bucket == bucket.name and e.available}
+    failed = {e.key: e.id for e in ledger.failed() if e.bucket == bucket.name}
     recorded, _ = _record_all(bucket, sources, ledger, now, failed)
     return recorded
 

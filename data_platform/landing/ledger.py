@@ -17,11 +17,13 @@ from data_platform.databases.connections import Database
 from data_platform.landing.ledger_reads import WAITING, LedgerReads, chunks
 from data_platform.landing.ledger_tables import (
     Entry,
+    State,
     insert_latest,
     objects,
     read_entries,
     update_by_id,
 )
+from data_platform.landing.moves import leave, moves
 from data_platform.landing.objects import Bucket, LandedObject
 from data_platform.landing.recording import (
     Changes,
@@ -94,9 +96,33 @@ class Ledger(LedgerReads):
                     known = _latest(connection, bucket.name, seen)
                     changes = compare(seen, found, known, bucket.name, sources, now)
                     arrive(changes.insert, after=_last_arrival(connection))
-                    insert_latest(connection, changes.insert)
-                    update_by_id(connection, changes.update)
+                    _apply(connection, changes, sources, now)
             recorded += changes.recorded
+        return recorded
+
+    def move(
+        self, sources: Sequence[Source], now: datetime, *, states: Sequence[State] = ("pending",)
+    ) -> Recorded:
+        """Give the keys in these states the partitions that their declarations name by now.
+
+        Costs as much as there is in these states. After `settle`: what is published has to be
+        known as such.
+        """
+        recorded = Recorded()
+        query = sa.select(_c.id).where(
+            _c.state.in_(states),
+            _c.latest.is_(True),
+            _c.source.in_([source.name for source in sources]),
+        )
+        with self.database.read() as connection:
+            found = list(connection.execute(query).scalars())
+        for chunk in chunks(found):
+            of_chunk = sa.select(objects).where(_c.id.in_(chunk), _c.latest.is_(True))
+            if moves(self._entries(of_chunk), sources, now).any:
+                with self.database.write() as connection:
+                    changes = moves(read_entries(connection, of_chunk), sources, now)
+                    _apply(connection, changes, sources, now)
+                recorded += changes.recorded
         return recorded
 
     def differing(
@@ -128,7 +154,7 @@ class Ledger(LedgerReads):
         A loaded version stays as it is: the attempt may never be published.
         """
         prepared = {id: {"load_id": load_id, "rows": count} for id, count in rows.items()}
-        self._change(prepared, _c.state == "pending")
+        self._change(prepared, sa.or_(_c.state == "pending", _c.state == "moving"))
 
     def settle(self, source: str, published: Mapping[str, str]) -> None:
         """Mark as loaded what a killed run had prepared and published, by partition and attempt.
@@ -140,16 +166,23 @@ class Ledger(LedgerReads):
             for chunk in chunks(sorted(published.items())):
                 prepared = sa.and_(
                     _c.source == source,
-                    _c.state == "pending",
+                    _c.state.in_(["pending", "moving"]),
                     sa.tuple_(_c.partition, _c.load_id).in_(chunk),
                 )
                 connection.execute(
                     sa.update(objects).where(prepared).values(state="loaded", error=None)
                 )
 
-    def mark_failed(self, errors: Mapping[int, str]) -> None:
+    def finish_moves(self, ids: Collection[int]) -> None:
+        """The partitions of these were published: what moved out is gone, and what was moving is
+        replaced by a newer version where it was not loaded itself."""
+        done = {id: {"state": "moved", "load_id": None} for id in ids}
+        self._change(done, sa.or_(_c.state == "moving", _c.state == "moved"))
+
+    def mark_failed(self, errors: Mapping[int, str], run_id: str | None = None) -> None:
         """These versions cannot be read, an error by id; they are not tried again."""
-        self._change({id: {"state": "failed", "error": why} for id, why in errors.items()})
+        failed = {"state": "failed", "run_id": run_id}
+        self._change({id: {**failed, "error": why} for id, why in errors.items()})
 
     def note_errors(self, errors: Mapping[int, str], run_id: str) -> None:
         """What kept this run from reading them, an error by id: they wait for another attempt.
@@ -225,9 +258,12 @@ class Ledger(LedgerReads):
         )
         with self.database.write() as connection:
             for each in chosen:
-                here = sa.and_(_c.source == source, each, _c.state == "loaded")
+                of_these = sa.and_(_c.source == source, each)
+                here = sa.and_(of_these, _c.state.in_(["loaded", "moving"]))
                 again = sa.update(objects).where(here, available)
                 connection.execute(again.values(waits | none))
+                left = sa.update(objects).where(of_these, _c.state == "moved")
+                connection.execute(left.values(load_id=None))
                 connection.execute(sa.update(objects).where(here).values(failed | none))
 
     def _compared(
@@ -254,6 +290,15 @@ class Ledger(LedgerReads):
         if columns:
             with self.database.write() as connection:
                 update_by_id(connection, columns, *only, updated=self._clock(), **same)
+
+
+def _apply(
+    connection: sa.Connection, changes: Changes, sources: Sequence[Source], now: datetime
+) -> None:
+    if changes.moved:
+        leave(connection, changes.moved, sources, now)
+    insert_latest(connection, changes.insert)
+    update_by_id(connection, changes.update)
 
 
 def _latest(

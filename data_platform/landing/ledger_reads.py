@@ -4,7 +4,7 @@ Each method is one transaction that changes nothing. What changes the ledger is 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby, islice
@@ -21,6 +21,7 @@ from data_platform.landing.ledger_tables import (
     objects,
     read_entries,
 )
+from data_platform.landing.moves import awaited, left, stands_in, unfinished
 
 CHUNK = 500  # values in one IN: databases limit them, and write locks should be short
 
@@ -106,23 +107,42 @@ class LedgerReads:
         Of each key the newest version that did not fail and can be had: it is loaded, or it waits
         in the bucket. Its `previous` is the loaded version to fall back to, for a loaded one that
         one itself: its object may go at any time, and its rows are in bronze. An entry that is
-        not `available` has its rows in bronze only. Partitions without any are left out.
+        not `available` has its rows in bronze only. Partitions without any are left out; one whose
+        keys have all moved elsewhere has an empty list.
         """
         found: dict[str, list[Entry]] = {}
         with self.database.read() as connection:
             for chunk in chunks(sorted(set(partitions))):
-                can_be_had = sa.or_(_c.state == "loaded", WAITING)
-                query = sa.select(objects).where(
-                    _c.source == source, _c.partition.in_(chunk), can_be_had
-                )
+                here = sa.and_(_c.source == source, _c.partition.in_(chunk))
+                leaving = sa.and_(_c.state == "moved", _c.load_id.is_not(None))
+                stored = sa.or_(_c.state.in_(["loaded", "moving"]), leaving)
+                can_be_had = sa.or_(stored, WAITING)
+                query = sa.select(objects).where(here, can_be_had)
                 rows = read_entries(connection, query.order_by(_c.partition, _c.key, _c.id))
-                for (partition, _), alike in groupby(rows, lambda row: (row.partition, row.key)):
-                    versions_of_key = list(alike)
-                    newest = versions_of_key[-1]
-                    loaded = [entry for entry in versions_of_key if entry.state == "loaded"]
-                    entry = replace(newest, previous=loaded[-1] if loaded else None)
-                    found.setdefault(str(partition), []).append(entry)
+                moving = [entry for entry in rows if entry.state == "moving"]
+                places = stands_in(connection, moving) if moving else {}
+                for (partition, key), alike in groupby(rows, lambda r: (r.partition, r.key)):
+                    of_partition = found.setdefault(str(partition), [])
+                    if entry := _effective(list(alike), places.get(key)):
+                        of_partition.append(entry)
         return found
+
+    def moving(self, source: str) -> list[str]:
+        """The partitions that have rows to get from others, or to give up: see `moves`."""
+        with self.database.read() as connection:
+            return unfinished(connection, source)
+
+    def left(self, source: str, partitions: Collection[str]) -> dict[str, list[int]]:
+        """The ids of what moved out of each partition, which holds their rows nevertheless."""
+        with self.database.read() as connection:
+            found = (left(connection, source, chunk) for chunk in chunks(sorted(partitions)))
+            return {key: ids for each in found for key, ids in each.items()}
+
+    def awaited(self, source: str, partitions: Collection[str]) -> dict[str, set[str]]:
+        """The keys that moved out of each partition and are not in bronze elsewhere yet."""
+        with self.database.read() as connection:
+            found = (awaited(connection, source, chunk) for chunk in chunks(sorted(partitions)))
+            return {key: keys for each in found for key, keys in each.items()}
 
     def digest(self, source: str, partitions: Collection[str]) -> dict[str, str]:
         """The `digest_of` the effective versions of each partition that has any."""
@@ -139,7 +159,9 @@ class LedgerReads:
         with self.database.read() as connection:
             for chunk in chunks(sorted(set(partitions))):
                 query = sa.select(_c.partition, sa.func.max(_c.rows)).where(
-                    _c.source == source, _c.partition.in_(chunk), _c.state == "loaded"
+                    _c.source == source,
+                    _c.partition.in_(chunk),
+                    _c.state.in_(["loaded", "moving", "moved"]),
                 )
                 for key, rows in connection.execute(query.group_by(_c.partition, _c.key)):
                     found[key] += rows or 0
@@ -154,11 +176,14 @@ class LedgerReads:
             query = query.where(_c.source == source)
         with self.database.read() as connection:
             counted = {state: n for state, n in connection.execute(query.group_by(_c.state))}
+        counted["loaded"] = counted.get("loaded", 0) + counted.get("moving", 0)
         return {state: counted.get(state, 0) for state in STATES}
 
     def failed(self, source: str | None = None) -> list[Entry]:
-        """Keys whose latest version failed, with their errors."""
-        query = sa.select(objects).where(_c.state == "failed", _c.latest.is_(True))
+        """Keys whose latest version failed and is still there, with their errors."""
+        query = sa.select(objects).where(
+            _c.state == "failed", _c.latest.is_(True), _c.vanished.is_(None)
+        )
         if source is not None:
             query = query.where(_c.source == source)
         return self._entries(query.order_by(_c.bucket, _c.key))
@@ -179,6 +204,20 @@ class LedgerReads:
     def _entries(self, query: sa.Select[Any]) -> list[Entry]:
         with self.database.read() as connection:
             return read_entries(connection, query)
+
+
+def _effective(versions: Sequence[Entry], place: str | None) -> Entry | None:
+    """Of one key's versions in a partition, oldest first; None where all of them have moved."""
+    here = [entry for entry in versions if entry.state != "moved"]
+    if not here:
+        return None
+    stored = [
+        replace(entry, stands_in=place) if entry.state == "moving" else entry
+        for entry in here
+        if entry.state != "pending"
+    ]
+    newest = here[-1] if here[-1].state == "pending" else stored[-1]
+    return replace(newest, previous=stored[-1] if stored else None)
 
 
 def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:

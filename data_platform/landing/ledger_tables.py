@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from data_platform.databases.tables import METADATA, Message, Name, UtcDateTime
 from data_platform.landing.source import Cause
 
-State = Literal["pending", "loaded", "failed", "unknown"]
-STATES: tuple[State, ...] = ("pending", "loaded", "failed", "unknown")
+State = Literal["pending", "loaded", "failed", "unknown", "moving", "moved"]
+STATES: tuple[State, ...] = ("pending", "loaded", "failed", "unknown")  # of keys, for a person
 
 
 objects = sa.Table(
@@ -61,7 +61,9 @@ class Entry:
     `attempts` counts the runs that could not read it for a reason that may pass, the last of them
     for `error`. `load_id` is the bronze attempt that its `rows` were published in, or, while it is
     pending, prepared for. `previous` (only in `effective`) is the loaded version to fall back to,
-    maybe itself. `cause` is why an unknown object is of no source; `error` says it for people.
+    maybe itself. `stands_in` (likewise) is the other partition whose files have the rows of one
+    that is `moving`: see `moves`. `cause` is why an unknown object is of no source; `error` says it
+    for people.
     """
 
     id: int
@@ -85,6 +87,7 @@ class Entry:
     vanished: datetime | None
     cause: Cause | None = None
     previous: "Entry | None" = None
+    stands_in: str | None = None
 
     @property
     def available(self) -> bool:

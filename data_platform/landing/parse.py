@@ -64,8 +64,9 @@ class ObjectWork:
 class PartitionWork:
     """What one task does. `values` are the partition columns, constant over the partition.
 
-    `carry` names the objects whose rows are copied from `present`, the URIs of the partition's
-    current bronze files. `target` is the URI of the attempt's directory. `store` reaches both.
+    `carry` names the objects whose rows are copied from `present`, the URIs of the bronze files
+    that have them: the partition's current ones, and those of partitions that its keys moved from.
+    `target` is the URI of the attempt's directory. `store` reaches both.
     """
 
     partition: str
@@ -259,7 +260,13 @@ def _copied(
             for batch in present.to_batches(filter=wanted, use_threads=False):
                 for counted in batch.column(SOURCE_OBJECT).value_counts().to_pylist():
                     found[counted["values"]] += counted["counts"]
-                yield pa.record_batch(batch.columns, schema=schema)
+                columns = [  # rows may come from another partition's files
+                    pa.repeat(pa.scalar(work.values[name], schema.field(name).type), batch.num_rows)
+                    if name in work.values
+                    else batch.column(name)
+                    for name in schema.names
+                ]
+                yield pa.record_batch(columns, schema=schema)
         except (OSError, pa.ArrowException) as error:
             if is_passing(str(error)):
                 raise  # the file may be whole: the step tries again

@@ -53,6 +53,7 @@ class Changes:
     unknown: list[str] = field(default_factory=list)
     refreshed: list[str] = field(default_factory=list)  # unchanged, but landed again
     unchanged: int = 0
+    moved: dict[str, str] = field(default_factory=dict)  # keys, with their bucket
 
     @property
     def keys(self) -> list[str]:
@@ -60,7 +61,7 @@ class Changes:
 
     @property
     def any(self) -> bool:
-        return bool(self.insert or self.update)
+        return bool(self.insert or self.update or self.moved)
 
     @property
     def recorded(self) -> Recorded:
@@ -132,11 +133,14 @@ def compare(
         if entry is None or entry.version != version or _is_back_unloaded(entry):
             match = claim(seen, sources)
             changes.insert.append(_row(seen, version, bucket, match, now))
+            if entry and match["source"] and not _is_of(entry, match):
+                changes.moved[seen.key] = bucket
             kind = changes.new if entry is None else changes.reopened
             (kind if match["source"] else changes.unknown).append(seen.key)
         elif entry.state == "unknown" and _differs(match := claim(seen, sources), entry):
             changes.update[entry.id] = {**match, "updated": now, "vanished": None}
             if match["source"]:
+                changes.moved[seen.key] = bucket
                 changes.new.append(seen.key)
             else:  # still unknown, for another reason
                 changes.refreshed.append(seen.key)
@@ -157,6 +161,10 @@ def again(entry: Entry, now: datetime) -> dict[str, Any]:
     match = {"source": entry.source, "partition": entry.partition, "state": "pending"}
     row = _row(seen, entry.version, entry.bucket, match, now)
     return {**row, "first_seen": entry.first_seen}  # of these bytes, so rows stay the same
+
+
+def _is_of(entry: Entry, match: Mapping[str, Any]) -> bool:
+    return (entry.source, entry.partition) == (match["source"], match["partition"])
 
 
 def _is_back_unloaded(entry: Entry) -> bool:

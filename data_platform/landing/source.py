@@ -3,11 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import Literal
 
+from data_platform.contracts.meaning import digest_of, meaning_of
 from data_platform.contracts.names import indistinct
 
 
@@ -85,7 +86,9 @@ class Source:
     `pattern` must match the whole key, and its first group is what `partition` turns into
     Dagster's partition key; `partition` raises ValueError for a text that names none, and the key
     is then unknown. `table` is the table id the rows go to. Where the pattern is `prefix`
-    followed by the group, and that is an ISO date, intake lists only the newest dates.
+    followed by the group, and that is an ISO date, intake lists only the newest dates. `version`
+    is to be raised when what `partition` calls or closes over changes, which cannot be seen;
+    `meaning` is what it says itself.
     """
 
     name: str
@@ -94,13 +97,23 @@ class Source:
     table: str
     format: Csv
     partition: Callable[[str], str] = day
+    version: str = "1"
+    meaning: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        # Now, while the file says what was loaded: an edit under a running server is not its code.
+        object.__setattr__(self, "meaning", meaning_of(self.partition))
         if self._regex.groups < 1:
             raise ValueError(
                 f"Source {self.name!r}: the pattern {self.pattern!r} needs a group, such as "
                 r"(\d{4}-\d{2}-\d{2}), that names the partition"
             )
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes where the same objects could give other rows, or rows of other partitions."""
+        keys = [self.prefix, self.pattern, self.meaning, self.version]
+        return digest_of([keys, self.format])
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:

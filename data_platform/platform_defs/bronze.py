@@ -20,7 +20,6 @@ from data_platform.lake.staging import (
     with_empty_partitions,
 )
 from data_platform.lake.table import TableSlice
-from data_platform.landing.intake import partitions_of
 from data_platform.landing.ledger_tables import Entry, digest_of
 from data_platform.landing.parse import (
     ObjectWork,
@@ -31,7 +30,8 @@ from data_platform.landing.parse import (
 )
 from data_platform.landing.source import Source
 from data_platform.observability.events import StepResult
-from data_platform.platform_defs.planning import Plan, current_versions, plan
+from data_platform.platform_defs.bronze_moves import elsewhere, moved, ready
+from data_platform.platform_defs.planning import Plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import failed, held_back
 from data_platform.platform_defs.table_checks import unreadable
@@ -39,7 +39,6 @@ from data_platform.platform_defs.tables import ensure_tables
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
 
-MOST_ATTEMPTS = 5  # runs that may try an object before it is given up
 _MOST_NAMED = 50  # landed objects on a partition's page
 _TASKS_PER_CORE = 4  # so that one large partition does not leave a core idle for long
 
@@ -50,11 +49,12 @@ def build_bronze(
     """Parse what is pending, and the rest of its partitions, into a new version of each.
 
     An object that cannot be read fails alone, at once and for good; one that could not be read
-    just now stays pending. A partition that would lose published rows is held back alone, without
-    the digest of its inputs: what mends that (a rename undone, the same bytes landed again)
-    changes none of them, so it stays due.
+    just now stays pending. A partition of which nothing could be read is held back, and one that
+    would lose published rows, alone, both without the digest of their inputs: what mends that (a
+    rename undone, the same bytes landed again) changes none of them, so it stays due.
     """
     source = _source(table)
+    left = platform.ledger.left(source.name, plan.keys)  # first: what moves now, moves next time
     effective = platform.ledger.effective(source.name, plan.keys)
     loaded = ensure_tables(table, platform.lake)[DATA]
     published = platform.builds.of(table.id, plan.base)
@@ -63,15 +63,17 @@ def build_bronze(
     present = files_by_partition(loaded, plan.base) if plan.base else {}
     lost = _unaccounted(table, platform, present)
     safe = {key: entries for key, entries in effective.items() if key not in lost}
-    work = _work(table, platform, safe, present, directory(loaded, attempt))
+    files = {**elsewhere(loaded, safe), **present}
+    work = _work(table, platform, safe, files, directory(loaded, attempt))
     platform.storage.make_folder(directory(loaded, attempt))
     reports = [ParseReport(key, refused=why) for key, why in lost.items()] + _parse(spark, work)
     _record_errors(platform, reports, run_id)
     # of what was read: more may have landed since
     inputs = {key: digest_of(effective[key], unread=_unread(reports)) for key in effective}
-    reread = [r for r in reports if _has_objects(r)]
-    built = tuple(r.partition for r in reread if not _stands(r, table, published, inputs))
-    refused = tuple(r.partition for r in reports if r.refused)
+    reread = [r for r in reports if _has_objects(r) or (not r.refused and not safe[r.partition])]
+    rebuilt = [r for r in reread if not _stands(r, table, published, inputs)]
+    built = ready(rebuilt, platform.ledger.awaited(source.name, left))
+    refused = tuple(r.partition for r in reports if r.refused or _nothing_read(r))
     files = [
         StagedFile(report.partition, file.uri, file.rows, file.bytes)
         for report in reports
@@ -93,33 +95,23 @@ def build_bronze(
         inputs={key: inputs[key] for key in built},
         contract=table.version,
         metadata={r.partition: _objects_of(r) for r in reports},
-        after=lambda good: platform.ledger.mark_loaded(
-            _rows_by_object(reports, good), run_id, attempt
-        ),
+        after=lambda good: _after(platform, reports, effective, left, good, run_id, attempt),
     )
     return StepResult(write, found)
 
 
-def settle(table: Table, platform: Platform, keys: Iterable[str]) -> None:
-    """Mark as loaded what a run that was killed after its commit had published of these partitions.
-
-    Before anything is planned: an object that went away since would else count as never loaded.
-    """
-    found = current_versions(platform, table.id, list(keys))
-    platform.ledger.settle(_source(table).name, found)
-
-
-def due(table: Table, platform: Platform) -> Plan:
-    """What a bronze table has to build. It costs as much as may be due, whatever has ever landed.
-
-    That are the partitions for which something waits, and those whose newest attempt was held back
-    or is of another declaration; what is due of them is decided as for every table, by the plan.
-    """
-    assert table.partitions is not None
-    waiting = partitions_of(platform.ledger.pending(_source(table).name))
-    asked = {*waiting, *platform.builds.doubtful(table.id, table.version)}
-    known = [key for key in sorted(asked) if table.partitions.has_partition_key(key)]
-    return plan(table, platform, known, only_stale=True)
+def _after(
+    platform: Platform,
+    reports: list[ParseReport],
+    effective: Mapping[str, list[Entry]],
+    left: Mapping[str, list[int]],
+    good: Collection[str],
+    run_id: str,
+    attempt: str,
+) -> None:
+    """What the ledger is told of the partitions that were published."""
+    platform.ledger.mark_loaded(_rows_by_object(reports, good), run_id, attempt)
+    platform.ledger.finish_moves(moved(effective, left, good))
 
 
 def _objects_of(report: ParseReport) -> dict[str, object]:
@@ -177,7 +169,11 @@ def _work(
             format=source.format,
             objects=tuple(_object(entry, platform) for entry in entries if entry.available),
             carry=tuple(_stored(entry) for entry in entries if not entry.available),
-            present=tuple(file.file_path for file in present.get(key, ())),
+            present=tuple(
+                file.file_path
+                for place in {key, *(e.previous.stands_in for e in entries if e.previous)}
+                for file in present.get(place or "", ())
+            ),
             store=platform.storage.store,
         )
         for key, entries in effective.items()
@@ -224,6 +220,11 @@ def _has_objects(report: ParseReport) -> bool:
     return any(one.error is None for one in report.objects)
 
 
+def _nothing_read(report: ParseReport) -> bool:
+    """An object without rows, which has been read, makes an empty partition; this makes none."""
+    return bool(report.objects) and not _has_objects(report)
+
+
 def _stands(
     report: ParseReport, table: Table, published: dict[str, Build], inputs: dict[str, str]
 ) -> bool:
@@ -237,7 +238,7 @@ def _record_errors(platform: Platform, reports: list[ParseReport], run_id: str) 
     errors = [(o.id, o.error) for report in reports for o in report.objects if o.error]
     kept = {o.id for report in reports for o in report.objects if not o.error}  # bronze has it
     final = {i for i, e in errors if not e.transient} - kept
-    platform.ledger.mark_failed({i: e.message for i, e in errors if i in final})
+    platform.ledger.mark_failed({i: e.message for i, e in errors if i in final}, run_id)
     platform.ledger.mark_vanished(i for i, e in errors if e.kind == "vanished")
     platform.ledger.note_errors({i: e.message for i, e in errors if i not in final}, run_id)
 
@@ -273,7 +274,9 @@ def _findings(
         errors = {o.key: o.error.message for o in report.objects if o.error}
         errors |= failed.get(key, {})  # in runs before this one, too: it stays to be seen
         objects = len({o.key for o in report.objects} | errors.keys())
-        found.append(checks.readable_finding(key, errors, objects))
+        found.append(
+            checks.readable_finding(key, errors, objects, nothing_read=_nothing_read(report))
+        )
     return found
 
 

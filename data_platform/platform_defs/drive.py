@@ -20,19 +20,14 @@ from data_platform.assets import Table
 from data_platform.lake.errors import LakeError
 from data_platform.lake.table import TableId
 from data_platform.landing.intake import reconcile
+from data_platform.platform_defs.arrivals import record_arrivals, settle_arrivals
 from data_platform.platform_defs.console import RUN_CONFIG
 from data_platform.platform_defs.drivers import bury_lost_runs, driving, hold
 from data_platform.platform_defs.jobs import RANGE_END, RANGE_START
 from data_platform.platform_defs.launched import LAUNCHED_BY, execute_here, person
 from data_platform.platform_defs.marks import clear_marks
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.sensors import (
-    Waiting,
-    arrivals,
-    record_arrivals,
-    stale,
-    under_way,
-)
+from data_platform.platform_defs.sensors import Waiting, arrivals, stale, under_way
 from data_platform.platform_defs.stopping import Stop, cancel_run
 from data_platform.platform_defs.work import Due
 
@@ -112,6 +107,8 @@ def run_until_quiet(
         # A person means all that is there, where a sensor's tick may look at recent days only.
         sources = [table.source for table in tables if table.source]
         if sources:
+            landed = [table for table in tables if table.source]
+            settle_arrivals(platform, landed)
             reconcile(platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC))
         for number in range(_MOST_RUNS):
             listed = number == 0
@@ -157,7 +154,9 @@ def _next(
     derived = [table for table in tables if not table.source]
     if landed:  # else nobody here reads what arrives
         now = dt.datetime.now(dt.UTC)
-        for warning in record_arrivals(platform, landed, now, listed=listed).warnings:
+        for warning in record_arrivals(
+            platform, landed, now, listed=listed, redeclared=listed
+        ).warnings:
             _log.warning(warning)
     found = chain(
         arrivals(platform, instance, landed),

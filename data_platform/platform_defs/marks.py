@@ -12,6 +12,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from data_platform.assets import Table
 from data_platform.observability.events import NO_INPUT, Log
+from data_platform.platform_defs.held import held_now
 from data_platform.platform_defs.planning import current_versions, plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.table_checks import rule_state, standing, still_held
@@ -56,7 +57,7 @@ def _marked(instance: dg.DagsterInstance, table: Table, run_id: str) -> list[str
 def _tell_up_to_date(log: Log, platform: Platform, table: Table, keys: Sequence[str]) -> None:
     """With their checks, which count for the newest materialization only."""
     planned = plan(table, platform, keys, only_stale=True)
-    not_so = {*planned.keys, *platform.builds.held_back(table.id)}
+    not_so = {*planned.keys, *held_now(table, platform)}
     left = [key for key in keys if key not in not_so]
     live = current_versions(platform, table.id, left)
     found = standing(table, platform, planned, left)

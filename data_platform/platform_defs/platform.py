@@ -3,6 +3,8 @@
 Steps, sensors and the command line all work on it; tests make one in a temporary directory.
 """
 
+import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +27,7 @@ class Platform:
 
     settings: Settings
     given_storage: Storage | None = None  # a test's own
+    clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
 
     @cached_property
     def storage(self) -> Storage:
@@ -40,11 +43,11 @@ class Platform:
 
     @cached_property
     def builds(self) -> Builds:
-        return Builds(self.settings.ledger_uri)
+        return Builds(self.settings.ledger_uri, clock=self.clock)
 
     @cached_property
     def ledger(self) -> Ledger:
-        return Ledger(self.settings.ledger_uri)
+        return Ledger(self.settings.ledger_uri, clock=self.clock)
 
     @cached_property
     def bucket(self) -> DirectoryBucket | S3Bucket:

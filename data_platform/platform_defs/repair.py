@@ -20,6 +20,7 @@ from data_platform.landing.ledger_tables import digest_of
 from data_platform.platform_defs.asset import ONLY_PARTITIONS
 from data_platform.platform_defs.drive import Ran, require_idle, run_one, run_until_quiet
 from data_platform.platform_defs.drivers import driving
+from data_platform.platform_defs.held import held_now
 from data_platform.platform_defs.home import open_instance
 from data_platform.platform_defs.inputs import changed_dimensions
 from data_platform.platform_defs.jobs import job_name, range_tags
@@ -125,11 +126,11 @@ def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[s
 
 
 def held_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[str, object]]:
-    """Every partition whose newest attempt did not pass its checks: since when it is so (UTC), and
-    why."""
+    """Every partition whose newest attempt did not pass its checks (see `held_now`): since when it
+    is so (UTC), and why."""
     found: list[dict[str, object]] = []
     for table in tables:
-        if held := platform.builds.held_back(table.id):
+        if held := held_now(table, platform):
             since = platform.builds.held_since(table.id, held)
             found += [
                 {

@@ -15,9 +15,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from data_platform.assets import Table
 from data_platform.lake.table import WHOLE_TABLE, TableId
-from data_platform.landing.intake import Arrived, Listing
-from data_platform.platform_defs import bronze
-from data_platform.platform_defs.bronze import MOST_ATTEMPTS, settle
+from data_platform.platform_defs.arrivals import due_of_bronze, record_arrivals
 from data_platform.platform_defs.drivers import bury_dead_runs, bury_lost_runs
 from data_platform.platform_defs.jobs import Job, job_name, run_request, tables_by_job
 from data_platform.platform_defs.marks import clear_marks
@@ -84,7 +82,9 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
         platform: Platform = context.resources.platform
         now = dt.datetime.now(dt.UTC)
         _bury(context.instance, platform, tables, now)
-        warnings = record_arrivals(platform, landed, now).warnings
+        declared = ",".join(table.version for table in landed)
+        redeclared = context.cursor != declared
+        warnings = record_arrivals(platform, landed, now, redeclared=redeclared).warnings
         for warning in warnings:
             context.log.warning(warning)
         by_job = tables_by_job(landed)
@@ -92,9 +92,10 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
         free = [table for table in landed if not busy[job_name(table)]]
         found = list(arrivals(platform, context.instance, free))
         if requests := [each.request for each in found if each.at <= now]:
-            return dg.SensorResult(run_requests=requests)
+            return dg.SensorResult(run_requests=requests, cursor=declared)
         reasons = [*warnings, *filter(None, busy.values()), *(each.waits for each in found)]
-        return dg.SkipReason("; ".join(reasons) or "nothing waits to be loaded")
+        skipped = dg.SkipReason("; ".join(reasons) or "nothing waits to be loaded")
+        return dg.SensorResult(skip_reason=skipped, cursor=declared)
 
     return landing_arrivals
 
@@ -107,22 +108,6 @@ def _bury(
         clear_marks(instance, platform, tables, run.run_id)
 
 
-def record_arrivals(
-    platform: Platform, landed: Sequence[Table], now: dt.datetime, *, listed: bool = False
-) -> Arrived:
-    """Enter in the ledger what landed, and what became of what waited there; `landed` are the
-    bronze tables. What was `listed` a moment ago is not listed again."""
-    for table in landed:
-        if table.source and (keys := platform.ledger.prepared(table.source.name)):
-            settle(table, platform, keys)
-    sources = [table.source for table in landed if table.source]
-    known = listed and isinstance(platform.arrivals, Listing)
-    arrived = Arrived() if known else platform.arrivals.take(sources, platform.ledger, now)
-    for source in sources:
-        platform.ledger.give_up(source.name, attempts=MOST_ATTEMPTS)
-    return arrived
-
-
 def arrivals(
     platform: Platform, instance: dg.DagsterInstance, landed: Sequence[Table]
 ) -> Iterator[Due]:
@@ -133,7 +118,7 @@ def arrivals(
     and later, too.
     """
     for name, group in tables_by_job(landed).items():
-        parts = _parts(bronze.due(table, platform) for table in group)
+        parts = _parts(due_of_bronze(table, platform) for table in group)
         if parts:
             keys = sorted(parts)
             work = work_id("landed", name, (f"{key} {parts[key]}" for key in keys))

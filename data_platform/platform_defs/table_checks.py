@@ -12,6 +12,7 @@ from data_platform.contracts.contract import Contract
 from data_platform.lake.builds import Build
 from data_platform.lake.publish import StagedWrite
 from data_platform.observability.warnings import previews_accepted
+from data_platform.platform_defs.held import held_now
 from data_platform.platform_defs.planning import Plan, current_versions
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import held_upstream
@@ -32,7 +33,8 @@ def partition_checks(table: Table) -> list[tuple[str, bool, str]]:
     conservation = "Every row received is published, quarantined or a duplicate."
     found = [(checks.VOLUME, False, "Rows are of the order of the partitions before.")]
     if table.source:
-        found.append((checks.READABLE, False, "Every landed object could be read."))
+        reading = "Every landed object could be read; where none could, nothing is published."
+        found.append((checks.READABLE, False, reading))
     if table.contract:
         share = "The share of quarantined rows is within the contract's threshold."
         found.append((checks.RULES, True, share))
@@ -92,10 +94,8 @@ def standing(table: Table, platform: Platform, plan: Plan, left: Sequence[str]) 
     latest = platform.builds.latest(table.id, left)
     unread = unreadable(table, platform)
     of_table = partition_checks(table)
-    held: Mapping[str, Mapping[str, list[str]]] = {}
-    if any(name == checks.INPUTS for name, _, _ in of_table):
-        unbuilt = [key for key in left if key not in latest]
-        held = held_upstream(table, platform, latest, unbuilt)
+    unbuilt = [key for key in left if key not in latest]
+    held = held_upstream(table, platform, latest, unbuilt)
     held_back = held_partitions(table, platform, latest)
     found: list[Finding] = []
     for key in left:
@@ -106,14 +106,16 @@ def standing(table: Table, platform: Platform, plan: Plan, left: Sequence[str]) 
             rows = build.rows if build.state == "held_back" else plan.rows.get(key, build.rows)
             known[checks.VOLUME] = checks.volume_finding(key, rows, plan.rows)
         if key in unread:
-            known[checks.READABLE] = checks.readable_finding(key, unread[key])
+            nothing = key not in plan.digests
+            known[checks.READABLE] = checks.readable_finding(key, unread[key], nothing_read=nothing)
         if key in held:
             known[checks.INPUTS] = checks.inputs_finding(key, held[key])
         for name, blocking, _ in of_table:
             stands = Finding(name, name not in failed, blocking, text, partition=key)
             found.append(known.get(name, stands))
-    troubled = {finding.partition for finding in found if not finding.passed}
-    known_of = {*latest, *plan.digests, *troubled}
+    troubled = {finding.partition for finding in found if not finding.passed} | held.keys()
+    published = {key for key, build in latest.items() if build.state == "published"}
+    known_of = {*published, *plan.digests, *troubled}
     return Standing(found, [key for key in left if key not in known_of])
 
 
@@ -153,7 +155,7 @@ def still_held(table: Table, platform: Platform, besides: Collection[str]) -> li
     Dagster shows the newest result of a check: what is wrong with the table must not be hidden by
     a run of another partition.
     """
-    latest = platform.builds.held_back(table.id)
+    latest = held_now(table, platform)
     newest = sorted(latest.values(), key=lambda build: build.sequence)[-_MOST_HELD:]
     of_others = {build.partition: build for build in newest if build.partition not in besides}
     return [
@@ -202,10 +204,10 @@ def unreadable(table: Table, platform: Platform) -> dict[str, dict[str, str]]:
 
 def _state(build: Build | None, held: Held | None, *, has_input: bool) -> tuple[str, set[str]]:
     """How a partition stands, and which checks held it back."""
-    if build is None and has_input:
-        return "not built yet, and not chosen for this run", set()
-    if build is None:
+    if not has_input and (build is None or build.state == "held_back"):
         return "no input for this partition: nothing to check", set()
+    if build is None:
+        return "not built yet, and not chosen for this run", set()
     if held:
         return f"{held.why}. {held.text}", set(held.failed)
     by = build.released or build.detail or f"built by run {build.run_id}"

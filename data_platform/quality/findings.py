@@ -181,8 +181,15 @@ def check_name(rule: str) -> str:
     return rule.replace(".", "__")
 
 
-def readable_finding(key: str, errors: Mapping[str, str], objects: int | None = None) -> Finding:
-    """Objects that could not be read fail alone: the others are published all the same.
+def readable_finding(
+    key: str,
+    errors: Mapping[str, str],
+    objects: int | None = None,
+    *,
+    nothing_read: bool = False,
+) -> Finding:
+    """Objects that could not be read fail alone: the others are published all the same. Where
+    nothing could be read there is nothing to publish, and the check blocks.
 
     `objects` is how many there are, where that is known.
     """
@@ -191,4 +198,4 @@ def readable_finding(key: str, errors: Mapping[str, str], objects: int | None = 
         listed = "; ".join(f"{name}: {why}" for name, why in sorted(errors.items())[:5])
         count = len(errors) if objects is None else f"{len(errors)} of {objects}"
         text = f"{count} objects could not be read: {listed}"
-    return Finding(READABLE, not errors, False, text, {"unreadable": len(errors)}, key)
+    return Finding(READABLE, not errors, nothing_read, text, {"unreadable": len(errors)}, key)

@@ -5,7 +5,7 @@ published by the lake: table, quarantine and duplicates.
 """
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from data_platform.assets import bronze, silver
+from data_platform.assets import Table, bronze, silver
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Retention, contract
 from data_platform.lake.catalog import Lake
@@ -27,9 +27,9 @@ from data_platform.lake.publish import StagedWrite, publish
 from data_platform.lake.staging import new_attempt, part, stage_arrow, with_empty_partitions
 from data_platform.lake.storage import Storage
 from data_platform.lake.table import TableId, TableSlice
-from data_platform.landing.intake import tick
 from data_platform.landing.source import Csv, Source
-from data_platform.platform_defs.bronze import build_bronze, due, settle
+from data_platform.platform_defs.arrivals import due_of_bronze, record_arrivals
+from data_platform.platform_defs.bronze import build_bronze
 from data_platform.platform_defs.planning import Plan, plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import held_back
@@ -91,6 +91,13 @@ TABLES = tuple(
         "duplicates/shop/sales",
     )
 )
+_NOTHING: dict[str, pa.Array] = {
+    "day": pa.array([], pa.date32()),
+    "sku": pa.array([], pa.string()),
+    "amount": pa.array([], pa.string()),
+    "_source_object": pa.array([], pa.string()),
+    "_row_number": pa.array([], pa.int64()),
+}
 # What differs between two runs of the same work.
 _OF_THE_RUN = {"_attempt", "_ingested_at"}
 
@@ -103,6 +110,9 @@ class Shop:
 
     home: Path
     place: Place
+    received: Table = RECEIVED
+    sold: Table = sales
+    clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -114,14 +124,15 @@ class Shop:
     def platform(self, faults: Faults | None = None) -> FaultyPlatform:
         faults = faults or Faults()
         settings = Settings.at(self.home, **self.place.settings)
-        return FaultyPlatform(settings, FaultyStorage(faults, store=self.place.store), faults)
+        storage = FaultyStorage(faults, store=self.place.store)
+        return FaultyPlatform(settings, storage, self.clock, faults)
 
     def run(self, faults: Faults | None = None, run_id: str = "run00001") -> set[str]:
         """What the sensors would ask for, then what it makes stale; gives what was built."""
         faults = faults or Faults()
         opened = self.platform(faults)
-        tick(opened.bucket, [SHOP], opened.ledger, dt.datetime.now(dt.UTC), overlap_days=7)
-        return _received(opened, faults, run_id) | _sold(opened, run_id)
+        record_arrivals(opened, [self.received], self.clock(), redeclared=True)
+        return _received(self.received, opened, faults, run_id) | _sold(self, opened, run_id)
 
     def rows(self, table: TableId, lake: Lake | None = None) -> Rows:
         """The rows that any reader sees, in a fixed order."""
@@ -153,20 +164,21 @@ class Shop:
         return {table: self.rows(table, lake) for table in TABLES}
 
 
-def _received(opened: Platform, faults: Faults, run_id: str) -> set[str]:
-    settle(RECEIVED, opened, opened.ledger.prepared(SHOP.name))
-    planned = due(RECEIVED, opened)
+def _received(table: Table, opened: Platform, faults: Faults, run_id: str) -> set[str]:
+    planned = due_of_bronze(table, opened)
     if not planned.keys:
         return set()
     spark = cast(SparkSession, LocalSpark(faults))
-    result = build_bronze(RECEIVED, planned, opened, spark, run_id)
+    result = build_bronze(table, planned, opened, spark, run_id)
     publish(opened.lake, opened.builds, result.write)
     return {f"bronze {key}" for key in planned.keys}
 
 
-def _sold(opened: Platform, run_id: str) -> set[str]:
+def _sold(shop: Shop, opened: Platform, run_id: str) -> set[str]:
+    if not opened.lake.exists(RECEIVED.id):
+        return set()
     keys = sorted(files_by_partition(opened.lake.load(RECEIVED.id)))
-    planned = plan(sales, opened, keys, only_stale=True)
+    planned = plan(shop.sold, opened, keys, only_stale=True)
     if not planned.keys:
         return set()
     publish(opened.lake, opened.builds, _staged(planned, opened, run_id))
@@ -174,7 +186,7 @@ def _sold(opened: Platform, run_id: str) -> set[str]:
 
 
 def _staged(planned: Plan, opened: Platform, run_id: str) -> StagedWrite:
-    tables, attempt = ensure_tables(sales, opened.lake), new_attempt(run_id)
+    tables, attempt = ensure_tables(planned.table, opened.lake), new_attempt(run_id)
     parts = {
         outcome: part(table, attempt, {"amount": ("_amount",)} if outcome == DATA else None)
         for outcome, table in tables.items()
@@ -192,7 +204,7 @@ def _staged(planned: Plan, opened: Platform, run_id: str) -> StagedWrite:
         findings += [
             conservation_finding(key, received=received, source="bronze", **counts),
             rules_finding(
-                cast(Any, Sale),
+                cast(Any, planned.table.contract),
                 key,
                 received=received,
                 quarantined=bad[key],
@@ -206,12 +218,13 @@ def _staged(planned: Plan, opened: Platform, run_id: str) -> StagedWrite:
         staged,
         held_back=held_back(findings),
         inputs=planned.digests,
-        contract=sales.version,
+        contract=planned.table.version,
     )
 
 
 def _judged(paths: list[str], storage: Storage) -> pa.Table:
-    received = pa.concat_tables([_read(path, storage) for path in paths])
+    files = [_read(path, storage) for path in paths]
+    received = pa.concat_tables(files) if files else pa.table(_NOTHING)
     seen: dict[tuple, dict] = {}
     rows = []
     for row in sorted(

@@ -15,9 +15,11 @@ from data_platform.lake.browse import partition_rows
 from data_platform.lake.publish import publish
 from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.storage import Storage
-from data_platform.landing.intake import tick
+from data_platform.landing.intake import reconcile, tick
 from data_platform.landing.source import Csv, Source
-from data_platform.platform_defs.bronze import MOST_ATTEMPTS, build_bronze, due
+from data_platform.platform_defs.arrivals import MOST_ATTEMPTS, due_of_bronze
+from data_platform.platform_defs.bronze import build_bronze
+from data_platform.platform_defs.held import held_now
 from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings, prepare_home
@@ -279,7 +281,7 @@ def _waits(shop: Shop) -> bool:
     """Whether an object waits; what is due says the same."""
     platform = shop.platform()
     waits = bool(platform.ledger.pending("shop"))
-    assert bool(due(RECEIVED, platform).keys) == waits
+    assert bool(due_of_bronze(RECEIVED, platform).keys) == waits
     return waits
 
 
@@ -318,4 +320,42 @@ def test_a_partition_under_another_declaration_is_due_though_nothing_waits(shop:
     _load(shop)
     assert RECEIVED.source
     other = replace(RECEIVED, source=replace(RECEIVED.source, format=Csv(("sku", "amount", "x"))))
-    assert due(other, shop.platform()).keys == (DAY,)
+    assert due_of_bronze(other, shop.platform()).keys == (DAY,)
+
+
+# --- days of which nothing could be read ------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [b"\x80\x00\xff", b'{"sku": "a"}', b"", b"other,names\na,1\n"])
+def test_a_day_of_which_nothing_could_be_read_is_held_back_until_it_is_mended(
+    shop: Shop, content: bytes
+) -> None:
+    name = f"{shop.place.root}/landing/shop/{DAY}.csv"
+    shop.place.write(name, content)
+    shop.land(OTHER_DAY, ["a,1"])
+
+    [(key, why)] = _load(shop).items()
+
+    assert key == DAY and why.startswith("readable: 1 of 1 objects could not be read: shop/")
+    assert _counts(shop) == {OTHER_DAY: 1}
+    assert set(held_now(RECEIVED, shop.platform())) == {DAY}
+    assert not _waits(shop)
+    shop.land(DAY, ["b,2"])
+    assert _load(shop) == {}
+    assert _counts(shop) == {DAY: 1, OTHER_DAY: 1}
+    assert held_now(RECEIVED, shop.platform()) == {}
+
+
+def test_a_day_is_not_held_back_any_more_when_what_could_not_be_read_is_gone(shop: Shop) -> None:
+    shop.place.write(f"{shop.place.root}/landing/shop/{DAY}.csv", b"")
+    assert set(_load(shop)) == {DAY}
+    _delete(shop, DAY)
+    reconcile(shop.platform().bucket, [SHOP], shop.platform().ledger, dt.datetime.now(dt.UTC))
+    assert held_now(RECEIVED, shop.platform()) == {}
+    assert shop.platform().ledger.failed() == []
+
+
+def test_a_header_alone_is_a_day_without_rows(shop: Shop) -> None:
+    shop.land(DAY, [])
+    assert _load(shop) == {}
+    assert _counts(shop) == {DAY: 0}

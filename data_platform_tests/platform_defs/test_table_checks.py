@@ -66,8 +66,12 @@ def _built(
     home.platform.builds.record([build])
 
 
-def _standing(home: Home, table: Table, *left: str, rows: dict[str, int] | None = None) -> Standing:
-    return standing(table, home.platform, Plan(table, (), {}, {}, rows or {}), left)
+def _standing(
+    home: Home, table: Table, *left: str, rows: dict[str, int] | None = None, inputs: str = ""
+) -> Standing:
+    """`inputs` is the digest of every partition, empty for none."""
+    digests = dict.fromkeys(left, inputs) if inputs else {}
+    return standing(table, home.platform, Plan(table, (), digests, {}, rows or {}), left)
 
 
 def _by_check(found: Standing, key: str = DAY) -> dict[str, Finding]:
@@ -115,7 +119,7 @@ def test_a_held_back_partition_fails_by_the_checks_that_held_it_back_and_no_othe
 ) -> None:
     _built(home, silver, DAY, state="held_back", rows=80, why="rules: 5 of 9 rows quarantined")
 
-    found = _standing(home, silver, DAY, rows=BEFORE)
+    found = _standing(home, silver, DAY, rows=BEFORE, inputs="i")
 
     assert _failed(found) == {"rules"}
     assert set(_by_check(found)) == {"rules", "volume", "conservation"}
@@ -126,9 +130,15 @@ def test_a_held_back_partition_fails_by_the_checks_that_held_it_back_and_no_othe
 def test_the_volume_of_a_held_back_partition_is_that_of_its_attempt(home: Home) -> None:
     _built(home, silver, DAY, state="held_back", rows=2, why="rules: 98 of 100 rows quarantined")
 
-    found = _standing(home, silver, DAY, rows={**BEFORE, DAY: 100})
+    found = _standing(home, silver, DAY, rows={**BEFORE, DAY: 100}, inputs="i")
 
     assert _failed(found) == {"rules", "volume"}
+
+
+def test_what_is_held_back_fails_no_check_any_more_once_its_input_is_gone(home: Home) -> None:
+    _built(home, silver, DAY, state="held_back", why="rules: bad")
+
+    assert _failed(_standing(home, silver, DAY)) == set()
 
 
 def test_an_input_that_is_held_back_is_still_a_warning(home: Home) -> None:
@@ -177,7 +187,7 @@ def test_what_the_reasons_say_does_not_decide_which_checks_failed(home: Home) ->
     why = "rules: 5 of 9 rows quarantined; volume: as a rule's name has it"
     _built(home, silver, DAY, state="held_back", rows=80, why=why)
 
-    assert _failed(_standing(home, silver, DAY, rows=BEFORE)) == {"rules"}
+    assert _failed(_standing(home, silver, DAY, rows=BEFORE, inputs="i")) == {"rules"}
 
 
 RULE, OTHER_RULE = "quantity.typed", "country.not_null"
@@ -218,15 +228,14 @@ def test_a_rule_that_rejects_rows_says_so(home: Home) -> None:
 
 
 def test_a_partition_that_is_held_back_fails_in_a_run_of_another_too(home: Home) -> None:
-    for table in (bronze, silver):
-        ensure_tables(table, home.platform.lake)
-    why, failed = "rules: 5 of 9 rows quarantined", ("rules",)
-    _built(home, silver, DAY, state="held_back", why=why, failed=failed)
-    _built(home, silver, NEXT)
+    _unreadable(home, key_of(DAY))
+    why, failed = "readable: 1 of 1 objects could not be read", ("readable",)
+    _built(home, bronze, DAY, state="held_back", why=why, failed=failed)
+    _built(home, bronze, NEXT)
 
-    [found] = still_held(silver, home.platform, besides=[NEXT])
+    [found] = still_held(bronze, home.platform, besides=[NEXT])
 
-    assert (found.check, found.partition) == ("rules", DAY)
+    assert (found.check, found.partition) == ("readable", DAY)
     assert (found.passed, found.blocking) == (False, True)
     assert "no version of it was published yet" in found.description
-    assert still_held(silver, home.platform, besides=[DAY]) == []
+    assert still_held(bronze, home.platform, besides=[DAY]) == []

@@ -1,0 +1,129 @@
+"""Keys that a corrected declaration places elsewhere: into another partition, or another source.
+
+The rows of a loaded object stand in the files of the partition that it was loaded for. When its key
+moves, its loaded versions become `moved` there, so that partition is built again without them, and
+its new partition gets a row `moving`: as good as loaded, but its rows are still in the other
+partition's files. What the bucket still holds is read again as well. The one partition gives them
+up only once the other one has them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from data_platform.landing.ledger_tables import Entry, objects, read_entries
+from data_platform.landing.objects import LandedObject
+from data_platform.landing.recording import Changes, again, claim
+from data_platform.landing.source import Source
+
+_c = objects.c
+_STORED = _c.state.in_(["loaded", "moving"])
+_LATEST = objects.alias("latest")
+_LEFT = objects.alias("left")
+
+
+def moves(entries: Iterable[Entry], sources: Sequence[Source], now: datetime) -> Changes:
+    """What the declared sources say otherwise of the latest versions of some keys.
+
+    A key that none of them claims any more stays what it is once it was read; one that waits is
+    unknown, with the reason, and waits again when its partition is there again.
+    """
+    changes = Changes()
+    for entry in entries:
+        match = claim(LandedObject(entry.key, entry.size, entry.modified, entry.etag), sources)
+        if (match["source"], match["partition"]) == (entry.source, entry.partition):
+            continue
+        if match["source"] is None:
+            if entry.state == "pending":
+                changes.update[entry.id] = {**match, "updated": now}
+                changes.unknown.append(entry.key)
+            continue
+        if entry.available:
+            changes.insert.append(again(replace(entry, **_place(match)), now))
+        elif match["source"] != entry.source:
+            continue  # the files of another table cannot be carried from
+        changes.moved[entry.key] = entry.bucket
+    return changes
+
+
+def _place(match: Mapping[str, Any]) -> dict[str, Any]:
+    return {"source": match["source"], "partition": match["partition"]}
+
+
+def leave(
+    connection: sa.Connection, moved: Mapping[str, str], sources: Sequence[Source], now: datetime
+) -> None:
+    """Mark what bronze has of these keys (with their buckets) elsewhere as moved, and enter the
+    last of it as moving. To be called before a newer version is entered."""
+    stored: dict[tuple[str, str], list[Entry]] = {}
+    query = sa.select(objects).where(_STORED, _c.key.in_(list(moved)))
+    for entry in read_entries(connection, query.order_by(_c.id)):
+        stored.setdefault((entry.bucket, entry.key), []).append(entry)
+    for key, bucket in moved.items():
+        versions = stored.get((bucket, key), [])
+        place = _place(claim(LandedObject(key, 0, now), sources))
+        gone = [e for e in versions if {"source": e.source, "partition": e.partition} != place]
+        for entry in gone:  # of one that was moving nothing is in its partition
+            load = entry.load_id if entry.state == "loaded" else None
+            values = {"state": "moved", "latest": False, "load_id": load, "updated": now}
+            connection.execute(sa.update(objects).where(_c.id == entry.id).values(values))
+        if gone and gone[-1] is versions[-1] and gone[-1].source == place["source"]:
+            last = gone[-1]
+            row = again(replace(last, **place), now)
+            kept = {"latest": last.latest, "rows": last.rows, "vanished": last.vanished}
+            connection.execute(sa.insert(objects), [{**row, "state": "moving", **kept}])
+
+
+def unfinished(connection: sa.Connection, source: str) -> list[str]:
+    """The partitions that have rows to get from others, or to give up."""
+    left = sa.and_(_c.state == "moved", _c.load_id.is_not(None))
+    query = sa.select(_c.partition).where(_c.source == source, sa.or_(_c.state == "moving", left))
+    return list(connection.execute(query.distinct()).scalars())
+
+
+def stands_in(connection: sa.Connection, moving: Sequence[Entry]) -> dict[str, str]:
+    """In whose files the rows of each moving key are: its partition by key."""
+    query = sa.select(_c.key, _c.partition).where(
+        _c.state == "moved",
+        _c.load_id.is_not(None),
+        _c.source.in_({entry.source for entry in moving}),
+        _c.key.in_([entry.key for entry in moving]),
+    )
+    return {key: partition for key, partition in connection.execute(query.order_by(_c.id))}
+
+
+def left(connection: sa.Connection, source: str, partitions: Sequence[str]) -> dict[str, list[int]]:
+    """The ids of what moved out of each partition, which holds their rows nevertheless."""
+    query = sa.select(_c.partition, _c.id).where(
+        _c.source == source,
+        _c.partition.in_(partitions),
+        _c.state == "moved",
+        _c.load_id.is_not(None),
+    )
+    found: dict[str, list[int]] = {}
+    for partition, id in connection.execute(query):
+        found.setdefault(partition, []).append(id)
+    return found
+
+
+def awaited(
+    connection: sa.Connection, source: str, partitions: Sequence[str]
+) -> dict[str, set[str]]:
+    """The keys that moved out of each partition and that are not in bronze elsewhere yet."""
+    moving = sa.and_(objects.c.key == _LEFT.c.key, objects.c.bucket == _LEFT.c.bucket)
+    newest = sa.and_(_LATEST.c.key == _LEFT.c.key, _LATEST.c.bucket == _LEFT.c.bucket)
+    query = (
+        sa.select(_LEFT.c.partition, _LEFT.c.key)
+        .join(objects, sa.and_(moving, _c.state == "moving"))
+        .join(_LATEST, sa.and_(newest, _LATEST.c.latest.is_(True)))
+        .where(_LEFT.c.source == source, _LEFT.c.partition.in_(partitions))
+        .where(_LEFT.c.state == "moved", _LEFT.c.load_id.is_not(None))
+        .where(sa.or_(_LATEST.c.state != "loaded", _LATEST.c.id == _c.id))
+    )
+    found: dict[str, set[str]] = {}
+    for partition, key in connection.execute(query):
+        found.setdefault(partition, set()).add(key)
+    return found

@@ -1,0 +1,61 @@
+"""The columns that hold a bronze table's partitions, and what a kind of partitions is."""
+
+import re
+
+import dagster as dg
+
+from data_platform.contracts.names import indistinct
+from data_platform.lake.partition_columns import dimensions_of
+from data_platform.landing.source import Source
+
+_NAMES = {
+    dg.HourlyPartitionsDefinition: "hour",
+    dg.WeeklyPartitionsDefinition: "week",
+    dg.MonthlyPartitionsDefinition: "month",
+}
+_COLUMN = re.compile("[A-Za-z][A-Za-z0-9_]*")
+
+
+def partition_columns(
+    source: Source, partitions: dg.PartitionsDefinition, given: str | tuple[str, ...] | None
+) -> tuple[str, ...]:
+    dimensions = list(dimensions_of(partitions))
+    if given is None:
+        if not isinstance(partitions, dg.DailyPartitionsDefinition):
+            named = (
+                tuple(dimensions) if len(dimensions) > 1 else _NAMES.get(type(partitions), "region")
+            )
+            raise ValueError(
+                f"{source.table}: its partitions are no days, so say which column holds them, as "
+                f"in bronze(partition_by={named!r}); the silver contract partitions by the same"
+            )
+        return ("day",)
+    names = (given,) if isinstance(given, str) else given
+    if len(names) != len(dimensions):
+        raise ValueError(
+            f"{source.table}: partition_by={given!r} names {len(names)} columns and its partitions "
+            f"have {len(dimensions)} dimensions ({', '.join(filter(None, dimensions)) or 'one'}); "
+            "name a column for each, in the order of the dimensions' names"
+        )
+    for name in names:
+        if not _COLUMN.fullmatch(name):
+            raise ValueError(
+                f"{source.table}: partition_by={name!r}: a name is letters, digits and "
+                "underscores, and starts with a letter"
+            )
+        if indistinct([*source.format.columns, name]):
+            raise ValueError(
+                f"{source.table}: the files have a column {name}, as the partition has; "
+                f'give this another name, as in bronze(partition_by="landed_{name.lower()}")'
+            )
+    return names
+
+
+def kind_of(partitions: dg.PartitionsDefinition | None) -> object:
+    """What a partition is; not which there are."""
+    match partitions:
+        case dg.TimeWindowPartitionsDefinition():
+            return [partitions.cron_schedule, partitions.timezone, partitions.fmt]
+        case dg.MultiPartitionsDefinition():
+            return {each.name: kind_of(each.partitions_def) for each in partitions.partitions_defs}
+    return type(partitions).__name__

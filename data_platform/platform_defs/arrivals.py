@@ -1,0 +1,77 @@
+"""What landed, as far as the platform has come with it: entered in the ledger, settled, due."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+from data_platform.assets import Table
+from data_platform.landing.intake import Arrived, Listing, partitions_of
+from data_platform.landing.ledger_tables import State
+from data_platform.platform_defs.planning import Plan, current_versions, plan
+from data_platform.platform_defs.platform import Platform
+
+MOST_ATTEMPTS = 5  # runs that may try an object before it is given up
+_DECLARED: tuple[State, ...] = ("pending", "loaded", "failed", "moving")
+
+
+def record_arrivals(
+    platform: Platform,
+    landed: Sequence[Table],
+    now: dt.datetime,
+    *,
+    listed: bool = False,
+    redeclared: bool = False,
+) -> Arrived:
+    """Enter in the ledger what landed, and what became of what waited there; `landed` are the
+    bronze tables, whose declarations may have changed where `redeclared`: costs O(ledger). What
+    was `listed` a moment ago is not listed again."""
+    settle_arrivals(platform, landed)
+    sources = [table.source for table in landed if table.source]
+    known = listed and isinstance(platform.arrivals, Listing)
+    arrived = Arrived() if known else platform.arrivals.take(sources, platform.ledger, now)
+    for source in sources:
+        platform.ledger.give_up(source.name, attempts=MOST_ATTEMPTS)
+    states = _DECLARED if redeclared else _DECLARED[:1]
+    platform.ledger.move(sources, now, states=states)
+    for table in landed:
+        platform.ledger.reopen(_failed_otherwise(table, platform))
+    return arrived
+
+
+def settle_arrivals(platform: Platform, landed: Sequence[Table]) -> None:
+    """Enter in the ledger what killed runs had published, before anything else is entered."""
+    for table in landed:
+        if table.source and (keys := platform.ledger.prepared(table.source.name)):
+            settle(table, platform, keys)
+
+
+def settle(table: Table, platform: Platform, keys: Iterable[str]) -> None:
+    """Mark as loaded what a run that was killed after its commit had published of these partitions.
+
+    Before anything is planned: an object that went away since would else count as never loaded.
+    """
+    assert table.source is not None
+    found = current_versions(platform, table.id, list(keys))
+    platform.ledger.settle(table.source.name, found)
+
+
+def due_of_bronze(table: Table, platform: Platform) -> Plan:
+    """What a bronze table has to build. It costs as much as may be due, whatever has ever landed.
+
+    That are the partitions for which something waits or that something moves between, and those
+    whose newest attempt was held back or is of another declaration; what is due of them is decided
+    as for every table, by the plan.
+    """
+    assert table.source is not None and table.partitions is not None
+    waiting = partitions_of(platform.ledger.pending(table.source.name))
+    moving = platform.ledger.moving(table.source.name)
+    asked = {*waiting, *moving, *platform.builds.doubtful(table.id, table.version)}
+    known = [key for key in sorted(asked) if table.partitions.has_partition_key(key)]
+    return plan(table, platform, known, only_stale=True)
+
+
+def _failed_otherwise(table: Table, platform: Platform) -> list[int]:
+    """The objects that could not be read as they were declared before: maybe they can, now."""
+    found = platform.ledger.failed(table.source.name) if table.source else []
+    latest = platform.builds.latest(table.id, {str(entry.partition) for entry in found})
+    other = {key for key, build in latest.items() if build.contract != table.version}
+    return [entry.id for entry in found if entry.partition in other]

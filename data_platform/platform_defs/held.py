@@ -1,0 +1,27 @@
+"""Which partitions are held back: their newest attempt did not pass, and would not pass again.
+
+A partition is up to date, or stale, or held back, never two of these: an attempt that was held
+back with other inputs, or under another declaration, says nothing of the present ones.
+"""
+
+from data_platform.assets import Table
+from data_platform.lake.builds import Build
+from data_platform.platform_defs.planning import plan
+from data_platform.platform_defs.platform import Platform
+
+
+def held_now(table: Table, platform: Platform) -> dict[str, Build]:
+    """By partition, the attempt that was held back. Costs as much as there are such attempts."""
+    found = platform.builds.held_back(table.id)
+    known = [k for k in sorted(found) if not table.partitions or _has(table, k)]
+    if not known:
+        return {}
+    planned = plan(table, platform, known, only_stale=True)
+    # Of what could not be read nothing is in the digests; if it is gone there is nothing to hold.
+    failed = platform.ledger.failed(table.source.name) if table.source else []
+    inputs = {*planned.digests, *(entry.partition for entry in failed)}
+    return {key: found[key] for key in known if key in inputs and key not in planned.keys}
+
+
+def _has(table: Table, key: str) -> bool:
+    return table.partitions is not None and table.partitions.has_partition_key(key)
