@@ -6,27 +6,42 @@ from data_platform.cli.options import CHECK, JSON, exit_if_any, open_platform
 from data_platform.observability import printing as out
 from data_platform.observability.commands import reporting, unknown
 
+_AFTERWARDS = "the sensor, or `data-platform run`, does it"
+
 
 @click.command()
 @click.option(
     "--reopen",
     metavar="KEY",
     multiple=True,
-    help="try a failed object again, once its cause is mended (may be repeated)",
+    help="try a failed object again, once its cause is mended, or one that was forgotten (may be "
+    "repeated)",
 )
 @click.option("--reopen-all", is_flag=True, help="all of the failed ones")
+@click.option(
+    "--forget",
+    metavar="KEY",
+    multiple=True,
+    help="do without an object: its rows leave bronze, and what is built from them is built again "
+    "(may be repeated)",
+)
 @CHECK
 @JSON
 @reporting
-def landing(reopen: tuple[str, ...], reopen_all: bool, check: bool, as_json: bool) -> None:
+def landing(
+    reopen: tuple[str, ...], reopen_all: bool, forget: tuple[str, ...], check: bool, as_json: bool
+) -> None:
     """The ledger: objects by state; failed and unknown ones with their errors; those that are gone
-    while bronze has their rows.
+    while bronze has their rows; forgotten ones.
 
     `--check` is about failed and unknown ones.
     """
     ledger = open_platform().ledger
     if reopen or reopen_all:
         _reopen(ledger, reopen, reopen_all, as_json)
+        return
+    if forget:
+        _forget(ledger, forget, as_json)
         return
     entries = [*ledger.failed(), *ledger.unknown()]
     unread = [
@@ -38,27 +53,33 @@ def landing(reopen: tuple[str, ...], reopen_all: bool, check: bool, as_json: boo
         {"key": e.key, "partition": e.partition, "rows": e.rows, "gone_since": e.vanished}
         for e in ledger.vanished()
     ]
+    forgotten = [{"key": e.key, "partition": e.partition} for e in ledger.forgotten()]
     if as_json:
         objects = [{**row, "cause": e.cause} for row, e in zip(unread, entries, strict=True)]
-        out.as_json({"states": states, "objects": objects, "vanished": vanished})
+        others = {"vanished": vanished, "forgotten": forgotten}
+        out.as_json({"states": states, "objects": objects, **others})
     else:
         out.records("objects by state", [states], counts=states)
         click.echo()
         out.records("failed and unknown objects", unread)
-        if vanished:
-            click.echo()
-            title = "gone from the landing place; bronze keeps their rows"
-            out.records(title, vanished, counts=["rows"])
+        for title, rows in (
+            ("gone from the landing place; bronze keeps their rows", vanished),
+            ("forgotten", forgotten),
+        ):
+            if rows:
+                click.echo()
+                out.records(title, rows, counts=["rows"])
     exit_if_any(unread, check)
 
 
 def _reopen(ledger, keys: tuple[str, ...], every: bool, as_json: bool) -> None:
     failed = {entry.key: entry.id for entry in ledger.failed()}
+    known = failed | {entry.key: entry.id for entry in ledger.forgotten() if entry.source}
     for key in keys:
-        if key not in failed:
-            raise click.UsageError(unknown("failed object", key, list(failed)))
+        if key not in known:
+            raise click.UsageError(unknown("failed object", key, list(known)))
     chosen = list(failed if every else dict.fromkeys(keys))
-    ledger.reopen([failed[key] for key in chosen])
+    ledger.reopen([known[key] for key in chosen])
     if as_json:
         out.as_json({"reopened": chosen})
         return
@@ -66,3 +87,16 @@ def _reopen(ledger, keys: tuple[str, ...], every: bool, as_json: bool) -> None:
         click.echo(f"{key} waits to be loaded; the sensor, or `data-platform run`, loads it")
     if not chosen:
         click.echo("no object failed")
+
+
+def _forget(ledger, keys: tuple[str, ...], as_json: bool) -> None:
+    known = {entry.key: entry for entry in ledger.known(keys)}
+    for key in keys:
+        if key not in known:
+            raise click.UsageError(f"no object {key!r} has landed; see `data-platform landing`")
+    ledger.forget([entry.id for entry in known.values()])
+    if as_json:
+        out.as_json({"forgotten": list(known)})
+        return
+    for key in known:
+        click.echo(f"{key} is forgotten; what bronze has of it leaves it: {_AFTERWARDS}")

@@ -23,7 +23,7 @@ from data_platform.landing.ledger_tables import (
     read_entries,
     update_by_id,
 )
-from data_platform.landing.moves import leave, moves
+from data_platform.landing.moves import forget, leave, moves
 from data_platform.landing.objects import Bucket, LandedObject
 from data_platform.landing.recording import (
     Changes,
@@ -213,7 +213,9 @@ class Ledger(LedgerReads):
         with self.database.write() as connection:
             for chunk in chunks(ids):
                 reopened = sa.and_(
-                    _c.id.in_(chunk), _c.latest.is_(True), _c.state.in_(["failed", "loaded"])
+                    _c.id.in_(chunk),
+                    _c.latest.is_(True),
+                    _c.state.in_(["failed", "loaded", "forgotten"]),
                 )
                 found = read_entries(connection, sa.select(objects).where(reopened))
                 insert_latest(connection, [again(entry, self._clock()) for entry in found])
@@ -243,6 +245,17 @@ class Ledger(LedgerReads):
                 yield sorted(news.values(), key=landing_order), unchanged
                 news, unchanged = {}, 0
         yield sorted(news.values(), key=landing_order), unchanged
+
+    def forget(self, ids: Iterable[int]) -> None:
+        """Do without these keys, latest versions of theirs: what bronze has of them leaves it with
+        the next run.
+
+        They stay known, so that a listing does not bring them back; other content does, and
+        `reopen`.
+        """
+        with self.database.write() as connection:
+            for chunk in chunks(ids):
+                forget(connection, chunk, self._clock())
 
     def unload(self, source: str, partitions: Collection[str] | None = None) -> None:
         """The rows of these partitions (None: of all) are not in bronze any more.

@@ -96,6 +96,16 @@ class LedgerReads:
             query = query.where(_c.partition.in_(partitions))
         return list({entry.key: entry for entry in self._entries(query.order_by(_c.id))}.values())
 
+    def known(self, keys: Collection[str]) -> list[Entry]:
+        """The latest versions of these keys, forgotten ones aside."""
+        query = sa.select(objects).where(_c.latest.is_(True), _c.state != "forgotten")
+        return self._entries(query.where(_c.key.in_(keys)).order_by(_c.bucket, _c.key))
+
+    def forgotten(self) -> list[Entry]:
+        """Keys that a person wants to do without."""
+        query = sa.select(objects).where(_c.latest.is_(True), _c.state == "forgotten")
+        return self._entries(query.order_by(_c.bucket, _c.key))
+
     def vanished(self) -> list[Entry]:
         """Keys that are gone from their bucket, while bronze has their rows."""
         gone = sa.and_(_c.latest.is_(True), _c.vanished.is_not(None), _c.state == "loaded")

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data_platform.landing.ledger_tables import Entry, objects, read_entries
+from data_platform.landing.ledger_tables import Entry, insert_latest, objects, read_entries
 from data_platform.landing.objects import LandedObject
 from data_platform.landing.recording import Changes, again, claim
 from data_platform.landing.source import Source
@@ -75,6 +75,19 @@ def leave(
             row = again(replace(last, **place), now)
             kept = {"latest": last.latest, "rows": last.rows, "vanished": last.vanished}
             connection.execute(sa.insert(objects), [{**row, "state": "moving", **kept}])
+
+
+def forget(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None:
+    """These keys, by the ids of their latest versions, move nowhere: what bronze has of them leaves
+    its partitions, and a newest version says that they are forgotten."""
+    known = sa.and_(_c.id.in_(ids), _c.latest.is_(True), _c.state != "forgotten")
+    found = read_entries(connection, sa.select(objects).where(known))
+    insert_latest(connection, [{**again(entry, now), "state": "forgotten"} for entry in found])
+    for entry in found:
+        of_key = sa.and_(_c.bucket == entry.bucket, _c.key == entry.key)
+        for state, leaves in (("loaded", {}), ("moving", {"load_id": None})):
+            gone = sa.update(objects).where(of_key, _c.state == state)
+            connection.execute(gone.values(state="moved", updated=now, **leaves))
 
 
 def unfinished(connection: sa.Connection, source: str) -> list[str]:

@@ -13,8 +13,12 @@ _WAYS_OUT = {
         "  data-platform landing: which, and why",
         "  data-platform landing --reopen KEY: try it again, once the cause is mended (new content "
         "under the same key is tried by itself)",
+        "  data-platform landing --forget KEY: do without it",
     ),
-    "unknown": ("  data-platform landing: which, and why; declare a source for it, or rename it",),
+    "unknown": (
+        "  data-platform landing: which, and why; declare a source for it, or rename it",
+        "  data-platform landing --forget KEY: do without it",
+    ),
 }
 
 

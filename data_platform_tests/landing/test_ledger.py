@@ -621,3 +621,47 @@ def test_what_was_dropped_from_bronze_waits_again_where_it_is_still_there(
     assert [entry.key for entry in ledger.pending("shop")] == [gone, KEY]
     ledger.unload("shop")
     assert len(ledger.pending("shop")) == 3
+
+
+def test_a_forgotten_key_leaves_its_partition_and_comes_back_with_other_content(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY)
+    record(ledger, bucket)
+    load(ledger)
+    ids = [entry.id for entry in ledger.known([KEY])]
+
+    ledger.forget(ids)
+    ledger.forget(ids)  # known as forgotten already
+
+    assert [entry.key for entry in ledger.forgotten()] == [KEY]
+    assert ledger.known([KEY]) == []
+    assert ledger.effective("shop", [DAY]) == {DAY: []}  # to be built again, with no rows
+    assert ledger.moving("shop") == [DAY]
+    assert ledger.accounted("shop", [DAY]) == {DAY: 1}  # until then they are on disk
+    assert record(ledger, bucket) == Recorded(unchanged=1)
+    ledger.finish_moves(ledger.left("shop", [DAY])[DAY])
+    assert ledger.effective("shop", [DAY]) == {}
+    assert ledger.moving("shop") == []
+
+    bucket.land(KEY, b"a,b\n3,4\n")
+    assert record(ledger, bucket).reopened == (KEY,)
+    [entry] = ledger.pending("shop")
+    assert (entry.key, ledger.forgotten()) == (KEY, [])
+
+
+def test_what_was_never_loaded_is_forgotten_at_once_and_may_be_tried_again(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY)
+    bucket.land("other/x.csv")
+    record(ledger, bucket)
+    ledger.mark_failed({entry.id: "cut off" for entry in ledger.pending("shop")})
+
+    ledger.forget(entry.id for entry in ledger.known([KEY, "other/x.csv"]))
+
+    assert (ledger.failed(), ledger.unknown(), ledger.moving("shop")) == ([], [], [])
+    assert ledger.effective("shop", [DAY]) == {}
+    assert record(ledger, bucket) == Recorded(unchanged=2)
+    ledger.reopen(entry.id for entry in ledger.forgotten() if entry.source)
+    assert [entry.key for entry in ledger.pending("shop")] == [KEY]

@@ -107,6 +107,22 @@ def test_a_dropped_table_or_partition_is_built_again_as_it_was(home: Home) -> No
     _all_is_right(home)
 
 
+def test_the_rows_of_a_forgotten_object_leave_all_that_is_built_from_it(home: Home) -> None:
+    other = key_of(DAYS[1], "-late")
+    home.land(other, csv(shop_lines(DAYS[1], 2, first=7)))
+    home.run()
+    assert home.counts(SILVER) == {DAYS[0]: 3, DAYS[1]: 5}
+    ledger = home.platform.ledger
+
+    ledger.forget(entry.id for entry in ledger.known([key_of(DAYS[0]), other]))
+    assert all(ran.success for ran in home.run())
+
+    expected = {DAYS[0]: 0, DAYS[1]: 3}
+    assert home.counts(BRONZE) == home.counts(SILVER) == expected
+    assert home.counts(SALES) == {DAYS[0]: 0, DAYS[1]: 1}
+    assert home.run() == []
+
+
 def test_what_cannot_be_dropped_is_refused(home: Home) -> None:
     for table, why in (
         ("gold/retail/nothing", "no code declares it"),
