@@ -48,7 +48,7 @@ def _judged(spark: SparkSession, frame: DataFrame, path: Path, contract: Contrac
     """Written with a folder for each outcome: published, quarantined, duplicate."""
     whole = dataclasses.replace(contract, partition_by=())
     tasks = int(spark.conf.get("spark.sql.shuffle.partitions") or 2)
-    rows = judged(frame, whole, buckets=tasks)
+    rows = judged(frame, whole, tasks=tasks, shares=F.lit(tasks))
     rows.write.options(**LEVEL).parquet(str(path), partitionBy=OUTCOME)
     return spark.read.schema(contract.spark_schema).parquet(f"{path}/{OUTCOME}={DATA}")
 

@@ -85,8 +85,16 @@ def stale(check: bool, as_json: bool) -> None:
     from data_platform.platform_defs.repair import stale_partitions
 
     found = stale_partitions(platform, tables)
+    if found and not as_json:
+        out.records("by table and reason", _counted(found), counts=["partitions"])
     out.records("stale partitions", found, as_json)
     exit_if_any(found, check)
+
+
+def _counted(found: list[dict[str, str]]) -> list[dict[str, object]]:
+    """How much is to be built, before it is: a changed dimension may be of every partition."""
+    counted = Counter((row["table"], row["why"]) for row in found)
+    return [{"table": t, "partitions": n, "why": why} for (t, why), n in counted.items()]
 
 
 @click.command()
