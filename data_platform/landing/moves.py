@@ -28,8 +28,8 @@ _LEFT = objects.alias("left")
 def moves(entries: Iterable[Entry], sources: Sequence[Source], now: datetime) -> Changes:
     """What the declared sources say otherwise of the latest versions of some keys.
 
-    A key that none of them claims any more stays what it is once it was read; one that waits is
-    unknown, with the reason, and waits again when its partition is there again.
+    A key that none of them claims any more stays what it is once it was read; one that waits, or
+    could not be read, is unknown, with the reason, and waits again when it is claimed again.
     """
     changes = Changes()
     for entry in entries:
@@ -37,7 +37,7 @@ def moves(entries: Iterable[Entry], sources: Sequence[Source], now: datetime) ->
         if (match["source"], match["partition"]) == (entry.source, entry.partition):
             continue
         if match["source"] is None:
-            if entry.state == "pending":
+            if entry.state in ("pending", "failed"):
                 changes.update[entry.id] = {**match, "updated": now}
                 changes.unknown.append(entry.key)
             continue

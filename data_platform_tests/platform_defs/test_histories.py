@@ -93,6 +93,7 @@ class Model:
         for key in {*self.bucket, *self.rows}:
             place = declared.place(key)
             if place is None:
+                self.failed.discard(key)
                 continue
             if key in self.bucket:
                 content = self.bucket[key]
@@ -277,6 +278,10 @@ HISTORIES = {
     ],
     "a day of which nothing could be read": [("land", A, None), ("run",), LAND],
     "what could not be read is gone": [("land", A, None), ("run",), ("delete", A), ("tick",)],
+    "what could not be read is of no source any more": [
+        ("land", LATE, None), ("run",), ("declare", Declaration(only_on_time=True)), ("run",),
+        ("declare", Declaration()),
+    ],
     "it moves away from a day with something unreadable": [
         LAND, ("land", LATE, None), ("run",), ("declare", SHIFTED),
     ],
