@@ -154,6 +154,13 @@ class Builds:
             rows = connection.execute(sa.select(_BUILDS).where(_BUILDS.c.sequence.in_(newest)))
             return {row["partition"]: _build(row) for row in rows.mappings()}
 
+    def state(self) -> str:
+        """Changes with every attempt that is recorded or forgotten."""
+        query = sa.select(sa.func.max(_BUILDS.c.sequence), sa.func.count()).select_from(_BUILDS)
+        with self.database.read() as connection:
+            last, number = connection.execute(query).one()
+        return f"{number} builds, the last {last}"
+
     def held_back(self, table: TableId) -> dict[str, Build]:
         """Partitions whose last build did not pass its checks."""
         return {k: b for k, b in self.latest(table).items() if b.state == "held_back"}
@@ -205,22 +212,27 @@ class Builds:
         inputs: Mapping[str, str],
         contract: str,
         why: str,
+        *,
+        dimensions: Mapping[str, str] | None = None,
     ) -> None:
-        """Declare versions of partitions up to date with `inputs` and `contract`: after a
-        rollback what a person chose must not be rebuilt until something new arrives.
+        """Declare versions of partitions up to date with `inputs`, `contract` and the present state
+        of their `dimensions`: after a rollback what a person chose must not be rebuilt until
+        something new arrives.
 
         Harmless for versions that are not published in the end.
         """
         known = self.of(table, versions)
+        builds = {key: known.get(key) or _unknown(table, key, v) for key, v in versions.items()}
         chosen = [
             replace(
-                known.get(key) or _unknown(table, key, version),
+                build,
                 inputs=inputs.get(key, ""),
+                dimensions=(dimensions or {}).get(key, build.dimensions),
                 contract=contract,
                 created=self.now(),
                 detail=why,
             )
-            for key, version in versions.items()
+            for key, build in builds.items()
         ]
         self._record_anew(table, chosen)
 

@@ -159,7 +159,7 @@ def _next(
         ).warnings:
             _log.warning(warning)
     found = chain(
-        arrivals(platform, instance, landed),
+        arrivals(platform, instance, landed, trouble=trouble),
         stale(platform, instance, derived, trouble=trouble, waits=waits),
     )
     return next((each for each in found if each.work not in done), None)

@@ -58,7 +58,8 @@ class Inputs:
 
     `digests` are of the partitions that have something of their own in an input; those of them in
     `waiting` cannot be built yet, for want of the tables named. `dimensions` says which state of
-    its dimensions each reads, for the register of builds.
+    its dimensions each reads, for the register of builds; what is `expired` would read a version
+    that is no longer there, and says which.
     """
 
     found: Mapping[str, Input] = field(default_factory=dict)
@@ -66,33 +67,50 @@ class Inputs:
     digests: Mapping[str, str] = field(default_factory=dict)
     waiting: Mapping[str, tuple[TableId, ...]] = field(default_factory=dict)
     dimensions: Mapping[str, str] = field(default_factory=dict)
+    expired: Mapping[str, str] = field(default_factory=dict)
 
 
-def inputs_of(table: Table, platform: Platform, requested: Collection[str]) -> Inputs:
-    """Raises LakeError where an input's partitions have no mapping to the table's."""
+def inputs_of(
+    table: Table, platform: Platform, requested: Collection[str], published: Mapping[str, str]
+) -> Inputs:
+    """`published` are the versions of those requested partitions that have one.
+
+    A published partition whose rows were corrected to name another time is due as well: an input
+    read by event time was read, and says that there is nothing left of it.
+
+    Raises LakeError where an input's partitions have no mapping to the table's.
+    """
     found = {name: _input(table, platform, name, requested) for name in table.inputs}
     reads = {name: _reads(table, name, each.upstream, requested) for name, each in found.items()}
-    due = [key for key in requested if any(each.own.get(key) for each in reads.values())]
+    by_event_time = any(
+        isinstance(table.how(n), EventTime) and f.snapshot for n, f in found.items()
+    )
+    due = [
+        key
+        for key in requested
+        if any(each.own.get(key) for each in reads.values()) or (by_event_time and key in published)
+    ]
     missing = tuple(table.inputs[name] for name, each in found.items() if each.snapshot is None)
     counted = [name for name in found if _counts(table.how(name))]
     digests = {
         key: digest(
             (found[name].upstream.table, read, found[name].upstream.versions[read])
             for name in counted
-            for read in reads[name].window[key]
+            for read in reads[name].window.get(key, ())
         )
         for key in due
     }
     windows = {name: dict(each.window) for name, each in reads.items()}
-    states = _dimensions(table, platform, found, windows, due)
-    return Inputs(found, windows, digests, dict.fromkeys(due, missing) if missing else {}, states)
+    states, expired = _dimensions(table, platform, found, windows, due, published)
+    waiting = dict.fromkeys(due, missing) if missing else {}
+    return Inputs(found, windows, digests, waiting, states, expired)
 
 
 def newest_due(table: Table, platform: Platform) -> str | None:
     """The last partition in time that has something of its own in an input."""
     assert table.partitions is not None
     keys = table.partitions.get_partition_keys()
-    due = inputs_of(table, platform, keys).digests
+    due = inputs_of(table, platform, keys, {}).digests
     return next((key for key in reversed(keys) if key in due), None)
 
 
@@ -189,22 +207,26 @@ def _dimensions(
     found: Mapping[str, Input],
     windows: dict[str, dict[str, tuple[str, ...]]],
     due: list[str],
-) -> dict[str, str]:
+    published: Mapping[str, str],
+) -> tuple[dict[str, str], dict[str, str]]:
     """The state of the dimensions that each due partition reads, as text; what reads them as of
-    its first build gets the files of then."""
+    its first build gets the files of then. And which of them cannot, since these are gone."""
     names = [
         name
         for name, each in found.items()
         if each.snapshot and is_dimension(table.scheme, table.how(name), each.upstream.scheme)
     ]
     if not names:
-        return {}
+        return {}, {}
+    expired: dict[str, str] = {}
     now = {n: {"snapshot": str(found[n].snapshot), "versions": found[n].digest} for n in names}
     states = {key: dict(now) for key in due}
     for name in names:
         if _changes(table.how(name)) == "as_of":
-            _as_of(table, platform, name, found[name], windows[name], states)
-    return {key: json.dumps(state, sort_keys=True) for key, state in states.items()}
+            builds = platform.builds.of(table.id, {k: published[k] for k in due if k in published})
+            recorded = {key: build.dimensions for key, build in builds.items()}
+            expired |= _as_of(table, platform, name, found[name], windows[name], states, recorded)
+    return {key: json.dumps(state, sort_keys=True) for key, state in states.items()}, expired
 
 
 def _as_of(
@@ -214,21 +236,25 @@ def _as_of(
     source: Input,
     window: dict[str, tuple[str, ...]],
     states: dict[str, dict[str, dict[str, str]]],
-) -> None:
-    loaded = platform.lake.find(source.upstream.table)
-    for key, build in platform.builds.latest(table.id, states).items():
-        recorded = json.loads(build.dimensions or "{}").get(name)
-        if not recorded or recorded == states[key][name] or loaded is None:
+    recorded: Mapping[str, str],
+) -> dict[str, str]:
+    """Have what was published read the dimension as it did then; gives what cannot, and why."""
+    loaded, expired = platform.lake.find(source.upstream.table), {}
+    for key, text in recorded.items():
+        then = json.loads(text or "{}").get(name)
+        if not then or then == states[key][name] or loaded is None:
             continue
-        snapshot = int(recorded["snapshot"])
+        states[key][name] = then
+        snapshot = int(then["snapshot"])
         if loaded.snapshot_by_id(snapshot) is None:
-            raise LakeError(
+            expired[key] = (
                 f"{table.id} {key} reads {source.upstream.table} as of its snapshot {snapshot}, "
                 "which has expired; keep its snapshots longer (retention in its contract), or "
                 "declare dimension(changes='latest')"
             )
-        states[key][name] = recorded
+            continue
         window[key] = tuple(_files_of_then(loaded, source, snapshot))
+    return expired
 
 
 def _files_of_then(loaded: LakeTable, source: Input, snapshot: int) -> Iterator[str]:

@@ -75,7 +75,8 @@ def plan(
     """What to build of the requested partitions: those with inputs, or the stale ones of them;
     `among` names the only ones that may be.
 
-    A partition whose inputs are gone or never came is left as it is.
+    A partition whose inputs are gone or never came is left as it is. Raises LakeError where all
+    that is left to build would read a version of a dimension that has expired.
     """
     requested = tuple(requested)
     present = _present(platform, table, requested)
@@ -84,7 +85,7 @@ def plan(
     if table.source:
         read = Inputs(digests=platform.ledger.digest(table.source.name, requested))
     else:
-        read = inputs_of(table, platform, requested)
+        read = inputs_of(table, platform, requested, base)
     keys = tuple(
         key
         for key in requested
@@ -94,6 +95,9 @@ def plan(
         stale = stale_keys(platform, table, base, read.digests)
         stale |= _newest_under_another_dimension(table, platform, read, base)
         keys = tuple(key for key in keys if key in stale)
+    if keys and all(key in read.expired for key in keys):
+        raise LakeError(read.expired[keys[0]])  # once all else is built
+    keys = tuple(key for key in keys if key not in read.expired)
     return Plan(
         table,
         keys,
@@ -116,15 +120,15 @@ def plan_all(table: Table, platform: Platform) -> Plan:
 def _newest_under_another_dimension(
     table: Table, platform: Platform, read: Inputs, base: Mapping[str, str]
 ) -> set[str]:
-    """The newest partition, where it was built from another state of a dimension whose changes
-    count for that one alone."""
+    """The newest partition, where its last attempt was at another state of a dimension whose
+    changes count for that one alone."""
     hows = map(table.how, table.inputs)
     if not any(isinstance(how, Dimension) and how.changes == "latest" for how in hows):
         return set()
     newest = newest_due(table, platform)
     if newest is None or newest not in base:
         return set()
-    build = platform.builds.of(table.id, {newest: base[newest]}).get(newest)
+    build = platform.builds.latest(table.id, [newest]).get(newest)
     changed = build and changed_dimensions(table, read.found, build.dimensions, ("latest",))
     return {newest} if changed else set()
 

@@ -62,8 +62,9 @@ def roll_back(
     # What a person chose is not rebuilt by itself until something new arrives. Said before it is
     # done, or a sensor could look in between.
     versions = planned.versions
-    inputs = _inputs(table, platform, versions)
-    platform.builds.accept(table_id, versions, inputs, table.version, f"rolled back to {to}")
+    inputs, dimensions = _inputs(table, platform, versions)
+    why = f"rolled back to {to}"
+    platform.builds.accept(table_id, versions, inputs, table.version, why, dimensions=dimensions)
     snapshot = planned.apply()
     with instance_of(platform) as instance:
         for key, version in versions.items():
@@ -84,16 +85,20 @@ def roll_back(
         yield f"stale now: {name}, {count} partitions"
 
 
-def _inputs(table: Table, platform: Platform, keys: Collection[str]) -> Mapping[str, str]:
+def _inputs(
+    table: Table, platform: Platform, keys: Collection[str]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """What a version that a person chose counts as made of: all there is now, but for objects
-    that still wait to be loaded."""
+    that still wait to be loaded; and the state of its dimensions."""
     if not table.source:
-        return plan(table, platform, keys, only_stale=False).digests
+        planned = plan(table, platform, keys, only_stale=False)
+        return planned.digests, planned.dimensions
     found = platform.ledger.effective(table.source.name, keys)
-    return {
+    digests = {
         key: digest_of(entries, unread={e.id for e in entries if e.state == "pending"})
         for key, entries in found.items()
     }
+    return digests, {}
 
 
 def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[str, str]]:

@@ -90,10 +90,14 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
         by_job = tables_by_job(landed)
         busy = {name: under_way(context.instance, group) for name, group in by_job.items()}
         free = [table for table in landed if not busy[job_name(table)]]
-        found = list(arrivals(platform, context.instance, free))
+        troubles: list[str] = []
+        found = list(arrivals(platform, context.instance, free, trouble=troubles.append))
+        for text in troubles:
+            context.log.error(text)
         if requests := [each.request for each in found if each.at <= now]:
             return dg.SensorResult(run_requests=requests, cursor=declared)
-        reasons = [*warnings, *filter(None, busy.values()), *(each.waits for each in found)]
+        reasons = [*warnings, *troubles, *filter(None, busy.values())]
+        reasons += [each.waits for each in found]
         skipped = dg.SkipReason("; ".join(reasons) or "nothing waits to be loaded")
         return dg.SensorResult(skip_reason=skipped, cursor=declared)
 
@@ -109,17 +113,26 @@ def _bury(
 
 
 def arrivals(
-    platform: Platform, instance: dg.DagsterInstance, landed: Sequence[Table]
+    platform: Platform,
+    instance: dg.DagsterInstance,
+    landed: Sequence[Table],
+    *,
+    trouble: Callable[[str], object],
 ) -> Iterator[Due]:
     """One run for each job with bronze partitions that are due.
 
     `landed` are bronze tables that no run is building: what it reads still counts as pending. The
     attempts at an object are no part of the work: the next try at what was unreadable comes later
-    and later, too.
+    and later, too. A table that cannot be planned is told to `trouble`, and is left out.
     """
     for name, group in tables_by_job(landed).items():
-        parts = _parts(due_of_bronze(table, platform) for table in group)
-        if parts:
+        plans: list[Plan] = []
+        for table in group:
+            try:
+                plans.append(due_of_bronze(table, platform))
+            except UNPLANNED as error:
+                trouble(f"{table.id} is not built: {error}")
+        if parts := _parts(plans):
             keys = sorted(parts)
             work = work_id("landed", name, (f"{key} {parts[key]}" for key in keys))
             request = run_request(name, keys, run_key=work, partitions=group[0].partitions)
@@ -182,10 +195,11 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDef
 
 def _state(platform: Platform, tables: Sequence[Table]) -> str:
     """Changes whenever a table or an input was published, declared otherwise, or has a partition
-    more: costs a look at each."""
+    more, and with the register of builds, which a person may change: costs a look at each."""
     read = {upstream for table in tables for upstream in table.inputs.values()}
     looked_at = sorted({*read, *(table.id for table in tables)}, key=str)
     lines = [f"{table} {platform.lake.metadata_location(table)}" for table in looked_at]
+    lines.append(platform.builds.state())
     for table in tables:
         count = table.partitions.get_num_partitions() if table.partitions else 1
         lines.append(f"{table.id} {table.version} {count}")

@@ -160,6 +160,25 @@ def test_a_version_that_expired_is_named_with_the_ways_out(platform: Platform) -
     assert "has expired; keep its snapshots longer" in shown[0]["why"]
 
 
+def test_what_reads_an_expired_version_does_not_keep_new_days_from_being_built(
+    platform: Platform,
+) -> None:
+    table = _over(dimension(of="gold/shop/prices", changes="as_of"))
+    _priced(platform, 100)
+    _sold(platform, DAYS[0])
+    _build(platform, table)
+    _priced(platform, 500)
+    loaded = platform.lake.load(prices.id)
+    loaded.maintenance.expire_snapshots().by_ids([loaded.snapshots()[0].snapshot_id]).commit()
+
+    _sold(platform, DAYS[1])
+
+    assert _stale(platform, table) == [DAYS[1]]
+    _build(platform, table)
+    assert stored(platform, table) == {DAYS[0]: 101, DAYS[1]: 501}
+    assert _stale(platform, table) == []
+
+
 def test_the_trouble_of_one_table_does_not_stop_the_others(platform: Platform) -> None:
     troubled = _over(dimension(of="gold/shop/prices", changes="as_of"))
     other = declared("others", "days", {"a": "gold/shop/sales"})
@@ -169,6 +188,7 @@ def test_the_trouble_of_one_table_does_not_stop_the_others(platform: Platform) -
     _priced(platform, 500)
     loaded = platform.lake.load(prices.id)
     loaded.maintenance.expire_snapshots().by_ids([loaded.snapshots()[0].snapshot_id]).commit()
+    _sold(platform, DAYS[0])
     told: list[str] = []
 
     with dg.DagsterInstance.ephemeral() as instance:
@@ -207,3 +227,19 @@ def test_rows_count_for_the_day_they_name_also_when_they_land_late(platform: Pla
     assert _stale(platform, table) == [DAYS[0]]
     _build(platform, table)
     assert stored(platform, table) == {DAYS[0]: 102}
+
+
+def test_a_day_whose_rows_are_corrected_to_another_day_keeps_none_of_them(
+    platform: Platform,
+) -> None:
+    table = declared("by_date", "days", {"a": event_time("sold_on", of="gold/shop/sales")})
+    publish_rows(platform, sales, {DAYS[1]: (dt.date(2015, 11, 1), 100)}, None)
+    _build(platform, table)
+    assert stored(platform, table) == {DAYS[2]: 100}
+
+    publish_rows(platform, sales, {DAYS[1]: (dt.date(2015, 10, 30), 100)}, None)
+
+    assert set(_stale(platform, table)) == {DAYS[0], DAYS[2]}
+    _build(platform, table)
+    assert stored(platform, table) == {DAYS[0]: 100, DAYS[2]: 0}
+    assert _stale(platform, table) == []
