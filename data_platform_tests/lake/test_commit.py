@@ -1,5 +1,6 @@
 import datetime as dt
 import multiprocessing
+import os
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -111,13 +112,19 @@ def _write_day(home: Home, day: str, numbers: list[int]) -> bool:
     return True
 
 
+def _know(environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+
+
 def test_eight_processes_writing_different_partitions_all_commit(home: Home):
     home.make()
     home.write({MONDAY: [0]})
     wanted = {f"2011-04-{n + 1:02}": [n, n] for n in range(WRITERS)}
     fresh = multiprocessing.get_context("forkserver")
     fresh.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(WRITERS, mp_context=fresh) as pool:
+    # Its server is one for all tests of a process, with the environment of the first.
+    environment = dict(os.environ)
+    with ProcessPoolExecutor(WRITERS, fresh, _know, (environment,)) as pool:
         written = pool.map(_write_day, [home.again()] * WRITERS, wanted, wanted.values())
         assert all(written)
     assert home.numbers() == {MONDAY: [0], **wanted}
