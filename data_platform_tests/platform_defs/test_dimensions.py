@@ -62,6 +62,16 @@ def _priced(platform: Platform, price: int) -> None:
     publish_rows(platform, prices, {"": (ON, price)}, None)
 
 
+def _built_with_a_price_that_expired(platform: Platform, table: Table) -> None:
+    """The first day, by a version of the prices that is no longer there."""
+    _priced(platform, 100)
+    _sold(platform, DAYS[0])
+    _build(platform, table)
+    _priced(platform, 500)
+    loaded = platform.lake.load(prices.id)
+    loaded.maintenance.expire_snapshots().by_ids([loaded.snapshots()[0].snapshot_id]).commit()
+
+
 def test_only_days_with_sales_are_built_not_every_day_of_the_calendar(platform: Platform) -> None:
     table = _over("gold/shop/prices")
     _priced(platform, 100)
@@ -145,12 +155,7 @@ def test_the_day_before_the_newest_is_not_stale_by_it(platform: Platform) -> Non
 
 def test_a_version_that_expired_is_named_with_the_ways_out(platform: Platform) -> None:
     table = _over(dimension(of="gold/shop/prices", changes="as_of"))
-    _priced(platform, 100)
-    _sold(platform, DAYS[0])
-    _build(platform, table)
-    _priced(platform, 500)
-    loaded = platform.lake.load(prices.id)
-    loaded.maintenance.expire_snapshots().by_ids([loaded.snapshots()[0].snapshot_id]).commit()
+    _built_with_a_price_that_expired(platform, table)
     _sold(platform, DAYS[0])
 
     with pytest.raises(LakeError, match=r"gold/shop/totals 30.10.2015 reads .*prices as of"):
@@ -164,12 +169,7 @@ def test_what_reads_an_expired_version_does_not_keep_new_days_from_being_built(
     platform: Platform,
 ) -> None:
     table = _over(dimension(of="gold/shop/prices", changes="as_of"))
-    _priced(platform, 100)
-    _sold(platform, DAYS[0])
-    _build(platform, table)
-    _priced(platform, 500)
-    loaded = platform.lake.load(prices.id)
-    loaded.maintenance.expire_snapshots().by_ids([loaded.snapshots()[0].snapshot_id]).commit()
+    _built_with_a_price_that_expired(platform, table)
 
     _sold(platform, DAYS[1])
 
@@ -182,12 +182,7 @@ def test_what_reads_an_expired_version_does_not_keep_new_days_from_being_built(
 def test_the_trouble_of_one_table_does_not_stop_the_others(platform: Platform) -> None:
     troubled = _over(dimension(of="gold/shop/prices", changes="as_of"))
     other = declared("others", "days", {"a": "gold/shop/sales"})
-    _priced(platform, 100)
-    _sold(platform, DAYS[0])
-    _build(platform, troubled)
-    _priced(platform, 500)
-    loaded = platform.lake.load(prices.id)
-    loaded.maintenance.expire_snapshots().by_ids([loaded.snapshots()[0].snapshot_id]).commit()
+    _built_with_a_price_that_expired(platform, troubled)
     _sold(platform, DAYS[0])
     told: list[str] = []
 
