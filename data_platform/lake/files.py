@@ -135,9 +135,17 @@ def manifest_filter(table: Table, wanted: Iterable[Values]) -> Callable[[Manifes
 
 
 def files_by_partition(
-    table: Table, keys: Iterable[str] | None = None, snapshot_id: int | None = None
+    table: Table,
+    keys: Iterable[str] | None = None,
+    snapshot_id: int | None = None,
+    *,
+    listed: dict[str, list[DataFile]] | None = None,
 ) -> Files:
-    """The live data files of the partitions `keys` (None: of all) by key, in one snapshot."""
+    """The live data files of the partitions `keys` (None: of all) by key, in one snapshot.
+
+    `listed` are the files of manifests that were read before, by path, and gets those of the others
+    (see `lake.look`).
+    """
     snapshot = table.snapshot_by_id(snapshot_id) if snapshot_id else table.current_snapshot()
     if snapshot is None:
         return {}
@@ -151,11 +159,19 @@ def files_by_partition(
     for manifest in snapshot.manifests(table.io):
         if not relevant(manifest):
             continue
-        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-            file = entry.data_file
+        for file in _files_of(manifest, table.io, {} if listed is None else listed):
             if records is None or partition_record(file) in records:
                 found.setdefault(key_of(file, scheme), []).append(file)
     return found
+
+
+def _files_of(
+    manifest: ManifestFile, io: FileIO, listed: dict[str, list[DataFile]]
+) -> list[DataFile]:
+    if manifest.manifest_path not in listed:
+        entries = manifest.fetch_manifest_entry(io, discard_deleted=True)
+        listed[manifest.manifest_path] = [entry.data_file for entry in entries]
+    return listed[manifest.manifest_path]
 
 
 def _record(values: Values) -> tuple[str | int, ...]:

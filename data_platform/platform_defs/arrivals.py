@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from data_platform.assets import Table
+from data_platform.lake.look import Look
 from data_platform.landing.intake import Arrived, Listing, partitions_of
 from data_platform.landing.ledger_tables import State
 from data_platform.platform_defs.planning import Plan, current_versions, plan
@@ -54,7 +55,7 @@ def settle(table: Table, platform: Platform, keys: Iterable[str]) -> None:
     platform.ledger.settle(table.source.name, found)
 
 
-def due_of_bronze(table: Table, platform: Platform) -> Plan:
+def due_of_bronze(table: Table, platform: Platform, look: Look | None = None) -> Plan:
     """What a bronze table has to build. It costs as much as may be due, whatever has ever landed.
 
     That are the partitions for which something waits or that something moves between, and those
@@ -66,7 +67,7 @@ def due_of_bronze(table: Table, platform: Platform) -> Plan:
     moving = platform.ledger.moving(table.source.name)
     asked = {*waiting, *moving, *platform.builds.doubtful(table.id, table.version)}
     known = [key for key in sorted(asked) if table.partitions.has_partition_key(key)]
-    return plan(table, platform, known, only_stale=True)
+    return plan(table, platform, known, only_stale=True, look=look)
 
 
 def _failed_otherwise(table: Table, platform: Platform) -> list[int]:

@@ -13,7 +13,8 @@ from data_platform.assets import Table
 from data_platform.lake.bounds import PartitionFiles, time_bounds
 from data_platform.lake.catalog import LakeTable
 from data_platform.lake.errors import LakeError
-from data_platform.lake.files import Files, files_by_partition, partitioning, versions
+from data_platform.lake.files import Files, partitioning, versions
+from data_platform.lake.look import Look
 from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.platform_defs.platform import Platform
 from data_platform.quality.freshness import digest
@@ -71,7 +72,11 @@ class Inputs:
 
 
 def inputs_of(
-    table: Table, platform: Platform, requested: Collection[str], published: Mapping[str, str]
+    table: Table,
+    platform: Platform,
+    requested: Collection[str],
+    published: Mapping[str, str],
+    look: Look,
 ) -> Inputs:
     """`published` are the versions of those requested partitions that have one.
 
@@ -80,7 +85,7 @@ def inputs_of(
 
     Raises LakeError where an input's partitions have no mapping to the table's.
     """
-    found = {name: _input(table, platform, name, requested) for name in table.inputs}
+    found = {name: _input(table, look, name, requested) for name in table.inputs}
     reads = {name: _reads(table, name, each.upstream, requested) for name, each in found.items()}
     by_event_time = any(
         isinstance(table.how(n), EventTime) and f.snapshot for n, f in found.items()
@@ -101,16 +106,16 @@ def inputs_of(
         for key in due
     }
     windows = {name: dict(each.window) for name, each in reads.items()}
-    states, expired = _dimensions(table, platform, found, windows, due, published)
+    states, expired = _dimensions(table, platform, look, found, windows, due, published)
     waiting = dict.fromkeys(due, missing) if missing else {}
     return Inputs(found, windows, digests, waiting, states, expired)
 
 
-def newest_due(table: Table, platform: Platform) -> str | None:
+def newest_due(table: Table, platform: Platform, look: Look) -> str | None:
     """The last partition in time that has something of its own in an input."""
     assert table.partitions is not None
     keys = table.partitions.get_partition_keys()
-    due = inputs_of(table, platform, keys, {}).digests
+    due = inputs_of(table, platform, keys, {}, look).digests
     return next((key for key in reversed(keys) if key in due), None)
 
 
@@ -137,14 +142,14 @@ def _counts(how: How | None) -> bool:
     return _changes(how) == "all"
 
 
-def _input(table: Table, platform: Platform, name: str, requested: Collection[str]) -> Input:
+def _input(table: Table, look: Look, name: str, requested: Collection[str]) -> Input:
     upstream, how = table.inputs[name], table.how(name)
-    loaded = platform.lake.find(upstream)
+    loaded = look.find(upstream)
     current = loaded.current_snapshot() if loaded else None
     if loaded is None or current is None:
         return Input(Upstream(upstream, table.scheme, {}), {})
     scheme = partitioning(loaded)
-    files = files_by_partition(loaded, _candidates(table, how, scheme, requested))
+    files = look.files(upstream, _candidates(table, how, scheme, requested))
     spans = None
     if isinstance(how, EventTime):
         spans = {key: _span_of(loaded, how.column, group, table) for key, group in files.items()}
@@ -204,6 +209,7 @@ def _span_of(loaded: LakeTable, name: str, files: PartitionFiles, table: Table) 
 def _dimensions(
     table: Table,
     platform: Platform,
+    look: Look,
     found: Mapping[str, Input],
     windows: dict[str, dict[str, tuple[str, ...]]],
     due: list[str],
@@ -225,13 +231,13 @@ def _dimensions(
         if _changes(table.how(name)) == "as_of":
             builds = platform.builds.of(table.id, {k: published[k] for k in due if k in published})
             recorded = {key: build.dimensions for key, build in builds.items()}
-            expired |= _as_of(table, platform, name, found[name], windows[name], states, recorded)
+            expired |= _as_of(table, look, name, found[name], windows[name], states, recorded)
     return {key: json.dumps(state, sort_keys=True) for key, state in states.items()}, expired
 
 
 def _as_of(
     table: Table,
-    platform: Platform,
+    look: Look,
     name: str,
     source: Input,
     window: dict[str, tuple[str, ...]],
@@ -239,7 +245,7 @@ def _as_of(
     recorded: Mapping[str, str],
 ) -> dict[str, str]:
     """Have what was published read the dimension as it did then; gives what cannot, and why."""
-    loaded, expired = platform.lake.find(source.upstream.table), {}
+    loaded, expired = look.find(source.upstream.table), {}
     for key, text in recorded.items():
         then = json.loads(text or "{}").get(name)
         if not then or then == states[key][name] or loaded is None:
@@ -253,14 +259,14 @@ def _as_of(
                 "declare dimension(changes='latest')"
             )
             continue
-        window[key] = tuple(_files_of_then(loaded, source, snapshot))
+        window[key] = tuple(_files_of_then(look, source, snapshot))
     return expired
 
 
-def _files_of_then(loaded: LakeTable, source: Input, snapshot: int) -> Iterator[str]:
+def _files_of_then(look: Look, source: Input, snapshot: int) -> Iterator[str]:
     """Names of the partitions in another snapshot, whose files the input then has as well."""
     marked = f"\0{snapshot}"  # no partition key has such a character
     if not any(name.endswith(marked) for name in source.files):
-        for key, files in files_by_partition(loaded, snapshot_id=snapshot).items():
+        for key, files in look.files(source.upstream.table, None, snapshot).items():
             source.files[key + marked] = files
     yield from (name for name in source.files if name.endswith(marked))

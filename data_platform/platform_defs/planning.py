@@ -4,7 +4,7 @@ Plan, then apply: a plan holds everything that a build reads and replaces, looke
 that the commit can tell whether somebody else was there in between.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -12,7 +12,8 @@ import dagster as dg
 
 from data_platform.assets import Table
 from data_platform.lake.errors import LakeError
-from data_platform.lake.files import Files, files_by_partition, versions
+from data_platform.lake.files import files_by_partition, versions
+from data_platform.lake.look import Look
 from data_platform.lake.reads import ReadPlan
 from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.platform_defs.inputs import (
@@ -26,7 +27,6 @@ from data_platform.platform_defs.platform import Platform
 from data_platform.quality.freshness import is_stale
 from data_platform.quality.mapping import Dimension
 
-UNPLANNED = (LakeError, ValueError)  # what a table's own state or declaration may lead to
 _COMPARED = 60  # partitions before a range, so that volume finds its 28 though some have no rows
 
 
@@ -71,21 +71,23 @@ def plan(
     *,
     only_stale: bool,
     among: Collection[str] | None = None,
+    look: Look | None = None,
 ) -> Plan:
     """What to build of the requested partitions: those with inputs, or the stale ones of them;
-    `among` names the only ones that may be.
+    `among` names the only ones that may be. `look` is that of who plans other tables as well.
 
     A partition whose inputs are gone or never came is left as it is. Raises LakeError where all
     that is left to build would read a version of a dimension that has expired.
     """
     requested = tuple(requested)
-    present = _present(platform, table, requested)
+    look = look or Look(platform.lake)
+    present = look.files(table.id, _comparable(table, requested))
     found = versions(present)
     base = {key: found[key] for key in requested if key in found}
     if table.source:
         read = Inputs(digests=platform.ledger.digest(table.source.name, requested))
     else:
-        read = inputs_of(table, platform, requested, base)
+        read = inputs_of(table, platform, requested, base, look)
     keys = tuple(
         key
         for key in requested
@@ -93,7 +95,7 @@ def plan(
     )
     if only_stale:
         stale = stale_keys(platform, table, base, read.digests)
-        stale |= _newest_under_another_dimension(table, platform, read, base)
+        stale |= _newest_under_another_dimension(table, platform, read, base, look)
         keys = tuple(key for key in keys if key in stale)
     if keys and all(key in read.expired for key in keys):
         raise LakeError(read.expired[keys[0]])  # once all else is built
@@ -111,33 +113,45 @@ def plan(
     )
 
 
-def plan_all(table: Table, platform: Platform) -> Plan:
-    """What is stale of the whole table. Raises one of UNPLANNED for trouble of this table alone."""
+def plan_all(table: Table, platform: Platform, look: Look | None = None) -> Plan:
+    """What is stale of the whole table."""
     keys = table.partitions.get_partition_keys() if table.partitions else [WHOLE_TABLE]
-    return plan(table, platform, keys, only_stale=True)
+    return plan(table, platform, keys, only_stale=True, look=look)
+
+
+def plans(
+    tables: Iterable[Table],
+    platform: Platform,
+    look: Look,
+    *,
+    trouble: Callable[[Table, str], object],
+    one: Callable[[Table, Platform, Look], Plan] = plan_all,
+) -> Iterator[Plan]:
+    """The plan of each table, by `one`. One that cannot be planned does not stop the others: it is
+    told to `trouble`, with the reason, and left out."""
+    for table in tables:
+        try:
+            planned = one(table, platform, look)
+        except (LakeError, ValueError) as error:  # of its own state, or declaration
+            trouble(table, str(error))
+        else:
+            yield planned
 
 
 def _newest_under_another_dimension(
-    table: Table, platform: Platform, read: Inputs, base: Mapping[str, str]
+    table: Table, platform: Platform, read: Inputs, base: Mapping[str, str], look: Look
 ) -> set[str]:
     """The newest partition, where its last attempt was at another state of a dimension whose
     changes count for that one alone."""
     hows = map(table.how, table.inputs)
     if not any(isinstance(how, Dimension) and how.changes == "latest" for how in hows):
         return set()
-    newest = newest_due(table, platform)
+    newest = newest_due(table, platform, look)
     if newest is None or newest not in base:
         return set()
     build = platform.builds.latest(table.id, [newest]).get(newest)
     changed = build and changed_dimensions(table, read.found, build.dimensions, ("latest",))
     return {newest} if changed else set()
-
-
-def _present(platform: Platform, table: Table, requested: tuple[str, ...]) -> Files:
-    """The table's own live files, as far as they matter to the requested partitions."""
-    if not platform.lake.exists(table.id):
-        return {}
-    return files_by_partition(platform.lake.load(table.id), _comparable(table, requested))
 
 
 def _comparable(table: Table, requested: tuple[str, ...]) -> list[str] | None:

@@ -13,6 +13,7 @@ from data_platform.assets import Table
 from data_platform.lake.browse import as_python, keyed, rows
 from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition
+from data_platform.lake.look import Look
 from data_platform.lake.rejected import rejected_by
 from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.table import TableId
@@ -24,7 +25,7 @@ from data_platform.platform_defs.held import held_now
 from data_platform.platform_defs.home import open_instance
 from data_platform.platform_defs.inputs import changed_dimensions
 from data_platform.platform_defs.jobs import job_name, range_tags
-from data_platform.platform_defs.planning import UNPLANNED, current_versions, plan, plan_all
+from data_platform.platform_defs.planning import current_versions, plan, plans
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.stopping import Stop
 
@@ -103,17 +104,18 @@ def _inputs(
 
 def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[str, str]]:
     """Every partition that a run would build again, and why."""
-    found = []
-    for table in tables:
-        try:
-            planned = plan_all(table, platform)
-        except UNPLANNED as error:
-            found.append({"table": str(table.id), "partition": "", "why": f"cannot tell: {error}"})
-            continue
+    found: list[dict[str, str]] = []
+
+    def trouble(table: Table, why: str) -> None:
+        found.append({"table": str(table.id), "partition": "", "why": f"cannot tell: {why}"})
+
+    look = Look(platform.lake)
+    for planned in plans(tables, platform, look, trouble=trouble):
+        table = planned.table
         for key, missing in planned.waiting.items():
             why = f"waits for {', '.join(map(str, missing))}, never published yet"
             found.append({"table": str(table.id), "partition": key, "why": why})
-        versions = current_versions(platform, table.id, planned.keys)
+        versions = planned.base
         published = platform.builds.of(table.id, versions)
         for key in planned.keys:
             build = published.get(key)

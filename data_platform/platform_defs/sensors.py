@@ -14,12 +14,13 @@ import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from data_platform.assets import Table
+from data_platform.lake.look import Look
 from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.platform_defs.arrivals import due_of_bronze, record_arrivals
 from data_platform.platform_defs.drivers import bury_dead_runs, bury_lost_runs
 from data_platform.platform_defs.jobs import Job, job_name, run_request, tables_by_job
 from data_platform.platform_defs.marks import clear_marks
-from data_platform.platform_defs.planning import UNPLANNED, Plan, plan_all
+from data_platform.platform_defs.planning import Plan, plans
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.work import Due, due, work_id
 
@@ -125,24 +126,24 @@ def arrivals(
     attempts at an object are no part of the work: the next try at what was unreadable comes later
     and later, too. A table that cannot be planned is told to `trouble`, and is left out.
     """
+    look = Look(platform.lake)
     for name, group in tables_by_job(landed).items():
-        plans: list[Plan] = []
-        for table in group:
-            try:
-                plans.append(due_of_bronze(table, platform))
-            except UNPLANNED as error:
-                trouble(f"{table.id} is not built: {error}")
-        if parts := _parts(plans):
+        planned = plans(group, platform, look, trouble=_told(trouble), one=due_of_bronze)
+        if parts := _parts(planned):
             keys = sorted(parts)
             work = work_id("landed", name, (f"{key} {parts[key]}" for key in keys))
             request = run_request(name, keys, run_key=work, partitions=group[0].partitions)
             yield due(instance, request)
 
 
-def _parts(plans: Iterable[Plan]) -> dict[str, str]:
+def _told(trouble: Callable[[str], object]) -> Callable[[Table, str], object]:
+    return lambda table, why: trouble(f"{table.id} is not built: {why}")
+
+
+def _parts(planned: Iterable[Plan]) -> dict[str, str]:
     """By partition what is to be built of it, from what: the same as long as the work is."""
     parts: dict[str, str] = {}
-    for found in plans:
+    for found in planned:
         for key in found.keys:
             made_of = f"{found.table.id}{found.digests[key]}{found.table.version}"
             parts[key] = parts.get(key, "") + made_of + found.dimensions.get(key, "")
@@ -220,20 +221,17 @@ def stale(
     stale further down. A table that cannot be planned is told to `trouble`, and is left out;
     `waits` is told of each other one which of its partitions wait for what.
     """
+    look = Look(platform.lake)
     for name, group in tables_by_job(derived).items():
-        plans: list[Plan] = []
+        found: list[Plan] = []
         selected: list[Table] = []
-        for table in group:
-            try:
-                planned = plan_all(table, platform)
-            except UNPLANNED as error:
-                trouble(f"{table.id} is not built: {error}")
-                continue
+        for planned in plans(group, platform, look, trouble=_told(trouble)):
+            table = planned.table
             waits(table.id, planned.waiting)
             if planned.keys or any(up.id in table.inputs.values() for up in selected):
                 selected.append(table)
-            plans.append(planned)
-        if parts := _parts(plans):
+            found.append(planned)
+        if parts := _parts(found):
             asked = sorted(parts)
             work = work_id("stale", name, (f"{key} {parts[key]}" for key in asked))
             yield due(instance, run_request(name, asked, run_key=work, only=selected))

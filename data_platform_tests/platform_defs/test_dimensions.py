@@ -9,12 +9,14 @@ import pytest
 
 from data_platform.assets import Table
 from data_platform.lake.errors import LakeError
-from data_platform.platform_defs.planning import plan, plan_all
+from data_platform.lake.look import Look
+from data_platform.platform_defs.planning import plan, plan_all, plans
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import stale_partitions
 from data_platform.platform_defs.sensors import stale
 from data_platform.quality.mapping import Changes, How, dimension, event_time
 from data_platform.settings import Settings, prepare_home
+from data_platform_tests.lake.test_look import remove_manifests
 from data_platform_tests.platform_defs.sums import (
     build_stale,
     declared,
@@ -192,6 +194,18 @@ def test_the_trouble_of_one_table_does_not_stop_the_others(platform: Platform) -
     assert due.request.asset_selection == [other.key]
     [text] = told
     assert text.startswith("gold/shop/totals is not built: gold/shop/totals 30.10.2015 reads")
+
+
+def test_what_several_tables_read_is_looked_up_once_when_they_are_planned_together(
+    platform: Platform,
+) -> None:
+    _sold(platform, DAYS[0])
+    tables = [declared(name, "days", {"a": "gold/shop/sales"}) for name in ("one", "other")]
+    found = plans(tables, platform, Look(platform.lake), trouble=lambda *said: None)
+
+    assert next(found).keys == (DAYS[0],)
+    remove_manifests(platform.lake, sales.id)  # another look at them would fail
+    assert next(found).keys == (DAYS[0],)
 
 
 def test_what_was_never_published_is_waited_for_by_name(platform: Platform) -> None:
