@@ -22,7 +22,10 @@ from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
 
 _PAIRS = 9
-_CSV = "read_csv(?, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"')"
+_CSV = (
+    "read_csv(?, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', "
+    "allow_quoted_nulls = false)"  # as bronze has it: what is quoted is a text, if an empty one
+)
 
 
 def bronze(load: Workload) -> list[Measurement]:

@@ -1,5 +1,6 @@
 """The landed files that benchmarks load, and homes to load them into."""
 
+import csv
 import dataclasses
 import os
 import re
@@ -63,6 +64,9 @@ class Workload:
         print(f"{self.data} is not there: a year of generated files takes its place")
         folder = self.work / "generated"
         generate(folder, seed=2011, start=date(2010, 12, 1), months=12)
+        for path in (folder / PREFIX).iterdir():
+            if not is_plain(path):  # the baselines read nothing else
+                path.unlink()
         return folder / PREFIX
 
     @property
@@ -99,6 +103,15 @@ class Workload:
     def folder(self) -> Path:
         """A new directory for a baseline's tables."""
         return Path(tempfile.mkdtemp(dir=self.work, prefix="plain-"))
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a file is CSV in UTF-8, each of its rows as wide as the header."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return len({len(row) for row in csv.reader(file, strict=True)}) == 1
+    except (UnicodeDecodeError, csv.Error):
+        return False
 
 
 def _renumbered(rows: bytes, copy: int) -> bytes:

@@ -86,7 +86,9 @@ def _print(failures: Sequence) -> None:
 
 def _connect(settings: Settings):
     from data_platform.buckets.account import connect
+    from data_platform.observability.declared import declared_tables
 
+    declared_tables()  # what is wrong in them is said before anybody is asked for anything
     return connect(settings)
 
 
@@ -117,9 +119,9 @@ def _told(settings: Settings, account, clients) -> str:
 def _tables(settings: Settings, account):
     from data_platform.buckets.elsewhere import elsewhere
     from data_platform.buckets.tables import standard_tiers
-    from data_platform.definitions import OTHERS, TABLES
+    from data_platform.observability.declared import declared_tables
     from data_platform.platform_defs.table_uses import table_uses
 
     for said in elsewhere(settings, account).values():
         click.echo(said, err=True)
-    return standard_tiers(settings, table_uses(TABLES, OTHERS))
+    return standard_tiers(settings, table_uses(*declared_tables()))

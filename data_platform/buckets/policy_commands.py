@@ -140,13 +140,14 @@ def _settings() -> Settings:
 def _site(settings: Settings, account: str | None, key: str):
     from data_platform.buckets.account import account_of, connect
     from data_platform.buckets.grants import site
-    from data_platform.definitions import OTHERS, TABLES
+    from data_platform.observability.declared import declared_tables
     from data_platform.platform_defs.table_uses import table_uses
 
+    uses = table_uses(*declared_tables())
     if account is None:
         owner, _ = connect(settings)
     elif re.fullmatch(r"\d{12}", account):
         owner = account_of(settings, account)
     else:
         raise SettingsError(f"--account is {account!r}; write the twelve digits of an AWS account")
-    return site(settings, owner, table_uses(TABLES, OTHERS), key=key)
+    return site(settings, owner, uses, key=key)

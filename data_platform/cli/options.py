@@ -74,7 +74,7 @@ def open_platform(*, create: bool = False):
 def declarations():
     """The declared tables and Dagster's definitions of them; DeclarationError where they are none
     that can work."""
-    from data_platform.cli.declared import declarations_checked
+    from data_platform.observability.declared import declarations_checked
 
     return declarations_checked()
 

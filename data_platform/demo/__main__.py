@@ -13,7 +13,7 @@ from data_platform.demo.outcome import print_outcome
 from data_platform.demo.report import print_report
 from data_platform.lake.errors import LakeError
 from data_platform.landing.queue import QueueError
-from data_platform.observability.commands import INTERRUPTED
+from data_platform.observability.commands import INTERRUPTED, DeclarationError
 from data_platform.observability.printing import STOPPING, waiting
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings, prepare_home
@@ -44,7 +44,7 @@ def _main() -> None:
         _say(f"{count} files are there; starting Dagster")
         unexpected = _run(settings)
         good = print_report(settings) and not unexpected
-    except (DatabaseError, LakeError, QueueError) as error:
+    except (DatabaseError, DeclarationError, LakeError, QueueError) as error:
         sys.exit(f"error: {error}")
     if unexpected:
         _say(f"{unexpected} runs failed, for the reasons above the report")
@@ -54,15 +54,15 @@ def _main() -> None:
 
 def _run(settings: Settings) -> int:
     """Everything the sensors ask for; gives how many runs failed by more than held back days."""
-    from data_platform.definitions import TABLES, defs
+    from data_platform.observability.declared import declarations_checked
     from data_platform.platform_defs.drive import asked_for, run_until_quiet
     from data_platform.platform_defs.repair import instance_of
     from data_platform.platform_defs.stopping import Stop
 
-    platform, ended = Platform(settings), []
+    (tables, definitions), platform, ended = declarations_checked(), Platform(settings), []
     said = {"announce": lambda request: _say(asked_for(request)), "waiting": waiting}
     with Stop(lambda: _say(STOPPING)) as stop, instance_of(platform) as instance:
-        for ran in run_until_quiet(defs(), instance, platform, TABLES, stop=stop, **said):
+        for ran in run_until_quiet(definitions, instance, platform, tables, stop=stop, **said):
             ended.append(ran.state)
             print_outcome(ran)
         if stop.asked:

@@ -7,14 +7,24 @@ from pathlib import Path
 
 import data_platform
 from data_platform.observability.commands import DeclarationError
+from data_platform.settings import SettingsError
 
 _PACKAGE = Path(data_platform.__path__[0])
 _DECLARING = (_PACKAGE / "domains", _PACKAGE / "definitions.py")
 _SPEAKING = (ValueError,)  # ContractError and what the decorators raise: the text says it all
 
 
+def declared_tables():
+    """The tables and the ordinary assets. Raises DeclarationError, which says where and what."""
+    with _errors_in_one_line():
+        from data_platform.definitions import OTHERS, TABLES
+
+        return TABLES, OTHERS
+
+
 def declarations_checked():
-    """The tables and Dagster's definitions. Raises DeclarationError, which says where and what."""
+    """The tables and Dagster's definitions of them, which are more strict. Raises
+    DeclarationError likewise."""
     with _errors_in_one_line():
         from data_platform.definitions import TABLES, defs
 
@@ -25,6 +35,8 @@ def declarations_checked():
 def _errors_in_one_line() -> Iterator[None]:
     try:
         yield
+    except SettingsError:
+        raise  # nobody declared those
     except Exception as error:
         raise DeclarationError(_said(error)) from error
 
