@@ -36,6 +36,9 @@ COMMON = {
     # Batches end by rows alone: measuring their bytes after each costs a seventh of a silver step.
     "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
     "spark.sql.execution.arrow.maxRecordsPerBatch": "4000",
+    # Bytes decide which task reads what: by Spark's default a file counts as 4 MB more than it
+    # has, and one of bronze with 8 MB has millions of rows for a single task.
+    "spark.sql.files.openCostInBytes": str(64 << 10),
     "spark.sql.parquet.compression.codec": "zstd",
     # Iceberg refuses Spark's default, INT96.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
