@@ -13,16 +13,19 @@ from data_platform.landing.objects import DirectoryBucket
 from data_platform_tests.platform_defs.homes import home_at
 
 _RUN = """
-import json, sys
+import atexit, gc, json, sys
+def ended():  # after what the command left for the end: the last that is registered comes first
+    from pyspark import SparkContext
+    print(json.dumps({
+        "modules": sorted(sys.modules),
+        "jvm": SparkContext._gateway is not None,
+        "collected_after": gc.get_threshold()[0],
+        "frozen": gc.get_freeze_count(),
+        "tracked": len(gc.get_objects()),
+    }))
+atexit.register(ended)
 from data_platform.cli.main import main
 main(["run"], standalone_mode=False)
-from pyspark import SparkContext
-import gc
-print(json.dumps({
-    "modules": sorted(sys.modules),
-    "jvm": SparkContext._gateway is not None,
-    "collected_after": gc.get_threshold()[0],
-}))
 """
 # Each takes a good part of a second, or a server, and has nothing to say where nothing is due.
 _HEAVY = {"boto3", "duckdb", "polars", "pyspark.sql.connect.client"}
@@ -44,6 +47,7 @@ def test_an_idle_run_starts_no_jvm_and_imports_nothing_of_other_jobs(tmp_path: P
     assert not state["jvm"]
     assert not _HEAVY & set(state["modules"])
     assert state["collected_after"] >= 100_000
+    assert state["tracked"] < state["frozen"] / 100, "the interpreter's end looks for garbage"
 
 
 def test_an_idle_run_lists_the_landing_place_once(
