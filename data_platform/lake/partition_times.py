@@ -33,6 +33,11 @@ class TimeKeys:
     def of(definition: "dg.TimeWindowPartitionsDefinition") -> "TimeKeys":
         return TimeKeys(definition.fmt, definition.timezone, definition.cron_schedule)
 
+    @property
+    def definition(self) -> "dg.TimeWindowPartitionsDefinition":
+        """Of all such partitions, whenever the table's own begin."""
+        return _definition(self)
+
     def span(self, key: str) -> tuple[dt.datetime, dt.datetime]:
         """When a partition begins and ends (exclusive), in the zone of the keys.
 
@@ -47,7 +52,6 @@ class TimeKeys:
 
 @cache
 def _definition(times: TimeKeys) -> "dg.TimeWindowPartitionsDefinition":
-    """Of all such partitions, whenever the table's own begin."""
     import dagster as dg
 
     return dg.TimeWindowPartitionsDefinition(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from data_platform.assets import Table
 from data_platform.lake.bounds import PartitionFiles, time_bounds
+from data_platform.lake.calendars import Calendar
 from data_platform.lake.catalog import LakeTable
 from data_platform.lake.errors import LakeError
 from data_platform.lake.files import Files, partitioning, versions
@@ -160,8 +161,9 @@ def _input(table: Table, look: Look, name: str, requested: Collection[str]) -> I
 def _reads(table: Table, name: str, upstream: Upstream, requested: Collection[str]) -> Reads:
     how = table.how(name)
     if isinstance(how, EventTime) and table.partitions:
-        # what is of no partition counts for the first or last one, of all there are
-        return reads_of(table.scheme, table.partitions.get_partition_keys(), how, upstream)
+        keys, calendar = table.partitions.get_partition_keys(), Calendar.of(table.partitions)
+        end = calendar.end if calendar else None
+        return reads_of(table.scheme, keys, how, upstream, end=end)
     unmapped = how is None and is_dimension(table.scheme, how, upstream.scheme)
     if unmapped and time_column(upstream.scheme) and not time_column(table.scheme):
         raise LakeError(

@@ -7,54 +7,99 @@ was built for, and a check says so.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 import dagster as dg
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.assets import Table
+from data_platform.lake.calendars import Calendar
 from data_platform.lake.parquet import CONTEXT, DATA, NAMED, QUARANTINE
-from data_platform.lake.partition_times import TimeKeys
-from data_platform.lake.table import PartitionColumn, Partitioning, PartitionValue
+from data_platform.lake.partition_columns import dimensions_of
+from data_platform.lake.table import PartitionColumn, Partitioning
 from data_platform.platform_defs.planning import Plan
 from data_platform.quality.judge import PLACE, built_for
 from data_platform.quality.mapping import EventTime, Everything, is_dimension, span_of
 
 _INSTANT = dt.timedelta(microseconds=1)
+_TIMES = (T.DateType, T.TimestampType, T.TimestampNTZType)
+_LATEST = dt.date(9999, 12, 30)  # that a moment may have in any zone
+
+
+@dataclass(frozen=True)
+class Times:
+    """Of a column of times: what names a partition of the calendar that begins from `start` to
+    before `end` (None: at any time after)."""
+
+    calendar: Calendar
+    start: dt.datetime
+    end: dt.datetime | None
+
+    def has(self, column: PartitionColumn) -> Column:
+        value = F.col(_quoted(column.name))
+        if not isinstance(column.type, _TIMES):
+            return self._named(column, value)
+        assert column.times is not None
+        first = column.value(column.times.key(self.start))
+        last = column.value(column.times.key(self.end - _INSTANT)) if self.end else _LATEST
+        low, high = (sql_literal(each, column.type) for each in (first, last))
+        within = F.expr(f"{_quoted(column.name)} BETWEEN {low} AND {high}")
+        if first == last or self._is_of_days(column):
+            return within
+        return within & self._named(column, F.when(within, value))
+
+    def _is_of_days(self, column: PartitionColumn) -> bool:
+        """Whether every date names a partition."""
+        daily = self.calendar.definition.cron_schedule.split()[2:] == ["*", "*", "*"]
+        excluded = self.calendar.definition.exclusions
+        return daily and not excluded and isinstance(column.type, T.DateType)
+
+    def _named(self, column: PartitionColumn, value: Column) -> Column:
+        calendar, start, end = self.calendar, self.start, self.end
+
+        def of(values: pa.Array) -> pa.Array:
+            return calendar.named(column, values, start, end)
+
+        return F.arrow_udf(of, T.BooleanType())(value)  # type: ignore[call-overload]
+
+
+Named = Times | frozenset[str] | None
+"""What a partition column may hold: these times, these keys, or whatever is not null."""
 
 
 @dataclass(frozen=True)
 class Others:
-    """The other partitions that rows may name: those from `first` to `last` (None: none), or
-    every one of `keys` (None: whatever is not null)."""
+    """The other partitions that rows may name, by partition column; none where it is empty."""
 
-    first: PartitionValue | None = None
-    last: PartitionValue | None = None
-    every: bool = False
-    keys: frozenset[str] | None = None
+    columns: tuple[Named, ...] = ()
 
     def has(self, scheme: Partitioning) -> Column:
-        """Whether a row names one of them; null where it names none."""
-        if self.every and self.keys is None:
-            return reduce(Column.__and__, (F.col(name).isNotNull() for name in scheme.names))
-        if self.every:
-            return among(scheme, sorted(self.keys or ()))
-        if self.first is None:
+        """Whether a row names one of them; null or false where it names none."""
+        if not self.columns:
             return F.lit(False)
-        (column,) = scheme.columns
-        first, last = (sql_literal(value, column.type) for value in (self.first, self.last))
-        return F.expr(f"{_quoted(column.name)} BETWEEN {first} AND {last}")
+        pairs = zip(scheme.columns, self.columns, strict=True)
+        return reduce(Column.__and__, (_may_hold(column, named) for column, named in pairs))
+
+
+def _may_hold(column: PartitionColumn, named: Named) -> Column:
+    match named:
+        case Times():
+            return named.has(column)
+        case None:
+            return F.col(_quoted(column.name)).isNotNull()
+    return among(Partitioning((column,)), sorted(named))
 
 
 def others(table: Table, plan: Plan, keys: Iterable[str]) -> Others:
     """Of the partitions `keys`, by the inputs that they read, dimensions aside.
 
-    Every partition where an input is read for what its rows say, or whole; else those in the time
-    of the input partitions that are read.
+    Every partition that there is or will be where an input is read for what its rows say, or
+    whole; else those in the time of the input partitions that are read.
     """
     inputs = {
         name: each.upstream.scheme
@@ -62,7 +107,8 @@ def others(table: Table, plan: Plan, keys: Iterable[str]) -> Others:
         if not is_dimension(table.scheme, table.how(name), each.upstream.scheme)
     }
     if any(isinstance(table.how(name), EventTime | Everything) for name in inputs):
-        return Others(every=True, keys=_all_keys(table.partitions))
+        each = dimensions_of(table.partitions).values() if table.partitions else ()
+        return Others(tuple(map(_every, each)))
     own = table.scheme.columns[0]
     if len(table.scheme.columns) > 1 or own.times is None:
         return Others()
@@ -72,29 +118,18 @@ def others(table: Table, plan: Plan, keys: Iterable[str]) -> Others:
     ]
     if not spans:
         return Others()
-    first, last = min(start for start, _ in spans), max(end for _, end in spans) - _INSTANT
-    if isinstance(own.type, T.DateType | T.TimestampType | T.TimestampNTZType):
-        return Others(own.value(own.times.key(first)), own.value(own.times.key(last)))
-    return Others(every=True, keys=frozenset(_keys_between(own.times, first, last)))
+    start, end = min(start for start, _ in spans), max(end for _, end in spans)
+    first, _ = own.times.span(own.times.key(start))
+    # a window reaches back to before the table's own calendar, and over what that leaves out
+    return Others((Times(Calendar(own.times.definition), first, end),))
 
 
-def _keys_between(times: TimeKeys, first: dt.datetime, last: dt.datetime) -> Iterator[str]:
-    """Of texts, whose order need not be that of time."""
-    while first <= last:
-        yield (key := times.key(first))
-        _, first = times.span(key)
-
-
-def _all_keys(partitions: dg.PartitionsDefinition | None) -> frozenset[str] | None:
-    """None where they are not known before they come."""
-    match partitions:
-        case dg.DynamicPartitionsDefinition():
-            return None
-        case dg.MultiPartitionsDefinition():
-            dimensions = [each.partitions_def for each in partitions.partitions_defs]
-            if any(isinstance(each, dg.DynamicPartitionsDefinition) for each in dimensions):
-                return None
-    return frozenset(partitions.get_partition_keys()) if partitions else frozenset()
+def _every(definition: dg.PartitionsDefinition) -> Named:
+    if calendar := Calendar.of(definition):
+        return Times(calendar, calendar.start, calendar.end)
+    if isinstance(definition, dg.DynamicPartitionsDefinition):
+        return None  # they are not known before they come
+    return frozenset(definition.get_partition_keys())
 
 
 def values_of(scheme: Partitioning, key: str) -> list[Column]:

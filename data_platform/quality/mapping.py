@@ -147,9 +147,18 @@ class Reads:
 
 
 def reads_of(
-    scheme: Partitioning, keys: Collection[str], how: How | None, upstream: Upstream
+    scheme: Partitioning,
+    keys: Collection[str],
+    how: How | None,
+    upstream: Upstream,
+    *,
+    end: dt.datetime | None = None,
 ) -> Reads:
-    """What the partitions `keys` of a table read of an input, in the order of its partitions."""
+    """What the partitions `keys` of a table read of an input, in the order of its partitions.
+
+    By event time, `keys` are all that there are yet; `end` is when the last one ends that there
+    will ever be (None: they go on).
+    """
     everything_there = tuple(_in_order(upstream.scheme, upstream.versions))
     of_all = dict.fromkeys(keys, everything_there)
     if not scheme.columns:
@@ -157,7 +166,7 @@ def reads_of(
     if isinstance(how, Everything):
         return Reads(of_all, of_all)
     if isinstance(how, EventTime):
-        by_time = _by_event_time(scheme, keys, upstream)
+        by_time = _by_event_time(scheme, keys, upstream, end)
         return Reads(by_time, by_time)
     if is_dimension(scheme, how, upstream.scheme):
         return Reads(of_all, dict.fromkeys(keys, ()))
@@ -290,12 +299,13 @@ def _in_order(scheme: Partitioning, keys: Iterable[str]) -> list[str]:
 
 
 def _by_event_time(
-    scheme: Partitioning, keys: Collection[str], upstream: Upstream
+    scheme: Partitioning, keys: Collection[str], upstream: Upstream, end: dt.datetime | None
 ) -> dict[str, tuple[str, ...]]:
     """The input's partitions that hold rows of a partition's time.
 
-    Rows outside the table's time, or without one, count for the first or the last partition, so
-    that they are met and said to be of none.
+    Rows of no partition that there will ever be count for the first one (between two: for the
+    next), so that they are met and said to be of none. Which one that is must not change as
+    partitions come, nor may a row that is early be read in place of the partition it waits for.
     """
     found: dict[str, list[str]] = {key: [] for key in keys}
     spans = {key: span for key in keys if (span := span_of(scheme, key))}
@@ -308,8 +318,10 @@ def _by_event_time(
     starts, ends = [start for start, _ in ordered], [end for _, end in ordered]
     for key in _in_order(upstream.scheme, upstream.versions):
         span = (upstream.spans or {}).get(key)
-        low, high = span or (starts[0], starts[0])
-        first = min(bisect.bisect_right(ends, low), len(ordered) - 1)
+        if span is None or (end is not None and span[0] >= end):
+            span = starts[0], starts[0]
+        low, high = span
+        first = bisect.bisect_right(ends, low)
         last = max(bisect.bisect_right(starts, high), 1)
         for each in ordered[first : max(last, first + 1)]:
             for own in by_span[each]:

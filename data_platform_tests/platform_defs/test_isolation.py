@@ -1,9 +1,11 @@
 """A partition's rows depend on its own inputs alone, whatever is built beside it."""
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from data_platform.lake.publish import publish
 from data_platform.platform_defs.isolation import TOGETHER
 from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.steps import build
+from data_platform.quality.findings import PARTITION
 from data_platform.quality.mapping import event_time
 from data_platform_tests.platform_defs.days_of_sales import (
     Row,
@@ -140,14 +143,15 @@ def test_sums_by_the_day_of_the_row_never_miss_what_landed_on_another_day_in_sil
     assert alone.write.held_back == in_range.write.held_back
 
 
+def summed_by_day(sales: DataFrame) -> DataFrame:
+    by_day = sales.withColumn("day", F.col("sold")).groupBy("day")
+    return by_day.agg(F.max("k").alias("k"), F.sum("v").alias("v"))
+
+
 def test_sums_by_the_day_of_the_row_hold_all_of_it_where_that_is_how_the_input_is_read(
     sales: Sales,
 ) -> None:
-    def summed(sales: DataFrame) -> DataFrame:
-        by_day = sales.withColumn("day", F.col("sold")).groupBy("day")
-        return by_day.agg(F.max("k").alias("k"), F.sum("v").alias("v"))
-
-    table = table_of(summed, ins={"sales": event_time("sold")})
+    table = table_of(summed_by_day, ins={"sales": event_time("sold")})
     first = {day(1): [(day(1), "a", 1)], day(2): [(day(2), "a", 10), (day(1), "a", 100)]}
     sales.land(first)
 
@@ -159,6 +163,23 @@ def test_sums_by_the_day_of_the_row_hold_all_of_it_where_that_is_how_the_input_i
     sales.land({day(1): [(day(1), "a", 1), (day(1), "a", 1)]})
     sales.build(table, day(1))
     assert sales.rows() == {day(1): [("a", 102)], day(2): [("a", 10)]}
+
+
+def test_rows_of_a_day_that_has_not_ended_are_counted_and_left_to_that_day(sales: Sales) -> None:
+    """They came in with the day before, which is built while theirs is no partition yet."""
+    unending = dg.DailyPartitionsDefinition("2026-01-01")
+    table = table_of(summed_by_day, ins={"sales": event_time("sold")}, partitions=unending)
+    sales.land({day(1): [(day(1), "a", 1), (day(2), "a", 10), (day(3), "a", 100)]})
+
+    for number in (1, 2):
+        with dg.partition_loading_context(dt.datetime(2026, 1, number + 1, 12, tzinfo=dt.UTC)):
+            result = sales.build(table, day(number))
+
+        assert result.write.held_back == {}
+        found = check(result, PARTITION)[day(number)]
+        assert found.metadata == {"outside": 0, "of_other_partitions": 2}
+    assert sales.rows() == {day(1): [("a", 1)], day(2): [("a", 10)]}
+    assert sales.rejected() == []
 
 
 def test_silver_that_names_another_day_holds_back_the_day_it_came_in_alone(

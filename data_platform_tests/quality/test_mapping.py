@@ -172,15 +172,20 @@ def test_a_table_that_was_never_written_gives_no_inputs() -> None:
     assert _reads(WHOLE, WHOLE_TABLE, DAILY) == ((), ())
 
 
-def _by_event_time(spans: dict[str, tuple[int, int] | None], *keys: int) -> Reads:
-    """March 2011, by the days of the month that the input's partitions hold rows of."""
+def _by_event_time(
+    spans: dict[str, tuple[int, int] | None], *keys: int, last: int | None = None
+) -> Reads:
+    """March 2011, by the days of the month that the input's partitions hold rows of; no day after
+    the `last` will be a partition."""
 
     def day(number: int) -> dt.datetime:
         return dt.datetime(2011, 3, 1, 12, tzinfo=dt.UTC) + dt.timedelta(days=number - 1)
 
     times = {key: (day(s[0]), day(s[1])) if s else None for key, s in spans.items()}
     upstream = Upstream(LINES, DAILY, dict.fromkeys(spans, "v"), times)
-    return reads_of(DAILY, [f"2011-03-{n:02}" for n in keys], event_time("sold_on"), upstream)
+    end = dt.datetime(2011, 3, 1, tzinfo=dt.UTC) + dt.timedelta(days=last) if last else None
+    days = [f"2011-03-{n:02}" for n in keys]
+    return reads_of(DAILY, days, event_time("sold_on"), upstream, end=end)
 
 
 def test_rows_count_for_the_time_they_name_wherever_they_landed() -> None:
@@ -194,16 +199,23 @@ def test_rows_count_for_the_time_they_name_wherever_they_landed() -> None:
     assert found.own == found.window
 
 
-@pytest.mark.parametrize(
-    ("span", "by"),
-    [(None, "2011-03-04"), ((1, 2), "2011-03-04"), ((20, 30), "2011-03-06")],
-)
-def test_rows_of_no_partition_are_met_in_the_first_or_the_last(
-    span: tuple[int, int] | None, by: str
+@pytest.mark.parametrize("span", [None, (1, 2), (10, 10), (20, 30)])
+def test_rows_that_will_be_of_no_partition_are_met_in_the_first(
+    span: tuple[int, int] | None,
 ) -> None:
-    found = _by_event_time({"2011-03-05": span}, 4, 5, 6)
+    found = _by_event_time({"2011-03-05": span}, 4, 5, 6, last=9)
 
-    assert {key for key, read in found.window.items() if read} == {by}
+    assert {key for key, read in found.window.items() if read} == {"2011-03-04"}
+
+
+@pytest.mark.parametrize("last", [None, 9])
+@pytest.mark.parametrize("span", [(7, 7), (9, 30)])
+def test_rows_of_a_partition_that_is_yet_to_come_wait_for_it(
+    span: tuple[int, int], last: int | None
+) -> None:
+    found = _by_event_time({"2011-03-05": span}, 4, 5, 6, last=last)
+
+    assert not any(found.window.values())
 
 
 @given(
@@ -215,7 +227,7 @@ def test_no_partition_of_an_input_read_by_event_time_is_left_out(
     given_spans: dict[str, tuple[int, int] | None],
 ) -> None:
     spans = {key: span and (span[0], span[0] + span[1]) for key, span in given_spans.items()}
-    found = _by_event_time(spans, *range(1, 32))
+    found = _by_event_time(spans, *range(1, 32), last=31)
 
     assert {one for read in found.window.values() for one in read} == set(spans)
     for key, span in spans.items():
