@@ -2,7 +2,8 @@
 
 Iceberg says which attempt is published; this says which contract and which inputs it stands on,
 so that what has become stale can be found without reading data. A row is written before the
-commit it describes: rows of attempts that were never published are harmless.
+commit it describes, and marked as committed after it: rows of attempts that were never published
+are harmless, and those of a process that died in between are looked at again.
 """
 
 import datetime as dt
@@ -43,6 +44,7 @@ _BUILDS = sa.Table(
     sa.Column("released", Message, nullable=False, server_default=""),
     sa.Column("dimensions", Message, nullable=False, server_default=""),
     sa.Column("staged", _JSON, nullable=False, server_default="[]"),
+    sa.Column("committed", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 _OF_PARTITION = (_BUILDS.c.table_id, _BUILDS.c.partition)
 sa.Index("builds_attempt", *_OF_PARTITION, _BUILDS.c.attempt, unique=True)
@@ -59,6 +61,9 @@ class Build:
     `failed` names the checks that held it back, and `rules` counts the rows that break each rule
     (None: of an attempt older than these counts). `released` says who published it though checks
     failed, and why; `staged` lists path, rows and bytes of its data files while it is held back.
+
+    `committed` is set once the table's commit is known to have been made; where it is not, the
+    published version tells.
 
     The database gives `sequence`, which alone says what came after what: `created` is for people,
     since a clock may be set back.
@@ -82,6 +87,7 @@ class Build:
     released: str = ""
     dimensions: str = ""
     staged: Sequence[tuple[str, int, int]] = ()
+    committed: bool = False
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -136,22 +142,34 @@ class Builds:
         return found
 
     def doubtful(self, table: TableId, contract: str) -> list[str]:
-        """The partitions whose last build was held back, or is of another contract than this."""
-        last = sa.func.max(_BUILDS.c.sequence)
-        newest = sa.select(last).where(_BUILDS.c.table_id == str(table))
-        doubted = sa.or_(_BUILDS.c.contract != contract, _BUILDS.c.state == "held_back")
-        query = sa.select(_BUILDS.c.partition).where(
-            _BUILDS.c.sequence.in_(newest.group_by(_BUILDS.c.partition)), doubted
-        )
+        """The partitions whose last build was held back, is of another contract than this, or may
+        never have been committed."""
+        doubted = sa.or_(_BUILDS.c.contract != contract, _BUILDS.c.committed.is_(False))
+        query = sa.select(_BUILDS.c.partition).where(_is_newest(table), doubted)
         with self.database.read() as connection:
             return list(connection.execute(query).scalars())
 
-    def _latest(self, chosen: sa.ColumnElement[bool], table: TableId) -> dict[str, Build]:
-        of_table = sa.and_(_BUILDS.c.table_id == str(table), chosen)
-        last = sa.func.max(_BUILDS.c.sequence)
-        newest = sa.select(last).where(of_table).group_by(_BUILDS.c.partition)
+    def uncommitted(self, table: TableId) -> dict[str, str]:
+        """The newest attempt of each partition that was to be published, where it is not known
+        whether it was: of processes that died, or that lost to another writer."""
+        to_publish = sa.and_(_BUILDS.c.state == "published", _BUILDS.c.committed.is_(False))
+        query = sa.select(_BUILDS.c.partition, _BUILDS.c.attempt)
         with self.database.read() as connection:
-            rows = connection.execute(sa.select(_BUILDS).where(_BUILDS.c.sequence.in_(newest)))
+            rows = connection.execute(query.where(_is_newest(table), to_publish))
+            return {key: attempt for key, attempt in rows}
+
+    def commit(self, table: TableId, attempts: Mapping[str, str]) -> None:
+        """These attempts, by partition, are the published versions."""
+        same = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.attempt)
+        with self.database.write() as connection:
+            for chunk in _chunks(attempts.items()):
+                these = sa.and_(_BUILDS.c.table_id == str(table), same.in_(chunk))
+                connection.execute(sa.update(_BUILDS).where(these).values(committed=True))
+
+    def _latest(self, chosen: sa.ColumnElement[bool], table: TableId) -> dict[str, Build]:
+        query = sa.select(_BUILDS).where(_is_newest(table, chosen))
+        with self.database.read() as connection:
+            rows = connection.execute(query)
             return {row["partition"]: _build(row) for row in rows.mappings()}
 
     def state(self) -> str:
@@ -231,6 +249,7 @@ class Builds:
                 contract=contract,
                 created=self.now(),
                 detail=why,
+                committed=False,
             )
             for key, build in builds.items()
         ]
@@ -257,6 +276,12 @@ class Builds:
                     _BUILDS.delete().where(_BUILDS.c.table_id == str(table), same.in_(pairs))
                 )
                 connection.execute(_BUILDS.insert(), rows)
+
+
+def _is_newest(table: TableId, *chosen: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Of the table's attempts, the last at each (chosen) partition."""
+    last = sa.select(sa.func.max(_BUILDS.c.sequence)).where(_BUILDS.c.table_id == str(table))
+    return _BUILDS.c.sequence.in_(last.where(*chosen).group_by(_BUILDS.c.partition))
 
 
 def _row(build: Build) -> dict[str, Any]:

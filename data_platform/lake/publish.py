@@ -120,6 +120,7 @@ def publish(lake: Lake, builds: Builds, write: StagedWrite) -> Publication:
         snapshot = replace_partitions(
             table, keys=good, add=files, base=write.slice.base, properties=properties
         )
+        builds.commit(write.table, dict.fromkeys(write.good, write.attempt))
         published = _published(table, files, snapshot, write.good)
     if write.after:
         write.after(good)

@@ -76,6 +76,7 @@ class Release:
                 "data_platform.partitions": "1",
             },
         )
+        builds.commit(TableId.parse(build.table_id), {key: build.attempt})
         return Published(
             snapshot,
             sum(file.record_count for file in self.files),

@@ -23,7 +23,7 @@ from data_platform.landing.ledger_tables import (
     read_entries,
     update_by_id,
 )
-from data_platform.landing.moves import forget, leave, moves
+from data_platform.landing.moves import follow, forget, leave, moves, unload
 from data_platform.landing.objects import Bucket, LandedObject
 from data_platform.landing.recording import (
     Changes,
@@ -40,7 +40,7 @@ from data_platform.landing.source import Source
 AT_ONCE = 50_000  # new objects of one listing that are ordered by when they landed: 15 MB
 
 _c = objects.c
-_DROPPED = "its rows were dropped, and it is not in the landing place any more"
+_LOADED = {"state": "loaded", "error": None}
 
 
 class Ledger(LedgerReads):
@@ -96,7 +96,7 @@ class Ledger(LedgerReads):
                     known = _latest(connection, bucket.name, seen)
                     changes = compare(seen, found, known, bucket.name, sources, now)
                     arrive(changes.insert, after=_last_arrival(connection))
-                    _apply(connection, changes, sources, now)
+                    _apply(connection, changes, now)
             recorded += changes.recorded
         return recorded
 
@@ -121,7 +121,7 @@ class Ledger(LedgerReads):
             if moves(self._entries(of_chunk), sources, now).any:
                 with self.database.write() as connection:
                     changes = moves(read_entries(connection, of_chunk), sources, now)
-                    _apply(connection, changes, sources, now)
+                    _apply(connection, changes, now)
                 recorded += changes.recorded
         return recorded
 
@@ -144,9 +144,17 @@ class Ledger(LedgerReads):
     # What became of it
 
     def mark_loaded(self, rows: Mapping[int, int], run_id: str, load_id: str) -> None:
-        """The rows of these versions, a number by id, are in bronze's attempt `load_id`."""
-        loaded = {"state": "loaded", "error": None, "run_id": run_id, "load_id": load_id}
-        self._change({id: {**loaded, "rows": count} for id, count in rows.items()})
+        """The rows of these versions, a number by id, are in bronze's attempt `load_id`.
+
+        Of one that was moved or forgotten while it was read, they have to leave it again.
+        """
+        held = {id: {"run_id": run_id, "load_id": load_id, "rows": n} for id, n in rows.items()}
+        with self.database.write() as connection:
+            now = self._clock()
+            update_by_id(connection, held, updated=now)
+            update_by_id(connection, {id: _LOADED for id in rows}, _c.state != "moved")
+            for chunk in chunks(rows):
+                follow(connection, chunk, now)
 
     def prepare(self, rows: Mapping[int, int], load_id: str) -> None:
         """Those that wait are about to be published in `load_id`; `settle` learns whether.
@@ -169,9 +177,9 @@ class Ledger(LedgerReads):
                     _c.state.in_(["pending", "moving"]),
                     sa.tuple_(_c.partition, _c.load_id).in_(chunk),
                 )
-                connection.execute(
-                    sa.update(objects).where(prepared).values(state="loaded", error=None)
-                )
+                ids = list(connection.execute(sa.select(_c.id).where(prepared)).scalars())
+                update_by_id(connection, {id: _LOADED for id in ids})
+                follow(connection, ids, self._clock())
 
     def finish_moves(self, ids: Collection[int]) -> None:
         """The partitions of these were published: what moved out is gone, and what was moving is
@@ -179,9 +187,12 @@ class Ledger(LedgerReads):
         done = {id: {"state": "moved", "load_id": None} for id in ids}
         self._change(done, sa.or_(_c.state == "moving", _c.state == "moved"))
 
-    def mark_failed(self, errors: Mapping[int, str], run_id: str | None = None) -> None:
-        """These versions cannot be read, an error by id; they are not tried again."""
-        failed = {"state": "failed", "run_id": run_id}
+    def mark_failed(
+        self, errors: Mapping[int, str], run_id: str | None = None, declaration: str | None = None
+    ) -> None:
+        """These versions cannot be read as they are declared, an error by id; they are not tried
+        again until `reopen`."""
+        failed = {"state": "failed", "run_id": run_id, "declaration": declaration}
         self._change({id: {**failed, "error": why} for id, why in errors.items()})
 
     def note_errors(self, errors: Mapping[int, str], run_id: str) -> None:
@@ -194,15 +205,17 @@ class Ledger(LedgerReads):
         noted = {id: {"error": why} for id, why in errors.items()}
         self._change(noted, _c.state == "pending", attempts=counted, run_id=run_id)
 
-    def give_up(self, source: str, *, attempts: int) -> None:
+    def give_up(self, source: str, *, attempts: int, declaration: str | None = None) -> None:
         """Fail what is still pending after so many attempts that ended in an error of its own."""
         tired = sa.and_(WAITING, _c.source == source, _c.attempts >= attempts)
         count, beginning = sa.cast(_c.attempts, sa.String), sa.literal("given up after ")
         error = beginning + count + " attempts, the last error: " + _c.error
-        failed = {"state": "failed", "error": error, "updated": self._clock()}
+        failed = {"state": "failed", "error": error, "declaration": declaration}
         with self.database.write() as connection:
             connection.execute(
-                sa.update(objects).where(tired, _c.error.is_not(None)).values(failed)
+                sa.update(objects)
+                .where(tired, _c.error.is_not(None))
+                .values({**failed, "updated": self._clock()})
             )
 
     def reopen(self, ids: Iterable[int]) -> None:
@@ -262,22 +275,9 @@ class Ledger(LedgerReads):
 
         What the bucket still holds waits to be loaded again; what it does not is failed.
         """
-        waits = {"state": "pending", "attempts": 0, "error": None}
-        failed = {"state": "failed", "error": _DROPPED}
-        none = {"rows": None, "load_id": None, "run_id": None, "updated": self._clock()}
-        available = sa.and_(_c.latest.is_(True), _c.vanished.is_(None))
-        chosen = (
-            [sa.true()] if partitions is None else [_c.partition.in_(c) for c in chunks(partitions)]
-        )
         with self.database.write() as connection:
-            for each in chosen:
-                of_these = sa.and_(_c.source == source, each)
-                here = sa.and_(of_these, _c.state.in_(["loaded", "moving"]))
-                again = sa.update(objects).where(here, available)
-                connection.execute(again.values(waits | none))
-                left = sa.update(objects).where(of_these, _c.state == "moved")
-                connection.execute(left.values(load_id=None))
-                connection.execute(sa.update(objects).where(here).values(failed | none))
+            for chunk in [None] if partitions is None else chunks(partitions):
+                unload(connection, source, chunk, self._clock())
 
     def _compared(
         self,
@@ -305,11 +305,9 @@ class Ledger(LedgerReads):
                 update_by_id(connection, columns, *only, updated=self._clock(), **same)
 
 
-def _apply(
-    connection: sa.Connection, changes: Changes, sources: Sequence[Source], now: datetime
-) -> None:
+def _apply(connection: sa.Connection, changes: Changes, now: datetime) -> None:
     if changes.moved:
-        leave(connection, changes.moved, sources, now)
+        leave(connection, changes.moved, now)
     insert_latest(connection, changes.insert)
     update_by_id(connection, changes.update)
 

@@ -218,7 +218,11 @@ class LedgerReads:
 
 def _effective(versions: Sequence[Entry], place: str | None) -> Entry | None:
     """Of one key's versions in a partition, oldest first; None where all of them have moved."""
-    here = [entry for entry in versions if entry.state != "moved"]
+    # What is loaded here is newer than what moves here, whenever either was entered: see `moves`.
+    here = sorted(
+        (entry for entry in versions if entry.state != "moved"),
+        key=lambda entry: ("moving", "loaded", "pending").index(entry.state),
+    )
     if not here:
         return None
     stored = [
@@ -226,8 +230,7 @@ def _effective(versions: Sequence[Entry], place: str | None) -> Entry | None:
         for entry in here
         if entry.state != "pending"
     ]
-    newest = here[-1] if here[-1].state == "pending" else stored[-1]
-    return replace(newest, previous=stored[-1] if stored else None)
+    return replace(here[-1], previous=stored[-1] if stored else None)
 
 
 def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:

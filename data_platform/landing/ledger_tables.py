@@ -39,6 +39,7 @@ objects = sa.Table(
     sa.Column("updated", UtcDateTime, nullable=False),
     sa.Column("vanished", UtcDateTime),
     sa.Column("cause", sa.String),
+    sa.Column("declaration", sa.String),
 )
 _c = objects.c
 # One latest version per key, whoever writes; and how a tick finds what it knows of a listing.
@@ -63,7 +64,8 @@ class Entry:
     pending, prepared for. `previous` (only in `effective`) is the loaded version to fall back to,
     maybe itself. `stands_in` (likewise) is the other partition whose files have the rows of one
     that is `moving`: see `moves`. `cause` is why an unknown object is of no source; `error` says it
-    for people.
+    for people. `declaration` is the version of the table's declaration under which a failed object
+    could not be read: under another one it may be.
     """
 
     id: int
@@ -86,6 +88,7 @@ class Entry:
     updated: datetime
     vanished: datetime | None
     cause: Cause | None = None
+    declaration: str | None = None
     previous: "Entry | None" = None
     stands_in: str | None = None
 

@@ -10,14 +10,15 @@ up only once the other one has them.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from data_platform.landing.ledger_tables import Entry, insert_latest, objects, read_entries
 from data_platform.landing.objects import LandedObject
-from data_platform.landing.recording import Changes, again, claim
+from data_platform.landing.recording import Changes, Place, again, claim
 from data_platform.landing.source import Source
+
+_DROPPED = "its rows were dropped, and it is not in the landing place any more"
 
 _c = objects.c
 _STORED = _c.state.in_(["loaded", "moving"])
@@ -41,38 +42,36 @@ def moves(entries: Iterable[Entry], sources: Sequence[Source], now: datetime) ->
                 changes.update[entry.id] = {**match, "updated": now}
                 changes.unknown.append(entry.key)
             continue
+        place = Place(entry.bucket, match["source"], match["partition"])
         if entry.available:
-            changes.insert.append(again(replace(entry, **_place(match)), now))
-        elif match["source"] != entry.source:
+            changes.insert.append(again(_at(place, entry), now))
+        elif place.source != entry.source:
             continue  # the files of another table cannot be carried from
-        changes.moved[entry.key] = entry.bucket
+        changes.moved[entry.key] = place
     return changes
 
 
-def _place(match: Mapping[str, Any]) -> dict[str, Any]:
-    return {"source": match["source"], "partition": match["partition"]}
+def _at(place: Place, entry: Entry) -> Entry:
+    return replace(entry, source=place.source, partition=place.partition)
 
 
-def leave(
-    connection: sa.Connection, moved: Mapping[str, str], sources: Sequence[Source], now: datetime
-) -> None:
-    """Mark what bronze has of these keys (with their buckets) elsewhere as moved, and enter the
+def leave(connection: sa.Connection, moved: Mapping[str, Place], now: datetime) -> None:
+    """Mark what bronze has of these keys elsewhere than in their places as moved, and enter the
     last of it as moving. To be called before a newer version is entered."""
     stored: dict[tuple[str, str], list[Entry]] = {}
     query = sa.select(objects).where(_STORED, _c.key.in_(list(moved)))
     for entry in read_entries(connection, query.order_by(_c.id)):
         stored.setdefault((entry.bucket, entry.key), []).append(entry)
-    for key, bucket in moved.items():
-        versions = stored.get((bucket, key), [])
-        place = _place(claim(LandedObject(key, 0, now), sources))
-        gone = [e for e in versions if {"source": e.source, "partition": e.partition} != place]
+    for key, place in moved.items():
+        versions = stored.get((place.bucket, key), [])
+        gone = [e for e in versions if _at(place, e) != e]
         for entry in gone:  # of one that was moving nothing is in its partition
             load = entry.load_id if entry.state == "loaded" else None
             values = {"state": "moved", "latest": False, "load_id": load, "updated": now}
             connection.execute(sa.update(objects).where(_c.id == entry.id).values(values))
-        if gone and gone[-1] is versions[-1] and gone[-1].source == place["source"]:
+        if gone and gone[-1] is versions[-1] and gone[-1].source == place.source:
             last = gone[-1]
-            row = again(replace(last, **place), now)
+            row = again(_at(place, last), now)
             kept = {"latest": last.latest, "rows": last.rows, "vanished": last.vanished}
             connection.execute(sa.insert(objects), [{**row, "state": "moving", **kept}])
 
@@ -88,6 +87,55 @@ def forget(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None
         for state, leaves in (("loaded", {}), ("moving", {"load_id": None})):
             gone = sa.update(objects).where(of_key, _c.state == state)
             connection.execute(gone.values(state="moved", updated=now, **leaves))
+
+
+def unload(
+    connection: sa.Connection, source: str, partitions: Sequence[str] | None, now: datetime
+) -> None:
+    """See `Ledger.unload`."""
+    waits = {"state": "pending", "attempts": 0, "error": None}
+    failed = {"state": "failed", "error": _DROPPED}
+    none = {"rows": None, "load_id": None, "run_id": None, "updated": now}
+    chosen = sa.true() if partitions is None else _c.partition.in_(partitions)
+    of_these = sa.and_(_c.source == source, chosen)
+    here = sa.and_(of_these, _c.state.in_(["loaded", "moving"]))
+    available = sa.and_(_c.latest.is_(True), _c.vanished.is_(None))
+    connection.execute(sa.update(objects).where(here, available).values(waits | none))
+    left = sa.update(objects).where(of_these, _c.state == "moved")
+    connection.execute(left.values(load_id=None))
+    connection.execute(sa.update(objects).where(here).values(failed | none))
+
+
+def follow(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None:
+    """What moves by these versions being loaded now.
+
+    An older one that was to be carried to where they are does not come any more. Those whose key
+    was moved or forgotten since their run began have their rows in a partition that they leave.
+    """
+    loaded = objects.alias("loaded")
+    same = [loaded.c[n] == _c[n] for n in ("bucket", "key", "source", "partition")]
+    replaced = sa.exists().where(loaded.c.id.in_(ids), loaded.c.state == "loaded", *same)
+    older = {"state": "moved", "load_id": None, "updated": now}
+    connection.execute(sa.update(objects).where(_c.state == "moving", replaced).values(older))
+    newest = sa.and_(
+        _LATEST.c.key == _c.key, _LATEST.c.bucket == _c.bucket, _LATEST.c.latest.is_(True)
+    )
+    moved = sa.or_(_LATEST.c.source != _c.source, _LATEST.c.partition != _c.partition)
+    query = (
+        sa.select(_c.id, _c.key, _c.bucket)
+        .add_columns(_LATEST.c.source, _LATEST.c.partition, _LATEST.c.state)
+        .join(_LATEST, newest)
+        .where(_c.id.in_(ids), _c.state == "loaded", _c.latest.is_(False))
+        .where(sa.or_(_LATEST.c.state == "forgotten", moved))
+    )
+    for id, key, bucket, source, partition, state in list(connection.execute(query)):
+        if state == "forgotten":
+            gone, values = _c.id == id, {"state": "moved", "updated": now}
+            connection.execute(sa.update(objects).where(gone).values(values))
+            continue
+        carried = sa.and_(_c.bucket == bucket, _c.key == key, _c.state == "moving")
+        connection.execute(sa.update(objects).where(carried).values(older))  # its rows are gone
+        leave(connection, {key: Place(bucket, source, partition)}, now)
 
 
 def unfinished(connection: sa.Connection, source: str) -> list[str]:

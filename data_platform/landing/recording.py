@@ -42,6 +42,15 @@ class Recorded:
         )
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a key of a bucket belongs by now."""
+
+    bucket: str
+    source: str | None
+    partition: str | None
+
+
 @dataclass
 class Changes:
     """Rows to insert as their key's latest version, and columns to update by id."""
@@ -53,7 +62,7 @@ class Changes:
     unknown: list[str] = field(default_factory=list)
     refreshed: list[str] = field(default_factory=list)  # unchanged, but landed again
     unchanged: int = 0
-    moved: dict[str, str] = field(default_factory=dict)  # keys, with their bucket
+    moved: dict[str, Place] = field(default_factory=dict)  # by key
 
     @property
     def keys(self) -> list[str]:
@@ -134,13 +143,13 @@ def compare(
             match = claim(seen, sources)
             changes.insert.append(_row(seen, version, bucket, match, now))
             if entry and match["source"] and not _is_of(entry, match):
-                changes.moved[seen.key] = bucket
+                changes.moved[seen.key] = Place(bucket, match["source"], match["partition"])
             kind = changes.new if entry is None else changes.reopened
             (kind if match["source"] else changes.unknown).append(seen.key)
         elif entry.state == "unknown" and _differs(match := claim(seen, sources), entry):
             changes.update[entry.id] = {**match, "updated": now, "vanished": None}
             if match["source"]:
-                changes.moved[seen.key] = bucket
+                changes.moved[seen.key] = Place(bucket, match["source"], match["partition"])
                 changes.new.append(seen.key)
             else:  # still unknown, for another reason
                 changes.refreshed.append(seen.key)

@@ -29,8 +29,11 @@ def record_arrivals(
     sources = [table.source for table in landed if table.source]
     known = listed and isinstance(platform.arrivals, Listing)
     arrived = Arrived() if known else platform.arrivals.take(sources, platform.ledger, now)
-    for source in sources:
-        platform.ledger.give_up(source.name, attempts=MOST_ATTEMPTS)
+    for table in landed:
+        if table.source:
+            platform.ledger.give_up(
+                table.source.name, attempts=MOST_ATTEMPTS, declaration=table.version
+            )
     states = _DECLARED if redeclared else _DECLARED[:1]
     platform.ledger.move(sources, now, states=states)
     for table in landed:
@@ -39,9 +42,11 @@ def record_arrivals(
 
 
 def settle_arrivals(platform: Platform, landed: Sequence[Table]) -> None:
-    """Enter in the ledger what killed runs had published, before anything else is entered."""
+    """Enter what killed runs had published, in the ledger and in the register of builds, before
+    anything else is entered."""
     for table in landed:
-        if table.source and (keys := platform.ledger.prepared(table.source.name)):
+        prepared = platform.ledger.prepared(table.source.name) if table.source else []
+        if keys := {*prepared, *platform.builds.uncommitted(table.id)}:
             settle(table, platform, keys)
 
 
@@ -53,6 +58,7 @@ def settle(table: Table, platform: Platform, keys: Iterable[str]) -> None:
     assert table.source is not None
     found = current_versions(platform, table.id, list(keys))
     platform.ledger.settle(table.source.name, found)
+    platform.builds.commit(table.id, found)
 
 
 def due_of_bronze(table: Table, platform: Platform, look: Look | None = None) -> Plan:
@@ -73,6 +79,4 @@ def due_of_bronze(table: Table, platform: Platform, look: Look | None = None) ->
 def _failed_otherwise(table: Table, platform: Platform) -> list[int]:
     """The objects that could not be read as they were declared before: maybe they can, now."""
     found = platform.ledger.failed(table.source.name) if table.source else []
-    latest = platform.builds.latest(table.id, {str(entry.partition) for entry in found})
-    other = {key for key, build in latest.items() if build.contract != table.version}
-    return [entry.id for entry in found if entry.partition in other]
+    return [entry.id for entry in found if entry.declaration != table.version]

@@ -67,7 +67,7 @@ def build_bronze(
     work = _work(table, platform, safe, files, directory(loaded, attempt))
     platform.storage.make_folder(directory(loaded, attempt))
     reports = [ParseReport(key, refused=why) for key, why in lost.items()] + _parse(spark, work)
-    _record_errors(platform, reports, run_id)
+    _record_errors(table, platform, reports, run_id)
     # of what was read: more may have landed since
     inputs = {key: digest_of(effective[key], unread=_unread(reports)) for key in effective}
     reread = [r for r in reports if _has_objects(r) or (not r.refused and not safe[r.partition])]
@@ -234,11 +234,14 @@ def _stands(
     return bool(same and _unread([report]))
 
 
-def _record_errors(platform: Platform, reports: list[ParseReport], run_id: str) -> None:
+def _record_errors(
+    table: Table, platform: Platform, reports: list[ParseReport], run_id: str
+) -> None:
     errors = [(o.id, o.error) for report in reports for o in report.objects if o.error]
     kept = {o.id for report in reports for o in report.objects if not o.error}  # bronze has it
     final = {i for i, e in errors if not e.transient} - kept
-    platform.ledger.mark_failed({i: e.message for i, e in errors if i in final}, run_id)
+    failed = {i: e.message for i, e in errors if i in final}
+    platform.ledger.mark_failed(failed, run_id, table.version)
     platform.ledger.mark_vanished(i for i, e in errors if e.kind == "vanished")
     platform.ledger.note_errors({i: e.message for i, e in errors if i not in final}, run_id)
 

@@ -67,6 +67,7 @@ def roll_back(
     why = f"rolled back to {to}"
     platform.builds.accept(table_id, versions, inputs, table.version, why, dimensions=dimensions)
     snapshot = planned.apply()
+    platform.builds.commit(table_id, versions)
     with instance_of(platform) as instance:
         for key, version in versions.items():
             instance.report_runless_asset_event(

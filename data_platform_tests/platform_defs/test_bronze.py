@@ -17,13 +17,18 @@ from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.storage import Storage
 from data_platform.landing.intake import reconcile, tick
 from data_platform.landing.source import Csv, Source
-from data_platform.platform_defs.arrivals import MOST_ATTEMPTS, due_of_bronze
+from data_platform.platform_defs.arrivals import (
+    MOST_ATTEMPTS,
+    due_of_bronze,
+    record_arrivals,
+    settle_arrivals,
+)
 from data_platform.platform_defs.bronze import build_bronze
 from data_platform.platform_defs.held import held_now
-from data_platform.platform_defs.planning import plan
+from data_platform.platform_defs.planning import current_versions, plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings, prepare_home
-from data_platform_tests.fakes import Faults, LocalSpark, disk_full
+from data_platform_tests.fakes import Crash, Faults, LocalSpark, disk_full
 from data_platform_tests.lake.shop import RECEIVED, SHOP, Shop
 from data_platform_tests.places import Place
 from data_platform_tests.platform_defs.homes import csv, key_of, shop_lines
@@ -321,6 +326,51 @@ def test_a_partition_under_another_declaration_is_due_though_nothing_waits(shop:
     assert RECEIVED.source
     other = replace(RECEIVED, source=replace(RECEIVED.source, format=Csv(("sku", "amount", "x"))))
     assert due_of_bronze(other, shop.platform()).keys == (DAY,)
+
+
+def test_a_run_that_dies_at_any_step_under_another_declaration_leaves_the_partition_due(
+    shop: Shop,
+) -> None:
+    shop.land(DAY, ["a,1"])
+    _load(shop)
+    assert RECEIVED.source
+    number = 0
+    while True:  # each run of a declaration that differs from the one before
+        number += 1
+        other = replace(RECEIVED, source=replace(RECEIVED.source, version=f"v{number}"))
+        faults = Faults(at=number)
+        with suppress(Crash):
+            _load(shop, other, faults)
+        platform = shop.platform()
+        settle_arrivals(platform, [other])
+        found = current_versions(platform, other.id, None)
+        done = platform.builds.of(other.id, found)[DAY].contract == other.version
+        assert done or due_of_bronze(other, platform).keys == (DAY,), faults
+        assert not platform.builds.doubtful(other.id, other.version) or not done, faults
+        if not faults.raised:
+            assert done and number > 3
+            return
+
+
+def test_what_could_not_be_read_is_tried_again_once_for_each_declaration(shop: Shop) -> None:
+    shop.land(DAY, ["a,1"])
+    shop.place.write(f"{shop.place.root}/landing/shop/{DAY}-late.csv", b"\x80\x00\xff")
+    _load(shop)
+    assert RECEIVED.source
+    other = replace(RECEIVED, source=replace(RECEIVED.source, version="2"))
+    now = dt.datetime.now(dt.UTC)
+
+    def failed(table: Table) -> list[int]:
+        platform = shop.platform()
+        record_arrivals(platform, [table], now)
+        return [entry.id for entry in platform.ledger.failed("shop")]
+
+    first = failed(RECEIVED)
+    assert len(first) == 1 and failed(RECEIVED) == first
+    assert failed(other) == []  # it waits
+    _load(shop, other)
+    again = failed(other)
+    assert len(again) == 1 and again != first and failed(other) == again
 
 
 # --- days of which nothing could be read ------------------------------------------------------

@@ -1,0 +1,15 @@
+"""Whether the commit that a build describes was made; and of which declaration an object failed."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    op.add_column(
+        "builds", sa.Column("committed", sa.Boolean, nullable=False, server_default=sa.false())
+    )
+    op.execute("UPDATE builds SET committed = (state = 'published')")
+    op.add_column("landed_objects", sa.Column("declaration", sa.String))
