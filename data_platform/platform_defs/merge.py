@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from data_platform.assets import Table
 from data_platform.lake.catalog import LakeTable
 from data_platform.lake.files import Files, files_by_partition, partitioning, versions
-from data_platform.lake.parquet import DATA, QUARANTINE
+from data_platform.lake.parquet import DATA, OUTCOME, QUARANTINE
 from data_platform.lake.publish import ATTEMPT, CONTRACT
 from data_platform.lake.reads import ReadPlan
 from data_platform.lake.staging import Staged, new_attempt, stage, with_empty_partitions
@@ -69,20 +69,24 @@ def build_merged(
         reading = partial(read, upstream, files)
         return by_input_partition(table, spark, partitioning(upstream), sorted(files), reading)
 
+    def changes_of(merge: Merge) -> DataFrame:
+        return judged(made_of(merge.after), contract_of(table), clustered=True)
+
     merge = planned_merge(table, own, upstream, source, plan.base.get(WHOLE_TABLE))
+    changes = changes_of(merge)
     if merge.before:
         # By position: a column that was added stands last in the table, wherever it is declared.
         columns = contract_of(table).spark_schema.names
-        after, still = (
-            made_of(merge.after).select(columns),
-            read(own, merge.present, merge.present).select(columns),
-        )
+        # a row that a rule rejects takes no other's place
+        after = changes.where(F.col(OUTCOME) == DATA).select(columns)
+        still = read(own, merge.present, merge.present).select(columns)
         gone = made_of(merge.before).select(columns).subtract(after)
         if not gone.isEmpty():
             lost = unreplaced(gone.intersect(still), after, contract_of(table))
-            merge = merge if lost.isEmpty() else anew(source)
+            if not lost.isEmpty():
+                merge = anew(source)
+                changes = changes_of(merge)
     seen = Observation()
-    changes = judged(made_of(merge.after), contract_of(table), clustered=True)
     present = read(own, merge.present, merge.present) if merge.present else None
     rows = ranked(changes, present, contract_of(table)).observe(
         seen,

@@ -57,7 +57,7 @@ class Client(pa.DataFrameModel):
     """One row per client, as it was last changed."""
 
     client: T.LongType = column(ge=0, description="number of the client")
-    changed: T.LongType = column(description="when")
+    changed: T.LongType = column(lt=10**6, description="when")
     city: T.StringType = column(nullable=True, description="where the client lives")
 
 

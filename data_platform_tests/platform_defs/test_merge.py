@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,9 @@ from pyspark.sql import types as T
 
 from data_platform.lake.errors import PartitionConflict, SchemaConflict
 from data_platform.lake.files import attempt_of, files_by_partition
+from data_platform.lake.parquet import DATA
 from data_platform.lake.rollback import plan_rollback
+from data_platform.observability.events import StepResult
 from data_platform.platform_defs.function import contract_of
 from data_platform.platform_defs.merge import build_merged
 from data_platform_tests.fakes import Crash
@@ -179,6 +182,27 @@ def test_a_row_that_breaks_a_rule_holds_the_merge_back_until_its_day_is_mended(s
     shop.run()
 
     assert set(shop.rows) == shop.newest
+
+
+def test_a_correction_that_a_rule_rejects_takes_the_place_of_nothing(shop: Shop) -> None:
+    """The row that it corrects is gone from the input, so what is held back lacks it too."""
+    shop.changes({MONDAY: [(1, 10, "oslo")], TUESDAY: [(1, 20, "rome"), (2, 20, "bern")]})
+    shop.run()
+    shop.changes({TUESDAY: [(1, 10**6, "rome"), (2, 20, "bern")]})
+    held = shop.run()
+
+    assert held and "changed.less_than" in held.write.held_back[""]
+    anew = shop.build(shop.plan(only_stale=False))
+    for result in (held, anew):
+        assert read_by(result) == f"0 rows of the table and 3 of {CHANGES}"
+        assert sorted(_staged(result)) == [(1, 10, "OSLO"), (2, 20, "BERN")]
+
+
+def _staged(result: StepResult) -> list[Change]:
+    """What would be published if the attempt were released."""
+    paths = [file.path for file in result.write.staged.files[DATA]]
+    rows = [row for path in paths for row in pq.read_table(path).to_pylist()]
+    return [(row["client"], row["changed"], row["city"]) for row in rows]
 
 
 def test_of_two_merges_at_once_the_second_is_refused_and_merges_when_it_is_planned_again(
