@@ -25,7 +25,8 @@ def run() -> None:
     """Load what landed and build what is stale, here and now: what the sensors would ask for.
 
     Ends with 0 where all is done, with 1 where a run failed, with 3 where partitions are held back
-    by their checks or landed objects are unreadable or of no source. Ctrl-C stops it in order: the
+    by their checks, landed objects are unreadable or of no source, or the inputs of a table change
+    as often as it is built. Ctrl-C stops it in order: the
     same command goes on from there.
     """
     platform = open_platform(create=True)
@@ -35,7 +36,7 @@ def run() -> None:
     from data_platform.platform_defs.repair import instance_of
     from data_platform.platform_defs.sensors import waiting_lines
 
-    waiting, unplanned = {}, []
+    waiting, unplanned, circles = {}, [], []
 
     def trouble(text: str) -> None:
         out.paragraph(text)
@@ -46,6 +47,7 @@ def run() -> None:
         "waiting": out.waiting,
         "trouble": trouble,
         "waits": waiting.__setitem__,
+        "circles": circles.append,
     }
     with stopping(lambda: _left(platform, tables)) as stop, instance_of(platform) as instance:
         ended = print_runs(
@@ -56,15 +58,16 @@ def run() -> None:
         if not any(platform.ledger.summary().values()):
             click.echo(f"nothing has landed yet in {platform.settings.landing_uri}")
     found = attention(platform, tables)
-    for line in [*waiting_lines(waiting), *found.lines]:
+    left = [*circles, *_left(platform, tables)] if circles else []
+    for line in [*waiting_lines(waiting), *left, *found.lines]:
         out.paragraph(line)
     if unplanned and not ended["failed"]:
         raise click.ClickException(f"{len(unplanned)} tables could not be planned, as said above")
-    exit_as(ended, left=bool(found))
+    exit_as(ended, left=bool(found or circles))
 
 
 def _left(platform, tables) -> Iterator[str]:
-    """What a run that was stopped leaves to be done."""
+    """What is left to be done."""
     from data_platform.platform_defs.repair import stale_partitions
 
     if pending := platform.ledger.summary()["pending"]:

@@ -10,6 +10,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import Literal
 
@@ -29,14 +30,13 @@ from data_platform.platform_defs.marks import clear_marks
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.sensors import Waiting, arrivals, stale, under_way
 from data_platform.platform_defs.stopping import Stop, cancel_run
-from data_platform.platform_defs.work import Due
+from data_platform.platform_defs.work import MOST_REPEATS, Due, Tried
 
 _log = logging.getLogger(__name__)
 
 # These name the place and the way out.
 _SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew")
 _HELD_BACK = "held_back"  # in the metadata of the IO manager's failure
-_MOST_RUNS = 20  # work that makes other work must not run for ever
 
 
 class TablesBusy(LakeError):
@@ -81,24 +81,20 @@ def run_until_quiet(
     stop: Stop | None = None,
     trouble: Callable[[str], object] = _log.error,
     waits: Callable[[TableId, Waiting], object] = lambda table, waiting: None,
+    circles: Callable[[str], object] = _log.error,
 ) -> Iterator[Ran]:
     """Record what landed, then run what it asks for and what becomes stale by it.
 
     Every piece of work once, whatever became of it, and at once: a person who asks does not wait
     for the sensors' next try. Calls `announce` before each run, and `waiting` where it has to wait
     for another driver; `trouble` is told, once, of each table that cannot be planned, while the
-    others are built, and `waits`, at each look, of what a table's partitions wait for. After a run
-    in which somebody wanted to `stop` there is no other. Raises TablesBusy where Dagster's daemon
-    has a run or backfill of the tables under way.
+    others are built, and `waits`, at each look, of what a table's partitions wait for. What is
+    asked for again and again, with nothing new in between, is left, and `circles` told of it.
+    After a run in which somebody wanted to `stop` there is no other. Raises TablesBusy where
+    Dagster's daemon has a run or backfill of the tables under way.
     """
-    done: set[str] = set()
-    told: set[str] = set()
-
-    def tell_once(text: str) -> None:
-        if text not in told:
-            told.add(text)
-            trouble(text)
-
+    tried = Tried()
+    trouble, circles = _once(trouble), _once(circles)
     with driving(instance, platform, waiting=waiting) as buried:
         lost = bury_lost_runs(instance, platform, tables, dt.datetime.now(dt.UTC))
         for run in [*buried, *lost]:
@@ -110,23 +106,31 @@ def run_until_quiet(
             landed = [table for table in tables if table.source]
             settle_arrivals(platform, landed)
             reconcile(platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC))
-        for number in range(_MOST_RUNS):
-            listed = number == 0
-            found = _next(instance, platform, tables, done, tell_once, waits, listed=listed)
-            if found is None:
-                return
-            done.add(found.work)
+        listed = True
+        while found := _next(
+            instance, platform, tables, tried, trouble, waits, circles, listed=listed
+        ):
+            listed = False
+            tried.add(found)
             announce(found.request)
             yield run_one(definitions, instance, platform, tables, found.request, stop=stop)
             if stop and stop.asked:
                 return
 
 
+def _once(tell: Callable[[str], object]) -> Callable[[str], object]:
+    """Tells each text once."""
+    return lru_cache(maxsize=None)(tell)
+
+
 def asked_for(request: dg.RunRequest) -> str:
     """A request in words."""
+    return f"the sensors ask for a run of {_named(request)}"
+
+
+def _named(request: dg.RunRequest) -> str:
     start, end = request.tags.get(RANGE_START), request.tags.get(RANGE_END)
-    span = f", {start} to {end}" if start else ""
-    return f"the sensors ask for a run of {request.job_name}{span}"
+    return f"{request.job_name}, {start} to {end}" if start else str(request.job_name)
 
 
 def require_idle(instance: dg.DagsterInstance, tables: Sequence[Table]) -> None:
@@ -142,9 +146,10 @@ def _next(
     instance: dg.DagsterInstance,
     platform: Platform,
     tables: Sequence[Table],
-    done: set[str],
+    tried: Tried,
     trouble: Callable[[str], object],
     waits: Callable[[TableId, Waiting], object],
+    circles: Callable[[str], object],
     *,
     listed: bool,
 ) -> Due | None:
@@ -162,7 +167,15 @@ def _next(
         arrivals(platform, instance, landed, trouble=trouble),
         stale(platform, instance, derived, trouble=trouble, waits=waits),
     )
-    return next((each for each in found if each.work not in done), None)
+    for each in found:
+        if tried.in_circles(each):
+            circles(
+                f"{_named(each.request)} was repeated {MOST_REPEATS} times and is asked for again; "
+                "it is left, since its inputs change as often as it is built"
+            )
+        elif tried.may(each):
+            return each
+    return None
 
 
 def run_one(

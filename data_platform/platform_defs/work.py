@@ -8,8 +8,9 @@ not delayed by it.
 
 import datetime as dt
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
@@ -17,6 +18,7 @@ from dagster._core.storage.tags import HIDDEN_TAG_PREFIX, MAX_RETRIES_TAG
 
 WORK = f"{HIDDEN_TAG_PREFIX}data_platform_work"  # run tag, which Dagster's pages leave out
 LONGEST_WAIT = dt.timedelta(hours=1)
+MOST_REPEATS = 5  # work that makes other work must not run for ever
 _ENOUGH = 10  # ended runs that are looked at: fewer already make the longest wait
 
 
@@ -35,6 +37,39 @@ class Due:
     def waits(self) -> str:
         """For whom it is too early."""
         return f"{self.request.job_name} waits for its next try at {self.at.astimezone():%H:%M}"
+
+
+@dataclass
+class Tried:
+    """The runs of a process that runs all that is due: each piece of work once, and a request (a
+    job, a range) for other work again, but only so often while no request is a new one.
+
+    There may be any number of jobs, and each may fail; only going round in circles has an end.
+    """
+
+    work: set[str] = field(default_factory=set)
+    requests: Counter[tuple] = field(default_factory=Counter)
+
+    def may(self, each: Due) -> bool:
+        """Whether it is work that was not tried yet, and not one `in_circles`."""
+        return each.work not in self.work and not self.in_circles(each)
+
+    def in_circles(self, each: Due) -> bool:
+        """Whether it is other work of a request that was repeated as often as one may be."""
+        return each.work not in self.work and self.requests[_asked(each)] > MOST_REPEATS
+
+    def add(self, each: Due) -> None:
+        self.work.add(each.work)
+        if _asked(each) not in self.requests:
+            self.requests = Counter(dict.fromkeys(self.requests, 1))  # it may be why others repeat
+        self.requests[_asked(each)] += 1
+
+
+def _asked(each: Due) -> tuple:
+    request = each.request
+    tags = {name: value for name, value in request.tags.items() if name != WORK}
+    assets = sorted(key.to_string() for key in request.asset_selection or ())
+    return request.job_name, *sorted(tags.items()), *assets
 
 
 def work_id(kind: str, job: str | None, parts: Iterable[str]) -> str:

@@ -23,6 +23,7 @@ from data_platform.platform_defs.drive import (
 from data_platform.platform_defs.drivers import hold
 from data_platform.platform_defs.repair import stale_partitions
 from data_platform.platform_defs.sensors import Waiting, waiting_lines
+from data_platform.platform_defs.work import MOST_REPEATS
 from data_platform.settings import CHECKOUT
 from data_platform_tests.lake.home import MONDAY
 from data_platform_tests.platform_defs.bakery import Bakery, bakery_at, days
@@ -45,6 +46,29 @@ def test_each_piece_of_work_is_tried_once_and_none_stops_the_next(shop: Bakery) 
 
     assert _jobs(ran) == ["bakery_daily", "bakery_monthly"]
     assert not any(run.success for run in ran)
+
+
+def test_what_goes_round_in_circles_is_left_and_said(tmp_path: Path) -> None:
+    told: list[str] = []
+    with home_at(tmp_path / "home", (days,)) as home:
+        shop = Bakery(**vars(home))
+        shop.sales.write({MONDAY: [0]})
+
+        def changes(request: dg.RunRequest) -> None:
+            shop.sales.write({MONDAY: [len(told)]})
+
+        ran = list(
+            run_until_quiet(
+                shop.definitions, shop.instance, shop.platform, (days,),
+                announce=changes, circles=told.append,
+            )
+        )  # fmt: skip
+
+    assert _jobs(ran) == ["bakery_daily"] * (1 + MOST_REPEATS)
+    assert told == [
+        f"bakery_daily, {MONDAY} to {MONDAY} was repeated {MOST_REPEATS} times and is asked for "
+        "again; it is left, since its inputs change as often as it is built"
+    ]
 
 
 def test_a_person_who_asks_again_does_not_wait_for_the_next_try(shop: Bakery) -> None:
