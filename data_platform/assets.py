@@ -26,8 +26,7 @@ from data_platform.lake.table import PartitionColumn, Partitioning, TableId
 from data_platform.landing.partition_names import kind_of, partition_columns
 from data_platform.landing.source import OutsideTable, Source
 from data_platform.observability.warnings import previews_accepted
-from data_platform.quality.input_times import require_time
-from data_platform.quality.mapping import How
+from data_platform.quality.mapping import How, require_time
 
 Transform = Callable[..., DataFrame]
 _CHANGES_NO_ROW = ("id", "owner", "description", "retention")  # fields of a table

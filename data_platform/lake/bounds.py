@@ -15,6 +15,12 @@ PartitionFiles = Sequence[DataFile]
 _EPOCH = dt.datetime(1970, 1, 1)
 
 
+def has_nulls(table: Table, column: str, files: PartitionFiles) -> bool:
+    """Whether a row may have no value in a column: so the statistics say, or do not tell."""
+    number = table.schema().find_field(column).field_id
+    return any(file.record_count and file.null_value_counts.get(number) != 0 for file in files)
+
+
 def time_bounds(
     table: Table, column: str, files: PartitionFiles
 ) -> tuple[dt.datetime, dt.datetime] | None:

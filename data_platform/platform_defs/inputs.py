@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from data_platform.assets import Table
-from data_platform.lake.bounds import PartitionFiles, time_bounds
+from data_platform.lake.bounds import PartitionFiles, has_nulls, time_bounds
 from data_platform.lake.calendars import Calendar
 from data_platform.lake.catalog import LakeTable
 from data_platform.lake.errors import LakeError
@@ -19,14 +19,10 @@ from data_platform.lake.look import Look
 from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.platform_defs.platform import Platform
 from data_platform.quality.freshness import digest
-from data_platform.quality.mapping import (
-    Changes,
-    Dimension,
-    EventTime,
-    How,
+from data_platform.quality.mapping import Changes, Dimension, EventTime, How, Trailing
+from data_platform.quality.windows import (
     Reads,
     Span,
-    Trailing,
     Upstream,
     is_dimension,
     reach,
@@ -70,6 +66,7 @@ class Inputs:
     waiting: Mapping[str, tuple[TableId, ...]] = field(default_factory=dict)
     dimensions: Mapping[str, str] = field(default_factory=dict)
     expired: Mapping[str, str] = field(default_factory=dict)
+    requested: frozenset[str] = frozenset()
 
 
 def inputs_of(
@@ -109,14 +106,16 @@ def inputs_of(
     windows = {name: dict(each.window) for name, each in reads.items()}
     states, expired = _dimensions(table, platform, look, found, windows, due, published)
     waiting = dict.fromkeys(due, missing) if missing else {}
-    return Inputs(found, windows, digests, waiting, states, expired)
+    return Inputs(found, windows, digests, waiting, states, expired, frozenset(requested))
 
 
-def newest_due(table: Table, platform: Platform, look: Look) -> str | None:
-    """The last partition in time that has something of its own in an input."""
-    assert table.partitions is not None
-    keys = table.partitions.get_partition_keys()
-    due = inputs_of(table, platform, keys, {}, look).digests
+def newest_due(table: Table, platform: Platform, known: Inputs, look: Look) -> str | None:
+    """The last partition in time that has something of its own in an input; `known` are the inputs
+    of those that are planned, maybe of all."""
+    keys = table.partitions.get_partition_keys() if table.partitions else [WHOLE_TABLE]
+    due = known.digests
+    if not known.requested.issuperset(keys):
+        due = inputs_of(table, platform, keys, {}, look).digests
     return next((key for key in reversed(keys) if key in due), None)
 
 
@@ -151,10 +150,11 @@ def _input(table: Table, look: Look, name: str, requested: Collection[str]) -> I
         return Input(Upstream(upstream, table.scheme, {}), {})
     scheme = partitioning(loaded)
     files = look.files(upstream, _candidates(table, how, scheme, requested))
-    spans = None
+    spans, undated = None, frozenset()
     if isinstance(how, EventTime):
         spans = {key: _span_of(loaded, how.column, group, table) for key, group in files.items()}
-    found = Upstream(upstream, scheme, versions(files), spans)
+        undated = frozenset(k for k, group in files.items() if has_nulls(loaded, how.column, group))
+    found = Upstream(upstream, scheme, versions(files), spans, undated)
     return Input(found, files, current.snapshot_id)
 
 

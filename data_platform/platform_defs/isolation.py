@@ -9,22 +9,34 @@ called for each by itself, and the results are united, so many to a job.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.assets import Table
+from data_platform.lake.calendars import Calendar
 from data_platform.lake.logical_plan import analyzed, jobs_run, marked
 from data_platform.lake.reads import ReadPlan
 from data_platform.lake.table import Partitioning
+from data_platform.platform_defs.event_rows import by_event_time, counts
 from data_platform.platform_defs.function import called
-from data_platform.platform_defs.placement import among, is_own, others, placed, values_of
+from data_platform.platform_defs.placement import (
+    among,
+    counts_for_first,
+    first_of,
+    is_own,
+    others,
+    placed,
+    values_of,
+)
 from data_platform.platform_defs.planning import Plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.quality.judge import RECEIVED
 from data_platform.quality.locality import Input, Proof, proof
-from data_platform.quality.mapping import is_dimension
+from data_platform.quality.mapping import EventTime
+from data_platform.quality.windows import EventWindow, event_windows, is_dimension, zone_of
 
 # Calls in one job: the plans of some hundred would not fit the driver's memory.
 TOGETHER = 32
@@ -36,12 +48,14 @@ Prepare = Callable[[DataFrame], DataFrame]
 @dataclass(frozen=True)
 class Result:
     """A function's rows for some partitions, with a place (see `placement`) unless each is known
-    to name the partition it was built for. `shared`: for which of them a row of none was built
-    cannot be told, so that it is of each. Not `adaptive`: its job is to be run `without_adaptive`.
+    to name the partition it was built for. `shared`: rows of other partitions are of each. Where
+    it is not `told` of which partition a row of none is, the result is of no use if there is one.
+    Not `adaptive`: its job is to be run `without_adaptive`.
     """
 
     frame: DataFrame
     shared: bool = False
+    told: bool = True
     adaptive: bool = True
 
 
@@ -75,26 +89,52 @@ class Calls:
 
     def results(self) -> Iterator[Result]:
         """The rows for all partitions of the plan, one result for each job to be run."""
-        keys = self.plan.keys
-        if self._needs_one_call() and (result := self._once(keys)):
+        inner, edges = self._parted()
+        left = self.plan.keys
+        if inner and self._needs_one_call(inner) and (result := self._once(inner)):
             yield result
-            return
+            left = edges
+        yield from self.each(left)
+
+    def each(self, keys: Sequence[str] | None = None) -> Iterator[Result]:
+        """The rows for these partitions (None: for all), of a call for each."""
+        keys = self.plan.keys if keys is None else keys
         for first in range(0, len(keys), TOGETHER):
             frame = united([self.alone(key) for key in keys[first : first + TOGETHER]])
-            yield Result(frame, adaptive=False)
+            yield Result(frame, adaptive=len(keys) == 1)
 
     def alone(self, key: str) -> DataFrame:
         """The rows of a call for one partition, each with its place."""
         return self._placed_alone(key, self._call([key]))
 
-    def _needs_one_call(self) -> bool:
+    def _needs_one_call(self, keys: Sequence[str]) -> bool:
         whole = self.table.whole_range or not self.table.takes_partitions
-        return len(self.plan.keys) == 1 or whole
+        return len(keys) == 1 or whole
+
+    def _parted(self) -> tuple[list[str], list[str]]:
+        """The partitions of the plan, and apart from these the ones that get what is of none: the
+        rows of theirs need not name them."""
+        edges = [
+            key for key in self.plan.keys if key in self.windows and self.windows[key].is_first
+        ]
+        return [key for key in self.plan.keys if key not in edges], edges
+
+    @cached_property
+    def windows(self) -> Mapping[str, EventWindow]:
+        """By partition the times whose rows count for it; none where no input is read by them."""
+        if not any(isinstance(self.table.how(name), EventTime) for name in self.table.inputs):
+            return {}
+        assert self.table.partitions
+        keys, calendar = (
+            self.table.partitions.get_partition_keys(),
+            Calendar.of(self.table.partitions),
+        )
+        return event_windows(self.scheme, keys, calendar.end if calendar else None)
 
     def _once(self, keys: Sequence[str]) -> Result | None:
         """The rows of one call for all; None where each may see something of another."""
-        inputs: dict[str, Input] = {name: self._input(name) for name in self.table.inputs}
         frames = self._frames(keys)
+        inputs: dict[str, Input] = {n: self._input(n, keys, frames[n]) for n in self.table.inputs}
         before = jobs_run(self.spark)
         frame = called(self.table, keys, frames)
         alike = all(of == "alike" for of in inputs.values())
@@ -108,7 +148,8 @@ class Calls:
         if len(keys) == 1:
             return Result(self._placed_alone(keys[0], frame))
         if alike or self.table.whole_range:
-            return Result(self._placed_among(keys, frame), shared=True)
+            told = counts_for_first(self.table, self.plan)
+            return Result(self._placed_among(keys, frame), shared=True, told=told)
         return None
 
     def _call(self, keys: Sequence[str]) -> DataFrame:
@@ -117,17 +158,34 @@ class Calls:
     def _frames(self, keys: Sequence[str]) -> dict[str, DataFrame]:
         storage = self.platform.storage
         return {
-            name: self.prepare(marked(self.reads(name, keys).dataframe(self.spark, storage), name))
+            name: self.prepare(
+                self._counted(
+                    marked(self.reads(name, keys).dataframe(self.spark, storage), name), name, keys
+                )
+            )
             for name in self.table.inputs
         }
 
-    def _input(self, name: str) -> Input:
-        """How the partitions of the plan read an input."""
+    def _counted(self, frame: DataFrame, name: str, keys: Sequence[str]) -> DataFrame:
+        """Of an input that is read by event time the rows that count for these partitions."""
+        how = self.table.how(name)
+        if not isinstance(how, EventTime):
+            return frame
+        zone = zone_of(self.scheme)
+        return frame.where(counts(frame, how.column, [self.windows[k] for k in keys], zone))
+
+    def _input(self, name: str, keys: Sequence[str], frame: DataFrame) -> Input:
+        """How partitions of the plan read an input, of which they get this frame."""
+        how = self.table.how(name)
+        if isinstance(how, EventTime):
+            if any(self.windows[key].is_first for key in keys):
+                return "mixed"
+            return by_event_time(self.scheme, how.column, frame)
         reads, scheme = self.plan.reads[name], self.plan.inputs[name].upstream.scheme
-        whole = is_dimension(self.scheme, self.table.how(name), scheme)
-        if not whole and all(self._is_own(scheme, key, reads[key]) for key in self.plan.keys):
+        whole = is_dimension(self.scheme, how, scheme)
+        if not whole and all(self._is_own(scheme, key, reads[key]) for key in keys):
             return scheme.names
-        first, *rest = (set(reads[key]) for key in self.plan.keys)
+        first, *rest = (set(reads[key]) for key in keys)
         return "alike" if all(of == first for of in rest) else "mixed"
 
     def _is_own(self, scheme: Partitioning, key: str, reads: tuple[str, ...]) -> bool:
@@ -156,7 +214,7 @@ class Calls:
     def _placed_among(self, keys: Sequence[str], frame: DataFrame) -> DataFrame:
         """What no partition of the run is named by has to be somewhere: it is of the first."""
         kept = among(self.scheme, keys)
-        own = values_of(self.scheme, keys[0])
+        own = values_of(self.scheme, first if (first := first_of(self.table)) in keys else keys[0])
         return placed(frame, self.scheme, own=own, kept=kept, other=self._others(keys))
 
     def _others(self, keys: Sequence[str]) -> Column:

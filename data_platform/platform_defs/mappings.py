@@ -13,17 +13,8 @@ import dagster as dg
 from data_platform.assets import Table
 from data_platform.contracts.contract import Contract
 from data_platform.lake.table import TableId
-from data_platform.quality.mapping import (
-    Dimension,
-    EventTime,
-    Everything,
-    Trailing,
-    is_dimension,
-    label_columns,
-    shared,
-    span_of,
-    time_column,
-)
+from data_platform.quality.mapping import Dimension, EventTime, Everything, Trailing
+from data_platform.quality.windows import is_dimension, label_columns, shared, span_of, time_column
 
 Partitions = Mapping[TableId, dg.PartitionsDefinition | None]
 

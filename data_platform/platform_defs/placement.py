@@ -24,7 +24,8 @@ from data_platform.lake.partition_columns import dimensions_of
 from data_platform.lake.table import PartitionColumn, Partitioning
 from data_platform.platform_defs.planning import Plan
 from data_platform.quality.judge import PLACE, built_for
-from data_platform.quality.mapping import EventTime, Everything, is_dimension, span_of
+from data_platform.quality.mapping import EventTime, Everything
+from data_platform.quality.windows import is_dimension, span_of
 
 _INSTANT = dt.timedelta(microseconds=1)
 _TIMES = (T.DateType, T.TimestampType, T.TimestampNTZType)
@@ -74,12 +75,16 @@ Named = Times | frozenset[str] | None
 
 @dataclass(frozen=True)
 class Others:
-    """The other partitions that rows may name, by partition column; none where it is empty."""
+    """The other partitions that rows may name, by partition column; none where it is empty. Where
+    it is `any`, rows may also name none of the table's."""
 
     columns: tuple[Named, ...] = ()
+    any: bool = False
 
     def has(self, scheme: Partitioning) -> Column:
         """Whether a row names one of them; null or false where it names none."""
+        if self.any:
+            return F.lit(True)
         if not self.columns:
             return F.lit(False)
         pairs = zip(scheme.columns, self.columns, strict=True)
@@ -96,17 +101,23 @@ def _may_hold(column: PartitionColumn, named: Named) -> Column:
 
 
 def others(table: Table, plan: Plan, keys: Iterable[str]) -> Others:
-    """Of the partitions `keys`, by the inputs that they read, dimensions aside.
+    """Of the partitions `keys`, by the inputs that they read, dimensions aside, and those of whose
+    rows each has its own.
 
-    Every partition that there is or will be where an input is read for what its rows say, or
-    whole; else those in the time of the input partitions that are read.
+    Every partition that there is or will be where an input is read whole: what is of none counts
+    for the first one of the table, and is passed over elsewhere. Else those in the time of the
+    input partitions that are read.
     """
+    keys = list(keys)
     inputs = {
         name: each.upstream.scheme
         for name, each in plan.inputs.items()
         if not is_dimension(table.scheme, table.how(name), each.upstream.scheme)
+        and not isinstance(table.how(name), EventTime)
     }
-    if any(isinstance(table.how(name), EventTime | Everything) for name in inputs):
+    if any(isinstance(table.how(name), Everything) for name in inputs):
+        if counts_for_first(table, plan) and first_of(table) not in keys:
+            return Others(any=True)
         each = dimensions_of(table.partitions).values() if table.partitions else ()
         return Others(tuple(map(_every, each)))
     own = table.scheme.columns[0]
@@ -122,6 +133,24 @@ def others(table: Table, plan: Plan, keys: Iterable[str]) -> Others:
     first, _ = own.times.span(own.times.key(start))
     # a window reaches back to before the table's own calendar, and over what that leaves out
     return Others((Times(Calendar(own.times.definition), first, end),))
+
+
+def counts_for_first(table: Table, plan: Plan) -> bool:
+    """Whether all that has partitions built is read whole by each of them, and they are known."""
+    whole = [
+        isinstance(table.how(name), Everything)
+        for name, each in plan.inputs.items()
+        if not is_dimension(table.scheme, table.how(name), each.upstream.scheme)
+    ]
+    each = dimensions_of(table.partitions).values() if table.partitions else ()
+    known = not any(isinstance(one, dg.DynamicPartitionsDefinition) for one in each)
+    return bool(whole) and all(whole) and known
+
+
+def first_of(table: Table) -> str:
+    """The first of the table's partitions, for which rows of none count that all of them read."""
+    assert table.partitions
+    return table.partitions.get_first_partition_key() or ""
 
 
 def _every(definition: dg.PartitionsDefinition) -> Named:

@@ -95,7 +95,7 @@ def plan(
     )
     if only_stale:
         stale = stale_keys(platform, table, base, read.digests)
-        stale |= _newest_under_another_dimension(table, platform, read, base, look)
+        stale |= _under_other_dimensions(table, platform, read, base, look)
         keys = tuple(key for key in keys if key in stale)
     if keys and all(key in read.expired for key in keys):
         raise LakeError(read.expired[keys[0]])  # once all else is built
@@ -138,20 +138,26 @@ def plans(
             yield planned
 
 
-def _newest_under_another_dimension(
+def _under_other_dimensions(
     table: Table, platform: Platform, read: Inputs, base: Mapping[str, str], look: Look
 ) -> set[str]:
-    """The newest partition, where its last attempt was at another state of a dimension whose
-    changes count for that one alone."""
-    hows = map(table.how, table.inputs)
-    if not any(isinstance(how, Dimension) and how.changes == "latest" for how in hows):
+    """What a changed dimension makes due though it does not make stale all that reads it: the
+    newest partition, of one whose changes count for that alone; and each of which no version was
+    ever published, since its last attempt would end otherwise now."""
+    hows = [how for how in map(table.how, table.inputs) if isinstance(how, Dimension)]
+    if all(how.changes == "all" for how in hows):
         return set()
-    newest = newest_due(table, platform, look)
-    if newest is None or newest not in base:
-        return set()
-    build = platform.builds.latest(table.id, [newest]).get(newest)
-    changed = build and changed_dimensions(table, read.found, build.dimensions, ("latest",))
-    return {newest} if changed else set()
+    unpublished = {key for key in read.digests if key not in base}
+    asked = set(unpublished)
+    if any(how.changes == "latest" for how in hows):
+        newest = newest_due(table, platform, read, look)
+        asked |= set() if newest is None else {newest}
+    counted = {key: ("latest", "as_of") if key in unpublished else ("latest",) for key in asked}
+    return {
+        key
+        for key, build in platform.builds.latest(table.id, asked).items()
+        if changed_dimensions(table, read.found, build.dimensions, counted[key])
+    }
 
 
 def _comparable(table: Table, requested: tuple[str, ...]) -> list[str] | None:

@@ -43,8 +43,9 @@ from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
 from data_platform.quality.held import see_rejected
 from data_platform.quality.judge import RECEIVED, judged, with_received
-from data_platform.quality.mapping import EventTime, Upstream, known_keys, reads_of
+from data_platform.quality.mapping import EventTime
 from data_platform.quality.spread import Spread
+from data_platform.quality.windows import Upstream, known_keys, reads_of
 
 
 def build(
@@ -74,12 +75,15 @@ def build(
             return stage(judge(result.frame), layout, clustered=True)
 
     staged = Staged.together(map(written, chain([first], results)))
+    told = first.told or not any(OUTSIDE in rules for rules in staged.rules.values())
+    if not told:  # of which partitions such rows are shows a call for each
+        staged = Staged.together(map(written, calls.each()))
     _require_planned(table, plan, staged)
     loaded = platform.lake.load(table.id)
-    if table.whole_range and len(plan.keys) > 1:
+    if told and table.whole_range and len(plan.keys) > 1:
         require_same_alone(calls, judge, staged, loaded, attempt)
     staged = with_empty_partitions(staged, loaded, layout, plan.keys)
-    return audited(table, plan, platform, staged, attempt, run_id, shared=first.shared)
+    return audited(table, plan, platform, staged, attempt, run_id, shared=first.shared and told)
 
 
 def spread_of(table: Table, plan: Plan, spark: SparkSession) -> Spread:
@@ -155,7 +159,7 @@ def audited(
     properties: Mapping[str, str] | None = None,
 ) -> StepResult:
     """The staged write of the plan's partitions and the findings of their checks, beside those
-    that the step made itself (`also`). `shared`: a row of no partition is of each."""
+    that the step made itself (`also`). `shared`: rows of other partitions are of each."""
     contract = contract_of(table)
     rows, bad, repeats = (staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
     found = list(also)
@@ -213,11 +217,10 @@ def audited(
 
 
 def _partition_finding(table: Table, staged: Staged, key: str, *, shared: bool) -> Finding:
-    of = [*staged.rules] if shared else [key]
     return checks.partition_finding(
         key,
-        outside=sum(staged.rules[k][OUTSIDE] for k in of if k in staged.rules),
-        named=sum((staged.named.get(k, Counter()) for k in of), Counter()),
+        outside=staged.rules.get(key, {}).get(OUTSIDE, 0),
+        named=staged.named.get(key, Counter()),
         passed=sum(staged.passed.values()) if shared else staged.passed.get(key, 0),
         blocking=table.outside == "blocking",
     )

@@ -5,6 +5,9 @@ it gives the same rows if none of its operators lets rows of two partitions meet
 read off the plan it made. What cannot be proved is not assumed: an operator or an expression that
 is not known here mixes partitions.
 
+A partition may also be that of the time in a row: then a column with that time, its date or its
+month keeps rows apart as well, if the partitions are no shorter.
+
 Rows are followed from the inputs up. They are *alike* where every partition would have the same
 ones, *apart* where each comes of one partition and no other had a say in it, else *mixed*. Of
 rows that are apart some columns hold the partition, unchanged since they were read: grouping by
@@ -12,12 +15,13 @@ all of them, or joining on them, keeps rows apart.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pyspark.util import PythonEvalType
 
 from data_platform.lake.logical_plan import Node, input_of
+from data_platform.lake.plan_columns import KEEPS, WITHOUT_RIGHT, output
 
 _EXPRESSIONS = "org.apache.spark.sql.catalyst.expressions."
 
@@ -41,12 +45,6 @@ _OF_A_GROUP = (
     PythonEvalType.SQL_WINDOW_AGG_PANDAS_UDF,
 )
 
-_KEEPS = frozenset(
-    {
-        *("Project", "Filter", "Sort", "Generate", "SubqueryAlias", "ResolvedHint"),
-        *("Repartition", "RepartitionByExpression", "RebalancePartitions"),
-    }
-)
 # The field of its grouping, by operator.
 _GROUPS = {
     "Aggregate": "groupingExpressions",
@@ -69,25 +67,49 @@ _ONLY_MATCHED = {
     "LeftSemi$": (True, True),
     "LeftAnti$": (False, True),
 }
-_WITHOUT_RIGHT = ("LeftSemi$", "LeftAnti$")
 
 Columns = tuple[frozenset[int], ...]
 """The ids of columns that hold a partition, by the place of its partition column."""
 
 
+Unit = Literal["moment", "day", "month"]
+_MONTH = ("month", "mon", "mm")
+
+
 @dataclass(frozen=True)
 class Rows:
-    """What is known of a node's rows; `holding`: the columns that hold the partition."""
+    """What is known of a node's rows; `holding`: the columns that hold the partition.
+
+    `times`: where that is the `unit` of the time in a row, the columns with this time, cut to
+    units that are no longer. Any of them tells the partition.
+    """
 
     are: Literal["alike", "apart", "mixed"]
     holding: Columns = ()
+    times: Mapping[int, Unit] = field(default_factory=dict)
+    unit: Unit | None = None
+
+    @staticmethod
+    def by_time(times: Mapping[int, Unit], unit: Unit) -> "Rows":
+        return Rows("apart", (frozenset(i for i, of in times.items() if of == unit),), times, unit)
 
 
 ALIKE, MIXED = Rows("alike"), Rows("mixed")
 
-Input = tuple[str, ...] | Literal["alike", "mixed"]
+
+@dataclass(frozen=True)
+class Dated:
+    """An input of which each partition reads the rows whose time in `column` is in its own day or
+    month, which is the `unit`; `dated`: the column is a date."""
+
+    column: str
+    unit: Unit
+    dated: bool
+
+
+Input = tuple[str, ...] | Dated | Literal["alike", "mixed"]
 """How partitions read an input: each the one that is its own, whose partition columns are named;
-all of them alike; or any other way."""
+each the rows of its time; all of them alike; or any other way."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +132,7 @@ def proof(plan: Node, inputs: Mapping[str, Input]) -> Proof:
     """Of a plan over marked inputs; nothing is proved of one whose rows are alike, since each
     partition would have all of them."""
     rows = _rows(plan, inputs)
-    named = {id_: name for id_, name in _output(plan) or ()}
+    named = {id_: name for id_, name in output(plan) or ()}
     names = tuple(frozenset(named[i] for i in ids if i in named) for ids in rows.holding)
     return Proof(rows.are == "apart", names)
 
@@ -134,20 +156,27 @@ def _combined(node: Node, below: list[Rows]) -> Rows:
         case "Union":
             return _united(node, below)
         case "Distinct":  # by all columns, so by those that hold the partition as well
-            return below[0] if below[0].holding and all(below[0].holding) else MIXED
-        case kind if kind in _KEEPS:
+            rows = below[0]
+            return rows if rows.times or (rows.holding and all(rows.holding)) else MIXED
+        case kind if kind in KEEPS:
             return _through(node, below[0])
         case kind if kind in _GROUPS:
-            keys = frozenset().union(*map(_members, node.expressions(_GROUPS[kind])))
-            together = below[0].holding and all(keys & ids for ids in below[0].holding)
-            return _through(node, below[0]) if together else MIXED
+            by, rows = node.expressions(_GROUPS[kind]), below[0]
+            keys = frozenset().union(*map(_members, by))
+            together = rows.holding and all(keys & ids for ids in rows.holding)
+            if together or any(_cut(key, rows) for key in by):
+                return _through(node, rows)
     return MIXED
 
 
 def _of_input(mark: Node, reads: Input) -> Rows:
     if isinstance(reads, str):
         return Rows(reads)
-    columns = _output(mark) or ()
+    columns = output(mark) or ()
+    if isinstance(reads, Dated):
+        cut: Unit = "day" if reads.dated else "moment"
+        times: Mapping[int, Unit] = {i: cut for i, name in columns if name == reads.column}
+        return Rows.by_time(times, reads.unit) if times else MIXED
     found = tuple(frozenset(id_ for id_, name in columns if name == wanted) for wanted in reads)
     return Rows("apart", found) if found and all(found) else MIXED
 
@@ -172,7 +201,13 @@ def _through(node: Node, rows: Rows) -> Rows:
     if field:
         given = [(e.id, _members(e)) for e in node.expressions(field)]
         held = (frozenset(i for i, of in given if i is not None and of & s) for s in rows.holding)
-        return Rows("apart", tuple(held))
+        if rows.unit is None:
+            return Rows("apart", tuple(held))
+        cuts: dict[int, Unit] = {}
+        for e in node.expressions(field):
+            if e.id is not None and (unit := _cut(e, rows)):
+                cuts[e.id] = unit
+        return Rows.by_time(cuts, rows.unit)
     if node.kind.startswith("FlatMapGroups"):
         return Rows("apart", tuple(frozenset() for _ in rows.holding))
     return rows
@@ -188,6 +223,28 @@ def _members(expression: Node) -> frozenset[int]:
     return frozenset()
 
 
+def _cut(expression: Node, rows: Rows) -> Unit | None:
+    """To which unit an expression cuts the time that tells a row's partition, if it gives that and
+    the unit is no longer than the partition."""
+    of = _cut(expression.children[0], rows) if expression.children else None
+    match expression.kind:
+        case "AttributeReference":
+            return rows.times.get(expression.id) if expression.id is not None else None
+        case "Alias":
+            return of
+        case "ParseToDate" if len(expression.children) > 1:  # by a format
+            return None
+        case "ParseToDate" | "Cast" if expression.fields.get("dataType", "date") == "date":
+            return "day" if of == "moment" else of
+        case "TruncDate" if of == "day" and rows.unit == "month" and _is_month(expression):
+            return "month"
+    return None
+
+
+def _is_month(trunc: Node) -> bool:
+    return str(trunc.children[1].fields.get("value", "")).lower() in _MONTH
+
+
 def _joined(node: Node, left: Rows, right: Rows) -> Rows:
     kind = node.fields["joinType"].get("object", "").rpartition(".")[2]
     if kind not in _ONLY_MATCHED:
@@ -195,7 +252,7 @@ def _joined(node: Node, left: Rows, right: Rows) -> Rows:
     left_only_matched, right_only_matched = _ONLY_MATCHED[kind]
     if left.are == "alike":
         # A row that every partition has, and that need not match, would come once for each.
-        return right if left_only_matched and kind not in _WITHOUT_RIGHT else MIXED
+        return right if left_only_matched and kind not in WITHOUT_RIGHT else MIXED
     if right.are == "alike":
         return left if right_only_matched else MIXED
     equal = [pair for e in node.expressions("condition") for pair in _equalities(e)]
@@ -203,9 +260,14 @@ def _joined(node: Node, left: Rows, right: Rows) -> Rows:
     same = len(left.holding) == len(right.holding) and all(
         any((a in ls and b in rs) or (b in ls and a in rs) for a, b in equal) for ls, rs in places
     )
-    if not (same and places):
+    times = dict(left.times) | dict(right.times) if left.unit == right.unit else {}
+    sides = [pair for a, b in equal for pair in ((a, b), (b, a))]
+    timed = any(a in left.times and left.times[a] == right.times.get(b) for a, b in sides)
+    if not ((same and places) or (times and timed)):
         return MIXED
     match kind:
+        case "Inner$" if times and left.unit:
+            return Rows.by_time(times, left.unit)
         case "Inner$":
             return Rows("apart", tuple(ls | rs for ls, rs in places))
         case "RightOuter$":
@@ -228,7 +290,7 @@ def _equalities(condition: Node) -> Iterable[tuple[int, int]]:
 
 def _united(node: Node, below: list[Rows]) -> Rows:
     """Columns are united by their position, and called as those of the first."""
-    outputs = [_output(child) for child in node.children]
+    outputs = [output(child) for child in node.children]
     first = outputs[0]
     if first is None or any(rows.are == "alike" for rows in below):
         return MIXED  # rows that every partition has would come once for each of them
@@ -246,35 +308,3 @@ def _united(node: Node, below: list[Rows]) -> Rows:
         if all(len(rows.holding) == len(places) for rows in below)
     ]
     return Rows("apart", tuple(held))
-
-
-def _output(node: Node) -> list[tuple[int, str]] | None:
-    """The ids and names of the columns that an operator gives, in order; None if not known."""
-    match node.kind:
-        case "Project":
-            return _named(node.expressions("projectList"))
-        case "Aggregate":
-            return _named(node.expressions("aggregateExpressions"))
-        case "Join":
-            left, right = map(_output, node.children)
-            if node.fields["joinType"].get("object", "").endswith(_WITHOUT_RIGHT):
-                return left
-            return None if left is None or right is None else [*left, *right]
-        case "Union":
-            return _output(node.children[0])
-        case "Window":
-            below = _output(node.children[0])
-            added = _named(node.expressions("windowExpressions"))
-            return None if below is None or added is None else [*below, *added]
-        case "Generate":
-            below = _output(node.children[0])
-            added = _named(node.expressions("generatorOutput"))
-            return None if below is None or added is None else [*below, *added]
-        case kind if kind in ("Distinct", "Deduplicate", *_KEEPS):
-            return _output(node.children[0])
-    return _named(node.expressions("output")) if "output" in node.fields else None
-
-
-def _named(expressions: Iterable[Node]) -> list[tuple[int, str]] | None:
-    found = [(e.id, e.fields.get("name", "")) for e in expressions]
-    return [(i, name) for i, name in found if i is not None] if found else None

@@ -8,13 +8,14 @@ import dagster as dg
 import pytest
 
 from data_platform.assets import Table
+from data_platform.lake.builds import Build
 from data_platform.lake.errors import LakeError
 from data_platform.lake.look import Look
 from data_platform.platform_defs.planning import plan, plan_all, plans
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import stale_partitions
 from data_platform.platform_defs.sensors import stale
-from data_platform.quality.mapping import Changes, How, dimension, event_time
+from data_platform.quality.mapping import CHANGES, Changes, How, dimension, event_time
 from data_platform.settings import Settings, prepare_home
 from data_platform_tests.lake.test_look import remove_manifests
 from data_platform_tests.platform_defs.sums import (
@@ -140,6 +141,80 @@ def test_a_day_that_is_built_again_reads_the_dimension_as_declared(
     _build(platform, table)
     assert stored(platform, table)[DAYS[0]] == total
     assert _stale(platform, table) == []
+
+
+def _held_back(platform: Platform, table: Table, day: str) -> None:
+    """An attempt at a day, of what there is, does not pass its checks."""
+    planned = plan(table, platform, [day], only_stale=True)
+    assert planned.keys == (day,)
+    build = Build(
+        table_id=str(table.id),
+        partition=day,
+        attempt=f"run-{planned.dimensions[day]}",
+        run_id="run",
+        state="held_back",
+        contract=table.version,
+        inputs=planned.digests[day],
+        rows=0,
+        quarantined=0,
+        duplicates=0,
+        created=platform.builds.now(),
+        dimensions=planned.dimensions[day],
+    )
+    platform.builds.record([build])
+
+
+@pytest.mark.parametrize("changes", CHANGES)
+def test_what_was_held_back_and_never_published_is_due_when_the_dimension_it_reads_changes(
+    platform: Platform, changes: Changes
+) -> None:
+    table = _over(dimension(of="gold/shop/prices", changes=changes))
+    _priced(platform, 100)
+    _sold(platform, *DAYS[:2])
+    for day in DAYS[:2]:
+        _held_back(platform, table, day)
+    assert _stale(platform, table) == []
+
+    _priced(platform, 500)
+
+    assert _stale(platform, table) == DAYS[:2]
+    for day in DAYS[:2]:
+        _held_back(platform, table, day)
+    assert _stale(platform, table) == []
+    _priced(platform, 600)
+    _build(platform, table)
+    assert stored(platform, table) == {DAYS[0]: 601, DAYS[1]: 601}
+
+
+def test_of_what_was_published_a_held_back_attempt_keeps_to_its_version_of_the_dimension(
+    platform: Platform,
+) -> None:
+    table = _over(dimension(of="gold/shop/prices", changes="as_of"))
+    _priced(platform, 100)
+    _sold(platform, DAYS[0])
+    _build(platform, table)
+    _sold(platform, DAYS[0])
+    _held_back(platform, table, DAYS[0])
+
+    _priced(platform, 500)
+
+    assert _stale(platform, table) == []
+
+
+def test_the_newest_of_a_table_without_partitions_is_the_whole_table(platform: Platform) -> None:
+    ins: dict[str, How | str] = {
+        "a": "gold/shop/sales",
+        "b": dimension(of="gold/shop/prices", changes="latest"),
+    }
+    table = declared("whole", "whole", ins)
+    _priced(platform, 100)
+    _sold(platform, DAYS[0])
+    _build(platform, table)
+    assert _stale(platform, table) == []
+
+    _priced(platform, 500)
+
+    assert _stale(platform, table) == [""]
 
 
 def test_the_day_before_the_newest_is_not_stale_by_it(platform: Platform) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from data_platform.assets import Table
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines
 from data_platform.lake.errors import LakeError
@@ -22,8 +23,9 @@ from data_platform.platform_defs.isolation import TOGETHER
 from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.steps import build
 from data_platform.quality.findings import PARTITION
-from data_platform.quality.mapping import event_time
+from data_platform.quality.mapping import event_time, everything
 from data_platform_tests.platform_defs.days_of_sales import (
+    Answer,
     Row,
     Sale,
     Sales,
@@ -165,7 +167,7 @@ def test_sums_by_the_day_of_the_row_hold_all_of_it_where_that_is_how_the_input_i
     assert sales.rows() == {day(1): [("a", 102)], day(2): [("a", 10)]}
 
 
-def test_rows_of_a_day_that_has_not_ended_are_counted_and_left_to_that_day(sales: Sales) -> None:
+def test_rows_of_a_day_that_has_not_ended_are_left_to_that_day(sales: Sales) -> None:
     """They came in with the day before, which is built while theirs is no partition yet."""
     unending = dg.DailyPartitionsDefinition("2026-01-01")
     table = table_of(summed_by_day, ins={"sales": event_time("sold")}, partitions=unending)
@@ -177,9 +179,96 @@ def test_rows_of_a_day_that_has_not_ended_are_counted_and_left_to_that_day(sales
 
         assert result.write.held_back == {}
         found = check(result, PARTITION)[day(number)]
-        assert found.metadata == {"outside": 0, "of_other_partitions": 2}
+        assert found.metadata == {"outside": 0, "of_other_partitions": 0}
     assert sales.rows() == {day(1): [("a", 1)], day(2): [("a", 10)]}
     assert sales.rejected() == []
+
+
+def _by_sale(sales: DataFrame) -> DataFrame:
+    """Sums of the day of the sale, in whose name they are."""
+    return sales.groupBy(F.col("sold").alias("day"), "k").agg(F.sum("v").alias("v"))
+
+
+def test_one_call_serves_many_days_whose_rows_meet_by_their_own_time_alone(sales: Sales) -> None:
+    calls: list[int] = []
+
+    def summed(sales: DataFrame) -> DataFrame:
+        calls.append(1)
+        return _by_sale(sales)
+
+    table = table_of(summed, ins={"sales": event_time("sold")})
+    days = [day(n) for n in (2, 3, 4, 6)]
+    sales.land({day(9): [(on, k, n + 1) for n, on in enumerate([*days, day(5)]) for k in "ab"]})
+    sales.land({day(3): [(day(3), "a", 10), (day(1), "a", 99)]})
+
+    assert sales.build(table, *days).write.held_back == {}
+    rows = sales.rows()
+
+    assert len(calls) == 1
+    assert rows == {
+        day(2): [("a", 1), ("b", 1)],
+        day(3): [("a", 12), ("b", 2)],
+        day(4): [("a", 3), ("b", 3)],
+        day(6): [("a", 4), ("b", 4)],
+    }
+    each_alone(sales, table, days)
+    assert sales.rows() == rows
+
+
+def _outcomes(sales: Sales, table: Table, *runs: list[str]) -> tuple[set[str], dict]:
+    """What is held back by runs of these days, and what is published."""
+    held = [set(sales.build(table, *run).write.held_back) for run in runs]
+    return set().union(*held), sales.rows()
+
+
+@pytest.mark.parametrize("in_range", [True, False])
+def test_rows_without_a_time_hold_back_the_first_day_of_all_and_no_other(
+    sales: Sales, in_range: bool
+) -> None:
+    table = table_of(_by_sale, ins={"sales": event_time("sold")})
+    of_none = [(None, "a", 5), ("1999-01-01", "a", 7)]
+    sales.land({day(3): [(day(3), "a", 1), (day(1), "a", 2), *of_none], day(4): [(day(4), "a", 4)]})
+    days = [day(1), day(3), day(4)]
+
+    held, rows = _outcomes(sales, table, *([days] if in_range else [[one] for one in days]))
+
+    assert held == {day(1)}
+    assert rows == {day(3): [("a", 1)], day(4): [("a", 4)]}
+    assert {row[NAMED] for row in sales.rejected()} == {None, "1999-01-01"}
+
+
+@pytest.mark.parametrize("in_range", [True, False])
+def test_of_many_days_in_one_call_those_alone_are_held_back_that_have_a_row_of_none(
+    sales: Sales, in_range: bool
+) -> None:
+    table = table_of(by_sold_on, whole_range=True)
+    sales.land({day(n): [(day(n), "a", n)] for n in (1, 2)})
+    sales.land({day(3): [(day(3), "a", 3), ("not a date", "a", 0)]})
+    days = [day(1), day(2), day(3)]
+
+    held, rows = _outcomes(sales, table, *([days] if in_range else [[one] for one in days]))
+
+    assert held == {day(3)}
+    assert rows == {day(1): [("a", 1)], day(2): [("a", 2)]}
+    assert [row["day"].isoformat() for row in sales.rejected()] == [day(3)]
+
+
+@pytest.mark.parametrize("in_range", [True, False])
+def test_a_row_of_no_label_is_of_the_first_partition_where_each_reads_everything(
+    sales: Sales, in_range: bool
+) -> None:
+    table = table_of(
+        lambda sales: sales.select("day", "k", "v"),
+        table=replace(Answer, partition_by=("k",)),
+        partitions=dg.StaticPartitionsDefinition(["a", "b"]),
+        ins={"sales": everything()},
+    )
+    sales.land({day(1): [(None, "a", 1), (None, "b", 2), (None, "c", 3)]})
+
+    held, rows = _outcomes(sales, table, *([["a", "b"]] if in_range else [["a"], ["b"]]))
+
+    assert held == {"a"}
+    assert rows == {day(1): [("b", 2)]}
 
 
 def test_silver_that_names_another_day_holds_back_the_day_it_came_in_alone(

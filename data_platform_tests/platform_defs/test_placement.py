@@ -20,7 +20,8 @@ from data_platform.lake.table import WHOLE_TABLE, PartitionColumn, Partitioning,
 from data_platform.platform_defs.inputs import Input
 from data_platform.platform_defs.placement import Others, Times, others
 from data_platform.platform_defs.planning import Plan
-from data_platform.quality.mapping import How, Upstream, event_time, everything
+from data_platform.quality.mapping import How, event_time, everything
+from data_platform.quality.windows import Upstream
 from data_platform_tests.platform_defs.days_of_sales import DAYS, Answer, table_of
 
 JANUARY = tuple(f"2026-01-{n:02}" for n in range(1, 32))
@@ -84,13 +85,18 @@ def test_a_dimension_says_nothing_of_days() -> None:
     assert _others((JANUARY[4:5], DAY), ([WHOLE_TABLE], NONE), (["york"], SHOP)) == _days(5, 5)
 
 
-@pytest.mark.parametrize("how", [event_time("sold_on"), everything()])
-def test_where_rows_say_what_they_are_of_they_may_name_every_partition_of_the_table(
-    how: How,
-) -> None:
-    every = Others((Times(Calendar(DAYS), _at(1), _at(31) + dt.timedelta(days=1)),))
+def test_where_each_has_the_rows_of_its_own_time_none_may_name_another() -> None:
+    assert _others((JANUARY[4:6], DAY), ins={"input0": event_time("sold_on")}) == Others()
 
-    assert _others((JANUARY[4:5], DAY), ins={"input0": how}) == every
+
+def test_where_all_is_read_whole_rows_of_no_partition_count_for_the_first() -> None:
+    every = Others((Times(Calendar(DAYS), _at(1), _at(31) + dt.timedelta(days=1)),))
+    ins: dict[str, How] = {"input0": everything()}
+
+    assert _others((JANUARY[4:5], DAY), ins=ins) == Others(any=True)
+    assert _others((JANUARY[4:5], DAY), key=JANUARY[0], ins=ins) == every
+    beside = [(JANUARY[4:5], DAY), (JANUARY[4:5], DAY)]  # its rows are of one partition alone
+    assert _others(*beside, ins=ins) == every
 
 
 def test_partitions_that_are_not_known_before_they_come_are_any() -> None:
@@ -173,17 +179,14 @@ def test_a_window_reaches_back_to_before_the_calendar_also_of_texts() -> None:
     assert named.to_pylist() == [False, True, True, False, None]
 
 
-@pytest.mark.parametrize("how", [None, event_time("sold_on")])
 @pytest.mark.parametrize("zone", ["UTC", NEW_YORK])
-def test_which_days_rows_may_name_does_not_change_as_days_end(how: How | None, zone: str) -> None:
-    """A row of today in yesterday's partition is judged today as it will be tomorrow: without an
-    event time it is none of what was read, with one it is a row of a day to come."""
+def test_which_days_rows_may_name_does_not_change_as_days_end(zone: str) -> None:
+    """A row of today in yesterday's partition is judged today as it will be tomorrow."""
     daily = dg.DailyPartitionsDefinition("2026-01-01", timezone=zone)
-    ins = {"input0": how} if how else {}
     found = []
     for hour in range(0, 72, 7):
         with dg.partition_loading_context(_at(5) + dt.timedelta(hours=hour)):
-            found.append(_others((JANUARY[2:4], DAY), key="2026-01-03", partitions=daily, ins=ins))
+            found.append(_others((JANUARY[2:4], DAY), key="2026-01-03", partitions=daily))
 
     assert all(each == found[0] for each in found)
     (times,) = found[0].columns
@@ -192,7 +195,7 @@ def test_which_days_rows_may_name_does_not_change_as_days_end(how: How | None, z
     today = times.calendar.named(
         scheme.columns[0], pa.array([dt.date(2026, 1, 5)]), times.start, times.end
     )
-    assert today.to_pylist() == [how is not None]
+    assert today.to_pylist() == [False]
 
 
 def test_a_changed_option_makes_what_was_built_stale() -> None:

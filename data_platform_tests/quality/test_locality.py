@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable
+from typing import Literal
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from data_platform.lake.logical_plan import analyzed, input_of, jobs_run, marked
-from data_platform.quality.locality import Input, Proof, proof
+from data_platform.quality.locality import Dated, Input, Proof, proof
 
 DAY = ("day",)
 Function = Callable[..., DataFrame]
@@ -159,8 +160,11 @@ def frames(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dic
     day = dt.date(2011, 3, 1)
     sales = spark.createDataFrame([(day, "a", 1, 1.0)], "day date, k string, v int, w double")
     rates = spark.createDataFrame([("a", 1.0)], "k string, rate double")
+    times = spark.createDataFrame(
+        [(dt.datetime(2011, 3, 1, 5), "a", 1)], "at timestamp, k string, v int"
+    )
     found = {}
-    for name, frame in {"sales": sales, "rates": rates}.items():
+    for name, frame in {"sales": sales, "rates": rates, "times": times}.items():
         frame.write.parquet(f"{folder}/{name}")
         read = spark.read.schema(frame.schema).parquet(f"{folder}/{name}")
         found[name] = marked(read, name)
@@ -170,7 +174,7 @@ def frames(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dic
 def _proof(
     function: Function, frames: dict[str, DataFrame], sales: Input = DAY, rates: Input = "alike"
 ) -> Proof:
-    plan = analyzed(function(**frames))
+    plan = analyzed(function(frames["sales"], frames["rates"]))
     assert plan
     return proof(plan, {"sales": sales, "rates": rates})
 
@@ -223,6 +227,81 @@ def test_all_columns_of_a_partition_must_be_among_those_that_rows_are_grouped_by
     assert _proof(HOLDS_DAY["summed by day"], frames, sales=both).holds("day", "k")
     assert not _proof(HOLDS_DAY["summed by day"], frames, sales=both).holds("k", "day")
     assert not _proof(HOLDS_DAY["summed by day alone"], frames, sales=both).apart
+
+
+BY_TIME: dict[str, tuple[Function, Literal["day", "month"], bool]] = {
+    "by the date": (lambda at: at.groupBy(F.to_date("at").alias("day")).count(), "day", True),
+    "by the moment": (
+        lambda at: at.groupBy("at", F.to_date("at").alias("day")).count(), "day", True,
+    ),
+    "lag of the date": (
+        lambda at: _over("day", "k")(at.withColumn("day", F.to_date("at"))), "day", True,
+    ),
+    "lag of the moment": (
+        lambda at: _over("at", "k")(at).withColumn("day", F.col("at").cast("date")), "day", True,
+    ),
+    "by the date in a month": (
+        lambda at: at.groupBy(F.to_date("at").alias("d")).count().select(
+            F.trunc("d", "MM").alias("day")
+        ), "month", True,
+    ),
+    "by the month": (
+        lambda at: at.groupBy(F.trunc("at", "month").alias("day")).count(), "month", True,
+    ),
+    "once each": (lambda at: at.select(F.to_date("at").alias("day"), "k").distinct(), "day", True),
+    "to its date": (
+        lambda at: at.withColumn("day", F.to_date("at")).join(
+            at.groupBy(F.to_date("at").alias("day")).count(), "day"
+        ), "day", True,
+    ),
+    "filtered": (lambda at: at.where("v > 1").withColumn("day", F.to_date("at")), "day", True),
+    "by the month of days": (
+        lambda at: at.groupBy(F.trunc("at", "month").alias("day")).count(), "day", False,
+    ),
+    "by k": (lambda at: at.groupBy("k").agg(F.max(F.to_date("at")).alias("day")), "day", False),
+    "lag": (lambda at: _over("k")(at).withColumn("day", F.to_date("at")), "day", False),
+    "by the day after": (
+        lambda at: at.groupBy(F.date_add(F.to_date("at"), 1).alias("day")).count(), "day", False,
+    ),
+    "by the time of another zone": (
+        lambda at: at.groupBy(
+            F.to_date(F.from_utc_timestamp("at", "Asia/Tokyo")).alias("day")
+        ).count(), "day", False,
+    ),
+    "by another time": (
+        lambda at: at.groupBy(F.expr("make_date(2011, 3, v) AS day")).count(), "day", False,
+    ),
+    "with other dates": (
+        lambda at: at.alias("a").join(
+            at.alias("b"), F.to_date("a.at") == F.date_add(F.to_date("b.at"), 1)
+        ).select(F.to_date("a.at").alias("day")), "day", False,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BY_TIME)
+def test_rows_of_different_times_stay_apart_where_they_meet_by_that_time_or_its_date(
+    frames: dict[str, DataFrame], name: str
+) -> None:
+    function, unit, proved = BY_TIME[name]
+
+    plan = analyzed(function(frames["times"]))
+
+    assert plan
+    assert proof(plan, {"times": Dated("at", unit, dated=False)}).holds("day") == proved
+
+
+def test_of_rows_by_the_days_in_a_date_the_date_itself_is_the_day(
+    frames: dict[str, DataFrame],
+) -> None:
+    by_day = Dated("day", "day", dated=True)
+
+    for name in ("summed by day", "lag in the day", "joined to itself", "without repeats"):
+        assert _proof(HOLDS_DAY[name], frames, sales=by_day).holds("day")
+    by_month = Dated("day", "month", dated=True)
+    assert not _proof(HOLDS_DAY["filtered"], frames, sales=by_month).holds("day")
+    for name in sorted({*MIXED} - {"rates alone"}):
+        assert not _proof(MIXED[name], frames, sales=by_day).apart, name
 
 
 def test_a_row_as_received_holds_its_partition_whatever_becomes_of_the_column(

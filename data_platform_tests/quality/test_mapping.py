@@ -18,15 +18,19 @@ from data_platform.quality.mapping import (
     EventTime,
     Everything,
     How,
-    Reads,
-    Upstream,
     dimension,
     event_time,
     everything,
+    trailing,
+)
+from data_platform.quality.windows import (
+    EventWindow,
+    Reads,
+    Upstream,
+    event_windows,
     known_keys,
     reads_of,
     span_of,
-    trailing,
 )
 
 LINES = TableId("silver", "retail", "order_lines")
@@ -199,7 +203,7 @@ def test_rows_count_for_the_time_they_name_wherever_they_landed() -> None:
     assert found.own == found.window
 
 
-@pytest.mark.parametrize("span", [None, (1, 2), (10, 10), (20, 30)])
+@pytest.mark.parametrize("span", [None, (1, 2), (9, 30), (10, 10), (20, 30)])
 def test_rows_that_will_be_of_no_partition_are_met_in_the_first(
     span: tuple[int, int] | None,
 ) -> None:
@@ -208,14 +212,41 @@ def test_rows_that_will_be_of_no_partition_are_met_in_the_first(
     assert {key for key, read in found.window.items() if read} == {"2011-03-04"}
 
 
-@pytest.mark.parametrize("last", [None, 9])
-@pytest.mark.parametrize("span", [(7, 7), (9, 30)])
+@pytest.mark.parametrize(("last", "span"), [(None, (7, 7)), (None, (9, 30)), (9, (7, 9))])
 def test_rows_of_a_partition_that_is_yet_to_come_wait_for_it(
-    span: tuple[int, int], last: int | None
+    last: int | None, span: tuple[int, int]
 ) -> None:
     found = _by_event_time({"2011-03-05": span}, 4, 5, 6, last=last)
 
     assert not any(found.window.values())
+
+
+def test_rows_without_a_time_are_met_in_the_first_beside_the_others() -> None:
+    noon = dt.datetime(2011, 3, 5, 12, tzinfo=dt.UTC)
+    times = {"2011-03-07": (noon, noon), "2011-03-08": (noon, noon)}
+    upstream = Upstream(LINES, DAILY, dict.fromkeys(times, "v"), times, {"2011-03-08"})
+    keys = [f"2011-03-0{n}" for n in (4, 5, 6)]
+
+    found = reads_of(DAILY, keys, event_time("sold_on"), upstream).window
+
+    assert found == {keys[0]: ("2011-03-08",), keys[1]: tuple(times), keys[2]: ()}
+
+
+@given(st.sets(DAYS, min_size=1, max_size=9), st.datetimes(dt.datetime(2009, 1, 1)))
+def test_each_row_counts_for_one_partition_whatever_its_time(
+    days: set[dt.date], moment: dt.datetime
+) -> None:
+    last = dt.datetime.combine(max(days), dt.time(), dt.UTC)
+    windows = event_windows(DAILY, map(str, days), last + dt.timedelta(days=1))
+    at = moment.replace(tzinfo=dt.UTC)
+
+    def counts(of: EventWindow) -> bool:
+        beyond = of.beyond is not None and of.beyond <= at
+        return beyond or ((of.after is None or of.after <= at) and at < of.until)
+
+    [key] = [key for key, of in windows.items() if counts(of)]
+    assert key == str(moment.date()) or moment.date() not in days
+    assert [key for key, of in windows.items() if of.is_first] == [str(min(days))]
 
 
 @given(
@@ -233,6 +264,7 @@ def test_no_partition_of_an_input_read_by_event_time_is_left_out(
     for key, span in spans.items():
         if span and span[0] <= 31 and span[1] >= 1:
             inside = {f"2011-03-{n:02}" for n in range(max(span[0], 1), min(span[1], 31) + 1)}
+            inside |= {"2011-03-01"} if span[1] > 31 else set()
             assert {own for own, read in found.window.items() if key in read} == inside
 
 

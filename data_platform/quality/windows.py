@@ -1,0 +1,266 @@
+"""Which partitions of an input a partition reads: its own declared window, and nothing else.
+
+A partition lies somewhere in time, and has a value in each of its other partition columns (its
+labels). It reads the partitions of an input that overlap its window of time and have its labels,
+as far as both tables have them: an hour reads the day it is in, a day all hours of it. An input
+that shares neither time nor label with the table is a dimension: all of it is read, and it says
+nothing of which partitions there are. What else a table can say of an input is in
+`quality.mapping`.
+"""
+
+import bisect
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from pyspark.sql import types as T
+
+from data_platform.lake.table import PartitionColumn, Partitioning, TableId
+from data_platform.quality.mapping import Dimension, EventTime, Everything, How, Trailing
+
+Span = tuple[dt.datetime, dt.datetime]  # from and until (exclusive), UTC
+_TIMES = (T.DateType, T.TimestampType, T.TimestampNTZType)
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """An input table's published partitions and their versions.
+
+    `spans` are the times that the rows of a partition have in the column of an `event_time`;
+    None for a partition none of whose rows has one. Those with rows that have none are `undated`.
+    """
+
+    table: TableId
+    scheme: Partitioning
+    versions: Mapping[str, str]
+    spans: Mapping[str, Span | None] | None = None
+    undated: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class EventWindow:
+    """The times of the rows of an `event_time` that count for a partition: from the end of the one
+    before until its own end (exclusive), UTC.
+
+    For the first one (`after` is None) all before counts as well, what has no time, and what is at
+    or after `beyond`, the end of all partitions: so that what is of none is met, once.
+    """
+
+    after: dt.datetime | None
+    until: dt.datetime
+    beyond: dt.datetime | None = None
+
+    @property
+    def is_first(self) -> bool:
+        return self.after is None
+
+
+@dataclass(frozen=True)
+class Reads:
+    """By partition, what it reads of one input, and what of that is of its own time and labels.
+
+    A partition is built where it has something of its own in one of its inputs.
+    """
+
+    window: Mapping[str, tuple[str, ...]]
+    own: Mapping[str, tuple[str, ...]]
+
+
+def reads_of(
+    scheme: Partitioning,
+    keys: Collection[str],
+    how: How | None,
+    upstream: Upstream,
+    *,
+    end: dt.datetime | None = None,
+) -> Reads:
+    """What the partitions `keys` of a table read of an input, in the order of its partitions.
+
+    By event time, `keys` are all that there are yet; `end` is when the last one ends that there
+    will ever be (None: they go on).
+    """
+    everything_there = tuple(_in_order(upstream.scheme, upstream.versions))
+    of_all = dict.fromkeys(keys, everything_there)
+    if not scheme.columns:
+        return Reads(of_all, dict.fromkeys(keys, ()) if isinstance(how, Dimension) else of_all)
+    if isinstance(how, Everything):
+        return Reads(of_all, of_all)
+    if isinstance(how, EventTime):
+        by_time = _by_event_time(scheme, keys, upstream, end)
+        return Reads(by_time, by_time)
+    if is_dimension(scheme, how, upstream.scheme):
+        return Reads(of_all, dict.fromkeys(keys, ()))
+    time, labels = shared(scheme, upstream.scheme)
+    index = _Index(upstream, tuple(theirs for _, theirs in labels), timed=time)
+    window, own = {}, {}
+    for key in keys:
+        values = labels_of(scheme, key)
+        chosen = tuple(values[ours] for ours, _ in labels)
+        span = span_of(scheme, key) if time else None
+        own[key] = index.within(chosen, span)
+        if span and isinstance(how, Trailing):
+            window[key] = index.within(chosen, (reach(scheme, key, how), span[1]))
+        else:
+            window[key] = own[key]
+    return Reads(window, own)
+
+
+def is_dimension(own: Partitioning, how: How | None, other: Partitioning) -> bool:
+    """Whether an input is read whole and says nothing of which partitions there are: declared so,
+    or for want of a time and of labels that both tables have."""
+    if isinstance(how, Everything | EventTime):
+        return False
+    timed, labels = shared(own, other)
+    return isinstance(how, Dimension) or bool(own.columns and not timed and not labels)
+
+
+def shared(own: Partitioning, other: Partitioning) -> tuple[bool, list[tuple[str, str]]]:
+    """Whether both have a time, and which columns of labels are the same: those of one name, or
+    the only ones of either."""
+    ours, theirs = label_columns(own), label_columns(other)
+    labels = [(name, name) for name in ours if name in theirs]
+    if not labels and len(ours) == len(theirs) == 1:
+        labels = [(ours[0], theirs[0])]
+    return bool(time_column(own) and time_column(other)), labels
+
+
+def time_column(scheme: Partitioning) -> PartitionColumn | None:
+    """The column that says where in time a partition lies; None where there is none."""
+    timed = (c for c in scheme.columns if c.times or isinstance(c.type, _TIMES))
+    return next(timed, None)
+
+
+def label_columns(scheme: Partitioning) -> list[str]:
+    timed = time_column(scheme)
+    return [column.name for column in scheme.columns if column != timed]
+
+
+def labels_of(scheme: Partitioning, key: str) -> dict[str, str]:
+    """A partition's key in each column, as text."""
+    return dict(zip(scheme.names, scheme.parts(key), strict=True))
+
+
+def known_keys(scheme: Partitioning, keys: Iterable[str]) -> list[str]:
+    """Those that are keys of the table as it is now: it may have been declared otherwise."""
+    found = []
+    for key in keys:
+        with suppress(ValueError):
+            scheme.values(key)
+            found.append(key)
+    return found
+
+
+def span_of(scheme: Partitioning, key: str) -> Span | None:
+    """When a partition begins and ends; None for a table whose partitions are not times."""
+    column = time_column(scheme)
+    return _span(column, labels_of(scheme, key)[column.name]) if column else None
+
+
+@lru_cache(maxsize=200_000)
+def _span(column: PartitionColumn, text: str) -> Span:
+    if column.times:
+        start, end = column.times.span(text)
+        return start.astimezone(dt.UTC), end.astimezone(dt.UTC)
+    value = column.value(text)
+    if isinstance(value, dt.datetime):
+        start = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+        return start, start + dt.timedelta(hours=1)
+    assert isinstance(value, dt.date)
+    start = dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
+    return start, start + dt.timedelta(days=1)
+
+
+def zone_of(scheme: Partitioning) -> ZoneInfo:
+    """In which a table's dates and times without a zone are."""
+    column = time_column(scheme)
+    return ZoneInfo(column.times.timezone if column and column.times else "UTC")
+
+
+def reach(scheme: Partitioning, key: str, back: Trailing) -> dt.datetime:
+    """Where the window of a trailing input begins: by the calendar of the table's zone."""
+    span = span_of(scheme, key)
+    assert span is not None
+    zone = zone_of(scheme)
+    local = back.start(span[0].astimezone(zone).replace(tzinfo=None))
+    return local.replace(tzinfo=zone).astimezone(dt.UTC)
+
+
+class _Index:
+    """An input's partitions by their labels and, within these, in the order of time."""
+
+    def __init__(self, upstream: Upstream, labels: tuple[str, ...], *, timed: bool) -> None:
+        self._keys: dict[tuple[str, ...], list[str]] = {}
+        self._starts: dict[tuple[str, ...], list[dt.datetime]] = {}
+        self._ends: dict[tuple[str, ...], list[dt.datetime]] = {}
+        for key in _in_order(upstream.scheme, upstream.versions):
+            values = labels_of(upstream.scheme, key)
+            group = tuple(values[name] for name in labels)
+            self._keys.setdefault(group, []).append(key)
+            if timed and (span := span_of(upstream.scheme, key)):
+                self._starts.setdefault(group, []).append(span[0])
+                self._ends.setdefault(group, []).append(span[1])
+
+    def within(self, group: tuple[str, ...], span: Span | None) -> tuple[str, ...]:
+        """The partitions with these labels that overlap the span, all of them without one."""
+        keys = self._keys.get(group, [])
+        if span is None or not keys:
+            return tuple(keys)
+        start, end = span
+        first = bisect.bisect_right(self._ends[group], start)
+        last = bisect.bisect_left(self._starts[group], end)
+        return tuple(keys[first:last])
+
+
+def _in_order(scheme: Partitioning, keys: Iterable[str]) -> list[str]:
+    """By time, then by key."""
+    if time_column(scheme) is None:
+        return sorted(keys)
+    return sorted(keys, key=lambda key: (span_of(scheme, key), key))
+
+
+def event_windows(
+    scheme: Partitioning, keys: Iterable[str], end: dt.datetime | None
+) -> dict[str, EventWindow]:
+    """Of all partitions `keys` that a table has yet, the times whose rows count for each; `end` is
+    when the last one ends that there will ever be (None: they go on)."""
+    keys = list(keys)
+    spans = _spans(scheme, keys)
+    after = [None, *(until for _, until in spans[:-1])]
+    windows = {
+        span: EventWindow(start, span[1], None if start else end)
+        for span, start in zip(spans, after, strict=True)
+    }
+    return {key: windows[span] for key in keys if (span := span_of(scheme, key))}
+
+
+def _spans(scheme: Partitioning, keys: Iterable[str]) -> list[Span]:
+    return sorted({span for key in keys if (span := span_of(scheme, key))})
+
+
+def _by_event_time(
+    scheme: Partitioning, keys: Collection[str], upstream: Upstream, end: dt.datetime | None
+) -> dict[str, tuple[str, ...]]:
+    """The input's partitions that hold rows which count for each of a table's partitions: see
+    `EventWindow`.
+
+    Of which one a row is must not change as partitions come, nor may a row that is early be read
+    in place of the partition it waits for.
+    """
+    ends = [until for _, until in _spans(scheme, keys)]
+    read: list[list[str]] = [[] for _ in ends]
+    for key in _in_order(upstream.scheme, upstream.versions) if ends else ():
+        span = (upstream.spans or {}).get(key)
+        places: set[int] = set()
+        if span:
+            low, high = (bisect.bisect_right(ends, moment) for moment in span)
+            places.update(range(low, min(high + 1, len(ends))))
+        if span is None or key in upstream.undated or (end is not None and span[1] >= end):
+            places.add(0)
+        for place in places:
+            read[place].append(key)
+    by_end = dict(zip(ends, map(tuple, read), strict=True))
+    of = {key: span[1] for key in keys if (span := span_of(scheme, key))}
+    return {key: by_end[of[key]] if key in of else () for key in keys}
