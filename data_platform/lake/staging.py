@@ -27,6 +27,8 @@ from data_platform.lake.reads import spark_schema
 from data_platform.lake.schema import arrow_schema
 from data_platform.lake.storage import Storage
 
+_HASHES = 200  # that partitions are dealt to: where few share one, only the large are split
+
 
 def new_attempt(run_id: str) -> str:
     """A name no other write has: a killed run and its rerun never share a folder."""
@@ -76,17 +78,18 @@ def part(table: Table, attempt: str, sources: Mapping[str, SourcePath] | None = 
     return Part(directory(table, attempt), schema, tuple(renamed.get(s[0], s) for s in own))
 
 
-def stage(frame: DataFrame, layout: Layout, *, buckets: int = 1, clustered: bool = False) -> Staged:
+def stage(frame: DataFrame, layout: Layout, *, clustered: bool = False) -> Staged:
     """Write a DataFrame in one Spark job, each partition's rows together.
 
-    `buckets` spreads the rows of every partition over that many tasks (large partitions);
-    `clustered` says that the rows already come sorted by partition within each task.
+    `clustered` says that the rows already come sorted by partition within each task. Otherwise
+    nobody knows how many there are until they are shuffled: by the bytes that Spark then finds
+    (`spark.sql.adaptive.advisoryPartitionSizeInBytes`), small partitions share a task and a large
+    one is split among several.
     """
     _make_folders(layout)
     if not clustered and layout.partition_by:
         columns = [F.col(name) for name in layout.partition_by]
-        spread = [*columns, (F.rand(7) * buckets).cast("int")] if buckets > 1 else columns
-        frame = frame.repartition(*spread).sortWithinPartitions(*columns)
+        frame = frame.hint("rebalance", _HASHES, *columns).sortWithinPartitions(*columns)
     reports = frame.mapInArrow(lambda batches: write_batches(batches, layout), REPORT_DDL).collect()
     return _staged([row.asDict() for row in reports], layout)
 

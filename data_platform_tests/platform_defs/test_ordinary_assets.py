@@ -10,7 +10,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
+from data_platform.lake.files import files_by_partition
 from data_platform.lake.table import TableId
 from data_platform.platform_defs.platform import Platform
 from data_platform_tests.platform_defs.ordinary import World, failure
@@ -83,6 +85,37 @@ def test_a_materialization_carries_its_figures(world: World) -> None:
     assert (figures["rows"], figures["files"]) == (1, 1)
     assert int(str(figures["bytes"])) > 0
     assert str(figures["snapshot_id"]).isdigit()
+
+
+def test_a_large_partition_is_split_among_tasks_and_a_small_one_is_one_file(
+    world: World, spark: SparkSession
+) -> None:
+    advised = "spark.sql.adaptive.advisoryPartitionSizeInBytes"
+
+    @dg.asset(
+        key_prefix=["gold", "shop"],
+        partitions_def=daily,
+        backfill_policy=SINGLE_RUN,
+        metadata={"partition_expr": "day"},
+        io_manager_key="io_manager",
+    )
+    def clicks() -> DataFrame:
+        number = F.when(F.col("id") < 300, F.col("id") % 3 + 1).otherwise(0)
+        day = F.date_add(F.lit("2011-03-01").cast("date"), number.cast("int"))
+        text = F.sha2(F.col("id").cast("string"), 256)
+        return spark.range(0, 20_000, 1, 4).select(day.alias("day"), text.alias("text"))
+
+    spark.conf.set(advised, "256KB")
+    try:
+        assert world.build(clicks, span=("2011-03-01", "2011-03-04")).success
+    finally:
+        spark.conf.unset(advised)
+
+    table = Platform(world.settings).lake.load(TableId.parse("gold/shop/clicks"))
+    files = {key: len(found) for key, found in files_by_partition(table).items()}
+    assert files.pop("2011-03-01") > 1
+    assert files == dict.fromkeys(["2011-03-02", "2011-03-03", "2011-03-04"], 1)
+    assert world.counts("gold/shop/clicks") == {"2011-03-01": 19_700, **dict.fromkeys(files, 100)}
 
 
 def test_writing_again_replaces_the_rows(world: World) -> None:
