@@ -36,11 +36,15 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 # Where several processes share the files of tests: none is left with a long one in the end.
 _LONGEST = (
     "test_cli.py",
+    "test_pipeline.py",
+    "test_any_order.py",
     "test_faults.py",
     "test_reruns.py",
-    "test_pipeline.py",
     "test_cli_rollback.py",
+    "test_interrupted.py",
     "test_killed_runs.py",
+    "test_merge.py",
+    "test_isolation.py",
     "test_secrets.py",
     "test_roles_at_work.py",
     "test_prowler.py",

@@ -66,7 +66,7 @@ def _interrupted(home: Home, moment: str, number: int) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("moment", "number", "code"),
     [
-        ("the sensors ask for a run", signal.SIGINT, 130),
+        pytest.param("the sensors ask for a run", signal.SIGINT, 130, marks=pytest.mark.soak),
         (f"{SILVER}: building", signal.SIGINT, 130),
         (f"{BRONZE}: building", signal.SIGTERM, 143),
     ],

@@ -30,7 +30,7 @@ from data_platform_tests.platform_defs.sums import (
 INPUTS = st.sampled_from([kind for kind in KINDS if kind != "regions"])
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 5)
 @given(
     kinds=st.tuples(INPUTS, INPUTS),
     own=st.tuples(st.sampled_from(list(KINDS)), st.sampled_from(list(KINDS))),

@@ -117,6 +117,12 @@ def test_days_give_the_same_tables_in_any_order_and_twice(directory: Path) -> No
     days = {table: set(DAYS) for table in (BRONZE, SILVER, SALES, DEMAND)}
     assert changed == {**days, SEGMENTS: months}
     assert twice == at_once
+    assert _loaded(directory / "the last first", [DAYS[-1:], DAYS[:-1]]) == at_once
+
+
+@pytest.mark.soak
+def test_days_one_by_one_give_the_same_tables_in_either_direction(directory: Path) -> None:
+    at_once = _loaded(directory / "at once", [DAYS])
     assert _loaded(directory / "one after the other", [DAYS[:1], DAYS[1:]]) == at_once
     assert _loaded(directory / "reversed", [[day] for day in reversed(DAYS)]) == at_once
 
