@@ -63,7 +63,7 @@ def run() -> None:
         out.paragraph(line)
     if unplanned and not ended["failed"]:
         raise click.ClickException(f"{len(unplanned)} tables could not be planned, as said above")
-    exit_as(ended, left=bool(found or circles))
+    exit_as(ended, left=bool(found or circles or ended["held back"]))
 
 
 def _left(platform, tables) -> Iterator[str]:

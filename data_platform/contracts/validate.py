@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Layer = Literal["bronze", "silver", "gold"]
 
-PLATFORMS_OWN = ("rules", "conservation", "volume", "inputs", "readable", "partition")
+PLATFORMS_OWN = ("rules", "conservation", "volume", "inputs", "readable", "partition", "written")
 """The checks that every table has beside those of its contract's rules, which share their names."""
 
 

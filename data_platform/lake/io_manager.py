@@ -11,12 +11,14 @@ from itertools import chain
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from data_platform.lake.asset_tables import table_read, table_written
+from data_platform.lake.browse import as_python
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import LakeError
@@ -25,7 +27,7 @@ from data_platform.lake.frames import arrow_of, converted, fitted, spark_schema_
 from data_platform.lake.parquet import DATA
 from data_platform.lake.partition_expr import Dimension, dimensions, is_stored, partitioned
 from data_platform.lake.partition_times import as_property, times_of
-from data_platform.lake.publish import Publication, Published, StagedWrite, publish
+from data_platform.lake.publish import WRITTEN, Publication, Published, StagedWrite, publish
 from data_platform.lake.reads import ReadPlan
 from data_platform.lake.schema import arrow_schema
 from data_platform.lake.staging import (
@@ -40,6 +42,8 @@ from data_platform.lake.storage import Storage
 from data_platform.lake.table import WHOLE_TABLE, TableId, TableSlice
 from data_platform.observability.events import Log, StepResult
 from data_platform.observability.failures import failures_explained, held_back
+from data_platform.quality.findings import written_finding
+from data_platform.quality.held import Held
 
 _NONE = str(None)  # the key of rows whose expression gives none of the wanted partitions
 
@@ -71,13 +75,21 @@ class S3ParquetIOManager(dg.IOManager):
     def _publish_step(self, context: dg.OutputContext, result: StepResult) -> None:
         """What the checks found is known whether or not it can be published."""
         log = Log(context.step_context.instance, context.asset_key, context.step_context)
+        held, found = dict(result.held), list(result.findings)
         try:
             with failures_explained():
                 publication = self._published(context, result.write)
                 log.published(publication.write, publication.partitions)
+                unsound = self._unsound(publication.write)
+                held |= {key: of.said for key, of in unsound.items()}
+                found += [
+                    written_finding(key, f"{of.why}. {of.text}" if of else None)
+                    for key in result.write.slice.keys
+                    for of in [unsound.get(key)]
+                ]
         finally:
-            log.held_back(result.held)
-            log.findings(result.findings)
+            log.held_back(held)
+            log.findings(found)
         if publication.write.held_back:
             raise held_back(publication.write)
 
@@ -87,6 +99,22 @@ class S3ParquetIOManager(dg.IOManager):
         rows = sum(figures.rows for figures in published.values())
         context.log.info(f"{write.table}: {len(published)} partitions published, {rows:,} rows")
         return publication
+
+    def _unsound(self, write: StagedWrite) -> dict[str, Held]:
+        """The partitions of which a file is not what its writer reported, as they are told of."""
+        keys = [key for key, names in write.failed.items() if WRITTEN in names]
+        since = self.builds.held_since(write.table, keys) if keys else {}
+        return {
+            key: Held(
+                write.table,
+                key,
+                write.held_back[key],
+                write.failed[key],
+                key in write.slice.base,
+                since.get(key),
+            )
+            for key in keys
+        }
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The input's partitions as one table of the annotated type, a Spark DataFrame if none."""
@@ -148,7 +176,8 @@ def _require_asked(
         return
     named = sorted({file.key for file in strangers if _NONE not in file.key.split("|")})
     with io.new_input(strangers[0].path).open() as stream:
-        first = next(pq.ParquetFile(stream).iter_batches(1)).to_pylist()[0]
+        batch = next(pq.ParquetFile(stream).iter_batches(1))
+        [first] = as_python(pa.Table.from_batches([batch]))
     expressions = [dimension.expression for dimension in asked]
     text = ", ".join(expressions)
     read = ", ".join(f"{n}={v}" for n, v in first.items() if n.lower() in text.lower())

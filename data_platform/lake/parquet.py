@@ -275,9 +275,17 @@ def _by_partition(
         ends.update(encoded.run_ends.to_pylist())
     start = 0
     for end in sorted(ends):
-        values = tuple(batch.column(name)[start].as_py() for name in names)
+        values = tuple(_held(batch.column(name)[start]) for name in names)
         yield values, batch.slice(start, end - start)
         start = end
+
+
+def _held(value: pa.Scalar) -> object:
+    """A date or moment that Python lacks is its text, which is the key of no partition."""
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return value.cast(pa.string()).as_py()
 
 
 def _by_outcome(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:

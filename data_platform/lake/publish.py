@@ -33,6 +33,8 @@ from data_platform.lake.table import TableId, TableSlice
 
 # Properties of a snapshot: which write it published, under which version of its contract.
 ATTEMPT, CONTRACT = "data_platform.attempt", "data_platform.contract"
+# The check that a partition's files are on disk what their writers reported.
+WRITTEN = "written"
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,16 @@ def _sound(
         files, why = sound_files(table, staged) if table else ([], {})
         found[outcome] = [(keys[file.file_path], file) for file in files]
         refused |= why
-    inputs = {key: said for key, said in write.inputs.items() if key not in refused}
-    return replace(write, held_back={**refused, **write.held_back}, inputs=inputs), found
+    reasons = {key: [write.held_back.get(key), f"{WRITTEN}: {w}"] for key, w in refused.items()}
+    return replace(
+        write,
+        held_back={
+            **write.held_back,
+            **{k: "; ".join(filter(None, w)) for k, w in reasons.items()},
+        },
+        failed={**write.failed, **{key: (*write.failed.get(key, ()), WRITTEN) for key in refused}},
+        inputs={key: said for key, said in write.inputs.items() if key not in refused},
+    ), found
 
 
 def _beside(

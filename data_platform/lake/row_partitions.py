@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from data_platform.lake.table import PartitionValue
 
 _NEVER = np.iinfo(np.int64).min
+_DAY = 86_400_000_000  # microseconds
+_FAR = 100_000_000  # days from 1970: later than any partition
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class Wanted:
 
 def _microseconds(values: pa.Array) -> np.ndarray:
     """Since 1970: of dates the midnight, of moments with a zone those of UTC."""
+    if pa.types.is_date(values.type):  # of the last ones the microseconds are too many for 64 bits
+        days = values.cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
+        bounded = np.clip(days.fill_null(0).to_numpy(zero_copy_only=False), -_FAR, _FAR)
+        return np.where(values.is_null().to_numpy(zero_copy_only=False), _NEVER, bounded * _DAY)
     zone = values.type.tz if pa.types.is_timestamp(values.type) else None
     moments = values.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
     return moments.fill_null(_NEVER).to_numpy(zero_copy_only=False)

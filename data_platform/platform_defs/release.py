@@ -16,7 +16,7 @@ from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import declared, instance_of, stale_partitions
 from data_platform.platform_defs.table_checks import rule_state, standing, still_held
-from data_platform.quality.held import releasable
+from data_platform.quality.held import Held, releasable
 
 
 def release(
@@ -52,7 +52,8 @@ def _require_releasable(platform: Platform, table: Table, build: Build) -> None:
     name = f"{table.id} {build.partition}".rstrip()
     if not releasable(build.failed):
         raise NotReleasable(
-            f"{name} cannot be released, since rows would be lost or counted twice: {build.detail}"
+            f"{name} cannot be released, {build.detail}: "
+            + Held(table.id, build.partition, build.detail, build.failed, published=True).way_out
         )
     now = plan(table, platform, [build.partition], only_stale=False).digests
     if (build.inputs, build.contract) != (now.get(build.partition), table.version):

@@ -10,7 +10,7 @@ from data_platform.assets import Table
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
 from data_platform.lake.builds import Build
-from data_platform.lake.publish import StagedWrite
+from data_platform.lake.publish import WRITTEN, StagedWrite
 from data_platform.observability.warnings import previews_accepted
 from data_platform.platform_defs.held import held_now
 from data_platform.platform_defs.planning import Plan, current_versions
@@ -31,7 +31,9 @@ _MOST_HELD = 100  # partitions that a run says again are held back
 def partition_checks(table: Table) -> list[tuple[str, bool, str]]:
     """Name, whether it blocks, and description of the checks of each partition."""
     conservation = "Every row received is published, quarantined or a duplicate."
+    files = "The files to be published are on disk what their writers reported."
     found = [(checks.VOLUME, False, "Rows are of the order of the partitions before.")]
+    found.append((WRITTEN, True, files))
     if table.source:
         reading = "Every landed object could be read; where none could, nothing is published."
         found.append((checks.READABLE, False, reading))

@@ -11,6 +11,7 @@ from statistics import median
 
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
+from data_platform.lake.publish import WRITTEN
 from data_platform.quality.judge import KEY_NOT_UNIQUE
 
 RULES = "rules"
@@ -117,6 +118,13 @@ def conservation_finding(
         },
         partition=key,
     )
+
+
+def written_finding(key: str, why: str | None) -> Finding:
+    """Whether the files of a partition are what their writers reported, when they are committed;
+    `why` they are not."""
+    text = why or "its files are what their writers reported"
+    return Finding(WRITTEN, why is None, blocking=True, description=text, partition=key)
 
 
 def volume_finding(key: str, rows: int, history: Mapping[str, int]) -> Finding:

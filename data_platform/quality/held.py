@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from data_platform.lake.publish import WRITTEN
 from data_platform.lake.table import TableId
 from data_platform.quality.findings import CONSERVATION, RULES
 
@@ -33,6 +34,11 @@ class Held:
     @property
     def way_out(self) -> str:
         """What releases it."""
+        if WRITTEN in self.failed:
+            return (
+                "the next run writes it again: `data-platform run`, or the sensor; where each one "
+                "fails so, something changes or removes files in the warehouse"
+            )
         if not releasable(self.failed):
             return (
                 "only a mended input, function or contract releases it: as it is, rows would be "
@@ -82,5 +88,6 @@ def _named(table: TableId, partition: str) -> str:
 
 
 def releasable(failed: Sequence[str]) -> bool:
-    """Whether a person may publish it as it is: never where rows would be lost by it."""
-    return bool(failed) and CONSERVATION not in failed
+    """Whether a person may publish it as it is: never where rows would be lost by it, or where its
+    files are not what was written."""
+    return bool(failed) and not {CONSERVATION, WRITTEN}.intersection(failed)

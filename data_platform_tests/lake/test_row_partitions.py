@@ -61,3 +61,10 @@ def test_other_values_are_of_the_partition_of_their_text(keys, values):
 def test_numbers_and_dates_are_compared_as_they_are_written():
     assert _of(_wanted(("7", "true")), [7, 8], pa.int16()) == ["7", None]
     assert _of(_wanted(("2011-03-04",)), [dt.date(2011, 3, 4)], pa.date32()) == ["2011-03-04"]
+
+
+@given(st.lists(st.integers(-(2**31), 2**31 - 1)))
+def test_a_date_of_any_year_is_its_midnight(days):
+    day = _wanted(("1970-01-02",), (24 * HOUR,), (48 * HOUR,))
+    expected = ["1970-01-02" if number == 1 else None for number in days]
+    assert day.of(pa.array(days, pa.date32())).to_pylist() == expected

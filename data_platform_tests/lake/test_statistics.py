@@ -17,6 +17,7 @@ from data_platform.lake.files import files_by_partition
 from data_platform.lake.schema import arrow_schema, iceberg_schema
 from data_platform.lake.statistics import statistics_of
 from data_platform.lake.table import TableId
+from data_platform.observability.printing import write_parquet
 from data_platform_tests.lake.home import Home
 
 UTC = pa.timestamp("us", "UTC")
@@ -111,5 +112,9 @@ def test_a_date_that_python_lacks_is_published_and_seen_by_others(home: Home) ->
     assert set(files_by_partition(home.lake.load(table))) == {"a", "b"}
     found = home.lake.load(table).scan().to_arrow()
     assert sorted(found["date"].cast(pa.int32()).to_pylist()) == [1, 6682830]
+    exported = home.folder / "far.parquet"
+    assert write_parquet(browse.rows(home.lake.load(table)), exported) == 2
+    read = pq.read_table(exported, schema=pa.schema([("date", pa.date32())]))
+    assert sorted(read["date"].cast(pa.int32()).to_pylist()) == [1, 6682830]
     shown = {row["key"]: row["date"] for row in browse.as_python(found)}
     assert shown == {"a": "20266-12-20", "b": "1970-01-02"}

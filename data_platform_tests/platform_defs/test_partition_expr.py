@@ -278,6 +278,41 @@ def test_rows_of_other_partitions_are_refused_with_their_number_and_the_first(
     assert world.counts("silver/shop/clicks") == {}
 
 
+def _far(spark: SparkSession, kind: str) -> Any:
+    """Two rows of one day, the second of a year that Python's dates do not reach."""
+    return {
+        "arrow": pa.table({"day": pa.array([18993, 6682830], pa.date32()), "n": [1, 2]}),
+        "spark": spark.sql(
+            "SELECT explode(array(date'2022-01-01', date'+20266-12-20')) AS day, 1L AS n"
+        ),
+    }[kind]
+
+
+@pytest.mark.parametrize("expression", ["day", "CAST(day AS TIMESTAMP)"])
+@pytest.mark.parametrize("kind", ["arrow", "spark"])
+def test_a_row_of_a_year_that_python_lacks_is_named_and_other_runs_publish(
+    world: World, spark: SparkSession, kind: str, expression: str
+) -> None:
+    @dg.asset(
+        key_prefix=["silver", "shop"],
+        partitions_def=daily,
+        metadata={"partition_expr": expression},
+        io_manager_key="io_manager",
+    )
+    def clicks(context: dg.AssetExecutionContext) -> Any:
+        if context.partition_key == "2022-01-01":
+            return _far(spark, kind)
+        return pa.table({"day": [dt.date.fromisoformat(context.partition_key)], "n": [1]})
+
+    message = failure(world.build(clicks, key="2022-01-01"))
+
+    assert "silver/shop/clicks: the asset's result has 1 rows of partitions that" in message
+    assert "day=20266-12-20" in message
+    assert "the run is of 2022-01-01, so return the rows of these alone" in message
+    assert world.build(clicks, key="2022-01-02").success
+    assert world.counts("silver/shop/clicks") == {"2022-01-02": 1}
+
+
 def _refused(world: World, definition: dg.PartitionsDefinition, expression: Any) -> str:
     @dg.asset(
         key_prefix=["silver", "shop"],

@@ -122,7 +122,7 @@ def test_a_held_back_partition_fails_by_the_checks_that_held_it_back_and_no_othe
     found = _standing(home, silver, DAY, rows=BEFORE, inputs="i")
 
     assert _failed(found) == {"rules"}
-    assert set(_by_check(found)) == {"rules", "volume", "conservation", "partition"}
+    assert set(_by_check(found)) == {"rules", "volume", "conservation", "partition", "written"}
     text = _by_check(found)["rules"].description
     assert "5 of 9 rows" in text and "Held back since 2011-04-01 00:00 UTC" in text
 
@@ -179,7 +179,7 @@ def test_every_check_of_every_partition_has_one_result(home: Home) -> None:
 
     found = _standing(home, silver, DAY, NEXT)
 
-    assert len(found.findings) == 2 * 4
+    assert len(found.findings) == 2 * 5
     assert _by_check(found)["rules"].description == "left as it is: built by run r1"
 
 

@@ -38,6 +38,16 @@ def test_what_would_lose_rows_is_never_released_by_a_person(failed: tuple[str, .
     assert "rows would be lost" in _held(*failed).text
 
 
+@pytest.mark.parametrize("failed", [("written",), ("rules", "written")])
+def test_what_is_not_on_disk_as_it_was_written_is_written_again_by_the_next_run(
+    failed: tuple[str, ...],
+) -> None:
+    assert not releasable(failed)
+    text = _held(*failed).text
+    assert "data-platform release" not in text and "mended" not in text
+    assert "The next run writes it again: `data-platform run`" in text
+
+
 def test_rows_are_only_shown_where_they_are_the_reason() -> None:
     assert "quarantine" not in _held("conservation").text
 

@@ -87,6 +87,21 @@ def _names(text: str | None) -> list[str]:
     return text.split(SEPARATOR) if text else []
 
 
+def test_two_thousand_rules_are_judged_as_one_is(spark: SparkSession) -> None:
+    def above(least: int) -> Rule:
+        return Rule(f"above_{least}", lambda: F.col("total") > least)
+
+    many = replace(Totals, rules=tuple(map(above, range(2000))))
+    frame = spark.createDataFrame(
+        [(DAY, "a", 1990), (DAY, "b", 2000)], "day date, name string, total bigint"
+    )
+
+    found = {row["name"]: row for row in judged(frame, many).collect()}
+
+    assert _names(found["a"]["_reasons"]) == [f"above_{n}" for n in range(1990, 2000)]
+    assert found["b"]["_outcome"] == DATA and _names(found["b"]["_reasons"]) == []
+
+
 def test_every_row_has_one_outcome_and_all_the_reasons(spark: SparkSession) -> None:
     found = _lines(
         spark,
