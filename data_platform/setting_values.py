@@ -3,9 +3,11 @@
 What values must not be together is in `impossible_settings`.
 """
 
+import errno
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -44,6 +46,21 @@ def home(directory: Path | str, environment: str) -> Path:
         raise SettingsError(f"{PREFIX}HOME must be set when {PREFIX}ENV is {str(environment)!r}")
     path = Path(os.path.expanduser(directory)).absolute()
     return _usable("HOME", path)
+
+
+@contextmanager
+def home_explained(directory: Path) -> Iterator[None]:
+    """What keeps a directory from being a home, a file in its place or a missing permission for
+    example, is said of the setting. A full disk is another trouble."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SettingsError(
+            f"{error.filename}: {error.strerror}; {PREFIX}HOME is {directory}: name a directory "
+            "that this user may make and write in"
+        ) from error
 
 
 def place(name: str, text: str) -> str:

@@ -225,12 +225,14 @@ def local_home() -> Path:
 def prepare_home(settings: Settings) -> None:
     """Create the directories of a home that lives on disk, with Dagster's own configuration.
 
-    Repeating it changes nothing, except that `dagster.yaml` follows the one shipped here.
+    Repeating it changes nothing, except that `dagster.yaml` follows the one shipped here. Raises
+    SettingsError where the home cannot be one.
     """
-    for place in (settings.landing_uri, settings.warehouse_uri):
-        if place.startswith("file://"):
-            Path(place.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    with values.home_explained(settings.home):
+        for place in (settings.landing_uri, settings.warehouse_uri):
+            if place.startswith("file://"):
+                Path(place.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
+        settings.dagster_home.mkdir(parents=True, exist_ok=True)
     wanted = files("data_platform").joinpath("dagster.yaml").read_text("utf-8")
     if settings.dagster_database:
         from data_platform.databases.dagster import on_postgres  # not on a laptop

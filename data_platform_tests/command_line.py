@@ -16,12 +16,15 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(shop: Shop) -> Run:
-    """`run("history", TABLE, code=1, home=...)`: the arguments, and the status to end with."""
+    """`run("history", TABLE, code=1, home=...)`: the arguments, and the status to end with;
+    `typed` is what a person answers."""
 
-    def invoke(*arguments: object, code: int = 0, home: Path | None = None) -> Result:
+    def invoke(
+        *arguments: object, code: int = 0, home: Path | None = None, typed: str = ""
+    ) -> Result:
         env = {"DATA_PLATFORM_HOME": str(home or shop.home.settings.home)}
         env |= {} if home else shop.home.place.environment
-        result = CliRunner().invoke(main, [str(a) for a in arguments], env=env)
+        result = CliRunner().invoke(main, [str(a) for a in arguments], env=env, input=typed)
         assert result.exit_code == code, (result.output, result.exception)
         return result
 

@@ -57,17 +57,16 @@ def open_platform(*, create: bool = False):
     from data_platform.platform_defs.platform import Platform
 
     settings = Settings.from_env()
-    if not settings.home.exists():
-        if create:
-            click.echo(f"a new home, {settings.home}; files land in {settings.landing_uri}")
-        elif settings.catalog_uri.startswith("sqlite"):
-            raise SettingsError(
-                f"there is no state in {settings.home}; make it with `data-platform run` or `make "
-                "demo`, or set DATA_PLATFORM_HOME to where it is"
-            )
-        create = True  # another machine's state is on servers
-    if create:
+    new = not settings.home.exists()
+    if new and not create and settings.catalog_uri.startswith("sqlite"):
+        raise SettingsError(
+            f"there is no state in {settings.home}; make it with `data-platform run` or `make "
+            "demo`, or set DATA_PLATFORM_HOME to where it is"
+        )
+    if new or create:  # another machine's state is on servers
         prepare_home(settings)
+    if new and create:
+        click.echo(f"a new home, {settings.home}; files land in {settings.landing_uri}")
     return Platform(settings)
 
 

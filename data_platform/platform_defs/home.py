@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 import dagster as dg
 
 from data_platform.databases.errors import explaining
+from data_platform.setting_values import home_explained
 from data_platform.settings import Settings, enter_home, prepare_home
 
 
@@ -32,7 +33,9 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
     """The lock ends with its process, however that ends."""
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    with (settings.dagster_home / "opening.lock").open("a") as lock:
+    with home_explained(settings.home):
+        settings.dagster_home.mkdir(parents=True, exist_ok=True)
+        opening = (settings.dagster_home / "opening.lock").open("a")
+    with opening as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

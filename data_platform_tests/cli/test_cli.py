@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from pyspark.sql import types as T
 
 from data_platform.cli.main import main
@@ -145,7 +146,7 @@ def test_landing_lists_what_is_gone_while_bronze_has_its_rows(run: Run, shop: Sh
 
 
 def test_run_loads_what_landed_and_then_finds_nothing_to_do(run: Run, shop: Shop) -> None:
-    day = "2011-06-14"
+    day = "2011-07-05"
     shop.home.land(key_of(day), csv(shop_lines(day, 2)))
 
     said = run("run", code=LEFT).output
@@ -344,6 +345,48 @@ def test_a_home_that_is_not_there_says_how_to_make_one(run: Run, tmp_path: Path)
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize(
+    ("home", "why"),
+    [
+        ("a file", "a file/landing: Not a directory; DATA_PLATFORM_HOME is"),
+        ("a file/below", "a file/below/landing: Not a directory; DATA_PLATFORM_HOME is"),
+        ("/sys/home", "/sys/home: "),  # where nobody may make a directory, root neither
+    ],
+)
+def test_a_home_that_cannot_be_made_is_one_line_about_the_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str, why: str
+) -> None:
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("DATA_PLATFORM_HOME", str(tmp_path / home))
+
+    ended = CliRunner().invoke(main, ["run"])
+
+    assert ended.exit_code == 1 and isinstance(ended.exception, SystemExit)
+    [said] = ended.output.splitlines()
+    assert why in said
+    assert said.endswith("name a directory that this user may make and write in")
+
+
+@pytest.mark.parametrize("there", ["", "landing"])
+def test_a_home_is_made_by_a_run_named_from_where_one_stands_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    for name in ("DAGSTER_HOME", "DAGSTER_EVENT_BATCH_SIZE"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("DATA_PLATFORM_HOME", "H")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "H" / there).mkdir(parents=True)
+
+    ended = CliRunner().invoke(main, ["run"])
+
+    assert ended.exit_code == 0, ended.output
+    assert ended.output.splitlines() == [
+        "nothing new landed and nothing is stale: no run was needed",
+        f"nothing has landed yet in file://{tmp_path}/H/landing",
+    ]
+    assert (tmp_path / "H" / "ledger.db").exists()
+
+
 def test_expire_and_clean_leave_what_is_young(run: Run, shop: Shop) -> None:
     before = shop.home.versions()
 
@@ -393,6 +436,64 @@ def test_a_replay_of_what_is_held_back_again_says_so_with_the_reasons(run: Run, 
 
     assert f"{day}: rules: " in said
     assert "of retail_daily: held back" in said
+
+
+def test_dates_that_other_engines_lack_are_quarantined_with_row_and_column_and_the_day_published(
+    run: Run, shop: Shop
+) -> None:
+    day, good = "2011-07-05", shop_lines("2011-07-05", 400)
+    dates = [f"{far} 10:00:00" for far in ("20265-01-06", "0000-01-06", "-0044-03-15")]
+    far = [shop_lines(day, 1, first=900 + n)[0] for n in range(3)]
+    far = [line.replace(f"{day} 10:{n:02}:00", dates[n]) for n, line in enumerate(far)]
+    shop.home.land(key_of(day), csv([*good, *far]))
+    run("run", code=LEFT)
+
+    assert shop.home.counts(SILVER)[day] == 400 and shop.home.counts(SALES)[day] == 1
+    found = parsed(run("quarantine", SILVER, "--partition", day, "--json"))
+    rows = sorted(found["rows"], key=lambda row: row["_row_number"])
+    assert [row["InvoiceDate"] for row in rows] == dates
+    assert [row["_row_number"] for row in rows] == [401, 402, 403]
+    assert all("invoiced_at.typed" in row["_reasons"] for row in rows)
+
+
+def test_a_drop_is_done_where_a_person_agrees_to_what_it_says(run: Run, shop: Shop) -> None:
+    day, asking = "2011-07-04", ("drop", SILVER, "--partition", "2011-07-04")
+    shop.home.land(key_of(day), csv(shop_lines(day, 2)))
+    run("run", code=LEFT)
+
+    for typed in ("n\n", "\n", ""):  # no, nothing, and nobody there
+        said = run(*asking, code=1, typed=typed).output
+        assert f"drops partition {day} of {SILVER}: 2 rows" in said
+        assert f"{SALES} depends on it" in said
+        assert "drop it? [y/N]: " in said and "Aborted!" in said
+        assert shop.home.counts(SILVER)[day] == 2
+    said = run(*asking, typed="y\n").output
+    assert f"dropped partition {day} of {SILVER}" in said
+    assert day not in shop.home.counts(SILVER)
+    assert parsed(run("stale", "--json"))[0]["partition"] == day
+
+    run("run", code=LEFT)
+    assert shop.home.counts(SILVER)[day] == 2
+    said = run(*asking, "--yes").output
+    assert "drop it?" not in said and f"dropped partition {day} of {SILVER}" in said
+    run("run", code=LEFT)
+    assert shop.home.counts(SILVER)[day] == 2
+    assert parsed(run("stale", "--json")) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "why"),
+    [
+        (("gold/retail/nothing",), 2, "there is no table 'gold/retail/nothing'"),
+        ((SILVER, "--partition", "March"), 1, "is no partition of silver_retail.order_lines"),
+        (("quarantine/retail/order_lines",), 1, "another table rejected: drop that one"),
+    ],
+)
+def test_what_cannot_be_dropped_is_answered_before_anything_is_asked(
+    run: Run, typed: tuple[str, ...], code: int, why: str
+) -> None:
+    said = run("drop", *typed, code=code).output
+    assert why in " ".join(said.split()) and "drop it?" not in said
 
 
 def test_the_version_is_the_projects(run: Run) -> None:

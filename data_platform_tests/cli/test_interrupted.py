@@ -1,11 +1,14 @@
-"""`data-platform run`, interrupted at several moments, in a process of its own."""
+"""`data-platform run` in a terminal of its own, interrupted at several moments."""
 
 import fcntl
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dagster as dg
@@ -37,30 +40,48 @@ def home(tmp_path: Path) -> Iterator[Home]:
         yield found
 
 
-def _started(home: Home) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def _started(home: Home) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The process, and the terminal that it is in the foreground of."""
+    terminal, its_own = pty.openpty()
+    termios.tcsetwinsize(its_own, (40, 300))
+    with subprocess.Popen(
         [sys.executable, "-c", _COMMAND],
         env={**os.environ, "DATA_PLATFORM_HOME": str(home.settings.home)},
         cwd=CHECKOUT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # a group of its own, as a terminal's foreground has
-    )
+        stdin=its_own,
+        stdout=its_own,
+        stderr=its_own,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    ) as process:
+        os.close(its_own)
+        yield process, terminal
+    os.close(terminal)
+
+
+def _lines(terminal: int) -> Iterator[str]:
+    """What is printed there, as it comes, until the last process has left it."""
+    rest = b""
+    with suppress(OSError):  # of a terminal that nobody is in
+        while read := os.read(terminal, 4096):
+            *lines, rest = (rest + read).split(b"\r\n")
+            yield from (f"{line.decode()}\n" for line in lines)
+    yield rest.decode()
 
 
 def _interrupted(home: Home, moment: str, number: int) -> tuple[int, str]:
     """The exit code and output of a run that got the signal when it had said `moment`."""
-    with _started(home) as process:
-        assert process.stdout
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if moment in line:
-                break
-        os.killpg(process.pid, number)
-        said += process.stdout
-        return process.wait(), "".join(said)
+    with _started(home) as (process, terminal):
+        said, lines = "", _lines(terminal)
+        while moment not in said:
+            said += next(lines)
+        if number == signal.SIGINT:
+            os.write(terminal, b"\x03")  # Ctrl-C: the terminal signals all of the foreground
+        else:
+            os.killpg(process.pid, number)
+        said += "".join(lines)
+        return process.wait(), said
 
 
 @pytest.mark.parametrize(
@@ -92,8 +113,8 @@ def test_an_interrupted_run_is_canceled_and_the_same_command_goes_on(
     if home.counts(BRONZE):
         assert balance_of(home.platform).published in (0, 6)  # of both days, or of none
 
-    with _started(home) as again:
-        said, _ = again.communicate()
+    with _started(home) as (again, terminal):
+        said = "".join(_lines(terminal))
     assert again.returncode == 0, said
     assert home.counts(SILVER) == dict.fromkeys(DAYS, 3)
     assert home.counts(SALES) == dict.fromkeys(DAYS, 1)
