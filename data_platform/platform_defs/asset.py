@@ -17,7 +17,7 @@ from data_platform.platform_defs.arrivals import settle
 from data_platform.platform_defs.bronze import build_bronze
 from data_platform.platform_defs.mappings import Partitions, dep
 from data_platform.platform_defs.merge import build_merged
-from data_platform.platform_defs.planning import Plan, plan
+from data_platform.platform_defs.planning import Plan, plan, require_buildable
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import build
 from data_platform.platform_defs.stopping import stoppable
@@ -78,12 +78,14 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None
     chosen = context.run.tags.get(ONLY_PARTITIONS)
     if table.source:
         settle(table, platform, requested)
-    planned = plan(
-        table,
-        platform,
-        requested,
-        only_stale=ONLY_STALE in context.run.tags,
-        among=json.loads(chosen) if chosen else None,
+    planned = require_buildable(
+        plan(
+            table,
+            platform,
+            requested,
+            only_stale=ONLY_STALE in context.run.tags,
+            among=json.loads(chosen) if chosen else None,
+        )
     )
     _log_left(table, planned, requested, context)
     if not planned.keys:

@@ -6,17 +6,28 @@ back with other inputs, or under another declaration, says nothing of the presen
 
 from data_platform.assets import Table
 from data_platform.lake.builds import Build
-from data_platform.platform_defs.planning import plan
+from data_platform.lake.look import Look
+from data_platform.platform_defs.planning import Plan, plan, plans
 from data_platform.platform_defs.platform import Platform
 
 
 def held_now(table: Table, platform: Platform) -> dict[str, Build]:
-    """By partition, the attempt that was held back. Costs as much as there are such attempts."""
+    """By partition, the attempt that was held back. Costs as much as there are such attempts.
+
+    All of them, where the table cannot be planned: nothing says then that one would pass.
+    """
     found = platform.builds.held_back(table.id)
     known = [k for k in sorted(found) if not table.partitions or _has(table, k)]
     if not known:
         return {}
-    planned = plan(table, platform, known, only_stale=True)
+
+    def one(table: Table, platform: Platform, look: Look) -> Plan:
+        return plan(table, platform, known, only_stale=True, look=look)
+
+    look = Look(platform.lake)
+    planned = next(plans([table], platform, look, trouble=lambda *_: None, one=one), None)
+    if planned is None:
+        return {key: found[key] for key in known}
     # Of what could not be read nothing is in the digests; if it is gone there is nothing to hold.
     failed = platform.ledger.failed(table.source.name) if table.source else []
     inputs = {*planned.digests, *(entry.partition for entry in failed)}

@@ -35,7 +35,8 @@ class Plan:
     """`keys` to build; the partitions each reads by input; `base`, the present version of each.
 
     `digests` of the inputs are of every requested partition that has any, to be built or not; those
-    in `waiting` are not built yet, since these tables, which they read, were never published.
+    in `waiting` are not built yet, since these tables, which they read, were never published, and
+    those in `expired` cannot be, since a version of a dimension that they read is gone: why.
     `dimensions` is the state of its dimensions that each key is built from.
     `rows` are the published ones of the requested partitions and of those that volume compares
     them with.
@@ -50,6 +51,7 @@ class Plan:
     reads: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     waiting: Mapping[str, tuple[TableId, ...]] = field(default_factory=dict)
     dimensions: Mapping[str, str] = field(default_factory=dict)
+    expired: Mapping[str, str] = field(default_factory=dict)
 
     def read_plan(self, platform: Platform, name: str) -> ReadPlan:
         """The files of one input for all keys of the plan."""
@@ -76,8 +78,7 @@ def plan(
     """What to build of the requested partitions: those with inputs, or the stale ones of them;
     `among` names the only ones that may be. `look` is that of who plans other tables as well.
 
-    A partition whose inputs are gone or never came is left as it is. Raises LakeError where all
-    that is left to build would read a version of a dimension that has expired.
+    A partition whose inputs are gone or never came is left as it is.
     """
     requested = tuple(requested)
     look = look or Look(platform.lake)
@@ -97,9 +98,8 @@ def plan(
         stale = stale_keys(platform, table, base, read.digests)
         stale |= _under_other_dimensions(table, platform, read, base, look)
         keys = tuple(key for key in keys if key in stale)
-    if keys and all(key in read.expired for key in keys):
-        raise LakeError(read.expired[keys[0]])  # once all else is built
-    keys = tuple(key for key in keys if key not in read.expired)
+    expired = {key: read.expired[key] for key in keys if key in read.expired}
+    keys = tuple(key for key in keys if key not in expired)
     return Plan(
         table,
         keys,
@@ -110,7 +110,15 @@ def plan(
         read.reads,
         read.waiting,
         read.dimensions,
+        expired,
     )
+
+
+def require_buildable(planned: Plan) -> Plan:
+    """The plan. LakeError where all that is left to build has expired: once all else is built."""
+    if planned.expired and not planned.keys:
+        raise LakeError(next(iter(planned.expired.values())))
+    return planned
 
 
 def plan_all(table: Table, platform: Platform, look: Look | None = None) -> Plan:
@@ -119,13 +127,18 @@ def plan_all(table: Table, platform: Platform, look: Look | None = None) -> Plan
     return plan(table, platform, keys, only_stale=True, look=look)
 
 
+def plan_due(table: Table, platform: Platform, look: Look | None = None) -> Plan:
+    """The same, to be built; see `require_buildable`."""
+    return require_buildable(plan_all(table, platform, look))
+
+
 def plans(
     tables: Iterable[Table],
     platform: Platform,
     look: Look,
     *,
     trouble: Callable[[Table, str], object],
-    one: Callable[[Table, Platform, Look], Plan] = plan_all,
+    one: Callable[[Table, Platform, Look], Plan] = plan_due,
 ) -> Iterator[Plan]:
     """The plan of each table, by `one`. One that cannot be planned does not stop the others: it is
     told to `trouble`, with the reason, and left out."""

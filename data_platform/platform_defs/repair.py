@@ -25,7 +25,7 @@ from data_platform.platform_defs.held import held_now
 from data_platform.platform_defs.home import open_instance
 from data_platform.platform_defs.inputs import changed_dimensions
 from data_platform.platform_defs.jobs import job_name, range_tags
-from data_platform.platform_defs.planning import current_versions, plan, plans
+from data_platform.platform_defs.planning import current_versions, plan, plan_all, plans
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.stopping import Stop
 
@@ -111,11 +111,13 @@ def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[s
         found.append({"table": str(table.id), "partition": "", "why": f"cannot tell: {why}"})
 
     look = Look(platform.lake)
-    for planned in plans(tables, platform, look, trouble=trouble):
+    for planned in plans(tables, platform, look, trouble=trouble, one=plan_all):
         table = planned.table
         for key, missing in planned.waiting.items():
             why = f"waits for {', '.join(map(str, missing))}, never published yet"
             found.append({"table": str(table.id), "partition": key, "why": why})
+        for key, why in planned.expired.items():
+            found.append({"table": str(table.id), "partition": key, "why": f"not built: {why}"})
         versions = planned.base
         published = platform.builds.of(table.id, versions)
         for key in planned.keys:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -11,9 +12,10 @@ from data_platform.assets import Table
 from data_platform.lake.builds import Build
 from data_platform.lake.errors import LakeError
 from data_platform.lake.look import Look
-from data_platform.platform_defs.planning import plan, plan_all, plans
+from data_platform.platform_defs import held
+from data_platform.platform_defs.planning import Plan, plan, plan_all, plan_due, plans
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.repair import stale_partitions
+from data_platform.platform_defs.repair import held_partitions, stale_partitions
 from data_platform.platform_defs.sensors import stale
 from data_platform.quality.mapping import CHANGES, Changes, How, dimension, event_time
 from data_platform.settings import Settings, prepare_home
@@ -236,9 +238,9 @@ def test_a_version_that_expired_is_named_with_the_ways_out(platform: Platform) -
     _sold(platform, DAYS[0])
 
     with pytest.raises(LakeError, match=r"gold/shop/totals 30.10.2015 reads .*prices as of"):
-        plan_all(table, platform)
+        plan_due(table, platform)
     shown = stale_partitions(platform, [table, sales])
-    assert [(row["table"], row["partition"]) for row in shown] == [("gold/shop/totals", "")]
+    assert [(row["table"], row["partition"]) for row in shown] == [("gold/shop/totals", DAYS[0])]
     assert "has expired; keep its snapshots longer" in shown[0]["why"]
 
 
@@ -254,6 +256,42 @@ def test_what_reads_an_expired_version_does_not_keep_new_days_from_being_built(
     _build(platform, table)
     assert stored(platform, table) == {DAYS[0]: 101, DAYS[1]: 501}
     assert _stale(platform, table) == []
+
+
+def test_a_held_back_day_that_reads_an_expired_version_stops_nothing(platform: Platform) -> None:
+    table = _over(dimension(of="gold/shop/prices", changes="as_of"))
+    _built_with_a_price_that_expired(platform, table)
+    _sold(platform, DAYS[0])
+    [built] = platform.builds.latest(table.id).values()
+    again = replace(built, attempt="held", state="held_back", detail="rules: too many")
+    platform.builds.record([again])
+
+    assert [row["partition"] for row in held_partitions(platform, [table])] == [DAYS[0]]
+    planned = plan(table, platform, DAYS[:1], only_stale=True)
+    assert (planned.keys, list(planned.expired)) == ((), [DAYS[0]])
+    assert planned.digests.keys() == {DAYS[0]}  # what a release or a rollback records
+
+    _sold(platform, DAYS[1])
+    _build(platform, table)
+    shown = {row["partition"]: row["why"] for row in stale_partitions(platform, [table])}
+    assert list(shown) == [DAYS[0]] and "has expired" in shown[DAYS[0]]
+
+
+def test_a_table_that_cannot_be_planned_keeps_what_is_held_back_and_stops_nothing(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = _over("gold/shop/prices")
+    _priced(platform, 100)
+    _sold(platform, DAYS[0])
+    _build(platform, table)
+    [built] = platform.builds.latest(table.id).values()
+    platform.builds.record([replace(built, attempt="held", state="held_back", detail="rules")])
+
+    def refuses(*asked: object, **how: object) -> Plan:
+        raise LakeError("its input has no statistics")
+
+    monkeypatch.setattr(held, "plan", refuses)
+    assert [row["partition"] for row in held_partitions(platform, [table])] == [DAYS[0]]
 
 
 def test_the_trouble_of_one_table_does_not_stop_the_others(platform: Platform) -> None:
