@@ -44,8 +44,8 @@ class StagedWrite:
     `held_back` gives the reason for each partition that failed a blocking check, and `failed` the
     names of those checks. `inputs` and `contract` say what the attempt stands on, `dimensions` in
     which state its dimensions were, by partition; `properties` go into the snapshot beside
-    those. `after` runs once the table is committed, and is told
-    what was published.
+    those. `takers` are the partitions that take over rows that one gives up: it is published only
+    with them. `after` runs once the table is committed, and is told what was published.
     """
 
     slice: TableSlice
@@ -59,6 +59,7 @@ class StagedWrite:
     dimensions: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
+    takers: Mapping[str, Collection[str]] = field(default_factory=dict)
     after: Callable[[Collection[str]], None] | None = None
 
     @property
@@ -145,6 +146,7 @@ def _sound(
         files, why = sound_files(table, staged) if table else ([], {})
         found[outcome] = [(keys[file.file_path], file) for file in files]
         refused |= why
+    refused |= _without_takers(write, {*write.held_back, *refused})
     reasons = {key: [write.held_back.get(key), f"{WRITTEN}: {w}"] for key, w in refused.items()}
     return replace(
         write,
@@ -155,6 +157,19 @@ def _sound(
         failed={**write.failed, **{key: (*write.failed.get(key, ()), WRITTEN) for key in refused}},
         inputs={key: said for key, said in write.inputs.items() if key not in refused},
     ), found
+
+
+def _without_takers(write: StagedWrite, held: set[str]) -> dict[str, str]:
+    """The partitions that would give up rows which another one does not have yet, and why."""
+    found: dict[str, str] = {}
+    while more := {
+        key: f"its rows go to {', '.join(sorted(missing))}, which cannot be published now"
+        for key, takers in write.takers.items()
+        if key not in held and (missing := held & set(takers))
+    }:
+        found |= more
+        held |= more.keys()
+    return found
 
 
 def _beside(

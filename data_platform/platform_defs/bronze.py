@@ -30,7 +30,7 @@ from data_platform.landing.parse import (
 )
 from data_platform.landing.source import Source
 from data_platform.observability.events import StepResult
-from data_platform.platform_defs.bronze_moves import elsewhere, moved, ready
+from data_platform.platform_defs.bronze_moves import elsewhere, moved, ready, takers
 from data_platform.platform_defs.planning import Plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import failed, held_back
@@ -72,7 +72,8 @@ def build_bronze(
     inputs = {key: digest_of(effective[key], unread=_unread(reports)) for key in effective}
     reread = [r for r in reports if _has_objects(r) or (not r.refused and not safe[r.partition])]
     rebuilt = [r for r in reread if not _stands(r, table, published, inputs)]
-    built = ready(rebuilt, platform.ledger.awaited(source.name, left))
+    awaited = platform.ledger.awaited(source.name, left)
+    built = ready(rebuilt, awaited)
     refused = tuple(r.partition for r in reports if r.refused or _nothing_read(r))
     files = [
         StagedFile(report.partition, file.uri, file.rows, file.bytes)
@@ -95,6 +96,7 @@ def build_bronze(
         inputs={key: inputs[key] for key in built},
         contract=table.version,
         metadata={r.partition: _objects_of(r) for r in reports},
+        takers=takers([r for r in rebuilt if r.partition in built], awaited),
         after=lambda good: _after(platform, reports, effective, left, good, run_id, attempt),
     )
     return StepResult(write, found)

@@ -30,6 +30,21 @@ def ready(reports: Sequence[ParseReport], awaited: Mapping[str, set[str]]) -> tu
             del ready[key]
 
 
+def takers(
+    reports: Sequence[ParseReport], awaited: Mapping[str, set[str]]
+) -> dict[str, frozenset[str]]:
+    """For each partition that gives up rows, those of the reports that read them."""
+    readers: dict[str, set[str]] = {}
+    for report in reports:
+        for read in report.objects:
+            if read.error is None:
+                readers.setdefault(read.key, set()).add(report.partition)
+    return {
+        place: frozenset(reader for key in keys for reader in readers.get(key, ())) - {place}
+        for place, keys in awaited.items()
+    }
+
+
 def moved(effective: Effective, left: Mapping[str, list[int]], keys: Collection[str]) -> set[int]:
     """What has moved once these partitions are published."""
     stored = (entry.previous for key in keys for entry in effective.get(key, ()))

@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from data_platform.assets import Table
 from data_platform.domains.retail.bronze import order_lines
 from data_platform.lake.browse import partition_rows
+from data_platform.lake.parquet import DATA
 from data_platform.lake.publish import publish
 from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.storage import Storage
@@ -371,6 +372,35 @@ def test_what_could_not_be_read_is_tried_again_once_for_each_declaration(shop: S
     _load(shop, other)
     again = failed(other)
     assert len(again) == 1 and again != first and failed(other) == again
+
+
+def test_a_day_gives_up_no_rows_that_the_day_they_move_to_cannot_be_published_with(
+    shop: Shop,
+) -> None:
+    shop.land(DAY, ["a,1"])
+    _load(shop)
+    shop.place.delete(f"{shop.place.root}/landing/shop/{DAY}.csv")  # bronze alone has its rows
+    assert RECEIVED.source
+    moved = replace(RECEIVED, source=replace(RECEIVED.source, partition=lambda _: OTHER_DAY))
+    platform = shop.platform()
+    tick(platform.bucket, [SHOP], platform.ledger, dt.datetime.now(dt.UTC), 7)
+    record_arrivals(platform, [moved], dt.datetime.now(dt.UTC), redeclared=True)
+    planned = plan(moved, platform, [DAY, OTHER_DAY], only_stale=True)
+    spark = cast(SparkSession, LocalSpark(Faults()))
+    write = build_bronze(moved, planned, platform, spark, "run").write
+    [taken] = [file for file in write.staged.files[DATA] if file.rows]
+    assert taken.key == OTHER_DAY
+    shop.place.write(taken.path.removeprefix("file://"), b"PAR1")
+
+    publication = publish(platform.lake, platform.builds, write)
+
+    assert publication.partitions == {}
+    assert f"its rows go to {OTHER_DAY}" in publication.write.held_back[DAY]
+    assert [str(row[0]) for row in shop.rows(RECEIVED.id)] == [DAY]
+    assert due_of_bronze(moved, platform).keys == (DAY, OTHER_DAY)
+    assert _load(shop, moved) == {}
+    assert [str(row[0]) for row in shop.rows(RECEIVED.id)] == [OTHER_DAY]
+    assert due_of_bronze(moved, platform).keys == ()
 
 
 # --- days of which nothing could be read ------------------------------------------------------
