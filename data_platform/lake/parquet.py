@@ -124,6 +124,11 @@ class Layout:
     def partition_by(self) -> tuple[str, ...]:
         return self.scheme.names
 
+    @property
+    def judged(self) -> bool:
+        """Whether rows come with an outcome and with reasons; else such columns are the table's."""
+        return QUARANTINE in self.parts
+
 
 def written(values: tuple[object, ...]) -> str:
     """A partition's values in a task's report, from which the driver makes the key: Dagster, who
@@ -230,7 +235,7 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
             if values != current:
                 close_all()
                 current = values
-            for outcome, rows in _by_outcome(piece):
+            for outcome, rows in _by_outcome(piece) if layout.judged else [(DATA, piece)]:
                 if outcome == CONTEXT:
                     passed[written(values)] += rows.num_rows
                     continue
@@ -241,8 +246,9 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
                     key = written(values)
                     named = "|".join(map(str, values))
                     file = open_files[outcome] = open_file(layout, outcome, key, named=named)
-                _count_rules(file.rules, rows)
-                _count_named(file.named, rows)
+                if layout.judged:
+                    _count_rules(file.rules, rows)
+                    _count_named(file.named, rows)
                 file.write(layout.parts[outcome].select(rows, layout.attempt))
     close_all()
     reports.extend(_counted(key, rows) for key, rows in passed.items())
@@ -289,9 +295,6 @@ def _held(value: pa.Scalar) -> object:
 
 
 def _by_outcome(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
-    if OUTCOME not in batch.schema.names:
-        yield DATA, batch
-        return
     outcomes = batch.column(OUTCOME)
     present = outcomes.unique().to_pylist()
     if len(present) == 1:

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pyarrow as pa
+from pyspark.sql import types as T
 
 from data_platform.lake.parquet import CONTEXT, DATA, NAMED, OUTSIDE, QUARANTINE
 from data_platform.lake.staging import Staged
-from data_platform_tests.lake.home import MONDAY, TUESDAY, Home, days
+from data_platform_tests.lake.home import MONDAY, SCHEMA, TUESDAY, Home, days
 
 
 def _rows(day: str, numbers: list[int], outcome: int, named: str | None = None) -> pa.Table:
@@ -54,3 +55,16 @@ def test_jobs_of_one_attempt_are_one_write(tmp_path: Path) -> None:
     assert both.rows(DATA) == {MONDAY: 1, TUESDAY: 0}
     assert both.rows(QUARANTINE) == {TUESDAY: 2}
     assert both.named[TUESDAY] == {MONDAY: 2}
+
+
+def test_columns_of_a_table_without_a_quarantine_are_its_own_whatever_their_names(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path)
+    home.make(schema=T.StructType([*SCHEMA.fields, T.StructField("_reasons", T.LongType())]))
+    rows = days({MONDAY: [1, 2]})
+    rows = rows.append_column("_reasons", pa.array([7, None], pa.int64()))
+
+    staged = home.stage(rows, [MONDAY]).staged
+
+    assert (staged.rows(DATA), dict(staged.rules.get(MONDAY, {}))) == ({MONDAY: 2}, {})
