@@ -60,7 +60,7 @@ def _run(settings: Settings) -> int:
     from data_platform.platform_defs.stopping import Stop
 
     (tables, definitions), platform, ended = declarations_checked(), Platform(settings), []
-    said = {"announce": lambda request: _say(asked_for(request)), "waiting": waiting}
+    said = {"announce": lambda request: _say(asked_for(request)), "waiting": waiting, "by": "demo"}
     with Stop(lambda: _say(STOPPING)) as stop, instance_of(platform) as instance:
         for ran in run_until_quiet(definitions, instance, platform, tables, stop=stop, **said):
             ended.append(ran.state)

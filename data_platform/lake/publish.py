@@ -6,7 +6,7 @@ between the commits leaves rows that belong to no published version, and the rer
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -124,7 +124,7 @@ def publish(lake: Lake, builds: Builds, write: StagedWrite) -> Publication:
             table, keys=good, add=files, base=write.slice.base, properties=properties
         )
         builds.commit(write.table, dict.fromkeys(write.good, write.attempt))
-        published = _published(table, files, snapshot, write.good)
+        published = published_as(table, files, snapshot, write.good)
     if write.after:
         write.after(good)
     forget_old_snapshots(lake, write.table)
@@ -261,9 +261,10 @@ def _builds(write: StagedWrite, now: dt.datetime) -> list[Build]:
     ]
 
 
-def _published(
-    table: Table, files: list[DataFile], snapshot: int, keys: tuple[str, ...]
+def published_as(
+    table: Table, files: Iterable[DataFile], snapshot: int, keys: Iterable[str]
 ) -> dict[str, Published]:
+    """What each of these partitions holds, of the files that a snapshot gave them."""
     scheme = partitioning(table)
     found: dict[str, list[DataFile]] = {key: [] for key in keys}
     for file in files:

@@ -4,6 +4,7 @@ The attempt's files were staged and recorded; its rejected rows are in the quara
 duplicates already, beside those of the published version, which go with that version.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -101,7 +102,7 @@ def plan_release(
         raise NotReleasable(f"{name} is not held back: its newest attempt was published")
     table = lake.load(table_id)
     staged = [StagedFile(partition, *file) for file in build.staged]
-    _require_files(storage, name, build, staged)
+    _require_files(storage, build, staged)
     beside = []
     for layer in BESIDE.values():
         if rejecting := rejected_by(lake, table_id, layer):
@@ -111,7 +112,8 @@ def plan_release(
             if rows != build.rejected[layer]:
                 raise NotReleasable(
                     f"{name}: {'.'.join(rejecting.name())} has {rows} of the "
-                    f"{build.rejected[layer]} rows that the attempt rejected; build it again"
+                    f"{build.rejected[layer]} rows that the attempt rejected; materialize the "
+                    "partition in Dagster: it is judged again as it was, and can be released then"
                 )
             if len(own) < len(live):
                 beside.append(rejecting)
@@ -119,11 +121,21 @@ def plan_release(
     return Release(table, build, base, data_files(table, staged), beside)
 
 
-def _require_files(storage: Storage, name: str, build: Build, staged: list[StagedFile]) -> None:
-    sizes = storage.sizes([file.path for file in staged])
-    whole = all(size == file.bytes for file, size in zip(staged, sizes, strict=True))
-    if not staged or not whole or sum(file.rows for file in staged) != build.rows:
+def _require_files(storage: Storage, build: Build, staged: list[StagedFile]) -> None:
+    name = f"{build.table_id} {build.partition}".rstrip()
+    if not staged:
         raise NotReleasable(
-            f"{name}: the files that attempt {build.attempt} staged are not there any more; build "
-            "it again (materialize the partition, or land its input again), and release that"
+            f"{name}: the attempt that was held back made no rows, so there is nothing to publish; "
+            "land a file that can be read in place of those that could not, and "
+            "`data-platform run` builds it"
+        )
+    sizes = storage.sizes([file.path for file in staged])
+    gone = [file.path for file, size in zip(staged, sizes, strict=True) if size != file.bytes]
+    if gone or sum(file.rows for file in staged) != build.rows:
+        of = f" --partition {shlex.quote(build.partition)}" if build.partition else ""
+        raise NotReleasable(
+            f"{name}: {len(gone)} of the {len(staged)} files that the held back attempt staged are "
+            f"not there any more, or not whole ({', '.join(gone[:1])}); "
+            f"`data-platform quarantine replay {build.table_id}{of}` judges the same input again "
+            "and stages it anew: repeat the release then"
         )

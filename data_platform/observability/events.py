@@ -144,10 +144,10 @@ class Log:
         )
 
     def without_input(self, keys: Iterable[str]) -> None:
-        """One materialization for each partition of the run's range that nothing landed for.
+        """One materialization for each partition of a backfill's range that nothing landed for.
 
         Such a day publishes nothing and reads as empty, and that is its result: without one
-        Dagster calls the partition, and a backfill that covers it, failed.
+        Dagster calls a backfill that covers it failed. `marks` takes them back when it has ended.
         """
         self.materializations(
             dg.AssetMaterialization(
@@ -243,7 +243,7 @@ def _evaluation(
         passed=finding.passed,
         severity=severity,
         description=finding.description,
-        metadata={k: _metadata(v) for k, v in finding.metadata.items()},
+        metadata={k: _of_check(v, finding.partition) for k, v in finding.metadata.items()},
         partition=finding.partition or None,
         blocking=finding.blocking,
         target_materialization_data=target,
@@ -261,6 +261,12 @@ def _said(finding: Finding) -> str:
     of = f" of {finding.partition}" if finding.partition else ""
     how = "passed" if finding.passed else "failed" if finding.blocking else "warns"
     return f"{finding.check}{of} {how}: {finding.description}"
+
+
+def _of_check(value: object, partition: str | None):
+    """A check's numbers are plotted by the time of the run, which is one for all partitions of a
+    range: theirs are text, and the pages of the partitions plot what a partition has."""
+    return str(value) if partition and isinstance(value, int | float) else _metadata(value)
 
 
 def _metadata(value: object):

@@ -1,10 +1,12 @@
 """How a step fails: the cause first, and another try only where time may heal it."""
 
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+from pyspark.errors import PySparkException
 
 from data_platform.contracts.errors import ContractError
 from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
@@ -18,7 +20,10 @@ from data_platform.quality.held import Held
 # would be judged the same again.
 TRANSIENT = (PartitionConflict, DatabaseUnavailable, ConnectionError, TimeoutError)
 EXPLAINED = (ContractError, DatabaseError, LakeError)
+# These name the place and the way out.
+_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew")
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
+_PYTHON_LINE = re.compile(r"\.py:\d+$")
 _PLACES = {
     "No space left on device|Disk quota exceeded": "free some space and run it again",
     "Read-only file system|Permission denied": "make the place writable and run it again",
@@ -31,8 +36,8 @@ WAIT_SECONDS = 3
 @contextmanager
 def failures_explained() -> Iterator[None]:
     """Transient errors ask Dagster for a retry; those that say their way out become the run's
-    message, as do the usual failures of disks and files; anything else is left as it is, with
-    its stack trace."""
+    message, as do the usual failures of disks and files, and what Spark refuses of a function,
+    with its line; anything else is left as it is, with its stack trace."""
     try:
         yield
     except TRANSIENT as error:
@@ -44,9 +49,39 @@ def failures_explained() -> Iterator[None]:
     except Exception as error:  # Spark's errors have no types: their text says what went wrong
         if s3_errors.is_passing(str(error)):
             raise _again() from error
-        if why := explanation(str(error)):
+        if why := explanation(str(error)) or _refused(error):
             raise dg.Failure(description=why, allow_retries=False) from error
         raise
+
+
+def _refused(error: Exception) -> str | None:
+    """What Spark says of a function's DataFrame, and the line that it is about."""
+    if not isinstance(error, PySparkException) or not error.getCondition():
+        return None
+    said = error.getMessage().split(";\n")[0]  # a plan follows, which the cause has
+    sites = [
+        context.callSite()
+        for context in error.getQueryContext()
+        if context.contextType().name == "DataFrame"
+    ]
+    known = [site for site in sites if _PYTHON_LINE.search(site)] + _own_lines(error)
+    return f"{known[0]}: {said}" if known else said
+
+
+def _own_lines(error: Exception) -> list[str]:
+    """Where our code and its users' was when it was raised, innermost first."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return [f"{f.filename}:{f.lineno}" for f in frames if "site-packages" not in f.filename]
+
+
+def cause(error) -> str:
+    """Of an error in Dagster's log, the message that explains itself, else the innermost one:
+    what went wrong, before where."""
+    while error is not None and error.cause is not None and error.cls_name not in _SPEAKING:
+        error = error.cause
+    if error is None:
+        return "unknown"
+    return re.sub(rf"^[\w.]*{error.cls_name}: ", "", error.message.strip())
 
 
 def _again() -> dg.RetryRequested:

@@ -2,6 +2,8 @@
 
 import logging
 
+from pyspark.logger import PySparkLogger
+
 # These report their own bookkeeping at INFO or WARNING; their errors arrive as exceptions.
 QUIET = {
     "alembic": logging.WARNING,
@@ -13,9 +15,13 @@ QUIET = {
     "sqlalchemy": logging.WARNING,
     "urllib3": logging.WARNING,
 }
+# They print each error of Spark as a line of JSON, beside the exception that says the same.
+OF_ERRORS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 
 
 def quiet_libraries() -> None:
     """Leave the libraries' bookkeeping out of what is logged."""
+    for name in OF_ERRORS:
+        PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)

@@ -23,7 +23,7 @@ from data_platform.platform_defs.bucket_audit import (
 from data_platform.platform_defs.console import console
 from data_platform.platform_defs.jobs import jobs
 from data_platform.platform_defs.mappings import partitions_of, require_mappings
-from data_platform.platform_defs.marks import marks_sensor
+from data_platform.platform_defs.marks import marks_sensors
 from data_platform.platform_defs.reconciliation import reconciliation_job, reconciliation_schedule
 from data_platform.platform_defs.resources import resources
 from data_platform.platform_defs.sensors import sensors
@@ -62,7 +62,7 @@ def definitions(
     declared = dg.Definitions(
         assets=[*assets, *others],
         jobs=[*by_name.values(), reconciliation],
-        sensors=[*sensors(tables, by_name), marks_sensor(tables)],
+        sensors=[*sensors(tables, by_name), *marks_sensors(tables)],
         schedules=[reconciliation_schedule(reconciliation)],
         resources=resources(settings),
         loggers={"console": console},

@@ -15,6 +15,7 @@ from data_platform.observability.events import LOGGED, Log, StepResult
 from data_platform.observability.failures import failures_explained
 from data_platform.platform_defs.arrivals import settle
 from data_platform.platform_defs.bronze import build_bronze
+from data_platform.platform_defs.event_log import SILENT
 from data_platform.platform_defs.mappings import Partitions, dep
 from data_platform.platform_defs.merge import build_merged
 from data_platform.platform_defs.planning import Plan, plan, require_buildable
@@ -145,10 +146,11 @@ def _log_left(
 
 def _outputs(table: Table, result: StepResult | None) -> Iterator[dg.Output]:
     """Check results are logged for each partition, so their outputs carry nothing; Dagster warns
-    of those that do not come."""
+    of those that do not come. The tables below wait for the blocking ones."""
     yield dg.Output(result, output_name="result", metadata=dict(LOGGED))
     for spec in check_specs(table):
-        yield dg.Output(None, output_name=spec.get_python_identifier(), metadata=dict(LOGGED))
+        metadata = dict(LOGGED) if spec.blocking else {**LOGGED, **SILENT}
+        yield dg.Output(None, output_name=spec.get_python_identifier(), metadata=metadata)
 
 
 def _require_inputs_once(table: Table) -> None:

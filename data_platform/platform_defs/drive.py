@@ -6,7 +6,6 @@ run what they ask for, until they ask for nothing.
 
 import datetime as dt
 import logging
-import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,22 +20,22 @@ from data_platform.assets import Table
 from data_platform.lake.errors import LakeError
 from data_platform.lake.table import TableId
 from data_platform.landing.intake import reconcile
+from data_platform.observability.failures import cause
 from data_platform.platform_defs.arrivals import record_arrivals, settle_arrivals
-from data_platform.platform_defs.console import RUN_CONFIG
-from data_platform.platform_defs.drivers import bury_lost_runs, driving, hold
+from data_platform.platform_defs.console import WITHOUT_FAILURES
+from data_platform.platform_defs.drivers import bury_lost_runs, driving, hold, under_way
 from data_platform.platform_defs.jobs import RANGE_END, RANGE_START
 from data_platform.platform_defs.launched import LAUNCHED_BY, execute_here, person
 from data_platform.platform_defs.marks import clear_marks
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.sensors import Waiting, arrivals, stale, under_way
+from data_platform.platform_defs.sensors import Waiting, arrivals, stale
 from data_platform.platform_defs.stopping import Stop, cancel_run
 from data_platform.platform_defs.work import MOST_REPEATS, Due, Tried
 
 _log = logging.getLogger(__name__)
 
-# These name the place and the way out.
-_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew")
 _HELD_BACK = "held_back"  # in the metadata of the IO manager's failure
+COMMAND_LINE = "command line"  # as what launched a run
 
 
 class TablesBusy(LakeError):
@@ -82,6 +81,7 @@ def run_until_quiet(
     trouble: Callable[[str], object] = _log.error,
     waits: Callable[[TableId, Waiting], object] = lambda table, waiting: None,
     circles: Callable[[str], object] = _log.error,
+    by: str = COMMAND_LINE,
 ) -> Iterator[Ran]:
     """Record what landed, then run what it asks for and what becomes stale by it.
 
@@ -90,8 +90,9 @@ def run_until_quiet(
     for another driver; `trouble` is told, once, of each table that cannot be planned, while the
     others are built, and `waits`, at each look, of what a table's partitions wait for. What is
     asked for again and again, with nothing new in between, is left, and `circles` told of it.
-    After a run in which somebody wanted to `stop` there is no other. Raises TablesBusy where
-    Dagster's daemon has a run or backfill of the tables under way.
+    After a run in which somebody wanted to `stop` there is no other. Dagster's pages say that the
+    runs were launched `by` this. Raises TablesBusy where Dagster's daemon has a run or backfill of
+    the tables under way.
     """
     tried = Tried()
     trouble, circles = _once(trouble), _once(circles)
@@ -113,7 +114,7 @@ def run_until_quiet(
             listed = False
             tried.add(found)
             announce(found.request)
-            yield run_one(definitions, instance, platform, tables, found.request, stop=stop)
+            yield run_one(definitions, instance, platform, tables, found.request, stop=stop, by=by)
             if stop and stop.asked:
                 return
 
@@ -187,15 +188,17 @@ def run_one(
     *,
     only: dg.AssetKey | None = None,
     stop: Stop | None = None,
+    by: str = COMMAND_LINE,
 ) -> Ran:
-    """One run in this process, recorded in the instance as any other; `only` one of its assets.
+    """One run in this process, recorded in the instance as any other; `only` one of its assets,
+    launched `by` what.
 
     For whoever is `driving` the home. The run is canceled where somebody wants to `stop` it.
     """
     run_id = str(uuid.uuid4())
 
     def execute() -> Ran:
-        return _execute(definitions, instance, request, only=only, run_id=run_id)
+        return _execute(definitions, instance, request, only=only, run_id=run_id, by=by)
 
     with hold(platform, run_id):
         ran = stop.supervise(execute, lambda: cancel_run(instance, run_id)) if stop else execute()
@@ -211,6 +214,7 @@ def _execute(
     *,
     only: dg.AssetKey | None,
     run_id: str,
+    by: str,
 ) -> Ran:
     assert request.job_name is not None
     job = definitions.resolve_job_def(request.job_name)
@@ -218,8 +222,8 @@ def _execute(
         job,
         instance,
         run_id=run_id,
-        tags={**request.tags, MAX_RETRIES_TAG: "0", LAUNCHED_BY: f"{person()}, command line"},
-        run_config=RUN_CONFIG,
+        tags={**request.tags, MAX_RETRIES_TAG: "0", LAUNCHED_BY: f"{person()}, {by}"},
+        run_config=WITHOUT_FAILURES,
         asset_selection=[only] if only else request.asset_selection,
     )
     failures = tuple(
@@ -242,13 +246,3 @@ def only_held_back(result: dg.ExecuteInProcessResult) -> bool:
         event.step_failure_data.user_failure_data for event in result.get_step_failure_events()
     ]
     return bool(failed) and all(data and _HELD_BACK in data.metadata for data in failed)
-
-
-def cause(error) -> str:
-    """The message of a failure that explains itself, else the innermost one: what went wrong,
-    before where."""
-    while error is not None and error.cause is not None and error.cls_name not in _SPEAKING:
-        error = error.cause
-    if error is None:
-        return "unknown"
-    return re.sub(rf"^[\w.]*{error.cls_name}: ", "", error.message.strip())

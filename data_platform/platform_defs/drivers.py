@@ -1,4 +1,4 @@
-"""Which runs have a process, and what becomes of those whose process is gone.
+"""Which runs are under way, which have a process, and what becomes of those whose process is gone.
 
 If a run's process is killed, or the power fails, the run would count as under way for ever:
 nothing would be asked for beside it, and it would keep its place among the runs at once. Dagster's
@@ -18,16 +18,38 @@ from typing import IO
 
 import dagster as dg
 from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from data_platform.assets import Table
-from data_platform.platform_defs.jobs import tables_by_job
+from data_platform.platform_defs.jobs import job_name, tables_by_job
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.reconciliation import RECONCILIATION
 
 BEGINS_WITHIN = dt.timedelta(minutes=10)  # a run locks its file seconds after it has started
 _DRIVER = "driver.lock"
 _BEGUN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+_REQUESTED = BulkActionStatus.REQUESTED
+_UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 _until_exit: list[IO[str]] = []
+
+
+def under_way(instance: dg.DagsterInstance, tables: Sequence[Table]) -> str | None:
+    """A run or backfill that builds one of the tables now, in words; None if there is none."""
+    keys = {table.key for table in tables}
+    jobs = {job_name(table) for table in tables}
+    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
+        if run.job_name in jobs or keys & set(run.asset_selection or ()):
+            return f"run {run.run_id} of {run.job_name} is under way"
+    for backfill in instance.get_backfills(BulkActionsFilter(statuses=[_REQUESTED])):
+        if keys & set(backfill.asset_selection or ()):
+            return f"backfill {backfill.backfill_id} is under way"
+    return None
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from data_platform.assets import Table
 from data_platform.lake import drop as lake_drop
@@ -112,14 +111,11 @@ def apply_drop(
         asset = dg.AssetKey(list(table_id.path))
         if key is None:
             instance.wipe_assets([asset])
-        else:  # its storages have no way to wipe one partition
+        else:
+            instance.wipe_asset_partitions(asset, [key])
+            said = "dropped: there are no rows until it is built again"
             instance.report_runless_asset_event(
-                dg.AssetMaterialization(
-                    asset,
-                    partition=key,
-                    description="dropped: there are no rows until it is built again",
-                    tags={DATA_VERSION_TAG: "dropped"},
-                )
+                dg.AssetObservation(asset, partition=key, description=said)
             )
     yield f"dropped {f'partition {key} of ' if key else ''}{table_id}"
     yield (

@@ -3,8 +3,9 @@
 Dagster's own opens, commits and closes two database files for every event; a year's backfill has
 thousands of partition events, and on a laptop they would take longer than the data. Events that
 arrive as a batch (`DAGSTER_EVENT_BATCH_SIZE`) share one connection and one transaction for each
-file. `dagster.yaml` names it. The files are where, and as, Dagster's own storage has them: either
-reads the other's. The same on a server is in `postgres_storage`.
+file. It leaves out what says nothing (`SILENT`) or is said twice, and can wipe partitions of an
+asset, which Dagster's own cannot. `dagster.yaml` names it. The files are where, and as, Dagster's
+own storage has them: either reads the other's. The same on a server is in `postgres_storage`.
 """
 
 import os
@@ -15,18 +16,24 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple, Self
 
-from dagster import DagsterEventType, EventLogEntry
+from dagster import AssetKey, DagsterEventType, EventLogEntry
 from dagster._config import StringSource
+from dagster._core.events import JobFailureData
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    AssetKeyTable,
     SqlEventLogStorageTable,
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData, serialize_value
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
+
+# Metadata of an output that the log leaves out: of a check that blocks nothing.
+SILENT: Mapping[str, bool] = {"data_platform/silent": True}
 
 _OF_ASSETS = {
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
@@ -37,6 +44,7 @@ _OF_CHECKS = {
     DagsterEventType.ASSET_CHECK_EVALUATION,
 }
 _COLUMNS = AssetCheckExecutionsTable.c
+_AT_ONCE = 500  # partitions in a statement
 # What it sets are the columns that the rows of `_evaluation_row` name.
 _PLANNED_BECOMES_EVALUATED = AssetCheckExecutionsTable.update().where(
     _COLUMNS.asset_key == bindparam("of_asset"),
@@ -55,6 +63,26 @@ def _is_evaluation(event: EventLogEntry) -> bool:
     return evaluation and bool(event.run_id)
 
 
+def _is_silent(event: EventLogEntry) -> bool:
+    """The output of a check that blocks nothing: nobody waits for it, its result is logged for
+    each partition, and a run's log would have as many such lines as its tables have rules."""
+    if event.dagster_event_type != DagsterEventType.STEP_OUTPUT:
+        return False
+    return SILENT.keys() <= event.get_dagster_event().step_output_data.metadata.keys()
+
+
+def _told_once(event: EventLogEntry) -> EventLogEntry:
+    """The failure of a run without the error of its step, which is a line of its own."""
+    if event.dagster_event_type != DagsterEventType.RUN_FAILURE:
+        return event
+    failure = event.get_dagster_event()
+    data = failure.event_specific_data
+    if not isinstance(data, JobFailureData) or data.first_step_failure_event is None:
+        return event
+    told = data._replace(error=None, first_step_failure_event=None)
+    return event._replace(dagster_event=failure._replace(event_specific_data=told))
+
+
 class Stored(NamedTuple):
     """An event in the log, its number there and its text."""
 
@@ -67,6 +95,32 @@ class Batching(SqlEventLogStorage):
     """What is stored beside the log for a batch of events of assets and of their checks."""
 
     _present: frozenset[str] = frozenset()
+
+    def store_event(self, event: EventLogEntry) -> None:
+        if not _is_silent(event):
+            super().store_event(_told_once(event))
+
+    def wipe_asset_partitions(self, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
+        """They count as never materialized and never planned; observations stay.
+
+        On SQLite the logs of runs keep their lines, on a server, which has one table for both,
+        they do not.
+        """
+        log, tags, assets = SqlEventLogStorageTable, AssetEventTagsTable, AssetKeyTable
+        asset = asset_key.to_string()
+        with self.index_connection() as connection:
+            for start in range(0, len(partition_keys), _AT_ONCE):
+                wiped = (
+                    log.c.asset_key == asset,
+                    log.c.partition.in_(partition_keys[start : start + _AT_ONCE]),
+                    log.c.dagster_event_type.in_([kind.value for kind in _OF_ASSETS]),
+                )
+                ids = select(log.c.id).where(*wiped)
+                connection.execute(tags.delete().where(tags.c.event_id.in_(ids)))
+                connection.execute(log.delete().where(*wiped))
+            # Dagster looks both up again in the log.
+            known = {"last_materialization": None, "cached_status_data": None}
+            connection.execute(assets.update().values(known).where(assets.c.asset_key == asset))
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """All events or, where one fails, none: Dagster then stores them one by one."""

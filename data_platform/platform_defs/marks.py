@@ -1,27 +1,46 @@
-"""The marks of a failed run on the partition bar: off where they say what is not so.
+"""The marks on the partition bar: off where they say what is not so.
 
 Dagster plans a materialization of every partition of a run's range, and of a failed run it marks
 each planned one without a materialization as failed, also those that were up to date. So each of
-these gets one that belongs to no run; what is held back or still due keeps its mark.
+these gets one that belongs to no run; what is held back or still due keeps its mark. What nothing
+came for has none: the plan is wiped.
+
+A backfill counts as failed unless each of its partitions is materialized. What nothing came for
+is so until the backfill has ended, then that is wiped, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from data_platform.assets import Table
 from data_platform.lake.look import Look
-from data_platform.observability.events import NO_INPUT, Log
+from data_platform.observability.events import Log
+from data_platform.platform_defs.drivers import under_way
 from data_platform.platform_defs.held import held_now
 from data_platform.platform_defs.planning import Plan, current_versions, plan, plans
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.table_checks import rule_state, standing, still_held
 
 _AS_BEFORE = "as published before; a run that failed left it as it was"
+_LOOKS_AT = 20  # backfills, newest first
+_ENDED = [
+    BulkActionStatus.COMPLETED,
+    BulkActionStatus.COMPLETED_SUCCESS,
+    BulkActionStatus.COMPLETED_FAILED,
+    BulkActionStatus.CANCELED,
+    BulkActionStatus.FAILED,
+]
 
 
-def marks_sensor(tables: Sequence[Table]) -> dg.SensorDefinition:
+def marks_sensors(tables: Sequence[Table]) -> list[dg.SensorDefinition]:
+    return [_after_failure(tables), _after_backfill(tables)]
+
+
+def _after_failure(tables: Sequence[Table]) -> dg.SensorDefinition:
     """For runs that Dagster launched; `drive` looks after its own."""
 
     @dg.run_failure_sensor(
@@ -35,6 +54,39 @@ def marks_sensor(tables: Sequence[Table]) -> dg.SensorDefinition:
         clear_marks(context.instance, platform, tables, context.dagster_run.run_id)
 
     return partitions_after_failure
+
+
+def _after_backfill(tables: Sequence[Table]) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="partitions_after_backfill",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=30,
+        description="Takes the mark of a backfill off the partitions that nothing came for.",
+    )
+    def partitions_after_backfill(
+        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.SkipReason:
+        ended = context.instance.get_backfills(BulkActionsFilter(statuses=_ENDED), limit=_LOOKS_AT)
+        newest = str(max((each.backfill_end_timestamp or 0 for each in ended), default=0))
+        if newest == (context.cursor or "0"):
+            return dg.SkipReason("no backfill has ended")
+        if busy := under_way(context.instance, tables):
+            return dg.SkipReason(busy)
+        for table in tables:
+            wipe_unpublished(context.instance, platform, table)
+        context.update_cursor(newest)
+        return dg.SkipReason("a backfill has ended; what nothing came for is missing again")
+
+    return partitions_after_backfill
+
+
+def wipe_unpublished(instance: dg.DagsterInstance, platform: Platform, table: Table) -> None:
+    """Of the partitions that count as materialized those that the table does not have count as
+    missing from now on. For when no run is under way."""
+    materialized = instance.get_materialized_partitions(table.key) if table.partitions else ()
+    published = current_versions(platform, table.id, None)
+    if gone := sorted(key for key in materialized if key not in published):
+        instance.wipe_asset_partitions(table.key, gone)
 
 
 def clear_marks(
@@ -71,18 +123,40 @@ def _tell(log: Log, platform: Platform, planned: Plan, keys: Sequence[str]) -> N
     left = [key for key in keys if key not in not_so]
     live = current_versions(platform, table.id, left)
     found = standing(table, platform, planned, left)
-    nothing_came = set(found.without_input)
-    told = [key for key in left if key in live or key in nothing_came]
+    nothing_came = [key for key in found.without_input if key not in live]
+    told = [*live, *nothing_came]
     if not told:
         return
+    if nothing_came and table.partitions:
+        log.instance.wipe_asset_partitions(table.key, nothing_came)
     log.materializations(
         dg.AssetMaterialization(
             table.key,
             partition=key or None,
-            description=_AS_BEFORE if key in live else NO_INPUT,
-            tags={DATA_VERSION_TAG: live.get(key, "without input")},
+            description=_AS_BEFORE,
+            tags={DATA_VERSION_TAG: version},
         )
-        for key in told
+        for key, version in sorted(live.items())
     )
-    checked = [finding for finding in found.findings if finding.partition in told]
+    known = _evaluated(log, [finding.check for finding in found.findings], nothing_came)
+    checked = [
+        finding
+        for finding in found.findings
+        if finding.partition in told and (finding.check, finding.partition) not in known
+    ]
     log.findings(checked + rule_state(table, platform) + still_held(table, platform, besides=told))
+
+
+def _evaluated(log: Log, checks: Iterable[str], keys: Sequence[str]) -> set[tuple[str, str | None]]:
+    """Of these partitions the checks, by name and partition, whose last result stands: the page of
+    a check shows the newest, which should not be of a day that nothing came for."""
+    if not keys:
+        return set()
+    infos = log.instance.event_log_storage.get_asset_check_partition_info(
+        [dg.AssetCheckKey(log.asset, name) for name in sorted({*checks})], partition_keys=keys
+    )
+    return {
+        (info.check_key.name, info.partition_key)
+        for info in infos
+        if info.latest_execution_status is not AssetCheckExecutionRecordStatus.PLANNED
+    }

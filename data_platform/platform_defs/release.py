@@ -15,7 +15,7 @@ from data_platform.observability.events import Log, figures_of
 from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import declared, instance_of, stale_partitions
-from data_platform.platform_defs.table_checks import rule_state, standing, still_held
+from data_platform.platform_defs.table_checks import as_it_stands
 from data_platform.quality.held import Held, releasable
 
 
@@ -90,5 +90,4 @@ def _tell(
     )
     log.materializations([materialization])
     planned = plan(table, platform, [key], only_stale=True)
-    found = standing(table, platform, planned, [key]).findings
-    log.findings(found + rule_state(table, platform) + still_held(table, platform, besides=[key]))
+    log.findings(as_it_stands(table, platform, planned, [key]))

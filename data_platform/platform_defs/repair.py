@@ -14,10 +14,12 @@ from data_platform.lake.browse import as_python, keyed, rows
 from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.look import Look
+from data_platform.lake.publish import published_as
 from data_platform.lake.rejected import rejected_by
 from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.table import TableId
 from data_platform.landing.ledger_tables import digest_of
+from data_platform.observability.events import Log, figures_of
 from data_platform.platform_defs.asset import ONLY_PARTITIONS
 from data_platform.platform_defs.drive import Ran, require_idle, run_one, run_until_quiet
 from data_platform.platform_defs.drivers import driving
@@ -28,6 +30,7 @@ from data_platform.platform_defs.jobs import job_name, range_tags
 from data_platform.platform_defs.planning import current_versions, plan, plan_all, plans
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.stopping import Stop
+from data_platform.platform_defs.table_checks import as_it_stands
 
 
 def declared(tables: Sequence[Table], table_id: TableId) -> Table:
@@ -68,17 +71,21 @@ def roll_back(
     platform.builds.accept(table_id, versions, inputs, table.version, why, dimensions=dimensions)
     snapshot = planned.apply()
     platform.builds.commit(table_id, versions)
+    published = published_as(planned.table, planned.files, snapshot, versions)
     with instance_of(platform) as instance:
-        for key, version in versions.items():
-            instance.report_runless_asset_event(
-                dg.AssetMaterialization(
-                    asset_key=table.key,
-                    partition=key or None,
-                    description=f"rolled back to snapshot {to}",
-                    metadata={"rolled_back_to": str(to), "snapshot_id": str(snapshot)},
-                    tags={DATA_VERSION_TAG: version},
-                )
+        log = Log(instance, table.key)
+        log.materializations(
+            dg.AssetMaterialization(
+                asset_key=table.key,
+                partition=key or None,
+                description=f"rolled back to snapshot {to}",
+                metadata={**figures_of(published[key]), "rolled_back_to": str(to)},
+                tags={DATA_VERSION_TAG: version},
             )
+            for key, version in versions.items()
+        )
+        now = plan(table, platform, list(versions), only_stale=True)
+        log.findings(as_it_stands(table, platform, now, list(versions)))
     rows_then = sum(file.record_count for file in planned.files)
     yield f"{table_id}: {len(versions)} partitions are again as in snapshot {to}: {rows_then} rows"
     yield "they stay so until their inputs or the contract change, or they are built by hand"

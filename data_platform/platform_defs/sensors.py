@@ -11,13 +11,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from data_platform.assets import Table
 from data_platform.lake.look import Look
 from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.platform_defs.arrivals import due_of_bronze, record_arrivals
-from data_platform.platform_defs.drivers import bury_dead_runs, bury_lost_runs
+from data_platform.platform_defs.drivers import bury_dead_runs, bury_lost_runs, under_way
 from data_platform.platform_defs.jobs import Job, job_name, run_request, tables_by_job
 from data_platform.platform_defs.marks import clear_marks
 from data_platform.platform_defs.planning import Plan, plans
@@ -27,14 +26,6 @@ from data_platform.platform_defs.work import Due, due, work_id
 Waiting = Mapping[str, Sequence[TableId]]
 """By partition the tables that it waits for: they were never published."""
 _UP_TO_DATE = "every table is up to date"
-_REQUESTED = BulkActionStatus.REQUESTED
-_UNDER_WAY = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def sensors(tables: Sequence[Table], jobs: Mapping[str, Job]) -> list[dg.SensorDefinition]:
@@ -53,19 +44,6 @@ def waiting_lines(found: Mapping[TableId, Waiting]) -> list[str]:
             count = f" ({len(waiting):,} {noun})" if set(waiting) != {WHOLE_TABLE} else ""
             lines.append(text + count)
     return lines
-
-
-def under_way(instance: dg.DagsterInstance, tables: Sequence[Table]) -> str | None:
-    """A run or backfill that builds one of the tables now, in words; None if there is none."""
-    keys = {table.key for table in tables}
-    jobs = {job_name(table) for table in tables}
-    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
-        if run.job_name in jobs or keys & set(run.asset_selection or ()):
-            return f"run {run.run_id} of {run.job_name} is under way"
-    for backfill in instance.get_backfills(BulkActionsFilter(statuses=[_REQUESTED])):
-        if keys & set(backfill.asset_selection or ()):
-            return f"backfill {backfill.backfill_id} is under way"
-    return None
 
 
 def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefinition:

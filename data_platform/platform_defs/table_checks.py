@@ -121,6 +121,14 @@ def standing(table: Table, platform: Platform, plan: Plan, left: Sequence[str]) 
     return Standing(found, [key for key in left if key not in known_of])
 
 
+def as_it_stands(
+    table: Table, platform: Platform, plan: Plan, keys: Sequence[str]
+) -> list[Finding]:
+    """All that the checks say of these partitions, which are not built, and of the whole table."""
+    found = standing(table, platform, plan, keys).findings
+    return found + rule_state(table, platform) + still_held(table, platform, besides=keys)
+
+
 def rule_state(table: Table, platform: Platform, write: StagedWrite | None = None) -> list[Finding]:
     """The checks of the rules, of the whole table as it stands with the write."""
     if table.contract is None:

@@ -37,6 +37,13 @@ def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(
     assert home.quarantine(day) == quarantined
     event = home.materialized(SILVER)[day]
     assert event.metadata["rolled_back_to"].value == str(snapshot)
+    rows = event.metadata["dagster/partition_row_count"].value
+    assert rows == home.counts(SILVER)[day] != 4
+    told = None
+    for name in ("volume", "rules", "conservation"):
+        told = home.check(SILVER, name, day)
+        assert told and told.passed and told.target_materialization_data
+    assert told and f"rolled back to {snapshot}" in (told.description or "")
     stale = parsed(run("stale", "--json"))
     assert {(row["table"], row["partition"], row["why"]) for row in stale} >= {
         (SALES, day, "inputs changed"),

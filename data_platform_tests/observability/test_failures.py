@@ -1,12 +1,19 @@
 import errno
+import inspect
 import os
+import re
+from collections.abc import Callable
 
 import dagster as dg
 import pytest
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
 
 from data_platform.databases.errors import DatabaseTooNew, DatabaseUnavailable
 from data_platform.lake.errors import PartitionConflict, SchemaConflict
 from data_platform.observability.failures import explanation, failures_explained
+from data_platform.observability.logs import OF_ERRORS, quiet_libraries
 
 
 @pytest.mark.parametrize(
@@ -62,3 +69,24 @@ def test_a_damaged_file_is_named_with_its_table_and_the_ways_out():
 def test_anything_else_keeps_its_stack_trace():
     with pytest.raises(ZeroDivisionError), failures_explained():
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("column", [str, F.col])
+def test_what_spark_refuses_of_a_function_is_told_once_with_its_line(
+    spark: SparkSession, capfd: pytest.CaptureFixture[str], column: Callable[[str], str | Column]
+) -> None:
+    quiet_libraries()
+    with pytest.raises(dg.Failure) as failed, failures_explained():
+        spark.range(1).select(column("nope"))
+
+    said = str(failed.value.description)
+    assert re.match(r"\S+test_failures\.py:\d+: \[UNRESOLVED_COLUMN", said)
+    assert "`nope` cannot be resolved" in said and "SQLSTATE" in said
+    assert "Project" not in said  # the plan is in the cause
+    assert "nope" not in capfd.readouterr().err
+
+
+def test_the_loggers_that_spark_repeats_its_errors_in_are_there() -> None:
+    source = inspect.getsource(PySparkException._log_exception)
+
+    assert all(f'getLogger("{name}")' in source for name in OF_ERRORS)

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from data_platform.lake import browse
 from data_platform.lake.table import TableId
-from data_platform.platform_defs.drive import cause
+from data_platform.observability.failures import cause
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.resources import resources
 from data_platform.settings import Settings, prepare_home

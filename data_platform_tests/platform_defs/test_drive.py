@@ -12,11 +12,11 @@ from dagster._core.storage.tags import REPOSITORY_LABEL_TAG, TagType, get_tag_ty
 
 from data_platform.lake.errors import PartitionConflict
 from data_platform.lake.table import TableId
-from data_platform.platform_defs.console import RUN_CONFIG, console
+from data_platform.observability.failures import cause
+from data_platform.platform_defs.console import RUN_CONFIG, WITHOUT_FAILURES, console
 from data_platform.platform_defs.drive import (
     Ran,
     TablesBusy,
-    cause,
     only_held_back,
     run_until_quiet,
 )
@@ -143,26 +143,43 @@ def test_a_run_is_the_code_locations_own_and_says_who_launched_it(shop: Bakery) 
     listed = shop.instance.get_runs(dg.RunsFilter(tags={REPOSITORY_LABEL_TAG: of.get_label()}))
     assert ran.run_id in {each.run_id for each in listed}
     assert run.tags["user"] == f"{getpass.getuser()}, command line"
+    [again, *_] = run_until_quiet(
+        shop.definitions, shop.instance, shop.platform, shop.tables, by="demo"
+    )
+    run_again = shop.instance.get_run_by_id(again.run_id)
+    assert run_again and run_again.tags["user"] == f"{getpass.getuser()}, demo"
     shown = {tag for tag in run.tags if get_tag_type(tag) is TagType.USER_PROVIDED}
     assert shown == {"user"}
 
 
-def test_another_writer_of_the_same_partition_is_what_a_failure_says() -> None:
+WHY = "2011-03-07 was replaced by another run"
+
+
+@pytest.mark.parametrize(("run_config", "told"), [(RUN_CONFIG, True), (WITHOUT_FAILURES, False)])
+def test_the_console_has_what_a_step_says_and_once_why_it_failed(
+    run_config: dict, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     @dg.op
-    def publish() -> None:
+    def publish(context: dg.OpExecutionContext) -> None:
+        context.log.info("on it")
         try:
             raise ValueError("Found conflicting files that can contain records")
         except ValueError as inner:
-            raise PartitionConflict("2011-03-07 was replaced by another run") from inner
+            raise PartitionConflict(WHY) from inner
 
     @dg.job(logger_defs={"console": console})
     def publishing() -> None:
         publish()
 
-    result = publishing.execute_in_process(run_config=RUN_CONFIG, raise_on_error=False)
+    result = publishing.execute_in_process(run_config=run_config, raise_on_error=False)
     [event] = result.get_step_failure_events()
 
-    assert cause(event.step_failure_data.error) == "2011-03-07 was replaced by another run"
+    assert cause(event.step_failure_data.error) == WHY
+    said = capsys.readouterr().err.splitlines()
+    assert [line.strip().split("  ", 1)[1] for line in said] == [
+        "on it",
+        *([f"publish failed: {WHY}"] if told else []),
+    ]
 
 
 def _run_of(*errors: Exception | None) -> dg.ExecuteInProcessResult:

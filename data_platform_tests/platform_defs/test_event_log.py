@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from data_platform.lake.publish import Published, StagedWrite
 from data_platform.lake.staging import Staged
 from data_platform.lake.table import TableId, TableSlice
 from data_platform.observability.events import LOGGED, Log, Moments
-from data_platform.platform_defs.event_log import BatchingSqliteEventLogStorage
+from data_platform.platform_defs.event_log import SILENT, BatchingSqliteEventLogStorage
 from data_platform.quality.findings import Finding
 from data_platform.settings import Settings, enter_home, prepare_home
 
@@ -137,6 +138,56 @@ def test_batches_leave_the_records_that_single_events_leave(
     statuses = {record.partition: record.status.value for record in failed}
     assert statuses["2011-03-04"] == "FAILED"
     assert statuses["2011-03-05"] == "SUCCEEDED"
+
+
+def test_the_output_of_a_check_that_blocks_nothing_has_no_line_in_the_log(home: Path) -> None:
+    @dg.asset(
+        check_specs=[dg.AssetCheckSpec(name, asset="plain") for name in ("waited_for", "silent")]
+    )
+    def plain() -> Iterator[dg.Output]:
+        yield dg.Output(1)
+        yield dg.Output(None, output_name="plain_waited_for")
+        yield dg.Output(None, output_name="plain_silent", metadata=dict(SILENT))
+
+    with dg.DagsterInstance.get() as instance:
+        run_id = dg.materialize([plain], instance=instance).run_id
+        events = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_OUTPUT)
+
+    of = [event.get_dagster_event().step_output_data.output_name for event in events]
+    assert of == ["result", "plain_waited_for"]
+
+
+def test_the_error_of_a_step_is_once_in_the_log_of_its_run(home: Path) -> None:
+    @dg.asset
+    def failing() -> None:
+        raise dg.Failure("the disk is full")
+
+    with dg.DagsterInstance.get() as instance:
+        run_id = dg.materialize([failing], instance=instance, raise_on_error=False).run_id
+        events = instance.all_logs(run_id)
+
+    naming = [event for event in events if "the disk is full" in event.to_json()]
+    assert [event.dagster_event_type for event in naming] == [dg.DagsterEventType.STEP_FAILURE]
+    assert dg.DagsterEventType.RUN_FAILURE in {event.dagster_event_type for event in events}
+
+
+def test_a_wiped_partition_is_as_if_it_was_never_materialized(home: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        run_id = run(instance).run_id
+        count = len(instance.all_logs(run_id))
+        get_and_update_asset_status_cache_value(instance, KEY, DAYS)
+
+        instance.wipe_asset_partitions(KEY, [BUILT[-1]])
+
+        assert instance.get_materialized_partitions(KEY) == set(BUILT[:-1])
+        value = get_and_update_asset_status_cache_value(instance, KEY, DAYS)
+        assert value
+        shown = value.deserialize_materialized_partition_subsets(DAYS).get_partition_keys()
+        assert set(shown) == set(BUILT[:-1])
+        newest = instance.get_latest_materialization_event(KEY)
+        assert newest and newest.asset_materialization
+        assert newest.asset_materialization.partition == BUILT[1]
+        assert len(instance.all_logs(run_id)) == count  # what a run did stays to be read
 
 
 def test_no_two_events_of_a_batch_share_the_millisecond_that_the_ui_tells_them_apart_by(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import pytest
 
@@ -97,3 +98,26 @@ def test_what_was_made_from_older_inputs_is_judged_again_instead(shop: Bakery) -
 def test_a_day_that_is_not_held_back_is_named(shop: Bakery) -> None:
     with pytest.raises(NotReleasable, match=f"{days.id} {MONDAY} is not held back"):
         _release(shop, MONDAY)
+
+
+def test_where_its_files_are_gone_the_command_that_makes_them_again_is_said(shop: Bakery) -> None:
+    _hold(shop, "rules")
+    [path] = shop.platform.builds.staged_files(days.id)
+    Path(unquote(urlparse(path).path)).unlink()
+
+    with pytest.raises(NotReleasable) as refused:
+        _release(shop)
+
+    said = str(refused.value)
+    assert "1 of the 1 files that the held back attempt staged are not there any more" in said
+    assert path in said
+    assert f"`data-platform quarantine replay {days.id} --partition {TUESDAY}`" in said
+
+
+def test_where_it_made_no_rows_a_file_that_can_be_read_is_asked_for(shop: Bakery) -> None:
+    _hold(shop, "rules")
+    build = shop.platform.builds.latest(days.id, [TUESDAY])[TUESDAY]
+    shop.platform.builds.record([replace(build, attempt="of-nothing", staged=())])
+
+    with pytest.raises(NotReleasable, match="nothing to publish; land a file that can be read"):
+        _release(shop)
