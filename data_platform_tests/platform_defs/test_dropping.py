@@ -6,8 +6,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
+from data_platform.contracts.contract import Rule
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
@@ -70,6 +73,35 @@ def test_a_wrong_first_declaration_is_undone_by_dropping_what_it_made(home: Home
     assert f"{SILVER} depends on it" in said and f"{SALES} depends on it" in said
     assert home.platform.ledger.summary()["pending"] == len(DAYS)
     assert home.materialized(BRONZE) == {}
+    assert all(ran.success for ran in home.run())
+    _all_is_right(home)
+
+
+def test_a_table_that_was_first_declared_with_a_wrong_type_is_undone_by_dropping_it(
+    home: Home,
+) -> None:
+    contract = silver.contract
+    assert contract
+    columns = tuple(
+        replace(each, type=T.DecimalType(14, 3)) if each.name == "unit_price" else each
+        for each in contract.columns
+    )
+
+    def typed_otherwise(bronze: DataFrame) -> DataFrame:
+        return silver(bronze).withColumn("unit_price", F.col("unit_price").cast("decimal(14,3)"))
+
+    never = replace(contract, columns=columns, rules=(Rule("never", lambda: F.lit(False), "no"),))
+    wrong = replace(
+        home, tables=(bronze, replace(silver, function=typed_otherwise, contract=never))
+    )
+    assert not any(ran.success for ran in wrong.run())
+    assert wrong.counts(SILVER) == {} and wrong.platform.lake.exists(TableId.parse(SILVER))
+    refused = [why for ran in home.run() for why in ran.failures]
+    assert any(f"`data-platform drop {SILVER}`" in why for why in refused), refused
+
+    said = _said(home, SILVER)
+
+    assert f"drops {SILVER}: 0 rows" in said and f"{SALES} depends on it" in said
     assert all(ran.success for ran in home.run())
     _all_is_right(home)
 
