@@ -70,11 +70,17 @@ def build_bronze(
     _record_errors(table, platform, reports, run_id)
     # of what was read: more may have landed since
     inputs = {key: digest_of(effective[key], unread=_unread(reports)) for key in effective}
-    reread = [r for r in reports if _has_objects(r) or (not r.refused and not safe[r.partition])]
+    # what a partition gives up leaves it also where nothing else of it can be read
+    reread = [
+        r
+        for r in reports
+        if _has_objects(r) or (not r.refused and (r.partition in left or not safe[r.partition]))
+    ]
+    unknown = {r.partition for r in reports if _nothing_read(r) and r.partition not in left}
     rebuilt = [r for r in reread if not _stands(r, table, published, inputs)]
     awaited = platform.ledger.awaited(source.name, left)
     built = ready(rebuilt, awaited)
-    refused = tuple(r.partition for r in reports if r.refused or _nothing_read(r))
+    refused = tuple(r.partition for r in reports if r.refused or r.partition in unknown)
     files = [
         StagedFile(report.partition, file.uri, file.rows, file.bytes)
         for report in reports
@@ -82,7 +88,7 @@ def build_bronze(
         for file in report.files
     ]
     staged = with_empty_partitions(Staged({DATA: tuple(files)}), loaded, layout, built)
-    found = _findings(plan, staged, reports, built, unreadable(table, platform))
+    found = _findings(plan, staged, reports, built, unreadable(table, platform), unknown)
     held = held_back(found)
     platform.ledger.prepare(_rows_by_object(reports, set(built) - set(held)), attempt)
     keys = built + refused
@@ -254,6 +260,7 @@ def _findings(
     reports: list[ParseReport],
     keys: tuple[str, ...],
     failed: Mapping[str, Mapping[str, str]],
+    unknown: Collection[str],
 ) -> list[Finding]:
     rows = staged.rows(DATA)
     history = {**plan.rows, **rows}
@@ -279,9 +286,7 @@ def _findings(
         errors = {o.key: o.error.message for o in report.objects if o.error}
         errors |= failed.get(key, {})  # in runs before this one, too: it stays to be seen
         objects = len({o.key for o in report.objects} | errors.keys())
-        found.append(
-            checks.readable_finding(key, errors, objects, nothing_read=_nothing_read(report))
-        )
+        found.append(checks.readable_finding(key, errors, objects, nothing_read=key in unknown))
     return found
 
 

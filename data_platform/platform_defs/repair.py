@@ -16,7 +16,7 @@ from data_platform.lake.files import files_by_partition
 from data_platform.lake.look import Look
 from data_platform.lake.publish import published_as
 from data_platform.lake.rejected import rejected_by
-from data_platform.lake.rollback import plan_rollback
+from data_platform.lake.rollback import Rollback, plan_rollback
 from data_platform.lake.table import TableId
 from data_platform.landing.ledger_tables import digest_of
 from data_platform.observability.events import Log, figures_of
@@ -63,14 +63,8 @@ def roll_back(
     if planned is None:
         yield f"{table_id}: nothing differs from snapshot {to}"
         return
-    # What a person chose is not rebuilt by itself until something new arrives. Said before it is
-    # done, or a sensor could look in between.
     versions = planned.versions
-    inputs, dimensions = _inputs(table, platform, versions)
-    why = f"rolled back to {to}"
-    platform.builds.accept(table_id, versions, inputs, table.version, why, dimensions=dimensions)
-    snapshot = planned.apply()
-    platform.builds.commit(table_id, versions)
+    snapshot = put_back(platform, table, planned)
     published = published_as(planned.table, planned.files, snapshot, versions)
     with instance_of(platform) as instance:
         log = Log(instance, table.key)
@@ -92,6 +86,21 @@ def roll_back(
     below = Counter(row["table"] for row in stale_partitions(platform, tables))
     for name, count in sorted(below.items()):
         yield f"stale now: {name}, {count} partitions"
+
+
+def put_back(platform: Platform, table: Table, planned: Rollback) -> int:
+    """Publish what a rollback has planned; the id of the snapshot.
+
+    What a person chose is not rebuilt by itself until something new arrives. That is said before
+    it is done, or a sensor could look in between.
+    """
+    versions, builds = planned.versions, platform.builds
+    inputs, dimensions = _inputs(table, platform, versions)
+    why = f"rolled back to {planned.to}"
+    builds.accept(table.id, versions, inputs, table.version, why, dimensions=dimensions)
+    snapshot = planned.apply()
+    builds.commit(table.id, versions)
+    return snapshot
 
 
 def _inputs(

@@ -1,8 +1,9 @@
-"""Random histories of landing, deleting, running and declaring otherwise, against a dictionary.
+"""Random histories of landing, deleting, running, rolling back and declaring otherwise, against a
+dictionary.
 
-Bronze is the platform's own, silver is judged in plain Python (`lake.shop`), so a history needs no
-Spark. After each run the tables, the ledger, what is held back and what is stale must be what the
-model says, whatever came before.
+Bronze is the platform's own, silver is judged in plain Python (`lake.shop`) and gold counts its
+rows there, so a history needs no Spark. After each run the tables, the ledger, what is held back
+and what is stale must be what the model says, whatever came before.
 """
 
 import datetime as dt
@@ -17,16 +18,23 @@ import dagster as dg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyspark.sql import DataFrame
 
-from data_platform.assets import Table, bronze
+from data_platform.assets import Table, bronze, gold
+from data_platform.contracts.contract import contract
 from data_platform.lake.browse import partition_rows
+from data_platform.lake.errors import LakeError
+from data_platform.lake.rollback import plan_rollback
 from data_platform.landing.source import Source, day
 from data_platform.platform_defs.arrivals import due_of_bronze, record_arrivals
 from data_platform.platform_defs.held import held_now
-from data_platform.platform_defs.planning import plan
-from data_platform.platform_defs.repair import stale_partitions
+from data_platform.platform_defs.planning import current_versions, plan, plan_all
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.repair import put_back, stale_partitions
+from data_platform.quality.mapping import trailing
 from data_platform_tests.lake.shop import DAYS, RECEIVED, SHOP, Shop, sales
 from data_platform_tests.places import Place
+from data_platform_tests.platform_defs.sums import Dates, publish_rows, stored
 
 SOAK = settings().max_examples >= 1000
 LAST = "2011-03-20"  # the day that one of the declarations does not have
@@ -78,6 +86,31 @@ def _received(declared: Declaration) -> Table:
     )
 
 
+@cache
+def _counts() -> Table:
+    """How many rows silver has of a day and the day before."""
+
+    def counts(a: DataFrame) -> DataFrame:
+        """The count, in Python: see `History.count`."""
+        return a
+
+    of = contract(
+        table="gold/shop/counts", partition_by=("at",), owner="team:shop", version="1",
+        lineage=False,
+    )(Dates)  # fmt: skip
+    ins = {"a": trailing(days=1, of=str(sales.id))}
+    return gold(contract=of, partitions=DAYS, ins=ins)(counts)
+
+
+@dataclass(frozen=True)
+class Pin:
+    """What a rollback put into a partition of silver: it stays while all this is the same."""
+
+    rows: list[tuple[Any, ...]]
+    bronze: str | None
+    threshold: float
+
+
 @dataclass
 class Model:
     """What lies in the bucket, by key (None: unreadable), and what bronze has: rows and partition
@@ -123,7 +156,7 @@ class History:
         self.threshold = 0.5
         self.ahead = dt.timedelta()
         self.shop = Shop(folder, Place.directory(folder), clock=self.now)
-        self.before: set[str] = set()
+        self.pins: dict[str, Pin] = {}
 
     def now(self) -> dt.datetime:
         return dt.datetime.now(dt.UTC) + self.ahead
@@ -158,10 +191,49 @@ class History:
     def clock(self, days: int) -> None:
         self.ahead += dt.timedelta(days=days)
 
+    def roll_back(self, number: int) -> None:
+        """Silver, to one of the snapshots that it remembers."""
+        platform = self.shop.platform()
+        silver = platform.lake.find(sales.id)
+        if silver is None or not silver.snapshots():
+            return
+        to = silver.snapshots()[number % len(silver.snapshots())].snapshot_id
+        then = [tuple(row.values()) for row in silver.scan(snapshot_id=to).to_arrow().to_pylist()]
+        try:
+            planned = plan_rollback(
+                platform.lake, platform.builds, platform.storage, sales.id, to=to
+            )
+        except LakeError:  # what it rejected then is forgotten
+            return
+        if planned is None:
+            return
+        put_back(platform, self.current.sold, planned)
+        received = current_versions(platform, RECEIVED.id, None)
+        for key in planned.versions:
+            rows = [row for row in then if str(row[0]) == key]
+            self.pins[key] = Pin(sorted(rows), received.get(key), self.threshold)
+
     def run(self) -> None:
         self.model.run(self.declared)
         self.current.run()
+        platform = self.shop.platform()
+        received = current_versions(platform, RECEIVED.id, None) if self.there(RECEIVED) else {}
+        self.pins = {
+            key: pin
+            for key, pin in self.pins.items()
+            if (pin.bronze, pin.threshold) == (received.get(key), self.threshold)
+        }
+        self.count(platform)
         self.check()
+
+    def count(self, platform: Platform) -> None:
+        """Build what is stale of gold, from the files that its plan names."""
+        planned = plan_all(_counts(), platform)
+        rows = {
+            key: (dt.date.fromisoformat(key), planned.rows_of("a", key)) for key in planned.keys
+        }
+        if rows:
+            publish_rows(platform, _counts(), rows, planned)
 
     # What must hold after a run
 
@@ -173,7 +245,9 @@ class History:
         assert due_of_bronze(shop.received, platform).keys == ()
         keys = shop.received.partitions.get_partition_keys()  # type: ignore[union-attr]
         assert plan(shop.received, platform, keys, only_stale=True).keys == ()
-        assert stale_partitions(platform, [shop.received, shop.sold]) == []
+        tables = [shop.received, shop.sold, *([_counts()] if self.there(sales) else [])]
+        assert stale_partitions(platform, tables) == []
+        assert stored(platform, _counts()) == self.counted(platform)
         assert {e.key for e in platform.ledger.failed()} == model.failed
         self.check_unread(platform)
         self.check_judged(platform)
@@ -199,9 +273,24 @@ class History:
                 continue
             bad = sum(row.endswith(",x") for row in rows)
             good = {row.split(",")[0] for row in rows if not row.endswith(",x")}  # one for each key
+            if place in self.pins:
+                assert place not in held
+                continue
             assert (place in held) == (bad / len(rows) > self.threshold), place
             if place not in held:
                 assert silver.get(place, 0) == len(good)
+        for place, pin in self.pins.items():
+            found = [row for row in self.shop.rows(sales.id) if str(row[0]) == place]
+            assert [row[:3] for row in found] == [row[:3] for row in pin.rows], place
+
+    def counted(self, platform: Platform) -> dict[str, int]:
+        """Of each day that silver has, its rows and those of the day before."""
+        silver = partition_rows(platform.lake, sales.id) if self.there(sales) else {}
+
+        def before(key: str) -> str:
+            return (dt.date.fromisoformat(key) - dt.timedelta(days=1)).isoformat()
+
+        return {key: rows + silver.get(before(key), 0) for key, rows in silver.items()}
 
     def received(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -231,6 +320,7 @@ STEP = st.one_of(
     st.tuples(st.just("run")),
     st.tuples(st.just("declare"), DECLARED),
     st.tuples(st.just("contract"), st.sampled_from([0.0, 0.5, 1.0])),
+    st.tuples(st.just("roll_back"), st.integers(0, 5)),
     st.tuples(st.just("clock"), st.integers(-3, 3)),
 )
 
@@ -277,7 +367,21 @@ HISTORIES = {
     "a contract that is put back": [
         ("land", A, ("s1,1", "s2,x")), ("run",), ("contract", 0.0), ("run",), ("contract", 0.5),
     ],
+    "a rollback, then nothing new": [
+        LAND, ("run",), ("land", A, OTHER), ("run",), ("roll_back", 0),
+    ],
+    "a rollback, then a late file": [
+        LAND, ("run",), ("land", A, OTHER), ("run",), ("roll_back", 0), ("run",),
+        ("land", LATE, ("s9,2",)),
+    ],
+    "a rollback, then another contract": [
+        ("land", A, ("s1,1", "s2,x")), ("run",), LAND, ("run",), ("roll_back", 0), ("run",),
+        ("contract", 0.0),
+    ],
     "a day of which nothing could be read": [("land", A, None), ("run",), LAND],
+    "a day that gives up its rows and gets something unreadable": [
+        ("land", A, None), ("land", B, GOOD), ("run",), ("declare", SHIFTED),
+    ],
     "what could not be read is gone": [("land", A, None), ("run",), ("delete", A), ("tick",)],
     "what could not be read is of no source any more": [
         ("land", LATE, None), ("run",), ("declare", Declaration(only_on_time=True)), ("run",),
