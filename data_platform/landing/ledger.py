@@ -41,6 +41,7 @@ AT_ONCE = 50_000  # new objects of one listing that are ordered by when they lan
 
 _c = objects.c
 _LOADED = {"state": "loaded", "error": None}
+_UNSETTLED = _c.state == "unsettled"
 
 
 class Ledger(LedgerReads):
@@ -152,6 +153,7 @@ class Ledger(LedgerReads):
         with self.database.write() as connection:
             now = self._clock()
             update_by_id(connection, held, updated=now)
+            update_by_id(connection, {id: {"state": "moved"} for id in rows}, _UNSETTLED)
             update_by_id(connection, {id: _LOADED for id in rows}, _c.state != "moved")
             for chunk in chunks(rows):
                 follow(connection, chunk, now)
@@ -172,20 +174,23 @@ class Ledger(LedgerReads):
         """
         with self.database.write() as connection:
             for chunk in chunks(sorted(published.items())):
-                prepared = sa.and_(
-                    _c.source == source,
-                    _c.state.in_(["pending", "moving"]),
-                    sa.tuple_(_c.partition, _c.load_id).in_(chunk),
-                )
+                here = sa.and_(_c.source == source, sa.tuple_(_c.partition, _c.load_id).in_(chunk))
+                connection.execute(sa.update(objects).where(_UNSETTLED, here).values(state="moved"))
+                prepared = sa.and_(_c.state.in_(["pending", "moving"]), here)
                 ids = list(connection.execute(sa.select(_c.id).where(prepared)).scalars())
                 update_by_id(connection, {id: _LOADED for id in ids})
-                follow(connection, ids, self._clock())
+                for some in chunks(ids):
+                    follow(connection, some, self._clock())
 
-    def finish_moves(self, ids: Collection[int]) -> None:
-        """The partitions of these were published: what moved out is gone, and what was moving is
-        replaced by a newer version where it was not loaded itself."""
+    def finish_moves(self, ids: Collection[int], load_id: str | None = None) -> None:
+        """The partitions of these were published, in the attempt `load_id`: what moved out is gone,
+        and what was moving is replaced by a newer version where it was not loaded itself.
+
+        What moved on since that attempt read it is in its files.
+        """
         done = {id: {"state": "moved", "load_id": None} for id in ids}
-        self._change(done, sa.or_(_c.state == "moving", _c.state == "moved"))
+        gone = sa.and_(_c.state == "moved", _c.load_id != load_id if load_id else sa.true())
+        self._change(done, sa.or_(_c.state == "moving", gone))
 
     def mark_failed(
         self, errors: Mapping[int, str], run_id: str | None = None, declaration: str | None = None

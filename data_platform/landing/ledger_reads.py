@@ -80,10 +80,12 @@ class LedgerReads:
     def prepared(self, source: str) -> list[str]:
         """The partitions with objects that a run was about to publish when it ended: see `settle`.
 
-        Costs as much as there is pending.
+        Costs as much as there is pending or moving.
         """
         query = sa.select(_c.partition).where(
-            _c.source == source, _c.state == "pending", _c.load_id.is_not(None)
+            _c.source == source,
+            _c.state.in_(["pending", "moving", "unsettled"]),
+            _c.load_id.is_not(None),
         )
         with self.database.read() as connection:
             return list(connection.execute(query.distinct()).scalars())
@@ -218,18 +220,16 @@ class LedgerReads:
 
 def _effective(versions: Sequence[Entry], place: str | None) -> Entry | None:
     """Of one key's versions in a partition, oldest first; None where all of them have moved."""
-    # What is loaded here is newer than what moves here, whenever either was entered: see `moves`.
-    here = sorted(
-        (entry for entry in versions if entry.state != "moved"),
-        key=lambda entry: ("moving", "loaded", "pending").index(entry.state),
-    )
+    here = [
+        replace(entry, stands_in=place) if entry.state == "moving" else entry
+        for entry in versions
+        if entry.state != "moved"
+    ]
     if not here:
         return None
-    stored = [
-        replace(entry, stands_in=place) if entry.state == "moving" else entry
-        for entry in here
-        if entry.state != "pending"
-    ]
+    # What is loaded here is newer than what moves here, whenever either was entered: see `moves`.
+    here.sort(key=lambda entry: ("moving", "loaded", "pending").index(entry.state))
+    stored = [entry for entry in here if entry.state != "pending"]
     return replace(here[-1], previous=stored[-1] if stored else None)
 
 

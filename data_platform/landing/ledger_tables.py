@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from data_platform.databases.tables import METADATA, Message, Name, UtcDateTime
 from data_platform.landing.source import Cause
 
-State = Literal["pending", "loaded", "failed", "unknown", "moving", "moved", "forgotten"]
+State = Literal[
+    "pending", "loaded", "failed", "unknown", "moving", "moved", "unsettled", "forgotten"
+]
 STATES: tuple[State, ...] = ("pending", "loaded", "failed", "unknown")  # of keys, for a person
 
 

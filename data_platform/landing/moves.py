@@ -5,6 +5,9 @@ moves, its loaded versions become `moved` there, so that partition is built agai
 its new partition gets a row `moving`: as good as loaded, but its rows are still in the other
 partition's files. What the bucket still holds is read again as well. The one partition gives them
 up only once the other one has them.
+
+One that moves on while a run is about to publish it where it was going is `unsettled`: the run, or
+`settle` after its death, says whether its rows are there, and have to leave again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,9 +68,9 @@ def leave(connection: sa.Connection, moved: Mapping[str, Place], now: datetime) 
     for key, place in moved.items():
         versions = stored.get((place.bucket, key), [])
         gone = [e for e in versions if _at(place, e) != e]
-        for entry in gone:  # of one that was moving nothing is in its partition
-            load = entry.load_id if entry.state == "loaded" else None
-            values = {"state": "moved", "latest": False, "load_id": load, "updated": now}
+        for entry in gone:
+            state = "unsettled" if entry.state == "moving" and entry.load_id else "moved"
+            values = {"state": state, "latest": False, "updated": now}
             connection.execute(sa.update(objects).where(_c.id == entry.id).values(values))
         if gone and gone[-1] is versions[-1] and gone[-1].source == place.source:
             last = gone[-1]
@@ -84,9 +87,10 @@ def forget(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None
     insert_latest(connection, [{**again(entry, now), "state": "forgotten"} for entry in found])
     for entry in found:
         of_key = sa.and_(_c.bucket == entry.bucket, _c.key == entry.key)
-        for state, leaves in (("loaded", {}), ("moving", {"load_id": None})):
-            gone = sa.update(objects).where(of_key, _c.state == state)
-            connection.execute(gone.values(state="moved", updated=now, **leaves))
+        about_to_come = sa.and_(_c.state == "moving", _c.load_id.is_not(None))
+        state = sa.case((about_to_come, "unsettled"), else_="moved")
+        gone = sa.update(objects).where(of_key, _STORED)
+        connection.execute(gone.values(state=state, updated=now))
 
 
 def unload(

@@ -37,6 +37,7 @@ from data_platform.quality.findings import Finding
 # The output of a step whose materializations were logged one by one.
 LOGGED: Mapping[str, bool] = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
 
+WITHOUT_INPUT = "without input"  # the data version of a mark that stands for no data
 NO_INPUT = "no input for this partition: nothing published, it reads as empty"
 _MATERIALIZATION = dg.DagsterEventType.ASSET_MATERIALIZATION
 _OBSERVATION = dg.DagsterEventType.ASSET_OBSERVATION
@@ -155,7 +156,7 @@ class Log:
                 partition=key or None,
                 description=NO_INPUT,
                 metadata={"dagster/partition_row_count": 0, "files": 0, "size_kib": 0.0},
-                tags={DATA_VERSION_TAG: "without input"},
+                tags={DATA_VERSION_TAG: WITHOUT_INPUT},
             )
             for key in keys
         )

@@ -2,8 +2,10 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from data_platform.assets import Table
+from data_platform.lake.errors import LakeError
 from data_platform.lake.look import Look
 from data_platform.landing.intake import Arrived, Listing, partitions_of
 from data_platform.landing.ledger_tables import State
@@ -46,8 +48,12 @@ def settle_arrivals(platform: Platform, landed: Sequence[Table]) -> None:
     anything else is entered."""
     for table in landed:
         prepared = platform.ledger.prepared(table.source.name) if table.source else []
-        if keys := {*prepared, *platform.builds.uncommitted(table.id)}:
-            settle(table, platform, keys)
+        found = {*prepared, *platform.builds.uncommitted(table.id)}
+        keys = [k for k in found if table.partitions and table.partitions.has_partition_key(k)]
+        if keys:
+            # where its table cannot be read, its plan says so, and the others go on
+            with suppress(LakeError, ValueError):
+                settle(table, platform, keys)
 
 
 def settle(table: Table, platform: Platform, keys: Iterable[str]) -> None:

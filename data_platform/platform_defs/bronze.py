@@ -119,7 +119,7 @@ def _after(
 ) -> None:
     """What the ledger is told of the partitions that were published."""
     platform.ledger.mark_loaded(_rows_by_object(reports, good), run_id, attempt)
-    platform.ledger.finish_moves(moved(effective, left, good))
+    platform.ledger.finish_moves(moved(effective, left, good), attempt)
 
 
 def _objects_of(report: ParseReport) -> dict[str, object]:

@@ -17,8 +17,9 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from data_platform.assets import Table
+from data_platform.lake.errors import LakeError
 from data_platform.lake.look import Look
-from data_platform.observability.events import Log
+from data_platform.observability.events import WITHOUT_INPUT, Log
 from data_platform.platform_defs.drivers import under_way
 from data_platform.platform_defs.held import held_now
 from data_platform.platform_defs.planning import Plan, current_versions, plan, plans
@@ -72,20 +73,30 @@ def _after_backfill(tables: Sequence[Table]) -> dg.SensorDefinition:
             return dg.SkipReason("no backfill has ended")
         if busy := under_way(context.instance, tables):
             return dg.SkipReason(busy)
+        trouble = []
         for table in tables:
-            wipe_unpublished(context.instance, platform, table)
+            try:
+                wipe_without_input(context.instance, platform, table)
+            except (LakeError, ValueError) as error:  # of this table; the others have no part in it
+                trouble.append(f"{table.id}: {error}")
         context.update_cursor(newest)
-        return dg.SkipReason("a backfill has ended; what nothing came for is missing again")
+        said = "a backfill has ended; what nothing came for is missing again"
+        return dg.SkipReason("; ".join([said, *trouble]))
 
     return partitions_after_backfill
 
 
-def wipe_unpublished(instance: dg.DagsterInstance, platform: Platform, table: Table) -> None:
-    """Of the partitions that count as materialized those that the table does not have count as
-    missing from now on. For when no run is under way."""
-    materialized = instance.get_materialized_partitions(table.key) if table.partitions else ()
-    published = current_versions(platform, table.id, None)
-    if gone := sorted(key for key in materialized if key not in published):
+def wipe_without_input(instance: dg.DagsterInstance, platform: Platform, table: Table) -> None:
+    """Partitions that count as materialized by a mark that stands for no data, and that the table
+    does not have, count as missing from now on. For when no run is under way."""
+    if not table.partitions:
+        return
+    marks = instance.event_log_storage.get_latest_tags_by_partition(
+        table.key, dg.DagsterEventType.ASSET_MATERIALIZATION, tag_keys=[DATA_VERSION_TAG]
+    )
+    marked = [key for key, tags in marks.items() if tags.get(DATA_VERSION_TAG) == WITHOUT_INPUT]
+    published = current_versions(platform, table.id, marked) if marked else {}
+    if gone := sorted(key for key in marked if key not in published):
         instance.wipe_asset_partitions(table.key, gone)
 
 

@@ -9,7 +9,7 @@ from data_platform.landing.ledger import Ledger
 from data_platform.landing.source import Source
 from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
 
-WRONG_DAY, DAY = "2011-03-03", "2011-03-04"
+WRONG_DAY, DAY, LAST_DAY = "2011-03-03", "2011-03-04", "2011-03-05"
 KEY = f"shop/{DAY}.csv"
 WRONG = replace(SHOP, partition=lambda text: WRONG_DAY)
 CHANGED = b"a,b\n3,4\n"
@@ -119,3 +119,43 @@ def test_content_that_landed_while_no_source_claimed_its_key_wins_where_it_moves
     build(ledger)
     [entry] = ledger.effective("shop", [DAY])[DAY]
     assert (entry.id, ledger.moving("shop")) == (newer.id, [])
+
+
+@pytest.mark.parametrize("change", ["moves on", "is forgotten"])
+@pytest.mark.parametrize("end", ["finished", "killed after its commit", "killed before it"])
+def test_what_a_run_carries_of_a_key_that_is_changed_meanwhile_is_looked_after(
+    ledger: Ledger, bucket: MemoryBucket, change: str, end: str
+) -> None:
+    ledger.mark_loaded(started(ledger, WRONG_DAY, "first"), "first", "first")
+    bucket.delete(KEY)  # bronze alone has its rows
+    ledger.mark_vanished([entry.id for entry in ledger.known([KEY])])
+    correct(ledger)
+    rows = started(ledger, DAY, "second")
+    left = ledger.left("shop", [WRONG_DAY, DAY])
+    came = {e.previous.id for e in ledger.effective("shop", [DAY])[DAY] if e.previous}
+    if change == "moves on":
+        states = ("pending", "loaded", "failed", "moving")
+        ledger.move([replace(SHOP, partition=lambda text: LAST_DAY)], NOW, states=states)
+    else:
+        ledger.forget([entry.id for entry in ledger.known([KEY])])
+    there = WRONG_DAY
+    if end == "finished":
+        ledger.mark_loaded(rows, "second", "second")
+        ledger.finish_moves(came.union(*left.values()), "second")
+        there = DAY
+    elif end == "killed after its commit":
+        assert DAY in ledger.prepared("shop")
+        ledger.settle("shop", {DAY: "second", WRONG_DAY: "second"})
+        there = DAY
+
+    assert there in ledger.moving("shop")
+    assert ledger.left("shop", [there])[there]
+    if change == "moves on":
+        [entry] = ledger.effective("shop", [LAST_DAY])[LAST_DAY]
+        assert (entry.state, entry.stands_in) == ("moving", there)
+    else:
+        assert ledger.effective("shop", [there]) == {there: []}
+    build(ledger, [WRONG_DAY, DAY, LAST_DAY])
+    assert ledger.moving("shop") == []
+    found = ledger.effective("shop", [WRONG_DAY, DAY, LAST_DAY])
+    assert list(found) == ([LAST_DAY] if change == "moves on" else [])
