@@ -36,7 +36,13 @@ from data_platform.platform_defs.platform import Platform
 from data_platform.quality.judge import RECEIVED
 from data_platform.quality.locality import Input, Proof, proof
 from data_platform.quality.mapping import EventTime
-from data_platform.quality.windows import EventWindow, event_windows, is_dimension, zone_of
+from data_platform.quality.windows import (
+    EventWindow,
+    event_windows,
+    is_dimension,
+    span_of,
+    zone_of,
+)
 
 # Calls in one job: the plans of some hundred would not fit the driver's memory.
 TOGETHER = 32
@@ -178,7 +184,7 @@ class Calls:
         """How partitions of the plan read an input, of which they get this frame."""
         how = self.table.how(name)
         if isinstance(how, EventTime):
-            if any(self.windows[key].is_first for key in keys):
+            if not all(map(self._counts_own_time, keys)):
                 return "mixed"
             return by_event_time(self.scheme, how.column, frame)
         reads, scheme = self.plan.reads[name], self.plan.inputs[name].upstream.scheme
@@ -187,6 +193,12 @@ class Calls:
             return scheme.names
         first, *rest = (set(reads[key]) for key in keys)
         return "alike" if all(of == first for of in rest) else "mixed"
+
+    def _counts_own_time(self, key: str) -> bool:
+        """Whether all rows that count for a partition name it: not those of no partition at all,
+        or of a day that the calendar leaves out."""
+        window = self.windows[key]
+        return (window.after, window.until) == span_of(self.scheme, key)
 
     def _is_own(self, scheme: Partitioning, key: str, reads: tuple[str, ...]) -> bool:
         """Whether all that a partition reads is the input's partition of the same values."""

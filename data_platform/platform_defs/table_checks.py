@@ -112,6 +112,8 @@ def standing(table: Table, platform: Platform, plan: Plan, left: Sequence[str]) 
             known[checks.READABLE] = checks.readable_finding(key, unread[key], nothing_read=nothing)
         if key in held:
             known[checks.INPUTS] = checks.inputs_finding(key, held[key])
+        if why := plan.expired.get(key):
+            known[checks.INPUTS] = Finding(checks.INPUTS, False, False, why, partition=key)
         for name, blocking, _ in of_table:
             stands = Finding(name, name not in failed, blocking, text, partition=key)
             found.append(known.get(name, stands))

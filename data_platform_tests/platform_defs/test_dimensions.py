@@ -17,6 +17,7 @@ from data_platform.platform_defs.planning import Plan, plan, plan_all, plan_due,
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import held_partitions, stale_partitions
 from data_platform.platform_defs.sensors import stale
+from data_platform.platform_defs.table_checks import standing
 from data_platform.quality.mapping import CHANGES, Changes, How, dimension, event_time
 from data_platform.settings import Settings, prepare_home
 from data_platform_tests.lake.test_look import remove_manifests
@@ -270,6 +271,8 @@ def test_a_held_back_day_that_reads_an_expired_version_stops_nothing(platform: P
     planned = plan(table, platform, DAYS[:1], only_stale=True)
     assert (planned.keys, list(planned.expired)) == ((), [DAYS[0]])
     assert planned.digests.keys() == {DAYS[0]}  # what a release or a rollback records
+    told = [f for f in standing(table, platform, planned, DAYS[:1]).findings if not f.passed]
+    assert any("has expired" in finding.description for finding in told)
 
     _sold(platform, DAYS[1])
     _build(platform, table)

@@ -238,6 +238,24 @@ def test_rows_without_a_time_hold_back_the_first_day_of_all_and_no_other(
 
 
 @pytest.mark.parametrize("in_range", [True, False])
+def test_rows_of_a_day_that_the_calendar_leaves_out_hold_back_the_next_one_alone(
+    sales: Sales, in_range: bool
+) -> None:
+    no_sundays = dg.DailyPartitionsDefinition(
+        "2026-01-01", end_date="2026-02-01", exclusions=["0 0 * * 0"]
+    )
+    table = table_of(_by_sale, ins={"sales": event_time("sold")}, partitions=no_sundays)
+    sales.land({day(9): [(day(n), "a", n) for n in (3, 4, 5, 6)]})  # the 4th is a Sunday
+    days = [day(3), day(5), day(6)]
+
+    held, rows = _outcomes(sales, table, *([days] if in_range else [[one] for one in days]))
+
+    assert held == {day(5)}
+    assert rows == {day(3): [("a", 3)], day(6): [("a", 6)]}
+    assert {row[NAMED] for row in sales.rejected()} == {day(4)}
+
+
+@pytest.mark.parametrize("in_range", [True, False])
 def test_of_many_days_in_one_call_those_alone_are_held_back_that_have_a_row_of_none(
     sales: Sales, in_range: bool
 ) -> None:
