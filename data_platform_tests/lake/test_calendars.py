@@ -14,7 +14,8 @@ from data_platform.lake.calendars import Calendar
 from data_platform.lake.partition_columns import column_type
 from data_platform.lake.partition_times import TimeKeys
 from data_platform.lake.table import PartitionColumn, Partitioning, TableId
-from data_platform.quality.mapping import Span, Upstream, event_time, reads_of, span_of
+from data_platform.quality.mapping import event_time
+from data_platform.quality.windows import Span, Upstream, reads_of, span_of
 
 START = dt.datetime(2015, 10, 30)  # of a weekend with a clock change in New York
 LANDED = Partitioning((PartitionColumn("file", T.StringType()),))
