@@ -160,9 +160,12 @@ def _existing(
         key = partition(text)
         if not partitions.has_partition_key(key):
             there = str(partitions).rstrip(".")
+            if isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+                there = f"{partitions.get_first_partition_key()} to "
+                there += str(partitions.get_last_partition_key())
             raise OutsideTable(
-                f"{key} is no partition of the table, whose partitions are: {there}; it waits "
-                "until the definition has it"
+                f"{key} is no partition of the table, whose partitions are {there}; it waits until "
+                "the definition has it"
             )
         return key
 

@@ -42,7 +42,8 @@ def show(table: str, partition: str | None, limit: int, at: int | None, as_json:
     """Rows of a table."""
     from data_platform.lake.browse import as_python, count, rows
 
-    _, loaded = load(open_platform(), table, partition)
+    platform = open_platform()
+    table_id, loaded = load(platform, table, partition)
     found = rows(loaded, partition=partition, snapshot=at, limit=limit).read_all()
     if as_json:
         out.as_json(as_python(found))
@@ -54,6 +55,12 @@ def show(table: str, partition: str | None, limit: int, at: int | None, as_json:
         out.records(title, as_python(found), columns=found.schema.names, exact=True)
     else:
         click.echo(title)
+        newest = platform.builds.latest(table_id, [partition]) if partition is not None else {}
+        for build in newest.values():
+            if build.state == "held_back":
+                click.echo(f"held back: {build.detail}; see `data-platform held`")
+        if partition is not None and not newest and at is None:
+            click.echo(f"{partition} was never built")
 
 
 @click.command()

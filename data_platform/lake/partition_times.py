@@ -64,9 +64,13 @@ def _definition(times: TimeKeys) -> "dg.TimeWindowPartitionsDefinition":
 
 @lru_cache(maxsize=_REMEMBERED)
 def _span(times: TimeKeys, key: str) -> tuple[dt.datetime, dt.datetime]:
-    start, end = _definition(times).time_window_for_partition_key(key)
+    try:
+        start, end = _definition(times).time_window_for_partition_key(key)
+    except ValueError:
+        example = times.key(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+        raise ValueError(f"{key!r} is not written as {times.format}, such as {example}") from None
     if times.key(start) != key:  # Dagster takes the next partition for a moment between two
-        raise ValueError(f"{key!r} is no partition key: none begins then; {times} has {start}")
+        raise ValueError(f"no partition begins at {key!r}; the next one is {times.key(start)}")
     return start, end
 
 

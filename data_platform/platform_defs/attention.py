@@ -1,9 +1,10 @@
 """What waits for a person: landed objects that nobody can read or place, partitions held back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from data_platform.assets import Table
+from data_platform.lake.table import TableId
 from data_platform.landing.ledger_tables import Entry
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import held_partitions
@@ -28,7 +29,7 @@ class Attention:
 
     unreadable: Sequence[Entry]
     unknown: Sequence[Entry]
-    held: Sequence[dict[str, object]]
+    held: Sequence[Mapping[str, object]]
 
     def __bool__(self) -> bool:
         return bool(self.unreadable or self.unknown or self.held)
@@ -51,14 +52,19 @@ class Attention:
                 *_WAYS_OUT["unknown"],
             ]
         if self.held:
-            one = self.held[0]
+            judged = [row for row in self.held if _is_judged(row)]
+            one = (judged or self.held)[0]
             chosen = f" --partition {one['partition']}" if one["partition"] else ""
             found += [
                 f"{_counted(self.held, 'partition')} held back, as "
                 f"{one['table']} {one['partition']}".rstrip()
                 + f": {one['why']}",
                 "  data-platform held: which, since when and why",
+            ]
+        if self.held and judged:
+            found += [
                 f"  data-platform quarantine {one['table']}{chosen}: the rows and their reasons",
+                f"  data-platform release {one['table']}{chosen} --reason WHY: publish it as it is",
             ]
         return found
 
@@ -67,6 +73,11 @@ def attention(platform: Platform, tables: Sequence[Table]) -> Attention:
     """As things stand now; costs a few queries of the ledger's database."""
     ledger = platform.ledger
     return Attention(ledger.failed(), ledger.unknown(), held_partitions(platform, tables))
+
+
+def _is_judged(row: Mapping[str, object]) -> bool:
+    """Whether the table of a partition has a quarantine; bronze is held back by what landed."""
+    return TableId.parse(str(row["table"])).layer != "bronze"
 
 
 def _counted(found: Sequence, noun: str) -> str:

@@ -72,11 +72,16 @@ def plan_drop(
     if declared and declared.source:
         keys = None if partition is None else [partition]
         loaded = tuple(platform.ledger.loaded(declared.source.name, keys))
+    rows = {str(name): count(table, partition=partition) for name, table in there}
+    if partition is not None and not (
+        any(rows.values()) or loaded or platform.builds.latest(table_id, [partition])
+    ):
+        raise LakeError(f"{table_id} {partition} was never built: there is nothing to drop")
     return Drop(
         table_id,
         partition,
         declared,
-        {str(name): count(table, partition=partition) for name, table in there},
+        rows,
         _dependents(tables, table_id),
         loaded,
     )

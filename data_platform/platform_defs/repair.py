@@ -170,6 +170,11 @@ def held_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[st
     return found
 
 
+def released(platform: Platform, table_id: TableId, keys: Collection[str]) -> list[str]:
+    """Those of the partitions whose newest attempt a person published though checks failed."""
+    return [key for key, build in platform.builds.latest(table_id, keys).items() if build.released]
+
+
 def quarantined(
     platform: Platform, table_id: TableId, *, partition: str | None, limit: int
 ) -> tuple[list[dict], list[dict]]:
@@ -216,6 +221,13 @@ def replay(
     if not keys:
         yield f"{table_id}: nothing is quarantined"
         return
+    if partition is None:
+        left = released(platform, table_id, keys)
+        keys = [key for key in keys if key not in left]
+        for key in left:
+            yield f"{table_id} {key} was released and stays so, unless --partition names it"
+        if not keys:
+            return
     yield f"{table_id}: {len(keys)} partitions are judged again, then what is stale is built"
     tags = {**range_tags(keys, table.partitions), ONLY_PARTITIONS: json.dumps(list(keys))}
     request = dg.RunRequest(job_name=job_name(table), tags=tags if keys[0] else {})

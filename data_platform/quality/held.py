@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from data_platform.lake.publish import WRITTEN
 from data_platform.lake.table import TableId
-from data_platform.quality.findings import CONSERVATION, RULES
+from data_platform.quality.findings import CONSERVATION, READABLE, RULES
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class Held:
             return (
                 "the next run writes it again: `data-platform run`, or the sensor; where each one "
                 "fails so, something changes or removes files in the warehouse"
+            )
+        if READABLE in self.failed:
+            return (
+                "landed objects that can be read release it; `data-platform landing` says which "
+                "cannot, and why"
             )
         if not releasable(self.failed):
             return (
@@ -88,6 +93,6 @@ def _named(table: TableId, partition: str) -> str:
 
 
 def releasable(failed: Sequence[str]) -> bool:
-    """Whether a person may publish it as it is: never where rows would be lost by it, or where its
-    files are not what was written."""
-    return bool(failed) and not {CONSERVATION, WRITTEN}.intersection(failed)
+    """Whether a person may publish it as it is: never where rows would be lost by it, where none
+    could be read, or where its files are not what was written."""
+    return bool(failed) and not {CONSERVATION, READABLE, WRITTEN}.intersection(failed)

@@ -106,6 +106,12 @@ def test_a_table_that_was_first_declared_with_a_wrong_type_is_undone_by_dropping
     _all_is_right(home)
 
 
+def test_a_partition_that_was_never_built_is_not_dropped(home: Home) -> None:
+    home.platform.lake.ensure(silver.id, silver.contract.spark_schema, ("day",))  # type: ignore[union-attr]
+    with pytest.raises(LakeError, match="2011-03-09 was never built: there is nothing to drop"):
+        plan_drop(home.platform, home.tables, silver.id, "2011-03-09")
+
+
 def test_a_dropped_table_or_partition_is_built_again_as_it_was(home: Home) -> None:
     home.run()
     _all_is_right(home)

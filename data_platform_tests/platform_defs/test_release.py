@@ -10,7 +10,7 @@ import pytest
 from data_platform.lake.release import NotReleasable
 from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.release import release
-from data_platform.platform_defs.repair import stale_partitions
+from data_platform.platform_defs.repair import released, stale_partitions
 from data_platform_tests.lake.home import MONDAY, TUESDAY
 from data_platform_tests.lake.home import days as rows
 from data_platform_tests.platform_defs.bakery import Bakery, bakery_at, days
@@ -69,6 +69,8 @@ def test_it_stays_until_an_input_changes(shop: Bakery) -> None:
     _release(shop)
     of_days = [row for row in stale_partitions(shop.platform, shop.tables) if TUESDAY in str(row)]
     assert of_days == []
+
+    assert released(shop.platform, days.id, [MONDAY, TUESDAY]) == [TUESDAY]  # no replay of it
 
     shop.sales.write({TUESDAY: [3]})
 

@@ -48,6 +48,12 @@ def test_what_is_not_on_disk_as_it_was_written_is_written_again_by_the_next_run(
     assert "The next run writes it again: `data-platform run`" in text
 
 
+def test_what_could_not_be_read_is_not_released_but_landed_again() -> None:
+    assert not releasable(("readable",))
+    text = _held("readable").text
+    assert "data-platform release" not in text and "`data-platform landing`" in text
+
+
 def test_rows_are_only_shown_where_they_are_the_reason() -> None:
     assert "quarantine" not in _held("conservation").text
 
