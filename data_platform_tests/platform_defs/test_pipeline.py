@@ -324,8 +324,10 @@ def test_a_late_file_rebuilds_its_day_and_what_lies_downstream_of_it_alone(
 ) -> None:
     day = str(shop.day(-3))
     later = {key for key in shop.versions[SILVER] if key >= day}
+    last = max(shop.versions[SILVER])  # other tests may have landed days of months after it
+    changed = {name: {key for key in keys if key <= last} for name, keys in late.changed.items()}
 
-    assert late.changed == {
+    assert changed == {
         BRONZE: {day},
         SILVER: {day},
         SALES: {day},
