@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from data_platform.databases.connections import Database
 from data_platform.landing.ledger_reads import WAITING, LedgerReads, chunks
 from data_platform.landing.ledger_tables import (
-    Entry,
     State,
     insert_latest,
+    last_arrival,
+    latest_of,
     objects,
     read_entries,
     update_by_id,
@@ -94,9 +95,9 @@ class Ledger(LedgerReads):
             if changes.any:
                 with self.database.write() as connection:
                     # Again, now that nobody else can write: another tick may have been here.
-                    known = _latest(connection, bucket.name, seen)
+                    known = latest_of(connection, bucket.name, [landed.key for landed in seen])
                     changes = compare(seen, found, known, bucket.name, sources, now)
-                    arrive(changes.insert, after=_last_arrival(connection))
+                    arrive(changes.insert, after=last_arrival(connection))
                     _apply(connection, changes, now)
             recorded += changes.recorded
         return recorded
@@ -252,7 +253,7 @@ class Ledger(LedgerReads):
         for chunk in chunks(listing):
             seen = {landed.key: landed for landed in chunk}
             with self.database.read() as connection:
-                known = _latest(connection, bucket.name, seen.values())
+                known = latest_of(connection, bucket.name, seen)
             unsure = {key for key, one in seen.items() if has_to_be_read(one, known.get(key))}
             sure = [one for key, one in seen.items() if key not in unsure]
             found = versions(sure, known, bucket)
@@ -295,7 +296,7 @@ class Ledger(LedgerReads):
         for chunk in chunks(listing):
             seen = {landed.key: landed for landed in chunk}.values()
             with self.database.read() as connection:
-                known = _latest(connection, bucket.name, seen)
+                known = latest_of(connection, bucket.name, [landed.key for landed in seen])
             found = versions(seen, known, bucket)
             yield seen, found, compare(seen, found, known, bucket.name, sources, now)
 
@@ -315,16 +316,3 @@ def _apply(connection: sa.Connection, changes: Changes, now: datetime) -> None:
         leave(connection, changes.moved, now)
     insert_latest(connection, changes.insert)
     update_by_id(connection, changes.update)
-
-
-def _latest(
-    connection: sa.Connection, bucket: str, listed: Collection[LandedObject]
-) -> dict[str, Entry]:
-    query = sa.select(objects).where(
-        _c.bucket == bucket, _c.latest.is_(True), _c.key.in_([landed.key for landed in listed])
-    )
-    return {entry.key: entry for entry in read_entries(connection, query)}
-
-
-def _last_arrival(connection: sa.Connection) -> datetime | None:
-    return connection.execute(sa.select(sa.func.max(_c.first_seen))).scalar()

@@ -148,3 +148,16 @@ def update_by_id(
             statement.values(values | same),
             [{"_id": id} | {f"_{name}": new[name] for name in names} for id, new in alike],
         )
+
+
+def latest_of(connection: sa.Connection, bucket: str, keys: Collection[str]) -> dict[str, Entry]:
+    """The latest version of each of these keys that has landed."""
+    query = sa.select(objects).where(
+        _c.bucket == bucket, _c.latest.is_(True), _c.key.in_(list(keys))
+    )
+    return {entry.key: entry for entry in read_entries(connection, query)}
+
+
+def last_arrival(connection: sa.Connection) -> datetime | None:
+    """The newest `first_seen`, of all versions."""
+    return connection.execute(sa.select(sa.func.max(_c.first_seen))).scalar()
