@@ -6,8 +6,7 @@ back with other inputs, or under another declaration, says nothing of the presen
 
 from data_platform.assets import Table
 from data_platform.lake.builds import Build
-from data_platform.lake.look import Look
-from data_platform.platform_defs.planning import Plan, plan, plans
+from data_platform.platform_defs.planning import stale_plan
 from data_platform.platform_defs.platform import Platform
 
 
@@ -20,12 +19,7 @@ def held_now(table: Table, platform: Platform) -> dict[str, Build]:
     known = [k for k in sorted(found) if not table.partitions or _has(table, k)]
     if not known:
         return {}
-
-    def one(table: Table, platform: Platform, look: Look) -> Plan:
-        return plan(table, platform, known, only_stale=True, look=look)
-
-    look = Look(platform.lake)
-    planned = next(plans([table], platform, look, trouble=lambda *_: None, one=one), None)
+    planned = stale_plan(table, platform, known)
     if planned is None:
         return {key: found[key] for key in known}
     # Of what could not be read nothing is in the digests; if it is gone there is nothing to hold.

@@ -18,11 +18,10 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from data_platform.assets import Table
 from data_platform.lake.errors import LakeError
-from data_platform.lake.look import Look
 from data_platform.observability.events import WITHOUT_INPUT, Log
 from data_platform.platform_defs.drivers import under_way
 from data_platform.platform_defs.held import held_now
-from data_platform.platform_defs.planning import Plan, current_versions, plan, plans
+from data_platform.platform_defs.planning import current_versions, stale_plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.table_checks import rule_state, standing, still_held
 
@@ -120,16 +119,9 @@ def _marked(instance: dg.DagsterInstance, table: Table, run_id: str) -> list[str
 
 def _tell_up_to_date(log: Log, platform: Platform, table: Table, keys: Sequence[str]) -> None:
     """With their checks, which count for the newest materialization only."""
-
-    def one(table: Table, platform: Platform, look: Look) -> Plan:
-        return plan(table, platform, keys, only_stale=True, look=look)
-
-    for planned in plans([table], platform, Look(platform.lake), trouble=lambda *_: None, one=one):
-        _tell(log, platform, planned, keys)
-
-
-def _tell(log: Log, platform: Platform, planned: Plan, keys: Sequence[str]) -> None:
-    table = planned.table
+    planned = stale_plan(table, platform, keys)
+    if planned is None:
+        return
     not_so = {*planned.keys, *planned.expired, *held_now(table, platform)}
     left = [key for key in keys if key not in not_so]
     live = current_versions(platform, table.id, left)

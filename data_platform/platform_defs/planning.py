@@ -121,6 +121,17 @@ def require_buildable(planned: Plan) -> Plan:
     return planned
 
 
+def stale_plan(table: Table, platform: Platform, requested: Iterable[str]) -> Plan | None:
+    """What is stale of the requested partitions; None where the table cannot be planned, which
+    `stale` and the sensors tell."""
+
+    def one(table: Table, platform: Platform, look: Look) -> Plan:
+        return plan(table, platform, requested, only_stale=True, look=look)
+
+    found = plans([table], platform, Look(platform.lake), trouble=lambda *_: None, one=one)
+    return next(found, None)
+
+
 def plan_all(table: Table, platform: Platform, look: Look | None = None) -> Plan:
     """What is stale of the whole table."""
     keys = table.partitions.get_partition_keys() if table.partitions else [WHOLE_TABLE]

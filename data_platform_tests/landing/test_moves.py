@@ -53,21 +53,30 @@ def held(ledger: Ledger) -> dict[str, list[tuple[str, str]]]:
     return {day: [(e.key, e.state) for e in entries] for day, entries in found.items()}
 
 
+def begun(ledger: Ledger, bucket: MemoryBucket, before: str) -> dict[int, int]:
+    """What a second run reads of the wrong day, the first time or after other content."""
+    if before == "loaded":
+        ledger.mark_loaded(started(ledger, WRONG_DAY, "first"), "first", "first")
+        bucket.land(KEY, CHANGED)
+        record(ledger, bucket, WRONG)
+    return started(ledger, WRONG_DAY, "second")
+
+
+def ended(ledger: Ledger, rows: dict[int, int], end: str) -> None:
+    if end == "finished":
+        ledger.mark_loaded(rows, "second", "second")
+    else:
+        ledger.settle("shop", {WRONG_DAY: "second"})
+
+
 @pytest.mark.parametrize("before", ["never loaded", "loaded"])
 @pytest.mark.parametrize("end", ["finished", "killed after its commit"])
 def test_what_a_run_loads_of_a_key_that_moved_meanwhile_leaves_its_partition_again(
     ledger: Ledger, bucket: MemoryBucket, before: str, end: str
 ) -> None:
-    if before == "loaded":
-        ledger.mark_loaded(started(ledger, WRONG_DAY, "first"), "first", "first")
-        bucket.land(KEY, CHANGED)
-        record(ledger, bucket, WRONG)
-    rows = started(ledger, WRONG_DAY, "second")
+    rows = begun(ledger, bucket, before)
     correct(ledger)
-    if end == "finished":
-        ledger.mark_loaded(rows, "second", "second")
-    else:
-        ledger.settle("shop", {WRONG_DAY: "second"})
+    ended(ledger, rows, end)
 
     assert set(ledger.moving("shop")) == {WRONG_DAY, DAY}
     [entry] = ledger.effective("shop", [DAY])[DAY]
@@ -84,16 +93,9 @@ def test_what_a_run_loads_of_a_key_that_moved_meanwhile_leaves_its_partition_aga
 def test_what_a_run_loads_of_a_key_that_is_forgotten_meanwhile_leaves_bronze_again(
     ledger: Ledger, bucket: MemoryBucket, before: str, end: str
 ) -> None:
-    if before == "loaded":
-        ledger.mark_loaded(started(ledger, WRONG_DAY, "first"), "first", "first")
-        bucket.land(KEY, CHANGED)
-        record(ledger, bucket, WRONG)
-    rows = started(ledger, WRONG_DAY, "second")
+    rows = begun(ledger, bucket, before)
     ledger.forget([entry.id for entry in ledger.known([KEY])])
-    if end == "finished":
-        ledger.mark_loaded(rows, "second", "second")
-    else:
-        ledger.settle("shop", {WRONG_DAY: "second"})
+    ended(ledger, rows, end)
 
     assert ledger.moving("shop") == [WRONG_DAY]
     assert held(ledger) == {WRONG_DAY: []}

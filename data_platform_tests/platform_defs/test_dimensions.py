@@ -12,7 +12,7 @@ from data_platform.assets import Table
 from data_platform.lake.builds import Build
 from data_platform.lake.errors import LakeError
 from data_platform.lake.look import Look
-from data_platform.platform_defs import held
+from data_platform.platform_defs import planning
 from data_platform.platform_defs.planning import Plan, plan, plan_all, plan_due, plans
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import held_partitions, stale_partitions
@@ -293,7 +293,7 @@ def test_a_table_that_cannot_be_planned_keeps_what_is_held_back_and_stops_nothin
     def refuses(*asked: object, **how: object) -> Plan:
         raise LakeError("its input has no statistics")
 
-    monkeypatch.setattr(held, "plan", refuses)
+    monkeypatch.setattr(planning, "plan", refuses)
     assert [row["partition"] for row in held_partitions(platform, [table])] == [DAYS[0]]
 
 
