@@ -15,7 +15,7 @@ from unittest.mock import patch
 from pyspark.sql import SparkSession
 
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
-from benchmarks.memory import peak
+from benchmarks.memory import peak, run
 from benchmarks.workload import PREFIX, Workload, remove
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines as silver
@@ -46,13 +46,14 @@ def large_partition(load: Workload) -> list[Measurement]:
         file.writelines(_lines(rows))
     size = landed.stat().st_size
     _bronze(settings)
-    memory: dict[str, list[float]] = {"by_rows": [], "one": []}
+    program = ["-m", "benchmarks.large_partition"]
 
     def timed(tasks: str) -> float:
-        memory[tasks].append(peak(settings, ["-m", "benchmarks.large_partition", tasks]))
+        run(settings, [*program, tasks])
         return float((settings.home / _TOOK).read_text())
 
     pairs = interleaved(lambda: timed("by_rows"), lambda: timed("one"), pairs=load.pairs(_PAIRS))
+    memory = [(peak(settings, [*program, "by_rows"]), peak(settings, [*program, "one"]))]
     remove(settings.home)
     note = f"one file of {size >> 20} MB, {rows:,} rows"
     return [
@@ -68,7 +69,7 @@ def large_partition(load: Workload) -> list[Measurement]:
         of_pairs(
             "large_partition",
             "peak memory of silver of one large day, tasks by rows / in one task",
-            list(zip(memory["by_rows"], memory["one"], strict=True)),
+            memory,
             bound="at most",
             goal=1.0,
             unit="GB",

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -13,7 +14,10 @@ from benchmarks.workload import Workload, remove
 from data_platform.settings import CHECKOUT, Settings
 
 _PAIRS = 3
-_EVERY = 0.1  # seconds between samples
+_EVERY = 0.1  # seconds between samples, at least
+_SHARE = (
+    0.05  # of a core for sampling, at most: the kernel walks all pages, and holds them meanwhile
+)
 
 
 def memory(load: Workload) -> list[Measurement]:
@@ -42,22 +46,40 @@ def _plain(load: Workload) -> float:
 
 def peak(settings: Settings, arguments: list[str]) -> float:
     """Gigabytes at the highest sample while the process runs."""
-    log = settings.home / "log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
+    root, most = _started(settings, arguments), 0
+    while root.poll() is None:
+        before = time.process_time()
+        most = max(most, _pss(root))
+        time.sleep(max(_EVERY, (time.process_time() - before) / _SHARE))
+    _require_success(root, settings, arguments)
+    return most / 2**30
+
+
+def run(settings: Settings, arguments: list[str]) -> None:
+    """The same process, with nothing beside it that costs time."""
+    process = _started(settings, arguments)
+    process.wait()
+    _require_success(process, settings, arguments)
+
+
+def _started(settings: Settings, arguments: list[str]) -> psutil.Popen:
+    with _log(settings).open("w") as output:
+        return psutil.Popen(
             [sys.executable, *arguments],
             env=process_env(settings),
             cwd=CHECKOUT,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        root, most = psutil.Process(process.pid), 0
-        while process.poll() is None:
-            most = max(most, _pss(root))
-            time.sleep(_EVERY)
+
+
+def _require_success(process: psutil.Popen, settings: Settings, arguments: list[str]) -> None:
     if process.returncode:
-        raise RuntimeError(f"{' '.join(arguments)} failed:\n{log.read_text()[-4000:]}")
-    return most / 2**30
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{_log(settings).read_text()[-4000:]}")
+
+
+def _log(settings: Settings) -> Path:
+    return settings.home / "log"
 
 
 def _pss(root: psutil.Process) -> int:

@@ -42,7 +42,7 @@ from data_platform.platform_defs.whole_range import require_same_alone
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
 from data_platform.quality.held import see_rejected
-from data_platform.quality.judge import RECEIVED, judged, with_received
+from data_platform.quality.judge import RECEIVED, in_shares, judged, with_received
 from data_platform.quality.mapping import EventTime
 from data_platform.quality.spread import Spread
 from data_platform.quality.windows import Upstream, known_keys, reads_of
@@ -67,7 +67,8 @@ def build(
             contract,
             tasks=spread.tasks,
             shares=shares(table.scheme, spread),
-            clustered=_meets_early(table, spread),
+            clustered=_meets_early(table, spread) and not spread.shared,
+            one_partition=len(plan.keys) == 1,
         )
 
     def written(result: Result) -> Staged:
@@ -105,21 +106,30 @@ def shares(scheme: Partitioning, spread: Spread) -> Column | None:
 
 
 def _meets_early(table: Table, spread: Spread) -> bool:
-    return contract_of(table).lineage and not spread.shared and bool(table.partition_by)
+    """Whether all rows that are compared meet before the typing, as received.
+
+    Rows as received are narrower than typed ones, and are typed by as many tasks as judge them.
+    """
+    contract = contract_of(table)
+    if spread.shared:
+        return contract.lineage and (contract.key_as_received or not contract.key)
+    return contract.lineage and bool(table.partition_by)
 
 
 def _prepared(table: Table, spread: Spread, frame: DataFrame) -> DataFrame:
-    """An input as the function gets it: with lineage its rows as received, each partition's in one
-    task if it is of a usual size.
-
-    They are narrower than typed ones, so what must meet in a task meets before the typing.
-    """
-    if not contract_of(table).lineage:
+    """An input as the function gets it: with lineage its rows as received."""
+    contract = contract_of(table)
+    if not contract.lineage:
         return frame
     if _meets_early(table, spread):
-        columns = table.partition_by
+        columns, over = table.partition_by, shares(table.scheme, spread)
         many = spread.tasks > tasks_at_once(frame.sparkSession)
-        frame = frame.repartition(spread.tasks, *columns) if many else frame.repartition(*columns)
+        if over is not None:
+            frame = in_shares(frame, contract, spread.tasks, over)
+        else:
+            frame = (
+                frame.repartition(spread.tasks, *columns) if many else frame.repartition(*columns)
+            )
     return with_received(frame)
 
 

@@ -42,7 +42,17 @@ KEY_NOT_UNIQUE = "key.unique"  # of a table without lineage: nothing says which 
 
 def with_received(bronze: DataFrame) -> DataFrame:
     """Bronze with all its columns once more in `_received`, for rules and for the quarantine."""
-    return bronze.withColumn(RECEIVED, F.struct(*(F.col(quoted(name)) for name in bronze.columns)))
+    names = [name for name in bronze.columns if name != _TASK]
+    return bronze.withColumn(RECEIVED, F.struct(*(F.col(quoted(name)) for name in names)))
+
+
+def in_shares(bronze: DataFrame, contract: Contract, tasks: int, shares: Column) -> DataFrame:
+    """Rows as received, all that `judged` compares in one task, which it knows by a column; a
+    function that drops that costs a second shuffle. Only of a contract whose key is as received,
+    or that has none."""
+    key = contract.key or bronze.columns
+    task = _task([F.col(quoted(name)) for name in key], contract, tasks, shares)
+    return bronze.withColumn(_TASK, task).repartitionById(tasks, _TASK)
 
 
 def built_for(name: str) -> str:
@@ -58,6 +68,7 @@ def judged(
     tasks: int = 1,
     shares: Column | None = None,
     clustered: bool = False,
+    one_partition: bool = False,
 ) -> DataFrame:
     """The contract's columns plus outcome, reasons, warnings and, with lineage, the row as
     received and the row it repeats; sorted by partition within each task.
@@ -67,10 +78,10 @@ def judged(
 
     `shares` spreads the rows of each partition over so many of the `tasks`, all rows of a key
     together; 1 leaves a partition to one task, as None does for all.
-    `clustered` says that each partition's rows are in one task already. The key of a merged table
-    is not looked at: `merge.merged` decides between its rows.
+    `clustered` says that each partition's rows are in one task already, `one_partition` that all
+    are of one. The key of a merged table is not looked at: `merge.ranked` decides between its rows.
     """
-    received = _Received.of(frame, contract)
+    received, dealt = _Received.of(frame, contract), _TASK in frame.columns
     kept = [received.kept(field, frame) for field in contract.spark_schema.fields]
     rules = compile_rules(contract)
     if contract.lineage and not received.has("_rescued"):  # such rows were not read from a file
@@ -81,13 +92,14 @@ def judged(
         reasons(rules, "blocking").alias(REASONS),
         reasons(rules, "warning").alias(WARNINGS),
         *(F.col(quoted(name)) for name in _place_columns(frame, contract)),
+        *([_TASK] if dealt else []),
     )
     if PLACE in frame.columns:
         rows = _settled(rows, contract, received)
-    if not clustered:
+    if not clustered and not dealt:
         rows = _clustered(rows, contract, received, tasks, shares)
     if contract.key and not contract.merge_on:
-        rows = _deduplicated(rows, contract, received)
+        rows = _deduplicated(rows, contract, received, one_partition=one_partition)
     else:
         rows = rows.withColumn(OUTCOME, _outcome(rows))
         rows = rows.sortWithinPartitions(*contract.partition_by) if contract.partition_by else rows
@@ -210,20 +222,33 @@ def _clustered(
         # many tasks. More shares than tasks come out even.
         share = F.when(shares > 1, F.pmod(F.xxhash64(*key), F.lit(_SHARES))).otherwise(0)
         return rows.withColumn(_TASK, share).repartition(*partition, _TASK)
+    return rows.withColumn(_TASK, _task(key, contract, tasks, shares)).repartitionById(tasks, _TASK)
+
+
+def _task(key: list[Column], contract: Contract, tasks: int, shares: Column) -> Column:
+    """Of `tasks`, the one that a row goes to: by its partition, and by its key among the
+    partition's `shares`."""
+    partition = [F.col(name) for name in contract.partition_by]
     first = F.pmod(F.xxhash64(*partition), F.lit(tasks)) if partition else F.lit(0)
-    task = F.pmod(first + F.pmod(F.xxhash64(*key), shares), F.lit(tasks))
-    return rows.withColumn(_TASK, task.cast("int")).repartitionById(tasks, _TASK)
+    return F.pmod(first + F.pmod(F.xxhash64(*key), shares), F.lit(tasks)).cast("int")
 
 
-def _deduplicated(rows: DataFrame, contract: Contract, received: _Received) -> DataFrame:
+def _deduplicated(
+    rows: DataFrame, contract: Contract, received: _Received, *, one_partition: bool
+) -> DataFrame:
     # the task is one of a key's rows, and told to Spark so that it does not shuffle them again
     task = [_TASK] if _TASK in rows.columns else []
     partition = [F.col(name) for name in (*contract.partition_by, *task)]
     valid = _is_valid(rows)
-    # sorting by a hash of the key first spares comparing its many columns for most rows
+    # Rows are sorted in this order. A hash of the key spares comparing its many columns for most
+    # rows; Spark compares the first column by a number of 8 bytes, so it is best that one.
     key = _key(contract, received)
-    keyed = [*partition, F.xxhash64(*key), *key, valid]
-    same_key = Window.partitionBy(*keyed).orderBy(*_order(contract, received))
+    grouped = [F.xxhash64(*key), *partition] if one_partition else [*partition, F.xxhash64(*key)]
+    same_key = (
+        Window.partitionBy(*grouped, *key, valid)
+        .orderBy(*_order(contract, received))
+        .rowsBetween(Window.unboundedPreceding, Window.currentRow)  # cheaper than peers by value
+    )
     if not contract.lineage:
         rows = rows.withColumn("_nth", F.row_number().over(same_key))
         repeated = valid & (F.col("_nth") > 1)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandera.pyspark as pa
 import pytest
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -22,7 +22,14 @@ from data_platform.lake.parquet import (
     QUARANTINE,
     SEPARATOR,
 )
-from data_platform.quality.judge import KEY_NOT_UNIQUE, PLACE, built_for, judged, with_received
+from data_platform.quality.judge import (
+    KEY_NOT_UNIQUE,
+    PLACE,
+    built_for,
+    in_shares,
+    judged,
+    with_received,
+)
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
@@ -283,16 +290,25 @@ def test_a_lossy_cast_breaks_the_rule_of_its_column(spark: SparkSession) -> None
     assert broken == {text: ["celsius.typed"] for text in ("-7.55", "-7,5", "99999")}
 
 
+def _spread(bronze: DataFrame, of: Contract, tasks: int, shares: Column, when: str) -> DataFrame:
+    """The rows judged, spread over tasks as received or typed."""
+    if when == "as received":
+        bronze = in_shares(bronze, of, tasks, shares)
+    return judged(_typed(bronze), of, tasks=tasks, shares=shares)
+
+
+@pytest.mark.parametrize("when", ["as received", "typed"])
 @pytest.mark.parametrize("tasks", [1, 3, 8])
 def test_rows_of_one_key_meet_however_a_partition_is_spread(
-    spark: SparkSession, tasks: int
+    spark: SparkSession, tasks: int, when: str
 ) -> None:
-    rows = [(f"item {n % 20}", "1", "a", n) for n in range(1, 101)]
+    rows = [(f"item {n % 20}", "1" if n else "x", "a", n) for n in range(101)]
 
-    frame = judged(
-        _typed(_bronze(spark, *rows).repartition(4)), Lines, tasks=tasks, shares=F.lit(tasks)
-    )
+    frame = _spread(_bronze(spark, *rows).repartition(4), Lines, tasks, F.lit(tasks), when)
     found = frame.withColumn("task", F.spark_partition_id()).collect()
+
+    (bad,) = (row for row in found if row["_outcome"] == QUARANTINE)
+    assert set(json.loads(bad["_received"])) == {field.split()[0] for field in RECEIVED.split(", ")}
 
     winners = [row["_row_number"] for row in found if row["_outcome"] == DATA]
     assert sorted(winners) == list(range(81, 101))
@@ -302,29 +318,31 @@ def test_rows_of_one_key_meet_however_a_partition_is_spread(
     assert "_task" not in frame.columns
 
 
-def test_a_small_partition_beside_a_spread_one_stays_in_one_task(spark: SparkSession) -> None:
+@pytest.mark.parametrize("when", ["as received", "typed"])
+def test_a_small_partition_beside_a_spread_one_stays_in_one_task(
+    spark: SparkSession, when: str
+) -> None:
     later = DAY + dt.timedelta(days=1)
     rows = [(DAY if n < 100 else later, "tea", "1", "a", n) for n in range(200)]
     keyless = replace(Lines, key=())
 
     shares = F.when(F.col("day") == DAY, 4).otherwise(1)
-    typed = _typed(spark.createDataFrame(rows, RECEIVED))
-    frame = judged(typed, keyless, tasks=4, shares=shares)
+    frame = _spread(spark.createDataFrame(rows, RECEIVED), keyless, 4, shares, when)
     found = frame.withColumn("task", F.spark_partition_id()).collect()
 
     tasks = {day: {row["task"] for row in found if row["day"] == day} for day in (DAY, later)}
     assert (len(tasks[DAY]), len(tasks[later])) == (4, 1)
 
 
-@pytest.mark.parametrize("contract", ["lineage", "none"])
-def test_a_spread_partition_is_shuffled_once(spark: SparkSession, contract: str) -> None:
-    if contract == "lineage":
-        frame, of = _typed(_bronze(spark, ("tea", "1", "a", 1))), Lines
+@pytest.mark.parametrize("when", ["as received", "typed", "computed"])
+def test_a_spread_partition_is_shuffled_once(spark: SparkSession, when: str) -> None:
+    if when == "computed":
+        rows = spark.createDataFrame([(DAY, "tea", 1)], "day date, name string, total bigint")
+        frame = judged(rows, Totals, tasks=4, shares=F.lit(4))
     else:
-        rows = [(DAY, "tea", 1)]
-        frame, of = spark.createDataFrame(rows, "day date, name string, total bigint"), Totals
+        frame = _spread(_bronze(spark, ("tea", "1", "a", 1)), Lines, 4, F.lit(4), when)
 
-    plan = judged(frame, of, tasks=4, shares=F.lit(4))._jdf.queryExecution()  # type: ignore[operator]
+    plan = frame._jdf.queryExecution()  # type: ignore[operator]
 
     assert plan.executedPlan().toString().count("Exchange") == 1
 
