@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from data_platform.databases.errors import DatabaseTooNew, shown
 
-HEAD = "0008"
+HEAD = "0009"
 
 # Dagster's storage may be in the same schema, and alembic's own name is taken by it.
 VERSION_TABLE = "data_platform_version"

@@ -8,6 +8,7 @@ are harmless, and those of a process that died in between are looked at again.
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -49,6 +50,8 @@ _BUILDS = sa.Table(
 _OF_PARTITION = (_BUILDS.c.table_id, _BUILDS.c.partition)
 sa.Index("builds_attempt", *_OF_PARTITION, _BUILDS.c.attempt, unique=True)
 sa.Index("builds_latest", *_OF_PARTITION, _BUILDS.c.sequence)
+# One row, a number: how often attempts were added to the register or removed from it.
+_CHANGES = sa.Table("builds_changes", METADATA, sa.Column("number", sa.BigInteger, nullable=False))
 _CHUNK = 500
 _T = TypeVar("_T")
 
@@ -118,7 +121,7 @@ class Builds:
     def record(self, builds: Iterable[Build]) -> None:
         rows = [_row(build) for build in builds]
         if rows:
-            with self.database.write() as connection:
+            with self._change() as connection:
                 connection.execute(_BUILDS.insert(), rows)
 
     def of(self, table: TableId, attempts: Mapping[str, str]) -> dict[str, Build]:
@@ -173,11 +176,16 @@ class Builds:
             return {row["partition"]: _build(row) for row in rows.mappings()}
 
     def state(self) -> str:
-        """Changes with every attempt that is recorded or forgotten."""
-        query = sa.select(sa.func.max(_BUILDS.c.sequence), sa.func.count()).select_from(_BUILDS)
+        """Changes with every attempt that is recorded or forgotten; costs one row."""
         with self.database.read() as connection:
-            last, number = connection.execute(query).one()
-        return f"{number} builds, the last {last}"
+            return f"{connection.execute(sa.select(_CHANGES.c.number)).scalar_one()} changes"
+
+    @contextmanager
+    def _change(self) -> Iterator[sa.Connection]:
+        """A transaction that adds attempts or removes them."""
+        with self.database.write() as connection:
+            connection.execute(sa.update(_CHANGES).values(number=_CHANGES.c.number + 1))
+            yield connection
 
     def held_back(self, table: TableId) -> dict[str, Build]:
         """Partitions whose last build did not pass its checks."""
@@ -216,7 +224,7 @@ class Builds:
     def forget(self, table: TableId, partitions: Iterable[str] | None = None) -> None:
         """No attempt at these partitions (None: at any) was ever made: the table was dropped."""
         of_table = _BUILDS.c.table_id == str(table)
-        with self.database.write() as connection:
+        with self._change() as connection:
             if partitions is None:
                 connection.execute(_BUILDS.delete().where(of_table))
                 return
@@ -268,7 +276,7 @@ class Builds:
     def _record_anew(self, table: TableId, builds: Iterable[Build]) -> None:
         """Attempts that are known, as the newest."""
         same = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.attempt)
-        with self.database.write() as connection:
+        with self._change() as connection:
             for chunk in _chunks(builds):
                 rows = [_row(build) for build in chunk]
                 pairs = [(row["partition"], row["attempt"]) for row in rows]

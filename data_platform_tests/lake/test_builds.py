@@ -2,6 +2,7 @@ import datetime as dt
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event
 
 from data_platform.lake.builds import Build, Builds
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY
@@ -61,6 +62,35 @@ def test_a_partition_is_held_back_since_its_first_attempt_that_was(builds: Build
         builds.record([attempt(name, at=hour, held=True)])
     assert builds.held_since(SALES, [MONDAY, TUESDAY]) == {MONDAY: hours[2]}
     assert builds.held_since(SALES) == {MONDAY: hours[2]}
+
+
+def test_the_state_changes_with_each_attempt_that_is_recorded_accepted_released_or_forgotten(
+    builds: Builds,
+) -> None:
+    seen = [builds.state()]
+    assert builds.state() == seen[0]
+
+    def changed(what: object) -> None:
+        seen.append(builds.state())
+        assert len(set(seen)) == len(seen)
+
+    for _ in range(2):  # the second time as the first: what is removed last leaves no trace
+        changed(builds.record([attempt("a"), attempt("held", key=TUESDAY, held=True)]))
+        changed(builds.release(builds.latest(SALES)[TUESDAY], "ann: why"))
+        changed(builds.accept(SALES, {TUESDAY: "held"}, {}, "c", "rolled back"))
+        changed(builds.forget(SALES, [MONDAY]))
+        changed(builds.forget(SALES))
+
+
+def test_the_state_costs_one_row_however_many_attempts_there_are(builds: Builds) -> None:
+    asked: list[str] = []
+    event.listen(
+        builds.database.engine, "before_cursor_execute", lambda *sent: asked.append(sent[2])
+    )
+    builds.state()
+    asked.clear()
+    builds.state()
+    assert [query for query in asked if "builds" in query and "changes" not in query] == []
 
 
 def test_what_the_checks_found_is_kept_with_an_attempt(builds: Builds) -> None:
