@@ -1,11 +1,19 @@
 """What became of the landed objects."""
 
+import shlex
+
 import click
 
 from data_platform.cli.options import CHECK, JSON, exit_if_any, open_platform
 from data_platform.observability import printing as out
 from data_platform.observability.commands import reporting, unknown
 
+# How an object of no source comes to be of one, by the cause.
+_BY_NAME = "mend the source's declaration, or land it under another name"
+_PLACED = {
+    "outside": "let the partitions of its table begin earlier or end later, so that they have it",
+    "unusable": "put a plain file in its place",
+}
 _AFTERWARDS = "the sensor, or `data-platform run`, does it"
 
 
@@ -75,7 +83,14 @@ def landing(
 def _reopen(ledger, keys: tuple[str, ...], every: bool, as_json: bool) -> None:
     failed = {entry.key: entry.id for entry in ledger.failed()}
     known = failed | {entry.key: entry.id for entry in ledger.forgotten() if entry.source}
+    unplaced = {entry.key: entry for entry in ledger.unknown()}
     for key in keys:
+        if found := unplaced.get(key):
+            raise click.UsageError(
+                f"{key} is of no source, so nothing loads it: {found.error}; "
+                f"{_PLACED.get(str(found.cause), _BY_NAME)}, and `data-platform run` loads it; "
+                f"`data-platform landing --forget {shlex.quote(key)}` does without it"
+            )
         if key not in known:
             raise click.UsageError(unknown("failed object", key, list(known)))
     chosen = list(failed if every else dict.fromkeys(keys))
