@@ -64,7 +64,7 @@ class Attention:
         if self.held and judged:
             found += [
                 f"  data-platform quarantine {one['table']}{chosen}: the rows and their reasons",
-                f"  data-platform release {one['table']}{chosen} --reason WHY: publish it as it is",
+                f"  {one['released_by']}",
             ]
         return found
 

@@ -4,10 +4,13 @@ A partition is up to date, or stale, or held back, never two of these: an attemp
 back with other inputs, or under another declaration, says nothing of the present ones.
 """
 
+from collections.abc import Iterable, Mapping
+
 from data_platform.assets import Table
 from data_platform.lake.builds import Build
 from data_platform.platform_defs.planning import stale_plan
 from data_platform.platform_defs.platform import Platform
+from data_platform.quality.mapping import Dimension
 
 
 def held_now(table: Table, platform: Platform) -> dict[str, Build]:
@@ -26,6 +29,16 @@ def held_now(table: Table, platform: Platform) -> dict[str, Build]:
     failed = platform.ledger.failed(table.source.name) if table.source else []
     inputs = {*planned.digests, *(entry.partition for entry in failed)}
     return {key: found[key] for key in known if key in inputs and key not in planned.keys}
+
+
+def expired_now(table: Table, platform: Platform, keys: Iterable[str]) -> Mapping[str, str]:
+    """Of these partitions those that are due and cannot be built, since a version of a dimension
+    that they read is gone: why, and the ways out."""
+    hows = map(table.how, table.inputs)
+    if not any(isinstance(how, Dimension) and how.changes == "as_of" for how in hows):
+        return {}
+    planned = stale_plan(table, platform, keys)
+    return planned.expired if planned else {}
 
 
 def _has(table: Table, key: str) -> bool:

@@ -19,6 +19,7 @@ from data_platform.lake.look import Look
 from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.platform_defs.platform import Platform
 from data_platform.quality.freshness import digest
+from data_platform.quality.held import named
 from data_platform.quality.mapping import Changes, Dimension, EventTime, How, Trailing
 from data_platform.quality.windows import (
     Reads,
@@ -257,8 +258,10 @@ def _as_of(
         if loaded.snapshot_by_id(snapshot) is None:
             expired[key] = (
                 f"{table.id} {key} reads {source.upstream.table} as of its snapshot {snapshot}, "
-                "which has expired; keep its snapshots longer (retention in its contract), or "
-                "declare dimension(changes='latest')"
+                "which has expired; declare dimension(changes='latest'), or build it anew from the "
+                f"present one: `data-platform drop {named(table.id, key)}`, then "
+                "`data-platform run`. A longer retention in the contract of the dimension keeps "
+                "the versions that are read yet"
             )
             continue
         window[key] = tuple(_files_of_then(look, source, snapshot))

@@ -50,16 +50,15 @@ def release(
 
 def _require_releasable(platform: Platform, table: Table, build: Build) -> None:
     name = f"{table.id} {build.partition}".rstrip()
+    now = plan(table, platform, [build.partition], only_stale=False)
+    expired = now.expired.get(build.partition, "")
     if not releasable(build.failed):
-        raise NotReleasable(
-            f"{name} cannot be released, {build.detail}: "
-            + Held(table.id, build.partition, build.detail, build.failed, published=True).way_out
-        )
-    now = plan(table, platform, [build.partition], only_stale=False).digests
-    if (build.inputs, build.contract) != (now.get(build.partition), table.version):
+        held = Held(table.id, build.partition, build.detail, build.failed, True, expired=expired)
+        raise NotReleasable(f"{name} cannot be released, {build.detail}: {held.way_out}")
+    if (build.inputs, build.contract) != (now.digests.get(build.partition), table.version):
         raise NotReleasable(
             f"{name}: its inputs or its contract have changed since it was held back; "
-            "`data-platform run` judges it again"
+            + (expired or "`data-platform run` judges it again")
         )
 
 

@@ -30,7 +30,7 @@ from data_platform.platform_defs.jobs import job_name, range_tags
 from data_platform.platform_defs.planning import current_versions, plan, plan_all, plans
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.stopping import Stop
-from data_platform.platform_defs.table_checks import as_it_stands
+from data_platform.platform_defs.table_checks import as_it_stands, held_as_told
 
 
 def declared(tables: Sequence[Table], table_id: TableId) -> Table:
@@ -153,20 +153,20 @@ def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[s
 
 def held_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[str, object]]:
     """Every partition whose newest attempt did not pass its checks (see `held_now`): since when it
-    is so (UTC), and why."""
+    is so (UTC), why, and what releases it."""
     found: list[dict[str, object]] = []
     for table in tables:
-        if held := held_now(table, platform):
-            since = platform.builds.held_since(table.id, held)
-            found += [
-                {
-                    "table": str(table.id),
-                    "partition": key,
-                    "since": since[key].replace(tzinfo=dt.UTC),
-                    "why": held[key].detail,
-                }
-                for key in sorted(held)
-            ]
+        held = held_as_told(table, platform, held_now(table, platform))
+        found += [
+            {
+                "table": str(table.id),
+                "partition": key,
+                "since": of.since.replace(tzinfo=dt.UTC) if of.since else None,
+                "why": of.why,
+                "released_by": of.way_out,
+            }
+            for key, of in sorted(held.items())
+        ]
     return found
 
 

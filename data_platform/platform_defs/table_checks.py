@@ -12,7 +12,7 @@ from data_platform.contracts.contract import Contract
 from data_platform.lake.builds import Build
 from data_platform.lake.publish import WRITTEN, StagedWrite
 from data_platform.observability.warnings import previews_accepted
-from data_platform.platform_defs.held import held_now
+from data_platform.platform_defs.held import expired_now, held_now
 from data_platform.platform_defs.planning import Plan, current_versions
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import held_upstream
@@ -98,7 +98,7 @@ def standing(table: Table, platform: Platform, plan: Plan, left: Sequence[str]) 
     of_table = partition_checks(table)
     unbuilt = [key for key in left if key not in latest]
     held = held_upstream(table, platform, latest, unbuilt)
-    held_back = held_partitions(table, platform, latest)
+    held_back = held_as_told(table, platform, latest)
     found: list[Finding] = []
     for key in left:
         build = latest.get(key)
@@ -141,13 +141,14 @@ def rule_state(table: Table, platform: Platform, write: StagedWrite | None = Non
     return checks.rule_findings(table.contract, broken)
 
 
-def held_partitions(
+def held_as_told(
     table: Table, platform: Platform, attempts: Mapping[str, Build]
 ) -> dict[str, Held]:
     """Of the newest attempts those that were held back, as they are told of."""
     held = {key: build for key, build in attempts.items() if build.state == "held_back"}
     since = platform.builds.held_since(table.id, held)
     live = current_versions(platform, table.id, held) if held else {}
+    expired = expired_now(table, platform, held) if held else {}
     return {
         key: Held(
             table.id,
@@ -156,6 +157,7 @@ def held_partitions(
             build.failed,
             key in live,
             since.get(key, build.created),
+            expired.get(key, ""),
         )
         for key, build in held.items()
     }
@@ -172,7 +174,7 @@ def still_held(table: Table, platform: Platform, besides: Collection[str]) -> li
     of_others = {build.partition: build for build in newest if build.partition not in besides}
     return [
         Finding(name, False, True, f"{held.why}. {held.text}", partition=key)
-        for key, held in held_partitions(table, platform, of_others).items()
+        for key, held in held_as_told(table, platform, of_others).items()
         for name in held.failed
     ]
 

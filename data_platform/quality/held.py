@@ -16,7 +16,8 @@ class Held:
     """A partition whose newest attempt was not published.
 
     `failed` names the checks that held it back, `published` says whether readers see an older
-    version of it, `since` is when the first attempt was (UTC).
+    version of it, `since` is when the first attempt was (UTC). `expired` says why it cannot be
+    built again, where a version of a dimension that it reads is gone.
     """
 
     table: TableId
@@ -25,6 +26,7 @@ class Held:
     failed: Sequence[str]
     published: bool
     since: dt.datetime | None = None
+    expired: str = ""
 
     @property
     def rows(self) -> str:
@@ -34,6 +36,8 @@ class Held:
     @property
     def way_out(self) -> str:
         """What releases it."""
+        if self.expired:
+            return f"it cannot be built again as things are: {self.expired}"
         if WRITTEN in self.failed:
             return (
                 "the next run writes it again: `data-platform run`, or the sensor; where each one "
@@ -49,7 +53,7 @@ class Held:
                 "only a mended input, function or contract releases it: as it is, rows would be "
                 "lost or counted twice"
             )
-        command = f'data-platform release {_named(self.table, self.partition)} --reason "..."'
+        command = f'data-platform release {named(self.table, self.partition)} --reason "..."'
         return f"a corrected input or contract releases it, and `{command}` publishes it as it is"
 
     @property
@@ -84,10 +88,11 @@ class Held:
 
 def see_rejected(table: TableId, partition: str) -> str:
     """The command that shows which rows of a partition were rejected, and why."""
-    return f"data-platform quarantine {_named(table, partition)}"
+    return f"data-platform quarantine {named(table, partition)}"
 
 
-def _named(table: TableId, partition: str) -> str:
+def named(table: TableId, partition: str) -> str:
+    """A partition as a command of the command line takes it."""
     of = f" --partition {shlex.quote(partition)}" if partition else ""
     return f"{table}{of}"
 

@@ -11,10 +11,15 @@ import pytest
 from data_platform.assets import Table
 from data_platform.lake.builds import Build
 from data_platform.lake.errors import LakeError
+from data_platform.lake.files import files_by_partition
 from data_platform.lake.look import Look
+from data_platform.lake.release import NotReleasable
 from data_platform.platform_defs import planning
+from data_platform.platform_defs.dropping import apply_drop, plan_drop
+from data_platform.platform_defs.home import open_instance
 from data_platform.platform_defs.planning import Plan, plan, plan_all, plan_due, plans
 from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.release import release
 from data_platform.platform_defs.repair import held_partitions, stale_partitions
 from data_platform.platform_defs.sensors import stale
 from data_platform.platform_defs.table_checks import standing
@@ -242,7 +247,7 @@ def test_a_version_that_expired_is_named_with_the_ways_out(platform: Platform) -
         plan_due(table, platform)
     shown = stale_partitions(platform, [table, sales])
     assert [(row["table"], row["partition"]) for row in shown] == [("gold/shop/totals", DAYS[0])]
-    assert "has expired; keep its snapshots longer" in shown[0]["why"]
+    assert "has expired; declare dimension(changes='latest')" in shown[0]["why"]
 
 
 def test_what_reads_an_expired_version_does_not_keep_new_days_from_being_built(
@@ -264,10 +269,17 @@ def test_a_held_back_day_that_reads_an_expired_version_stops_nothing(platform: P
     _built_with_a_price_that_expired(platform, table)
     _sold(platform, DAYS[0])
     [built] = platform.builds.latest(table.id).values()
-    again = replace(built, attempt="held", state="held_back", detail="rules: too many")
+    [files] = files_by_partition(platform.lake.load(table.id)).values()
+    staged = [(file.file_path, file.record_count, file.file_size_in_bytes) for file in files]
+    again = replace(built, attempt="held", state="held_back", failed=("rules",), staged=staged)
     platform.builds.record([again])
 
     assert [row["partition"] for row in held_partitions(platform, [table])] == [DAYS[0]]
+    assert [str(row["released_by"]) for row in held_partitions(platform, [table])] == [
+        f"it cannot be built again as things are: {_expired(platform, table)}"
+    ]
+    with pytest.raises(NotReleasable, match=r"changed since it was held back; .* has expired"):
+        list(release(platform, [table], table.id, partition=DAYS[0], by="ann", reason="why"))
     planned = plan(table, platform, DAYS[:1], only_stale=True)
     assert (planned.keys, list(planned.expired)) == ((), [DAYS[0]])
     assert planned.digests.keys() == {DAYS[0]}  # what a release or a rollback records
@@ -278,6 +290,32 @@ def test_a_held_back_day_that_reads_an_expired_version_stops_nothing(platform: P
     _build(platform, table)
     shown = {row["partition"]: row["why"] for row in stale_partitions(platform, [table])}
     assert list(shown) == [DAYS[0]] and "has expired" in shown[DAYS[0]]
+
+
+def _expired(platform: Platform, table: Table) -> str:
+    return plan(table, platform, DAYS[:1], only_stale=True).expired[DAYS[0]]
+
+
+@pytest.mark.parametrize("way_out", ["drop", "latest"])
+def test_what_reads_an_expired_version_is_built_by_each_of_the_ways_out_that_it_names(
+    platform: Platform, way_out: str
+) -> None:
+    table = _over(dimension(of="gold/shop/prices", changes="as_of"))
+    _built_with_a_price_that_expired(platform, table)
+    _sold(platform, DAYS[0])
+    said = _expired(platform, table)
+    assert f"`data-platform drop gold/shop/totals --partition {DAYS[0]}`" in said
+    assert "dimension(changes='latest')" in said
+
+    if way_out == "drop":
+        with open_instance(platform.settings) as instance:
+            planned = plan_drop(platform, [table], table.id, DAYS[0])
+            list(apply_drop(platform, instance, [table], planned))
+    else:
+        table = _over(dimension(of="gold/shop/prices", changes="latest"))
+
+    _build(platform, table)
+    assert stored(platform, table) == {DAYS[0]: 501}
 
 
 def test_a_table_that_cannot_be_planned_keeps_what_is_held_back_and_stops_nothing(

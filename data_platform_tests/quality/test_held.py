@@ -1,6 +1,7 @@
 """What is said of a partition that is held back."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -46,6 +47,13 @@ def test_what_is_not_on_disk_as_it_was_written_is_written_again_by_the_next_run(
     text = _held(*failed).text
     assert "data-platform release" not in text and "mended" not in text
     assert "The next run writes it again: `data-platform run`" in text
+
+
+@pytest.mark.parametrize("failed", ["rules", "conservation", "written", "readable"])
+def test_what_cannot_be_built_again_says_why_and_offers_nothing_else(failed: str) -> None:
+    held = replace(_held(failed), expired="it reads a version that has expired; drop it")
+    assert held.way_out.endswith("as things are: it reads a version that has expired; drop it")
+    assert "data-platform release" not in held.text and "run`" not in held.text
 
 
 def test_what_could_not_be_read_is_not_released_but_landed_again() -> None:
