@@ -23,7 +23,14 @@ TABLES = (
 )
 """What assets return and take: the library and the class."""
 
-_SIGNED = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64()}
+# What tables lack, as the type that has the same values.
+_SAME = {
+    pa.uint8(): pa.int16(),
+    pa.uint16(): pa.int32(),
+    pa.uint32(): pa.int64(),
+    pa.uint64(): pa.int64(),
+    pa.date64(): pa.date32(),
+}
 
 
 def arrow_of(table: TableId, frame: Any) -> pa.Table:
@@ -74,7 +81,7 @@ def fitted(table: TableId, data: pa.Table, present: pa.Schema | None) -> pa.Tabl
     """`data` with the types it must have, where a library could not say or has no such thing.
 
     `present` is the table's schema, None for a new one. Raises SchemaConflict where nothing says
-    what type a column has.
+    what type a column has, or where a value is none of it.
     """
     columns = []
     for field in data.schema:
@@ -84,7 +91,7 @@ def fitted(table: TableId, data: pa.Table, present: pa.Schema | None) -> pa.Tabl
         if known == pa.date32() and pa.types.is_timestamp(kind) and _midnights(column):
             kind = pa.date32()
         if kind != field.type:  # what is empty can be anything, what is not may not fit
-            column = column.cast(kind) if len(column) else pa.chunked_array([], kind)
+            column = _cast(table, field.name, column, kind)
         columns.append(column)
     return pa.table(columns, names=data.schema.names)
 
@@ -97,13 +104,42 @@ def _kind(table: TableId, field: pa.Field, known: pa.DataType | None, *, rows: i
             f"{table}: column {field.name} has no value in any row, and the table has no such "
             "column yet that would say its type; cast it"
         )
-    return _SIGNED.get(field.type, pa.int64() if field.type == pa.uint64() else field.type)
+    if pa.types.is_timestamp(field.type):
+        return pa.timestamp("us", field.type.tz)
+    return _SAME.get(field.type, field.type)
+
+
+def _cast(table: TableId, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if not len(column):
+        return pa.chunked_array([], kind)
+    try:
+        return column.cast(kind)
+    except pa.ArrowInvalid as error:
+        raise SchemaConflict(
+            f"{table}: column {name} has a value that is no {kind}: {error}"
+        ) from (error)
 
 
 def _midnights(column: pa.ChunkedArray) -> bool:
     """Whether every moment is the beginning of a day: how pandas has a column of dates."""
     days = column.cast(pa.date32(), safe=False).cast(column.type, safe=False)
     return column.equals(days)
+
+
+def _pandas_of(table: TableId, frame: DataFrame) -> Any:
+    try:
+        return frame.toPandas()
+    except (ValueError, OverflowError) as error:  # a date's, or (ArrowInvalid) a moment's
+        kinds = (T.DateType, T.TimestampType, T.TimestampNTZType, T.StructType, T.ArrayType)
+        timed = [
+            each.name for each in frame.schema if isinstance(each.dataType, (*kinds, T.MapType))
+        ]
+        raise LakeError(
+            f"{table}: pandas cannot have a value of this table ({error}); of its columns "
+            f"{', '.join(timed)} can hold dates and moments: annotate the input with "
+            "pyarrow.Table, a Polars table or nothing, or let what writes the table leave such "
+            "values out"
+        ) from error
 
 
 def spark_schema_of(data: pa.Table) -> T.StructType:
@@ -113,7 +149,8 @@ def spark_schema_of(data: pa.Table) -> T.StructType:
 def converted(table: TableId, frame: DataFrame, wanted: Any) -> Any:
     """A Spark DataFrame as the table that a parameter's annotation names; itself without one.
 
-    Raises LakeError for an annotation that names no table.
+    Raises LakeError for an annotation that names no table, and for a date or moment that pandas
+    does not have.
     """
     if wanted in (None, Any, object):
         return frame
@@ -121,7 +158,7 @@ def converted(table: TableId, frame: DataFrame, wanted: Any) -> Any:
         case "pyspark.DataFrame":
             return frame
         case "pandas.DataFrame":
-            return frame.toPandas()
+            return _pandas_of(table, frame)
         case "pyarrow.Table":
             return frame.toArrow()
         case "polars.DataFrame" | "polars.LazyFrame" as name:

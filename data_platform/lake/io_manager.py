@@ -45,6 +45,7 @@ from data_platform.observability.failures import failures_explained, held_back
 from data_platform.quality.findings import written_finding
 from data_platform.quality.held import Held
 
+_SHOWN = 6  # columns of a row, in a message
 _NONE = str(None)  # the key of rows whose expression gives none of the wanted partitions
 
 
@@ -180,12 +181,18 @@ def _require_asked(
         [first] = as_python(pa.Table.from_batches([batch]))
     expressions = [dimension.expression for dimension in asked]
     text = ", ".join(expressions)
-    read = ", ".join(f"{n}={v}" for n, v in first.items() if n.lower() in text.lower())
+    own = (name for name in first if not is_stored(name))
+    shown = sorted(own, key=lambda name: name.lower() not in text.lower())[:_SHOWN]
+    read = ", ".join(f"{name}={first[name]}" for name in shown)
+    alone = (
+        ". Nothing was published, since nothing says which of these lack the rows: with "
+        "backfill_policy=dg.BackfillPolicy.multi_run() each is built, and fails, by itself"
+    )
     raise LakeError(
         f"{table}: the asset's result has {sum(f.rows for f in strangers):,} rows "
         f"of partitions that were not asked for: {some(named) or 'others'} (partition_expr "
         f"{text}; the first has {read}); the run is of {some(list(keys))}, so return the rows of "
-        "these alone"
+        f"these alone{alone if len(keys) > 1 else ''}"
     )
 
 

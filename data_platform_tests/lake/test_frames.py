@@ -51,8 +51,35 @@ def test_unsigned_numbers_become_signed_ones_that_hold_them(kind: Any) -> None:
 
 
 def test_an_unsigned_number_that_no_signed_one_holds_is_refused() -> None:
-    with pytest.raises(pa.ArrowInvalid, match="18446744073709551615"):
+    with pytest.raises(SchemaConflict, match=r"column count has .* 18446744073709551615"):
         _fitted(pl.DataFrame({"count": pl.Series([2**64 - 1], dtype=pl.UInt64)}), None)
+
+
+@pytest.mark.parametrize(
+    ("unit", "value"), [("s", 2**60), ("ms", 2**62), ("ns", 1)], ids=["far", "farther", "finer"]
+)
+def test_a_moment_that_microseconds_cannot_hold_is_refused_with_its_column(
+    unit: str, value: int
+) -> None:
+    table = pa.table({"seen": pa.array([0, value], pa.timestamp(unit, "UTC"))})
+    with pytest.raises(SchemaConflict, match=rf"gold/shop/stock: column seen has .* {value}"):
+        _fitted(table, None)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "ns"])
+def test_moments_of_other_units_and_dates_in_milliseconds_are_those_that_tables_have(
+    unit: Any,
+) -> None:
+    moment = dt.datetime(2011, 3, 4, 5, tzinfo=dt.UTC)
+    day = moment.date()
+    found = _fitted(
+        pa.table({"at": pa.array([moment], pa.timestamp(unit, "UTC")), "on": [day]}).cast(
+            pa.schema([("at", pa.timestamp(unit, "UTC")), ("on", pa.date64())])
+        ),
+        None,
+    )
+    assert found.schema.types == [pa.timestamp("us", "UTC"), pa.date32()]
+    assert found.to_pylist() == [{"at": moment, "on": day}]
 
 
 def test_the_midnights_of_a_column_that_the_table_has_as_dates_are_dates() -> None:

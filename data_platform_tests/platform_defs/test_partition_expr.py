@@ -296,21 +296,66 @@ def test_a_row_of_a_year_that_python_lacks_is_named_and_other_runs_publish(
     @dg.asset(
         key_prefix=["silver", "shop"],
         partitions_def=daily,
+        backfill_policy=SINGLE_RUN,
         metadata={"partition_expr": expression},
         io_manager_key="io_manager",
     )
     def clicks(context: dg.AssetExecutionContext) -> Any:
-        if context.partition_key == "2022-01-01":
+        if "2022-01-01" in context.partition_keys:
             return _far(spark, kind)
         return pa.table({"day": [dt.date.fromisoformat(context.partition_key)], "n": [1]})
+
+    together = failure(world.build(clicks, span=("2022-01-01", "2022-01-02")))
+
+    assert "day=20266-12-20, n=" in together and "Nothing was published" in together
+    assert "multi_run() each is built, and fails, by itself" in together
+    assert world.counts("silver/shop/clicks") == {}
 
     message = failure(world.build(clicks, key="2022-01-01"))
 
     assert "silver/shop/clicks: the asset's result has 1 rows of partitions that" in message
-    assert "day=20266-12-20" in message
+    assert "day=20266-12-20, n=" in message and "multi_run" not in message
     assert "the run is of 2022-01-01, so return the rows of these alone" in message
     assert world.build(clicks, key="2022-01-02").success
     assert world.counts("silver/shop/clicks") == {"2022-01-02": 1}
+
+
+def test_far_values_of_other_columns_are_published_and_told_of_where_pandas_lacks_them(
+    world: World,
+) -> None:
+    days = [dt.date(2022, 1, 1), dt.date(2022, 1, 2)]
+    far = {
+        "date": pa.array([6682830, -719528], pa.date32()),
+        "other_date": pa.array([6682830 * 86_400_000, 0], pa.date64()),
+        "moment": pa.array([6682830 * 86_400, -735_600 * 86_400], pa.timestamp("s", "UTC")),
+    }
+
+    @dg.asset(
+        key_prefix=["silver", "shop"],
+        partitions_def=daily,
+        backfill_policy=SINGLE_RUN,
+        metadata={"partition_expr": "day"},
+        io_manager_key="io_manager",
+    )
+    def clicks() -> pa.Table:
+        return pa.table({"day": days, **far})
+
+    @dg.asset(
+        key_prefix=["gold", "shop"],
+        ins={"rows": dg.AssetIn(["silver", "shop", "clicks"])},
+        partitions_def=daily,
+        io_manager_key="io_manager",
+    )
+    def report(rows: pd.DataFrame) -> None:
+        raise AssertionError("pandas has such years?")
+
+    built = world.build(clicks, span=("2022-01-01", "2022-01-02"))
+    assert built.success, failure(built)
+    assert world.counts("silver/shop/clicks") == {"2022-01-01": 1, "2022-01-02": 1}
+    message = failure(world.build(clicks, report, only=report, key="2022-01-01"))
+    assert "silver/shop/clicks: pandas cannot have a value of this table" in message
+    assert "day, date, other_date, moment can hold dates" in message
+    assert "annotate the input with pyarrow.Table" in message
 
 
 def _refused(world: World, definition: dg.PartitionsDefinition, expression: Any) -> str:
