@@ -5,6 +5,7 @@ would never be built, or read nothing, and nobody would be told. Also what Dagst
 """
 
 import bisect
+import datetime as dt
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,9 +13,17 @@ import dagster as dg
 
 from data_platform.assets import Table
 from data_platform.contracts.contract import Contract
-from data_platform.lake.table import TableId
+from data_platform.lake.table import Partitioning, TableId
 from data_platform.quality.mapping import Dimension, EventTime, Everything, Trailing
-from data_platform.quality.windows import is_dimension, label_columns, shared, span_of, time_column
+from data_platform.quality.windows import (
+    Span,
+    is_dimension,
+    label_columns,
+    labels_of,
+    shared,
+    span_of,
+    time_column,
+)
 
 Partitions = Mapping[TableId, dg.PartitionsDefinition | None]
 
@@ -150,15 +159,32 @@ def _splits(table: Table, other: Table) -> str | None:
         return f"does not say which rows belong to {', '.join(table.scheme.names)}; {way_out}"
     if time_column(table.scheme) is None or other.partitions is None:
         return None if other.partitions or not table.partitions else f"has no partitions; {way_out}"
-    assert table.partitions is not None
-    starts = [span_of(table.scheme, k) for k in table.partitions.get_partition_keys()[:_SAMPLE]]
-    theirs = [span_of(other.scheme, k) for k in other.partitions.get_partition_keys()[:_SAMPLE]]
-    begin = sorted(span[0] for span in starts if span)
-    for start, end in filter(None, theirs):
+    if not (_spans(table) and _spans(other)):
+        return None
+    both = max(_spans(table)[0][0], _spans(other)[0][0])  # before it there are those of one alone
+    begin = [start for start, _ in _spans(table, since=both)]
+    for start, end in _spans(other, since=both):
         first = bisect.bisect_right(begin, start)
         if first < len(begin) and begin[first] < end:
             return f"has longer partitions than the table, whose rows would be split; {way_out}"
     return None
+
+
+def _spans(table: Table, *, since: dt.datetime | None = None) -> list[Span]:
+    """When its first partitions are, of those that end after `since`."""
+    scheme, column = table.scheme, time_column(table.scheme)
+    keys = table.partitions.get_partition_keys() if table.partitions and column else []
+    if column and len(scheme.columns) > 1:  # one for each time
+        keys = list({labels_of(scheme, key)[column.name]: key for key in keys}.values())
+    if since and column and column.times:
+        keys = keys[bisect.bisect_right(keys, since, key=lambda key: _span(scheme, key)[1]) :]
+    return sorted(_span(scheme, key) for key in keys[:_SAMPLE])
+
+
+def _span(scheme: Partitioning, key: str) -> Span:
+    span = span_of(scheme, key)
+    assert span is not None
+    return span
 
 
 def dep(table: Table, name: str, known: Partitions) -> dg.AssetDep:

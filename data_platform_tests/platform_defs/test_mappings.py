@@ -168,8 +168,19 @@ def test_an_input_read_by_a_time_that_the_table_does_not_have_is_refused_where_i
         _table("sales", own, a=how)
 
 
-def test_rows_that_are_accounted_for_are_not_dealt_out_to_several_partitions() -> None:
-    hours = dg.HourlyPartitionsDefinition("2010-12-01-00:00", end_date="2010-12-03-00:00")
+@pytest.mark.parametrize(
+    ("begin", "end", "days_begin"),
+    [
+        ("2010-12-01", "2010-12-03", "2010-12-01"),
+        ("2010-12-01", "2010-12-03", "1999-01-01"),  # each where both are, however far that is
+        ("1999-01-01", "2010-12-03", "2010-12-01"),
+    ],
+)
+def test_rows_that_are_accounted_for_are_not_dealt_out_to_several_partitions(
+    begin: str, end: str, days_begin: str
+) -> None:
+    hours = dg.HourlyPartitionsDefinition(f"{begin}-00:00", end_date=f"{end}-00:00")
+    days = dg.DailyPartitionsDefinition(days_begin, end_date="2010-12-05")
 
     @silver(contract=replace_partition(OrderLine), partitions=hours)
     def order_lines(bronze: DataFrame) -> DataFrame:
@@ -177,7 +188,7 @@ def test_rows_that_are_accounted_for_are_not_dealt_out_to_several_partitions() -
         return bronze
 
     with pytest.raises(UnmappedPartitions, match=r"silver/retail/order_lines.*rows would be split"):
-        require_mappings([received, order_lines])
+        require_mappings([replace(received, partitions=days), order_lines])
 
 
 def replace_partition(of: Contract) -> Contract:
