@@ -20,7 +20,7 @@ from data_platform.platform_defs.bucket_audit import (
     bucket_audit_job,
     bucket_audit_schedule,
 )
-from data_platform.platform_defs.console import console
+from data_platform.platform_defs.console import as_usual_console, console
 from data_platform.platform_defs.jobs import jobs
 from data_platform.platform_defs.mappings import partitions_of, require_mappings
 from data_platform.platform_defs.marks import marks_sensors
@@ -49,6 +49,7 @@ def definitions(
     ValueError where a function's parameter is no declared table.
     """
     quiet_libraries()
+    as_usual_console()
     _require_distinct(tables)
     _require_received(tables)
     _require_arrival(tables)

@@ -4,6 +4,8 @@ import logging
 import sys
 
 import dagster as dg
+from dagster._core.events import JobFailureData
+from dagster._core.execution import context_creation_job
 
 from data_platform.observability.failures import cause
 
@@ -11,6 +13,9 @@ RUN_CONFIG = {"loggers": {"console": {"config": {}}}}
 # For whoever runs it and says itself why it failed.
 WITHOUT_FAILURES = {"loggers": {"console": {"config": {"failures": False}}}}
 _FAILED = dg.DagsterEventType.STEP_FAILURE.value
+_RUN_FAILED = dg.DagsterEventType.RUN_FAILURE.value
+# Dagster's own line, without an event, for each step below one that failed.
+_NOT_EXECUTED = "Dependencies for step "
 
 
 @dg.logger(
@@ -28,8 +33,21 @@ def console(context: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
+def as_usual_console() -> None:
+    """Have every run of this process that names no logger say what `console` does.
+
+    Backfills, and what a person launches in the UI, are runs of a job that Dagster makes up, whose
+    configuration nobody can give; its default prints each message behind three ids.
+    """
+    usual = [(console, {"failures": True})]
+    context_creation_job.default_system_loggers = (  # pyright: ignore[reportPrivateImportUsage]
+        lambda instance: usual
+    )
+
+
 class _Messages(logging.Filter):
-    """As they were written; of Dagster's events the failures of steps, by their causes."""
+    """As they were written; of Dagster's events the failures of steps, and of runs that no step
+    failed, by their causes."""
 
     def __init__(self, *, failures: bool) -> None:
         super().__init__()
@@ -40,8 +58,19 @@ class _Messages(logging.Filter):
         event = metadata.get("dagster_event")
         if event is None:
             record.msg = metadata.get("orig_message", record.msg)
-            return True
-        if not self._failures or event.event_type_value != _FAILED:
-            return False
-        record.msg = f"{event.step_key} failed: {cause(event.step_failure_data.error)}"
-        return True
+            return not record.msg.startswith(_NOT_EXECUTED)
+        why = _why_failed(event) if self._failures else None
+        record.msg = why or record.msg
+        return why is not None
+
+
+def _why_failed(event: dg.DagsterEvent) -> str | None:
+    """None for what is no failure, or that of a run, which its step has told."""
+    if event.event_type_value == _FAILED:
+        return f"{event.step_key} failed: {cause(event.step_failure_data.error)}"
+    data = event.event_specific_data
+    if event.event_type_value != _RUN_FAILED or not isinstance(data, JobFailureData):
+        return None
+    if data.error is None or data.first_step_failure_event is not None:
+        return None
+    return f"the run failed: {cause(data.error)}"

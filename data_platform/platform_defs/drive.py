@@ -24,6 +24,7 @@ from data_platform.observability.failures import cause
 from data_platform.platform_defs.arrivals import record_arrivals, settle_arrivals
 from data_platform.platform_defs.console import WITHOUT_FAILURES
 from data_platform.platform_defs.drivers import bury_lost_runs, driving, hold, under_way
+from data_platform.platform_defs.event_log import HELD_BACK
 from data_platform.platform_defs.jobs import RANGE_END, RANGE_START
 from data_platform.platform_defs.launched import LAUNCHED_BY, execute_here, person
 from data_platform.platform_defs.marks import clear_marks
@@ -34,7 +35,6 @@ from data_platform.platform_defs.work import MOST_REPEATS, Due, Tried
 
 _log = logging.getLogger(__name__)
 
-_HELD_BACK = "held_back"  # in the metadata of the IO manager's failure
 COMMAND_LINE = "command line"  # as what launched a run
 
 
@@ -245,4 +245,4 @@ def only_held_back(result: dg.ExecuteInProcessResult) -> bool:
     failed = [
         event.step_failure_data.user_failure_data for event in result.get_step_failure_events()
     ]
-    return bool(failed) and all(data and _HELD_BACK in data.metadata for data in failed)
+    return bool(failed) and all(data and HELD_BACK in data.metadata for data in failed)

@@ -18,7 +18,8 @@ from typing import NamedTuple, Self
 
 from dagster import AssetKey, DagsterEventType, EventLogEntry
 from dagster._config import StringSource
-from dagster._core.events import JobFailureData
+from dagster._core.events import DagsterEvent, JobFailureData
+from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
@@ -29,11 +30,13 @@ from dagster._core.storage.event_log.schema import (
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData, serialize_value
+from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
 # Metadata of an output that the log leaves out: of a check that blocks nothing.
 SILENT: Mapping[str, bool] = {"data_platform/silent": True}
+HELD_BACK = "held_back"  # in the metadata of a failure that is of partitions' checks alone
 
 _OF_ASSETS = {
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
@@ -72,14 +75,20 @@ def _is_silent(event: EventLogEntry) -> bool:
 
 
 def _told_once(event: EventLogEntry) -> EventLogEntry:
-    """The failure of a run without the error of its step, which is a line of its own."""
-    if event.dagster_event_type != DagsterEventType.RUN_FAILURE:
+    """The failure of a run without the error of its step, which is a line of its own; that of a
+    step whose partitions were held back, which is no error of the code, without a stack trace."""
+    failure = event.dagster_event
+    if failure is None:
         return event
-    failure = event.get_dagster_event()
-    data = failure.event_specific_data
-    if not isinstance(data, JobFailureData) or data.first_step_failure_event is None:
-        return event
-    told = data._replace(error=None, first_step_failure_event=None)
+    match data := failure.event_specific_data:
+        case JobFailureData(first_step_failure_event=DagsterEvent()):
+            told = data._replace(error=None, first_step_failure_event=None)
+        case StepFailureData(error=SerializableErrorInfo() as error, user_failure_data=said) if (
+            said and HELD_BACK in said.metadata
+        ):
+            told = data._replace(error=error._replace(stack=[]))
+        case _:
+            return event
     return event._replace(dagster_event=failure._replace(event_specific_data=told))
 
 

@@ -13,7 +13,12 @@ from dagster._core.storage.tags import REPOSITORY_LABEL_TAG, TagType, get_tag_ty
 from data_platform.lake.errors import PartitionConflict
 from data_platform.lake.table import TableId
 from data_platform.observability.failures import cause
-from data_platform.platform_defs.console import RUN_CONFIG, WITHOUT_FAILURES, console
+from data_platform.platform_defs.console import (
+    RUN_CONFIG,
+    WITHOUT_FAILURES,
+    as_usual_console,
+    console,
+)
 from data_platform.platform_defs.drive import (
     Ran,
     TablesBusy,
@@ -155,21 +160,31 @@ def test_a_run_is_the_code_locations_own_and_says_who_launched_it(shop: Bakery) 
 WHY = "2011-03-07 was replaced by another run"
 
 
-@pytest.mark.parametrize(("run_config", "told"), [(RUN_CONFIG, True), (WITHOUT_FAILURES, False)])
+@pytest.mark.parametrize(
+    ("run_config", "told"),
+    [(RUN_CONFIG, True), (WITHOUT_FAILURES, False), (None, True)],
+    ids=["of a job", "of the command line", "launched in the UI"],
+)
 def test_the_console_has_what_a_step_says_and_once_why_it_failed(
-    run_config: dict, told: bool, capsys: pytest.CaptureFixture[str]
+    run_config: dict | None, told: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    as_usual_console()
+
     @dg.op
-    def publish(context: dg.OpExecutionContext) -> None:
+    def publish(context: dg.OpExecutionContext) -> int:
         context.log.info("on it")
         try:
             raise ValueError("Found conflicting files that can contain records")
         except ValueError as inner:
             raise PartitionConflict(WHY) from inner
 
+    @dg.op
+    def sum_up(published: int) -> None:
+        raise AssertionError("there is nothing to sum up")
+
     @dg.job(logger_defs={"console": console})
     def publishing() -> None:
-        publish()
+        sum_up(publish())
 
     result = publishing.execute_in_process(run_config=run_config, raise_on_error=False)
     [event] = result.get_step_failure_events()
@@ -180,6 +195,28 @@ def test_the_console_has_what_a_step_says_and_once_why_it_failed(
         "on it",
         *([f"publish failed: {WHY}"] if told else []),
     ]
+
+
+def test_the_console_says_why_a_run_failed_that_got_to_no_step(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    as_usual_console()
+
+    @dg.resource
+    def spark(_: dg.InitResourceContext) -> None:
+        raise PartitionConflict("there is no Java")
+
+    @dg.op(required_resource_keys={"spark"})
+    def publish() -> None: ...
+
+    @dg.job(resource_defs={"spark": spark})
+    def publishing() -> None:
+        publish()
+
+    publishing.execute_in_process(raise_on_error=False)
+
+    [said] = capsys.readouterr().err.splitlines()
+    assert said.endswith("the run failed: there is no Java")
 
 
 def _run_of(*errors: Exception | None) -> dg.ExecuteInProcessResult:

@@ -19,6 +19,7 @@ from data_platform.lake.publish import Published, StagedWrite
 from data_platform.lake.staging import Staged
 from data_platform.lake.table import TableId, TableSlice
 from data_platform.observability.events import LOGGED, Log, Moments
+from data_platform.observability.failures import held_back
 from data_platform.platform_defs.event_log import SILENT, BatchingSqliteEventLogStorage
 from data_platform.quality.findings import Finding
 from data_platform.settings import Settings, enter_home, prepare_home
@@ -169,6 +170,31 @@ def test_the_error_of_a_step_is_once_in_the_log_of_its_run(home: Path) -> None:
     naming = [event for event in events if "the disk is full" in event.to_json()]
     assert [event.dagster_event_type for event in naming] == [dg.DagsterEventType.STEP_FAILURE]
     assert dg.DagsterEventType.RUN_FAILURE in {event.dagster_event_type for event in events}
+
+
+def test_only_what_is_held_back_by_its_checks_has_no_stack_trace_in_the_log(home: Path) -> None:
+    lines = TableSlice(TableId("silver", "shop", "lines"), BUILT, {})
+    why = {BUILT[0]: "rules: too many"}
+
+    @dg.asset
+    def checked() -> None:
+        raise held_back(StagedWrite(lines, "a1", "r1", Staged({}), held_back=why))
+
+    @dg.asset
+    def broken() -> None:
+        raise dg.Failure("the disk is full")
+
+    with dg.DagsterInstance.get() as instance:
+        run_id = dg.materialize([checked, broken], instance=instance, raise_on_error=False).run_id
+        found = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+
+    failures = {event.step_key: event.get_dagster_event().step_failure_data for event in found}
+    errors = {step: failure.error for step, failure in failures.items() if failure.error}
+    assert why[BUILT[0]] in errors["checked"].message
+    assert {step: bool(error.stack) for step, error in errors.items()} == {
+        "checked": False,
+        "broken": True,
+    }
 
 
 def test_a_wiped_partition_is_as_if_it_was_never_materialized(home: Path) -> None:
