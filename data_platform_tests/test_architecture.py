@@ -24,6 +24,7 @@ TOP_LEVEL = frozenset(
         "cli",
         "assets",
         "secrets",
+        "wording",
         "setting_values",
         "impossible_settings",
         "settings",

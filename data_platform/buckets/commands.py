@@ -8,6 +8,7 @@ import click
 from data_platform.observability import printing as out
 from data_platform.observability.commands import Suggesting, reporting
 from data_platform.settings import Settings
+from data_platform.wording import counted
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
@@ -68,9 +69,9 @@ def audit_command(as_json: bool) -> None:
         out.as_json(asdict(found))
     else:
         _print(found.failures)
-    looked_at = f"{len(found.buckets)} buckets and {len(found.queues)} queues"
+    looked_at = f"{counted(len(found.buckets), 'bucket')} and {counted(len(found.queues), 'queue')}"
     if found.failures:
-        raise click.ClickException(f"{len(found.failures)} deviations in {looked_at}")
+        raise click.ClickException(f"{counted(len(found.failures), 'deviation')} in {looked_at}")
     if not as_json:
         click.echo(f"{looked_at} are as the standard says")
 

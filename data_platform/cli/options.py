@@ -10,6 +10,7 @@ import click
 from data_platform.observability.commands import unknown
 from data_platform.observability.printing import STOPPING
 from data_platform.settings import Settings, SettingsError, prepare_home
+from data_platform.wording import counted
 
 TABLE = click.argument("table", metavar="TABLE")
 PARTITION = click.option("--partition", metavar="K", help="only this partition, as 2011-03-04")
@@ -46,7 +47,7 @@ def exit_as(ended: Counter[str], *, left: bool) -> None:
     something."""
     if ended["failed"]:
         raise click.ClickException(
-            f"{ended['failed']} of {ended.total()} runs failed, for the reasons above"
+            f"{ended['failed']} of {counted(ended.total(), 'run')} failed, for the reasons above"
         )
     if left:
         raise SystemExit(LEFT_FOR_A_PERSON)
@@ -101,8 +102,8 @@ def table_named(platform, tables, name: str):
     """The id of a table of the catalog or of the code; another name fails with the nearest ones."""
     from data_platform.lake.table import TableId
 
-    there = platform.lake.tables()
-    names = sorted({str(table) for table in [*there, *(table.id for table in tables)]})
+    there = [*map(str, platform.lake.tables()), *ordinary_assets()]
+    names = sorted({*there, *(str(table.id) for table in tables)})
     if name not in names:
         raise click.UsageError(unknown("table", name, names))
     return TableId.parse(name)
@@ -116,6 +117,8 @@ def load(platform, name: str, partition: str | None = None):
 
     if name not in map(str, platform.lake.tables()):
         tables, _ = declarations()
+        if other := ordinary_assets().get(name):
+            raise click.ClickException(never_run(platform, name, other))
         table_id = table_named(platform, tables, name)
         raise click.ClickException(not_built(platform, tables, table_id))
     table_id = TableId.parse(name)
@@ -123,6 +126,26 @@ def load(platform, name: str, partition: str | None = None):
     if partition is not None and not partitioning(loaded).columns:
         raise click.UsageError(f"{name} has no partitions; leave out --partition")
     return table_id, loaded
+
+
+def ordinary_assets():
+    """The ordinary assets, each by the name of its table."""
+    from data_platform.lake.asset_tables import is_table, table_of
+    from data_platform.observability.declared import declared_tables
+
+    _, others = declared_tables()
+    return {str(table_of(key)): key for each in others for key in each.keys if is_table(key)}
+
+
+def never_run(platform, name: str, key) -> str:
+    """What builds an ordinary asset, which no sensor does."""
+    home = platform.settings.dagster_home
+    return (
+        f"{name} is declared, not built yet; it is an ordinary asset, which the sensors do not ask "
+        f"for: materialize it in the UI (`make dev`), or with `DAGSTER_HOME={home} dagster asset "
+        f"materialize -m data_platform.definitions --select {key.to_user_string()}` "
+        "(and --partition K, where it has partitions)"
+    )
 
 
 def not_built(platform, tables, table_id) -> str:

@@ -8,6 +8,7 @@ import click
 from data_platform.cli.options import AT, JSON, LIMIT, PARTITION, TABLE, load, open_platform
 from data_platform.observability import printing as out
 from data_platform.observability.commands import reporting
+from data_platform.wording import counted
 
 
 @click.command()
@@ -50,7 +51,7 @@ def show(table: str, partition: str | None, limit: int, at: int | None, as_json:
         return
     there = count(loaded, partition=partition, snapshot=at)
     some = f"{found.num_rows:,} of " if found.num_rows != there else ""
-    title = f"{table}: {some}{there:,} rows"
+    title = f"{table}: {some}{counted(there, 'row')}"
     if found.num_rows:
         out.records(title, as_python(found), columns=found.schema.names, exact=True)
     else:
@@ -80,7 +81,7 @@ def export(table: str, file: Path, partition: str | None, at: int | None, force:
         raise click.UsageError(f"{file} is there already; --force replaces it")
     _, loaded = load(open_platform(), table, partition)
     count = out.write_parquet(rows(loaded, partition=partition, snapshot=at), file)
-    click.echo(f"{file}: {count:,} rows")
+    click.echo(f"{file}: {counted(count, 'row')}")
 
 
 @click.command()

@@ -17,6 +17,7 @@ from data_platform.cli.options import (
 )
 from data_platform.observability import printing as out
 from data_platform.observability.commands import reporting
+from data_platform.wording import counted
 
 
 @click.command()
@@ -62,7 +63,9 @@ def run() -> None:
     for line in [*waiting_lines(waiting), *left, *found.lines]:
         out.paragraph(line)
     if unplanned and not ended["failed"]:
-        raise click.ClickException(f"{len(unplanned)} tables could not be planned, as said above")
+        raise click.ClickException(
+            f"{counted(len(unplanned), 'table')} could not be planned, as said above"
+        )
     exit_as(ended, left=bool(found or circles or ended["held back"]))
 
 
@@ -71,10 +74,10 @@ def _left(platform, tables) -> Iterator[str]:
     from data_platform.platform_defs.repair import stale_partitions
 
     if pending := platform.ledger.summary()["pending"]:
-        yield f"left: {pending:,} landed objects to load"
+        yield f"left: {counted(pending, 'landed object')} to load"
     left = Counter(row["table"] for row in stale_partitions(platform, tables))
     for table, count in left.items():
-        yield f"left: {count:,} partitions of {table} to build"
+        yield f"left: {counted(count, 'partition')} of {table} to build"
 
 
 @click.command()
@@ -90,6 +93,7 @@ def stale(check: bool, as_json: bool) -> None:
     found = stale_partitions(platform, tables)
     if found and not as_json:
         out.records("by table and reason", _counted(found), counts=["partitions"])
+        click.echo()
     out.records("stale partitions", found, as_json)
     exit_if_any(found, check)
 

@@ -17,6 +17,7 @@ from data_platform.observability.commands import INTERRUPTED, DeclarationError
 from data_platform.observability.printing import STOPPING, waiting
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings, prepare_home
+from data_platform.wording import counted
 
 SEED = 2011
 
@@ -47,7 +48,7 @@ def _main() -> None:
     except (DatabaseError, DeclarationError, LakeError, QueueError) as error:
         sys.exit(f"error: {error}")
     if unexpected:
-        _say(f"{unexpected} runs failed, for the reasons above the report")
+        _say(f"{counted(unexpected, 'run')} failed, for the reasons above the report")
     _say(f"done in {time.monotonic() - started:.0f} s")
     sys.exit(0 if good else 1)
 

@@ -11,7 +11,7 @@ from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
 from data_platform.lake.catalog import Lake
-from data_platform.lake.errors import LakeError
+from data_platform.lake.errors import NotThere
 from data_platform.lake.files import files_by_partition, partitioning, snapshots_in_order, versions
 from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.sizes import size_of
@@ -108,7 +108,7 @@ def history(table: Table) -> list[SnapshotFigures]:
 def partition_history(table: Table, partition: str) -> list[PartitionFigures]:
     """The snapshots that changed a partition, newest first, as far back as the table remembers.
 
-    Raises LakeError where the key is none of the table's kind.
+    Raises NotThere where the key is none of the table's kind.
     """
     partition = partitioning(table).key(require_partition(table, partition))
     found: list[PartitionFigures] = []
@@ -170,21 +170,21 @@ def _values(column: pa.ChunkedArray) -> list:
 
 
 def require_snapshot(table: Table, snapshot: int | None) -> None:
-    """Raises LakeError where the table does not remember the snapshot."""
+    """Raises NotThere where the table does not remember the snapshot."""
     if snapshot is not None and table.snapshot_by_id(snapshot) is None:
         known = ", ".join(str(s.snapshot_id) for s in table.snapshots()[-5:])
-        raise LakeError(
+        raise NotThere(
             f"{'.'.join(table.name())} has no snapshot {snapshot}; its newest are {known or 'none'}"
         )
 
 
 def require_partition(table: Table, partition: str) -> Values:
-    """The values of a partition key; raises LakeError where it is none of the table's kind."""
+    """The values of a partition key; raises NotThere where it is none of the table's kind."""
     scheme = partitioning(table)
     try:
         return scheme.values(partition)
     except ValueError as error:
-        raise LakeError(
+        raise NotThere(
             f"{partition!r} is no partition of {'.'.join(table.name())}: it is partitioned by "
             f"{', '.join(scheme.names)} ({error})"
         ) from error

@@ -5,6 +5,10 @@ class LakeError(Exception):
     """Any failure to read or write a table."""
 
 
+class NotThere(LakeError):
+    """What a person named, a partition or a snapshot, is none of the table's."""
+
+
 class UnknownTable(LakeError):
     """No table of that name in the catalog."""
 

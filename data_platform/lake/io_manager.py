@@ -44,6 +44,7 @@ from data_platform.observability.events import Log, StepResult
 from data_platform.observability.failures import failures_explained, held_back
 from data_platform.quality.findings import written_finding
 from data_platform.quality.held import Held
+from data_platform.wording import counted
 
 _SHOWN = 6  # columns of a row, in a message
 _NONE = str(None)  # the key of rows whose expression gives none of the wanted partitions
@@ -98,7 +99,8 @@ class S3ParquetIOManager(dg.IOManager):
         publication = publish(self.lake, self.builds, write)
         published = publication.partitions
         rows = sum(figures.rows for figures in published.values())
-        context.log.info(f"{write.table}: {len(published)} partitions published, {rows:,} rows")
+        done = counted(len(published), "partition")
+        context.log.info(f"{write.table}: {done} published, {counted(rows, 'row')}")
         return publication
 
     def _unsound(self, write: StagedWrite) -> dict[str, Held]:
@@ -189,7 +191,7 @@ def _require_asked(
         "backfill_policy=dg.BackfillPolicy.multi_run() each is built, and fails, by itself"
     )
     raise LakeError(
-        f"{table}: the asset's result has {sum(f.rows for f in strangers):,} rows "
+        f"{table}: the asset's result has {counted(sum(f.rows for f in strangers), 'row')} "
         f"of partitions that were not asked for: {some(named) or 'others'} (partition_expr "
         f"{text}; the first has {read}); the run is of {some(list(keys))}, so return the rows of "
         f"these alone{alone if len(keys) > 1 else ''}"

@@ -16,6 +16,7 @@ from pyspark.sql import types as T
 
 from data_platform.lake.errors import UnreadableFile
 from data_platform.lake.storage import LISTED, Storage, by_folder
+from data_platform.wording import counted
 
 _SIMPLE: dict[type[I.IcebergType], T.DataType] = {
     I.StringType: T.StringType(),
@@ -84,7 +85,7 @@ class ReadPlan:
                 wanted = f"it had {file.file_size_in_bytes} when it was published"
                 raise UnreadableFile(
                     file.file_path,
-                    "is not there" if size is None else f"has {size} bytes; {wanted}",
+                    "is not there" if size is None else f"has {counted(size, 'byte')}; {wanted}",
                 )
             if _name(file.file_path).startswith(_HIDDEN):
                 raise UnreadableFile(

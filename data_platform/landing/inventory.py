@@ -26,6 +26,7 @@ from data_platform.landing.ledger import Ledger
 from data_platform.landing.objects import EPOCH, Bucket, LandedObject
 from data_platform.landing.s3_bucket import landed_object
 from data_platform.landing.source import Source
+from data_platform.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -189,7 +190,7 @@ def reconcile_with(
         if len(differing) * keys_a_request <= listed:
             looked = look(bucket, differing, sources, ledger, now)
             return _reconciliation(report, listed, looked, len(differing))
-        why = f"{report.uri} differs in {len(differing)} objects of {listed}"
+        why = f"{report.uri} differs in {counted(len(differing), 'object')} of {listed}"
         differing.clear()  # millions, maybe
     _log.warning("the bucket is listed, since %s", why)
     return replace(reconcile(bucket, sources, ledger, now), by=f"its listing, since {why}")

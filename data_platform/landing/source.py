@@ -10,6 +10,7 @@ from typing import Literal
 
 from data_platform.contracts.meaning import digest_of, meaning_of
 from data_platform.contracts.names import indistinct
+from data_platform.landing.patterns import always_has_group
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,13 @@ class Source:
                 f"Source {self.name!r}: the pattern {self.pattern!r} needs a group, such as "
                 r"(\d{4}-\d{2}-\d{2}), that names the partition"
             )
+        if not always_has_group(self._regex, 1):
+            raise ValueError(
+                f"Source {self.name!r}: the first group of the pattern {self.pattern!r} names the "
+                "partition, and a key can match without it; leave out the ?, * or | that makes it "
+                "optional, write (?:...) around what only belongs together, or declare a source "
+                "for each kind of key"
+            )
 
     @property
     def fingerprint(self) -> str:
@@ -135,9 +143,6 @@ class Source:
         match = self._regex.fullmatch(key) if key.startswith(self.prefix) else None
         if match is None:
             return None
-        if match.group(1) is None:
-            why = f"source {self.name}: its pattern matches, and the first group is not in the key"
-            return Unplaced("no partition", why)
         try:
             return self.partition(match.group(1))
         except NoSuchDay as error:

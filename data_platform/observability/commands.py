@@ -10,7 +10,7 @@ import click
 from data_platform.buckets.errors import BucketError
 from data_platform.databases.errors import DatabaseError
 from data_platform.lake import s3_errors
-from data_platform.lake.errors import LakeError
+from data_platform.lake.errors import LakeError, NotThere
 from data_platform.landing.queue import QueueError
 from data_platform.settings import SettingsError
 
@@ -73,6 +73,8 @@ def reporting(command: Callable) -> Callable:
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise SystemExit(INTERRUPTED) from None
+        except NotThere as error:
+            raise click.UsageError(str(error)) from error
         except EXPECTED as error:
             raise click.ClickException(_advised(str(error))) from error
         except BrokenPipeError:

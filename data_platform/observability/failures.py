@@ -15,6 +15,7 @@ from data_platform.lake.errors import LakeError, PartitionConflict, UnreadableFi
 from data_platform.lake.publish import StagedWrite
 from data_platform.lake.s3_errors import StoreError
 from data_platform.quality.held import Held
+from data_platform.wording import counted
 
 # Another writer, a locked database, a network that stuttered. Bad data is in none of these: it
 # would be judged the same again.
@@ -96,7 +97,8 @@ def held_back(write: StagedWrite) -> dg.Failure:
         held = Held(write.table, key, why, failed, key in write.slice.base)
         rows = f"; its rejected rows: `{held.rows}`" if held.rows else ""
         lines.append(f"{key or 'the table'}: {why}\n  {held.stands}{rows}; {held.way_out}")
-    count = f"{len(write.held_back)} of {len(write.slice.keys)} partitions were held back"
+    of = counted(len(write.slice.keys), "partition")
+    count = f"{len(write.held_back)} of {of} held back"
     text = f"{write.table}: {count}"
     return dg.Failure(
         description="\n".join([text, *lines]),

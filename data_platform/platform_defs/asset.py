@@ -31,6 +31,7 @@ from data_platform.platform_defs.table_checks import (
     still_held,
 )
 from data_platform.platform_defs.table_page import definition_metadata
+from data_platform.wording import counted
 
 # Run tags, which Dagster's pages leave out: build what is stale of the range, not all of it, and
 # of the range just these, in JSON.
@@ -90,11 +91,11 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None
     )
     _log_left(table, planned, requested, context)
     if not planned.keys:
-        context.log.info(f"{table.id}: nothing to build of {len(requested)} partitions")
+        context.log.info(f"{table.id}: nothing to build of {counted(len(requested), 'partition')}")
         found = rule_state(table, platform) + still_held(table, platform, besides=())
         Log.of(context, table.key).findings(found)
         return None
-    context.log.info(f"{table.id}: building {len(planned.keys)} partitions")
+    context.log.info(f"{table.id}: building {counted(len(planned.keys), 'partition')}")
     step = _step_of(table)
     spark = context.resources.pyspark.spark_session
     result = step(table, planned, platform, spark, context.run.run_id)

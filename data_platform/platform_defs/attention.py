@@ -8,6 +8,7 @@ from data_platform.lake.table import TableId
 from data_platform.landing.ledger_tables import Entry
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import held_partitions
+from data_platform.wording import counted
 
 _WAYS_OUT = {
     "unreadable": (
@@ -41,13 +42,13 @@ class Attention:
         found: list[str] = []
         if self.unreadable:
             found += [
-                f"{_counted(self.unreadable, 'landed object')} could not be read, as "
+                f"{counted(len(self.unreadable), 'landed object')} could not be read, as "
                 f"{_first(self.unreadable)}",
                 *_WAYS_OUT["unreadable"],
             ]
         if self.unknown:
             found += [
-                f"{_counted(self.unknown, 'landed object')} of no source, as "
+                f"{counted(len(self.unknown), 'landed object')} of no source, as "
                 f"{_first(self.unknown)}",
                 *_WAYS_OUT["unknown"],
             ]
@@ -56,7 +57,7 @@ class Attention:
             one = (judged or self.held)[0]
             chosen = f" --partition {one['partition']}" if one["partition"] else ""
             found += [
-                f"{_counted(self.held, 'partition')} held back, as "
+                f"{counted(len(self.held), 'partition')} held back, as "
                 f"{one['table']} {one['partition']}".rstrip()
                 + f": {one['why']}",
                 "  data-platform held: which, since when and why",
@@ -78,10 +79,6 @@ def attention(platform: Platform, tables: Sequence[Table]) -> Attention:
 def _is_judged(row: Mapping[str, object]) -> bool:
     """Whether the table of a partition has a quarantine; bronze is held back by what landed."""
     return TableId.parse(str(row["table"])).layer != "bronze"
-
-
-def _counted(found: Sequence, noun: str) -> str:
-    return f"{len(found):,} {noun}{'' if len(found) == 1 else 's'}"
 
 
 def _first(entries: Sequence[Entry]) -> str:

@@ -11,13 +11,14 @@ import dagster as dg
 from data_platform.assets import Table
 from data_platform.lake import drop as lake_drop
 from data_platform.lake.browse import count
-from data_platform.lake.errors import LakeError
+from data_platform.lake.errors import LakeError, NotThere
 from data_platform.lake.rejected import BESIDE
 from data_platform.lake.table import TableId
 from data_platform.landing.ledger_tables import Entry
 from data_platform.platform_defs.drive import require_idle
 from data_platform.platform_defs.drivers import driving
 from data_platform.platform_defs.platform import Platform
+from data_platform.wording import counted
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,12 @@ class Drop:
     def lines(self) -> list[str]:
         """What happens, for a person to agree to."""
         what = f"partition {self.partition} of " if self.partition else ""
-        found = [f"drops {what}{name}: {rows:,} rows" for name, rows in self.rows.items()]
+        found = [f"drops {what}{name}: {counted(rows, 'row')}" for name, rows in self.rows.items()]
         again = [entry for entry in self.loaded if entry.available]
         if again:
-            found.append(f"{len(again):,} landed objects wait to be loaded again by the next run")
+            found.append(
+                f"to be loaded again by the next run: {counted(len(again), 'landed object')}"
+            )
         elif self.declared:
             found.append("the next run builds it again, under the present declaration")
         else:
@@ -47,8 +50,8 @@ class Drop:
         if gone := [entry.key for entry in self.loaded if not entry.available]:
             named = ", ".join(sorted(gone)[:5]) + (", ..." if len(gone) > 5 else "")
             found.append(
-                f"LOST: {len(gone):,} objects are not in the landing place any more, and their "
-                f"rows are nowhere else: {named}"
+                f"LOST: the rows of {counted(len(gone), 'object')}, gone from the landing place, "
+                f"are nowhere else: {named}"
             )
         for name in self.dependents:
             found.append(f"{name} depends on it: it stays as it is, and is built again after it")
@@ -76,7 +79,7 @@ def plan_drop(
     if partition is not None and not (
         any(rows.values()) or loaded or platform.builds.latest(table_id, [partition])
     ):
-        raise LakeError(f"{table_id} {partition} was never built: there is nothing to drop")
+        raise NotThere(f"{table_id} {partition} was never built: there is nothing to drop")
     return Drop(
         table_id,
         partition,

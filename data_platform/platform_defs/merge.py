@@ -36,6 +36,7 @@ from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
 from data_platform.quality.judge import judged
 from data_platform.quality.merge import NTH, PRESENT, kept, ranked, unreplaced
+from data_platform.wording import counted
 
 # Property of a snapshot: the input and its snapshot that were merged, `layer/domain/name@id`.
 MERGED = "data_platform.merged"
@@ -143,5 +144,5 @@ def _conservation(
         published=staged.rows(DATA)[WHOLE_TABLE],
         quarantined=staged.rows(QUARANTINE)[WHOLE_TABLE],
         duplicates=superseded,
-        source=f"{present} rows of the table and {changes} of {source.upstream.table}",
+        source=f"{counted(present, 'row')} of the table and {changes} of {source.upstream.table}",
     )

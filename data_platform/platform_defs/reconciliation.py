@@ -13,6 +13,7 @@ from data_platform.assets import Table
 from data_platform.landing.intake import Reconciliation
 from data_platform.landing.inventory import reconcile_with
 from data_platform.platform_defs.platform import Platform
+from data_platform.wording import counted
 
 RECONCILIATION = "landing_reconciliation"
 
@@ -34,7 +35,8 @@ def reconciliation_job(tables: Sequence[Table]) -> dg.JobDefinition:
             context.log.info(f"{what}: {key}")
         for key, error in list(found.failed.items())[:1]:
             context.log.warning(
-                f"{len(found.failed)} objects could not be looked at; the first, {key}: {error}"
+                f"{counted(len(found.failed), 'object')} could not be looked at; "
+                f"the first, {key}: {error}"
             )
         context.add_output_metadata(_metadata(found))
 

@@ -17,6 +17,7 @@ from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import declared, instance_of, stale_partitions
 from data_platform.platform_defs.table_checks import as_it_stands
 from data_platform.quality.held import Held, releasable
+from data_platform.wording import counted
 
 
 def release(
@@ -41,11 +42,13 @@ def release(
     published = found.apply(platform.builds, said)
     with instance_of(platform) as instance:
         _tell(Log(instance, table.key), platform, table, found.build, published, by, reason)
-    yield f"{table_id} {partition}".rstrip() + f": {published.rows:,} rows published, {said}"
+    yield (
+        f"{table_id} {partition}".rstrip() + f": {counted(published.rows, 'row')} published, {said}"
+    )
     yield "it stays so until its inputs or the contract change"
     below = Counter(row["table"] for row in stale_partitions(platform, tables))
     for name, count in sorted(below.items()):
-        yield f"stale now: {name}, {count} partitions; `data-platform run` builds them"
+        yield f"stale now: {name}, {counted(count, 'partition')}, which `data-platform run` builds"
 
 
 def _require_releasable(platform: Platform, table: Table, build: Build) -> None:

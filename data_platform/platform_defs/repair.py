@@ -31,6 +31,7 @@ from data_platform.platform_defs.planning import current_versions, plan, plan_al
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.stopping import Stop
 from data_platform.platform_defs.table_checks import as_it_stands, held_as_told
+from data_platform.wording import counted
 
 
 def declared(tables: Sequence[Table], table_id: TableId) -> Table:
@@ -81,11 +82,12 @@ def roll_back(
         now = plan(table, platform, list(versions), only_stale=True)
         log.findings(as_it_stands(table, platform, now, list(versions)))
     rows_then = sum(file.record_count for file in planned.files)
-    yield f"{table_id}: {len(versions)} partitions are again as in snapshot {to}: {rows_then} rows"
+    again = counted(len(versions), "partition")
+    yield f"{table_id}: {again} as in snapshot {to} again: {counted(rows_then, 'row')}"
     yield "they stay so until their inputs or the contract change, or they are built by hand"
     below = Counter(row["table"] for row in stale_partitions(platform, tables))
     for name, count in sorted(below.items()):
-        yield f"stale now: {name}, {count} partitions"
+        yield f"stale now: {name}, {counted(count, 'partition')}"
 
 
 def put_back(platform: Platform, table: Table, planned: Rollback) -> int:
@@ -228,7 +230,8 @@ def replay(
             yield f"{table_id} {key} was released and stays so, unless --partition names it"
         if not keys:
             return
-    yield f"{table_id}: {len(keys)} partitions are judged again, then what is stale is built"
+    again = counted(len(keys), "partition")
+    yield f"{table_id}: judging {again} again, then what is stale is built"
     tags = {**range_tags(keys, table.partitions), ONLY_PARTITIONS: json.dumps(list(keys))}
     request = dg.RunRequest(job_name=job_name(table), tags=tags if keys[0] else {})
     with instance_of(platform) as instance:
@@ -242,4 +245,4 @@ def replay(
     after, _ = quarantined(platform, table_id, partition=partition, limit=0)
     for row in after:
         held = " (held back)" if row["held_back"] else ""
-        yield f"still quarantined: {row['rows']} rows for {row['reason']}{held}"
+        yield f"still quarantined: {counted(row['rows'], 'row')} for {row['reason']}{held}"

@@ -17,6 +17,7 @@ from data_platform.lake.parquet import DATA, OUTCOME
 from data_platform.lake.staging import Staged, staged_rows
 from data_platform.platform_defs.function import contract_of
 from data_platform.platform_defs.isolation import Calls
+from data_platform.wording import counted
 
 _PRECISION = 1e-9  # relative; sums of doubles depend on their order
 _RANGE, _ALONE = "_range", "_alone"
@@ -96,7 +97,7 @@ def _said(row: dict, by: Sequence[str], rest: Sequence[str], kinds: dict[str, T.
     of = ", ".join(f"{name} {row[name]}" for name in by)
     in_range, alone = row[_RANGE] or [], row[_ALONE] or []
     if len(in_range) != len(alone):
-        return f"{of} has {len(in_range)} rows in the range and {len(alone)} alone"
+        return f"{of} has {counted(len(in_range), 'row')} in the range and {len(alone)} alone"
     pairs = [(a, b, name) for a, b in zip(in_range, alone, strict=True) for name in rest]
     a, b, name = next((p for p in pairs if not _near(p[0][p[2]], p[1][p[2]])), pairs[0])
     return f"{of} has {name} {a[name]} in the range and {b[name]} alone"

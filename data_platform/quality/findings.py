@@ -13,6 +13,7 @@ from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
 from data_platform.lake.publish import WRITTEN
 from data_platform.quality.judge import KEY_NOT_UNIQUE
+from data_platform.wording import counted
 
 RULES = "rules"
 CONSERVATION = "conservation"
@@ -56,7 +57,7 @@ def rules_finding(
     reasons = ", ".join(
         f"{name} {count}" for name, count in broken.most_common() if name not in warnings
     )
-    text = f"{quarantined} of {received} rows quarantined"
+    text = f"{quarantined:,} of {counted(received, 'row')} quarantined"
     if quarantined:
         text += f" ({share:.2%}; {limit:.2%} allowed): {reasons}"
     return Finding(
@@ -85,7 +86,9 @@ def partition_finding(
     text = "every row is of this partition"
     if outside:
         listed = ", ".join(f"{name} ({count})" for name, count in named.most_common(10))
-        text = f"{outside} rows are of another partition or none, by what they name: {listed}"
+        text = (
+            f"of another partition or none: {counted(outside, 'row')}, by what they name: {listed}"
+        )
         text += (
             ". They are in the quarantine. Declare how the input is read, so that each partition "
             "gets all of its rows, or drop them in the function, or let it be a warning: "
@@ -131,11 +134,14 @@ def volume_finding(key: str, rows: int, history: Mapping[str, int]) -> Finding:
     """Rows against the median of the partitions before it: far fewer or far more is a warning."""
     before = [history[k] for k in sorted(history) if k < key][-_HISTORY:]
     if len(before) < _ENOUGH:
-        text = f"{rows} rows; {len(before)} partitions before it, {_ENOUGH} needed to compare"
+        there = f"{counted(len(before), 'partition')} before it"
+        text = f"{counted(rows, 'row')}; {there}, {_ENOUGH} needed to compare"
         return Finding(VOLUME, True, blocking=False, description=text, partition=key)
     usual = median(before)
     passed = usual * _FEW <= rows <= usual * _MANY
-    text = f"{rows} rows; the median of the {len(before)} partitions before it is {usual:g}"
+    text = (
+        f"{counted(rows, 'row')}; the median of the {len(before)} partitions before it is {usual:g}"
+    )
     metadata = {"rows": rows, "median": float(usual)}
     return Finding(VOLUME, passed, False, text, metadata, partition=key)
 
@@ -146,7 +152,7 @@ def inputs_finding(key: str, held_back: Mapping[str, list[str]]) -> Finding:
     missing = [f"{table} {p}" for table, keys in sorted(held_back.items()) for p in keys]
     text = "every input is its newest version"
     if missing:
-        text = f"{len(missing)} input partitions are held back: {', '.join(missing[:10])}"
+        text = f"held back: {counted(len(missing), 'input partition')}: {', '.join(missing[:10])}"
     return Finding(INPUTS, not missing, blocking=False, description=text, partition=key)
 
 
@@ -164,7 +170,8 @@ def rule_findings(
     for rule in compile_rules(contract):
         rows = {key: c[rule.name] for key, c in broken.items() if c and c.get(rule.name)}
         what = "warned of" if rule.severity == "warning" else "rejected"
-        text = f"{sum(rows.values()):,} rows in {len(rows)} of {len(broken)} partitions are {what}"
+        where = f"{len(rows)} of {counted(len(broken), 'partition')}"
+        text = f"{counted(sum(rows.values()), 'row')} in {where} {what}"
         if uncounted:
             text += f"; partitions built before rows were counted by rule: {uncounted}"
         most = sorted(rows.items(), key=lambda item: (-item[1], item[0]))[:_MOST_SHOWN]
@@ -204,6 +211,6 @@ def readable_finding(
     text = f"all {objects} objects were read"
     if errors:
         listed = "; ".join(f"{name}: {why}" for name, why in sorted(errors.items())[:5])
-        count = len(errors) if objects is None else f"{len(errors)} of {objects}"
-        text = f"{count} objects could not be read: {listed}"
+        of = "" if objects is None else f"{len(errors)} of "
+        text = f"{of}{counted(objects or len(errors), 'object')} could not be read: {listed}"
     return Finding(READABLE, not errors, nothing_read, text, {"unreadable": len(errors)}, key)

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -265,6 +266,21 @@ def test_a_wrong_name_is_answered_with_the_nearest(
     assert nearest in run(*typed, code=2).output
 
 
+def test_an_ordinary_asset_that_was_never_run_is_answered_with_what_builds_it(
+    run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dg.asset(key=["gold", "retail", "returns"])
+    def returns() -> None: ...
+
+    monkeypatch.setattr("data_platform.definitions.OTHERS", (returns,))
+
+    said = " ".join(run("show", "gold/retail/returns", code=1).output.split())
+
+    assert "gold/retail/returns is declared, not built yet" in said
+    assert f"DAGSTER_HOME={shop.home.settings.dagster_home} dagster asset materialize" in said
+    assert "--select gold/retail/returns" in said
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -280,7 +296,7 @@ def test_a_wrong_partition_is_one_clear_line(run: Run, arguments: tuple[str, ...
     snapshot = parsed(run("history", SILVER, "--json"))[0]["snapshot"]
     typed = [part.format(snapshot=snapshot) for part in arguments]
 
-    output = run(*typed, code=1).output
+    output = run(*typed, code=2).output
 
     assert "is no partition of " in output
     assert "_retail.order_lines: it is partitioned by day" in output
@@ -332,7 +348,7 @@ def test_a_negative_number_is_refused(run: Run, arguments: tuple[object, ...]) -
 def test_a_wrong_snapshot_is_answered_with_the_newest(run: Run, command: tuple[str, str]) -> None:
     newest = parsed(run("history", SILVER, "--json"))[0]["snapshot"]
 
-    output = run(command[0], SILVER, command[1], 42, code=1).output
+    output = run(command[0], SILVER, command[1], 42, code=2).output
 
     assert "has no snapshot 42" in output
     assert str(newest) in output
@@ -417,7 +433,7 @@ def test_replay_judges_quarantined_rows_again(run: Run, shop: Shop) -> None:
 
     said = run("quarantine", "replay", SILVER, "--partition", day).output
 
-    assert "1 partitions are judged again" in said
+    assert "judging 1 partition again" in said
     assert "still quarantined" in said  # the contract is the same
     assert shop.home.counts(SILVER)[day] == before
 

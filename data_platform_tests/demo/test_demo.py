@@ -129,7 +129,7 @@ def test_the_shops_runs_fail_only_where_days_are_held_back(
 
     assert {ran.state for ran in failed} == {"held back"}
     print_outcome(failed[0])
-    assert "partitions were held back" in capsys.readouterr().err
+    assert "partitions held back" in capsys.readouterr().err
 
 
 def test_a_failed_run_is_announced_with_its_cause(capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,7 +169,7 @@ def test_export_writes_one_file_of_what_was_asked_for(home: Home, tmp_path):
     target = tmp_path / "out.parquet"
     first, _ = home.snapshots()
     asked = ["--partition", TUESDAY, "--at", str(first)]
-    assert "1 rows" in command(home, "export", str(SALES), str(target), *asked).output
+    assert "1 row" in command(home, "export", str(SALES), str(target), *asked).output
     assert pq.read_table(target)["n"].to_pylist() == [3]
     assert "4 rows" in command(home, "export", str(SALES), str(target), "--force").output
     assert pq.read_table(target).num_rows == 4

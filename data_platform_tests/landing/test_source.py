@@ -50,6 +50,37 @@ def test_a_pattern_without_a_group_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
+    "pattern",
+    [
+        r"a/(\d+)?\.csv",
+        r"a/(\d+)*\.csv",
+        r"a/(?:(\d+)-)?x\.csv",
+        r"a/(?:(\d+)|all)\.csv",
+        r"a/(?:(\d+)){0,2}\.csv",
+    ],
+)
+def test_a_pattern_whose_first_group_is_optional_is_an_error(pattern: str) -> None:
+    with pytest.raises(ValueError, match="a key can match without it"):
+        source(pattern=pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"a/(\d+)(-late)?\.csv",
+        r"a/(?:x|y)?(\d+)\.csv",
+        r"a/((\d+)?)\.csv",
+        r"a/(?:(\d+)-)+x\.csv",
+        r"a/(?=(\d+)).*",
+        r"a/(?P<day>\d+)(?(day)x|y)",
+        r"(?i:A/(?>(\d+)))\.csv",
+    ],
+)
+def test_a_pattern_whose_first_group_is_always_there_is_taken(pattern: str) -> None:
+    assert source(pattern=pattern).pattern == pattern
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"columns": ()},

@@ -416,7 +416,7 @@ def test_a_day_of_which_nothing_could_be_read_is_held_back_until_it_is_mended(
 
     [(key, why)] = _load(shop).items()
 
-    assert key == DAY and why.startswith("readable: 1 of 1 objects could not be read: shop/")
+    assert key == DAY and why.startswith("readable: 1 of 1 object could not be read: shop/")
     assert _counts(shop) == {OTHER_DAY: 1}
     assert set(held_now(RECEIVED, shop.platform())) == {DAY}
     assert not _waits(shop)

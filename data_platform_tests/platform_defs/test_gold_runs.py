@@ -44,7 +44,7 @@ def test_a_row_that_breaks_a_warning_rule_is_published_and_the_rule_warns(home: 
     assert home.counts("quarantine/retail/daily_sales").get(DAY, 0) == 0
     assert warned is not None and not warned.passed and not warned.blocking
     assert warned.severity == dg.AssetCheckSeverity.WARN
-    assert "1 rows in 1 of 1 partitions" in (warned.description or "")
+    assert "1 row in 1 of 1 partition" in (warned.description or "")
     assert of_day is not None and of_day.passed
 
     home.land(key_of(DAY), csv([f"C{line.replace(',6,', ',-6,')}"]))

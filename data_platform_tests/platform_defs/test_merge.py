@@ -274,7 +274,7 @@ def test_after_a_rollback_the_next_delta_brings_back_what_came_since(shop: Shop)
     result = shop.run()
 
     assert set(shop.rows) == shop.newest
-    assert read_by(result) == f"1 rows of the table and 3 of {CHANGES}"
+    assert read_by(result) == f"1 row of the table and 3 of {CHANGES}"
 
 
 def test_where_the_inputs_snapshot_is_forgotten_all_of_it_is_merged_again(shop: Shop) -> None:

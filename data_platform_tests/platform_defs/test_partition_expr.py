@@ -313,7 +313,7 @@ def test_a_row_of_a_year_that_python_lacks_is_named_and_other_runs_publish(
 
     message = failure(world.build(clicks, key="2022-01-01"))
 
-    assert "silver/shop/clicks: the asset's result has 1 rows of partitions that" in message
+    assert "silver/shop/clicks: the asset's result has 1 row of partitions that" in message
     assert "day=20266-12-20, n=" in message and "multi_run" not in message
     assert "the run is of 2022-01-01, so return the rows of these alone" in message
     assert world.build(clicks, key="2022-01-02").success

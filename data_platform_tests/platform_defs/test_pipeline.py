@@ -154,7 +154,7 @@ def test_a_ranged_run_with_a_bad_day_publishes_the_others_and_fails_naming_it(sh
 
     assert not first.success
     [failure] = first.failures
-    assert f"1 of {len(shop.manifest.days)} partitions were held back" in failure
+    assert f"1 of {len(shop.manifest.days)} partitions held back" in failure
     assert f"{bad}: rules: " in failure
     assert set(shop.versions[SILVER]) == _days(list(shop.manifest.days)) - {bad}
 

@@ -102,7 +102,7 @@ def test_an_object_that_could_not_be_read_is_still_a_failed_check(home: Home) ->
 
     assert (_failed(found, DAY), _failed(found, NEXT)) == ({"readable"}, set())
     text = _by_check(found)["readable"].description
-    assert text == f"1 objects could not be read: {key_of(DAY)}: no header"
+    assert text == f"1 object could not be read: {key_of(DAY)}: no header"
 
 
 def test_a_volume_that_is_far_off_is_still_a_warning(home: Home) -> None:

@@ -158,8 +158,7 @@ def test_every_rule_of_a_contract_has_a_finding_that_never_blocks() -> None:
     assert not any(finding.blocking for finding in found)
     assert [finding.check for finding in failed] == ["quantity__typed"]
     assert failed[0].description == (
-        "5 rows in 2 of 4 partitions are rejected; "
-        "partitions built before rows were counted by rule: 1"
+        "5 rows in 2 of 4 partitions rejected; partitions built before rows were counted by rule: 1"
     )
     assert failed[0].metadata == {
         "rows": 5,

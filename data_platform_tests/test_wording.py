@@ -1,0 +1,14 @@
+import pytest
+
+from data_platform.wording import counted
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (24063, "24,063 rows")]
+)
+def test_one_of_a_thing_is_no_plural(number: int, said: str) -> None:
+    assert counted(number, "row") == said
+
+
+def test_a_plural_of_its_own_is_given() -> None:
+    assert counted(2, "day of the month", "days of the month") == "2 days of the month"
