@@ -41,7 +41,10 @@ def moves(entries: Iterable[Entry], sources: Sequence[Source], now: datetime) ->
         if (match["source"], match["partition"]) == (entry.source, entry.partition):
             continue
         if match["source"] is None:
-            if entry.state in ("pending", "failed"):
+            if entry.state == "pending":  # a run may read it now: its row stays what that makes it
+                changes.insert.append({**again(entry, now), **match})
+                changes.unknown.append(entry.key)
+            elif entry.state == "failed":
                 changes.update[entry.id] = {**match, "updated": now}
                 changes.unknown.append(entry.key)
             continue

@@ -32,8 +32,8 @@ def started(ledger: Ledger, day: str, run: str) -> dict[int, int]:
     return rows
 
 
-def correct(ledger: Ledger) -> None:
-    ledger.move([SHOP], NOW, states=("pending", "loaded", "failed", "moving"))
+def correct(ledger: Ledger, source: Source = SHOP) -> None:
+    ledger.move([source], NOW, states=("pending", "loaded", "failed", "moving"))
 
 
 def build(ledger: Ledger, days: Collection[str] = (WRONG_DAY, DAY)) -> None:
@@ -101,6 +101,30 @@ def test_what_a_run_loads_of_a_key_that_is_forgotten_meanwhile_leaves_bronze_aga
     assert held(ledger) == {WRONG_DAY: []}
     build(ledger)
     assert (held(ledger), ledger.moving("shop")) == ({}, [])
+
+
+@pytest.mark.parametrize("before", ["never loaded", "loaded"])
+@pytest.mark.parametrize("end", ["finished", "killed after its commit", "killed before it"])
+@pytest.mark.parametrize("again", [WRONG, SHOP], ids=["as before", "elsewhere"])
+def test_what_a_run_loads_of_a_key_that_no_source_claims_meanwhile_is_known_to_be_in_bronze(
+    ledger: Ledger, bucket: MemoryBucket, before: str, end: str, again: Source
+) -> None:
+    def refuses(text: str) -> str:
+        raise ValueError(text)
+
+    rows = begun(ledger, bucket, before)
+    correct(ledger, replace(SHOP, partition=refuses))
+    if end != "killed before it":
+        ended(ledger, rows, end)
+        assert held(ledger) == {WRONG_DAY: [(KEY, "loaded")]}
+    assert [entry.key for entry in ledger.unknown()] == [KEY]
+
+    record(ledger, bucket, again)
+    build(ledger)
+
+    day = WRONG_DAY if again is WRONG else DAY
+    assert held(ledger) == {day: [(KEY, "loaded")]}
+    assert (ledger.unknown(), ledger.moving("shop"), ledger.pending("shop")) == ([], [], [])
 
 
 def test_content_that_landed_while_no_source_claimed_its_key_wins_where_it_moves(
