@@ -14,7 +14,7 @@ from data_platform.landing.intake import OVERLAP_DAYS, partitions_of, tick
 from data_platform.landing.ledger import Ledger
 from data_platform.landing.objects import LandedObject
 from data_platform.landing.source import Csv, Source
-from data_platform.platform_defs.arrivals import MOST_ATTEMPTS
+from data_platform.runs.tags import MOST_ATTEMPTS
 
 _PAIRS = 15
 PER_DAY = 10

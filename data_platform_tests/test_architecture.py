@@ -39,6 +39,7 @@ TOP_LEVEL = frozenset(
         "domains",
         "demo",
         "platform_defs",
+        "runs",
     }
 )
 MAX_LINES = 330

@@ -35,7 +35,7 @@ def run() -> None:
     from data_platform.platform_defs.attention import attention
     from data_platform.platform_defs.drive import asked_for, run_until_quiet
     from data_platform.platform_defs.repair import instance_of
-    from data_platform.platform_defs.sensors import waiting_lines
+    from data_platform.runs.due import waiting_lines
 
     waiting, unplanned, circles = {}, [], []
 

@@ -11,8 +11,8 @@ from data_platform.landing.intake import Arrived, Listing, partitions_of
 from data_platform.landing.ledger_tables import State
 from data_platform.platform_defs.planning import Plan, current_versions, plan
 from data_platform.platform_defs.platform import Platform
+from data_platform.runs.tags import MOST_ATTEMPTS
 
-MOST_ATTEMPTS = 5  # runs that may try an object before it is given up
 _DECLARED: tuple[State, ...] = ("pending", "loaded", "failed", "moving")
 
 

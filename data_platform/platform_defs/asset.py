@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import dagster as dg
-from dagster._core.storage.tags import BACKFILL_ID_TAG, HIDDEN_TAG_PREFIX
+from dagster._core.storage.tags import BACKFILL_ID_TAG
 from pyspark.sql import types as T
 
 from data_platform.assets import Table
@@ -31,12 +31,8 @@ from data_platform.platform_defs.table_checks import (
     still_held,
 )
 from data_platform.platform_defs.table_page import definition_metadata
+from data_platform.runs.tags import ONLY_PARTITIONS, ONLY_STALE
 from data_platform.wording import counted
-
-# Run tags, which Dagster's pages leave out: build what is stale of the range, not all of it, and
-# of the range just these, in JSON.
-ONLY_STALE = f"{HIDDEN_TAG_PREFIX}data_platform_only_stale"
-ONLY_PARTITIONS = f"{HIDDEN_TAG_PREFIX}data_platform_only"
 
 
 def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:

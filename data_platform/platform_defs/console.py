@@ -9,9 +9,6 @@ from dagster._core.execution import context_creation_job
 
 from data_platform.observability.failures import cause
 
-RUN_CONFIG = {"loggers": {"console": {"config": {}}}}
-# For whoever runs it and says itself why it failed.
-WITHOUT_FAILURES = {"loggers": {"console": {"config": {"failures": False}}}}
 _FAILED = dg.DagsterEventType.STEP_FAILURE.value
 _RUN_FAILED = dg.DagsterEventType.RUN_FAILURE.value
 # Dagster's own line, without an event, for each step below one that failed.

@@ -22,16 +22,15 @@ from data_platform.lake.table import TableId
 from data_platform.landing.intake import reconcile
 from data_platform.observability.failures import cause
 from data_platform.platform_defs.arrivals import record_arrivals, settle_arrivals
-from data_platform.platform_defs.console import WITHOUT_FAILURES
 from data_platform.platform_defs.drivers import bury_lost_runs, driving, hold, under_way
 from data_platform.platform_defs.event_log import HELD_BACK
-from data_platform.platform_defs.jobs import RANGE_END, RANGE_START
 from data_platform.platform_defs.launched import LAUNCHED_BY, execute_here, person
 from data_platform.platform_defs.marks import clear_marks
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.sensors import Waiting, arrivals, stale
 from data_platform.platform_defs.stopping import Stop, cancel_run
 from data_platform.platform_defs.work import MOST_REPEATS, Due, Tried
+from data_platform.runs.due import Waiting, arrivals, stale
+from data_platform.runs.tags import RANGE_END, RANGE_START, WITHOUT_FAILURES
 
 _log = logging.getLogger(__name__)
 

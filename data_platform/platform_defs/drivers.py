@@ -21,9 +21,9 @@ from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NA
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from data_platform.assets import Table
-from data_platform.platform_defs.jobs import job_name, tables_by_job
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.reconciliation import RECONCILIATION
+from data_platform.runs.requests import job_name, tables_by_job
+from data_platform.runs.tags import RECONCILIATION
 
 BEGINS_WITHIN = dt.timedelta(minutes=10)  # a run locks its file seconds after it has started
 _DRIVER = "driver.lock"

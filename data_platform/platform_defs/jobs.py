@@ -10,38 +10,10 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from data_platform.assets import Table
-from data_platform.platform_defs.asset import ONLY_STALE
-from data_platform.platform_defs.console import RUN_CONFIG
+from data_platform.runs.requests import tables_by_job
+from data_platform.runs.tags import RUN_CONFIG
 
 Job = UnresolvedAssetJobDefinition
-
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
-
-
-def job_name(table: Table) -> str:
-    """`retail_daily`, `retail_monthly`, `retail` for tables without partitions."""
-    match table.partitions:
-        case dg.DailyPartitionsDefinition():
-            kind = "_daily"
-        case dg.MonthlyPartitionsDefinition():
-            kind = "_monthly"
-        case dg.HourlyPartitionsDefinition():
-            kind = "_hourly"
-        case dg.WeeklyPartitionsDefinition():
-            kind = "_weekly"
-        case None:
-            kind = ""
-        case _:
-            kind = f"_{table.id.name}"  # partitions of its own
-    return f"{table.id.domain}{kind}"
-
-
-def tables_by_job(tables: Sequence[Table]) -> dict[str, list[Table]]:
-    found: dict[str, list[Table]] = {}
-    for table in tables:
-        found.setdefault(job_name(table), []).append(table)
-    return found
 
 
 def jobs(tables: Sequence[Table]) -> dict[str, Job]:
@@ -67,53 +39,3 @@ def jobs(tables: Sequence[Table]) -> dict[str, Job]:
         )
         for name, group in tables_by_job(tables).items()
     }
-
-
-def run_request(
-    job: str,
-    keys: Sequence[str],
-    *,
-    run_key: str,
-    only: Sequence[Table] | None = None,
-    partitions: dg.PartitionsDefinition | None = None,
-) -> dg.RunRequest:
-    """One run for the range that covers `keys`, of all tables of the job or `only` some.
-
-    `partitions` is the definition that the keys are of, where `only` does not tell it. The run
-    builds what is stale in the range. A table that has nothing to build is better left out: the
-    UI shows the checks of its last run, and one that built nothing checks nothing.
-    """
-    definition = only[0].partitions if only else partitions
-    return dg.RunRequest(
-        run_key=run_key,
-        job_name=job,
-        tags={**range_tags(keys, definition), ONLY_STALE: "true"},
-        asset_selection=[table.key for table in only] if only else None,
-    )
-
-
-def range_tags(keys: Sequence[str], partitions: dg.PartitionsDefinition | None) -> dict[str, str]:
-    """The tags of a run over the range that covers `keys`; none for a table without partitions.
-
-    Dagster's ranges follow the order in which a definition has its partitions: in any other the
-    range from the first to the last is empty.
-    """
-    first, last = _ends(keys, partitions)
-    return {RANGE_START: first, RANGE_END: last} if first else {}
-
-
-def _ends(keys: Sequence[str], partitions: dg.PartitionsDefinition | None) -> tuple[str, str]:
-    match partitions:
-        case None:
-            return keys[0], keys[-1]
-        case dg.MultiPartitionsDefinition():  # a range of each dimension
-            given = [partitions.get_partition_key_from_str(key).keys_by_dimension for key in keys]
-            ends = {
-                dimension.name: _ends([g[dimension.name] for g in given], dimension.partitions_def)
-                for dimension in partitions.partitions_defs
-            }
-            first, last = (dg.MultiPartitionKey({n: e[i] for n, e in ends.items()}) for i in (0, 1))
-            return first, last
-    wanted = set(keys)
-    ordered = [key for key in partitions.get_partition_keys() if key in wanted]
-    return ordered[0], ordered[-1]

@@ -13,9 +13,8 @@ from data_platform.assets import Table
 from data_platform.landing.intake import Reconciliation
 from data_platform.landing.inventory import reconcile_with
 from data_platform.platform_defs.platform import Platform
+from data_platform.runs.tags import RECONCILIATION
 from data_platform.wording import counted
-
-RECONCILIATION = "landing_reconciliation"
 
 # By key; a first reconciliation of a full bucket finds them all, and the ledger has the rest.
 _MOST_NAMED = 1000

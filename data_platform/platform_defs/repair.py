@@ -20,17 +20,17 @@ from data_platform.lake.rollback import Rollback, plan_rollback
 from data_platform.lake.table import TableId
 from data_platform.landing.ledger_tables import digest_of
 from data_platform.observability.events import Log, figures_of
-from data_platform.platform_defs.asset import ONLY_PARTITIONS
 from data_platform.platform_defs.drive import Ran, require_idle, run_one, run_until_quiet
 from data_platform.platform_defs.drivers import driving
 from data_platform.platform_defs.held import held_now
 from data_platform.platform_defs.home import open_instance
 from data_platform.platform_defs.inputs import changed_dimensions
-from data_platform.platform_defs.jobs import job_name, range_tags
 from data_platform.platform_defs.planning import current_versions, plan, plan_all, plans
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.stopping import Stop
 from data_platform.platform_defs.table_checks import as_it_stands, held_as_told
+from data_platform.runs.requests import job_name, range_tags
+from data_platform.runs.tags import ONLY_PARTITIONS
 from data_platform.wording import counted
 
 

@@ -18,10 +18,10 @@ from data_platform.lake.table import TableId
 from data_platform.landing.intake import tick
 from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.drive import Ran, run_until_quiet
-from data_platform.platform_defs.jobs import job_name, range_tags
 from data_platform.platform_defs.planning import current_versions
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import instance_of
+from data_platform.runs.requests import job_name, range_tags
 from data_platform.settings import Settings, prepare_home
 from data_platform_tests.places import Place
 

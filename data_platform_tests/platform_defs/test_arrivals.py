@@ -17,7 +17,7 @@ from data_platform.landing.intake import Listing
 from data_platform.landing.queue import ArrivalQueue
 from data_platform.platform_defs.arrivals import record_arrivals
 from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.reconciliation import RECONCILIATION
+from data_platform.runs.tags import RECONCILIATION
 from data_platform_tests.buckets.cloud import Cloud, without_statement
 from data_platform_tests.platform_defs.homes import Home, csv, home_at, key_of, shop_lines
 

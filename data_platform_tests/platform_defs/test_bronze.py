@@ -18,16 +18,12 @@ from data_platform.lake.rollback import plan_rollback
 from data_platform.lake.storage import Storage
 from data_platform.landing.intake import reconcile, tick
 from data_platform.landing.source import Csv, Source
-from data_platform.platform_defs.arrivals import (
-    MOST_ATTEMPTS,
-    due_of_bronze,
-    record_arrivals,
-    settle_arrivals,
-)
+from data_platform.platform_defs.arrivals import due_of_bronze, record_arrivals, settle_arrivals
 from data_platform.platform_defs.bronze import build_bronze
 from data_platform.platform_defs.held import held_now
 from data_platform.platform_defs.planning import current_versions, plan
 from data_platform.platform_defs.platform import Platform
+from data_platform.runs.tags import MOST_ATTEMPTS
 from data_platform.settings import Settings, prepare_home
 from data_platform_tests.fakes import Crash, Faults, LocalSpark, disk_full
 from data_platform_tests.lake.shop import RECEIVED, SHOP, Shop

@@ -21,9 +21,9 @@ from data_platform.platform_defs.planning import Plan, plan, plan_all, plan_due,
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.release import release
 from data_platform.platform_defs.repair import held_partitions, stale_partitions
-from data_platform.platform_defs.sensors import stale
 from data_platform.platform_defs.table_checks import standing
 from data_platform.quality.mapping import CHANGES, Changes, How, dimension, event_time
+from data_platform.runs.due import stale
 from data_platform.settings import Settings, prepare_home
 from data_platform_tests.lake.test_look import remove_manifests
 from data_platform_tests.platform_defs.sums import (

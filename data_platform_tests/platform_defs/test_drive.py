@@ -13,12 +13,7 @@ from dagster._core.storage.tags import REPOSITORY_LABEL_TAG, TagType, get_tag_ty
 from data_platform.lake.errors import PartitionConflict
 from data_platform.lake.table import TableId
 from data_platform.observability.failures import cause
-from data_platform.platform_defs.console import (
-    RUN_CONFIG,
-    WITHOUT_FAILURES,
-    as_usual_console,
-    console,
-)
+from data_platform.platform_defs.console import as_usual_console, console
 from data_platform.platform_defs.drive import (
     Ran,
     TablesBusy,
@@ -27,8 +22,9 @@ from data_platform.platform_defs.drive import (
 )
 from data_platform.platform_defs.drivers import hold
 from data_platform.platform_defs.repair import stale_partitions
-from data_platform.platform_defs.sensors import Waiting, waiting_lines
 from data_platform.platform_defs.work import MOST_REPEATS
+from data_platform.runs.due import Waiting, waiting_lines
+from data_platform.runs.tags import RUN_CONFIG, WITHOUT_FAILURES
 from data_platform.settings import CHECKOUT
 from data_platform_tests.lake.home import MONDAY
 from data_platform_tests.platform_defs.bakery import Bakery, bakery_at, days

@@ -13,9 +13,9 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from data_platform.observability.events import Log
 from data_platform.platform_defs.drive import run_one
 from data_platform.platform_defs.drivers import driving
-from data_platform.platform_defs.jobs import run_request
 from data_platform.platform_defs.marks import marks_sensors
 from data_platform.platform_defs.planning import plan
+from data_platform.runs.requests import run_request
 from data_platform_tests.lake.home import MONDAY, TUESDAY, WEDNESDAY
 from data_platform_tests.lake.home import days as rows
 from data_platform_tests.platform_defs.bakery import DAILY, Bakery, bakery_at, days

@@ -21,9 +21,8 @@ from data_platform.domains.retail.gold import customer_segments, daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.landing.intake import tick
 from data_platform.observability.failures import cause
-from data_platform.platform_defs.asset import ONLY_PARTITIONS
-from data_platform.platform_defs.jobs import RANGE_END, RANGE_START
 from data_platform.platform_defs.resources import resources
+from data_platform.runs.tags import ONLY_PARTITIONS, RANGE_END, RANGE_START
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
     SALES,

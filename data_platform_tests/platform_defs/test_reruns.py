@@ -21,11 +21,12 @@ from data_platform.lake.publish import StagedWrite, publish
 from data_platform.lake.staging import new_attempt, plain_layout, stage_arrow
 from data_platform.lake.table import TableSlice
 from data_platform.observability import failures
-from data_platform.platform_defs.jobs import RANGE_END, RANGE_START, job_name
 from data_platform.platform_defs.planning import current_versions
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import replay, stale_partitions
 from data_platform.quality.mapping import trailing
+from data_platform.runs.requests import job_name
+from data_platform.runs.tags import RANGE_END, RANGE_START
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
     DEMAND,

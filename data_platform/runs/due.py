@@ -1,0 +1,97 @@
+"""Which runs are due: for what waits to be loaded, for what has become stale."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import dagster as dg
+
+from data_platform.assets import Table
+from data_platform.lake.look import Look
+from data_platform.lake.table import WHOLE_TABLE, TableId
+from data_platform.platform_defs.arrivals import due_of_bronze
+from data_platform.platform_defs.planning import Plan, plans
+from data_platform.platform_defs.platform import Platform
+from data_platform.platform_defs.work import Due, due, work_id
+from data_platform.runs.requests import run_request, tables_by_job
+
+Waiting = Mapping[str, Sequence[TableId]]
+"""By partition the tables that it waits for: they were never published."""
+
+
+def waiting_lines(found: Mapping[TableId, Waiting]) -> list[str]:
+    """What waits for what, a line for each table that has partitions that wait."""
+    lines = []
+    for table, waiting in found.items():
+        if missing := sorted({str(each) for tables in waiting.values() for each in tables}):
+            verb = "has" if len(missing) == 1 else "have"
+            text = f"{table} waits for {' and '.join(missing)}, which {verb} not been published yet"
+            noun = "partition" if len(waiting) == 1 else "partitions"
+            count = f" ({len(waiting):,} {noun})" if set(waiting) != {WHOLE_TABLE} else ""
+            lines.append(text + count)
+    return lines
+
+
+def arrivals(
+    platform: Platform,
+    instance: dg.DagsterInstance,
+    landed: Sequence[Table],
+    *,
+    trouble: Callable[[str], object],
+) -> Iterator[Due]:
+    """One run for each job with bronze partitions that are due.
+
+    `landed` are bronze tables that no run is building: what it reads still counts as pending. The
+    attempts at an object are no part of the work: the next try at what was unreadable comes later
+    and later, too. A table that cannot be planned is told to `trouble`, and is left out.
+    """
+    look = Look(platform.lake)
+    for name, group in tables_by_job(landed).items():
+        planned = plans(group, platform, look, trouble=_told(trouble), one=due_of_bronze)
+        if parts := _parts(planned):
+            keys = sorted(parts)
+            work = work_id("landed", name, (f"{key} {parts[key]}" for key in keys))
+            request = run_request(name, keys, run_key=work, partitions=group[0].partitions)
+            yield due(instance, request)
+
+
+def _told(trouble: Callable[[str], object]) -> Callable[[Table, str], object]:
+    return lambda table, why: trouble(f"{table.id} is not built: {why}")
+
+
+def _parts(planned: Iterable[Plan]) -> dict[str, str]:
+    """By partition what is to be built of it, from what: the same as long as the work is."""
+    parts: dict[str, str] = {}
+    for found in planned:
+        for key in found.keys:
+            made_of = f"{found.table.id}{found.digests[key]}{found.table.version}"
+            parts[key] = parts.get(key, "") + made_of + found.dimensions.get(key, "")
+    return parts
+
+
+def stale(
+    platform: Platform,
+    instance: dg.DagsterInstance,
+    derived: Sequence[Table],
+    *,
+    trouble: Callable[[str], object],
+    waits: Callable[[TableId, Waiting], object] = lambda table, waiting: None,
+) -> Iterator[Due]:
+    """A run for each job with stale partitions, in the order of the tables.
+
+    Take the first that may run, and ask again when it has ended: what it publishes decides what is
+    stale further down. A table that cannot be planned is told to `trouble`, and is left out;
+    `waits` is told of each other one which of its partitions wait for what.
+    """
+    look = Look(platform.lake)
+    for name, group in tables_by_job(derived).items():
+        found: list[Plan] = []
+        selected: list[Table] = []
+        for planned in plans(group, platform, look, trouble=_told(trouble)):
+            table = planned.table
+            waits(table.id, planned.waiting)
+            if planned.keys or any(up.id in table.inputs.values() for up in selected):
+                selected.append(table)
+            found.append(planned)
+        if parts := _parts(found):
+            asked = sorted(parts)
+            work = work_id("stale", name, (f"{key} {parts[key]}" for key in asked))
+            yield due(instance, run_request(name, asked, run_key=work, only=selected))
