@@ -40,6 +40,7 @@ TOP_LEVEL = frozenset(
         "demo",
         "platform_defs",
         "runs",
+        "storage",
     }
 )
 MAX_LINES = 330

@@ -11,12 +11,12 @@ from data_platform.databases.errors import DatabaseError
 from data_platform.demo.landing import land_folder, land_generated
 from data_platform.demo.outcome import print_outcome
 from data_platform.demo.report import print_report
-from data_platform.lake.errors import LakeError
 from data_platform.landing.queue import QueueError
 from data_platform.observability.commands import INTERRUPTED, DeclarationError
 from data_platform.observability.printing import STOPPING, waiting
 from data_platform.platform_defs.platform import Platform
 from data_platform.settings import Settings, prepare_home
+from data_platform.storage.errors import LakeError
 from data_platform.wording import counted
 
 SEED = 2011

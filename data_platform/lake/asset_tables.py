@@ -11,8 +11,8 @@ No two keys are one table. An op's result has no key: its table is what its outp
 
 import dagster as dg
 
-from data_platform.lake.errors import LakeError
 from data_platform.lake.table import ORDINARY, TableId
+from data_platform.storage.errors import LakeError
 
 TABLE = "table"  # the metadata of an op's output that names its table
 _DEFAULT = "default"  # the domain of a key of one part

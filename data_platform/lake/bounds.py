@@ -8,7 +8,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 from pyiceberg.types import DateType, TimestamptzType
 
-from data_platform.lake.errors import LakeError
+from data_platform.storage.errors import LakeError
 
 PartitionFiles = Sequence[DataFile]
 

@@ -27,15 +27,10 @@ from data_platform.databases.connections import explained
 from data_platform.databases.errors import unavailable
 from data_platform.databases.urls import waiting, with_driver
 from data_platform.lake import schema as schemas
-from data_platform.lake.errors import (
-    ForeignTable,
-    LakeError,
-    PartitionConflict,
-    SchemaConflict,
-    UnknownTable,
-)
+from data_platform.lake.errors import ForeignTable, PartitionConflict, SchemaConflict, UnknownTable
 from data_platform.lake.file_io import LakeFileIO
 from data_platform.lake.table import LAYERS, TableId
+from data_platform.storage.errors import LakeError
 
 LakeTable = Table  # a loaded table, for those who may not know Iceberg
 

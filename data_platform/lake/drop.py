@@ -10,10 +10,10 @@ from pyiceberg.table import Table
 from data_platform.lake.browse import require_partition
 from data_platform.lake.catalog import Lake
 from data_platform.lake.commit import replace_partitions
-from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition, partitioning
 from data_platform.lake.rejected import BESIDE, rejected_by
 from data_platform.lake.table import TableId
+from data_platform.storage.errors import LakeError
 
 _PROPERTIES = {"data_platform.run": "drop", "data_platform.partitions": "1"}
 

@@ -1,8 +1,6 @@
 """What can go wrong in the lake: one exception class per meaning, each naming the table."""
 
-
-class LakeError(Exception):
-    """Any failure to read or write a table."""
+from data_platform.storage.errors import LakeError
 
 
 class NotThere(LakeError):

@@ -28,13 +28,13 @@ from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.typedef import Record
 
-from data_platform.lake.errors import LakeError
 from data_platform.lake.file_io import LakeFileIO
 from data_platform.lake.object_store import is_object
 from data_platform.lake.partition_times import from_properties
 from data_platform.lake.reads import spark_type
 from data_platform.lake.statistics import statistics_of
 from data_platform.lake.table import PartitionColumn, Partitioning, PartitionValue, Values
+from data_platform.storage.errors import LakeError
 
 Files = dict[str, list[DataFile]]  # live files by partition key
 

@@ -11,8 +11,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from data_platform.lake.errors import LakeError, SchemaConflict
+from data_platform.lake.errors import SchemaConflict
 from data_platform.lake.table import TableId
+from data_platform.storage.errors import LakeError
 
 TABLES = (
     "pyspark.DataFrame",

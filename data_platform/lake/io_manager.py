@@ -21,7 +21,6 @@ from data_platform.lake.asset_tables import table_read, table_written
 from data_platform.lake.browse import as_python
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
-from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition, some, versions
 from data_platform.lake.frames import arrow_of, converted, fitted, spark_schema_of
 from data_platform.lake.parquet import DATA
@@ -44,6 +43,7 @@ from data_platform.observability.events import Log, StepResult
 from data_platform.observability.failures import failures_explained, held_back
 from data_platform.quality.findings import written_finding
 from data_platform.quality.held import Held
+from data_platform.storage.errors import LakeError
 from data_platform.wording import counted
 
 _SHOWN = 6  # columns of a row, in a message

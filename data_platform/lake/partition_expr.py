@@ -26,11 +26,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_type
 
-from data_platform.lake.errors import LakeError
 from data_platform.lake.frames import spark_schema_of
 from data_platform.lake.partition_times import TimeKeys
 from data_platform.lake.row_partitions import Wanted
 from data_platform.lake.table import PartitionColumn, TableId
+from data_platform.storage.errors import LakeError
 
 PARTITION_EXPR = "partition_expr"  # Dagster's own name for it
 _STORED = "_partition"  # begins the names of columns that hold partitions beside the rows

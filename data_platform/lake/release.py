@@ -14,7 +14,6 @@ from pyiceberg.table import Table
 from data_platform.lake.builds import Build, Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.commit import replace_partitions, require_base
-from data_platform.lake.errors import LakeError
 from data_platform.lake.files import (
     StagedFile,
     attempt_of,
@@ -26,6 +25,7 @@ from data_platform.lake.publish import ATTEMPT, CONTRACT, Published
 from data_platform.lake.rejected import BESIDE, rejected_by
 from data_platform.lake.storage import Storage
 from data_platform.lake.table import TableId
+from data_platform.storage.errors import LakeError
 
 RELEASED = "data_platform.released"  # property of a snapshot: who released it, and why
 

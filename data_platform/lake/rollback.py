@@ -15,7 +15,7 @@ from data_platform.lake.browse import require_partition, require_snapshot
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.commit import replace_partitions, require_base
-from data_platform.lake.errors import LakeError, UnreadableFile
+from data_platform.lake.errors import UnreadableFile
 from data_platform.lake.files import Files, data_files, files_by_partition, versions
 from data_platform.lake.parquet import DATA
 from data_platform.lake.rejected import BESIDE, files_of_attempts, rejected_by
@@ -28,6 +28,7 @@ from data_platform.lake.staging import (
 )
 from data_platform.lake.storage import Storage
 from data_platform.lake.table import TableId
+from data_platform.storage.errors import LakeError
 
 
 @dataclass(frozen=True)

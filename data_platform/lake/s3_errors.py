@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from data_platform.lake.errors import LakeError
+from data_platform.storage.errors import LakeError
 
 # A refused look at an object may mean that it is not there: only who may list is told so.
 _READ = "s3:GetObject on it, and s3:ListBucket on the bucket where it may be gone"

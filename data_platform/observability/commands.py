@@ -10,9 +10,10 @@ import click
 from data_platform.buckets.errors import BucketError
 from data_platform.databases.errors import DatabaseError
 from data_platform.lake import s3_errors
-from data_platform.lake.errors import LakeError, NotThere
+from data_platform.lake.errors import NotThere
 from data_platform.landing.queue import QueueError
 from data_platform.settings import SettingsError
+from data_platform.storage.errors import LakeError
 
 
 class DeclarationError(Exception):

@@ -11,10 +11,11 @@ from pyspark.errors import PySparkException
 from data_platform.contracts.errors import ContractError
 from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
 from data_platform.lake import s3_errors
-from data_platform.lake.errors import LakeError, PartitionConflict, UnreadableFile
+from data_platform.lake.errors import PartitionConflict, UnreadableFile
 from data_platform.lake.publish import StagedWrite
 from data_platform.lake.s3_errors import StoreError
 from data_platform.quality.held import Held
+from data_platform.storage.errors import LakeError
 from data_platform.wording import counted
 
 # Another writer, a locked database, a network that stuttered. Bad data is in none of these: it

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from data_platform.assets import Table
-from data_platform.lake.errors import LakeError
 from data_platform.lake.look import Look
 from data_platform.landing.intake import Arrived, Listing, partitions_of
 from data_platform.landing.ledger_tables import State
 from data_platform.platform_defs.planning import Plan, current_versions, plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.runs.tags import MOST_ATTEMPTS
+from data_platform.storage.errors import LakeError
 
 _DECLARED: tuple[State, ...] = ("pending", "loaded", "failed", "moving")
 

@@ -17,7 +17,6 @@ import dagster as dg
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from data_platform.assets import Table
-from data_platform.lake.errors import LakeError
 from data_platform.lake.table import TableId
 from data_platform.landing.intake import reconcile
 from data_platform.observability.failures import cause
@@ -31,6 +30,7 @@ from data_platform.platform_defs.stopping import Stop, cancel_run
 from data_platform.platform_defs.work import MOST_REPEATS, Due, Tried
 from data_platform.runs.due import Waiting, arrivals, stale
 from data_platform.runs.tags import RANGE_END, RANGE_START, WITHOUT_FAILURES
+from data_platform.storage.errors import LakeError
 
 _log = logging.getLogger(__name__)
 

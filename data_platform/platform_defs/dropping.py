@@ -11,13 +11,14 @@ import dagster as dg
 from data_platform.assets import Table
 from data_platform.lake import drop as lake_drop
 from data_platform.lake.browse import count
-from data_platform.lake.errors import LakeError, NotThere
+from data_platform.lake.errors import NotThere
 from data_platform.lake.rejected import BESIDE
 from data_platform.lake.table import TableId
 from data_platform.landing.ledger_tables import Entry
 from data_platform.platform_defs.drive import require_idle
 from data_platform.platform_defs.drivers import driving
 from data_platform.platform_defs.platform import Platform
+from data_platform.storage.errors import LakeError
 from data_platform.wording import counted
 
 

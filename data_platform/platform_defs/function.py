@@ -9,8 +9,9 @@ from data_platform.assets import Table
 from data_platform.contracts.columns import INGESTED_AT
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.winner import ARRIVAL
-from data_platform.lake.errors import LakeError, SchemaConflict
+from data_platform.lake.errors import SchemaConflict
 from data_platform.quality.judge import RECEIVED
+from data_platform.storage.errors import LakeError
 
 
 def contract_of(table: Table) -> Contract:

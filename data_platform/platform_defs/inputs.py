@@ -13,7 +13,6 @@ from data_platform.assets import Table
 from data_platform.lake.bounds import PartitionFiles, has_nulls, time_bounds
 from data_platform.lake.calendars import Calendar
 from data_platform.lake.catalog import LakeTable
-from data_platform.lake.errors import LakeError
 from data_platform.lake.files import Files, partitioning, versions
 from data_platform.lake.look import Look
 from data_platform.lake.table import WHOLE_TABLE, TableId
@@ -32,6 +31,7 @@ from data_platform.quality.windows import (
     time_column,
     zone_of,
 )
+from data_platform.storage.errors import LakeError
 
 _MOST_CANDIDATES = 5000  # beyond so many partitions, planning all of a table is no slower
 

@@ -17,13 +17,13 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from data_platform.assets import Table
-from data_platform.lake.errors import LakeError
 from data_platform.observability.events import WITHOUT_INPUT, Log
 from data_platform.platform_defs.drivers import under_way
 from data_platform.platform_defs.held import held_now
 from data_platform.platform_defs.planning import current_versions, stale_plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.table_checks import rule_state, standing, still_held
+from data_platform.storage.errors import LakeError
 
 _AS_BEFORE = "as published before; a run that failed left it as it was"
 _LOOKS_AT = 20  # backfills, newest first

@@ -11,7 +11,6 @@ from itertools import chain
 import dagster as dg
 
 from data_platform.assets import Table
-from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition, versions
 from data_platform.lake.look import Look
 from data_platform.lake.reads import ReadPlan
@@ -26,6 +25,7 @@ from data_platform.platform_defs.inputs import (
 from data_platform.platform_defs.platform import Platform
 from data_platform.quality.freshness import is_stale
 from data_platform.quality.mapping import Dimension
+from data_platform.storage.errors import LakeError
 
 _COMPARED = 60  # partitions before a range, so that volume finds its 28 though some have no rows
 

@@ -11,7 +11,6 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from data_platform.assets import Table
 from data_platform.lake.browse import as_python, keyed, rows
-from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.look import Look
 from data_platform.lake.publish import published_as
@@ -31,6 +30,7 @@ from data_platform.platform_defs.stopping import Stop
 from data_platform.platform_defs.table_checks import as_it_stands, held_as_told
 from data_platform.runs.requests import job_name, range_tags
 from data_platform.runs.tags import ONLY_PARTITIONS
+from data_platform.storage.errors import LakeError
 from data_platform.wording import counted
 
 

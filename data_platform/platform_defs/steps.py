@@ -10,7 +10,6 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.assets import Table
-from data_platform.lake.errors import LakeError
 from data_platform.lake.files import partitioning
 from data_platform.lake.parquet import (
     DATA,
@@ -46,6 +45,7 @@ from data_platform.quality.judge import RECEIVED, in_shares, judged, with_receiv
 from data_platform.quality.mapping import EventTime
 from data_platform.quality.spread import Spread
 from data_platform.quality.windows import Upstream, known_keys, reads_of
+from data_platform.storage.errors import LakeError
 
 
 def build(

@@ -12,11 +12,11 @@ from pyspark.sql import types as T
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import quoted
 from data_platform.lake.catalog import LakeTable
-from data_platform.lake.errors import LakeError
 from data_platform.lake.parquet import DATA, OUTCOME
 from data_platform.lake.staging import Staged, staged_rows
 from data_platform.platform_defs.function import contract_of
 from data_platform.platform_defs.isolation import Calls
+from data_platform.storage.errors import LakeError
 from data_platform.wording import counted
 
 _PRECISION = 1e-9  # relative; sums of doubles depend on their order

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_platform.lake.asset_tables import is_table, table_of
-from data_platform.lake.errors import LakeError
+from data_platform.storage.errors import LakeError
 
 PARTS = st.sampled_from(["assets", "default", "silver", "gold", "quarantine", "shop", "stock"])
 KEYS = st.lists(PARTS, min_size=1, max_size=4).map(dg.AssetKey)

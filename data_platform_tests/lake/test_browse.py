@@ -16,9 +16,9 @@ from data_platform.lake.browse import (
     partition_rows,
     rows,
 )
-from data_platform.lake.errors import LakeError
 from data_platform.lake.table import TableId
 from data_platform.settings import Settings
+from data_platform.storage.errors import LakeError
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, WEDNESDAY, Home
 
 

@@ -1,9 +1,9 @@
 import pytest
 
 from data_platform.lake.drop import drop, partition_of, tables_of
-from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.table import TableId
+from data_platform.storage.errors import LakeError
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home
 
 OTHER = TableId.parse("gold/shop/sales")

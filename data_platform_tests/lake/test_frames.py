@@ -8,9 +8,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from data_platform.lake.errors import LakeError, SchemaConflict
+from data_platform.lake.errors import SchemaConflict
 from data_platform.lake.frames import arrow_of, converted, fitted
 from data_platform.lake.table import TableId
+from data_platform.storage.errors import LakeError
 
 STOCK = TableId.parse("gold/shop/stock")
 PRESENT = pa.schema([("day", pa.date32()), ("name", pa.string()), ("n", pa.int64())])

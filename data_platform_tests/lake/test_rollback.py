@@ -2,11 +2,12 @@ import datetime as dt
 
 import pytest
 
-from data_platform.lake.errors import LakeError, PartitionConflict, UnreadableFile
+from data_platform.lake.errors import PartitionConflict, UnreadableFile
 from data_platform.lake.expiry import KEEP_SNAPSHOTS, expire
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.rollback import Rollback, plan_rollback
 from data_platform.lake.table import TableId
+from data_platform.storage.errors import LakeError
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home
 
 

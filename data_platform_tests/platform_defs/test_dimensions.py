@@ -10,7 +10,6 @@ import pytest
 
 from data_platform.assets import Table
 from data_platform.lake.builds import Build
-from data_platform.lake.errors import LakeError
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.look import Look
 from data_platform.lake.release import NotReleasable
@@ -25,6 +24,7 @@ from data_platform.platform_defs.table_checks import standing
 from data_platform.quality.mapping import CHANGES, Changes, How, dimension, event_time
 from data_platform.runs.due import stale
 from data_platform.settings import Settings, prepare_home
+from data_platform.storage.errors import LakeError
 from data_platform_tests.lake.test_look import remove_manifests
 from data_platform_tests.platform_defs.sums import (
     build_stale,

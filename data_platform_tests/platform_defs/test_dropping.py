@@ -14,12 +14,12 @@ from data_platform.contracts.contract import Rule
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
-from data_platform.lake.errors import LakeError
 from data_platform.lake.table import TableId
 from data_platform.platform_defs.drive import TablesBusy
 from data_platform.platform_defs.drivers import hold
 from data_platform.platform_defs.dropping import apply_drop, plan_drop
 from data_platform.platform_defs.repair import stale_partitions
+from data_platform.storage.errors import LakeError
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
     SALES,

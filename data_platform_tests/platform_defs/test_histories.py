@@ -23,7 +23,6 @@ from pyspark.sql import DataFrame
 from data_platform.assets import Table, bronze, gold
 from data_platform.contracts.contract import contract
 from data_platform.lake.browse import partition_rows
-from data_platform.lake.errors import LakeError
 from data_platform.lake.rollback import plan_rollback
 from data_platform.landing.source import Source, day
 from data_platform.platform_defs.arrivals import due_of_bronze, record_arrivals
@@ -32,6 +31,7 @@ from data_platform.platform_defs.planning import current_versions, plan, plan_al
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import put_back, stale_partitions
 from data_platform.quality.mapping import trailing
+from data_platform.storage.errors import LakeError
 from data_platform_tests.lake.shop import DAYS, RECEIVED, SHOP, Shop, sales
 from data_platform_tests.places import Place
 from data_platform_tests.platform_defs.sums import Dates, publish_rows, stored

@@ -15,7 +15,6 @@ from pyspark.sql import functions as F
 from data_platform.assets import Table
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines
-from data_platform.lake.errors import LakeError
 from data_platform.lake.logical_plan import jobs_run
 from data_platform.lake.parquet import NAMED
 from data_platform.lake.publish import publish
@@ -24,6 +23,7 @@ from data_platform.platform_defs.planning import plan
 from data_platform.platform_defs.steps import build
 from data_platform.quality.findings import PARTITION
 from data_platform.quality.mapping import event_time, everything
+from data_platform.storage.errors import LakeError
 from data_platform_tests.platform_defs.days_of_sales import (
     Answer,
     Row,

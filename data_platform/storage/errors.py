@@ -1,0 +1,5 @@
+"""What can go wrong with stored data."""
+
+
+class LakeError(Exception):
+    """Any failure to read or write tables or the files they are made of."""
