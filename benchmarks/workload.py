@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 from data_platform.demo.generator import generate
-from data_platform.settings import CHECKOUT, Environment, Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import CHECKOUT, Environment, Settings
 
 DEFAULT_DATA = CHECKOUT.parent / "shared" / "data" / "online_retail"
 ENOUGH = 250 << 20  # bytes of input

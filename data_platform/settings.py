@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
@@ -220,29 +219,6 @@ def local_home() -> Path:
     """The home that `.platform/last` names (the last demo's), else `.platform/home`."""
     last = local_state() / "last"
     return local_state() / (last.read_text("utf-8").strip() if last.exists() else "home")
-
-
-def prepare_home(settings: Settings) -> None:
-    """Create the directories of a home that lives on disk, with Dagster's own configuration.
-
-    Repeating it changes nothing, except that `dagster.yaml` follows the one shipped here. Raises
-    SettingsError where the home cannot be one.
-    """
-    with values.home_explained(settings.home):
-        for place in (settings.landing_uri, settings.warehouse_uri):
-            if place.startswith("file://"):
-                Path(place.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
-        settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    wanted = files("data_platform").joinpath("dagster.yaml").read_text("utf-8")
-    if settings.dagster_database:
-        from data_platform.databases.dagster import on_postgres  # not on a laptop
-
-        wanted = on_postgres(wanted, settings.dagster_database)
-    instance = settings.dagster_home / "dagster.yaml"
-    if not instance.exists() or instance.read_text("utf-8") != wanted:
-        unfinished = instance.with_suffix(f".{os.getpid()}.part")  # others may be reading it
-        unfinished.write_text(wanted, "utf-8")
-        unfinished.replace(instance)
 
 
 def enter_home(settings: Settings) -> None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from data_platform import setting_values
 from data_platform import settings as module
+from data_platform.runs.home import prepare_home
 from data_platform.secrets import secret_name
-from data_platform.settings import Environment, Settings, SettingsError, prepare_home
+from data_platform.settings import Environment, Settings, SettingsError
 
 
 def refused(env: Mapping[str, str]) -> str:

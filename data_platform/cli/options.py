@@ -9,7 +9,8 @@ import click
 
 from data_platform.observability.commands import unknown
 from data_platform.observability.printing import STOPPING
-from data_platform.settings import Settings, SettingsError, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings, SettingsError
 from data_platform.wording import counted
 
 TABLE = click.argument("table", metavar="TABLE")

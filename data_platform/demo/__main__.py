@@ -15,7 +15,8 @@ from data_platform.landing.queue import QueueError
 from data_platform.observability.commands import INTERRUPTED, DeclarationError
 from data_platform.observability.printing import STOPPING, waiting
 from data_platform.platform_defs.platform import Platform
-from data_platform.settings import Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings
 from data_platform.storage.errors import LakeError
 from data_platform.wording import counted
 

@@ -1,4 +1,4 @@
-"""A home is made whole by whoever opens it, one process at a time."""
+"""Dagster's record in a home, which is made whole by whoever opens it, one process at a time."""
 
 import fcntl
 from collections.abc import Iterator
@@ -7,8 +7,9 @@ from contextlib import ExitStack, contextmanager
 import dagster as dg
 
 from data_platform.databases.errors import explaining
+from data_platform.runs.home import prepare_home
 from data_platform.setting_values import home_explained
-from data_platform.settings import Settings, enter_home, prepare_home
+from data_platform.settings import Settings, enter_home
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.drive import run_until_quiet
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import instance_of
-from data_platform.settings import Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings
 
 
 def main(home: Path, place: dict[str, str], role: str) -> list[str]:

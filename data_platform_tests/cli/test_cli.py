@@ -15,7 +15,8 @@ from pyspark.sql import types as T
 
 from data_platform.cli.main import main
 from data_platform.lake.table import TableId
-from data_platform.settings import CHECKOUT, Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import CHECKOUT, Settings
 from data_platform_tests.command_line import Run, parsed
 from data_platform_tests.places import SOME_PLACES
 from data_platform_tests.platform_defs.homes import (

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 import data_platform
 from data_platform.cli.main import main
-from data_platform.settings import Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings
 
 DEFINITIONS = Path(data_platform.__path__[0]) / "definitions.py"
 TABLE = "silver/retail/order_lines"

@@ -23,7 +23,8 @@ from data_platform.observability.events import StepResult
 from data_platform.platform_defs.merge import build_merged
 from data_platform.platform_defs.planning import Plan, plan
 from data_platform.platform_defs.platform import Platform
-from data_platform.settings import Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings
 from data_platform_tests.lake.home import Home as Lake
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.

@@ -21,8 +21,9 @@ from data_platform.platform_defs.drive import Ran, run_until_quiet
 from data_platform.platform_defs.planning import current_versions
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import instance_of
+from data_platform.runs.home import prepare_home
 from data_platform.runs.requests import job_name, range_tags
-from data_platform.settings import Settings, prepare_home
+from data_platform.settings import Settings
 from data_platform_tests.places import Place
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"

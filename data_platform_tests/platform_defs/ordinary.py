@@ -14,7 +14,8 @@ from data_platform.lake.table import TableId
 from data_platform.observability.failures import cause
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.resources import resources
-from data_platform.settings import Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from data_platform.platform_defs.mappings import UnmappedPartitions, require_map
 from data_platform.platform_defs.planning import plan_all
 from data_platform.platform_defs.platform import Platform
 from data_platform.quality.mapping import EventTime, How
-from data_platform.settings import Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings
 from data_platform_tests.platform_defs.sums import (
     KINDS,
     WAYS,

@@ -23,8 +23,9 @@ from data_platform.platform_defs.bronze import build_bronze
 from data_platform.platform_defs.held import held_now
 from data_platform.platform_defs.planning import current_versions, plan
 from data_platform.platform_defs.platform import Platform
+from data_platform.runs.home import prepare_home
 from data_platform.runs.tags import MOST_ATTEMPTS
-from data_platform.settings import Settings, prepare_home
+from data_platform.settings import Settings
 from data_platform_tests.fakes import Crash, Faults, LocalSpark, disk_full
 from data_platform_tests.lake.shop import RECEIVED, SHOP, Shop
 from data_platform_tests.places import Place

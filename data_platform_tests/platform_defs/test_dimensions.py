@@ -23,7 +23,8 @@ from data_platform.platform_defs.repair import held_partitions, stale_partitions
 from data_platform.platform_defs.table_checks import standing
 from data_platform.quality.mapping import CHANGES, Changes, How, dimension, event_time
 from data_platform.runs.due import stale
-from data_platform.settings import Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings
 from data_platform.storage.errors import LakeError
 from data_platform_tests.lake.test_look import remove_manifests
 from data_platform_tests.platform_defs.sums import (

@@ -22,7 +22,8 @@ from data_platform.observability.events import LOGGED, Log, Moments
 from data_platform.observability.failures import held_back
 from data_platform.platform_defs.event_log import SILENT, BatchingSqliteEventLogStorage
 from data_platform.quality.findings import Finding
-from data_platform.settings import Settings, enter_home, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings, enter_home
 
 KEY = dg.AssetKey(["silver", "shop", "lines"])
 DAYS = dg.DailyPartitionsDefinition(start_date="2011-03-01", end_date="2011-03-31")

@@ -23,7 +23,8 @@ from data_platform.lake.table import TableId, TableSlice
 from data_platform.platform_defs.planning import current_versions, plan
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.steps import build
-from data_platform.settings import Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false

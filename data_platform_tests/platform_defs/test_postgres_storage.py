@@ -18,7 +18,8 @@ from data_platform.platform_defs.postgres_storage import (
     BatchingPostgresEventLogStorage,
     BatchingPostgresStorage,
 )
-from data_platform.settings import Settings, enter_home, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings, enter_home
 from data_platform_tests.platform_defs.test_event_log import (
     BUILT,
     CHECKED,

@@ -9,7 +9,8 @@ from data_platform.lake.table import TableId
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.table_uses import table_uses, tables_written
 from data_platform.platform_defs.tables import ensure_tables
-from data_platform.settings import Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings
 
 
 def test_the_tables_written_are_those_that_a_write_makes(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from data_platform.lake.expiry import retention
 from data_platform.lake.parquet import DATA
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.tables import ensure_tables
-from data_platform.settings import Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings
 
 
 @pytest.mark.parametrize("table", [bronze, silver, daily_sales], ids=lambda t: t.id.layer)

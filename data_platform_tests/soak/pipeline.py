@@ -15,7 +15,8 @@ from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.drive import run_until_quiet
 from data_platform.platform_defs.platform import Platform
 from data_platform.platform_defs.repair import instance_of
-from data_platform.settings import Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings
 
 
 def load(home: Path, count: int, place: dict[str, str]) -> None:
