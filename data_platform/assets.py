@@ -2,7 +2,7 @@
 
 `bronze` declares a table of rows as received, `silver` and `gold` decorate a function from
 DataFrames to a DataFrame. Each gives a `Table`, which is still callable as the function it
-decorates and has the Dagster asset as `.asset`.
+decorates.
 """
 
 import inspect
@@ -25,12 +25,16 @@ from data_platform.lake.schema import iceberg_schema
 from data_platform.lake.table import PartitionColumn, Partitioning, TableId
 from data_platform.landing.partition_names import kind_of, partition_columns
 from data_platform.landing.source import OutsideTable, Source
-from data_platform.observability.warnings import previews_accepted
+from data_platform.observability.warnings import accept_backfill_policies
 from data_platform.quality.mapping import How, require_time
+from data_platform.storage.errors import LakeError
 
 Transform = Callable[..., DataFrame]
 _CHANGES_NO_ROW = ("id", "owner", "description", "retention")  # fields of a table
 _PARTITIONS = "partitions"  # the parameter that gets the values of the partitions being built
+
+
+accept_backfill_policies()  # of a user's own assets too, which are declared after this
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,6 +69,13 @@ class Table:
         if self.function is None:
             raise TypeError(f"{self.id} is read from its source, it has no function")
         return self.function(*frames, **named)
+
+    @property
+    def judged_by(self) -> Contract:
+        """The contract of a table that has one. Raises LakeError where rows are as received."""
+        if self.contract is None:
+            raise LakeError(f"{self.id} has no contract")
+        return self.contract
 
     @property
     def key(self) -> dg.AssetKey:
@@ -104,14 +115,6 @@ class Table:
     @property
     def takes_partitions(self) -> bool:
         return self.function is not None and _PARTITIONS in _parameters(self.function)
-
-    @cached_property
-    def asset(self) -> dg.AssetsDefinition:
-        """Alone: of its inputs' partitions nothing is known."""
-        from data_platform.platform_defs.asset import asset_of
-
-        with previews_accepted():
-            return asset_of(self, {})
 
 
 def bronze(

@@ -18,6 +18,7 @@ from data_platform.domains.retail.contracts import OrderLine
 from data_platform.domains.retail.landing import ONLINE_RETAIL
 from data_platform.lake.partition_columns import column_type
 from data_platform.quality.mapping import Trailing, trailing
+from data_platform_tests.support.assets import asset_alone
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
@@ -39,7 +40,7 @@ def _contract(
 
 
 def _dependencies(table: Table) -> set[str]:
-    return {key.to_user_string() for spec in table.asset.specs for key in _deps(spec)}
+    return {key.to_user_string() for spec in asset_alone(table).specs for key in _deps(spec)}
 
 
 def _deps(spec: dg.AssetSpec) -> list[dg.AssetKey]:
@@ -47,7 +48,7 @@ def _deps(spec: dg.AssetSpec) -> list[dg.AssetKey]:
 
 
 def _offset(table: Table) -> int:
-    [dep] = [dep for spec in table.asset.specs for dep in spec.deps]
+    [dep] = [dep for spec in asset_alone(table).specs for dep in spec.deps]
     assert isinstance(dep.partition_mapping, dg.TimeWindowPartitionMapping)
     return dep.partition_mapping.start_offset
 
@@ -213,11 +214,11 @@ def test_a_merged_table_takes_one_input_alone() -> None:
 
     declare = gold(contract=Totals, partitions=None)
     table = declare(lambda sales: sales)
-    metadata = table.asset.specs_by_key[table.key].metadata
+    metadata = asset_alone(table).specs_by_key[table.key].metadata
     assert (metadata["merge_on"], metadata["quarantine_threshold"]) == ("units", 0.0)
     kept = "of all rows with one units: the greatest units, then the last arrived"
     assert metadata["winner"] == kept
-    checks = {spec.name: spec.blocking for spec in table.asset.check_specs}
+    checks = {spec.name: spec.blocking for spec in asset_alone(table).check_specs}
     assert checks["conservation"] and not checks["inputs"]
     for function in (lambda sales, rates: sales, lambda sales, partitions: sales):
         with pytest.raises(ContractError, match=r"gold/shop/totals: .* one input .*; join before"):
@@ -237,7 +238,7 @@ def test_the_version_changes_with_the_contract_and_not_with_its_words() -> None:
 def test_the_asset_says_which_of_the_rows_with_one_key_is_published() -> None:
     def said(**settings) -> str | None:
         table = _table_of(replace(OrderLine, **settings))
-        return table.asset.specs_by_key[table.key].metadata.get("winner")
+        return asset_alone(table).specs_by_key[table.key].metadata.get("winner")
 
     key, winner = ("stock_code",), (greatest("invoiced_at"), least("unit_price"))
     assert said(key=key, winner=()) == "of rows with one stock_code: the last arrived"
@@ -254,14 +255,14 @@ def _table_of(contract: Contract) -> Table:
 
 def test_the_asset_carries_what_the_contract_says() -> None:
     table = gold(contract=_contract("gold/shop/totals"), partitions=daily)(lambda sales: sales)
-    [spec] = table.asset.specs
+    [spec] = asset_alone(table).specs
 
     assert spec.owners == ["team:shop"]
     assert (spec.group_name, spec.kinds) == ("shop", {"gold"})
     assert spec.code_version == table.version
     schema = spec.metadata["dagster/column_schema"]
     assert [c.name for c in schema.columns] == ["day", "units"]
-    names = {check.name for check in table.asset.check_specs}
+    names = {check.name for check in asset_alone(table).check_specs}
     assert {"rules", "inputs", "volume", "units__greater_than_or_equal_to"} <= names
 
 
@@ -376,4 +377,4 @@ def test_keys_that_their_column_does_not_give_back_are_refused() -> None:
         lambda sales: sales
     )
     with pytest.raises(ContractError, match=r"gold/shop/totals: .* day \(int\) holds the key '01'"):
-        _ = table.asset
+        _ = asset_alone(table)

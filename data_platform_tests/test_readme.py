@@ -16,6 +16,7 @@ import data_platform.domains
 from data_platform.platform_defs.resources import resources
 from data_platform.settings import CHECKOUT
 from data_platform_tests.platform_defs.homes import Home, home_at
+from data_platform_tests.support.assets import asset_alone
 
 README = (CHECKOUT / "README.md").read_text("utf-8")
 WEATHER = "data_platform.domains.weather"
@@ -122,7 +123,7 @@ def test_the_ordinary_asset_reads_and_publishes_through_the_same_tables(home: Ho
     reports, tables = _module("reports"), _module("tables")
 
     result = dg.materialize(
-        [reports.warm_stations, tables.station_days.asset],
+        [reports.warm_stations, asset_alone(tables.station_days)],
         selection=[reports.warm_stations],
         partition_key="2026-01-05",
         instance=home.instance,

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-# A user's own assets need the policy too, and `assets` imports this before they are declared.
-warnings.filterwarnings("ignore", r"Parameter .backfill_policy.", dg.BetaWarning)
+
+def accept_backfill_policies() -> None:
+    """They are a beta in the pinned Dagster, and every table has one."""
+    warnings.filterwarnings("ignore", r"Parameter .backfill_policy.", dg.BetaWarning)
 
 
 @contextmanager

@@ -14,12 +14,6 @@ from data_platform.quality.judge import RECEIVED
 from data_platform.storage.errors import LakeError
 
 
-def contract_of(table: Table) -> Contract:
-    if table.contract is None:
-        raise LakeError(f"{table.id} has no contract")
-    return table.contract
-
-
 def called(table: Table, keys: Sequence[str], frames: Mapping[str, DataFrame]) -> DataFrame:
     """What it returns for these partitions.
 
@@ -34,7 +28,7 @@ def called(table: Table, keys: Sequence[str], frames: Mapping[str, DataFrame]) -
         raise LakeError(
             f"{table.id}: its function returned {type(result).__name__}, not a Spark DataFrame"
         )
-    require_columns(contract_of(table), result)
+    require_columns(table.judged_by, result)
     return result
 
 

@@ -23,7 +23,6 @@ from data_platform.lake.reads import ReadPlan
 from data_platform.lake.staging import Staged, new_attempt, stage, with_empty_partitions
 from data_platform.lake.table import WHOLE_TABLE
 from data_platform.observability.events import StepResult
-from data_platform.platform_defs.function import contract_of
 from data_platform.platform_defs.inputs import Input
 from data_platform.platform_defs.isolation import by_input_partition
 from data_platform.platform_defs.planning import Plan
@@ -71,25 +70,25 @@ def build_merged(
         return by_input_partition(table, spark, partitioning(upstream), sorted(files), reading)
 
     def changes_of(merge: Merge) -> DataFrame:
-        return judged(made_of(merge.after), contract_of(table), clustered=True)
+        return judged(made_of(merge.after), table.judged_by, clustered=True)
 
     merge = planned_merge(table, own, upstream, source, plan.base.get(WHOLE_TABLE))
     changes = changes_of(merge)
     if merge.before:
         # By position: a column that was added stands last in the table, wherever it is declared.
-        columns = contract_of(table).spark_schema.names
+        columns = table.judged_by.spark_schema.names
         # a row that a rule rejects takes no other's place
         after = changes.where(F.col(OUTCOME) == DATA).select(columns)
         still = read(own, merge.present, merge.present).select(columns)
         gone = made_of(merge.before).select(columns).subtract(after)
         if not gone.isEmpty():
-            lost = unreplaced(gone.intersect(still), after, contract_of(table))
+            lost = unreplaced(gone.intersect(still), after, table.judged_by)
             if not lost.isEmpty():
                 merge = anew(source)
                 changes = changes_of(merge)
     seen = Observation()
     present = read(own, merge.present, merge.present) if merge.present else None
-    rows = ranked(changes, present, contract_of(table)).observe(
+    rows = ranked(changes, present, table.judged_by).observe(
         seen,
         F.count_if(~F.col(PRESENT)).alias("changes"),
         F.count_if(F.col(NTH) > 1).alias("superseded"),

@@ -31,7 +31,6 @@ from data_platform.lake.staging import (
 )
 from data_platform.lake.table import Partitioning, TableSlice
 from data_platform.observability.events import StepResult
-from data_platform.platform_defs.function import contract_of
 from data_platform.platform_defs.isolation import Calls, Result, without_adaptive
 from data_platform.platform_defs.placement import among
 from data_platform.platform_defs.planning import Plan
@@ -53,7 +52,7 @@ def build(
 ) -> StepResult:
     """Compute, judge and stage the partitions of the plan, in one Spark job; in one for each
     `isolation.TOGETHER` of them where each needs a call of the function for itself."""
-    contract = contract_of(table)
+    contract = table.judged_by
     spread = spread_of(table, plan, spark)
     calls = Calls.of(table, plan, platform, spark, partial(_prepared, table, spread))
     results = calls.results()
@@ -110,7 +109,7 @@ def _meets_early(table: Table, spread: Spread) -> bool:
 
     Rows as received are narrower than typed ones, and are typed by as many tasks as judge them.
     """
-    contract = contract_of(table)
+    contract = table.judged_by
     if spread.shared:
         return contract.lineage and (contract.key_as_received or not contract.key)
     return contract.lineage and bool(table.partition_by)
@@ -118,7 +117,7 @@ def _meets_early(table: Table, spread: Spread) -> bool:
 
 def _prepared(table: Table, spread: Spread, frame: DataFrame) -> DataFrame:
     """An input as the function gets it: with lineage its rows as received."""
-    contract = contract_of(table)
+    contract = table.judged_by
     if not contract.lineage:
         return frame
     if _meets_early(table, spread):
@@ -136,7 +135,7 @@ def _prepared(table: Table, spread: Spread, frame: DataFrame) -> DataFrame:
 def layout_of(table: Table, platform: Platform, attempt: str) -> Layout:
     tables = ensure_tables(table, platform.lake)
     received: dict[str, SourcePath] = {}
-    if contract_of(table).lineage:
+    if table.judged_by.lineage:
         own = {"_attempt", "_reasons", "_repeats_object", "_repeats_row", NAMED}
         names = [field.name for field in tables[QUARANTINE].schema().fields]
         received = {name: (RECEIVED, name) for name in names if name not in own}
@@ -170,7 +169,7 @@ def audited(
 ) -> StepResult:
     """The staged write of the plan's partitions and the findings of their checks, beside those
     that the step made itself (`also`). `shared`: rows of other partitions are of each."""
-    contract = contract_of(table)
+    contract = table.judged_by
     rows, bad, repeats = (staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
     found = list(also)
     history = {**plan.rows, **{key: rows[key] for key in plan.keys}}

@@ -14,7 +14,6 @@ from data_platform.contracts.names import quoted
 from data_platform.lake.catalog import LakeTable
 from data_platform.lake.parquet import DATA, OUTCOME
 from data_platform.lake.staging import Staged, staged_rows
-from data_platform.platform_defs.function import contract_of
 from data_platform.platform_defs.isolation import Calls
 from data_platform.storage.errors import LakeError
 from data_platform.wording import counted
@@ -34,7 +33,7 @@ def require_same_alone(
 
     Which one changes from attempt to attempt. Raises LakeError with the first rows that differ.
     """
-    contract, keys = contract_of(calls.table), calls.plan.keys
+    contract, keys = calls.table.judged_by, calls.plan.keys
     key = chosen(keys, attempt)
     alone = judge(calls.alone(key)).where(F.col(OUTCOME) == DATA)
     found = difference(staged_rows(staged, key, loaded, calls.spark), alone, contract)

@@ -12,6 +12,7 @@ from data_platform.domains.retail.contracts import ProductDemand
 from data_platform.domains.retail.partitions import daily
 from data_platform.domains.retail.silver import order_lines as typed_lines
 from data_platform.quality.mapping import trailing
+from data_platform_tests.support.assets import asset_alone
 
 
 def test_one_table_as_two_inputs_is_refused_by_name() -> None:
@@ -23,7 +24,7 @@ def test_one_table_as_two_inputs_is_refused_by_name() -> None:
         return now
 
     with pytest.raises(ValueError, match=f"product_demand: its inputs now and before.*{lines}"):
-        _ = compared.asset
+        _ = asset_alone(compared)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_partitions_of_a_date_that_do_not_begin_at_midnight_are_refused(
     partitions: dg.PartitionsDefinition,
 ) -> None:
     with pytest.raises(ValueError, match=r"silver/retail/order_lines.*column day is a date"):
-        _ = replace(typed_lines, partitions=partitions).asset
+        _ = asset_alone(replace(typed_lines, partitions=partitions))
 
 
 @pytest.mark.parametrize(
@@ -53,4 +54,4 @@ def test_partitions_of_a_date_that_do_not_begin_at_midnight_are_refused(
     ],
 )
 def test_other_partitions_are_taken(partitions: dg.PartitionsDefinition) -> None:
-    assert replace(order_lines, partitions=partitions).asset.partitions_def == partitions
+    assert asset_alone(replace(order_lines, partitions=partitions)).partitions_def == partitions

@@ -16,7 +16,6 @@ from data_platform.lake.files import attempt_of, files_by_partition
 from data_platform.lake.parquet import DATA
 from data_platform.lake.rollback import plan_rollback
 from data_platform.observability.events import StepResult
-from data_platform.platform_defs.function import contract_of
 from data_platform.platform_defs.merge import build_merged
 from data_platform_tests.fakes import Crash
 from data_platform_tests.platform_defs.clients import CHANGES, Change, Client, Shop, read_by
@@ -112,7 +111,7 @@ def test_a_row_that_its_day_no_longer_has_gives_way_to_the_one_before_it(shop: S
 
 def test_columns_in_another_order_than_declared_are_the_same_rows(shop: Shop) -> None:
     """A column that is added to the contract stands last in the table."""
-    fields = contract_of(shop.table).spark_schema.fields
+    fields = shop.table.judged_by.spark_schema.fields
     swapped = T.StructType([fields[1], fields[0], *fields[2:]])  # of one type
     shop.platform.lake.ensure(shop.table.id, swapped)
     shop.changes({MONDAY: [(1, 10, "oslo")], TUESDAY: [(1, 20, "rome"), (2, 20, "bern")]})

@@ -34,6 +34,7 @@ from data_platform_tests.platform_defs.homes import (
     key_of,
     shop_lines,
 )
+from data_platform_tests.support.assets import asset_alone
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
@@ -77,8 +78,8 @@ def _arrive(home: Home, *days: str) -> None:
 
 def _materialize(home: Home, *tables, key: str | None = None) -> dg.ExecuteInProcessResult:
     return dg.materialize(
-        [table.asset for table in TABLES],
-        selection=[table.asset for table in tables],
+        [asset_alone(table) for table in TABLES],
+        selection=[table.key for table in tables],
         partition_key=key,
         instance=home.instance,
         resources=resources(home.settings),
