@@ -14,6 +14,7 @@ from data_platform.lake import s3_errors
 from data_platform.lake.errors import PartitionConflict, UnreadableFile
 from data_platform.lake.publish import StagedWrite
 from data_platform.lake.s3_errors import StoreError
+from data_platform.observability.metadata import HELD_BACK
 from data_platform.quality.held import Held
 from data_platform.storage.errors import LakeError
 from data_platform.wording import counted
@@ -103,7 +104,7 @@ def held_back(write: StagedWrite) -> dg.Failure:
     text = f"{write.table}: {count}"
     return dg.Failure(
         description="\n".join([text, *lines]),
-        metadata={"held_back": ", ".join(sorted(write.held_back))},
+        metadata={HELD_BACK: ", ".join(sorted(write.held_back))},
         allow_retries=False,
     )
 

@@ -13,9 +13,9 @@ from data_platform.lake.partition_columns import misfit
 from data_platform.lake.table import WHOLE_TABLE, TableId
 from data_platform.observability.events import LOGGED, Log, StepResult
 from data_platform.observability.failures import failures_explained
+from data_platform.observability.metadata import SILENT
 from data_platform.platform_defs.arrivals import settle
 from data_platform.platform_defs.bronze import build_bronze
-from data_platform.platform_defs.event_log import SILENT
 from data_platform.platform_defs.mappings import Partitions, dep
 from data_platform.platform_defs.merge import build_merged
 from data_platform.platform_defs.planning import Plan, plan, require_buildable

@@ -20,9 +20,9 @@ from data_platform.assets import Table
 from data_platform.lake.table import TableId
 from data_platform.landing.intake import reconcile
 from data_platform.observability.failures import cause
+from data_platform.observability.metadata import HELD_BACK
 from data_platform.platform_defs.arrivals import record_arrivals, settle_arrivals
 from data_platform.platform_defs.drivers import bury_lost_runs, driving, hold, under_way
-from data_platform.platform_defs.event_log import HELD_BACK
 from data_platform.platform_defs.launched import LAUNCHED_BY, execute_here, person
 from data_platform.platform_defs.marks import clear_marks
 from data_platform.platform_defs.platform import Platform

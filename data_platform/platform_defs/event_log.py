@@ -34,9 +34,7 @@ from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
-# Metadata of an output that the log leaves out: of a check that blocks nothing.
-SILENT: Mapping[str, bool] = {"data_platform/silent": True}
-HELD_BACK = "held_back"  # in the metadata of a failure that is of partitions' checks alone
+from data_platform.observability.metadata import HELD_BACK, SILENT
 
 _OF_ASSETS = {
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from data_platform.cli.main import main
 from data_platform.landing.source import OutsideTable, day
 from data_platform.platform_defs.platform import Platform
-from data_platform.settings import Settings, prepare_home
+from data_platform.runs.home import prepare_home
+from data_platform.settings import Settings
 from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
 
 

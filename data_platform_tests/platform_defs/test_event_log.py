@@ -20,7 +20,8 @@ from data_platform.lake.staging import Staged
 from data_platform.lake.table import TableId, TableSlice
 from data_platform.observability.events import LOGGED, Log, Moments
 from data_platform.observability.failures import held_back
-from data_platform.platform_defs.event_log import SILENT, BatchingSqliteEventLogStorage
+from data_platform.observability.metadata import SILENT
+from data_platform.platform_defs.event_log import BatchingSqliteEventLogStorage
 from data_platform.quality.findings import Finding
 from data_platform.runs.home import prepare_home
 from data_platform.settings import Settings, enter_home
