@@ -121,10 +121,13 @@ def prepare_environment(settings: Settings) -> None:
 
 def _java_options(settings: Settings) -> list[str]:
     logging = files("data_platform.lake").joinpath("log4j2.properties")
-    options = [f'"-Dlog4j2.configurationFile={logging}"', "-XX:+UseParallelGC"]
+    options = [f'"-Dlog4j2.configurationFile={logging}"']
     if settings.environment is Environment.TEST:
         # The quick compiler alone: a test's JVM does not live long enough to earn the other one.
-        options.append("-XX:TieredStopAtLevel=1")
+        # Its heap is small, and other tests use the other cores: one thread collects it.
+        options += ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    else:
+        options.append("-XX:+UseParallelGC")
     if CLASS_ARCHIVE.exists():
         options += [f'"-XX:SharedArchiveFile={CLASS_ARCHIVE}"', "-Xshare:auto", "-Xlog:disable"]
     return options

@@ -73,8 +73,12 @@ def test_only_tests_trade_peak_speed_for_a_quick_start(tmp_path: Path) -> None:
     test = Settings.at(tmp_path)
     laptop = replace(test, environment=Environment.LOCAL)
 
-    assert "TieredStopAtLevel" in spark_config(test)["spark.driver.extraJavaOptions"]
-    assert "TieredStopAtLevel" not in spark_config(laptop)["spark.driver.extraJavaOptions"]
+    quick = spark_config(test)["spark.driver.extraJavaOptions"].split()
+    lasting = spark_config(laptop)["spark.driver.extraJavaOptions"].split()
+
+    assert {"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"} <= set(quick)
+    assert "-XX:+UseParallelGC" in lasting and "-XX:+UseParallelGC" not in quick
+    assert not any("TieredStopAtLevel" in option or "SerialGC" in option for option in lasting)
 
 
 def test_the_class_archive_is_named_only_where_it_exists(

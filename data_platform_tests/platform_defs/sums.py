@@ -8,6 +8,7 @@ import datetime as dt
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pandera.pyspark as pandera
@@ -226,8 +227,8 @@ class World:
         return mine.span[0] <= moment < mine.span[1]
 
 
-def _zone(definition: dg.TimeWindowPartitionsDefinition):
-    return definition.time_window_for_partition_key(definition.get_partition_keys()[0]).start.tzinfo
+def _zone(definition: dg.TimeWindowPartitionsDefinition) -> ZoneInfo:
+    return ZoneInfo(definition.timezone)
 
 
 def sold_on_of(total: int) -> dt.date:
