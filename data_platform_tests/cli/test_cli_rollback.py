@@ -32,7 +32,7 @@ def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(
     said = run("rollback", SILVER, "--partition", day, "--to", snapshot).output
 
     assert f"{SILVER}: 1 partition as in snapshot {snapshot} again" in said
-    assert f"stale now: {SALES}, 1 partitions" in said
+    assert f"stale now: {SALES}, 1 partition" in said
     assert home.versions()[SILVER] == before[SILVER]
     assert home.quarantine(day) == quarantined
     event = home.materialized(SILVER)[day]
