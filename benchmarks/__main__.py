@@ -21,7 +21,7 @@ from benchmarks.silver_write import silver_write
 from benchmarks.stored_planning import s3_planning
 from benchmarks.stored_year import s3_requests, s3_year
 from benchmarks.workload import DEFAULT_DATA, Workload, remove
-from data_platform.observability.logs import quiet_libraries
+from data_platform.telemetry.logs import quiet_libraries
 
 MEASURES: dict[str, Callable[[Workload], list[Measurement]]] = {
     "landed_to_gold": landed_to_gold,

@@ -11,15 +11,15 @@ import duckdb
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.workload import Workload, remove
 from data_platform.assets import Table
+from data_platform.build.bronze import build_bronze
+from data_platform.build.planning import plan
+from data_platform.build.platform import Platform
 from data_platform.definitions import TABLES
 from data_platform.domains.retail.landing import COLUMNS
-from data_platform.lake.parquet import DATA
-from data_platform.lake.publish import StagedWrite
-from data_platform.lake.session import local_cores, start_session
-from data_platform.landing.intake import OVERLAP_DAYS, tick
-from data_platform.platform_defs.bronze import build_bronze
-from data_platform.platform_defs.planning import plan
-from data_platform.platform_defs.platform import Platform
+from data_platform.engine.session import local_cores, start_session
+from data_platform.lake.writing.publish import StagedWrite
+from data_platform.landing.arrivals.listing import OVERLAP_DAYS, tick
+from data_platform.tables.outcomes import DATA
 
 _PAIRS = 9
 _CSV = (

@@ -9,13 +9,13 @@ from pyspark.sql import types as T
 
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.workload import Workload, remove
+from data_platform.build.platform import Platform
 from data_platform.lake.catalog import Lake
 from data_platform.lake.files import files_by_partition, versions
-from data_platform.lake.publish import StagedWrite, publish
 from data_platform.lake.reads import ReadPlan
-from data_platform.lake.staging import new_attempt, plain_layout, stage_arrow
-from data_platform.lake.table import TableId, TableSlice
-from data_platform.platform_defs.platform import Platform
+from data_platform.lake.writing.publish import StagedWrite, publish
+from data_platform.lake.writing.staging import new_attempt, plain_layout, stage_arrow
+from data_platform.tables.identity import TableId, TableSlice
 
 _FIRST = date(1990, 1, 1)
 _PAIRS = 30

@@ -15,8 +15,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.one_partition import process_env
-from data_platform.lake.session import prepare_environment, spark_config
-from data_platform.settings import CHECKOUT, Settings
+from data_platform.engine.session import prepare_environment, spark_config
+from data_platform.settings.environment import settings_from_env
+from data_platform.settings.model import CHECKOUT, Settings
 
 MODES = ("copy-on-write", "merge-on-read")
 _READY = "ready: "
@@ -101,7 +102,7 @@ def main() -> None:
     parser.add_argument("--jar", type=Path, required=True)
     parser.add_argument("--memory", required=True)
     args = parser.parse_args()
-    settings = Settings.from_env(
+    settings = settings_from_env(
         {"DATA_PLATFORM_HOME": str(args.home), "DATA_PLATFORM_SPARK_MEMORY": args.memory}
     )
     prepare_environment(settings)

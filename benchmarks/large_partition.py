@@ -17,17 +17,18 @@ from pyspark.sql import SparkSession
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.memory import peak, run
 from benchmarks.workload import PREFIX, Workload, remove
+from data_platform.build import steps
+from data_platform.build.bronze import build_bronze
+from data_platform.build.planning import plan
+from data_platform.build.platform import Platform
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines as silver
-from data_platform.lake.publish import publish
-from data_platform.lake.session import start_session
-from data_platform.landing.intake import OVERLAP_DAYS, tick
-from data_platform.platform_defs import steps
-from data_platform.platform_defs.bronze import build_bronze
-from data_platform.platform_defs.planning import plan
-from data_platform.platform_defs.platform import Platform
+from data_platform.engine.session import start_session
+from data_platform.lake.writing.publish import publish
+from data_platform.landing.arrivals.listing import OVERLAP_DAYS, tick
 from data_platform.quality.spread import Spread
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_from_env
+from data_platform.settings.model import Settings
 
 _PAIRS = 3
 _ROWS = 3_000_000
@@ -126,7 +127,7 @@ def _silver(settings: Settings) -> None:
 
 def main() -> None:
     (tasks,) = sys.argv[1:]
-    settings = Settings.from_env()
+    settings = settings_from_env()
     if tasks == "by_rows":
         _silver(settings)
         return

@@ -8,9 +8,9 @@ from benchmarks import plain, unpartitioned
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.platform_runs import build_everything, commits_timed
 from benchmarks.workload import PREFIX, Workload, remove
-from data_platform.lake.session import start_session
-from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.repair import instance_of
+from data_platform.build.platform import Platform
+from data_platform.engine.session import start_session
+from data_platform.operations.repair import instance_of
 
 _PAIRS = 3
 _DAYS = 10  # runs of a day, from which those of a year are extrapolated

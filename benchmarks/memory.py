@@ -11,7 +11,7 @@ import psutil
 from benchmarks.measuring import Measurement, interleaved, of_pairs
 from benchmarks.one_partition import process_env
 from benchmarks.workload import Workload, remove
-from data_platform.settings import CHECKOUT, Settings
+from data_platform.settings.model import CHECKOUT, Settings
 
 _PAIRS = 3
 _EVERY = 0.1  # seconds between samples, at least

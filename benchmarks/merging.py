@@ -14,17 +14,17 @@ from benchmarks.iceberg_merge import MODES, IcebergMerge, digest
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.workload import Workload, remove
 from data_platform.assets import gold
+from data_platform.build.merged import build_merged
+from data_platform.build.planning import plan
+from data_platform.build.platform import Platform
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import contract
+from data_platform.contracts.declare import contract
+from data_platform.engine.session import start_session
 from data_platform.lake.files import files_by_partition
-from data_platform.lake.publish import StagedWrite, publish
 from data_platform.lake.reads import ReadPlan
-from data_platform.lake.session import start_session
-from data_platform.lake.staging import new_attempt, plain_layout, stage_arrow
-from data_platform.lake.table import WHOLE_TABLE, TableId, TableSlice
-from data_platform.platform_defs.merge import build_merged
-from data_platform.platform_defs.planning import plan
-from data_platform.platform_defs.platform import Platform
+from data_platform.lake.writing.publish import StagedWrite, publish
+from data_platform.lake.writing.staging import new_attempt, plain_layout, stage_arrow
+from data_platform.tables.identity import WHOLE_TABLE, TableId, TableSlice
 from tools.jars import CACHE
 
 # pyright: reportInvalidTypeForm=false

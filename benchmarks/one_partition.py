@@ -9,11 +9,11 @@ from pathlib import Path
 
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.workload import PREFIX, Workload, remove
+from data_platform.build.platform import Platform
 from data_platform.definitions import TABLES
-from data_platform.landing.intake import OVERLAP_DAYS, partitions_of, tick
-from data_platform.platform_defs.platform import Platform
+from data_platform.landing.arrivals.listing import OVERLAP_DAYS, partitions_of, tick
 from data_platform.runs.requests import run_request
-from data_platform.settings import CHECKOUT, Settings
+from data_platform.settings.model import CHECKOUT, Settings
 
 _PAIRS = 9
 _JOB = "retail_daily"

@@ -25,8 +25,8 @@ from data_platform.domains.retail.contracts import (
 )
 from data_platform.domains.retail.landing import COLUMNS
 from data_platform.domains.retail.partitions import monthly
-from data_platform.lake.session import start_session
-from data_platform.settings import Settings
+from data_platform.engine.session import start_session
+from data_platform.settings.environment import settings_from_env
 
 _DAY = r"(\d{4}-\d{2}-\d{2})[^/]*\.csv$"
 _RECEIVED = T.StructType([T.StructField(name, T.StringType()) for name in COLUMNS])
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--memory", default="4g")
     parser.add_argument("--one-day", action="store_true", help="without the monthly table")
     args = parser.parse_args()
-    settings = Settings.from_env(
+    settings = settings_from_env(
         {"DATA_PLATFORM_HOME": str(args.target), "DATA_PLATFORM_SPARK_MEMORY": args.memory}
     )
     spark = start_session(settings)

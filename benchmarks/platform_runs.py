@@ -6,14 +6,15 @@ from contextlib import contextmanager
 import dagster as dg
 
 from benchmarks.measuring import Stopwatch
+from data_platform.build.platform import Platform
 from data_platform.definitions import TABLES
-from data_platform.lake import io_manager
+from data_platform.operations.repair import instance_of
+from data_platform.platform_defs import io_manager
 from data_platform.platform_defs.assembly import definitions
-from data_platform.platform_defs.drive import run_until_quiet
-from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.repair import instance_of
 from data_platform.runs.home import prepare_home
-from data_platform.settings import Settings
+from data_platform.runs.in_process import run_until_quiet
+from data_platform.settings.environment import settings_from_env
+from data_platform.settings.model import Settings
 
 
 def build_everything(settings: Settings, instance: dg.DagsterInstance | None = None) -> int:
@@ -48,7 +49,7 @@ def commits_timed() -> Iterator[Stopwatch]:
 
 def main() -> None:
     """Build the home of the environment's settings, in a process of its own."""
-    settings = Settings.from_env()
+    settings = settings_from_env()
     prepare_home(settings)
     build_everything(settings)
 

@@ -10,7 +10,7 @@ from benchmarks.measuring import Measurement, interleaved, of_pairs
 from benchmarks.sensor_tick import PER_DAY, SHOP, Shop
 from benchmarks.store import environment
 from benchmarks.workload import Workload, remove
-from data_platform.landing.queue import ArrivalQueue
+from data_platform.landing.arrivals.queue import ArrivalQueue
 from tools.queue_server import QueueServer, elasticmq
 from tools.servers import Key
 

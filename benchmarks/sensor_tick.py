@@ -10,10 +10,11 @@ from pathlib import Path
 
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.workload import Workload
-from data_platform.landing.intake import OVERLAP_DAYS, partitions_of, tick
-from data_platform.landing.ledger import Ledger
-from data_platform.landing.objects import LandedObject
-from data_platform.landing.source import Csv, Source
+from data_platform.landing.arrivals.listing import OVERLAP_DAYS, partitions_of, tick
+from data_platform.landing.formats.csv import Csv
+from data_platform.landing.ledger.ledger import Ledger
+from data_platform.landing.places.objects import LandedObject
+from data_platform.landing.source import Source
 from data_platform.runs.tags import MOST_ATTEMPTS
 
 _PAIRS = 15

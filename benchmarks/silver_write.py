@@ -13,19 +13,20 @@ from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.plain import LEVEL
 from benchmarks.workload import Workload, remove
 from data_platform.assets import Table, silver
+from data_platform.build.bronze import build_bronze
+from data_platform.build.planning import plan
+from data_platform.build.platform import Platform
+from data_platform.build.steps import build
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import Contract, Rule, contract
+from data_platform.contracts.contract import Contract, Rule
+from data_platform.contracts.declare import contract
 from data_platform.definitions import TABLES
 from data_platform.domains.retail import silver as retail
 from data_platform.domains.retail.landing import COLUMNS
 from data_platform.domains.retail.partitions import daily
-from data_platform.lake.publish import publish
-from data_platform.lake.session import start_session
-from data_platform.landing.intake import OVERLAP_DAYS, tick
-from data_platform.platform_defs.bronze import build_bronze
-from data_platform.platform_defs.planning import plan
-from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.steps import build
+from data_platform.engine.session import start_session
+from data_platform.lake.writing.publish import publish
+from data_platform.landing.arrivals.listing import OVERLAP_DAYS, tick
 
 # pyright: reportInvalidTypeForm=false
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.workload import PREFIX, Workload, remove
 from data_platform.runs.home import prepare_home
-from data_platform.settings import Settings
+from data_platform.settings.model import Settings
 from tools.servers import S3Server, versitygw
 
 _BUCKET = "bench"

@@ -9,14 +9,14 @@ from pyspark.sql import types as T
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.store import stored_home
 from benchmarks.workload import Workload
+from data_platform.build.platform import Platform
 from data_platform.lake import file_io
 from data_platform.lake.catalog import Lake
-from data_platform.lake.commit import replace_partitions
 from data_platform.lake.files import files_by_partition, stored
 from data_platform.lake.reads import ReadPlan
-from data_platform.lake.table import TableId
-from data_platform.platform_defs.platform import Platform
-from data_platform.settings import Settings
+from data_platform.lake.writing.commit import replace_partitions
+from data_platform.settings.model import Settings
+from data_platform.tables.identity import TableId
 
 _FIRST = date(1700, 1, 1)
 _PAIRS = 15

@@ -8,9 +8,9 @@ from benchmarks.one_partition import run_process
 from benchmarks.requests import Request, counted
 from benchmarks.store import StoredHome, stored_home
 from benchmarks.workload import Workload, remove
+from data_platform.build.platform import Platform
 from data_platform.definitions import TABLES
-from data_platform.platform_defs.platform import Platform
-from data_platform.settings import Settings
+from data_platform.settings.model import Settings
 
 _PAIRS = 3
 _MOST = 30  # requests

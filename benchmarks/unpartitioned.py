@@ -20,8 +20,8 @@ from data_platform.domains.retail.contracts import (
     OrderLine,
     ProductDemand,
 )
-from data_platform.lake.parquet import DATA, OUTCOME
 from data_platform.quality.judge import judged, with_received
+from data_platform.tables.outcomes import DATA, OUTCOME
 
 
 def pipeline(spark: SparkSession, landing: Path, target: Path) -> None:

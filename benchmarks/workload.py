@@ -13,7 +13,8 @@ from pathlib import Path
 
 from data_platform.demo.generator import generate
 from data_platform.runs.home import prepare_home
-from data_platform.settings import CHECKOUT, Environment, Settings
+from data_platform.settings.environment import settings_at
+from data_platform.settings.model import CHECKOUT, Environment, Settings
 
 DEFAULT_DATA = CHECKOUT.parent / "shared" / "data" / "online_retail"
 ENOUGH = 250 << 20  # bytes of input
@@ -89,7 +90,7 @@ class Workload:
     def settings(self, home: Path) -> Settings:
         """As on a laptop: every core, the usual compiler, the same heap for all."""
         return dataclasses.replace(
-            Settings.at(home),
+            settings_at(home),
             environment=Environment.LOCAL,
             spark_master="local[*]",
             spark_memory=self.memory,

@@ -19,15 +19,15 @@ from data_platform.contracts.contract import Contract, Retention
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.meaning import digest_of, meaning_of
 from data_platform.lake.errors import SchemaConflict
-from data_platform.lake.partition_columns import column_type, dimensions_of
-from data_platform.lake.partition_times import times_of
 from data_platform.lake.schema import iceberg_schema
-from data_platform.lake.table import PartitionColumn, Partitioning, TableId
 from data_platform.landing.partition_names import kind_of, partition_columns
 from data_platform.landing.source import OutsideTable, Source
-from data_platform.observability.warnings import accept_backfill_policies
 from data_platform.quality.mapping import How, require_time
 from data_platform.storage.errors import LakeError
+from data_platform.tables.identity import PartitionColumn, Partitioning, TableId
+from data_platform.tables.partition_columns import column_type, dimensions_of
+from data_platform.tables.partition_times import times_of
+from data_platform.telemetry.warnings import accept_backfill_policies
 
 Transform = Callable[..., DataFrame]
 _CHANGES_NO_ROW = ("id", "owner", "description", "retention")  # fields of a table

@@ -6,7 +6,7 @@ from data_platform.domains.retail import bronze as retail_bronze
 from data_platform.domains.retail import gold as retail_gold
 from data_platform.domains.retail import silver as retail_silver
 from data_platform.platform_defs.assembly import definitions
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_from_env
 
 TABLES = (
     retail_bronze.order_lines,
@@ -21,4 +21,4 @@ OTHERS: tuple[dg.AssetsDefinition, ...] = ()  # ordinary assets
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    return definitions(TABLES, Settings.from_env(), others=OTHERS)
+    return definitions(TABLES, settings_from_env(), others=OTHERS)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 
-from data_platform.lake.session import start_session
-from data_platform.settings import Settings
+from data_platform.engine.session import start_session
+from data_platform.settings.environment import settings_at
 from data_platform_tests.places import Place, place_of
 
 # Fixtures of a whole platform, a cloud, servers and databases, for tests of several packages.
@@ -64,8 +64,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """The session that steps and tests share, as `Settings.at` has it. ANSI mode is on."""
-    settings = Settings.at(tmp_path_factory.mktemp("spark"))
+    """The session that steps and tests share, as `settings_at` has it. ANSI mode is on."""
+    settings = settings_at(tmp_path_factory.mktemp("spark"))
     if any(settings.spark_jars.glob("*.jar")):
         # Each bucket says where it is (see Place.tell), since one session serves all stores.
         nowhere = {"aws_region": "us-east-1", "aws_endpoint": "http://127.0.0.1:1"}

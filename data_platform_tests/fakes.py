@@ -21,13 +21,13 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.io import InputFile, OutputFile
 from sqlalchemy import event
 
+from data_platform.build.platform import Platform
 from data_platform.databases.connections import Database
 from data_platform.lake.builds import Build, Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.file_io import LakeFileIO
-from data_platform.lake.storage import Storage
-from data_platform.landing.ledger import Ledger
-from data_platform.platform_defs.platform import Platform
+from data_platform.landing.ledger.ledger import Ledger
+from data_platform.storage.files import Storage
 
 
 class Crash(BaseException):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from data_platform.lake.object_store import ObjectStore, is_object, split
-from data_platform.lake.storage import Storage
+from data_platform.storage.files import Storage
+from data_platform.storage.object_store import ObjectStore, is_object, split
 from tools.servers import S3Server
 
 # For tests that take long: what the stores differ in, the others show.
@@ -47,7 +47,7 @@ class Place:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What differs from `Settings.at` there."""
+        """What differs from `settings_at` there."""
         here = {"landing_uri": f"{self.root}/landing", "warehouse_uri": f"{self.root}/warehouse"}
         cloud = {"aws_region": self.store.region, "aws_endpoint": self.store.endpoint}
         return here | (cloud if is_object(self.root) else {})

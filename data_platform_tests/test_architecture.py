@@ -17,36 +17,37 @@ PACKAGE = "data_platform"
 DOMAINS = f"{PACKAGE}.domains"
 ENTRY_POINT = f"{PACKAGE}.definitions"
 
-TOP_LEVEL = frozenset(
-    {
-        "__init__",
-        "definitions",
-        "cli",
-        "assets",
-        "secrets",
-        "wording",
-        "setting_values",
-        "impossible_settings",
-        "settings",
-        "contracts",
-        "databases",
-        "lake",
-        "landing",
-        "quality",
-        "buckets",
-        "observability",
-        "serving",
-        "domains",
-        "demo",
-        "platform_defs",
-        "runs",
-        "storage",
-    }
+# Each imports only what is above it, and nothing beside it.
+LAYERS = (
+    ("settings", "tables", "storage", "databases"),
+    ("contracts", "engine", "telemetry"),
+    ("landing", "lake"),
+    ("quality",),
+    ("assets",),
+    ("build", "buckets", "serving", "streams", "migration"),
+    ("runs",),
+    ("operations", "platform_defs"),
+    ("domains",),
+    ("definitions",),
+    ("cli",),
+    ("demo",),
 )
+FOR_DOMAINS = 5  # layers that a domain may use, beside itself
+TOP_LEVEL = frozenset({"__init__", *(name for layer in LAYERS for name in layer)})
 MAX_LINES = 330
 STORAGE_LIBRARIES = ("pyiceberg", "boto3", "botocore", "s3fs", "fsspec", "pyarrow.fs")
-STORAGE_LAYERS = tuple(f"{PACKAGE}.{name}" for name in ("lake", "landing", "buckets", "demo"))
-SECRETS = f"{PACKAGE}.secrets"  # asks AWS for secrets, with the library that also does storage
+STORAGE_LAYERS = tuple(
+    f"{PACKAGE}.{name}" for name in ("storage", "lake", "landing", "buckets", "demo")
+)
+ENVIRONMENT = f"{PACKAGE}.settings.environment"
+SECRETS = (
+    f"{PACKAGE}.settings.secrets"  # asks AWS for secrets, with the library that also does storage
+)
+# What Spark's readers and writers have.
+OF_SPARK = frozenset(
+    {"csv", "format", "insertInto", "jdbc", "json", "load", "mode", "option", "options", "orc"}
+    | {"parquet", "partitionBy", "save", "saveAsTable", "schema", "start", "table", "text"}
+)
 
 Sources = dict[str, str]
 """Module name (a package's is its own, without `__init__`) to source text."""
@@ -111,7 +112,82 @@ def reach(module: str, sources: Sources) -> dict[str, str]:
     return reached
 
 
+def dependencies(sources: Sources) -> dict[str, set[str]]:
+    """By module the project's other modules that it imports, also where only types are checked."""
+    found = {}
+    for module in sources:
+        names = {name for name in imports(module, sources) if within(name, PACKAGE)}
+        modules = {name if name in sources else name.rpartition(".")[0] for name in names}
+        # `from package import module` is about the module; a package's own file is empty
+        found[module] = {
+            name
+            for name in modules & set(sources) - {module}
+            if not any(other.startswith(f"{name}.") for other in modules)
+        }
+    return found
+
+
+def circles(graph: dict[str, set[str]]) -> Iterator[list[str]]:
+    """Nodes that reach each other, each set of them once."""
+    reached = {node: _reached(node, graph) for node in graph}
+    seen: set[str] = set()
+    for node in sorted(graph):
+        if node not in seen and node in reached[node]:
+            circle = [other for other in reached[node] if node in reached.get(other, ())]
+            seen.update(circle)
+            yield sorted(circle)
+
+
+def _reached(node: str, graph: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [*graph.get(node, ())]
+    while waiting:
+        if (current := waiting.pop()) not in found:
+            found.add(current)
+            waiting += graph.get(current, ())
+    return found
+
+
 # --- the rules ----------------------------------------------------------------------------
+
+
+def each_layer_imports_those_above(sources: Sources) -> Iterator[str]:
+    rank = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+    for module, others in dependencies(sources).items():
+        for other in sorted(others):
+            own, its = (name.split(".")[1] if "." in name else "" for name in (module, other))
+            if own != its and own in rank and its in rank and rank[its] >= rank[own]:
+                yield f"{module} imports {other}: {own} is above or beside {its}"
+
+
+def domains_need_declarations_only(sources: Sources) -> Iterator[str]:
+    allowed = {"domains", *(name for layer in LAYERS[:FOR_DOMAINS] for name in layer)}
+    for module in sources:
+        if within(module, DOMAINS):
+            for name in imports(module, sources):
+                if within(name, PACKAGE) and name != PACKAGE and name.split(".")[1] not in allowed:
+                    yield f"{module} imports {name}: a domain declares tables, nothing else"
+
+
+def no_files_import_each_other(sources: Sources) -> Iterator[str]:
+    for circle in circles(dependencies(sources)):
+        yield f"a circle of files: {', '.join(circle)}"
+
+
+def no_folders_import_each_other(sources: Sources) -> Iterator[str]:
+    folders: dict[str, set[str]] = {}
+    for module, others in dependencies(sources).items():
+        own = _folder(module, sources)
+        its = {_folder(other, sources) for other in others}
+        folders.setdefault(own, set()).update(its - {own})
+    for circle in circles(folders):
+        yield f"a circle of folders: {', '.join(circle)}"
+
+
+def _folder(module: str, sources: Sources) -> str:
+    """A module at the top is a folder of its own."""
+    package = module if _is_package(module, sources) else module.rpartition(".")[0]
+    return module if package == PACKAGE else package
 
 
 def library_imports_no_domain(sources: Sources) -> Iterator[str]:
@@ -154,7 +230,7 @@ def _unreachable(sources: Sources, package: str, refused: tuple[str, ...]) -> It
 
 def only_settings_reads_the_environment(sources: Sources) -> Iterator[str]:
     for module, source in sources.items():
-        if module == f"{PACKAGE}.settings":
+        if module == ENVIRONMENT:
             continue
         for node in ast.walk(ast.parse(source)):
             match node:
@@ -173,7 +249,9 @@ def only_storage_layers_touch_storage(sources: Sources) -> Iterator[str]:
         for node in ast.walk(ast.parse(source)):
             # frame.write.parquet(...), frame.write.mode(...), spark.read.csv(...)
             match node:
-                case ast.Attribute(value=ast.Attribute(attr="write" | "read" | "writeStream")):
+                case ast.Attribute(
+                    value=ast.Attribute(attr="write" | "read" | "writeStream"), attr=attr
+                ) if attr in OF_SPARK:
                     yield f"{module}:{node.lineno} reads or writes files through Spark"
 
 
@@ -217,13 +295,50 @@ RULES_AND_OFFENDERS: list[tuple[Rule, Sources]] = [
             "data_platform.domains.retail.gold": "",
         },
     ),
+    (
+        each_layer_imports_those_above,
+        {
+            "data_platform.lake.reads": "from data_platform.build.steps import build",
+            "data_platform.build.steps": "",
+        },
+    ),
+    (
+        each_layer_imports_those_above,
+        {
+            "data_platform.lake.reads": "from data_platform.landing import source",
+            "data_platform.landing": "",
+            "data_platform.landing.source": "",
+        },
+    ),
+    (
+        domains_need_declarations_only,
+        {"data_platform.domains.funds.gold": "from data_platform.build import steps"},
+    ),
+    (
+        no_files_import_each_other,
+        {
+            "data_platform.lake.reads": "from data_platform.lake.files import x",
+            "data_platform.lake.files": "def f():\n    from data_platform.lake import reads",
+            "data_platform.lake": "",
+        },
+    ),
+    (
+        no_folders_import_each_other,
+        {
+            "data_platform.lake": "",
+            "data_platform.lake.reads": "",
+            "data_platform.lake.rejected": "from data_platform.lake.writing.parquet import x",
+            "data_platform.lake.writing": "",
+            "data_platform.lake.writing.parquet": "from data_platform.lake import reads",
+        },
+    ),
     (contracts_are_pure, {"data_platform.contracts.compile": "import dagster as dg"}),
     (contracts_are_pure, {"data_platform.contracts.compile": "from ..lake import table"}),
     (
         contracts_are_pure,
         {
-            "data_platform.contracts.contract": "from data_platform.observability.logs import x",
-            "data_platform.observability.logs": "from data_platform.settings import Settings",
+            "data_platform.contracts.contract": "from data_platform.telemetry.logs import x",
+            "data_platform.telemetry.logs": "from data_platform.settings.model import Settings",
         },
     ),
     (only_settings_reads_the_environment, {"data_platform.cli": "import os\nos.environ['A']"}),
@@ -247,7 +362,7 @@ RULES_AND_OFFENDERS: list[tuple[Rule, Sources]] = [
     (modules_fit_in_a_head, {"data_platform.cli": "x = 1\n" * MAX_LINES}),
     (
         package_files_are_empty,
-        {"data_platform.lake": "from .table import Table", "data_platform.lake.table": ""},
+        {"data_platform.lake": "from .reads import Reads", "data_platform.lake.reads": ""},
     ),
     (everything_has_its_place, {"data_platform.utils": ""}),
 ]
@@ -274,10 +389,10 @@ def test_the_rule_lets_a_decent_tree_pass(rule: Rule) -> None:
     tree = {
         "data_platform": "",
         "data_platform.definitions": "from data_platform.domains import retail",
-        "data_platform.settings": "import os\nos.environ",
+        "data_platform.settings.environment": "import os\nos.environ",
         "data_platform.contracts.compile": "from pyspark.sql import functions as F",
         "data_platform.lake": "",
-        "data_platform.lake.table": "import pyiceberg\ndef f(df): df.write.parquet('x')",
+        "data_platform.lake.reads": "import pyiceberg\ndef f(df): df.write.parquet('x')",
         "data_platform.serving.api": "from data_platform.contracts import contract",
         "data_platform.domains.retail.gold": "from .contracts import X\nimport dagster",
     }

@@ -11,13 +11,14 @@ from pyspark.sql import types as T
 
 from data_platform.assets import Table, bronze, gold, silver
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import Contract, Retention, contract
+from data_platform.contracts.contract import Contract, Retention
+from data_platform.contracts.declare import contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.winner import greatest, least
 from data_platform.domains.retail.contracts import OrderLine
 from data_platform.domains.retail.landing import ONLINE_RETAIL
-from data_platform.lake.partition_columns import column_type
 from data_platform.quality.mapping import Trailing, trailing
+from data_platform.tables.partition_columns import column_type
 from data_platform_tests.support.assets import asset_alone
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.

@@ -12,11 +12,13 @@ from pyspark.sql import types as T
 
 from data_platform.assets import Table, bronze, gold
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import Contract, Retention, Rule, contract
+from data_platform.contracts.contract import Contract, Retention, Rule
+from data_platform.contracts.declare import contract
 from data_platform.contracts.winner import greatest
-from data_platform.lake.table import TableId
-from data_platform.landing.source import Csv, Source, day
+from data_platform.landing.formats.csv import Csv
+from data_platform.landing.source import Source, day
 from data_platform.quality.mapping import trailing
+from data_platform.tables.identity import TableId
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false

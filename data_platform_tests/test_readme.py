@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 import data_platform.domains
 from data_platform.platform_defs.resources import resources
-from data_platform.settings import CHECKOUT
+from data_platform.settings.model import CHECKOUT
 from data_platform_tests.platform_defs.homes import Home, home_at
 from data_platform_tests.support.assets import asset_alone
 

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from dagster import DagsterInstance
 
-from data_platform.secrets import secret
-from data_platform.setting_values import SettingsError
+from data_platform.settings.secrets import secret
+from data_platform.settings.values import SettingsError
 from data_platform_tests.buckets.cloud import REGION, Cloud
 from data_platform_tests.places import Place
 from data_platform_tests.platform_defs.homes import csv, key_of, shop_lines

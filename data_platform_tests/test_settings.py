@@ -8,21 +8,23 @@ from dagster import DagsterInstance
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_platform import setting_values
-from data_platform import settings as module
 from data_platform.runs.home import prepare_home
-from data_platform.secrets import secret_name
-from data_platform.settings import Environment, Settings, SettingsError
+from data_platform.settings import environment as module
+from data_platform.settings import values as setting_values
+from data_platform.settings.environment import settings_at, settings_from_env
+from data_platform.settings.model import Environment, Settings
+from data_platform.settings.secrets import secret_name
+from data_platform.settings.values import SettingsError
 
 
 def refused(env: Mapping[str, str]) -> str:
     with pytest.raises(SettingsError) as error:
-        Settings.from_env(env)
+        settings_from_env(env)
     return str(error.value)
 
 
 def test_an_empty_environment_is_a_laptop() -> None:
-    settings = Settings.from_env({"PATH": "/bin"})
+    settings = settings_from_env({"PATH": "/bin"})
 
     assert settings.environment is Environment.LOCAL
     assert settings.home.is_absolute()
@@ -31,7 +33,7 @@ def test_an_empty_environment_is_a_laptop() -> None:
 
 
 def test_all_state_lives_under_the_home(tmp_path: Path) -> None:
-    settings = Settings.from_env({"DATA_PLATFORM_HOME": str(tmp_path)})
+    settings = settings_from_env({"DATA_PLATFORM_HOME": str(tmp_path)})
 
     assert settings.landing_uri == f"file://{tmp_path}/landing"
     assert settings.warehouse_uri == f"file://{tmp_path}/warehouse"
@@ -72,7 +74,7 @@ CLOUD = {
 
 
 def test_a_deployment_is_on_buckets_glue_and_one_database() -> None:
-    settings = Settings.from_env(CLOUD)
+    settings = settings_from_env(CLOUD)
 
     assert settings.landing_uri == "s3://data-platform-raw-landing-prod"
     assert settings.warehouse_uri == "s3://data-platform-warehouse-prod"
@@ -98,11 +100,11 @@ def test_a_deployment_is_on_buckets_glue_and_one_database() -> None:
 def test_everything_that_differs_has_a_setting_of_its_own(
     name: str, value: str, shown: Callable[[Settings], str]
 ) -> None:
-    assert shown(Settings.from_env({**CLOUD, f"DATA_PLATFORM_{name}": value})) == value
+    assert shown(settings_from_env({**CLOUD, f"DATA_PLATFORM_{name}": value})) == value
 
 
 def test_a_database_takes_all_metadata_of_a_laptop_too() -> None:
-    settings = Settings.from_env({"DATA_PLATFORM_DATABASE": "postgresql://app@db/dp"})
+    settings = settings_from_env({"DATA_PLATFORM_DATABASE": "postgresql://app@db/dp"})
 
     assert settings.catalog_uri == settings.ledger_uri == settings.dagster_database
     assert settings.catalog_uri == "postgresql://app@db/dp"
@@ -172,7 +174,7 @@ def test_a_password_in_an_url_is_refused_and_not_shown(name: str, url: str) -> N
 
 def test_a_file_is_no_database_for_dagster_which_has_its_own() -> None:
     url = "sqlite:////tmp/d.db"
-    assert Settings.from_env({"DATA_PLATFORM_DATABASE": url}).dagster_database == ""
+    assert settings_from_env({"DATA_PLATFORM_DATABASE": url}).dagster_database == ""
     assert "unset it, or" in refused({"DATA_PLATFORM_DAGSTER_DATABASE": url})
 
 
@@ -180,15 +182,15 @@ def test_the_process_that_has_the_settings_has_the_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", "before")
-    Settings.from_env({"DATA_PLATFORM_DATABASE_PASSWORD": "of no process"})
+    settings_from_env({"DATA_PLATFORM_DATABASE_PASSWORD": "of no process"})
     assert os.environ["PGPASSWORD"] == "before"
     monkeypatch.setenv("DATA_PLATFORM_DATABASE_PASSWORD", "hunter2")
-    Settings.from_env()
+    settings_from_env()
     assert os.environ["PGPASSWORD"] == "hunter2"
 
 
 def test_a_password_is_in_no_picture_of_the_settings() -> None:
-    settings = Settings.from_env({**CLOUD, "DATA_PLATFORM_DATABASE_PASSWORD": "hunter2"})
+    settings = settings_from_env({**CLOUD, "DATA_PLATFORM_DATABASE_PASSWORD": "hunter2"})
 
     assert settings.database_password == "hunter2"
     assert "hunter2" not in f"{settings} {settings!r}"
@@ -197,7 +199,7 @@ def test_a_password_is_in_no_picture_of_the_settings() -> None:
 @pytest.mark.parametrize("mark", module.DEPLOYMENT_MARKS)
 def test_a_deployment_is_never_silently_local(mark: str) -> None:
     assert "DATA_PLATFORM_ENV is not set" in refused({mark: "x"})
-    assert Settings.from_env({mark: "x", "DATA_PLATFORM_ENV": "local"})
+    assert settings_from_env({mark: "x", "DATA_PLATFORM_ENV": "local"})
 
 
 @pytest.mark.parametrize("memory", ["4", "4gb", "g", "0g", "-1g", "1.5g", "²g"])
@@ -217,7 +219,7 @@ def test_a_project_that_no_bucket_can_be_named_after_is_refused(project: str) ->
 def test_a_project_that_makes_names_too_long_is_refused_with_the_most_it_may_have() -> None:
     longest = "p" * setting_values.LONGEST_PROJECT
 
-    assert Settings.from_env({"DATA_PLATFORM_PROJECT": longest}).project == longest
+    assert settings_from_env({"DATA_PLATFORM_PROJECT": longest}).project == longest
     assert "at most 43" in refused({"DATA_PLATFORM_PROJECT": longest + "p"})
 
 
@@ -234,17 +236,17 @@ def test_a_region_that_is_none_is_refused(region: str) -> None:
 def test_the_region_is_the_settings_else_that_of_awss_own_tools() -> None:
     aws = {"AWS_DEFAULT_REGION": "eu-west-3", "AWS_REGION": "eu-west-2"}
 
-    assert Settings.from_env({**aws, "DATA_PLATFORM_AWS_REGION": "eu-west-1"}).aws_region == (
+    assert settings_from_env({**aws, "DATA_PLATFORM_AWS_REGION": "eu-west-1"}).aws_region == (
         "eu-west-1"
     )
-    assert Settings.from_env(aws).aws_region == "eu-west-2"
-    assert Settings.from_env({"AWS_DEFAULT_REGION": "eu-west-3"}).aws_region == "eu-west-3"
-    assert Settings.from_env({}).aws_region == ""
+    assert settings_from_env(aws).aws_region == "eu-west-2"
+    assert settings_from_env({"AWS_DEFAULT_REGION": "eu-west-3"}).aws_region == "eu-west-3"
+    assert settings_from_env({}).aws_region == ""
 
 
 @pytest.mark.parametrize("region", ["us-gov-west-1", "ap-southeast-2", "cn-north-1"])
 def test_regions_of_every_partition_are_regions(region: str) -> None:
-    assert Settings.from_env({"DATA_PLATFORM_AWS_REGION": region}).aws_region == region
+    assert settings_from_env({"DATA_PLATFORM_AWS_REGION": region}).aws_region == region
 
 
 @pytest.mark.parametrize("endpoint", ["localhost:9000", "s3://x", "http://", "http://x/path"])
@@ -253,7 +255,7 @@ def test_an_endpoint_that_is_no_address_is_refused(endpoint: str) -> None:
 
 
 def test_an_endpoint_is_kept_without_its_last_slash() -> None:
-    settings = Settings.from_env({"DATA_PLATFORM_AWS_ENDPOINT": "http://localhost:9000/"})
+    settings = settings_from_env({"DATA_PLATFORM_AWS_ENDPOINT": "http://localhost:9000/"})
 
     assert settings.aws_endpoint == "http://localhost:9000"
 
@@ -266,7 +268,7 @@ def test_a_home_that_storage_would_misread_is_refused(home: str) -> None:
 @given(st.text(min_size=1).filter(lambda text: "\x00" not in text and text.strip()))
 def test_every_home_is_either_absolute_or_refused(home: str) -> None:
     try:
-        settings = Settings.from_env({"DATA_PLATFORM_HOME": home})
+        settings = settings_from_env({"DATA_PLATFORM_HOME": home})
     except SettingsError as error:
         assert "DATA_PLATFORM_HOME" in str(error)
     else:
@@ -276,17 +278,17 @@ def test_every_home_is_either_absolute_or_refused(home: str) -> None:
 def test_the_last_demo_is_the_default_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHECKOUT", tmp_path / "installed")
     monkeypatch.chdir(tmp_path)
-    assert Settings.from_env({}).home == tmp_path / ".platform" / "home"
+    assert settings_from_env({}).home == tmp_path / ".platform" / "home"
 
     (tmp_path / ".platform").mkdir()
     (tmp_path / ".platform" / "last").write_text("demo-retail-1f3a09\n")
-    assert Settings.from_env({}).home == tmp_path / ".platform" / "demo-retail-1f3a09"
+    assert settings_from_env({}).home == tmp_path / ".platform" / "demo-retail-1f3a09"
 
 
 def test_a_prepared_home_is_one_that_dagster_accepts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings.at(tmp_path / "new" / "home")
+    settings = settings_at(tmp_path / "new" / "home")
     monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
     prepare_home(settings)
     prepare_home(settings)
@@ -299,7 +301,7 @@ def test_a_prepared_home_is_one_that_dagster_accepts(
 
 
 def test_preparing_a_home_again_brings_its_dagster_configuration_up_to_date(tmp_path: Path) -> None:
-    settings = Settings.at(tmp_path)
+    settings = settings_at(tmp_path)
     prepare_home(settings)
     shipped = (settings.dagster_home / "dagster.yaml").read_text()
     (settings.dagster_home / "dagster.yaml").write_text("nux: {enabled: true}\n")
@@ -311,8 +313,8 @@ def test_preparing_a_home_again_brings_its_dagster_configuration_up_to_date(tmp_
 
 
 def test_the_price_of_storage_is_a_number_of_dollars() -> None:
-    assert Settings.from_env({"DATA_PLATFORM_STORAGE_PRICE": "0.021"}).storage_price == 0.021
-    assert Settings.from_env({}).storage_price is None
+    assert settings_from_env({"DATA_PLATFORM_STORAGE_PRICE": "0.021"}).storage_price == 0.021
+    assert settings_from_env({}).storage_price is None
     for wrong in ("cheap", "-1", "nan", "inf"):
         assert "like 0.023" in refused({"DATA_PLATFORM_STORAGE_PRICE": wrong})
 
@@ -320,5 +322,5 @@ def test_the_price_of_storage_is_a_number_of_dollars() -> None:
 def test_the_name_of_a_passwords_secret_is_known_and_a_password_is_no_name() -> None:
     assert secret_name("secretsmanager:acme/database#password") == "acme/database"
     assert secret_name("secretsmanager:acme/database") == "acme/database"
-    settings = Settings.from_env({**CLOUD, "DATA_PLATFORM_DATABASE_PASSWORD": "hunter2"})
+    settings = settings_from_env({**CLOUD, "DATA_PLATFORM_DATABASE_PASSWORD": "hunter2"})
     assert settings.database_secret == ""

@@ -1,6 +1,6 @@
 import pytest
 
-from data_platform.wording import counted
+from data_platform.telemetry.wording import counted
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 A class data sharing archive holds the JVM classes that one session loaded, ready to map. The
 work below loads what the platform's own steps load. The JVM writes the archive as it exits.
-Called by tools/bootstrap.sh; `data_platform.lake.session` uses the archive when it is there.
+Called by tools/bootstrap.sh; `data_platform.engine.session` uses the archive when it is there.
 """
 
 import sys
@@ -15,8 +15,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Observation, SparkSession, Window
 from pyspark.sql import functions as F
 
-from data_platform.lake.session import CLASS_ARCHIVE, prepare_environment, spark_config
-from data_platform.settings import Settings
+from data_platform.engine.session import CLASS_ARCHIVE, prepare_environment, spark_config
+from data_platform.settings.environment import settings_at
 
 
 def main() -> int:
@@ -24,7 +24,7 @@ def main() -> int:
     unfinished = CLASS_ARCHIVE.with_suffix(".part")
     unfinished.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as home:
-        settings = Settings.at(home)
+        settings = settings_at(home)
         config = spark_config(settings)
         config["spark.driver.extraJavaOptions"] += (
             f' "-XX:ArchiveClassesAtExit={unfinished}" -Xlog:disable'

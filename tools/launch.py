@@ -14,12 +14,9 @@ import sys
 from pathlib import Path
 
 from data_platform.demo.landing import require_shop_files
-from data_platform.settings import (
-    CHECKOUT,
-    Settings,
-    SettingsError,
-    local_state,
-)
+from data_platform.settings.environment import local_state, settings_from_env
+from data_platform.settings.model import CHECKOUT, Settings
+from data_platform.settings.values import SettingsError
 
 
 def main() -> None:
@@ -100,9 +97,9 @@ def _only_here(settings: Settings, url: str) -> None:
 
 def _home() -> Settings:
     """A home that is ready for Dagster."""
-    settings = Settings.from_env()
+    settings = settings_from_env()
     os.environ["DATA_PLATFORM_HOME"] = str(settings.home)
-    from data_platform.platform_defs.home import open_instance  # slow: it imports Dagster
+    from data_platform.runs.instance import open_instance  # slow: it imports Dagster
 
     with open_instance(settings):
         pass  # for `dagster dev` starts several processes at once

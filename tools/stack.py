@@ -12,7 +12,7 @@ from pathlib import Path
 from shlex import quote
 from signal import SIGTERM, default_int_handler, pause, signal
 
-from data_platform.settings import local_state
+from data_platform.settings.environment import local_state
 from tools.servers import NotInstalled, NotStarted, Postgres, S3Server, postgres, versitygw
 
 PROJECT = "local-stack"

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_platform.buckets.errors import BucketError, lacking
-from data_platform.settings import Environment, Settings, SettingsError
+from data_platform.settings.model import Environment, Settings
+from data_platform.settings.values import SettingsError
 
 # AWS's separate clouds, by the beginning of their regions' names.
 _CLOUDS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}

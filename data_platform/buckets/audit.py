@@ -10,7 +10,7 @@ from data_platform.buckets.provision import States, read_states
 from data_platform.buckets.queue_standard import QueueSpec
 from data_platform.buckets.standard import Purpose, QueuePurpose, TableTiers, bucket_specs
 from data_platform.buckets.state import list_buckets
-from data_platform.settings import Environment
+from data_platform.settings.model import Environment
 
 EXISTS = "exists"
 UNEXPECTED = "unexpected"

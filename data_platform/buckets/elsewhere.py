@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from data_platform.buckets.account import Account
 from data_platform.buckets.standard import Purpose, QueuePurpose, name_of
-from data_platform.settings import Settings
+from data_platform.settings.model import Settings
 
 # `sqs.eu-west-1.amazonaws.com`; older addresses of us-east-1 name no region.
 _REGION = re.compile(r"(?:^|\.)([a-z]{2}(?:-[a-z]+)+-\d+)\.")

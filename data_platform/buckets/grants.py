@@ -11,8 +11,8 @@ from data_platform.buckets.account import Account
 from data_platform.buckets.errors import BucketError
 from data_platform.buckets.standard import BucketSpec, Purpose, bucket_specs
 from data_platform.buckets.tables import TableUse
-from data_platform.lake.table import TableId
-from data_platform.settings import Settings
+from data_platform.settings.model import Settings
+from data_platform.tables.identity import TableId
 
 TLS = {"Bool": {"aws:SecureTransport": "true"}}
 

@@ -13,7 +13,8 @@ from data_platform.buckets.deviations import Deviation
 from data_platform.buckets.standard import NOTIFICATION_ID, BucketSpec
 from data_platform.buckets.state import BucketState
 
-# After these a key may hold something else, or nothing: what `landing/notifications.py` looks for.
+# After these a key may hold something else, or nothing: `landing/arrivals/notifications.py` looks
+# for them.
 EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
 
 # The lists of a notification configuration, with what their entries call the ARN that is told.

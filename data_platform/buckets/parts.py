@@ -18,7 +18,7 @@ from data_platform.buckets.standard import (
     bucket_specs,
 )
 from data_platform.buckets.state import BucketState
-from data_platform.settings import Environment
+from data_platform.settings.model import Environment
 
 Spec = BucketSpec | QueueSpec
 State = BucketState | QueueState

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from data_platform.settings import Settings
+from data_platform.settings.model import Settings
 
 # S3 Standard, US dollars for a GB (2^30 bytes) and month, of the first 50 TB, by AWS's price list.
 AS_OF = "2025-06"

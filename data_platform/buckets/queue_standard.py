@@ -7,7 +7,7 @@ Why it is as it is: `docs/decisions/0014-arrivals-by-queue.md`. How a queue is c
 from dataclasses import dataclass
 
 from data_platform.buckets.standard import Purpose, QueuePurpose, cost_tags, name_of
-from data_platform.settings import Environment
+from data_platform.settings.model import Environment
 
 DAY = 24 * 60 * 60
 

@@ -20,7 +20,7 @@ from data_platform.buckets.grants import (
 )
 from data_platform.buckets.queue_standard import queue_specs
 from data_platform.buckets.standard import Purpose
-from data_platform.lake.table import TableId
+from data_platform.tables.identity import TableId
 
 
 class Role(StrEnum):

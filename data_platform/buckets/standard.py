@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from data_platform.settings import Environment
+from data_platform.settings.model import Environment
 
 # What carries these names in a bucket or queue is the platform's; all else is somebody else's. A
 # notification is the platform's by whom it tells: an entry of that name that tells another is not.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from data_platform.buckets.elsewhere import warehouse_elsewhere
 from data_platform.buckets.standard import LAYER_TIERS, TableTiers
-from data_platform.lake.table import TableId
-from data_platform.settings import Settings
+from data_platform.settings.model import Settings
+from data_platform.tables.identity import TableId
 
 
 @dataclass(frozen=True, kw_only=True)

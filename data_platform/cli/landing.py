@@ -4,9 +4,9 @@ import shlex
 
 import click
 
+from data_platform.cli import printing as out
 from data_platform.cli.options import CHECK, JSON, exit_if_any, open_platform
-from data_platform.observability import printing as out
-from data_platform.observability.commands import reporting, unknown
+from data_platform.cli.reporting import reporting, unknown
 
 # How an object of no source comes to be of one, by the cause.
 _BY_NAME = "mend the source's declaration, or land it under another name"

@@ -9,14 +9,14 @@ import gc
 
 import click
 
-from data_platform.buckets.commands import buckets
-from data_platform.buckets.policy_commands import policies
+from data_platform.cli.buckets import buckets
 from data_platform.cli.landing import landing
+from data_platform.cli.policies import policies
 from data_platform.cli.quarantine import quarantine
 from data_platform.cli.reading import export, history, show, tables
+from data_platform.cli.reporting import Suggesting
 from data_platform.cli.running import held, run, stale
 from data_platform.cli.upkeep import clean, drop, expire, release, rollback
-from data_platform.observability.commands import Suggesting
 
 # What imports make stays: looking for garbage among it takes a quarter of their time while they go
 # on, as often as Python does it by itself, and a third of a short command's when it ends.

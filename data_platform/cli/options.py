@@ -7,11 +7,12 @@ from contextlib import contextmanager
 
 import click
 
-from data_platform.observability.commands import unknown
-from data_platform.observability.printing import STOPPING
+from data_platform.cli.printing import STOPPING
+from data_platform.cli.reporting import unknown
 from data_platform.runs.home import prepare_home
-from data_platform.settings import Settings, SettingsError
-from data_platform.wording import counted
+from data_platform.settings.environment import settings_from_env
+from data_platform.settings.values import SettingsError
+from data_platform.telemetry.wording import counted
 
 TABLE = click.argument("table", metavar="TABLE")
 PARTITION = click.option("--partition", metavar="K", help="only this partition, as 2011-03-04")
@@ -56,9 +57,9 @@ def exit_as(ended: Counter[str], *, left: bool) -> None:
 
 def open_platform(*, create: bool = False):
     """The platform in the home that is set; a home that is not there is made where one may."""
-    from data_platform.platform_defs.platform import Platform
+    from data_platform.build.platform import Platform
 
-    settings = Settings.from_env()
+    settings = settings_from_env()
     new = not settings.home.exists()
     if new and not create and settings.catalog_uri.startswith("sqlite"):
         raise SettingsError(
@@ -75,7 +76,7 @@ def open_platform(*, create: bool = False):
 def declarations():
     """The declared tables and Dagster's definitions of them; DeclarationError where they are none
     that can work."""
-    from data_platform.observability.declared import declarations_checked
+    from data_platform.cli.declared import declarations_checked
 
     return declarations_checked()
 
@@ -83,7 +84,7 @@ def declarations():
 @contextmanager
 def stopping(left: Callable[[], Iterable[str]]) -> Iterator:
     """Ends the command in order at Ctrl-C or SIGTERM, and says what is `left`."""
-    from data_platform.platform_defs.stopping import Stop
+    from data_platform.runs.stopping import Stop
 
     with Stop(lambda: click.echo(STOPPING, err=True)) as stop:
         try:
@@ -101,7 +102,7 @@ def stopping(left: Callable[[], Iterable[str]]) -> Iterator:
 
 def table_named(platform, tables, name: str):
     """The id of a table of the catalog or of the code; another name fails with the nearest ones."""
-    from data_platform.lake.table import TableId
+    from data_platform.tables.identity import TableId
 
     there = [*map(str, platform.lake.tables()), *ordinary_assets()]
     names = sorted({*there, *(str(table.id) for table in tables)})
@@ -114,7 +115,7 @@ def load(platform, name: str, partition: str | None = None):
     """The table's id and the table; an unknown name fails with the nearest right ones, and a
     partition where the table has none."""
     from data_platform.lake.files import partitioning
-    from data_platform.lake.table import TableId
+    from data_platform.tables.identity import TableId
 
     if name not in map(str, platform.lake.tables()):
         tables, _ = declarations()
@@ -131,8 +132,8 @@ def load(platform, name: str, partition: str | None = None):
 
 def ordinary_assets():
     """The ordinary assets, each by the name of its table."""
-    from data_platform.lake.asset_tables import is_table, table_of
-    from data_platform.observability.declared import declared_tables
+    from data_platform.cli.declared import declared_tables
+    from data_platform.platform_defs.asset_tables import is_table, table_of
 
     _, others = declared_tables()
     return {str(table_of(key)): key for each in others for key in each.keys if is_table(key)}

@@ -2,6 +2,7 @@
 
 import click
 
+from data_platform.cli import printing as out
 from data_platform.cli.options import (
     JSON,
     LIMIT,
@@ -14,8 +15,7 @@ from data_platform.cli.options import (
     print_runs,
     stopping,
 )
-from data_platform.observability import printing as out
-from data_platform.observability.commands import DefaultList, reporting
+from data_platform.cli.reporting import DefaultList, reporting
 
 
 @click.group(cls=DefaultList)
@@ -34,7 +34,7 @@ def quarantine() -> None:
 @reporting
 def quarantine_list(table: str, partition: str | None, limit: int, as_json: bool) -> None:
     """Reasons with counts, then rows, of published and of held back versions."""
-    from data_platform.platform_defs.repair import quarantined
+    from data_platform.operations.repair import quarantined
 
     platform = open_platform()
     table_id, _ = load(platform, table, partition)
@@ -56,7 +56,7 @@ def quarantine_replay(table: str, partition: str | None) -> None:
     platform = open_platform()
     tables, definitions = declarations()
     table_id, _ = load(platform, table, partition)
-    from data_platform.platform_defs.repair import replay
+    from data_platform.operations.repair import replay
 
     with stopping(lambda: []) as stop:
         ended = print_runs(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
+from data_platform.cli import printing as out
 from data_platform.cli.options import AT, JSON, LIMIT, PARTITION, TABLE, load, open_platform
-from data_platform.observability import printing as out
-from data_platform.observability.commands import reporting
-from data_platform.wording import counted
+from data_platform.cli.reporting import reporting
+from data_platform.telemetry.wording import counted
 
 
 @click.command()
@@ -17,8 +17,8 @@ from data_platform.wording import counted
 def tables(as_json: bool) -> None:
     """Every table: rows, partitions, files, bytes, last commit, run; USD a month where known."""
     from data_platform.buckets.prices import monthly_cost, price
-    from data_platform.lake.browse import figures
     from data_platform.lake.refusals import passing_over
+    from data_platform.lake.upkeep.browse import figures
 
     platform, counts = open_platform(), ("rows", "partitions", "files", "bytes", "history_bytes")
     with passing_over() as guard:
@@ -41,7 +41,7 @@ def tables(as_json: bool) -> None:
 @reporting
 def show(table: str, partition: str | None, limit: int, at: int | None, as_json: bool) -> None:
     """Rows of a table."""
-    from data_platform.lake.browse import as_python, count, rows
+    from data_platform.lake.upkeep.browse import as_python, count, rows
 
     platform = open_platform()
     table_id, loaded = load(platform, table, partition)
@@ -73,7 +73,7 @@ def show(table: str, partition: str | None, limit: int, at: int | None, as_json:
 @reporting
 def export(table: str, file: Path, partition: str | None, at: int | None, force: bool) -> None:
     """Write a table, or one partition, to one Parquet file."""
-    from data_platform.lake.browse import rows
+    from data_platform.lake.upkeep.browse import rows
 
     if file.suffix != ".parquet":
         raise click.UsageError(f"{file} would hold Parquet: name it {file.with_suffix('.parquet')}")
@@ -91,7 +91,7 @@ def export(table: str, file: Path, partition: str | None, at: int | None, force:
 @reporting
 def history(table: str, partition: str | None, as_json: bool) -> None:
     """The snapshots of a table, newest first; of a partition those that changed it."""
-    from data_platform.lake import browse
+    from data_platform.lake.upkeep import browse
 
     _, loaded = load(open_platform(), table, partition)
     if partition is None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import click
 
+from data_platform.cli import printing as out
 from data_platform.cli.options import (
     CHECK,
     JSON,
@@ -15,9 +16,8 @@ from data_platform.cli.options import (
     print_runs,
     stopping,
 )
-from data_platform.observability import printing as out
-from data_platform.observability.commands import reporting
-from data_platform.wording import counted
+from data_platform.cli.reporting import reporting
+from data_platform.telemetry.wording import counted
 
 
 @click.command()
@@ -32,10 +32,10 @@ def run() -> None:
     """
     platform = open_platform(create=True)
     tables, definitions = declarations()
-    from data_platform.platform_defs.attention import attention
-    from data_platform.platform_defs.drive import asked_for, run_until_quiet
-    from data_platform.platform_defs.repair import instance_of
+    from data_platform.operations.attention import attention
+    from data_platform.operations.repair import instance_of
     from data_platform.runs.due import waiting_lines
+    from data_platform.runs.in_process import asked_for, run_until_quiet
 
     waiting, unplanned, circles = {}, [], []
 
@@ -71,7 +71,7 @@ def run() -> None:
 
 def _left(platform, tables) -> Iterator[str]:
     """What is left to be done."""
-    from data_platform.platform_defs.repair import stale_partitions
+    from data_platform.operations.repair import stale_partitions
 
     if pending := platform.ledger.summary()["pending"]:
         yield f"left: {counted(pending, 'landed object')} to load"
@@ -88,7 +88,7 @@ def stale(check: bool, as_json: bool) -> None:
     """Partitions built under an older contract, or from inputs that changed since."""
     platform = open_platform()
     tables, _ = declarations()
-    from data_platform.platform_defs.repair import stale_partitions
+    from data_platform.operations.repair import stale_partitions
 
     found = stale_partitions(platform, tables)
     if found and not as_json:
@@ -112,7 +112,7 @@ def held(check: bool, as_json: bool) -> None:
     """Partitions held back by their checks: since when, and why."""
     platform = open_platform()
     tables, _ = declarations()
-    from data_platform.platform_defs.repair import held_partitions
+    from data_platform.operations.repair import held_partitions
 
     found = held_partitions(platform, tables)
     out.records("held back partitions", found, as_json)

@@ -4,6 +4,7 @@ import datetime as dt
 
 import click
 
+from data_platform.cli import printing as out
 from data_platform.cli.options import (
     JSON,
     PARTITION,
@@ -13,8 +14,7 @@ from data_platform.cli.options import (
     open_platform,
     table_named,
 )
-from data_platform.observability import printing as out
-from data_platform.observability.commands import reporting
+from data_platform.cli.reporting import reporting
 
 
 @click.command()
@@ -31,7 +31,7 @@ def rollback(table: str, partition: str | None, to: int) -> None:
     platform = open_platform()
     tables, _ = declarations()
     table_id, _ = load(platform, table)
-    from data_platform.platform_defs.repair import roll_back
+    from data_platform.operations.repair import roll_back
 
     for line in roll_back(platform, tables, table_id, to=to, partition=partition):
         click.echo(line)
@@ -52,9 +52,9 @@ def release(table: str, partition: str | None, reason: str, by: str | None) -> N
     """
     platform = open_platform()
     tables, _ = declarations()
-    from data_platform.lake.table import WHOLE_TABLE
-    from data_platform.platform_defs import release as releasing
-    from data_platform.platform_defs.launched import person
+    from data_platform.operations import release as releasing
+    from data_platform.runs.launched import person
+    from data_platform.tables.identity import WHOLE_TABLE
 
     table_id, loaded = load(platform, table, partition)
     if partition is None and loaded.spec().fields:
@@ -85,8 +85,8 @@ def drop(table: str, partition: str | None, yes: bool) -> None:
     """
     platform = open_platform()
     tables, _ = declarations()
-    from data_platform.platform_defs.dropping import apply_drop, plan_drop
-    from data_platform.platform_defs.repair import instance_of
+    from data_platform.operations.dropping import apply_drop, plan_drop
+    from data_platform.operations.repair import instance_of
 
     planned = plan_drop(platform, tables, table_named(platform, tables, table), partition)
     for line in planned.lines:
@@ -125,8 +125,8 @@ def expire(as_json: bool) -> None:
 @reporting
 def clean(dry_run: bool, grace_hours: float, as_json: bool) -> None:
     """Delete the files that no snapshot refers to, and uploads that nobody completed."""
-    from data_platform.lake import clean as cleaning
     from data_platform.lake.refusals import passing_over
+    from data_platform.lake.upkeep import clean as cleaning
 
     platform, now, grace = open_platform(), dt.datetime.now(dt.UTC), dt.timedelta(hours=grace_hours)
     find, did = (cleaning.orphans, "would be deleted") if dry_run else (cleaning.clean, "deleted")

@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from data_platform.settings import CHECKOUT
+from data_platform.settings.model import CHECKOUT
 
 
 def installed_version() -> str:

@@ -1,7 +1,6 @@
 """What a contract is: one declaration per table, from which everything else is derived."""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,14 +13,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.contracts.checks import Severity
-from data_platform.contracts.columns import INGESTED_AT, LINEAGE, ColumnSpec, read_columns
-from data_platform.contracts.errors import ContractError
+from data_platform.contracts.columns import INGESTED_AT, LINEAGE, ColumnSpec
 from data_platform.contracts.meaning import meaning_of
-from data_platform.contracts.validate import one_key, refuse_contradictions, with_warnings
-from data_platform.contracts.winner import Preference, preferences
+from data_platform.contracts.winner import Preference
 
 _RECEIVED = "_received"
-_SHARE = 0.01  # of a partition's rows that may be quarantined, where a contract does not say
 _LINEAGE_FIELDS = (
     T.StructField(
         LINEAGE[0], T.StringType(), False, {"comment": "key of the landed object of this row"}
@@ -113,7 +109,7 @@ def received(name: str) -> Column:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Contract:
-    """A table's declaration, checked for contradictions. Built by `contract`.
+    """A table's declaration, checked for contradictions. Built by `declare.contract`.
 
     `key` identifies a row among the valid ones: names of columns, or of bronze's columns where
     `key_as_received` (null then equals null and differs from ""). Of several rows with one key
@@ -216,69 +212,3 @@ def _stable(arguments: Mapping[str, Any]) -> list[list[Any]]:
         [name, sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)]
         for name, value in sorted(arguments.items())
     ]
-
-
-def contract(
-    *,
-    table: str,
-    owner: str,
-    version: str,
-    partition_by: str | tuple[str, ...] = (),
-    key: tuple[str, ...] = (),
-    key_as_received: bool = False,
-    winner: tuple[str | Preference, ...] = (),
-    merge_on: tuple[str, ...] = (),
-    latest: tuple[str, ...] = (),
-    arrival: bool | None = None,
-    rules: tuple[Rule, ...] = (),
-    rescued: Severity | None = None,
-    warn: tuple[str, ...] = (),
-    quarantine_threshold: float | None = None,
-    retention: Retention | None = None,
-    lineage: bool | None = None,
-) -> Callable[[type[pa.DataFrameModel]], Contract]:
-    """Makes a contract of a `pandera.pyspark.DataFrameModel`; the class's docstring describes it.
-
-    `table` is layer/domain/name. `warn` names checks of the model that only report
-    ("unit_price.greater_than"). `winner` names columns (the contract's, LINEAGE, INGESTED_AT), the
-    first that tells rows of one key apart decides: `greatest("updated_at")`, which a plain name
-    says too, or `least("price")`. `quarantine_threshold` defaults to 0.01, of a merged table to 0,
-    `arrival` to True for a merged table, `lineage` to True and `rescued` to "blocking" for layer
-    silver. For all else see `Contract`.
-
-    Raises ContractError, naming table, column and check, for whatever could not be enforced.
-    """
-
-    def declare(model: type[pa.DataFrameModel]) -> Contract:
-        if not (isinstance(model, type) and issubclass(model, pa.DataFrameModel)):
-            raise ContractError(f"{model!r} is not a pandera.pyspark.DataFrameModel", table=table)
-        from_bronze = table.startswith("silver/")
-        default_threshold = 0.0 if merge_on else _SHARE
-        columns = read_columns(model, table=table)
-        declared = Contract(
-            table=table,
-            model=model,
-            description=inspect.cleandoc(model.__doc__ or ""),
-            columns=with_warnings(columns, warn, table=table),
-            partition_by=(partition_by,) if isinstance(partition_by, str) else tuple(partition_by),
-            key=one_key(model, columns, key, key_as_received, merge_on, table=table),
-            key_as_received=key_as_received,
-            winner=preferences(winner),
-            merge_on=tuple(merge_on),
-            latest=tuple(latest),
-            arrival=bool(merge_on) if arrival is None else arrival,
-            rules=rules,
-            rescued=rescued or ("blocking" if from_bronze else None),
-            warn=warn,
-            quarantine_threshold=(
-                quarantine_threshold if quarantine_threshold is not None else default_threshold
-            ),
-            retention=retention or Retention(),
-            owner=owner,
-            version=version,
-            lineage=from_bronze if lineage is None else lineage,
-        )
-        refuse_contradictions(declared)
-        return declared
-
-    return declare

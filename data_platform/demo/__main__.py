@@ -7,18 +7,19 @@ from pathlib import Path
 
 import click
 
+from data_platform.build.platform import Platform
+from data_platform.cli.printing import STOPPING, waiting
+from data_platform.cli.reporting import INTERRUPTED, DeclarationError
 from data_platform.databases.errors import DatabaseError
 from data_platform.demo.landing import land_folder, land_generated
 from data_platform.demo.outcome import print_outcome
 from data_platform.demo.report import print_report
-from data_platform.landing.queue import QueueError
-from data_platform.observability.commands import INTERRUPTED, DeclarationError
-from data_platform.observability.printing import STOPPING, waiting
-from data_platform.platform_defs.platform import Platform
+from data_platform.landing.arrivals.queue import QueueError
 from data_platform.runs.home import prepare_home
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_from_env
+from data_platform.settings.model import Settings
 from data_platform.storage.errors import LakeError
-from data_platform.wording import counted
+from data_platform.telemetry.wording import counted
 
 SEED = 2011
 
@@ -36,7 +37,7 @@ def _main() -> None:
         "--data", type=Path, help="a folder of shop files, instead of generated ones"
     )
     data = parser.parse_args().data
-    settings = Settings.from_env()
+    settings = settings_from_env()
     prepare_home(settings)
     landing = Platform(settings).bucket
     started = time.monotonic()
@@ -56,10 +57,10 @@ def _main() -> None:
 
 def _run(settings: Settings) -> int:
     """Everything the sensors ask for; gives how many runs failed by more than held back days."""
-    from data_platform.observability.declared import declarations_checked
-    from data_platform.platform_defs.drive import asked_for, run_until_quiet
-    from data_platform.platform_defs.repair import instance_of
-    from data_platform.platform_defs.stopping import Stop
+    from data_platform.cli.declared import declarations_checked
+    from data_platform.operations.repair import instance_of
+    from data_platform.runs.in_process import asked_for, run_until_quiet
+    from data_platform.runs.stopping import Stop
 
     (tables, definitions), platform, ended = declarations_checked(), Platform(settings), []
     said = {"announce": lambda request: _say(asked_for(request)), "waiting": waiting, "by": "demo"}

@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 from data_platform.demo.generator import generate, land
-from data_platform.landing.objects import DirectoryBucket
-from data_platform.landing.s3_bucket import S3Bucket
+from data_platform.landing.places.objects import DirectoryBucket
+from data_platform.landing.places.s3_bucket import S3Bucket
 
 PREFIX = "online_retail"
 _SHOP_FILE = re.compile(rf"{PREFIX}/\d{{4}}-\d{{2}}-\d{{2}}([._-][^/]*)?\.csv")

@@ -2,7 +2,7 @@
 
 import click
 
-from data_platform.platform_defs.drive import Ran
+from data_platform.runs.in_process import Ran
 
 
 def print_outcome(ran: Ran) -> None:

@@ -6,15 +6,15 @@ from pathlib import Path
 import click
 import pyarrow as pa
 
-from data_platform.lake.browse import keyed, partition_rows, rows
+from data_platform.build.planning import current_versions
+from data_platform.build.platform import Platform
+from data_platform.cli import printing as out
 from data_platform.lake.catalog import Lake
-from data_platform.lake.object_store import is_object
-from data_platform.lake.table import TableId
-from data_platform.observability import printing as out
-from data_platform.platform_defs.planning import current_versions
-from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.repair import quarantined
-from data_platform.settings import Settings
+from data_platform.lake.upkeep.browse import keyed, partition_rows, rows
+from data_platform.operations.repair import quarantined
+from data_platform.settings.model import Settings
+from data_platform.storage.object_store import is_object
+from data_platform.tables.identity import TableId
 
 BRONZE = TableId("bronze", "retail", "order_lines")
 SILVER = TableId("silver", "retail", "order_lines")
@@ -102,7 +102,7 @@ def _print_landing(platform: Platform) -> None:
 
 
 def _print_tables(platform: Platform) -> None:
-    from data_platform.lake.browse import figures
+    from data_platform.lake.upkeep.browse import figures
 
     found = [f for f in figures(platform.lake) if f.committed]
     out.records(

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from data_platform.databases.connections import Database
 from data_platform.databases.tables import METADATA, Message, Name
 from data_platform.databases.urls import WAIT_SECONDS
-from data_platform.lake.table import TableId
+from data_platform.tables.identity import TableId
 
 State = Literal["published", "held_back"]
 

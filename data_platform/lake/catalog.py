@@ -29,8 +29,8 @@ from data_platform.databases.urls import waiting, with_driver
 from data_platform.lake import schema as schemas
 from data_platform.lake.errors import ForeignTable, PartitionConflict, SchemaConflict, UnknownTable
 from data_platform.lake.file_io import LakeFileIO
-from data_platform.lake.table import LAYERS, TableId
 from data_platform.storage.errors import LakeError
+from data_platform.tables.identity import LAYERS, TableId
 
 LakeTable = Table  # a loaded table, for those who may not know Iceberg
 

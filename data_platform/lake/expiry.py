@@ -16,7 +16,7 @@ from data_platform.lake.catalog import Lake
 from data_platform.lake.files import snapshots_in_order
 from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.rejected import BESIDE, REJECTED_BY, rejected_by
-from data_platform.lake.table import TableId
+from data_platform.tables.identity import TableId
 
 _log = logging.getLogger(__name__)
 

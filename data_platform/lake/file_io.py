@@ -17,8 +17,8 @@ from pyarrow import dataset, fs
 from pyiceberg.io import InputFile, OutputFile
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
-from data_platform.lake.object_store import ObjectStore, is_object
-from data_platform.lake.storage import Storage
+from data_platform.storage.files import Storage
+from data_platform.storage.object_store import ObjectStore, is_object
 
 _METADATA = re.compile(r".*/metadata/[^/]*\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b[^/]*")
 _REMEMBERED = 64 << 20  # bytes

@@ -29,12 +29,12 @@ from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.typedef import Record
 
 from data_platform.lake.file_io import LakeFileIO
-from data_platform.lake.object_store import is_object
-from data_platform.lake.partition_times import from_properties
 from data_platform.lake.reads import spark_type
 from data_platform.lake.statistics import statistics_of
-from data_platform.lake.table import PartitionColumn, Partitioning, PartitionValue, Values
 from data_platform.storage.errors import LakeError
+from data_platform.storage.object_store import is_object
+from data_platform.tables.identity import PartitionColumn, Partitioning, PartitionValue, Values
+from data_platform.tables.partition_times import from_properties
 
 Files = dict[str, list[DataFile]]  # live files by partition key
 

@@ -12,7 +12,7 @@ from pyiceberg.manifest import DataFile
 
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.files import Files, files_by_partition
-from data_platform.lake.table import TableId
+from data_platform.tables.identity import TableId
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from data_platform.lake.errors import UnreadableFile
-from data_platform.lake.storage import LISTED, Storage, by_folder
-from data_platform.wording import counted
+from data_platform.storage.files import LISTED, Storage, by_folder
+from data_platform.telemetry.wording import counted
 
 _SIMPLE: dict[type[I.IcebergType], T.DataType] = {
     I.StringType: T.StringType(),

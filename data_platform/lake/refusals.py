@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from data_platform.lake.s3_errors import StoreError, explanation
+from data_platform.storage.s3_errors import StoreError, explanation
 
 if TYPE_CHECKING:
-    from data_platform.lake.table import TableId  # imports Spark, which takes a second
+    from data_platform.tables.identity import TableId  # imports Spark, which takes a second
 
 Guard = Callable[["TableId"], AbstractContextManager[None]]
 """What happens around the work on a table."""

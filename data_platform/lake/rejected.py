@@ -11,8 +11,8 @@ from pyiceberg.table import Table
 
 from data_platform.lake.catalog import Lake
 from data_platform.lake.files import attempt_of, files_by_partition, snapshots_in_order
-from data_platform.lake.parquet import DUPLICATES, QUARANTINE
-from data_platform.lake.table import TableId
+from data_platform.tables.identity import TableId
+from data_platform.tables.outcomes import DUPLICATES, QUARANTINE
 
 BESIDE = {QUARANTINE: "quarantine", DUPLICATES: "duplicates"}
 # A property of a quarantine or duplicates table: whose rejected rows it holds. Bronze and silver

@@ -15,7 +15,7 @@ from pyiceberg.transforms import IdentityTransform
 from pyspark.sql import types as T
 
 from data_platform.lake.errors import SchemaConflict
-from data_platform.lake.table import TableId
+from data_platform.tables.identity import TableId
 
 _SIMPLE: dict[type[T.DataType], I.IcebergType] = {
     T.StringType: I.StringType(),

@@ -9,7 +9,7 @@ from pyiceberg.table.snapshots import Snapshot
 from data_platform.lake.catalog import Lake
 from data_platform.lake.files import snapshots_in_order
 from data_platform.lake.refusals import Guard, strict
-from data_platform.lake.table import TableId
+from data_platform.tables.identity import TableId
 
 
 @dataclass(frozen=True)

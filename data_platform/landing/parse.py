@@ -14,12 +14,12 @@ from typing import BinaryIO, Literal, cast
 import pyarrow as pa
 from pyarrow import dataset, fs
 
-from data_platform.lake.object_store import AmbiguousKey, ObjectStore
-from data_platform.lake.s3_errors import explanation, is_passing
 from data_platform.landing.bronze_files import TaskOutput, WrittenFile
-from data_platform.landing.csv_reader import RESCUED, ROW_NUMBER, read_csv
-from data_platform.landing.objects import UnreadableObject, filesystem, from_nanoseconds
-from data_platform.landing.source import Csv
+from data_platform.landing.formats.csv import Csv
+from data_platform.landing.formats.csv_reader import RESCUED, ROW_NUMBER, read_csv
+from data_platform.landing.places.objects import UnreadableObject, filesystem, from_nanoseconds
+from data_platform.storage.object_store import AmbiguousKey, ObjectStore
+from data_platform.storage.s3_errors import explanation, is_passing
 
 SOURCE_OBJECT = "_source_object"
 INGESTED_AT = "_ingested_at"

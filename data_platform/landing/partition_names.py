@@ -5,8 +5,8 @@ import re
 import dagster as dg
 
 from data_platform.contracts.names import indistinct
-from data_platform.lake.partition_columns import dimensions_of
 from data_platform.landing.source import Source
+from data_platform.tables.partition_columns import dimensions_of
 
 _NAMES = {
     dg.HourlyPartitionsDefinition: "hour",

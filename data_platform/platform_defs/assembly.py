@@ -7,14 +7,13 @@ import dagster as dg
 
 from data_platform.assets import Table
 from data_platform.buckets.tables import TableUse, standard_tiers
+from data_platform.build.mappings import partitions_of, require_mappings
+from data_platform.build.tables import bronze_schema
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.names import folded
-from data_platform.lake.asset_tables import is_table, table_of
-from data_platform.lake.table import TableId
-from data_platform.observability.logs import quiet_libraries
-from data_platform.observability.warnings import previews_accepted
 from data_platform.platform_defs.asset import asset_of
+from data_platform.platform_defs.asset_tables import is_table, table_of
 from data_platform.platform_defs.bucket_audit import (
     bucket_audit,
     bucket_audit_job,
@@ -22,8 +21,6 @@ from data_platform.platform_defs.bucket_audit import (
 )
 from data_platform.platform_defs.console import as_usual_console, console
 from data_platform.platform_defs.jobs import jobs
-from data_platform.platform_defs.mappings import partitions_of, require_mappings
-from data_platform.platform_defs.marks import marks_sensors
 from data_platform.platform_defs.reconciliation import reconciliation_job, reconciliation_schedule
 from data_platform.platform_defs.resources import resources
 from data_platform.platform_defs.sensors import sensors
@@ -33,8 +30,11 @@ from data_platform.platform_defs.storage_costs import (
     storage_costs_schedule,
 )
 from data_platform.platform_defs.table_uses import table_uses
-from data_platform.platform_defs.tables import bronze_schema
-from data_platform.settings import Settings
+from data_platform.runs.failed_partitions import marks_sensors
+from data_platform.settings.model import Settings
+from data_platform.tables.identity import TableId
+from data_platform.telemetry.logs import quiet_libraries
+from data_platform.telemetry.warnings import previews_accepted
 
 
 def definitions(

@@ -8,21 +8,15 @@ from dagster._core.storage.tags import BACKFILL_ID_TAG
 from pyspark.sql import types as T
 
 from data_platform.assets import Table
-from data_platform.contracts.errors import ContractError
-from data_platform.lake.partition_columns import misfit
-from data_platform.lake.table import WHOLE_TABLE, TableId
-from data_platform.observability.events import LOGGED, Log, StepResult
-from data_platform.observability.failures import failures_explained
-from data_platform.observability.metadata import SILENT
-from data_platform.platform_defs.arrivals import settle
-from data_platform.platform_defs.bronze import build_bronze
-from data_platform.platform_defs.mappings import Partitions, dep
-from data_platform.platform_defs.merge import build_merged
-from data_platform.platform_defs.planning import Plan, plan, require_buildable
-from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.steps import build
-from data_platform.platform_defs.stopping import stoppable
-from data_platform.platform_defs.table_checks import (
+from data_platform.build.bronze import build_bronze
+from data_platform.build.events import LOGGED, Log, StepResult
+from data_platform.build.failures import failures_explained
+from data_platform.build.mappings import Partitions, dep
+from data_platform.build.merged import build_merged
+from data_platform.build.planning import Plan, plan, require_buildable
+from data_platform.build.platform import Platform
+from data_platform.build.steps import build
+from data_platform.build.table_checks import (
     check_specs,
     explained,
     held_by,
@@ -30,9 +24,15 @@ from data_platform.platform_defs.table_checks import (
     standing,
     still_held,
 )
+from data_platform.contracts.errors import ContractError
 from data_platform.platform_defs.table_page import definition_metadata
+from data_platform.runs.arrivals import settle
+from data_platform.runs.stopping import stoppable
 from data_platform.runs.tags import ONLY_PARTITIONS, ONLY_STALE
-from data_platform.wording import counted
+from data_platform.tables.identity import WHOLE_TABLE, TableId
+from data_platform.tables.partition_columns import misfit
+from data_platform.telemetry.metadata import SILENT
+from data_platform.telemetry.wording import counted
 
 
 def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:

@@ -13,9 +13,9 @@ from data_platform.buckets.account import connect
 from data_platform.buckets.audit import EXISTS, UNEXPECTED, Failure, audit, rules_of
 from data_platform.buckets.elsewhere import elsewhere
 from data_platform.buckets.standard import OWNER, Purpose, QueuePurpose, TableTiers
-from data_platform.observability.warnings import previews_accepted
 from data_platform.platform_defs.jobs import Job
-from data_platform.settings import Settings
+from data_platform.settings.model import Settings
+from data_platform.telemetry.warnings import previews_accepted
 
 KEY = dg.AssetKey(["platform", "buckets_audit"])
 JOB = "buckets_audit"

@@ -7,7 +7,7 @@ import dagster as dg
 from dagster._core.events import JobFailureData
 from dagster._core.execution import context_creation_job
 
-from data_platform.observability.failures import cause
+from data_platform.build.failures import cause
 
 _FAILED = dg.DagsterEventType.STEP_FAILURE.value
 _RUN_FAILED = dg.DagsterEventType.RUN_FAILURE.value

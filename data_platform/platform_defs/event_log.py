@@ -34,7 +34,7 @@ from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
-from data_platform.observability.metadata import HELD_BACK, SILENT
+from data_platform.telemetry.metadata import HELD_BACK, SILENT
 
 _OF_ASSETS = {
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import dagster as dg
 
 from data_platform.assets import Table
-from data_platform.landing.intake import Reconciliation
-from data_platform.landing.inventory import reconcile_with
-from data_platform.platform_defs.platform import Platform
+from data_platform.build.platform import Platform
+from data_platform.landing.arrivals.inventory import reconcile_with
+from data_platform.landing.arrivals.listing import Reconciliation
 from data_platform.runs.tags import RECONCILIATION
-from data_platform.wording import counted
+from data_platform.telemetry.wording import counted
 
 # By key; a first reconciliation of a full bucket finds them all, and the ledger has the rest.
 _MOST_NAMED = 1000

@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from data_platform.lake.io_manager import S3ParquetIOManager
-from data_platform.lake.session import spark_resource
-from data_platform.platform_defs.drivers import hold_until_exit
-from data_platform.platform_defs.platform import Platform
-from data_platform.settings import Settings
+from data_platform.build.platform import Platform
+from data_platform.engine.session import spark_resource
+from data_platform.platform_defs.io_manager import S3ParquetIOManager
+from data_platform.runs.liveness import hold_until_exit
+from data_platform.settings.model import Settings
 
 
 def resources(settings: Settings) -> dict[str, object]:

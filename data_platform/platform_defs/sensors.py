@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from data_platform.assets import Table
-from data_platform.lake.table import TableId
-from data_platform.platform_defs.arrivals import record_arrivals
-from data_platform.platform_defs.drivers import bury_dead_runs, bury_lost_runs, under_way
+from data_platform.build.platform import Platform
 from data_platform.platform_defs.jobs import Job
-from data_platform.platform_defs.marks import clear_marks
-from data_platform.platform_defs.platform import Platform
+from data_platform.runs.arrivals import record_arrivals
 from data_platform.runs.due import Waiting, arrivals, stale, waiting_lines
+from data_platform.runs.failed_partitions import clear_marks
+from data_platform.runs.liveness import bury_dead_runs, bury_lost_runs, under_way
 from data_platform.runs.requests import job_name, tables_by_job
+from data_platform.tables.identity import TableId
 
 _UP_TO_DATE = "every table is up to date"
 

@@ -12,7 +12,7 @@ from data_platform.lake.refusals import passing_over
 from data_platform.lake.rejected import BESIDE
 from data_platform.lake.sizes import TableBytes, sizes
 from data_platform.platform_defs.jobs import Job
-from data_platform.settings import Settings
+from data_platform.settings.model import Settings
 
 KEY = dg.AssetKey(["platform", "storage_costs"])
 JOB = "storage_costs"

@@ -6,8 +6,8 @@ from data_platform.assets import Table
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.winner import greatest, sentence
-from data_platform.lake.parquet import DUPLICATES, QUARANTINE
 from data_platform.lake.rejected import BESIDE
+from data_platform.tables.outcomes import DUPLICATES, QUARANTINE
 
 
 def definition_metadata(table: Table) -> dict[str, object]:

@@ -6,10 +6,10 @@ import dagster as dg
 
 from data_platform.assets import Table
 from data_platform.buckets.tables import TableUse
-from data_platform.lake.asset_tables import is_table, table_of
-from data_platform.lake.parquet import DATA, DUPLICATES, QUARANTINE
 from data_platform.lake.rejected import BESIDE
-from data_platform.lake.table import TableId
+from data_platform.platform_defs.asset_tables import is_table, table_of
+from data_platform.tables.identity import TableId
+from data_platform.tables.outcomes import DATA, DUPLICATES, QUARANTINE
 
 
 def table_uses(

@@ -11,9 +11,9 @@ from statistics import median
 
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
-from data_platform.lake.publish import WRITTEN
+from data_platform.lake.writing.publish import WRITTEN
 from data_platform.quality.judge import KEY_NOT_UNIQUE
-from data_platform.wording import counted
+from data_platform.telemetry.wording import counted
 
 RULES = "rules"
 CONSERVATION = "conservation"

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable
 
 from data_platform.lake.builds import Build
-from data_platform.lake.table import TableId
+from data_platform.tables.identity import TableId
 
 
 def digest(read: Iterable[tuple[TableId, str, str]]) -> str:

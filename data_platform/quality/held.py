@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data_platform.lake.publish import WRITTEN
-from data_platform.lake.table import TableId
+from data_platform.lake.writing.publish import WRITTEN
 from data_platform.quality.findings import CONSERVATION, READABLE, RULES
+from data_platform.tables.identity import TableId
 
 
 @dataclass(frozen=True)

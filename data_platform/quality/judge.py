@@ -16,7 +16,7 @@ from data_platform.contracts.compile import RESCUED, compile_rules, reasons
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import folded, quoted
 from data_platform.contracts.winner import Preference, total
-from data_platform.lake.parquet import (
+from data_platform.tables.outcomes import (
     CONTEXT,
     DATA,
     DUPLICATES,

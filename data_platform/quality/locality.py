@@ -20,8 +20,8 @@ from typing import Literal
 
 from pyspark.util import PythonEvalType
 
-from data_platform.lake.logical_plan import Node, input_of
-from data_platform.lake.plan_columns import KEEPS, WITHOUT_RIGHT, output
+from data_platform.engine.logical_plan import Node, input_of
+from data_platform.engine.plan_columns import KEEPS, WITHOUT_RIGHT, output
 
 _EXPRESSIONS = "org.apache.spark.sql.catalyst.expressions."
 

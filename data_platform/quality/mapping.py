@@ -12,8 +12,8 @@ from typing import Literal
 
 import dagster as dg
 
-from data_platform.lake.partition_times import times_of
-from data_platform.lake.table import TableId
+from data_platform.tables.identity import TableId
+from data_platform.tables.partition_times import times_of
 
 Changes = Literal["all", "latest", "as_of"]
 CHANGES: tuple[Changes, ...] = ("all", "latest", "as_of")

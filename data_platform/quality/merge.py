@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.winner import ARRIVAL
-from data_platform.lake.parquet import DATA, OUTCOME, REASONS, WARNINGS
+from data_platform.tables.outcomes import DATA, OUTCOME, REASONS, WARNINGS
 
 NTH = "_nth"  # 1 for the row of its key that is kept
 PRESENT = "_present"  # whether the row was in the table before

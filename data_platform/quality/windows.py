@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo
 
 from pyspark.sql import types as T
 
-from data_platform.lake.table import PartitionColumn, Partitioning, TableId
 from data_platform.quality.mapping import Dimension, EventTime, Everything, How, Trailing
+from data_platform.tables.identity import PartitionColumn, Partitioning, TableId
 
 Span = tuple[dt.datetime, dt.datetime]  # from and until (exclusive), UTC
 _TIMES = (T.DateType, T.TimestampType, T.TimestampNTZType)

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import dagster as dg
 
 from data_platform.assets import Table
+from data_platform.build.planning import Plan, plans
+from data_platform.build.platform import Platform
 from data_platform.lake.look import Look
-from data_platform.lake.table import WHOLE_TABLE, TableId
-from data_platform.platform_defs.arrivals import due_of_bronze
-from data_platform.platform_defs.planning import Plan, plans
-from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.work import Due, due, work_id
+from data_platform.runs.arrivals import due_of_bronze
 from data_platform.runs.requests import run_request, tables_by_job
+from data_platform.runs.retry import Due, due, work_id
+from data_platform.tables.identity import WHOLE_TABLE, TableId
 
 Waiting = Mapping[str, Sequence[TableId]]
 """By partition the tables that it waits for: they were never published."""

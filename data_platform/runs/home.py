@@ -5,8 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from data_platform.databases.dagster import on_postgres
-from data_platform.setting_values import home_explained
-from data_platform.settings import Settings
+from data_platform.settings.model import Settings
+from data_platform.settings.values import home_explained
 
 
 def prepare_home(settings: Settings) -> None:

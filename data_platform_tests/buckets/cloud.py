@@ -26,7 +26,8 @@ from data_platform.buckets.standard import (
     name_of,
 )
 from data_platform.buckets.state import BucketState, list_buckets, read_state
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
+from data_platform.settings.model import Settings
 
 REGION = "eu-west-1"
 PROJECT = "acme"
@@ -117,7 +118,7 @@ class Cloud:
 
 
 def cloud_at(endpoint: str, home: Path, *, region: str = REGION, project: str = PROJECT) -> Cloud:
-    settings = replace(Settings.at(home), project=project, aws_region=region, aws_endpoint=endpoint)
+    settings = replace(settings_at(home), project=project, aws_region=region, aws_endpoint=endpoint)
     return Cloud(settings, *connect(settings))
 
 

@@ -12,7 +12,7 @@ from minio.credentials.providers import StaticProvider
 from data_platform.buckets.grants import Site
 from data_platform.buckets.policies import Document, role_policies
 from data_platform.buckets.roles import Role
-from data_platform.lake import object_store
+from data_platform.storage import object_store
 from tools.servers import Key, S3Server
 
 # Of buckets' configuration MinIO has no such thing, and refuses a policy that names it.

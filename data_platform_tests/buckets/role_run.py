@@ -9,19 +9,19 @@ import json
 import sys
 from pathlib import Path
 
+from data_platform.build.platform import Platform
 from data_platform.definitions import TABLES
+from data_platform.operations.repair import instance_of
 from data_platform.platform_defs.assembly import definitions
-from data_platform.platform_defs.drive import run_until_quiet
-from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.repair import instance_of
 from data_platform.runs.home import prepare_home
-from data_platform.settings import Settings
+from data_platform.runs.in_process import run_until_quiet
+from data_platform.settings.environment import settings_at
 
 
 def main(home: Path, place: dict[str, str], role: str) -> list[str]:
     """What failed."""
     tables = tuple(table for table in TABLES if bool(table.source) == (role == "ingest"))
-    settings = Settings.at(home, **place)
+    settings = settings_at(home, **place)
     prepare_home(settings)
     platform = Platform(settings)
     with instance_of(platform) as instance:

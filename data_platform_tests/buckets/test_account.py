@@ -7,7 +7,7 @@ import pytest
 
 from data_platform.buckets.account import connect
 from data_platform.buckets.errors import BucketError
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
 from data_platform_tests.buckets.cloud import Cloud
 from tools.servers import S3Server
 
@@ -40,4 +40,4 @@ def test_a_store_that_is_no_cloud_is_said_to_lack_what_else_is_needed(
     at = {"aws_region": store.region, "aws_endpoint": store.endpoint}
 
     with pytest.raises(BucketError, match=r"have STS's GetCallerIdentity\? .* at one address"):
-        connect(replace(Settings.at(tmp_path), **at))
+        connect(replace(settings_at(tmp_path), **at))

@@ -10,7 +10,7 @@ from data_platform.buckets import actions
 from data_platform.buckets.account import Account
 from data_platform.buckets.standard import BucketSpec, Purpose, bucket_specs
 from data_platform.buckets.state import BucketState
-from data_platform.settings import Environment
+from data_platform.settings.model import Environment
 
 AWS = Account("123456789012", "aws", "eu-west-1")
 CHINA = Account("123456789012", "aws-cn", "cn-north-1")

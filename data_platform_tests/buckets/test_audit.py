@@ -8,7 +8,7 @@ from data_platform.buckets.audit import EXISTS, UNEXPECTED, rules_of
 from data_platform.buckets.errors import permission
 from data_platform.buckets.roles import AUDITED, AUDITED_QUEUES
 from data_platform.buckets.standard import LIFECYCLE_ID, Purpose, QueuePurpose, TableTiers
-from data_platform.settings import Environment
+from data_platform.settings.model import Environment
 from data_platform_tests.buckets.cloud import (
     REGION,
     Cloud,

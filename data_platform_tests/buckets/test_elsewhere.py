@@ -7,7 +7,8 @@ import pytest
 
 from data_platform.buckets.account import Account
 from data_platform.buckets.elsewhere import elsewhere
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
+from data_platform.settings.model import Settings
 
 AWS = Account("123456789012", "aws", "eu-west-1")
 US = replace(AWS, region="us-east-1")
@@ -17,7 +18,7 @@ QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/acme-arrivals-test"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return replace(Settings.at(tmp_path), project="acme")
+    return replace(settings_at(tmp_path), project="acme")
 
 
 @pytest.mark.parametrize(

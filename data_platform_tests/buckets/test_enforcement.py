@@ -18,15 +18,15 @@ from data_platform.buckets.grants import Site, site
 from data_platform.buckets.roles import Role
 from data_platform.buckets.standard import Purpose
 from data_platform.definitions import TABLES
-from data_platform.lake.browse import rows
-from data_platform.lake.clean import clean
 from data_platform.lake.expiry import expire
-from data_platform.lake.object_store import ObjectStore
 from data_platform.lake.sizes import sizes
-from data_platform.lake.table import TableId
-from data_platform.landing.s3_bucket import S3Bucket
+from data_platform.lake.upkeep.browse import rows
+from data_platform.lake.upkeep.clean import clean
+from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.platform_defs.table_uses import table_uses
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
+from data_platform.storage.object_store import ObjectStore
+from data_platform.tables.identity import TableId
 from data_platform_tests.buckets.minio_users import acting_as, role_users
 from data_platform_tests.lake.home import MONDAY, TUESDAY, Home
 from data_platform_tests.places import Place
@@ -111,7 +111,7 @@ def deployment(minio: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Dep
     """Landing to gold, built under the roles: what each must do works."""
     folder, project = tmp_path_factory.mktemp("roles"), f"acme-{uuid.uuid4().hex[:8]}"
     names = {p: f"s3://{project}-{p}-test" for p in (Purpose.RAW_LANDING, Purpose.WAREHOUSE)}
-    settings = Settings.at(
+    settings = settings_at(
         folder,
         project=project,
         aws_region=minio.region,

@@ -10,8 +10,8 @@ from data_platform.buckets.deviations import Deviation
 from data_platform.buckets.notification import EVENTS
 from data_platform.buckets.standard import Purpose, bucket_specs
 from data_platform.buckets.state import BucketState
-from data_platform.landing.notifications import Hint, hints
-from data_platform.settings import Environment
+from data_platform.landing.arrivals.notifications import Hint, hints
+from data_platform.settings.model import Environment
 from data_platform_tests.landing.events import s3
 
 AWS = Account("123456789012", "aws", "eu-west-1")

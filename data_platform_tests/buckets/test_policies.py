@@ -26,9 +26,9 @@ from data_platform.buckets.roles import Role, grants
 from data_platform.buckets.standard import Purpose
 from data_platform.buckets.tables import TableUse
 from data_platform.definitions import TABLES
-from data_platform.lake.table import TableId
 from data_platform.platform_defs.table_uses import table_uses
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
+from data_platform.tables.identity import TableId
 
 ACCOUNT = Account("123456789012", "aws", "eu-west-1")
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/0a1b"
@@ -49,7 +49,7 @@ def acme(
         "inventory_uri": "s3://acme-reports/daily",
         "database_secret": "acme/database",
     }
-    settings = Settings.at(
+    settings = settings_at(
         "/home/acme",
         project="acme",
         aws_region="eu-west-1",
@@ -263,7 +263,7 @@ def test_every_statement_asks_for_tls_and_s3s_for_this_account() -> None:
 
 
 def test_what_is_not_there_is_not_granted() -> None:
-    bare = Settings.at("/home/acme", project="acme", aws_region="eu-west-1")
+    bare = settings_at("/home/acme", project="acme", aws_region="eu-west-1")
     at = site(bare, ACCOUNT, table_uses(TABLES))
     services = {
         role: {action.partition(":")[0] for grant in grants(role, at) for action in grant.actions}

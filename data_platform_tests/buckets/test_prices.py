@@ -1,12 +1,13 @@
 import pytest
 
 from data_platform.buckets.prices import STANDARD_PRICES, monthly_cost, price
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
+from data_platform.settings.model import Settings
 
 
 def settings(**other) -> Settings:
     s3 = {"warehouse_uri": "s3://acme-warehouse-test", "aws_region": "eu-central-1"}
-    return Settings.at("/home/acme", **{**s3, **other})
+    return settings_at("/home/acme", **{**s3, **other})
 
 
 def test_the_price_is_the_regions() -> None:

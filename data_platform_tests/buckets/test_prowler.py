@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.buckets.standard import Purpose, QueuePurpose
-from data_platform.settings import Environment
+from data_platform.settings.model import Environment
 from data_platform_tests.buckets.cloud import (
     OTHER_ACCOUNT,
     REGION,

@@ -7,7 +7,7 @@ from data_platform.buckets import queue_actions as actions
 from data_platform.buckets.account import Account
 from data_platform.buckets.queue_standard import queue_specs
 from data_platform.buckets.queue_state import QueueState
-from data_platform.settings import Environment
+from data_platform.settings.model import Environment
 
 AWS = Account("123456789012", "aws", "eu-west-1")
 CHINA = Account("123456789012", "aws-cn", "cn-north-1")

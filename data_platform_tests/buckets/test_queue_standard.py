@@ -4,8 +4,8 @@ import pytest
 
 from data_platform.buckets.queue_standard import queue_specs
 from data_platform.buckets.standard import QueuePurpose
-from data_platform.setting_values import LONGEST_PROJECT
-from data_platform.settings import Environment
+from data_platform.settings.model import Environment
+from data_platform.settings.values import LONGEST_PROJECT
 
 DEAD, ARRIVALS = queue_specs("acme", Environment.PROD)  # the dead letters' is made first
 FOURTEEN_DAYS = 1_209_600

@@ -13,12 +13,12 @@ import pytest
 from data_platform.buckets.account import Account
 from data_platform.buckets.grants import site
 from data_platform.buckets.roles import Role
+from data_platform.build.platform import Platform
 from data_platform.definitions import TABLES
-from data_platform.lake.browse import partition_rows
-from data_platform.lake.table import TableId
-from data_platform.platform_defs.platform import Platform
+from data_platform.lake.upkeep.browse import partition_rows
 from data_platform.platform_defs.table_uses import table_uses
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
+from data_platform.tables.identity import TableId
 from data_platform_tests.buckets.minio_users import role_users
 from data_platform_tests.platform_defs.homes import BRONZE, SALES, SILVER, csv, key_of, shop_lines
 from tools.servers import Key, S3Server
@@ -46,7 +46,7 @@ class Roles:
 
     def rows(self, table: str) -> dict[str, int]:
         """By partition, as the stores' root sees it."""
-        lake = Platform(Settings.at(self.home, **self.place)).lake
+        lake = Platform(settings_at(self.home, **self.place)).lake
         return partition_rows(lake, TableId.parse(table))
 
 
@@ -60,7 +60,7 @@ def roles(minio: S3Server, tmp_path: Path) -> Roles:
         "landing_uri": f"s3://{project}-raw-landing-test",
         "warehouse_uri": f"s3://{project}-warehouse-test",
     }
-    settings = Settings.at(tmp_path / "home", **place)
+    settings = settings_at(tmp_path / "home", **place)
     where = site(settings, Account("123456789012", "aws", minio.region), table_uses(TABLES))
     for spec in where.specs:
         minio.client().create_bucket(Bucket=spec.name)

@@ -14,9 +14,9 @@ from data_platform.buckets.standard import (
 )
 from data_platform.buckets.tables import TableUse, table_tiers
 from data_platform.contracts.contract import Retention
-from data_platform.lake.table import TableId
-from data_platform.setting_values import LONGEST_PROJECT
-from data_platform.settings import Environment
+from data_platform.settings.model import Environment
+from data_platform.settings.values import LONGEST_PROJECT
+from data_platform.tables.identity import TableId
 
 IA_DAYS = 30  # S3 refuses an earlier move, and bills a month at least
 READ_AT_ONCE = {"STANDARD_IA", "GLACIER_IR"}

@@ -14,9 +14,10 @@ from click.testing import CliRunner
 from pyspark.sql import types as T
 
 from data_platform.cli.main import main
-from data_platform.lake.table import TableId
 from data_platform.runs.home import prepare_home
-from data_platform.settings import CHECKOUT, Settings
+from data_platform.settings.environment import settings_at
+from data_platform.settings.model import CHECKOUT
+from data_platform.tables.identity import TableId
 from data_platform_tests.command_line import Run, parsed
 from data_platform_tests.places import SOME_PLACES
 from data_platform_tests.platform_defs.homes import (
@@ -166,7 +167,7 @@ def test_run_loads_what_landed_and_then_finds_nothing_to_do(run: Run, shop: Shop
 
 
 def test_a_run_that_waits_for_another_says_so(tmp_path: Path) -> None:
-    settings = Settings.at(tmp_path)
+    settings = settings_at(tmp_path)
     prepare_home(settings)
     with (settings.home / "driver.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.domains.retail.bronze import order_lines as bronze
-from data_platform.landing.objects import DirectoryBucket
+from data_platform.landing.places.objects import DirectoryBucket
 from data_platform_tests.platform_defs.homes import home_at
 
 _RUN = """

@@ -16,7 +16,7 @@ import pytest
 
 from data_platform.definitions import TABLES
 from data_platform.demo.report import balance_of
-from data_platform.settings import CHECKOUT
+from data_platform.settings.model import CHECKOUT
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
     SALES,

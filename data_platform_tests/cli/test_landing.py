@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from data_platform.build.platform import Platform
 from data_platform.cli.main import main
 from data_platform.landing.source import OutsideTable, day
-from data_platform.platform_defs.platform import Platform
 from data_platform.runs.home import prepare_home
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
 from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
 
 
@@ -31,7 +31,7 @@ def _until_2011(text: str) -> str:
 def test_an_object_of_no_source_is_not_reopened_but_told_with_its_ways_out(
     tmp_path: Path, key: str, why: str, way_out: str
 ) -> None:
-    settings = Settings.at(tmp_path / "home")
+    settings = settings_at(tmp_path / "home")
     prepare_home(settings)
     ledger, bucket = Platform(settings).ledger, MemoryBucket()
     bucket.land(key)

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from data_platform.cli.main import main
-from data_platform.platform_defs import drive
+from data_platform.runs import in_process as drive
 
 
 def test_a_table_that_is_never_up_to_date_is_named_and_the_exit_code_says_so(

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import data_platform
 from data_platform.cli.main import main
 from data_platform.runs.home import prepare_home
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
 
 DEFINITIONS = Path(data_platform.__path__[0]) / "definitions.py"
 TABLE = "silver/retail/order_lines"
@@ -42,7 +42,7 @@ ASKING: dict[tuple[str, ...], tuple[str, ...]] = {
 WITHOUT = {("tables",), ("landing",), ("expire",), ("clean",), ("policies", "trust")}
 WRONG = {
     "a table without a name": (
-        "from data_platform.lake.table import TableId\nTableId.parse('lines')",
+        "from data_platform.tables.identity import TableId\nTableId.parse('lines')",
         "2: 'lines' is no table name: write it layer/domain/name",
     ),
     "a contract that cannot be": (
@@ -89,7 +89,7 @@ class Declaring(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 @pytest.fixture
 def declaring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Has the code declare what a source says, in a home that is there."""
-    prepare_home(Settings.at(tmp_path / "home"))
+    prepare_home(settings_at(tmp_path / "home"))
     for name, value in (
         ("HOME", str(tmp_path / "home")),
         ("PROJECT", "acme"),
@@ -131,6 +131,7 @@ def test_a_setting_that_is_wrong_is_no_declarations_fault(
 ) -> None:
     declaring(
         "TABLES = OTHERS = ()\n\ndef defs():\n"
-        "    from data_platform.settings import SettingsError\n    raise SettingsError('no region')"
+        "    from data_platform.settings.values import SettingsError\n"
+        "    raise SettingsError('no region')"
     )
     assert CliRunner().invoke(main, ["stale"]).output == "Error: no region\n"

@@ -14,7 +14,7 @@ from pyspark.sql import types as T
 
 from data_platform.contracts.arguments import pattern_text, text_problem, values_problem
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import contract
+from data_platform.contracts.declare import contract
 from data_platform.contracts.errors import ContractError
 
 

@@ -23,7 +23,8 @@ from pyspark.sql.pandas.types import to_arrow_schema, to_arrow_type
 from data_platform.contracts.checks import whole
 from data_platform.contracts.columns import column
 from data_platform.contracts.compile import compile_rules, reasons
-from data_platform.contracts.contract import Contract, Rule, contract, received
+from data_platform.contracts.contract import Contract, Rule, received
+from data_platform.contracts.declare import contract
 
 BYTE_ORDER_MARK, LINE_BREAKS = "\ufeff", ["a\n", "a\r\n", "a\u0085", "a\u2028", "\na", "a\nb"]
 TEXTS = ["", " ", "a", "ab", "A", "aa", "é", "e\u0301", "ß", "😀", "٣", BYTE_ORDER_MARK, "\x00a"]

@@ -9,9 +9,10 @@ from pyspark.sql import types as T
 
 from data_platform.contracts.columns import column
 from data_platform.contracts.compile import compile_rules
-from data_platform.contracts.contract import Contract, Retention, Rule, contract
+from data_platform.contracts.consistency import PLATFORMS_OWN
+from data_platform.contracts.contract import Contract, Retention, Rule
+from data_platform.contracts.declare import contract
 from data_platform.contracts.errors import ContractError
-from data_platform.contracts.validate import PLATFORMS_OWN
 from data_platform.contracts.winner import greatest, least, total
 from data_platform.definitions import TABLES
 from data_platform_tests.support.assets import asset_alone

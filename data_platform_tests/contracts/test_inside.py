@@ -8,7 +8,8 @@ from pyspark.sql import types as T
 
 from data_platform.contracts.columns import column
 from data_platform.contracts.compile import compile_rules, reasons
-from data_platform.contracts.contract import Contract, Rule, contract
+from data_platform.contracts.contract import Contract, Rule
+from data_platform.contracts.declare import contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.inside import has_times, promises
 

@@ -14,8 +14,8 @@ from data_platform.databases.errors import DatabaseUnavailable
 from data_platform.databases.urls import waiting, with_driver
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
-from data_platform.lake.table import TableId
-from data_platform.landing.ledger import Ledger
+from data_platform.landing.ledger.ledger import Ledger
+from data_platform.tables.identity import TableId
 from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
 
 SALES = TableId.parse("silver/shop/sales")

@@ -18,8 +18,8 @@ from data_platform.databases.migration import HEAD, VERSION_TABLE
 from data_platform.databases.tables import METADATA
 from data_platform.databases.urls import with_driver
 from data_platform.lake.builds import Builds
-from data_platform.lake.table import TableId
-from data_platform.landing.ledger import Ledger
+from data_platform.landing.ledger.ledger import Ledger
+from data_platform.tables.identity import TableId
 from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
 
 SALES = TableId.parse("silver/shop/sales")
@@ -98,7 +98,7 @@ def test_a_database_that_is_up_to_date_is_left_alone_and_alembic_with_it(
 ) -> None:
     Ledger(database_url).summary()
     look = (
-        "import sys; from data_platform.landing.ledger import Ledger;"
+        "import sys; from data_platform.landing.ledger.ledger import Ledger;"
         "print(Ledger(sys.argv[1]).summary()['pending'], 'alembic' in sys.modules)"
     )
     command = [sys.executable, "-c", look, database_url]

@@ -14,9 +14,9 @@ from data_platform.demo.landing import land_folder, land_generated, require_shop
 from data_platform.demo.outcome import print_outcome
 from data_platform.demo.report import Balance, draw_sales, print_report
 from data_platform.domains.retail.landing import ONLINE_RETAIL
-from data_platform.landing.objects import DirectoryBucket
-from data_platform.platform_defs.drive import Ran
-from data_platform.settings import CHECKOUT
+from data_platform.landing.places.objects import DirectoryBucket
+from data_platform.runs.in_process import Ran
+from data_platform.settings.model import CHECKOUT
 from data_platform_tests.platform_defs.shop import Shop
 
 

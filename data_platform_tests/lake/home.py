@@ -12,12 +12,13 @@ from pyspark.sql import types as T
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.files import files_by_partition, partitioning, versions
-from data_platform.lake.parquet import DATA, DUPLICATES, OUTCOME, QUARANTINE, Layout
-from data_platform.lake.publish import Published, StagedWrite, publish
 from data_platform.lake.rejected import BESIDE, REJECTED_BY
-from data_platform.lake.staging import new_attempt, part, stage_arrow, with_empty_partitions
-from data_platform.lake.storage import Storage
-from data_platform.lake.table import TableId, TableSlice
+from data_platform.lake.writing.parquet import Layout
+from data_platform.lake.writing.publish import Published, StagedWrite, publish
+from data_platform.lake.writing.staging import new_attempt, part, stage_arrow, with_empty_partitions
+from data_platform.storage.files import Storage
+from data_platform.tables.identity import TableId, TableSlice
+from data_platform.tables.outcomes import DATA, DUPLICATES, OUTCOME, QUARANTINE
 from data_platform_tests.places import Place
 
 SALES = TableId.parse("silver/shop/sales")

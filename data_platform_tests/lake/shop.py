@@ -18,24 +18,27 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from data_platform.assets import Table, bronze, silver
+from data_platform.build.bronze import build_bronze
+from data_platform.build.planning import Plan, plan
+from data_platform.build.platform import Platform
+from data_platform.build.steps import held_back
+from data_platform.build.tables import ensure_tables
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import Retention, contract
+from data_platform.contracts.contract import Retention
+from data_platform.contracts.declare import contract
 from data_platform.lake.catalog import Lake
 from data_platform.lake.files import files_by_partition
-from data_platform.lake.parquet import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS, Layout
-from data_platform.lake.publish import StagedWrite, publish
-from data_platform.lake.staging import new_attempt, part, stage_arrow, with_empty_partitions
-from data_platform.lake.storage import Storage
-from data_platform.lake.table import TableId, TableSlice
-from data_platform.landing.source import Csv, Source
-from data_platform.platform_defs.arrivals import due_of_bronze, record_arrivals
-from data_platform.platform_defs.bronze import build_bronze
-from data_platform.platform_defs.planning import Plan, plan
-from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.steps import held_back
-from data_platform.platform_defs.tables import ensure_tables
+from data_platform.lake.writing.parquet import Layout
+from data_platform.lake.writing.publish import StagedWrite, publish
+from data_platform.lake.writing.staging import new_attempt, part, stage_arrow, with_empty_partitions
+from data_platform.landing.formats.csv import Csv
+from data_platform.landing.source import Source
 from data_platform.quality.findings import conservation_finding, rules_finding
-from data_platform.settings import Settings
+from data_platform.runs.arrivals import due_of_bronze, record_arrivals
+from data_platform.settings.environment import settings_at
+from data_platform.storage.files import Storage
+from data_platform.tables.identity import TableId, TableSlice
+from data_platform.tables.outcomes import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS
 from data_platform_tests.fakes import Faults, FaultyPlatform, FaultyStorage, LocalSpark
 from data_platform_tests.places import Place
 
@@ -123,7 +126,7 @@ class Shop:
 
     def platform(self, faults: Faults | None = None) -> FaultyPlatform:
         faults = faults or Faults()
-        settings = Settings.at(self.home, **self.place.settings)
+        settings = settings_at(self.home, **self.place.settings)
         storage = FaultyStorage(faults, store=self.place.store)
         return FaultyPlatform(settings, storage, self.clock, faults)
 

@@ -6,7 +6,7 @@ from pyspark.sql import types as T
 from data_platform.databases.errors import DatabaseUnavailable
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import SchemaConflict, UnknownTable
-from data_platform.lake.table import TableId
+from data_platform.tables.identity import TableId
 from data_platform_tests.lake.home import DAY, MONDAY, SALES, SCHEMA, TUESDAY, Home, days
 
 N = T.StructField("n", T.LongType())

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from pyiceberg.exceptions import ValidationError
 
-from data_platform.lake.browse import history
 from data_platform.lake.expiry import (
     KEEP_DAYS,
     KEEP_SNAPSHOTS,
@@ -15,8 +14,9 @@ from data_platform.lake.expiry import (
     retention,
 )
 from data_platform.lake.files import files_by_partition, versions
-from data_platform.lake.publish import publish
 from data_platform.lake.rejected import files_of_attempts
+from data_platform.lake.upkeep.browse import history
+from data_platform.lake.writing.publish import publish
 from data_platform_tests.fakes import Faults, FaultyLake, lost_response
 from data_platform_tests.lake.home import MONDAY, SALES, Home, days
 from data_platform_tests.places import SOME_PLACES, Place, place_of

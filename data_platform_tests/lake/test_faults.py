@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from data_platform.lake.clean import clean, referenced_files
+from data_platform.lake.upkeep.clean import clean, referenced_files
 from data_platform_tests.fakes import Crash, Faults, disk_full, lost_response
 from data_platform_tests.lake.shop import RECEIVED, SHOP, TABLES, Rows, Shop, sales
 from data_platform_tests.places import Place

@@ -9,7 +9,7 @@ import pytest
 from data_platform.lake import file_io
 from data_platform.lake.file_io import LakeFileIO
 from data_platform.lake.files import files_by_partition
-from data_platform.lake.parquet import DATA
+from data_platform.tables.outcomes import DATA
 from data_platform_tests.lake.home import MONDAY, SALES, Home, days
 from data_platform_tests.places import Place
 from tools.servers import S3Server

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pyspark.sql import types as T
 
 from data_platform.contracts.names import indistinct
-from data_platform.lake import browse
 from data_platform.lake.files import (
     attempt_of,
     files_by_partition,
@@ -20,10 +19,11 @@ from data_platform.lake.files import (
     stored,
     versions,
 )
-from data_platform.lake.parquet import DATA, QUARANTINE
-from data_platform.lake.publish import publish
-from data_platform.lake.staging import Staged
-from data_platform.lake.table import TableId
+from data_platform.lake.upkeep import browse
+from data_platform.lake.writing.publish import publish
+from data_platform.lake.writing.staging import Staged
+from data_platform.tables.identity import TableId
+from data_platform.tables.outcomes import DATA, QUARANTINE
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home, days
 
 N = T.StructField("n", T.LongType())

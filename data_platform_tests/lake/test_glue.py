@@ -16,7 +16,7 @@ from pyspark.sql import types as T
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import ForeignTable, PartitionConflict
 from data_platform.lake.glue import fitted
-from data_platform.lake.table import TableId
+from data_platform.tables.identity import TableId
 from data_platform_tests.buckets.cloud import REGION, Cloud
 from data_platform_tests.lake.home import MONDAY, SALES, SCHEMA, TUESDAY, Home, days
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from data_platform.lake.catalog import Lake
-from data_platform.lake.clean import clean, referenced_files
 from data_platform.lake.expiry import KEEP_SNAPSHOTS, expire
 from data_platform.lake.rejected import BESIDE
-from data_platform.lake.rollback import plan_rollback
-from data_platform.lake.storage import Storage
+from data_platform.lake.upkeep.clean import clean, referenced_files
+from data_platform.lake.upkeep.rollback import plan_rollback
+from data_platform.storage.files import Storage
 from data_platform_tests.fakes import Crash, Faults, FaultyLake, FaultyStorage
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, WEDNESDAY, Home, days
 from data_platform_tests.places import SOME_PLACES, Place, place_of

@@ -1,7 +1,7 @@
 from data_platform.lake.catalog import Lake
 from data_platform.lake.files import versions
 from data_platform.lake.look import Look
-from data_platform.lake.table import TableId
+from data_platform.tables.identity import TableId
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home
 
 

@@ -15,7 +15,7 @@ import pytest
 from data_platform.databases.errors import DatabaseUnavailable
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
-from data_platform.lake.publish import publish
+from data_platform.lake.writing.publish import publish
 from data_platform_tests.fakes import Faults, FaultyLake, FaultyStorage, disk_full, read_only
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home, days
 from data_platform_tests.places import Place

@@ -10,7 +10,7 @@ import pytest
 from data_platform.databases.urls import with_driver
 from data_platform.lake.catalog import open_catalog
 from data_platform_tests.lake.home import Home
-from data_platform_tests.lake.test_commit import (  # noqa: F401  pytest runs them here, too
+from data_platform_tests.lake.writing.test_commit import (  # noqa: F401  pytest runs them here, too
     WRITERS,
     test_a_table_loaded_before_anothers_commit_conflicts_inside_the_commit,
     test_a_write_replaces_its_partitions_and_leaves_the_others,

@@ -20,13 +20,13 @@ from pyiceberg.table import Table
 from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
+from data_platform.build.failures import failures_explained
 from data_platform.lake.errors import UnreadableFile
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.reads import ReadPlan, spark_schema
-from data_platform.lake.staging import plain_layout, stage
-from data_platform.lake.storage import LISTED
-from data_platform.lake.table import TableId
-from data_platform.observability.failures import failures_explained
+from data_platform.lake.writing.staging import plain_layout, stage
+from data_platform.storage.files import LISTED
+from data_platform.tables.identity import TableId
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home
 
 FIRST = T.StructType(

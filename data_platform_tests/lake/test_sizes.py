@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data_platform.lake.expiry import expire
 from data_platform.lake.sizes import size_of, sizes
-from data_platform.lake.table import TableId
+from data_platform.tables.identity import TableId
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, WEDNESDAY, Home
 
 

@@ -12,12 +12,12 @@ from pyiceberg.io.pyarrow import compute_statistics_plan, parquet_path_to_id_map
 from pyiceberg.schema import Schema
 from pyspark.sql import types as T
 
-from data_platform.lake import browse
+from data_platform.cli.printing import write_parquet
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.schema import arrow_schema, iceberg_schema
 from data_platform.lake.statistics import statistics_of
-from data_platform.lake.table import TableId
-from data_platform.observability.printing import write_parquet
+from data_platform.lake.upkeep import browse
+from data_platform.tables.identity import TableId
 from data_platform_tests.lake.home import Home
 
 UTC = pa.timestamp("us", "UTC")

@@ -12,18 +12,18 @@ import pytest
 from click.testing import CliRunner, Result
 from pyspark.sql import SparkSession
 
+from data_platform.build.failures import failures_explained
 from data_platform.cli.main import main
-from data_platform.lake.clean import clean
 from data_platform.lake.file_io import forget
 from data_platform.lake.files import files_by_partition
-from data_platform.lake.object_store import ObjectStore, split
-from data_platform.lake.publish import publish
 from data_platform.lake.reads import ReadPlan
 from data_platform.lake.refusals import passing_over
-from data_platform.lake.s3_errors import StoreError
-from data_platform.lake.table import TableId
-from data_platform.landing.s3_bucket import S3Bucket
-from data_platform.observability.failures import failures_explained
+from data_platform.lake.upkeep.clean import clean
+from data_platform.lake.writing.publish import publish
+from data_platform.landing.places.s3_bucket import S3Bucket
+from data_platform.storage.object_store import ObjectStore, split
+from data_platform.storage.s3_errors import StoreError
+from data_platform.tables.identity import TableId
 from data_platform_tests.lake.home import MONDAY, SALES, Home, days
 from data_platform_tests.places import Place
 from tools.faulty import ACCESS_DENIED, SLOW_DOWN, Cut, Effect, FaultyStore, Rule, faulty
@@ -161,7 +161,7 @@ def _command(world: World, *arguments: str) -> Result:
 def test_a_store_that_stays_away_is_asked_again_by_the_step_and_loses_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("data_platform.lake.object_store._ATTEMPTS", 2)
+    monkeypatch.setattr("data_platform.storage.object_store._ATTEMPTS", 2)
     impatient = ObjectStore(world.home.place.store.region, world.proxy.endpoint + "/")
     home = Home(world.home.folder, Place(world.home.place.root, impatient))
     world.broken(SLOW_DOWN, method="PUT")

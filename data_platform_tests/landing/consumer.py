@@ -17,11 +17,11 @@ from typing import Any
 
 from sqlalchemy import event
 
-from data_platform.lake.object_store import ObjectStore
-from data_platform.landing.ledger import Ledger
-from data_platform.landing.objects import DirectoryBucket, LandedObject
-from data_platform.landing.queue import ArrivalQueue
-from data_platform.landing.s3_bucket import S3Bucket
+from data_platform.landing.arrivals.queue import ArrivalQueue
+from data_platform.landing.ledger.ledger import Ledger
+from data_platform.landing.places.objects import DirectoryBucket, LandedObject
+from data_platform.landing.places.s3_bucket import S3Bucket
+from data_platform.storage.object_store import ObjectStore
 from data_platform_tests.landing.events import PLACE
 from data_platform_tests.landing.fakes import SHOP
 

@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from data_platform.landing.objects import LandedObject
-from data_platform.landing.source import Csv, Source
+from data_platform.landing.formats.csv import Csv
+from data_platform.landing.places.objects import LandedObject
+from data_platform.landing.source import Source
 
 NOW = datetime(2011, 12, 10, 12, tzinfo=UTC)
 SHOP = Source(

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import orc
 from pyarrow import parquet as pq
 
-from data_platform.lake.object_store import ObjectStore, split
+from data_platform.storage.object_store import ObjectStore, split
 
 KINDS = ("CSV", "ORC", "Parquet")
 _CSV_NAMES = {

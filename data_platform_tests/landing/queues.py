@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from data_platform.landing.objects import Bucket
-from data_platform.landing.queue import ArrivalQueue
+from data_platform.landing.arrivals.queue import ArrivalQueue
+from data_platform.landing.places.objects import Bucket
 from data_platform_tests.landing.events import PLACE
 from tools.queue_server import QueueServer
 

@@ -19,11 +19,11 @@ from random import Random
 
 import pytest
 
-from data_platform.lake.object_store import split
-from data_platform.landing.intake import reconcile
-from data_platform.landing.ledger import Ledger
-from data_platform.landing.objects import DirectoryBucket
-from data_platform.landing.s3_bucket import S3Bucket
+from data_platform.landing.arrivals.listing import reconcile
+from data_platform.landing.ledger.ledger import Ledger
+from data_platform.landing.places.objects import DirectoryBucket
+from data_platform.landing.places.s3_bucket import S3Bucket
+from data_platform.storage.object_store import split
 from data_platform_tests.landing.consumer import STEPS, bucket_at
 from data_platform_tests.landing.events import CREATED, PLACE, REMOVED, s3
 from data_platform_tests.landing.fakes import SHOP

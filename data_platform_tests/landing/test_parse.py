@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from data_platform.build.platform import Platform
 from data_platform.contracts.names import indistinct
 from data_platform.landing import bronze_files
-from data_platform.landing.csv_reader import BLOCK
-from data_platform.landing.objects import DirectoryBucket
+from data_platform.landing.formats.csv import Csv
+from data_platform.landing.formats.csv_reader import BLOCK
 from data_platform.landing.parse import (
     ObjectWork,
     ParseReport,
@@ -28,10 +29,9 @@ from data_platform.landing.parse import (
     bronze_schema,
     parse_partition,
 )
-from data_platform.landing.s3_bucket import S3Bucket
-from data_platform.landing.source import Csv
-from data_platform.platform_defs.platform import Platform
-from data_platform.settings import Settings
+from data_platform.landing.places.objects import DirectoryBucket
+from data_platform.landing.places.s3_bucket import S3Bucket
+from data_platform.settings.environment import settings_at
 from data_platform_tests.places import Place
 
 AB = Csv(columns=("a", "b"))
@@ -79,7 +79,7 @@ class Partition:
 
 
 def bucket_of(place: Place) -> DirectoryBucket | S3Bucket:
-    return Platform(Settings.at("/nowhere", **place.settings)).bucket
+    return Platform(settings_at("/nowhere", **place.settings)).bucket
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from data_platform.landing.source import Csv, Source
+from data_platform.landing.formats.csv import Csv
+from data_platform.landing.source import Source
 
 PATTERN = r"^online_retail/(\d{4}-\d{2}-\d{2})([._-][^/]*)?\.csv$"
 

@@ -14,7 +14,7 @@ from pyspark.sql import types as T
 
 from data_platform.assets import gold
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import contract
+from data_platform.contracts.declare import contract
 from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.resources import resources
 from data_platform_tests.lake.home import Home as Lake

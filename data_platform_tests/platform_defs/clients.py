@@ -15,16 +15,16 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.assets import gold
+from data_platform.build.events import StepResult
+from data_platform.build.merged import build_merged
+from data_platform.build.planning import Plan, plan
+from data_platform.build.platform import Platform
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import contract
-from data_platform.lake.publish import StagedWrite, publish
-from data_platform.lake.table import WHOLE_TABLE, TableId
-from data_platform.observability.events import StepResult
-from data_platform.platform_defs.merge import build_merged
-from data_platform.platform_defs.planning import Plan, plan
-from data_platform.platform_defs.platform import Platform
+from data_platform.contracts.declare import contract
+from data_platform.lake.writing.publish import StagedWrite, publish
 from data_platform.runs.home import prepare_home
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
+from data_platform.tables.identity import WHOLE_TABLE, TableId
 from data_platform_tests.lake.home import Home as Lake
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
@@ -74,7 +74,7 @@ class Shop:
     table = clients
 
     def __init__(self, home: Path, spark: SparkSession) -> None:
-        settings = Settings.at(home)
+        settings = settings_at(home)
         prepare_home(settings)
         self.platform, self.spark = Platform(settings), spark
         self.days: dict[str, Sequence[Change]] = {}

@@ -13,18 +13,18 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from data_platform.assets import Table, gold
+from data_platform.build.events import StepResult
+from data_platform.build.planning import plan
+from data_platform.build.platform import Platform
+from data_platform.build.steps import build
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import contract
-from data_platform.lake.publish import publish
-from data_platform.lake.table import TableId
-from data_platform.observability.events import StepResult
-from data_platform.platform_defs.planning import plan
-from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.steps import build
+from data_platform.contracts.declare import contract
+from data_platform.lake.writing.publish import publish
 from data_platform.quality.findings import Finding
 from data_platform.quality.mapping import trailing
 from data_platform.runs.home import prepare_home
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
+from data_platform.tables.identity import TableId
 from data_platform_tests.lake.home import Home as Lake
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
@@ -77,7 +77,7 @@ class Sales:
     """A platform with sales, and what is built of them."""
 
     def __init__(self, home: Path, spark: SparkSession) -> None:
-        settings = Settings.at(home)
+        settings = settings_at(home)
         prepare_home(settings)
         self.platform, self.spark = Platform(settings), spark
         self._lake = Lake(home)

@@ -12,18 +12,19 @@ import dagster as dg
 import pyarrow as pa
 
 from data_platform.assets import Table
-from data_platform.lake import browse
-from data_platform.lake.object_store import is_object
-from data_platform.lake.table import TableId
-from data_platform.landing.intake import tick
+from data_platform.build.planning import current_versions
+from data_platform.build.platform import Platform
+from data_platform.lake.upkeep import browse
+from data_platform.landing.arrivals.listing import tick
+from data_platform.operations.repair import instance_of
 from data_platform.platform_defs.assembly import definitions
-from data_platform.platform_defs.drive import Ran, run_until_quiet
-from data_platform.platform_defs.planning import current_versions
-from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.repair import instance_of
 from data_platform.runs.home import prepare_home
+from data_platform.runs.in_process import Ran, run_until_quiet
 from data_platform.runs.requests import job_name, range_tags
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
+from data_platform.settings.model import Settings
+from data_platform.storage.object_store import is_object
+from data_platform.tables.identity import TableId
 from data_platform_tests.places import Place
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
@@ -180,7 +181,7 @@ def home_at(
     named; what Dagster is told through the environment is put back afterwards."""
     place = place or Place.directory(directory)
     metadata = ("catalog_uri", "ledger_uri", "dagster_database") if database else ()
-    settings = Settings.at(directory, **place.settings, **dict.fromkeys(metadata, database))
+    settings = settings_at(directory, **place.settings, **dict.fromkeys(metadata, database))
     prepare_home(settings)
     before = dict(os.environ)
     try:

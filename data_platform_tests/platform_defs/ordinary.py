@@ -9,13 +9,14 @@ import dagster as dg
 import pytest
 from pyspark.sql import SparkSession
 
-from data_platform.lake import browse
-from data_platform.lake.table import TableId
-from data_platform.observability.failures import cause
-from data_platform.platform_defs.platform import Platform
+from data_platform.build.failures import cause
+from data_platform.build.platform import Platform
+from data_platform.lake.upkeep import browse
 from data_platform.platform_defs.resources import resources
 from data_platform.runs.home import prepare_home
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
+from data_platform.settings.model import Settings
+from data_platform.tables.identity import TableId
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class World:
 
 @pytest.fixture
 def world(spark: SparkSession, tmp_path: Path) -> Iterator[World]:
-    settings = Settings.at(tmp_path / "home")
+    settings = settings_at(tmp_path / "home")
     prepare_home(settings)
     with dg.DagsterInstance.ephemeral() as instance:
         yield World(settings, instance)

@@ -18,21 +18,19 @@ from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
 from data_platform.assets import Table, gold
+from data_platform.build.planning import Plan, current_versions, plan_all
+from data_platform.build.platform import Platform
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import contract
+from data_platform.contracts.declare import contract
 from data_platform.lake.files import files_by_partition
-from data_platform.lake.partition_times import as_property, times_of
-from data_platform.lake.publish import StagedWrite, publish
 from data_platform.lake.schema import arrow_schema
-from data_platform.lake.staging import (
+from data_platform.lake.writing.publish import StagedWrite, publish
+from data_platform.lake.writing.staging import (
     new_attempt,
     plain_layout,
     stage_arrow,
     with_empty_partitions,
 )
-from data_platform.lake.table import TableSlice
-from data_platform.platform_defs.planning import Plan, current_versions, plan_all
-from data_platform.platform_defs.platform import Platform
 from data_platform.quality.mapping import (
     Dimension,
     EventTime,
@@ -44,6 +42,8 @@ from data_platform.quality.mapping import (
     everything,
     trailing,
 )
+from data_platform.tables.identity import TableSlice
+from data_platform.tables.partition_times import as_property, times_of
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false

@@ -9,12 +9,12 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_platform.platform_defs.mappings import UnmappedPartitions, require_mappings
-from data_platform.platform_defs.planning import plan_all
-from data_platform.platform_defs.platform import Platform
+from data_platform.build.mappings import UnmappedPartitions, require_mappings
+from data_platform.build.planning import plan_all
+from data_platform.build.platform import Platform
 from data_platform.quality.mapping import EventTime, How
 from data_platform.runs.home import prepare_home
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
 from data_platform_tests.platform_defs.sums import (
     KINDS,
     WAYS,
@@ -60,7 +60,7 @@ def test_each_partition_is_of_its_own_window_in_any_order(
     of_kind = ins | {"first": own[0], "second": own[1]}
     world = World(of_kind, {name: {} for name in of_kind})
     with tempfile.TemporaryDirectory() as directory:
-        at = Settings.at(Path(directory) / "home")
+        at = settings_at(Path(directory) / "home")
         prepare_home(at)
         platform = Platform(at)
         for _ in range(rng.randint(1, 4)):

@@ -12,12 +12,13 @@ from pyspark.sql import types as T
 
 from data_platform.assets import Table, bronze, gold, silver
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import contract
+from data_platform.contracts.declare import contract
 from data_platform.contracts.errors import ContractError
-from data_platform.lake.table import TableId
-from data_platform.landing.source import Csv, Source
+from data_platform.landing.formats.csv import Csv
+from data_platform.landing.source import Source
 from data_platform.platform_defs.assembly import definitions
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
+from data_platform.tables.identity import TableId
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
@@ -69,14 +70,14 @@ def test_a_contract_about_columns_that_bronze_has_not_is_refused(
     tables: tuple[Table, Table], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ContractError) as caught:
-        definitions(tables, Settings.at(tmp_path))
+        definitions(tables, settings_at(tmp_path))
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("source", ["Quantity", "quantity"])
 def test_a_contract_may_be_about_every_column_of_bronze(source: str, tmp_path: Path) -> None:
     tables = _tables(source, key=("day", "Line", "_source_object"), key_as_received=True)
-    assert definitions(tables, Settings.at(tmp_path)).assets
+    assert definitions(tables, settings_at(tmp_path)).assets
 
 
 def _totals(**inputs: Any) -> Table:
@@ -96,16 +97,16 @@ def _totals(**inputs: Any) -> Table:
 def test_a_parameter_that_is_no_declared_table_is_refused_with_the_nearest(tmp_path: Path) -> None:
     message = r"'line' reads silver/shop/line, which is no declared table; did you mean silver/shop"
     with pytest.raises(ValueError, match=message):
-        definitions([*_tables("Quantity"), _totals()], Settings.at(tmp_path))
+        definitions([*_tables("Quantity"), _totals()], settings_at(tmp_path))
 
 
 def test_a_table_named_in_full_may_come_from_other_code(tmp_path: Path) -> None:
     totals = _totals(ins={"line": "silver/tills/line"})
-    assert definitions([*_tables("Quantity"), totals], Settings.at(tmp_path))
+    assert definitions([*_tables("Quantity"), totals], settings_at(tmp_path))
 
 
 def test_what_two_tables_cannot_share_is_refused(tmp_path: Path) -> None:
-    settings = Settings.at(tmp_path)
+    settings = settings_at(tmp_path)
     received, lines = _tables("Quantity")
     with pytest.raises(ValueError, match="silver/shop/lines: two tables are declared by this name"):
         definitions([received, lines, lines], settings)
@@ -135,4 +136,4 @@ def test_a_silver_table_is_partitioned_by_a_column_of_bronze(tmp_path: Path) -> 
     moved = replace(received, partition_by=("landed",))
     message = "column day: partition_by names 'day', which is no column of bronze/shop/lines"
     with pytest.raises(ContractError, match=message):
-        definitions([moved, lines], Settings.at(tmp_path))
+        definitions([moved, lines], settings_at(tmp_path))

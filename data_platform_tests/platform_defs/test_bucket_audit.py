@@ -20,7 +20,8 @@ from data_platform.platform_defs.bucket_audit import (
     bucket_audit_schedule,
     check_name,
 )
-from data_platform.settings import Environment, Settings
+from data_platform.settings.environment import settings_at
+from data_platform.settings.model import Environment
 from data_platform_tests.buckets.cloud import REGION, Cloud, other_account
 
 MONTH = f"{dt.datetime.now(dt.UTC):%Y-%m}-01"
@@ -37,7 +38,7 @@ def results(run: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation
 
 
 def test_there_is_a_check_for_each_rule_and_purpose_and_one_for_the_rest() -> None:
-    names = {key.name for key in bucket_audit(Settings.at("/nowhere")).check_keys}
+    names = {key.name for key in bucket_audit(settings_at("/nowhere")).check_keys}
 
     rules = {check_name(rule, purpose) for purpose in PURPOSES for rule in rules_of(purpose)}
     assert names == {*rules, UNEXPECTED}
@@ -135,7 +136,7 @@ def test_a_month_that_is_over_cannot_be_audited_any_more(cloud: Cloud) -> None:
 
 def test_the_schedule_audits_the_month_that_begins() -> None:
     job = bucket_audit_job()
-    asset = bucket_audit(Settings.at("/nowhere"))
+    asset = bucket_audit(settings_at("/nowhere"))
     schedule = bucket_audit_schedule(job)
     defs = dg.Definitions(assets=[asset], jobs=[job], schedules=[schedule])
     time = dt.datetime(2026, 5, 1, 4, 30, tzinfo=dt.UTC)
@@ -163,7 +164,7 @@ def test_the_audit_is_there_where_there_is_a_cloud(
     tmp_path: Path, environment: Environment, region: str, endpoint: str, there: bool
 ) -> None:
     settings = replace(
-        Settings.at(tmp_path), environment=environment, aws_region=region, aws_endpoint=endpoint
+        settings_at(tmp_path), environment=environment, aws_region=region, aws_endpoint=endpoint
     )
 
     repository = definitions((), settings).get_repository_def()
@@ -186,8 +187,8 @@ def test_a_warehouse_that_is_no_bucket_of_the_standard_is_said_to_be_left_out(cl
 
 def test_the_audit_is_an_asset_like_the_others(tmp_path: Path) -> None:
     """Described, owned, tagged, and a backfill of it is one run."""
-    [spec] = bucket_audit(Settings.at(tmp_path)).specs
+    [spec] = bucket_audit(settings_at(tmp_path)).specs
 
     assert spec.description and spec.owners
     assert {"domain", "layer"} <= set(spec.tags)
-    assert bucket_audit(Settings.at(tmp_path)).backfill_policy == dg.BackfillPolicy.single_run()
+    assert bucket_audit(settings_at(tmp_path)).backfill_policy == dg.BackfillPolicy.single_run()

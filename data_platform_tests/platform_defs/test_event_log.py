@@ -15,16 +15,16 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_platform.lake.publish import Published, StagedWrite
-from data_platform.lake.staging import Staged
-from data_platform.lake.table import TableId, TableSlice
-from data_platform.observability.events import LOGGED, Log, Moments
-from data_platform.observability.failures import held_back
-from data_platform.observability.metadata import SILENT
+from data_platform.build.events import LOGGED, Log, Moments
+from data_platform.build.failures import held_back
+from data_platform.lake.writing.publish import Published, StagedWrite
+from data_platform.lake.writing.staging import Staged
 from data_platform.platform_defs.event_log import BatchingSqliteEventLogStorage
 from data_platform.quality.findings import Finding
 from data_platform.runs.home import prepare_home
-from data_platform.settings import Settings, enter_home
+from data_platform.settings.environment import enter_home, settings_at
+from data_platform.tables.identity import TableId, TableSlice
+from data_platform.telemetry.metadata import SILENT
 
 KEY = dg.AssetKey(["silver", "shop", "lines"])
 DAYS = dg.DailyPartitionsDefinition(start_date="2011-03-01", end_date="2011-03-31")
@@ -71,7 +71,7 @@ def lines(context: dg.AssetExecutionContext) -> Iterator[dg.Output]:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("DAGSTER_HOME", "DAGSTER_EVENT_BATCH_SIZE"):
         monkeypatch.setenv(name, "")  # so that it is put back after the test
-    settings = Settings.at(tmp_path / "home")
+    settings = settings_at(tmp_path / "home")
     prepare_home(settings)
     enter_home(settings)
     return settings.dagster_home

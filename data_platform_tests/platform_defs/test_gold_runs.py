@@ -7,11 +7,11 @@ import dagster as dg
 import pytest
 from pyspark.sql import SparkSession
 
+from data_platform.build.failures import cause
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.lake.files import files_by_partition
-from data_platform.observability.failures import cause
 from data_platform_tests.platform_defs.homes import (
     SALES,
     SILVER,

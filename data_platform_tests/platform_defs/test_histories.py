@@ -21,16 +21,16 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame
 
 from data_platform.assets import Table, bronze, gold
-from data_platform.contracts.contract import contract
-from data_platform.lake.browse import partition_rows
-from data_platform.lake.rollback import plan_rollback
+from data_platform.build.held import held_now
+from data_platform.build.planning import current_versions, plan, plan_all
+from data_platform.build.platform import Platform
+from data_platform.contracts.declare import contract
+from data_platform.lake.upkeep.browse import partition_rows
+from data_platform.lake.upkeep.rollback import plan_rollback
 from data_platform.landing.source import Source, day
-from data_platform.platform_defs.arrivals import due_of_bronze, record_arrivals
-from data_platform.platform_defs.held import held_now
-from data_platform.platform_defs.planning import current_versions, plan, plan_all
-from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.repair import put_back, stale_partitions
+from data_platform.operations.repair import put_back, stale_partitions
 from data_platform.quality.mapping import trailing
+from data_platform.runs.arrivals import due_of_bronze, record_arrivals
 from data_platform.storage.errors import LakeError
 from data_platform_tests.lake.shop import DAYS, RECEIVED, SHOP, Shop, sales
 from data_platform_tests.places import Place

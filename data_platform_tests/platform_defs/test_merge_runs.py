@@ -8,7 +8,7 @@ from pyspark.sql import types as T
 
 from data_platform.assets import gold
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import contract
+from data_platform.contracts.declare import contract
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform_tests.places import Place

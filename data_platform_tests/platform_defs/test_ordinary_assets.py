@@ -12,9 +12,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from data_platform.build.platform import Platform
 from data_platform.lake.files import files_by_partition
-from data_platform.lake.table import TableId
-from data_platform.platform_defs.platform import Platform
+from data_platform.tables.identity import TableId
 from data_platform_tests.platform_defs.ordinary import World, failure
 
 daily = dg.DailyPartitionsDefinition("2011-03-01", end_date="2011-05-01")

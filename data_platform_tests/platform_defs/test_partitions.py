@@ -14,13 +14,13 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.assets import gold
+from data_platform.build.failures import cause
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import contract
+from data_platform.contracts.declare import contract
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import customer_segments, daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
-from data_platform.landing.intake import tick
-from data_platform.observability.failures import cause
+from data_platform.landing.arrivals.listing import tick
 from data_platform.platform_defs.resources import resources
 from data_platform.runs.tags import ONLY_PARTITIONS, RANGE_END, RANGE_START
 from data_platform_tests.platform_defs.homes import (

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from data_platform.platform_defs.drive import Ran
+from data_platform.runs.in_process import Ran
 from data_platform_tests.domains.retail import oracle
 from data_platform_tests.places import SOME_PLACES
 from data_platform_tests.platform_defs.homes import (

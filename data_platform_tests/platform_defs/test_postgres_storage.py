@@ -19,7 +19,7 @@ from data_platform.platform_defs.postgres_storage import (
     BatchingPostgresStorage,
 )
 from data_platform.runs.home import prepare_home
-from data_platform.settings import Settings, enter_home
+from data_platform.settings.environment import enter_home, settings_at
 from data_platform_tests.platform_defs.test_event_log import (
     BUILT,
     CHECKED,
@@ -40,7 +40,7 @@ MATERIALIZATION = dg.DagsterEventType.ASSET_MATERIALIZATION
 def home(tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("DAGSTER_HOME", "DAGSTER_EVENT_BATCH_SIZE"):
         monkeypatch.setenv(name, "")  # so that it is put back after the test
-    settings = Settings.at(tmp_path / "home", dagster_database=postgres_url)
+    settings = settings_at(tmp_path / "home", dagster_database=postgres_url)
     prepare_home(settings)
     enter_home(settings)
     return settings.dagster_home

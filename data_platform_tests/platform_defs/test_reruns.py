@@ -12,21 +12,21 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.assets import Table, gold
+from data_platform.build import failures
+from data_platform.build.planning import current_versions
+from data_platform.build.platform import Platform
 from data_platform.definitions import TABLES
 from data_platform.domains.retail import bronze, silver
 from data_platform.domains.retail.contracts import DailySales, OrderLine, ProductDemand
 from data_platform.domains.retail.gold import CALENDAR_DAYS, daily_sales
 from data_platform.domains.retail.partitions import daily
-from data_platform.lake.publish import StagedWrite, publish
-from data_platform.lake.staging import new_attempt, plain_layout, stage_arrow
-from data_platform.lake.table import TableSlice
-from data_platform.observability import failures
-from data_platform.platform_defs.planning import current_versions
-from data_platform.platform_defs.platform import Platform
-from data_platform.platform_defs.repair import replay, stale_partitions
+from data_platform.lake.writing.publish import StagedWrite, publish
+from data_platform.lake.writing.staging import new_attempt, plain_layout, stage_arrow
+from data_platform.operations.repair import replay, stale_partitions
 from data_platform.quality.mapping import trailing
 from data_platform.runs.requests import job_name
 from data_platform.runs.tags import RANGE_END, RANGE_START
+from data_platform.tables.identity import TableSlice
 from data_platform_tests.platform_defs.homes import (
     BRONZE,
     DEMAND,
@@ -248,7 +248,7 @@ def _publish_by_another(platform: Platform, table: Table, day: str) -> None:
 
 
 def platform_rows(platform: Platform, table: Table, day: str) -> pa.Table:
-    from data_platform.lake import browse
+    from data_platform.lake.upkeep import browse
 
     return browse.rows(platform.lake.load(table.id), partition=day).read_all()
 

@@ -11,8 +11,8 @@ from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from data_platform.definitions import TABLES
 from data_platform.domains.retail.bronze import order_lines
-from data_platform.lake.table import TableId
 from data_platform.runs.tags import RANGE_END, RANGE_START
+from data_platform.tables.identity import TableId
 from data_platform_tests.lake.home import MONDAY, TUESDAY
 from data_platform_tests.platform_defs import bakery
 from data_platform_tests.platform_defs.bakery import CANCELED, Bakery, bakery_at, ended

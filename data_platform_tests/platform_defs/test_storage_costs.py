@@ -8,13 +8,13 @@ import dagster as dg
 import pytest
 
 from data_platform.lake.catalog import Lake, LakeTable
-from data_platform.lake.s3_errors import StoreError
 from data_platform.lake.sizes import TableBytes
-from data_platform.lake.table import TableId
 from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.resources import resources
 from data_platform.platform_defs.storage_costs import JOB, KEY, report, storage_costs
-from data_platform.settings import Settings
+from data_platform.settings.environment import settings_at
+from data_platform.storage.s3_errors import StoreError
+from data_platform.tables.identity import TableId
 from data_platform_tests.lake.home import SALES, Home
 from data_platform_tests.platform_defs.homes import SILVER
 from data_platform_tests.platform_defs.shop import Shop
@@ -98,7 +98,7 @@ def test_a_table_that_may_not_be_read_fails_the_run_that_measured_the_others(
     platform = SimpleNamespace(lake=Refusing(home.lake.properties, home.lake.warehouse))
 
     run = dg.materialize(
-        [storage_costs(Settings.at(tmp_path))],
+        [storage_costs(settings_at(tmp_path))],
         resources={"platform": platform},
         raise_on_error=False,
     )
@@ -113,7 +113,7 @@ def test_a_table_that_may_not_be_read_fails_the_run_that_measured_the_others(
 
 @pytest.mark.parametrize("region", ["", "eu-west-1"])
 def test_it_is_there_where_there_is_a_cloud(tmp_path: Path, region: str) -> None:
-    settings = replace(Settings.at(tmp_path), aws_region=region)
+    settings = replace(settings_at(tmp_path), aws_region=region)
 
     repository = definitions((), settings).get_repository_def()
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_platform.lake.builds import Build
-from data_platform.lake.table import TableId
 from data_platform.quality.freshness import digest, is_stale
+from data_platform.tables.identity import TableId
 
 LINES = TableId("silver", "retail", "order_lines")
 DAYS = st.dates(dt.date(2010, 1, 1), dt.date(2013, 1, 1))

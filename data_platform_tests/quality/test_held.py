@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from data_platform.lake.table import TableId
 from data_platform.quality.held import Held, releasable
+from data_platform.tables.identity import TableId
 
 LINES = TableId("silver", "shop", "lines")
 SINCE = dt.datetime(2011, 4, 1, 6, 30)

@@ -11,17 +11,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import Contract, Rule, contract, received
+from data_platform.contracts.contract import Contract, Rule, received
+from data_platform.contracts.declare import contract
 from data_platform.contracts.winner import greatest, least
-from data_platform.lake.parquet import (
-    CONTEXT,
-    DATA,
-    DUPLICATES,
-    NAMED,
-    OUTSIDE,
-    QUARANTINE,
-    SEPARATOR,
-)
 from data_platform.quality.judge import (
     KEY_NOT_UNIQUE,
     PLACE,
@@ -29,6 +21,15 @@ from data_platform.quality.judge import (
     in_shares,
     judged,
     with_received,
+)
+from data_platform.tables.outcomes import (
+    CONTEXT,
+    DATA,
+    DUPLICATES,
+    NAMED,
+    OUTSIDE,
+    QUARANTINE,
+    SEPARATOR,
 )
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.

@@ -11,8 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import types as T
 
-from data_platform.lake.partition_times import TimeKeys
-from data_platform.lake.table import WHOLE_TABLE, PartitionColumn, Partitioning, TableId
 from data_platform.quality.mapping import (
     Dimension,
     EventTime,
@@ -32,6 +30,8 @@ from data_platform.quality.windows import (
     reads_of,
     span_of,
 )
+from data_platform.tables.identity import WHOLE_TABLE, PartitionColumn, Partitioning, TableId
+from data_platform.tables.partition_times import TimeKeys
 
 LINES = TableId("silver", "retail", "order_lines")
 DAYS = st.dates(dt.date(2010, 1, 1), dt.date(2013, 1, 1))

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from data_platform.lake.parquet import DATA, QUARANTINE
 from data_platform.quality.merge import kept, ranked
+from data_platform.tables.outcomes import DATA, QUARANTINE
 from data_platform_tests.platform_defs.clients import Client
 
 JUDGED = "client bigint, changed bigint, city string, _outcome int, _reasons string"

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from benchmarks.workload import DEFAULT_DATA
 from data_platform.definitions import TABLES
 from data_platform.demo.landing import land_folder
-from data_platform.landing.objects import DirectoryBucket
+from data_platform.landing.places.objects import DirectoryBucket
 from data_platform_tests.domains.retail import oracle
 from data_platform_tests.places import place_of
 from data_platform_tests.platform_defs.homes import (

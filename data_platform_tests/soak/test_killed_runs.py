@@ -21,13 +21,13 @@ from random import Random
 import psutil
 import pytest
 
+from data_platform.build.platform import Platform
 from data_platform.definitions import TABLES
 from data_platform.demo.generator import Manifest, generate, land
 from data_platform.domains.retail.landing import ONLINE_RETAIL
-from data_platform.lake.clean import clean, orphans, referenced_files
 from data_platform.lake.files import files_by_partition, partitioning
-from data_platform.platform_defs.platform import Platform
-from data_platform.settings import Settings
+from data_platform.lake.upkeep.clean import clean, orphans, referenced_files
+from data_platform.settings.environment import settings_at
 from data_platform_tests.places import Place, place_of
 
 SEED = 1852
@@ -49,7 +49,7 @@ class Home:
 
     @property
     def platform(self) -> Platform:
-        return Platform(Settings.at(self.folder, **self.place.settings))
+        return Platform(settings_at(self.folder, **self.place.settings))
 
     @contextmanager
     def loader(self) -> Iterator["Loader"]:

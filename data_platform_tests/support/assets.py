@@ -3,8 +3,8 @@
 import dagster as dg
 
 from data_platform.assets import Table
-from data_platform.observability.warnings import previews_accepted
 from data_platform.platform_defs.asset import asset_of
+from data_platform.telemetry.warnings import previews_accepted
 
 
 def asset_alone(table: Table) -> dg.AssetsDefinition:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from data_platform.settings import CHECKOUT
+from data_platform.settings.model import CHECKOUT
 
 PYTHON = os.path.realpath(sys.executable)
 OFFLINE = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}

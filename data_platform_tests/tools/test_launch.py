@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from data_platform.settings import CHECKOUT
+from data_platform.settings.model import CHECKOUT
 from tools.launch import demo_name, port_is_free
 
 LAUNCH = [sys.executable, str(CHECKOUT / "tools" / "launch.py")]

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from data_platform.settings import CHECKOUT
+from data_platform.settings.model import CHECKOUT
 from data_platform_tests.servers import running
 from tools import servers
 from tools.servers import NotInstalled, NotStarted, Postgres, S3Server

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from data_platform.platform_defs.platform import Platform
-from data_platform.settings import Settings
+from data_platform.build.platform import Platform
+from data_platform.settings.environment import settings_from_env
 from tools.servers import Postgres, S3Server
 from tools.stack import environment, make_buckets
 
@@ -16,7 +16,7 @@ def test_what_the_stack_prints_points_the_platform_at_its_servers(
     for name, value in environment(versitygw, postgres, tmp_path / "home").items():
         monkeypatch.setenv(name, value)
 
-    platform = Platform(Settings.from_env())
+    platform = Platform(settings_from_env())
 
     assert list(platform.bucket.list()) == []
     assert platform.lake.tables() == []

@@ -6,7 +6,8 @@ from pyspark.sql import types as T
 
 from data_platform.contracts.checks import whole
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import Rule, contract
+from data_platform.contracts.contract import Rule
+from data_platform.contracts.declare import contract
 from data_platform.contracts.winner import least
 from data_platform.domains.retail.landing import COLUMNS
 

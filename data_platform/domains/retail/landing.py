@@ -1,6 +1,7 @@
 """What the shop lands: one CSV file per trading day, and whatever comes late for it."""
 
-from data_platform.landing.source import Csv, Source
+from data_platform.landing.formats.csv import Csv
+from data_platform.landing.source import Source
 
 COLUMNS = (
     "InvoiceNo",

@@ -1,0 +1,305 @@
+"""The step of a bronze table: landed objects, parsed inside Spark's tasks, rows as received."""
+
+import pickle
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from data_platform.assets import Table
+from data_platform.build.bronze_moves import elsewhere, moved, ready, takers
+from data_platform.build.events import StepResult
+from data_platform.build.planning import Plan
+from data_platform.build.platform import Platform
+from data_platform.build.steps import failed, held_back
+from data_platform.build.table_checks import unreadable
+from data_platform.build.tables import ensure_tables
+from data_platform.engine.session import tasks_at_once
+from data_platform.lake.builds import Build
+from data_platform.lake.files import Files, StagedFile, files_by_partition
+from data_platform.lake.writing.publish import StagedWrite
+from data_platform.lake.writing.staging import (
+    Staged,
+    directory,
+    new_attempt,
+    plain_layout,
+    with_empty_partitions,
+)
+from data_platform.landing.ledger.tables import Entry, digest_of
+from data_platform.landing.parse import (
+    ObjectWork,
+    ParseReport,
+    PartitionWork,
+    StoredObject,
+    parse_partition,
+)
+from data_platform.landing.source import Source
+from data_platform.quality import findings as checks
+from data_platform.quality.findings import Finding
+from data_platform.tables.identity import TableSlice
+from data_platform.tables.outcomes import DATA
+
+_MOST_NAMED = 50  # landed objects on a partition's page
+_TASKS_PER_CORE = 4  # so that one large partition does not leave a core idle for long
+
+
+def build_bronze(
+    table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
+) -> StepResult:
+    """Parse what is pending, and the rest of its partitions, into a new version of each.
+
+    An object that cannot be read fails alone, at once and for good; one that could not be read
+    just now stays pending. A partition of which nothing could be read is held back, and one that
+    would lose published rows, alone, both without the digest of their inputs: what mends that (a
+    rename undone, the same bytes landed again) changes none of them, so it stays due.
+    """
+    source = _source(table)
+    left = platform.ledger.left(source.name, plan.keys)  # first: what moves now, moves next time
+    effective = platform.ledger.effective(source.name, plan.keys)
+    loaded = ensure_tables(table, platform.lake)[DATA]
+    published = platform.builds.of(table.id, plan.base)
+    attempt = new_attempt(run_id)
+    layout = plain_layout(loaded, attempt, platform.storage)
+    present = files_by_partition(loaded, plan.base) if plan.base else {}
+    lost = _unaccounted(table, platform, present)
+    safe = {key: entries for key, entries in effective.items() if key not in lost}
+    files = {**elsewhere(loaded, safe), **present}
+    work = _work(table, platform, safe, files, directory(loaded, attempt))
+    platform.storage.make_folder(directory(loaded, attempt))
+    reports = [ParseReport(key, refused=why) for key, why in lost.items()] + _parse(spark, work)
+    _record_errors(table, platform, reports, run_id)
+    # of what was read: more may have landed since
+    inputs = {key: digest_of(effective[key], unread=_unread(reports)) for key in effective}
+    # what a partition gives up leaves it also where nothing else of it can be read
+    reread = [
+        r
+        for r in reports
+        if _has_objects(r) or (not r.refused and (r.partition in left or not safe[r.partition]))
+    ]
+    unknown = {r.partition for r in reports if _nothing_read(r) and r.partition not in left}
+    rebuilt = [r for r in reread if not _stands(r, table, published, inputs)]
+    awaited = platform.ledger.awaited(source.name, left)
+    built = ready(rebuilt, awaited)
+    refused = tuple(r.partition for r in reports if r.refused or r.partition in unknown)
+    files = [
+        StagedFile(report.partition, file.uri, file.rows, file.bytes)
+        for report in reports
+        if report.partition in built
+        for file in report.files
+    ]
+    staged = with_empty_partitions(Staged({DATA: tuple(files)}), loaded, layout, built)
+    found = _findings(plan, staged, reports, built, unreadable(table, platform), unknown)
+    held = held_back(found)
+    platform.ledger.prepare(_rows_by_object(reports, set(built) - set(held)), attempt)
+    keys = built + refused
+    write = StagedWrite(
+        slice=TableSlice(table.id, keys, {k: v for k, v in plan.base.items() if k in keys}),
+        attempt=attempt,
+        run_id=run_id,
+        staged=staged,
+        held_back=held,
+        failed=failed(found),
+        inputs={key: inputs[key] for key in built},
+        contract=table.version,
+        metadata={r.partition: _objects_of(r) for r in reports},
+        takers=takers([r for r in rebuilt if r.partition in built], awaited),
+        after=lambda good: _after(platform, reports, effective, left, good, run_id, attempt),
+    )
+    return StepResult(write, found)
+
+
+def _after(
+    platform: Platform,
+    reports: list[ParseReport],
+    effective: Mapping[str, list[Entry]],
+    left: Mapping[str, list[int]],
+    good: Collection[str],
+    run_id: str,
+    attempt: str,
+) -> None:
+    """What the ledger is told of the partitions that were published."""
+    platform.ledger.mark_loaded(_rows_by_object(reports, good), run_id, attempt)
+    platform.ledger.finish_moves(moved(effective, left, good), attempt)
+
+
+def _objects_of(report: ParseReport) -> dict[str, object]:
+    """Which landed objects a partition was made of, for its page."""
+    named = [
+        {"key": o.key, "rows": o.rows or 0, "trouble": o.error.message if o.error else ""}
+        for o in sorted(report.objects, key=lambda o: (o.error is None, o.key))
+    ]
+    return {"objects": len(named), "landed_objects": named[:_MOST_NAMED]}
+
+
+def _source(table: Table) -> Source:
+    assert table.source is not None
+    return table.source
+
+
+def _unaccounted(table: Table, platform: Platform, present: Files) -> dict[str, str]:
+    """Which partitions hold rows of objects that the ledger does not know, and why that stops us.
+
+    A rebuild takes all that the ledger has loaded for the source, so it keeps every row where
+    rows on disk <= rows of loaded versions, of each key the version that has most.
+
+    As a rule both are equal: what a killed run committed counts, for `plan` settles it first, and
+    versions that wait, failed or replaced others have no part in it. A rollback leaves fewer rows
+    on disk, or those of a key's older version: hence <=, and the most. What is missing is then
+    parsed from the landing bucket again, or has to be carried, where `parse` counts each object.
+    """
+    source = _source(table)
+    known = platform.ledger.accounted(source.name, present)
+    published = {key: sum(f.record_count for f in files) for key, files in present.items()}
+    return {
+        key: f"{table.id} {key}: {rows - known.get(key, 0)} of its {rows} published rows are of "
+        f"objects that the ledger has not loaded for the source {source.name!r}, and would be "
+        "lost; was the source renamed? Give it its former name, or roll the partition back to "
+        "a version without them, and materialize it"
+        for key, rows in published.items()
+        if rows > known.get(key, 0)
+    }
+
+
+def _work(
+    table: Table,
+    platform: Platform,
+    effective: dict[str, list[Entry]],
+    present: Files,
+    target: str,
+) -> list[PartitionWork]:
+    source = _source(table)
+    scheme = table.scheme
+    return [
+        PartitionWork(
+            partition=key,
+            values=dict(zip(scheme.names, scheme.values(key), strict=True)),
+            target=target,
+            format=source.format,
+            objects=tuple(_object(entry, platform) for entry in entries if entry.available),
+            carry=tuple(_stored(entry) for entry in entries if not entry.available),
+            present=tuple(
+                file.file_path
+                for place in {key, *(e.previous.stands_in for e in entries if e.previous)}
+                for file in present.get(place or "", ())
+            ),
+            store=platform.storage.store,
+        )
+        for key, entries in effective.items()
+    ]
+
+
+def _object(entry: Entry, platform: Platform) -> ObjectWork:
+    return ObjectWork(
+        id=entry.id,
+        key=entry.key,
+        uri=platform.bucket.uri(entry.key),
+        size=entry.size,
+        modified=entry.modified,
+        ingested_at=entry.first_seen,
+        previous=_stored(entry.previous) if entry.previous else None,
+    )
+
+
+def _stored(entry: Entry) -> StoredObject:
+    return StoredObject(entry.id, entry.key, entry.rows or 0)
+
+
+def _parse(spark: SparkSession, work: list[PartitionWork]) -> list[ParseReport]:
+    """One Spark job; partitions are dealt out by size, so that tasks take about as long."""
+    tasks = min(len(work), _TASKS_PER_CORE * tasks_at_once(spark))
+    if not tasks:
+        return []
+    by_size = sorted(work, key=lambda w: sum(o.size for o in w.objects), reverse=True)
+    hands = [pickle.dumps(by_size[n::tasks]) for n in range(tasks)]
+
+    def parse(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                reports = [parse_partition(one) for one in pickle.loads(hands[number])]
+                yield pa.record_batch({"report": [pickle.dumps(reports)]})
+
+    rows = spark.range(0, tasks, 1, tasks).mapInArrow(parse, "report binary").collect()
+    reports = [report for row in rows for report in pickle.loads(row["report"])]
+    return sorted(reports, key=lambda report: report.partition)
+
+
+def _has_objects(report: ParseReport) -> bool:
+    """Only inputs that were read say anything about a partition."""
+    return any(one.error is None for one in report.objects)
+
+
+def _nothing_read(report: ParseReport) -> bool:
+    """An object without rows, which has been read, makes an empty partition; this makes none."""
+    return bool(report.objects) and not _has_objects(report)
+
+
+def _stands(
+    report: ParseReport, table: Table, published: dict[str, Build], inputs: dict[str, str]
+) -> bool:
+    """Whether a partition stays as it is published: what came new for it could not be read."""
+    build = published.get(report.partition)
+    same = build and (build.inputs, build.contract) == (inputs[report.partition], table.version)
+    return bool(same and _unread([report]))
+
+
+def _record_errors(
+    table: Table, platform: Platform, reports: list[ParseReport], run_id: str
+) -> None:
+    errors = [(o.id, o.error) for report in reports for o in report.objects if o.error]
+    kept = {o.id for report in reports for o in report.objects if not o.error}  # bronze has it
+    final = {i for i, e in errors if not e.transient} - kept
+    failed = {i: e.message for i, e in errors if i in final}
+    platform.ledger.mark_failed(failed, run_id, table.version)
+    platform.ledger.mark_vanished(i for i, e in errors if e.kind == "vanished")
+    platform.ledger.note_errors({i: e.message for i, e in errors if i not in final}, run_id)
+
+
+def _findings(
+    plan: Plan,
+    staged: Staged,
+    reports: list[ParseReport],
+    keys: tuple[str, ...],
+    failed: Mapping[str, Mapping[str, str]],
+    unknown: Collection[str],
+) -> list[Finding]:
+    rows = staged.rows(DATA)
+    history = {**plan.rows, **rows}
+    found: list[Finding] = []
+    for report in reports:
+        key = report.partition
+        if report.refused:
+            found.append(Finding(checks.CONSERVATION, False, True, report.refused, partition=key))
+            continue
+        if key in keys:
+            objects = sum(o.rows or 0 for o in report.objects)
+            found.append(
+                checks.conservation_finding(
+                    key,
+                    received=objects,
+                    published=rows[key],
+                    quarantined=0,
+                    duplicates=0,
+                    source="rows of its landed objects",
+                )
+            )
+            found.append(checks.volume_finding(key, rows[key], history))
+        errors = {o.key: o.error.message for o in report.objects if o.error}
+        errors |= failed.get(key, {})  # in runs before this one, too: it stays to be seen
+        objects = len({o.key for o in report.objects} | errors.keys())
+        found.append(checks.readable_finding(key, errors, objects, nothing_read=key in unknown))
+    return found
+
+
+def _unread(reports: list[ParseReport]) -> set[int]:
+    return {o.id for report in reports for o in report.objects if o.error}
+
+
+def _rows_by_object(reports: list[ParseReport], good: Collection[str]) -> dict[int, int]:
+    """What the published partitions hold of each object version."""
+    return {
+        o.id: o.rows
+        for report in reports
+        if report.partition in good
+        for o in report.objects
+        if o.error is None and o.rows is not None
+    }

@@ -1,0 +1,283 @@
+"""What Dagster is told: check results and materializations, one for each partition.
+
+Dagster marks a whole range as materialized when a ranged step yields its output. Here some
+partitions of a range may be held back, or not be due at all, so the events are logged for each
+partition that was really built, and the output says that Dagster should log none.
+
+A check counts for the materialization that it names, and for none once there is a newer one. So
+checks are logged after the materializations of the partitions they are about.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as Target,
+)
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+from dagster._core.events import (
+    AssetObservationData,
+    DagsterEvent,
+    DagsterEventBatchMetadata,
+    StepMaterializationData,
+    generate_event_batch_id,
+)
+from dagster._core.execution.context.system import StepExecutionContext
+from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
+
+from data_platform.lake.writing.publish import Published, StagedWrite
+from data_platform.quality.findings import Finding
+
+# The output of a step whose materializations were logged one by one.
+LOGGED: Mapping[str, bool] = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
+
+WITHOUT_INPUT = "without input"  # the data version of a mark that stands for no data
+NO_INPUT = "no input for this partition: nothing published, it reads as empty"
+_MATERIALIZATION = dg.DagsterEventType.ASSET_MATERIALIZATION
+_OBSERVATION = dg.DagsterEventType.ASSET_OBSERVATION
+_EVALUATION = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What to publish, what the checks found, and what is said of each partition that they held
+    back, by name."""
+
+    write: StagedWrite
+    findings: list[Finding]
+    held: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+class Moments:
+    """Milliseconds up to now, each given once in a process.
+
+    The UI shows one event of an asset for each millisecond, of a batch the last.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def take(self, count: int) -> list[float]:
+        """So many, oldest first, in seconds since 1970: behind those taken before, and ending
+        now unless there were more of them than milliseconds have passed."""
+        with self._lock:
+            first = max(time.time_ns() // 10**6 - count + 1, self._last + 1)
+            self._last = first + count - 1
+        # In its middle: what is rounded to a millisecond, up or down, is still one of its own.
+        return [(first + number + 0.25) / 1000 for number in range(count)]
+
+
+_MOMENTS = Moments()
+
+
+@dataclass(frozen=True)
+class Log:
+    """Where the events of an asset go: to the run of a step, or to no run (`step` None)."""
+
+    instance: dg.DagsterInstance
+    asset: dg.AssetKey
+    step: StepExecutionContext | None = None
+
+    @staticmethod
+    def of(context: dg.AssetExecutionContext, asset: dg.AssetKey) -> "Log":
+        return Log(context.instance, asset, context.get_step_execution_context())
+
+    def findings(self, findings: Iterable[Finding]) -> None:
+        """One check evaluation for each finding, about the newest materialization there is; they
+        survive a step that fails afterwards.
+
+        Those that failed come last: a page of a check, and the overview of its asset, show the
+        newest.
+        """
+        ordered = sorted(findings, key=lambda finding: (not finding.passed, finding.blocking))
+        targets = self._targets({finding.partition or None for finding in ordered})
+        self._log(
+            _EVALUATION,
+            [
+                (_evaluation(self.asset, f, targets.get(f.partition or None)), _said(f))
+                for f in ordered
+            ],
+        )
+
+    def published(self, write: StagedWrite, published: Mapping[str, Published]) -> None:
+        """One materialization for each partition that was published, with its figures."""
+        self.materializations(
+            dg.AssetMaterialization(
+                asset_key=self.asset,
+                partition=key or None,
+                metadata={
+                    **figures_of(figures),
+                    "attempt": write.attempt,
+                    **{k: _metadata(v) for k, v in write.metadata.get(key, {}).items()},
+                },
+                tags={DATA_VERSION_TAG: write.attempt},
+            )
+            for key, figures in published.items()
+        )
+
+    def held_back(self, held: Mapping[str, Mapping[str, str]]) -> None:
+        """One observation for each partition that was held back: its page has nothing else that
+        says why it is as it was."""
+        self._log(
+            _OBSERVATION,
+            [
+                (
+                    AssetObservationData(
+                        dg.AssetObservation(
+                            self.asset,
+                            partition=key or None,
+                            description="held back by its checks",
+                            metadata=dict(said),
+                        )
+                    ),
+                    f"{key or 'the table'} held back",
+                )
+                for key, said in held.items()
+            ],
+        )
+
+    def without_input(self, keys: Iterable[str]) -> None:
+        """One materialization for each partition of a backfill's range that nothing landed for.
+
+        Such a day publishes nothing and reads as empty, and that is its result: without one
+        Dagster calls a backfill that covers it failed. `marks` takes them back when it has ended.
+        """
+        self.materializations(
+            dg.AssetMaterialization(
+                asset_key=self.asset,
+                partition=key or None,
+                description=NO_INPUT,
+                metadata={"dagster/partition_row_count": 0, "files": 0, "size_kib": 0.0},
+                tags={DATA_VERSION_TAG: WITHOUT_INPUT},
+            )
+            for key in keys
+        )
+
+    def materializations(self, found: Iterable[dg.AssetMaterialization]) -> None:
+        self._log(
+            _MATERIALIZATION,
+            [
+                (StepMaterializationData(each, []), f"{each.partition or 'the table'} materialized")
+                for each in found
+            ],
+        )
+
+    def _targets(self, partitions: set[str | None]) -> dict[str | None, Target]:
+        """The newest materialization of each partition; of the asset for None."""
+        found: dict[str | None, Target] = {}
+        if None in partitions:
+            for record in self.instance.fetch_materializations(self.asset, limit=1).records:
+                found[None] = _target(record)
+        keys = {key for key in partitions if key is not None}
+        if not keys:
+            return found
+        few = keys if len(keys) <= _CHUNK else None
+        ids = self.instance.event_log_storage.get_latest_storage_id_by_partition(
+            self.asset, _MATERIALIZATION, few
+        )
+        wanted = [number for key, number in ids.items() if key in keys]
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            records = self.instance.fetch_materializations(
+                dg.AssetRecordsFilter(self.asset, storage_ids=chunk), limit=_CHUNK
+            ).records
+            found |= {record.partition_key: _target(record) for record in records}
+        return found
+
+    def _log(self, kind: dg.DagsterEventType, data: Sequence[tuple]) -> None:
+        """As one batch, which storages write at once; each event with a moment of its own."""
+        batch = generate_event_batch_id()
+        moments = _MOMENTS.take(len(data))
+        for position, ((item, said), moment) in enumerate(zip(data, moments, strict=True)):
+            self.instance.report_dagster_event(
+                self._event(kind, item, said),
+                self.step.run_id if self.step else RUNLESS_RUN_ID,
+                log_level=logging.INFO,
+                batch_metadata=DagsterEventBatchMetadata(batch, position == len(data) - 1),
+                timestamp=moment,
+            )
+
+    def _event(self, kind: dg.DagsterEventType, item, said: str) -> DagsterEvent:
+        step = self.step
+        if step is None:
+            return DagsterEvent(
+                kind.value, RUNLESS_JOB_NAME, event_specific_data=item, message=said
+            )
+        return DagsterEvent(
+            kind.value,
+            job_name=step.job_name,
+            step_handle=step.step.handle,
+            node_handle=step.step.node_handle,
+            step_kind_value=step.step.kind.value,
+            logging_tags=step.event_tags,
+            event_specific_data=item,
+            message=said,
+            pid=os.getpid(),
+        )
+
+
+def figures_of(published: Published) -> dict[str, int | float | str]:
+    """What the page of a partition says; the numbers are plotted by partition."""
+    return {
+        "dagster/partition_row_count": published.rows,
+        "files": published.files,
+        "size_kib": round(published.bytes / 1024, 1),
+        "snapshot_id": str(published.snapshot_id),
+    }
+
+
+def _evaluation(
+    asset: dg.AssetKey, finding: Finding, target: Target | None
+) -> dg.AssetCheckEvaluation:
+    severity = dg.AssetCheckSeverity.ERROR if finding.blocking else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckEvaluation(
+        asset_key=asset,
+        check_name=finding.check,
+        passed=finding.passed,
+        severity=severity,
+        description=finding.description,
+        metadata={k: _of_check(v, finding.partition) for k, v in finding.metadata.items()},
+        partition=finding.partition or None,
+        blocking=finding.blocking,
+        target_materialization_data=target,
+    )
+
+
+def _target(record: dg.EventLogRecord) -> Target:
+    return Target(  # its fields are only known to a serializer
+        storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+    )
+
+
+def _said(finding: Finding) -> str:
+    """A line of the run's log."""
+    of = f" of {finding.partition}" if finding.partition else ""
+    how = "passed" if finding.passed else "failed" if finding.blocking else "warns"
+    return f"{finding.check}{of} {how}: {finding.description}"
+
+
+def _of_check(value: object, partition: str | None):
+    """A check's numbers are plotted by the time of the run, which is one for all partitions of a
+    range: theirs are text, and the pages of the partitions plot what a partition has."""
+    return str(value) if partition and isinstance(value, int | float) else _metadata(value)
+
+
+def _metadata(value: object):
+    """As the UI shows it: numbers it can plot, rows as a table, all else as text."""
+    match value:
+        case int() | float():
+            return value
+        case list() if value:
+            records = [dg.TableRecord(row) for row in value]
+            return dg.MetadataValue.table(records)
+        case list():
+            return "none"
+    return str(value)

@@ -1,0 +1,122 @@
+"""How a step fails: the cause first, and another try only where time may heal it."""
+
+import re
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+from pyspark.errors import PySparkException
+
+from data_platform.contracts.errors import ContractError
+from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
+from data_platform.lake.errors import PartitionConflict, UnreadableFile
+from data_platform.lake.writing.publish import StagedWrite
+from data_platform.quality.held import Held
+from data_platform.storage import s3_errors
+from data_platform.storage.errors import LakeError
+from data_platform.storage.s3_errors import StoreError
+from data_platform.telemetry.metadata import HELD_BACK
+from data_platform.telemetry.wording import counted
+
+# Another writer, a locked database, a network that stuttered. Bad data is in none of these: it
+# would be judged the same again.
+TRANSIENT = (PartitionConflict, DatabaseUnavailable, ConnectionError, TimeoutError)
+EXPLAINED = (ContractError, DatabaseError, LakeError)
+# These name the place and the way out.
+_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew")
+_DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
+_PYTHON_LINE = re.compile(r"\.py:\d+$")
+_PLACES = {
+    "No space left on device|Disk quota exceeded": "free some space and run it again",
+    "Read-only file system|Permission denied": "make the place writable and run it again",
+}
+MAX_RETRIES = 2
+_MOST_NAMED = 20  # partitions that a run's failure speaks of
+WAIT_SECONDS = 3
+
+
+@contextmanager
+def failures_explained() -> Iterator[None]:
+    """Transient errors ask Dagster for a retry; those that say their way out become the run's
+    message, as do the usual failures of disks and files, and what Spark refuses of a function,
+    with its line; anything else is left as it is, with its stack trace."""
+    try:
+        yield
+    except TRANSIENT as error:
+        raise _again() from error
+    except EXPLAINED as error:
+        if isinstance(error, StoreError) and s3_errors.is_passing(str(error)):
+            raise _again() from error
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    except Exception as error:  # Spark's errors have no types: their text says what went wrong
+        if s3_errors.is_passing(str(error)):
+            raise _again() from error
+        if why := explanation(str(error)) or _refused(error):
+            raise dg.Failure(description=why, allow_retries=False) from error
+        raise
+
+
+def _refused(error: Exception) -> str | None:
+    """What Spark says of a function's DataFrame, and the line that it is about."""
+    if not isinstance(error, PySparkException) or not error.getCondition():
+        return None
+    said = error.getMessage().split(";\n")[0]  # a plan follows, which the cause has
+    sites = [
+        context.callSite()
+        for context in error.getQueryContext()
+        if context.contextType().name == "DataFrame"
+    ]
+    known = [site for site in sites if _PYTHON_LINE.search(site)] + _own_lines(error)
+    return f"{known[0]}: {said}" if known else said
+
+
+def _own_lines(error: Exception) -> list[str]:
+    """Where our code and its users' was when it was raised, innermost first."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return [f"{f.filename}:{f.lineno}" for f in frames if "site-packages" not in f.filename]
+
+
+def cause(error) -> str:
+    """Of an error in Dagster's log, the message that explains itself, else the innermost one:
+    what went wrong, before where."""
+    while error is not None and error.cause is not None and error.cls_name not in _SPEAKING:
+        error = error.cause
+    if error is None:
+        return "unknown"
+    return re.sub(rf"^[\w.]*{error.cls_name}: ", "", error.message.strip())
+
+
+def _again() -> dg.RetryRequested:
+    return dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=WAIT_SECONDS)
+
+
+def held_back(write: StagedWrite) -> dg.Failure:
+    """The run fails, naming the partitions; a retry would judge the same rows the same way."""
+    lines = []
+    for key, why in sorted(write.held_back.items())[:_MOST_NAMED]:
+        failed = write.failed.get(key, ())
+        held = Held(write.table, key, why, failed, key in write.slice.base)
+        rows = f"; its rejected rows: `{held.rows}`" if held.rows else ""
+        lines.append(f"{key or 'the table'}: {why}\n  {held.stands}{rows}; {held.way_out}")
+    of = counted(len(write.slice.keys), "partition")
+    count = f"{len(write.held_back)} of {of} held back"
+    text = f"{write.table}: {count}"
+    return dg.Failure(
+        description="\n".join([text, *lines]),
+        metadata={HELD_BACK: ", ".join(sorted(write.held_back))},
+        allow_retries=False,
+    )
+
+
+def explanation(text: str) -> str | None:
+    """What an error means whose text this is, with the way out; None where it does not say."""
+    if refused := s3_errors.explanation(text):
+        return f"{refused}. What was published before is as it was."
+    if damaged := _DAMAGED.search(text):
+        return str(UnreadableFile(damaged[1], "cannot be read: it is no whole Parquet file"))
+    for pattern, way_out in _PLACES.items():
+        for line in reversed(text.splitlines()):
+            if re.search(pattern, line):
+                return f"{line.strip()}; {way_out}. What was published before is as it was."
+    return None

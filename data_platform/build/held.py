@@ -1,0 +1,45 @@
+"""Which partitions are held back: their newest attempt did not pass, and would not pass again.
+
+A partition is up to date, or stale, or held back, never two of these: an attempt that was held
+back with other inputs, or under another declaration, says nothing of the present ones.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from data_platform.assets import Table
+from data_platform.build.planning import stale_plan
+from data_platform.build.platform import Platform
+from data_platform.lake.builds import Build
+from data_platform.quality.mapping import Dimension
+
+
+def held_now(table: Table, platform: Platform) -> dict[str, Build]:
+    """By partition, the attempt that was held back. Costs as much as there are such attempts.
+
+    All of them, where the table cannot be planned: nothing says then that one would pass.
+    """
+    found = platform.builds.held_back(table.id)
+    known = [k for k in sorted(found) if not table.partitions or _has(table, k)]
+    if not known:
+        return {}
+    planned = stale_plan(table, platform, known)
+    if planned is None:
+        return {key: found[key] for key in known}
+    # Of what could not be read nothing is in the digests; if it is gone there is nothing to hold.
+    failed = platform.ledger.failed(table.source.name) if table.source else []
+    inputs = {*planned.digests, *(entry.partition for entry in failed)}
+    return {key: found[key] for key in known if key in inputs and key not in planned.keys}
+
+
+def expired_now(table: Table, platform: Platform, keys: Iterable[str]) -> Mapping[str, str]:
+    """Of these partitions those that are due and cannot be built, since a version of a dimension
+    that they read is gone: why, and the ways out."""
+    hows = map(table.how, table.inputs)
+    if not any(isinstance(how, Dimension) and how.changes == "as_of" for how in hows):
+        return {}
+    planned = stale_plan(table, platform, keys)
+    return planned.expired if planned else {}
+
+
+def _has(table: Table, key: str) -> bool:
+    return table.partitions is not None and table.partitions.has_partition_key(key)

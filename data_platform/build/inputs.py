@@ -1,0 +1,277 @@
+"""What the partitions of a table read: looked up once, so that a plan and its build agree.
+
+What belongs here is what depends on the lake: which partitions an input has, which of them each
+partition reads, and what it waits for. Which ones it should read is `quality.mapping`'s to say.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from data_platform.assets import Table
+from data_platform.build.platform import Platform
+from data_platform.lake.bounds import PartitionFiles, has_nulls, time_bounds
+from data_platform.lake.catalog import LakeTable
+from data_platform.lake.files import Files, partitioning, versions
+from data_platform.lake.look import Look
+from data_platform.quality.freshness import digest
+from data_platform.quality.held import named
+from data_platform.quality.mapping import Changes, Dimension, EventTime, How, Trailing
+from data_platform.quality.windows import (
+    Reads,
+    Span,
+    Upstream,
+    is_dimension,
+    reach,
+    reads_of,
+    span_of,
+    time_column,
+    zone_of,
+)
+from data_platform.storage.errors import LakeError
+from data_platform.tables.calendars import Calendar
+from data_platform.tables.identity import WHOLE_TABLE, TableId
+
+_MOST_CANDIDATES = 5000  # beyond so many partitions, planning all of a table is no slower
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input table as it was found: its live files by partition, its partitions, and the
+    snapshot that lists them (None: it was never written)."""
+
+    upstream: Upstream
+    files: Files
+    snapshot: int | None = None
+
+    @property
+    def digest(self) -> str:
+        """Of all its partitions' versions."""
+        return digest((self.upstream.table, k, v) for k, v in self.upstream.versions.items())
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the requested partitions of a table read, by input and partition.
+
+    `digests` are of the partitions that have something of their own in an input; those of them in
+    `waiting` cannot be built yet, for want of the tables named. `dimensions` says which state of
+    its dimensions each reads, for the register of builds; what is `expired` would read a version
+    that is no longer there, and says which.
+    """
+
+    found: Mapping[str, Input] = field(default_factory=dict)
+    reads: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    waiting: Mapping[str, tuple[TableId, ...]] = field(default_factory=dict)
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    expired: Mapping[str, str] = field(default_factory=dict)
+    requested: frozenset[str] = frozenset()
+
+
+def inputs_of(
+    table: Table,
+    platform: Platform,
+    requested: Collection[str],
+    published: Mapping[str, str],
+    look: Look,
+) -> Inputs:
+    """`published` are the versions of those requested partitions that have one.
+
+    A published partition whose rows were corrected to name another time is due as well: an input
+    read by event time was read, and says that there is nothing left of it.
+
+    Raises LakeError where an input's partitions have no mapping to the table's.
+    """
+    found = {name: _input(table, look, name, requested) for name in table.inputs}
+    reads = {name: _reads(table, name, each.upstream, requested) for name, each in found.items()}
+    by_event_time = any(
+        isinstance(table.how(n), EventTime) and f.snapshot for n, f in found.items()
+    )
+    due = [
+        key
+        for key in requested
+        if any(each.own.get(key) for each in reads.values()) or (by_event_time and key in published)
+    ]
+    missing = tuple(table.inputs[name] for name, each in found.items() if each.snapshot is None)
+    counted = [name for name in found if _counts(table.how(name))]
+    digests = {
+        key: digest(
+            (found[name].upstream.table, read, found[name].upstream.versions[read])
+            for name in counted
+            for read in reads[name].window.get(key, ())
+        )
+        for key in due
+    }
+    windows = {name: dict(each.window) for name, each in reads.items()}
+    states, expired = _dimensions(table, platform, look, found, windows, due, published)
+    waiting = dict.fromkeys(due, missing) if missing else {}
+    return Inputs(found, windows, digests, waiting, states, expired, frozenset(requested))
+
+
+def newest_due(table: Table, platform: Platform, known: Inputs, look: Look) -> str | None:
+    """The last partition in time that has something of its own in an input; `known` are the inputs
+    of those that are planned, maybe of all."""
+    keys = table.partitions.get_partition_keys() if table.partitions else [WHOLE_TABLE]
+    due = known.digests
+    if not known.requested.issuperset(keys):
+        due = inputs_of(table, platform, keys, {}, look).digests
+    return next((key for key in reversed(keys) if key in due), None)
+
+
+def changed_dimensions(
+    table: Table, found: Mapping[str, Input], recorded: str, changes: Iterable[str]
+) -> list[str]:
+    """The dimensions, of those whose `changes` are named, in another state than `recorded`."""
+    known = json.loads(recorded or "{}")
+    return [
+        name
+        for name, each in found.items()
+        if name in known
+        and _changes(table.how(name)) in changes
+        and known[name]["versions"] != each.digest
+    ]
+
+
+def _changes(how: How | None) -> Changes:
+    return how.changes if isinstance(how, Dimension) else "all"
+
+
+def _counts(how: How | None) -> bool:
+    """Whether a change of the input makes every partition that reads it stale."""
+    return _changes(how) == "all"
+
+
+def _input(table: Table, look: Look, name: str, requested: Collection[str]) -> Input:
+    upstream, how = table.inputs[name], table.how(name)
+    loaded = look.find(upstream)
+    current = loaded.current_snapshot() if loaded else None
+    if loaded is None or current is None:
+        return Input(Upstream(upstream, table.scheme, {}), {})
+    scheme = partitioning(loaded)
+    files = look.files(upstream, _candidates(table, how, scheme, requested))
+    spans, undated = None, frozenset()
+    if isinstance(how, EventTime):
+        spans = {key: _span_of(loaded, how.column, group, table) for key, group in files.items()}
+        undated = frozenset(k for k, group in files.items() if has_nulls(loaded, how.column, group))
+    found = Upstream(upstream, scheme, versions(files), spans, undated)
+    return Input(found, files, current.snapshot_id)
+
+
+def _reads(table: Table, name: str, upstream: Upstream, requested: Collection[str]) -> Reads:
+    how = table.how(name)
+    if isinstance(how, EventTime) and table.partitions:
+        keys, calendar = table.partitions.get_partition_keys(), Calendar.of(table.partitions)
+        end = calendar.end if calendar else None
+        return reads_of(table.scheme, keys, how, upstream, end=end)
+    unmapped = how is None and is_dimension(table.scheme, how, upstream.scheme)
+    if unmapped and time_column(upstream.scheme) and not time_column(table.scheme):
+        raise LakeError(
+            f"{table.id}: its partitions have nothing in common with those of its input "
+            f"{upstream.table} ({', '.join(upstream.scheme.names)}); say in ins={{{name!r}: ...}} "
+            "that it reads everything() of it, or that it is a dimension()"
+        )
+    return reads_of(table.scheme, requested, how, upstream)
+
+
+def _candidates(
+    table: Table, how: How | None, scheme, requested: Collection[str]
+) -> list[str] | None:
+    """The keys of an input that can matter, so that planning reads only their metadata; None for
+    all."""
+    if not scheme.columns:
+        return [WHOLE_TABLE]
+    column, timed = scheme.columns[0], time_column(table.scheme)
+    if len(scheme.columns) > 1 or column != time_column(scheme) or not (timed and requested):
+        return None
+    if column.times is None or not isinstance(how, Trailing | None):
+        return None
+    spans = [span for key in requested if (span := span_of(table.scheme, key))]
+    start, end = min(start for start, _ in spans), max(end for _, end in spans)
+    if isinstance(how, Trailing):
+        start = min(reach(table.scheme, key, how) for key in requested)
+    keys: list[str] = []
+    while start < end:
+        if len(keys) == _MOST_CANDIDATES:
+            return None
+        keys.append(column.times.key(start))
+        _, start = column.times.span(keys[-1])
+    return keys
+
+
+def _span_of(loaded: LakeTable, name: str, files: PartitionFiles, table: Table) -> Span | None:
+    """The times that rows have in a column, where they have none in the table's zone."""
+    if (bounds := time_bounds(loaded, name, files)) is None:
+        return None
+    zone = zone_of(table.scheme)
+    low, high = (m if m.tzinfo else m.replace(tzinfo=zone) for m in bounds)
+    return low.astimezone(dt.UTC), high.astimezone(dt.UTC)
+
+
+def _dimensions(
+    table: Table,
+    platform: Platform,
+    look: Look,
+    found: Mapping[str, Input],
+    windows: dict[str, dict[str, tuple[str, ...]]],
+    due: list[str],
+    published: Mapping[str, str],
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The state of the dimensions that each due partition reads, as text; what reads them as of
+    its first build gets the files of then. And which of them cannot, since these are gone."""
+    names = [
+        name
+        for name, each in found.items()
+        if each.snapshot and is_dimension(table.scheme, table.how(name), each.upstream.scheme)
+    ]
+    if not names:
+        return {}, {}
+    expired: dict[str, str] = {}
+    now = {n: {"snapshot": str(found[n].snapshot), "versions": found[n].digest} for n in names}
+    states = {key: dict(now) for key in due}
+    for name in names:
+        if _changes(table.how(name)) == "as_of":
+            builds = platform.builds.of(table.id, {k: published[k] for k in due if k in published})
+            recorded = {key: build.dimensions for key, build in builds.items()}
+            expired |= _as_of(table, look, name, found[name], windows[name], states, recorded)
+    return {key: json.dumps(state, sort_keys=True) for key, state in states.items()}, expired
+
+
+def _as_of(
+    table: Table,
+    look: Look,
+    name: str,
+    source: Input,
+    window: dict[str, tuple[str, ...]],
+    states: dict[str, dict[str, dict[str, str]]],
+    recorded: Mapping[str, str],
+) -> dict[str, str]:
+    """Have what was published read the dimension as it did then; gives what cannot, and why."""
+    loaded, expired = look.find(source.upstream.table), {}
+    for key, text in recorded.items():
+        then = json.loads(text or "{}").get(name)
+        if not then or then == states[key][name] or loaded is None:
+            continue
+        states[key][name] = then
+        snapshot = int(then["snapshot"])
+        if loaded.snapshot_by_id(snapshot) is None:
+            expired[key] = (
+                f"{table.id} {key} reads {source.upstream.table} as of its snapshot {snapshot}, "
+                "which has expired; declare dimension(changes='latest'), or build it anew from the "
+                f"present one: `data-platform drop {named(table.id, key)}`, then "
+                "`data-platform run`. A longer retention in the contract of the dimension keeps "
+                "the versions that are read yet"
+            )
+            continue
+        window[key] = tuple(_files_of_then(look, source, snapshot))
+    return expired
+
+
+def _files_of_then(look: Look, source: Input, snapshot: int) -> Iterator[str]:
+    """Names of the partitions in another snapshot, whose files the input then has as well."""
+    marked = f"\0{snapshot}"  # no partition key has such a character
+    if not any(name.endswith(marked) for name in source.files):
+        for key, files in look.files(source.upstream.table, None, snapshot).items():
+            source.files[key + marked] = files
+    yield from (name for name in source.files if name.endswith(marked))

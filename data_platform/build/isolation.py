@@ -1,0 +1,289 @@
+"""Calling a table's function so that each partition sees its own inputs and nothing else.
+
+The function is called once for all partitions of a run where that gives what a call for each
+would: where its plan proves it (`quality.locality`), where all partitions read the same, or where
+the table says so (`whole_range`; see `whole_range.py` for how that is held to). Otherwise it is
+called for each by itself, and the results are united, so many to a job.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from data_platform.assets import Table
+from data_platform.build.event_rows import by_event_time, counts
+from data_platform.build.function import called
+from data_platform.build.placement import (
+    among,
+    counts_for_first,
+    first_of,
+    is_own,
+    others,
+    placed,
+    values_of,
+)
+from data_platform.build.planning import Plan
+from data_platform.build.platform import Platform
+from data_platform.engine.logical_plan import analyzed, jobs_run, marked
+from data_platform.lake.reads import ReadPlan
+from data_platform.quality.judge import RECEIVED
+from data_platform.quality.locality import Input, Proof, proof
+from data_platform.quality.mapping import EventTime
+from data_platform.quality.windows import (
+    EventWindow,
+    event_windows,
+    is_dimension,
+    span_of,
+    zone_of,
+)
+from data_platform.tables.calendars import Calendar
+from data_platform.tables.identity import Partitioning
+
+# Calls in one job: the plans of some hundred would not fit the driver's memory.
+TOGETHER = 32
+_ADAPTIVE = "spark.sql.adaptive.enabled"
+
+Prepare = Callable[[DataFrame], DataFrame]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A function's rows for some partitions, with a place (see `placement`) unless each is known
+    to name the partition it was built for. `shared`: rows of other partitions are of each. Where
+    it is not `told` of which partition a row of none is, the result is of no use if there is one.
+    Not `adaptive`: its job is to be run `without_adaptive`.
+    """
+
+    frame: DataFrame
+    shared: bool = False
+    told: bool = True
+    adaptive: bool = True
+
+
+@dataclass(frozen=True)
+class Calls:
+    """A table's function over the inputs of a plan; `prepare` is applied to each input."""
+
+    table: Table
+    plan: Plan
+    platform: Platform
+    spark: SparkSession
+    prepare: Prepare
+    reads: Callable[[str, Iterable[str]], ReadPlan]
+
+    @staticmethod
+    def of(
+        table: Table, plan: Plan, platform: Platform, spark: SparkSession, prepare: Prepare
+    ) -> "Calls":
+        schemas = {name: platform.lake.load(of).schema() for name, of in table.inputs.items()}
+
+        def reads(name: str, keys: Iterable[str]) -> ReadPlan:
+            of = sorted({upstream for key in keys for upstream in plan.reads[name][key]})
+            files = chain.from_iterable(plan.inputs[name].files[upstream] for upstream in of)
+            return ReadPlan.of(schemas[name], files)
+
+        return Calls(table, plan, platform, spark, prepare, reads)
+
+    @property
+    def scheme(self) -> Partitioning:
+        return self.table.scheme
+
+    def results(self) -> Iterator[Result]:
+        """The rows for all partitions of the plan, one result for each job to be run."""
+        inner, edges = self._parted()
+        left = self.plan.keys
+        if inner and self._needs_one_call(inner) and (result := self._once(inner)):
+            yield result
+            left = edges
+        yield from self.each(left)
+
+    def each(self, keys: Sequence[str] | None = None) -> Iterator[Result]:
+        """The rows for these partitions (None: for all), of a call for each."""
+        keys = self.plan.keys if keys is None else keys
+        for first in range(0, len(keys), TOGETHER):
+            frame = united([self.alone(key) for key in keys[first : first + TOGETHER]])
+            yield Result(frame, adaptive=len(keys) == 1)
+
+    def alone(self, key: str) -> DataFrame:
+        """The rows of a call for one partition, each with its place."""
+        return self._placed_alone(key, self._call([key]))
+
+    def _needs_one_call(self, keys: Sequence[str]) -> bool:
+        whole = self.table.whole_range or not self.table.takes_partitions
+        return len(keys) == 1 or whole
+
+    def _parted(self) -> tuple[list[str], list[str]]:
+        """The partitions of the plan, and apart from these the ones that get what is of none: the
+        rows of theirs need not name them."""
+        edges = [
+            key for key in self.plan.keys if key in self.windows and self.windows[key].is_first
+        ]
+        return [key for key in self.plan.keys if key not in edges], edges
+
+    @cached_property
+    def windows(self) -> Mapping[str, EventWindow]:
+        """By partition the times whose rows count for it; none where no input is read by them."""
+        if not any(isinstance(self.table.how(name), EventTime) for name in self.table.inputs):
+            return {}
+        assert self.table.partitions
+        keys, calendar = (
+            self.table.partitions.get_partition_keys(),
+            Calendar.of(self.table.partitions),
+        )
+        return event_windows(self.scheme, keys, calendar.end if calendar else None)
+
+    def _once(self, keys: Sequence[str]) -> Result | None:
+        """The rows of one call for all; None where each may see something of another."""
+        frames = self._frames(keys)
+        inputs: dict[str, Input] = {n: self._input(n, keys, frames[n]) for n in self.table.inputs}
+        before = jobs_run(self.spark)
+        frame = called(self.table, keys, frames)
+        alike = all(of == "alike" for of in inputs.values())
+        # A value that the function looked up may be of any partition, and no plan tells.
+        looked = before is None or jobs_run(self.spark) != before
+        shown = Proof(apart=False) if looked and len(keys) > 1 else shown_by(frame, inputs)
+        if shown.holds(*self.scheme.names):
+            return Result(frame)
+        if self._has_lineage and shown.holds(*[RECEIVED] * len(self.scheme.names)):
+            return Result(self._placed_as_received(frame))
+        if len(keys) == 1:
+            return Result(self._placed_alone(keys[0], frame))
+        if alike or self.table.whole_range:
+            told = counts_for_first(self.table, self.plan)
+            return Result(self._placed_among(keys, frame), shared=True, told=told)
+        return None
+
+    def _call(self, keys: Sequence[str]) -> DataFrame:
+        return called(self.table, keys, self._frames(keys))
+
+    def _frames(self, keys: Sequence[str]) -> dict[str, DataFrame]:
+        storage = self.platform.storage
+        return {
+            name: self.prepare(
+                self._counted(
+                    marked(self.reads(name, keys).dataframe(self.spark, storage), name), name, keys
+                )
+            )
+            for name in self.table.inputs
+        }
+
+    def _counted(self, frame: DataFrame, name: str, keys: Sequence[str]) -> DataFrame:
+        """Of an input that is read by event time the rows that count for these partitions."""
+        how = self.table.how(name)
+        if not isinstance(how, EventTime):
+            return frame
+        zone = zone_of(self.scheme)
+        return frame.where(counts(frame, how.column, [self.windows[k] for k in keys], zone))
+
+    def _input(self, name: str, keys: Sequence[str], frame: DataFrame) -> Input:
+        """How partitions of the plan read an input, of which they get this frame."""
+        how = self.table.how(name)
+        if isinstance(how, EventTime):
+            if not all(map(self._counts_own_time, keys)):
+                return "mixed"
+            return by_event_time(self.scheme, how.column, frame)
+        reads, scheme = self.plan.reads[name], self.plan.inputs[name].upstream.scheme
+        whole = is_dimension(self.scheme, how, scheme)
+        if not whole and all(self._is_own(scheme, key, reads[key]) for key in keys):
+            return scheme.names
+        first, *rest = (set(reads[key]) for key in keys)
+        return "alike" if all(of == first for of in rest) else "mixed"
+
+    def _counts_own_time(self, key: str) -> bool:
+        """Whether all rows that count for a partition name it: not those of no partition at all,
+        or of a day that the calendar leaves out."""
+        window = self.windows[key]
+        return (window.after, window.until) == span_of(self.scheme, key)
+
+    def _is_own(self, scheme: Partitioning, key: str, reads: tuple[str, ...]) -> bool:
+        """Whether all that a partition reads is the input's partition of the same values."""
+        if not scheme.columns:
+            return False
+        return all(scheme.values(upstream) == self.scheme.values(key) for upstream in reads)
+
+    @property
+    def _has_lineage(self) -> bool:
+        return bool(self.table.contract and self.table.contract.lineage)
+
+    def _placed_alone(self, key: str, frame: DataFrame) -> DataFrame:
+        own = values_of(self.scheme, key)
+        if not own:
+            return frame
+        other = F.lit(False) if self._has_lineage else self._others([key])
+        kept = is_own(self.scheme, own)
+        return placed(frame, self.scheme, own=own, kept=kept, other=other)
+
+    def _placed_as_received(self, frame: DataFrame) -> DataFrame:
+        own = [F.col(RECEIVED)[name] for name in self.scheme.names]
+        kept = is_own(self.scheme, own)
+        return placed(frame, self.scheme, own=own, kept=kept, other=F.lit(False))
+
+    def _placed_among(self, keys: Sequence[str], frame: DataFrame) -> DataFrame:
+        """What no partition of the run is named by has to be somewhere: it is of the first."""
+        kept = among(self.scheme, keys)
+        own = values_of(self.scheme, first if (first := first_of(self.table)) in keys else keys[0])
+        return placed(frame, self.scheme, own=own, kept=kept, other=self._others(keys))
+
+    def _others(self, keys: Sequence[str]) -> Column:
+        return others(self.table, self.plan, keys).has(self.scheme)
+
+
+def by_input_partition(
+    table: Table,
+    spark: SparkSession,
+    scheme: Partitioning,
+    keys: Sequence[str],
+    read: Callable[[Sequence[str]], DataFrame],
+) -> DataFrame:
+    """What the function of a table without partitions makes of each of these partitions of its
+    one input by itself, together."""
+    (name,) = table.inputs
+
+    def made(of: Sequence[str]) -> DataFrame:
+        return called(table, ("",), {name: marked(read(of), name)})
+
+    before = jobs_run(spark)
+    whole = made(keys)
+    looked = before is None or jobs_run(spark) != before
+    if len(keys) <= 1 or (not looked and shown_by(whole, {name: scheme.names}).apart):
+        return whole
+    with without_adaptive(spark):
+        parts = [
+            united([made([key]) for key in keys[first : first + TOGETHER]]).localCheckpoint()
+            for first in range(0, len(keys), TOGETHER)
+        ]
+    return united(parts)
+
+
+def shown_by(frame: DataFrame, inputs: Mapping[str, Input]) -> Proof:
+    """What the frame's plan proves of its rows; nothing where it cannot be seen, or followed."""
+    try:
+        plan = analyzed(frame)
+        return proof(plan, inputs) if plan else Proof(apart=False)
+    except RecursionError:
+        return Proof(apart=False)
+
+
+def united(frames: Sequence[DataFrame]) -> DataFrame:
+    """All rows. In a balanced tree, since Spark looks again at all that was united before."""
+    if len(frames) == 1:
+        return frames[0]
+    middle = len(frames) // 2
+    left, right = united(frames[:middle]), united(frames[middle:])
+    return left.unionByName(right, allowMissingColumns=True)
+
+
+@contextmanager
+def without_adaptive(spark: SparkSession) -> Iterator[None]:
+    """One job for a query with many shuffles, where adaptive execution runs one for each."""
+    before = spark.conf.get(_ADAPTIVE) or "true"
+    spark.conf.set(_ADAPTIVE, "false")
+    try:
+        yield
+    finally:
+        spark.conf.set(_ADAPTIVE, before)

@@ -1,0 +1,147 @@
+"""The step of a merged table: what changed of its input, merged into the rows that are there.
+
+A merged table is what its function makes of each partition of its input, one row for each key. It
+gets there by the partitions whose version has changed since its own was built; all of them are
+read where that is not known, and where a row that it holds is gone from them and none takes its
+place.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
+from data_platform.assets import Table
+from data_platform.build.events import StepResult
+from data_platform.build.inputs import Input
+from data_platform.build.isolation import by_input_partition
+from data_platform.build.planning import Plan
+from data_platform.build.platform import Platform
+from data_platform.build.steps import (
+    audited,
+    layout_of,
+)
+from data_platform.lake.catalog import LakeTable
+from data_platform.lake.files import Files, files_by_partition, partitioning, versions
+from data_platform.lake.reads import ReadPlan
+from data_platform.lake.writing.publish import ATTEMPT, CONTRACT
+from data_platform.lake.writing.staging import Staged, new_attempt, stage, with_empty_partitions
+from data_platform.quality import findings as checks
+from data_platform.quality.findings import Finding
+from data_platform.quality.judge import judged
+from data_platform.quality.merge import NTH, PRESENT, kept, ranked, unreplaced
+from data_platform.tables.identity import WHOLE_TABLE
+from data_platform.tables.outcomes import DATA, OUTCOME, QUARANTINE
+from data_platform.telemetry.wording import counted
+
+# Property of a snapshot: the input and its snapshot that were merged, `layer/domain/name@id`.
+MERGED = "data_platform.merged"
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What to merge into the table's files `present`: the input's `after`, of the partitions that
+    had the files `before` when the table was built. Without `present` it is built from nothing."""
+
+    present: Files
+    before: Files
+    after: Files
+
+
+def build_merged(
+    table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
+) -> StepResult:
+    """Merge what changed of the input, in one Spark job; in two or three where partitions that the
+    table was built from have another version."""
+    (source,) = plan.inputs.values()
+    attempt = new_attempt(run_id)
+    layout = layout_of(table, platform, attempt)
+    own, upstream = platform.lake.load(table.id), platform.lake.load(source.upstream.table)
+
+    def read(of: LakeTable, files: Files, keys: Iterable[str]) -> DataFrame:
+        listed = chain.from_iterable(files[key] for key in keys)
+        return ReadPlan.of(of.schema(), listed).dataframe(spark, platform.storage)
+
+    def made_of(files: Files) -> DataFrame:
+        reading = partial(read, upstream, files)
+        return by_input_partition(table, spark, partitioning(upstream), sorted(files), reading)
+
+    def changes_of(merge: Merge) -> DataFrame:
+        return judged(made_of(merge.after), table.judged_by, clustered=True)
+
+    merge = planned_merge(table, own, upstream, source, plan.base.get(WHOLE_TABLE))
+    changes = changes_of(merge)
+    if merge.before:
+        # By position: a column that was added stands last in the table, wherever it is declared.
+        columns = table.judged_by.spark_schema.names
+        # a row that a rule rejects takes no other's place
+        after = changes.where(F.col(OUTCOME) == DATA).select(columns)
+        still = read(own, merge.present, merge.present).select(columns)
+        gone = made_of(merge.before).select(columns).subtract(after)
+        if not gone.isEmpty():
+            lost = unreplaced(gone.intersect(still), after, table.judged_by)
+            if not lost.isEmpty():
+                merge = anew(source)
+                changes = changes_of(merge)
+    seen = Observation()
+    present = read(own, merge.present, merge.present) if merge.present else None
+    rows = ranked(changes, present, table.judged_by).observe(
+        seen,
+        F.count_if(~F.col(PRESENT)).alias("changes"),
+        F.count_if(F.col(NTH) > 1).alias("superseded"),
+    )
+    staged = stage(kept(rows), layout, clustered=True)
+    found = _conservation(merge, staged, source, **seen.get)
+    staged = with_empty_partitions(staged, own, layout, plan.keys)
+    properties = {MERGED: f"{source.upstream.table}@{source.snapshot}"}
+    return audited(
+        table, plan, platform, staged, attempt, run_id, also=[found], properties=properties
+    )
+
+
+def anew(source: Input) -> Merge:
+    """All of the input, as if the table had never been built."""
+    return Merge({}, {}, source.files)
+
+
+def planned_merge(
+    table: Table, own: LakeTable, upstream: LakeTable, source: Input, version: str | None
+) -> Merge:
+    """By the partitions whose version is another one than when `version` of the table was built.
+
+    It is built anew where the contract is another one, where the snapshot of it or of the input
+    is no longer remembered, and where no partition changed: somebody wants it built all the same.
+    """
+    known = [s.summary for s in own.snapshots() if s.summary and s.summary.get(ATTEMPT) == version]
+    for summary in known:
+        merged_table, _, snapshot = (summary.get(MERGED) or "").partition("@")
+        same = (merged_table, summary.get(CONTRACT)) == (str(source.upstream.table), table.version)
+        if not same or upstream.snapshot_by_id(int(snapshot)) is None:
+            continue
+        then = files_by_partition(upstream, snapshot_id=int(snapshot))
+        was, is_now = versions(then), source.upstream.versions
+        changed = {key for key in {*was, *is_now} if was.get(key) != is_now.get(key)}
+        if changed:
+            return Merge(
+                files_by_partition(own, [WHOLE_TABLE]),
+                {key: then[key] for key in changed if key in then},
+                {key: source.files[key] for key in changed if key in source.files},
+            )
+    return anew(source)
+
+
+def _conservation(
+    merge: Merge, staged: Staged, source: Input, *, changes: int, superseded: int
+) -> Finding:
+    present = sum(f.record_count for files in merge.present.values() for f in files)
+    return checks.conservation_finding(
+        WHOLE_TABLE,
+        received=present + changes,
+        published=staged.rows(DATA)[WHOLE_TABLE],
+        quarantined=staged.rows(QUARANTINE)[WHOLE_TABLE],
+        duplicates=superseded,
+        source=f"{counted(present, 'row')} of the table and {changes} of {source.upstream.table}",
+    )

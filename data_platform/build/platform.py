@@ -1,0 +1,73 @@
+"""The platform's state, as one value: landing bucket, ledger, lake, register of builds.
+
+Steps, sensors and the command line all work on it; tests make one in a temporary directory.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from data_platform.lake.builds import Builds
+from data_platform.lake.catalog import Lake
+from data_platform.landing.arrivals.inventory import Inventory, S3Inventory
+from data_platform.landing.arrivals.listing import Arrivals, Listing
+from data_platform.landing.arrivals.queue import ArrivalQueue
+from data_platform.landing.ledger.ledger import Ledger
+from data_platform.landing.places.objects import DirectoryBucket
+from data_platform.landing.places.s3_bucket import S3Bucket
+from data_platform.settings.model import Settings
+from data_platform.storage.files import Storage
+from data_platform.storage.object_store import ObjectStore, is_object
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Everything that outlives a run, opened on first use."""
+
+    settings: Settings
+    given_storage: Storage | None = None  # a test's own
+    clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
+
+    @cached_property
+    def storage(self) -> Storage:
+        return self.given_storage or Storage(store=self.store)
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        return ObjectStore(self.settings.aws_region, self.settings.aws_endpoint)
+
+    @cached_property
+    def lake(self) -> Lake:
+        return Lake(self.settings.catalog_properties, self.settings.warehouse_uri)
+
+    @cached_property
+    def builds(self) -> Builds:
+        return Builds(self.settings.ledger_uri, clock=self.clock)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.settings.ledger_uri, clock=self.clock)
+
+    @cached_property
+    def bucket(self) -> DirectoryBucket | S3Bucket:
+        uri = self.settings.landing_uri
+        if is_object(uri):
+            return S3Bucket(uri, self.store)
+        return DirectoryBucket(uri.removeprefix("file://"))
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        settings = self.settings
+        if settings.queue_url:
+            return ArrivalQueue(
+                settings.queue_url, settings.aws_region, self.bucket, settings.landing_uri
+            )
+        return Listing(self.bucket)
+
+    @cached_property
+    def inventory(self) -> Inventory | None:
+        settings = self.settings
+        if not settings.inventory_uri:
+            return None
+        return S3Inventory(settings.inventory_uri, settings.landing_uri, self.store)

@@ -1,0 +1,274 @@
+"""What the step of a table does: plan, compute, stage, audit. The IO manager publishes."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from functools import partial
+from itertools import chain
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from data_platform.assets import Table
+from data_platform.build.events import StepResult
+from data_platform.build.isolation import Calls, Result, without_adaptive
+from data_platform.build.placement import among
+from data_platform.build.planning import Plan
+from data_platform.build.platform import Platform
+from data_platform.build.tables import ensure_tables
+from data_platform.build.whole_range import require_same_alone
+from data_platform.engine.session import tasks_at_once
+from data_platform.lake.files import partitioning
+from data_platform.lake.writing.parquet import Layout, SourcePath
+from data_platform.lake.writing.publish import StagedWrite
+from data_platform.lake.writing.staging import (
+    Staged,
+    new_attempt,
+    part,
+    stage,
+    with_empty_partitions,
+)
+from data_platform.quality import findings as checks
+from data_platform.quality.findings import Finding
+from data_platform.quality.held import see_rejected
+from data_platform.quality.judge import RECEIVED, in_shares, judged, with_received
+from data_platform.quality.mapping import EventTime
+from data_platform.quality.spread import Spread
+from data_platform.quality.windows import Upstream, known_keys, reads_of
+from data_platform.storage.errors import LakeError
+from data_platform.tables.identity import Partitioning, TableSlice
+from data_platform.tables.outcomes import DATA, DUPLICATES, NAMED, OUTSIDE, QUARANTINE
+
+
+def build(
+    table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
+) -> StepResult:
+    """Compute, judge and stage the partitions of the plan, in one Spark job; in one for each
+    `isolation.TOGETHER` of them where each needs a call of the function for itself."""
+    contract = table.judged_by
+    spread = spread_of(table, plan, spark)
+    calls = Calls.of(table, plan, platform, spark, partial(_prepared, table, spread))
+    results = calls.results()
+    first = next(results)  # a function that fails leaves no table behind
+    attempt = new_attempt(run_id)
+    layout = layout_of(table, platform, attempt)
+
+    def judge(frame: DataFrame) -> DataFrame:
+        return judged(
+            frame,
+            contract,
+            tasks=spread.tasks,
+            shares=shares(table.scheme, spread),
+            clustered=_meets_early(table, spread) and not spread.shared,
+            one_partition=len(plan.keys) == 1,
+        )
+
+    def written(result: Result) -> Staged:
+        with nullcontext() if result.adaptive else without_adaptive(spark):
+            return stage(judge(result.frame), layout, clustered=True)
+
+    staged = Staged.together(map(written, chain([first], results)))
+    told = first.told or not any(OUTSIDE in rules for rules in staged.rules.values())
+    if not told:  # of which partitions such rows are shows a call for each
+        staged = Staged.together(map(written, calls.each()))
+    _require_planned(table, plan, staged)
+    loaded = platform.lake.load(table.id)
+    if told and table.whole_range and len(plan.keys) > 1:
+        require_same_alone(calls, judge, staged, loaded, attempt)
+    staged = with_empty_partitions(staged, loaded, layout, plan.keys)
+    return audited(table, plan, platform, staged, attempt, run_id, shared=first.shared and told)
+
+
+def spread_of(table: Table, plan: Plan, spark: SparkSession) -> Spread:
+    """By the rows that each partition is built from, as the metadata has them."""
+    rows = {key: sum(plan.rows_of(name, key) for name in table.inputs) for key in plan.keys}
+    return Spread.of(rows, tasks_at_once(spark))
+
+
+def shares(scheme: Partitioning, spread: Spread) -> Column | None:
+    """Over how many tasks a row's partition is spread; None where each is one task's."""
+    if not spread.shared:
+        return None
+    if not scheme.columns:
+        return F.lit(max(spread.shared))
+    number = F.lit(1)
+    for tasks, keys in spread.shared.items():
+        number = F.when(among(scheme, keys), tasks).otherwise(number)
+    return number
+
+
+def _meets_early(table: Table, spread: Spread) -> bool:
+    """Whether all rows that are compared meet before the typing, as received.
+
+    Rows as received are narrower than typed ones, and are typed by as many tasks as judge them.
+    """
+    contract = table.judged_by
+    if spread.shared:
+        return contract.lineage and (contract.key_as_received or not contract.key)
+    return contract.lineage and bool(table.partition_by)
+
+
+def _prepared(table: Table, spread: Spread, frame: DataFrame) -> DataFrame:
+    """An input as the function gets it: with lineage its rows as received."""
+    contract = table.judged_by
+    if not contract.lineage:
+        return frame
+    if _meets_early(table, spread):
+        columns, over = table.partition_by, shares(table.scheme, spread)
+        many = spread.tasks > tasks_at_once(frame.sparkSession)
+        if over is not None:
+            frame = in_shares(frame, contract, spread.tasks, over)
+        else:
+            frame = (
+                frame.repartition(spread.tasks, *columns) if many else frame.repartition(*columns)
+            )
+    return with_received(frame)
+
+
+def layout_of(table: Table, platform: Platform, attempt: str) -> Layout:
+    tables = ensure_tables(table, platform.lake)
+    received: dict[str, SourcePath] = {}
+    if table.judged_by.lineage:
+        own = {"_attempt", "_reasons", "_repeats_object", "_repeats_row", NAMED}
+        names = [field.name for field in tables[QUARANTINE].schema().fields]
+        received = {name: (RECEIVED, name) for name in names if name not in own}
+    parts = {
+        outcome: part(loaded, attempt, received if outcome != DATA else None)
+        for outcome, loaded in tables.items()
+    }
+    return Layout(partitioning(tables[DATA]), attempt, parts, platform.storage)
+
+
+def _require_planned(table: Table, plan: Plan, staged: Staged) -> None:
+    strangers = {f.key for files in staged.files.values() for f in files} - set(plan.keys)
+    if strangers:
+        raise LakeError(
+            f"{table.id}: rows of partitions that are not being built were written: "
+            f"{', '.join(sorted(strangers)[:5])}"
+        )
+
+
+def audited(
+    table: Table,
+    plan: Plan,
+    platform: Platform,
+    staged: Staged,
+    attempt: str,
+    run_id: str,
+    *,
+    shared: bool = False,
+    also: Iterable[Finding] = (),
+    properties: Mapping[str, str] | None = None,
+) -> StepResult:
+    """The staged write of the plan's partitions and the findings of their checks, beside those
+    that the step made itself (`also`). `shared`: rows of other partitions are of each."""
+    contract = table.judged_by
+    rows, bad, repeats = (staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
+    found = list(also)
+    history = {**plan.rows, **{key: rows[key] for key in plan.keys}}
+    held = {} if contract.lineage else held_upstream(table, platform, plan.keys)
+    for key in plan.keys:
+        received = rows[key] + bad[key] + repeats[key]
+        broken = Counter(staged.rules.get(key, {}))
+        if contract.lineage:
+            (name,) = table.inputs
+            received = plan.rows_of(name, key)
+            found.append(
+                checks.conservation_finding(
+                    key,
+                    received=received,
+                    published=rows[key],
+                    quarantined=bad[key],
+                    duplicates=repeats[key],
+                    source=str(table.inputs[name]),
+                )
+            )
+        outside = broken.pop(OUTSIDE, 0)
+        found.append(
+            checks.rules_finding(
+                contract, key, received=received, quarantined=bad[key] - outside, broken=broken
+            )
+        )
+        if table.partition_by:
+            found.append(_partition_finding(table, staged, key, shared=shared))
+        found.append(checks.volume_finding(key, rows[key], history))
+        if not contract.lineage:
+            found.append(checks.inputs_finding(key, held.get(key, {})))
+    metadata: dict[str, dict[str, object]] = {
+        key: {"quarantined": bad[key], "duplicates": repeats[key]} for key in plan.keys
+    }
+    for key in plan.keys:
+        if bad[key]:
+            metadata[key]["rejected_rows"] = see_rejected(table.id, key)
+    for key, passed in staged.passed.items():
+        metadata[key]["rows_of_other_partitions"] = passed
+    write = StagedWrite(
+        slice=TableSlice(table.id, plan.keys, plan.base),
+        attempt=attempt,
+        run_id=run_id,
+        staged=staged,
+        held_back=held_back(found),
+        failed=failed(found),
+        inputs={key: plan.digests[key] for key in plan.keys},
+        dimensions=plan.dimensions,
+        contract=table.version,
+        metadata=metadata,
+        properties=properties or {},
+    )
+    return StepResult(write, found)
+
+
+def _partition_finding(table: Table, staged: Staged, key: str, *, shared: bool) -> Finding:
+    return checks.partition_finding(
+        key,
+        outside=staged.rules.get(key, {}).get(OUTSIDE, 0),
+        named=staged.named.get(key, Counter()),
+        passed=sum(staged.passed.values()) if shared else staged.passed.get(key, 0),
+        blocking=table.outside == "blocking",
+    )
+
+
+def held_back(found: Iterable[Finding]) -> dict[str, str]:
+    """Why each partition with a failed blocking check is not published."""
+    reasons: dict[str, str] = {}
+    for finding in found:
+        if finding.blocking and not finding.passed and finding.partition is not None:
+            text = f"{finding.check}: {finding.description}"
+            reasons[finding.partition] = "; ".join(
+                filter(None, [reasons.get(finding.partition), text])
+            )
+    return reasons
+
+
+def failed(found: Iterable[Finding]) -> dict[str, tuple[str, ...]]:
+    """The names of the blocking checks that failed, by partition."""
+    names: dict[str, dict[str, None]] = {}
+    for finding in found:
+        if finding.blocking and not finding.passed and finding.partition is not None:
+            names.setdefault(finding.partition, {})[finding.check] = None
+    return {key: tuple(of_partition) for key, of_partition in names.items()}
+
+
+def held_upstream(
+    table: Table, platform: Platform, built: Iterable[str], unbuilt: Iterable[str] = ()
+) -> dict[str, dict[str, list[str]]]:
+    """By key and input table, the input partitions whose newest attempt was held back.
+
+    For keys that were not built only if one of their own time was: the days before it are no
+    reason why a day has no input.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    built, unbuilt = list(built), list(unbuilt)
+    for name, upstream in table.inputs.items():
+        held = platform.builds.held_back(upstream)
+        if not held or not platform.lake.exists(upstream):
+            continue
+        scheme, how = partitioning(platform.lake.load(upstream)), table.how(name)
+        missing = Upstream(upstream, scheme, dict.fromkeys(known_keys(scheme, held), ""))
+        how = None if isinstance(how, EventTime) else how  # nothing is known of the rows of these
+        read = reads_of(table.scheme, [*built, *unbuilt], how, missing)
+        of_key = {**{key: read.own[key] for key in unbuilt}, **{k: read.window[k] for k in built}}
+        for key, keys in of_key.items():
+            if keys:
+                found.setdefault(key, {})[str(upstream)] = list(keys)
+    return found

@@ -1,0 +1,107 @@
+"""A declared table in the lake: the table itself, its quarantine and its duplicates."""
+
+from pyspark.sql import types as T
+
+from data_platform.assets import Table
+from data_platform.lake.catalog import Lake, LakeTable
+from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
+from data_platform.lake.reads import spark_schema
+from data_platform.lake.rejected import BESIDE, REJECTED_BY
+from data_platform.landing.source import Source
+from data_platform.tables.identity import Partitioning
+from data_platform.tables.outcomes import DATA, DUPLICATES, NAMED, QUARANTINE
+from data_platform.tables.partition_times import as_property, times_of
+
+_ATTEMPT = T.StructField(
+    "_attempt", T.StringType(), False, {"comment": "the write that this row belongs to"}
+)
+_REASONS = T.StructField(
+    "_reasons",
+    T.ArrayType(T.StringType()),
+    True,
+    {"comment": "every rule that the row breaks"},
+)
+_NAMED = T.StructField(
+    NAMED,
+    T.StringType(),
+    True,
+    {"comment": "the partition that the row names, where it is rejected for that"},
+)
+_REPEATS = (
+    T.StructField(
+        "_repeats_object", T.StringType(), True, {"comment": "object of the row it repeats"}
+    ),
+    T.StructField("_repeats_row", T.LongType(), True, {"comment": "row number of that row"}),
+)
+
+
+def bronze_schema(source: Source, scheme: Partitioning) -> T.StructType:
+    """Rows as received: partition, the source's columns as strings, and where they came from."""
+    text = T.StringType()
+    return T.StructType(
+        [
+            *(
+                T.StructField(column.name, column.type, False, {"comment": "the partition"})
+                for column in scheme.columns
+            ),
+            *(
+                T.StructField(name, text, True, {"comment": "as received"})
+                for name in source.format.columns
+            ),
+            T.StructField("_source_object", text, False, {"comment": "key of the landed object"}),
+            T.StructField(
+                "_row_number", T.LongType(), False, {"comment": "1-based data row of the object"}
+            ),
+            T.StructField(
+                "_ingested_at",
+                T.TimestampType(),
+                False,
+                {"comment": "when the ledger first recorded this object version, UTC"},
+            ),
+            T.StructField(
+                "_rescued", text, True, {"comment": "JSON of what did not fit the header"}
+            ),
+        ]
+    )
+
+
+def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
+    """The tables that a write of `table` goes to, by outcome, made or evolved as declared."""
+    properties = {
+        "comment": table.description.splitlines()[0],
+        "owner": table.owner,
+        KEEP_SNAPSHOTS: str(table.retention.snapshots),
+        KEEP_DAYS: str(table.retention.days),
+        **as_property(times_of(table.partitions, table.partition_by)),
+    }
+    if table.source:
+        schema = bronze_schema(table.source, table.scheme)
+        return {DATA: lake.ensure(table.id, schema, table.partition_by, properties)}
+    assert table.contract is not None
+    schema = table.contract.spark_schema
+    found = {DATA: lake.ensure(table.id, schema, table.partition_by, properties)}
+    rejected = schema
+    properties[REJECTED_BY] = str(table.id)
+    if table.contract.lineage:
+        (upstream,) = table.inputs.values()
+        rejected = spark_schema(lake.load(upstream).schema())
+        found[DUPLICATES] = lake.ensure(
+            table.id.beside(BESIDE[DUPLICATES]),
+            _with(rejected, table.partition_by, *_REPEATS, _ATTEMPT),
+            table.partition_by,
+            {**properties, "comment": f"rows of {table.id} that repeat a published one"},
+        )
+    named = [_NAMED] if table.partition_by else []
+    found[QUARANTINE] = lake.ensure(
+        table.id.beside(BESIDE[QUARANTINE]),
+        _with(rejected, table.partition_by, _REASONS, *named, _ATTEMPT),
+        table.partition_by,
+        {**properties, "comment": f"rows that {table.id} rejects, with their reasons"},
+    )
+    return found
+
+
+def _with(schema: T.StructType, required: tuple[str, ...], *more: T.StructField) -> T.StructType:
+    """Rejected rows may lack anything but their partition."""
+    fields = [T.StructField(f.name, f.dataType, f.name not in required, f.metadata) for f in schema]
+    return T.StructType([*fields, *more])

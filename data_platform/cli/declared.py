@@ -1,0 +1,57 @@
+"""The declared tables, and what is wrong with a declaration as one line."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import data_platform
+from data_platform.cli.reporting import DeclarationError
+from data_platform.settings.values import SettingsError
+
+_PACKAGE = Path(data_platform.__path__[0])
+_DECLARING = (_PACKAGE / "domains", _PACKAGE / "definitions.py")
+_SPEAKING = (ValueError,)  # ContractError and what the decorators raise: the text says it all
+
+
+def declared_tables():
+    """The tables and the ordinary assets. Raises DeclarationError, which says where and what."""
+    with _errors_in_one_line():
+        from data_platform.definitions import OTHERS, TABLES
+
+        return TABLES, OTHERS
+
+
+def declarations_checked():
+    """The tables and Dagster's definitions of them, which are more strict. Raises
+    DeclarationError likewise."""
+    with _errors_in_one_line():
+        from data_platform.definitions import TABLES, defs
+
+        return TABLES, defs()
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except SettingsError:
+        raise  # nobody declared those
+    except Exception as error:
+        raise DeclarationError(_said(error)) from error
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}"
+    text = str(error) if isinstance(error, _SPEAKING) else f"{type(error).__name__}: {error}"
+    place = next(_declaring_lines(error), None)
+    return f"{place}: {text}" if place else text
+
+
+def _declaring_lines(error: Exception) -> Iterator[str]:
+    """Where the declarations were when it was raised, innermost first."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename)
+        if any(file == place or place in file.parents for place in _DECLARING):
+            yield f"{file}:{frame.lineno}"

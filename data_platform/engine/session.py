@@ -1,0 +1,134 @@
+"""The Spark session: its configuration as data, and the two ways to get one.
+
+A run has one session, shared by its steps: `spark_resource` for Dagster, `start_session` for
+tests and scripts. Nothing here knows tables.
+"""
+
+import os
+import re
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from dagster_pyspark import LazyPySparkResource
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
+
+from data_platform.engine.s3a import s3a_config
+from data_platform.settings.environment import export
+from data_platform.settings.model import Environment, Settings
+
+# Made once per environment (`tools/class_archive.py`), since most of a session's start is the
+# JVM loading Spark's classes. The JVM passes over an archive that does not fit its version or
+# its class path; it is renamed into place when complete, as a truncated one would crash it.
+CLASS_ARCHIVE = Path(sys.prefix) / "spark-classes.jsa"
+
+COMMON = {
+    "spark.app.name": "data-platform",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.python.daemon.module": "data_platform.engine.worker_daemon",
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.session.timeZone": "UTC",
+    # Arrow carries whole batches between the JVM and Python; falling back to rows would be slow
+    # and silent.
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.execution.arrow.pyspark.fallback.enabled": "false",
+    # Batches end by rows alone: measuring their bytes after each costs a seventh of a silver step.
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "4000",
+    # Bytes decide which task reads what: by Spark's default a file counts as 4 MB more than it
+    # has, and one of bronze with 8 MB has millions of rows for a single task.
+    "spark.sql.files.openCostInBytes": str(64 << 10),
+    "spark.sql.parquet.compression.codec": "zstd",
+    # Iceberg refuses Spark's default, INT96.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # The lake hands Spark the files to read: listing them in a job of its own gains nothing.
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000000",
+    # A commit says which files count: neither markers nor checksum files beside them.
+    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+}
+
+
+def spark_config(settings: Settings) -> dict[str, str]:
+    """Spark's configuration in the environment that `settings` describes, ready for a builder."""
+    config = COMMON | {
+        "spark.master": settings.spark_master,
+        "spark.driver.memory": settings.spark_memory,
+        "spark.driver.extraJavaOptions": " ".join(_java_options(settings)),
+    }
+    config |= s3a_config(settings)
+    if cores := local_cores(settings.spark_master):
+        config |= {
+            # One core reads one shuffle partition: more of them only cost their start.
+            "spark.sql.shuffle.partitions": str(cores),
+            # The loopback address stays when a laptop changes networks.
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+        }
+    return config
+
+
+def local_cores(master: str) -> int | None:
+    """How many tasks a local master runs at once; None for a cluster.
+
+    `local`, `local[4]`, `local[*]`, and with retries `local[4,3]`.
+    """
+    if master == "local":
+        return 1
+    if found := re.fullmatch(r"local\[(\*|\d+)(?:, *\d+)?\]", master):
+        return (os.cpu_count() or 1) if found[1] == "*" else int(found[1])
+    return None
+
+
+def tasks_at_once(spark: SparkSession) -> int:
+    """How many tasks the session's cores run at once, about; a cluster's is what it is told."""
+    return int(spark.conf.get("spark.sql.shuffle.partitions") or 2)
+
+
+def start_session(settings: Settings) -> SparkSession:
+    """The process's session, started on the first call."""
+    prepare_environment(settings)
+    return SparkSession.Builder().config(map=dict(spark_config(settings))).getOrCreate()
+
+
+def cancel_jobs() -> None:
+    """End what the process's session computes now, if there is one."""
+    context = SparkContext._active_spark_context  # its public way to ask would start one
+    if context is not None and getattr(context, "_jsc", None) is not None:  # its JVM comes later
+        context.cancelAllJobs()
+
+
+def spark_resource(settings: Settings) -> LazyPySparkResource:
+    """Dagster's resource: the session starts with the first step that asks for it."""
+    prepare_environment(settings)
+    return LazyPySparkResource(spark_config=spark_config(settings))
+
+
+def prepare_environment(settings: Settings) -> None:
+    """Point a local Spark at this environment's Python and Java, whatever the shell has.
+
+    Both can only be told through the environment. Otherwise workers run the first python3 of
+    the PATH, and Spark the first java. A cluster's are the cluster's business.
+    """
+    if local_cores(settings.spark_master) is None:
+        return
+    export(PYSPARK_PYTHON=sys.executable)
+    java = Path(sys.prefix) / "java"
+    if java.exists():
+        export(JAVA_HOME=str(java))
+
+
+def _java_options(settings: Settings) -> list[str]:
+    logging = files("data_platform.engine").joinpath("log4j2.properties")
+    options = [f'"-Dlog4j2.configurationFile={logging}"']
+    if settings.environment is Environment.TEST:
+        # The quick compiler alone: a test's JVM does not live long enough to earn the other one.
+        # Its heap is small, and other tests use the other cores: one thread collects it.
+        options += ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    else:
+        options.append("-XX:+UseParallelGC")
+    if CLASS_ARCHIVE.exists():
+        options += [f'"-XX:SharedArchiveFile={CLASS_ARCHIVE}"', "-Xshare:auto", "-Xlog:disable"]
+    return options

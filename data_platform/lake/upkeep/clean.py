@@ -1,0 +1,88 @@
+"""Orphans: files below a table's location that no snapshot refers to, and unfinished uploads.
+
+Killed runs, held back attempts and forgotten snapshots leave them. What is younger than the
+grace time may belong to a run under way, so it stays; so does what is held back now, which a
+person may release.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Collection, Iterator
+
+from pyiceberg.table import Table
+
+from data_platform.lake.catalog import Lake
+from data_platform.lake.refusals import Guard, strict
+from data_platform.storage.files import Storage, StoredFile
+from data_platform.tables.identity import TableId
+
+GRACE = dt.timedelta(hours=24)
+
+
+def orphans(
+    lake: Lake,
+    storage: Storage,
+    now: dt.datetime,
+    grace: dt.timedelta = GRACE,
+    guard: Guard = strict,
+    spared: Callable[[TableId], Collection[str]] = lambda table: (),
+) -> Iterator[tuple[TableId, StoredFile]]:
+    """Orphans of every table of the catalog, with the table they lie below; `spared` are paths
+    that somebody may still publish.
+
+    A folder of no known table is never touched: a catalog that lost a table must not cost its
+    data.
+    """
+    for table_id in lake.tables():
+        with guard(table_id):
+            found = list(_below(lake, storage, table_id))
+            kept = spared(table_id)  # after the listing: an attempt may have been held back since
+            for file in found:
+                if now - file.modified >= grace and file.path not in kept:
+                    yield table_id, file
+
+
+def _below(lake: Lake, storage: Storage, table_id: TableId) -> Iterator[StoredFile]:
+    """Files that no snapshot refers to, and unfinished uploads."""
+    table = lake.load(table_id)
+    listed = list(storage.files(table.location()))
+    referenced = referenced_files(lake.load(table_id))  # after the listing: it may be newer
+    yield from (file for file in listed if file.path not in referenced)
+    yield from storage.uploads(table.location())
+
+
+def referenced_files(table: Table) -> set[str]:
+    """Every file that some snapshot of the table needs: metadata, manifests, data."""
+    found = {table.metadata_location}
+    found.update(entry.metadata_file for entry in table.metadata.metadata_log)
+    seen: set[str] = set()
+    for snapshot in table.snapshots():
+        found.add(snapshot.manifest_list)
+        for manifest in snapshot.manifests(table.io):
+            if manifest.manifest_path in seen:
+                continue
+            seen.add(manifest.manifest_path)
+            entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+            found.update(entry.data_file.file_path for entry in entries)
+    return found | seen
+
+
+def clean(
+    lake: Lake,
+    storage: Storage,
+    now: dt.datetime,
+    grace: dt.timedelta = GRACE,
+    guard: Guard = strict,
+    spared: Callable[[TableId], Collection[str]] = lambda table: (),
+) -> list[tuple[TableId, StoredFile]]:
+    """Delete the orphans; gives what was deleted.
+
+    Each as soon as it is found: a rollback or a long run may make a file live that was none.
+    """
+    deleted = []
+    for table_id, file in orphans(lake, storage, now, grace, guard, spared):
+        if file.upload:
+            storage.abort(file)
+        else:
+            storage.delete(file.path)
+        deleted.append((table_id, file))
+    return deleted

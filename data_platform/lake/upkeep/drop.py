@@ -1,0 +1,45 @@
+"""Taking a table, or one partition of it, out of the catalog, with the rows that it rejected.
+
+Readers see it as it was until then. The files stay where they are: `clean` deletes those of a
+table that is there, for a catalog that lost a table must not cost its data.
+"""
+
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table
+
+from data_platform.lake.catalog import Lake
+from data_platform.lake.files import files_by_partition, partitioning
+from data_platform.lake.rejected import BESIDE, rejected_by
+from data_platform.lake.upkeep.browse import require_partition
+from data_platform.lake.writing.commit import replace_partitions
+from data_platform.storage.errors import LakeError
+from data_platform.tables.identity import TableId
+
+_PROPERTIES = {"data_platform.run": "drop", "data_platform.partitions": "1"}
+
+
+def tables_of(lake: Lake, table_id: TableId) -> list[tuple[TableId, Table]]:
+    """What of a table is in the catalog: its quarantine and duplicates first, itself last."""
+    beside = ((table_id.beside(layer), layer) for layer in BESIDE.values())
+    found = [(name, rejected_by(lake, table_id, layer)) for name, layer in beside]
+    return [(name, table) for name, table in [*found, (table_id, lake.find(table_id))] if table]
+
+
+def partition_of(lake: Lake, table_id: TableId, partition: str) -> str:
+    """The key as the table writes it. Raises LakeError where the table has no such partition."""
+    table = lake.load(table_id)
+    if not partitioning(table).columns:
+        raise LakeError(f"{table_id} has no partitions; drop it whole, without --partition")
+    return partitioning(table).key(require_partition(table, partition))
+
+
+def drop(lake: Lake, table_id: TableId, partition: str | None) -> None:
+    """Drop what is there; repeating it changes nothing."""
+    for name, table in tables_of(lake, table_id):
+        if partition is None:
+            try:
+                lake.catalog.drop_table(name.identifier)
+            except NoSuchTableError:
+                continue  # somebody else was first
+        elif files_by_partition(table, [partition]):
+            replace_partitions(table, keys=[partition], add=[], base=None, properties=_PROPERTIES)

@@ -1,0 +1,327 @@
+"""Native Parquet writing inside a Spark task: batches in, files and their figures out.
+
+Spark's own Parquet writer costs more than the rest of a silver step together, so tasks hand
+their Arrow batches to PyArrow. That gives up Spark's commit protocol, hence: every file has a
+name of its own, and only files that a finished task reported are ever published. What a failed,
+retried or speculative task leaves behind is an orphan.
+
+This module is imported by Python workers: it needs PyArrow only.
+"""
+
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from data_platform.storage.files import Storage, new_file_name
+from data_platform.tables.identity import Partitioning, PartitionValue, Values
+from data_platform.tables.outcomes import (
+    CONTEXT,
+    DATA,
+    NAMED,
+    OUTCOME,
+    OUTSIDE,
+    QUARANTINE,
+    REASONS,
+    SEPARATOR,
+    WARNINGS,
+)
+
+_ROW_GROUP_BYTES = 64 << 20  # in memory; about a tenth of it on disk
+_FILE_BYTES = 256 << 20
+_NAMED_AT_MOST = 20  # partitions that a report names, of those that rejected rows do
+
+SourcePath = tuple[str] | tuple[str, str]  # a column, or a column and a member of its objects
+
+REPORT = pa.schema(
+    [
+        ("outcome", pa.int32()),
+        ("key", pa.string()),
+        ("path", pa.string()),
+        ("rows", pa.int64()),
+        ("bytes", pa.int64()),
+        ("rules", pa.string()),
+        ("named", pa.string()),
+    ]
+)
+REPORT_DDL = (
+    "outcome int, key string, path string, rows bigint, bytes bigint, rules string, named string"
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the outcomes of a write: where its rows go and which columns they have there.
+
+    `sources` names the input column of each column of `schema`: one name, or two for the member
+    of a column of JSON objects.
+    """
+
+    directory: str
+    schema: pa.Schema
+    sources: tuple[SourcePath, ...]
+
+    def select(self, batch: pa.RecordBatch, attempt: str) -> pa.RecordBatch:
+        decoded = _decoded(batch, self.sources)
+        columns = [
+            _column(batch, decoded, source, field.type, attempt)
+            for source, field in zip(self.sources, self.schema, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+def _decoded(batch: pa.RecordBatch, sources: tuple[SourcePath, ...]) -> dict[str, list[dict]]:
+    """The rows of JSON columns of which members are asked for; only rejected rows have any."""
+    names = {name for name, *member in sources if member}
+    return {name: [json.loads(text) for text in batch.column(name).to_pylist()] for name in names}
+
+
+def _column(
+    batch: pa.RecordBatch,
+    decoded: dict[str, list[dict]],
+    source: SourcePath,
+    kind: pa.DataType,
+    attempt: str,
+) -> pa.Array:
+    name, *members = source
+    if name == "_attempt":
+        return pa.repeat(pa.scalar(attempt, kind), batch.num_rows)
+    for member in members:
+        return _from_text(pa.array([row.get(member) for row in decoded[name]], pa.string()), kind)
+    if name == NAMED and name not in batch.schema.names:
+        return pa.nulls(batch.num_rows, kind)
+    column = batch.column(name)
+    if kind.num_fields and pa.types.is_string(column.type):
+        column = _split(column)
+    return column if column.type == kind else column.cast(kind)
+
+
+def _from_text(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Moments with a zone come as microseconds since 1970, all else as it is written."""
+    if pa.types.is_timestamp(kind) and kind.tz:
+        return column.cast(pa.int64()).cast(kind)
+    return column if column.type == kind else column.cast(kind)
+
+
+def _split(column: pa.Array) -> pa.Array:
+    return pc.call_function("split_pattern", [column], pc.SplitPatternOptions(SEPARATOR))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a write is laid out: partitions, attempt, and a part for each outcome."""
+
+    scheme: Partitioning
+    attempt: str
+    parts: dict[int, Part]
+    storage: Storage = field(default_factory=Storage)
+
+    @property
+    def partition_by(self) -> tuple[str, ...]:
+        return self.scheme.names
+
+    @property
+    def judged(self) -> bool:
+        """Whether rows come with an outcome and with reasons; else such columns are the table's."""
+        return QUARANTINE in self.parts
+
+
+def written(values: tuple[object, ...]) -> str:
+    """A partition's values in a task's report, from which the driver makes the key: Dagster, who
+    knows how keys are written, is not there in a task."""
+    return json.dumps([_plain(value) for value in values])
+
+
+def values_written(text: str) -> Values:
+    """What `written` says."""
+    return tuple(_value(one) for one in json.loads(text))
+
+
+def _plain(value: object) -> object:
+    match value:
+        case dt.datetime():
+            moment = value.astimezone(dt.UTC) if value.tzinfo else value
+            return {"moment": moment.isoformat()}
+        case dt.date():
+            return {"date": value.isoformat()}
+    return value
+
+
+def _value(plain: Any) -> PartitionValue:
+    match plain:
+        case {"moment": text}:
+            return dt.datetime.fromisoformat(text)
+        case {"date": text}:
+            return dt.date.fromisoformat(text)
+    return plain
+
+
+@dataclass
+class _OpenFile:
+    """A Parquet file being written; rows are buffered to row groups of a useful size."""
+
+    part: Part
+    layout: Layout
+    key: str
+    path: str
+    rows: int = 0
+    rules: Counter = field(default_factory=Counter)
+    named: Counter = field(default_factory=Counter)
+    _buffer: list[pa.RecordBatch] = field(default_factory=list)
+    _buffered: int = 0
+
+    def __post_init__(self) -> None:
+        self._sink = self.layout.storage.open_output(self.path)
+        self._writer = pq.ParquetWriter(
+            self._sink,
+            self.part.schema,
+            compression="zstd",
+            compression_level=1,
+            store_schema=False,
+        )
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._buffer.append(batch)
+        self._buffered += batch.nbytes
+        self.rows += batch.num_rows
+        if self._buffered >= _ROW_GROUP_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._buffer:
+            self._writer.write_table(pa.Table.from_batches(self._buffer))
+            self._buffer, self._buffered = [], 0
+
+    @property
+    def full(self) -> bool:
+        return self._sink.tell() >= _FILE_BYTES
+
+    def close(self, outcome: int) -> dict:
+        self.flush()
+        self._writer.close()
+        size = self._sink.tell()
+        self._sink.close()
+        return {
+            "outcome": outcome,
+            "key": self.key,
+            "path": self.path,
+            "rows": self.rows,
+            "bytes": size,
+            "rules": json.dumps(self.rules, sort_keys=True),
+            "named": json.dumps(dict(self.named.most_common(_NAMED_AT_MOST))),
+        }
+
+
+def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[pa.RecordBatch]:
+    """Write all batches and report the files (schema REPORT), one row a file.
+
+    Rows of a partition should come together: each change of partition starts new files.
+    """
+    open_files: dict[int, _OpenFile] = {}
+    current: tuple | None = None
+    reports: list[dict] = []
+    passed: Counter = Counter()
+
+    def close_all() -> None:
+        reports.extend(file.close(outcome) for outcome, file in open_files.items())
+        open_files.clear()
+
+    for batch in batches:
+        for values, piece in _by_partition(batch, layout.partition_by):
+            if values != current:
+                close_all()
+                current = values
+            for outcome, rows in _by_outcome(piece) if layout.judged else [(DATA, piece)]:
+                if outcome == CONTEXT:
+                    passed[written(values)] += rows.num_rows
+                    continue
+                file = open_files.get(outcome)
+                if file is None or file.full:
+                    if file is not None:
+                        reports.append(file.close(outcome))
+                    key = written(values)
+                    named = "|".join(map(str, values))
+                    file = open_files[outcome] = open_file(layout, outcome, key, named=named)
+                if layout.judged:
+                    _count_rules(file.rules, rows)
+                    _count_named(file.named, rows)
+                file.write(layout.parts[outcome].select(rows, layout.attempt))
+    close_all()
+    reports.extend(_counted(key, rows) for key, rows in passed.items())
+    yield pa.RecordBatch.from_pylist(reports, schema=REPORT)
+
+
+def _counted(key: str, rows: int) -> dict:
+    """The report of rows that are in no file."""
+    empty = {"path": "", "bytes": 0, "rules": "{}", "named": "{}"}
+    return {"outcome": CONTEXT, "key": key, "rows": rows, **empty}
+
+
+def open_file(layout: Layout, outcome: int, key: str, *, named: str | None = None) -> _OpenFile:
+    """A new file of one partition, under a name that no other task or try uses; it begins as the
+    partition is `named` (as its key, without it)."""
+    part = layout.parts[outcome]
+    name = new_file_name(key if named is None else named)
+    return _OpenFile(part, layout, key, f"{part.directory}/{name}")
+
+
+def _by_partition(
+    batch: pa.RecordBatch, names: tuple[str, ...]
+) -> Iterator[tuple[tuple, pa.RecordBatch]]:
+    """Runs of equal partition values, in order."""
+    if not batch.num_rows:
+        return
+    ends: set[int] = {batch.num_rows}
+    for name in names:
+        encoded = pc.call_function("run_end_encode", [batch.column(name)])
+        ends.update(encoded.run_ends.to_pylist())
+    start = 0
+    for end in sorted(ends):
+        values = tuple(_held(batch.column(name)[start]) for name in names)
+        yield values, batch.slice(start, end - start)
+        start = end
+
+
+def _held(value: pa.Scalar) -> object:
+    """A date or moment that Python lacks is its text, which is the key of no partition."""
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return value.cast(pa.string()).as_py()
+
+
+def _by_outcome(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+    outcomes = batch.column(OUTCOME)
+    present = outcomes.unique().to_pylist()
+    if len(present) == 1:
+        yield present[0], batch
+        return
+    for outcome in sorted(present):
+        yield (
+            outcome,
+            batch.filter(pc.call_function("equal", [outcomes, outcome])),
+        )
+
+
+def _count_rules(counts: Counter, rows: pa.RecordBatch) -> None:
+    """How many rows break each rule, of those that break any."""
+    for name in (REASONS, WARNINGS):
+        if name in rows.schema.names and rows.column(name).null_count < rows.num_rows:
+            for item in _split(rows.column(name).drop_null()).flatten().value_counts().to_pylist():
+                counts[item["values"]] += item["counts"]
+
+
+def _count_named(counts: Counter, rows: pa.RecordBatch) -> None:
+    """How many rows name which other partition, of those that are rejected for it."""
+    if NAMED not in rows.schema.names:
+        return
+    options = pc.MatchSubstringOptions(OUTSIDE)
+    outside = pc.call_function("ends_with", [rows.column(REASONS)], options)
+    for item in rows.filter(outside).column(NAMED).value_counts().to_pylist():
+        counts[item["values"] or "null"] += item["counts"]

@@ -1,0 +1,159 @@
+"""Staging: write an attempt's files where nobody reads them yet, and say what is there."""
+
+import json
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+from pyiceberg.table import Table
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from data_platform.lake.files import StagedFile, partitioning
+from data_platform.lake.reads import spark_schema
+from data_platform.lake.schema import arrow_schema
+from data_platform.lake.writing.parquet import (
+    REPORT_DDL,
+    Layout,
+    Part,
+    SourcePath,
+    open_file,
+    values_written,
+    write_batches,
+)
+from data_platform.storage.files import Storage
+from data_platform.tables.outcomes import CONTEXT, DATA
+
+_HASHES = 200  # that partitions are dealt to: where few share one, only the large are split
+
+
+def new_attempt(run_id: str) -> str:
+    """A name no other write has: a killed run and its rerun never share a folder."""
+    return f"{run_id[:8]}-{uuid.uuid4().hex[:12]}"
+
+
+def directory(table: Table, attempt: str) -> str:
+    return f"{table.location()}/data/{attempt}"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """The files of one attempt by outcome, and by partition: how many rows break which rule, how
+    many of them are rejected for which other partition that they name, and how many rows were
+    passed over, since they only served the others (CONTEXT)."""
+
+    files: Mapping[int, tuple[StagedFile, ...]]
+    rules: Mapping[str, Counter] = field(default_factory=dict)
+    named: Mapping[str, Counter] = field(default_factory=dict)
+    passed: Mapping[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def together(parts: Iterable["Staged"]) -> "Staged":
+        """Of several jobs of one attempt, each with partitions of its own."""
+        files: dict[int, tuple[StagedFile, ...]] = {}
+        rules, named, passed = {}, {}, {}
+        for each in parts:
+            files |= {k: (*files.get(k, ()), *found) for k, found in each.files.items()}
+            rules.update(each.rules)
+            named.update(each.named)
+            passed.update(each.passed)
+        return Staged(files, rules, named, passed)
+
+    def rows(self, outcome: int) -> Counter:
+        """Rows on disk by partition key."""
+        counts: Counter = Counter()
+        for file in self.files.get(outcome, ()):
+            counts[file.key] += file.rows
+        return counts
+
+
+def part(table: Table, attempt: str, sources: Mapping[str, SourcePath] | None = None) -> Part:
+    """The part of a layout that goes to `table`; `sources` where input names differ."""
+    schema = arrow_schema(table.schema())
+    own: list[SourcePath] = [(name,) for name in schema.names]
+    renamed = sources or {}
+    return Part(directory(table, attempt), schema, tuple(renamed.get(s[0], s) for s in own))
+
+
+def stage(frame: DataFrame, layout: Layout, *, clustered: bool = False) -> Staged:
+    """Write a DataFrame in one Spark job, each partition's rows together.
+
+    `clustered` says that the rows already come sorted by partition within each task. Otherwise
+    nobody knows how many there are until they are shuffled: by the bytes that Spark then finds
+    (`spark.sql.adaptive.advisoryPartitionSizeInBytes`), small partitions share a task and a large
+    one is split among several.
+    """
+    _make_folders(layout)
+    if not clustered and layout.partition_by:
+        columns = [F.col(name) for name in layout.partition_by]
+        frame = frame.hint("rebalance", _HASHES, *columns).sortWithinPartitions(*columns)
+    reports = frame.mapInArrow(lambda batches: write_batches(batches, layout), REPORT_DDL).collect()
+    return _staged([row.asDict() for row in reports], layout)
+
+
+def stage_arrow(data: pa.Table, layout: Layout) -> Staged:
+    """The same for a table in memory, without Spark."""
+    _make_folders(layout)
+    if layout.partition_by:
+        data = data.sort_by([(name, "ascending") for name in layout.partition_by])
+    reports = [
+        row
+        for report in write_batches(data.combine_chunks().to_batches(), layout)
+        for row in report.to_pylist()
+    ]
+    return _staged(reports, layout)
+
+
+def with_empty_partitions(
+    staged: Staged, table: Table, layout: Layout, keys: Iterable[str]
+) -> Staged:
+    """Add a file without rows for every key that got none: built, and empty."""
+    present = {file.key for file in staged.files.get(DATA, ())}
+    scheme = partitioning(table)
+    empty = []
+    for key in sorted(set(keys) - present):
+        scheme.values(key)  # a key of another kind must not become a file
+        report = open_file(layout, DATA, key).close(DATA)
+        empty.append(StagedFile(key, report["path"], 0, report["bytes"]))
+    files = {**staged.files, DATA: (*staged.files.get(DATA, ()), *empty)}
+    return replace(staged, files=files)
+
+
+def staged_rows(
+    staged: Staged, key: str, table: Table, spark: SparkSession, outcome: int = DATA
+) -> DataFrame:
+    """What was written of one partition, as a reader of the table would see it."""
+    paths = [file.path for file in staged.files.get(outcome, ()) if file.key == key and file.rows]
+    schema = spark_schema(table.schema())
+    if not paths:
+        return spark.createDataFrame([], schema)
+    return spark.read.schema(schema).parquet(*paths)
+
+
+def _make_folders(layout: Layout) -> None:
+    for target in layout.parts.values():
+        layout.storage.make_folder(target.directory)
+
+
+def _staged(reports: list[dict], layout: Layout) -> Staged:
+    files: dict[int, list[StagedFile]] = defaultdict(list)
+    rules: dict[str, Counter] = defaultdict(Counter)
+    named: dict[str, Counter] = defaultdict(Counter)
+    passed: Counter = Counter()
+    for report in reports:
+        key = layout.scheme.key(values_written(report["key"]))
+        if report["outcome"] == CONTEXT:
+            passed[key] += report["rows"]
+            continue
+        file = StagedFile(key, report["path"], report["rows"], report["bytes"])
+        files[report["outcome"]].append(file)
+        rules[file.key].update(json.loads(report["rules"]))
+        named[file.key].update(json.loads(report["named"]))
+    return Staged({k: tuple(v) for k, v in files.items()}, dict(rules), dict(named), passed)
+
+
+def plain_layout(table: Table, attempt: str, storage: Storage) -> Layout:
+    """A write without quarantine: every row goes to the table."""
+    return Layout(partitioning(table), attempt, {DATA: part(table, attempt)}, storage)

@@ -1,0 +1,240 @@
+"""What the ledger is asked: what is there, what waits, what belongs in bronze, what failed.
+
+Each method is one transaction that changes nothing. What changes the ledger is in `ledger`.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import groupby, islice
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from data_platform.databases.connections import Database
+from data_platform.landing.ledger.moves import awaited, left, stands_in, unfinished
+from data_platform.landing.ledger.tables import (
+    STATES,
+    Entry,
+    State,
+    digest_of,
+    objects,
+    read_entries,
+)
+
+CHUNK = 500  # values in one IN: databases limit them, and write locks should be short
+
+_T = TypeVar("_T")
+_c = objects.c
+WAITING = sa.and_(_c.state == "pending", _c.latest.is_(True), _c.vanished.is_(None))
+
+
+class LedgerReads:
+    """The questions to a ledger in a database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # What is there
+
+    def present(
+        self, bucket: str, keys: Collection[str] | None = None, *, until: datetime | None = None
+    ) -> dict[str, int]:
+        """The ids of all keys, or of `keys`, that are not known to have vanished; where `until` is
+        given, of those whose latest content landed before.
+
+        Costs O(ledger), or O(keys).
+        """
+        query = sa.select(_c.key, _c.id).where(
+            _c.bucket == bucket, _c.latest.is_(True), _c.vanished.is_(None)
+        )
+        if until is not None:
+            query = query.where(_c.modified < until)
+        asked = [query] if keys is None else [query.where(_c.key.in_(c)) for c in chunks(keys)]
+        with self.database.read() as connection:
+            return {key: id for each in asked for key, id in connection.execute(each)}
+
+    def changed_since(self, bucket: str, moment: datetime) -> set[str]:
+        """The keys that have landed, or were marked as vanished, at the moment or later."""
+        later = sa.or_(_c.modified >= moment, _c.vanished >= moment)
+        query = sa.select(_c.key).where(_c.bucket == bucket, _c.latest.is_(True), later)
+        with self.database.read() as connection:
+            return set(connection.execute(query).scalars())
+
+    def newest(self, source: str) -> Entry | None:
+        """An entry of the source's greatest partition, None if nothing landed yet."""
+        order = (_c.partition.desc(), _c.key.desc(), _c.id.desc())
+        found = self._entries(
+            sa.select(objects).where(_c.source == source).order_by(*order).limit(1)
+        )
+        return found[0] if found else None
+
+    # What to load
+
+    def pending(self, source: str) -> list[Entry]:
+        """What waits to be loaded, by partition and key."""
+        query = sa.select(objects).where(WAITING, _c.source == source)
+        return self._entries(query.order_by(_c.partition, _c.key))
+
+    def prepared(self, source: str) -> list[str]:
+        """The partitions with objects that a run was about to publish when it ended: see `settle`.
+
+        Costs as much as there is pending or moving.
+        """
+        query = sa.select(_c.partition).where(
+            _c.source == source,
+            _c.state.in_(["pending", "moving", "unsettled"]),
+            _c.load_id.is_not(None),
+        )
+        with self.database.read() as connection:
+            return list(connection.execute(query.distinct()).scalars())
+
+    def loaded(self, source: str, partitions: Collection[str] | None = None) -> list[Entry]:
+        """What bronze holds the rows of, in these partitions or in all: of each key the newest
+        loaded version."""
+        query = sa.select(objects).where(_c.source == source, _c.state == "loaded")
+        if partitions is not None:
+            query = query.where(_c.partition.in_(partitions))
+        return list({entry.key: entry for entry in self._entries(query.order_by(_c.id))}.values())
+
+    def known(self, keys: Collection[str]) -> list[Entry]:
+        """The latest versions of these keys, forgotten ones aside."""
+        query = sa.select(objects).where(_c.latest.is_(True), _c.state != "forgotten")
+        return self._entries(query.where(_c.key.in_(keys)).order_by(_c.bucket, _c.key))
+
+    def forgotten(self) -> list[Entry]:
+        """Keys that a person wants to do without."""
+        query = sa.select(objects).where(_c.latest.is_(True), _c.state == "forgotten")
+        return self._entries(query.order_by(_c.bucket, _c.key))
+
+    def vanished(self) -> list[Entry]:
+        """Keys that are gone from their bucket, while bronze has their rows."""
+        gone = sa.and_(_c.latest.is_(True), _c.vanished.is_not(None), _c.state == "loaded")
+        return self._entries(sa.select(objects).where(gone).order_by(_c.bucket, _c.key))
+
+    def effective(self, source: str, partitions: Collection[str]) -> dict[str, list[Entry]]:
+        """For each partition, by key, the versions whose rows belong in bronze.
+
+        Of each key the newest version that did not fail and can be had: it is loaded, or it waits
+        in the bucket. Its `previous` is the loaded version to fall back to, for a loaded one that
+        one itself: its object may go at any time, and its rows are in bronze. An entry that is
+        not `available` has its rows in bronze only. Partitions without any are left out; one whose
+        keys have all moved elsewhere has an empty list.
+        """
+        found: dict[str, list[Entry]] = {}
+        with self.database.read() as connection:
+            for chunk in chunks(sorted(set(partitions))):
+                here = sa.and_(_c.source == source, _c.partition.in_(chunk))
+                leaving = sa.and_(_c.state == "moved", _c.load_id.is_not(None))
+                stored = sa.or_(_c.state.in_(["loaded", "moving"]), leaving)
+                can_be_had = sa.or_(stored, WAITING)
+                query = sa.select(objects).where(here, can_be_had)
+                rows = read_entries(connection, query.order_by(_c.partition, _c.key, _c.id))
+                moving = [entry for entry in rows if entry.state == "moving"]
+                places = stands_in(connection, moving) if moving else {}
+                for (partition, key), alike in groupby(rows, lambda r: (r.partition, r.key)):
+                    of_partition = found.setdefault(str(partition), [])
+                    if entry := _effective(list(alike), places.get(key)):
+                        of_partition.append(entry)
+        return found
+
+    def moving(self, source: str) -> list[str]:
+        """The partitions that have rows to get from others, or to give up: see `moves`."""
+        with self.database.read() as connection:
+            return unfinished(connection, source)
+
+    def left(self, source: str, partitions: Collection[str]) -> dict[str, list[int]]:
+        """The ids of what moved out of each partition, which holds their rows nevertheless."""
+        with self.database.read() as connection:
+            found = (left(connection, source, chunk) for chunk in chunks(sorted(partitions)))
+            return {key: ids for each in found for key, ids in each.items()}
+
+    def awaited(self, source: str, partitions: Collection[str]) -> dict[str, set[str]]:
+        """The keys that moved out of each partition and are not in bronze elsewhere yet."""
+        with self.database.read() as connection:
+            found = (awaited(connection, source, chunk) for chunk in chunks(sorted(partitions)))
+            return {key: keys for each in found for key, keys in each.items()}
+
+    def digest(self, source: str, partitions: Collection[str]) -> dict[str, str]:
+        """The `digest_of` the effective versions of each partition that has any."""
+        effective = self.effective(source, partitions)
+        return {partition: digest_of(entries) for partition, entries in effective.items()}
+
+    def accounted(self, source: str, partitions: Collection[str]) -> dict[str, int]:
+        """The most rows that bronze can hold of the versions the source has loaded.
+
+        For each partition the rows of, by key, the loaded version that has most: after a rollback
+        bronze may hold any of them.
+        """
+        found: Counter[str] = Counter()
+        with self.database.read() as connection:
+            for chunk in chunks(sorted(set(partitions))):
+                query = sa.select(_c.partition, sa.func.max(_c.rows)).where(
+                    _c.source == source,
+                    _c.partition.in_(chunk),
+                    _c.state.in_(["loaded", "moving", "moved"]),
+                )
+                for key, rows in connection.execute(query.group_by(_c.partition, _c.key)):
+                    found[key] += rows or 0
+        return found
+
+    # What a person asks
+
+    def summary(self, source: str | None = None) -> dict[State, int]:
+        """Keys by the state of their latest version, zeros included."""
+        query = sa.select(_c.state, sa.func.count()).where(_c.latest.is_(True))
+        if source is not None:
+            query = query.where(_c.source == source)
+        with self.database.read() as connection:
+            counted = {state: n for state, n in connection.execute(query.group_by(_c.state))}
+        counted["loaded"] = counted.get("loaded", 0) + counted.get("moving", 0)
+        return {state: counted.get(state, 0) for state in STATES}
+
+    def failed(self, source: str | None = None) -> list[Entry]:
+        """Keys whose latest version failed and is still there, with their errors."""
+        query = sa.select(objects).where(
+            _c.state == "failed", _c.latest.is_(True), _c.vanished.is_(None)
+        )
+        if source is not None:
+            query = query.where(_c.source == source)
+        return self._entries(query.order_by(_c.bucket, _c.key))
+
+    def unknown(self) -> list[Entry]:
+        """Keys that belong to no source and are still there; their `error` says why."""
+        query = sa.select(objects).where(
+            _c.state == "unknown", _c.latest.is_(True), _c.vanished.is_(None)
+        )
+        return self._entries(query.order_by(_c.bucket, _c.key))
+
+    def partitions(self, source: str) -> list[str]:
+        """All partitions for which an object of the source ever landed; costs O(ledger)."""
+        query = sa.select(_c.partition).where(_c.source == source).distinct()
+        with self.database.read() as connection:
+            return list(connection.execute(query.order_by(_c.partition)).scalars())
+
+    def _entries(self, query: sa.Select[Any]) -> list[Entry]:
+        with self.database.read() as connection:
+            return read_entries(connection, query)
+
+
+def _effective(versions: Sequence[Entry], place: str | None) -> Entry | None:
+    """Of one key's versions in a partition, oldest first; None where all of them have moved."""
+    here = [
+        replace(entry, stands_in=place) if entry.state == "moving" else entry
+        for entry in versions
+        if entry.state != "moved"
+    ]
+    if not here:
+        return None
+    # What is loaded here is newer than what moves here, whenever either was entered: see `moves`.
+    here.sort(key=lambda entry: ("moving", "loaded", "pending").index(entry.state))
+    stored = [entry for entry in here if entry.state != "pending"]
+    return replace(here[-1], previous=stored[-1] if stored else None)
+
+
+def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
+    """So many at a time as one statement may name."""
+    remaining = iter(values)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk

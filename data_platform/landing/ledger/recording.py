@@ -1,0 +1,232 @@
+"""What a listing says that the ledger does not know yet: the difference, as data.
+
+Pure but for the hash of an object's bytes; `ledger` looks up what is known and applies it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from data_platform.landing.ledger.tables import Entry
+from data_platform.landing.places.objects import Bucket, LandedObject
+from data_platform.landing.source import Cause, Source, Unplaced
+
+_SHOWN = 3  # sources, in a message
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a listing said that the ledger did not know, by key.
+
+    `new` keys were never seen (or a source now claims them), `reopened` ones landed again with
+    other content (or again, never having been loaded), `unknown` ones match no source and were
+    not known to. `unchanged` is a number of objects.
+    """
+
+    new: tuple[str, ...] = ()
+    reopened: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    unchanged: int = 0
+
+    @property
+    def listed(self) -> int:
+        return len(self.new) + len(self.reopened) + len(self.unknown) + self.unchanged
+
+    def __add__(self, other: "Recorded") -> "Recorded":
+        return Recorded(
+            self.new + other.new,
+            self.reopened + other.reopened,
+            self.unknown + other.unknown,
+            self.unchanged + other.unchanged,
+        )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a key of a bucket belongs by now."""
+
+    bucket: str
+    source: str | None
+    partition: str | None
+
+
+@dataclass
+class Changes:
+    """Rows to insert as their key's latest version, and columns to update by id."""
+
+    insert: list[dict[str, Any]] = field(default_factory=list)
+    update: dict[int, dict[str, Any]] = field(default_factory=dict)
+    new: list[str] = field(default_factory=list)
+    reopened: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    refreshed: list[str] = field(default_factory=list)  # unchanged, but landed again
+    unchanged: int = 0
+    moved: dict[str, Place] = field(default_factory=dict)  # by key
+
+    @property
+    def keys(self) -> list[str]:
+        return [*self.new, *self.reopened, *self.unknown, *self.refreshed]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.insert or self.update or self.moved)
+
+    @property
+    def recorded(self) -> Recorded:
+        return Recorded(tuple(self.new), tuple(self.reopened), tuple(self.unknown), self.unchanged)
+
+
+def has_to_be_read(seen: LandedObject, entry: Entry | None) -> bool:
+    """Whether only its bytes tell which version it is; `entry` is its key's latest, if any."""
+    if seen.unusable or seen.etag is not None:
+        return False
+    return entry is None or (entry.size, entry.modified) != (seen.size, seen.modified)
+
+
+def landing_order(seen: LandedObject) -> tuple[datetime, str]:
+    """What one listing tells of the order in which objects landed: their modification."""
+    return seen.modified, seen.key
+
+
+def arrive(rows: Sequence[dict[str, Any]], *, after: datetime | None) -> None:
+    """Give rows that are about to be inserted moments of arrival in their order.
+
+    Each is later than the one before and than `after`, the last in the ledger, if only by a
+    microsecond: which of two rows of a key arrived last must not depend on a clock that was set
+    back, nor on the names of objects that were found together.
+    """
+    for row in rows:
+        if after is not None and row["first_seen"] <= after:
+            row["first_seen"] = after + timedelta(microseconds=1)
+        after = row["first_seen"]
+
+
+def versions(
+    listed: Iterable[LandedObject], known: Mapping[str, Entry], bucket: Bucket
+) -> dict[str, str]:
+    """The version of each object; one that vanishes while it is hashed is left out."""
+    found = {}
+    for seen in listed:
+        entry = known.get(seen.key)
+        if seen.unusable:  # nobody will ever read it
+            found[seen.key] = f"{seen.size}-{seen.modified.isoformat()}"
+        elif seen.etag is not None:
+            found[seen.key] = f"{seen.size}-{seen.etag}"
+        elif entry and not has_to_be_read(seen, entry):
+            found[seen.key] = entry.version
+        else:
+            try:
+                found[seen.key] = f"{seen.size}-{bucket.content_hash(seen.key)}"
+            except FileNotFoundError:
+                continue
+            except OSError:  # it is there, so it is recorded; the run that reads it says why not
+                found[seen.key] = f"{seen.size}-{seen.modified.isoformat()}"
+    return found
+
+
+def compare(
+    listed: Iterable[LandedObject],
+    versions: Mapping[str, str],
+    known: Mapping[str, Entry],
+    bucket: str,
+    sources: Sequence[Source],
+    now: datetime,
+) -> Changes:
+    """The difference between the listed objects and `known`, their keys' latest versions."""
+    changes = Changes()
+    for seen in listed:
+        if seen.key not in versions:
+            continue
+        version, entry = versions[seen.key], known.get(seen.key)
+        if entry is None or entry.version != version or _is_back_unloaded(entry):
+            match = claim(seen, sources)
+            changes.insert.append(_row(seen, version, bucket, match, now))
+            if entry and match["source"] and not _is_of(entry, match):
+                changes.moved[seen.key] = Place(bucket, match["source"], match["partition"])
+            kind = changes.new if entry is None else changes.reopened
+            (kind if match["source"] else changes.unknown).append(seen.key)
+        elif entry.state == "unknown" and _differs(match := claim(seen, sources), entry):
+            changes.update[entry.id] = {**match, "updated": now, "vanished": None}
+            if match["source"]:
+                changes.moved[seen.key] = Place(bucket, match["source"], match["partition"])
+                changes.new.append(seen.key)
+            else:  # still unknown, for another reason
+                changes.refreshed.append(seen.key)
+                changes.unchanged += 1
+        else:
+            if entry.vanished or (entry.modified, entry.etag) != (seen.modified, seen.etag):
+                changes.update[entry.id] = {
+                    "modified": seen.modified, "etag": seen.etag, "vanished": None, "updated": now
+                }  # fmt: skip
+                changes.refreshed.append(seen.key)
+            changes.unchanged += 1
+    return changes
+
+
+def again(entry: Entry, now: datetime) -> dict[str, Any]:
+    """A row that gives the same bytes another chance. Its new id makes new run keys."""
+    seen = LandedObject(entry.key, entry.size, entry.modified, entry.etag)
+    match = {"source": entry.source, "partition": entry.partition, "state": "pending"}
+    row = _row(seen, entry.version, entry.bucket, match, now)
+    return {**row, "first_seen": entry.first_seen}  # of these bytes, so rows stay the same
+
+
+def _is_of(entry: Entry, match: Mapping[str, Any]) -> bool:
+    return (entry.source, entry.partition) == (match["source"], match["partition"])
+
+
+def _is_back_unloaded(entry: Entry) -> bool:
+    """It was gone and its rows are not in bronze; a loaded one that is back needs nothing."""
+    return entry.vanished is not None and entry.state in ("pending", "failed")
+
+
+def _differs(match: Mapping[str, str | None], entry: Entry) -> bool:
+    return any(getattr(entry, name) != value for name, value in match.items())
+
+
+def claim(seen: LandedObject, sources: Sequence[Source]) -> dict[str, str | None]:
+    """The source and the partition that an object is of, or why it is unknown."""
+    if seen.unusable:
+        return _unknown("unusable", seen.unusable)
+    found = {source.name: source.claim(seen.key) for source in sources}
+    places = {name: place for name, place in found.items() if isinstance(place, str)}
+    if len(places) == 1:
+        [(source, partition)] = places.items()
+        known = {"source": source, "partition": partition, "state": "pending"}
+        return {**known, "error": None, "cause": None}
+    if places:
+        names = ", ".join(sorted(places))
+        why = f"claimed by several sources: {names}; make their patterns exclusive"
+        return _unknown("several sources", why)
+    unplaced = [place for place in found.values() if isinstance(place, Unplaced)]
+    if unplaced:
+        return _unknown(unplaced[0].cause, "; ".join(place.why for place in unplaced))
+    patterns = [f"{source.name} takes {source.pattern}" for source in sources[:_SHOWN]]
+    more = f" and {len(sources) - _SHOWN} more" if len(sources) > _SHOWN else ""
+    why = f"no source's pattern matches it: {', '.join(patterns) or 'none is declared'}{more}"
+    return _unknown("no source", why)
+
+
+def _unknown(cause: Cause, why: str) -> dict[str, str | None]:
+    return {"source": None, "partition": None, "state": "unknown", "error": why, "cause": cause}
+
+
+def _row(
+    seen: LandedObject, version: str, bucket: str, match: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    return {
+        "bucket": bucket,
+        "key": seen.key,
+        "version": version,
+        "latest": True,
+        "size": seen.size,
+        "modified": seen.modified,
+        "etag": seen.etag,
+        "attempts": 0,
+        "first_seen": now,
+        "updated": now,
+        "error": None,
+        "cause": None,
+        **match,
+    }

@@ -1,0 +1,216 @@
+"""Landed objects and the buckets they land in. What an object's bytes mean is not known here."""
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote
+
+from pyarrow import fs
+
+from data_platform.storage.object_store import ObjectStore, is_object, path_of, why_ambiguous
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOT_UTF8 = "its name is not UTF-8; rename it"
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+UNFINISHED = (".tmp", ".part")  # what copying tools call a file that is still being written
+
+
+class UnreadableObject(ValueError):
+    """The object's bytes are no table of the declared format, so that trying again cannot help."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(key, message)
+        self.key = key
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}"
+
+
+@dataclass(frozen=True)
+class LandedObject:
+    """One line of a bucket's listing. `size` in bytes; `etag` is None where a bucket has none.
+
+    `unusable` says why the key opens nothing; such an object is listed, and belongs to no source.
+    """
+
+    key: str
+    size: int
+    modified: datetime  # UTC, to the microsecond
+    etag: str | None = None
+    unusable: str | None = None
+
+
+class Bucket(Protocol):
+    """What intake needs of a bucket. Keys come in the order of their UTF-8 bytes, as on S3."""
+
+    @property
+    def name(self) -> str:
+        """Names the bucket in the ledger."""
+        ...
+
+    @property
+    def starts_after(self) -> bool:
+        """Whether `start_after` saves the work of listing what lies before it."""
+        ...
+
+    def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
+        """The objects whose key begins with `prefix` and sorts after `start_after`."""
+        ...
+
+    def uri(self, key: str) -> str:
+        """An address that `filesystem` opens on any machine of the cluster."""
+        ...
+
+    def content_hash(self, key: str) -> str:
+        """A digest of the object's bytes. FileNotFoundError if it is gone."""
+        ...
+
+    def head(self, key: str) -> LandedObject | None:
+        """The object as it is now; None if there is none."""
+        ...
+
+
+class DirectoryBucket:
+    """A directory as a bucket; keys are posix paths relative to `root`.
+
+    Dotfiles, dot directories and files that end in `.tmp` or `.part` are not listed, and a file
+    that vanishes during the listing is skipped. What is no file that can be read (a link that
+    leads nowhere or to a directory, a pipe, a folder that may not be entered) is listed as
+    unusable, a folder's key with a slash at its end.
+    """
+
+    starts_after = False
+
+    def __init__(self, root: Path | str, *, name: str = "raw-landing") -> None:
+        self.root = Path(root).absolute()
+        self.name = name
+
+    def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
+        """Lists everything below `root` first: a directory has no order of its own.
+
+        A missing root is a FileNotFoundError, not an empty bucket: else a wrong path, or a disk
+        that is not mounted, would read as "every object vanished".
+        """
+        found = [
+            landed
+            for landed in _walk(os.fspath(self.root))
+            if landed.key.startswith(prefix) and (start_after is None or landed.key > start_after)
+        ]
+        yield from sorted(found, key=lambda landed: landed.key)
+
+    def uri(self, key: str) -> str:
+        return (self.root / key).as_uri()
+
+    def content_hash(self, key: str) -> str:
+        with (self.root / key).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    def head(self, key: str) -> LandedObject | None:
+        if key.endswith("/"):  # as a listing names a folder that it could not list
+            return next((each for each in self.list() if each.key == key), None)
+        if why_ambiguous(key):  # no listing names it
+            return None
+        path = os.path.join(self.root, key)
+        return None if os.path.isdir(path) and not os.path.islink(path) else _look(path, key)
+
+    def put(self, key: str, source: Path) -> None:
+        """Land a file, whole or not at all: a sensor may be looking. The same bytes: no change."""
+        target = self.root / key
+        if target.exists() and target.read_bytes() == source.read_bytes():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f"{target.name}{UNFINISHED[1]}")
+        shutil.copyfile(source, unfinished)
+        unfinished.replace(target)
+
+
+def filesystem(uri: str, store: ObjectStore) -> tuple[fs.FileSystem, str]:
+    """The PyArrow file system and the path in it of a URI or of an absolute local path.
+
+    Raises AmbiguousKey for a URI whose object PyArrow would not read.
+    """
+    if is_object(uri):
+        return store.filesystem(), path_of(uri)
+    # PyArrow's own parser refuses a blank in a path.
+    path = "/" + unquote(uri.removeprefix("file:")).lstrip("/") if uri.startswith("file:") else uri
+    return fs.LocalFileSystem(), path
+
+
+def from_nanoseconds(since_epoch: int) -> datetime:
+    """Exact to the microsecond, where a float of seconds is not."""
+    return EPOCH + timedelta(microseconds=since_epoch // 1000)
+
+
+def _walk(root: str) -> Iterator[LandedObject]:
+    """Everything below the root, whose own errors pass."""
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        path = os.path.join(root, folder)
+        try:
+            with os.scandir(path) as found:
+                entries = list(found)
+        except OSError as error:
+            if not folder:
+                raise
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                yield _unusable(folder, path, f"a folder that cannot be listed: {error.strerror}")
+            continue
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.endswith(UNFINISHED):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{folder}{entry.name}/")
+            elif landed := _look(entry.path, folder + entry.name):
+                yield landed
+
+
+def _look(path: str, key: str) -> LandedObject | None:
+    """What is there and no directory; None if it is gone."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISLNK(status.st_mode):
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            why = f"a link that cannot be followed: {error.strerror}"
+            return _unusable(key, path, why) if os.path.islink(path) else None
+        if stat.S_ISDIR(status.st_mode):
+            why = "a link to a directory, which is not followed: move the directory here"
+            return _unusable(key, path, why)
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        return _unusable(key, path, f"{kind} and no file: remove it")
+    return _landed(os.fsencode(key), status)
+
+
+def _unusable(key: str, path: str, why: str) -> LandedObject:
+    try:
+        modified = from_nanoseconds(os.lstat(path).st_mtime_ns)
+    except OSError:
+        modified = EPOCH
+    return LandedObject(
+        os.fsencode(key).decode("utf-8", "backslashreplace"), 0, modified, None, why
+    )
+
+
+def _landed(path: bytes, status: os.stat_result) -> LandedObject:
+    """A name that is not UTF-8 is shown escaped, and its key then names no file."""
+    key = path.decode("utf-8", "backslashreplace")
+    modified = from_nanoseconds(status.st_mtime_ns)
+    unusable = None if key.encode() == path else _NOT_UTF8
+    return LandedObject(key, status.st_size, modified, unusable=unusable)

@@ -1,0 +1,139 @@
+"""Dropping a table or a partition, so that everything agrees that it was never built.
+
+A drop is planned, then applied: a person is told first what goes, and what depends on it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from data_platform.assets import Table
+from data_platform.build.platform import Platform
+from data_platform.lake.errors import NotThere
+from data_platform.lake.rejected import BESIDE
+from data_platform.lake.upkeep import drop as lake_drop
+from data_platform.lake.upkeep.browse import count
+from data_platform.landing.ledger.tables import Entry
+from data_platform.runs.in_process import require_idle
+from data_platform.runs.liveness import driving
+from data_platform.storage.errors import LakeError
+from data_platform.tables.identity import TableId
+from data_platform.telemetry.wording import counted
+
+
+@dataclass(frozen=True)
+class Drop:
+    """What goes. `rows` by table of the catalog; `loaded` are the objects whose rows bronze has,
+    None for a table that is not read from a source."""
+
+    table_id: TableId
+    partition: str | None
+    declared: Table | None
+    rows: dict[str, int]
+    dependents: tuple[TableId, ...]
+    loaded: tuple[Entry, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """What happens, for a person to agree to."""
+        what = f"partition {self.partition} of " if self.partition else ""
+        found = [f"drops {what}{name}: {counted(rows, 'row')}" for name, rows in self.rows.items()]
+        again = [entry for entry in self.loaded if entry.available]
+        if again:
+            found.append(
+                f"to be loaded again by the next run: {counted(len(again), 'landed object')}"
+            )
+        elif self.declared:
+            found.append("the next run builds it again, under the present declaration")
+        else:
+            found.append("no code declares it, so nothing builds it again")
+        if gone := [entry.key for entry in self.loaded if not entry.available]:
+            named = ", ".join(sorted(gone)[:5]) + (", ..." if len(gone) > 5 else "")
+            found.append(
+                f"LOST: the rows of {counted(len(gone), 'object')}, gone from the landing place, "
+                f"are nowhere else: {named}"
+            )
+        for name in self.dependents:
+            found.append(f"{name} depends on it: it stays as it is, and is built again after it")
+        return found
+
+
+def plan_drop(
+    platform: Platform, tables: Sequence[Table], table_id: TableId, partition: str | None
+) -> Drop:
+    """Raises LakeError for what is neither in the catalog nor declared, and for a partition of a
+    table that has none."""
+    if table_id.layer in BESIDE.values():
+        raise LakeError(f"{table_id} holds rows that another table rejected: drop that one")
+    declared = next((table for table in tables if table.id == table_id), None)
+    there = lake_drop.tables_of(platform.lake, table_id)
+    if not there and not declared:
+        raise LakeError(f"there is no table {table_id} in the catalog, and no code declares it")
+    if partition is not None:
+        partition = lake_drop.partition_of(platform.lake, table_id, partition)
+    loaded = ()
+    if declared and declared.source:
+        keys = None if partition is None else [partition]
+        loaded = tuple(platform.ledger.loaded(declared.source.name, keys))
+    rows = {str(name): count(table, partition=partition) for name, table in there}
+    if partition is not None and not (
+        any(rows.values()) or loaded or platform.builds.latest(table_id, [partition])
+    ):
+        raise NotThere(f"{table_id} {partition} was never built: there is nothing to drop")
+    return Drop(
+        table_id,
+        partition,
+        declared,
+        rows,
+        _dependents(tables, table_id),
+        loaded,
+    )
+
+
+def _dependents(tables: Sequence[Table], table_id: TableId) -> tuple[TableId, ...]:
+    """All that is built from it, in the order of the declarations."""
+    found = {table_id}
+    for _ in tables:
+        found |= {table.id for table in tables if found & set(table.inputs.values())}
+    return tuple(table.id for table in tables if table.id in found and table.id != table_id)
+
+
+def apply_drop(
+    platform: Platform, instance: dg.DagsterInstance, tables: Sequence[Table], planned: Drop
+) -> Iterator[str]:
+    """Do it, and say what was done.
+
+    Interrupted, it is to be repeated: the ledger comes first, since objects that wait are seen,
+    and ones that count as loaded without a table are not.
+
+    Raises TablesBusy where a run builds these tables.
+    """
+    key, table_id = planned.partition, planned.table_id
+    keys = None if key is None else [key]
+    with driving(instance, platform):
+        require_idle(instance, tables)
+        if planned.declared and planned.declared.source:
+            platform.ledger.unload(planned.declared.source.name, keys)
+        platform.builds.forget(table_id, keys)
+        lake_drop.drop(platform.lake, table_id, key)
+        asset = dg.AssetKey(list(table_id.path))
+        if key is None:
+            instance.wipe_assets([asset])
+        else:
+            instance.wipe_asset_partitions(asset, [key])
+            said = "dropped: there are no rows until it is built again"
+            instance.report_runless_asset_event(
+                dg.AssetObservation(asset, partition=key, description=said)
+            )
+    yield f"dropped {f'partition {key} of ' if key else ''}{table_id}"
+    yield (
+        f"its files stay in {platform.lake.location(table_id)}; `data-platform clean` deletes "
+        + (
+            "them after their grace"
+            if key or planned.declared
+            else "only those of tables that exist"
+        )
+    )
+    if planned.declared:
+        yield "`data-platform run` builds it again"

@@ -1,0 +1,248 @@
+"""What a person does to tables beyond building them: roll back, replay, ask what is stale."""
+
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+
+from data_platform.assets import Table
+from data_platform.build.events import Log, figures_of
+from data_platform.build.held import held_now
+from data_platform.build.inputs import changed_dimensions
+from data_platform.build.planning import current_versions, plan, plan_all, plans
+from data_platform.build.platform import Platform
+from data_platform.build.table_checks import as_it_stands, held_as_told
+from data_platform.lake.files import files_by_partition
+from data_platform.lake.look import Look
+from data_platform.lake.rejected import rejected_by
+from data_platform.lake.upkeep.browse import as_python, keyed, rows
+from data_platform.lake.upkeep.rollback import Rollback, plan_rollback
+from data_platform.lake.writing.publish import published_as
+from data_platform.landing.ledger.tables import digest_of
+from data_platform.runs.in_process import Ran, require_idle, run_one, run_until_quiet
+from data_platform.runs.instance import open_instance
+from data_platform.runs.liveness import driving
+from data_platform.runs.requests import job_name, range_tags
+from data_platform.runs.stopping import Stop
+from data_platform.runs.tags import ONLY_PARTITIONS
+from data_platform.storage.errors import LakeError
+from data_platform.tables.identity import TableId
+from data_platform.telemetry.wording import counted
+
+
+def declared(tables: Sequence[Table], table_id: TableId) -> Table:
+    """Raises LakeError for a table of the catalog that no code declares."""
+    for table in tables:
+        if table.id == table_id:
+            return table
+    names = ", ".join(str(table.id) for table in tables)
+    raise LakeError(f"{table_id} is not a declared table; declared are {names}")
+
+
+def instance_of(platform: Platform) -> AbstractContextManager[dg.DagsterInstance]:
+    """Dagster's record in the same home, which is made whole."""
+    return open_instance(platform.settings)
+
+
+def roll_back(
+    platform: Platform,
+    tables: Sequence[Table],
+    table_id: TableId,
+    *,
+    to: int,
+    partition: str | None,
+) -> Iterator[str]:
+    """Roll back, record it in Dagster, and say what is stale by it."""
+    table = declared(tables, table_id)
+    planned = plan_rollback(
+        platform.lake, platform.builds, platform.storage, table_id, to=to, partition=partition
+    )
+    if planned is None:
+        yield f"{table_id}: nothing differs from snapshot {to}"
+        return
+    versions = planned.versions
+    snapshot = put_back(platform, table, planned)
+    published = published_as(planned.table, planned.files, snapshot, versions)
+    with instance_of(platform) as instance:
+        log = Log(instance, table.key)
+        log.materializations(
+            dg.AssetMaterialization(
+                asset_key=table.key,
+                partition=key or None,
+                description=f"rolled back to snapshot {to}",
+                metadata={**figures_of(published[key]), "rolled_back_to": str(to)},
+                tags={DATA_VERSION_TAG: version},
+            )
+            for key, version in versions.items()
+        )
+        now = plan(table, platform, list(versions), only_stale=True)
+        log.findings(as_it_stands(table, platform, now, list(versions)))
+    rows_then = sum(file.record_count for file in planned.files)
+    again = counted(len(versions), "partition")
+    yield f"{table_id}: {again} as in snapshot {to} again: {counted(rows_then, 'row')}"
+    yield "they stay so until their inputs or the contract change, or they are built by hand"
+    below = Counter(row["table"] for row in stale_partitions(platform, tables))
+    for name, count in sorted(below.items()):
+        yield f"stale now: {name}, {counted(count, 'partition')}"
+
+
+def put_back(platform: Platform, table: Table, planned: Rollback) -> int:
+    """Publish what a rollback has planned; the id of the snapshot.
+
+    What a person chose is not rebuilt by itself until something new arrives. That is said before
+    it is done, or a sensor could look in between.
+    """
+    versions, builds = planned.versions, platform.builds
+    inputs, dimensions = _inputs(table, platform, versions)
+    why = f"rolled back to {planned.to}"
+    builds.accept(table.id, versions, inputs, table.version, why, dimensions=dimensions)
+    snapshot = planned.apply()
+    builds.commit(table.id, versions)
+    return snapshot
+
+
+def _inputs(
+    table: Table, platform: Platform, keys: Collection[str]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What a version that a person chose counts as made of: all there is now, but for objects
+    that still wait to be loaded; and the state of its dimensions."""
+    if not table.source:
+        planned = plan(table, platform, keys, only_stale=False)
+        return planned.digests, planned.dimensions
+    found = platform.ledger.effective(table.source.name, keys)
+    digests = {
+        key: digest_of(entries, unread={e.id for e in entries if e.state == "pending"})
+        for key, entries in found.items()
+    }
+    return digests, {}
+
+
+def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[str, str]]:
+    """Every partition that a run would build again, and why."""
+    found: list[dict[str, str]] = []
+
+    def trouble(table: Table, why: str) -> None:
+        found.append({"table": str(table.id), "partition": "", "why": f"cannot tell: {why}"})
+
+    look = Look(platform.lake)
+    for planned in plans(tables, platform, look, trouble=trouble, one=plan_all):
+        table = planned.table
+        for key, missing in planned.waiting.items():
+            why = f"waits for {', '.join(map(str, missing))}, never published yet"
+            found.append({"table": str(table.id), "partition": key, "why": why})
+        for key, why in planned.expired.items():
+            found.append({"table": str(table.id), "partition": key, "why": f"not built: {why}"})
+        versions = planned.base
+        published = platform.builds.of(table.id, versions)
+        for key in planned.keys:
+            build = published.get(key)
+            why = "inputs changed"
+            if build is None:
+                why = "never built" if key not in versions else "built by an unknown run"
+            elif build.contract != table.version:
+                why = f"contract was {build.contract}, is {table.version}"
+            elif dims := changed_dimensions(
+                table, planned.inputs, build.dimensions, ("all", "latest")
+            ):
+                why = f"dimension {', '.join(str(table.inputs[name]) for name in dims)} changed"
+            found.append({"table": str(table.id), "partition": key, "why": why})
+    return found
+
+
+def held_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[str, object]]:
+    """Every partition whose newest attempt did not pass its checks (see `held_now`): since when it
+    is so (UTC), why, and what releases it."""
+    found: list[dict[str, object]] = []
+    for table in tables:
+        held = held_as_told(table, platform, held_now(table, platform))
+        found += [
+            {
+                "table": str(table.id),
+                "partition": key,
+                "since": of.since.replace(tzinfo=dt.UTC) if of.since else None,
+                "why": of.why,
+                "released_by": of.way_out,
+            }
+            for key, of in sorted(held.items())
+        ]
+    return found
+
+
+def released(platform: Platform, table_id: TableId, keys: Collection[str]) -> list[str]:
+    """Those of the partitions whose newest attempt a person published though checks failed."""
+    return [key for key, build in platform.builds.latest(table_id, keys).items() if build.released]
+
+
+def quarantined(
+    platform: Platform, table_id: TableId, *, partition: str | None, limit: int
+) -> tuple[list[dict], list[dict]]:
+    """Reasons with counts, and rows, of what a table rejects; `held_back` marks attempts that
+    were not published."""
+    loaded = rejected_by(platform.lake, table_id, "quarantine")
+    if loaded is None:
+        judged = table_id.beside("silver")
+        elsewhere = rejected_by(platform.lake, judged, "quarantine")
+        hint = f"; its rows are judged in {judged}" if elsewhere else ""
+        raise LakeError(f"{table_id} has no quarantine: no rule of its rejects rows{hint}")
+    found = as_python(rows(loaded, partition=partition).read_all())
+    live = current_versions(platform, table_id, None)
+    held = [live.get(key) != row["_attempt"] for key, row in keyed(loaded, found)]
+    counts: Counter = Counter()
+    for row, row["held_back"] in zip(found, held, strict=True):
+        for reason in row["_reasons"]:
+            counts[(reason, row["held_back"])] += 1
+    reasons = [
+        {"reason": reason, "rows": count, "held_back": held}
+        for (reason, held), count in counts.most_common()
+    ]
+    return reasons, found[:limit]
+
+
+def replay(
+    platform: Platform,
+    definitions: dg.Definitions,
+    tables: Sequence[Table],
+    table_id: TableId,
+    *,
+    partition: str | None,
+    stop: Stop | None = None,
+) -> Iterator[str | Ran]:
+    """Build the partitions with quarantined rows again, from what was received, and what is
+    stale by it: the runs, between what there is to say.
+
+    A partition is published whole, so its other rows are judged by the present contract too.
+    """
+    table = declared(tables, table_id)
+    quarantined(platform, table_id, partition=partition, limit=0)  # there is one
+    rejected = files_by_partition(platform.lake.load(table_id.beside("quarantine")))
+    keys = sorted(key for key in rejected if partition in (None, key))
+    if not keys:
+        yield f"{table_id}: nothing is quarantined"
+        return
+    if partition is None:
+        left = released(platform, table_id, keys)
+        keys = [key for key in keys if key not in left]
+        for key in left:
+            yield f"{table_id} {key} was released and stays so, unless --partition names it"
+        if not keys:
+            return
+    again = counted(len(keys), "partition")
+    yield f"{table_id}: judging {again} again, then what is stale is built"
+    tags = {**range_tags(keys, table.partitions), ONLY_PARTITIONS: json.dumps(list(keys))}
+    request = dg.RunRequest(job_name=job_name(table), tags=tags if keys[0] else {})
+    with instance_of(platform) as instance:
+        with driving(instance, platform):
+            require_idle(instance, tables)
+            yield run_one(
+                definitions, instance, platform, tables, request, only=table.key, stop=stop
+            )
+        if not (stop and stop.asked):
+            yield from run_until_quiet(definitions, instance, platform, tables, stop=stop)
+    after, _ = quarantined(platform, table_id, partition=partition, limit=0)
+    for row in after:
+        held = " (held back)" if row["held_back"] else ""
+        yield f"still quarantined: {counted(row['rows'], 'row')} for {row['reason']}{held}"

@@ -1,0 +1,165 @@
+"""The marks on the partition bar: off where they say what is not so.
+
+Dagster plans a materialization of every partition of a run's range, and of a failed run it marks
+each planned one without a materialization as failed, also those that were up to date. So each of
+these gets one that belongs to no run; what is held back or still due keeps its mark. What nothing
+came for has none: the plan is wiped.
+
+A backfill counts as failed unless each of its partitions is materialized. What nothing came for
+is so until the backfill has ended, then that is wiped, too.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+from data_platform.assets import Table
+from data_platform.build.events import WITHOUT_INPUT, Log
+from data_platform.build.held import held_now
+from data_platform.build.planning import current_versions, stale_plan
+from data_platform.build.platform import Platform
+from data_platform.build.table_checks import rule_state, standing, still_held
+from data_platform.runs.liveness import under_way
+from data_platform.storage.errors import LakeError
+
+_AS_BEFORE = "as published before; a run that failed left it as it was"
+_LOOKS_AT = 20  # backfills, newest first
+_ENDED = [
+    BulkActionStatus.COMPLETED,
+    BulkActionStatus.COMPLETED_SUCCESS,
+    BulkActionStatus.COMPLETED_FAILED,
+    BulkActionStatus.CANCELED,
+    BulkActionStatus.FAILED,
+]
+
+
+def marks_sensors(tables: Sequence[Table]) -> list[dg.SensorDefinition]:
+    return [_after_failure(tables), _after_backfill(tables)]
+
+
+def _after_failure(tables: Sequence[Table]) -> dg.SensorDefinition:
+    """For runs that Dagster launched; `drive` looks after its own."""
+
+    @dg.run_failure_sensor(
+        name="partitions_after_failure",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Takes the mark of a failed run off the partitions that are up to date.",
+    )
+    def partitions_after_failure(
+        context: dg.RunFailureSensorContext, platform: dg.ResourceParam[Platform]
+    ) -> None:
+        clear_marks(context.instance, platform, tables, context.dagster_run.run_id)
+
+    return partitions_after_failure
+
+
+def _after_backfill(tables: Sequence[Table]) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="partitions_after_backfill",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=30,
+        description="Takes the mark of a backfill off the partitions that nothing came for.",
+    )
+    def partitions_after_backfill(
+        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.SkipReason:
+        ended = context.instance.get_backfills(BulkActionsFilter(statuses=_ENDED), limit=_LOOKS_AT)
+        newest = str(max((each.backfill_end_timestamp or 0 for each in ended), default=0))
+        if newest == (context.cursor or "0"):
+            return dg.SkipReason("no backfill has ended")
+        if busy := under_way(context.instance, tables):
+            return dg.SkipReason(busy)
+        trouble = []
+        for table in tables:
+            try:
+                wipe_without_input(context.instance, platform, table)
+            except (LakeError, ValueError) as error:  # of this table; the others have no part in it
+                trouble.append(f"{table.id}: {error}")
+        context.update_cursor(newest)
+        said = "a backfill has ended; what nothing came for is missing again"
+        return dg.SkipReason("; ".join([said, *trouble]))
+
+    return partitions_after_backfill
+
+
+def wipe_without_input(instance: dg.DagsterInstance, platform: Platform, table: Table) -> None:
+    """Partitions that count as materialized by a mark that stands for no data, and that the table
+    does not have, count as missing from now on. For when no run is under way."""
+    if not table.partitions:
+        return
+    marks = instance.event_log_storage.get_latest_tags_by_partition(
+        table.key, dg.DagsterEventType.ASSET_MATERIALIZATION, tag_keys=[DATA_VERSION_TAG]
+    )
+    marked = [key for key, tags in marks.items() if tags.get(DATA_VERSION_TAG) == WITHOUT_INPUT]
+    published = current_versions(platform, table.id, marked) if marked else {}
+    if gone := sorted(key for key in marked if key not in published):
+        instance.wipe_asset_partitions(table.key, gone)
+
+
+def clear_marks(
+    instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], run_id: str
+) -> None:
+    """Tell Dagster which partitions of a failed run's range are up to date all the same."""
+    for table in tables:
+        if keys := _marked(instance, table, run_id):
+            _tell_up_to_date(Log(instance, table.key), platform, table, keys)
+
+
+def _marked(instance: dg.DagsterInstance, table: Table, run_id: str) -> list[str]:
+    """The partitions that this run was the last to plan and did not materialize."""
+    log = instance.event_log_storage
+    tried = log.get_latest_asset_partition_materialization_attempts_without_materializations(
+        table.key
+    )
+    return sorted(key for key, (run, _) in tried.items() if run == run_id)
+
+
+def _tell_up_to_date(log: Log, platform: Platform, table: Table, keys: Sequence[str]) -> None:
+    """With their checks, which count for the newest materialization only."""
+    planned = stale_plan(table, platform, keys)
+    if planned is None:
+        return
+    not_so = {*planned.keys, *planned.expired, *held_now(table, platform)}
+    left = [key for key in keys if key not in not_so]
+    live = current_versions(platform, table.id, left)
+    found = standing(table, platform, planned, left)
+    nothing_came = [key for key in found.without_input if key not in live]
+    told = [*live, *nothing_came]
+    if not told:
+        return
+    if nothing_came and table.partitions:
+        log.instance.wipe_asset_partitions(table.key, nothing_came)
+    log.materializations(
+        dg.AssetMaterialization(
+            table.key,
+            partition=key or None,
+            description=_AS_BEFORE,
+            tags={DATA_VERSION_TAG: version},
+        )
+        for key, version in sorted(live.items())
+    )
+    known = _evaluated(log, [finding.check for finding in found.findings], nothing_came)
+    checked = [
+        finding
+        for finding in found.findings
+        if finding.partition in told and (finding.check, finding.partition) not in known
+    ]
+    log.findings(checked + rule_state(table, platform) + still_held(table, platform, besides=told))
+
+
+def _evaluated(log: Log, checks: Iterable[str], keys: Sequence[str]) -> set[tuple[str, str | None]]:
+    """Of these partitions the checks, by name and partition, whose last result stands: the page of
+    a check shows the newest, which should not be of a day that nothing came for."""
+    if not keys:
+        return set()
+    infos = log.instance.event_log_storage.get_asset_check_partition_info(
+        [dg.AssetCheckKey(log.asset, name) for name in sorted({*checks})], partition_keys=keys
+    )
+    return {
+        (info.check_key.name, info.partition_key)
+        for info in infos
+        if info.latest_execution_status is not AssetCheckExecutionRecordStatus.PLANNED
+    }

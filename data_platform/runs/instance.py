@@ -1,0 +1,43 @@
+"""Dagster's record in a home, which is made whole by whoever opens it, one process at a time."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import dagster as dg
+
+from data_platform.databases.errors import explaining
+from data_platform.runs.home import prepare_home
+from data_platform.settings.environment import enter_home
+from data_platform.settings.model import Settings
+from data_platform.settings.values import home_explained
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Dagster's record in the home, whose directories and databases are there from now on.
+
+    This process is in the home from now on, and so are those it starts. DatabaseUnavailable where
+    Dagster's databases cannot be used, in opening them and as long as they are open.
+    """
+    place = f"of Dagster, {settings.dagster_database or settings.dagster_home}"
+    with ExitStack() as stack:
+        stack.enter_context(explaining(place))
+        with _alone(settings):
+            prepare_home(settings)
+            enter_home(settings)
+            # Dagster makes its SQLite files without a lock of its own: of two processes that find
+            # no version in one, the second fails (UNIQUE constraint failed: alembic_version).
+            instance = stack.enter_context(dg.DagsterInstance.get())
+        yield instance
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """The lock ends with its process, however that ends."""
+    with home_explained(settings.home):
+        settings.dagster_home.mkdir(parents=True, exist_ok=True)
+        opening = (settings.dagster_home / "opening.lock").open("a")
+    with opening as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,155 @@
+"""Which runs are under way, which have a process, and what becomes of those whose process is gone.
+
+If a run's process is killed, or the power fails, the run would count as under way for ever:
+nothing would be asked for beside it, and it would keep its place among the runs at once. Dagster's
+launcher for one machine does not look after its processes once their code server is gone, and
+nobody looks after a run of `drive`. So a run has a file in the home that its process keeps locked;
+the lock goes with the process, however that ends. Who finds it free knows that the run has ended
+or never will. Child processes do not inherit it: Python opens files close-on-exec, and neither the
+JVM nor Spark's workers are forked without exec.
+"""
+
+import datetime as dt
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import dagster as dg
+from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
+from data_platform.assets import Table
+from data_platform.build.platform import Platform
+from data_platform.runs.requests import job_name, tables_by_job
+from data_platform.runs.tags import RECONCILIATION
+
+BEGINS_WITHIN = dt.timedelta(minutes=10)  # a run locks its file seconds after it has started
+_DRIVER = "driver.lock"
+_BEGUN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+_REQUESTED = BulkActionStatus.REQUESTED
+_UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_until_exit: list[IO[str]] = []
+
+
+def under_way(instance: dg.DagsterInstance, tables: Sequence[Table]) -> str | None:
+    """A run or backfill that builds one of the tables now, in words; None if there is none."""
+    keys = {table.key for table in tables}
+    jobs = {job_name(table) for table in tables}
+    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
+        if run.job_name in jobs or keys & set(run.asset_selection or ()):
+            return f"run {run.run_id} of {run.job_name} is under way"
+    for backfill in instance.get_backfills(BulkActionsFilter(statuses=[_REQUESTED])):
+        if keys & set(backfill.asset_selection or ()):
+            return f"backfill {backfill.backfill_id} is under way"
+    return None
+
+
+@contextmanager
+def driving(
+    instance: dg.DagsterInstance,
+    platform: Platform,
+    *,
+    waiting: Callable[[], None] = lambda: None,
+) -> Iterator[list[dg.DagsterRun]]:
+    """The place of the home's driver, one at a time, with the runs that it had to bury.
+
+    Where another one has it, calls `waiting` and waits until that has left it.
+    """
+    with (platform.settings.home / _DRIVER).open("w") as lock:
+        if not _locked(lock):
+            waiting()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield bury_dead_runs(instance, platform)
+        finally:
+            bury_dead_runs(instance, platform)  # an interrupted one; the files of the others
+
+
+def hold(platform: Platform, run_id: str) -> IO[str]:
+    """The run's file, locked until it is closed or the process ends."""
+    final = _running(platform) / run_id
+    final.parent.mkdir(parents=True, exist_ok=True)
+    made = final.with_suffix(".new")
+    lock = made.open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    made.rename(final)  # nobody can find it before it is locked
+    return lock
+
+
+def hold_until_exit(
+    platform: Platform, instance: dg.DagsterInstance | None, run: dg.DagsterRun | None
+) -> None:
+    """For the process that executes a run, unless its driver holds the run's file.
+
+    A run ends after its resources do, so they must not give the file back. Where each step has a
+    process of its own, none of them lives as long as the run: such a run has no file.
+    """
+    if run is None or instance is None or (_running(platform) / run.run_id).exists():
+        return
+    if not instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_WORKER_STARTING):
+        _until_exit.append(hold(platform, run.run_id))
+
+
+def bury_dead_runs(instance: dg.DagsterInstance, platform: Platform) -> list[dg.DagsterRun]:
+    """Mark the runs whose process is gone as failed, and return them."""
+    found = []
+    for file in sorted(_running(platform).glob("*")):
+        if file.suffix:
+            continue  # not yet locked
+        with file.open("a") as lock:
+            if not _locked(lock):
+                continue
+            found += _buried(instance, file.name)
+            file.unlink(missing_ok=True)
+    return found
+
+
+def bury_lost_runs(
+    instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], now: dt.datetime
+) -> list[dg.DagsterRun]:
+    """The same for runs of these tables that died before their file was there.
+
+    Only runs that would have one by now: other code may run for as long as it likes. One that
+    began far in the future did so before the clock was set back.
+    """
+    found = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):
+        run, begun = record.dagster_run, record.start_time
+        late = begun is not None and abs(now.timestamp() - begun) > BEGINS_WITHIN.total_seconds()
+        if late and _has_a_file(run, tables) and not (_running(platform) / run.run_id).exists():
+            found += _buried(instance, run.run_id)
+    return found
+
+
+def _has_a_file(run: dg.DagsterRun, tables: Sequence[Table]) -> bool:
+    if run.job_name == IMPLICIT_ASSET_JOB_NAME:
+        return bool({table.key for table in tables} & set(run.asset_selection or ()))
+    return run.job_name in {*tables_by_job(tables), RECONCILIATION}
+
+
+def _buried(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterRun]:
+    run = instance.get_run_by_id(run_id)  # as it is now: it may have ended a moment ago
+    if run is None or run.is_finished:
+        return []
+    instance.report_run_failed(run, "The process of this run is gone; it ended before the run did.")
+    return [run]
+
+
+def _running(platform: Platform) -> Path:
+    return platform.settings.home / "running"
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

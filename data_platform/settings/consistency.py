@@ -1,0 +1,50 @@
+"""Settings that are right one by one and cannot work together."""
+
+from data_platform.settings import values
+from data_platform.settings.model import Settings
+from data_platform.settings.values import PREFIX, SettingsError
+
+
+def refuse_impossible(settings: Settings) -> None:
+    """Raises SettingsError for values that are right one by one and cannot work together."""
+    landing, warehouse = settings.landing_uri, settings.warehouse_uri
+    if not settings.ledger_uri:
+        raise SettingsError(
+            f"{PREFIX}DATABASE must be set when {PREFIX}ENV is {str(settings.environment)!r}: "
+            "postgresql://user@host/database holds the ledger and Dagster's own state"
+        )
+    on_s3 = [name for name, uri in (("LANDING", landing), ("WAREHOUSE", warehouse)) if _is_s3(uri)]
+    glue = settings.catalog_uri == "glue"
+    deployed = settings.environment in ("staging", "prod")
+    if (on_s3 or glue or settings.queue_url) and not settings.aws_region:
+        cause = on_s3[0] if on_s3 else "CATALOG" if glue else "QUEUE"
+        raise SettingsError(f"{PREFIX}AWS_REGION must be set: {PREFIX}{cause} is in AWS or like it")
+    if glue and not _is_s3(warehouse):
+        raise SettingsError(
+            f"{PREFIX}CATALOG is 'glue' and {PREFIX}WAREHOUSE is {warehouse!r}: those who read "
+            "Glue read S3; set the one to a database's URL or the other to s3://bucket"
+        )
+    told = {"QUEUE": settings.queue_url, "INVENTORY": settings.inventory_uri}
+    if (name := next(filter(told.get, told), None)) and not _is_s3(landing):
+        raise SettingsError(
+            f"{PREFIX}{name} is set and {PREFIX}LANDING is {landing!r}: only a bucket tells of its "
+            "arrivals; unset the one or set the other to s3://bucket"
+        )
+    for name, uri in (("CATALOG", settings.catalog_uri), ("LEDGER", settings.ledger_uri)):
+        if deployed and _is_s3(warehouse) and uri.startswith("sqlite"):
+            raise SettingsError(
+                f"{PREFIX}{name} is {uri!r} and {PREFIX}WAREHOUSE {warehouse!r}: a file of one "
+                f"machine cannot say what is in a bucket of all; set {PREFIX}DATABASE to "
+                "postgresql://user@host/database"
+            )
+    for name, uri in (("LANDING", landing), ("WAREHOUSE", warehouse)):
+        other = values.environment_of_bucket(uri, settings.project, type(settings.environment))
+        if other and other != settings.environment:
+            raise SettingsError(
+                f"{PREFIX}{name} is {uri!r}, a bucket of {str(other)!r}, and {PREFIX}ENV is "
+                f"{str(settings.environment)!r}; set one of them to the other's environment"
+            )
+
+
+def _is_s3(uri: str) -> bool:
+    return uri.startswith("s3://")

@@ -1,0 +1,191 @@
+"""Settings from the environment: its only reader, and who tells libraries through it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from data_platform.settings import values
+from data_platform.settings.consistency import refuse_impossible
+from data_platform.settings.model import CHECKOUT, Environment, Settings
+from data_platform.settings.secrets import secret, secret_name
+from data_platform.settings.values import PREFIX, SettingsError
+
+# Set by the platforms that run deployments: there, a forgotten DATA_PLATFORM_ENV must not
+# silently mean "local".
+DEPLOYMENT_MARKS = ("DAGSTER_CLOUD_DEPLOYMENT_NAME", "KUBERNETES_SERVICE_HOST")
+
+_DIRECTORIES = {
+    "LANDING": "file://{home}/landing",
+    "WAREHOUSE": "file://{home}/warehouse",
+    "CATALOG": "sqlite:///{home}/catalog.db",
+    "LEDGER": "sqlite:///{home}/ledger.db",
+}
+_CLOUD = {
+    "LANDING": "s3://{project}-raw-landing-{env}",
+    "WAREHOUSE": "s3://{project}-warehouse-{env}",
+    "CATALOG": "glue",
+    "LEDGER": "",
+}
+
+# What `DATABASE` is the default of, except a catalog that is Glue; a server holds Dagster's
+# storage, too.
+IN_DATABASE = ("CATALOG", "LEDGER")
+PASSWORD = PREFIX + "DATABASE_PASSWORD"
+
+
+# What is different where. Each has a setting of its own, which goes before. What is empty has to be
+# set, or is worked out from the machine.
+DIFFERENCES: Mapping[Environment, Mapping[str, str]] = {
+    Environment.LOCAL: {**_DIRECTORIES, "SPARK_MASTER": "local[*]"},
+    Environment.TEST: {**_DIRECTORIES, "SPARK_MASTER": "local[2]", "SPARK_MEMORY": "1g"},
+    Environment.STAGING: {**_CLOUD, "SPARK_MASTER": "local[*]"},
+    Environment.PROD: {**_CLOUD, "SPARK_MASTER": "local[*]"},
+}
+
+NAMES = (
+    "ENV",
+    "HOME",
+    "SPARK_MASTER",
+    "SPARK_MEMORY",
+    "SPARK_JARS",
+    "PROJECT",
+    "LANDING",
+    "WAREHOUSE",
+    "CATALOG",
+    "LEDGER",
+    "DAGSTER_DATABASE",
+    "DATABASE",
+    "DATABASE_PASSWORD",
+    "QUEUE",
+    "INVENTORY",
+    "AWS_REGION",
+    "AWS_ENDPOINT",
+    "STORAGE_PRICE",
+)
+
+# Events that Dagster stores at once: a lock on its database for as long as a second is no harm.
+EVENT_BATCH_SIZE = "1000"
+
+
+def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = True) -> Settings:
+    """Settings from `DATA_PLATFORM_*`; raises `SettingsError` on anything it does not know.
+
+    Without `secrets` none is fetched: the password is empty, for who asks no database.
+    """
+    env = os.environ if env is None else env
+    values.refuse_unknown_names(env, NAMES)
+    environment = _environment(env)
+    project = values.project(_value(env, "PROJECT") or Settings.project)
+    local = environment is Environment.LOCAL
+    home = values.home(_value(env, "HOME") or (local_home() if local else ""), environment)
+    places = {"home": str(home), "project": project, "env": str(environment)}
+
+    database = values.database("DATABASE", _value(env, "DATABASE"))
+    password = _value(env, "DATABASE_PASSWORD")
+
+    def value(name: str) -> str:
+        default = DIFFERENCES[environment].get(name, "").format(**places)
+        shared = database if name in IN_DATABASE and default != "glue" else ""
+        return _value(env, name) or shared or default
+
+    settings = Settings(
+        environment=environment,
+        home=home,
+        spark_master=value("SPARK_MASTER"),
+        spark_memory=values.memory(value("SPARK_MEMORY") or values.memory_for_cores()),
+        spark_jars=Path(value("SPARK_JARS") or Settings.spark_jars),
+        landing_uri=values.place("LANDING", value("LANDING")),
+        warehouse_uri=values.place("WAREHOUSE", value("WAREHOUSE")),
+        catalog_uri=values.catalog(value("CATALOG")),
+        ledger_uri=values.database("LEDGER", value("LEDGER")),
+        dagster_database=values.dagster_database(_value(env, "DAGSTER_DATABASE"), database),
+        database_password=secret(PASSWORD, password, _region(env)) if secrets else "",
+        database_secret=secret_name(password),
+        queue_url=values.queue(value("QUEUE")),
+        inventory_uri=values.inventory(value("INVENTORY")),
+        project=project,
+        aws_region=_region(env),
+        aws_endpoint=values.endpoint(_value(env, "AWS_ENDPOINT")),
+        storage_price=values.price(_value(env, "STORAGE_PRICE")),
+    )
+    refuse_impossible(settings)
+    if env is os.environ:
+        give_password(settings)
+    return settings
+
+
+def settings_at(home: Path | str, **other: Any) -> Settings:
+    """Settings of the `test` environment in `home`: two cores, one gigabyte; `other` fields."""
+    home = values.home(home, Environment.TEST)
+    default = {k: v.format(home=home) for k, v in DIFFERENCES[Environment.TEST].items()}
+    fields = {
+        "environment": Environment.TEST,
+        "home": home,
+        "spark_master": default["SPARK_MASTER"],
+        "spark_memory": default["SPARK_MEMORY"],
+        "landing_uri": default["LANDING"],
+        "warehouse_uri": default["WAREHOUSE"],
+        "catalog_uri": default["CATALOG"],
+        "ledger_uri": default["LEDGER"],
+    }
+    settings = Settings(**{**fields, **other})
+    refuse_impossible(settings)
+    return settings
+
+
+def local_state() -> Path:
+    """The directory of a developer's homes: `.platform` in the checkout, or where one stands."""
+    return (CHECKOUT if (CHECKOUT / "pyproject.toml").exists() else Path.cwd()) / ".platform"
+
+
+def local_home() -> Path:
+    """The home that `.platform/last` names (the last demo's), else `.platform/home`."""
+    last = local_state() / "last"
+    return local_state() / (last.read_text("utf-8").strip() if last.exists() else "home")
+
+
+def enter_home(settings: Settings) -> None:
+    """Tell Dagster, in this process and those it starts, where its state is and to log in batches.
+
+    A ranged run has events for each of its partitions; one by one they would take longer than
+    the data (see `platform_defs.event_log`).
+    """
+    export(DAGSTER_HOME=str(settings.dagster_home), DAGSTER_EVENT_BATCH_SIZE=EVENT_BATCH_SIZE)
+    give_password(settings)
+
+
+def give_password(settings: Settings) -> None:
+    """To libpq, in this process and those it starts: no URL has to carry it."""
+    if settings.database_password:
+        export(PGPASSWORD=settings.database_password)
+
+
+def export(**variables: str) -> None:
+    """Set what a library can only be told through the environment."""
+    os.environ.update(variables)
+
+
+def _environment(env: Mapping[str, str]) -> Environment:
+    given = _value(env, "ENV")
+    allowed = ", ".join(Environment)
+    if given in list(Environment):
+        return Environment(given)
+    if given:
+        raise SettingsError(f"{PREFIX}ENV is {given!r}; allowed: {allowed}")
+    if mark := next((name for name in DEPLOYMENT_MARKS if env.get(name)), None):
+        raise SettingsError(
+            f"{PREFIX}ENV is not set, but {mark} is, so this is a deployment; "
+            f"set {PREFIX}ENV to one of: {allowed}"
+        )
+    return Environment.LOCAL
+
+
+def _value(env: Mapping[str, str], name: str) -> str:
+    return env.get(PREFIX + name, "").strip()
+
+
+def _region(env: Mapping[str, str]) -> str:
+    """The platform's setting, else what AWS's own tools go by."""
+    given = values.region(_value(env, "AWS_REGION"))
+    return given or env.get("AWS_REGION", "") or env.get("AWS_DEFAULT_REGION", "")

@@ -1,0 +1,81 @@
+"""Where the platform runs and where its state lives.
+
+Everything else is given a `Settings` and asks nothing. Places are URIs, not paths, so that a
+bucket can take a directory's place without a change in the code that uses it.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class Environment(StrEnum):
+    LOCAL = "local"
+    TEST = "test"
+    STAGING = "staging"
+    PROD = "prod"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One environment's places and sizes. Built by `environment.settings_from_env`, in tests by
+    `settings_at`.
+
+    `home` is an absolute directory for what lives on this machine: all state on a laptop.
+    `landing_uri` (the raw-landing bucket: what has arrived, as it arrived) and `warehouse_uri`
+    (every table's files) are `file://` or `s3://`. `catalog_uri` is a database's URL or `glue`,
+    `ledger_uri` a database's URL, `dagster_database` too, or empty for SQLite in the home;
+    `queue_url` is the SQS queue of arrivals, empty where the landing place is listed;
+    `inventory_uri` is where S3 puts its inventory of the landing bucket, empty where there is none.
+    No URL carries a password: one that does is refused, and libpq is given `database_password`;
+    `database_secret` names the secret it came from, if it came from one.
+    `spark_memory` is the driver's heap as the JVM writes it (`4g`, `512m`), `spark_jars` the
+    directory of what `make jars` fetched. `project` begins the names of the buckets; `aws_region`
+    is empty where there is no cloud, `aws_endpoint` where S3 is AWS's. `storage_price` is US
+    dollars for a GB and month, None for the list price of the region.
+    """
+
+    environment: Environment
+    home: Path
+    spark_master: str
+    spark_memory: str
+    landing_uri: str
+    warehouse_uri: str
+    catalog_uri: str
+    ledger_uri: str
+    dagster_database: str = ""
+    database_password: str = field(default="", repr=False)
+    database_secret: str = ""
+    queue_url: str = ""
+    inventory_uri: str = ""
+    spark_jars: Path = CHECKOUT / ".cache" / "jars"
+    project: str = "data-platform"
+    aws_region: str = ""
+    aws_endpoint: str = ""
+    storage_price: float | None = None
+
+    @property
+    def has_buckets(self) -> bool:
+        """Whether there is a cloud with buckets: on a laptop directories are the buckets."""
+        deployed = self.environment is not Environment.LOCAL
+        return bool(self.aws_region and (deployed or self.aws_endpoint))
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+    @property
+    def catalog_name(self) -> str:
+        return "data_platform"
+
+    @property
+    def catalog_properties(self) -> dict[str, str]:
+        """For `pyiceberg.catalog.load_catalog(settings.catalog_name, **properties)`."""
+        place = {"warehouse": self.warehouse_uri, "s3.region": self.aws_region}
+        if self.aws_endpoint:
+            place["s3.endpoint"] = self.aws_endpoint
+        if self.catalog_uri == "glue":
+            return {"type": "glue", "glue.region": self.aws_region, **place}
+        return {"type": "sql", "uri": self.catalog_uri, **place}

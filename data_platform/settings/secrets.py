@@ -1,0 +1,65 @@
+"""Secrets: a setting's own value, or the place of it in AWS Secrets Manager.
+
+`secretsmanager:NAME#KEY` names a member of a secret that is a JSON object, `secretsmanager:NAME`
+a secret that is the value. The value itself is never part of a message.
+"""
+
+import json
+
+from data_platform.settings.values import SettingsError
+
+SCHEME = "secretsmanager:"
+
+
+def secret(setting: str, text: str, region: str) -> str:
+    """The secret that `setting` has as its value, or that its value names (in AWS's `region`).
+
+    Raises SettingsError, naming setting and secret, where it cannot be had.
+    """
+    if not text.startswith(SCHEME):
+        return text
+    name, key = secret_name(text), text.partition("#")[2]
+    if not name:
+        raise SettingsError(f"{setting} is {text!r}; write it like {SCHEME}NAME#KEY")
+    found = _fetch(setting, name, region)
+    return _member(setting, name, key, found) if key else found
+
+
+def secret_name(text: str) -> str:
+    """Name, or ARN, of the secret that a setting's value names; empty where it names none."""
+    return text.removeprefix(SCHEME).partition("#")[0] if text.startswith(SCHEME) else ""
+
+
+def _fetch(setting: str, name: str, region: str) -> str:
+    import boto3  # most processes ask for none
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        client = boto3.Session().client("secretsmanager", region_name=region or None)
+        answer = client.get_secret_value(SecretId=name)
+    except (BotoCoreError, ClientError) as error:
+        raise SettingsError(
+            f"{setting} names the secret {name!r}, which cannot be read: {error}; it must exist "
+            f"in {region or 'DATA_PLATFORM_AWS_REGION'}, and these credentials may need "
+            "secretsmanager:GetSecretValue on it"
+        ) from error
+    if "SecretString" not in answer:
+        raise SettingsError(f"{setting} names the secret {name!r}, which is binary; store a text")
+    return answer["SecretString"]
+
+
+def _member(setting: str, name: str, key: str, found: str) -> str:
+    try:
+        members = json.loads(found)
+    except ValueError:
+        members = None  # not in the message: it is the secret
+    if not isinstance(members, dict):
+        raise SettingsError(
+            f"{setting} names {key!r} of the secret {name!r}, which is no JSON object; name it "
+            "without #KEY where the secret is the value"
+        ) from None
+    if not isinstance(members.get(key), str) or not members[key]:
+        raise SettingsError(
+            f"{setting} names {key!r} of the secret {name!r}, which has: {', '.join(members)}"
+        )
+    return members[key]

@@ -1,0 +1,199 @@
+"""What one setting may be: each function gives the value or says what is wrong with it.
+
+What values must not be together is in `consistency`.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PREFIX = "DATA_PLATFORM_"
+
+# Hadoop reads these as patterns and PyIceberg as parts of a URI.
+UNUSABLE_IN_HOME = frozenset("#?%*{}[]\\")
+
+# A bucket's name has at most 63 characters: those of `-raw-landing-staging` are the longest ones
+# beside the project.
+LONGEST_PROJECT = 43
+
+# What S3 keeps for itself at the beginning of a name.
+RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
+
+_BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*"
+
+
+class SettingsError(ValueError):
+    """A setting is missing, unknown or has an unknown value; the message names the way out."""
+
+
+def refuse_unknown_names(env: Iterable[str], names: Iterable[str]) -> None:
+    """Variables that begin like settings and are none of `names`."""
+    known = [PREFIX + name for name in names]
+    for name in sorted(env):
+        if name.startswith(PREFIX) and name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "unset it;"
+            raise SettingsError(f"{name} is no setting; {hint} known: {', '.join(known)}")
+
+
+def home(directory: Path | str, environment: str) -> Path:
+    if not str(directory):
+        raise SettingsError(f"{PREFIX}HOME must be set when {PREFIX}ENV is {str(environment)!r}")
+    path = Path(os.path.expanduser(directory)).absolute()
+    return _usable("HOME", path)
+
+
+@contextmanager
+def home_explained(directory: Path) -> Iterator[None]:
+    """What keeps a directory from being a home, a file in its place or a missing permission for
+    example, is said of the setting. A full disk is another trouble."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SettingsError(
+            f"{error.filename}: {error.strerror}; {PREFIX}HOME is {directory}: name a directory "
+            "that this user may make and write in"
+        ) from error
+
+
+def place(name: str, text: str) -> str:
+    """`s3://bucket`, `s3://bucket/prefix`, `file:///directory` or `/directory`, as a URI."""
+    if text.startswith("s3://"):
+        if re.fullmatch(_BUCKET, text.rstrip("/")):
+            return text.rstrip("/")
+    elif (path := text.removeprefix("file://")).startswith("/"):
+        # Not Path.as_uri(): Hadoop and PyIceberg take the rest literally and would keep a "%20".
+        return f"file://{_usable(name, Path(path))}"
+    raise SettingsError(
+        f"{PREFIX}{name} is {text!r}; write it like s3://bucket, s3://bucket/prefix or /directory"
+    )
+
+
+def database(name: str, url: str) -> str:
+    """A SQLAlchemy URL of SQLite or PostgreSQL without a password."""
+    if not url or url.startswith("sqlite:///"):
+        return url
+    # A password may hold what ends the host for a parser, so it is looked for before parsing.
+    if "password=" in url or ("@" in url and not re.match(r"postgresql://[^:/?#@]*@[^@]*$", url)):
+        raise SettingsError(
+            f"{PREFIX}{name} carries a password, or is none like "
+            "postgresql://user@host:5432/database; URLs are shown, so take the password out and "
+            f"set {PREFIX}DATABASE_PASSWORD (or secretsmanager:NAME#KEY there)"
+        )
+    parts = urlsplit(url)
+    if parts.scheme != "postgresql" or not parts.netloc or not parts.path.strip("/"):
+        raise SettingsError(
+            f"{PREFIX}{name} is {url!r}; write it like postgresql://user@host:5432/database or "
+            "sqlite:////directory/file.db"
+        )
+    return url
+
+
+def dagster_database(url: str, shared: str) -> str:
+    """A PostgreSQL URL; empty for the SQLite files of Dagster's own, which have their place."""
+    if url.startswith("sqlite"):
+        raise SettingsError(
+            f"{PREFIX}DAGSTER_DATABASE is {url!r}; Dagster's SQLite files are in {PREFIX}HOME: "
+            "unset it, or write it like postgresql://user@host:5432/database"
+        )
+    return database("DAGSTER_DATABASE", url or ("" if shared.startswith("sqlite") else shared))
+
+
+def catalog(url: str) -> str:
+    return url if url == "glue" else database("CATALOG", url)
+
+
+def queue(url: str) -> str:
+    if url and re.fullmatch(r"https?://[^/\s]+/\S+", url) is None:
+        raise SettingsError(
+            f"{PREFIX}QUEUE is {url!r}; write it like "
+            "https://sqs.eu-west-1.amazonaws.com/123456789012/landing"
+        )
+    return url
+
+
+def inventory(uri: str) -> str:
+    place = uri.rstrip("/")
+    if uri and (re.fullmatch(_BUCKET, place) is None or place.count("/") < 4):
+        raise SettingsError(
+            f"{PREFIX}INVENTORY is {uri!r}; write it like s3://destination/prefix/bucket/name: "
+            "what is below it are folders like 2024-05-01T01-00Z"
+        )
+    return place
+
+
+def memory_for_cores(cores: int | None = None) -> str:
+    """A gigabyte for each task that runs at once: what sorting a partition of 128 MB takes."""
+    return f"{min(max(cores or os.cpu_count() or 1, 2), 8)}g"
+
+
+def memory(text: str) -> str:
+    number, unit = text[:-1], text[-1:]
+    if number.isascii() and number.isdigit() and int(number) and unit in ("m", "g"):
+        return text
+    raise SettingsError(f"{PREFIX}SPARK_MEMORY is {text!r}; write it like 4g or 2048m")
+
+
+def project(name: str) -> str:
+    if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) is None:
+        raise SettingsError(
+            f"{PREFIX}PROJECT is {name!r}, and begins the names of buckets; write it in lower case "
+            "letters, digits and single hyphens between them"
+        )
+    if len(name) > LONGEST_PROJECT:
+        raise SettingsError(
+            f"{PREFIX}PROJECT is {name!r}, {len(name)} characters; with the rest of a bucket's "
+            f"name that is over S3's 63: at most {LONGEST_PROJECT}"
+        )
+    if reserved := next((p for p in RESERVED_PREFIXES if name.startswith(p)), None):
+        raise SettingsError(f"{PREFIX}PROJECT is {name!r}; S3 keeps {reserved!r} for itself")
+    return name
+
+
+def environment_of_bucket(uri: str, project: str, environments: Iterable[str]) -> str | None:
+    """The environment that a bucket of this project says in its name; None for other places."""
+    name = uri.removeprefix("s3://").partition("/")[0]
+    if not uri.startswith("s3://") or not name.startswith(project + "-"):
+        return None
+    last = name.rpartition("-")[2]
+    return next((each for each in environments if each == last), None)
+
+
+def region(name: str) -> str:
+    if name and re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d", name) is None:
+        raise SettingsError(f"{PREFIX}AWS_REGION is {name!r}; write it like eu-west-1")
+    return name
+
+
+def endpoint(url: str) -> str:
+    if url and re.fullmatch(r"https?://[^/\s]+/?", url) is None:
+        raise SettingsError(f"{PREFIX}AWS_ENDPOINT is {url!r}; write it like http://localhost:9000")
+    return url.rstrip("/")
+
+
+def price(text: str) -> float | None:
+    try:
+        value = float(text) if text else None
+    except ValueError:
+        value = -1
+    if value is not None and not 0 <= value < 1000:  # not for nan either
+        raise SettingsError(
+            f"{PREFIX}STORAGE_PRICE is {text!r}; write US dollars for a GB and month, like 0.023"
+        )
+    return value
+
+
+def _usable(name: str, path: Path) -> Path:
+    if bad := sorted(UNUSABLE_IN_HOME.intersection(str(path))):
+        raise SettingsError(
+            f"{PREFIX}{name} is {str(path)!r}: {' '.join(bad)} cannot stand in a table's location; "
+            "choose a directory without"
+        )
+    return path

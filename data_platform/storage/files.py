@@ -1,0 +1,139 @@
+"""Bytes: the few file operations the lake needs, on a directory or an object store.
+
+A location is an absolute path, `file://` and such a path, or `s3://bucket/key`.
+"""
+
+import re
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import BinaryIO
+
+from pyarrow import fs
+
+from data_platform.storage.object_store import SCHEME, ObjectStore, is_object, path_of, split
+from data_platform.storage.s3_errors import about
+
+_KEY_IN_NAME = 60  # characters
+LISTED = 8  # objects of one folder; a run's folder has seldom more than a few thousand
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file below a location: its path as the metadata writes it, bytes, time of last change.
+
+    `upload` is the id of an upload to S3 that was begun at that time and never completed: nobody
+    sees a file, and the parts that came (0 bytes here; S3 does not say) are paid for.
+    """
+
+    path: str
+    size: int
+    modified: datetime
+    upload: str = ""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The file operations of staging and cleaning; a seam for fault tests and object stores."""
+
+    store: ObjectStore = field(default_factory=ObjectStore, kw_only=True)
+
+    def _resolve(self, location: str) -> tuple[fs.FileSystem, str, str]:
+        if is_object(location):
+            return self.store.filesystem(), path_of(location), SCHEME
+        scheme, path = _split_local(location)
+        return fs.LocalFileSystem(), path, scheme
+
+    def make_folder(self, location: str) -> None:
+        """So that files can be opened in it; an object store has no folders."""
+        if not is_object(location):
+            found, path, _ = self._resolve(location)
+            found.create_dir(path, recursive=True)
+
+    def open_output(self, location: str) -> BinaryIO:
+        found, path, _ = self._resolve(location)
+        return found.open_output_stream(path)
+
+    def files(self, location: str) -> Iterator[StoredFile]:
+        """Every file below `location`, nothing where there is no such folder."""
+        found, path, prefix = self._resolve(location)
+        selector = fs.FileSelector(path, recursive=True, allow_not_found=True)
+        for info in found.get_file_info(selector):
+            if info.type == fs.FileType.File:
+                yield StoredFile(prefix + info.path, info.size, info.mtime)
+
+    def uploads(self, location: str) -> Iterator[StoredFile]:
+        """The uploads below `location` that were begun and neither completed nor aborted."""
+        if not is_object(location):
+            return
+        bucket, prefix = split(location)
+        pages = self.store.client().get_paginator("list_multipart_uploads")
+        with about(location):
+            for found in pages.paginate(Bucket=bucket, Prefix=f"{prefix}/").search("Uploads[]"):
+                if found:
+                    path = f"{SCHEME}{bucket}/{found['Key']}"
+                    yield StoredFile(path, 0, found["Initiated"], found["UploadId"])
+
+    def abort(self, upload: StoredFile) -> None:
+        """Give an upload up; one that is gone already is no error."""
+        bucket, key = split(upload.path)
+        client = self.store.client()
+        with about(upload.path), suppress(client.exceptions.NoSuchUpload):
+            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload.upload)
+
+    def sizes(self, locations: Sequence[str]) -> list[int | None]:
+        """Bytes of each file, None for one that is not there; many are asked for at once.
+
+        Many objects of one folder are found by listing it, a request for a thousand of them.
+        """
+        known: dict[str, int | None] = {}
+        for folder, files in by_folder(locations).items():
+            if is_object(folder) and len(files) >= LISTED:
+                listed = {file.path: file.size for file in self.files(folder)}
+                known |= {file: listed.get(file) for file in files}
+        asked = [location for location in locations if location not in known]
+        if asked:
+            found, _, _ = self._resolve(asked[0])
+            infos = found.get_file_info([self._resolve(location)[1] for location in asked])
+            known |= {file: info.size for file, info in zip(asked, infos, strict=True)}
+        return [known[location] for location in locations]
+
+    def delete(self, location: str) -> None:
+        """Delete a file; one that is gone already is no error."""
+        if is_object(location):  # PyArrow would ask and list, and leave a marker for the folder
+            bucket, key = split(location)
+            with about(location):
+                self.store.client().delete_object(Bucket=bucket, Key=key)
+            return
+        found, path, _ = self._resolve(location)
+        with suppress(FileNotFoundError):
+            found.delete_file(path)
+
+
+def new_file_name(key: str) -> str:
+    """A name for a data file of the partition `key` that no other file has.
+
+    It tells a person the partition, where that can be told in ASCII, and no program relies on it.
+    It begins with a letter or a digit, since Spark passes over files that begin with `_` or `.`;
+    it has no character that means something in a URL or a pattern, and has a length that every
+    file system takes.
+    """
+    said = re.sub(r"[^A-Za-z0-9-]+", "_", key).strip("_-")[:_KEY_IN_NAME]
+    return f"{said or 'all'}-{uuid.uuid4().hex}.parquet"
+
+
+def by_folder(locations: Iterable[str]) -> dict[str, list[str]]:
+    """Locations by what stands before their last slash."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for location in locations:
+        found[location.rpartition("/")[0]].append(location)
+    return found
+
+
+def _split_local(location: str) -> tuple[str, str]:
+    """`file:///a b` -> `file://`, `/a b`: taken as it is, as PyIceberg does; a URI it is not."""
+    scheme = "file://" if location.startswith("file://") else ""
+    return scheme, location.removeprefix(scheme)

@@ -1,0 +1,86 @@
+"""What a silver step costs: Spark jobs that do not grow with the days, tasks that do with rows."""
+
+import datetime as dt
+from collections import Counter
+from pathlib import Path
+from typing import cast
+
+import pytest
+from pyspark.sql import SparkSession
+
+from data_platform.build.bronze import build_bronze
+from data_platform.build.planning import plan
+from data_platform.build.steps import build
+from data_platform.domains.retail.bronze import order_lines as bronze
+from data_platform.domains.retail.silver import order_lines as silver
+from data_platform.engine.session import tasks_at_once
+from data_platform.lake.writing.publish import publish
+from data_platform.landing.arrivals.listing import tick
+from data_platform.quality import spread
+from data_platform.tables.outcomes import DATA
+from data_platform_tests.fakes import Faults, LocalSpark
+from data_platform_tests.platform_defs.homes import Home, csv, home_at, key_of, shop_lines
+
+DAYS = [f"2011-03-0{number}" for number in range(1, 6)]
+
+
+def _received(home: Home) -> None:
+    """Five days in bronze; each with a row that is rejected and one that comes twice."""
+    for day in DAYS:
+        lines = shop_lines(day, 4)
+        home.land(key_of(day), csv([*lines, lines[0], f"{lines[1]},extra"]))
+    record_and_publish(home, DAYS)
+
+
+def record_and_publish(home: Home, days: list[str]) -> None:
+    """What landed is in bronze."""
+    assert bronze.source
+    platform, now = home.platform, dt.datetime.now(dt.UTC)
+    tick(platform.bucket, [bronze.source], platform.ledger, now, overlap_days=7)
+    planned = plan(bronze, platform, days, only_stale=True)
+    local = cast(SparkSession, LocalSpark(Faults()))
+    write = build_bronze(bronze, planned, platform, local, "received").write
+    publish(platform.lake, platform.builds, write)
+
+
+def _jobs(home: Home, spark: SparkSession, days: list[str]) -> int:
+    """How many Spark jobs it takes to compute and stage these days."""
+    planned = plan(silver, home.platform, days, only_stale=True)
+    assert planned.keys == tuple(days)
+    group = f"silver of {len(days)}"
+    spark.sparkContext.setJobGroup(group, group)
+    write = build(silver, planned, home.platform, spark, "run").write
+    assert sum(f.rows for files in write.staged.files.values() for f in files) == 6 * len(days)
+    return len(spark.sparkContext.statusTracker().getJobIdsForGroup(group))
+
+
+def test_a_silver_step_takes_as_many_spark_jobs_for_five_days_as_for_one(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    with home_at(tmp_path / "home", (bronze, silver)) as home:
+        _received(home)
+
+        assert _jobs(home, spark, DAYS) == _jobs(home, spark, DAYS[:1]) > 0
+
+
+def test_the_tasks_and_files_of_a_large_partition_follow_its_rows(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spread, "LEAST_ROWS", 100)
+    monkeypatch.setattr(spread, "TASK_ROWS", 200)
+    rows = {DAYS[0]: 1_500, DAYS[1]: 10}
+    with home_at(tmp_path / "home", (bronze, silver)) as home:
+        for day, count in rows.items():
+            home.land(key_of(day), csv(shop_lines(day, count)))
+        record_and_publish(home, list(rows))
+
+        planned = plan(silver, home.platform, list(rows), only_stale=True)
+        staged = build(silver, planned, home.platform, spark, "run").write.staged
+
+        assert staged.rows(DATA) == rows
+        files = Counter(file.key for file in staged.files[DATA])
+        tasks = spread.Spread.of(rows, tasks_at_once(spark)).tasks
+        assert tasks >= 8
+        assert files == {DAYS[0]: tasks, DAYS[1]: 1}
+        largest = max(file.rows for file in staged.files[DATA])
+        assert largest < 2 * rows[DAYS[0]] / tasks
