@@ -41,7 +41,7 @@ def counted(lines: Iterable[str], tables: Iterable[Table]) -> Counter[Request]:
     owners = {str(table.id): str(table.id) for table in tables}
     for table in tables:
         if table.contract:
-            beside = (table.id.beside(layer) for layer in ("quarantine", "duplicates"))
+            beside = (table.id.sibling(layer) for layer in ("quarantine", "duplicates"))
             owners |= {str(name): str(table.id) for name in beside}
     landed = next(str(table.id) for table in tables if table.source)
     return Counter(_request(line, owners, landed) for line in lines)

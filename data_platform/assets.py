@@ -148,7 +148,7 @@ def _bronze_id(source: Source) -> TableId:
     if id_.layer != "bronze":
         raise ValueError(
             f"Source {source.name!r}: rows as received go to layer bronze, not to {id_}; write "
-            f'table="{id_.beside("bronze")}"'
+            f'table="{id_.sibling("bronze")}"'
         )
     return id_
 
@@ -198,7 +198,7 @@ def silver(
                 f"{own}: a silver table has bronze as its only input, not {', '.join(others)} as "
                 "well; join in a gold table, whose parameters are tables"
             )
-        upstream = TableId.parse(source) if source else own.beside("bronze")
+        upstream = TableId.parse(source) if source else own.sibling("bronze")
         return _declared(function, contract, partitions, {parameter: upstream}, {}, outside)
 
     return declare

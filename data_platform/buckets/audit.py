@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from data_platform.buckets import actions
 from data_platform.buckets.account import Account, Clients
-from data_platform.buckets.parts import Spec, judge, rules, standard_specs
+from data_platform.buckets.full_standard import Spec, judge, rules, standard_specs
 from data_platform.buckets.provision import States, read_states
 from data_platform.buckets.queue_standard import QueueSpec
 from data_platform.buckets.standard import Purpose, QueuePurpose, TableTiers, bucket_specs

@@ -9,7 +9,7 @@ from data_platform.buckets import actions, notification
 from data_platform.buckets.account import Account, Clients
 from data_platform.buckets.actions import Action
 from data_platform.buckets.errors import BucketError, refused
-from data_platform.buckets.parts import Spec, State, creation, judge
+from data_platform.buckets.full_standard import Spec, State, creation, judge
 from data_platform.buckets.queue_standard import QueueSpec
 from data_platform.buckets.queue_state import queue_url, read_queue
 from data_platform.buckets.standard import BucketSpec

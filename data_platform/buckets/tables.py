@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from data_platform.buckets.elsewhere import warehouse_elsewhere
 from data_platform.buckets.standard import LAYER_TIERS, TableTiers
+from data_platform.buckets.unmanaged import unmanaged_warehouse
 from data_platform.settings.model import Settings
 from data_platform.tables.identity import TableId
 
@@ -28,7 +28,7 @@ class TableUse:
 
 def standard_tiers(settings: Settings, uses: Iterable[TableUse]) -> tuple[TableTiers, ...]:
     """Storage classes of the tables in the standard's warehouse: none where all lie elsewhere."""
-    return () if warehouse_elsewhere(settings) else table_tiers(uses, settings.warehouse_uri)
+    return () if unmanaged_warehouse(settings) else table_tiers(uses, settings.warehouse_uri)
 
 
 def table_tiers(uses: Iterable[TableUse], warehouse: str = "") -> tuple[TableTiers, ...]:

@@ -7,7 +7,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from data_platform.assets import Table
-from data_platform.build.bronze_moves import elsewhere, moved, ready, takers
+from data_platform.build.bronze_moves import elsewhere_in_bronze, moved, ready, takers
 from data_platform.build.events import StepResult
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
@@ -63,7 +63,7 @@ def build_bronze(
     present = files_by_partition(loaded, plan.base) if plan.base else {}
     lost = _unaccounted(table, platform, present)
     safe = {key: entries for key, entries in effective.items() if key not in lost}
-    files = {**elsewhere(loaded, safe), **present}
+    files = {**elsewhere_in_bronze(loaded, safe), **present}
     work = _work(table, platform, safe, files, directory(loaded, attempt))
     platform.storage.make_folder(directory(loaded, attempt))
     reports = [ParseReport(key, refused=why) for key, why in lost.items()] + _parse(spark, work)

@@ -11,7 +11,7 @@ from data_platform.landing.parse import ParseReport
 Effective = Mapping[str, list[Entry]]
 
 
-def elsewhere(loaded: LakeTable, effective: Effective) -> Files:
+def elsewhere_in_bronze(loaded: LakeTable, effective: Effective) -> Files:
     """The files of partitions that rows have to be carried from into others."""
     stored = (entry.previous for entries in effective.values() for entry in entries)
     places = {entry.stands_in for entry in stored if entry and entry.stands_in}

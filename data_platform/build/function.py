@@ -14,7 +14,7 @@ from data_platform.quality.judge import RECEIVED
 from data_platform.storage.errors import LakeError
 
 
-def called(table: Table, keys: Sequence[str], frames: Mapping[str, DataFrame]) -> DataFrame:
+def call_function(table: Table, keys: Sequence[str], frames: Mapping[str, DataFrame]) -> DataFrame:
     """What it returns for these partitions.
 
     Raises LakeError where that is no DataFrame, SchemaConflict where it does not fit the contract.

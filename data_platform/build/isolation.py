@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 from data_platform.assets import Table
 from data_platform.build.event_rows import by_event_time, counts
-from data_platform.build.function import called
+from data_platform.build.function import call_function
 from data_platform.build.placement import (
     among,
     counts_for_first,
@@ -142,7 +142,7 @@ class Calls:
         frames = self._frames(keys)
         inputs: dict[str, Input] = {n: self._input(n, keys, frames[n]) for n in self.table.inputs}
         before = jobs_run(self.spark)
-        frame = called(self.table, keys, frames)
+        frame = call_function(self.table, keys, frames)
         alike = all(of == "alike" for of in inputs.values())
         # A value that the function looked up may be of any partition, and no plan tells.
         looked = before is None or jobs_run(self.spark) != before
@@ -159,7 +159,7 @@ class Calls:
         return None
 
     def _call(self, keys: Sequence[str]) -> DataFrame:
-        return called(self.table, keys, self._frames(keys))
+        return call_function(self.table, keys, self._frames(keys))
 
     def _frames(self, keys: Sequence[str]) -> dict[str, DataFrame]:
         storage = self.platform.storage
@@ -245,7 +245,7 @@ def by_input_partition(
     (name,) = table.inputs
 
     def made(of: Sequence[str]) -> DataFrame:
-        return called(table, ("",), {name: marked(read(of), name)})
+        return call_function(table, ("",), {name: marked(read(of), name)})
 
     before = jobs_run(spark)
     whole = made(keys)

@@ -81,7 +81,7 @@ def _rule_specs(table: Table, contract: Contract) -> list[dg.AssetCheckSpec]:
 
 
 @dataclass(frozen=True)
-class Standing:
+class LeftAlone:
     """What is known of the partitions of a run's range that the run does not build.
 
     `without_input` are those that nothing came for.
@@ -91,7 +91,9 @@ class Standing:
     without_input: list[str]
 
 
-def standing(table: Table, platform: Platform, plan: Plan, left: Sequence[str]) -> Standing:
+def checks_left_alone(
+    table: Table, platform: Platform, plan: Plan, left: Sequence[str]
+) -> LeftAlone:
     """The checks of the partitions `left`, from metadata: a check that failed still fails."""
     latest = platform.builds.latest(table.id, left)
     unread = unreadable(table, platform)
@@ -120,14 +122,14 @@ def standing(table: Table, platform: Platform, plan: Plan, left: Sequence[str]) 
     troubled = {finding.partition for finding in found if not finding.passed} | held.keys()
     published = {key for key, build in latest.items() if build.state == "published"}
     known_of = {*published, *plan.digests, *troubled}
-    return Standing(found, [key for key in left if key not in known_of])
+    return LeftAlone(found, [key for key in left if key not in known_of])
 
 
 def as_it_stands(
     table: Table, platform: Platform, plan: Plan, keys: Sequence[str]
 ) -> list[Finding]:
     """All that the checks say of these partitions, which are not built, and of the whole table."""
-    found = standing(table, platform, plan, keys).findings
+    found = checks_left_alone(table, platform, plan, keys).findings
     return found + rule_state(table, platform) + still_held(table, platform, besides=keys)
 
 

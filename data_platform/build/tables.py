@@ -6,7 +6,7 @@ from data_platform.assets import Table
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
 from data_platform.lake.reads import spark_schema
-from data_platform.lake.rejected import BESIDE, REJECTED_BY
+from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS
 from data_platform.landing.source import Source
 from data_platform.tables.identity import Partitioning
 from data_platform.tables.outcomes import DATA, DUPLICATES, NAMED, QUARANTINE
@@ -86,14 +86,14 @@ def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
         (upstream,) = table.inputs.values()
         rejected = spark_schema(lake.load(upstream).schema())
         found[DUPLICATES] = lake.ensure(
-            table.id.beside(BESIDE[DUPLICATES]),
+            table.id.sibling(REJECTED_LAYERS[DUPLICATES]),
             _with(rejected, table.partition_by, *_REPEATS, _ATTEMPT),
             table.partition_by,
             {**properties, "comment": f"rows of {table.id} that repeat a published one"},
         )
     named = [_NAMED] if table.partition_by else []
     found[QUARANTINE] = lake.ensure(
-        table.id.beside(BESIDE[QUARANTINE]),
+        table.id.sibling(REJECTED_LAYERS[QUARANTINE]),
         _with(rejected, table.partition_by, _REASONS, *named, _ATTEMPT),
         table.partition_by,
         {**properties, "comment": f"rows that {table.id} rejects, with their reasons"},

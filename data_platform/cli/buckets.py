@@ -41,8 +41,8 @@ def plan_command(as_json: bool) -> None:
 @reporting
 def apply_command() -> None:
     """Make what is missing and mend what deviates. It never loosens; repeating it does nothing."""
-    from data_platform.buckets.elsewhere import landing_elsewhere
     from data_platform.buckets.provision import apply
+    from data_platform.buckets.unmanaged import unmanaged_landing
 
     settings = settings_from_env(secrets=False)
     account, clients = _connect(settings)
@@ -50,7 +50,7 @@ def apply_command() -> None:
     apply(clients, planned, lambda action: click.echo(f"{action.name}: {action.change}: done"))
     if not planned:
         click.echo("nothing to do")
-    if not settings.queue_url and not landing_elsewhere(settings):
+    if not settings.queue_url and not unmanaged_landing(settings):
         click.echo(_told(settings, account, clients))
 
 
@@ -95,7 +95,7 @@ def _connect(settings: Settings):
 
 
 def _planned(settings: Settings, account, clients):
-    from data_platform.buckets.parts import standard_specs
+    from data_platform.buckets.full_standard import standard_specs
     from data_platform.buckets.provision import plan, read_states
     from data_platform.buckets.state import list_buckets
 
@@ -119,11 +119,11 @@ def _told(settings: Settings, account, clients) -> str:
 
 
 def _tables(settings: Settings, account):
-    from data_platform.buckets.elsewhere import elsewhere
     from data_platform.buckets.tables import standard_tiers
+    from data_platform.buckets.unmanaged import unmanaged_places
     from data_platform.cli.declared import declared_tables
     from data_platform.platform_defs.table_uses import table_uses
 
-    for said in elsewhere(settings, account).values():
+    for said in unmanaged_places(settings, account).values():
         click.echo(said, err=True)
     return standard_tiers(settings, table_uses(*declared_tables()))

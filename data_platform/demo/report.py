@@ -79,7 +79,7 @@ def balance_of(platform: Platform) -> Balance:
 
 def _rejected(lake: Lake, layer: str, live: dict[str, str], held: set[str]) -> int:
     """Rows beside the published versions, of the days that are not held back."""
-    table_id = SILVER.beside(layer)
+    table_id = SILVER.sibling(layer)
     if not lake.exists(table_id):
         return 0
     loaded = lake.load(table_id)
@@ -116,7 +116,7 @@ def _print_tables(platform: Platform) -> None:
 
 
 def _print_rejected(platform: Platform) -> None:
-    if platform.lake.exists(SILVER.beside("quarantine")):
+    if platform.lake.exists(SILVER.sibling("quarantine")):
         reasons, _ = quarantined(platform, SILVER, partition=None, limit=0)
         title = "Why rows are quarantined (held back days included; a row may have several reasons)"
         out.records(title, reasons, counts=["rows"])

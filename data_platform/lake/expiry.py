@@ -15,7 +15,7 @@ from pyiceberg.table import Table
 from data_platform.lake.catalog import Lake
 from data_platform.lake.files import snapshots_in_order
 from data_platform.lake.refusals import Guard, strict
-from data_platform.lake.rejected import BESIDE, REJECTED_BY, rejected_by
+from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS, rejected_by
 from data_platform.tables.identity import TableId
 
 _log = logging.getLogger(__name__)
@@ -67,9 +67,9 @@ def expire(lake: Lake, table_id: TableId, now: dt.datetime) -> dict[TableId, int
     no version needs any more; gives how many were forgotten."""
     table = lake.load(table_id)
     forgotten = {table_id: _forget(table, expired(table, now))}
-    for layer in BESIDE.values():
+    for layer in REJECTED_LAYERS.values():
         if beside := rejected_by(lake, table_id, layer):
-            forgotten[table_id.beside(layer)] = _forget(beside, unneeded(beside, table))
+            forgotten[table_id.sibling(layer)] = _forget(beside, unneeded(beside, table))
     return forgotten
 
 

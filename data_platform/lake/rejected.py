@@ -14,7 +14,7 @@ from data_platform.lake.files import attempt_of, files_by_partition, snapshots_i
 from data_platform.tables.identity import TableId
 from data_platform.tables.outcomes import DUPLICATES, QUARANTINE
 
-BESIDE = {QUARANTINE: "quarantine", DUPLICATES: "duplicates"}
+REJECTED_LAYERS = {QUARANTINE: "quarantine", DUPLICATES: "duplicates"}
 # A property of a quarantine or duplicates table: whose rejected rows it holds. Bronze and silver
 # tables often share a name, and publishing the one must not touch what the other rejected.
 REJECTED_BY = "data_platform.rejected-by"
@@ -22,7 +22,7 @@ REJECTED_BY = "data_platform.rejected-by"
 
 def rejected_by(lake: Lake, table_id: TableId, layer: str) -> Table | None:
     """The table of the rows that `table_id` rejects into `layer`; None where it has none."""
-    table = lake.find(table_id.beside(layer))
+    table = lake.find(table_id.sibling(layer))
     return table if table and table.properties.get(REJECTED_BY) == str(table_id) else None
 
 

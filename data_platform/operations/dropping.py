@@ -11,7 +11,7 @@ import dagster as dg
 from data_platform.assets import Table
 from data_platform.build.platform import Platform
 from data_platform.lake.errors import NotThere
-from data_platform.lake.rejected import BESIDE
+from data_platform.lake.rejected import REJECTED_LAYERS
 from data_platform.lake.upkeep import drop as lake_drop
 from data_platform.lake.upkeep.browse import count
 from data_platform.landing.ledger.tables import Entry
@@ -64,7 +64,7 @@ def plan_drop(
 ) -> Drop:
     """Raises LakeError for what is neither in the catalog nor declared, and for a partition of a
     table that has none."""
-    if table_id.layer in BESIDE.values():
+    if table_id.layer in REJECTED_LAYERS.values():
         raise LakeError(f"{table_id} holds rows that another table rejected: drop that one")
     declared = next((table for table in tables if table.id == table_id), None)
     there = lake_drop.tables_of(platform.lake, table_id)

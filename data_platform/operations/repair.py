@@ -184,7 +184,7 @@ def quarantined(
     were not published."""
     loaded = rejected_by(platform.lake, table_id, "quarantine")
     if loaded is None:
-        judged = table_id.beside("silver")
+        judged = table_id.sibling("silver")
         elsewhere = rejected_by(platform.lake, judged, "quarantine")
         hint = f"; its rows are judged in {judged}" if elsewhere else ""
         raise LakeError(f"{table_id} has no quarantine: no rule of its rejects rows{hint}")
@@ -218,7 +218,7 @@ def replay(
     """
     table = declared(tables, table_id)
     quarantined(platform, table_id, partition=partition, limit=0)  # there is one
-    rejected = files_by_partition(platform.lake.load(table_id.beside("quarantine")))
+    rejected = files_by_partition(platform.lake.load(table_id.sibling("quarantine")))
     keys = sorted(key for key in rejected if partition in (None, key))
     if not keys:
         yield f"{table_id}: nothing is quarantined"

@@ -30,7 +30,7 @@ from data_platform.platform_defs.storage_costs import (
     storage_costs_schedule,
 )
 from data_platform.platform_defs.table_uses import table_uses
-from data_platform.runs.failed_partitions import marks_sensors
+from data_platform.runs.failed_partitions import failed_status_sensors
 from data_platform.settings.model import Settings
 from data_platform.tables.identity import TableId
 from data_platform.telemetry.logs import quiet_libraries
@@ -63,7 +63,7 @@ def definitions(
     declared = dg.Definitions(
         assets=[*assets, *others],
         jobs=[*by_name.values(), reconciliation],
-        sensors=[*sensors(tables, by_name), *marks_sensors(tables)],
+        sensors=[*sensors(tables, by_name), *failed_status_sensors(tables)],
         schedules=[reconciliation_schedule(reconciliation)],
         resources=resources(settings),
         loggers={"console": console},
@@ -98,10 +98,10 @@ def _require_distinct(tables: Sequence[Table]) -> None:
             "ledger keeps what landed by it; give the source another name, or take the rows from "
             "the other table"
         )
-    for table in _second(tables, lambda table: table.contract and table.id.beside("quarantine")):
+    for table in _second(tables, lambda table: table.contract and table.id.sibling("quarantine")):
         raise ContractError(
             f"the tables of a domain that have the same name in silver and in gold would share "
-            f"{table.id.beside('quarantine')}, with other columns each; rename one of them",
+            f"{table.id.sibling('quarantine')}, with other columns each; rename one of them",
             table=str(table.id),
         )
 

@@ -18,10 +18,10 @@ from data_platform.build.platform import Platform
 from data_platform.build.steps import build
 from data_platform.build.table_checks import (
     check_specs,
+    checks_left_alone,
     explained,
     held_by,
     rule_state,
-    standing,
     still_held,
 )
 from data_platform.contracts.errors import ContractError
@@ -134,7 +134,7 @@ def _log_left(
     """
     building = set(planned.keys)
     if left := [key for key in requested if key not in building]:
-        found = standing(table, context.resources.platform, planned, left)
+        found = checks_left_alone(table, context.resources.platform, planned, left)
         log = Log.of(context, table.key)
         if BACKFILL_ID_TAG in context.run.tags:
             log.without_input(found.without_input)

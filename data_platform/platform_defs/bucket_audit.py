@@ -11,8 +11,8 @@ import dagster as dg
 
 from data_platform.buckets.account import connect
 from data_platform.buckets.audit import EXISTS, UNEXPECTED, Failure, audit, rules_of
-from data_platform.buckets.elsewhere import elsewhere
 from data_platform.buckets.standard import OWNER, Purpose, QueuePurpose, TableTiers
+from data_platform.buckets.unmanaged import unmanaged_places
 from data_platform.platform_defs.jobs import Job
 from data_platform.settings.model import Settings
 from data_platform.telemetry.warnings import previews_accepted
@@ -47,7 +47,7 @@ def bucket_audit(settings: Settings, tables: tuple[TableTiers, ...] = ()) -> dg.
             "queues": list(found.queues),
             "deviations": len(found.failures),
         }
-        for what, said in elsewhere(settings, account).items():
+        for what, said in unmanaged_places(settings, account).items():
             context.log.warning(said)
             metadata[what] = said
         yield dg.MaterializeResult(

@@ -17,8 +17,8 @@ from data_platform.build.platform import Platform
 from data_platform.platform_defs.jobs import Job
 from data_platform.runs.arrivals import record_arrivals
 from data_platform.runs.due import Waiting, arrivals, stale, waiting_lines
-from data_platform.runs.failed_partitions import clear_marks
-from data_platform.runs.liveness import bury_dead_runs, bury_lost_runs, under_way
+from data_platform.runs.failed_partitions import clear_failed_status
+from data_platform.runs.liveness import fail_dead_runs, fail_lost_runs, under_way
 from data_platform.runs.requests import job_name, tables_by_job
 from data_platform.tables.identity import TableId
 
@@ -44,7 +44,7 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
     def landing_arrivals(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
         now = dt.datetime.now(dt.UTC)
-        _bury(context.instance, platform, tables, now)
+        _fail_dead_runs(context.instance, platform, tables, now)
         declared = ",".join(table.version for table in landed)
         redeclared = context.cursor != declared
         warnings = record_arrivals(platform, landed, now, redeclared=redeclared).warnings
@@ -67,12 +67,12 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
     return landing_arrivals
 
 
-def _bury(
+def _fail_dead_runs(
     instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], now: dt.datetime
 ) -> None:
-    lost = bury_lost_runs(instance, platform, tables, now)
-    for run in [*lost, *bury_dead_runs(instance, platform)]:
-        clear_marks(instance, platform, tables, run.run_id)
+    lost = fail_lost_runs(instance, platform, tables, now)
+    for run in [*lost, *fail_dead_runs(instance, platform)]:
+        clear_failed_status(instance, platform, tables, run.run_id)
 
 
 def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefinition:

@@ -9,7 +9,7 @@ import dagster as dg
 from data_platform.buckets.prices import AS_OF, monthly_cost, price
 from data_platform.buckets.standard import OWNER
 from data_platform.lake.refusals import passing_over
-from data_platform.lake.rejected import BESIDE
+from data_platform.lake.rejected import REJECTED_LAYERS
 from data_platform.lake.sizes import TableBytes, sizes
 from data_platform.platform_defs.jobs import Job
 from data_platform.settings.model import Settings
@@ -79,7 +79,7 @@ def _figures(found: Iterable[TableBytes], price: float | None, of: str) -> Mappi
     for each in found:
         total["bytes"] += each.total
         total["history_bytes"] += each.history
-        if each.table.layer in BESIDE.values():
+        if each.table.layer in REJECTED_LAYERS.values():
             total["rejected_bytes"] += each.total
     cost = monthly_cost(total["bytes"], price)
     named = {f"{of}{name}": value for name, value in total.items()}

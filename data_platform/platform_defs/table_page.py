@@ -6,7 +6,7 @@ from data_platform.assets import Table
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.winner import greatest, sentence
-from data_platform.lake.rejected import BESIDE
+from data_platform.lake.rejected import REJECTED_LAYERS
 from data_platform.tables.outcomes import DUPLICATES, QUARANTINE
 
 
@@ -23,11 +23,11 @@ def definition_metadata(table: Table) -> dict[str, object]:
             "contract_version": table.contract.version,
             "quarantine_threshold": table.contract.quarantine_threshold,
             "rejected_rows": f"`data-platform quarantine {table.id}`, kept in "
-            f"{table.id.beside(BESIDE[QUARANTINE])}",
+            f"{table.id.sibling(REJECTED_LAYERS[QUARANTINE])}",
         }
         if table.contract.lineage:
             found["repeated_rows"] = (
-                f"`data-platform show {table.id.beside(BESIDE[DUPLICATES])}`, kept there"
+                f"`data-platform show {table.id.sibling(REJECTED_LAYERS[DUPLICATES])}`, kept there"
             )
         if table.contract.merge_on:
             found["merge_on"] = ", ".join(table.contract.merge_on)

@@ -6,7 +6,7 @@ import dagster as dg
 
 from data_platform.assets import Table
 from data_platform.buckets.tables import TableUse
-from data_platform.lake.rejected import BESIDE
+from data_platform.lake.rejected import REJECTED_LAYERS
 from data_platform.platform_defs.asset_tables import is_table, table_of
 from data_platform.tables.identity import TableId
 from data_platform.tables.outcomes import DATA, DUPLICATES, QUARANTINE
@@ -24,9 +24,9 @@ def tables_written(table: Table) -> dict[int, TableId]:
     """The tables that a write of `table` goes to, by outcome."""
     found = {DATA: table.id}
     if table.contract:
-        found[QUARANTINE] = table.id.beside(BESIDE[QUARANTINE])
+        found[QUARANTINE] = table.id.sibling(REJECTED_LAYERS[QUARANTINE])
         if table.contract.lineage:
-            found[DUPLICATES] = table.id.beside(BESIDE[DUPLICATES])
+            found[DUPLICATES] = table.id.sibling(REJECTED_LAYERS[DUPLICATES])
     return found
 
 
@@ -48,4 +48,4 @@ def _ordinary(spec: dg.AssetSpec) -> TableUse:
 
 def _beside(table: TableId) -> tuple[TableId, ...]:
     """Publishing asks whose rejected rows the tables of this name hold, if there are any."""
-    return tuple(table.beside(layer) for layer in BESIDE.values())
+    return tuple(table.sibling(layer) for layer in REJECTED_LAYERS.values())

@@ -10,7 +10,7 @@ from data_platform.build.platform import Platform
 from data_platform.lake.look import Look
 from data_platform.runs.arrivals import due_of_bronze
 from data_platform.runs.requests import run_request, tables_by_job
-from data_platform.runs.retry import Due, due, work_id
+from data_platform.runs.retry import DueRun, due, work_id
 from data_platform.tables.identity import WHOLE_TABLE, TableId
 
 Waiting = Mapping[str, Sequence[TableId]]
@@ -36,7 +36,7 @@ def arrivals(
     landed: Sequence[Table],
     *,
     trouble: Callable[[str], object],
-) -> Iterator[Due]:
+) -> Iterator[DueRun]:
     """One run for each job with bronze partitions that are due.
 
     `landed` are bronze tables that no run is building: what it reads still counts as pending. The
@@ -74,7 +74,7 @@ def stale(
     *,
     trouble: Callable[[str], object],
     waits: Callable[[TableId, Waiting], object] = lambda table, waiting: None,
-) -> Iterator[Due]:
+) -> Iterator[DueRun]:
     """A run for each job with stale partitions, in the order of the tables.
 
     Take the first that may run, and ask again when it has ended: what it publishes decides what is

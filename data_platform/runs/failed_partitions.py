@@ -21,7 +21,7 @@ from data_platform.build.events import WITHOUT_INPUT, Log
 from data_platform.build.held import held_now
 from data_platform.build.planning import current_versions, stale_plan
 from data_platform.build.platform import Platform
-from data_platform.build.table_checks import rule_state, standing, still_held
+from data_platform.build.table_checks import checks_left_alone, rule_state, still_held
 from data_platform.runs.liveness import under_way
 from data_platform.storage.errors import LakeError
 
@@ -36,7 +36,7 @@ _ENDED = [
 ]
 
 
-def marks_sensors(tables: Sequence[Table]) -> list[dg.SensorDefinition]:
+def failed_status_sensors(tables: Sequence[Table]) -> list[dg.SensorDefinition]:
     return [_after_failure(tables), _after_backfill(tables)]
 
 
@@ -51,7 +51,7 @@ def _after_failure(tables: Sequence[Table]) -> dg.SensorDefinition:
     def partitions_after_failure(
         context: dg.RunFailureSensorContext, platform: dg.ResourceParam[Platform]
     ) -> None:
-        clear_marks(context.instance, platform, tables, context.dagster_run.run_id)
+        clear_failed_status(context.instance, platform, tables, context.dagster_run.run_id)
 
     return partitions_after_failure
 
@@ -99,7 +99,7 @@ def wipe_without_input(instance: dg.DagsterInstance, platform: Platform, table: 
         instance.wipe_asset_partitions(table.key, gone)
 
 
-def clear_marks(
+def clear_failed_status(
     instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], run_id: str
 ) -> None:
     """Tell Dagster which partitions of a failed run's range are up to date all the same."""
@@ -125,7 +125,7 @@ def _tell_up_to_date(log: Log, platform: Platform, table: Table, keys: Sequence[
     not_so = {*planned.keys, *planned.expired, *held_now(table, platform)}
     left = [key for key in keys if key not in not_so]
     live = current_versions(platform, table.id, left)
-    found = standing(table, platform, planned, left)
+    found = checks_left_alone(table, platform, planned, left)
     nothing_came = [key for key in found.without_input if key not in live]
     told = [*live, *nothing_came]
     if not told:

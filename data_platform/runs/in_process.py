@@ -22,10 +22,10 @@ from data_platform.build.platform import Platform
 from data_platform.landing.arrivals.listing import reconcile
 from data_platform.runs.arrivals import record_arrivals, settle_arrivals
 from data_platform.runs.due import Waiting, arrivals, stale
-from data_platform.runs.failed_partitions import clear_marks
+from data_platform.runs.failed_partitions import clear_failed_status
 from data_platform.runs.launched import LAUNCHED_BY, execute_here, person
-from data_platform.runs.liveness import bury_lost_runs, driving, hold, under_way
-from data_platform.runs.retry import MOST_REPEATS, Due, Tried
+from data_platform.runs.liveness import driving, fail_lost_runs, hold, under_way
+from data_platform.runs.retry import MOST_REPEATS, DueRun, Tried
 from data_platform.runs.stopping import Stop, cancel_run
 from data_platform.runs.tags import RANGE_END, RANGE_START, WITHOUT_FAILURES
 from data_platform.storage.errors import LakeError
@@ -96,9 +96,9 @@ def run_until_quiet(
     tried = Tried()
     trouble, circles = _once(trouble), _once(circles)
     with driving(instance, platform, waiting=waiting) as buried:
-        lost = bury_lost_runs(instance, platform, tables, dt.datetime.now(dt.UTC))
+        lost = fail_lost_runs(instance, platform, tables, dt.datetime.now(dt.UTC))
         for run in [*buried, *lost]:
-            clear_marks(instance, platform, tables, run.run_id)
+            clear_failed_status(instance, platform, tables, run.run_id)
         require_idle(instance, tables)
         # A person means all that is there, where a sensor's tick may look at recent days only.
         sources = [table.source for table in tables if table.source]
@@ -152,7 +152,7 @@ def _next(
     circles: Callable[[str], object],
     *,
     listed: bool,
-) -> Due | None:
+) -> DueRun | None:
     """The next run; `listed` says that the landing place was, a moment ago."""
     require_idle(instance, tables)
     landed = [table for table in tables if table.source]
@@ -202,7 +202,7 @@ def run_one(
     with hold(platform, run_id):
         ran = stop.supervise(execute, lambda: cancel_run(instance, run_id)) if stop else execute()
     if not ran.success:
-        clear_marks(instance, platform, tables, run_id)
+        clear_failed_status(instance, platform, tables, run_id)
     return ran
 
 

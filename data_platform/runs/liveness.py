@@ -68,9 +68,9 @@ def driving(
             waiting()
             fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            yield bury_dead_runs(instance, platform)
+            yield fail_dead_runs(instance, platform)
         finally:
-            bury_dead_runs(instance, platform)  # an interrupted one; the files of the others
+            fail_dead_runs(instance, platform)  # an interrupted one; the files of the others
 
 
 def hold(platform: Platform, run_id: str) -> IO[str]:
@@ -98,7 +98,7 @@ def hold_until_exit(
         _until_exit.append(hold(platform, run.run_id))
 
 
-def bury_dead_runs(instance: dg.DagsterInstance, platform: Platform) -> list[dg.DagsterRun]:
+def fail_dead_runs(instance: dg.DagsterInstance, platform: Platform) -> list[dg.DagsterRun]:
     """Mark the runs whose process is gone as failed, and return them."""
     found = []
     for file in sorted(_running(platform).glob("*")):
@@ -112,7 +112,7 @@ def bury_dead_runs(instance: dg.DagsterInstance, platform: Platform) -> list[dg.
     return found
 
 
-def bury_lost_runs(
+def fail_lost_runs(
     instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], now: dt.datetime
 ) -> list[dg.DagsterRun]:
     """The same for runs of these tables that died before their file was there.

@@ -23,7 +23,7 @@ _ENOUGH = 10  # ended runs that are looked at: fewer already make the longest wa
 
 
 @dataclass(frozen=True)
-class Due:
+class DueRun:
     """A run that should be, and from when on: at once, unless one of the same work has ended."""
 
     request: dg.RunRequest
@@ -50,22 +50,22 @@ class Tried:
     work: set[str] = field(default_factory=set)
     requests: Counter[tuple] = field(default_factory=Counter)
 
-    def may(self, each: Due) -> bool:
+    def may(self, each: DueRun) -> bool:
         """Whether it is work that was not tried yet, and not one `in_circles`."""
         return each.work not in self.work and not self.in_circles(each)
 
-    def in_circles(self, each: Due) -> bool:
+    def in_circles(self, each: DueRun) -> bool:
         """Whether it is other work of a request that was repeated as often as one may be."""
         return each.work not in self.work and self.requests[_asked(each)] > MOST_REPEATS
 
-    def add(self, each: Due) -> None:
+    def add(self, each: DueRun) -> None:
         self.work.add(each.work)
         if _asked(each) not in self.requests:
             self.requests = Counter(dict.fromkeys(self.requests, 1))  # it may be why others repeat
         self.requests[_asked(each)] += 1
 
 
-def _asked(each: Due) -> tuple:
+def _asked(each: DueRun) -> tuple:
     request = each.request
     tags = {name: value for name, value in request.tags.items() if name != WORK}
     assets = sorted(key.to_string() for key in request.asset_selection or ())
@@ -78,7 +78,7 @@ def work_id(kind: str, job: str | None, parts: Iterable[str]) -> str:
     return f"{kind}-{job}-{digest[:16]}"
 
 
-def due(instance: dg.DagsterInstance, request: dg.RunRequest) -> Due:
+def due(instance: dg.DagsterInstance, request: dg.RunRequest) -> DueRun:
     """The request, whose run key is the id of its work, as it is to be made and from when on.
 
     It has no retries of Dagster's own, which would come on top of the sensors'.
@@ -90,7 +90,7 @@ def due(instance: dg.DagsterInstance, request: dg.RunRequest) -> Due:
     tags = {**request.tags, WORK: work, MAX_RETRIES_TAG: "0"}
     moments = [record.end_time for record in ended if record.end_time is not None]
     at = next_try(moments, dt.datetime.now(dt.UTC))
-    return Due(request.with_replaced_attrs(run_key=key, tags=tags), at)
+    return DueRun(request.with_replaced_attrs(run_key=key, tags=tags), at)
 
 
 def next_try(ended: Sequence[float], now: dt.datetime) -> dt.datetime:

@@ -59,7 +59,7 @@ class TableId:
         """The asset key's path, and the folder below the warehouse."""
         return (self.layer, self.domain, self.name)
 
-    def beside(self, layer: str) -> "TableId":
+    def sibling(self, layer: str) -> "TableId":
         """The table of the same name in another layer (`quarantine`, `duplicates`)."""
         return TableId(layer, self.domain, self.name)
 

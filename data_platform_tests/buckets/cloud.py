@@ -13,7 +13,7 @@ import boto3
 from data_platform.buckets.account import Account, Clients, connect
 from data_platform.buckets.actions import Action
 from data_platform.buckets.audit import Audit, audit
-from data_platform.buckets.parts import standard_specs
+from data_platform.buckets.full_standard import standard_specs
 from data_platform.buckets.provision import apply, plan, read_states
 from data_platform.buckets.queue_standard import QueueSpec, queue_specs
 from data_platform.buckets.queue_state import QueueState, read_queue

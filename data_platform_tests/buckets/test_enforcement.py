@@ -43,8 +43,8 @@ BRONZE, SILVER, GOLD = (
 TABLE_OF = {
     "bronze": BRONZE,
     "silver": SILVER,
-    "quarantine": SILVER.beside("quarantine"),
-    "duplicates": SILVER.beside("duplicates"),
+    "quarantine": SILVER.sibling("quarantine"),
+    "duplicates": SILVER.sibling("duplicates"),
     "gold": GOLD,
 }
 LAYERS = set(TABLE_OF)

@@ -144,7 +144,7 @@ def test_publishing_asks_whether_there_are_tables_of_rejected_rows() -> None:
 def test_rejected_rows_of_a_table_that_the_code_has_no_more_are_looked_up_all_the_same() -> None:
     """The catalog may have their tables yet."""
     bronze = TableId("bronze", "acme", "t")
-    beside = tuple(map(bronze.beside, ("quarantine", "duplicates")))
+    beside = tuple(map(bronze.sibling, ("quarantine", "duplicates")))
     at = acme([TableUse(writes=(bronze,), looks_up=beside, landing="t/")])
 
     for role in (Role.INGEST, Role.PERSON, Role.UPKEEP):

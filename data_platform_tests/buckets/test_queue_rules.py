@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from data_platform.buckets.parts import judge
+from data_platform.buckets.full_standard import judge
 from data_platform.buckets.queue_rules import QUEUE_RULES
 from data_platform.buckets.queue_standard import QueueSpec
 from data_platform.buckets.queue_state import QueueState
@@ -103,7 +103,9 @@ def test_a_queue_wrong_in_one_respect_fails_that_rule_and_is_mended(
     assert standing.queue(purpose) == before
 
 
-def test_the_queue_gives_its_dead_letters_beside_those_that_somebody_let(standing: Cloud) -> None:
+def test_the_queue_gives_its_dead_letters_beside_those_that_somebody_let(
+    standing: Cloud,
+) -> None:
     """Adding it takes nothing from anybody; whether the others go is a person's choice."""
     dead_letters_of("somebody-elses")(standing, QueuePurpose.DEAD)
 
@@ -152,7 +154,9 @@ def test_what_is_no_less_than_the_standard_is_no_deviation(
     assert list(judge(spec, replace(state, **change), standing.account)) == []
 
 
-def test_awss_own_key_does_for_dead_letters_which_s3_does_not_send(standing: Cloud) -> None:
+def test_awss_own_key_does_for_dead_letters_which_s3_does_not_send(
+    standing: Cloud,
+) -> None:
     state, spec = _state(standing, QueuePurpose.DEAD)
     changed = replace(state, managed=False, key="alias/aws/sqs")
 

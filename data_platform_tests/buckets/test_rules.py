@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from data_platform.buckets.parts import judge
+from data_platform.buckets.full_standard import judge
 from data_platform.buckets.rules import RULES
 from data_platform.buckets.standard import (
     LOG_DELIVERY_SID,
@@ -115,7 +115,9 @@ def test_a_bucket_wrong_in_one_respect_fails_that_rule_and_is_mended(
         assert standing.state(name) == before
 
 
-def test_rules_of_others_that_keep_current_objects_are_no_deviation(standing: Cloud) -> None:
+def test_rules_of_others_that_keep_current_objects_are_no_deviation(
+    standing: Cloud,
+) -> None:
     state, spec = _state(standing, Purpose.WAREHOUSE)
     for actions in (
         {"Expiration": {"ExpiredObjectDeleteMarker": True}},
@@ -140,7 +142,9 @@ def test_access_logs_under_another_prefix_are_brought_to_where_they_may_be_writt
     assert not deviation.loosens
 
 
-def test_a_prefix_of_its_own_below_that_of_access_logs_is_no_deviation(standing: Cloud) -> None:
+def test_a_prefix_of_its_own_below_that_of_access_logs_is_no_deviation(
+    standing: Cloud,
+) -> None:
     state, spec = _state(standing, Purpose.TEMP)
     logging = {"TargetBucket": spec.logs, "TargetPrefix": "access/temp/"}
 

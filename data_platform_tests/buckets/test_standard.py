@@ -111,7 +111,7 @@ def test_a_table_has_the_tiers_of_its_layer_unless_it_declares_its_own() -> None
             TableUse(writes=(b,), tiers=late),
             TableUse(writes=(c,), tiers={}),
             TableUse(writes=(d,)),
-            TableUse(writes=(e, e.beside("quarantine")), tiers=late),
+            TableUse(writes=(e, e.sibling("quarantine")), tiers=late),
         ]
     )
 

@@ -12,7 +12,7 @@ from data_platform.assets import Table
 from data_platform.build import planning
 from data_platform.build.planning import Plan, plan, plan_all, plan_due, plans
 from data_platform.build.platform import Platform
-from data_platform.build.table_checks import standing
+from data_platform.build.table_checks import checks_left_alone
 from data_platform.lake.builds import Build
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.look import Look
@@ -284,7 +284,9 @@ def test_a_held_back_day_that_reads_an_expired_version_stops_nothing(platform: P
     planned = plan(table, platform, DAYS[:1], only_stale=True)
     assert (planned.keys, list(planned.expired)) == ((), [DAYS[0]])
     assert planned.digests.keys() == {DAYS[0]}  # what a release or a rollback records
-    told = [f for f in standing(table, platform, planned, DAYS[:1]).findings if not f.passed]
+    told = [
+        f for f in checks_left_alone(table, platform, planned, DAYS[:1]).findings if not f.passed
+    ]
     assert any("has expired" in finding.description for finding in told)
 
     _sold(platform, DAYS[1])

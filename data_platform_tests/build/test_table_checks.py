@@ -9,10 +9,10 @@ import pytest
 from data_platform.assets import Table
 from data_platform.build.planning import Plan
 from data_platform.build.table_checks import (
-    Standing,
+    LeftAlone,
     check_specs,
+    checks_left_alone,
     rule_state,
-    standing,
     still_held,
 )
 from data_platform.build.tables import ensure_tables
@@ -68,17 +68,17 @@ def _built(
 
 def _standing(
     home: Home, table: Table, *left: str, rows: dict[str, int] | None = None, inputs: str = ""
-) -> Standing:
+) -> LeftAlone:
     """`inputs` is the digest of every partition, empty for none."""
     digests = dict.fromkeys(left, inputs) if inputs else {}
-    return standing(table, home.platform, Plan(table, (), digests, {}, rows or {}), left)
+    return checks_left_alone(table, home.platform, Plan(table, (), digests, {}, rows or {}), left)
 
 
-def _by_check(found: Standing, key: str = DAY) -> dict[str, Finding]:
+def _by_check(found: LeftAlone, key: str = DAY) -> dict[str, Finding]:
     return {f.check: f for f in found.findings if f.partition == key}
 
 
-def _failed(found: Standing, key: str = DAY) -> set[str]:
+def _failed(found: LeftAlone, key: str = DAY) -> set[str]:
     return {name for name, finding in _by_check(found, key).items() if not finding.passed}
 
 
@@ -168,7 +168,7 @@ def test_only_what_nothing_came_for_counts_as_empty(home: Home) -> None:
     planned = Plan(bronze, (), {"2011-03-17": "waits"}, {})
 
     left = [DAY, NEXT, "2011-03-17", "2011-03-18"]
-    found = standing(bronze, home.platform, planned, left)
+    found = checks_left_alone(bronze, home.platform, planned, left)
 
     assert found.without_input == ["2011-03-18"]
     assert "not built yet" in _by_check(found, "2011-03-17")["volume"].description

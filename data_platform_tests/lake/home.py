@@ -12,7 +12,7 @@ from pyspark.sql import types as T
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.files import files_by_partition, partitioning, versions
-from data_platform.lake.rejected import BESIDE, REJECTED_BY
+from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS
 from data_platform.lake.writing.parquet import Layout
 from data_platform.lake.writing.publish import Published, StagedWrite, publish
 from data_platform.lake.writing.staging import new_attempt, part, stage_arrow, with_empty_partitions
@@ -85,9 +85,9 @@ class Home:
     def make_rejecting(self, table: TableId = SALES) -> None:
         """The table with its quarantine and its duplicates."""
         self.make(table)
-        for layer in BESIDE.values():
+        for layer in REJECTED_LAYERS.values():
             schema = T.StructType([*SCHEMA.fields, REASONS, ATTEMPT])
-            self.make(table.beside(layer), schema, properties={REJECTED_BY: str(table)})
+            self.make(table.sibling(layer), schema, properties={REJECTED_BY: str(table)})
 
     def stage(
         self,
@@ -103,7 +103,7 @@ class Home:
         loaded, attempt, keys = self.lake.load(table), new_attempt(run), tuple(keys)
         parts = {DATA: part(loaded, attempt)}
         for outcome in (QUARANTINE, DUPLICATES):
-            beside = table.beside(BESIDE[outcome])
+            beside = table.sibling(REJECTED_LAYERS[outcome])
             if OUTCOME in data.schema.names and self.lake.exists(beside):
                 parts[outcome] = part(self.lake.load(beside), attempt)
         layout = Layout(partitioning(loaded), attempt, parts, storage or self.storage)
@@ -142,7 +142,7 @@ class Home:
         return {day: sorted(numbers) for day, numbers in sorted(found.items())}
 
     def rejected(self, layer: str) -> dict[str, list[int]]:
-        return self.numbers(SALES.beside(layer))
+        return self.numbers(SALES.sibling(layer))
 
     def snapshots(self, table: TableId = SALES) -> list[int]:
         """Oldest first."""

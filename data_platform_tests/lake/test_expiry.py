@@ -56,7 +56,7 @@ def test_a_clock_that_is_set_back_changes_no_order(home: Home, monkeypatch):
     monkeypatch.undo()
     snapshots = home.snapshots()
     assert [s.snapshot for s in history(home.lake.load(SALES))] == snapshots[::-1]
-    quarantine = home.lake.load(SALES.beside("quarantine"))
+    quarantine = home.lake.load(SALES.sibling("quarantine"))
     files = files_of_attempts(quarantine, versions(files_by_partition(home.lake.load(SALES))))
     assert [file.record_count for file in files[MONDAY]] == [1]
     expire(home.lake, SALES, now())
@@ -105,7 +105,7 @@ def test_the_quarantine_remembers_as_far_back_as_its_table_and_no_further(home: 
     home.make(properties={KEEP_SNAPSHOTS: "2"})
     for n in range(1, 6):
         home.judge({MONDAY: [n]}, bad={MONDAY: [-n]})
-    quarantine = SALES.beside("quarantine")
+    quarantine = SALES.sibling("quarantine")
     last = home.snapshots(quarantine)[3:]
     forgotten = expire_all(home.lake, now())
     assert forgotten[SALES] == 3 and forgotten[quarantine] == 3
@@ -118,7 +118,7 @@ def test_writing_bounds_the_history_of_the_quarantine_too(home: Home):
     home.make(properties={KEEP_SNAPSHOTS: "3"})
     for n in range(1, 26):
         home.judge({MONDAY: [n]}, bad={MONDAY: [-n]})
-    assert len(home.snapshots(SALES.beside("quarantine"))) < 25
+    assert len(home.snapshots(SALES.sibling("quarantine"))) < 25
 
 
 def test_a_publication_does_not_fail_by_what_follows_it(home: Home):

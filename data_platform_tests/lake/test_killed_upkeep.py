@@ -12,7 +12,7 @@ import pytest
 
 from data_platform.lake.catalog import Lake
 from data_platform.lake.expiry import KEEP_SNAPSHOTS, expire
-from data_platform.lake.rejected import BESIDE
+from data_platform.lake.rejected import REJECTED_LAYERS
 from data_platform.lake.upkeep.clean import clean, referenced_files
 from data_platform.lake.upkeep.rollback import plan_rollback
 from data_platform.storage.files import Storage
@@ -20,7 +20,7 @@ from data_platform_tests.fakes import Crash, Faults, FaultyLake, FaultyStorage
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, WEDNESDAY, Home, days
 from data_platform_tests.places import SOME_PLACES, Place, place_of
 
-TABLES = [SALES, *(SALES.beside(layer) for layer in BESIDE.values())]
+TABLES = [SALES, *(SALES.sibling(layer) for layer in REJECTED_LAYERS.values())]
 Contents = list[dict[str, list[int]]]
 Work = Callable[[Home, Lake, Storage], object]
 

@@ -61,7 +61,7 @@ def test_every_table_counts_and_one_never_written_is_empty(home: Home) -> None:
     found = {each.table: each for each in sizes(home.lake)}
 
     assert found[empty].total == 0
-    assert found[SALES].total > 0 and found[SALES.beside("quarantine")].total > 0
+    assert found[SALES].total > 0 and found[SALES.sibling("quarantine")].total > 0
 
 
 def test_the_size_is_known_without_the_data_files_and_without_their_list(home: Home) -> None:

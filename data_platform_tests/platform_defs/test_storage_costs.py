@@ -93,7 +93,7 @@ def test_a_table_that_may_not_be_read_fails_the_run_that_measured_the_others(
     tmp_path: Path,
 ) -> None:
     home = Home(tmp_path)
-    for table in (SALES.beside("bronze"), SALES):
+    for table in (SALES.sibling("bronze"), SALES):
         home.make(table)
     platform = SimpleNamespace(lake=Refusing(home.lake.properties, home.lake.warehouse))
 

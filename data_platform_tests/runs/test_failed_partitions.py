@@ -12,7 +12,7 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 
 from data_platform.build.events import Log
 from data_platform.build.planning import plan
-from data_platform.runs.failed_partitions import marks_sensors
+from data_platform.runs.failed_partitions import failed_status_sensors
 from data_platform.runs.in_process import run_one
 from data_platform.runs.liveness import driving
 from data_platform.runs.requests import run_request
@@ -69,7 +69,7 @@ def _evaluated(home: Bakery, run: dg.DagsterRun) -> None:
         run,
         resources={"platform": home.platform},
     ).for_run_failure()
-    after_failure, _ = marks_sensors(home.tables)
+    after_failure, _ = failed_status_sensors(home.tables)
     after_failure(context)
 
 
@@ -86,7 +86,7 @@ def _backfilled(home: Bakery, status: BulkActionStatus) -> None:
 
 def _after_backfill(home: Bakery, cursor: str | None) -> tuple[str | None, set[str]]:
     """The sensor's cursor after a tick, and the partitions that count as materialized."""
-    _, after = marks_sensors(home.tables)
+    _, after = failed_status_sensors(home.tables)
     with dg.build_sensor_context(
         home.instance, cursor=cursor, resources={"platform": home.platform}
     ) as context:

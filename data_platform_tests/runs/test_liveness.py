@@ -16,9 +16,9 @@ from data_platform.definitions import TABLES
 from data_platform.platform_defs.resources import resources
 from data_platform.runs.liveness import (
     BEGINS_WITHIN,
-    bury_dead_runs,
-    bury_lost_runs,
     driving,
+    fail_dead_runs,
+    fail_lost_runs,
     hold,
     hold_until_exit,
 )
@@ -77,12 +77,12 @@ def test_a_run_whose_process_was_killed_is_failed_though_its_children_live(insta
     ) as process:
         assert process.stdin and process.stdout
         assert process.stdout.readline() == "holds it\n"
-        assert bury_dead_runs(instance, platform) == []
+        assert fail_dead_runs(instance, platform) == []
         assert status(instance, dead) is STARTED
 
         process.kill()
         process.wait()
-        [buried] = bury_dead_runs(instance, platform)
+        [buried] = fail_dead_runs(instance, platform)
 
     assert (buried.run_id, status(instance, dead)) == (dead, FAILURE)
     assert status(instance, other) is STARTED
@@ -95,7 +95,7 @@ def test_a_run_that_ended_by_itself_only_leaves_a_file_to_be_removed(instance, p
         event = dg.DagsterEvent(dg.DagsterEventType.PIPELINE_SUCCESS.value, job_name="retail_daily")
         instance.report_dagster_event(event, run)
 
-    assert bury_dead_runs(instance, platform) == []
+    assert fail_dead_runs(instance, platform) == []
     assert status(instance, run) is dg.DagsterRunStatus.SUCCESS
     assert files(platform) == []
 
@@ -112,7 +112,7 @@ def test_what_needs_the_platform_holds_the_file_of_its_run_beyond_its_resources(
     with dg.DagsterInstance.ephemeral() as instance:
         result = looking.execute_in_process(instance=instance)
 
-        bury_dead_runs(instance, platform)
+        fail_dead_runs(instance, platform)
         assert files(platform) == [result.run_id]
 
 
@@ -146,8 +146,8 @@ def test_a_run_that_never_got_its_file_is_failed_when_it_should_long_have_it(
 
     with hold(platform, alive):
         now = dt.datetime.now(dt.UTC)
-        assert bury_lost_runs(instance, platform, TABLES, now) == []
-        lost = bury_lost_runs(instance, platform, TABLES, now + later * BEGINS_WITHIN)
+        assert fail_lost_runs(instance, platform, TABLES, now) == []
+        lost = fail_lost_runs(instance, platform, TABLES, now + later * BEGINS_WITHIN)
 
     assert {run.run_id for run in lost} == {early, asset}
     assert {status(instance, run) for run in (early, asset)} == {FAILURE}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import dagster as dg
 import pytest
 
-from data_platform.runs.retry import MOST_REPEATS, WORK, Due, Tried, next_try, work_id
+from data_platform.runs.retry import MOST_REPEATS, WORK, DueRun, Tried, next_try, work_id
 
 ENDED = 1_300_000_000.0
 NOW = dt.datetime.fromtimestamp(ENDED, dt.UTC)
@@ -36,11 +36,11 @@ def test_the_same_parts_of_another_job_are_other_work() -> None:
     assert len({work_id("stale", job, parts) for job in "ab" for parts in ("xy", "x")}) == 4
 
 
-def _due(job: str, work: object, day: str = "2026-01-01") -> Due:
-    return Due(dg.RunRequest(job_name=job, tags={WORK: f"{job}-{work}", "day": day}), NOW)
+def _due(job: str, work: object, day: str = "2026-01-01") -> DueRun:
+    return DueRun(dg.RunRequest(job_name=job, tags={WORK: f"{job}-{work}", "day": day}), NOW)
 
 
-def _run_all(tried: Tried, wanted: Iterable[Due]) -> int:
+def _run_all(tried: Tried, wanted: Iterable[DueRun]) -> int:
     """How many of these, asked for one after the other, are run."""
     ran = 0
     for each in wanted:

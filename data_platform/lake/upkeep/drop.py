@@ -9,7 +9,7 @@ from pyiceberg.table import Table
 
 from data_platform.lake.catalog import Lake
 from data_platform.lake.files import files_by_partition, partitioning
-from data_platform.lake.rejected import BESIDE, rejected_by
+from data_platform.lake.rejected import REJECTED_LAYERS, rejected_by
 from data_platform.lake.upkeep.browse import require_partition
 from data_platform.lake.writing.commit import replace_partitions
 from data_platform.storage.errors import LakeError
@@ -20,7 +20,7 @@ _PROPERTIES = {"data_platform.run": "drop", "data_platform.partitions": "1"}
 
 def tables_of(lake: Lake, table_id: TableId) -> list[tuple[TableId, Table]]:
     """What of a table is in the catalog: its quarantine and duplicates first, itself last."""
-    beside = ((table_id.beside(layer), layer) for layer in BESIDE.values())
+    beside = ((table_id.sibling(layer), layer) for layer in REJECTED_LAYERS.values())
     found = [(name, rejected_by(lake, table_id, layer)) for name, layer in beside]
     return [(name, table) for name, table in [*found, (table_id, lake.find(table_id))] if table]
 

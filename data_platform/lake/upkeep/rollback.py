@@ -15,7 +15,7 @@ from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import UnreadableFile
 from data_platform.lake.files import Files, data_files, files_by_partition, versions
-from data_platform.lake.rejected import BESIDE, files_of_attempts, rejected_by
+from data_platform.lake.rejected import REJECTED_LAYERS, files_of_attempts, rejected_by
 from data_platform.lake.upkeep.browse import require_partition, require_snapshot
 from data_platform.lake.writing.commit import replace_partitions, require_base
 from data_platform.lake.writing.staging import (
@@ -112,7 +112,7 @@ def _beside(
 ) -> list[tuple[Table, list[DataFile]]]:
     found = []
     known = builds.of(table_id, back)
-    for layer in BESIDE.values():
+    for layer in REJECTED_LAYERS.values():
         if table := rejected_by(lake, table_id, layer):
             files = files_of_attempts(table, back)
             for key, build in known.items():

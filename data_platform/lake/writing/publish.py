@@ -25,7 +25,7 @@ from data_platform.lake.files import (
     partitioning,
     sound_files,
 )
-from data_platform.lake.rejected import BESIDE, files_of_attempts, rejected_by
+from data_platform.lake.rejected import REJECTED_LAYERS, files_of_attempts, rejected_by
 from data_platform.lake.writing.commit import replace_partitions, require_base
 from data_platform.lake.writing.staging import Staged
 from data_platform.tables.identity import TableId, TableSlice
@@ -101,7 +101,10 @@ def publish(lake: Lake, builds: Builds, write: StagedWrite) -> Publication:
     # The commit looks again; here a write that has lost already must not touch rejected rows.
     live = files_by_partition(table, write.slice.keys)
     require_base(table, write.slice.base, live, write.slice.keys)
-    rejecting = {outcome: rejected_by(lake, write.table, BESIDE[outcome]) for outcome in BESIDE}
+    rejecting = {
+        outcome: rejected_by(lake, write.table, REJECTED_LAYERS[outcome])
+        for outcome in REJECTED_LAYERS
+    }
     write, sound = _sound({DATA: table, **rejecting}, write)
     good = set(write.good)
     files = [file for key, file in sound[DATA] if key in good]
@@ -210,7 +213,7 @@ def _displaced(
         and all(attempt_of(file.file_path) != version for file in live.get(key, ()))
     }
     known = builds.of(write.table, missing)
-    rejected = {key for key, build in known.items() if build.rejected[BESIDE[outcome]]}
+    rejected = {key for key, build in known.items() if build.rejected[REJECTED_LAYERS[outcome]]}
     found = files_of_attempts(table, {key: missing[key] for key in rejected})
     return list(chain.from_iterable(found.values()))
 

@@ -20,7 +20,7 @@ from data_platform.lake.files import (
     files_by_partition,
     versions,
 )
-from data_platform.lake.rejected import BESIDE, rejected_by
+from data_platform.lake.rejected import REJECTED_LAYERS, rejected_by
 from data_platform.lake.writing.commit import replace_partitions, require_base
 from data_platform.lake.writing.publish import ATTEMPT, CONTRACT, Published
 from data_platform.storage.errors import LakeError
@@ -104,7 +104,7 @@ def plan_release(
     staged = [StagedFile(partition, *file) for file in build.staged]
     _require_files(storage, build, staged)
     beside = []
-    for layer in BESIDE.values():
+    for layer in REJECTED_LAYERS.values():
         if rejecting := rejected_by(lake, table_id, layer):
             live = files_by_partition(rejecting, [partition]).get(partition, [])
             own = [file for file in live if attempt_of(file.file_path) == build.attempt]

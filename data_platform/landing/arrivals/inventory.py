@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyarrow import csv, orc
 from pyarrow import parquet as pq
 
-from data_platform.landing.arrivals.listing import Looked, Reconciliation, look, reconcile
+from data_platform.landing.arrivals.listing import Inspected, Reconciliation, inspect, reconcile
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import EPOCH, Bucket, LandedObject
 from data_platform.landing.places.s3_bucket import landed_object
@@ -188,7 +188,7 @@ def reconcile_with(
         why = str(error)
     else:
         if len(differing) * keys_a_request <= listed:
-            looked = look(bucket, differing, sources, ledger, now)
+            looked = inspect(bucket, differing, sources, ledger, now)
             return _reconciliation(report, listed, looked, len(differing))
         why = f"{report.uri} differs in {counted(len(differing), 'object')} of {listed}"
         differing.clear()  # millions, maybe
@@ -219,7 +219,7 @@ def differences(
     return listed, differing | changed | known.keys()
 
 
-def _reconciliation(report: Report, listed: int, looked: Looked, keys: int) -> Reconciliation:
+def _reconciliation(report: Report, listed: int, looked: Inspected, keys: int) -> Reconciliation:
     if looked.failed and len(looked.failed) == keys:
         [error, *_] = looked.failed.values()
         raise StoreError(f"none of {keys} objects could be looked at; the first: {error}")

@@ -58,8 +58,8 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What `look` recorded; `failed` keys could not be looked at, each with the error."""
+class Inspected:
+    """What `inspect` recorded; `failed` keys could not be looked at, each with the error."""
 
     recorded: Recorded = field(default_factory=Recorded)
     vanished: tuple[str, ...] = ()
@@ -70,8 +70,8 @@ class Looked:
         """Why keys could not be looked at, in the order of the keys."""
         return {key: str(self.failed[key]) for key in sorted(self.failed)}
 
-    def __add__(self, other: "Looked") -> "Looked":
-        return Looked(
+    def __add__(self, other: "Inspected") -> "Inspected":
+        return Inspected(
             self.recorded + other.recorded,
             self.vanished + other.vanished,
             {**self.failed, **other.failed},
@@ -131,7 +131,7 @@ def reconcile(
     known = ledger.present(bucket.name)
     recorded, vanished = _record_all(bucket, sources, ledger, now, known)
     # A listing of many keys is minutes old at its end, and a tick may have known better.
-    looked = look(bucket, {*recorded.reopened, *vanished}, sources, ledger, now)
+    looked = inspect(bucket, {*recorded.reopened, *vanished}, sources, ledger, now)
     return Reconciliation(
         listed=recorded.listed,
         missed=recorded.new,
@@ -142,13 +142,13 @@ def reconcile(
     )
 
 
-def look(
+def inspect(
     bucket: Bucket,
     keys: Collection[str],
     sources: Sequence[Source],
     ledger: Ledger,
     now: datetime,
-) -> Looked:
+) -> Inspected:
     """Record what the bucket holds now under exactly these keys, and mark those that are gone.
 
     Costs O(keys). Who looked before us may record after us: so what replaced something is looked at
@@ -160,9 +160,9 @@ def look(
     recorded = ledger.record(filter(None, there), bucket, sources, now)
     gone = tuple(sorted(key for key in known if key in seen and seen[key] is None))
     ledger.mark_vanished(known[key] for key in gone)
-    found = Looked(recorded, gone, failed)
+    found = Inspected(recorded, gone, failed)
     if replaced := {*recorded.reopened, *gone}:
-        again = look(bucket, replaced, sources, ledger, now)
+        again = inspect(bucket, replaced, sources, ledger, now)
         found += replace(again, recorded=replace(again.recorded, unchanged=0))
     return found
 

@@ -3,7 +3,7 @@
 A message is deleted when the ledger has what it told of. A process that is killed before leaves it
 to come back when its visibility timeout is over, and recording the same again changes nothing. What
 cannot be recorded is never deleted: the queue's redrive policy moves it to a dead letter queue.
-What a message means is `notifications`'s; what the store holds by now, `intake.look` finds out.
+What a message means is `notifications`'s; what the store holds by now, `intake.inspect` finds out.
 """
 
 import time
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from data_platform.landing.arrivals.listing import Arrived, Looked, look
+from data_platform.landing.arrivals.listing import Arrived, Inspected, inspect
 from data_platform.landing.arrivals.notifications import Hint, PoisonMessage, hints
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import Bucket
@@ -53,7 +53,7 @@ class _Tick:
 
     messages: int = 0
     outside: int = 0
-    looked: Looked = field(default_factory=Looked)
+    looked: Inspected = field(default_factory=Inspected)
     poison: dict[str, str] = field(default_factory=dict)
     undeleted: Counter[str] = field(default_factory=Counter)
 
@@ -144,7 +144,7 @@ class ArrivalQueue:
             keys[id] = {key for key in told if key is not None}
             tick.outside += told.count(None)
         tick.messages += len(batch)
-        looked = look(self.bucket, set().union(*keys.values()), sources, ledger, now)
+        looked = inspect(self.bucket, set().union(*keys.values()), sources, ledger, now)
         tick.looked += looked
         recorded = [id for id in keys if not keys[id] & looked.failed.keys()]
         tick.undeleted += self._delete([batch[id]["ReceiptHandle"] for id in recorded])

@@ -112,7 +112,7 @@ def test_a_version_comes_back_whole_after_expiry_or_its_loss_is_said(home: Home)
 
 
 def test_rejected_rows_that_are_forgotten_stop_the_rollback(home: Home):
-    beside = home.lake.load(SALES.beside("quarantine"))
+    beside = home.lake.load(SALES.sibling("quarantine"))
     beside.maintenance.expire_snapshots().by_ids([beside.snapshots()[0].snapshot_id]).commit()
     before = home.snapshots()
     with pytest.raises(LakeError, match="remembers 0 of the 1 rows that 2011-03-07 rejected"):

@@ -27,7 +27,7 @@ def test_good_rejected_and_repeated_rows_go_to_three_tables(home: Home):
 
 def test_rejected_rows_name_their_reasons_and_attempt(home: Home):
     write = home.judge({MONDAY: [1]}, bad={MONDAY: [-1]})
-    (row,) = home.lake.load(SALES.beside("quarantine")).scan().to_arrow().to_pylist()
+    (row,) = home.lake.load(SALES.sibling("quarantine")).scan().to_arrow().to_pylist()
     assert (row["_reasons"], row["_attempt"]) == (["n.positive"], write.attempt)
     assert versions(files_by_partition(home.lake.load(SALES))) == {MONDAY: write.attempt}
 

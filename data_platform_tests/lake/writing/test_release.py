@@ -89,8 +89,8 @@ def _lose_rejected(home: Home) -> None:
 
 
 def _held_attempt(home: Home) -> str:
-    loaded = home.lake.load(SALES.beside("quarantine")).snapshots()[-2]
-    rows = home.lake.load(SALES.beside("quarantine")).scan(snapshot_id=loaded.snapshot_id)
+    loaded = home.lake.load(SALES.sibling("quarantine")).snapshots()[-2]
+    rows = home.lake.load(SALES.sibling("quarantine")).scan(snapshot_id=loaded.snapshot_id)
     return next(row["_attempt"] for row in rows.to_arrow().to_pylist() if row["n"] == 8)
 
 

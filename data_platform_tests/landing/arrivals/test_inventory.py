@@ -15,7 +15,7 @@ from data_platform.landing.arrivals.inventory import (
     S3Inventory,
     reconcile_with,
 )
-from data_platform.landing.arrivals.listing import Reconciliation, look
+from data_platform.landing.arrivals.listing import Reconciliation, inspect
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import Bucket, LandedObject
 from data_platform.landing.places.s3_bucket import S3Bucket
@@ -359,7 +359,7 @@ class History:
                 self.bucket.land(key, content, modified=self.now)
             unheard |= {key}
             if heard:
-                look(self.bucket, [key], [SHOP], self.ledger, self.now)
+                inspect(self.bucket, [key], [SHOP], self.ledger, self.now)
                 unheard -= {key}
             if loaded:
                 waiting = {entry.id: 1 for entry in self.ledger.pending("shop")}

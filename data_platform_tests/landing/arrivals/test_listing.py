@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from data_platform.landing.arrivals.listing import look, partitions_of, reconcile, tick
+from data_platform.landing.arrivals.listing import inspect, partitions_of, reconcile, tick
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import LandedObject
 from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
@@ -183,13 +183,13 @@ def test_a_look_records_what_is_under_the_keys_now_and_marks_what_is_gone(
     s3.land(changed, b"other")
     s3.delete(gone)
 
-    found = look(s3, {new, changed, gone, never, same, "notes.txt"}, [SHOP], ledger, NOW)
+    found = inspect(s3, {new, changed, gone, never, same, "notes.txt"}, [SHOP], ledger, NOW)
 
     assert (found.recorded.new, found.recorded.reopened) == ((new,), (changed,))
     assert (found.recorded.unknown, found.recorded.unchanged) == (("notes.txt",), 1)
     assert found.vanished == (gone,)
     assert waiting(ledger) == [new, changed, same]
-    assert look(s3, {gone}, [SHOP], ledger, NOW).vanished == ()
+    assert inspect(s3, {gone}, [SHOP], ledger, NOW).vanished == ()
 
 
 def test_what_a_look_sees_too_late_is_not_the_last_word(ledger: Ledger, s3: MemoryBucket) -> None:
@@ -197,7 +197,7 @@ def test_what_a_look_sees_too_late_is_not_the_last_word(ledger: Ledger, s3: Memo
     changed, back = days(3, 1, 2)
     for key in (changed, back):
         s3.land(key, b"1")
-    look(s3, {changed, back}, [SHOP], ledger, NOW)
+    inspect(s3, {changed, back}, [SHOP], ledger, NOW)
     ledger.mark_loaded({entry.id: 1 for entry in ledger.pending("shop")}, "run", "load")
     s3.land(changed, b"2")
     s3.delete(back)
@@ -211,11 +211,11 @@ def test_what_a_look_sees_too_late_is_not_the_last_word(ledger: Ledger, s3: Memo
                 seen = s3.head(key)
                 if s3.looked_at.count(key) == 1:
                     s3.land(key, b"newest")
-                    look(s3, {key}, [SHOP], ledger, NOW)
+                    inspect(s3, {key}, [SHOP], ledger, NOW)
                 return seen
 
     s3.looked_at.clear()
-    look(Slow(), {changed, back}, [SHOP], ledger, NOW)
+    inspect(Slow(), {changed, back}, [SHOP], ledger, NOW)
 
     assert ledger.present(s3.name).keys() == {changed, back}
     effective = ledger.effective("shop", ["2011-03-01", "2011-03-02"])
@@ -236,7 +236,7 @@ def test_one_key_that_cannot_be_looked_at_does_not_stop_the_others(
     refused, seen = days(3, 1, 2)
     land(bucket, [refused, seen])
 
-    found = look(bucket, {refused, seen}, [SHOP], ledger, NOW)
+    found = inspect(bucket, {refused, seen}, [SHOP], ledger, NOW)
 
     assert found.recorded.new == (seen,)
     assert "s3:GetObject" in str(found.failed[refused])
@@ -247,7 +247,7 @@ def test_the_reconciliation_names_what_was_wrong_with_each_key(
 ) -> None:
     missed, changed, vanished, fine = days(3, 1, 2, 3, 4)
     land(s3, [changed, vanished, fine])
-    look(s3, {changed, vanished, fine}, [SHOP], ledger, NOW)
+    inspect(s3, {changed, vanished, fine}, [SHOP], ledger, NOW)
     s3.land(missed)
     s3.land(changed, b"other")
     s3.delete(vanished)
@@ -268,13 +268,13 @@ def test_a_listing_that_is_older_than_what_a_tick_recorded_is_not_the_last_word(
         def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
             for line in list(super().list(prefix, start_after)):
                 self.land(line.key, b"newer")
-                look(self, {line.key}, [SHOP], ledger, NOW)
+                inspect(self, {line.key}, [SHOP], ledger, NOW)
                 yield line
 
     bucket = Changing()
     [key] = days(3, 1)
     bucket.land(key, b"old")
-    look(bucket, {key}, [SHOP], ledger, NOW)
+    inspect(bucket, {key}, [SHOP], ledger, NOW)
 
     reconcile(bucket, [SHOP], ledger, NOW)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data_platform.landing.arrivals.listing import look
+from data_platform.landing.arrivals.listing import inspect
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.parse import StoredObject, parse_partition
 from data_platform.landing.places.objects import filesystem
@@ -143,7 +143,7 @@ def test_an_object_that_may_not_be_looked_at_delays_no_other(
         S3Bucket(f"{place.root}/landing", place.store),
     )
 
-    looked = look(bucket, {"shop/2011-03-04.csv", "shop/2011-03-05.csv"}, [SHOP], ledger, NOW)
+    looked = inspect(bucket, {"shop/2011-03-04.csv", "shop/2011-03-05.csv"}, [SHOP], ledger, NOW)
 
     assert looked.recorded.new == ("shop/2011-03-04.csv",)
     assert list(looked.failed) == ["shop/2011-03-05.csv"]
@@ -160,7 +160,7 @@ def test_of_a_store_that_is_away_not_every_key_is_waited_for(
     proxy.add(Rule(effect=SLOW_DOWN))
 
     ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
-    looked = look(S3Bucket(f"{place.root}/landing", impatient), keys, [SHOP], ledger, NOW)
+    looked = inspect(S3Bucket(f"{place.root}/landing", impatient), keys, [SHOP], ledger, NOW)
 
     assert set(looked.failed) == keys
     assert len(proxy.requests) < len(keys) * 2

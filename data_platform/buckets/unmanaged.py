@@ -11,17 +11,17 @@ from data_platform.settings.model import Settings
 _REGION = re.compile(r"(?:^|\.)([a-z]{2}(?:-[a-z]+)+-\d+)\.")
 
 
-def elsewhere(settings: Settings, account: Account) -> dict[str, str]:
+def unmanaged_places(settings: Settings, account: Account) -> dict[str, str]:
     """What is to be said of each place that is not the standard's, by what it is for."""
     found = {
-        "warehouse": warehouse_elsewhere(settings),
-        "landing": landing_elsewhere(settings),
+        "warehouse": unmanaged_warehouse(settings),
+        "landing": unmanaged_landing(settings),
         "queue": _queue_elsewhere(settings, account),
     }
     return {what: said for what, said in found.items() if said}
 
 
-def warehouse_elsewhere(settings: Settings) -> str:
+def unmanaged_warehouse(settings: Settings) -> str:
     """Says which bucket has the tables where it is none of the standard's, else it is empty."""
     return _bucket_elsewhere(
         settings,
@@ -32,7 +32,7 @@ def warehouse_elsewhere(settings: Settings) -> str:
     )
 
 
-def landing_elsewhere(settings: Settings) -> str:
+def unmanaged_landing(settings: Settings) -> str:
     """Says in which bucket objects land where it is none of the standard's, else it is empty."""
     return _bucket_elsewhere(
         settings,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.buckets.account import Account
-from data_platform.buckets.elsewhere import elsewhere
+from data_platform.buckets.unmanaged import unmanaged_places
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import Settings
 
@@ -35,7 +35,7 @@ def settings(tmp_path: Path) -> Settings:
 def test_nothing_is_said_of_the_standards_queue(
     settings: Settings, account: Account, url: str
 ) -> None:
-    assert elsewhere(replace(settings, queue_url=url), account) == {}
+    assert unmanaged_places(replace(settings, queue_url=url), account) == {}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_nothing_is_said_of_the_standards_queue(
 def test_a_queue_that_is_not_the_standards_is_said_to_be_left_out(
     settings: Settings, account: Account, url: str
 ) -> None:
-    said = elsewhere(replace(settings, queue_url=url), account)
+    said = unmanaged_places(replace(settings, queue_url=url), account)
 
     assert set(said) == {"queue"}
     assert f"{url}, which is not the standard's acme-arrivals-test of account" in said["queue"]
@@ -66,7 +66,7 @@ def test_a_bucket_that_is_not_the_standards_is_said_to_be_left_out(
     name = {"landing": "acme-raw-landing-test", "warehouse": "acme-warehouse-test"}[what]
 
     def at(uri: str) -> dict[str, str]:
-        return elsewhere(replace(settings, **{f"{what}_uri": uri}), AWS)
+        return unmanaged_places(replace(settings, **{f"{what}_uri": uri}), AWS)
 
     assert at(f"s3://{name}") == at(f"s3://{name}/below") == at("file:///here") == {}
     assert set(at("s3://drop/in")) == {what}
