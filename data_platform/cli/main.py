@@ -16,6 +16,7 @@ from data_platform.cli.quarantine import quarantine
 from data_platform.cli.reading import export, history, show, tables
 from data_platform.cli.reporting import Suggesting
 from data_platform.cli.running import held, run, stale
+from data_platform.cli.sql import sql
 from data_platform.cli.upkeep import clean, drop, expire, release, rollback
 
 # What imports make stays: looking for garbage among it takes a quarter of their time while they go
@@ -23,7 +24,7 @@ from data_platform.cli.upkeep import clean, drop, expire, release, rollback
 _COLLECTED_AFTER = (100_000, 50, 100)
 
 COMMANDS = (
-    *(tables, show, export, history),
+    *(tables, show, sql, export, history),
     *(run, stale, held),
     *(landing, quarantine),
     *(rollback, release, drop, expire, clean),

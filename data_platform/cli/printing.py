@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import shutil
+import sys
 import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -13,6 +14,7 @@ from pathlib import Path
 import click
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.csv import CSVWriter
 
 Record = Mapping[str, object]
 
@@ -197,6 +199,17 @@ def _moment(value: dt.datetime, exact: bool) -> str:
     """With its zone, unless it has none."""
     text = value.isoformat(" ", "microseconds" if exact and value.microsecond else "seconds")
     return text.removesuffix("+00:00") + " UTC" if text.endswith("+00:00") else text
+
+
+def csv(reader: pa.RecordBatchReader, most: int | None) -> None:
+    """The first `most` rows (None: all) with a header on standard output, a batch at a time."""
+    with CSVWriter(sys.stdout.buffer, reader.schema) as writer:
+        left = most
+        for batch in reader:
+            writer.write_batch(batch.slice(0, left))
+            left = None if left is None else left - batch.num_rows
+            if left is not None and left <= 0:
+                return
 
 
 def write_parquet(reader: pa.RecordBatchReader, file: Path) -> int:

@@ -9,7 +9,7 @@ import click
 
 from data_platform.buckets.errors import BucketError
 from data_platform.databases.errors import DatabaseError
-from data_platform.lake.errors import NotThere
+from data_platform.lake.errors import NotThere, QueryError
 from data_platform.landing.arrivals.queue import QueueError
 from data_platform.settings.values import SettingsError
 from data_platform.storage import s3_errors
@@ -74,7 +74,7 @@ def reporting(command: Callable) -> Callable:
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise SystemExit(INTERRUPTED) from None
-        except NotThere as error:
+        except (NotThere, QueryError) as error:
             raise click.UsageError(str(error)) from error
         except EXPECTED as error:
             raise click.ClickException(_advised(str(error))) from error

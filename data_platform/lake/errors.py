@@ -34,3 +34,7 @@ class UnreadableFile(LakeError):
             f"`data-platform rollback {table} --partition K --to SNAPSHOT` to a version whose "
             "files are whole"
         )
+
+
+class QueryError(LakeError):
+    """A text is no query of the tables; the message is for who wrote it."""

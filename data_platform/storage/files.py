@@ -10,12 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from pyarrow import fs
 
 from data_platform.storage.object_store import SCHEME, ObjectStore, is_object, path_of, split
 from data_platform.storage.s3_errors import about
+
+if TYPE_CHECKING:  # Spark's workers import this module
+    import pyarrow as pa
+    import pyarrow.dataset as ds
 
 _KEY_IN_NAME = 60  # characters
 LISTED = 8  # objects of one folder; a run's folder has seldom more than a few thousand
@@ -56,6 +60,14 @@ class Storage:
     def open_output(self, location: str) -> BinaryIO:
         found, path, _ = self._resolve(location)
         return found.open_output_stream(path)
+
+    def dataset(self, locations: Sequence[str], schema: "pa.Schema") -> "ds.Dataset":
+        """Parquet files of one place as one table of this schema, columns by name."""
+        import pyarrow.dataset as ds
+
+        filesystems = [self._resolve(location) for location in locations]
+        paths = [path for _, path, _ in filesystems]
+        return ds.dataset(paths, schema, format="parquet", filesystem=filesystems[0][0])
 
     def files(self, location: str) -> Iterator[StoredFile]:
         """Every file below `location`, nothing where there is no such folder."""

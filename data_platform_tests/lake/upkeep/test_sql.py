@@ -1,0 +1,97 @@
+"""Published tables in SQL: each place, what is added later, and what a query may not do."""
+
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+from pyspark.sql import types as T
+
+from data_platform.cli.main import main
+from data_platform.lake.errors import QueryError
+from data_platform.lake.upkeep.sql import query
+from data_platform.tables.identity import TableId
+from data_platform_tests.lake.home import MONDAY, SALES, SCHEMA, TUESDAY, Home, days
+
+NAME = ".".join(SALES.identifier)
+
+
+@pytest.fixture
+def home(home: Home) -> Home:
+    """Two days are published; another version of one of them is staged."""
+    home.make()
+    home.write({MONDAY: [1, 2], TUESDAY: [3]})
+    home.stage(days({MONDAY: [100]}), [MONDAY])
+    return home
+
+
+def asked(home: Home, text: str) -> list[dict]:
+    with query(home.lake, home.storage, text) as reader:
+        return reader.read_all().to_pylist()
+
+
+def command(home: Home, *words: str) -> Result:
+    env = {"DATA_PLATFORM_HOME": str(home.folder), "DATA_PLATFORM_ENV": "test"}
+    return CliRunner(env=env | home.place.environment).invoke(main, ["sql", *words])
+
+
+def test_a_query_sees_what_is_published(home: Home) -> None:
+    assert asked(home, f"SELECT sum(n) AS total, count(*) AS rows FROM {NAME}") == [
+        {"total": 6, "rows": 3}
+    ]
+
+
+def test_rows_from_before_a_column_was_added_have_none_in_it(home: Home) -> None:
+    home.make(schema=T.StructType([*SCHEMA.fields, T.StructField("later", T.StringType(), True)]))
+
+    assert asked(home, f"SELECT n, later FROM {NAME} WHERE n > 1 ORDER BY n") == [
+        {"n": 2, "later": None},
+        {"n": 3, "later": None},
+    ]
+
+
+def test_tables_are_joined_and_one_without_rows_is_empty(home: Home) -> None:
+    home.make(TableId.parse("silver/shop/empty"))
+
+    found = asked(home, f"SELECT n FROM {NAME} LEFT JOIN silver_shop.empty e USING (n) ORDER BY 1")
+
+    assert [row["n"] for row in found] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DROP VIEW silver_shop.sales",
+        f"INSERT INTO {NAME} VALUES (1)",
+        "SELECT 1; SELECT 2",
+        "COPY (SELECT 1) TO '/tmp/x.csv'",
+        "SET memory_limit = '1GB'",
+        "",
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM '/etc/hostname'",
+    ],
+)
+def test_a_query_reads_the_tables_and_does_nothing_else(home: Home, text: str) -> None:
+    with pytest.raises(QueryError):
+        asked(home, text)
+
+
+def test_a_mistyped_table_is_answered_with_those_there_are(home: Home) -> None:
+    with pytest.raises(QueryError, match=rf"sale.* does not exist.*The tables are .*{NAME}"):
+        asked(home, "SELECT * FROM silver_shop.sale")
+
+
+def test_the_command_prints_for_people_and_for_scripts(home: Home) -> None:
+    text = f"SELECT n, day FROM {NAME} ORDER BY n"
+
+    table = command(home, text, "--limit", "2")
+    assert "the first 2 rows; --limit for more" in table.output and "│ 2 │" in table.output
+    assert json.loads(command(home, text, "--json").output)[2] == {"n": 3, "day": TUESDAY}
+    lines = command(home, text, "--csv", "--limit", "2").output.splitlines()
+    assert lines == ['"n","day"', f"1,{MONDAY}", f"2,{MONDAY}"]
+
+
+def test_a_wrong_query_is_one_clear_line_and_ends_with_2(home: Home) -> None:
+    result = command(home, "SELCT 1")
+
+    assert (result.exit_code, "syntax error" in result.output) == (2, True)
+    assert command(home, "SELECT 1", "--csv", "--json").exit_code == 2
