@@ -43,7 +43,7 @@ _LONGEST = (
     "test_cli_rollback.py",
     "test_interrupted.py",
     "test_killed_runs.py",
-    "test_merge.py",
+    "test_merged.py",
     "test_isolation.py",
     "test_secrets.py",
     "test_roles_at_work.py",

@@ -45,8 +45,10 @@ SECRETS = (
 )
 # What Spark's readers and writers have.
 OF_SPARK = frozenset(
-    {"csv", "format", "insertInto", "jdbc", "json", "load", "mode", "option", "options", "orc"}
-    | {"parquet", "partitionBy", "save", "saveAsTable", "schema", "start", "table", "text"}
+    {"bucketBy", "clusterBy", "csv", "foreach", "foreachBatch", "format", "insertInto", "jdbc"}
+    | {"json", "load", "mode", "option", "options", "orc", "outputMode", "parquet", "partitionBy"}
+    | {"queryName", "save", "saveAsTable", "schema", "sortBy", "start", "table", "text", "toTable"}
+    | {"trigger", "xml"}
 )
 
 Sources = dict[str, str]

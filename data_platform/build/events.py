@@ -148,7 +148,8 @@ class Log:
         """One materialization for each partition of a backfill's range that nothing landed for.
 
         Such a day publishes nothing and reads as empty, and that is its result: without one
-        Dagster calls a backfill that covers it failed. `marks` takes them back when it has ended.
+        Dagster calls a backfill that covers it failed. `failed_partitions` takes them back when it
+        has ended.
         """
         self.materializations(
             dg.AssetMaterialization(

@@ -159,24 +159,32 @@ def _splits(table: Table, other: Table) -> str | None:
         return f"does not say which rows belong to {', '.join(table.scheme.names)}; {way_out}"
     if time_column(table.scheme) is None or other.partitions is None:
         return None if other.partitions or not table.partitions else f"has no partitions; {way_out}"
-    if not (_spans(table) and _spans(other)):
+    ours, theirs = _time_keys(table), _time_keys(other)
+    if not (ours and theirs):
         return None
-    both = max(_spans(table)[0][0], _spans(other)[0][0])  # before it there are those of one alone
-    begin = [start for start, _ in _spans(table, since=both)]
-    for start, end in _spans(other, since=both):
+    # before it there are those of one alone
+    both = max(_span(of.scheme, keys[0])[0] for of, keys in ((table, ours), (other, theirs)))
+    begin = [start for start, _ in _spans(table, ours, both)]
+    for start, end in _spans(other, theirs, both):
         first = bisect.bisect_right(begin, start)
         if first < len(begin) and begin[first] < end:
             return f"has longer partitions than the table, whose rows would be split; {way_out}"
     return None
 
 
-def _spans(table: Table, *, since: dt.datetime | None = None) -> list[Span]:
-    """When its first partitions are, of those that end after `since`."""
+def _time_keys(table: Table) -> list[str]:
+    """Its keys, of those that share a time one; costs all of them."""
     scheme, column = table.scheme, time_column(table.scheme)
     keys = table.partitions.get_partition_keys() if table.partitions and column else []
-    if column and len(scheme.columns) > 1:  # one for each time
+    if column and len(scheme.columns) > 1:
         keys = list({labels_of(scheme, key)[column.name]: key for key in keys}.values())
-    if since and column and column.times:
+    return list(keys)
+
+
+def _spans(table: Table, keys: Sequence[str], since: dt.datetime) -> list[Span]:
+    """When the first of the partitions are that end after `since`."""
+    scheme, column = table.scheme, time_column(table.scheme)
+    if column and column.times:
         keys = keys[bisect.bisect_right(keys, since, key=lambda key: _span(scheme, key)[1]) :]
     return sorted(_span(scheme, key) for key in keys[:_SAMPLE])
 

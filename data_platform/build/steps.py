@@ -17,6 +17,7 @@ from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
 from data_platform.build.tables import ensure_tables
 from data_platform.build.whole_range import require_same_alone
+from data_platform.contracts.names import folded
 from data_platform.engine.session import tasks_at_once
 from data_platform.lake.files import partitioning
 from data_platform.lake.writing.parquet import Layout, SourcePath
@@ -47,7 +48,7 @@ def build(
     `isolation.TOGETHER` of them where each needs a call of the function for itself."""
     contract = table.judged_by
     spread = spread_of(table, plan, spark)
-    calls = Calls.of(table, plan, platform, spark, partial(_prepared, table, spread))
+    calls = Calls.of(table, plan, platform, spark, partial(prepared, table, spread))
     results = calls.results()
     first = next(results)  # a function that fails leaves no table behind
     attempt = new_attempt(run_id)
@@ -108,13 +109,15 @@ def _meets_early(table: Table, spread: Spread) -> bool:
     return contract.lineage and bool(table.partition_by)
 
 
-def _prepared(table: Table, spread: Spread, frame: DataFrame) -> DataFrame:
+def prepared(table: Table, spread: Spread, frame: DataFrame) -> DataFrame:
     """An input as the function gets it: with lineage its rows as received."""
     contract = table.judged_by
     if not contract.lineage:
         return frame
     if _meets_early(table, spread):
         columns, over = table.partition_by, shares(table.scheme, spread)
+        if over is not None and not _same_partition_columns(table, frame):
+            return with_received(frame)  # they meet when they are typed
         many = spread.tasks > tasks_at_once(frame.sparkSession)
         if over is not None:
             frame = in_shares(frame, contract, spread.tasks, over)
@@ -123,6 +126,13 @@ def _prepared(table: Table, spread: Spread, frame: DataFrame) -> DataFrame:
                 frame.repartition(spread.tasks, *columns) if many else frame.repartition(*columns)
             )
     return with_received(frame)
+
+
+def _same_partition_columns(table: Table, received: DataFrame) -> bool:
+    """Whether rows name their partition as received in the table's own types."""
+    types = {folded(field.name): field.dataType for field in received.schema}
+    own = table.judged_by.spark_schema
+    return all(types[folded(name)] == own[name].dataType for name in table.partition_by)
 
 
 def layout_of(table: Table, platform: Platform, attempt: str) -> Layout:

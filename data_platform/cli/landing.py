@@ -11,7 +11,7 @@ from data_platform.cli.reporting import reporting, unknown
 # How an object of no source comes to be of one, by the cause.
 _BY_NAME = "mend the source's declaration, or land it under another name"
 _PLACED = {
-    "outside": "let the partitions of its table begin earlier or end later, so that they have it",
+    "outside": "add it to the partitions of its table (a day to come is loaded when it has come)",
     "unusable": "put a plain file in its place",
 }
 _AFTERWARDS = "the sensor, or `data-platform run`, does it"

@@ -109,7 +109,7 @@ def _counted(found: list[dict[str, str]]) -> list[dict[str, object]]:
 @JSON
 @reporting
 def held(check: bool, as_json: bool) -> None:
-    """Partitions held back by their checks: since when, and why."""
+    """Partitions held back by their checks: since when, why, and what releases them."""
     platform = open_platform()
     tables, _ = declarations()
     from data_platform.operations.repair import held_partitions

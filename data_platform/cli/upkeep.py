@@ -11,7 +11,9 @@ from data_platform.cli.options import (
     TABLE,
     declarations,
     load,
+    never_run,
     open_platform,
+    ordinary_assets,
     table_named,
 )
 from data_platform.cli.reporting import reporting
@@ -88,7 +90,10 @@ def drop(table: str, partition: str | None, yes: bool) -> None:
     from data_platform.operations.dropping import apply_drop, plan_drop
     from data_platform.operations.repair import instance_of
 
-    planned = plan_drop(platform, tables, table_named(platform, tables, table), partition)
+    table_id, others = table_named(platform, tables, table), ordinary_assets()
+    if table in others and not platform.lake.exists(table_id):
+        raise click.ClickException(never_run(platform, table, others[table]))
+    planned = plan_drop(platform, tables, table_id, partition, ordinary=table in others)
     for line in planned.lines:
         out.paragraph(line)
     if not yes and not click.confirm("drop it?"):

@@ -1,6 +1,6 @@
 """What the tables of the platform's own database share: their names' order, moments, texts.
 
-The tables themselves are where they are used, in `landing.ledger_tables` and `lake.builds`; how
+The tables themselves are where they are used, in `landing.ledger.tables` and `lake.builds`; how
 a database comes to have them is in `migration`.
 """
 

@@ -33,6 +33,7 @@ class Drop:
     rows: dict[str, int]
     dependents: tuple[TableId, ...]
     loaded: tuple[Entry, ...]
+    ordinary: bool = False
 
     @property
     def lines(self) -> list[str]:
@@ -46,6 +47,8 @@ class Drop:
             )
         elif self.declared:
             found.append("the next run builds it again, under the present declaration")
+        elif self.ordinary:
+            found.append("its asset builds it again when it is materialized; no sensor asks for it")
         else:
             found.append("no code declares it, so nothing builds it again")
         if gone := [entry.key for entry in self.loaded if not entry.available]:
@@ -60,10 +63,18 @@ class Drop:
 
 
 def plan_drop(
-    platform: Platform, tables: Sequence[Table], table_id: TableId, partition: str | None
+    platform: Platform,
+    tables: Sequence[Table],
+    table_id: TableId,
+    partition: str | None,
+    *,
+    ordinary: bool = False,
 ) -> Drop:
-    """Raises LakeError for what is neither in the catalog nor declared, and for a partition of a
-    table that has none."""
+    """What would go; `ordinary` says that an ordinary asset writes the table.
+
+    Raises LakeError for what is neither in the catalog nor declared, NotThere for a partition that
+    is not there.
+    """
     if table_id.layer in REJECTED_LAYERS.values():
         raise LakeError(f"{table_id} holds rows that another table rejected: drop that one")
     declared = next((table for table in tables if table.id == table_id), None)
@@ -88,6 +99,7 @@ def plan_drop(
         rows,
         _dependents(tables, table_id),
         loaded,
+        ordinary,
     )
 
 

@@ -135,6 +135,8 @@ def _pandas_of(table: TableId, frame: DataFrame) -> Any:
         timed = [
             each.name for each in frame.schema if isinstance(each.dataType, (*kinds, T.MapType))
         ]
+        if not timed:
+            raise
         raise LakeError(
             f"{table}: pandas cannot have a value of this table ({error}); of its columns "
             f"{', '.join(timed)} can hold dates and moments: annotate the input with "

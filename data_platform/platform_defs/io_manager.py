@@ -8,6 +8,7 @@ and published at one stroke; an input is one table, whatever the number of its p
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from textwrap import shorten
 from typing import Any
 
 import dagster as dg
@@ -43,7 +44,7 @@ from data_platform.tables.outcomes import DATA
 from data_platform.tables.partition_times import as_property, times_of
 from data_platform.telemetry.wording import counted
 
-_SHOWN = 6  # columns of a row, in a message
+_SHOWN, _LONGEST = 6, 60  # columns of a row, in a message, and characters of a value
 _NONE = str(None)  # the key of rows whose expression gives none of the wanted partitions
 
 
@@ -180,7 +181,7 @@ def _require_asked(
     text = ", ".join(expressions)
     own = (name for name in first if not is_stored(name))
     shown = sorted(own, key=lambda name: name.lower() not in text.lower())[:_SHOWN]
-    read = ", ".join(f"{name}={first[name]}" for name in shown)
+    read = ", ".join(f"{name}={shorten(str(first[name]), _LONGEST)}" for name in shown)
     alone = (
         ". Nothing was published, since nothing says which of these lack the rows: with "
         "backfill_policy=dg.BackfillPolicy.multi_run() each is built, and fails, by itself"

@@ -3,7 +3,7 @@
 They only read state and ask for runs; being killed between any two steps loses nothing, since
 the next tick finds the same state. While a run of a job is under way no other is asked for: it
 would compute the same partitions. After a run that ended and left its work undone, the next one is
-asked for later and later (`work.py`).
+asked for later and later (`runs/retry.py`).
 """
 
 import datetime as dt

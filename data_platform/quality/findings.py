@@ -208,7 +208,7 @@ def readable_finding(
 
     `objects` is how many there are, where that is known.
     """
-    text = f"all {objects} objects were read"
+    text = "the object was read" if objects == 1 else f"all {objects} objects were read"
     if errors:
         listed = "; ".join(f"{name}: {why}" for name, why in sorted(errors.items())[:5])
         of = "" if objects is None else f"{len(errors)} of "

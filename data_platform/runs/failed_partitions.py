@@ -41,7 +41,7 @@ def failed_status_sensors(tables: Sequence[Table]) -> list[dg.SensorDefinition]:
 
 
 def _after_failure(tables: Sequence[Table]) -> dg.SensorDefinition:
-    """For runs that Dagster launched; `drive` looks after its own."""
+    """For runs that Dagster launched; `in_process` looks after its own."""
 
     @dg.run_failure_sensor(
         name="partitions_after_failure",

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Literal
 
 import dagster as dg
+from dagster._core.events import JobFailureData
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from data_platform.assets import Table
@@ -225,18 +226,24 @@ def _execute(
         run_config=WITHOUT_FAILURES,
         asset_selection=[only] if only else request.asset_selection,
     )
-    failures = tuple(
-        cause(event.step_failure_data.error) for event in result.get_step_failure_events()
-    )
     run = instance.get_run_by_id(run_id)
     return Ran(
         request,
         run_id,
         result.success,
-        failures,
+        failures_of(result),
         only_held_back=only_held_back(result),
         canceled=run is not None and run.status is dg.DagsterRunStatus.CANCELED,
     )
+
+
+def failures_of(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
+    """Why its steps failed; of a run that came to no step, why it did not."""
+    failed = [event.step_failure_data.error for event in result.get_step_failure_events()]
+    if not failed:
+        ended = (event.event_specific_data for event in result.all_events if event.is_job_failure)
+        failed = [data.error for data in ended if isinstance(data, JobFailureData) and data.error]
+    return tuple(map(cause, failed))
 
 
 def only_held_back(result: dg.ExecuteInProcessResult) -> bool:

@@ -3,10 +3,10 @@
 If a run's process is killed, or the power fails, the run would count as under way for ever:
 nothing would be asked for beside it, and it would keep its place among the runs at once. Dagster's
 launcher for one machine does not look after its processes once their code server is gone, and
-nobody looks after a run of `drive`. So a run has a file in the home that its process keeps locked;
-the lock goes with the process, however that ends. Who finds it free knows that the run has ended
-or never will. Child processes do not inherit it: Python opens files close-on-exec, and neither the
-JVM nor Spark's workers are forked without exec.
+nobody looks after a run of `in_process`. So a run has a file in the home that its process keeps
+locked; the lock goes with the process, however that ends. Who finds it free knows that the run has
+ended or never will. Child processes do not inherit it: Python opens files close-on-exec, and
+neither the JVM nor Spark's workers are forked without exec.
 """
 
 import datetime as dt

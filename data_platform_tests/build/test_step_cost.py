@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from data_platform.build.bronze import build_bronze
 from data_platform.build.planning import plan
-from data_platform.build.steps import build
+from data_platform.build.steps import build, prepared
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.engine.session import tasks_at_once
@@ -84,3 +84,20 @@ def test_the_tasks_and_files_of_a_large_partition_follow_its_rows(
         assert files == {DAYS[0]: tasks, DAYS[1]: 1}
         largest = max(file.rows for file in staged.files[DATA])
         assert largest < 2 * rows[DAYS[0]] / tasks
+
+
+@pytest.mark.parametrize(("kind", "early"), [("date", True), ("string", False)])
+def test_rows_of_a_large_partition_meet_as_received_where_they_name_it_in_the_tables_own_type(
+    spark: SparkSession, kind: str, early: bool
+) -> None:
+    received = spark.createDataFrame(
+        [],
+        "InvoiceNo string, StockCode string, Description string, "
+        "Quantity string, InvoiceDate string, UnitPrice string, CustomerID string, Country string, "
+        f"day {kind}",
+    )
+
+    frame = prepared(silver, spread.Spread(4, {4: (DAYS[0],)}), received)
+
+    assert ("_task" in frame.columns) == early
+    assert frame.collect() == []

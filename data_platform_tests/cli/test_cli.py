@@ -276,11 +276,12 @@ def test_an_ordinary_asset_that_was_never_run_is_answered_with_what_builds_it(
 
     monkeypatch.setattr("data_platform.definitions.OTHERS", (returns,))
 
-    said = " ".join(run("show", "gold/retail/returns", code=1).output.split())
+    for command in (("show",), ("drop", "--yes")):
+        said = " ".join(run(*command, "gold/retail/returns", code=1).output.split())
 
-    assert "gold/retail/returns is declared, not built yet" in said
-    assert f"DAGSTER_HOME={shop.home.settings.dagster_home} dagster asset materialize" in said
-    assert "--select gold/retail/returns" in said
+        assert "gold/retail/returns is declared, not built yet" in said
+        assert f"DAGSTER_HOME={shop.home.settings.dagster_home} dagster asset materialize" in said
+        assert "--select gold/retail/returns" in said
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,11 @@ def _until_2011(text: str) -> str:
 @pytest.mark.parametrize(
     ("key", "why", "way_out"),
     [
-        ("shop/2099-01-01.csv", "is no partition of the table", "let the partitions of its table"),
+        (
+            "shop/2099-01-01.csv",
+            "is no partition of the table",
+            "add it to the partitions of its table",
+        ),
         ("shop/2011-02-30.csv", "is no day", "land it under another name"),
         ("shop/notes.txt", "no source's pattern matches it", "mend the source's declaration"),
     ],

@@ -18,6 +18,7 @@ from data_platform.runs.due import Waiting, waiting_lines
 from data_platform.runs.in_process import (
     Ran,
     TablesBusy,
+    failures_of,
     only_held_back,
     run_until_quiet,
 )
@@ -209,8 +210,9 @@ def test_the_console_says_why_a_run_failed_that_got_to_no_step(
     def publishing() -> None:
         publish()
 
-    publishing.execute_in_process(raise_on_error=False)
+    result = publishing.execute_in_process(raise_on_error=False)
 
+    assert failures_of(result) == ("there is no Java",)
     [said] = capsys.readouterr().err.splitlines()
     assert said.endswith("the run failed: there is no Java")
 

@@ -8,11 +8,11 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
 
 from data_platform.lake.catalog import Lake
+from data_platform.lake.errors import NotThere
 from data_platform.lake.files import files_by_partition, partitioning
 from data_platform.lake.rejected import REJECTED_LAYERS, rejected_by
 from data_platform.lake.upkeep.browse import require_partition
 from data_platform.lake.writing.commit import replace_partitions
-from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
 
 _PROPERTIES = {"data_platform.run": "drop", "data_platform.partitions": "1"}
@@ -26,10 +26,10 @@ def tables_of(lake: Lake, table_id: TableId) -> list[tuple[TableId, Table]]:
 
 
 def partition_of(lake: Lake, table_id: TableId, partition: str) -> str:
-    """The key as the table writes it. Raises LakeError where the table has no such partition."""
+    """The key as the table writes it. Raises NotThere where the table has no such partition."""
     table = lake.load(table_id)
     if not partitioning(table).columns:
-        raise LakeError(f"{table_id} has no partitions; drop it whole, without --partition")
+        raise NotThere(f"{table_id} has no partitions; drop it whole, without --partition")
     return partitioning(table).key(require_partition(table, partition))
 
 

@@ -13,7 +13,7 @@ from pyiceberg.table import Table
 
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
-from data_platform.lake.errors import UnreadableFile
+from data_platform.lake.errors import NotThere, UnreadableFile
 from data_platform.lake.files import Files, data_files, files_by_partition, versions
 from data_platform.lake.rejected import REJECTED_LAYERS, files_of_attempts, rejected_by
 from data_platform.lake.upkeep.browse import require_partition, require_snapshot
@@ -84,7 +84,7 @@ def plan_rollback(
     keys = None if partition is None else [partition]
     then, now = files_by_partition(table, keys, to), files_by_partition(table, keys)
     if partition is not None and not then and not now:
-        raise LakeError(f"{table_id} has no partition {partition}, now or in snapshot {to}")
+        raise NotThere(f"{table_id} has no partition {partition}, now or in snapshot {to}")
     was, is_now = versions(then), versions(now)
     changed = sorted(key for key in {*was, *is_now} if was.get(key) != is_now.get(key))
     if not changed:

@@ -3,7 +3,8 @@
 A message is deleted when the ledger has what it told of. A process that is killed before leaves it
 to come back when its visibility timeout is over, and recording the same again changes nothing. What
 cannot be recorded is never deleted: the queue's redrive policy moves it to a dead letter queue.
-What a message means is `notifications`'s; what the store holds by now, `intake.inspect` finds out.
+What a message means is `notifications`'s; what the store holds by now, `listing.inspect` finds
+out.
 """
 
 import time
@@ -23,6 +24,7 @@ from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import Bucket
 from data_platform.landing.source import Source
 from data_platform.storage.object_store import split
+from data_platform.telemetry.wording import counted
 
 MOST_AT_ONCE = 10  # SQS's own limit of messages, in a receive and in a delete
 BATCH = 10 * MOST_AT_ONCE  # recorded together, well within any visibility timeout
@@ -173,8 +175,9 @@ class ArrivalQueue:
             yield from self._letters_unread()
         if tick.looked.failed:
             [(key, error), *_] = tick.looked.failed.items()
+            count = counted(len(tick.looked.failed), "object")
             yield (
-                f"{len(tick.looked.failed)} objects could not be looked at, and their messages "
+                f"{count} could not be looked at; their messages "
                 f"come back; the first, {self.bucket.uri(key)}: {error}"
             )
         for code, count in tick.undeleted.items():

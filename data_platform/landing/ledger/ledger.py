@@ -4,7 +4,7 @@ A row is a version of a key. It begins `pending` (or `unknown`, if its key match
 ends `loaded` or `failed`; no row is ever deleted. One version of each key is the latest; what its
 bucket does not list any more has `vanished`. Every public method is one transaction, `record`
 one for each few hundred objects, so a process that is killed leaves nothing half written. Here is
-what changes the ledger; what it is asked is in `ledger_reads`.
+what changes the ledger; what it is asked is in `reads`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

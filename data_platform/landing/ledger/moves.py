@@ -42,7 +42,7 @@ def moves(entries: Iterable[Entry], sources: Sequence[Source], now: datetime) ->
             continue
         if match["source"] is None:
             if entry.state == "pending":  # a run may read it now: its row stays what that makes it
-                changes.insert.append({**again(entry, now), **match})
+                changes.insert.append({**again(entry, now), **match, "vanished": entry.vanished})
                 changes.unknown.append(entry.key)
             elif entry.state == "failed":
                 changes.update[entry.id] = {**match, "updated": now}

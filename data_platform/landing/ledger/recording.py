@@ -228,5 +228,6 @@ def _row(
         "updated": now,
         "error": None,
         "cause": None,
+        "vanished": None,
         **match,
     }

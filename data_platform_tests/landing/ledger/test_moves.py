@@ -127,6 +127,21 @@ def test_what_a_run_loads_of_a_key_that_no_source_claims_meanwhile_is_known_to_b
     assert (ledger.unknown(), ledger.moving("shop"), ledger.pending("shop")) == ([], [], [])
 
 
+def test_what_went_away_before_no_source_claimed_its_key_is_not_told_as_there(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    def refuses(text: str) -> str:
+        raise ValueError(text)
+
+    bucket.land(KEY)
+    record(ledger, bucket, WRONG)
+    ledger.mark_vanished([entry.id for entry in ledger.pending("shop")])
+    correct(ledger, replace(SHOP, partition=refuses))
+
+    [entry] = ledger.known([KEY])
+    assert (entry.state, entry.vanished is None) == ("unknown", False)
+
+
 def test_content_that_landed_while_no_source_claimed_its_key_wins_where_it_moves(
     ledger: Ledger, bucket: MemoryBucket
 ) -> None:
