@@ -8,6 +8,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -407,6 +408,12 @@ def test_tests_mirror_the_package() -> None:
     mirrored.remove(Path("soak"))  # whole runs, killed
     homeless = [str(path) for path in mirrored if not (ROOT / PACKAGE / path).is_dir()]
     assert [path for path in homeless if not (ROOT / path).is_dir()] == []
+
+
+def test_no_folder_of_tests_is_passed_over(pytestconfig: pytest.Config) -> None:
+    patterns = pytestconfig.getini("norecursedirs")
+    folders = {file.parent.name for file in (ROOT / "data_platform_tests").rglob("test_*.py")}
+    assert [name for name in folders if any(fnmatch(name, each) for each in patterns)] == []
 
 
 def test_importing_does_no_input_or_output() -> None:

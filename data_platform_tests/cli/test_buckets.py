@@ -67,7 +67,7 @@ def test_audit_fails_with_the_command_that_mends_each_deviation(run: Run, cloud:
 
     assert f"{name}: tags: " in output
     [command] = [line for line in output.splitlines() if line.startswith("  aws s3api ")]
-    assert "1 deviations in 5 buckets and 2 queues" in output
+    assert "1 deviation in 5 buckets and 2 queues" in output
     cloud.run(command)
     run("audit")
 
