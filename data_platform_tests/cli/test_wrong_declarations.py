@@ -39,7 +39,7 @@ ASKING: dict[tuple[str, ...], tuple[str, ...]] = {
     ("policies", "write"): ("policies", *ACCOUNT),
     ("policies", "exceptions"): ACCOUNT,
 }
-WITHOUT = {("tables",), ("landing",), ("expire",), ("clean",), ("policies", "trust")}
+WITHOUT = {("tables",), ("sql",), ("landing",), ("expire",), ("clean",), ("policies", "trust")}
 WRONG = {
     "a table without a name": (
         "from data_platform.tables.identity import TableId\nTableId.parse('lines')",
