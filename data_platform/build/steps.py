@@ -111,21 +111,23 @@ def _meets_early(table: Table, spread: Spread) -> bool:
 
 def prepared(table: Table, spread: Spread, frame: DataFrame) -> DataFrame:
     """An input as the function gets it: with lineage its rows as received."""
-    contract = table.judged_by
-    if not contract.lineage:
+    if not table.judged_by.lineage:
         return frame
     if _meets_early(table, spread):
-        columns, over = table.partition_by, shares(table.scheme, spread)
-        if over is not None and not _same_partition_columns(table, frame):
-            return with_received(frame)  # they meet when they are typed
-        many = spread.tasks > tasks_at_once(frame.sparkSession)
-        if over is not None:
-            frame = in_shares(frame, contract, spread.tasks, over)
-        else:
-            frame = (
-                frame.repartition(spread.tasks, *columns) if many else frame.repartition(*columns)
-            )
+        frame = _met(table, spread, frame)
     return with_received(frame)
+
+
+def _met(table: Table, spread: Spread, received: DataFrame) -> DataFrame:
+    """Rows as received, those that are compared in one task; as they are where it takes their
+    types to tell which: then they meet when they are typed."""
+    over, columns = shares(table.scheme, spread), table.partition_by
+    if over is not None:
+        same = _same_partition_columns(table, received)
+        return in_shares(received, table.judged_by, spread.tasks, over) if same else received
+    if spread.tasks > tasks_at_once(received.sparkSession):
+        return received.repartition(spread.tasks, *columns)
+    return received.repartition(*columns)
 
 
 def _same_partition_columns(table: Table, received: DataFrame) -> bool:

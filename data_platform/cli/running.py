@@ -100,8 +100,8 @@ def stale(check: bool, as_json: bool) -> None:
 
 def _counted(found: list[dict[str, str]]) -> list[dict[str, object]]:
     """How much is to be built, before it is: a changed dimension may be of every partition."""
-    counted = Counter((row["table"], row["why"]) for row in found)
-    return [{"table": t, "partitions": n, "why": why} for (t, why), n in counted.items()]
+    partitions = Counter((row["table"], row["why"]) for row in found)
+    return [{"table": t, "partitions": n, "why": why} for (t, why), n in partitions.items()]
 
 
 @click.command()

@@ -12,6 +12,7 @@ from data_platform.runs.arrivals import due_of_bronze
 from data_platform.runs.requests import run_request, tables_by_job
 from data_platform.runs.retry import DueRun, due, work_id
 from data_platform.tables.identity import WHOLE_TABLE, TableId
+from data_platform.telemetry.wording import counted
 
 Waiting = Mapping[str, Sequence[TableId]]
 """By partition the tables that it waits for: they were never published."""
@@ -24,8 +25,8 @@ def waiting_lines(found: Mapping[TableId, Waiting]) -> list[str]:
         if missing := sorted({str(each) for tables in waiting.values() for each in tables}):
             verb = "has" if len(missing) == 1 else "have"
             text = f"{table} waits for {' and '.join(missing)}, which {verb} not been published yet"
-            noun = "partition" if len(waiting) == 1 else "partitions"
-            count = f" ({len(waiting):,} {noun})" if set(waiting) != {WHOLE_TABLE} else ""
+            some = set(waiting) != {WHOLE_TABLE}
+            count = f" ({counted(len(waiting), 'partition')})" if some else ""
             lines.append(text + count)
     return lines
 

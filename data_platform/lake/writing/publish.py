@@ -102,8 +102,7 @@ def publish(lake: Lake, builds: Builds, write: StagedWrite) -> Publication:
     live = files_by_partition(table, write.slice.keys)
     require_base(table, write.slice.base, live, write.slice.keys)
     rejecting = {
-        outcome: rejected_by(lake, write.table, REJECTED_LAYERS[outcome])
-        for outcome in REJECTED_LAYERS
+        outcome: rejected_by(lake, write.table, layer) for outcome, layer in REJECTED_LAYERS.items()
     }
     write, sound = _sound({DATA: table, **rejecting}, write)
     good = set(write.good)

@@ -175,10 +175,10 @@ class ArrivalQueue:
             yield from self._letters_unread()
         if tick.looked.failed:
             [(key, error), *_] = tick.looked.failed.items()
-            count = counted(len(tick.looked.failed), "object")
+            failed = counted(len(tick.looked.failed), "object")
             yield (
-                f"{count} could not be looked at; their messages "
-                f"come back; the first, {self.bucket.uri(key)}: {error}"
+                f"{failed} could not be looked at; their messages come back; the first, "
+                f"{self.bucket.uri(key)}: {error}"
             )
         for code, count in tick.undeleted.items():
             yield f"{count} messages were recorded, could not be deleted and come back: {code}"
