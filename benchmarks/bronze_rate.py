@@ -14,7 +14,7 @@ from data_platform.assets import Table
 from data_platform.build.bronze import build_bronze
 from data_platform.build.planning import plan
 from data_platform.build.platform import Platform
-from data_platform.definitions import TABLES
+from data_platform.definitions import declared
 from data_platform.domains.retail.landing import COLUMNS
 from data_platform.engine.session import local_cores, start_session
 from data_platform.lake.writing.publish import StagedWrite
@@ -32,7 +32,7 @@ def bronze(load: Workload) -> list[Measurement]:
     """The whole step but its commit (ledger, plan, parse, checks) against DuckDB's two ways."""
     settings = load.home()
     platform, spark = Platform(settings), start_session(settings)
-    (table,) = (table for table in TABLES if table.source)
+    (table,) = (table for table in declared().tables if table.source)
     assert table.source is not None
     now = dt.datetime.now(dt.UTC)
     tick(platform.bucket, [table.source], platform.ledger, now, overlap_days=OVERLAP_DAYS)

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.workload import PREFIX, Workload, remove
 from data_platform.build.platform import Platform
-from data_platform.definitions import TABLES
+from data_platform.definitions import declared
 from data_platform.landing.arrivals.listing import OVERLAP_DAYS, partitions_of, tick
 from data_platform.runs.requests import run_request
 from data_platform.settings.model import CHECKOUT, Settings
@@ -48,7 +48,7 @@ def _dagster(load: Workload, day: Path) -> float:
 
 def _asked(settings: Settings):
     """The sensor has been here: the day is in the ledger."""
-    (table,) = (table for table in TABLES if table.source)
+    (table,) = (table for table in declared().tables if table.source)
     assert table.source is not None
     platform = Platform(settings)
     now = dt.datetime.now(dt.UTC)

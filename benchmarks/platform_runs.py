@@ -7,7 +7,7 @@ import dagster as dg
 
 from benchmarks.measuring import Stopwatch
 from data_platform.build.platform import Platform
-from data_platform.definitions import TABLES
+from data_platform.definitions import declared
 from data_platform.operations.repair import instance_of
 from data_platform.platform_defs import io_manager
 from data_platform.platform_defs.assembly import definitions
@@ -24,7 +24,9 @@ def build_everything(settings: Settings, instance: dg.DagsterInstance | None = N
         with instance_of(platform) as own:
             return build_everything(settings, own)
     runs = 0
-    for ran in run_until_quiet(definitions(TABLES, settings), instance, platform, TABLES):
+    for ran in run_until_quiet(
+        definitions(declared().tables, settings), instance, platform, declared().tables
+    ):
         if not ran.success:
             raise RuntimeError(f"a run failed: {ran.failures}")
         runs += 1

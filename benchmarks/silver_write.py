@@ -20,7 +20,7 @@ from data_platform.build.steps import build
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Contract, Rule
 from data_platform.contracts.declare import contract
-from data_platform.definitions import TABLES
+from data_platform.definitions import declared
 from data_platform.domains.retail import silver as retail
 from data_platform.domains.retail.landing import COLUMNS
 from data_platform.domains.retail.partitions import daily
@@ -102,7 +102,7 @@ def _with_bronze(load: Workload) -> tuple[Platform, SparkSession]:
 
     settings = load.home()
     platform, spark = Platform(settings), start_session(settings)
-    (bronze,) = (table for table in TABLES if table.source)
+    (bronze,) = (table for table in declared().tables if table.source)
     assert bronze.source is not None and bronze.partitions is not None
     now = dt.datetime.now(dt.UTC)
     tick(platform.bucket, [bronze.source], platform.ledger, now, overlap_days=OVERLAP_DAYS)

@@ -9,7 +9,7 @@ from benchmarks.requests import Request, counted
 from benchmarks.store import StoredHome, stored_home
 from benchmarks.workload import Workload, remove
 from data_platform.build.platform import Platform
-from data_platform.definitions import TABLES
+from data_platform.definitions import declared
 from data_platform.settings.model import Settings
 
 _PAIRS = 3
@@ -90,9 +90,11 @@ def _built(home: StoredHome, files: list[Path]) -> tuple[Counter[Request], Count
     home.land(files)
     before, landed = _published(home.settings), len(home.log())
     _build(home.settings)
-    requests = counted(home.log()[landed:], TABLES)
+    requests = counted(home.log()[landed:], declared().tables)
     built = [table for table, *_ in _published(home.settings) - before]
-    return requests, Counter({str(table.id): built.count(str(table.id)) for table in TABLES})
+    return requests, Counter(
+        {str(table.id): built.count(str(table.id)) for table in declared().tables}
+    )
 
 
 def _published(settings: Settings) -> set[tuple[str, str, str]]:
@@ -100,7 +102,7 @@ def _published(settings: Settings) -> set[tuple[str, str, str]]:
     register = Platform(settings).builds
     return {
         (str(table.id), key, build.attempt)
-        for table in TABLES
+        for table in declared().tables
         for key, build in register.latest(table.id).items()
         if build.state == "published"
     }

@@ -2,33 +2,31 @@
 
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import data_platform
 from data_platform.cli.reporting import DeclarationError
 from data_platform.settings.values import SettingsError
 
-_PACKAGE = Path(data_platform.__path__[0])
-_DECLARING = (_PACKAGE / "domains", _PACKAGE / "definitions.py")
 _SPEAKING = (ValueError,)  # ContractError and what the decorators raise: the text says it all
 
 
 def declared_tables():
     """The tables and the ordinary assets. Raises DeclarationError, which says where and what."""
     with _errors_in_one_line():
-        from data_platform.definitions import OTHERS, TABLES
+        from data_platform.definitions import declared
 
-        return TABLES, OTHERS
+        found = declared()
+        return found.tables, found.others
 
 
 def declarations_checked():
     """The tables and Dagster's definitions of them, which are more strict. Raises
     DeclarationError likewise."""
     with _errors_in_one_line():
-        from data_platform.definitions import TABLES, defs
+        from data_platform.definitions import declared, defs
 
-        return TABLES, defs()
+        return declared().tables, defs()
 
 
 @contextmanager
@@ -51,7 +49,13 @@ def _said(error: Exception) -> str:
 
 def _declaring_lines(error: Exception) -> Iterator[str]:
     """Where the declarations were when it was raised, innermost first."""
+    from data_platform.platform_defs.discovery import folders, packages
+    from data_platform.settings.environment import named_domains
+
+    places: list[Path] = []
+    with suppress(ImportError):  # then that is what is wrong
+        places = folders(packages(named_domains()))
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         file = Path(frame.filename)
-        if any(file == place or place in file.parents for place in _DECLARING):
+        if any(file == place or place in file.parents for place in places):
             yield f"{file}:{frame.lineno}"

@@ -62,6 +62,7 @@ NAMES = (
     "AWS_REGION",
     "AWS_ENDPOINT",
     "STORAGE_PRICE",
+    "DOMAINS",
 )
 
 # Events that Dagster stores at once: a lock on its database for as long as a second is no harm.
@@ -132,6 +133,13 @@ def settings_at(home: Path | str, **other: Any) -> Settings:
     settings = Settings(**{**fields, **other})
     refuse_impossible(settings)
     return settings
+
+
+def named_domains(env: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The packages with tables that `DATA_PLATFORM_DOMAINS` names, separated by commas. Raises
+    SettingsError for what is no name of a package."""
+    text = _value(os.environ if env is None else env, "DOMAINS")
+    return values.packages(text)
 
 
 def local_state() -> Path:

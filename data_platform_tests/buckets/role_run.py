@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 from data_platform.build.platform import Platform
-from data_platform.definitions import TABLES
 from data_platform.operations.repair import instance_of
 from data_platform.platform_defs.assembly import definitions
 from data_platform.runs.home import prepare_home
 from data_platform.runs.in_process import run_until_quiet
 from data_platform.settings.environment import settings_at
+from data_platform_tests.support.tables import TABLES
 
 
 def main(home: Path, place: dict[str, str], role: str) -> list[str]:

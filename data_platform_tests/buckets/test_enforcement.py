@@ -17,7 +17,6 @@ from data_platform.buckets.account import Account
 from data_platform.buckets.grants import Site, site
 from data_platform.buckets.roles import Role
 from data_platform.buckets.standard import Purpose
-from data_platform.definitions import TABLES
 from data_platform.lake.expiry import expire
 from data_platform.lake.sizes import sizes
 from data_platform.lake.upkeep.browse import rows
@@ -30,6 +29,7 @@ from data_platform.tables.identity import TableId
 from data_platform_tests.buckets.minio_users import acting_as, role_users
 from data_platform_tests.lake.home import MONDAY, TUESDAY, Home
 from data_platform_tests.places import Place
+from data_platform_tests.support.tables import TABLES
 from tools.servers import Key, S3Server
 
 BRONZE, SILVER, GOLD = (

@@ -25,10 +25,10 @@ from data_platform.buckets.policies import (
 from data_platform.buckets.roles import Role, grants
 from data_platform.buckets.standard import Purpose
 from data_platform.buckets.tables import TableUse
-from data_platform.definitions import TABLES
 from data_platform.platform_defs.table_uses import table_uses
 from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId
+from data_platform_tests.support.tables import TABLES
 
 ACCOUNT = Account("123456789012", "aws", "eu-west-1")
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/0a1b"

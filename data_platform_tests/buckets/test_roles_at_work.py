@@ -14,13 +14,13 @@ from data_platform.buckets.account import Account
 from data_platform.buckets.grants import site
 from data_platform.buckets.roles import Role
 from data_platform.build.platform import Platform
-from data_platform.definitions import TABLES
 from data_platform.lake.upkeep.browse import partition_rows
 from data_platform.platform_defs.table_uses import table_uses
 from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId
 from data_platform_tests.buckets.minio_users import role_users
 from data_platform_tests.platform_defs.homes import BRONZE, SALES, SILVER, csv, key_of, shop_lines
+from data_platform_tests.support.tables import TABLES
 from tools.servers import Key, S3Server
 
 DAYS = ("2011-03-04", "2011-03-07")

@@ -16,7 +16,6 @@ from data_platform.build.table_checks import (
     still_held,
 )
 from data_platform.build.tables import ensure_tables
-from data_platform.definitions import TABLES
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales, product_demand
 from data_platform.domains.retail.silver import order_lines as silver
@@ -24,6 +23,7 @@ from data_platform.lake.builds import Build, State
 from data_platform.landing.arrivals.listing import tick
 from data_platform.quality.findings import Finding
 from data_platform_tests.platform_defs.homes import Home, csv, home_at, key_of
+from data_platform_tests.support.tables import TABLES
 
 DAY, NEXT = "2011-03-15", "2011-03-16"
 BEFORE = {f"2011-03-{day:02}": 100 for day in range(1, 9)}

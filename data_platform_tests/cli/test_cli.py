@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from pyspark.sql import types as T
 
 from data_platform.cli.main import main
+from data_platform.definitions import declared
+from data_platform.platform_defs.discovery import Declared
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import CHECKOUT
@@ -274,7 +276,8 @@ def test_an_ordinary_asset_that_was_never_run_is_answered_with_what_builds_it(
     @dg.asset(key=["gold", "retail", "returns"])
     def returns() -> None: ...
 
-    monkeypatch.setattr("data_platform.definitions.OTHERS", (returns,))
+    found = Declared(declared().tables, (returns,))
+    monkeypatch.setattr("data_platform.definitions.declared", lambda: found)
 
     for command in (("show",), ("drop", "--yes")):
         said = " ".join(run(*command, "gold/retail/returns", code=1).output.split())

@@ -14,7 +14,6 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from data_platform.definitions import TABLES
 from data_platform.demo.report import balance_of
 from data_platform.settings.model import CHECKOUT
 from data_platform_tests.platform_defs.homes import (
@@ -27,6 +26,7 @@ from data_platform_tests.platform_defs.homes import (
     key_of,
     shop_lines,
 )
+from data_platform_tests.support.tables import TABLES
 
 DAYS = ("2011-03-07", "2011-03-08")
 _COMMAND = "from data_platform.cli.main import main; main(['run'])"

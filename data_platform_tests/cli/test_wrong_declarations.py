@@ -1,22 +1,19 @@
 """What every command says of declarations that cannot work."""
 
-import importlib.abc
-import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import click
 import pytest
 from click.testing import CliRunner
 
-import data_platform
 from data_platform.cli.main import main
+from data_platform.definitions import declared
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_at
 
-DEFINITIONS = Path(data_platform.__path__[0]) / "definitions.py"
+REFUSED = "tables that cannot be together"
 TABLE = "silver/retail/order_lines"
 ACCOUNT = ("--account", "123456789012")
 # By command: what it is called with.
@@ -43,19 +40,24 @@ WITHOUT = {("tables",), ("sql",), ("landing",), ("expire",), ("clean",), ("polic
 WRONG = {
     "a table without a name": (
         "from data_platform.tables.identity import TableId\nTableId.parse('lines')",
-        "2: 'lines' is no table name: write it layer/domain/name",
+        "{file}:2: 'lines' is no table name: write it layer/domain/name",
     ),
     "a contract that cannot be": (
         "from data_platform.contracts.errors import ContractError\n\n"
         "raise ContractError('its key is no column', table='silver/shop/lines')",
-        "3: contract silver/shop/lines: its key is no column",
+        "{file}:3: contract silver/shop/lines: its key is no column",
     ),
-    "a name that is not there": ("TABLES = (retail_bronze,)", "1: NameError: name 'retail_bronze'"),
-    "a module that is not there": ("import data_platform.domains.shop", "1: ModuleNotFoundError: "),
-    "no Python": ("TABLES = (\n", "1: '(' was never closed"),
-    "definitions that Dagster refuses": (
-        "import dagster as dg\nTABLES = OTHERS = ()\n\ndef defs():\n    dg.AssetKey(7)",
-        "5: ParameterCheckError: ",
+    "a name that is not there": ("TABLES = (bronze,)", "{file}:1: NameError: name 'bronze'"),
+    "a module that is not there": (
+        "import data_platform.domains.shop",
+        "{file}:1: ModuleNotFoundError: ",
+    ),
+    "no Python": ("TABLES = (\n", "{file}:1: '(' was never closed"),
+    REFUSED: (
+        "from dataclasses import replace\n"
+        "from data_platform.domains.retail.bronze import order_lines\n"
+        "again = replace(order_lines)",
+        "bronze/retail/order_lines: two tables are declared by this name",
     ),
 }
 
@@ -68,41 +70,31 @@ def commands(group: click.Group, *names: str) -> Iterator[tuple[str, ...]]:
             yield (*names, name)
 
 
-class Declaring(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """`definitions.py` with another source."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-
-    def find_spec(self, fullname: str, *_: object):  # type: ignore[override]
-        if fullname == "data_platform.definitions":
-            return importlib.util.spec_from_loader(fullname, self)
-        return None
-
-    def get_source(self, fullname: str) -> str:
-        return self.source
-
-    def exec_module(self, module: ModuleType) -> None:
-        exec(compile(self.source, str(DEFINITIONS), "exec"), module.__dict__)
-
-
 @pytest.fixture
-def declaring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Has the code declare what a source says, in a home that is there."""
+def declaring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Has a package of its own declare what a source says, in a home that is there; the file."""
     prepare_home(settings_at(tmp_path / "home"))
     for name, value in (
         ("HOME", str(tmp_path / "home")),
         ("PROJECT", "acme"),
         ("AWS_REGION", "eu-west-1"),
+        ("DOMAINS", "wrongly_declared"),
     ):
         monkeypatch.setenv(f"DATA_PLATFORM_{name}", value)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "wrongly_declared" / "tables.py"
+    file.parent.mkdir()
 
-    def declare(source: str) -> None:
-        monkeypatch.delitem(sys.modules, "data_platform.definitions", raising=False)
-        monkeypatch.setattr(sys, "meta_path", [Declaring(source), *sys.meta_path])
+    def declare(source: str) -> Path:
+        file.write_text(source)
+        return file
 
-    return declare
+    declared.cache_clear()
+    yield declare
+    declared.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("wrongly_declared")]:
+        del sys.modules[name]
 
 
 def test_every_command_is_known_to_need_the_declarations_or_not_to() -> None:
@@ -114,24 +106,30 @@ def test_each_command_says_where_a_declaration_is_wrong_and_what_in_one_line(
     declaring, wrong: str
 ) -> None:
     source, why = WRONG[wrong]
-    declaring(source)
+    file = declaring(source)
     for command, arguments in ASKING.items():
-        if command[0] in ("buckets", "policies") and "def defs" in source:
+        if command[0] in ("buckets", "policies") and wrong == REFUSED:
             continue  # these ask for the tables alone
         ended = CliRunner().invoke(main, [*command, *arguments])
 
         assert isinstance(ended.exception, SystemExit), (command, ended.exception)
         assert ended.exit_code == 1, (command, ended.output)
         *_, said = ended.output.splitlines()
-        assert said.startswith(f"Error: {DEFINITIONS}:{why}"), (command, ended.output)
+        assert said.startswith(f"Error: {why.format(file=file)}"), (command, ended.output)
 
 
 def test_a_setting_that_is_wrong_is_no_declarations_fault(
     declaring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    declaring(
-        "TABLES = OTHERS = ()\n\ndef defs():\n"
-        "    from data_platform.settings.values import SettingsError\n"
-        "    raise SettingsError('no region')"
-    )
-    assert CliRunner().invoke(main, ["stale"]).output == "Error: no region\n"
+    monkeypatch.setenv("DATA_PLATFORM_DOMAINS", "no-package")
+
+    ended = CliRunner().invoke(main, ["stale"])
+
+    said = " ".join(ended.output.split())
+    assert said.startswith("Error: DATA_PLATFORM_DOMAINS has 'no-package'"), ended.output
+
+
+def test_a_package_that_is_not_there_is_named(declaring, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_PLATFORM_DOMAINS", "acme_tables")
+
+    assert "No module named 'acme_tables'" in CliRunner().invoke(main, ["stale"]).output

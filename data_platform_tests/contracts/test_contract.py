@@ -14,8 +14,8 @@ from data_platform.contracts.contract import Contract, Retention, Rule
 from data_platform.contracts.declare import contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.winner import greatest, least, total
-from data_platform.definitions import TABLES
 from data_platform_tests.support.assets import asset_alone
+from data_platform_tests.support.tables import TABLES
 
 
 class Sale(pa.DataFrameModel):

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from data_platform.definitions import TABLES
 from data_platform.demo.generator import Manifest, generate
 from data_platform.demo.report import Balance, balance_of
 from data_platform.runs.in_process import Ran
 from data_platform_tests.places import place_of
 from data_platform_tests.platform_defs.homes import BRONZE, Home, Versions, home_at
+from data_platform_tests.support.tables import TABLES
 
 REJECTED = ("quarantine", "duplicates")
 

@@ -3,12 +3,12 @@ from dataclasses import replace
 import dagster as dg
 import pytest
 
-from data_platform.definitions import TABLES
 from data_platform.domains.retail.bronze import order_lines
 from data_platform.domains.retail.silver import order_lines as typed_lines
 from data_platform.platform_defs.jobs import jobs
 from data_platform.runs.requests import range_tags, run_request, tables_by_job
 from data_platform.runs.tags import RANGE_END, RANGE_START
+from data_platform_tests.support.tables import TABLES
 
 SHOPS = dg.StaticPartitionsDefinition(["york", "leeds", "bath"])
 DAYS = dg.DailyPartitionsDefinition("2011-03-01", end_date="2011-03-05")

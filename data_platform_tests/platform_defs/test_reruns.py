@@ -15,7 +15,6 @@ from data_platform.assets import Table, gold
 from data_platform.build import failures
 from data_platform.build.planning import current_versions
 from data_platform.build.platform import Platform
-from data_platform.definitions import TABLES
 from data_platform.domains.retail import bronze, silver
 from data_platform.domains.retail.contracts import DailySales, OrderLine, ProductDemand
 from data_platform.domains.retail.gold import CALENDAR_DAYS, daily_sales
@@ -39,6 +38,7 @@ from data_platform_tests.platform_defs.homes import (
     key_of,
     shop_lines,
 )
+from data_platform_tests.support.tables import TABLES
 
 LINES = (bronze.order_lines, silver.order_lines)
 DAYS = ["2011-03-29", "2011-03-31", "2011-04-01"]  # of two months

@@ -6,11 +6,11 @@ import dagster as dg
 
 from data_platform.build.platform import Platform
 from data_platform.build.tables import ensure_tables
-from data_platform.definitions import TABLES
 from data_platform.platform_defs.table_uses import table_uses, tables_written
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId
+from data_platform_tests.support.tables import TABLES
 
 
 def test_the_tables_written_are_those_that_a_write_makes(tmp_path: Path) -> None:

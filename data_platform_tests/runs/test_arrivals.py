@@ -13,13 +13,13 @@ import pytest
 
 from data_platform.buckets.standard import TLS_ONLY_SID, QueuePurpose
 from data_platform.build.platform import Platform
-from data_platform.definitions import TABLES
 from data_platform.landing.arrivals.listing import Listing
 from data_platform.landing.arrivals.queue import ArrivalQueue
 from data_platform.runs.arrivals import record_arrivals
 from data_platform.runs.tags import RECONCILIATION
 from data_platform_tests.buckets.cloud import Cloud, without_statement
 from data_platform_tests.platform_defs.homes import Home, csv, home_at, key_of, shop_lines
+from data_platform_tests.support.tables import TABLES
 
 LANDING = "acme-raw-landing-test"
 DAY = "2011-03-01"

@@ -12,7 +12,6 @@ import pytest
 from dagster._core.events import EngineEventData
 
 from data_platform.build.platform import Platform
-from data_platform.definitions import TABLES
 from data_platform.platform_defs.resources import resources
 from data_platform.runs.liveness import (
     BEGINS_WITHIN,
@@ -23,6 +22,7 @@ from data_platform.runs.liveness import (
     hold_until_exit,
 )
 from data_platform.settings.environment import settings_at
+from data_platform_tests.support.tables import TABLES
 
 STARTED, FAILURE = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
 

@@ -9,7 +9,6 @@ import pytest
 from pyspark.sql import SparkSession
 
 from benchmarks.workload import DEFAULT_DATA
-from data_platform.definitions import TABLES
 from data_platform.demo.landing import land_folder
 from data_platform.landing.places.objects import DirectoryBucket
 from data_platform_tests.domains.retail import oracle
@@ -23,6 +22,7 @@ from data_platform_tests.platform_defs.homes import (
     Home,
     home_at,
 )
+from data_platform_tests.support.tables import TABLES
 
 pytestmark = [
     pytest.mark.soak,

@@ -22,13 +22,13 @@ import psutil
 import pytest
 
 from data_platform.build.platform import Platform
-from data_platform.definitions import TABLES
 from data_platform.demo.generator import Manifest, generate, land
 from data_platform.domains.retail.landing import ONLINE_RETAIL
 from data_platform.lake.files import files_by_partition, partitioning
 from data_platform.lake.upkeep.clean import clean, orphans, referenced_files
 from data_platform.settings.environment import settings_at
 from data_platform_tests.places import Place, place_of
+from data_platform_tests.support.tables import TABLES
 
 SEED = 1852
 # What differs between two runs of the same work.

@@ -1,0 +1,5 @@
+"""The tables that the checkout declares."""
+
+from data_platform.definitions import declared
+
+TABLES = declared().tables
