@@ -6,12 +6,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
 from data_platform.assets import Table
-from data_platform.contracts.columns import INGESTED_AT
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.winner import ARRIVAL
 from data_platform.lake.errors import SchemaConflict
-from data_platform.quality.judge import RECEIVED
 from data_platform.storage.errors import LakeError
+from data_platform.tables.columns import INGESTED_AT, RECEIVED, RESCUED
 
 
 def call_function(table: Table, keys: Sequence[str], frames: Mapping[str, DataFrame]) -> DataFrame:
@@ -58,9 +57,9 @@ def require_columns(contract: Contract, frame: DataFrame) -> None:
                 f"{contract.table}: column {field.name} is {found.simpleString()} in the "
                 f"function's result and {field.dataType.simpleString()} in the contract; cast it"
             )
-    if contract.rescued and not contract.lineage and "_rescued" not in present:
+    if contract.rescued and not contract.lineage and RESCUED not in present:
         raise SchemaConflict(
-            f"{contract.table}: its function dropped _rescued; keep it, so that rows that did not "
+            f"{contract.table}: its function dropped {RESCUED}; keep it, so that rows that did not "
             "fit their file's header can be told"
         )
     if contract.lineage and RECEIVED not in present:

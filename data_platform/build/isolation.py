@@ -31,7 +31,6 @@ from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
 from data_platform.engine.logical_plan import analyzed, jobs_run, marked
 from data_platform.lake.reads import ReadPlan
-from data_platform.quality.judge import RECEIVED
 from data_platform.quality.locality import Input, Proof, proof
 from data_platform.quality.mapping import EventTime
 from data_platform.quality.windows import (
@@ -42,6 +41,7 @@ from data_platform.quality.windows import (
     zone_of,
 )
 from data_platform.tables.calendars import Calendar
+from data_platform.tables.columns import RECEIVED
 from data_platform.tables.identity import Partitioning
 
 # Calls in one job: the plans of some hundred would not fit the driver's memory.

@@ -32,13 +32,14 @@ from data_platform.lake.writing.staging import (
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
 from data_platform.quality.held import see_rejected
-from data_platform.quality.judge import RECEIVED, in_shares, judged, with_received
+from data_platform.quality.judge import in_shares, judged, with_received
 from data_platform.quality.mapping import EventTime
 from data_platform.quality.spread import Spread
 from data_platform.quality.windows import Upstream, known_keys, reads_of
 from data_platform.storage.errors import LakeError
+from data_platform.tables.columns import ATTEMPT, RECEIVED, REPEATS_OBJECT, REPEATS_ROW
 from data_platform.tables.identity import Partitioning, TableSlice
-from data_platform.tables.outcomes import DATA, DUPLICATES, NAMED, OUTSIDE, QUARANTINE
+from data_platform.tables.outcomes import DATA, DUPLICATES, NAMED, OUTSIDE, QUARANTINE, REASONS
 
 
 def build(
@@ -141,7 +142,7 @@ def layout_of(table: Table, platform: Platform, attempt: str) -> Layout:
     tables = ensure_tables(table, platform.lake)
     received: dict[str, SourcePath] = {}
     if table.judged_by.lineage:
-        own = {"_attempt", "_reasons", "_repeats_object", "_repeats_row", NAMED}
+        own = {ATTEMPT, REASONS, REPEATS_OBJECT, REPEATS_ROW, NAMED}
         names = [field.name for field in tables[QUARANTINE].schema().fields]
         received = {name: (RECEIVED, name) for name in names if name not in own}
     parts = {

@@ -8,15 +8,24 @@ from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
 from data_platform.lake.reads import spark_schema
 from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS
 from data_platform.landing.source import Source
+from data_platform.tables.columns import (
+    ATTEMPT,
+    INGESTED_AT,
+    REPEATS_OBJECT,
+    REPEATS_ROW,
+    RESCUED,
+    ROW_NUMBER,
+    SOURCE_OBJECT,
+)
 from data_platform.tables.identity import Partitioning
-from data_platform.tables.outcomes import DATA, DUPLICATES, NAMED, QUARANTINE
+from data_platform.tables.outcomes import DATA, DUPLICATES, NAMED, QUARANTINE, REASONS
 from data_platform.tables.partition_times import as_property, times_of
 
 _ATTEMPT = T.StructField(
-    "_attempt", T.StringType(), False, {"comment": "the write that this row belongs to"}
+    ATTEMPT, T.StringType(), False, {"comment": "the write that this row belongs to"}
 )
 _REASONS = T.StructField(
-    "_reasons",
+    REASONS,
     T.ArrayType(T.StringType()),
     True,
     {"comment": "every rule that the row breaks"},
@@ -29,9 +38,9 @@ _NAMED = T.StructField(
 )
 _REPEATS = (
     T.StructField(
-        "_repeats_object", T.StringType(), True, {"comment": "object of the row it repeats"}
+        REPEATS_OBJECT, T.StringType(), True, {"comment": "object of the row it repeats"}
     ),
-    T.StructField("_repeats_row", T.LongType(), True, {"comment": "row number of that row"}),
+    T.StructField(REPEATS_ROW, T.LongType(), True, {"comment": "row number of that row"}),
 )
 
 
@@ -48,19 +57,17 @@ def bronze_schema(source: Source, scheme: Partitioning) -> T.StructType:
                 T.StructField(name, text, True, {"comment": "as received"})
                 for name in source.format.columns
             ),
-            T.StructField("_source_object", text, False, {"comment": "key of the landed object"}),
+            T.StructField(SOURCE_OBJECT, text, False, {"comment": "key of the landed object"}),
             T.StructField(
-                "_row_number", T.LongType(), False, {"comment": "1-based data row of the object"}
+                ROW_NUMBER, T.LongType(), False, {"comment": "1-based data row of the object"}
             ),
             T.StructField(
-                "_ingested_at",
+                INGESTED_AT,
                 T.TimestampType(),
                 False,
                 {"comment": "when the ledger first recorded this object version, UTC"},
             ),
-            T.StructField(
-                "_rescued", text, True, {"comment": "JSON of what did not fit the header"}
-            ),
+            T.StructField(RESCUED, text, True, {"comment": "JSON of what did not fit the header"}),
         ]
     )
 

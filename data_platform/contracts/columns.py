@@ -19,12 +19,6 @@ from data_platform.contracts.names import indistinct
 
 Sensitivity = Literal["public", "internal", "personal"]
 
-LINEAGE = ("_source_object", "_row_number")
-"""The columns that say where a row comes from: the landed object's key, and the data row in it."""
-
-INGESTED_AT = "_ingested_at"
-"""The column that says when a row arrived: when the ledger first recorded its object version."""
-
 _DECLARED = "data_platform"
 """The key in a pandera field's metadata under which `column` keeps what pandera has no word for."""
 

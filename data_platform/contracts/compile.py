@@ -11,8 +11,9 @@ from data_platform.contracts.columns import ColumnSpec
 from data_platform.contracts.contract import Contract, received
 from data_platform.contracts.inside import complete, in_calendar
 from data_platform.contracts.typed import faithful
+from data_platform.tables.columns import RESCUED
 
-RESCUED = "rescued"
+RESCUED_RULE = "rescued"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +68,9 @@ def _own_rules(contract: Contract) -> Iterator[CompiledRule]:
 def _rescued_rule(contract: Contract) -> Iterator[CompiledRule]:
     if contract.rescued:
         yield CompiledRule(
-            name=RESCUED,
+            name=RESCUED_RULE,
             column=None,
-            check=RESCUED,
+            check=RESCUED_RULE,
             severity=contract.rescued,
             description="the row has exactly the fields of the header, and they could be read",
             holds=lambda: rescued_of(contract).isNull(),
@@ -78,7 +79,7 @@ def _rescued_rule(contract: Contract) -> Iterator[CompiledRule]:
 
 def rescued_of(contract: Contract) -> Column:
     """What did not fit of a row. Needs an active session."""
-    return received("_rescued") if contract.lineage else F.col("_rescued")
+    return received(RESCUED) if contract.lineage else F.col(RESCUED)
 
 
 def _condition(column: ColumnSpec, check: Check) -> Callable[[], Column]:

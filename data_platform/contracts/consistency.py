@@ -9,9 +9,10 @@ from typing import Literal, get_args
 import pandera.pyspark as pa
 
 from data_platform.contracts.checks import Severity
-from data_platform.contracts.columns import INGESTED_AT, LINEAGE, ColumnSpec
+from data_platform.contracts.columns import ColumnSpec
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
+from data_platform.tables.columns import INGESTED_AT, LINEAGE
 
 Layer = Literal["bronze", "silver", "gold"]
 

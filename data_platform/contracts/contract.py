@@ -13,17 +13,17 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.contracts.checks import Severity
-from data_platform.contracts.columns import INGESTED_AT, LINEAGE, ColumnSpec
+from data_platform.contracts.columns import ColumnSpec
 from data_platform.contracts.meaning import meaning_of
 from data_platform.contracts.winner import Preference
+from data_platform.tables.columns import INGESTED_AT, RECEIVED, ROW_NUMBER, SOURCE_OBJECT
 
-_RECEIVED = "_received"
 _LINEAGE_FIELDS = (
     T.StructField(
-        LINEAGE[0], T.StringType(), False, {"comment": "key of the landed object of this row"}
+        SOURCE_OBJECT, T.StringType(), False, {"comment": "key of the landed object of this row"}
     ),
     T.StructField(
-        LINEAGE[1], T.LongType(), False, {"comment": "1-based data row within that object"}
+        ROW_NUMBER, T.LongType(), False, {"comment": "1-based data row within that object"}
     ),
     # Nullable, since tables that were there before it have rows without it.
     T.StructField(
@@ -104,7 +104,7 @@ class Rule:
 
 def received(name: str) -> Column:
     """A column of the judged row as bronze has it, a string. Needs an active session."""
-    return F.col(_RECEIVED)[name]
+    return F.col(RECEIVED)[name]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from data_platform.contracts.columns import INGESTED_AT, LINEAGE
+from data_platform.tables.columns import INGESTED_AT, LINEAGE
 
 
 @dataclass(frozen=True)

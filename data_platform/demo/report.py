@@ -14,6 +14,7 @@ from data_platform.lake.upkeep.browse import keyed, partition_rows, rows
 from data_platform.operations.repair import quarantined
 from data_platform.settings.model import Settings
 from data_platform.storage.object_store import is_object
+from data_platform.tables.columns import ATTEMPT
 from data_platform.tables.identity import TableId
 
 BRONZE = TableId("bronze", "retail", "order_lines")
@@ -83,9 +84,9 @@ def _rejected(lake: Lake, layer: str, live: dict[str, str], held: set[str]) -> i
     if not lake.exists(table_id):
         return 0
     loaded = lake.load(table_id)
-    found = rows(loaded).read_all().select(["day", "_attempt"]).to_pylist()
+    found = rows(loaded).read_all().select(["day", ATTEMPT]).to_pylist()
     return sum(
-        live.get(key) == row["_attempt"] and key not in held for key, row in keyed(loaded, found)
+        live.get(key) == row[ATTEMPT] and key not in held for key, row in keyed(loaded, found)
     )
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs, parquet
 
-from data_platform.landing.formats.csv_reader import ROW_NUMBER
 from data_platform.landing.places.objects import filesystem
 from data_platform.storage.files import Storage, new_file_name
 from data_platform.storage.object_store import ObjectStore
 from data_platform.storage.s3_errors import StoreError
+from data_platform.tables.columns import ROW_NUMBER
 
 FILE_INPUT = 512 << 20  # bytes of rows in memory that one file takes
 ROW_GROUP_INPUT = 64 << 20  # bytes of rows in memory that one row group takes

@@ -16,13 +16,11 @@ from pyarrow import dataset, fs
 
 from data_platform.landing.bronze_files import TaskOutput, WrittenFile
 from data_platform.landing.formats.csv import Csv
-from data_platform.landing.formats.csv_reader import RESCUED, ROW_NUMBER, read_csv
+from data_platform.landing.formats.csv_reader import read_csv
 from data_platform.landing.places.objects import UnreadableObject, filesystem, from_nanoseconds
 from data_platform.storage.object_store import AmbiguousKey, ObjectStore
 from data_platform.storage.s3_errors import explanation, is_passing
-
-SOURCE_OBJECT = "_source_object"
-INGESTED_AT = "_ingested_at"
+from data_platform.tables.columns import INGESTED_AT, RESCUED, ROW_NUMBER, SOURCE_OBJECT
 
 _WHOLE = 8 << 20  # bytes of an object that are asked for at once
 _VANISHED = "it is not in the landing bucket any more"

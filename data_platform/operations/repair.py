@@ -30,7 +30,9 @@ from data_platform.runs.requests import job_name, range_tags
 from data_platform.runs.stopping import Stop
 from data_platform.runs.tags import ONLY_PARTITIONS
 from data_platform.storage.errors import LakeError
+from data_platform.tables.columns import ATTEMPT
 from data_platform.tables.identity import TableId
+from data_platform.tables.outcomes import REASONS
 from data_platform.telemetry.wording import counted
 
 
@@ -190,10 +192,10 @@ def quarantined(
         raise LakeError(f"{table_id} has no quarantine: no rule of its rejects rows{hint}")
     found = as_python(rows(loaded, partition=partition).read_all())
     live = current_versions(platform, table_id, None)
-    held = [live.get(key) != row["_attempt"] for key, row in keyed(loaded, found)]
+    held = [live.get(key) != row[ATTEMPT] for key, row in keyed(loaded, found)]
     counts: Counter = Counter()
     for row, row["held_back"] in zip(found, held, strict=True):
-        for reason in row["_reasons"]:
+        for reason in row[REASONS]:
             counts[(reason, row["held_back"])] += 1
     reasons = [
         {"reason": reason, "rows": count, "held_back": held}

@@ -11,11 +11,19 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from data_platform.contracts.columns import INGESTED_AT
-from data_platform.contracts.compile import RESCUED, compile_rules, reasons
+from data_platform.contracts.compile import RESCUED_RULE, compile_rules, reasons
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import folded, quoted
 from data_platform.contracts.winner import Preference, total
+from data_platform.tables.columns import (
+    INGESTED_AT,
+    RECEIVED,
+    REPEATS_OBJECT,
+    REPEATS_ROW,
+    RESCUED,
+    ROW_NUMBER,
+    SOURCE_OBJECT,
+)
 from data_platform.tables.outcomes import (
     CONTEXT,
     DATA,
@@ -29,12 +37,9 @@ from data_platform.tables.outcomes import (
     WARNINGS,
 )
 
-RECEIVED = "_received"
 # Of a frame whose rows may be of other partitions: DATA, CONTEXT or QUARANTINE, by the partition
 # that a row names and the one that it was built for.
 PLACE = "_place"
-SOURCE_OBJECT, ROW_NUMBER = "_source_object", "_row_number"
-REPEATS = REPEATS_OBJECT, REPEATS_ROW = "_repeats_object", "_repeats_row"
 _TASK = "_task"
 _SHARES = 64
 KEY_NOT_UNIQUE = "key.unique"  # of a table without lineage: nothing says which row would win
@@ -84,8 +89,8 @@ def judged(
     received, dealt = _Received.of(frame, contract), _TASK in frame.columns
     kept = [received.kept(field, frame) for field in contract.spark_schema.fields]
     rules = compile_rules(contract)
-    if contract.lineage and not received.has("_rescued"):  # such rows were not read from a file
-        rules = tuple(rule for rule in rules if rule.check != RESCUED)
+    if contract.lineage and not received.has(RESCUED):  # such rows were not read from a file
+        rules = tuple(rule for rule in rules if rule.check != RESCUED_RULE)
     rows = frame.select(
         *kept,
         *received.columns(),
@@ -265,7 +270,7 @@ def _deduplicated(
     )
     repeated = valid & (F.col("_nth") > 1)
     outcome = F.when(~valid, QUARANTINE).when(repeated, DUPLICATES).otherwise(DATA)
-    repeats = {name: F.when(repeated, F.col(name)) for name in REPEATS}
+    repeats = {name: F.when(repeated, F.col(name)) for name in (REPEATS_OBJECT, REPEATS_ROW)}
     return rows.withColumns({OUTCOME: outcome, **repeats}).drop("_nth")
 
 

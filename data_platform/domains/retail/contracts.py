@@ -10,6 +10,7 @@ from data_platform.contracts.contract import Rule
 from data_platform.contracts.declare import contract
 from data_platform.contracts.winner import least
 from data_platform.domains.retail.landing import COLUMNS
+from data_platform.tables.columns import ROW_NUMBER, SOURCE_OBJECT
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
@@ -26,7 +27,7 @@ SEGMENTS = ["champion", "loyal", "new", "at_risk", "lost", "regular"]
     key=COLUMNS,
     key_as_received=True,
     # Rows of one key are exact repeats: the first in the order of files is as good as the last.
-    winner=(least("_source_object"), least("_row_number")),
+    winner=(least(SOURCE_OBJECT), least(ROW_NUMBER)),
     rules=(
         Rule(
             "invoiced_on_day",

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_platform.storage.files import Storage, new_file_name
+from data_platform.tables.columns import ATTEMPT
 from data_platform.tables.identity import Partitioning, PartitionValue, Values
 from data_platform.tables.outcomes import (
     CONTEXT,
@@ -90,7 +91,7 @@ def _column(
     attempt: str,
 ) -> pa.Array:
     name, *members = source
-    if name == "_attempt":
+    if name == ATTEMPT:
         return pa.repeat(pa.scalar(attempt, kind), batch.num_rows)
     for member in members:
         return _from_text(pa.array([row.get(member) for row in decoded[name]], pa.string()), kind)

@@ -27,11 +27,10 @@ from data_platform.landing.formats.csv_records import (
     record_end,
 )
 from data_platform.landing.places.objects import UnreadableObject
+from data_platform.tables.columns import RESCUED, ROW_NUMBER
 
 BLOCK = 1 << 20  # bytes
 LARGEST_RECORD = 64 << 20  # bytes
-ROW_NUMBER = "_row_number"
-RESCUED = "_rescued"
 
 
 class _Odd(NamedTuple):

@@ -9,7 +9,8 @@ from pyspark.sql import Row, SparkSession
 
 from data_platform.domains.retail.contracts import OrderLine
 from data_platform.domains.retail.silver import order_lines
-from data_platform.quality.judge import REPEATS_OBJECT, REPEATS_ROW, judged
+from data_platform.quality.judge import judged
+from data_platform.tables.columns import REPEATS_OBJECT, REPEATS_ROW
 from data_platform.tables.outcomes import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS, SEPARATOR
 from data_platform_tests.domains.retail import frames, oracle
 
