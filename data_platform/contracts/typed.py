@@ -30,6 +30,8 @@ _NUMBER = "[+-]?[0-9]+(?:\\.[0-9]+)?"
 _ANY_MOMENT = f"{_MINUTE}(?::[0-9]{{2}}(?:\\.[0-9]+)?)?"
 _ANY_ZONE = "(?: ?(?:Z|UTC|GMT|[+-][0-9:]+|[A-Za-z]+/[A-Za-z_/+-]+))"
 
+_DOUBLE_DIGITS = 15  # two numbers of so many decimal digits are two doubles
+
 _DIRECTIVES = {"Y": f"({_YEAR})", "f": "([0-9]{1,6})", "z": f"({_OFFSET})"}
 _ONE_OR_TWO, _TWO_DIGITS = "([0-9]{1,2})", "([0-9]{2})"
 _ISO = {"Y": "0001", "m": "01", "d": "01", "H": "00", "M": "00", "S": "00", "f": "0", "z": ""}
@@ -44,8 +46,8 @@ def matching(source: Text, pattern: str) -> Column:
 def integer(source: Text, type: Integer = "int", *, zero_fraction: bool = False) -> Column:
     """Digits with an optional sign. `zero_fraction` takes 17850.0 for 17850: pandas writes so."""
     if not zero_fraction:
-        return matching(source, "[+-]?[0-9]+").try_cast(type)
-    written = matching(source, "[+-]?[0-9]+(?:\\.0+)?")
+        return _written(source, "[+-]?[0-9]+").try_cast(type)
+    written = _written(source, "[+-]?[0-9]+(?:\\.0+)?")
     return F.substring_index(written, ".", 1).try_cast(type)
 
 
@@ -71,7 +73,7 @@ def decimal(
     if grouping:
         whole = f"(?:[0-9]+|[0-9]{{1,3}}(?:{re.escape(grouping)}[0-9]{{3}})+)"
     fraction = f"[0-9]{{1,{scale}}}0*" if scale else "0+"
-    written = matching(source, f"[+-]?{whole}(?:{re.escape(point)}{fraction})?")
+    written = _written(source, f"[+-]?{whole}(?:{re.escape(point)}{fraction})?")
     if (point, grouping) != (".", ""):
         written = F.translate(written, point + grouping, ".")
     return written.try_cast(f"decimal({precision},{scale})")
@@ -80,7 +82,7 @@ def decimal(
 def date(source: Text, format: str | None = None) -> Column:
     """A day, written 2026-01-05, or as `format` says."""
     if format is None:
-        return matching(source, _DATE).try_cast("date")
+        return _written(source, _DATE).try_cast("date")
     return _read(source, format, "Ymd", "").try_cast("date")
 
 
@@ -88,7 +90,7 @@ def timestamp_ntz(source: Text, format: str | None = None) -> Column:
     """A wall clock's time, written 2026-01-05 06:30 (or with T; seconds, and of them at most six
     decimals, may follow), or as `format` says. A text with a zone is refused: it says more."""
     if format is None:
-        return matching(source, _MOMENT).try_cast("timestamp_ntz")
+        return _written(source, _MOMENT).try_cast("timestamp_ntz")
     return _read(source, format, "YmdHMSf", "Ymd").try_cast("timestamp_ntz")
 
 
@@ -96,7 +98,7 @@ def timestamp(source: Text, format: str | None = None) -> Column:
     """An instant, written as for `timestamp_ntz` and with an offset (Z, +05:00, -0500), or as
     `format` says. A text without one is refused: its instant would be the session's to say."""
     if format is None:
-        return matching(source, _MOMENT + _OFFSET).try_cast("timestamp")
+        return _written(source, _MOMENT + _OFFSET).try_cast("timestamp")
     return _read(source, format, "YmdHMSfz", "Ymdz").try_cast("timestamp")
 
 
@@ -128,8 +130,34 @@ def faithful(text: Column, value: Column, type_: T.DataType) -> Column:
             exact, plain = timestamp(text), _ANY_MOMENT + _OFFSET
         case _:
             return F.lit(True)
-    # The second pattern is asked for only where the first did not settle it.
-    return exact.eqNullSafe(value) | ~text.rlike(_whole(plain))
+    # Each is asked only where those before it did not settle it: patterns cost the most.
+    return _alike(text, value, type_) | exact.eqNullSafe(value) | ~text.rlike(_whole(plain))
+
+
+def _alike(text: Column, value: Column, type_: T.DataType) -> Column:
+    """True only where the value is certainly what the text says, never NULL where neither is NULL.
+
+    It tells most rows at half the cost of a pattern.
+    """
+    match type_:
+        case T.DateType():
+            return (value.cast("string") == text) & ~text.startswith("0000")
+        case T.ByteType() | T.ShortType() | T.IntegerType():
+            digits = 10
+        case T.DecimalType():
+            digits = type_.precision
+        case _:
+            return F.lit(False)
+    if digits > _DOUBLE_DIGITS:
+        return F.lit(False)
+    short = F.length(text) <= _DOUBLE_DIGITS
+    return short & text.try_cast("double").eqNullSafe(value.cast("double"))
+
+
+def _written(source: Text, pattern: str) -> Column:
+    """The text where all of it matches, else the empty one, which no type is read from. Spark
+    computes `source` once, where `matching` computes it for the test and for the value."""
+    return F.regexp_extract(_text(source), _whole(pattern), 0)
 
 
 def _text(source: Text) -> Column:

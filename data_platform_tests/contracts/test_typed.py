@@ -266,6 +266,7 @@ LOST = [  # text, type, the value that a careless author made of it
     ("-7.55", "decimal(5,1)", "cast(text as decimal(5,1))"),
     ("7.9", "int", "int(cast(text as double))"),
     ("20265-01-06", "date", "date'2026-01-06'"),
+    ("0000-01-06", "date", "cast(text as date)"),
     ("2026-01-05T23:30:00+05:00", "timestamp_ntz", "cast(text as timestamp_ntz)"),
     ("2026-01-05 23:30:00 Europe/Oslo", "timestamp_ntz", "cast(text as timestamp_ntz)"),
     ("2026-01-05 23:30:00.1234567", "timestamp_ntz", "cast(text as timestamp_ntz)"),
@@ -290,10 +291,65 @@ def test_a_value_that_is_not_what_its_text_says_is_told_however_it_was_typed(
 ) -> None:
     told = [
         spark.createDataFrame([(text,)], "text string").select(
-            typed.faithful(F.col("text"), F.expr(made), T.DataType.fromDDL(type_)), F.expr(made)
+            typed.faithful(F.col("text"), F.expr(made), T.DataType.fromDDL(type_)),
+            F.expr(made).cast("string"),
         )
         for text, type_, made in cases
     ]
     for (text, *_), frame in zip(cases, told, strict=True):
         row = frame.first()
         assert row and row[1] is not None and row[0] is kept, text
+
+
+_DECIMALS = {"tinyint": 0, "int": 0, "bigint": 0} | {
+    f"decimal({precision},{scale})": scale
+    for precision, scale in [(5, 1), (12, 3), (15, 0), (16, 2), (38, 18)]
+}
+_CARELESS = ("cast(text as {0})", "cast(cast(text as double) as {0})", "cast(left(text, 4) as {0})")
+
+
+@settings(max_examples=max(1, (settings.default.max_examples if settings.default else 100) // 10))
+@given(st.lists(_plain, min_size=40, max_size=40))
+def test_a_number_is_faithful_exactly_where_it_is_the_one_that_is_written(
+    spark: SparkSession, texts: list[str]
+) -> None:
+    made = [
+        (type_, careless.format(type_).replace("cast", "try_cast"))
+        for type_ in _DECIMALS
+        for careless in _CARELESS
+    ]
+    columns = {
+        f"{name}{n}": column
+        for n, (type_, value) in enumerate(made)
+        for name, column in {
+            "value": F.expr(value),
+            "told": typed.faithful(F.col("text"), F.expr(value), T.DataType.fromDDL(type_)),
+        }.items()
+    }
+    found = _read(spark, list(texts), columns)
+
+    for n, (type_, how) in enumerate(made):
+        for text, value, told in zip(texts, found[f"value{n}"], found[f"told{n}"], strict=True):
+            if value is not None:
+                plain = re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text)
+                assert told is (not plain or Decimal(text) == value), (text, type_, how)
+
+
+@settings(max_examples=max(1, (settings.default.max_examples if settings.default else 100) // 10))
+@given(st.lists(_plain, min_size=40, max_size=40))
+def test_a_day_or_time_that_is_read_without_loss_is_faithful(
+    spark: SparkSession, texts: list[str]
+) -> None:
+    made = {"date": ("date", _date), "clock": ("timestamp_ntz", _clock)}
+    columns = {
+        name: typed.faithful(
+            F.col("text"), F.expr(f"try_cast(text as {type_})"), T.DataType.fromDDL(type_)
+        )
+        for name, (type_, _) in made.items()
+    }
+    found = _read(spark, list(texts), columns)
+
+    for name, (_, read) in made.items():
+        for text, told in zip(texts, found[name], strict=True):
+            if read(text) is not None:
+                assert told is True, text
