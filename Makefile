@@ -43,6 +43,14 @@ check: env ## linter, formatter, types
 	$(bin)/ruff format --check
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(bin)/pyright
 
+.PHONY: docs
+docs: env ## build the documentation into build/site; a link that leads nowhere fails
+	@$(bin)/python -m tools.docs
+
+.PHONY: docs-serve
+docs-serve: docs ## the documentation in a browser (HOST, PORT)
+	@$(bin)/python -m http.server --bind "$(HOST)" --directory build/site "$(PORT)"
+
 .PHONY: bench
 bench: env ## the benchmarks, as ratios
 	$(bin)/python -m benchmarks
@@ -75,6 +83,10 @@ jars-lock: env ## resolve the jars of tools/jars_lock.py again into tools/jars.l
 .PHONY: auditors-lock
 auditors-lock: env ## resolve tools/auditors.in again into tools/auditors.lock
 	@tools/lock.sh auditors
+
+.PHONY: docs-lock
+docs-lock: env ## resolve tools/docs.in again into tools/docs.lock
+	@tools/lock.sh docs
 
 .PHONY: clean-env
 clean-env: ## remove the environment; the next command makes it again

@@ -12,8 +12,8 @@ from typing import NoReturn, TypeVar
 
 import pytest
 
-from tools import auditors, queue_server, servers
-from tools.auditors import AuditorsError
+from tools import queue_server, servers
+from tools.environments import AUDITORS, PackagesError
 from tools.queue_server import QueueServer
 from tools.servers import Key, NotInstalled, Postgres, S3Server
 
@@ -63,10 +63,10 @@ def elasticmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueServer]
 def auditor() -> Callable[[str], Path]:
     """The programs of the auditors' environment, by name."""
     try:
-        auditors.program("python")
-    except AuditorsError as missing:
+        AUDITORS.program("python")
+    except PackagesError as missing:
         not_there(str(missing))
-    return auditors.program
+    return AUDITORS.program
 
 
 def running(server: AbstractContextManager[Server]) -> Iterator[Server]:

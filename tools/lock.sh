@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Resolve what is asked for into a lock with hashes, for every supported platform and Python:
-# `tools/lock.sh [--upgrade]` pyproject.toml into requirements.lock, `tools/lock.sh auditors` the
-# auditors' own.
+# `tools/lock.sh [--upgrade]` pyproject.toml into requirements.lock, `tools/lock.sh auditors` and
+# `tools/lock.sh docs` those of environments of their own.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,6 +10,11 @@ case "${1:-}" in
     shift
     lock=tools/auditors.lock
     set -- tools/auditors.in --excludes tools/auditors.excludes "$@"
+    ;;
+  docs)
+    shift
+    lock=tools/docs.lock
+    set -- tools/docs.in "$@"
     ;;
   *)
     lock=requirements.lock

@@ -20,8 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import auditors
-from tools.auditors import AuditorsError
+from tools.environments import AUDITORS, PackagesError
 from tools.jars import CACHE, ROOT, SPARK, Jar, JarError, fetch, read_lock
 
 # What the servers' go.mod ask for at most.
@@ -129,9 +128,9 @@ def install_go_server(server: GoServer) -> None:
 
 
 def install_auditors() -> None:
-    if not auditors.installed():
+    if not AUDITORS.installed():
         say("prowler and parliament: 160 packages of their own, 750 MB")
-        auditors.install()
+        AUDITORS.install()
 
 
 def _remove_others(kept: Path, pattern: str) -> None:
@@ -237,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             for name in names:
                 SERVICES[name]()
-        except (AuditorsError, InstallError, JarError) as error:
+        except (InstallError, JarError, PackagesError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
     return 0

@@ -10,6 +10,7 @@ from data_platform.settings.consistency import refuse_impossible
 from data_platform.settings.model import CHECKOUT, Environment, Settings
 from data_platform.settings.secrets import secret, secret_name
 from data_platform.settings.values import PREFIX, SettingsError
+from data_platform.settings.variables import NAMES
 
 # Set by the platforms that run deployments: there, a forgotten DATA_PLATFORM_ENV must not
 # silently mean "local".
@@ -42,28 +43,6 @@ DIFFERENCES: Mapping[Environment, Mapping[str, str]] = {
     Environment.STAGING: {**_CLOUD, "SPARK_MASTER": "local[*]"},
     Environment.PROD: {**_CLOUD, "SPARK_MASTER": "local[*]"},
 }
-
-NAMES = (
-    "ENV",
-    "HOME",
-    "SPARK_MASTER",
-    "SPARK_MEMORY",
-    "SPARK_JARS",
-    "PROJECT",
-    "LANDING",
-    "WAREHOUSE",
-    "CATALOG",
-    "LEDGER",
-    "DAGSTER_DATABASE",
-    "DATABASE",
-    "DATABASE_PASSWORD",
-    "QUEUE",
-    "INVENTORY",
-    "AWS_REGION",
-    "AWS_ENDPOINT",
-    "STORAGE_PRICE",
-    "DOMAINS",
-)
 
 # Events that Dagster stores at once: a lock on its database for as long as a second is no harm.
 EVENT_BATCH_SIZE = "1000"

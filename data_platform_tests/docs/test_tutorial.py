@@ -1,7 +1,6 @@
-"""The page's example, as it is printed there: a table in four steps, from a file to gold."""
+"""The tutorial's example, as it is printed there, and the guides that go on from it."""
 
 import importlib
-import re
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
@@ -14,32 +13,24 @@ from pyspark.sql import SparkSession
 
 import data_platform.domains
 from data_platform.platform_defs.resources import resources
-from data_platform.settings.model import CHECKOUT
+from data_platform_tests.docs.pages import blocks, write_modules
 from data_platform_tests.platform_defs.homes import Home, home_at
 from data_platform_tests.support.assets import asset_alone
 
-README = (CHECKOUT / "README.md").read_text("utf-8")
+TUTORIAL = "docs/tutorial/first-table.md"
+PAGES = (TUTORIAL, "docs/how-to/merge-by-key.md", "docs/how-to/ordinary-asset.md")
 WEATHER = "data_platform.domains.weather"
-MODULES = ("landing", "partitions", "contracts", "tables", "latest", "reports")
 GOLD = "gold/weather/station_days"
 
 
 @pytest.fixture
 def weather(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The domain's folder, with every module that the page has for it."""
-    modules = re.findall(
-        r"```python\n# data_platform/domains/weather/(\w+\.py)\n(.*?)```", README, re.DOTALL
-    )
-    folder = tmp_path / "domains" / "weather"
-    folder.mkdir(parents=True)
-    (folder / "__init__.py").touch()
-    for name, code in modules:
-        (folder / name).write_text(code)
-    names = {name for name, _ in modules}
-    assert names == {f"{name}.py" for name in MODULES}
+    """The domain's folder, with every module that the pages have for it."""
+    folder = tmp_path / "domains"
+    write_modules(folder, *PAGES)
     domains = data_platform.domains
-    monkeypatch.setattr(domains, "__path__", [*domains.__path__, str(folder.parent)])
-    yield folder
+    monkeypatch.setattr(domains, "__path__", [*domains.__path__, str(folder)])
+    yield folder / "weather"
     for name in [name for name in sys.modules if name.startswith(WEATHER)]:
         del sys.modules[name]
 
@@ -49,7 +40,7 @@ def home(weather: Path, spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
     """A day of observations, loaded."""
     tables, latest = _module("tables"), _module("latest")
     declared = (tables.received, tables.observations, tables.station_days, latest.stations)
-    [rows] = re.findall(r"```\n(station,observed_at.*?)```", README, re.DOTALL)
+    [rows] = [block.text for block in blocks(TUTORIAL) if block.language == "csv"]
     with home_at(tmp_path / "home", declared) as home:
         home.land("weather/2026-01-05.csv", rows.encode())
         assert all(ran.success for ran in home.run())

@@ -1,0 +1,108 @@
+"""The settings there are: the variables, and what each means. Their reader is `environment`."""
+
+from dataclasses import dataclass
+
+from data_platform.settings.values import PREFIX
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A setting as a person writes it.
+
+    `name` is without the prefix; `default` says in words what holds where it is not set, empty
+    where `environment.DIFFERENCES` has the value of each environment.
+    """
+
+    name: str
+    meaning: str
+    default: str = ""
+
+    @property
+    def variable(self) -> str:
+        """The name of the environment variable."""
+        return PREFIX + self.name
+
+
+VARIABLES = (
+    Variable(
+        "ENV",
+        "`local`, `test`, `staging` or `prod`",
+        "`local`, except in a deployment (Kubernetes, Dagster+), where it must be set",
+    ),
+    Variable(
+        "HOME",
+        "The directory of all state on this machine",
+        "in `local` the last demo's home below `.platform/`, else `.platform/home`; must be set "
+        "elsewhere",
+    ),
+    Variable("LANDING", "Where files land: `s3://bucket`, `s3://bucket/prefix` or a directory"),
+    Variable(
+        "WAREHOUSE", "Where tables are stored: `s3://bucket`, `s3://bucket/prefix` or a directory"
+    ),
+    Variable("SPARK_MASTER", "Spark's master"),
+    Variable(
+        "SPARK_MEMORY",
+        "The driver's heap, like `4g`",
+        "1 GB for each core, at least 2 and at most 8; `1g` in `test`",
+    ),
+    Variable(
+        "SPARK_JARS",
+        "The directory of the jars with which Spark reads S3",
+        "`.cache/jars`, where `make jars` puts them",
+    ),
+    Variable(
+        "PROJECT",
+        "The first part of the buckets' names, `{project}-{purpose}-{env}`: lower case, digits and "
+        "hyphens, at most 43 characters",
+        "`data-platform`",
+    ),
+    Variable(
+        "AWS_REGION",
+        "The region of the buckets",
+        "`AWS_REGION`, `AWS_DEFAULT_REGION`, else none; what is on AWS needs one",
+    ),
+    Variable("AWS_ENDPOINT", "The address of an S3 store that is not AWS's own", "none: AWS's own"),
+    Variable(
+        "QUEUE",
+        "The URL of the SQS queue that the landing bucket notifies of arrivals; `data-platform "
+        "buckets apply` prints it",
+        "none: the landing place is listed",
+    ),
+    Variable(
+        "INVENTORY",
+        "Where S3 writes its inventory of the landing bucket: "
+        "`s3://destination/prefix/source-bucket/configuration`",
+        "none: the nightly reconciliation lists the bucket",
+    ),
+    Variable(
+        "DATABASE",
+        "A server for all metadata, like `postgresql://user@host:5432/database`: the default of "
+        "the next three",
+        "none; must be set in `staging` and `prod`",
+    ),
+    Variable("CATALOG", "The Iceberg catalog: the URL of a database, or `glue`"),
+    Variable("LEDGER", "The ledger of landed objects and the register of builds"),
+    Variable(
+        "DAGSTER_DATABASE",
+        "Dagster's runs, events and schedules",
+        "`DATA_PLATFORM_DATABASE`, else SQLite in the home's `dagster/`",
+    ),
+    Variable(
+        "DATABASE_PASSWORD",
+        "The password of the users in those URLs, none of which may carry one: the password, or "
+        "`secretsmanager:NAME#KEY`",
+        "none",
+    ),
+    Variable(
+        "DOMAINS",
+        "Packages with tables of other repositories, separated by commas",
+        "none beside `data_platform.domains` and those of installed packages",
+    ),
+    Variable(
+        "STORAGE_PRICE",
+        "US dollars for a GB and month",
+        "the list price of S3 Standard in the region; none for a store that is not AWS's",
+    ),
+)
+
+NAMES = tuple(each.name for each in VARIABLES)

@@ -1,0 +1,113 @@
+"""Every block of code in the documentation is run, or checked as its language allows."""
+
+import copy
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+from pyspark.sql import SparkSession
+
+from data_platform.cli.main import main
+from data_platform.settings.environment import settings_from_env
+from data_platform.settings.model import CHECKOUT
+from data_platform_tests.docs.pages import Block, all_blocks
+from data_platform_tests.platform_defs.shop import Shop
+
+BLOCKS = tuple(all_blocks())
+MAKEFILE = (CHECKOUT / "Makefile").read_text("utf-8")
+TARGETS = frozenset(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+OTHERS = frozenset({"cd", "cp", "createdb", "mkdir", "mv", "python", "dg", "rm", "."})
+READ_ELSEWHERE = "docs/how-to/read-elsewhere.md"
+
+
+def _of(language: str) -> list[Block]:
+    return [block for block in BLOCKS if block.language == language]
+
+
+def _named(block: Block) -> str:
+    return f"{block.page}:{block.line}"
+
+
+def _commands(block: Block) -> Iterator[list[str]]:
+    """What a block has a person type, a list of words for each command."""
+    for line in block.text.splitlines():
+        if line.startswith("$ "):
+            for command in re.split(r"; |(?: && )", line.removeprefix("$ ")):
+                yield shlex.split(command, comments=True)
+
+
+def _idle(command: click.Command) -> click.Command:
+    """The same arguments, options and commands, and nothing that they do."""
+    idle = copy.copy(command)
+    idle.callback = lambda **_: None
+    if isinstance(idle, click.Group):
+        idle.commands = {name: _idle(each) for name, each in idle.commands.items()}
+    return idle
+
+
+def _refusal(arguments: list[str]) -> str:
+    """What the command line says to arguments that it does not take; nothing to right ones."""
+    answer = CliRunner().invoke(_idle(main), arguments)
+    return answer.output if answer.exit_code else ""
+
+
+def test_every_block_says_in_a_language_that_is_checked_what_it_is() -> None:
+    checked = {"python", "console", "toml", "csv", "text"}
+    assert [_named(block) for block in BLOCKS if block.language not in checked] == []
+
+
+@pytest.mark.parametrize("block", _of("console"), ids=_named)
+def test_commands_can_be_given_as_they_are_written(block: Block) -> None:
+    exported: dict[str, str] = {}
+    commands = list(_commands(block))
+    assert commands, "no line begins with $"
+    for program, *arguments in commands:
+        name = program.rpartition("/")[2]
+        if program == "export":
+            exported |= dict(each.split("=", 1) for each in arguments)
+        elif name == "data-platform":
+            assert not _refusal(arguments), (arguments, _refusal(arguments))
+        elif name == "make":
+            assert {each for each in arguments if "=" not in each} <= TARGETS, arguments
+        else:
+            assert name in OTHERS, f"{program}: add it to the programs that pages may name"
+    settings_from_env(exported, secrets=False)
+
+
+@pytest.mark.parametrize("page", sorted({block.page for block in BLOCKS}))
+def test_commands_in_sentences_are_there(page: str) -> None:
+    text = (CHECKOUT / page).read_text("utf-8")
+    for words in re.findall(r"`(?:\.venv/bin/)?data-platform ([^`]+)`", text):
+        names = [word for word in words.split() if word.islower() and word.isalpha()]
+        assert "no command" not in _refusal([*names[:2], "--help"]), words
+    for target in re.findall(r"`make ([a-z-]+)[^`]*`", text):
+        assert target in TARGETS, target
+
+
+def test_a_command_that_is_not_taken_is_seen() -> None:
+    assert "no command 'shwo'" in _refusal(["shwo", "gold/shop/sales"])
+    assert "--partitoin" in _refusal(["show", "gold/shop/sales", "--partitoin", "x"])
+    assert not _refusal(["quarantine", "replay", "silver/shop/sales", "--partition", "2011-03-04"])
+
+
+@pytest.mark.parametrize("block", _of("toml"), ids=_named)
+def test_toml_can_be_read(block: Block) -> None:
+    assert tomllib.loads(block.text)
+
+
+def test_other_engines_read_tables_as_the_page_says(shop: Shop, spark: SparkSession) -> None:
+    names: dict[str, object] = {"spark": spark}
+    for block in BLOCKS:
+        if block.page == READ_ELSEWHERE and block.language == "python":
+            code = block.text.replace("/path/to/.platform/demo", str(shop.home.settings.home))
+            exec(compile(code, _named(block), "exec"), names)
+
+
+def test_no_python_is_left_out() -> None:
+    """What is no module of a domain is run by a test above."""
+    apart = {block.page for block in _of("python") if not block.module}
+    assert apart <= {READ_ELSEWHERE}

@@ -1,0 +1,66 @@
+"""What the documentation says of settings and commands, as Markdown, from the code."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import click
+
+from data_platform.cli.main import main
+from data_platform.settings.environment import DIFFERENCES
+from data_platform.settings.model import Environment
+from data_platform.settings.variables import VARIABLES, Variable
+
+
+def settings() -> str:
+    """A table of all settings: variable, meaning, default."""
+    rows = (f"| `{each.variable}` | {each.meaning} | {_default(each)} |" for each in VARIABLES)
+    return "\n".join(["| variable | meaning | default |", "|---|---|---|", *rows])
+
+
+def _default(variable: Variable) -> str:
+    """In words, or the value of each environment, those together that share one."""
+    if variable.default:
+        return variable.default
+    environments: dict[str, list[Environment]] = {}
+    for environment, values in DIFFERENCES.items():
+        value = values.get(variable.name, "")
+        environments.setdefault(f"`{value}`" if value else "none, must be set", []).append(
+            environment
+        )
+    return "; ".join(
+        f"{value} in {' and '.join(f'`{each}`' for each in where)}"
+        for value, where in environments.items()
+    )
+
+
+def commands() -> str:
+    """A section for each command, with its arguments and options as `--help` has them."""
+    return "\n\n".join(_sections(main, "data-platform", level=2))
+
+
+def _sections(group: click.Group, path: str, level: int) -> Iterator[str]:
+    for name in sorted(group.commands):
+        command = group.commands[name]
+        if command.hidden:
+            continue
+        yield _section(command, f"{path} {name}", level)
+        if isinstance(command, click.Group):
+            yield from _sections(command, f"{path} {name}", level + 1)
+
+
+def _section(command: click.Command, path: str, level: int) -> str:
+    context = click.Context(command, info_name=path)
+    said = (command.help or "").replace("\b\n", "").strip()
+    parts = [f"{'#' * level} `{path.removeprefix('data-platform ')}`", said]
+    if not isinstance(command, click.Group):
+        usage = " ".join([path, *command.collect_usage_pieces(context)])
+        parts.append(f"```console\n$ {usage}\n```")
+    options = [record for each in command.params if (record := each.get_help_record(context))]
+    if options:
+        rows = [
+            f"| `{name}` | {meaning.replace('|', chr(92) + '|')} |" for name, meaning in options
+        ]
+        parts.append("\n".join(["| option | meaning |", "|---|---|", *rows]))
+    return "\n\n".join(parts)
+
+
+GENERATED: Mapping[str, Callable[[], str]] = {"settings": settings, "commands": commands}
