@@ -25,6 +25,7 @@ from data_platform.lake.writing.staging import (
     plain_layout,
     with_empty_partitions,
 )
+from data_platform.landing.bronze_schema import file_schema
 from data_platform.landing.ledger.tables import Entry, digest_of
 from data_platform.landing.parse import (
     ObjectWork,
@@ -169,12 +170,14 @@ def _work(
 ) -> list[PartitionWork]:
     source = _source(table)
     scheme = table.scheme
+    schema = file_schema(source, scheme)
     return [
         PartitionWork(
             partition=key,
             values=dict(zip(scheme.names, scheme.values(key), strict=True)),
             target=target,
             format=source.format,
+            schema=schema,
             objects=tuple(_object(entry, platform) for entry in entries if entry.available),
             carry=tuple(_stored(entry) for entry in entries if not entry.available),
             present=tuple(

@@ -7,17 +7,12 @@ from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
 from data_platform.lake.reads import spark_schema
 from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS
-from data_platform.landing.source import Source
+from data_platform.landing.bronze_schema import bronze_schema
 from data_platform.tables.columns import (
     ATTEMPT,
-    INGESTED_AT,
     REPEATS_OBJECT,
     REPEATS_ROW,
-    RESCUED,
-    ROW_NUMBER,
-    SOURCE_OBJECT,
 )
-from data_platform.tables.identity import Partitioning
 from data_platform.tables.outcomes import DATA, DUPLICATES, NAMED, QUARANTINE, REASONS
 from data_platform.tables.partition_times import as_property, times_of
 
@@ -42,34 +37,6 @@ _REPEATS = (
     ),
     T.StructField(REPEATS_ROW, T.LongType(), True, {"comment": "row number of that row"}),
 )
-
-
-def bronze_schema(source: Source, scheme: Partitioning) -> T.StructType:
-    """Rows as received: partition, the source's columns as strings, and where they came from."""
-    text = T.StringType()
-    return T.StructType(
-        [
-            *(
-                T.StructField(column.name, column.type, False, {"comment": "the partition"})
-                for column in scheme.columns
-            ),
-            *(
-                T.StructField(name, text, True, {"comment": "as received"})
-                for name in source.format.columns
-            ),
-            T.StructField(SOURCE_OBJECT, text, False, {"comment": "key of the landed object"}),
-            T.StructField(
-                ROW_NUMBER, T.LongType(), False, {"comment": "1-based data row of the object"}
-            ),
-            T.StructField(
-                INGESTED_AT,
-                T.TimestampType(),
-                False,
-                {"comment": "when the ledger first recorded this object version, UTC"},
-            ),
-            T.StructField(RESCUED, text, True, {"comment": "JSON of what did not fit the header"}),
-        ]
-    )
 
 
 def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:

@@ -6,27 +6,27 @@ of its own; only those in the report of the try that counts belong to the table.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from typing import BinaryIO, Literal, cast
+from datetime import UTC, datetime
+from io import BufferedReader, BytesIO, RawIOBase
+from typing import Literal, cast
 
 import pyarrow as pa
 from pyarrow import dataset, fs
 
 from data_platform.landing.bronze_files import TaskOutput, WrittenFile
-from data_platform.landing.formats.csv import Csv
-from data_platform.landing.formats.csv_reader import read_csv
-from data_platform.landing.places.objects import UnreadableObject, filesystem, from_nanoseconds
+from data_platform.landing.formats.format import Format, UnreadableObject
+from data_platform.landing.places.objects import filesystem, from_nanoseconds
 from data_platform.storage.object_store import AmbiguousKey, ObjectStore
 from data_platform.storage.s3_errors import explanation, is_passing
-from data_platform.tables.columns import INGESTED_AT, RESCUED, ROW_NUMBER, SOURCE_OBJECT
+from data_platform.tables.columns import INGESTED_AT, SOURCE_OBJECT
+from data_platform.tables.identity import PartitionValue
 
 _WHOLE = 8 << 20  # bytes of an object that are asked for at once
 _VANISHED = "it is not in the landing bucket any more"
 
 ErrorKind = Literal["unreadable", "vanished", "changed", "unavailable"]
-PartitionValue = str | int | date | datetime
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class ObjectWork:
 
 @dataclass(frozen=True)
 class PartitionWork:
-    """What one task does. `values` are the partition columns, constant over the partition.
+    """What one task does. `values` are the partition columns, constant over the partition; `schema`
+    is that of bronze's files, see `bronze_schema`.
 
     `carry` names the objects whose rows are copied from `present`, the URIs of the bronze files
     that have them: the partition's current ones, and those of partitions that its keys moved from.
@@ -68,9 +69,10 @@ class PartitionWork:
     """
 
     partition: str
-    values: dict[str, PartitionValue]
+    values: Mapping[str, PartitionValue]
     target: str
-    format: Csv
+    format: Format
+    schema: pa.Schema
     objects: tuple[ObjectWork, ...]
     carry: tuple[StoredObject, ...] = ()
     present: tuple[str, ...] = ()
@@ -127,20 +129,6 @@ class _ObjectFailed(Exception):
         self.error = ObjectError(kind, message)
 
 
-def bronze_schema(csv: Csv, values: dict[str, PartitionValue]) -> pa.Schema:
-    """Partition columns, the source's columns as strings, then the lineage columns."""
-    return pa.schema(
-        [
-            *(pa.field(name, pa.scalar(value).type, False) for name, value in values.items()),
-            *(pa.field(name, pa.string()) for name in csv.columns),
-            pa.field(SOURCE_OBJECT, pa.string(), False),
-            pa.field(ROW_NUMBER, pa.int64(), False),
-            pa.field(INGESTED_AT, pa.timestamp("us", tz="UTC"), False),
-            pa.field(RESCUED, pa.string()),
-        ]
-    )
-
-
 def parse_partition(work: PartitionWork) -> ParseReport:
     """Write the partition's rows below `work.target`; no rows, no file.
 
@@ -150,8 +138,8 @@ def parse_partition(work: PartitionWork) -> ParseReport:
     other partitions have no part in it, and their runs should not wait for its repair. An error
     in writing raises. In both cases the files of this try were removed.
     """
-    schema = bronze_schema(work.format, work.values)
-    output = TaskOutput(work.target, work.partition, schema, work.store, plain=work.format.columns)
+    text = [field.name for field in work.format.schema if pa.types.is_string(field.type)]
+    output = TaskOutput(work.target, work.partition, work.schema, work.store, plain=text)
     try:
         landed = [_land(item, work, output) for item in work.objects]
         unread = {report.id for report in landed if report.error}
@@ -206,8 +194,9 @@ def _parsed(item: ObjectWork, work: PartitionWork, schema: pa.Schema) -> Iterato
         raise _ObjectFailed("unreadable", str(error)) from error
     try:
         with files.open_input_file(path) as stream:
-            source = pa.BufferReader(stream.read()) if stream.size() <= _WHOLE else stream
-            for batch in read_csv(cast(BinaryIO, source), work.format, key=item.key):
+            small = stream.size() <= _WHOLE
+            source = BytesIO(stream.read()) if small else BufferedReader(cast(RawIOBase, stream))
+            for batch in work.format.read(source, key=item.key):
                 columns = [
                     pa.repeat(pa.scalar(constants[name], schema.field(name).type), batch.num_rows)
                     if name in constants

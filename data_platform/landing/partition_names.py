@@ -43,7 +43,7 @@ def partition_columns(
                 f"{source.table}: partition_by={name!r}: a name is letters, digits and "
                 "underscores, and starts with a letter"
             )
-        if indistinct([*source.format.columns, name]):
+        if indistinct([*source.format.schema.names, name]):
             raise ValueError(
                 f"{source.table}: the files have a column {name}, as the partition has; "
                 f'give this another name, as in bronze(partition_by="landed_{name.lower()}")'

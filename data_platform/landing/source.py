@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from data_platform.contracts.meaning import digest_of, meaning_of
-from data_platform.landing.formats.csv import Csv
+from data_platform.landing.formats.format import Format
 from data_platform.landing.patterns import always_has_group
 
 # Why a key is of no source: an object that cannot be read at all, whatever it is called; no
@@ -59,7 +59,7 @@ class Source:
     prefix: str
     pattern: str
     table: str
-    format: Csv
+    format: Format
     partition: Callable[[str], str] = day
     version: str = "1"
     meaning: str = field(init=False, repr=False, compare=False)

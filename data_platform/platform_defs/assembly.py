@@ -8,10 +8,10 @@ import dagster as dg
 from data_platform.assets import Table
 from data_platform.buckets.tables import TableUse, standard_tiers
 from data_platform.build.mappings import partitions_of, require_mappings
-from data_platform.build.tables import bronze_schema
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.names import folded
+from data_platform.landing.bronze_schema import bronze_schema
 from data_platform.platform_defs.asset import asset_of
 from data_platform.platform_defs.asset_tables import is_table, table_of
 from data_platform.platform_defs.bucket_audit import (

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
@@ -30,6 +31,7 @@ from data_platform.storage.files import Storage
 from data_platform.tables.outcomes import DATA
 from data_platform_tests.fakes import Crash, Faults, LocalSpark, disk_full
 from data_platform_tests.lake.shop import RECEIVED, SHOP, Shop
+from data_platform_tests.landing.formats.json_lines import JsonLines
 from data_platform_tests.places import Place
 from data_platform_tests.platform_defs.homes import csv, key_of, shop_lines
 
@@ -438,3 +440,27 @@ def test_a_header_alone_is_a_day_without_rows(shop: Shop) -> None:
     shop.land(DAY, [])
     assert _load(shop) == {}
     assert _counts(shop) == {DAY: 0}
+
+
+# --- another format --------------------------------------------------------------------------
+
+
+def test_another_format_goes_through_bronze_with_its_own_types(shop: Shop) -> None:
+    lines = JsonLines(("sku", "amount"), numbers=("amount",))
+    source = replace(SHOP, format=lines, pattern=SHOP.pattern.replace("csv", "jsonl"))
+    table = replace(RECEIVED, source=source)
+    landing = f"{shop.place.root}/landing/shop"
+    good = b'{"sku": "a", "amount": 1}\n{"sku": "b"}\n'
+    shop.place.write(f"{landing}/{DAY}.jsonl", good)
+    shop.place.write(f"{landing}/{OTHER_DAY}.jsonl", b"sku,amount\na,1\n")
+    held = _load(shop, table)
+    assert set(held) == {OTHER_DAY}, held
+    found = shop.platform().lake.load(table.id).scan().to_arrow()
+    assert found.schema.field("amount").type == pa.int64()
+    names = ["sku", "amount", "_source_object", "_row_number", "_rescued"]
+    key = f"shop/{DAY}.jsonl"
+    assert sorted(tuple(row[name] for name in names) for row in found.to_pylist()) == [
+        ("a", 1, key, 1, None), ("b", None, key, 2, '{"text": "{\\"sku\\": \\"b\\"}"}'),
+    ]  # fmt: skip
+    [failed] = shop.platform().ledger.failed(source.name)
+    assert failed.error and "line 1 is not JSON" in failed.error

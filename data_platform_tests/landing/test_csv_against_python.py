@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.formats.csv_reader import read_csv
-from data_platform.landing.places.objects import UnreadableObject
+from data_platform.landing.formats.format import UnreadableObject
 
 COLUMNS = ("a", "b", "c")
 MANY = settings(max_examples=4 * settings().max_examples)

@@ -15,10 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
+from pyspark.sql import types as T
 
 from data_platform.build.platform import Platform
 from data_platform.contracts.names import indistinct
 from data_platform.landing import bronze_files
+from data_platform.landing.bronze_schema import file_schema
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.formats.csv_reader import BLOCK
 from data_platform.landing.parse import (
@@ -26,12 +28,13 @@ from data_platform.landing.parse import (
     ParseReport,
     PartitionWork,
     StoredObject,
-    bronze_schema,
     parse_partition,
 )
 from data_platform.landing.places.objects import DirectoryBucket
 from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.settings.environment import settings_at
+from data_platform.tables.identity import PartitionColumn, Partitioning
+from data_platform_tests.landing.fakes import SHOP
 from data_platform_tests.places import Place
 
 AB = Csv(columns=("a", "b"))
@@ -62,8 +65,10 @@ class Partition:
             ObjectWork(number, o.key, bucket.uri(o.key), o.size, o.modified, SEEN)
             for number, o in enumerate(bucket.list(), start=1)
         )
-        work = PartitionWork("2011-03-04", {"day": date(2011, 3, 4)}, self.target, AB, objects)
-        return replace(work, store=self.place.store, **changes)
+        day = {"day": date(2011, 3, 4)}
+        work = PartitionWork("2011-03-04", day, self.target, AB, pa.schema([]), objects)
+        work = replace(work, store=self.place.store, **changes)
+        return replace(work, schema=schema_of(work))
 
     def files(self) -> list[str]:
         return sorted(self.place.files("/ware house"))
@@ -76,6 +81,14 @@ class Partition:
             assert self.open(file.uri).metadata.num_rows == file.rows
             assert len(self.place.read(file.uri)) == file.bytes
         return pa.concat_tables([self.open(file.uri).read() for file in report.files])
+
+
+def schema_of(work: PartitionWork) -> pa.Schema:
+    types = {
+        date: T.DateType(), str: T.StringType(), int: T.LongType(), datetime: T.TimestampNTZType()
+    }  # fmt: skip
+    columns = (PartitionColumn(name, types[type(value)]) for name, value in work.values.items())
+    return file_schema(replace(SHOP, format=work.format), Partitioning(tuple(columns)))
 
 
 def bucket_of(place: Place) -> DirectoryBucket | S3Bucket:
@@ -118,8 +131,9 @@ def test_rows_carry_their_partition_and_their_lineage(partition: Partition) -> N
 
 def test_the_files_have_the_schema_that_is_promised(partition: Partition) -> None:
     partition.land(x=GOOD)
-    report = parse_partition(partition.work())
-    assert partition.table(report).schema.equals(bronze_schema(AB, {"day": date(2011, 3, 4)}))
+    work = partition.work()
+    report = parse_partition(work)
+    assert partition.table(report).schema.equals(work.schema)
     footer = partition.open(partition.files()[0]).metadata
     columns = [footer.row_group(0).column(n) for n in range(footer.num_columns)]
     day = columns[0].statistics

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from data_platform.landing.formats import not_csv
-from data_platform.landing.formats.csv import Csv
+from data_platform.landing.formats.csv_dialect import Dialect
 from data_platform.landing.formats.csv_header import difference
 from data_platform.landing.formats.csv_records import (
     Block,
@@ -26,8 +26,8 @@ from data_platform.landing.formats.csv_records import (
     fields,
     record_end,
 )
-from data_platform.landing.places.objects import UnreadableObject
-from data_platform.tables.columns import RESCUED, ROW_NUMBER
+from data_platform.landing.formats.format import UnreadableObject, rows_schema
+from data_platform.tables.columns import ROW_NUMBER
 
 BLOCK = 1 << 20  # bytes
 LARGEST_RECORD = 64 << 20  # bytes
@@ -40,21 +40,15 @@ class _Odd(NamedTuple):
     text: str
 
 
-def csv_schema(csv: Csv) -> pa.Schema:
-    """The schema of `read_csv`'s batches: the declared columns, `_row_number`, `_rescued`."""
-    columns = [pa.field(name, pa.string()) for name in csv.columns]
-    return pa.schema([*columns, pa.field(ROW_NUMBER, pa.int64()), pa.field(RESCUED, pa.string())])
-
-
 def read_csv(
     stream: BinaryIO,
-    csv: Csv,
+    csv: Dialect,
     *,
     key: str,
     block_size: int = BLOCK,
     largest_record: int = LARGEST_RECORD,
 ) -> Iterator[pa.RecordBatch]:
-    """The object's rows in order, in batches of the schema `csv_schema(csv)`.
+    """The object's rows in order, in batches of the schema `rows_schema(csv.schema)`.
 
     A row with fewer or more fields than the header keeps those it has, by position, and holds in
     `_rescued` the JSON `{"expected": 8, "found": 10, "text": "<the raw record>"}`. A row with
@@ -78,7 +72,7 @@ def read_csv(
         raise UnreadableObject(key, not_csv.kind(stream, csv) or f"{error}{place}") from error
 
 
-def _read(stream: BinaryIO, csv: Csv, size: int, largest: int) -> Iterator[pa.RecordBatch]:
+def _read(stream: BinaryIO, csv: Dialect, size: int, largest: int) -> Iterator[pa.RecordBatch]:
     header: list[str] | None = None
     rows = 0
     stream.seek(0)
@@ -107,7 +101,7 @@ def _read(stream: BinaryIO, csv: Csv, size: int, largest: int) -> Iterator[pa.Re
         )
 
 
-def _header(block: Block, csv: Csv) -> tuple[list[str] | None, Block]:
+def _header(block: Block, csv: Dialect) -> tuple[list[str] | None, Block]:
     """The names in the first record, None where all lines are blank, and what follows it."""
     text = block.data[: block.end].decode().lstrip("\r\n")
     if not text:
@@ -120,7 +114,7 @@ def _header(block: Block, csv: Csv) -> tuple[list[str] | None, Block]:
     return header, block._replace(start=block.end - len(text[len(record) :].encode()))
 
 
-def _parsed(block: Block, header: list[str], csv: Csv) -> tuple[pa.RecordBatch, list[_Odd]]:
+def _parsed(block: Block, header: list[str], csv: Dialect) -> tuple[pa.RecordBatch, list[_Odd]]:
     """The block's regular rows, and the others in order."""
     odd: list[_Odd] = []
 
@@ -145,7 +139,7 @@ def _parsed(block: Block, header: list[str], csv: Csv) -> tuple[pa.RecordBatch, 
     return batch, odd
 
 
-def _buffer(block: Block, csv: Csv) -> pa.Buffer:
+def _buffer(block: Block, csv: Dialect) -> pa.Buffer:
     """What PyArrow is given. A malformed record gets so many delimiters that it is ragged for
     sure, and so comes out as it stands, in its place."""
     marks = csv.delimiter.encode() * (len(csv.columns) + 1)
@@ -166,7 +160,7 @@ class _Rescued(NamedTuple):
     note: str
 
 
-def _rescue(row: _Odd, header: list[str], csv: Csv) -> _Rescued:
+def _rescue(row: _Odd, header: list[str], csv: Dialect) -> _Rescued:
     found, malformed = fields(row.text, csv.delimiter)
     note: dict[str, int | str] = {"expected": len(header)}
     text = row.text
@@ -182,10 +176,10 @@ def _rescue(row: _Odd, header: list[str], csv: Csv) -> _Rescued:
 
 
 def _in_order(
-    parsed: pa.RecordBatch, rescued: list[_Rescued], before: int, csv: Csv
+    parsed: pa.RecordBatch, rescued: list[_Rescued], before: int, csv: Dialect
 ) -> pa.RecordBatch:
     """All rows of a block with their numbers; `before` rows stood in front of it."""
-    schema = csv_schema(csv)
+    schema = rows_schema(csv.schema)
     count = parsed.num_rows + len(rescued)
     numbers = np.arange(before + 1, before + count + 1)
     columns = [parsed.column(name) for name in csv.columns]

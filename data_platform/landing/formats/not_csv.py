@@ -7,7 +7,7 @@ import codecs
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from data_platform.landing.formats.csv import Csv
+from data_platform.landing.formats.csv_dialect import Dialect
 
 _HEAD = 4096
 _CHUNK = 1 << 20
@@ -52,7 +52,7 @@ _XLSX = (b"[Content_Types].xml", b"xl/")
 _EVERY_SECOND = {"utf-16-le": slice(1, None, 2), "utf-16-be": slice(0, None, 2)}
 
 
-def kind(stream: BinaryIO, csv: Csv) -> str | None:
+def kind(stream: BinaryIO, csv: Dialect) -> str | None:
     """What the object's first bytes say it is, and the way out; None if they say nothing."""
     stream.seek(0)
     head = stream.read(_HEAD)
@@ -67,12 +67,12 @@ def kind(stream: BinaryIO, csv: Csv) -> str | None:
     return f"{what}, not CSV: {way_out}"
 
 
-def reason(stream: BinaryIO, csv: Csv) -> str | None:
+def reason(stream: BinaryIO, csv: Dialect) -> str | None:
     """What the object is, or else where its first byte is that no text of its encoding has."""
     return kind(stream, csv) or _located(stream, csv)
 
 
-def _encoded(head: bytes, csv: Csv) -> str | None:
+def _encoded(head: bytes, csv: Dialect) -> str | None:
     """The other encoding that the bytes have, by their mark or by the zero bytes of letters."""
     declared = codecs.lookup(csv.encoding).name
     for mark in sorted(_ENCODINGS, key=len, reverse=True):
@@ -105,7 +105,7 @@ class _Place:
     pending: bytes = b""
 
 
-def _located(stream: BinaryIO, csv: Csv) -> str | None:
+def _located(stream: BinaryIO, csv: Dialect) -> str | None:
     """Where the first NUL is or the first byte that cannot be decoded."""
     decoder = codecs.getincrementaldecoder(csv.encoding)()
     stream.seek(0)
@@ -129,7 +129,7 @@ def _located(stream: BinaryIO, csv: Csv) -> str | None:
     return None
 
 
-def _undecodable(csv: Csv, at: _Place, data: bytes, start: int) -> str:
+def _undecodable(csv: Dialect, at: _Place, data: bytes, start: int) -> str:
     found = f"byte 0x{data[start]:02x} at offset {at.offset + start}"
     line = at.line + data[:start].count(b"\n")
     if _is_binary(data[max(0, start - 100) : start + 100]):
@@ -140,7 +140,7 @@ def _undecodable(csv: Csv, at: _Place, data: bytes, start: int) -> str:
     )
 
 
-def _nul(csv: Csv, at: _Place, data: bytes, index: int, text: str) -> str:
+def _nul(csv: Dialect, at: _Place, data: bytes, index: int, text: str) -> str:
     line = at.line + text[:index].count("\n")
     wide = "a".encode(csv.encoding).count(0)
     place = f"line {line}" if wide else f"offset {at.offset + data.index(0)}, line {line}"

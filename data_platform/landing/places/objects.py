@@ -26,18 +26,6 @@ _KINDS = {
 UNFINISHED = (".tmp", ".part")  # what copying tools call a file that is still being written
 
 
-class UnreadableObject(ValueError):
-    """The object's bytes are no table of the declared format, so that trying again cannot help."""
-
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(key, message)
-        self.key = key
-        self.message = message
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.message}"
-
-
 @dataclass(frozen=True)
 class LandedObject:
     """One line of a bucket's listing. `size` in bytes; `etag` is None where a bucket has none.

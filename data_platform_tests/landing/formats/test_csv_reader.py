@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from data_platform.landing.formats.csv import Csv
-from data_platform.landing.formats.csv_reader import BLOCK, csv_schema, read_csv
-from data_platform.landing.places.objects import UnreadableObject
+from data_platform.landing.formats.csv_reader import BLOCK, read_csv
+from data_platform.landing.formats.format import UnreadableObject, rows_schema
 
 AB = Csv(columns=("a", "b"))
 ABC = Csv(columns=("a", "b", "c"))
@@ -18,7 +18,7 @@ ABC = Csv(columns=("a", "b", "c"))
 def rows(data: bytes, csv: Csv = AB, **options: Any) -> list[dict[str, Any]]:
     batches = list(read_csv(io.BytesIO(data), csv, key="k.csv", **options))
     assert all(batch.num_rows for batch in batches)
-    return pa.Table.from_batches(batches, csv_schema(csv)).to_pylist()
+    return pa.Table.from_batches(batches, rows_schema(csv.schema)).to_pylist()
 
 
 def values(data: bytes, csv: Csv = AB, **options: Any) -> list[tuple[str | None, ...]]:

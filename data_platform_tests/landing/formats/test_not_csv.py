@@ -14,7 +14,7 @@ from pyarrow import orc, parquet
 
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.formats.csv_reader import read_csv
-from data_platform.landing.places.objects import UnreadableObject
+from data_platform.landing.formats.format import UnreadableObject
 
 ROWS = b"a,b\n" + b"".join(b"%d,%d\n" % (n, n * n) for n in range(2000))
 
