@@ -29,7 +29,7 @@ LAYERS = (
     ("runs",),
     ("operations", "platform_defs"),
     ("domains",),
-    ("definitions",),
+    ("definitions", "testing"),
     ("cli",),
     ("demo",),
 )

@@ -1,7 +1,8 @@
 """Settings from the environment: its only reader, and who tells libraries through it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,19 @@ def give_password(settings: Settings) -> None:
 def export(**variables: str) -> None:
     """Set what a library can only be told through the environment."""
     os.environ.update(variables)
+
+
+@contextmanager
+def environment_kept() -> Iterator[None]:
+    """What Dagster is told of a home meanwhile (`enter_home`) is taken back at the end."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in {*os.environ, *before}:
+            if name.startswith("DAGSTER_") and os.environ.get(name) != before.get(name):
+                os.environ.pop(name, None)
+                os.environ.update({name: before[name]} if name in before else {})
 
 
 def _environment(env: Mapping[str, str]) -> Environment:

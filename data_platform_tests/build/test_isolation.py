@@ -309,7 +309,7 @@ def test_silver_that_names_another_day_holds_back_the_day_it_came_in_alone(
         assert "2011-03-03 (1)" in result.write.held_back[bad]
         assert all(finding.passed for finding in check(result, "conservation").values())
         assert home.counts(SILVER) == {good: 3}
-        [(_, [row])] = home.quarantine(bad).items()
+        [(_, [row])] = home.quarantined(bad).items()
         assert row["_reasons"] == ["partition.outside"] and row[NAMED] == "2011-03-03"
         assert (row["InvoiceNo"], row["day"].isoformat()) == ("500007", bad)
 

@@ -23,7 +23,7 @@ def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(
 ) -> None:
     home, day = shop.home, str(shop.day(-1))
     snapshot = parsed(run("history", SILVER, "--json"))[0]["snapshot"]
-    before, quarantined = home.versions(), home.quarantine(day)
+    before, quarantined = home.versions(), home.quarantined(day)
     home.land(key_of(day), csv(shop_lines(day, 4)))
     home.run()
     assert home.counts(SILVER)[day] == 4
@@ -34,7 +34,7 @@ def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(
     assert f"{SILVER}: 1 partition as in snapshot {snapshot} again" in said
     assert f"stale now: {SALES}, 1 partition" in said
     assert home.versions()[SILVER] == before[SILVER]
-    assert home.quarantine(day) == quarantined
+    assert home.quarantined(day) == quarantined
     event = home.materialized(SILVER)[day]
     assert event.metadata["rolled_back_to"].value == str(snapshot)
     rows = event.metadata["dagster/partition_row_count"].value

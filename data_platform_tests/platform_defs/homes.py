@@ -1,11 +1,9 @@
 """A whole platform in a temporary directory, driven as the sensors would, in this process."""
 
 import datetime as dt
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import dagster as dg
@@ -17,14 +15,13 @@ from data_platform.build.platform import Platform
 from data_platform.lake.upkeep import browse
 from data_platform.landing.arrivals.listing import tick
 from data_platform.operations.repair import instance_of
-from data_platform.platform_defs.assembly import definitions
 from data_platform.runs.home import prepare_home
 from data_platform.runs.in_process import Ran, run_until_quiet
 from data_platform.runs.requests import job_name, range_tags
-from data_platform.settings.environment import settings_at
-from data_platform.settings.model import Settings
+from data_platform.settings.environment import environment_kept, settings_at
 from data_platform.storage.object_store import is_object
 from data_platform.tables.identity import TableId
+from data_platform.testing import TemporaryPlatform
 from data_platform_tests.places import Place
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
@@ -54,27 +51,10 @@ def key_of(day: str, suffix: str = "") -> str:
 
 
 @dataclass(frozen=True)
-class Home:
+class Home(TemporaryPlatform):
     """The state in one directory, its files there or in a bucket, and the declared tables."""
 
-    settings: Settings
-    instance: dg.DagsterInstance
-    tables: tuple[Table, ...]
     place: Place
-
-    @property
-    def landing(self) -> Path:
-        """Where files land, of a home whose files are in its directory."""
-        assert not is_object(self.place.root)
-        return self.settings.home / "landing"
-
-    @cached_property
-    def platform(self) -> Platform:
-        return Platform(self.settings)
-
-    @cached_property
-    def definitions(self) -> dg.Definitions:
-        return definitions(self.tables, self.settings)
 
     def declaring(self, *tables: Table) -> "Home":
         """The same state under other declarations: what a deployment of new code does."""
@@ -88,16 +68,12 @@ class Home:
     def unland(self, key: str) -> None:
         self.place.delete(f"{self.settings.landing_uri}/{key}")
 
-    def land(self, key: str, content: bytes) -> None:
+    def land(self, key: str, content: str | bytes) -> None:
         if is_object(self.place.root):
+            assert isinstance(content, bytes)
             self.place.write(f"{self.settings.landing_uri}/{key}", content)
-            return
-        target = self.landing / key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        before = target.stat().st_mtime_ns if target.exists() else 0
-        target.write_bytes(content)
-        # a clock's resolution must not hide the second of two quick writes
-        os.utime(target, ns=(target.stat().st_atime_ns, max(before + 10**6, 10**18)))
+        else:
+            super().land(key, content)
 
     def record(self) -> None:
         """What a sensor's tick writes down, without the run it asks for."""
@@ -105,7 +81,7 @@ class Home:
         tick(self.platform.bucket, sources, self.platform.ledger, dt.datetime.now(dt.UTC), 7)
 
     def run(self) -> list[Ran]:
-        """Everything the sensors ask for."""
+        """Everything the sensors ask for, whatever becomes of it."""
         return list(run_until_quiet(self.definitions, self.instance, self.platform, self.tables))
 
     def versions(self) -> Versions:
@@ -133,7 +109,7 @@ class Home:
         loaded = self.platform.lake.load(TableId.parse(table))
         return browse.rows(loaded, partition=partition).read_all()
 
-    def quarantine(self, partition: str) -> dict[str, list[dict]]:
+    def quarantined(self, partition: str) -> dict[str, list[dict]]:
         """Quarantined rows of one day by attempt."""
         found: dict[str, list[dict]] = {}
         for row in self.read("quarantine/retail/order_lines", partition).to_pylist():
@@ -142,15 +118,8 @@ class Home:
 
     def check(self, table: str, name: str, partition: str | None) -> dg.AssetCheckEvaluation | None:
         """What Dagster shows: the last evaluation of a check on a partition; None: of a run."""
-        key = dg.AssetCheckKey(dg.AssetKey(table.split("/")), name)
-        records = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=5000)
-        for record in records:
-            event = record.event.dagster_event if record.event else None
-            if event is None or event.event_type != dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-                continue  # planned, or of a step that did not come to it
-            if event.asset_check_evaluation_data.partition == partition:
-                return event.asset_check_evaluation_data
-        return None
+        told = self._told(dg.AssetCheckKey(dg.AssetKey(table.split("/")), name))
+        return next((each for each in told if each.partition == partition), None)
 
     def build(self, table: Table, *days: str) -> dg.ExecuteInProcessResult:
         """The table alone in the range of these days, whether it is stale or not."""
@@ -183,12 +152,5 @@ def home_at(
     metadata = ("catalog_uri", "ledger_uri", "dagster_database") if database else ()
     settings = settings_at(directory, **place.settings, **dict.fromkeys(metadata, database))
     prepare_home(settings)
-    before = dict(os.environ)
-    try:
-        with instance_of(Platform(settings)) as instance:
-            yield Home(settings, instance, tuple(tables), place)
-    finally:
-        for name in {*os.environ, *before}:
-            if name.startswith("DAGSTER_") and os.environ.get(name) != before.get(name):
-                os.environ.pop(name, None)
-                os.environ.update({name: before[name]} if name in before else {})
+    with environment_kept(), instance_of(Platform(settings)) as instance:
+        yield Home(settings, instance, tuple(tables), place)

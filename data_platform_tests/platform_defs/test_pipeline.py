@@ -296,7 +296,7 @@ def second(shop: Shop, late: Round) -> Second:
     return Second(
         **vars(done),
         held_check=home.check(SILVER, "rules", day[19]),
-        quarantine=home.quarantine(day[19]),
+        quarantine=home.quarantined(day[19]),
         failed={entry.key: entry.error for entry in home.platform.ledger.failed()},
     )
 
@@ -437,4 +437,4 @@ def test_mending_leaves_nothing_stale_and_nothing_of_the_held_back_attempts(
     for day in map(str, (*shop.manifest.held_back, shop.day(19))):
         found = home.check(SILVER, "rules", day)
         assert found is not None and found.passed
-        assert home.quarantine(day) == {}
+        assert home.quarantined(day) == {}

@@ -145,7 +145,7 @@ def rejected(directory: Path) -> Iterator[Home]:
 
 def test_replay_under_a_new_contract_publishes_the_rows_that_now_pass(rejected: Home) -> None:
     assert rejected.counts(SILVER)[DAYS[0]] == 3
-    [held] = rejected.quarantine(DAYS[0]).values()
+    [held] = rejected.quarantined(DAYS[0]).values()
     assert [row["_reasons"] for row in held] == [["rescued"]] * 2
     lenient = rejected.declaring(replace(silver.order_lines, contract=LENIENT))
     stale = stale_partitions(lenient.platform, lenient.tables)
@@ -155,7 +155,7 @@ def test_replay_under_a_new_contract_publishes_the_rows_that_now_pass(rejected: 
     said = _replay(lenient)
 
     assert lenient.counts(SILVER)[DAYS[0]] == 5
-    assert lenient.quarantine(DAYS[0]) == {}
+    assert lenient.quarantined(DAYS[0]) == {}
     assert sum(row["units"] for row in lenient.read(SALES, DAYS[0]).to_pylist()) == 5 * 6
     assert not [line for line in said if "still quarantined" in line]
     assert stale_partitions(lenient.platform, lenient.tables) == []
@@ -201,20 +201,20 @@ def test_replay_publishes_held_back_days_and_what_a_new_function_makes_stale(hel
     assert mended.counts(SILVER) == {DAYS[0]: 4, DAYS[1]: 4, DAYS[2]: 4}
     assert mended.changed(before) == {BRONZE: set(), SILVER: set(DAYS)}
     for day in (DAYS[0], DAYS[2]):
-        assert mended.quarantine(day) == {}
+        assert mended.quarantined(day) == {}
         found = mended.check(SILVER, "rules", day)
         assert found is not None and found.passed
     assert not [line for line in said if "still quarantined" in line]
 
 
 def test_replay_of_one_day_judges_it_alone(held: Home) -> None:
-    before, first, last = held.versions(), held.quarantine(DAYS[0]), held.quarantine(DAYS[2])
+    before, first, last = held.versions(), held.quarantined(DAYS[0]), held.quarantined(DAYS[2])
 
     said = _replay(held, DAYS[2])
 
     assert held.changed(before)[SILVER] == set()
-    assert held.quarantine(DAYS[0]) == first
-    assert held.quarantine(DAYS[2]).keys() != last.keys()
+    assert held.quarantined(DAYS[0]) == first
+    assert held.quarantined(DAYS[2]).keys() != last.keys()
     assert [line for line in said if "still quarantined" in line and "(held back)" in line]
 
 
@@ -225,7 +225,7 @@ def test_replay_under_a_contract_that_allows_them_publishes_the_good_rows_of_hel
 
     assert {key: held.counts(SILVER)[key] for key in DAYS} == {DAYS[0]: 3, DAYS[1]: 4, DAYS[2]: 3}
     for day in (DAYS[0], DAYS[2]):
-        [attempt] = held.quarantine(day)  # of the published version alone
+        [attempt] = held.quarantined(day)  # of the published version alone
         assert attempt == held.versions()[SILVER][day]
     assert "still quarantined: 2 rows for quantity.typed" in said
 
