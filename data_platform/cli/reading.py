@@ -1,5 +1,7 @@
 """Looking at tables: which there are, their rows, their history."""
 
+import atexit
+import gc
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,14 +39,27 @@ def tables(as_json: bool) -> None:
 @PARTITION
 @LIMIT
 @AT
+@click.option("--where", metavar="EXPR", default="", help='in SQL, as "quantity > 10"')
+@click.option("--columns", metavar="A,B", default="", help="these columns, in this order")
 @JSON
 @reporting
-def show(table: str, partition: str | None, limit: int, at: int | None, as_json: bool) -> None:
+def show(
+    table: str,
+    partition: str | None,
+    limit: int,
+    at: int | None,
+    where: str,
+    columns: str,
+    as_json: bool,
+) -> None:
     """Rows of a table."""
     from data_platform.lake.upkeep.browse import as_python, count, rows
 
     platform = open_platform()
     table_id, loaded = load(platform, table, partition)
+    if where or columns:
+        _show_chosen(platform, loaded, table, partition, limit, at, where, columns, as_json)
+        return
     found = rows(loaded, partition=partition, snapshot=at, limit=limit).read_all()
     if as_json:
         out.as_json(as_python(found))
@@ -62,6 +77,38 @@ def show(table: str, partition: str | None, limit: int, at: int | None, as_json:
                 click.echo(f"held back: {build.detail}; see `data-platform held`")
         if partition is not None and not newest and at is None:
             click.echo(f"{partition} was never built")
+
+
+def _show_chosen(
+    platform, loaded, table, partition, limit, at, where, columns, as_json: bool
+) -> None:
+    """The rows for which an expression holds, counted to the end."""
+    import pyarrow as pa
+
+    from data_platform.lake.upkeep.browse import as_python
+    from data_platform.lake.upkeep.sql import select
+
+    atexit.unregister(gc.freeze)  # see `sql`
+    names = [name.strip() for name in columns.split(",") if name.strip()]
+    chosen = {"columns": names, "where": where, "partition": partition, "snapshot": at}
+    with select(loaded, platform.storage, **chosen) as reader:
+        kept, there = [], 0
+        for batch in reader:
+            if there < limit:
+                kept.append(batch.slice(0, limit - there))
+            there += batch.num_rows
+            if as_json and there >= limit:
+                break
+    found = pa.Table.from_batches(kept, reader.schema)
+    if as_json:
+        out.as_json(as_python(found))
+        return
+    some = f"{found.num_rows:,} of " if found.num_rows != there else ""
+    title = f"{table}: {some}{counted(there, 'row')}" + (f" where {where}" if where else "")
+    if found.num_rows:
+        out.records(title, as_python(found), columns=found.schema.names, exact=True)
+    else:
+        click.echo(title)
 
 
 @click.command()

@@ -150,11 +150,17 @@ def rows(
 def count(table: Table, *, partition: str | None = None, snapshot: int | None = None) -> int:
     """How many `rows` there are, by the metadata alone."""
     require_snapshot(table, snapshot)
-    scheme = partitioning(table)
-    one = partition is not None and scheme.columns
-    keys = [scheme.key(require_partition(table, str(partition)))] if one else None
-    found = files_by_partition(table, keys, snapshot).values()
+    found = files_by_partition(table, key_of(table, partition), snapshot).values()
     return sum(file.record_count for group in found for file in group)
+
+
+def key_of(table: Table, partition: str | None) -> list[str] | None:
+    """The one key of a partition as the table writes it; None for all of the table. Raises
+    NotThere where it is none of the table's kind."""
+    scheme = partitioning(table)
+    if partition is None or not scheme.columns:
+        return None
+    return [scheme.key(require_partition(table, partition))]
 
 
 def first_row(table: Table, path: str) -> dict:

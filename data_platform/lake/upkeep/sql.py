@@ -14,6 +14,7 @@ from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.errors import QueryError
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.schema import arrow_schema
+from data_platform.lake.upkeep.browse import key_of, require_snapshot
 from data_platform.storage.files import Storage
 from data_platform.tables.identity import TableId
 
@@ -29,8 +30,7 @@ def query(lake: Lake, storage: Storage, text: str) -> Iterator[pa.RecordBatchRea
     """
     known = lake.tables()
     with duckdb.connect() as connection, _explained(known):
-        statements = connection.extract_statements(text)
-        if len(statements) != 1 or statements[0].type not in _READING:
+        if not _reads(connection, text):
             raise QueryError(
                 "sql takes one query that reads, such as SELECT count(*) FROM "
                 "silver_retail.order_lines; tables change by runs alone"
@@ -39,9 +39,46 @@ def query(lake: Lake, storage: Storage, text: str) -> Iterator[pa.RecordBatchRea
         for table_id in known:
             if table_id.name in named:
                 _show(connection, table_id, _dataset(lake.load(table_id), storage))
-        # No file, no extension and no network is of a query's business.
-        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+        _shut(connection)
         yield connection.sql(text).to_arrow_reader()
+
+
+@contextmanager
+def select(
+    table: LakeTable,
+    storage: Storage,
+    *,
+    columns: Sequence[str] = (),
+    where: str = "",
+    partition: str | None = None,
+    snapshot: int | None = None,
+) -> Iterator[pa.RecordBatchReader]:
+    """The rows of one table, of one partition, or as of a snapshot, for which an expression of SQL
+    holds; all columns where none is named.
+
+    Raises QueryError for an expression that DuckDB refuses and for a column that is not there,
+    NotThere for a partition or snapshot that the table does not have.
+    """
+    keys = key_of(table, partition)
+    require_snapshot(table, snapshot)
+    listed = ", ".join('"{}"'.format(name.replace('"', '""')) for name in columns) or "*"
+    text = f"SELECT {listed} FROM rows" + (f" WHERE (\n{where}\n)" if where else "")
+    with duckdb.connect() as connection, _explained():
+        if not _reads(connection, text):
+            raise QueryError(f"{where!r} is no expression of SQL, such as quantity > 10")
+        connection.register("rows", _dataset(table, storage, keys, snapshot))
+        _shut(connection)
+        yield connection.sql(text).to_arrow_reader()
+
+
+def _reads(connection: duckdb.DuckDBPyConnection, text: str) -> bool:
+    statements = connection.extract_statements(text)
+    return len(statements) == 1 and statements[0].type in _READING
+
+
+def _shut(connection: duckdb.DuckDBPyConnection) -> None:
+    """No file, no extension and no network is of a query's business."""
+    connection.execute("SET enable_external_access = false; SET lock_configuration = true")
 
 
 def _show(connection: duckdb.DuckDBPyConnection, table_id: TableId, rows: ds.Dataset) -> None:
@@ -51,12 +88,17 @@ def _show(connection: duckdb.DuckDBPyConnection, table_id: TableId, rows: ds.Dat
     connection.execute(f'CREATE VIEW "{namespace}"."{name}" AS SELECT * FROM "{table_id}"')
 
 
-def _dataset(table: LakeTable, storage: Storage) -> ds.Dataset:
+def _dataset(
+    table: LakeTable,
+    storage: Storage,
+    keys: Sequence[str] | None = None,
+    snapshot: int | None = None,
+) -> ds.Dataset:
     """Columns by name: files from before a column was added have nulls in it."""
     schema = arrow_schema(table.schema())
     paths = [
         file.file_path
-        for files in files_by_partition(table).values()
+        for files in files_by_partition(table, keys, snapshot).values()
         for file in files
         if file.record_count
     ]
@@ -66,11 +108,13 @@ def _dataset(table: LakeTable, storage: Storage) -> ds.Dataset:
 
 
 @contextmanager
-def _explained(known: Sequence[TableId]) -> Iterator[None]:
+def _explained(known: Sequence[TableId] | None = None) -> Iterator[None]:
     try:
         yield
     except duckdb.CatalogException as error:
         what = str(error).splitlines()[0].removeprefix("Catalog Error: ")
+        if known is None:
+            raise QueryError(what) from error
         names = ", ".join(".".join(table.identifier) for table in known)
         raise QueryError(f"{what} The tables are {names or 'none yet'}") from error
     except duckdb.Error as error:

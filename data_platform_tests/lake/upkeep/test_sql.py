@@ -8,7 +8,7 @@ from pyspark.sql import types as T
 
 from data_platform.cli.main import main
 from data_platform.lake.errors import QueryError
-from data_platform.lake.upkeep.sql import query
+from data_platform.lake.upkeep.sql import query, select
 from data_platform.tables.identity import TableId
 from data_platform_tests.lake.home import MONDAY, SALES, SCHEMA, TUESDAY, Home, days
 
@@ -29,9 +29,9 @@ def asked(home: Home, text: str) -> list[dict]:
         return reader.read_all().to_pylist()
 
 
-def command(home: Home, *words: str) -> Result:
+def command(home: Home, *words: str, name: str = "sql") -> Result:
     env = {"DATA_PLATFORM_HOME": str(home.folder), "DATA_PLATFORM_ENV": "test"}
-    return CliRunner(env=env | home.place.environment).invoke(main, ["sql", *words])
+    return CliRunner(env=env | home.place.environment).invoke(main, [name, *words])
 
 
 def test_a_query_sees_what_is_published(home: Home) -> None:
@@ -95,3 +95,48 @@ def test_a_wrong_query_is_one_clear_line_and_ends_with_2(home: Home) -> None:
 
     assert (result.exit_code, "syntax error" in result.output) == (2, True)
     assert command(home, "SELECT 1", "--csv", "--json").exit_code == 2
+
+
+def chosen(home: Home, **options) -> list[dict]:
+    with select(home.lake.load(SALES), home.storage, **options) as reader:
+        return reader.read_all().to_pylist()
+
+
+def test_rows_of_one_table_are_chosen_by_an_expression_partition_and_snapshot(home: Home) -> None:
+    first = home.snapshots()[0]
+    home.write({MONDAY: [7, 8]})
+
+    assert sorted(row["n"] for row in chosen(home, where="n > 2 AND n <> 8")) == [3, 7]
+    assert chosen(home, columns=["n"], where="n >= 3", partition=TUESDAY) == [{"n": 3}]
+    then = chosen(home, columns=["n"], where=f"day = '{MONDAY}'", snapshot=first)
+    assert sorted(row["n"] for row in then) == [1, 2]
+    assert chosen(home, where="n > 100") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"where": "price > 2"}, "price"),
+        ({"where": "n >"}, "syntax error"),
+        ({"where": "n > 1); SELECT (1"}, "no expression of SQL"),
+        ({"where": "n IN (SELECT n FROM read_csv('/etc/hostname'))"}, "disabled"),
+        ({"columns": ['n" FROM rows; --']}, "n"),
+    ],
+)
+def test_an_expression_that_cannot_be_is_said(home: Home, options: dict, why: str) -> None:
+    with pytest.raises(QueryError, match=why):
+        chosen(home, **options)
+
+
+def test_show_counts_what_an_expression_holds_for_and_prints_the_columns_named(home: Home) -> None:
+    said = command(home, str(SALES), "--where", "n > 1", "--limit", "1", name="show").output
+    rows = command(
+        home, str(SALES), "--where", "n = 3", "--columns", "n, day", "--json", name="show"
+    )
+    none = command(home, str(SALES), "--where", "n > 9", name="show").output
+
+    assert said.startswith(f"{SALES}: 1 of 2 rows where n > 1")
+    assert [*map(list, map(dict.items, json.loads(rows.stdout)))] == [[("n", 3), ("day", TUESDAY)]]
+    assert none == f"{SALES}: 0 rows where n > 9\n"
+    wrong = command(home, str(SALES), "--columns", "price", name="show")
+    assert wrong.exit_code == 2 and "price" in wrong.output
