@@ -1,13 +1,18 @@
-"""One Spark session for all tests, and how long hypothesis may search."""
+"""What all tests share: one Spark session, a SQLite that does not wait for the disk, and how long
+hypothesis may search."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from data_platform.engine.session import start_session
 from data_platform.settings.environment import settings_at
@@ -31,6 +36,14 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)
 settings.register_profile("soak", settings.get_profile("dev"), max_examples=1000)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@event.listens_for(Engine, "connect")
+def _unsynced(connection: Any, _: object) -> None:
+    """SQLite does not wait for the disk: only a machine that loses power would tell, and a small
+    run waits hundreds of times, a quarter of its time on a busy disk."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 # Where several processes share the files of tests: none is left with a long one in the end.

@@ -3,12 +3,10 @@
 import pandera.pyspark as pa
 import pytest
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.contracts.columns import column
 from data_platform.contracts.compile import compile_rules, reasons
-from data_platform.contracts.contract import Contract, Rule
 from data_platform.contracts.declare import contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.inside import has_times, promises
@@ -102,28 +100,3 @@ def test_neither_can_be_a_warning(name: str) -> None:
         contract(table="gold/shop/visits", owner="team:shop", version="1", warn=(name,))(
             Visits.model
         )
-
-
-def _many(count: int) -> Contract:
-    class Numbers(pa.DataFrameModel):
-        """Numbers."""
-
-        v: T.LongType = column()
-
-    def rule(number: int) -> Rule:
-        return Rule(f"not_{number}", lambda: F.col("v") != number)
-
-    rules = tuple(rule(number) for number in range(count))
-    return contract(table="gold/shop/numbers", owner="team:shop", version="1", rules=rules)(Numbers)
-
-
-def test_two_thousand_rules_are_judged(spark: SparkSession) -> None:
-    rules = compile_rules(_many(2000))
-    frame = spark.range(1998, 2002).select(F.col("id").alias("v"))
-    judged = frame.select("v", reasons(rules, "blocking").alias("why")).collect()
-    assert {row.v: row.why for row in judged} == {
-        1998: ["not_1998"],
-        1999: ["not_1999"],
-        2000: None,
-        2001: None,
-    }

@@ -173,7 +173,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 def test_a_load_killed_a_few_times_ends_as_an_undisturbed_one(tmp_path: Path, place: Place):
-    load_killing(Home(tmp_path / "home", 3, place), few_files(tmp_path / "files"), kills=3)
+    load_killing(Home(tmp_path / "home", 3, place), few_files(tmp_path / "files"), kills=2)
 
 
 @pytest.mark.soak
