@@ -28,6 +28,7 @@ from data_platform.landing.ledger.recording import (
 )
 from data_platform.landing.ledger.tables import (
     State,
+    drop_superseded,
     insert_latest,
     last_arrival,
     latest_of,
@@ -158,6 +159,7 @@ class Ledger(LedgerReads):
             update_by_id(connection, {id: _LOADED for id in rows}, _c.state != "moved")
             for chunk in chunks(rows):
                 follow(connection, chunk, now)
+                drop_superseded(connection, chunk, now)
 
     def prepare(self, rows: Mapping[int, int], load_id: str) -> None:
         """Those that wait are about to be published in `load_id`; `settle` learns whether.
@@ -182,6 +184,7 @@ class Ledger(LedgerReads):
                 update_by_id(connection, {id: _LOADED for id in ids})
                 for some in chunks(ids):
                     follow(connection, some, self._clock())
+                    drop_superseded(connection, some, self._clock())
 
     def finish_moves(self, ids: Collection[int], load_id: str | None = None) -> None:
         """The partitions of these were published, in the attempt `load_id`: what moved out is gone,

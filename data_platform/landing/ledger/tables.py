@@ -130,6 +130,18 @@ def insert_latest(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) 
         connection.execute(sa.insert(objects), rows)
 
 
+def drop_superseded(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None:
+    """Forget that killed runs had prepared earlier versions of what is loaded now, by its ids: the
+    load replaced the partition, so whether those were published is not asked again."""
+    loaded = objects.alias("loaded")
+    same = [loaded.c[n] == _c[n] for n in ("bucket", "key", "source", "partition")]
+    later = sa.exists().where(
+        loaded.c.id.in_(ids), loaded.c.state == "loaded", loaded.c.id > _c.id, *same
+    )
+    prepared = sa.and_(_c.state == "pending", _c.load_id.is_not(None), later)
+    connection.execute(sa.update(objects).where(prepared).values(load_id=None, updated=now))
+
+
 def update_by_id(
     connection: sa.Connection,
     columns: Mapping[int, Mapping[str, Any]],

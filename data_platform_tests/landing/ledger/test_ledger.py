@@ -56,6 +56,27 @@ def test_two_objects_of_the_same_moment_are_two(ledger: Ledger, bucket: MemoryBu
     assert len(ledger.pending("shop")) == 2
 
 
+@pytest.mark.parametrize("by", ["a run", "settling a killed run"])
+def test_what_a_killed_run_prepared_is_not_asked_for_once_a_later_version_is_loaded(
+    ledger: Ledger, bucket: MemoryBucket, by: str
+) -> None:
+    bucket.land(KEY)
+    bucket.land("shop/2011-03-05.csv")
+    record(ledger, bucket)
+    ledger.prepare({entry.id: 1 for entry in ledger.pending("shop")}, "killed")
+    bucket.land(KEY, b"a,b\n3,4\n")
+    record(ledger, bucket)
+    later = {e.id: 1 for e in ledger.pending("shop") if e.partition == DAY}
+    assert sorted(ledger.prepared("shop")) == [DAY, "2011-03-05"]
+    if by == "a run":
+        ledger.mark_loaded(later, "run", "load")
+    else:
+        ledger.prepare(later, "load")
+        ledger.settle("shop", {DAY: "load"})
+    assert ledger.prepared("shop") == ["2011-03-05"]  # nothing replaced that
+    assert [entry.id for entry in ledger.loaded("shop")] == list(later)
+
+
 def test_an_object_listed_twice_is_one(ledger: Ledger, bucket: MemoryBucket) -> None:
     bucket.land(KEY)
     ledger.record([*bucket.list(), *bucket.list()], bucket, [SHOP], NOW)
