@@ -6,7 +6,7 @@ import dagster as dg
 
 from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.discovery import Declared, discovered, packages
-from data_platform.settings.environment import named_domains, settings_from_env
+from data_platform.settings.environment import give_password, named_domains, settings_from_env
 
 
 @cache
@@ -18,4 +18,6 @@ def declared() -> Declared:
 @dg.definitions
 def defs() -> dg.Definitions:
     found = declared()
-    return definitions(found.tables, settings_from_env(), others=found.others)
+    settings = settings_from_env()
+    give_password(settings)  # to Dagster's own storage, in this process and its runs
+    return definitions(found.tables, settings, others=found.others)

@@ -8,6 +8,7 @@ from dagster import DagsterInstance
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_platform.build.platform import Platform
 from data_platform.runs.home import prepare_home
 from data_platform.settings import environment as module
 from data_platform.settings import values as setting_values
@@ -178,14 +179,24 @@ def test_a_file_is_no_database_for_dagster_which_has_its_own() -> None:
     assert "unset it, or" in refused({"DATA_PLATFORM_DAGSTER_DATABASE": url})
 
 
-def test_the_process_that_has_the_settings_has_the_password(
+def test_reading_the_settings_leaves_the_environment_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", "before")
-    settings_from_env({"DATA_PLATFORM_DATABASE_PASSWORD": "of no process"})
-    assert os.environ["PGPASSWORD"] == "before"
     monkeypatch.setenv("DATA_PLATFORM_DATABASE_PASSWORD", "hunter2")
-    settings_from_env()
+    before = dict(os.environ)
+    assert settings_from_env().database_password == "hunter2"
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("opened", ["ledger", "builds", "lake"])
+def test_whoever_opens_a_database_gives_it_the_password(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, opened: str
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "before")
+    platform = Platform(settings_at(tmp_path, database_password="hunter2"))
+    assert os.environ["PGPASSWORD"] == "before"
+    getattr(platform, opened)
     assert os.environ["PGPASSWORD"] == "hunter2"
 
 

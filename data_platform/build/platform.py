@@ -16,6 +16,7 @@ from data_platform.landing.arrivals.queue import ArrivalQueue
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import DirectoryBucket
 from data_platform.landing.places.s3_bucket import S3Bucket
+from data_platform.settings.environment import give_password
 from data_platform.settings.model import Settings
 from data_platform.storage.files import Storage
 from data_platform.storage.object_store import ObjectStore, is_object
@@ -39,14 +40,17 @@ class Platform:
 
     @cached_property
     def lake(self) -> Lake:
+        give_password(self.settings)
         return Lake(self.settings.catalog_properties, self.settings.warehouse_uri)
 
     @cached_property
     def builds(self) -> Builds:
+        give_password(self.settings)
         return Builds(self.settings.ledger_uri, clock=self.clock)
 
     @cached_property
     def ledger(self) -> Ledger:
+        give_password(self.settings)
         return Ledger(self.settings.ledger_uri, clock=self.clock)
 
     @cached_property

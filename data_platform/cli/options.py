@@ -156,7 +156,7 @@ def not_built(platform, tables, table_id) -> str:
     missing = [str(up) for up in table.inputs.values() if not platform.lake.exists(up)]
     if missing:
         waits = f"it waits for {', '.join(missing)}, which has not been published yet"
-    elif table.source and not platform.ledger.partitions(table.source.name):
+    elif table.source and platform.ledger.newest(table.source.name) is None:
         place = f"{platform.settings.landing_uri}/{table.source.prefix}"
         waits = f"nothing has landed for it yet below {place}"
     else:

@@ -114,10 +114,6 @@ class ParseReport:
     objects: tuple[ObjectReport, ...] = ()
     refused: str | None = None
 
-    @property
-    def rows(self) -> int:
-        return sum(file.rows for file in self.files)
-
 
 class _CarryError(Exception):
     """Rows that only bronze still has cannot be copied from its present files."""

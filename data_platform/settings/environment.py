@@ -52,7 +52,8 @@ EVENT_BATCH_SIZE = "1000"
 def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = True) -> Settings:
     """Settings from `DATA_PLATFORM_*`; raises `SettingsError` on anything it does not know.
 
-    Without `secrets` none is fetched: the password is empty, for who asks no database.
+    Changes nothing: libpq has the password once something is opened, see `give_password`. Without
+    `secrets` none is fetched: the password is empty, for callers without a database.
     """
     env = os.environ if env is None else env
     values.refuse_unknown_names(env, NAMES)
@@ -91,8 +92,6 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
         storage_price=values.price(_value(env, "STORAGE_PRICE")),
     )
     refuse_impossible(settings)
-    if env is os.environ:
-        give_password(settings)
     return settings
 
 
@@ -144,7 +143,8 @@ def enter_home(settings: Settings) -> None:
 
 
 def give_password(settings: Settings) -> None:
-    """To libpq, in this process and those it starts: no URL has to carry it."""
+    """To libpq, in this process and those it starts: no URL has to carry it. Called where databases
+    are opened; PyIceberg and Dagster, which open theirs themselves, take it in no other way."""
     if settings.database_password:
         export(PGPASSWORD=settings.database_password)
 

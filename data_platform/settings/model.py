@@ -67,12 +67,8 @@ class Settings:
         return self.home / "dagster"
 
     @property
-    def catalog_name(self) -> str:
-        return "data_platform"
-
-    @property
     def catalog_properties(self) -> dict[str, str]:
-        """For `pyiceberg.catalog.load_catalog(settings.catalog_name, **properties)`."""
+        """PyIceberg's, for `lake.catalog.Lake`."""
         place = {"warehouse": self.warehouse_uri, "s3.region": self.aws_region}
         if self.aws_endpoint:
             place["s3.endpoint"] = self.aws_endpoint

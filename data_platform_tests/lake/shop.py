@@ -40,6 +40,7 @@ from data_platform.storage.files import Storage
 from data_platform.tables.identity import TableId, TableSlice
 from data_platform.tables.outcomes import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS
 from data_platform_tests.fakes import Faults, FaultyPlatform, FaultyStorage, LocalSpark
+from data_platform_tests.landing.fakes import ever_landed
 from data_platform_tests.places import Place
 
 # pandera reads a type from the annotation, which is no type to a type checker.
@@ -150,7 +151,7 @@ class Shop:
         """What is durable beside the files: commits, ledger, register of builds."""
         platform = self.platform()
         ledger = platform.ledger
-        entries = ledger.effective(SHOP.name, ledger.partitions(SHOP.name))
+        entries = ledger.effective(SHOP.name, ever_landed(ledger, SHOP.name))
         return repr(
             [
                 [

@@ -15,6 +15,7 @@ import pytest
 from data_platform.lake.upkeep.clean import clean, referenced_files
 from data_platform_tests.fakes import Crash, Faults, disk_full, lost_response
 from data_platform_tests.lake.shop import RECEIVED, SHOP, TABLES, Rows, Shop, sales
+from data_platform_tests.landing.fakes import ever_landed
 from data_platform_tests.places import Place
 
 FIRST = {"2011-03-01": ["a,1", "b,2", "b,2", "c,x"], "2011-03-02": ["a,1", "c,9"]}
@@ -117,7 +118,7 @@ def require_ledger_balances(shop: Shop, faults: Faults) -> None:
     """No object is lost or loaded twice: each is loaded, with the rows that bronze has of it."""
     ledger = shop.platform().ledger
     assert ledger.summary() == {"pending": 0, "loaded": 3, "failed": 0, "unknown": 0}, faults
-    entries = ledger.effective(SHOP.name, ledger.partitions(SHOP.name))
+    entries = ledger.effective(SHOP.name, ever_landed(ledger, SHOP.name))
     recorded = {entry.key: entry.rows for found in entries.values() for entry in found}
     assert recorded == rows_by_object(shop.rows(RECEIVED.id)), faults
 

@@ -4,7 +4,11 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import sqlalchemy as sa
+
 from data_platform.landing.formats.csv import Csv
+from data_platform.landing.ledger.ledger import Ledger
+from data_platform.landing.ledger.tables import objects
 from data_platform.landing.places.objects import LandedObject
 from data_platform.landing.source import Source
 
@@ -59,3 +63,10 @@ class MemoryBucket:
         content, modified = self.objects[key]
         etag = hashlib.md5(content).hexdigest() if self.etags else None
         return LandedObject(key, len(content), modified, etag)
+
+
+def ever_landed(ledger: Ledger, source: str) -> list[str]:
+    """All partitions for which an object of the source ever landed."""
+    query = sa.select(objects.c.partition).where(objects.c.source == source).distinct()
+    with ledger.database.read() as connection:
+        return list(connection.execute(query.order_by(objects.c.partition)).scalars())

@@ -26,7 +26,7 @@ from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.storage.object_store import split
 from data_platform_tests.landing.consumer import STEPS, bucket_at
 from data_platform_tests.landing.events import CREATED, PLACE, REMOVED, s3
-from data_platform_tests.landing.fakes import SHOP
+from data_platform_tests.landing.fakes import SHOP, ever_landed
 from data_platform_tests.landing.queues import Queue, new_queue
 from tools.queue_server import QueueServer
 from tools.servers import S3Server
@@ -96,7 +96,7 @@ class World:
     def current(self) -> dict[str, str]:
         """The version of each key whose rows belong in bronze, all of them loaded."""
         ledger = self.ledger
-        found = ledger.effective(SHOP.name, ledger.partitions(SHOP.name))
+        found = ledger.effective(SHOP.name, ever_landed(ledger, SHOP.name))
         entries = [entry for of_partition in found.values() for entry in of_partition]
         assert {entry.state for entry in entries} == {"loaded"}
         return {entry.key: entry.version for entry in entries if entry.available}

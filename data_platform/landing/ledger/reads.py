@@ -207,12 +207,6 @@ class LedgerReads:
         )
         return self._entries(query.order_by(_c.bucket, _c.key))
 
-    def partitions(self, source: str) -> list[str]:
-        """All partitions for which an object of the source ever landed; costs O(ledger)."""
-        query = sa.select(_c.partition).where(_c.source == source).distinct()
-        with self.database.read() as connection:
-            return list(connection.execute(query.order_by(_c.partition)).scalars())
-
     def _entries(self, query: sa.Select[Any]) -> list[Entry]:
         with self.database.read() as connection:
             return read_entries(connection, query)

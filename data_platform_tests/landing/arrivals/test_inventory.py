@@ -20,7 +20,7 @@ from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import Bucket, LandedObject
 from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.storage.s3_errors import StoreError
-from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
+from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket, ever_landed
 from data_platform_tests.landing.inventories import KINDS, Row, deliver, rows_of
 from data_platform_tests.places import Place, place_of
 
@@ -368,7 +368,7 @@ class History:
 
     def known(self) -> dict[str, tuple[datetime, str | None]]:
         """What the ledger has of each key of the shop, as the bucket should have it."""
-        entries = self.ledger.effective("shop", self.ledger.partitions("shop"))
+        entries = self.ledger.effective("shop", ever_landed(self.ledger, "shop"))
         return {
             entry.key: (entry.modified, entry.etag)
             for of_partition in entries.values()

@@ -19,7 +19,7 @@ from data_platform.landing.ledger.tables import digest_of, objects
 from data_platform.landing.places.objects import DirectoryBucket
 from data_platform.landing.source import OutsideTable, day
 from data_platform_tests.landing.conftest import IMPATIENT
-from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
+from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket, ever_landed
 
 DAY = "2011-03-04"
 KEY = f"shop/{DAY}.csv"
@@ -413,7 +413,7 @@ def test_more_partitions_and_ids_than_one_statement_takes(
     for key in keys:
         bucket.land(key)
     assert len(record(ledger, bucket).new) == len(keys)
-    partitions = ledger.partitions("shop")
+    partitions = ever_landed(ledger, "shop")
     load(ledger, rows=7)
     found = ledger.effective("shop", partitions)
     assert {entry.rows for entries in found.values() for entry in entries} == {7}
