@@ -9,29 +9,68 @@ from data_platform.cli import printing as out
 from data_platform.cli.options import (
     CHECK,
     JSON,
+    PARTITION,
     declarations,
     exit_as,
     exit_if_any,
     open_platform,
     print_runs,
     stopping,
+    table_named,
 )
 from data_platform.cli.reporting import reporting
 from data_platform.telemetry.wording import counted
 
 
+def _range(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, str] | None:
+    first, dots, last = (text or "").partition("..")
+    if text is not None and not (first and dots and last):
+        raise click.BadParameter(f"{text!r}; write it like 2011-03-01..2011-03-04")
+    return (first, last) if text is not None else None
+
+
 @click.command()
+@click.argument("table", metavar="[TABLE]", required=False)
+@PARTITION
+@click.option("--range", "span", metavar="A..B", callback=_range, help="these, both ends included")
+@click.option("--dry-run", is_flag=True, help="say what it would take, and build nothing")
+@JSON
 @reporting
-def run() -> None:
+def run(
+    table: str | None,
+    partition: str | None,
+    span: tuple[str, str] | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Load what landed and build what is stale, here and now: what the sensors would ask for.
+
+    Of one TABLE only that table's: what is stale, or the partitions that --partition or --range
+    names, stale or not. A table without partitions is built either way. --dry-run says how many
+    partitions and bytes of input that is now, and the minutes by past runs of the table.
 
     Ends with 0 where all is done, with 1 where a run failed, with 3 where partitions are held back
     by their checks, landed objects are unreadable or of no source, or the inputs of a table change
     as often as it is built. Ctrl-C stops it in order: the
     same command goes on from there.
     """
-    platform = open_platform(create=True)
+    if partition is not None and span is not None:
+        raise click.UsageError("--partition or --range: say one of them")
+    if table is None and (partition is not None or span is not None):
+        raise click.UsageError("name the TABLE whose partitions these are")
+    if as_json and not dry_run:
+        raise click.UsageError("--json goes with --dry-run")
+    platform = open_platform(create=not dry_run)
     tables, definitions = declarations()
+    if dry_run:
+        _say_costs(platform, tables, table, partition, span, as_json)
+    elif table is not None:
+        _run_table(platform, tables, definitions, table, partition, span)
+    else:
+        _run_all(platform, tables, definitions)
+
+
+def _run_all(platform, tables, definitions) -> None:
     from data_platform.operations.attention import attention
     from data_platform.operations.repair import instance_of
     from data_platform.runs.due import waiting_lines
@@ -67,6 +106,70 @@ def run() -> None:
             f"{counted(len(unplanned), 'table')} could not be planned, as said above"
         )
     exit_as(ended, left=bool(found or circles or ended["held back"]))
+
+
+def _named(platform, tables, name: str, partition: str | None, span: tuple[str, str] | None):
+    """The declared table of this name, and the partitions that are named."""
+    from data_platform.operations.building import keys_of
+    from data_platform.operations.repair import declared
+
+    table = declared(tables, table_named(platform, tables, name))
+    return table, keys_of(table, partition, span)
+
+
+def _run_table(platform, tables, definitions, name: str, partition, span) -> None:
+    from data_platform.operations.building import build_named
+    from data_platform.runs.due import waiting_lines
+
+    table, named = _named(platform, tables, name, partition, span)
+    with stopping(lambda: _left(platform, tables)) as stop:
+        planned, ran = build_named(
+            platform, definitions, tables, table, named, stop=stop, waiting=out.waiting
+        )
+    ended = print_runs([ran] if ran else [])
+    for line in waiting_lines({table.id: planned.waiting}):
+        out.paragraph(line)
+    if ran is None:
+        what = "is stale" if named is None else "of what is named has any input"
+        click.echo(f"{name}: nothing {what}, so nothing was built")
+    else:
+        click.echo(f"{name}: {counted(len(planned.keys), 'partition')} built or held back")
+    for line in _left(platform, tables):
+        click.echo(line)
+    exit_as(ended, left=bool(ended["held back"]))
+
+
+def _say_costs(platform, tables, name: str | None, partition, span, as_json: bool) -> None:
+    from data_platform.build.planning import plans
+    from data_platform.lake.look import Look
+    from data_platform.operations.building import cost, planned
+
+    if name is not None:
+        table, named = _named(platform, tables, name, partition, span)
+        found = [planned(platform, table, named)]
+    else:
+
+        def trouble(table, why: str) -> None:
+            click.echo(f"{table.id} is not built: {why}", err=True)
+
+        found = list(plans(tables, platform, Look(platform.lake), trouble=trouble))
+    rows = []
+    for plan in found:
+        if plan.keys:
+            taken = cost(platform, plan.table, plan)
+            minutes = None if taken.seconds is None else round(taken.seconds / 60, 1)
+            rows.append(
+                {
+                    "table": str(plan.table.id),
+                    "partitions": len(plan.keys),
+                    "first": plan.keys[0],
+                    "last": plan.keys[-1],
+                    "input_bytes": taken.input_bytes,
+                    "minutes": minutes,
+                    "as_a_run_of": taken.like or None,
+                }
+            )
+    out.records("a run would build", rows, as_json, counts=("partitions", "input_bytes"))
 
 
 def _left(platform, tables) -> Iterator[str]:

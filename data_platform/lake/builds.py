@@ -24,7 +24,7 @@ from data_platform.tables.identity import TableId
 State = Literal["published", "held_back"]
 
 _JSON = sa.JSON(none_as_null=True)
-_BUILDS = sa.Table(
+BUILDS = sa.Table(
     "builds",
     METADATA,
     sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
@@ -47,9 +47,9 @@ _BUILDS = sa.Table(
     sa.Column("staged", _JSON, nullable=False, server_default="[]"),
     sa.Column("committed", sa.Boolean, nullable=False, server_default=sa.false()),
 )
-_OF_PARTITION = (_BUILDS.c.table_id, _BUILDS.c.partition)
-sa.Index("builds_attempt", *_OF_PARTITION, _BUILDS.c.attempt, unique=True)
-sa.Index("builds_latest", *_OF_PARTITION, _BUILDS.c.sequence)
+_OF_PARTITION = (BUILDS.c.table_id, BUILDS.c.partition)
+sa.Index("builds_attempt", *_OF_PARTITION, BUILDS.c.attempt, unique=True)
+sa.Index("builds_latest", *_OF_PARTITION, BUILDS.c.sequence)
 # One row, a number: how often attempts were added to the register or removed from it.
 _CHANGES = sa.Table("builds_changes", METADATA, sa.Column("number", sa.BigInteger, nullable=False))
 _CHUNK = 500
@@ -122,15 +122,15 @@ class Builds:
         rows = [_row(build) for build in builds]
         if rows:
             with self._change() as connection:
-                connection.execute(_BUILDS.insert(), rows)
+                connection.execute(BUILDS.insert(), rows)
 
     def of(self, table: TableId, attempts: Mapping[str, str]) -> dict[str, Build]:
         """The builds behind the given attempt of each partition, where they are known."""
         found: dict[str, Build] = {}
-        same = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.attempt)
+        same = sa.tuple_(BUILDS.c.partition, BUILDS.c.attempt)
         with self.database.read() as connection:
             for chunk in _chunks(attempts.items()):
-                query = sa.select(_BUILDS).where(_BUILDS.c.table_id == str(table), same.in_(chunk))
+                query = sa.select(BUILDS).where(BUILDS.c.table_id == str(table), same.in_(chunk))
                 rows = connection.execute(query).mappings()
                 found |= {row["partition"]: _build(row) for row in rows}
         return found
@@ -141,36 +141,36 @@ class Builds:
             return self._latest(sa.true(), table)
         found: dict[str, Build] = {}
         for chunk in _chunks(partitions):
-            found |= self._latest(_BUILDS.c.partition.in_(chunk), table)
+            found |= self._latest(BUILDS.c.partition.in_(chunk), table)
         return found
 
     def doubtful(self, table: TableId, contract: str) -> list[str]:
         """The partitions whose last build was held back, is of another contract than this, or may
         never have been committed."""
-        doubted = sa.or_(_BUILDS.c.contract != contract, _BUILDS.c.committed.is_(False))
-        query = sa.select(_BUILDS.c.partition).where(_is_newest(table), doubted)
+        doubted = sa.or_(BUILDS.c.contract != contract, BUILDS.c.committed.is_(False))
+        query = sa.select(BUILDS.c.partition).where(_is_newest(table), doubted)
         with self.database.read() as connection:
             return list(connection.execute(query).scalars())
 
     def uncommitted(self, table: TableId) -> dict[str, str]:
         """The newest attempt of each partition that was to be published, where it is not known
         whether it was: of processes that died, or that lost to another writer."""
-        to_publish = sa.and_(_BUILDS.c.state == "published", _BUILDS.c.committed.is_(False))
-        query = sa.select(_BUILDS.c.partition, _BUILDS.c.attempt)
+        to_publish = sa.and_(BUILDS.c.state == "published", BUILDS.c.committed.is_(False))
+        query = sa.select(BUILDS.c.partition, BUILDS.c.attempt)
         with self.database.read() as connection:
             rows = connection.execute(query.where(_is_newest(table), to_publish))
             return {key: attempt for key, attempt in rows}
 
     def commit(self, table: TableId, attempts: Mapping[str, str]) -> None:
         """These attempts, by partition, are the published versions."""
-        same = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.attempt)
+        same = sa.tuple_(BUILDS.c.partition, BUILDS.c.attempt)
         with self.database.write() as connection:
             for chunk in _chunks(attempts.items()):
-                these = sa.and_(_BUILDS.c.table_id == str(table), same.in_(chunk))
-                connection.execute(sa.update(_BUILDS).where(these).values(committed=True))
+                these = sa.and_(BUILDS.c.table_id == str(table), same.in_(chunk))
+                connection.execute(sa.update(BUILDS).where(these).values(committed=True))
 
     def _latest(self, chosen: sa.ColumnElement[bool], table: TableId) -> dict[str, Build]:
-        query = sa.select(_BUILDS).where(_is_newest(table, chosen))
+        query = sa.select(BUILDS).where(_is_newest(table, chosen))
         with self.database.read() as connection:
             rows = connection.execute(query)
             return {row["partition"]: _build(row) for row in rows.mappings()}
@@ -197,12 +197,12 @@ class Builds:
         """When the first of the attempts ended that were held back since a version of the
         partition (None: of each) was last published (UTC, without a zone)."""
         found: dict[str, dt.datetime] = {}
-        later = _BUILDS.alias()
+        later = BUILDS.alias()
         published = (
             sa.select(sa.func.coalesce(sa.func.max(later.c.sequence), 0))
             .where(
-                later.c.table_id == _BUILDS.c.table_id,
-                later.c.partition == _BUILDS.c.partition,
+                later.c.table_id == BUILDS.c.table_id,
+                later.c.partition == BUILDS.c.partition,
                 later.c.state == "published",
             )
             .scalar_subquery()
@@ -210,26 +210,26 @@ class Builds:
         with self.database.read() as connection:
             for chunk in [None] if partitions is None else _chunks(partitions):
                 query = (
-                    sa.select(_BUILDS.c.partition, _BUILDS.c.sequence, _BUILDS.c.created)
+                    sa.select(BUILDS.c.partition, BUILDS.c.sequence, BUILDS.c.created)
                     .where(
-                        _BUILDS.c.table_id == str(table),
-                        sa.true() if chunk is None else _BUILDS.c.partition.in_(chunk),
-                        _BUILDS.c.sequence > published,
+                        BUILDS.c.table_id == str(table),
+                        sa.true() if chunk is None else BUILDS.c.partition.in_(chunk),
+                        BUILDS.c.sequence > published,
                     )
-                    .order_by(_BUILDS.c.sequence.desc())
+                    .order_by(BUILDS.c.sequence.desc())
                 )
                 found |= {row.partition: row.created for row in connection.execute(query)}
         return found
 
     def forget(self, table: TableId, partitions: Iterable[str] | None = None) -> None:
         """No attempt at these partitions (None: at any) was ever made: the table was dropped."""
-        of_table = _BUILDS.c.table_id == str(table)
+        of_table = BUILDS.c.table_id == str(table)
         with self._change() as connection:
             if partitions is None:
-                connection.execute(_BUILDS.delete().where(of_table))
+                connection.execute(BUILDS.delete().where(of_table))
                 return
             for chunk in _chunks(partitions):
-                connection.execute(_BUILDS.delete().where(of_table, _BUILDS.c.partition.in_(chunk)))
+                connection.execute(BUILDS.delete().where(of_table, BUILDS.c.partition.in_(chunk)))
 
     def accept(
         self,
@@ -275,21 +275,21 @@ class Builds:
 
     def _record_anew(self, table: TableId, builds: Iterable[Build]) -> None:
         """Attempts that are known, as the newest."""
-        same = sa.tuple_(_BUILDS.c.partition, _BUILDS.c.attempt)
+        same = sa.tuple_(BUILDS.c.partition, BUILDS.c.attempt)
         with self._change() as connection:
             for chunk in _chunks(builds):
                 rows = [_row(build) for build in chunk]
                 pairs = [(row["partition"], row["attempt"]) for row in rows]
                 connection.execute(
-                    _BUILDS.delete().where(_BUILDS.c.table_id == str(table), same.in_(pairs))
+                    BUILDS.delete().where(BUILDS.c.table_id == str(table), same.in_(pairs))
                 )
-                connection.execute(_BUILDS.insert(), rows)
+                connection.execute(BUILDS.insert(), rows)
 
 
 def _is_newest(table: TableId, *chosen: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """Of the table's attempts, the last at each (chosen) partition."""
-    last = sa.select(sa.func.max(_BUILDS.c.sequence)).where(_BUILDS.c.table_id == str(table))
-    return _BUILDS.c.sequence.in_(last.where(*chosen).group_by(_BUILDS.c.partition))
+    last = sa.select(sa.func.max(BUILDS.c.sequence)).where(BUILDS.c.table_id == str(table))
+    return BUILDS.c.sequence.in_(last.where(*chosen).group_by(BUILDS.c.partition))
 
 
 def _row(build: Build) -> dict[str, Any]:
