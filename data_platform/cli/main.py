@@ -6,11 +6,16 @@ A command belongs in the module of its concern, and into COMMANDS.
 
 import atexit
 import gc
+import sys
+from pathlib import Path
 
 import click
 
 from data_platform.cli.buckets import buckets
+from data_platform.cli.doctor import doctor
+from data_platform.cli.exploring import shell, try_
 from data_platform.cli.landing import landing
+from data_platform.cli.new import new
 from data_platform.cli.policies import policies
 from data_platform.cli.quarantine import quarantine
 from data_platform.cli.reading import export, history, show, tables
@@ -26,6 +31,7 @@ _COLLECTED_AFTER = (100_000, 50, 100)
 COMMANDS = (
     *(tables, show, sql, export, history),
     *(run, stale, held),
+    *(new, try_, shell, doctor),
     *(landing, quarantine),
     *(rollback, release, drop, expire, clean),
     *(buckets, policies),
@@ -63,6 +69,8 @@ def main() -> None:
            checks, landed objects that are unreadable or of no source
       130  interrupted; the same command goes on where it stopped
     """
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # as `python -m` has it: packages that DATA_PLATFORM_DOMAINS names
     gc.set_threshold(*_COLLECTED_AFTER)
     atexit.register(gc.freeze)
 

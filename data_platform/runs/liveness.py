@@ -73,6 +73,23 @@ def driving(
             fail_dead_runs(instance, platform)  # an interrupted one; the files of the others
 
 
+def at_work(platform: Platform) -> tuple[bool, list[str], list[str]]:
+    """Whether a command drives the home now; runs with a process; runs whose process is gone, which
+    the next driver marks failed. Changes nothing."""
+    live: list[str] = []
+    dead: list[str] = []
+    for file in sorted(_running(platform).glob("*")):
+        if not file.suffix:
+            (live if _is_locked(file) else dead).append(file.name)
+    driver = platform.settings.home / _DRIVER
+    return driver.exists() and _is_locked(driver), live, dead
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open() as file:
+        return not _locked(file)
+
+
 def hold(platform: Platform, run_id: str) -> IO[str]:
     """The run's file, locked until it is closed or the process ends."""
     final = _running(platform) / run_id

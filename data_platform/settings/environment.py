@@ -154,6 +154,11 @@ def export(**variables: str) -> None:
     os.environ.update(variables)
 
 
+def java_home() -> str:
+    """Where the shell says that Java is; empty where it does not."""
+    return os.environ.get("JAVA_HOME", "")
+
+
 @contextmanager
 def environment_kept() -> Iterator[None]:
     """What Dagster is told of a home meanwhile (`enter_home`) is taken back at the end."""

@@ -22,6 +22,8 @@ ASKING: dict[tuple[str, ...], tuple[str, ...]] = {
     ("export",): (TABLE, "lines.parquet"),
     ("history",): (TABLE,),
     ("run",): (),
+    ("try",): (TABLE, "--partition", "2011-03-04"),
+    ("shell",): (),
     ("stale",): (),
     ("held",): (),
     ("quarantine", "list"): (TABLE,),
@@ -37,6 +39,7 @@ ASKING: dict[tuple[str, ...], tuple[str, ...]] = {
     ("policies", "exceptions"): ACCOUNT,
 }
 WITHOUT = {("tables",), ("sql",), ("landing",), ("expire",), ("clean",), ("policies", "trust")}
+WITHOUT |= {("doctor",), ("new",)}  # the first examines them with the rest
 WRONG = {
     "a table without a name": (
         "from data_platform.tables.identity import TableId\nTableId.parse('lines')",

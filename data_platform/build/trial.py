@@ -1,0 +1,183 @@
+"""A table's function on one partition, its rows judged and not published.
+
+For whoever is writing the function or its contract. It reads what a build would read, and writes
+nothing: neither files nor the ledger, the catalog, the register of builds or Dagster's record.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from data_platform.assets import Table
+from data_platform.build.isolation import Calls, united
+from data_platform.build.planning import Plan, plan
+from data_platform.build.platform import Platform
+from data_platform.build.steps import held_back, prepared, spread_of
+from data_platform.contracts.compile import compile_rules
+from data_platform.contracts.contract import Contract
+from data_platform.quality import findings as checks
+from data_platform.quality.judge import RECEIVED, judged
+from data_platform.storage.errors import LakeError
+from data_platform.tables.outcomes import (
+    CONTEXT,
+    DATA,
+    DUPLICATES,
+    NAMED,
+    OUTCOME,
+    OUTSIDE,
+    QUARANTINE,
+    REASONS,
+    SEPARATOR,
+    WARNINGS,
+)
+
+
+@dataclass(frozen=True)
+class RuleSays:
+    """How many of the rows break a rule; a `blocking` one rejects them, a `warning` one counts."""
+
+    rule: str
+    severity: str
+    rows: int
+    description: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a build of the partition would come to: counts, what each rule says, and some rows,
+    published ones with the contract's columns and rejected ones as received, with their
+    `_reasons`. `held_back` is why it would not be published; empty where it would be."""
+
+    published: int
+    quarantined: int
+    duplicates: int
+    rules: Sequence[RuleSays]
+    held_back: str
+    rows: Sequence[dict]
+    rejected: Sequence[dict]
+
+
+def trial(table: Table, platform: Platform, spark: SparkSession, key: str, *, limit: int) -> Trial:
+    """Of `rows` and `rejected` at most `limit` each.
+
+    Raises LakeError where there is no function to try, or no input for the partition, and
+    SchemaConflict as a build does.
+    """
+    planned = _planned(table, platform, key)
+    contract, spread = table.judged_by, spread_of(table, planned, spark)
+    calls = Calls.of(table, planned, platform, spark, partial(prepared, table, spread))
+    frame = united([result.frame for result in calls.each()])
+    rows = judged(frame, contract, tasks=spread.tasks, one_partition=True).persist()
+    try:
+        counts, good = _counts(rows), rows.where(F.col(OUTCOME) == DATA)
+        return Trial(
+            published=counts.rows[DATA],
+            quarantined=counts.rows[QUARANTINE],
+            duplicates=counts.rows[DUPLICATES],
+            rules=_rules(contract, counts.broken),
+            held_back=_held_back(table, key, counts),
+            rows=_some(good.select(*contract.spark_schema.names), limit),
+            rejected=_rejected(rows, contract, limit),
+        )
+    finally:
+        rows.unpersist()
+
+
+def _planned(table: Table, platform: Platform, key: str) -> Plan:
+    if table.function is None:
+        raise LakeError(f"{table.id} is read from its source, it has no function to try")
+    if table.contract and table.contract.merge_on:
+        raise LakeError(
+            f"{table.id} merges what changed of its input, so no partition of it can be tried; try "
+            f"{', '.join(map(str, table.inputs.values()))}"
+        )
+    planned = plan(table, platform, [key], only_stale=False)
+    of = f"{table.id} {key}".rstrip()
+    if missing := planned.waiting.get(key):
+        names = ", ".join(map(str, missing))
+        raise LakeError(f"{of} cannot be tried: {names} was never published")
+    if key in planned.expired:
+        raise LakeError(f"{of} cannot be tried: {planned.expired[key]}")
+    if not planned.keys:
+        raise LakeError(f"{of} has no input: nothing is published that it would read")
+    return planned
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """Rows by outcome, by rule that they break, and rejected ones by the partition they name."""
+
+    rows: Counter
+    broken: Counter
+    named: Counter
+
+
+def _counts(rows: DataFrame) -> _Counts:
+    by = [OUTCOME, REASONS, WARNINGS, *([NAMED] if NAMED in rows.columns else [])]
+    counts = _Counts(Counter(), Counter(), Counter())
+    for row in rows.groupBy(*by).count().collect():
+        number, reasons = row["count"], _names(row[REASONS])
+        counts.rows[row[OUTCOME]] += number
+        for rule in [*reasons, *_names(row[WARNINGS])]:
+            counts.broken[rule] += number
+        if OUTSIDE in reasons:
+            counts.named[row[NAMED] or "null"] += number
+    return counts
+
+
+def _names(text: str | None) -> list[str]:
+    return text.split(SEPARATOR) if text else []
+
+
+def _rules(contract: Contract, broken: Counter) -> list[RuleSays]:
+    """All of the contract's, in its order, then what else rejects rows."""
+    known = {rule.name: rule for rule in compile_rules(contract)}
+    found = [
+        RuleSays(name, rule.severity, broken[name], rule.description)
+        for name, rule in known.items()
+    ]
+    others = [RuleSays(name, "blocking", broken[name], "") for name in broken if name not in known]
+    return found + others
+
+
+def _held_back(table: Table, key: str, counts: _Counts) -> str:
+    outside = counts.broken[OUTSIDE]
+    found = [
+        checks.rules_finding(
+            table.judged_by,
+            key,
+            received=counts.rows[DATA] + counts.rows[QUARANTINE] + counts.rows[DUPLICATES],
+            quarantined=counts.rows[QUARANTINE] - outside,
+            broken=Counter({rule: n for rule, n in counts.broken.items() if rule != OUTSIDE}),
+        ),
+        checks.partition_finding(
+            key,
+            outside=outside,
+            named=counts.named,
+            passed=counts.rows[CONTEXT],
+            blocking=table.outside == "blocking",
+        ),
+    ]
+    return held_back(found).get(key, "")
+
+
+def _rejected(rows: DataFrame, contract: Contract, limit: int) -> list[dict]:
+    rejected = rows.where(F.col(OUTCOME) == QUARANTINE)
+    shown = [RECEIVED] if contract.lineage else contract.spark_schema.names
+    found = _some(rejected.select(REASONS, *shown), limit)
+    return [
+        {
+            REASONS: _names(row.pop(REASONS)),
+            **(json.loads(row[RECEIVED]) if contract.lineage else row),
+        }
+        for row in found
+    ]
+
+
+def _some(frame: DataFrame, limit: int) -> list[dict]:
+    return [row.asDict(recursive=True) for row in frame.limit(limit).collect()]

@@ -1,0 +1,48 @@
+"""Whether the platform can work here."""
+
+from dataclasses import asdict
+
+import click
+
+from data_platform.cli import printing as out
+from data_platform.cli.options import JSON, declarations
+from data_platform.cli.reporting import DeclarationError, reporting
+from data_platform.settings.environment import settings_from_env
+from data_platform.settings.values import SettingsError
+from data_platform.telemetry.wording import counted
+
+
+@click.command()
+@JSON
+@reporting
+def doctor(as_json: bool) -> None:
+    """Settings, Java, disk, permissions, databases, locks and declarations: ok, or the way out."""
+    found = list(_examined())
+    if as_json:
+        out.as_json([{**asdict(each), "ok": each.ok} for each in found])
+    else:
+        for each in found:
+            out.paragraph(f"{'ok   ' if each.ok else 'WRONG'} {each.what}: {each.said}")
+            if each.way_out:
+                out.paragraph(f"      {each.way_out}")
+    if wrong := sum(not each.ok for each in found):
+        raise click.ClickException(f"{counted(wrong, 'thing')} to mend, as said above")
+
+
+def _examined():
+    from data_platform.operations.doctor import Examined, examine
+
+    try:
+        settings = settings_from_env()
+    except SettingsError as error:
+        yield Examined(
+            "settings", str(error), "set it right; docs/reference/settings.md has all settings"
+        )
+        return
+    yield from examine(settings)
+    try:
+        tables, _ = declarations()
+    except (DeclarationError, SettingsError) as error:
+        yield Examined("declarations", str(error), "mend the file that is named")
+    else:
+        yield Examined("declarations", f"{counted(len(tables), 'table')}, which load")

@@ -1,0 +1,57 @@
+"""Beginning a table."""
+
+import datetime as dt
+from pathlib import Path
+
+import click
+
+from data_platform.cli.reporting import reporting
+from data_platform.settings.environment import named_domains
+
+
+@click.command()
+@click.argument("table", metavar="DOMAIN/NAME")
+@click.option(
+    "--package", help="where its domain is  [default: the first of DATA_PLATFORM_DOMAINS, or ours]"
+)
+@reporting
+def new(table: str, package: str | None) -> None:
+    """Write a first table: source, contract, bronze and silver in a module, and its test.
+
+    The domain is made where it is not there yet; nothing is overwritten.
+    """
+    from data_platform.operations.new_table import files_of
+    from data_platform.platform_defs.discovery import DOMAINS
+    from data_platform.settings.model import CHECKOUT
+
+    chosen = package or next(iter(named_domains()), DOMAINS)
+    tests = CHECKOUT / "data_platform_tests" / "domains" if chosen == DOMAINS else None
+    if tests and not tests.exists():
+        raise click.UsageError(
+            "this is no checkout of data_platform: name a package of your own for your tables, as "
+            "--package acme_tables"
+        )
+    asked = files_of(
+        table, package=chosen, folder=_folder(chosen), tests=tests, today=dt.date.today()
+    )
+    written = asked.write()
+    for path in written:
+        click.echo(f"wrote {path}")
+    click.echo("next:")
+    click.echo(f"  python -m pytest {written[-1]}: it passes as it is")
+    click.echo(f"  {written[-2]}: say what your files hold, then what the test expects")
+    if chosen == DOMAINS:
+        click.echo("  python -m data_platform_tests.test_definitions: note the new names")
+    elif chosen not in named_domains():
+        click.echo(f"  set DATA_PLATFORM_DOMAINS={chosen}, so that its tables are found")
+    click.echo("  data-platform run: builds it once files have landed")
+
+
+def _folder(package: str) -> Path:
+    """Where a package is; where it would be, below the working directory, if it is not there."""
+    from data_platform.platform_defs.discovery import folders
+
+    try:
+        return folders([package])[0]
+    except ModuleNotFoundError:
+        return Path.cwd().joinpath(*package.split("."))

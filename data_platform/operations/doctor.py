@@ -1,0 +1,123 @@
+"""Whether a platform can work here: each thing that it needs, as it is, and the way out.
+
+Changes nothing. What the code declares is not looked at here: who loads it says what is wrong.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_platform.build.platform import Platform
+from data_platform.databases.errors import DatabaseError
+from data_platform.engine.java import VERSIONS, java, version_of
+from data_platform.engine.session import local_cores
+from data_platform.runs.liveness import at_work
+from data_platform.settings.model import Settings
+from data_platform.storage import s3_errors
+from data_platform.storage.errors import LakeError
+from data_platform.storage.object_store import is_object
+from data_platform.telemetry.wording import counted
+
+LEAST_FREE = 2 << 30  # bytes: below, a partition that is sorted on disk may not fit
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One thing that the platform needs; `way_out` is empty where it is as it should be."""
+
+    what: str
+    said: str
+    way_out: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.way_out
+
+
+def examine(settings: Settings) -> Iterator[Examined]:
+    """Java, disk, permissions, stores, databases and locks, one after the other."""
+    platform = Platform(settings)
+    yield Examined("settings", f"{settings.environment}, home {settings.home}")
+    if local_cores(settings.spark_master) is not None:
+        yield _java()
+    for place in _directories(settings):
+        yield _writable(place)
+    for place in dict.fromkeys((_there(settings.home), Path(tempfile.gettempdir()))):
+        yield _disk(place)
+    if is_object(settings.landing_uri):
+        yield _answers("landing bucket", lambda: next(iter(platform.bucket.list()), None))
+    if is_object(settings.warehouse_uri):
+        files = platform.storage.files
+        yield _answers("warehouse", lambda: next(iter(files(settings.warehouse_uri)), None))
+    if settings.home.exists():  # else it would be made by looking
+        yield _answers("catalog", lambda: counted(len(platform.lake.tables()), "table"))
+        yield _answers("ledger", lambda: counted(sum(platform.ledger.summary().values()), "object"))
+    yield _locks(platform)
+
+
+def _java() -> Examined:
+    wanted = " or ".join(map(str, VERSIONS))
+    way_out = f"install Java {wanted}, or name its directory by JAVA_HOME"
+    program = java()
+    if program is None:
+        return Examined("Java", "there is none", way_out)
+    version = version_of(program)
+    said = f"{program}, " + (f"version {version}" if version else "which does not start")
+    return Examined("Java", said, "" if version in VERSIONS else way_out)
+
+
+def _directories(settings: Settings) -> Iterator[Path]:
+    yield settings.home
+    for uri in (settings.landing_uri, settings.warehouse_uri):
+        if not is_object(uri):
+            yield Path(uri.removeprefix("file://"))
+
+
+def _writable(place: Path) -> Examined:
+    existing = _there(place)
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        made = "" if existing == place else ", not there yet: a run makes it"
+        return Examined("permissions", f"{place} is writable{made}")
+    why = "may not write in it" if existing.is_dir() else "is no directory"
+    return Examined(
+        "permissions",
+        f"{existing} {why}" if "is no" in why else f"this user {why}: {existing}",
+        f"give this user the directory, or name another one in DATA_PLATFORM_HOME ({place})",
+    )
+
+
+def _there(place: Path) -> Path:
+    """The directory, or the nearest one above it that exists."""
+    return next(each for each in (place, *place.parents) if each.exists())
+
+
+def _disk(place: Path) -> Examined:
+    free = shutil.disk_usage(place).free
+    said = f"{free / 2**30:.1f} GB free at {place}"
+    enough = free >= LEAST_FREE
+    way_out = f"free some: below {LEAST_FREE >> 30} GB a run may fail (`data-platform clean`)"
+    return Examined("disk", said, "" if enough else way_out)
+
+
+def _answers(what: str, ask: Callable[[], object]) -> Examined:
+    try:
+        found = ask()
+    except (DatabaseError, LakeError, OSError) as error:
+        why = s3_errors.explanation(str(error)) or str(error)
+        return Examined(what, why, s3_errors.way_out(why) or "check the setting that names it")
+    return Examined(what, f"answers{f', {found}' if isinstance(found, str) else ''}")
+
+
+def _locks(platform: Platform) -> Examined:
+    driven, live, dead = at_work(platform)
+    if dead:
+        gone = counted(len(dead), "run")
+        said = f"the process of {gone} is gone: {', '.join(dead)}"
+        return Examined("locks", said, "`data-platform run` marks it failed and goes on")
+    busy = ", ".join(
+        [*(["a command drives this home"] if driven else []), *(f"run {run}" for run in live)]
+    )
+    return Examined("locks", busy or "free: nothing is at work")

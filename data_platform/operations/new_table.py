@@ -1,0 +1,212 @@
+"""The first files of a new table: what lands, its contract, bronze and silver, and a test.
+
+`files_of` says what would be written, and `write` does it. A table has a module of its own, which
+may be taken apart later; the domain's partitions are shared by its tables.
+"""
+
+import datetime as dt
+import keyword
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from data_platform.lake.errors import NotThere
+from data_platform.storage.errors import LakeError
+from data_platform.tables.identity import TableId
+
+PARTITIONS = Template('''"""The time that the tables of $domain are partitioned by."""
+
+import dagster as dg
+
+daily = dg.DailyPartitionsDefinition(start_date="$year-01-01")
+''')
+
+TABLE = Template('''"""What lands of $name, what is promised of it, and how it is computed."""
+
+$imports
+
+# pandera reads a type and its arguments from the annotation, which is no type to a type checker.
+# pyright: reportInvalidTypeForm=false
+
+TEAM = "team:$domain"
+
+received = bronze(
+    source=Source(
+        name="${domain}_$name",
+        prefix="$domain/$name/",
+        # the day comes first, so that intake lists the newest days alone
+        pattern=r"^$domain/$name/(\\d{4}-\\d{2}-\\d{2})([._-][^/]*)?\\.csv$$",
+        table="bronze/$domain/$name",
+        format=Csv(columns=("id", "happened_at", "amount")),
+    ),
+    partitions=daily,
+    owner=TEAM,
+    description="Every row of the files of $name as received.",
+)
+
+
+@contract(
+    table="silver/$domain/$name",
+    partition_by="day",
+    key=("id",),  # of valid rows with one key the last arrived is published
+    rules=(
+        Rule(
+            "happened_on_day",
+            lambda: F.col("happened_at").cast("date") == F.col("day"),
+            "it happened on the day whose file holds it",
+        ),
+    ),
+    owner=TEAM,
+    version="1.0.0",
+)
+class $model(pa.DataFrameModel):
+    """One row for each id and day."""
+
+    day: T.DateType = column(description="day whose file held the row; the partition")
+    id: T.StringType = column(
+        source="id", str_length={"min_value": 1}, description="what the sender calls it"
+    )
+    happened_at: T.TimestampNTZType = column(
+        source="happened_at", description="date and time, in no stated zone"
+    )
+    amount: T.DecimalType(12, 2) = column(source="amount", ge=0, description="how much")
+
+
+@silver(contract=$model, partitions=daily)
+def $name(received: DataFrame) -> DataFrame:
+    """One row for each id and day; a value that cannot be typed is null, and its row rejected."""
+    return received.withColumns(
+        {
+            "id": F.trim("id"),
+            "happened_at": typed.timestamp_ntz("happened_at"),
+            "amount": typed.decimal("amount", 12, 2),
+        }
+    )
+''')
+_OF_TABLE = (
+    "import pandera.pyspark as pa",
+    "from data_platform.assets import bronze, silver",
+    "from data_platform.contracts import typed",
+    "from data_platform.contracts.columns import column",
+    "from data_platform.contracts.contract import Rule",
+    "from data_platform.contracts.declare import contract",
+    "from data_platform.landing.formats.csv import Csv",
+    "from data_platform.landing.source import Source",
+    "from pyspark.sql import DataFrame",
+    "from pyspark.sql import functions as F",
+    "from pyspark.sql import types as T",
+)
+
+TEST = Template('''"""$domain/$name, from a landed file to its rows."""
+
+from decimal import Decimal
+from pathlib import Path
+
+$imports
+
+DAY = "$year-01-05"
+KEY = f"$domain/$name/{DAY}.csv"
+HEADER = "id,happened_at,amount"
+GOOD = [f"{n},{DAY} 08:00:{n % 60:02},{n}.50" for n in range(200)]
+
+
+def test_each_row_is_published_rejected_or_a_duplicate(tmp_path: Path) -> None:
+    wrong = f"200,{DAY} 08:00:00,much"
+    with platform_with(received, $name, directory=tmp_path) as platform:
+        platform.land(KEY, "\\n".join([HEADER, *GOOD, GOOD[0], wrong, ""]))
+        platform.run()
+
+        published = platform.published($name).set_index("id")
+        assert len(published) == len(GOOD)
+        assert published.loc["7", "amount"] == Decimal("7.50")
+        [reasons] = platform.quarantine($name)["_reasons"]
+        assert set(reasons) == {"amount.not_null", "amount.typed"}
+        assert len(platform.duplicates($name)) == 1
+''')
+
+
+@dataclass(frozen=True)
+class NewTable:
+    """`files` to write by path, and those `shared` with other tables, which may be there."""
+
+    files: Mapping[Path, str]
+    shared: Mapping[Path, str]
+
+    def write(self) -> list[Path]:
+        """What was written. LakeError where a file is there already: then nothing is."""
+        if there := [path for path in self.files if path.exists()]:
+            raise LakeError(
+                f"{there[0]} is there already, and nothing was written; choose another name, or "
+                "remove what is there"
+            )
+        written = {p: t for p, t in self.shared.items() if not p.exists()} | dict(self.files)
+        for path, text in written.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        return list(written)
+
+
+def files_of(
+    text: str, *, package: str, folder: Path, tests: Path | None, today: dt.date
+) -> NewTable:
+    """Of the table `domain/name` in a package of domains, which is in `folder`. A test of the
+    checkout's own goes to `tests`, one of another package (None) to `tests/` beside it.
+
+    Raises NotThere for what is no name of a table.
+    """
+    table, own = _table(text), tests is not None
+    top = folder.parents[package.count(".")]
+    module = f"{package}.{table.domain}"
+    names = {
+        "domain": table.domain,
+        "name": table.name,
+        "model": "".join(part.title() for part in table.name.split("_")),
+        "year": str(today.year - 1),  # all of its days have passed
+    }
+
+    def filled(template: Template, *imports: str) -> str:
+        first_party = {"data_platform"} if own else {package.partition(".")[0]}
+        return template.substitute(names, imports=_sorted(imports, first_party))
+
+    test = f"from {module}.{table.name} import {', '.join(sorted((table.name, 'received')))}"
+    code = filled(TABLE, *_OF_TABLE, f"from {module}.partitions import daily")
+    tested = filled(TEST, test, "from data_platform.testing import platform_with")
+    domain = folder / table.domain
+    shared = {domain / "__init__.py": "", domain / "partitions.py": filled(PARTITIONS)}
+    if tests is None:
+        shared[folder / "__init__.py"] = ""
+        file = top / "tests" / f"test_{table.domain}_{table.name}.py"
+    else:
+        file = tests / table.domain / f"test_{table.name}.py"
+        shared[file.with_name("__init__.py")] = ""
+    return NewTable({domain / f"{table.name}.py": code, file: tested}, shared)
+
+
+def _table(text: str) -> TableId:
+    try:
+        table = TableId.parse(f"silver/{text}")
+    except ValueError:
+        table = None
+    if (
+        table is None
+        or table.name in ("partitions", "received")
+        or any(map(keyword.iskeyword, table.path))
+    ):
+        raise NotThere(f"{text!r} can name no new table; write domain/name, as in shop/orders")
+    return table
+
+
+def _sorted(imports: Iterable[str], first_party: set[str]) -> str:
+    """In two sections, as ruff sorts them: of other packages, of one's own."""
+    found: tuple[list[str], list[str]] = ([], [])
+    for line in imports:
+        top = line.split()[1].partition(".")[0]
+        found[top in first_party].append(line)
+    sections = ("\n".join(sorted(lines, key=_order)) for lines in found)
+    return "\n\n".join(filter(None, sections))
+
+
+def _order(line: str) -> tuple[bool, str, str]:
+    kind, module, *rest = line.split()
+    return kind == "from", module, " ".join(rest).lower()

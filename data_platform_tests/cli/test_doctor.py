@@ -1,0 +1,105 @@
+"""Whether the platform can work here: each line ok, or wrong with the way out."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from data_platform.build.platform import Platform
+from data_platform.cli.main import main
+from data_platform.definitions import declared
+from data_platform.engine import java
+from data_platform.operations import doctor
+from data_platform.runs.home import prepare_home
+from data_platform.runs.liveness import hold
+from data_platform.settings.environment import settings_at
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("DATA_PLATFORM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DATA_PLATFORM_ENV", "test")
+    yield tmp_path / "home"
+    declared.cache_clear()
+
+
+def asked(*words: str, code: int) -> Result:
+    ended = CliRunner().invoke(main, ["doctor", *words])
+    assert ended.exit_code == code, (ended.output, ended.exception)
+    return ended
+
+
+def wrong() -> dict[str, str]:
+    """What is wrong and the ways out, by what it is about."""
+    found = json.loads(asked("--json", code=1).stdout)
+    return {each["what"]: f"{each['said']}; {each['way_out']}" for each in found if not each["ok"]}
+
+
+def test_a_platform_that_can_work_is_ok_on_every_line_and_none_is_made(home: Path) -> None:
+    lines = asked(code=0).output.splitlines()
+
+    assert {line.split()[0] for line in lines if not line.startswith(" ")} == {"ok"}
+    about = {line.split(":")[0].removeprefix("ok").strip() for line in lines}
+    assert {"settings", "Java", "permissions", "disk", "locks", "declarations"} <= about
+    assert not home.exists()
+
+
+def test_a_setting_that_is_wrong_is_all_that_is_said(home, monkeypatch) -> None:
+    monkeypatch.setenv("DATA_PLATFORM_SPARK_MEMORY", "lots")
+
+    assert list(wrong()) == ["settings"]
+
+
+def test_a_declaration_that_does_not_load_is_wrong(home, monkeypatch) -> None:
+    monkeypatch.setenv("DATA_PLATFORM_DOMAINS", "no_such_package")
+    declared.cache_clear()
+
+    assert "No module named 'no_such_package'" in wrong()["declarations"]
+
+
+@pytest.mark.parametrize("version", [None, 11])
+def test_a_java_that_spark_does_not_run_on_is_wrong(
+    home, tmp_path: Path, monkeypatch, version: int | None
+) -> None:
+    program = tmp_path / "jvm/bin/java"
+    if version:
+        program.parent.mkdir(parents=True)
+        program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}.0.2\"' >&2\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jvm"))
+    monkeypatch.setattr(java.sys, "prefix", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert wrong()["Java"].endswith("install Java 17 or 21, or name its directory by JAVA_HOME")
+
+
+def test_a_file_in_the_place_of_the_home_is_wrong(home: Path) -> None:
+    home.write_text("")
+
+    assert f"{home} is no directory" in wrong()["permissions"]
+
+
+def test_a_full_disk_is_wrong(home: Path, monkeypatch) -> None:
+    least = shutil.disk_usage(home.parent).total + 1
+    monkeypatch.setattr(doctor, "LEAST_FREE", least)
+
+    assert "data-platform clean" in wrong()["disk"]
+
+
+def test_a_database_that_is_damaged_is_wrong(home: Path) -> None:
+    prepare_home(settings_at(home))
+    (home / "ledger.db").write_text("this is no database, and long enough not to be taken for one")
+
+    assert "ledger.db" in wrong()["ledger"]
+
+
+def test_a_run_at_work_is_ok_and_one_whose_process_is_gone_is_wrong(home: Path) -> None:
+    settings = settings_at(home)
+    prepare_home(settings)
+    with hold(Platform(settings), "run-of-now"):
+        assert "run run-of-now" in asked(code=0).output
+    assert "run-of-now" in wrong()["locks"]
+    assert (home / "running" / "run-of-now").exists()
