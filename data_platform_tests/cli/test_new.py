@@ -11,6 +11,7 @@ import pytest
 from data_platform.operations.new_table import files_of
 from data_platform.platform_defs.discovery import DOMAINS
 from data_platform.settings.model import CHECKOUT
+from data_platform_tests.support.tables import TABLES
 
 BIN = Path(sys.executable).parent
 LISTED = (
@@ -48,6 +49,8 @@ def test_in_another_repository_its_tables_load_and_its_test_passes(acme: Path) -
         *("bronze/shop/orders", "silver/shop/orders"),
         *("bronze/shop/stock_levels", "silver/shop/stock_levels"),
     } <= set(found.split())
+    said = ended(BIN / "data-platform", "doctor", cwd=acme, DATA_PLATFORM_DOMAINS="acme_tables")
+    assert f"{len(TABLES) + 4} tables, which load" in said
     assert "2 passed" in ended(sys.executable, "-m", "pytest", "-v", *tests, cwd=acme)
 
 
