@@ -1,8 +1,8 @@
-"""What a DataFrame is made of, as Spark's analyzer says it: a tree of its logical plan.
+"""A DataFrame's analyzed logical plan, as a tree.
 
-The only module that looks behind PySpark's API, for two things that it does not offer: the
-analyzed plan, by the JSON that Spark has for tools (`TreeNode.toJSON`), and how many jobs have
-run. A session without a JVM at hand (Spark Connect) has neither, and answers None.
+The only module that goes behind PySpark's API, for two things it does not offer: the analyzed plan
+as JSON (`TreeNode.toJSON`) and how many jobs have run. Both are None for a session without a JVM
+in reach (Spark Connect).
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-_INPUT = "data-platform input "  # begins the alias of a marked DataFrame; no function names it so
+_INPUT = "data-platform input "  # alias prefix of a marked DataFrame; no table function uses it
 
 
 @dataclass(frozen=True)
@@ -29,35 +29,36 @@ class Node:
         return self.name.rpartition(".")[2]
 
     def expressions(self, field: str) -> tuple["Node", ...]:
-        """Those in one field of an operator."""
+        """The expressions in one field of an operator."""
         return tuple(_trees(self.fields.get(field)))
 
     @property
     def all_expressions(self) -> Iterator["Node"]:
-        """Every expression of an operator, and those in them."""
+        """Every expression of an operator, nested ones included."""
         for field in self.fields:
             for tree in self.expressions(field):
                 yield from tree.walk()
 
     def walk(self) -> Iterator["Node"]:
+        """This node and all below it, parents first."""
         yield self
         for child in self.children:
             yield from child.walk()
 
     @property
     def id(self) -> int | None:
-        """What identifies a column among those of a plan; None of what has no such id."""
+        """The id of a column within its plan; None for nodes without one."""
         found = self.fields.get("exprId")
         return found["id"] if isinstance(found, dict) else None
 
 
 def marked(frame: DataFrame, name: str) -> DataFrame:
-    """The same rows, so that a plan tells the input they come from (see `input_of`)."""
+    """The same rows, marked so that the plan names the input they come from (see `input_of`)."""
     return frame.alias(f"{_INPUT}{name}")
 
 
 def input_of(node: Node) -> str | None:
-    """The input that a node marks the rows of."""
+    """The name of the input if the node is the mark set by `marked`, else None."""
     if node.kind != "SubqueryAlias":
         return None
     alias = node.fields["identifier"]["name"]
@@ -65,7 +66,7 @@ def input_of(node: Node) -> str | None:
 
 
 def analyzed(frame: DataFrame) -> Node | None:
-    """Its plan as analyzed, before anything of it is optimized; None where that cannot be seen."""
+    """The analyzed, not yet optimized plan; None if the session does not give it."""
     java = getattr(frame, "_jdf", None)
     if java is None:
         return None
@@ -73,7 +74,7 @@ def analyzed(frame: DataFrame) -> Node | None:
 
 
 def jobs_run(spark: SparkSession) -> int | None:
-    """How many jobs the session's cluster was given until now; None where that cannot be seen."""
+    """How many jobs the session has submitted so far; None if the session does not tell."""
     java = getattr(spark, "_jsparkSession", None)
     return None if java is None else java.sparkContext().dagScheduler().numTotalJobs()
 

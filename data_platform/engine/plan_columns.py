@@ -1,21 +1,21 @@
-"""The columns that the operators of a logical plan give."""
+"""The output columns of the operators in a logical plan."""
 
 from collections.abc import Iterable
 
 from data_platform.engine.logical_plan import Node
 
-# Operators whose rows are those below them, each by itself.
+# Operators that pass their child's columns on and treat each row by itself.
 KEEPS = frozenset(
     {
         *("Project", "Filter", "Sort", "Generate", "SubqueryAlias", "ResolvedHint"),
         *("Repartition", "RepartitionByExpression", "RebalancePartitions"),
     }
 )
-WITHOUT_RIGHT = ("LeftSemi$", "LeftAnti$")  # joins that give the left side alone
+WITHOUT_RIGHT = ("LeftSemi$", "LeftAnti$")  # joins that output the left side alone
 
 
 def output(node: Node) -> list[tuple[int, str]] | None:
-    """The ids and names of them, in order; None if not known."""
+    """The ids and names of an operator's output columns, in order; None if unknown."""
     match node.kind:
         case "Project":
             return _named(node.expressions("projectList"))

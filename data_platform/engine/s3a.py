@@ -1,4 +1,4 @@
-"""Spark on S3: Hadoop's s3a, told where the store is and how to commit; no credentials in it.
+"""Spark on S3: the configuration of Hadoop's s3a for the store and its committer, no credentials.
 
 The jars are pinned in `tools/jars.lock` and fetched by `make jars`, before any session starts.
 """
@@ -10,14 +10,14 @@ from data_platform.settings.values import SettingsError
 from data_platform.storage.object_store import is_object
 
 _COMMON: Mapping[str, str] = {
-    # The metadata has `s3://` paths, as every other reader wants them.
+    # The metadata has `s3://` paths, which every other reader expects.
     "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
-    # Where AWS's own tools look: the environment, a role of the pod, of the instance.
+    # AWS's default chain: the environment, the pod's role, the instance's role.
     "fs.s3a.aws.credentials.provider": (
         "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
     ),
     # Files that Spark itself writes appear when their job commits and are never renamed. Spark
-    # chooses this committer for s3a by itself, and for s3 the classic one.
+    # would use this committer for s3a paths only, and the classic one for s3.
     "fs.s3a.committer.name": "magic",
     "mapreduce.outputcommitter.factory.scheme.s3": (
         "org.apache.hadoop.fs.s3a.commit.S3ACommitterFactory"
@@ -25,7 +25,7 @@ _COMMON: Mapping[str, str] = {
     # Parts wait in memory: buffers on disk need the local file system that the session replaces.
     "fs.s3a.fast.upload.buffer": "bytebuffer",
     "fs.s3a.multipart.size": "16M",
-    # Files are read footer first, then the columns that are asked for.
+    # Files are read footer first, then the selected columns.
     "fs.s3a.experimental.input.fadvise": "random",
     # With backoff and jitter, half a minute in all; the two multiply.
     "fs.s3a.attempts.maximum": "3",
@@ -35,9 +35,9 @@ _COMMON: Mapping[str, str] = {
 
 
 def s3a_config(settings: Settings) -> dict[str, str]:
-    """Spark's configuration for places on S3; empty where there are none.
+    """Spark's configuration if landing or warehouse are on S3, else empty.
 
-    Raises SettingsError where the jars are missing.
+    Raises SettingsError if the jars are missing.
     """
     if not (is_object(settings.landing_uri) or is_object(settings.warehouse_uri)):
         return {}

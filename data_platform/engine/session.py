@@ -1,7 +1,7 @@
 """The Spark session: its configuration as data, and the two ways to get one.
 
 A run has one session, shared by its steps: `spark_resource` for Dagster, `start_session` for
-tests and scripts. Nothing here knows tables.
+tests and scripts.
 """
 
 import os
@@ -19,8 +19,8 @@ from data_platform.settings.environment import export
 from data_platform.settings.model import Environment, Settings
 
 # Made once per environment (`tools/class_archive.py`), since most of a session's start is the
-# JVM loading Spark's classes. The JVM passes over an archive that does not fit its version or
-# its class path; it is renamed into place when complete, as a truncated one would crash it.
+# JVM loading Spark's classes. The JVM ignores an archive for another version or class path; a
+# truncated one would crash it, so it is renamed into place when complete.
 CLASS_ARCHIVE = Path(sys.prefix) / "spark-classes.jsa"
 
 COMMON = {
@@ -34,25 +34,25 @@ COMMON = {
     # and silent.
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.pyspark.fallback.enabled": "false",
-    # Batches end by rows alone: measuring their bytes after each costs a seventh of a silver step.
+    # Batches are cut by rows alone: measuring their bytes costs a seventh of a silver step.
     "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
     "spark.sql.execution.arrow.maxRecordsPerBatch": "4000",
-    # Bytes decide which task reads what: by Spark's default a file counts as 4 MB more than it
-    # has, and one of bronze with 8 MB has millions of rows for a single task.
+    # Bytes decide which task reads what. By default Spark counts 4 MB on top of each file's size,
+    # and 8 MB of bronze can have millions of rows for a single task.
     "spark.sql.files.openCostInBytes": str(64 << 10),
     "spark.sql.parquet.compression.codec": "zstd",
     # Iceberg refuses Spark's default, INT96.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # The lake hands Spark the files to read: listing them in a job of its own gains nothing.
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000000",
-    # A commit says which files count: neither markers nor checksum files beside them.
+    # The commit says which files count, so no success markers and no checksum files.
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
 }
 
 
 def spark_config(settings: Settings) -> dict[str, str]:
-    """Spark's configuration in the environment that `settings` describes, ready for a builder."""
+    """Spark's configuration under these settings, as a session builder takes it."""
     config = COMMON | {
         "spark.master": settings.spark_master,
         "spark.driver.memory": settings.spark_memory,
@@ -61,9 +61,9 @@ def spark_config(settings: Settings) -> dict[str, str]:
     config |= s3a_config(settings)
     if cores := local_cores(settings.spark_master):
         config |= {
-            # One core reads one shuffle partition: more of them only cost their start.
+            # One shuffle partition for each core: more only add start-up costs.
             "spark.sql.shuffle.partitions": str(cores),
-            # The loopback address stays when a laptop changes networks.
+            # The loopback address stays the same when a laptop changes networks.
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
         }
@@ -83,7 +83,7 @@ def local_cores(master: str) -> int | None:
 
 
 def tasks_at_once(spark: SparkSession) -> int:
-    """How many tasks the session's cores run at once, about; a cluster's is what it is told."""
+    """About how many tasks run at once: the session's `spark.sql.shuffle.partitions`."""
     return int(spark.conf.get("spark.sql.shuffle.partitions") or 2)
 
 
@@ -94,23 +94,23 @@ def start_session(settings: Settings) -> SparkSession:
 
 
 def cancel_jobs() -> None:
-    """End what the process's session computes now, if there is one."""
-    context = SparkContext._active_spark_context  # its public way to ask would start one
+    """Cancel all jobs of this process's session, if there is one."""
+    context = SparkContext._active_spark_context  # the public getOrCreate() would start one
     if context is not None and getattr(context, "_jsc", None) is not None:  # its JVM comes later
         context.cancelAllJobs()
 
 
 def spark_resource(settings: Settings) -> LazyPySparkResource:
-    """Dagster's resource: the session starts with the first step that asks for it."""
+    """The Dagster resource; the session starts with the first step that uses it."""
     prepare_environment(settings)
     return LazyPySparkResource(spark_config=spark_config(settings))
 
 
 def prepare_environment(settings: Settings) -> None:
-    """Point a local Spark at this environment's Python and Java, whatever the shell has.
+    """Point a local Spark at this environment's Python and Java.
 
-    Both can only be told through the environment. Otherwise workers run the first python3 of
-    the PATH, and Spark the first java. A cluster's are the cluster's business.
+    Both can only be set through environment variables; otherwise workers run the first python3 on
+    the PATH, and Spark the first java. A cluster has its own, so nothing is set for one.
     """
     if local_cores(settings.spark_master) is None:
         return
@@ -124,8 +124,8 @@ def _java_options(settings: Settings) -> list[str]:
     logging = files("data_platform.engine").joinpath("log4j2.properties")
     options = [f'"-Dlog4j2.configurationFile={logging}"']
     if settings.environment is Environment.TEST:
-        # The quick compiler alone: a test's JVM does not live long enough to earn the other one.
-        # Its heap is small, and other tests use the other cores: one thread collects it.
+        # The quick compiler alone: a test's JVM is too short-lived for the optimizing one. One
+        # thread collects garbage: the heap is small, and other tests use the other cores.
         options += ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
     else:
         options.append("-XX:+UseParallelGC")

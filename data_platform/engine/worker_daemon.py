@@ -1,8 +1,8 @@
-"""Spark's Python daemon, with the imports every worker needs made once, before it forks.
+"""Spark's Python daemon, which imports what every worker needs once, before it forks.
 
-A worker that imports them itself starts most of a second later, for each core and again after
-each idle minute. `mapInArrow` and the landing parser import PyArrow and nothing heavier (pandas
-is not among it), on top of what `pyspark.daemon` brings. Named by `spark.python.daemon.module`.
+A worker that imports it itself starts most of a second later, for each core and again after each
+idle minute. Beyond `pyspark.daemon`'s own imports, `mapInArrow` and the landing parser need PyArrow
+and nothing heavier (no pandas). Set as `spark.python.daemon.module`.
 """
 
 import pyarrow

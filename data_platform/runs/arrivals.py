@@ -1,4 +1,4 @@
-"""What landed, as far as the platform has come with it: entered in the ledger, settled, due."""
+"""What landed: entering it in the ledger, settling it after killed runs, and what is due of it."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -24,9 +24,11 @@ def record_arrivals(
     listed: bool = False,
     redeclared: bool = False,
 ) -> Arrived:
-    """Enter in the ledger what landed, and what became of what waited there; `landed` are the
-    bronze tables, whose declarations may have changed where `redeclared`: costs O(ledger). What
-    was `listed` a moment ago is not listed again."""
+    """Record in the ledger what landed and settle what was pending; returns what was recorded.
+
+    `landed` are the bronze tables. `redeclared` says that their declarations may have changed,
+    which costs O(ledger); with `listed` the landing place is not listed again.
+    """
     settle_arrivals(platform, landed)
     sources = [table.source for table in landed if table.source]
     known = listed and isinstance(platform.arrivals, Listing)
@@ -44,22 +46,24 @@ def record_arrivals(
 
 
 def settle_arrivals(platform: Platform, landed: Sequence[Table]) -> None:
-    """Enter what killed runs had published, in the ledger and in the register of builds, before
-    anything else is entered."""
+    """Record in the ledger and the register of builds what killed runs had published.
+
+    Must come before anything else is recorded.
+    """
     for table in landed:
         prepared = platform.ledger.prepared(table.source.name) if table.source else []
         found = {*prepared, *platform.builds.uncommitted(table.id)}
         keys = [k for k in found if table.partitions and table.partitions.has_partition_key(k)]
         if keys:
-            # where its table cannot be read, its plan says so, and the others go on
+            # a table that cannot be read is reported by its plan, and the others go on
             with suppress(LakeError, ValueError):
                 settle(table, platform, keys)
 
 
 def settle(table: Table, platform: Platform, keys: Iterable[str]) -> None:
-    """Mark as loaded what a run that was killed after its commit had published of these partitions.
+    """Mark as loaded what a run published of these partitions before it was killed.
 
-    Before anything is planned: an object that went away since would else count as never loaded.
+    Must come before planning: otherwise an object that was deleted since counts as never loaded.
     """
     assert table.source is not None
     found = current_versions(platform, table.id, list(keys))
@@ -68,11 +72,13 @@ def settle(table: Table, platform: Platform, keys: Iterable[str]) -> None:
 
 
 def due_of_bronze(table: Table, platform: Platform, look: Look | None = None) -> Plan:
-    """What a bronze table has to build. It costs as much as may be due, whatever has ever landed.
+    """The plan of what a bronze table has to build.
 
-    That are the partitions for which something waits or that something moves between, and those
-    whose newest attempt was held back or is of another declaration; what is due of them is decided
-    as for every table, by the plan.
+    The cost is that of the partitions that may be due, however much has ever landed.
+
+    These are the partitions with pending objects, those that objects move between, and those whose
+    newest attempt was held back or has another declaration. The plan decides which of them are
+    due, as for every table.
     """
     assert table.source is not None and table.partitions is not None
     waiting = partitions_of(platform.ledger.pending(table.source.name))
@@ -83,6 +89,6 @@ def due_of_bronze(table: Table, platform: Platform, look: Look | None = None) ->
 
 
 def _failed_otherwise(table: Table, platform: Platform) -> list[int]:
-    """The objects that could not be read as they were declared before: maybe they can, now."""
+    """Objects that could not be read under an earlier declaration; the new one may read them."""
     found = platform.ledger.failed(table.source.name) if table.source else []
     return [entry.id for entry in found if entry.declaration != table.version]

@@ -1,4 +1,4 @@
-"""Which runs are due: for what waits to be loaded, for what has become stale."""
+"""Which runs are due: for objects that wait to be loaded and for partitions that became stale."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -15,11 +15,11 @@ from data_platform.tables.identity import WHOLE_TABLE, TableId
 from data_platform.telemetry.wording import counted
 
 Waiting = Mapping[str, Sequence[TableId]]
-"""By partition the tables that it waits for: they were never published."""
+"""By partition, the unpublished tables that it waits for."""
 
 
 def waiting_lines(found: Mapping[TableId, Waiting]) -> list[str]:
-    """What waits for what, a line for each table that has partitions that wait."""
+    """A line for each table with waiting partitions: what it waits for."""
     lines = []
     for table, waiting in found.items():
         if missing := sorted({str(each) for tables in waiting.values() for each in tables}):
@@ -40,9 +40,9 @@ def arrivals(
 ) -> Iterator[DueRun]:
     """One run for each job with bronze partitions that are due.
 
-    `landed` are bronze tables that no run is building: what it reads still counts as pending. The
-    attempts at an object are no part of the work: the next try at what was unreadable comes later
-    and later, too. A table that cannot be planned is told to `trouble`, and is left out.
+    `landed` are bronze tables that no run is building: what a run reads still counts as pending.
+    How often an object was tried is not part of the work's id, so retries of unreadable objects are
+    delayed more and more, too. A table that cannot be planned is reported to `trouble` and skipped.
     """
     look = Look(platform.lake)
     for name, group in tables_by_job(landed).items():
@@ -59,7 +59,7 @@ def _told(trouble: Callable[[str], object]) -> Callable[[Table, str], object]:
 
 
 def _parts(planned: Iterable[Plan]) -> dict[str, str]:
-    """By partition what is to be built of it, from what: the same as long as the work is."""
+    """By partition, what is to be built from what; unchanged as long as the work is the same."""
     parts: dict[str, str] = {}
     for found in planned:
         for key in found.keys:
@@ -78,9 +78,9 @@ def stale(
 ) -> Iterator[DueRun]:
     """A run for each job with stale partitions, in the order of the tables.
 
-    Take the first that may run, and ask again when it has ended: what it publishes decides what is
-    stale further down. A table that cannot be planned is told to `trouble`, and is left out;
-    `waits` is told of each other one which of its partitions wait for what.
+    Run the first that is due, then ask again: what it publishes decides what is stale downstream.
+    A table that cannot be planned is reported to `trouble` and skipped; for every other table,
+    `waits` is called with the partitions that wait and what they wait for.
     """
     look = Look(platform.lake)
     for name, group in tables_by_job(derived).items():

@@ -1,12 +1,12 @@
-"""The marks on the partition bar: off where they say what is not so.
+"""Clears "failed" from partitions that are up to date or have no input.
 
-Dagster plans a materialization of every partition of a run's range, and of a failed run it marks
-each planned one without a materialization as failed, also those that were up to date. So each of
-these gets one that belongs to no run; what is held back or still due keeps its mark. What nothing
-came for has none: the plan is wiped.
+Dagster plans a materialization of every partition in a run's range. When the run fails, it marks
+each planned partition without a materialization as failed, even those that were up to date. So
+each of these gets a materialization that belongs to no run; what is held back or still due stays
+failed. A partition without input gets none: its planned materialization is wiped.
 
-A backfill counts as failed unless each of its partitions is materialized. What nothing came for
-is so until the backfill has ended, then that is wiped, too.
+A backfill counts as failed unless each of its partitions is materialized, so partitions without
+input count as materialized until the backfill has ended; then that is wiped, too.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,16 +37,17 @@ _ENDED = [
 
 
 def failed_status_sensors(tables: Sequence[Table]) -> list[dg.SensorDefinition]:
+    """The sensors that correct the status of these tables' partitions: after runs, backfills."""
     return [_after_failure(tables), _after_backfill(tables)]
 
 
 def _after_failure(tables: Sequence[Table]) -> dg.SensorDefinition:
-    """For runs that Dagster launched; `in_process` looks after its own."""
+    """For runs that Dagster launched; `in_process` does the same for its own."""
 
     @dg.run_failure_sensor(
         name="partitions_after_failure",
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Takes the mark of a failed run off the partitions that are up to date.",
+        description="Clears the failed status from partitions that are up to date.",
     )
     def partitions_after_failure(
         context: dg.RunFailureSensorContext, platform: dg.ResourceParam[Platform]
@@ -61,7 +62,7 @@ def _after_backfill(tables: Sequence[Table]) -> dg.SensorDefinition:
         name="partitions_after_backfill",
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
-        description="Takes the mark of a backfill off the partitions that nothing came for.",
+        description="Clears a backfill's materializations from partitions without input.",
     )
     def partitions_after_backfill(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
@@ -76,7 +77,7 @@ def _after_backfill(tables: Sequence[Table]) -> dg.SensorDefinition:
         for table in tables:
             try:
                 wipe_without_input(context.instance, platform, table)
-            except (LakeError, ValueError) as error:  # of this table; the others have no part in it
+            except (LakeError, ValueError) as error:  # of this table alone; the others go on
                 trouble.append(f"{table.id}: {error}")
         context.update_cursor(newest)
         said = "a backfill has ended; what nothing came for is missing again"
@@ -86,8 +87,10 @@ def _after_backfill(tables: Sequence[Table]) -> dg.SensorDefinition:
 
 
 def wipe_without_input(instance: dg.DagsterInstance, platform: Platform, table: Table) -> None:
-    """Partitions that count as materialized by a mark that stands for no data, and that the table
-    does not have, count as missing from now on. For when no run is under way."""
+    """Mark as missing the partitions that Dagster counts as materialized but that have no data.
+
+    Call it only while no run is under way.
+    """
     if not table.partitions:
         return
     marks = instance.event_log_storage.get_latest_tags_by_partition(
@@ -102,14 +105,14 @@ def wipe_without_input(instance: dg.DagsterInstance, platform: Platform, table: 
 def clear_failed_status(
     instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], run_id: str
 ) -> None:
-    """Tell Dagster which partitions of a failed run's range are up to date all the same."""
+    """Tell Dagster which partitions of a failed run's range are up to date."""
     for table in tables:
         if keys := _marked(instance, table, run_id):
             _tell_up_to_date(Log(instance, table.key), platform, table, keys)
 
 
 def _marked(instance: dg.DagsterInstance, table: Table, run_id: str) -> list[str]:
-    """The partitions that this run was the last to plan and did not materialize."""
+    """The partitions that this run, the last to plan them, did not materialize."""
     log = instance.event_log_storage
     tried = log.get_latest_asset_partition_materialization_attempts_without_materializations(
         table.key
@@ -118,7 +121,7 @@ def _marked(instance: dg.DagsterInstance, table: Table, run_id: str) -> list[str
 
 
 def _tell_up_to_date(log: Log, platform: Platform, table: Table, keys: Sequence[str]) -> None:
-    """With their checks, which count for the newest materialization only."""
+    """Record their materializations, with their checks: these count for the newest one only."""
     planned = stale_plan(table, platform, keys)
     if planned is None:
         return
@@ -151,8 +154,10 @@ def _tell_up_to_date(log: Log, platform: Platform, table: Table, keys: Sequence[
 
 
 def _evaluated(log: Log, checks: Iterable[str], keys: Sequence[str]) -> set[tuple[str, str | None]]:
-    """Of these partitions the checks, by name and partition, whose last result stands: the page of
-    a check shows the newest, which should not be of a day that nothing came for."""
+    """The (check, partition) pairs whose last result is kept.
+
+    A check's page shows its newest result, which should not be that of a partition without input.
+    """
     if not keys:
         return set()
     infos = log.instance.event_log_storage.get_asset_check_partition_info(

@@ -10,10 +10,10 @@ from data_platform.settings.values import home_explained
 
 
 def prepare_home(settings: Settings) -> None:
-    """Create the directories of a home that lives on disk, with Dagster's own configuration.
+    """Create the directories of a home on disk, with Dagster's own configuration.
 
-    Repeating it changes nothing, except that `dagster.yaml` follows the one shipped here. Raises
-    SettingsError where the home cannot be one.
+    Idempotent, except that `dagster.yaml` is replaced by the one shipped here. Raises SettingsError
+    if the directory cannot be used as a home.
     """
     with home_explained(settings.home):
         for place in (settings.landing_uri, settings.warehouse_uri):

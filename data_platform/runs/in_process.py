@@ -1,7 +1,7 @@
-"""Running what waits, here and now: the sensors' decisions carried out in this process.
+"""Running what is due at once, in this process.
 
-What `dagster dev` does over minutes, for the demo, the command line and tests: ask the sensors,
-run what they ask for, until they ask for nothing.
+For the demo, the command line and tests, what `dagster dev` does over minutes: ask the sensors and
+run what they request, until they request nothing.
 """
 
 import datetime as dt
@@ -35,11 +35,11 @@ from data_platform.telemetry.metadata import HELD_BACK
 
 _log = logging.getLogger(__name__)
 
-COMMAND_LINE = "command line"  # as what launched a run
+COMMAND_LINE = "command line"  # what launched a run, on Dagster's pages
 
 
 class TablesBusy(LakeError):
-    """Somebody else's run or backfill is building the tables."""
+    """Another run or backfill is building the tables."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Ran:
     run_id: str
     success: bool
     failures: tuple[str, ...]
-    only_held_back: bool = False  # all that failed is partitions that did not pass their checks
+    only_held_back: bool = False  # nothing failed but the checks of partitions
     canceled: bool = False
 
     @property
     def state(self) -> Literal["done", "held back", "canceled", "failed"]:
-        """`failed` is by more than what is wrong with the data."""
+        """How it ended; `failed` means that something other than the data was wrong."""
         if self.success:
             return "done"
         if self.canceled:
@@ -64,7 +64,7 @@ class Ran:
 
     @property
     def lines(self) -> list[str]:
-        """What became of it, for a person."""
+        """How it ended and why, as lines to print."""
         run = f"run {self.run_id} of {self.request.job_name}: {self.state}"
         return [run] if self.canceled else [run, *self.failures]
 
@@ -83,16 +83,15 @@ def run_until_quiet(
     circles: Callable[[str], object] = _log.error,
     by: str = COMMAND_LINE,
 ) -> Iterator[Ran]:
-    """Record what landed, then run what it asks for and what becomes stale by it.
+    """Record what landed, then run what is due for it and what becomes stale because of it.
 
-    Every piece of work once, whatever became of it, and at once: a person who asks does not wait
-    for the sensors' next try. Calls `announce` before each run, and `waiting` where it has to wait
-    for another driver; `trouble` is told, once, of each table that cannot be planned, while the
-    others are built, and `waits`, at each look, of what a table's partitions wait for. What is
-    asked for again and again, with nothing new in between, is left, and `circles` told of it.
-    After a run in which somebody wanted to `stop` there is no other. Dagster's pages say that the
-    runs were launched `by` this. Raises TablesBusy where Dagster's daemon has a run or backfill of
-    the tables under way.
+    Each piece of work runs once, whether it succeeds or not, and without the sensors' delay before
+    a retry. Calls `announce` before each run, `waiting` when it has to wait for another driver,
+    `trouble` once for each table that cannot be planned (the others are built), `waits` at each
+    look with what a table's partitions wait for, and `circles` with a request that keeps coming
+    back with nothing new in between, which is skipped. Starts no further run once `stop` was
+    asked. `by` is what Dagster's pages show as the launcher. Raises TablesBusy while Dagster's
+    daemon has a run or backfill of the tables under way.
     """
     tried = Tried()
     trouble, circles = _once(trouble), _once(circles)
@@ -101,7 +100,7 @@ def run_until_quiet(
         for run in [*buried, *lost]:
             clear_failed_status(instance, platform, tables, run.run_id)
         require_idle(instance, tables)
-        # A person means all that is there, where a sensor's tick may look at recent days only.
+        # Here everything is listed; a sensor's tick may look at recent days only.
         sources = [table.source for table in tables if table.source]
         if sources:
             landed = [table for table in tables if table.source]
@@ -120,7 +119,7 @@ def run_until_quiet(
 
 
 def _once(tell: Callable[[str], object]) -> Callable[[str], object]:
-    """Tells each text once."""
+    """A function that passes each text on once."""
     return lru_cache(maxsize=None)(tell)
 
 
@@ -135,7 +134,7 @@ def _named(request: dg.RunRequest) -> str:
 
 
 def require_idle(instance: dg.DagsterInstance, tables: Sequence[Table]) -> None:
-    """Raises TablesBusy, which names the run or backfill that builds one of the tables now."""
+    """Raises TablesBusy, naming the run or backfill, if one is building any of the tables."""
     if busy := under_way(instance, tables):
         raise TablesBusy(
             f"{busy}, and builds the same tables; the sensors ask for what is left when it has "
@@ -154,11 +153,11 @@ def _next(
     *,
     listed: bool,
 ) -> DueRun | None:
-    """The next run; `listed` says that the landing place was, a moment ago."""
+    """The next run, or None; `listed` says that the landing place was listed a moment ago."""
     require_idle(instance, tables)
     landed = [table for table in tables if table.source]
     derived = [table for table in tables if not table.source]
-    if landed:  # else nobody here reads what arrives
+    if landed:  # otherwise none of the tables reads what arrives
         now = dt.datetime.now(dt.UTC)
         for warning in record_arrivals(
             platform, landed, now, listed=listed, redeclared=listed
@@ -172,7 +171,7 @@ def _next(
         if tried.in_circles(each):
             circles(
                 f"{_named(each.request)} was repeated {MOST_REPEATS} times and is asked for again; "
-                "it is left, since its inputs change as often as it is built"
+                "it is skipped, since its inputs change as often as it is built"
             )
         elif tried.may(each):
             return each
@@ -190,10 +189,10 @@ def run_one(
     stop: Stop | None = None,
     by: str = COMMAND_LINE,
 ) -> Ran:
-    """One run in this process, recorded in the instance as any other; `only` one of its assets,
-    launched `by` what.
+    """Execute one run in this process, recorded in the instance like any other.
 
-    For whoever is `driving` the home. The run is canceled where somebody wants to `stop` it.
+    `only` restricts it to one asset; `by` is what Dagster's pages show as the launcher. The caller
+    must be `driving` the home. The run is canceled once `stop` was asked.
     """
     run_id = str(uuid.uuid4())
 
@@ -238,7 +237,7 @@ def _execute(
 
 
 def failures_of(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
-    """Why its steps failed; of a run that came to no step, why it did not."""
+    """Why its steps failed, or why the run failed before its first step."""
     failed = [event.step_failure_data.error for event in result.get_step_failure_events()]
     if not failed:
         ended = (event.event_specific_data for event in result.all_events if event.is_job_failure)
@@ -247,7 +246,7 @@ def failures_of(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
 
 
 def only_held_back(result: dg.ExecuteInProcessResult) -> bool:
-    """Whether all that failed in a run is partitions that did not pass their checks."""
+    """Whether nothing failed in a run but the checks of partitions."""
     failed = [
         event.step_failure_data.user_failure_data for event in result.get_step_failure_events()
     ]

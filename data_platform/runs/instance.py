@@ -1,4 +1,4 @@
-"""Dagster's record in a home, which is made whole by whoever opens it, one process at a time."""
+"""The Dagster instance of a home; opening it creates what is missing, one process at a time."""
 
 import fcntl
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from data_platform.settings.values import home_explained
 
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """Dagster's record in the home, whose directories and databases are there from now on.
+    """The home's Dagster instance, with the home's directories and databases created if missing.
 
-    This process is in the home from now on, and so are those it starts. DatabaseUnavailable where
-    Dagster's databases cannot be used, in opening them and as long as they are open.
+    Sets DAGSTER_HOME for this process and those it starts. Raises DatabaseUnavailable if Dagster's
+    databases cannot be used, while opening them or later.
     """
     place = f"of Dagster, {settings.dagster_database or settings.dagster_home}"
     with ExitStack() as stack:
@@ -34,7 +34,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    """The lock ends with its process, however that ends."""
+    """Hold the home's lock, which the system releases however the process ends."""
     with home_explained(settings.home):
         settings.dagster_home.mkdir(parents=True, exist_ok=True)
         opening = (settings.dagster_home / "opening.lock").open("a")

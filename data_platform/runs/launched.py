@@ -1,7 +1,7 @@
-"""A run in this process that Dagster's pages list as the code location's own.
+"""Runs in this process that Dagster's pages list under the code location.
 
-What Dagster runs by itself comes from a code location, and its pages of jobs list only such runs;
-`execute_in_process` knows of none. The private parts of Dagster that say so are here.
+Runs that Dagster launches belong to a code location, and its job pages list only those;
+`execute_in_process` sets none. The private parts of Dagster that do are used here alone.
 """
 
 import getpass
@@ -22,7 +22,7 @@ LAUNCHED_BY = "user"  # the run tag that Dagster's pages show as who launched a 
 
 
 def person() -> str:
-    """Who uses this process, as the system calls them."""
+    """The name of the system's user who runs this process."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container whose user has no name
@@ -38,7 +38,7 @@ def execute_here(
     run_config: Mapping[str, object],
     asset_selection: Sequence[dg.AssetKey] | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """As `execute_in_process`, under the code location's name; errors end as the run's."""
+    """Like `execute_in_process`, under the code location's name; an error fails the run."""
     location = RegisteredCodeLocationOrigin(CODE_LOCATION)
     run = instance.create_run_for_job(
         job,

@@ -1,11 +1,11 @@
 """Which runs are under way, which have a process, and what becomes of those whose process is gone.
 
-If a run's process is killed, or the power fails, the run would count as under way for ever:
-nothing would be asked for beside it, and it would keep its place among the runs at once. Dagster's
-launcher for one machine does not look after its processes once their code server is gone, and
-nobody looks after a run of `in_process`. So a run has a file in the home that its process keeps
-locked; the lock goes with the process, however that ends. Who finds it free knows that the run has
-ended or never will. Child processes do not inherit it: Python opens files close-on-exec, and
+If a run's process is killed, or the power fails, the run would count as under way for ever: no
+other run of its tables would be requested, and it would keep its slot among concurrent runs.
+Dagster's launcher for one machine does not monitor its processes once their code server is gone,
+and nothing monitors a run of `in_process`. So each run has a file in the home that its process
+keeps locked; the system releases the lock however the process ends. If the lock is free, the run
+has ended or never will. Child processes do not inherit it: Python opens files close-on-exec, and
 neither the JVM nor Spark's workers are forked without exec.
 """
 
@@ -59,9 +59,9 @@ def driving(
     *,
     waiting: Callable[[], None] = lambda: None,
 ) -> Iterator[list[dg.DagsterRun]]:
-    """The place of the home's driver, one at a time, with the runs that it had to bury.
+    """Be the home's only driver; yields the dead runs that were marked as failed.
 
-    Where another one has it, calls `waiting` and waits until that has left it.
+    If another process is driving, calls `waiting` and waits until it is done.
     """
     with (platform.settings.home / _DRIVER).open("w") as lock:
         if not _locked(lock):
@@ -70,7 +70,7 @@ def driving(
         try:
             yield fail_dead_runs(instance, platform)
         finally:
-            fail_dead_runs(instance, platform)  # an interrupted one; the files of the others
+            fail_dead_runs(instance, platform)  # also removes the files of runs that ended
 
 
 def at_work(platform: Platform) -> tuple[bool, list[str], list[str]]:
@@ -104,10 +104,10 @@ def hold(platform: Platform, run_id: str) -> IO[str]:
 def hold_until_exit(
     platform: Platform, instance: dg.DagsterInstance | None, run: dg.DagsterRun | None
 ) -> None:
-    """For the process that executes a run, unless its driver holds the run's file.
+    """Hold the run's file for the life of this process, unless the run's driver holds it.
 
-    A run ends after its resources do, so they must not give the file back. Where each step has a
-    process of its own, none of them lives as long as the run: such a run has no file.
+    A run ends after its resources are torn down, so these must not release the file. With a process
+    for each step, none of them lives as long as the run: such a run has no file.
     """
     if run is None or instance is None or (_running(platform) / run.run_id).exists():
         return
@@ -132,10 +132,10 @@ def fail_dead_runs(instance: dg.DagsterInstance, platform: Platform) -> list[dg.
 def fail_lost_runs(
     instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], now: dt.datetime
 ) -> list[dg.DagsterRun]:
-    """The same for runs of these tables that died before their file was there.
+    """Mark as failed the runs of these tables that died before they had a file, and return them.
 
-    Only runs that would have one by now: other code may run for as long as it likes. One that
-    began far in the future did so before the clock was set back.
+    Only runs that would have one by now: other code may run for as long as it likes. A start time
+    far in the future means that the clock was set back since.
     """
     found = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):

@@ -1,4 +1,4 @@
-"""What a run is asked for: a job, a range of its partitions, and of its tables all or some."""
+"""Run requests: a job, a range of its partitions, and all or some of its tables."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from data_platform.runs.tags import ONLY_STALE, RANGE_END, RANGE_START
 
 
 def job_name(table: Table) -> str:
-    """`retail_daily`, `retail_monthly`, `retail` for tables without partitions."""
+    """The job that builds a table: `retail_daily`; `retail` for tables without partitions."""
     match table.partitions:
         case dg.DailyPartitionsDefinition():
             kind = "_daily"
@@ -27,6 +27,7 @@ def job_name(table: Table) -> str:
 
 
 def tables_by_job(tables: Sequence[Table]) -> dict[str, list[Table]]:
+    """The tables grouped by the name of their job, in the order given."""
     found: dict[str, list[Table]] = {}
     for table in tables:
         found.setdefault(job_name(table), []).append(table)
@@ -43,9 +44,9 @@ def run_request(
 ) -> dg.RunRequest:
     """One run for the range that covers `keys`, of all tables of the job or `only` some.
 
-    `partitions` is the definition that the keys are of, where `only` does not tell it. The run
-    builds what is stale in the range. A table that has nothing to build is better left out: the
-    UI shows the checks of its last run, and one that built nothing checks nothing.
+    `partitions` is the keys' definition, needed without `only`. The run builds what is stale in
+    the range. Leave out tables with nothing to build: the UI shows the checks of a table's last
+    run, and a run that builds nothing checks nothing.
     """
     definition = only[0].partitions if only else partitions
     return dg.RunRequest(
@@ -59,8 +60,8 @@ def run_request(
 def range_tags(keys: Sequence[str], partitions: dg.PartitionsDefinition | None) -> dict[str, str]:
     """The tags of a run over the range that covers `keys`; none for a table without partitions.
 
-    Dagster's ranges follow the order in which a definition has its partitions: in any other the
-    range from the first to the last is empty.
+    The ends are first and last in the definition's order, which Dagster's ranges follow: in any
+    other order the range would be empty.
     """
     first, last = _ends(keys, partitions)
     return {RANGE_START: first, RANGE_END: last} if first else {}

@@ -1,9 +1,9 @@
-"""The work that a run is asked for, and when it is asked for again.
+"""The work that a run is requested for, and when it is requested again.
 
-Dagster never repeats a run key, whatever became of its run. The work itself (what is pending, what
-is stale) is therefore a tag of the run, and its key says as well which run of that work was the
-last to end: as long as the work is there, another run is asked for, later and later. Other work is
-not delayed by it.
+Dagster never repeats a run key, however the run ended. So the work itself (what is pending, what
+is stale) is a tag of the run, and its run key also names the last run of that work that ended. As
+long as the work is due, another run is requested, after longer and longer waits; other work is not
+delayed.
 """
 
 import datetime as dt
@@ -16,49 +16,52 @@ import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.tags import HIDDEN_TAG_PREFIX, MAX_RETRIES_TAG
 
-WORK = f"{HIDDEN_TAG_PREFIX}data_platform_work"  # run tag, which Dagster's pages leave out
+WORK = f"{HIDDEN_TAG_PREFIX}data_platform_work"  # run tag, hidden from Dagster's pages
 LONGEST_WAIT = dt.timedelta(hours=1)
 MOST_REPEATS = 5  # work that makes other work must not run for ever
-_ENOUGH = 10  # ended runs that are looked at: fewer already make the longest wait
+_ENOUGH = 10  # ended runs to look at: fewer already give the longest wait
 
 
 @dataclass(frozen=True)
 class DueRun:
-    """A run that should be, and from when on: at once, unless one of the same work has ended."""
+    """A run to request, and the earliest moment for it: now, unless one of the same work ended."""
 
     request: dg.RunRequest
     at: dt.datetime
 
     @property
     def work(self) -> str:
+        """The id of its work (see `work_id`)."""
         return self.request.tags[WORK]
 
     @property
     def waits(self) -> str:
-        """For whom it is too early."""
+        """The message of a sensor that skips it until the next try."""
         return f"{self.request.job_name} waits for its next try at {self.at.astimezone():%H:%M}"
 
 
 @dataclass
 class Tried:
-    """The runs of a process that runs all that is due: each piece of work once, and a request (a
-    job, a range) for other work again, but only so often while no request is a new one.
+    """What a process that runs everything due has tried so far.
 
-    There may be any number of jobs, and each may fail; only going round in circles has an end.
+    Each piece of work is tried once. A request (job and range) is repeated for other work, but at
+    most `MOST_REPEATS` times while no new request comes in between: any number of jobs may run and
+    fail, but endless repetition stops.
     """
 
     work: set[str] = field(default_factory=set)
     requests: Counter[tuple] = field(default_factory=Counter)
 
     def may(self, each: DueRun) -> bool:
-        """Whether it is work that was not tried yet, and not one `in_circles`."""
+        """Whether its work was not tried yet and is not `in_circles`."""
         return each.work not in self.work and not self.in_circles(each)
 
     def in_circles(self, each: DueRun) -> bool:
-        """Whether it is other work of a request that was repeated as often as one may be."""
+        """Whether it is new work of a request that was already repeated as often as allowed."""
         return each.work not in self.work and self.requests[_asked(each)] > MOST_REPEATS
 
     def add(self, each: DueRun) -> None:
+        """Record that it is tried."""
         self.work.add(each.work)
         if _asked(each) not in self.requests:
             self.requests = Counter(dict.fromkeys(self.requests, 1))  # it may be why others repeat
@@ -73,15 +76,15 @@ def _asked(each: DueRun) -> tuple:
 
 
 def work_id(kind: str, job: str | None, parts: Iterable[str]) -> str:
-    """The same for the same parts in the same order."""
+    """An id of the work: equal for equal parts in the same order."""
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return f"{kind}-{job}-{digest[:16]}"
 
 
 def due(instance: dg.DagsterInstance, request: dg.RunRequest) -> DueRun:
-    """The request, whose run key is the id of its work, as it is to be made and from when on.
+    """The run to request, and from when on; `request` has the id of its work as its run key.
 
-    It has no retries of Dagster's own, which would come on top of the sensors'.
+    Dagster's own retries are off: they would come on top of the sensors'.
     """
     work = request.run_key or ""
     of_work = dg.RunsFilter(tags={WORK: work}, statuses=FINISHED_STATUSES)
@@ -94,10 +97,10 @@ def due(instance: dg.DagsterInstance, request: dg.RunRequest) -> DueRun:
 
 
 def next_try(ended: Sequence[float], now: dt.datetime) -> dt.datetime:
-    """2, 4, 8, ... minutes after the last of the runs that ended (UTC, seconds since 1970).
+    """2, 4, 8, ... minutes after the last end in `ended` (UTC, seconds since 1970).
 
-    A run that ended later than now did so by a clock that was set back since: it counts as one
-    more, and nobody waits for its moment to come again.
+    An end later than now means that the clock was set back since: it counts as one more run, but
+    the wait does not start from it.
     """
     past = [moment for moment in ended if moment <= now.timestamp()]
     if not past:

@@ -1,9 +1,9 @@
 """A run that a person stops: the first Ctrl-C lets it end in order, the second ends the process.
 
-A signal's handler may raise anywhere: between the commits of a publication, or while the JVM's
-answer is awaited, which the next call would then take for its own. So the run has a thread of its
-own, where none is raised. The main thread marks it as being canceled and cancels its Spark jobs;
-its steps look at that mark before they begin, and again before they publish.
+A signal's handler may raise anywhere: between the commits of a publication, or while waiting for
+the JVM's answer, which the next call would then take for its own. So the run has its own thread,
+where no handler raises. The main thread marks the run as canceling and cancels its Spark jobs; its
+steps check for that before they begin and again before they publish.
 """
 
 import logging
@@ -27,10 +27,9 @@ _T = TypeVar("_T")
 
 
 class Stop:
-    """Whether somebody wants this process to stop, heard of from its signals while it is entered.
+    """Whether this process was asked to stop, by a signal while the context is entered.
 
-    Outside of `supervise` the first signal raises KeyboardInterrupt. Calls `told` at the first one
-    within it.
+    The first signal calls `told` within `supervise` and raises KeyboardInterrupt outside of it.
     """
 
     def __init__(self, told: Callable[[], None] = lambda: None) -> None:
@@ -41,11 +40,12 @@ class Stop:
 
     @property
     def asked(self) -> bool:
+        """Whether a signal has come."""
         return self._signal is not None
 
     @property
     def exit_code(self) -> int:
-        """As a shell has it for who was ended by a signal: 130 after Ctrl-C."""
+        """The shell's exit code for a process that a signal ended: 130 after Ctrl-C."""
         return 128 + (self._signal or signal.SIGINT)
 
     def __enter__(self) -> Self:
@@ -63,16 +63,16 @@ class Stop:
             signal.signal(each, handler)  # type: ignore[arg-type]
 
     def supervise(self, work: Callable[[], _T], cancel: Callable[[], None]) -> _T:
-        """The result of `work`, done in a thread of its own.
+        """The result of `work`, done in its own thread; raises what it raises.
 
-        Once somebody wants to stop, calls `cancel` again and again until the work has ended.
+        Once asked to stop, calls `cancel` again and again until the work has ended.
         """
         found: list[_T] = []
         errors: list[BaseException] = []
 
         def worked() -> None:
-            # A terminal sends Ctrl-C to the processes that are started here, too: those through
-            # which Dagster prints a step's output would end before it. They inherit this.
+            # A terminal sends Ctrl-C to child processes, too, and those that capture a step's
+            # output for Dagster would end before the step. They inherit this mask.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
                 found.append(work())
@@ -95,7 +95,7 @@ class Stop:
 
     def _heard(self, number: int, _: FrameType | None) -> None:
         if self.asked:
-            os._exit(128 + number)  # whatever is under way: what is killed leaves nothing broken
+            os._exit(128 + number)  # at any moment: a killed run leaves nothing broken
         self._signal = number
         if not self._supervising:
             raise KeyboardInterrupt
@@ -103,8 +103,8 @@ class Stop:
 
 
 def _tried(cancel: Callable[[], None]) -> None:
-    """It is called again: a session that is just ending, or a locked database, is no reason to
-    leave the work alone."""
+    """Call `cancel`, which is called again if it fails: the session may be ending, or the database
+    locked."""
     try:
         cancel()
     except Exception as error:
@@ -112,7 +112,7 @@ def _tried(cancel: Callable[[], None]) -> None:
 
 
 def cancel_run(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Mark the run as being canceled, once it has started, and end what Spark computes for it."""
+    """Mark a started run as canceling and cancel its Spark jobs."""
     run = instance.get_run_by_id(run_id)
     if run and run.status is dg.DagsterRunStatus.STARTED:
         instance.report_run_canceling(run)
@@ -122,14 +122,14 @@ def cancel_run(instance: dg.DagsterInstance, run_id: str) -> None:
 
 @contextmanager
 def stoppable(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """What a run does not begin while it is being canceled, and whose result it does not use.
+    """A part of a run that is not begun, and whose result is not used, once the run is canceled.
 
     Raises DagsterExecutionInterruptedError then.
     """
     _go_on(instance, run_id)
     try:
         yield
-    except Exception:  # of a Spark job that was canceled, as a rule
+    except Exception:  # usually from a canceled Spark job
         _go_on(instance, run_id)
         raise
     _go_on(instance, run_id)

@@ -1,16 +1,16 @@
-"""What a run is told by its tags and its configuration, and how often work is tried."""
+"""Run tags and run configuration that the platform sets, and how often work is tried."""
 
 from dagster._core.storage.tags import HIDDEN_TAG_PREFIX
 
-# Which partitions: a range, of it only what is stale, or of it just these, in JSON. Dagster's
-# pages leave hidden tags out.
+# Which partitions: a range; in it only the stale ones, or only those listed in JSON. Dagster's
+# pages do not show hidden tags.
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 ONLY_STALE = f"{HIDDEN_TAG_PREFIX}data_platform_only_stale"
 ONLY_PARTITIONS = f"{HIDDEN_TAG_PREFIX}data_platform_only"
 
 RUN_CONFIG = {"loggers": {"console": {"config": {}}}}
-# For whoever runs it and says itself why it failed.
+# For callers that print a failure's reasons themselves.
 WITHOUT_FAILURES = {"loggers": {"console": {"config": {"failures": False}}}}
 
 RECONCILIATION = "landing_reconciliation"  # the job

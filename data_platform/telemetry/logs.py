@@ -1,4 +1,4 @@
-"""Which libraries are heard, while Dagster owns the handlers."""
+"""The log levels of libraries; the handlers are Dagster's."""
 
 import logging
 
@@ -15,12 +15,12 @@ QUIET = {
     "sqlalchemy": logging.WARNING,
     "urllib3": logging.WARNING,
 }
-# They print each error of Spark as a line of JSON, beside the exception that says the same.
+# They print each Spark error as a line of JSON, besides raising it.
 OF_ERRORS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 
 
 def quiet_libraries() -> None:
-    """Leave the libraries' bookkeeping out of what is logged."""
+    """Keep the libraries' bookkeeping out of the logs."""
     for name in OF_ERRORS:
         PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
     for name, level in QUIET.items():

@@ -69,7 +69,7 @@ def test_what_goes_round_in_circles_is_left_and_said(tmp_path: Path) -> None:
     assert _jobs(ran) == ["bakery_daily"] * (1 + MOST_REPEATS)
     assert told == [
         f"bakery_daily, {MONDAY} to {MONDAY} was repeated {MOST_REPEATS} times and is asked for "
-        "again; it is left, since its inputs change as often as it is built"
+        "again; it is skipped, since its inputs change as often as it is built"
     ]
 
 
