@@ -143,7 +143,7 @@ def _unaccounted(table: Table, platform: Platform, present: Files) -> dict[str, 
     A rebuild takes all that the ledger has loaded for the source, so it keeps every row where
     rows on disk <= rows of loaded versions, of each key the version that has most.
 
-    As a rule both are equal: what a killed run committed counts, for `plan` settles it first, and
+    As a rule both are equal: what a killed run committed counts, since it is settled first, and
     versions that wait, failed or replaced others have no part in it. A rollback leaves fewer rows
     on disk, or those of a key's older version: hence <=, and the most. What is missing is then
     parsed from the landing bucket again, or has to be carried, where `parse` counts each object.

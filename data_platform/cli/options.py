@@ -32,15 +32,17 @@ def exit_if_any(found: Sized, check: bool) -> None:
         raise SystemExit(LEFT_FOR_A_PERSON)
 
 
+def print_run(ran) -> None:
+    """What became of a run."""
+    click.echo("\n".join(ran.lines))
+
+
 def print_runs(found: Iterable) -> Counter[str]:
-    """Print runs as they end, and what else there is to say; how many ended in which state."""
+    """Print runs as they end; how many ended in which state."""
     ended: Counter[str] = Counter()
     for each in found:
-        if isinstance(each, str):
-            click.echo(each)
-        else:
-            click.echo("\n".join(each.lines))
-            ended[each.state] += 1
+        print_run(each)
+        ended[each.state] += 1
     return ended
 
 

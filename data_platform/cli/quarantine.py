@@ -1,5 +1,7 @@
 """Rejected rows: looking at them, and judging them again."""
 
+from collections import Counter
+
 import click
 
 from data_platform.cli import printing as out
@@ -12,7 +14,7 @@ from data_platform.cli.options import (
     exit_as,
     load,
     open_platform,
-    print_runs,
+    print_run,
     stopping,
 )
 from data_platform.cli.reporting import DefaultList, reporting
@@ -56,10 +58,12 @@ def quarantine_replay(table: str, partition: str | None) -> None:
     platform = open_platform()
     tables, definitions = declarations()
     table_id, _ = load(platform, table, partition)
-    from data_platform.operations.repair import replay
+    from data_platform.operations.replay import apply_replay, plan_replay
 
+    planned = plan_replay(platform, tables, table_id, partition=partition)
+    click.echo("\n".join(planned.lines))
     with stopping(lambda: []) as stop:
-        ended = print_runs(
-            replay(platform, definitions, tables, table_id, partition=partition, stop=stop)
-        )
+        done = apply_replay(platform, definitions, tables, planned, ended=print_run, stop=stop)
+        click.echo("".join(f"{line}\n" for line in done.lines), nl=False)
+    ended = Counter(ran.state for ran in done.runs)
     exit_as(ended, left=bool(ended["held back"]))

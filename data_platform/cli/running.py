@@ -174,12 +174,11 @@ def _say_costs(platform, tables, name: str | None, partition, span, as_json: boo
 
 def _left(platform, tables) -> Iterator[str]:
     """What is left to be done."""
-    from data_platform.operations.repair import stale_partitions
+    from data_platform.operations.repair import stale_by_table
 
     if pending := platform.ledger.summary()["pending"]:
         yield f"left: {counted(pending, 'landed object')} to load"
-    left = Counter(row["table"] for row in stale_partitions(platform, tables))
-    for table, count in left.items():
+    for table, count in stale_by_table(platform, tables).items():
         yield f"left: {counted(count, 'partition')} of {table} to build"
 
 

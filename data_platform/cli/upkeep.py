@@ -35,8 +35,8 @@ def rollback(table: str, partition: str | None, to: int) -> None:
     table_id, _ = load(platform, table)
     from data_platform.operations.repair import roll_back
 
-    for line in roll_back(platform, tables, table_id, to=to, partition=partition):
-        click.echo(line)
+    done = roll_back(platform, tables, table_id, to=to, partition=partition)
+    click.echo("\n".join(done.lines))
 
 
 @click.command()
@@ -63,15 +63,15 @@ def release(table: str, partition: str | None, reason: str, by: str | None) -> N
         raise click.UsageError(f"{table} has partitions; name one with --partition, see `held`")
     if not reason.strip():
         raise click.UsageError("--reason is empty; say why the partition may be published")
-    for line in releasing.release(
+    done = releasing.release(
         platform,
         tables,
         table_id,
         partition=WHOLE_TABLE if partition is None else partition,
         by=by or person(),
         reason=reason.strip(),
-    ):
-        click.echo(line)
+    )
+    click.echo("\n".join(done.lines))
 
 
 @click.command()
@@ -99,8 +99,9 @@ def drop(table: str, partition: str | None, yes: bool) -> None:
     if not yes and not click.confirm("drop it?"):
         raise click.Abort
     with instance_of(platform) as instance:
-        for line in apply_drop(platform, instance, tables, planned):
-            out.paragraph(line)
+        done = apply_drop(platform, instance, tables, planned)
+    for line in done.lines:
+        out.paragraph(line)
 
 
 @click.command()

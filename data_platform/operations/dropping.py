@@ -3,7 +3,7 @@
 A drop is planned, then applied: a person is told first what goes, and what depends on it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -62,6 +62,27 @@ class Drop:
         return found
 
 
+@dataclass(frozen=True)
+class Dropped:
+    """What was dropped, and where its files still are."""
+
+    planned: Drop
+    location: str
+
+    @property
+    def lines(self) -> list[str]:
+        """What was done, for a person."""
+        planned = self.planned
+        part = f"partition {planned.partition} of " if planned.partition else ""
+        known = planned.partition or planned.declared
+        deletes = "them after their grace" if known else "only those of tables that exist"
+        found = [
+            f"dropped {part}{planned.table_id}",
+            f"its files stay in {self.location}; `data-platform clean` deletes {deletes}",
+        ]
+        return [*found, "`data-platform run` builds it again"] if planned.declared else found
+
+
 def plan_drop(
     platform: Platform,
     tables: Sequence[Table],
@@ -113,8 +134,8 @@ def _dependents(tables: Sequence[Table], table_id: TableId) -> tuple[TableId, ..
 
 def apply_drop(
     platform: Platform, instance: dg.DagsterInstance, tables: Sequence[Table], planned: Drop
-) -> Iterator[str]:
-    """Do it, and say what was done.
+) -> Dropped:
+    """Do it.
 
     Interrupted, it is to be repeated: the ledger comes first, since objects that wait are seen,
     and ones that count as loaded without a table are not.
@@ -138,14 +159,4 @@ def apply_drop(
             instance.report_runless_asset_event(
                 dg.AssetObservation(asset, partition=key, description=said)
             )
-    yield f"dropped {f'partition {key} of ' if key else ''}{table_id}"
-    yield (
-        f"its files stay in {platform.lake.location(table_id)}; `data-platform clean` deletes "
-        + (
-            "them after their grace"
-            if key or planned.declared
-            else "only those of tables that exist"
-        )
-    )
-    if planned.declared:
-        yield "`data-platform run` builds it again"
+    return Dropped(planned, platform.lake.location(table_id))

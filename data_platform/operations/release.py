@@ -1,7 +1,7 @@
 """A person publishes a partition that its checks held back, as it is: `data-platform release`."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
@@ -14,10 +14,36 @@ from data_platform.build.table_checks import as_it_stands
 from data_platform.lake.builds import Build
 from data_platform.lake.writing.publish import Published
 from data_platform.lake.writing.release import NotReleasable, plan_release
-from data_platform.operations.repair import declared, instance_of, stale_partitions
+from data_platform.operations.repair import declared, instance_of, stale_by_table
 from data_platform.quality.held import Held, releasable
 from data_platform.tables.identity import TableId
 from data_platform.telemetry.wording import counted
+
+
+@dataclass(frozen=True)
+class Released:
+    """A partition that a person published as it was: its rows, what was recorded, and how many
+    partitions of which table are stale by it."""
+
+    table_id: TableId
+    partition: str
+    rows: int
+    recorded: str
+    stale: Mapping[str, int]
+
+    @property
+    def lines(self) -> list[str]:
+        """What was done, for a person."""
+        name = f"{self.table_id} {self.partition}".rstrip()
+        return [
+            f"{name}: {counted(self.rows, 'row')} published, {self.recorded}",
+            "it stays so until its inputs or the contract change",
+            *(
+                f"stale now: {table}, {counted(count, 'partition')}, which `data-platform run` "
+                "builds"
+                for table, count in self.stale.items()
+            ),
+        ]
 
 
 def release(
@@ -28,8 +54,8 @@ def release(
     partition: str,
     by: str,
     reason: str,
-) -> Iterator[str]:
-    """Publish the attempt that was held back, record who did so and why, and say what is stale.
+) -> Released:
+    """Publish the attempt that was held back, and record who did so and why.
 
     It stays until its inputs or the contract change. Raises NotReleasable, which says why and
     what to do, where it is not held back, would lose rows, was made from inputs or under a
@@ -42,13 +68,7 @@ def release(
     published = found.apply(platform.builds, said)
     with instance_of(platform) as instance:
         _tell(Log(instance, table.key), platform, table, found.build, published, by, reason)
-    yield (
-        f"{table_id} {partition}".rstrip() + f": {counted(published.rows, 'row')} published, {said}"
-    )
-    yield "it stays so until its inputs or the contract change"
-    below = Counter(row["table"] for row in stale_partitions(platform, tables))
-    for name, count in sorted(below.items()):
-        yield f"stale now: {name}, {counted(count, 'partition')}, which `data-platform run` builds"
+    return Released(table_id, partition, published.rows, said, stale_by_table(platform, tables))
 
 
 def _require_releasable(platform: Platform, table: Table, build: Build) -> None:

@@ -1,10 +1,13 @@
-"""What a person does to tables beyond building them: roll back, replay, ask what is stale."""
+"""What a person does to tables beyond building them: roll back, ask what is stale or held back.
+
+What is done is done by the call; its result is a value, which the command line prints.
+"""
 
 import datetime as dt
-import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
@@ -16,19 +19,13 @@ from data_platform.build.inputs import changed_dimensions
 from data_platform.build.planning import current_versions, plan, plan_all, plans
 from data_platform.build.platform import Platform
 from data_platform.build.table_checks import as_it_stands, held_as_told
-from data_platform.lake.files import files_by_partition
 from data_platform.lake.look import Look
 from data_platform.lake.rejected import rejected_by
 from data_platform.lake.upkeep.browse import as_python, keyed, rows
 from data_platform.lake.upkeep.rollback import Rollback, plan_rollback
 from data_platform.lake.writing.publish import published_as
 from data_platform.landing.ledger.tables import digest_of
-from data_platform.runs.in_process import Ran, require_idle, run_one, run_until_quiet
 from data_platform.runs.instance import open_instance
-from data_platform.runs.liveness import driving
-from data_platform.runs.requests import job_name, range_tags
-from data_platform.runs.stopping import Stop
-from data_platform.runs.tags import ONLY_PARTITIONS
 from data_platform.storage.errors import LakeError
 from data_platform.tables.columns import ATTEMPT
 from data_platform.tables.identity import TableId
@@ -50,6 +47,30 @@ def instance_of(platform: Platform) -> AbstractContextManager[dg.DagsterInstance
     return open_instance(platform.settings)
 
 
+@dataclass(frozen=True)
+class RolledBack:
+    """What a rollback did: to which snapshot, of how many partitions with how many rows, and how
+    many partitions of which table are stale by it. No partition: nothing differed."""
+
+    table_id: TableId
+    to: int
+    partitions: int = 0
+    rows: int = 0
+    stale: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> list[str]:
+        """What was done, for a person."""
+        if not self.partitions:
+            return [f"{self.table_id}: nothing differs from snapshot {self.to}"]
+        again = f"{counted(self.partitions, 'partition')} as in snapshot {self.to} again"
+        return [
+            f"{self.table_id}: {again}: {counted(self.rows, 'row')}",
+            "they stay so until their inputs or the contract change, or they are built by hand",
+            *(f"stale now: {name}, {counted(n, 'partition')}" for name, n in self.stale.items()),
+        ]
+
+
 def roll_back(
     platform: Platform,
     tables: Sequence[Table],
@@ -57,15 +78,17 @@ def roll_back(
     *,
     to: int,
     partition: str | None,
-) -> Iterator[str]:
-    """Roll back, record it in Dagster, and say what is stale by it."""
+) -> RolledBack:
+    """Publish again what a table, or a partition, held in a snapshot, and record it in Dagster.
+
+    Raises LakeError as `plan_rollback` does.
+    """
     table = declared(tables, table_id)
     planned = plan_rollback(
         platform.lake, platform.builds, platform.storage, table_id, to=to, partition=partition
     )
     if planned is None:
-        yield f"{table_id}: nothing differs from snapshot {to}"
-        return
+        return RolledBack(table_id, to)
     versions = planned.versions
     snapshot = put_back(platform, table, planned)
     published = published_as(planned.table, planned.files, snapshot, versions)
@@ -84,12 +107,8 @@ def roll_back(
         now = plan(table, platform, list(versions), only_stale=True)
         log.findings(as_it_stands(table, platform, now, list(versions)))
     rows_then = sum(file.record_count for file in planned.files)
-    again = counted(len(versions), "partition")
-    yield f"{table_id}: {again} as in snapshot {to} again: {counted(rows_then, 'row')}"
-    yield "they stay so until their inputs or the contract change, or they are built by hand"
-    below = Counter(row["table"] for row in stale_partitions(platform, tables))
-    for name, count in sorted(below.items()):
-        yield f"stale now: {name}, {counted(count, 'partition')}"
+    stale = stale_by_table(platform, tables)
+    return RolledBack(table_id, to, len(versions), rows_then, stale)
 
 
 def put_back(platform: Platform, table: Table, planned: Rollback) -> int:
@@ -155,6 +174,11 @@ def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[s
     return found
 
 
+def stale_by_table(platform: Platform, tables: Sequence[Table]) -> dict[str, int]:
+    """How many partitions of each table a run would build again, in the order of the names."""
+    return dict(sorted(Counter(row["table"] for row in stale_partitions(platform, tables)).items()))
+
+
 def held_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[str, object]]:
     """Every partition whose newest attempt did not pass its checks (see `held_now`): since when it
     is so (UTC), why, and what releases it."""
@@ -202,49 +226,3 @@ def quarantined(
         for (reason, held), count in counts.most_common()
     ]
     return reasons, found[:limit]
-
-
-def replay(
-    platform: Platform,
-    definitions: dg.Definitions,
-    tables: Sequence[Table],
-    table_id: TableId,
-    *,
-    partition: str | None,
-    stop: Stop | None = None,
-) -> Iterator[str | Ran]:
-    """Build the partitions with quarantined rows again, from what was received, and what is
-    stale by it: the runs, between what there is to say.
-
-    A partition is published whole, so its other rows are judged by the present contract too.
-    """
-    table = declared(tables, table_id)
-    quarantined(platform, table_id, partition=partition, limit=0)  # there is one
-    rejected = files_by_partition(platform.lake.load(table_id.sibling("quarantine")))
-    keys = sorted(key for key in rejected if partition in (None, key))
-    if not keys:
-        yield f"{table_id}: nothing is quarantined"
-        return
-    if partition is None:
-        left = released(platform, table_id, keys)
-        keys = [key for key in keys if key not in left]
-        for key in left:
-            yield f"{table_id} {key} was released and stays so, unless --partition names it"
-        if not keys:
-            return
-    again = counted(len(keys), "partition")
-    yield f"{table_id}: judging {again} again, then what is stale is built"
-    tags = {**range_tags(keys, table.partitions), ONLY_PARTITIONS: json.dumps(list(keys))}
-    request = dg.RunRequest(job_name=job_name(table), tags=tags if keys[0] else {})
-    with instance_of(platform) as instance:
-        with driving(instance, platform):
-            require_idle(instance, tables)
-            yield run_one(
-                definitions, instance, platform, tables, request, only=table.key, stop=stop
-            )
-        if not (stop and stop.asked):
-            yield from run_until_quiet(definitions, instance, platform, tables, stop=stop)
-    after, _ = quarantined(platform, table_id, partition=partition, limit=0)
-    for row in after:
-        held = " (held back)" if row["held_back"] else ""
-        yield f"still quarantined: {counted(row['rows'], 'row')} for {row['reason']}{held}"

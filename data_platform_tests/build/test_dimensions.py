@@ -280,7 +280,7 @@ def test_a_held_back_day_that_reads_an_expired_version_stops_nothing(platform: P
         f"it cannot be built again as things are: {_expired(platform, table)}"
     ]
     with pytest.raises(NotReleasable, match=r"changed since it was held back; .* has expired"):
-        list(release(platform, [table], table.id, partition=DAYS[0], by="ann", reason="why"))
+        release(platform, [table], table.id, partition=DAYS[0], by="ann", reason="why")
     planned = plan(table, platform, DAYS[:1], only_stale=True)
     assert (planned.keys, list(planned.expired)) == ((), [DAYS[0]])
     assert planned.digests.keys() == {DAYS[0]}  # what a release or a rollback records
@@ -313,7 +313,7 @@ def test_what_reads_an_expired_version_is_built_by_each_of_the_ways_out_that_it_
     if way_out == "drop":
         with open_instance(platform.settings) as instance:
             planned = plan_drop(platform, [table], table.id, DAYS[0])
-            list(apply_drop(platform, instance, [table], planned))
+            apply_drop(platform, instance, [table], planned)
     else:
         table = _over(dimension(of="gold/shop/prices", changes="latest"))
 

@@ -39,7 +39,7 @@ def _said(home: Home, table: str, partition: str | None = None) -> str:
     """What a drop of it says before and after."""
     planned = plan_drop(home.platform, home.tables, TableId.parse(table), partition)
     done = apply_drop(home.platform, home.instance, home.tables, planned)
-    return "\n".join([*planned.lines, *done])
+    return "\n".join([*planned.lines, *done.lines])
 
 
 @pytest.fixture
@@ -175,4 +175,4 @@ def test_what_cannot_be_dropped_is_refused(home: Home) -> None:
         dg.DagsterRun(job_name="retail_daily", status=dg.DagsterRunStatus.STARTED)
     )
     with hold(home.platform, request.run_id), pytest.raises(TablesBusy):
-        list(apply_drop(home.platform, home.instance, home.tables, planned))
+        apply_drop(home.platform, home.instance, home.tables, planned)

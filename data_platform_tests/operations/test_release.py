@@ -36,7 +36,8 @@ def shop(tmp_path: Path) -> Iterator[Bakery]:
 
 
 def _release(home: Bakery, key: str = TUESDAY) -> list[str]:
-    return list(release(home.platform, home.tables, days.id, partition=key, by="ann", reason=WHY))
+    done = release(home.platform, home.tables, days.id, partition=key, by="ann", reason=WHY)
+    return done.lines
 
 
 def test_it_is_published_and_dagster_has_who_and_why(shop: Bakery) -> None:

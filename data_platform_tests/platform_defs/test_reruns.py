@@ -21,7 +21,8 @@ from data_platform.domains.retail.gold import CALENDAR_DAYS, daily_sales
 from data_platform.domains.retail.partitions import daily
 from data_platform.lake.writing.publish import StagedWrite, publish
 from data_platform.lake.writing.staging import new_attempt, plain_layout, stage_arrow
-from data_platform.operations.repair import replay, stale_partitions
+from data_platform.operations.repair import stale_partitions
+from data_platform.operations.replay import apply_replay, plan_replay
 from data_platform.quality.mapping import trailing
 from data_platform.runs.requests import job_name
 from data_platform.runs.tags import RANGE_END, RANGE_START
@@ -186,10 +187,11 @@ def held(directory: Path) -> Iterator[Home]:
 
 def _replay(home: Home, partition: str | None = None) -> list[str]:
     """What it says beside its runs."""
-    found = replay(
-        home.platform, home.definitions, home.tables, silver.order_lines.id, partition=partition
-    )
-    return [each for each in found if isinstance(each, str)]
+    table = silver.order_lines.id
+    planned = plan_replay(home.platform, home.tables, table, partition=partition)
+    done = apply_replay(home.platform, home.definitions, home.tables, planned)
+    assert done.runs
+    return [*planned.lines, *done.lines]
 
 
 def test_replay_publishes_held_back_days_and_what_a_new_function_makes_stale(held: Home) -> None:
