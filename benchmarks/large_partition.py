@@ -21,10 +21,10 @@ from data_platform.build import steps
 from data_platform.build.bronze import build_bronze
 from data_platform.build.planning import plan
 from data_platform.build.platform import Platform
+from data_platform.build.result import publish_step
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.engine.session import start_session
-from data_platform.lake.writing.publish import publish
 from data_platform.landing.arrivals.listing import OVERLAP_DAYS, tick
 from data_platform.quality.spread import Spread
 from data_platform.settings.environment import settings_from_env
@@ -108,9 +108,9 @@ def _with_session(settings: Settings, work) -> None:
 
 
 def _publish(platform: Platform, step, table, planned, spark: SparkSession) -> None:
-    write = step(table, planned, platform, spark, uuid.uuid4().hex).write
-    assert not write.held_back, write.held_back
-    publish(platform.lake, platform.builds, write)
+    result = step(table, planned, platform, spark, uuid.uuid4().hex)
+    assert not result.write.held_back, result.write.held_back
+    publish_step(platform.lake, platform.builds, platform.ledger, result)
 
 
 def _silver(settings: Settings) -> None:

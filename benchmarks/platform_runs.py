@@ -36,17 +36,17 @@ def build_everything(settings: Settings, instance: dg.DagsterInstance | None = N
 @contextmanager
 def commits_timed() -> Iterator[Stopwatch]:
     """How long the publications inside take together, all commits of a table's outcomes."""
-    watch, publish = Stopwatch(), io_manager.publish
+    watch, publish = Stopwatch(), io_manager.publish_step
 
     def timed(*args, **kwargs):
         with watch.running():
             return publish(*args, **kwargs)
 
-    io_manager.publish = timed
+    io_manager.publish_step = timed
     try:
         yield watch
     finally:
-        io_manager.publish = publish
+        io_manager.publish_step = publish
 
 
 def main() -> None:

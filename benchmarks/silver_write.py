@@ -16,6 +16,7 @@ from data_platform.assets import Table, silver
 from data_platform.build.bronze import build_bronze
 from data_platform.build.planning import plan
 from data_platform.build.platform import Platform
+from data_platform.build.result import publish_step
 from data_platform.build.steps import build
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Contract, Rule
@@ -109,7 +110,7 @@ def _with_bronze(load: Workload) -> tuple[Platform, SparkSession]:
     keys = bronze.partitions.get_partition_keys()
     planned = plan(bronze, platform, keys, only_stale=True)
     result = build_bronze(bronze, planned, platform, spark, uuid.uuid4().hex)
-    publish(platform.lake, platform.builds, result.write)
+    publish_step(platform.lake, platform.builds, platform.ledger, result)
     return platform, spark
 
 

@@ -20,6 +20,7 @@ from data_platform.domains.retail.contracts import (
     OrderLine,
     ProductDemand,
 )
+from data_platform.engine.parallelism import parallelism
 from data_platform.quality.judge import judged, with_received
 from data_platform.tables.outcomes import DATA, OUTCOME
 
@@ -47,7 +48,7 @@ def pipeline(spark: SparkSession, landing: Path, target: Path) -> None:
 def _judged(spark: SparkSession, frame: DataFrame, path: Path, contract: Contract) -> DataFrame:
     """Written with a folder for each outcome: published, quarantined, duplicate."""
     whole = dataclasses.replace(contract, partition_by=())
-    tasks = int(spark.conf.get("spark.sql.shuffle.partitions") or 2)
+    tasks = parallelism(spark)
     rows = judged(frame, whole, tasks=tasks, shares=F.lit(tasks))
     rows.write.options(**LEVEL).parquet(str(path), partitionBy=OUTCOME)
     return spark.read.schema(contract.spark_schema).parquet(f"{path}/{OUTCOME}={DATA}")

@@ -23,6 +23,7 @@ from sqlalchemy import event
 
 from data_platform.build.platform import Platform
 from data_platform.databases.connections import Database
+from data_platform.engine.parallelism import PARALLELISM
 from data_platform.lake.builds import Build, Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.file_io import LakeFileIO
@@ -290,29 +291,34 @@ class FaultyPlatform(Platform):
 
 
 class LocalSpark:
-    """As much of a Spark session as bronze uses: `range(...).mapInArrow(...).collect()`, here."""
+    """As much of a Spark session as bronze uses, here: rows, a task for each, and `mapInArrow`."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
-        self.conf = {"spark.sql.shuffle.partitions": "2"}
+        self.conf = {PARALLELISM: "2"}
 
-    def range(self, start: int, end: int, step: int, tasks: int) -> "_LocalFrame":
-        numbers = pa.array(range(start, end, step), pa.int64())
-        batches = [pa.record_batch({"id": numbers.slice(n, 1)}) for n in range(tasks)]
-        return _LocalFrame(batches, self._faults)
+    def createDataFrame(self, table: pa.Table) -> "_LocalFrame":
+        return _LocalFrame(table, self._faults)
 
 
 @dataclass
 class _LocalFrame:
-    batches: list[pa.RecordBatch]
+    rows: pa.Table
     faults: Faults
+
+    def repartitionById(self, tasks: int, column: object) -> "_LocalFrame":
+        assert tasks == self.rows.num_rows
+        return self
+
+    def select(self, *names: str) -> "_LocalFrame":
+        return _LocalFrame(self.rows.select(names), self.faults)
 
     def mapInArrow(self, function: Callable, ddl: str) -> "_LocalFrame":
         made: list[pa.RecordBatch] = []
-        for batch in self.batches:
+        for batch in self.rows.to_batches(max_chunksize=1):
             with self.faults.step("task"):
                 made += function(iter([batch]))
-        return _LocalFrame(made, self.faults)
+        return _LocalFrame(pa.Table.from_batches(made), self.faults)
 
     def collect(self) -> list[dict[str, Any]]:
-        return [row for batch in self.batches for row in batch.to_pylist()]
+        return self.rows.to_pylist()

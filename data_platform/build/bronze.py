@@ -8,13 +8,13 @@ from pyspark.sql import SparkSession
 
 from data_platform.assets import Table
 from data_platform.build.bronze_moves import elsewhere_in_bronze, moved, ready, takers
-from data_platform.build.events import StepResult
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
+from data_platform.build.result import Loaded, StepResult
 from data_platform.build.steps import failed, held_back
 from data_platform.build.table_checks import unreadable
 from data_platform.build.tables import ensure_tables
-from data_platform.engine.session import tasks_at_once
+from data_platform.engine.parallelism import parallelism
 from data_platform.lake.builds import Build
 from data_platform.lake.files import Files, StagedFile, files_by_partition
 from data_platform.lake.writing.publish import StagedWrite
@@ -91,7 +91,13 @@ def build_bronze(
     staged = with_empty_partitions(Staged({DATA: tuple(files)}), loaded, layout, built)
     found = _findings(plan, staged, reports, built, unreadable(table, platform), unknown)
     held = held_back(found)
-    platform.ledger.prepare(_rows_by_object(reports, set(built) - set(held)), attempt)
+    loaded = {
+        r.partition: Loaded(_rows_by_object(r), frozenset(moved(effective, left, [r.partition])))
+        for r in reports
+        if r.partition in built
+    }
+    passed = (each.rows for key, each in loaded.items() if key not in held)
+    platform.ledger.prepare({n: count for rows in passed for n, count in rows.items()}, attempt)
     keys = built + refused
     write = StagedWrite(
         slice=TableSlice(table.id, keys, {k: v for k, v in plan.base.items() if k in keys}),
@@ -104,23 +110,8 @@ def build_bronze(
         contract=table.version,
         metadata={r.partition: _objects_of(r) for r in reports},
         takers=takers([r for r in rebuilt if r.partition in built], awaited),
-        after=lambda good: _after(platform, reports, effective, left, good, run_id, attempt),
     )
-    return StepResult(write, found)
-
-
-def _after(
-    platform: Platform,
-    reports: list[ParseReport],
-    effective: Mapping[str, list[Entry]],
-    left: Mapping[str, list[int]],
-    good: Collection[str],
-    run_id: str,
-    attempt: str,
-) -> None:
-    """What the ledger is told of the partitions that were published."""
-    platform.ledger.mark_loaded(_rows_by_object(reports, good), run_id, attempt)
-    platform.ledger.finish_moves(moved(effective, left, good), attempt)
+    return StepResult(write, found, loaded=loaded)
 
 
 def _objects_of(report: ParseReport) -> dict[str, object]:
@@ -208,20 +199,25 @@ def _stored(entry: Entry) -> StoredObject:
 
 
 def _parse(spark: SparkSession, work: list[PartitionWork]) -> list[ParseReport]:
-    """One Spark job; partitions are dealt out by size, so that tasks take about as long."""
-    tasks = min(len(work), _TASKS_PER_CORE * tasks_at_once(spark))
+    """Each task gets its own work alone; partitions are dealt out by size, so that tasks take about
+    as long."""
+    tasks = min(len(work), _TASKS_PER_CORE * parallelism(spark))
     if not tasks:
         return []
     by_size = sorted(work, key=lambda w: sum(o.size for o in w.objects), reverse=True)
-    hands = [pickle.dumps(by_size[n::tasks]) for n in range(tasks)]
+    dealt = {
+        "task": pa.array(range(tasks), pa.int32()),
+        "work": pa.array((pickle.dumps(by_size[n::tasks]) for n in range(tasks)), pa.binary()),
+    }
 
     def parse(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for number in batch.column(0).to_pylist():
-                reports = [parse_partition(one) for one in pickle.loads(hands[number])]
+            for work in batch.column(0).to_pylist():
+                reports = [parse_partition(one) for one in pickle.loads(work)]
                 yield pa.record_batch({"report": [pickle.dumps(reports)]})
 
-    rows = spark.range(0, tasks, 1, tasks).mapInArrow(parse, "report binary").collect()
+    frame = spark.createDataFrame(pa.table(dealt)).repartitionById(tasks, "task")
+    rows = frame.select("work").mapInArrow(parse, "report binary").collect()
     reports = [report for row in rows for report in pickle.loads(row["report"])]
     return sorted(reports, key=lambda report: report.partition)
 
@@ -297,12 +293,6 @@ def _unread(reports: list[ParseReport]) -> set[int]:
     return {o.id for report in reports for o in report.objects if o.error}
 
 
-def _rows_by_object(reports: list[ParseReport], good: Collection[str]) -> dict[int, int]:
-    """What the published partitions hold of each object version."""
-    return {
-        o.id: o.rows
-        for report in reports
-        if report.partition in good
-        for o in report.objects
-        if o.error is None and o.rows is not None
-    }
+def _rows_by_object(report: ParseReport) -> dict[int, int]:
+    """What the partition holds of each object version."""
+    return {o.id: o.rows for o in report.objects if o.error is None and o.rows is not None}

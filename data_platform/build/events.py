@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -43,16 +43,6 @@ _MATERIALIZATION = dg.DagsterEventType.ASSET_MATERIALIZATION
 _OBSERVATION = dg.DagsterEventType.ASSET_OBSERVATION
 _EVALUATION = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 _CHUNK = 500
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What to publish, what the checks found, and what is said of each partition that they held
-    back, by name."""
-
-    write: StagedWrite
-    findings: list[Finding]
-    held: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Moments:

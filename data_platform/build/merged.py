@@ -15,11 +15,11 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.assets import Table
-from data_platform.build.events import StepResult
 from data_platform.build.inputs import Input
 from data_platform.build.isolation import by_input_partition
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
+from data_platform.build.result import StepResult
 from data_platform.build.steps import (
     audited,
     layout_of,

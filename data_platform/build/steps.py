@@ -10,15 +10,15 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.assets import Table
-from data_platform.build.events import StepResult
 from data_platform.build.isolation import Calls, Result, without_adaptive
 from data_platform.build.placement import among
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
+from data_platform.build.result import StepResult
 from data_platform.build.tables import ensure_tables
 from data_platform.build.whole_range import require_same_alone
 from data_platform.contracts.names import folded
-from data_platform.engine.session import tasks_at_once
+from data_platform.engine.parallelism import parallelism
 from data_platform.lake.files import partitioning
 from data_platform.lake.writing.parquet import Layout, SourcePath
 from data_platform.lake.writing.publish import StagedWrite
@@ -84,7 +84,7 @@ def build(
 def spread_of(table: Table, plan: Plan, spark: SparkSession) -> Spread:
     """By the rows that each partition is built from, as the metadata has them."""
     rows = {key: sum(plan.rows_of(name, key) for name in table.inputs) for key in plan.keys}
-    return Spread.of(rows, tasks_at_once(spark))
+    return Spread.of(rows, parallelism(spark))
 
 
 def shares(scheme: Partitioning, spread: Spread) -> Column | None:
@@ -126,7 +126,7 @@ def _met(table: Table, spread: Spread, received: DataFrame) -> DataFrame:
     if over is not None:
         same = _same_partition_columns(table, received)
         return in_shares(received, table.judged_by, spread.tasks, over) if same else received
-    if spread.tasks > tasks_at_once(received.sparkSession):
+    if spread.tasks > parallelism(received.sparkSession):
         return received.repartition(spread.tasks, *columns)
     return received.repartition(*columns)
 

@@ -14,6 +14,7 @@ from dagster_pyspark import LazyPySparkResource
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+from data_platform.engine.parallelism import PARALLELISM
 from data_platform.engine.s3a import s3a_config
 from data_platform.settings.environment import export
 from data_platform.settings.model import Environment, Settings
@@ -63,6 +64,7 @@ def spark_config(settings: Settings) -> dict[str, str]:
         config |= {
             # One shuffle partition for each core: more only add start-up costs.
             "spark.sql.shuffle.partitions": str(cores),
+            PARALLELISM: str(cores),
             # The loopback address stays the same when a laptop changes networks.
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
@@ -80,11 +82,6 @@ def local_cores(master: str) -> int | None:
     if found := re.fullmatch(r"local\[(\*|\d+)(?:, *\d+)?\]", master):
         return (os.cpu_count() or 1) if found[1] == "*" else int(found[1])
     return None
-
-
-def tasks_at_once(spark: SparkSession) -> int:
-    """About how many tasks run at once: the session's `spark.sql.shuffle.partitions`."""
-    return int(spark.conf.get("spark.sql.shuffle.partitions") or 2)
 
 
 def start_session(settings: Settings) -> SparkSession:

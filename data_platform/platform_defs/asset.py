@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import dagster as dg
 from dagster._core.storage.tags import BACKFILL_ID_TAG
@@ -9,12 +10,13 @@ from pyspark.sql import types as T
 
 from data_platform.assets import Table
 from data_platform.build.bronze import build_bronze
-from data_platform.build.events import LOGGED, Log, StepResult
+from data_platform.build.events import LOGGED, Log
 from data_platform.build.failures import failures_explained
 from data_platform.build.mappings import Partitions, dep
 from data_platform.build.merged import build_merged
 from data_platform.build.planning import Plan, plan, require_buildable
 from data_platform.build.platform import Platform
+from data_platform.build.result import StepResult
 from data_platform.build.steps import build
 from data_platform.build.table_checks import (
     check_specs,
@@ -100,7 +102,7 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None
     found = explained(result.findings, held)
     found += rule_state(table, platform, staged)
     found += still_held(table, platform, besides=staged.slice.keys)
-    return StepResult(staged, found, {key: of.said for key, of in held.items()})
+    return replace(result, findings=found, held={key: of.said for key, of in held.items()})
 
 
 def _step_of(table: Table) -> Callable[..., StepResult]:
@@ -141,7 +143,7 @@ def _log_left(
         log.findings(found.findings)
 
 
-def _outputs(table: Table, result: StepResult | None) -> Iterator[dg.Output]:
+def _outputs(table: Table, result: StepResult | None) -> Iterator[dg.Output[StepResult | None]]:
     """Check results are logged for each partition, so their outputs carry nothing; Dagster warns
     of those that do not come. The tables below wait for the blocking ones."""
     yield dg.Output(result, output_name="result", metadata=dict(LOGGED))

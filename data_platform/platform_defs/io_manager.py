@@ -15,8 +15,9 @@ import dagster as dg
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from data_platform.build.events import Log, StepResult
+from data_platform.build.events import Log
 from data_platform.build.failures import failures_explained, held_back
+from data_platform.build.result import StepResult, publish_step
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.files import files_by_partition, some, versions
@@ -32,6 +33,7 @@ from data_platform.lake.writing.staging import (
     stage_arrow,
     with_empty_partitions,
 )
+from data_platform.landing.ledger.ledger import Ledger
 from data_platform.platform_defs.asset_tables import table_read, table_written
 from data_platform.platform_defs.frames import arrow_of, converted, fitted, spark_schema_of
 from data_platform.platform_defs.partition_expr import Dimension, dimensions, is_stored, partitioned
@@ -57,6 +59,7 @@ class S3ParquetIOManager(dg.IOManager):
 
     lake: Lake
     builds: Builds
+    ledger: Ledger
     storage: Storage
     spark: Callable[[], SparkSession]
 
@@ -67,7 +70,8 @@ class S3ParquetIOManager(dg.IOManager):
             self._publish_step(context, obj)
             return
         with failures_explained():
-            publication = self._published(context, self._staged(context, obj))
+            publication = publish(self.lake, self.builds, self._staged(context, obj))
+            _log_published(context, publication)
         context.add_output_metadata(_totals(publication.partitions))
         if publication.write.held_back:
             raise held_back(publication.write)
@@ -78,7 +82,8 @@ class S3ParquetIOManager(dg.IOManager):
         held, found = dict(result.held), list(result.findings)
         try:
             with failures_explained():
-                publication = self._published(context, result.write)
+                publication = publish_step(self.lake, self.builds, self.ledger, result)
+                _log_published(context, publication)
                 log.published(publication.write, publication.partitions)
                 unsound = self._unsound(publication.write)
                 held |= {key: of.said for key, of in unsound.items()}
@@ -92,14 +97,6 @@ class S3ParquetIOManager(dg.IOManager):
             log.findings(found)
         if publication.write.held_back:
             raise held_back(publication.write)
-
-    def _published(self, context: dg.OutputContext, write: StagedWrite) -> Publication:
-        publication = publish(self.lake, self.builds, write)
-        published = publication.partitions
-        rows = sum(figures.rows for figures in published.values())
-        done = counted(len(published), "partition")
-        context.log.info(f"{write.table}: {done} published, {counted(rows, 'row')}")
-        return publication
 
     def _unsound(self, write: StagedWrite) -> dict[str, Held]:
         """The partitions of which a file is not what its writer reported, as they are told of."""
@@ -158,6 +155,13 @@ class S3ParquetIOManager(dg.IOManager):
         staged = with_empty_partitions(stage_data(data, layout), table, layout, keys)
         _require_asked(table_id, keys, asked, staged, table)
         return StagedWrite(TableSlice(table_id, keys, base), attempt, context.run_id, staged)
+
+
+def _log_published(context: dg.OutputContext, publication: Publication) -> None:
+    published, write = publication.partitions, publication.write
+    rows = sum(figures.rows for figures in published.values())
+    done = counted(len(published), "partition")
+    context.log.info(f"{write.table}: {done} published, {counted(rows, 'row')}")
 
 
 def _nullable(schema: T.StructType) -> T.StructType:

@@ -26,6 +26,7 @@ def resources(settings: Settings) -> dict[str, object]:
         return S3ParquetIOManager(
             platform.lake,
             platform.builds,
+            platform.ledger,
             platform.storage,
             lambda: context.resources.pyspark.spark_session,
         )

@@ -15,10 +15,10 @@ from data_platform.build.bronze import build_bronze
 from data_platform.build.held import held_now
 from data_platform.build.planning import current_versions, plan
 from data_platform.build.platform import Platform
+from data_platform.build.result import publish_step
 from data_platform.domains.retail.bronze import order_lines
 from data_platform.lake.upkeep.browse import partition_rows
 from data_platform.lake.upkeep.rollback import plan_rollback
-from data_platform.lake.writing.publish import publish
 from data_platform.landing.arrivals.listing import reconcile, tick
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.source import Source
@@ -79,15 +79,12 @@ def test_what_lands_while_a_run_reads_its_day_is_due_afterwards(
 
     planned = plan(order_lines, platform, [DAY], only_stale=True)
     result = build_bronze(order_lines, planned, meanwhile, spark, "first")
-    publish(platform.lake, platform.builds, result.write)
+    publish_step(platform.lake, platform.builds, platform.ledger, result)
 
     assert _due(platform) == (DAY,)
     again = plan(order_lines, platform, [DAY], only_stale=True)
-    publish(
-        platform.lake,
-        platform.builds,
-        build_bronze(order_lines, again, platform, spark, "second").write,
-    )
+    second = build_bronze(order_lines, again, platform, spark, "second")
+    publish_step(platform.lake, platform.builds, platform.ledger, second)
     assert _due(platform) == ()
     assert platform.ledger.pending(_source().name) == []
 
@@ -107,9 +104,9 @@ def _load(shop: Shop, table: Table = RECEIVED, faults: Faults | None = None) -> 
     if not planned.keys:
         return {}
     spark = cast(SparkSession, LocalSpark(faults))
-    write = build_bronze(table, planned, platform, spark, "run").write
-    publish(platform.lake, platform.builds, write)
-    return dict(write.held_back)
+    result = build_bronze(table, planned, platform, spark, "run")
+    publish_step(platform.lake, platform.builds, platform.ledger, result)
+    return dict(result.write.held_back)
 
 
 def _tick(shop: Shop) -> None:
@@ -252,11 +249,8 @@ def test_a_rerun_of_the_same_objects_changes_no_column(shop: Shop) -> None:
     before = platform.lake.load(RECEIVED.id).scan().to_arrow()
     planned = plan(RECEIVED, platform, [DAY, OTHER_DAY], only_stale=False)
     spark = cast(SparkSession, LocalSpark(Faults()))
-    publish(
-        platform.lake,
-        platform.builds,
-        build_bronze(RECEIVED, planned, platform, spark, "again").write,
-    )
+    again = build_bronze(RECEIVED, planned, platform, spark, "again")
+    publish_step(platform.lake, platform.builds, platform.ledger, again)
     after = platform.lake.load(RECEIVED.id)
     assert len(after.snapshots()) == 2
     assert sorted(after.scan().to_arrow().to_pylist(), key=repr) == sorted(
@@ -388,12 +382,12 @@ def test_a_day_gives_up_no_rows_that_the_day_they_move_to_cannot_be_published_wi
     record_arrivals(platform, [moved], dt.datetime.now(dt.UTC), redeclared=True)
     planned = plan(moved, platform, [DAY, OTHER_DAY], only_stale=True)
     spark = cast(SparkSession, LocalSpark(Faults()))
-    write = build_bronze(moved, planned, platform, spark, "run").write
-    [taken] = [file for file in write.staged.files[DATA] if file.rows]
+    result = build_bronze(moved, planned, platform, spark, "run")
+    [taken] = [file for file in result.write.staged.files[DATA] if file.rows]
     assert taken.key == OTHER_DAY
     shop.place.write(taken.path.removeprefix("file://"), b"PAR1")
 
-    publication = publish(platform.lake, platform.builds, write)
+    publication = publish_step(platform.lake, platform.builds, platform.ledger, result)
 
     assert publication.partitions == {}
     assert f"its rows go to {OTHER_DAY}" in publication.write.held_back[DAY]

@@ -11,8 +11,8 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from data_platform.build.events import StepResult
 from data_platform.build.merged import build_merged
+from data_platform.build.result import StepResult
 from data_platform.lake.errors import PartitionConflict, SchemaConflict
 from data_platform.lake.files import attempt_of, files_by_partition
 from data_platform.lake.upkeep.rollback import plan_rollback

@@ -10,11 +10,11 @@ from pyspark.sql import SparkSession
 
 from data_platform.build.bronze import build_bronze
 from data_platform.build.planning import plan
+from data_platform.build.result import publish_step
 from data_platform.build.steps import build, prepared
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines as silver
-from data_platform.engine.session import tasks_at_once
-from data_platform.lake.writing.publish import publish
+from data_platform.engine.parallelism import parallelism
 from data_platform.landing.arrivals.listing import tick
 from data_platform.quality import spread
 from data_platform.tables.outcomes import DATA
@@ -39,8 +39,8 @@ def record_and_publish(home: Home, days: list[str]) -> None:
     tick(platform.bucket, [bronze.source], platform.ledger, now, overlap_days=7)
     planned = plan(bronze, platform, days, only_stale=True)
     local = cast(SparkSession, LocalSpark(Faults()))
-    write = build_bronze(bronze, planned, platform, local, "received").write
-    publish(platform.lake, platform.builds, write)
+    result = build_bronze(bronze, planned, platform, local, "received")
+    publish_step(platform.lake, platform.builds, platform.ledger, result)
 
 
 def _jobs(home: Home, spark: SparkSession, days: list[str]) -> int:
@@ -79,7 +79,7 @@ def test_the_tasks_and_files_of_a_large_partition_follow_its_rows(
 
         assert staged.rows(DATA) == rows
         files = Counter(file.key for file in staged.files[DATA])
-        tasks = spread.Spread.of(rows, tasks_at_once(spark)).tasks
+        tasks = spread.Spread.of(rows, parallelism(spark)).tasks
         assert tasks >= 8
         assert files == {DAYS[0]: tasks, DAYS[1]: 1}
         largest = max(file.rows for file in staged.files[DATA])

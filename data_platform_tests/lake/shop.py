@@ -21,6 +21,7 @@ from data_platform.assets import Table, bronze, silver
 from data_platform.build.bronze import build_bronze
 from data_platform.build.planning import Plan, plan
 from data_platform.build.platform import Platform
+from data_platform.build.result import publish_step
 from data_platform.build.steps import held_back
 from data_platform.build.tables import ensure_tables
 from data_platform.contracts.columns import column
@@ -174,7 +175,7 @@ def _received(table: Table, opened: Platform, faults: Faults, run_id: str) -> se
         return set()
     spark = cast(SparkSession, LocalSpark(faults))
     result = build_bronze(table, planned, opened, spark, run_id)
-    publish(opened.lake, opened.builds, result.write)
+    publish_step(opened.lake, opened.builds, opened.ledger, result)
     return {f"bronze {key}" for key in planned.keys}
 
 

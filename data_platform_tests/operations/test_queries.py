@@ -13,8 +13,8 @@ from sqlalchemy import event
 
 from data_platform.build.bronze import build_bronze
 from data_platform.build.planning import plan
+from data_platform.build.result import publish_step
 from data_platform.lake.builds import Builds
-from data_platform.lake.writing.publish import publish
 from data_platform.landing.arrivals.listing import tick
 from data_platform.operations.attention import attention
 from data_platform.operations.dropping import plan_drop
@@ -58,9 +58,10 @@ def _killed_after_its_commit(shop: Shop) -> None:
     tick(platform.bucket, [SHOP], platform.ledger, dt.datetime.now(dt.UTC), 7)
     planned = plan(RECEIVED, platform, [DAY], only_stale=True)
     spark = cast(SparkSession, LocalSpark(Faults()))
-    write = build_bronze(RECEIVED, planned, platform, spark, "run").write
+    result = build_bronze(RECEIVED, planned, platform, spark, "run")
+    killed = _Killed(platform.settings.ledger_uri)
     with pytest.raises(Crash):
-        publish(platform.lake, _Killed(platform.settings.ledger_uri), write)
+        publish_step(platform.lake, killed, platform.ledger, result)
     assert shop.platform().builds.uncommitted(RECEIVED.id).keys() == {DAY}
     assert plan(RECEIVED, shop.platform(), [DAY], only_stale=False).base.keys() == {DAY}
 

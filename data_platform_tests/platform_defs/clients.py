@@ -15,10 +15,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.assets import gold
-from data_platform.build.events import StepResult
 from data_platform.build.merged import build_merged
 from data_platform.build.planning import Plan, plan
 from data_platform.build.platform import Platform
+from data_platform.build.result import StepResult
 from data_platform.contracts.columns import column
 from data_platform.contracts.declare import contract
 from data_platform.lake.writing.publish import StagedWrite, publish

@@ -13,9 +13,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from data_platform.assets import Table, gold
-from data_platform.build.events import StepResult
 from data_platform.build.planning import plan
 from data_platform.build.platform import Platform
+from data_platform.build.result import StepResult
 from data_platform.build.steps import build
 from data_platform.contracts.columns import column
 from data_platform.contracts.declare import contract

@@ -8,8 +8,10 @@ from typing import NoReturn
 import dagster as dg
 import pytest
 
-from data_platform.build.events import LOGGED, StepResult
+from data_platform.build.events import LOGGED
+from data_platform.build.result import StepResult
 from data_platform.lake.writing.publish import WRITTEN
+from data_platform.landing.ledger.ledger import Ledger
 from data_platform.platform_defs.io_manager import S3ParquetIOManager
 from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home, days
 
@@ -53,7 +55,9 @@ def test_a_partition_whose_files_are_not_what_was_written_fails_a_check_of_its_o
                 "dagster/asset_partition_range_end": TUESDAY,
             },
             resources={
-                "io_manager": S3ParquetIOManager(home.lake, home.builds, home.storage, never)
+                "io_manager": S3ParquetIOManager(
+                    home.lake, home.builds, Ledger("sqlite://"), home.storage, never
+                )
             },
             raise_on_error=False,
         )

@@ -45,7 +45,7 @@ class StagedWrite:
     names of those checks. `inputs` and `contract` say what the attempt stands on, `dimensions` in
     which state its dimensions were, by partition; `properties` go into the snapshot beside
     those. `takers` are the partitions that take over rows that one gives up: it is published only
-    with them. `after` runs once the table is committed, and is told what was published.
+    with them.
     """
 
     slice: TableSlice
@@ -60,7 +60,6 @@ class StagedWrite:
     metadata: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     takers: Mapping[str, Collection[str]] = field(default_factory=dict)
-    after: Callable[[Collection[str]], None] | None = None
 
     @property
     def table(self) -> TableId:
@@ -127,8 +126,6 @@ def publish(lake: Lake, builds: Builds, write: StagedWrite) -> Publication:
         )
         builds.commit(write.table, dict.fromkeys(write.good, write.attempt))
         published = published_as(table, files, snapshot, write.good)
-    if write.after:
-        write.after(good)
     forget_old_snapshots(lake, write.table)
     return Publication(write, published)
 
