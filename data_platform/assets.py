@@ -79,6 +79,7 @@ class Table:
 
     @property
     def key(self) -> dg.AssetKey:
+        """Of the asset it becomes."""
         return dg.AssetKey(list(self.id.path))
 
     @cached_property
@@ -114,6 +115,7 @@ class Table:
 
     @property
     def takes_partitions(self) -> bool:
+        """Whether its function has the parameter `partitions`."""
         return self.function is not None and _PARTITIONS in _parameters(self.function)
 
 

@@ -1,5 +1,6 @@
 """What the documentation says of settings and commands, as Markdown, from the code."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 
 import click
@@ -49,12 +50,13 @@ def _sections(group: click.Group, path: str, level: int) -> Iterator[str]:
 
 def _section(command: click.Command, path: str, level: int) -> str:
     context = click.Context(command, info_name=path)
-    said = (command.help or "").replace("\b\n", "").strip()
+    said = inspect.cleandoc(command.help or "").replace("\b\n", "")
     parts = [f"{'#' * level} `{path.removeprefix('data-platform ')}`", said]
     if not isinstance(command, click.Group):
         usage = " ".join([path, *command.collect_usage_pieces(context)])
         parts.append(f"```console\n$ {usage}\n```")
-    options = [record for each in command.params if (record := each.get_help_record(context))]
+    records = (each.get_help_record(context) for each in command.params)
+    options = [record for record in records if record and record[1]]
     if options:
         rows = [
             f"| `{name}` | {meaning.replace('|', chr(92) + '|')} |" for name, meaning in options

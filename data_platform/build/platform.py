@@ -32,29 +32,35 @@ class Platform:
 
     @cached_property
     def storage(self) -> Storage:
+        """Reads, writes and lists files, wherever they are."""
         return self.given_storage or Storage(store=self.store)
 
     @cached_property
     def store(self) -> ObjectStore:
+        """The object store: S3, or one like it."""
         return ObjectStore(self.settings.aws_region, self.settings.aws_endpoint)
 
     @cached_property
     def lake(self) -> Lake:
+        """The Iceberg catalog and its tables."""
         give_password(self.settings)
         return Lake(self.settings.catalog_properties, self.settings.warehouse_uri)
 
     @cached_property
     def builds(self) -> Builds:
+        """The register of which partitions were built, from what."""
         give_password(self.settings)
         return Builds(self.settings.ledger_uri, clock=self.clock)
 
     @cached_property
     def ledger(self) -> Ledger:
+        """The register of landed objects and what became of them."""
         give_password(self.settings)
         return Ledger(self.settings.ledger_uri, clock=self.clock)
 
     @cached_property
     def bucket(self) -> DirectoryBucket | S3Bucket:
+        """The landing place."""
         uri = self.settings.landing_uri
         if is_object(uri):
             return S3Bucket(uri, self.store)
@@ -62,6 +68,7 @@ class Platform:
 
     @cached_property
     def arrivals(self) -> Arrivals:
+        """What tells of new objects: the queue where there is one, else a listing."""
         settings = self.settings
         if settings.queue_url:
             return ArrivalQueue(
@@ -71,6 +78,7 @@ class Platform:
 
     @cached_property
     def inventory(self) -> Inventory | None:
+        """S3's inventory of the landing place, where the settings name one."""
         settings = self.settings
         if not settings.inventory_uri:
             return None

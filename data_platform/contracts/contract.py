@@ -150,14 +150,17 @@ class Contract:
 
     @property
     def layer(self) -> str:
+        """The first part of the table's name."""
         return self.table.split("/")[0]
 
     @property
     def domain(self) -> str:
+        """The second part of the table's name."""
         return self.table.split("/")[1]
 
     @property
     def name(self) -> str:
+        """The last part of the table's name."""
         return self.table.split("/")[2]
 
     @property

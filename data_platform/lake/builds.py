@@ -112,6 +112,7 @@ class Builds:
 
     @cached_property
     def database(self) -> Database:
+        """The register's database, migrated on first use."""
         return Database(self.uri, wait=self.wait)
 
     def now(self) -> dt.datetime:
@@ -119,6 +120,7 @@ class Builds:
         return self.clock().astimezone(dt.UTC).replace(tzinfo=None)
 
     def record(self, builds: Iterable[Build]) -> None:
+        """Add these builds, in one transaction."""
         rows = [_row(build) for build in builds]
         if rows:
             with self._change() as connection:

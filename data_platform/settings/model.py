@@ -12,6 +12,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Environment(StrEnum):
+    """What a platform is for: `local` is a laptop, `staging` and `prod` are deployments."""
+
     LOCAL = "local"
     TEST = "test"
     STAGING = "staging"
@@ -64,6 +66,7 @@ class Settings:
 
     @property
     def dagster_home(self) -> Path:
+        """The directory of Dagster's own state and configuration."""
         return self.home / "dagster"
 
     @property

@@ -42,6 +42,7 @@ def refuse_unknown_names(env: Iterable[str], names: Iterable[str]) -> None:
 
 
 def home(directory: Path | str, environment: str) -> Path:
+    """An absolute directory. SettingsError where none is set, or for one that storage misreads."""
     if not str(directory):
         raise SettingsError(f"{PREFIX}HOME must be set when {PREFIX}ENV is {str(environment)!r}")
     path = Path(os.path.expanduser(directory)).absolute()
@@ -107,10 +108,12 @@ def dagster_database(url: str, shared: str) -> str:
 
 
 def catalog(url: str) -> str:
+    """`glue`, or the URL of a database."""
     return url if url == "glue" else database("CATALOG", url)
 
 
 def queue(url: str) -> str:
+    """The URL of a queue, or nothing."""
     if url and re.fullmatch(r"https?://[^/\s]+/\S+", url) is None:
         raise SettingsError(
             f"{PREFIX}QUEUE is {url!r}; write it like "
@@ -120,6 +123,7 @@ def queue(url: str) -> str:
 
 
 def inventory(uri: str) -> str:
+    """`s3://destination/prefix/source-bucket/configuration`, or nothing."""
     place = uri.rstrip("/")
     if uri and (re.fullmatch(_BUCKET, place) is None or place.count("/") < 4):
         raise SettingsError(
@@ -135,6 +139,7 @@ def memory_for_cores(cores: int | None = None) -> str:
 
 
 def memory(text: str) -> str:
+    """A size as the JVM writes it, in megabytes or gigabytes: `512m`, `4g`."""
     number, unit = text[:-1], text[-1:]
     if number.isascii() and number.isdigit() and int(number) and unit in ("m", "g"):
         return text
@@ -154,6 +159,7 @@ def packages(text: str) -> tuple[str, ...]:
 
 
 def project(name: str) -> str:
+    """A name that buckets can begin with."""
     if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) is None:
         raise SettingsError(
             f"{PREFIX}PROJECT is {name!r}, and begins the names of buckets; write it in lower case "
@@ -179,18 +185,21 @@ def environment_of_bucket(uri: str, project: str, environments: Iterable[str]) -
 
 
 def region(name: str) -> str:
+    """A region of AWS, or nothing."""
     if name and re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d", name) is None:
         raise SettingsError(f"{PREFIX}AWS_REGION is {name!r}; write it like eu-west-1")
     return name
 
 
 def endpoint(url: str) -> str:
+    """The address of a store without its last slash, or nothing."""
     if url and re.fullmatch(r"https?://[^/\s]+/?", url) is None:
         raise SettingsError(f"{PREFIX}AWS_ENDPOINT is {url!r}; write it like http://localhost:9000")
     return url.rstrip("/")
 
 
 def price(text: str) -> float | None:
+    """US dollars for a GB and month; None where nothing is said."""
     try:
         value = float(text) if text else None
     except ValueError:

@@ -131,12 +131,14 @@ class Partitioning:
     def of(
         schema: T.StructType, names: tuple[str, ...], times: Mapping[str, TimeKeys] | None = None
     ) -> "Partitioning":
+        """By these columns of a schema; `times` has how keys name the times of some of them."""
         known = times or {}
         columns = (PartitionColumn(n, schema[n].dataType, known.get(n)) for n in names)
         return Partitioning(tuple(columns))
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The columns, in order."""
         return tuple(column.name for column in self.columns)
 
     def values(self, key: str) -> Values:
@@ -153,6 +155,7 @@ class Partitioning:
         return parts
 
     def key(self, values: Values) -> str:
+        """`(date(2011, 3, 4),)` -> `2011-03-04`."""
         return "|".join(c.text(v) for c, v in zip(self.columns, values, strict=True))
 
 

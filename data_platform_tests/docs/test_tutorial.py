@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -64,6 +65,18 @@ def test_the_example_brings_a_file_to_gold_with_every_row_accounted_for(home: Ho
     assert set(rejected["_reasons"]) == {"celsius.not_null", "celsius.typed"}
     [repeat] = home.read("duplicates/weather/observations").to_pylist()
     assert (repeat["station"], repeat["_repeats_row"]) == ("BER", 4)
+
+
+def test_the_test_of_the_tutorial_passes(
+    weather: Path, spark: SparkSession, tmp_path: Path
+) -> None:
+    [code] = [
+        b.text for b in blocks(TUTORIAL) if "platform_with" in b.text and b.language == "python"
+    ]
+    names: dict[str, Any] = {}
+    exec(compile(code, TUTORIAL, "exec"), names)
+    [test] = [value for name, value in names.items() if name.startswith("test_")]
+    test(tmp_path / "tested")
 
 
 def test_no_damaged_value_passes_as_a_good_one(home: Home) -> None:

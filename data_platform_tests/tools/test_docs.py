@@ -1,5 +1,9 @@
 """The documentation site: navigation, what the code writes into it, links that lead nowhere."""
 
+import ast
+import importlib
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -10,6 +14,8 @@ from data_platform.settings.variables import VARIABLES
 from tools import docs_reference
 from tools.docs import DocsError, broken_links, navigation, with_generated
 from tools.jars import ROOT
+
+DIRECTIVE = re.compile(r"^::: ([\w.]+)\n(?:    options:\n      members: \[(.*)\]\n)?", re.MULTILINE)
 
 
 @pytest.fixture
@@ -98,9 +104,11 @@ def test_every_command_and_option_is_in_the_reference() -> None:
             if command.hidden:
                 continue
             assert f"# `{path}{name}`\n" in text
+            section = text.partition(f"# `{path}{name}`\n")[2].partition("\n#")[0]
+            assert not re.search("^ ", section, re.MULTILINE)  # would be shown as code
             for parameter in command.params:
                 if isinstance(parameter, click.Option):
-                    assert parameter.opts[-1] in text
+                    assert parameter.opts[-1] in section
             if isinstance(command, click.Group):
                 check(command, f"{path}{name} ")
 
@@ -110,3 +118,27 @@ def test_every_command_and_option_is_in_the_reference() -> None:
 def test_a_marker_is_replaced_and_other_text_is_left() -> None:
     assert with_generated("a\n\n<!-- settings -->\n\nb").startswith("a\n\n| variable |")
     assert with_generated("no <!-- remark -->") == "no <!-- remark -->"
+
+
+def _undocumented(module: str, only: set[str]) -> Iterator[str]:
+    """Public names of a page of the API, of its classes' members too, that have no docstring."""
+    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text("utf-8"))
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
+            continue
+        if only and node.name not in only:
+            continue
+        members = node.body if isinstance(node, ast.ClassDef) else []
+        for each in [node, *members]:
+            documented = isinstance(each, ast.FunctionDef | ast.ClassDef)
+            if documented and not each.name.startswith("_") and not ast.get_docstring(each):
+                yield f"{module}.{node.name}" + (f".{each.name}" if each is not node else "")
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/reference/api").glob("*.md")))
+def test_every_name_in_the_api_reference_has_a_docstring(page: Path) -> None:
+    for module, members in DIRECTIVE.findall(page.read_text("utf-8")):
+        names = set(filter(None, members.split(", ")))
+        assert list(_undocumented(module, names)) == []
+        for name in names:
+            assert hasattr(importlib.import_module(module), name), f"{page.name}: {module}.{name}"

@@ -31,4 +31,5 @@ class Dialect:
 
     @property
     def schema(self) -> pa.Schema:
+        """The columns, each of text."""
         return pa.schema([pa.field(name, pa.string()) for name in self.columns])
