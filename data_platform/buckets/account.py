@@ -1,4 +1,4 @@
-"""The account whose buckets and queues these are, and the clients that reach it."""
+"""The AWS account that owns the buckets and queues, and boto3's clients for it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ from data_platform.buckets.errors import BucketError, lacking
 from data_platform.settings.model import Environment, Settings
 from data_platform.settings.values import SettingsError
 
-# AWS's separate clouds, by the beginning of their regions' names.
+# AWS's partitions other than `aws`, by the prefix of their regions' names.
 _CLOUDS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 
 _SQS_SETTLING = 1.0  # says its reference of CreateQueue; one process knows its own at once
@@ -15,8 +15,10 @@ _SQS_SETTLING = 1.0  # says its reference of CreateQueue; one process knows its 
 
 @dataclass(frozen=True)
 class Account:
-    """`partition` is the part of an ARN that tells AWS's separate clouds apart: `aws`, `aws-cn`.
-    `endpoint` is empty for AWS itself."""
+    """An AWS account in a region. `partition` is AWS's word in ARNs: `aws`, `aws-cn`, `aws-us-gov`.
+
+    `endpoint` is empty for AWS itself.
+    """
 
     id: str
     partition: str
@@ -34,8 +36,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Clients:
-    """boto3's, by the names of their services. `settling` is how many seconds after it is made a
-    queue can be used."""
+    """boto3's clients, by service. A queue can be used `settling` seconds after its creation."""
 
     s3: Any
     sqs: Any
@@ -43,10 +44,10 @@ class Clients:
 
 
 def connect(settings: Settings) -> tuple[Account, Clients]:
-    """The account of the credentials at hand, and its clients.
+    """The account of the current credentials, and its clients.
 
-    Raises SettingsError where the settings name no cloud, BucketError where the credentials are
-    missing or refused.
+    Raises SettingsError if the settings name no cloud, BucketError if the credentials are missing
+    or refused.
     """
     import boto3
     from botocore.config import Config
@@ -54,7 +55,7 @@ def connect(settings: Settings) -> tuple[Account, Clients]:
 
     _require_cloud(settings)
     region, endpoint = settings.aws_region, settings.aws_endpoint
-    # A name in front of an emulator's host would have to be resolved.
+    # A bucket's name in front of an emulator's host would have to be resolved by DNS.
     style = {"addressing_style": "path"} if endpoint else {}
     config = Config(retries={"mode": "standard", "max_attempts": 5}, s3=style)
     session = boto3.Session(region_name=region)
@@ -71,9 +72,9 @@ def connect(settings: Settings) -> tuple[Account, Clients]:
 
 
 def account_of(settings: Settings, id: str) -> Account:
-    """An account by its twelve digits, without a request; the region says which of AWS's clouds.
+    """The account with this twelve-digit id, without a request; the region gives the partition.
 
-    Raises SettingsError where the settings name no cloud.
+    Raises SettingsError if the settings name no cloud.
     """
     _require_cloud(settings)
     region = settings.aws_region

@@ -1,9 +1,8 @@
-"""Changes of a bucket as data: the S3 operation with its arguments, and the command that does it.
+"""Changes to a bucket as data: the S3 operation, its arguments, and the equivalent command.
 
-Those of a queue are in `queue_actions.py`.
+Changes to a queue are in `queue_actions.py`.
 
-An action sets one configuration to all it shall be, since S3 replaces configurations as a whole:
-what somebody else wrote into it is part of the arguments.
+S3 replaces a configuration as a whole, so an action's arguments include what others wrote into it.
 """
 
 import json
@@ -26,7 +25,7 @@ from data_platform.buckets.standard import (
 from data_platform.buckets.state import BucketState
 from data_platform.buckets.statements import merged, tls_only
 
-US_EAST_1 = "us-east-1"  # the one region that S3 wants no LocationConstraint for
+US_EAST_1 = "us-east-1"  # the one region for which S3 takes no LocationConstraint
 BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 OWNER_ENFORCED = "BucketOwnerEnforced"
 
@@ -43,7 +42,7 @@ class Action:
     service: str = "s3"
 
     def command(self, account: Account) -> str:
-        """The same as a shell command."""
+        """The shell command (AWS CLI) that does the same."""
         tool = "s3api" if self.service == "s3" else self.service
         words = ["aws", tool, self.operation.replace("_", "-"), "--region", account.region]
         if account.endpoint:
@@ -53,6 +52,7 @@ class Action:
 
 
 def creation(spec: BucketSpec, account: Account) -> Action:
+    """Creates the bucket in the account's region."""
     request: dict[str, Any] = {"Bucket": spec.name, "ObjectOwnership": OWNER_ENFORCED}
     if account.region != US_EAST_1:
         request["CreateBucketConfiguration"] = {"LocationConstraint": account.region}
@@ -60,11 +60,12 @@ def creation(spec: BucketSpec, account: Account) -> Action:
 
 
 def deletion(name: str, account: Account) -> Action:
-    """S3 refuses it while there is an object in the bucket."""
+    """Deletes the bucket; S3 refuses while it holds an object."""
     return bucket_action(name, account, "delete it, if it is empty", "delete_bucket")
 
 
 def versioning(spec: BucketSpec, account: Account, status: str) -> Action:
+    """Sets versioning to `status`: `Enabled` or `Suspended`."""
     return bucket_action(
         spec.name,
         account,
@@ -75,6 +76,7 @@ def versioning(spec: BucketSpec, account: Account, status: str) -> Action:
 
 
 def encryption(spec: BucketSpec, account: Account) -> Action:
+    """Sets SSE-S3 as the default encryption."""
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     return bucket_action(
         spec.name,
@@ -86,6 +88,7 @@ def encryption(spec: BucketSpec, account: Account) -> Action:
 
 
 def public_access(spec: BucketSpec, account: Account) -> Action:
+    """Sets all four blocks of public access."""
     return bucket_action(
         spec.name,
         account,
@@ -96,6 +99,7 @@ def public_access(spec: BucketSpec, account: Account) -> Action:
 
 
 def ownership(spec: BucketSpec, account: Account) -> Action:
+    """Turns ACLs off (BucketOwnerEnforced)."""
     return bucket_action(
         spec.name,
         account,
@@ -106,6 +110,7 @@ def ownership(spec: BucketSpec, account: Account) -> Action:
 
 
 def tags(spec: BucketSpec, state: BucketState, account: Account) -> Action:
+    """Sets the cost allocation tags and keeps the others."""
     merged = {**state.tags, **spec.tags}
     return bucket_action(
         spec.name,
@@ -117,10 +122,11 @@ def tags(spec: BucketSpec, state: BucketState, account: Account) -> Action:
 
 
 def access_logging(spec: BucketSpec, account: Account) -> Action:
+    """Sends access logs to the logs bucket."""
     enabled = {
         "TargetBucket": spec.logs,
         "TargetPrefix": ACCESS_LOGS,
-        # Account, region, bucket and day follow the prefix: what queries of the logs filter by.
+        # After the prefix come account, region, bucket and day, which log queries filter by.
         "TargetObjectKeyFormat": {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}},
     }
     return bucket_action(
@@ -133,6 +139,7 @@ def access_logging(spec: BucketSpec, account: Account) -> Action:
 
 
 def no_access_logging(spec: BucketSpec, account: Account) -> Action:
+    """Turns access logging off."""
     return bucket_action(
         spec.name,
         account,
@@ -149,7 +156,7 @@ def lifecycle(
     *,
     without: Sequence[Mapping[str, Any]] = (),
 ) -> Action:
-    """The standard's rules beside those of somebody else, except the ones of `without`."""
+    """Sets the standard's lifecycle rules and keeps other people's, except those in `without`."""
     kept = [rule for rule in state.lifecycle if not is_own(spec, rule) and rule not in without]
     rules = [*kept, *lifecycle_rules(spec)]
     request: dict[str, Any] = {"LifecycleConfiguration": {"Rules": rules}}
@@ -162,20 +169,20 @@ def lifecycle(
 
 
 def is_own(spec: BucketSpec, rule: Mapping[str, Any]) -> bool:
-    """Whether a lifecycle rule is the standard's, by its name; a table's where it is known which
-    tables there are."""
+    """Whether a lifecycle rule is the standard's, by its name; a table's rule counts only if the
+    spec knows which tables there are."""
     name = str(rule.get("ID"))
     of_table = spec.tables is not None and name.startswith(TABLE_LIFECYCLE_ID)
     return of_table or name == LIFECYCLE_ID
 
 
 def lifecycle_rules(spec: BucketSpec) -> list[dict[str, Any]]:
-    """All of the standard's rules, as boto3 has them: for the bucket, and for each table in it."""
+    """The standard's rules in boto3's form: one for the bucket and one for each table in it."""
     return [lifecycle_rule(spec), *(_table_rule(table) for table in spec.tables or ())]
 
 
 def _table_rule(table: TableTiers) -> dict[str, Any]:
-    """It moves and never deletes: what a table refers to is known to the table alone."""
+    """Moves objects and never deletes any: only the table knows what it refers to."""
     return {
         "ID": f"{TABLE_LIFECYCLE_ID}{table.table}",
         "Filter": {"Prefix": table.prefix},
@@ -189,13 +196,13 @@ def _moves(days: str, tiers: Mapping[str, int]) -> list[dict[str, Any]]:
 
 
 def lifecycle_rule(spec: BucketSpec) -> dict[str, Any]:
-    """The standard's lifecycle as one rule for all objects of a bucket."""
+    """The standard's lifecycle for all objects of a bucket, as one rule."""
     days = spec.standard.lifecycle
     rule: dict[str, Any] = {
         "ID": LIFECYCLE_ID,
         "Filter": {"Prefix": ""},
         "Status": "Enabled",
-        # Without days of its own it only clears delete markers that no version lies under.
+        # Without days it only removes delete markers that have no versions left.
         "Expiration": {"Days": days.expire} if days.expire else {"ExpiredObjectDeleteMarker": True},
         "NoncurrentVersionExpiration": {"NoncurrentDays": days.expire_noncurrent},
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days.abort_uploads},
@@ -208,7 +215,7 @@ def lifecycle_rule(spec: BucketSpec) -> dict[str, Any]:
 
 
 def policy(spec: BucketSpec, state: BucketState, account: Account) -> Action:
-    """The standard's statements beside those of somebody else."""
+    """Sets the standard's statements in the bucket policy and keeps the others."""
     own = policy_statements(spec, account)
     return bucket_action(
         spec.name,
@@ -220,7 +227,7 @@ def policy(spec: BucketSpec, state: BucketState, account: Account) -> Action:
 
 
 def policy_statements(spec: BucketSpec, account: Account) -> dict[str, dict[str, Any]]:
-    """The standard's statements, by Sid."""
+    """The standard's statements of the bucket policy, by Sid."""
     bucket = account.arn(spec.name)
     found: dict[str, dict[str, Any]] = {}
     if spec.purpose is Purpose.LOGS:
@@ -231,7 +238,7 @@ def policy_statements(spec: BucketSpec, account: Account) -> dict[str, dict[str,
             "Principal": {"Service": "logging.s3.amazonaws.com"},
             "Action": "s3:PutObject",
             "Resource": f"{bucket}/{ACCESS_LOGS}*",
-            # The service writes for every account: without these, for anybody's buckets.
+            # The service writes on behalf of every account; without these, anybody's logs.
             "Condition": {
                 "StringEquals": {"aws:SourceAccount": account.id},
                 "ArnLike": {"aws:SourceArn": sources},
@@ -244,7 +251,7 @@ def policy_statements(spec: BucketSpec, account: Account) -> dict[str, dict[str,
 def bucket_action(
     name: str, account: Account, change: str, operation: str, **request: Any
 ) -> Action:
-    """On a bucket that is there."""
-    # A bucket that was deleted and taken by somebody else is refused, not configured.
+    """An action on an existing bucket of the account."""
+    # If the bucket was deleted and its name taken by somebody else, S3 refuses.
     owned = {"Bucket": name, "ExpectedBucketOwner": account.id}
     return Action(name, change, operation, {**owned, **request})

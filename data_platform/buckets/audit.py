@@ -18,10 +18,10 @@ UNEXPECTED = "unexpected"
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A rule that the bucket or queue `name` breaks. `command` mends it when it is run as it is.
+    """A rule that the bucket or queue `name` breaks, and the `command` that fixes it.
 
-    `purpose` is None for a bucket that the standard does not know. `loosens` says what the command
-    takes away, where it takes away anything: `apply` does not run such a command.
+    `purpose` is None for a bucket that is not in the standard. `loosens` says what the command
+    takes away, if anything: `apply` does not run such a command.
     """
 
     rule: str
@@ -35,7 +35,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Audit:
-    """`buckets` and `queues` are all that were looked at or missed, sorted by name."""
+    """An audit's result. `buckets` and `queues`: all that were checked or missing, by name."""
 
     buckets: tuple[str, ...]
     queues: tuple[str, ...]
@@ -43,7 +43,7 @@ class Audit:
 
 
 def rules_of(purpose: Purpose | QueuePurpose) -> dict[str, str]:
-    """Name and description of every rule that buckets, or queues, of a purpose are held to."""
+    """Name and description of every rule for buckets, or queues, of a purpose."""
     kind = "bucket" if isinstance(purpose, Purpose) else "queue"
     own = {rule.name: rule.description for rule in rules(purpose)}
     return {EXISTS: f"The {kind} is there.", **own}
@@ -56,11 +56,11 @@ def audit(
     environment: Environment,
     tables: tuple[TableTiers, ...] = (),
 ) -> Audit:
-    """Looks at the environment's two queues and five buckets, there or not, and at every other
-    bucket of the account that has the project's prefix: at those of other environments by the same
-    rules, but for those of tables and of the queue, which are their own deployments' to know.
+    """Check the environment's two queues and five buckets, existing or not, and every other bucket
+    of the account with the project's prefix. Buckets of other environments are held to the same
+    rules, except those of tables and of the queue, which only their own deployments know.
 
-    Raises BucketError where something may not be read: what could not be looked at has not passed.
+    Raises BucketError if something may not be read: what could not be checked has not passed.
     """
     names = list_buckets(clients.s3, f"{project}-")
     specs = _specs(names, project, environment, tables)
@@ -69,7 +69,7 @@ def audit(
 
 
 def compare(specs: Sequence[Spec], states: States, names: Sequence[str], account: Account) -> Audit:
-    """`names` are the account's buckets with the project's prefix."""
+    """The audit of what was read; `names` are the account's buckets with the project's prefix."""
     failures = [failure for spec in specs for failure in _failures(spec, states, account)]
     queues = {spec.name for spec in specs if isinstance(spec, QueueSpec)}
     expected = {spec.name for spec in specs} - queues
@@ -132,7 +132,7 @@ def _failures(spec: Spec, states: States, account: Account) -> list[Failure]:
 
 
 def _apply(spec: Spec, account: Account) -> str:
-    # One that only makes the bucket would leave it with nothing set.
+    # A command that only creates the bucket would leave it unconfigured.
     settings = {
         "ENV": spec.environment,
         "PROJECT": spec.project,

@@ -1,7 +1,7 @@
-"""What a rule of the standard is, for buckets and queues, and what it says of one that breaks it.
+"""A rule of the standard, for buckets and queues, and a deviation from it.
 
-A rule never looks at AWS. Where the way back to the standard would take away protection that
-somebody chose, it says so, and `apply` leaves it to a person.
+A rule never calls AWS. If going back to the standard would take away something that somebody
+chose, the deviation says so, and `apply` leaves the decision to a person.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -16,8 +16,11 @@ from data_platform.buckets.statements import Statement, statements
 
 @dataclass(frozen=True)
 class Deviation:
-    """A rule that a bucket or queue breaks. `loosens` says what mending it takes away: then it is a
-    person's choice; empty where `apply` does it."""
+    """How a bucket or queue breaks a rule, and the action that mends it.
+
+    `loosens` says what the action takes away: it then needs a human decision. Empty if `apply` may
+    run it.
+    """
 
     expected: str
     found: str
@@ -25,13 +28,13 @@ class Deviation:
     loosens: str = ""
 
 
-# Of a bucket's or a queue's spec and state.
+# Takes the spec and the state of a bucket or queue.
 Judge = Callable[[Any, Any, Account], Deviation | None]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`judge` is pure: the deviation of a state from its line of the standard, or None."""
+    """A rule. `judge` is pure and returns the state's deviation from its spec, or None."""
 
     name: str
     description: str
@@ -42,7 +45,7 @@ class Rule:
 def statement_deviation(
     sid: str, policy: Mapping[str, Any], own: Mapping[str, Statement], mend: Action
 ) -> Deviation | None:
-    """Where the policy has not the one of `own` that is called `sid`."""
+    """The deviation if the policy lacks the statement `sid` of `own`, or has another one."""
     there = [s for s in statements(policy) if s.get("Sid") == sid]
     if there == [own[sid]]:
         return None
@@ -53,7 +56,7 @@ def statement_deviation(
 def tags_deviation(
     wanted: Mapping[str, str], found: Mapping[str, str], mend: Action
 ) -> Deviation | None:
-    """Where a tag of `wanted` is missing or another."""
+    """The deviation if a tag of `wanted` is missing or has another value."""
     wrong = {key: found.get(key, "") for key, value in wanted.items() if found.get(key) != value}
     return Deviation(_pairs(wanted), _pairs(wrong), mend) if wrong else None
 

@@ -1,4 +1,4 @@
-"""What can go wrong with a bucket or queue, each with its name and the way out."""
+"""Errors of buckets and queues: each names the bucket or queue and says what to do."""
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,30 +17,30 @@ _PERMISSIONS = {
 }
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
 _WAYS_OUT = {
-    "OperationAborted": "another change of it is under way; do it again in a minute",
+    "OperationAborted": "another change of it is under way; try again in a minute",
     "BucketAlreadyExists": "the name is taken by another account; choose another "
     "DATA_PLATFORM_PROJECT",
     "InvalidBucketAclWithObjectOwnership": "its ACL grants access to others; write those grants "
     "as a bucket policy, then `aws s3api put-bucket-acl --acl private --bucket` with its name",
     "CrossLocationLoggingProhibited": "it is in another region than the logs bucket",
-    "QueueDeletedRecently": "SQS gives a name away again after a minute: do it again then",
+    "QueueDeletedRecently": "SQS frees a deleted queue's name after a minute: try again then",
 }
 _UNTOLD = (
     "; a queue, topic or function in it is not there, is in another region than the bucket, or "
     "does not let S3 send, or its KMS key does not let S3 encrypt; a queue's new policy counts "
-    "after a minute at most: do it again then"
+    "after a minute at most: try again then"
 )
 _UNKNOWN_DEAD = "Dead letter target does not exist"
-_UNSETTLED = "; SQS takes a moment to know a queue that was just made: do it again in a minute"
+_UNSETTLED = "; SQS takes a moment to know a queue that was just made: try again in a minute"
 _KINDS = {"s3": ("bucket", "S3"), "sqs": ("queue", "SQS")}
 
 
 class BucketError(Exception):
-    """A bucket or queue cannot be read or changed; the message names it and the way out."""
+    """A bucket or queue cannot be read or changed; the message names it and says what to do."""
 
 
 class ForeignBucketError(BucketError):
-    """A bucket of the standard belongs to another account: names are global."""
+    """Another account has a bucket with a name of the standard: bucket names are global."""
 
     def __init__(self, bucket: str, account: str) -> None:
         super().__init__(
@@ -50,13 +50,13 @@ class ForeignBucketError(BucketError):
 
 
 def permission(operation: str, service: str = "s3") -> str:
-    """IAM's name for what an operation needs: `PutBucketEncryption` gives
-    `s3:PutEncryptionConfiguration`."""
+    """The IAM permission that an operation needs: `s3:PutEncryptionConfiguration` for
+    `PutBucketEncryption`."""
     return f"{service}:{_PERMISSIONS.get(operation, operation)}"
 
 
 def lacking(service: str, endpoint: str) -> str:
-    """A doubt to add to a refusal: an `endpoint` that is not AWS's may have no such service."""
+    """A hint to add to an error: an `endpoint` that is not AWS's may lack the service."""
     if not endpoint:
         return ""
     return (
@@ -68,8 +68,10 @@ def lacking(service: str, endpoint: str) -> str:
 def refused(
     name: str, error: ClientError | BotoCoreError, service: str = "s3", endpoint: str = ""
 ) -> BucketError:
-    """What the service, at an `endpoint` that may lack it, answered for a bucket or queue, as an
-    error that says what is missing."""
+    """The service's error for a bucket or queue, with the missing permission or what to do.
+
+    `endpoint` is named if it is not AWS's and may lack the service.
+    """
     kind, called = _KINDS[service]
     if isinstance(error, BotoCoreError):
         return BucketError(f"{kind} {name}: {called} gave no answer: {error}")

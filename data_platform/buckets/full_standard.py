@@ -1,4 +1,4 @@
-"""The standard as a whole: its queues and buckets, which are planned, made and audited alike."""
+"""The whole standard: queues and buckets, which are planned, created and audited in one way."""
 
 from collections.abc import Iterator, Sequence
 
@@ -27,24 +27,26 @@ State = BucketState | QueueState
 def standard_specs(
     project: str, environment: Environment, tables: tuple[TableTiers, ...] = ()
 ) -> list[Spec]:
-    """All of an environment, in the order in which it can be made: S3 asks a queue whether it may
-    send before it takes a notification."""
+    """All specs of an environment, in the order of creation: queues first, since S3 checks that it
+    may send to a queue before it accepts a notification."""
     return [*queue_specs(project, environment), *bucket_specs(project, environment, tables)]
 
 
 def rules(purpose: Purpose | QueuePurpose) -> list[Rule]:
+    """The rules for buckets, or queues, of a purpose, in the order in which to mend them."""
     every: Sequence[Rule] = RULES if isinstance(purpose, Purpose) else QUEUE_RULES
     return [rule for rule in every if purpose in rule.purposes]
 
 
 def judge(spec: Spec, state: State, account: Account) -> Iterator[tuple[Rule, Deviation]]:
-    """Every rule that a bucket or queue breaks, in the order in which to mend them."""
+    """Every rule that a bucket or queue breaks with its deviation, in the order to mend them."""
     for rule in rules(spec.purpose):
         if broken := rule.judge(spec, state, account):
             yield rule, broken
 
 
 def creation(spec: Spec, account: Account) -> Action:
+    """The action that creates the bucket or queue."""
     if isinstance(spec, QueueSpec):
         return queue_actions.creation(spec, account)
     return actions.creation(spec, account)

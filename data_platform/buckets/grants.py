@@ -1,7 +1,6 @@
-"""What a policy is made of: where the platform's things are, and one permission on some of them.
+"""The parts of a policy: where the platform's resources are, and permissions on them.
 
-Values only: which role gets which of them is in `roles.py`, how they are written down for IAM in
-`policies.py`.
+Values only: `roles.py` says which role gets which, `policies.py` writes them as IAM documents.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +20,10 @@ TLS = {"Bool": {"aws:SecureTransport": "true"}}
 class Site:
     """Everything that the roles' policies name.
 
-    `landing` and `warehouse` are `bucket` or `bucket/prefix`, `inventory` is too: where S3 puts its
-    inventory of the landing bucket. `queue` is an SQS queue's URL,
-    `secret` the name or ARN of a secret, `key` the ARN of the KMS key of the buckets; each is empty
-    where there is none. `glue` says whether the catalog is Glue.
+    `landing`, `warehouse` and `inventory` (where S3 writes its inventory of the landing bucket) are
+    `bucket` or `bucket/prefix`. `queue` is an SQS queue's URL, `secret` a secret's name or ARN,
+    `key` the ARN of the buckets' KMS key; each is empty if there is none. `glue` says whether the
+    catalog is Glue.
     """
 
     account: Account
@@ -40,18 +39,20 @@ class Site:
 
     @property
     def tables(self) -> list[TableId]:
-        """Every table that is ever written, sorted."""
+        """Every table that anything writes, sorted."""
         return sorted({table for use in self.uses for table in use.writes})
 
     def bucket(self, purpose: Purpose) -> str:
+        """The name of the standard's bucket for a purpose."""
         return next(spec.name for spec in self.specs if spec.purpose is purpose)
 
     def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource in the account and region."""
         return self.account.regional_arn(service, resource)
 
     @property
     def queue_arn(self) -> str:
-        """Of a URL as SQS gives it: `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`."""
+        """The ARN of `queue`, whose URL is `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`."""
         account, _, name = self.queue.partition("://")[2].partition("/")[2].partition("/")
         region = self.account.region
         return f"arn:{self.account.partition}:sqs:{region}:{account}:{name}"
@@ -61,8 +62,8 @@ class Site:
 class Grant:
     """One permission; grants of one `sid` become one statement.
 
-    `prefixes` are those of the keys that may be listed. `why` says what a wildcard in
-    `resources` is for that does not follow a table's prefix, or why a listing has no prefix.
+    `prefixes` are those of the keys that may be listed. `why` gives the reason for a wildcard in
+    `resources` that does not follow a table's prefix, or for a listing without a prefix.
     """
 
     sid: str
@@ -74,12 +75,14 @@ class Grant:
 
 
 def site(settings: Settings, account: Account, uses: Sequence[TableUse], *, key: str = "") -> Site:
-    """Where the settings have things; the standard's buckets where they name no bucket.
+    """The resources that the settings name, or the standard's buckets if they name none.
 
-    Raises BucketError where `key` is no ARN of a KMS key: an alias means nothing in a policy.
+    Raises BucketError if `key` is not the ARN of a KMS key: an alias has no effect in a policy.
     """
     if key and not (key.startswith("arn:") and ":key/" in key):
-        raise BucketError(f"{key!r} is no ARN of a KMS key; write it like arn:aws:kms:...:key/...")
+        raise BucketError(
+            f"{key!r} is not the ARN of a KMS key; write it like arn:aws:kms:...:key/..."
+        )
     specs = tuple(bucket_specs(settings.project, settings.environment))
     named = {spec.purpose: spec.name for spec in specs}
     return Site(
@@ -107,7 +110,7 @@ def objects(
     *paths: str,
     why: str = "",
 ) -> Grant:
-    """On the objects at `paths`: `bucket/key`, with wildcards."""
+    """A grant on the objects at `paths`: `bucket/key`, with wildcards."""
     return Grant(
         sid=sid,
         actions=tuple(f"s3:{action}" for action in actions),
@@ -118,10 +121,10 @@ def objects(
 
 
 def listing(site: Site, place: str, *, why: str = "") -> Grant:
-    """Listing what lies below a place: a `bucket` or `bucket/prefix`, which ends without a slash.
+    """A grant to list a place: `bucket` or `bucket/prefix`, without a slash at the end.
 
-    It is also what makes S3 answer "not found" for a key that is not there: else it says
-    "forbidden", and nobody can tell a file that is gone from one that may not be read.
+    With it S3 answers "not found" for a missing key; without it "forbidden", which does not tell a
+    missing file from one that may not be read.
     """
     bucket, _, prefix = place.partition("/")
     return Grant(
@@ -135,12 +138,12 @@ def listing(site: Site, place: str, *, why: str = "") -> Grant:
 
 
 def _owned(site: Site) -> dict[str, Mapping[str, str]]:
-    # Names are global: a bucket that was given up and taken by somebody else gets nothing.
+    # Bucket names are global: if somebody else takes one over, the grant must not apply to it.
     return {**TLS, "StringEquals": {"aws:ResourceAccount": site.account.id}}
 
 
 def glue(site: Site, sid: str, actions: Sequence[str], tables: Sequence[TableId]) -> list[Grant]:
-    """On tables, with the catalog and the database that Glue asks for as well; nothing where the
+    """Grants on tables, and on the catalog and databases that Glue checks as well; empty if the
     catalog is not Glue."""
     if not site.glue:
         return []

@@ -1,7 +1,7 @@
-"""What raw-landing tells the queue of arrivals: a notification beside those of somebody else.
+"""The notification from raw-landing to the arrivals queue, beside other people's notifications.
 
-S3 keeps all notifications of a bucket in one configuration, and sends an event of a key to one
-topic, queue or function only; EventBridge aside, which gets everything beside them.
+S3 keeps all notifications of a bucket in one configuration and sends each event of a key to a
+single topic, queue or function, and to EventBridge in addition.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,11 +13,11 @@ from data_platform.buckets.deviations import Deviation
 from data_platform.buckets.standard import NOTIFICATION_ID, BucketSpec
 from data_platform.buckets.state import BucketState
 
-# After these a key may hold something else, or nothing: `landing/arrivals/notifications.py` looks
-# for them.
+# Events after which a key may hold another object, or none; `landing/arrivals/notifications.py`
+# handles them.
 EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
 
-# The lists of a notification configuration, with what their entries call the ARN that is told.
+# The lists of a notification configuration, with the field of their entries that has the ARN.
 _TOLD = {
     "TopicConfigurations": "TopicArn",
     "QueueConfigurations": "QueueArn",
@@ -26,6 +26,7 @@ _TOLD = {
 
 
 def judge(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
+    """The deviation if the bucket does not notify the queue that `spec.tells` names."""
     if not spec.tells:
         return None
     queue = account.regional_arn("sqs", spec.tells)
@@ -40,7 +41,7 @@ def judge(spec: BucketSpec, state: BucketState, account: Account) -> Deviation |
             expected,
             f"{', '.join(rivals)} is told of them, or as {NOTIFICATION_ID}: S3 takes one only",
             mend,
-            f"{', '.join(rivals)} is told no more; an SNS topic, or EventBridge, can tell both",
+            f"{', '.join(rivals)} is no longer told; an SNS topic, or EventBridge, can tell both",
         )
     return Deviation(expected, "another notification" if own else "no such notification", mend)
 
@@ -50,7 +51,7 @@ def _wanted(queue: str) -> dict[str, Any]:
 
 
 def _action(spec: BucketSpec, state: BucketState, account: Account, queue: str) -> Action:
-    """The whole configuration: the standard's own entry, and others that S3 takes beside it."""
+    """Sets the whole configuration: the standard's entry and the others that S3 accepts with it."""
     kept = {
         kind: [
             entry
@@ -72,21 +73,22 @@ def _action(spec: BucketSpec, state: BucketState, account: Account, queue: str) 
 
 
 def _entries(state: BucketState) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Every entry, with the ARN that is told."""
+    """Every entry with the ARN that it notifies."""
     for kind, told in _TOLD.items():
         for entry in state.notifications.get(kind, ()):
             yield entry, str(entry.get(told))
 
 
 def _rival(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry that tells somebody else shares an event with ours, which has no filter, or
-    its Id: S3 refuses both at once."""
+    """Whether an entry for another target shares an event, or the Id, with ours, which has no
+    filter: S3 refuses both at once."""
     ours = tuple(event.removesuffix("*") for event in EVENTS)
     shares = any(event.startswith(ours) for event in entry.get("Events", ()))
     return shares or entry.get("Id") == NOTIFICATION_ID
 
 
 def _comparable(entry: Mapping[str, Any]) -> tuple[Any, ...]:
-    """S3 need not give lists back in order; no filter may come back as one without rules."""
+    """An entry in a form to compare: S3 may return lists in any order, and no filter as an empty
+    one."""
     rules = entry.get("Filter", {}).get("Key", {}).get("FilterRules", [])
     return entry.get("Id"), entry.get("QueueArn"), sorted(entry.get("Events", ())), rules

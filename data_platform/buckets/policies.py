@@ -1,4 +1,4 @@
-"""The roles' grants as documents that AWS takes: policies, trust policies, an endpoint's policy.
+"""The roles' grants as AWS documents: policies, trust policies, an endpoint's policy.
 
 Deterministic: the same site gives the same text.
 """
@@ -14,19 +14,19 @@ from data_platform.buckets.grants import TLS, Grant, Site
 from data_platform.buckets.roles import Role, grants
 
 LIMIT = 6144
-"""Characters of a managed policy, white space aside."""
+"""The most characters of a managed policy, not counting white space."""
 POLICIES_PER_ROLE = 10
-"""Managed policies that IAM attaches to a role, unless the account's quota was raised."""
+"""The most managed policies that IAM attaches to a role, unless the quota was raised."""
 
 _PROVIDER = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:oidc-provider/(?P<issuer>[A-Za-z0-9._/-]+)")
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")  # Kubernetes', which leaves out wildcards
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")  # as Kubernetes names things; no wildcards
 
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Exemption:
-    """A resource that reaches further than a table's prefix, or a listing without one, and why."""
+    """A resource wider than a table's prefix, or a listing without a prefix, and the reason."""
 
     role: str
     actions: tuple[str, ...]
@@ -35,9 +35,9 @@ class Exemption:
 
 
 def role_policies(role: Role, site: Site) -> list[Document]:
-    """The role's policies: one, or as many as keep each within LIMIT.
+    """The role's policies, as few as keep each within LIMIT.
 
-    Raises BucketError for more than a role can have.
+    Raises BucketError if there are more than IAM attaches to a role.
     """
     parts = _parts(grants(role, site))
     if len(parts) > POLICIES_PER_ROLE:
@@ -64,12 +64,12 @@ def size(policy: Document) -> int:
 
 
 def text(policy: Document) -> str:
-    """As it is printed and stored."""
+    """The document as JSON text, as it is printed and stored."""
     return json.dumps(policy, indent=2) + "\n"
 
 
 def exemptions(site: Site) -> list[Exemption]:
-    """Everything that has to give a reason, role by role."""
+    """All exemptions, role by role."""
     return [
         Exemption(str(role), grant.actions, resource, grant.why)
         for role in Role
@@ -85,22 +85,22 @@ def exemptions(site: Site) -> list[Exemption]:
 
 
 def trust_policy(provider: str, namespace: str, service_account: str) -> Document:
-    """Lets a Kubernetes service account of one cluster, and nothing else there, take a role.
+    """A trust policy by which only this Kubernetes service account of the cluster takes the role.
 
-    `provider` is the ARN of the cluster's OIDC provider. Raises BucketError for what is none, and
-    for names that Kubernetes does not have.
+    `provider` is the ARN of the cluster's OIDC provider. Raises BucketError if it is not one, or if
+    a name is not valid in Kubernetes.
     """
     found = _PROVIDER.fullmatch(provider)
     if not found:
         raise BucketError(
-            f"{provider!r} is no ARN of an OIDC provider; write it like "
+            f"{provider!r} is not the ARN of an OIDC provider; write it like "
             "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
         )
     for kind, name in (("namespace", namespace), ("service account", service_account)):
         if not _NAME.fullmatch(name):
             raise BucketError(
-                f"{name!r} is no {kind}; write its name in Kubernetes: lower case letters, digits, "
-                "hyphens"
+                f"{name!r} is not a {kind}; give its name in Kubernetes: lower case letters, "
+                "digits, hyphens"
             )
     issuer = found["issuer"]
     claims = {
@@ -121,8 +121,8 @@ _ENDPOINT_WHY = "an endpoint says which buckets can be reached, the roles say wh
 
 
 def endpoint_policy(site: Site) -> Document:
-    """Of a VPC's gateway endpoint for S3: only this project's buckets, only for this account, and
-    only what some role does."""
+    """The policy of a VPC's gateway endpoint for S3: only this project's buckets, only for this
+    account, and only what some role may do."""
     account = site.account
     places = filter(None, (site.landing, site.warehouse, site.inventory))
     buckets = _unique([*(s.name for s in site.specs), *map(_bucket, places)])
@@ -143,7 +143,7 @@ def endpoint_policy(site: Site) -> Document:
             {
                 "Sid": kind,
                 "Effect": "Allow",
-                "Principal": "*",  # an endpoint's policy names nobody: the condition does
+                "Principal": "*",  # the condition restricts it to the account
                 "Action": _unique(actions),
                 "Resource": reach[kind],
                 "Condition": {**TLS, "StringEquals": {"aws:PrincipalAccount": account.id}},

@@ -1,4 +1,4 @@
-"""What storage costs: list prices as data, and the setting that goes before them."""
+"""The price of storage: list prices as data, and the setting that overrides them."""
 
 from collections.abc import Mapping
 
@@ -22,14 +22,14 @@ STANDARD_PRICES: Mapping[str, float] = {
 
 
 def price(settings: Settings) -> float | None:
-    """US dollars for a GB and month; None where it is not known what storage costs."""
+    """US dollars per GB and month; None if the price is not known."""
     if settings.storage_price is not None:
         return settings.storage_price
-    # A store of one's own has no list price, and a directory no region.
+    # A store other than AWS has no list price, and a directory has no region.
     on_aws = settings.warehouse_uri.startswith("s3://") and not settings.aws_endpoint
     return STANDARD_PRICES.get(settings.aws_region) if on_aws else None
 
 
 def monthly_cost(size: int, price: float | None) -> float | None:
-    """US dollars a month for `size` bytes, were all of them in Standard; None without a price."""
+    """US dollars a month for `size` bytes if all were in S3 Standard; None without a price."""
     return None if price is None else size / 2**30 * price

@@ -1,4 +1,5 @@
-"""Plan and apply: from what there is to the standard, without taking anything away."""
+"""Plan and apply the changes that bring buckets and queues up to the standard; nothing is taken
+away."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,19 +17,19 @@ from data_platform.buckets.standard import BucketSpec
 from data_platform.buckets.state import BucketState, read_state, require_unowned
 
 NEW = BucketState(ownership=actions.OWNER_ENFORCED)
-"""What a bucket that was just made has for certain; a queue has all that the standard asks."""
+"""The state of a bucket just created; a queue is created with all that the standard asks."""
 
 States = Mapping[str, State]
-"""The buckets and queues that are there, by name."""
+"""The existing buckets and queues, by name."""
 
 
 def read_states(
     clients: Clients, account: Account, specs: Sequence[Spec], own: Collection[str]
 ) -> States:
-    """Those of `specs` that are there; `own` are the names of the account's buckets.
+    """The states of those of `specs` that exist; `own` are the names of the account's buckets.
 
-    Raises ForeignBucketError where another account has one of the names, BucketError where a
-    permission is missing.
+    Raises ForeignBucketError if another account has one of the names, BucketError if a permission
+    is missing.
     """
     states: dict[str, State] = {}
     for spec in specs:
@@ -43,9 +44,9 @@ def read_states(
 
 
 def plan(specs: Sequence[Spec], states: States, account: Account) -> list[Action]:
-    """What `apply` does, in its order; empty where nothing is missing.
+    """The actions that `apply` carries out, in order; empty if nothing is missing.
 
-    Deviations that can only be mended by loosening something are the audit's, not the plan's.
+    Deviations that can only be mended by loosening something are left to the audit.
     """
     found: list[Action] = []
     for spec in specs:
@@ -68,10 +69,10 @@ def apply(
     *,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Do what is planned; `announce` hears of each action that is done.
+    """Carry out the plan; calls `announce` after each action.
 
-    A refusal does not keep the rest from being done, except of a bucket that could not be made.
-    Raises BucketError with all refusals at the end.
+    If an action fails, the others are still carried out, except those of a bucket that could not
+    be created. Raises BucketError with all failures at the end.
     """
     refusals: list[str] = []
     unmade: set[str] = set()
@@ -86,20 +87,20 @@ def apply(
                 unmade.add(action.name)
         except BotoCoreError as error:
             refusals.append(str(refused(action.name, error, action.service)))
-            break  # no answer: the next request would only wait for one, too
+            break  # no answer: the next request would only wait, too
         else:
             announce(action)
             if action.operation == "create_queue":
-                pause(clients.settling)  # the next may name it where its dead letters go
+                pause(clients.settling)  # the next queue may name it for its dead letters
     if refusals:
         raise BucketError("\n".join(refusals))
 
 
 def told_queue(clients: Clients, account: Account, landing: BucketSpec) -> str:
-    """The URL of the queue that `landing` tells of its objects as the standard says; else empty:
-    who reads from a queue that is told nothing sees nothing land.
+    """The URL of the queue that the bucket `landing` notifies as the standard says.
 
-    Raises BucketError where that cannot be found out.
+    Empty if it does not: readers of that queue would see nothing land. Raises BucketError if that
+    cannot be determined.
     """
     state = read_state(clients.s3, account, landing.name)
     told = landing.tells and not notification.judge(landing, state, account)

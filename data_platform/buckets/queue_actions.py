@@ -1,4 +1,4 @@
-"""Changes of a queue as data: the SQS operation with its arguments."""
+"""Changes to a queue as data: the SQS operation and its arguments."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -15,7 +15,7 @@ _SSE_SQS = {"SqsManagedSseEnabled": "true"}
 
 
 def creation(spec: QueueSpec, account: Account) -> Action:
-    """With all that the standard asks of it: nobody sends or receives before that is set."""
+    """Creates the queue fully configured, so that nobody can use it unconfigured."""
     attributes = {
         **_SSE_SQS,
         "MessageRetentionPeriod": str(spec.standard.retention),
@@ -37,17 +37,19 @@ def creation(spec: QueueSpec, account: Account) -> Action:
 
 
 def encryption(spec: QueueSpec, state: QueueState) -> Action:
-    """A queue has one kind of encryption: the key in KMS, where there is one, is taken away."""
+    """Sets SSE-SQS; a KMS key, if there is one, is removed, as a queue has one encryption only."""
     without = {"KmsMasterKeyId": ""} if state.key else {}
     return _set(spec, state, "encrypt with SSE-SQS", {**_SSE_SQS, **without})
 
 
 def visibility(spec: QueueSpec, state: QueueState, seconds: int) -> Action:
+    """Sets the visibility timeout."""
     change = f"keep messages in work from others for {seconds} s"
     return _set(spec, state, change, {"VisibilityTimeout": str(seconds)})
 
 
 def retention(spec: QueueSpec, state: QueueState) -> Action:
+    """Sets how long messages are kept."""
     seconds = spec.standard.retention
     return _set(
         spec, state, f"keep messages for {seconds} s", {"MessageRetentionPeriod": str(seconds)}
@@ -55,6 +57,7 @@ def retention(spec: QueueSpec, state: QueueState) -> Action:
 
 
 def redrive(spec: QueueSpec, state: QueueState, account: Account) -> Action:
+    """Sets the queue for dead letters."""
     change = f"dead letters go to {spec.named(QueuePurpose.DEAD)}"
     return _set(spec, state, change, {"RedrivePolicy": json.dumps(redriven(spec, account))})
 
@@ -62,7 +65,7 @@ def redrive(spec: QueueSpec, state: QueueState, account: Account) -> Action:
 def redrive_allow(
     spec: QueueSpec, state: QueueState, account: Account, *, beside: Sequence[str] = ()
 ) -> Action:
-    """The queue of arrivals and the queues of the ARNs `beside` may give it their dead letters."""
+    """Lets the arrivals queue, and the queues with the ARNs `beside`, send it dead letters."""
     arrivals = spec.named(QueuePurpose.ARRIVALS)
     change = f"{'' if beside else 'only '}{arrivals} gives its dead letters to it"
     allowed = json.dumps(redrive_allowed(spec, account, beside=beside))
@@ -76,7 +79,7 @@ def policy(
     *,
     without: Collection[Statement] = (),
 ) -> Action:
-    """The standard's statements beside those of somebody else, except the ones of `without`."""
+    """Sets the standard's statements and keeps other people's, except those in `without`."""
     own = policy_statements(spec, account)
     removed = ", ".join(str(statement.get("Sid")) for statement in without)
     set_own = f"set the policy statements {', '.join(own)}"
@@ -85,13 +88,13 @@ def policy(
 
 
 def tags(spec: QueueSpec, state: QueueState) -> Action:
-    """SQS adds tags to those that are there."""
+    """Sets the cost allocation tags; SQS keeps the others."""
     request = {"QueueUrl": state.url, "Tags": spec.tags}
     return Action(spec.name, "set the cost allocation tags", "tag_queue", request, service="sqs")
 
 
 def redriven(spec: QueueSpec, account: Account) -> dict[str, Any]:
-    """The redrive policy of the queue of arrivals."""
+    """The redrive policy of the arrivals queue."""
     dead = account.regional_arn("sqs", spec.named(QueuePurpose.DEAD))
     return {"deadLetterTargetArn": dead, "maxReceiveCount": spec.standard.max_receives}
 
@@ -99,13 +102,13 @@ def redriven(spec: QueueSpec, account: Account) -> dict[str, Any]:
 def redrive_allowed(
     spec: QueueSpec, account: Account, *, beside: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """The redrive allow policy of the queue of dead letters."""
+    """The redrive allow policy of the dead letter queue."""
     arrivals = account.regional_arn("sqs", spec.named(QueuePurpose.ARRIVALS))
     return {"redrivePermission": "byQueue", "sourceQueueArns": [*beside, arrivals]}
 
 
 def policy_statements(spec: QueueSpec, account: Account) -> dict[str, dict[str, Any]]:
-    """The standard's statements, by Sid."""
+    """The standard's statements of the queue policy, by Sid."""
     queue = account.regional_arn("sqs", spec.name)
     found: dict[str, dict[str, Any]] = {}
     if spec.purpose is QueuePurpose.ARRIVALS:
@@ -115,7 +118,7 @@ def policy_statements(spec: QueueSpec, account: Account) -> dict[str, dict[str, 
             "Principal": {"Service": "s3.amazonaws.com"},
             "Action": "sqs:SendMessage",
             "Resource": queue,
-            # S3 sends for every account, and a bucket's name may become somebody else's.
+            # S3 sends for every account, and somebody else may take over a bucket's name.
             "Condition": {
                 "StringEquals": {"aws:SourceAccount": account.id},
                 "ArnEquals": {"aws:SourceArn": account.arn(spec.named(Purpose.RAW_LANDING))},

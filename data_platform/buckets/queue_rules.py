@@ -1,4 +1,4 @@
-"""The rules of the queues: each compares one with its line and says what mends it."""
+"""The rules for queues: each compares a queue with the standard and says what mends it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -55,7 +55,7 @@ def _redrive(spec: QueueSpec, state: QueueState, account: Account) -> Deviation 
         return Deviation(_redriven(wanted), "no redrive policy", mend)
     target = there.get("deadLetterTargetArn", "")
     elsewhere = target != wanted["deadLetterTargetArn"]
-    loosens = f"{target} gets no more dead letters" if elsewhere else ""
+    loosens = f"{target} no longer gets dead letters" if elsewhere else ""
     return Deviation(_redriven(wanted), _redriven(there), mend, loosens)
 
 
@@ -81,12 +81,12 @@ def _redrive_only(spec: QueueSpec, state: QueueState, account: Account) -> Devia
     if not others:
         return None
     mend = actions.redrive_allow(spec, state, account)
-    loosens = f"any but {arrivals}, where one does, may give its dead letters no more"
+    loosens = f"other queues than {arrivals} may no longer give their dead letters"
     return Deviation(f"of {arrivals} only", f"of {others}", mend, loosens)
 
 
 def _sources(state: QueueState) -> Sequence[str] | None:
-    """The queues that may give their dead letters to this one; None for every one."""
+    """The ARNs of the queues that may send their dead letters here; None if every queue may."""
     if state.redrive_allow.get("redrivePermission", "allowAll") == "allowAll":
         return None
     return state.redrive_allow.get("sourceQueueArns", ())
@@ -123,7 +123,7 @@ def _tags(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | N
     return tags_deviation(spec.tags, state.tags, actions.tags(spec, state))
 
 
-# In the order in which apply mends: who may use the dead letter queue before the queue that does.
+# In the order in which apply mends: permission to use the dead letter queue before its use.
 QUEUE_RULES = (
     Rule("encryption", "Messages are encrypted; arrivals not with AWS's own KMS key.", _encryption),
     Rule("retention", "Messages are kept for SQS's longest time.", _retention),

@@ -1,7 +1,7 @@
-"""The queue of arrivals, and where its dead letters go, as data: part of the bucket standard.
+"""The arrivals queue and its dead letter queue as data: part of the bucket standard.
 
-Why it is as it is: `docs/decisions/0014-arrivals-by-queue.md`. How a queue is compared with it:
-`queue_rules.py`.
+The reasons are in `docs/decisions/0014-arrivals-by-queue.md`; `queue_rules.py` compares a queue
+with it.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ DAY = 24 * 60 * 60
 
 @dataclass(frozen=True, kw_only=True)
 class QueueStandard:
-    """One line of the standard. `retention` in seconds is how long a message waits, SQS's longest.
+    """One line of the standard. Messages are kept for `retention` seconds, the most SQS allows.
 
-    `visibility` is the least, in seconds, that a message in work is kept from other consumers, and
-    `max_receives` how often it is received before it is a dead letter; None where nobody says.
+    `visibility` is the shortest visibility timeout in seconds, `max_receives` how often a message
+    is received before it becomes a dead letter; None if the standard does not say.
     """
 
     purpose: QueuePurpose
@@ -28,7 +28,7 @@ class QueueStandard:
 
 
 QUEUES = (
-    # First: a queue can only give its dead letters to one that is there.
+    # First: a dead letter queue must exist before a queue can name it.
     QueueStandard(purpose=QueuePurpose.DEAD, holds="messages that nobody understood"),
     QueueStandard(
         purpose=QueuePurpose.ARRIVALS,
@@ -41,7 +41,7 @@ QUEUES = (
 
 @dataclass(frozen=True)
 class QueueSpec:
-    """What the standard asks of one queue of a project in an environment."""
+    """The standard for one queue of a project in an environment."""
 
     project: str
     environment: Environment
@@ -49,21 +49,24 @@ class QueueSpec:
 
     @property
     def purpose(self) -> QueuePurpose:
+        """What the queue is for."""
         return self.standard.purpose
 
     @property
     def name(self) -> str:
+        """The queue's name: project, purpose and environment."""
         return self.named(self.purpose)
 
     @property
     def tags(self) -> dict[str, str]:
+        """Its cost allocation tags."""
         return cost_tags(self.project, self.purpose, self.environment)
 
     def named(self, purpose: Purpose | QueuePurpose) -> str:
-        """A bucket or queue of the same project and environment."""
+        """The name of a bucket or queue of the same project and environment."""
         return name_of(self.project, purpose, self.environment)
 
 
 def queue_specs(project: str, environment: Environment) -> list[QueueSpec]:
-    """Both queues, in the order in which they can be made."""
+    """The specs of both queues, in the order of creation."""
     return [QueueSpec(project, environment, standard) for standard in QUEUES]

@@ -1,4 +1,4 @@
-"""How a queue is configured now, read from SQS into plain values."""
+"""A queue's present configuration, read from SQS into plain values."""
 
 import json
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ _MISSING = ("NonExistentQueue", "QueueDoesNotExist")
 
 @dataclass(frozen=True, kw_only=True)
 class QueueState:
-    """A queue's configuration. `managed` says whether SQS encrypts with its own key (SSE-SQS),
-    `key` is the one in KMS that it does it with instead; `visibility` and `retention` in seconds.
+    """A queue's configuration. `managed` says whether SQS encrypts with its own key (SSE-SQS);
+    `key` is the KMS key used instead. `visibility` and `retention` are in seconds.
     """
 
     url: str
@@ -31,7 +31,7 @@ class QueueState:
 
 
 def read_queue(client: Any, account: Account, name: str) -> QueueState | None:
-    """None where there is no such queue; BucketError where it may not be read."""
+    """The queue's configuration, None if it does not exist; BucketError if it may not be read."""
     url = queue_url(client, account, name)
     if not url:
         return None
@@ -55,7 +55,7 @@ def read_queue(client: Any, account: Account, name: str) -> QueueState | None:
 
 
 def queue_url(client: Any, account: Account, name: str) -> str:
-    """Empty where there is no such queue; BucketError where that cannot be found out."""
+    """The queue's URL, empty if it does not exist; BucketError if that cannot be determined."""
     try:
         return client.get_queue_url(QueueName=name)["QueueUrl"]
     except ClientError as error:

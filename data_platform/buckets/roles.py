@@ -1,7 +1,7 @@
-"""Which role may do what: each a list of grants, from the standard and the declared tables.
+"""The grants of each role, derived from the standard and the declared tables.
 
-A role has what the code does under it and no more. Whoever gives it more, or sees it refused,
-changes it here: `docs/decisions/0015-least-privilege.md` says why the lines are where they are.
+A role may do what the code does under it and no more; a permission is added or removed here.
+`docs/decisions/0015-least-privilege.md` gives the reasons for how the roles are divided.
 """
 
 import re
@@ -24,6 +24,8 @@ from data_platform.tables.identity import TableId
 
 
 class Role(StrEnum):
+    """Under which permissions something runs; each role has policies of its own."""
+
     INGEST = "ingest"
     TRANSFORM = "transform"
     SERVE = "serve"
@@ -32,7 +34,7 @@ class Role(StrEnum):
     UPKEEP = "upkeep"
 
 
-# What the audit of a bucket asks S3 for, by boto3's names.
+# The S3 operations of a bucket's audit, by boto3's names.
 AUDITED = (
     "GetBucketEncryption",
     "GetBucketLifecycleConfiguration",
@@ -44,7 +46,7 @@ AUDITED = (
     "GetBucketVersioning",
     "GetPublicAccessBlock",
 )
-# And SQS of a queue.
+# The SQS operations of a queue's audit.
 AUDITED_QUEUES = ("GetQueueAttributes", "GetQueueUrl", "ListQueueTags")
 _BROWSING = ("GetDatabase", "GetDatabases", "GetTable", "GetTables")
 _LANDED = "landed objects belong to no table yet: below a source's prefix"
@@ -58,12 +60,12 @@ _REPORTS = "reports about the bucket belong to no table: below the inventory's o
 _FOREIGN = "the audit covers buckets that nobody foresaw: all with the project's prefix"
 _NO_RESOURCE = "AWS has no resource-level permission for it"
 _UPLOADS = "AWS has no condition on a prefix for it"
-_WHOLE_ARN = re.compile(r"arn:.*-[A-Za-z0-9]{6}")  # without the end it names the secret, too
+_WHOLE_ARN = re.compile(r"arn:.*-[A-Za-z0-9]{6}")  # an ARN without the suffix is accepted, too
 _SUFFIX = "Secrets Manager ends a secret's ARN with six characters of its own"
 
 
 def grants(role: Role, site: Site) -> list[Grant]:
-    """Everything that a role is allowed, in the order of its policy's statements."""
+    """All grants of a role, in the order of its policy's statements."""
     return _ROLES[role](site)
 
 
@@ -194,8 +196,8 @@ def _looked_up(uses: Iterable[TableUse]) -> list[TableId]:
 
 
 def _looking_up(site: Site, tables: Sequence[TableId], seen: Sequence[TableId]) -> Iterator[Grant]:
-    """The metadata of those that are not seen anyway. No declared table may write them and there
-    may be one all the same: a catalog remembers tables that the code has no more."""
+    """The metadata of those not in `seen`. A table may exist although no declaration writes it: the
+    catalog keeps tables that the code no longer declares."""
     others = [table for table in tables if table not in seen]
     yield from _metadata(site, others)
     yield from glue(site, "LookUpInGlue", ["GetTable"], others)
@@ -216,13 +218,13 @@ def _reading(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
 
 
 def _metadata(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
-    """What a table is, without its rows."""
+    """Reading tables' metadata, without their rows."""
     for place in _places(site, tables):
         yield objects(site, "ReadMetadata", ["GetObject"], f"{place}/metadata/*")
 
 
 def _writing(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
-    """With reading them: a commit reads what it builds on. Deleting data files is upkeep's."""
+    """Writing tables and reading them: a commit reads its parent. Upkeep deletes data files."""
     writing = ["GetObject", "PutObject", "AbortMultipartUpload"]
     for place in _places(site, tables):
         yield objects(site, "WriteTables", writing, f"{place}/*")
@@ -233,13 +235,13 @@ def _writing(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
 
 
 def _deleting_metadata(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
-    """A commit deletes the metadata of old commits, and its own where it failed."""
+    """A commit deletes the metadata of old commits, and its own if it fails."""
     for place in _places(site, tables):
         yield objects(site, "DeleteMetadata", ["DeleteObject"], f"{place}/metadata/*")
 
 
 def _browsing(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
-    """Which tables there are; Glue shows only those that may be seen."""
+    """Listing the tables; Glue shows only those that the role may see."""
     yield from glue(site, "BrowseGlue", _BROWSING, tables)
 
 
@@ -248,7 +250,7 @@ def _listing(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
 
 
 def _places(site: Site, tables: Sequence[TableId]) -> list[str]:
-    """`bucket/prefix` of each table; the files lie below, in `data` and `metadata`."""
+    """`bucket/prefix` of each table, with its `data` and `metadata` below."""
     return ["/".join([site.warehouse, *table.path]) for table in tables]
 
 
@@ -284,7 +286,7 @@ def _secret(site: Site) -> Iterator[Grant]:
 
 
 def _key(site: Site, *, writes: bool = False) -> Iterator[Grant]:
-    """S3 asks for the key on the caller's behalf, so TLS is S3's condition, not this one's."""
+    """Use of the KMS key; S3 calls KMS for the caller, so the TLS condition is on S3's grants."""
     if site.key:
         suffix = ".cn" if site.account.partition == "aws-cn" else ""
         service = f"s3.{site.account.region}.amazonaws.com{suffix}"

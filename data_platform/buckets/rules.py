@@ -1,6 +1,6 @@
-"""The rules of the bucket standard: each compares a bucket with its line and says what mends it.
+"""The rules for buckets: each compares a bucket with the standard and says what mends it.
 
-Queues have theirs in `queue_rules.py`; what both are made of is in `deviations.py`.
+Those for queues are in `queue_rules.py`, the types of both in `deviations.py`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ from data_platform.buckets.standard import (
 from data_platform.buckets.state import BucketState
 
 _KMS = ("aws:kms", "aws:kms:dsse")
-# Objects of these classes must be restored, which takes hours, before anything reads them.
+# Objects in these classes must be restored, which takes hours, before they can be read.
 _UNREADABLE = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _TABLES = frozenset({Purpose.RAW_LANDING, Purpose.WAREHOUSE})
 _KEPT = frozenset({*_TABLES, Purpose.ARTIFACTS})
@@ -106,7 +106,7 @@ def _difference(
 
 
 def _comparable(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """S3 need not give lists back in the order in which it got them."""
+    """A rule in a form to compare: S3 may return lists in any order."""
     return {
         name: sorted(value, key=str) if isinstance(value, list) else value
         for name, value in rule.items()
@@ -131,7 +131,7 @@ def _current_objects(spec: BucketSpec, state: BucketState, account: Account) -> 
 
 
 def _harm(rule: Mapping[str, Any], spec: BucketSpec) -> Iterator[str]:
-    """What a rule does to objects that are current: only these are referred to by a table."""
+    """The harm a rule does to current objects, which are the only ones that tables refer to."""
     if rule.get("Status") != "Enabled":
         return
     expiration = rule.get("Expiration", {})
@@ -157,16 +157,16 @@ def _access_logging(spec: BucketSpec, state: BucketState, account: Account) -> D
     if not target:
         return Deviation(f"to {spec.logs}", "off", log)
     if target != spec.logs:
-        return Deviation(f"to {spec.logs}", f"to {target}", log, f"{target} gets no more logs")
+        return Deviation(f"to {spec.logs}", f"to {target}", log, f"{target} no longer gets logs")
     prefix = state.logging.get("TargetPrefix", "")
-    if not prefix.startswith(ACCESS_LOGS):  # elsewhere the service may not write
+    if not prefix.startswith(ACCESS_LOGS):  # the service may write below this prefix only
         return Deviation(f"under {ACCESS_LOGS}", f"under {prefix or '/'}", log)
     return None
 
 
-# In the order in which apply mends: the policy before what may refuse it (a block of public
-# policies) and before ACLs end, which the policy replaces; logging, and telling of what lands, when
-# all else is closed.
+# In the order in which apply mends: the policy before a block of public policies, which may refuse
+# it, and before the ACLs that it replaces are turned off; logging and notifications last, when
+# access is restricted.
 RULES = (
     Rule("versioning", "Versioning is as the standard says.", _versioning),
     Rule("encryption", "New objects are encrypted.", _encryption),

@@ -1,9 +1,7 @@
-"""The bucket standard: which five buckets a project has in an environment, as data.
+"""The bucket standard as data: the five buckets of a project in an environment.
 
-The queue that raw-landing tells of its objects is in `queue_standard.py`.
-
-What it leaves open, and why it is as it is: `docs/decisions/0012-buckets.md`. How a bucket is
-compared with it: `rules.py`.
+The queue that raw-landing notifies is in `queue_standard.py`. The reasons, and what the standard
+leaves open, are in `docs/decisions/0012-buckets.md`; `rules.py` compares a bucket with it.
 """
 
 from collections.abc import Mapping
@@ -12,8 +10,8 @@ from enum import StrEnum
 
 from data_platform.settings.model import Environment
 
-# What carries these names in a bucket or queue is the platform's; all else is somebody else's. A
-# notification is the platform's by whom it tells: an entry of that name that tells another is not.
+# Configuration with these names is the platform's; everything else is somebody else's. But a
+# notification is the platform's by its target: one of this name with another target is not.
 LIFECYCLE_ID = "data-platform"
 NOTIFICATION_ID = "data-platform"
 TABLE_LIFECYCLE_ID = "data-platform/"  # followed by the table
@@ -23,10 +21,12 @@ ARRIVALS_SID = "DataPlatformArrivals"
 OWN_SIDS = frozenset({TLS_ONLY_SID, LOG_DELIVERY_SID, ARRIVALS_SID})
 
 ACCESS_LOGS = "access/"
-"""Where access logs lie in the logs bucket; application logs lie elsewhere."""
+"""The prefix of access logs in the logs bucket."""
 
 
 class Purpose(StrEnum):
+    """What a bucket is for; part of its name."""
+
     RAW_LANDING = "raw-landing"
     WAREHOUSE = "warehouse"
     TEMP = "temp"
@@ -35,17 +35,19 @@ class Purpose(StrEnum):
 
 
 class QueuePurpose(StrEnum):
+    """What a queue is for; part of its name."""
+
     ARRIVALS = "arrivals"
     DEAD = "arrivals-dead"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lifecycle:
-    """When objects go, or move to cheaper storage, in days.
+    """When objects are deleted or moved to cheaper storage, in days.
 
-    `expire` counts from an object's creation and None keeps it for good; `expire_noncurrent` counts
-    from the day a version was replaced or deleted. The tiers are storage classes with the day of
-    the move.
+    `expire` counts from an object's creation, None keeps it for ever; `expire_noncurrent` counts
+    from the day a version was replaced or deleted. `tiers` maps storage classes to the day of the
+    move.
     """
 
     expire: int | None = None
@@ -57,7 +59,7 @@ class Lifecycle:
 
 @dataclass(frozen=True, kw_only=True)
 class BucketStandard:
-    """One line of the standard. `kms` says whether SSE-KMS may stand in for SSE-S3."""
+    """One line of the standard. `kms` says whether SSE-KMS is accepted in place of SSE-S3."""
 
     purpose: Purpose
     holds: str
@@ -67,7 +69,7 @@ class BucketStandard:
 
 
 STANDARD = (
-    # First: the others can only log to a bucket that is there.
+    # First: the others can only log to an existing bucket.
     BucketStandard(
         purpose=Purpose.LOGS,
         holds="application and access logs",
@@ -79,14 +81,14 @@ STANDARD = (
         purpose=Purpose.RAW_LANDING,
         holds="incoming uploads",
         versioned=True,
-        # Glacier's instant retrieval: a rebuild reads objects of any age.
+        # Instant retrieval, since a rebuild reads objects of any age.
         lifecycle=Lifecycle(expire_noncurrent=90, tiers={"STANDARD_IA": 30, "GLACIER_IR": 90}),
     ),
     BucketStandard(
         purpose=Purpose.WAREHOUSE,
         holds="tables",
         versioned=True,
-        # Tables move by themselves: see LAYER_TIERS.
+        # Tables have rules of their own: see LAYER_TIERS.
         lifecycle=Lifecycle(expire_noncurrent=30),
     ),
     BucketStandard(
@@ -106,8 +108,8 @@ STANDARD = (
 )
 
 
-# Storage classes of a table's files by its layer, where its declaration names none: with the days
-# after which a file moves. Gold is read every day, and reading from a cheaper class is paid for.
+# Storage classes of a table's files, with the days after which a file moves, by layer; for tables
+# that declare none. Gold is read every day, and reading from a cheaper class costs money.
 LAYER_TIERS: Mapping[str, Mapping[str, int]] = {
     "bronze": {"STANDARD_IA": 30, "GLACIER_IR": 120},
     "quarantine": {"STANDARD_IA": 30, "GLACIER_IR": 120},
@@ -119,13 +121,14 @@ OWNER = "team:platform"
 
 
 def name_of(project: str, purpose: Purpose | QueuePurpose, environment: Environment) -> str:
+    """The name of a bucket or queue: `PROJECT-PURPOSE-ENVIRONMENT`."""
     return f"{project}-{purpose}-{environment}"
 
 
 def cost_tags(
     project: str, purpose: Purpose | QueuePurpose, environment: Environment
 ) -> dict[str, str]:
-    """Cost allocation tags: what a bill is split by."""
+    """The cost allocation tags, by which a bill can be split."""
     return {
         "project": project,
         "environment": str(environment),
@@ -137,7 +140,7 @@ def cost_tags(
 
 @dataclass(frozen=True)
 class TableTiers:
-    """The storage classes of a table: all of its files have keys that begin with `prefix`."""
+    """The storage classes of a table, whose files all have keys that start with `prefix`."""
 
     table: str
     prefix: str
@@ -146,11 +149,11 @@ class TableTiers:
 
 @dataclass(frozen=True)
 class BucketSpec:
-    """What the standard asks of one bucket of a project in an environment.
+    """The standard for one bucket of a project in an environment.
 
-    `tables` are those that lie in it and move between storage classes; None where nobody here
-    knows them, so that their rules are somebody else's. `tells` is the queue that it tells of its
-    objects; empty where it tells none, or nobody here knows which.
+    `tables` are the tables in it that move between storage classes; None if they are not known
+    here, and their rules are then left alone. `tells` is the queue that it notifies of its objects;
+    empty if there is none, or it is not known here.
     """
 
     project: str
@@ -161,10 +164,12 @@ class BucketSpec:
 
     @property
     def purpose(self) -> Purpose:
+        """What the bucket is for."""
         return self.standard.purpose
 
     @property
     def name(self) -> str:
+        """The bucket's name: project, purpose and environment."""
         return name_of(self.project, self.purpose, self.environment)
 
     @property
@@ -174,6 +179,7 @@ class BucketSpec:
 
     @property
     def tags(self) -> dict[str, str]:
+        """Its cost allocation tags."""
         return cost_tags(self.project, self.purpose, self.environment)
 
 
@@ -184,10 +190,10 @@ def bucket_specs(
     *,
     tells: bool = True,
 ) -> list[BucketSpec]:
-    """The five buckets, in the order in which they can be made; the warehouse holds `tables`.
+    """The specs of the five buckets, in the order of creation; the warehouse holds `tables`.
 
-    Of an environment that is not the present one `tables` is None and `tells` is false: its tables,
-    and its queue, which may be in another region, are its own deployment's to know.
+    For another environment than the present one, pass None as `tables` and False as `tells`: only
+    its own deployment knows its tables and its queue, which may be in another region.
     """
     queue = name_of(project, QueuePurpose.ARRIVALS, environment) if tells else ""
     return [

@@ -1,4 +1,4 @@
-"""How a bucket is configured now, read from S3 into plain values."""
+"""A bucket's present configuration, read from S3 into plain values."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from data_platform.buckets.account import Account
 from data_platform.buckets.errors import ForeignBucketError, refused
 
-# S3 answers a configuration that was never set with an error of its own.
+# S3's error codes for configurations that were never set.
 _UNSET = frozenset(
     {
         "NoSuchLifecycleConfiguration",
@@ -28,9 +28,9 @@ class BucketState:
     """A bucket's configuration; without arguments, that of a bucket where nothing is set.
 
     `versioning` is `Enabled`, `Suspended` or empty, `encryption` the algorithm of the default
-    encryption (`AES256`, `aws:kms`). Lifecycle rules are as boto3 has them, with a `Filter` each;
+    encryption (`AES256`, `aws:kms`). Lifecycle rules are in boto3's form, each with a `Filter`;
     `minimum_size` says which objects are too small to move between storage classes. `logging` is
-    S3's `LoggingEnabled`, `notifications` are its whole notification configuration.
+    S3's `LoggingEnabled`, `notifications` the whole notification configuration.
     """
 
     versioning: str = ""
@@ -46,7 +46,7 @@ class BucketState:
 
 
 def list_buckets(client: Any, prefix: str) -> list[str]:
-    """The names of the account's own buckets that begin with `prefix`, sorted."""
+    """The names of the account's own buckets that start with `prefix`, sorted."""
     try:
         pages = client.get_paginator("list_buckets").paginate(Prefix=prefix)
         names = [bucket["Name"] for page in pages for bucket in page.get("Buckets", ())]
@@ -56,7 +56,7 @@ def list_buckets(client: Any, prefix: str) -> list[str]:
 
 
 def require_unowned(client: Any, account: Account, name: str) -> None:
-    """Raises ForeignBucketError where a bucket that is not the account's has the name."""
+    """Raises ForeignBucketError if another account's bucket has the name."""
     try:
         client.head_bucket(Bucket=name)
     except ClientError as error:
@@ -68,7 +68,7 @@ def require_unowned(client: Any, account: Account, name: str) -> None:
 
 
 def read_state(client: Any, account: Account, name: str) -> BucketState:
-    """The configuration of a bucket that is there; BucketError where it may not be read."""
+    """The configuration of an existing bucket; BucketError if it may not be read."""
 
     def get(operation: Callable[..., Mapping[str, Any]]) -> Mapping[str, Any]:
         try:
@@ -107,7 +107,8 @@ def _algorithms(encryption: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _with_filter(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """A rule of the old form, with a prefix beside its actions, cannot be stored with new ones."""
+    """The rule in the present form: S3 does not store rules of the old form (`Prefix` without
+    `Filter`) with new ones."""
     prefix = rule.get("Prefix", "")
     rest = {name: value for name, value in rule.items() if name != "Prefix"}
     return {**rest, "Filter": rule.get("Filter") or {"Prefix": prefix}}

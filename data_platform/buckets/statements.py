@@ -1,4 +1,4 @@
-"""Statements of buckets' and queues' policies: the standard's, by their Sids, beside others'."""
+"""Statements of bucket and queue policies: the standard's, known by their Sids, and others."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -8,7 +8,7 @@ from data_platform.buckets.standard import OWN_SIDS, TLS_ONLY_SID
 
 Statement = Mapping[str, Any]
 
-# A condition on one of these makes "everybody" somebody.
+# A condition on one of these keys restricts "everybody" to somebody.
 _NARROWING = frozenset(
     {
         "aws:principalaccount",
@@ -22,12 +22,12 @@ _NARROWING = frozenset(
         "aws:sourcevpce",
     }
 )
-# Operators that ask for nothing by name, or pass where nothing is said.
+# Condition operators that restrict to nothing in particular, or pass if the key is missing.
 _WIDE = ("Not", "IfExists", "Null", "ForAllValues")
 
 
 def statements(policy: Mapping[str, Any]) -> list[Statement]:
-    """Those of a policy; a single one may stand without its list."""
+    """A policy's statements; a single one may come without a list."""
     found = policy.get("Statement", [])
     return [found] if isinstance(found, Mapping) else list(found)
 
@@ -38,13 +38,14 @@ def merged(
     *,
     without: Collection[Statement] = (),
 ) -> str:
-    """The policy as JSON, with the standard's own statements beside those of somebody else, except
-    the ones of `without`."""
+    """The policy as JSON: other people's statements, except those in `without`, and the standard's
+    `own`."""
     kept = [s for s in statements(policy) if s.get("Sid") not in OWN_SIDS and s not in without]
     return json.dumps({"Version": "2012-10-17", **policy, "Statement": [*kept, *own.values()]})
 
 
 def tls_only(service: str, resources: str | Sequence[str]) -> dict[str, Any]:
+    """The statement that denies requests to these ARNs without TLS."""
     return {
         "Sid": TLS_ONLY_SID,
         "Effect": "Deny",
@@ -56,10 +57,10 @@ def tls_only(service: str, resources: str | Sequence[str]) -> dict[str, Any]:
 
 
 def allows_everybody(statement: Statement) -> bool:
-    """Whether it lets anybody do something, or a service on anybody's behalf."""
+    """Whether it allows something to anybody, or to a service on anybody's behalf."""
     if statement.get("Effect") != "Allow":
         return False
-    principal = statement.get("Principal", "*")  # else it is all but somebody
+    principal = statement.get("Principal", "*")  # with NotPrincipal it is everybody else
     named = principal.get("AWS", ()) if isinstance(principal, Mapping) else principal
     service = isinstance(principal, Mapping) and "Service" in principal
     return (service or "*" in _listed(named)) and not _narrowed(statement)
@@ -76,7 +77,7 @@ def _narrowed(statement: Statement) -> bool:
 
 
 def _is_somebody(value: str) -> bool:
-    """Not a wildcard, nor an ARN of every account; a bucket has its name alone."""
+    """Whether a value is neither a wildcard nor an ARN of any account; a bucket's ARN has none."""
     if not value.startswith("arn:"):
         return bool(value.strip("*?"))
     _, _, service, _, account, resource = [*value.split(":", 5), *"*****"][:6]

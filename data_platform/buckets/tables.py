@@ -1,4 +1,4 @@
-"""Declared tables as the buckets see them: what touches which, and where their files lie."""
+"""Declared tables as the buckets see them: what each reads and writes, where its files are."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from data_platform.tables.identity import TableId
 
 @dataclass(frozen=True, kw_only=True)
 class TableUse:
-    """What building one table touches, besides the ledger.
+    """What building one table reads and writes, besides the ledger.
 
-    `writes` are its own and those that its rejected rows go to, `reads` its inputs; of
-    `looks_up` only the metadata is read, where there is any. `landing` is the prefix of the
-    objects it is made from, None for a table that is made from tables. `tiers` are the declared
-    storage classes of the first of `writes`, None where it has those of its layer.
+    `writes` are the table and those of its rejected rows, `reads` its inputs; of `looks_up` only
+    the metadata is read, if it exists. `landing` is the prefix of the objects it is made from, None
+    for a table made from tables. `tiers` are the declared storage classes of the first of `writes`,
+    None if it has those of its layer.
     """
 
     writes: tuple[TableId, ...]
@@ -27,15 +27,15 @@ class TableUse:
 
 
 def standard_tiers(settings: Settings, uses: Iterable[TableUse]) -> tuple[TableTiers, ...]:
-    """Storage classes of the tables in the standard's warehouse: none where all lie elsewhere."""
+    """Storage classes of the tables in the standard's warehouse; empty if they are elsewhere."""
     return () if unmanaged_warehouse(settings) else table_tiers(uses, settings.warehouse_uri)
 
 
 def table_tiers(uses: Iterable[TableUse], warehouse: str = "") -> tuple[TableTiers, ...]:
-    """The storage classes of every table's data files, those that are never moved left out.
+    """The storage classes of each table's data files, for tables whose files ever move.
 
-    `warehouse` is the place of the tables, `s3://bucket/prefix`. Metadata stays: it is small, and
-    each commit reads it.
+    `warehouse` is where the tables are, `s3://bucket/prefix`. Metadata is never moved: it is small,
+    and each commit reads it.
     """
     _, _, prefix = warehouse.removeprefix("s3://").partition("/")
     above = f"{prefix}/" if prefix and warehouse.startswith("s3://") else ""

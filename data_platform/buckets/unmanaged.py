@@ -1,4 +1,4 @@
-"""Which of the settings' places are none of the standard's: nothing here looks after those."""
+"""Places in the settings that are not the standard's, and so are not managed here."""
 
 import re
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ _REGION = re.compile(r"(?:^|\.)([a-z]{2}(?:-[a-z]+)+-\d+)\.")
 
 
 def unmanaged_places(settings: Settings, account: Account) -> dict[str, str]:
-    """What is to be said of each place that is not the standard's, by what it is for."""
+    """A message for each place that is not the standard's, by what it is for."""
     found = {
         "warehouse": unmanaged_warehouse(settings),
         "landing": unmanaged_landing(settings),
@@ -22,7 +22,7 @@ def unmanaged_places(settings: Settings, account: Account) -> dict[str, str]:
 
 
 def unmanaged_warehouse(settings: Settings) -> str:
-    """Says which bucket has the tables where it is none of the standard's, else it is empty."""
+    """A message naming the tables' bucket if it is not the standard's, else empty."""
     return _bucket_elsewhere(
         settings,
         Purpose.WAREHOUSE,
@@ -33,7 +33,7 @@ def unmanaged_warehouse(settings: Settings) -> str:
 
 
 def unmanaged_landing(settings: Settings) -> str:
-    """Says in which bucket objects land where it is none of the standard's, else it is empty."""
+    """A message naming the landing bucket if it is not the standard's, else empty."""
     return _bucket_elsewhere(
         settings,
         Purpose.RAW_LANDING,
@@ -57,7 +57,7 @@ def _bucket_elsewhere(
 
 
 def _queue_elsewhere(settings: Settings, account: Account) -> str:
-    """Says which queue is read where it is not the standard's, else it is empty."""
+    """A message naming the queue if it is not the standard's, else empty."""
     url = settings.queue_url
     expected = name_of(settings.project, QueuePurpose.ARRIVALS, settings.environment)
     parts = urlsplit(url)

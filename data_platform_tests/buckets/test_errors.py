@@ -30,7 +30,7 @@ def test_a_permission_has_iams_name(operation: str, needed: str) -> None:
     ("code", "operation", "way_out"),
     [
         ("AccessDenied", "PutBucketPolicy", "no statement of its policy may grant public access"),
-        ("OperationAborted", "PutBucketPolicy", "do it again in a minute"),
+        ("OperationAborted", "PutBucketPolicy", "try again in a minute"),
         ("BucketAlreadyExists", "CreateBucket", "choose another DATA_PLATFORM_PROJECT"),
         ("InvalidBucketAclWithObjectOwnership", "PutBucketOwnershipControls", "--acl private"),
         ("CrossLocationLoggingProhibited", "PutBucketLogging", "another region"),
@@ -60,7 +60,7 @@ def test_a_dead_letter_queue_that_sqs_does_not_know_yet_is_asked_for_again(opera
     reason = "Value {...} for parameter RedrivePolicy is invalid. Reason: Dead letter target does "
     refusal = answer("InvalidParameterValue", operation, f"{reason}not exist.")
 
-    assert str(refused("q", refusal, "sqs")).endswith("do it again in a minute")
+    assert str(refused("q", refusal, "sqs")).endswith("try again in a minute")
 
 
 def test_a_notification_that_s3_does_not_take_says_what_may_be_wrong() -> None:
@@ -73,7 +73,7 @@ def test_a_notification_that_is_refused_for_another_reason_says_nothing_of_whom_
     busy = str(refused("b", answer("OperationAborted", "PutBucketNotificationConfiguration")))
     gone = str(refused("b", answer("NoSuchBucket", "PutBucketNotificationConfiguration")))
 
-    assert busy.endswith("another change of it is under way; do it again in a minute")
+    assert busy.endswith("another change of it is under way; try again in a minute")
     assert gone == "bucket b: PutBucketNotificationConfiguration failed: NoSuchBucket: because"
 
 

@@ -93,7 +93,7 @@ def test_whom_somebody_else_tells_in_our_name_is_a_persons_choice(events: list[s
     there = {"TopicConfigurations": [theirs]}
     found = judged(there)
 
-    assert found and found.loosens.startswith(f"{TOPIC} is told no more")
+    assert found and found.loosens.startswith(f"{TOPIC} is no longer told")
     assert mended(there) == {"QueueConfigurations": [OURS]}
 
 
@@ -112,7 +112,9 @@ def test_an_event_that_somebody_else_is_told_of_is_a_persons_choice(event: str) 
     found = judged(there)
 
     assert found and found.found.startswith(f"{TOPIC} is told of them")
-    assert found.loosens == f"{TOPIC} is told no more; an SNS topic, or EventBridge, can tell both"
+    assert (
+        found.loosens == f"{TOPIC} is no longer told; an SNS topic, or EventBridge, can tell both"
+    )
     assert mended(there)["TopicConfigurations"] == [RESTORED]
 
 

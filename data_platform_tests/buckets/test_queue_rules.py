@@ -132,7 +132,7 @@ def test_a_dead_letter_queue_that_any_queue_may_use_is_left_to_a_person(
 
     assert standing.apply() == []
     [failure] = standing.audit().failures
-    assert "may give its dead letters no more" in failure.loosens
+    assert "may no longer give their dead letters" in failure.loosens
     standing.run(failure.command)
 
 

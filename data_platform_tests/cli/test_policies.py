@@ -120,7 +120,7 @@ def test_trust_is_of_one_service_account(run: Run) -> None:
     given = ("--oidc-provider", PROVIDER, "--namespace", "data")
 
     assert "serviceaccount:data:etl" in run("trust", "etl", *given).stdout
-    assert "'e*' is no service account" in run("trust", "e*", *given, code=1).output
+    assert "'e*' is not a service account" in run("trust", "e*", *given, code=1).output
 
 
 def test_exceptions_are_listed_with_their_reasons(run: Run) -> None:
