@@ -1,11 +1,11 @@
 """Build the documentation site: what `make docs` does.
 
 The pages are the repository's Markdown files at their own paths, so that a link means the same in a
-checkout and on the site. `docs/README.md` and the README of each folder below it list what there
-is, in order; the site's navigation is made of them. In place of a line `<!-- settings -->` or
-`<!-- commands -->` the code says which there are (`tools.docs_reference`); the API reference comes
-from docstrings. A link, image or anchor that leads nowhere is an error, and so are a page that
-nothing lists and anything that a reader's browser would fetch from elsewhere.
+checkout and on the site. The navigation follows the lists in `docs/README.md` and the README of
+each folder below it. Lines `<!-- settings -->` and `<!-- commands -->` are replaced by tables made
+from the code (`tools.docs_reference`); the API reference comes from docstrings. A broken link,
+image or anchor is an error, and so are a page that no list names and anything that a browser would
+fetch from elsewhere.
 """
 
 import json
@@ -42,9 +42,9 @@ def pages(root: Path) -> list[str]:
 
 
 def navigation(root: Path, contents: str = CONTENTS) -> list[tuple[str, str | list]]:
-    """Titles, each with its page or with the entries of its folder, as the lists in READMEs say.
+    """Titles, each with its page or its folder's entries, in the order of the READMEs' lists.
 
-    Raises DocsError for a page that no list names, or that two do.
+    Raises DocsError for a page that no list names, or that two lists name.
     """
     seen = ["README.md", contents]
 
@@ -70,7 +70,7 @@ def navigation(root: Path, contents: str = CONTENTS) -> list[tuple[str, str | li
 
 
 def stage(root: Path, build: Path) -> Path:
-    """Put pages and configuration below `build`; the configuration's path."""
+    """Write pages and configuration below `build`; returns the configuration's path."""
     shutil.rmtree(build / "docs", ignore_errors=True)
     for page in pages(root):
         target = build / "docs" / page
@@ -88,7 +88,7 @@ def stage(root: Path, build: Path) -> Path:
 
 
 def with_generated(text: str) -> str:
-    """A page with what the code says in the place of each marker."""
+    """The page with each marker replaced by what is made from the code."""
     for name, generate in GENERATED.items():
         marker = f"<!-- {name} -->"
         if marker in text:
@@ -124,7 +124,7 @@ class _Page(HTMLParser):
 
 
 def broken_links(site: Path) -> list[str]:
-    """What leads nowhere in the built pages, or would be fetched from elsewhere, a line each."""
+    """A line for each link of the built pages that is broken, or fetched from elsewhere."""
     parsed = {
         page: _Page(page.read_text("utf-8"))
         for page in sorted(site.rglob("*.html"))
@@ -156,7 +156,7 @@ def _wrong_with(url: str, page: Path, parsed: Mapping[Path, _Page]) -> str | Non
 
 
 def build() -> Path:
-    """The site's directory. Raises DocsError, PackagesError."""
+    """Build the site; returns its directory. Raises DocsError, PackagesError."""
     if not DOCS.installed():
         print("==> The generator of the documentation, an environment of its own", file=sys.stderr)
         DOCS.install()

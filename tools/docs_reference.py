@@ -1,4 +1,4 @@
-"""What the documentation says of settings and commands, as Markdown, from the code."""
+"""The documentation's reference of settings and commands, as Markdown made from the code."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ def settings() -> str:
 
 
 def _default(variable: Variable) -> str:
-    """In words, or the value of each environment, those together that share one."""
+    """The default in words, or by value with the environments that share it."""
     if variable.default:
         return variable.default
     environments: dict[str, list[Environment]] = {}
@@ -34,7 +34,7 @@ def _default(variable: Variable) -> str:
 
 
 def commands() -> str:
-    """A section for each command, with its arguments and options as `--help` has them."""
+    """A section for each command, with the arguments and options that `--help` shows."""
     return "\n\n".join(_sections(main, "data-platform", level=2))
 
 

@@ -1,4 +1,4 @@
-"""Programs in environments of their own below .cache/: their packages may not meet the project's.
+"""Programs with their own environments below .cache/, whose packages conflict with the project's.
 
 Each is installed from a lock with hashes, `tools/NAME.lock`.
 """
@@ -14,7 +14,7 @@ from tools.jars import CACHE, ROOT
 
 
 class PackagesError(Exception):
-    """An environment cannot be installed, or is not; the message says what to do."""
+    """An environment is not, or cannot be, installed; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -26,28 +26,30 @@ class LockedEnvironment:
 
     @property
     def lock(self) -> Path:
+        """The file with the pinned packages."""
         return ROOT / "tools" / f"{self.name}.lock"
 
     @property
     def home(self) -> Path:
-        """Its name has the lock's digest, so it is never out of date."""
+        """The environment's directory; its name has the lock's digest, so it is never outdated."""
         digest = hashlib.sha256(self.lock.read_bytes()).hexdigest()[:12]
         return CACHE / f"{self.name}-{digest}"
 
     def installed(self) -> bool:
+        """Whether the installation was completed."""
         return (self.home / "complete").exists()
 
     def program(self, name: str) -> Path:
-        """A program of the environment. Raises PackagesError where it is not installed."""
+        """The path of a program. Raises PackagesError if the environment is not installed."""
         if not self.installed():
             raise PackagesError(f"{name} is not installed: run `{self.command}`")
         return self.home / "bin" / name
 
     def install(self) -> None:
-        """Make it; those of an older lock and unfinished ones go. Raises PackagesError."""
+        """Install it; removes unfinished ones and those of older locks. Raises PackagesError."""
         for other in CACHE.glob(f"{self.name}-*"):
             shutil.rmtree(other)
-        # Not renamed into place when finished: an environment works in its own place only.
+        # Not renamed into place when finished: an environment cannot be moved.
         subprocess.run([sys.executable, "-m", "venv", str(self.home)], check=True)
         pip = [str(self.home / "bin" / "python"), "-m", "pip", "install", "--quiet"]
         options = ["--disable-pip-version-check", "--no-deps", "--require-hashes"]

@@ -1,7 +1,7 @@
-"""A store that fails on request: an HTTP proxy in front of a real one, with rules that break it.
+"""A store that fails on request: an HTTP proxy in front of a real store, with rules for faults.
 
-Requests pass as they are, the Host header too, so that the store finds their signatures right and
-its own answers are real. A rule says which requests, which of those, and what happens to them.
+Requests pass unchanged, the Host header included, so that their signatures stay valid and the
+answers are the store's own. A rule says which requests fail, how many of them, and how.
 """
 
 import re
@@ -20,7 +20,7 @@ BLOCK = 64 * 1024
 
 
 class Request(NamedTuple):
-    """What S3 was asked, with the bucket in the path; `key` is decoded, `query` is not."""
+    """A request to S3 with the bucket in the path; `key` is decoded, `query` is not."""
 
     method: str
     bucket: str
@@ -29,6 +29,7 @@ class Request(NamedTuple):
 
     @classmethod
     def parse(cls, method: str, target: str) -> "Request":
+        """The request of an HTTP request line's method and target."""
         parts = urlsplit(target)
         bucket, _, key = parts.path.lstrip("/").partition("/")
         return cls(method, unquote(bucket), unquote(key), parts.query)
@@ -36,7 +37,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Refused:
-    """The store is not asked; S3's error of this status and code is the answer."""
+    """The request is answered with this S3 error and does not reach the store."""
 
     status: int
     code: str
@@ -49,17 +50,17 @@ ACCESS_DENIED = Refused(403, "AccessDenied", "Access Denied")
 
 @dataclass(frozen=True)
 class Delayed:
-    """The store is asked after so many seconds."""
+    """The request reaches the store after a delay in seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Cut:
-    """The connection ends after `after` bytes of the body, of the request's or of the answer's.
+    """The connection ends after `after` bytes of the body of the request or the answer.
 
-    With `of="request"` the store gets the same part and then nothing. With `of="answer"` it did
-    what it was asked; with `after=0` the asker does not even get the answer's status.
+    With `of="request"` the store gets only that part. With `of="answer"` it has carried out the
+    request; with `after=0` the client does not even get the status.
     """
 
     of: Literal["request", "answer"]
@@ -71,7 +72,7 @@ Effect = Refused | Delayed | Cut
 
 @dataclass(kw_only=True)
 class Rule:
-    """Breaks the requests that match; those before the `first`-th and after `times` are let pass.
+    """Breaks `times` of the requests that match, from the `first`-th on; the others pass.
 
     `bucket` and `key` are regular expressions for the whole of it, `query` for a part (`uploads`,
     `list-type=2`). `hits` counts the requests that were broken.
@@ -88,6 +89,7 @@ class Rule:
     hits: int = field(default=0, init=False)
 
     def matches(self, request: Request) -> bool:
+        """Whether the rule is about this request."""
         return (
             re.fullmatch(self.method, request.method) is not None
             and re.fullmatch(self.bucket, request.bucket) is not None
@@ -107,7 +109,7 @@ class Rule:
 
 
 class FaultyStore:
-    """The proxy at `endpoint`. `requests` are all that came, also the broken ones."""
+    """The proxy at `endpoint`. `requests` are all requests, broken ones included."""
 
     def __init__(self, endpoint: str, store: str) -> None:
         self.endpoint = endpoint
@@ -117,18 +119,19 @@ class FaultyStore:
         self._lock = threading.Lock()
 
     def add(self, rule: Rule) -> Rule:
-        """Of several rules that match, the first that was added breaks the request."""
+        """Add a rule. If several match a request, the one added first breaks it."""
         with self._lock:
             self._rules.append(rule)
         return rule
 
     def clear(self) -> None:
-        """No rules, and no requests so far."""
+        """Remove all rules and recorded requests."""
         with self._lock:
             self._rules.clear()
             self.requests.clear()
 
     def effect_on(self, request: Request) -> Effect | None:
+        """Records the request; what happens to it, None if it passes."""
         with self._lock:
             self.requests.append(request)
             return next((rule.effect for rule in self._rules if rule.breaks(request)), None)
@@ -139,7 +142,7 @@ def faulty(endpoint: str) -> Iterator[FaultyStore]:
     """A proxy on a free port of the loopback address, in front of the store at `endpoint`."""
     with _Server() as server:
         server.faults = FaultyStore(f"http://127.0.0.1:{server.server_port}", endpoint)
-        # Asks often whether to stop: it ends with a test.
+        # A short poll interval, so that it stops quickly when a test ends.
         serving = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         serving.start()
         try:
@@ -214,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Broken
 
     def _request_body(self) -> Iterator[bytes]:
-        """As it comes: the framing of chunks is a part of it."""
+        """The body as received, with the framing of its chunks."""
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             yield from _chunks(self.rfile)
             return

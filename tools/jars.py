@@ -1,9 +1,9 @@
 """Fetch the jars that jars.lock pins from a Maven repository into .cache/, and verify them.
 
-`python tools/jars.py [SECTION ...]`: each section of the lock has the directory of its name; `jars`
-is the one that Spark is given. A file that is there and has its checksum is not fetched again; a
-jar that the lock no longer names is removed. Needs nothing beside Python's own library, so that an
-image can be made with it. Setting: MAVEN_REPOSITORY.
+`python tools/jars.py [SECTION ...]`: each section of the lock is fetched into the directory of its
+name; Spark uses `jars`. A file with the right checksum is not fetched again; a jar that the lock no
+longer names is removed. Needs only Python's standard library, so that an image can be built with
+it. Setting: MAVEN_REPOSITORY.
 """
 
 import argparse
@@ -29,7 +29,7 @@ TIMEOUT = 60  # seconds without a byte
 
 
 class JarError(Exception):
-    """A jar cannot be had as the lock has it; the message says what to do."""
+    """A jar cannot be fetched as locked; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,20 +53,22 @@ class Jar:
 
     @property
     def coordinates(self) -> str:
+        """`group:artifact:version`."""
         return f"{self.group}:{self.artifact}:{self.version}"
 
     @property
     def name(self) -> str:
+        """The file's name."""
         return f"{self.artifact}-{self.version}.jar"
 
     @property
     def path(self) -> str:
-        """Where a Maven repository has it."""
+        """Its path within a Maven repository."""
         return f"{self.group.replace('.', '/')}/{self.artifact}/{self.version}/{self.name}"
 
 
 def read_lock(lock: Path = LOCK) -> dict[str, list[Jar]]:
-    """The jars of each section. Raises JarError for a line that is none."""
+    """The jars of each section. Raises JarError for a line that cannot be parsed."""
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
     parser.optionxform = str  # type: ignore[assignment]  # names are as they are written
     parser.read_string(lock.read_text("utf-8"))
@@ -77,9 +79,9 @@ def read_lock(lock: Path = LOCK) -> dict[str, list[Jar]]:
 
 
 def fetch(jars: Sequence[Jar], directory: Path) -> int:
-    """Leave exactly these jars in the directory; how many of them had to be fetched.
+    """Leave exactly these jars in the directory; returns how many were fetched.
 
-    Raises JarError for the first that cannot be had; those that could stay for the next time.
+    Raises JarError for the first that cannot be fetched; those fetched before are kept.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for file in directory.glob("*.jar"):
@@ -101,12 +103,13 @@ def _is_complete(file: Path, jar: Jar) -> bool:
 
 
 def sha256(file: Path) -> str:
+    """The file's SHA-256 in hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def download(jar: Jar, directory: Path) -> Path:
-    """The jar as the repository has it, not verified."""
+    """Download the jar, without verifying it; returns its path."""
     url = _url(jar)
     file = directory / jar.name
     try:

@@ -1,7 +1,7 @@
-"""Resolve the jars below, with all that they need, into tools/jars.lock: `make jars-lock`.
+"""Resolve the jars below and their dependencies into tools/jars.lock: `make jars-lock`.
 
-Spark's own resolver (Ivy) finds what belongs together; the lock then says it once for all, so that
-nothing is resolved where the platform runs. `HEAD` explains the choice.
+Spark's own resolver (Ivy) finds the dependencies; with the lock nothing is resolved where the
+platform runs. `HEAD` explains the choice.
 """
 
 import multiprocessing
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def _resolved(packages: Sequence[str], excluded: Sequence[str]) -> list[Jar]:
-    """These and all that they need. Spark resolves once for each JVM, so each in a process."""
+    """The packages and their dependencies. Spark resolves once per JVM, so each has a process."""
     fresh = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as directory, ProcessPoolExecutor(1, fresh) as process:
         process.submit(_fill, packages, excluded, directory).result()

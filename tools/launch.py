@@ -1,7 +1,7 @@
 """Choose a home under .platform and start a command in it: what `make demo` and `make dev` do.
 
-DATA_PLATFORM_HOME, where it is set, is the home. Otherwise a demo has one for each folder of
-data, and `.platform/last` names the one that `make dev` and the command line go on with.
+DATA_PLATFORM_HOME is the home if it is set. Otherwise a demo has one for each folder of data, and
+`.platform/last` names the one that `make dev` and the command line continue with.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def demo_name(data: Path | None) -> str:
-    """`demo`, or for a folder of files a name that no other folder shares: `demo-retail-1f3a09`."""
+    """`demo`, or a name unique to the folder of files: `demo-retail-1f3a09`."""
     if data is None:
         return "demo"
     resolved = data.resolve()
@@ -42,7 +42,7 @@ def demo_name(data: Path | None) -> str:
 def port_is_free(host: str, port: int) -> bool:
     """Whether a server could listen on it now."""
     with socket.socket() as probe:
-        # As servers do: a connection that is only lingering is no obstacle.
+        # As servers do: connections in TIME_WAIT do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -80,9 +80,9 @@ def _dev(host: str, port: int) -> None:
 
 
 def _only_here(settings: Settings, url: str) -> None:
-    """Refuse a second UI, whose sensors would ask for everything twice.
+    """Refuse a second UI on the home, whose sensors would request every run twice.
 
-    The lock goes with `dagster dev`; its children do not have it.
+    The lock ends with `dagster dev`; its child processes do not inherit it.
     """
     lock = os.open(settings.home / "dev.lock", os.O_RDWR | os.O_CREAT)
     try:
@@ -96,7 +96,7 @@ def _only_here(settings: Settings, url: str) -> None:
 
 
 def _home() -> Settings:
-    """A home that is ready for Dagster."""
+    """The settings of the home, which is made ready for Dagster."""
     settings = settings_from_env()
     os.environ["DATA_PLATFORM_HOME"] = str(settings.home)
     from data_platform.runs.instance import open_instance  # slow: it imports Dagster
@@ -108,7 +108,7 @@ def _home() -> Settings:
 
 
 def _execute(*arguments: str) -> None:
-    """Become that Python command."""
+    """Replace this process by that Python command."""
     os.execv(sys.executable, [sys.executable, *arguments])
 
 

@@ -43,6 +43,7 @@ class QueueServer:
 
     @property
     def endpoint(self) -> str:
+        """Its URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, config: Config | None = None) -> Any:
@@ -96,7 +97,7 @@ def elasticmq(directory: Path) -> Iterator[QueueServer]:
 
 
 def _java() -> str:
-    """The environment's, else the shell's."""
+    """The java program of the environment, else the one that the shell finds."""
     for home in (Path(sys.prefix) / "java", Path(os.environ.get("JAVA_HOME") or "/nonexistent")):
         if (home / "bin" / "java").exists():
             return str(home / "bin" / "java")

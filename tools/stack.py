@@ -1,7 +1,7 @@
 """`make stack`: an S3 store and a PostgreSQL server for this machine, until Ctrl-C.
 
-What it prints, and writes into `.platform/stack.env`, points the platform at them. Both begin empty
-and take with them what was in them.
+What it prints, and writes into `.platform/stack.env`, points the platform at them. Both start
+empty, and their data is gone when they end.
 """
 
 import os
@@ -19,7 +19,7 @@ PROJECT = "local-stack"
 
 
 def environment(store: S3Server, database: Postgres, home: Path) -> dict[str, str]:
-    """The settings that are theirs, and the store's key."""
+    """The environment variables that point the platform at them, the store's key included."""
     return {
         **store.key.environment,
         "AWS_ENDPOINT_URL_S3": store.endpoint,  # for AWS's own tools
@@ -36,6 +36,7 @@ def environment(store: S3Server, database: Postgres, home: Path) -> dict[str, st
 
 
 def make_buckets(store: S3Server) -> None:
+    """Create the buckets that the platform needs."""
     client = store.client()
     for purpose in ("raw-landing", "warehouse"):
         client.create_bucket(Bucket=f"{PROJECT}-{purpose}-local")

@@ -1,7 +1,7 @@
 """Transactions on the platform's database, SQLite or PostgreSQL, that behave the same on both.
 
-One writer at a time and readers that do not wait for it: two sensors may tick at once, and each
-looks again, once nobody else can write, before it changes what it saw.
+One writer at a time, and readers that do not wait for it: two sensors may tick at once, and each
+reads again under the write lock before it changes anything.
 """
 
 import random
@@ -17,19 +17,18 @@ from data_platform.databases.errors import unavailable
 from data_platform.databases.migration import is_current, upgrade
 from data_platform.databases.urls import WAIT_SECONDS, with_driver
 
-# PostgreSQL's lock for writers of one database, which has no lock of its own for them: a number
-# that nobody else chooses.
+# Key of the PostgreSQL advisory lock for writers; PostgreSQL has no lock for a whole database.
 _WRITERS = int.from_bytes(b"platform")
 
 
 class Database:
-    """The database at an SQLAlchemy URL. Nothing is opened before use, and its tables are made,
-    or brought up to date, by whoever is first.
+    """The database at an SQLAlchemy URL, opened on first use, which also creates or migrates its
+    tables.
 
-    `wait` in seconds: how long a writer waits for another. DatabaseUnavailable from everything
-    if it cannot be used; DatabaseTooNew where a later version of this package has changed it.
-    A connection for each transaction: none is shared over a fork, and a server that was away is
-    there again for the next one.
+    A writer waits at most `wait` seconds for another. Every method raises DatabaseUnavailable if
+    the database cannot be used, DatabaseTooNew if a later version of this package has migrated it.
+    Each transaction has its own connection: none is shared across a fork, and the next one works
+    after a server was away.
     """
 
     def __init__(self, url: str, *, wait: float = WAIT_SECONDS) -> None:
@@ -40,13 +39,13 @@ class Database:
             self.engine = sa.create_engine(url, poolclass=sa.NullPool)
             event.listen(self.engine, "connect", self._on_sqlite_connect)
             event.listen(self.engine, "begin", _on_sqlite_begin)
-        else:  # updates of many rows are sent at once, not each with an answer to wait for
+        else:  # updates of many rows are sent as a batch, not with a round trip for each
             mode = "values_plus_batch"
             self.engine = sa.create_engine(url, poolclass=sa.NullPool, executemany_mode=mode)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A transaction that sees the database as it was at its first look."""
+        """A read transaction, which sees the database as it was at its first statement."""
         with self._errors():
             self._prepare()
             with self._begin_read() as connection:
@@ -54,7 +53,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction that no other writer's overlaps."""
+        """A write transaction; no two overlap."""
         with self._errors():
             self._prepare()
             with self._begin_write() as connection:
@@ -89,9 +88,9 @@ class Database:
                 yield connection
 
     def _lock_postgres(self, connection: sa.Connection) -> None:
-        """As SQLite's BEGIN IMMEDIATE; ends with the transaction, and that with its process.
+        """Take the write lock, as BEGIN IMMEDIATE does in SQLite; it ends with the transaction.
 
-        A process that hangs, or whose machine is gone, holds the lock no longer than others wait.
+        A process that hangs, or whose machine is gone, holds it no longer than others wait.
         """
         wait = f"{round(self._wait * 1000)}ms"
         for setting in ("lock_timeout", "idle_in_transaction_session_timeout"):
@@ -99,7 +98,7 @@ class Database:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS)))
 
     def _on_sqlite_connect(self, connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None  # SQLAlchemy begins, below
+        connection.isolation_level = None  # transactions are begun by `_on_sqlite_begin`
         connection.execute(f"PRAGMA busy_timeout = {round(self._wait * 1000)}")
         _use_wal(connection, time.monotonic() + self._wait)
 
@@ -112,7 +111,7 @@ class Database:
 
 
 def explained(engine: sa.Engine) -> sa.Engine:
-    """The engine of a library, whose errors of operation are DatabaseUnavailable from now on."""
+    """The engine of a library, whose operational errors become DatabaseUnavailable."""
     event.listen(engine, "handle_error", _explain)
     return engine
 

@@ -12,8 +12,7 @@ _HEAD = """\
 
 
 def on_postgres(shipped: str, url: str) -> str:
-    """The text of `dagster.yaml` as shipped, with everything that it stores at a URL without a
-    password."""
+    """The shipped text of `dagster.yaml` with all storage at `url`, which has no password."""
     configuration = yaml.safe_load(shipped)
     del configuration["event_log_storage"]
     module, name = STORAGE

@@ -1,4 +1,4 @@
-"""A database that cannot be used: which one, why, and the way out. A password is in none of it."""
+"""Errors of databases: which one, why, and what to do, never with a password."""
 
 import re
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ _WAYS_OUT = (
     ("read-only transaction", "it is a standby: name the primary server"),
 )
 
-# The answer to a commit may be what was lost, so nobody knows whether it counts.
+# The connection may have been lost during a commit, so it is not known whether that counts.
 _LOST = (
     "server closed the connection|terminating connection|SSL SYSCALL|connection reset"
     "|SSL connection has been closed|could not (receive|send) data"
@@ -46,7 +46,7 @@ class DatabaseError(RuntimeError):
 
 
 class DatabaseUnavailable(DatabaseError):
-    """It is locked or out of reach; later may be better."""
+    """The database is locked or out of reach; a later try may succeed."""
 
 
 class DatabaseTooNew(DatabaseError):
@@ -54,7 +54,7 @@ class DatabaseTooNew(DatabaseError):
 
 
 def unavailable(url: sa.URL | str, error: BaseException) -> DatabaseUnavailable:
-    """What happened to which database, its URL or what it is called, and the way out."""
+    """The error with the database (its URL, or its name), the cause, and what to do."""
     # libpq writes several lines, the last ones with the statement.
     cause = " ".join(re.split(r"\nLINE \d+:", str(error))[0].split())
     advice = next(
@@ -63,15 +63,17 @@ def unavailable(url: sa.URL | str, error: BaseException) -> DatabaseUnavailable:
     )
     lost = re.search(_LOST, cause, re.IGNORECASE)
     then = "Its last transaction counts whole or not at all" if lost else "Nothing was changed"
-    if isinstance(url, str):  # whose transactions are not ours to know
+    if isinstance(url, str):  # a library's, of whose transactions nothing is known here
         then = "What is published stays so, and the next run goes on from there"
     return DatabaseUnavailable(f"database {shown(url)}: {cause}; {advice}. {then}.")
 
 
 @contextmanager
 def explaining(name: str) -> Iterator[None]:
-    """What a library's databases raise, as DatabaseUnavailable of `name`. For those whose engines
-    are not ours, and whose library may catch such errors itself."""
+    """Turns database errors of a library into DatabaseUnavailable of `name`.
+
+    For libraries that make their own engines and may catch such errors themselves.
+    """
     try:
         yield
     except (exc.OperationalError, exc.InterfaceError) as error:
@@ -79,7 +81,7 @@ def explaining(name: str) -> Iterator[None]:
 
 
 def shown(url: sa.URL | str) -> str:
-    """The file of SQLite, the URL of a server."""
+    """How messages name a database: SQLite's file, or a server's URL."""
     if isinstance(url, str):
         return url
     if url.get_backend_name() == "sqlite":

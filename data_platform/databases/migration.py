@@ -1,9 +1,8 @@
-"""How a database comes to have the tables of this version: alembic's migrations in `versions`.
+"""Migrates a database to the tables of this version, by alembic's migrations in `versions`.
 
-They run when a database is first used, in the transaction of one writer while others wait, so
-that nobody has to think of it. Alembic itself is imported only where there is something to do.
-A new migration is a file in `versions`, its revision the new `HEAD`; a test compares what they
-make with the tables in code.
+Migrations run when a database is first used, in one write transaction while other writers wait.
+Alembic is imported only if there is something to do. A new migration is a file in `versions`, its
+revision the new `HEAD`; a test compares the result with the tables in code.
 """
 
 import os
@@ -14,18 +13,19 @@ from data_platform.databases.errors import DatabaseTooNew, shown
 
 HEAD = "0009"
 
-# Dagster's storage may be in the same schema, and alembic's own name is taken by it.
+# Dagster's storage may be in the same schema, and uses alembic's default name.
 VERSION_TABLE = "data_platform_version"
 
 
 def is_current(connection: sa.Connection) -> bool:
+    """Whether the tables are of this version."""
     return _version(connection) == HEAD
 
 
 def upgrade(connection: sa.Connection, to: str = HEAD) -> None:
-    """Bring the tables up to date, in the connection's transaction, which no other writer shares.
+    """Migrate the tables within the connection's transaction, which must hold the write lock.
 
-    Raises DatabaseTooNew where a later version of this package has been there.
+    Raises DatabaseTooNew if a later version of this package has migrated them.
     """
     version = _version(connection)
     if version == to:  # another process was first
@@ -51,7 +51,7 @@ def upgrade(connection: sa.Connection, to: str = HEAD) -> None:
 
 
 def _version(connection: sa.Connection) -> str | None:
-    """The revision of the database's tables; None where it was never migrated."""
+    """The revision of the database's tables; None if it was never migrated."""
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()

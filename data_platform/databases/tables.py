@@ -1,7 +1,7 @@
-"""What the tables of the platform's own database share: their names' order, moments, texts.
+"""Column types shared by the tables of the platform's own database.
 
-The tables themselves are where they are used, in `landing.ledger.tables` and `lake.builds`; how
-a database comes to have them is in `migration`.
+The tables are declared where they are used, in `landing.ledger.tables` and `lake.builds`;
+`migration` creates them.
 """
 
 from datetime import UTC, datetime
@@ -11,13 +11,13 @@ import sqlalchemy as sa
 
 METADATA = sa.MetaData()
 
-# Names are ordered by their bytes, as object stores and SQLite order them: another order, of the
-# server's language and its version, would make other digests of the same objects.
+# Names are ordered by their bytes, as in object stores and SQLite. A server's collation would give
+# another order, and so other digests of the same objects.
 Name = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A moment: aware in Python, UTC without a zone in the database, whichever it is."""
+    """A moment: with a time zone in Python, stored in UTC without one."""
 
     impl = sa.DateTime
     cache_ok = True
@@ -30,7 +30,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
 
 class Message(sa.TypeDecorator[str]):
-    """What a person reads, maybe with a piece of a broken file: PostgreSQL refuses a NUL."""
+    """Text for people. NULs (of a quoted broken file) are replaced: PostgreSQL refuses them."""
 
     impl = sa.String
     cache_ok = True

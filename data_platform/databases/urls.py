@@ -1,18 +1,18 @@
-"""Settings' URLs of databases as SQLAlchemy is to be given them. Imports nothing."""
+"""Database URLs from the settings in the form that SQLAlchemy needs. Imports nothing."""
 
 WAIT_SECONDS = 60.0  # a commit takes a tenth of a second, so this is many of them
 
 
 def with_driver(url: str) -> str:
-    """The URL with PostgreSQL's driver, psycopg2: SQLAlchemy's own choice changes with its
-    versions, and PyIceberg's and Dagster's is this one."""
+    """The URL with psycopg2 as PostgreSQL's driver, as PyIceberg and Dagster use it; SQLAlchemy's
+    default changes with its versions."""
     return url.replace("postgresql://", "postgresql+psycopg2://", 1)
 
 
 def waiting(url: str) -> str:
-    """The URL with SQLite's `timeout` (seconds), if it does not name one.
+    """The URL with SQLite's `timeout` (seconds), unless it names one.
 
-    SQLite locks the whole file for each writer; a server does not, and is left as its URL has it.
+    SQLite locks the whole file for each writer; a server does not, so its URL is left as it is.
     """
     if not url.startswith("sqlite") or "timeout=" in url:
         return url

@@ -1,4 +1,4 @@
-"""The dirt in the shop's files: what the rules forgive, and every way to break one."""
+"""The dirt in the shop's files: what silver repairs, and every way to break a rule."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from data_platform.demo.shop import Line
 
 
 def harmless(line: Line, random: Random) -> Line:
-    """What silver mends or keeps: padding, case, spellings of a customer, free goods, breaks."""
+    """The line with dirt that silver repairs or keeps: padding, case, spellings, line breaks."""
     match random.randrange(400):
         case n if n < 12:
             return line._replace(description=f"{line.description} ")
@@ -59,4 +59,4 @@ BREAKS: dict[str, Callable[[Line], tuple[str | None, ...]]] = {
     "too many fields": lambda line: (*line, "left", "over"),
     "too few fields": lambda line: line[:5],
 }
-"""Every way here in which a row breaks a rule."""
+"""The ways in which generated rows break a rule, by name."""

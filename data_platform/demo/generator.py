@@ -1,7 +1,7 @@
-"""Months of dirty shop files: the source of the demo and of tests, the same for the same seed.
+"""Months of dirty shop files for the demo and tests, the same for the same seed.
 
-The format is `domains/retail`'s landing; every kind of dirt of the real data is in it, and some
-that it was spared. What comes out is known row by row, and the manifest counts it.
+The format is that of `domains/retail`'s landing, with every kind of dirt of the real data and some
+more. The expected result is known row by row, and the manifest counts it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Outcome = Literal["published", "quarantined", "duplicate"]
 
 @dataclass(frozen=True)
 class Counts:
-    """What is expected of a day's rows; `published` is what would be, were it not held back."""
+    """The expected counts of a day's rows; `published` as if the day were not held back."""
 
     rows: int
     published: int
@@ -35,12 +35,13 @@ class Counts:
 
     @property
     def held_back(self) -> bool:
+        """Whether too many of its rows are quarantined."""
         return self.quarantined * 100 > self.rows * THRESHOLD_PERCENT
 
 
 @dataclass(frozen=True)
 class Reupload:
-    """A second version of an object that `generate` wrote, and its day's counts with it."""
+    """A second version of an object that `generate` wrote, and the counts of its day then."""
 
     key: str
     day: date
@@ -50,7 +51,7 @@ class Reupload:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What was written, and what a right platform makes of it.
+    """What was written, and what a correct platform makes of it.
 
     `files` counts all objects; those in `failed` cannot be read and those in `unknown` match no
     rule. `days` counts the rows of the others. The re-upload is not written: `land` does that.
@@ -64,6 +65,7 @@ class Manifest:
 
     @property
     def rows(self) -> int:
+        """All rows of the days."""
         return sum(counts.rows for counts in self.days.values())
 
     @property
@@ -83,9 +85,11 @@ class Manifest:
 
     @property
     def held_back(self) -> tuple[date, ...]:
+        """The days that are held back, in order."""
         return tuple(day for day, counts in self.days.items() if counts.held_back)
 
     def after_reupload(self) -> Manifest:
+        """The manifest once the re-upload has landed."""
         return replace(self, days={**self.days, self.reupload.day: self.reupload.counts})
 
 
@@ -95,10 +99,11 @@ class _Row(NamedTuple):
 
 
 def generate(target: Path, seed: int, start: date = DEFAULT_START, months: int = 2) -> Manifest:
-    """Writes the shop's files of so many months from `start` under `target/online_retail/`.
+    """Write the shop's files of `months` months from `start` under `target/online_retail/`.
 
-    About 500 rows for each trading day. ValueError if a day is outside 2010-12-01..2011-12-31 or
-    there are too few for every kind of dirt; OSError if a file cannot be written.
+    Each trading day has about 500 rows. Raises ValueError if a day is outside
+    2010-12-01..2011-12-31 or there are too few days for every kind of dirt, OSError if a file
+    cannot be written.
     """
     random = Random(seed)
     days = _trading_days(start, months, random)
@@ -132,7 +137,7 @@ def generate(target: Path, seed: int, start: date = DEFAULT_START, months: int =
 
 
 def land(target: Path, reupload: Reupload) -> None:
-    """Puts the second version in the place of the first."""
+    """Replace the first version by the second."""
     _write(target / reupload.key, reupload.content)
 
 
@@ -188,7 +193,7 @@ def _good(line: Line) -> _Row:
 
 
 def _very_dirty(rows: list[_Row], random: Random) -> list[_Row]:
-    """Three of a hundred lines came a second time, without their price."""
+    """Adds three of a hundred lines a second time, without their price."""
     spoiled = random.sample(_published(rows), 3 * len(rows) // 100)
     return [
         *rows,
@@ -197,7 +202,7 @@ def _very_dirty(rows: list[_Row], random: Random) -> list[_Row]:
 
 
 def _changed(rows: list[_Row]) -> list[_Row]:
-    """The shop's second thoughts: half the good lines, and thirteen where a dozen were sold."""
+    """The re-uploaded day: half of the good lines, with quantity 13 in place of 12."""
     kept = _published(rows)[: len(rows) // 2]
     return [
         _Row((*row.fields[:3], "13", *row.fields[4:])) if row.fields[3] == "12" else row
@@ -238,7 +243,7 @@ def _content(rows: list[_Row], newline: str = "\n") -> bytes:
 
 
 def _field(value: str | None) -> str:
-    """As RFC 4180 has it; None is an empty field, and "" a quoted one."""
+    """The field as RFC 4180 writes it: empty for None, quoted for ""."""
     if value is None:
         return ""
     if value == "" or any(character in value for character in ',"\r\n'):
@@ -247,7 +252,7 @@ def _field(value: str | None) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all: a sensor may be looking."""
+    """Write the file atomically, since a sensor may be listing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.part")
     unfinished.write_bytes(content)

@@ -13,7 +13,7 @@ _SHOP_FILE = re.compile(rf"{PREFIX}/\d{{4}}-\d{{2}}-\d{{2}}([._-][^/]*)?\.csv")
 
 
 def land_generated(landing: DirectoryBucket | S3Bucket, *, seed: int) -> int:
-    """Two months of shop files, then a second version of one of them; gives their number."""
+    """Land two months of generated files and a second version of one; returns how many landed."""
     with tempfile.TemporaryDirectory() as folder:
         manifest = generate(Path(folder), seed)
         land(Path(folder), manifest.reupload)
@@ -21,7 +21,7 @@ def land_generated(landing: DirectoryBucket | S3Bucket, *, seed: int) -> int:
 
 
 def land_folder(folder: Path, landing: DirectoryBucket | S3Bucket) -> int:
-    """Copy a folder's files; those that are there already, byte for byte, stay as they are."""
+    """Copy a folder's files into the bucket; identical ones already there are left alone."""
     files = _files(folder)
     for key, path in files.items():
         landing.put(key, path)
@@ -29,7 +29,7 @@ def land_folder(folder: Path, landing: DirectoryBucket | S3Bucket) -> int:
 
 
 def require_shop_files(folder: Path) -> None:
-    """Raises FileNotFoundError where a folder has nothing that the shop's tables are made of."""
+    """Raises FileNotFoundError if a folder has no files for the shop's tables."""
     expected = "the shop's files are named YYYY-MM-DD.csv, as 2011-03-04.csv"
     if not folder.is_dir():
         raise FileNotFoundError(f"DATA={folder} is no directory; give one with files, {expected}")
@@ -43,7 +43,7 @@ def require_shop_files(folder: Path) -> None:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """A folder's files, hidden ones aside, by the key that each lands under."""
+    """A folder's files except hidden ones, by the key that each lands under."""
     found = (path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
     return {_key(path.relative_to(folder)): path for path in sorted(found)}
 

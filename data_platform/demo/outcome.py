@@ -1,4 +1,4 @@
-"""How a run of the demo ended. That checks hold a day back is part of it; nothing else may fail."""
+"""How a run of the demo ended. Checks are expected to hold a day back; nothing else may fail."""
 
 import click
 
@@ -6,7 +6,7 @@ from data_platform.runs.in_process import Ran
 
 
 def print_outcome(ran: Ran) -> None:
-    """A line for a run that is done; else why it failed, as what it is."""
+    """Print a line for a run that is done, else why it failed and whether that is expected."""
     if ran.state in ("done", "canceled"):
         click.echo(f"  run {ran.state}", err=True)
         return

@@ -1,4 +1,4 @@
-"""What the demo shows at its end: what landed, what became of every row, what was sold."""
+"""The demo's report: what landed, where every row is, and what was sold."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ SALES = TableId("gold", "retail", "daily_sales")
 
 @dataclass(frozen=True)
 class Balance:
-    """Rows received against where they are, counted on disk."""
+    """Rows received against rows published, quarantined and so on, counted on disk."""
 
     received: int
     published: int
@@ -34,6 +34,7 @@ class Balance:
 
     @property
     def difference(self) -> int:
+        """Rows received that are unaccounted for."""
         ended = self.published + self.quarantined + self.duplicates + self.held_back
         return self.received - ended
 
@@ -45,7 +46,7 @@ class Balance:
 
 
 def print_report(settings: Settings) -> bool:
-    """Print all of it; False where nothing was loaded, or a row is unaccounted for."""
+    """Print the report; returns False if nothing was loaded or a row is unaccounted for."""
     platform = Platform(settings)
     click.echo()
     _print_landing(platform)
@@ -62,8 +63,8 @@ def print_report(settings: Settings) -> bool:
 
 
 def balance_of(platform: Platform) -> Balance:
-    """Every bronze row of every partition: published, quarantined, duplicate, or of a day whose
-    published version is not made of it: held back, or rolled back by a person."""
+    """The balance of all bronze rows: each is published, quarantined, a duplicate, or of a day
+    whose published version is not made from it (held back or rolled back)."""
     lake = platform.lake
     received = partition_rows(lake, BRONZE)
     held = {key for key, build in platform.builds.latest(SILVER).items() if build.detail}
@@ -79,7 +80,7 @@ def balance_of(platform: Platform) -> Balance:
 
 
 def _rejected(lake: Lake, layer: str, live: dict[str, str], held: set[str]) -> int:
-    """Rows beside the published versions, of the days that are not held back."""
+    """Rejected rows of the published versions, of days that are not held back."""
     table_id = SILVER.sibling(layer)
     if not lake.exists(table_id):
         return 0

@@ -52,19 +52,23 @@ class Line(NamedTuple):
 
 
 class Product(NamedTuple):
+    """What the shop sells."""
+
     code: str
     name: str
     price: str
 
 
 class Customer(NamedTuple):
+    """Whom the shop sells to."""
+
     number: str | None
     country: str
 
 
 @dataclass
 class Shop:
-    """Sells; every random choice comes from `random`, so a seed gives the same invoices."""
+    """Makes invoices; all randomness is from `random`, so a seed gives the same ones."""
 
     random: Random
     next_invoice: int = 545220
@@ -85,12 +89,13 @@ class Shop:
         ]
 
     def lines(self, day: date, *, invoices: int) -> list[Line]:
-        """The lines of so many invoices, by time; no two of them are alike."""
+        """The lines of `invoices` invoices, in order of time; no two are equal."""
         minutes = sorted(self.random.randrange(MINUTES_OPEN) for _ in range(invoices))
         opened = datetime.combine(day, OPENING)
         return [line for m in minutes for line in self._invoice(opened + timedelta(minutes=m))]
 
     def number(self, letter: str = "") -> str:
+        """The next invoice number, with `letter` before its digits."""
         self.next_invoice += 1
         return f"{letter}{self.next_invoice}"
 

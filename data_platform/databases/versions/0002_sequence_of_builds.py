@@ -1,8 +1,7 @@
 """Attempts are ordered by a number that the database gives them.
 
-A clock may be set back, and what was built before that must not count as the newest attempt for as
-long as the clock was ahead. The attempts that are there get their numbers in the order of their
-moments, which is all that is known of them.
+A clock may be set back, and attempts from before that must not count as the newest ones. Existing
+attempts are numbered in the order of their times, which is all that is known of them.
 """
 
 import sqlalchemy as sa
@@ -20,7 +19,7 @@ _KEPT = (
 
 
 def upgrade() -> None:
-    # SQLite cannot add a primary key to a table: the rows step aside while it is made again.
+    # SQLite cannot add a primary key to a table, so it is created anew and the rows copied.
     op.execute("CREATE TEMPORARY TABLE builds_before AS SELECT * FROM builds")
     op.drop_table("builds")
     op.create_table(

@@ -1,7 +1,7 @@
-"""What the checks of an attempt found, for programs; and who published it though they failed.
+"""What the checks of an attempt found, for programs, and who published it although they failed.
 
-`detail` is for people. Of attempts that were held back before, the names of the failed checks are
-taken from it this once; how many rows broke which rule is not known of those.
+`detail` is for people. For earlier attempts that were held back, the names of the failed checks
+are taken from it this once; how many rows broke which rule is not known for them.
 """
 
 import sqlalchemy as sa

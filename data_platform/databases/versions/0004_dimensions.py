@@ -1,4 +1,4 @@
-"""Each attempt knows which state of its dimensions it read, for partitions that keep to it."""
+"""The state of its dimensions that each attempt read, for partitions that keep reading it."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,6 +1,6 @@
-"""Why an unknown object is of no source, for programs; `error` says it for people.
+"""Why an unknown object belongs to no source, for programs; `error` says it for people.
 
-Those that are there have none until a listing meets them again.
+Existing ones have no cause until they are listed again.
 """
 
 import sqlalchemy as sa

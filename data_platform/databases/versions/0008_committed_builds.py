@@ -1,4 +1,4 @@
-"""Whether the commit that a build describes was made; and of which declaration an object failed."""
+"""Whether a build's commit was made, and under which declaration an object failed."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""How often the register of builds has changed: what a sensor asks at each tick."""
+"""How often the register of builds has changed, which a sensor reads at each tick."""
 
 import sqlalchemy as sa
 from alembic import op
