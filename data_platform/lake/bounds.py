@@ -1,4 +1,4 @@
-"""What the metadata says of a column's values, without reading data."""
+"""Facts about a column's values from the metadata, without reading data."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _EPOCH = dt.datetime(1970, 1, 1)
 
 
 def has_nulls(table: Table, column: str, files: PartitionFiles) -> bool:
-    """Whether a row may have no value in a column: so the statistics say, or do not tell."""
+    """Whether a column may have nulls: False only if the files' statistics exclude it."""
     number = table.schema().find_field(column).field_id
     return any(file.record_count and file.null_value_counts.get(number) != 0 for file in files)
 
@@ -25,9 +25,9 @@ def time_bounds(
     table: Table, column: str, files: PartitionFiles
 ) -> tuple[dt.datetime, dt.datetime] | None:
     """The least and the greatest moment in a column of the files, by their statistics; without a
-    zone unless the column's values are instants. None where no row has one.
+    time zone unless the column's type has one. None if no row has a value.
 
-    Raises LakeError where a file has no statistics of it.
+    Raises LakeError if a file has no statistics of the column.
     """
     field = table.schema().find_field(column)
     number, kind = field.field_id, field.field_type

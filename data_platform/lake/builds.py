@@ -1,9 +1,9 @@
 """The register of attempts: what each build of a partition was made from, and how it ended.
 
-Iceberg says which attempt is published; this says which contract and which inputs it stands on,
-so that what has become stale can be found without reading data. A row is written before the
-commit it describes, and marked as committed after it: rows of attempts that were never published
-are harmless, and those of a process that died in between are looked at again.
+Iceberg records which attempt is published; the register records its contract and inputs, so that
+stale partitions are found without reading data. A row is written before the commit it describes
+and marked as committed after it: rows of attempts that were never published are harmless, and
+those of a process that died in between are checked again.
 """
 
 import datetime as dt
@@ -59,16 +59,16 @@ _T = TypeVar("_T")
 @dataclass(frozen=True)
 class Build:
     """One attempt at one partition. `inputs` is a digest; `detail` says why it was held back, or
-    that a person chose it; `dimensions` which state of its dimensions it read, in JSON.
+    that a person chose it; `dimensions` is the state of the dimensions that it read, as JSON.
 
     `failed` names the checks that held it back, and `rules` counts the rows that break each rule
-    (None: of an attempt older than these counts). `released` says who published it though checks
+    (None for attempts older than these counts). `released` says who published it although checks
     failed, and why; `staged` lists path, rows and bytes of its data files while it is held back.
 
-    `committed` is set once the table's commit is known to have been made; where it is not, the
-    published version tells.
+    `committed` is set once the table's commit is known to have been made; otherwise compare with
+    the published version.
 
-    The database gives `sequence`, which alone says what came after what: `created` is for people,
+    Attempts are ordered by `sequence`, which the database assigns; `created` is for people only,
     since a clock may be set back.
     """
 
@@ -102,8 +102,8 @@ class Build:
 class Builds:
     """The register in the ledger's database (`uri` is SQLAlchemy's).
 
-    `wait` in seconds: how long a writer waits for another. DatabaseUnavailable from every method
-    if the database cannot be used.
+    A writer waits at most `wait` seconds for another. Every method raises DatabaseUnavailable if
+    the database cannot be used.
     """
 
     uri: str
@@ -116,7 +116,7 @@ class Builds:
         return Database(self.uri, wait=self.wait)
 
     def now(self) -> dt.datetime:
-        """UTC, as the register has moments: without a zone."""
+        """The present moment as the register stores moments: UTC without a time zone."""
         return self.clock().astimezone(dt.UTC).replace(tzinfo=None)
 
     def record(self, builds: Iterable[Build]) -> None:
@@ -127,7 +127,7 @@ class Builds:
                 connection.execute(BUILDS.insert(), rows)
 
     def of(self, table: TableId, attempts: Mapping[str, str]) -> dict[str, Build]:
-        """The builds behind the given attempt of each partition, where they are known."""
+        """The build of the given attempt of each partition; unknown attempts are left out."""
         found: dict[str, Build] = {}
         same = sa.tuple_(BUILDS.c.partition, BUILDS.c.attempt)
         with self.database.read() as connection:
@@ -147,16 +147,16 @@ class Builds:
         return found
 
     def doubtful(self, table: TableId, contract: str) -> list[str]:
-        """The partitions whose last build was held back, is of another contract than this, or may
-        never have been committed."""
+        """The partitions whose last build was held back, has another contract, or may never have
+        been committed."""
         doubted = sa.or_(BUILDS.c.contract != contract, BUILDS.c.committed.is_(False))
         query = sa.select(BUILDS.c.partition).where(_is_newest(table), doubted)
         with self.database.read() as connection:
             return list(connection.execute(query).scalars())
 
     def uncommitted(self, table: TableId) -> dict[str, str]:
-        """The newest attempt of each partition that was to be published, where it is not known
-        whether it was: of processes that died, or that lost to another writer."""
+        """By partition, the newest attempts that were to be published and are not known to be: of
+        processes that died, or that lost to another writer."""
         to_publish = sa.and_(BUILDS.c.state == "published", BUILDS.c.committed.is_(False))
         query = sa.select(BUILDS.c.partition, BUILDS.c.attempt)
         with self.database.read() as connection:
@@ -164,7 +164,7 @@ class Builds:
             return {key: attempt for key, attempt in rows}
 
     def commit(self, table: TableId, attempts: Mapping[str, str]) -> None:
-        """These attempts, by partition, are the published versions."""
+        """Mark these attempts, by partition, as the published versions."""
         same = sa.tuple_(BUILDS.c.partition, BUILDS.c.attempt)
         with self.database.write() as connection:
             for chunk in _chunks(attempts.items()):
@@ -178,7 +178,7 @@ class Builds:
             return {row["partition"]: _build(row) for row in rows.mappings()}
 
     def state(self) -> str:
-        """Changes with every attempt that is recorded or forgotten; costs one row."""
+        """A text that changes whenever attempts are recorded or forgotten; reads one row."""
         with self.database.read() as connection:
             return f"{connection.execute(sa.select(_CHANGES.c.number)).scalar_one()} changes"
 
@@ -190,14 +190,14 @@ class Builds:
             yield connection
 
     def held_back(self, table: TableId) -> dict[str, Build]:
-        """Partitions whose last build did not pass its checks."""
+        """By partition, the last builds that did not pass their checks."""
         return {k: b for k, b in self.latest(table).items() if b.state == "held_back"}
 
     def held_since(
         self, table: TableId, partitions: Iterable[str] | None = None
     ) -> dict[str, dt.datetime]:
-        """When the first of the attempts ended that were held back since a version of the
-        partition (None: of each) was last published (UTC, without a zone)."""
+        """By partition (None: all), when the first attempt was held back since a version was last
+        published (UTC, without a time zone)."""
         found: dict[str, dt.datetime] = {}
         later = BUILDS.alias()
         published = (
@@ -224,7 +224,7 @@ class Builds:
         return found
 
     def forget(self, table: TableId, partitions: Iterable[str] | None = None) -> None:
-        """No attempt at these partitions (None: at any) was ever made: the table was dropped."""
+        """Remove all attempts at these partitions (None: all), as if none had ever been made."""
         of_table = BUILDS.c.table_id == str(table)
         with self._change() as connection:
             if partitions is None:
@@ -243,10 +243,9 @@ class Builds:
         *,
         dimensions: Mapping[str, str] | None = None,
     ) -> None:
-        """Declare versions of partitions up to date with `inputs`, `contract` and the present state
-        of their `dimensions`: after a rollback what a person chose must not be rebuilt until
-        something new arrives.
+        """Declare versions of partitions up to date with `inputs`, `contract` and `dimensions`.
 
+        After a rollback the chosen version must not be rebuilt until something new arrives.
         Harmless for versions that are not published in the end.
         """
         known = self.of(table, versions)
@@ -272,11 +271,11 @@ class Builds:
         self._record_anew(TableId.parse(build.table_id), [released])
 
     def staged_files(self, table: TableId) -> set[str]:
-        """The data files of the attempts that are held back now, and may be released."""
+        """Paths of the data files of attempts that are held back now and may be released."""
         return {path for build in self.held_back(table).values() for path, _, _ in build.staged}
 
     def _record_anew(self, table: TableId, builds: Iterable[Build]) -> None:
-        """Attempts that are known, as the newest."""
+        """Record known attempts again, as the newest ones."""
         same = sa.tuple_(BUILDS.c.partition, BUILDS.c.attempt)
         with self._change() as connection:
             for chunk in _chunks(builds):
@@ -289,13 +288,13 @@ class Builds:
 
 
 def _is_newest(table: TableId, *chosen: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """Of the table's attempts, the last at each (chosen) partition."""
+    """The condition that selects the table's last attempt at each (chosen) partition."""
     last = sa.select(sa.func.max(BUILDS.c.sequence)).where(BUILDS.c.table_id == str(table))
     return BUILDS.c.sequence.in_(last.where(*chosen).group_by(BUILDS.c.partition))
 
 
 def _row(build: Build) -> dict[str, Any]:
-    """Without its number, which the database gives."""
+    """The build as a row, without `sequence`, which the database assigns."""
     return {name: value for name, value in asdict(build).items() if name != "sequence"}
 
 
@@ -305,7 +304,7 @@ def _build(row: Mapping[Any, Any]) -> Build:
 
 
 def _unknown(table: TableId, partition: str, attempt: str) -> Build:
-    """Of a version that the register does not know: a rollback's own, or older than it."""
+    """The build of an unregistered version: a rollback's own, or older than the register."""
     return Build(
         table_id=str(table),
         partition=partition,

@@ -1,7 +1,6 @@
 """The Iceberg catalog: which tables there are, and their files by partition.
 
-Everything that is published goes through here or through `commit`; nothing else knows where a
-table's files are.
+Tables are loaded, created and evolved here; `writing.commit` publishes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +38,7 @@ CATALOG_NAME = "data_platform"
 _EVOLVE_TRIES = 5
 _FILES, _OWN_FILES = "py-io-impl", f"{LakeFileIO.__module__}.{LakeFileIO.__name__}"
 
-# Metadata must not grow with the age of a table: old metadata files go with their commits, and
+# Metadata must not grow with the age of a table: each commit deletes the oldest metadata file, and
 # small manifests of past commits are merged (see commit.py).
 _PROPERTIES = {
     "write.parquet.compression-codec": "zstd",
@@ -90,9 +89,9 @@ class Lake:
         return self.find(table) is not None
 
     def find(self, table: TableId) -> Table | None:
-        """The table, None where the catalog has none of that name.
+        """The table, None if the catalog has none of that name.
 
-        Raises ForeignTable where it has one, in another warehouse.
+        Raises ForeignTable if the catalog's table is in another warehouse.
         """
         try:
             found = self.catalog.load_table(table.identifier)
@@ -114,13 +113,13 @@ class Lake:
         return found
 
     def metadata_location(self, table: TableId) -> str:
-        """Changes with every commit; empty for a table that was never written."""
+        """The current metadata file, another one after each commit; empty if never written."""
         found = self.find(table)
         return found.metadata_location if found else ""
 
     def tables(self) -> list[TableId]:
-        """Every table of the catalog that follows the naming rule, sorted; of Glue, which others
-        use too, those in this warehouse."""
+        """The catalog's tables that follow the naming rule, sorted; of Glue, which is shared, only
+        those in this warehouse."""
         found = [
             TableId(layer, domain, name)
             for (namespace, *_) in self.catalog.list_namespaces()
@@ -132,7 +131,7 @@ class Lake:
         return sorted(found)
 
     def _locations(self, namespace: str) -> dict[str, str]:
-        """The namespace's tables by name; where they are, in a catalog that others use too."""
+        """The namespace's tables by name, with their locations if the catalog is shared."""
         if self._in_glue:
             from data_platform.lake import glue
 
@@ -146,9 +145,9 @@ class Lake:
         partition_by: Sequence[str] = (),
         properties: Mapping[str, str] | None = None,
     ) -> Table:
-        """The table, made or evolved so that it fits `schema`.
+        """The table, created or evolved to fit `schema`.
 
-        Raises SchemaConflict where it cannot be evolved without harm.
+        Raises SchemaConflict if published files would become unreadable or wrong.
         """
         wanted = schemas.iceberg_schema(schema)
         if not self.exists(table):
@@ -210,7 +209,7 @@ class Lake:
 
 
 def open_catalog(properties: Mapping[str, str]) -> Catalog:
-    """PyIceberg looks for its two tables and then makes them, which several may do at once."""
+    """The catalog. PyIceberg checks for its two tables, then creates them: processes may race."""
     for _ in range(2):
         try:
             return load_catalog(CATALOG_NAME, **properties)

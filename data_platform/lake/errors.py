@@ -1,10 +1,10 @@
-"""What can go wrong in the lake: one exception class per meaning, each naming the table."""
+"""Errors of the lake: one exception class per meaning, each naming the table."""
 
 from data_platform.storage.errors import LakeError
 
 
 class NotThere(LakeError):
-    """What a person named, a partition or a snapshot, is none of the table's."""
+    """The table has no such partition or snapshot."""
 
 
 class UnknownTable(LakeError):
@@ -37,4 +37,4 @@ class UnreadableFile(LakeError):
 
 
 class QueryError(LakeError):
-    """A text is no query of the tables; the message is for who wrote it."""
+    """A text is not a valid query of the tables; the message is for its author."""

@@ -1,8 +1,8 @@
-"""Which snapshots a table remembers.
+"""Snapshot expiry.
 
-Metadata is rewritten at each commit, so it must not grow with the age of the table: a table
-keeps its newest snapshots up to a number, and none older than a number of days but the current
-one. Forgetting a snapshot deletes no data: files that no snapshot refers to are `clean`'s.
+Metadata is rewritten at each commit, so it must not grow with the age of the table: a table keeps
+at most a number of snapshots, and none older than a number of days except the current one. Expiry
+deletes no data: `clean` removes files that no snapshot refers to.
 """
 
 import datetime as dt
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 KEEP_SNAPSHOTS = "data_platform.retention.snapshots"
 KEEP_DAYS = "data_platform.retention.days"
 _DEFAULT_SNAPSHOTS, _DEFAULT_DAYS = 100, 30
-_SLACK = 20  # so that not every commit is followed by a second one
+_SLACK = 20  # snapshots beyond the limit, so that not every commit is followed by an expiry
 
 
 def retention(table: Table) -> tuple[int, int]:
@@ -50,10 +50,10 @@ def expired(table: Table, now: dt.datetime) -> list[int]:
 
 
 def unneeded(beside: Table, table: Table) -> list[int]:
-    """The ids of a quarantine's snapshots that are older than anything `table` remembers.
+    """The ids of the snapshots of `beside` (a quarantine) that no snapshot of `table` needs.
 
-    A rollback brings rejected rows back with their version, so their table has no retention of
-    its own. The last of the older snapshots holds what the oldest version rejected.
+    A rollback restores rejected rows with their version, so their table has no retention of its
+    own. The last snapshot before the oldest one of `table` holds what that version rejected.
     """
     remembered = [snapshot.timestamp_ms for snapshot in table.snapshots()]
     if not remembered:
@@ -63,8 +63,8 @@ def unneeded(beside: Table, table: Table) -> list[int]:
 
 
 def expire(lake: Lake, table_id: TableId, now: dt.datetime) -> dict[TableId, int]:
-    """Forget the expired snapshots of a table, then those of its quarantine and duplicates that
-    no version needs any more; gives how many were forgotten."""
+    """Expire snapshots of a table, then those of its quarantine and duplicates that no version
+    needs any more; returns how many, by table."""
     table = lake.load(table_id)
     forgotten = {table_id: _forget(table, expired(table, now))}
     for layer in REJECTED_LAYERS.values():
@@ -74,7 +74,7 @@ def expire(lake: Lake, table_id: TableId, now: dt.datetime) -> dict[TableId, int
 
 
 def expire_all(lake: Lake, now: dt.datetime, guard: Guard = strict) -> dict[TableId, int]:
-    """Every table of the catalog; one that another writer changes meanwhile is left to later."""
+    """Expire snapshots of every table; one that another writer changes meanwhile is skipped."""
     forgotten: dict[TableId, int] = {}
     for table_id in lake.tables():
         with guard(table_id), suppress(CommitFailedException):
@@ -84,10 +84,10 @@ def expire_all(lake: Lake, now: dt.datetime, guard: Guard = strict) -> dict[Tabl
 
 
 def forget_old_snapshots(lake: Lake, table_id: TableId) -> None:
-    """Expire once enough has come together.
+    """Expire snapshots if there are enough beyond the limit.
 
-    It follows a publication, which must not fail by it: whatever goes wrong here is left to the
-    next.
+    Called after a publication, which must not fail because of it: an error is logged, and the next
+    publication tries again.
     """
     try:
         table = lake.load(table_id)

@@ -1,7 +1,7 @@
-"""How PyIceberg reaches files: as the lake does, with few requests where each one costs.
+"""PyIceberg's file access through the lake's own store, with few requests.
 
-Iceberg never writes a metadata file twice: a name holds a UUID. So what was read or written once
-need not be read again, and nobody has to look whether a new file is there already.
+Iceberg never writes a metadata file twice, as its name has a UUID. So a file that was read or
+written once need not be read again, and a new one needs no check whether it exists.
 """
 
 import io
@@ -30,7 +30,7 @@ _lock = Lock()
 class LakeFileIO(PyArrowFileIO):
     """PyIceberg's files, named by the catalog's property `py-io-impl`.
 
-    Of objects it remembers the metadata, writes each in one request and deletes in one.
+    In an object store it caches metadata files, and writes or deletes a file in one request.
     """
 
     @property
@@ -58,10 +58,10 @@ class LakeFileIO(PyArrowFileIO):
             super().delete(location)
 
     def footer(self, location: str, size: int) -> pq.FileMetaData:
-        """The footer of an object that is a Parquet file of so many bytes, in one request.
+        """The footer of a Parquet file of `size` bytes, in one request.
 
-        Raises OSError or ArrowException where there is no footer: the object is not there, or is
-        of another size, since a footer is found from the end.
+        Raises OSError or ArrowException if no footer is found: the object is missing or has another
+        size, since a footer is read from the end.
         """
         scheme, netloc, path = self.parse_location(location, self.properties)
         files = self.fs_by_scheme(scheme, netloc)
@@ -70,7 +70,7 @@ class LakeFileIO(PyArrowFileIO):
 
 
 def forget() -> None:
-    """As in a new process."""
+    """Empty the cache of metadata files, as in a new process."""
     with _lock:
         _remembered.clear()
 
@@ -80,7 +80,7 @@ def _is_metadata(location: str) -> bool:
 
 
 class _Metadata(PyArrowFile):
-    """A metadata file in an object store, remembered once it was read or written."""
+    """A metadata file in an object store, cached once it was read or written."""
 
     def __init__(self, file: PyArrowFile, store: ObjectStore) -> None:
         super().__init__(file.location, file._path, file._filesystem, file._buffer_size)
@@ -95,7 +95,7 @@ class _Metadata(PyArrowFile):
                     content = stream.read()
             except FileNotFoundError:
                 raise
-            except OSError as error:  # PyArrow does not always say of what
+            except OSError as error:  # PyArrow does not always name the file
                 raise OSError(f"{self.location}: {error}") from error
             self._remember(content)
         return pa.BufferReader(content)
@@ -115,7 +115,7 @@ class _Metadata(PyArrowFile):
 
 
 class _Written(io.BytesIO):
-    """What is written to it is handed over, whole, when it is closed."""
+    """A buffer that hands over its whole content when it is closed."""
 
     def __init__(self, written: Callable[[bytes], None]) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class _Written(io.BytesIO):
             self._written(content)
 
     def __exit__(self, *error: object) -> None:
-        if error[0]:  # half of it is nothing
+        if error[0]:  # a partial file is not written
             super().close()
         self.close()
 

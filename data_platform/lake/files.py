@@ -1,9 +1,9 @@
-"""A table's data files: which are live in which partition, and what a new one looks like.
+"""A table's data files: the live ones of each partition, and the entries of new ones.
 
-The version of a partition is the attempt that wrote its files, which their path tells:
+The version of a partition is the attempt that wrote its files, which is part of their path:
 `{location}/data/{attempt}/{file}.parquet`. All live files of a partition have one version. A
-partition that was built from inputs without rows has one file without rows, so that "empty" and
-"never built" stay apart.
+partition that was built from inputs without rows has one file without rows, which tells "empty"
+from "never built".
 """
 
 import datetime as dt
@@ -48,8 +48,8 @@ def attempt_of(path: str) -> str:
 
 
 def snapshots_in_order(table: Table) -> list[Snapshot]:
-    """Those that the table remembers, oldest first: as they were committed, since the moment that
-    each carries is of a clock that may have been set back."""
+    """The table's snapshots, oldest first, in the order of their commits: timestamps do not tell,
+    since a clock may have been set back."""
     return sorted(table.snapshots(), key=lambda snapshot: snapshot.sequence_number or 0)
 
 
@@ -69,7 +69,7 @@ def partitioning(table: Table) -> Partitioning:
 
 
 def stored(value: PartitionValue) -> str | int:
-    """As Iceberg stores it: days, or microseconds, since 1970."""
+    """The value as Iceberg stores it: dates as days, timestamps as microseconds since 1970."""
     match value:
         case dt.datetime():
             return (value.replace(tzinfo=None) - _EPOCH) // dt.timedelta(microseconds=1)
@@ -103,10 +103,10 @@ def key_of(file: DataFile, scheme: Partitioning) -> str:
 
 
 def partition_filter(scheme: Partitioning, wanted: Iterable[Values]) -> BooleanExpression:
-    """Holds for every row of the wanted partitions; exactly for them with one partition column.
+    """A filter that holds for every row of the wanted partitions.
 
-    With several columns it is the product of their values: a tree with a branch for each
-    partition would cost more to evaluate than the few files it saves.
+    With one partition column it is exact. With several it is the product of their values: a tree
+    with a branch for each partition would cost more to evaluate than the few files it saves.
     """
     wanted = list(wanted)
     return reduce(
@@ -143,7 +143,7 @@ def files_by_partition(
 ) -> Files:
     """The live data files of the partitions `keys` (None: of all) by key, in one snapshot.
 
-    `listed` are the files of manifests that were read before, by path, and gets those of the others
+    `listed` caches the files of manifests by their path; the manifests read now are added to it
     (see `lake.look`).
     """
     snapshot = table.snapshot_by_id(snapshot_id) if snapshot_id else table.current_snapshot()
@@ -179,7 +179,7 @@ def _record(values: Values) -> tuple[str | int, ...]:
 
 
 def some(keys: list[str]) -> str:
-    """The first of them, for a message."""
+    """The first of the keys, for a message."""
     return ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
 
 
@@ -190,7 +190,7 @@ def versions(files: Files) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class StagedFile:
-    """A file that was written and that nobody reads yet: its partition, path, rows and bytes."""
+    """A file that is written but not published: its partition, path, rows and bytes."""
 
     key: str
     path: str
@@ -199,10 +199,10 @@ class StagedFile:
 
 
 def data_files(table: Table, staged: Iterable[StagedFile]) -> list[DataFile]:
-    """What the commit lists, read back from the files on disk.
+    """The files' entries for a commit, read back from disk.
 
-    Raises LakeError where a file is not what its writer reported: of another size, with other
-    rows, or with rows of another partition.
+    Raises LakeError if a file is not what its writer reported: it has another size, another number
+    of rows, or rows of another partition.
     """
     found, refused = sound_files(table, staged)
     if refused:
@@ -213,10 +213,10 @@ def data_files(table: Table, staged: Iterable[StagedFile]) -> list[DataFile]:
 def sound_files(
     table: Table, staged: Iterable[StagedFile]
 ) -> tuple[list[DataFile], dict[str, str]]:
-    """The same of the files that are what their writer reported; for each partition with one
-    that is not, which and why.
+    """The entries of the files that are what their writer reported, and for each partition with
+    another file, which one and why.
 
-    Errors of the store pass: they say nothing about a file.
+    Errors of the store are raised: they say nothing about a file.
     """
     schema, spec, scheme = table.schema(), table.spec(), partitioning(table)
     plan = compute_statistics_plan(schema, table.properties)
@@ -256,7 +256,7 @@ def sound_files(
 
 
 def _footer(table: Table, file: StagedFile) -> pq.FileMetaData:
-    """Read from where it is in a file of the reported rows and bytes."""
+    """The file's footer. Raises LakeError if rows or bytes are not as reported."""
     footer, size = _read_footer(table.io, file)
     if footer.num_rows != file.rows:
         raise LakeError(
@@ -270,8 +270,8 @@ def _footer(table: Table, file: StagedFile) -> pq.FileMetaData:
 def _read_footer(io: FileIO, file: StagedFile) -> tuple[pq.FileMetaData, int]:
     assert isinstance(io, LakeFileIO)
     if is_object(file.path):
-        # Asking for the size is a request; in a file of another one there is no footer there, as
-        # a rule, and it is read as any.
+        # Asking for the size would be a request of its own. In a file of another size there is
+        # usually no footer at this place, and it is read the slow way.
         with suppress(OSError, pa.ArrowException):
             return io.footer(file.path, file.bytes), file.bytes
     with io.new_input(file.path).open() as stream:

@@ -1,9 +1,8 @@
-"""What AWS Glue shows of a table beside its Iceberg metadata, and what it accepts.
+"""AWS Glue's description of a table, beside its Iceberg metadata, and Glue's limits.
 
-PyIceberg gives Glue the columns with their docs, the location and the metadata file at each
-commit, in one call that fails where another commit was first. Partitions are Iceberg's own: those
-who read Iceberg tables from Glue take them from the metadata, and Glue's list of partition keys
-stays empty, as Athena leaves it.
+At each commit PyIceberg gives Glue the columns with their docs, the location and the metadata
+file, in one call that fails if another commit was first. Partitions are Iceberg's own: readers
+take them from the metadata, and Glue's list of partition keys stays empty, as with Athena.
 """
 
 from typing import Any
@@ -18,7 +17,7 @@ LONGEST_DESCRIPTION = 2048
 
 
 def fit(catalog: Catalog) -> None:
-    """From now on the catalog gives Glue what it has a place for, in the length it takes."""
+    """Make the catalog send Glue description and owner, and texts within Glue's limits."""
     for operation in ("CreateTable", "UpdateTable"):
         _client(catalog).meta.events.register(
             f"provide-client-params.glue.{operation}", _fit_parameters
@@ -26,9 +25,9 @@ def fit(catalog: Catalog) -> None:
 
 
 def locations(catalog: Catalog, namespace: str) -> dict[str, str]:
-    """Where Glue says that a namespace's Iceberg tables are, by name; no look at their metadata.
+    """The locations of a namespace's Iceberg tables by name, without reading their metadata.
 
-    Views of Athena and tables of other formats may stand beside them.
+    Athena's views and tables of other formats, which may be there too, are left out.
     """
     pages = _client(catalog).get_paginator("get_tables").paginate(DatabaseName=namespace)
     return {
@@ -40,8 +39,8 @@ def locations(catalog: Catalog, namespace: str) -> dict[str, str]:
 
 
 def fitted(table: dict[str, Any]) -> dict[str, Any]:
-    """Glue's `TableInput` with description and owner from the table's properties, and texts that
-    Glue does not refuse; the metadata have them whole."""
+    """Glue's `TableInput` with description and owner from the table's properties, and with texts
+    cut to what Glue accepts; the Iceberg metadata has them whole."""
     properties = table.get("Parameters", {})
     storage = table.get("StorageDescriptor", {})
     columns = [

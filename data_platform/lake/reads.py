@@ -31,7 +31,7 @@ _SIMPLE: dict[type[I.IcebergType], T.DataType] = {
     I.BinaryType: T.BinaryType(),
 }
 
-_HIDDEN = ("_", ".")  # how names begin that Spark takes for no data
+_HIDDEN = ("_", ".")  # prefixes of names that Spark ignores
 _BEGINNING = len("2011-03")  # of a file's name, which begins with its partition's key
 
 
@@ -71,10 +71,10 @@ class ReadPlan:
         return sum(file.file_size_in_bytes for file in self.files)
 
     def dataframe(self, spark: SparkSession, storage: Storage) -> DataFrame:
-        """One lazy DataFrame; columns that a file is older than read as null.
+        """One lazy DataFrame; columns added after a file was written read as null.
 
-        Raises UnreadableFile where a file is gone, or of another size than the metadata has:
-        Spark would read nothing from an emptied one, and say nothing.
+        Raises UnreadableFile if a file is missing or its size differs from the metadata's: Spark
+        would silently read nothing from a truncated one.
         """
         files = [file for file in self.files if file.record_count]
         paths = [file.file_path for file in files]
@@ -105,11 +105,8 @@ def _name(path: str) -> str:
 
 
 def _read(spark: SparkSession, schema: T.StructType, paths: list[str]) -> DataFrame:
-    """Spark asks for each path by itself, three times; of a folder it asks for a listing once.
-
-    So a folder of which many files are wanted stands for them, and a pattern keeps out all that
-    is not wanted.
-    """
+    """The files' rows. Spark makes three requests for each path, but one listing for a folder, so
+    a folder with many wanted files is read as one, with a pattern that selects them."""
     folders = by_folder(paths)
     listed = {folder for folder, files in folders.items() if len(files) >= LISTED}
     alone = [path for path in paths if path.rpartition("/")[0] not in listed]
@@ -120,7 +117,7 @@ def _read(spark: SparkSession, schema: T.StructType, paths: list[str]) -> DataFr
 
 
 def _one_of(names: Iterable[str]) -> str:
-    """A glob for exactly these: in groups, as each name is compared with one after the other."""
+    """A glob for exactly these names, in groups, since a name is compared with each in turn."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
         groups[name[:_BEGINNING]].append(name[_BEGINNING:])

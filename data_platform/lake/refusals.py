@@ -1,6 +1,6 @@
-"""Work on one table after the other, where one that may not be read stops nothing.
+"""Work on many tables that goes on if one may not be read.
 
-A table that the code declares no more is still in the catalog, and no role may read it.
+A table that the code no longer declares is still in the catalog, and no role may read it.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from data_platform.tables.identity import TableId  # imports Spark, which takes a second
 
 Guard = Callable[["TableId"], AbstractContextManager[None]]
-"""What happens around the work on a table."""
+"""A context manager around the work on a table."""
 
 
 def strict(table: "TableId") -> AbstractContextManager[None]:
-    """The first table that may not be read is the end of the work."""
+    """A guard that lets errors pass: the first table that may not be read ends the work."""
     return nullcontext()
 
 
 @contextmanager
 def passing_over() -> Iterator[Guard]:
-    """Gives a guard that passes over a table that may not be read; any other error is raised.
+    """A guard that skips tables that may not be read; any other error is raised.
 
-    Raises StoreError at the end, naming the tables that were passed over.
+    Raises StoreError at the end, naming the tables that were skipped.
     """
     refused: list[str] = []
 

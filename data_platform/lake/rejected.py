@@ -1,7 +1,7 @@
-"""The tables beside a table: the rows it rejects, and those that repeat a published one.
+"""The quarantine and duplicates of a table: rows it rejects, and rows that repeat a published one.
 
-Every row there names its attempt. Only those of the published version count; others are of
-attempts that were held back, and stand beside them.
+Every row there names its attempt. Only rows of the published version count; the others belong to
+attempts that were held back.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ REJECTED_BY = "data_platform.rejected-by"
 
 
 def rejected_by(lake: Lake, table_id: TableId, layer: str) -> Table | None:
-    """The table of the rows that `table_id` rejects into `layer`; None where it has none."""
+    """The table of the rows that `table_id` rejects into `layer`; None if it has none."""
     table = lake.find(table_id.sibling(layer))
     return table if table and table.properties.get(REJECTED_BY) == str(table_id) else None
 

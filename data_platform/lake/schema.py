@@ -89,12 +89,12 @@ def partition_spec(schema: Schema, columns: Iterable[str]) -> PartitionSpec:
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:
-    """What a data file of the table looks like, field ids included (so no reader guesses)."""
+    """The Arrow schema of a data file of the table, with field ids."""
     return schema_to_pyarrow(schema)
 
 
 def relaxations(present: Schema, wanted: Schema) -> list[str]:
-    """The columns that are required in the table and may be null from now on."""
+    """The columns that are required in `present` and nullable in `wanted`."""
     required = {field.name for field in present.fields if field.required}
     return [field.name for field in wanted.fields if field.name in required and not field.required]
 
@@ -135,7 +135,7 @@ def additions(table: TableId, present: Schema, wanted: Schema) -> list[I.NestedF
 
 
 def built_anew(table: TableId) -> str:
-    """What may be done about any difference, as the end of a sentence."""
+    """What can be done about any difference, as the end of a message."""
     return (
         f"build it from nothing: `data-platform drop {table}`, then `data-platform run` (readers "
         "have no rows meanwhile), or under a new name."

@@ -1,4 +1,4 @@
-"""What tables hold, in bytes, by their metadata alone: no listing, no manifest is read."""
+"""Sizes of tables in bytes, by their metadata alone: no listing, no manifest is read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +14,7 @@ from data_platform.tables.identity import TableId
 
 @dataclass(frozen=True)
 class TableBytes:
-    """Bytes of data files: of those that a table consists of now, and of those that only its old
-    snapshots refer to."""
+    """Bytes of a table's data files: the live ones, and those that only old snapshots refer to."""
 
     table: TableId
     current: int
@@ -27,15 +26,15 @@ class TableBytes:
 
 
 def sizes(lake: Lake, guard: Guard = strict) -> Iterator[TableBytes]:
-    """Of every table of the catalog, also of quarantine and duplicates."""
+    """The sizes of every table of the catalog, quarantine and duplicates included."""
     for table_id in lake.tables():
         with guard(table_id):
             yield size_of(table_id, lake.load(table_id))
 
 
 def size_of(table_id: TableId, table: Table) -> TableBytes:
-    """From the snapshots' summaries: all files were in the oldest that is remembered, or were
-    added since. A file that a rollback added again counts twice."""
+    """The size by the snapshots' summaries: each file was in the oldest snapshot or was added
+    since. A file that a rollback added again counts twice."""
     snapshots = snapshots_in_order(table)
     now = table.current_snapshot()
     if now is None:

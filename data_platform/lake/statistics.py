@@ -1,8 +1,7 @@
 """A data file's statistics as a commit lists them, for every file that can be read.
 
-A bound is a help to readers and may be missing. Python's dates end with the years 1 and 9999,
-and the text that follows one of a column's largest texts may be none that UTF-8 can write: such
-a column is listed without bounds, and the others as ever.
+Bounds only help readers and may be missing. Python's dates cover the years 1 to 9999, and the
+upper bound of a truncated text may not be valid UTF-8: such a column is listed without bounds.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,9 +27,9 @@ _UNWRITABLE = (OverflowError, ValueError, pa.ArrowException)
 def statistics_of(
     footer: pq.FileMetaData, plan: Collectors, ids: Mapping[str, int]
 ) -> DataFileStatistics:
-    """Counts of all columns, and bounds of those whose bounds can be written.
+    """Counts of all columns, and bounds of the columns whose bounds can be written.
 
-    Raises ValueError or KeyError where a column is not of the table's type, or not in the table.
+    Raises ValueError or KeyError if a column has another type than in the table, or is not in it.
     """
     with_bounds = dict(plan)
     try:
@@ -50,7 +49,7 @@ def _serializable(
 
 
 def _failing(footer: pq.FileMetaData, plan: Collectors, ids: Mapping[str, int]) -> Iterator[int]:
-    """The columns that fail when they are the only one that is asked for."""
+    """The columns whose statistics cannot be written, tried one by one."""
     nothing = {id_: replace(collector, mode=_NONE) for id_, collector in plan.items()}
     for id_, collector in plan.items():
         try:
@@ -60,7 +59,7 @@ def _failing(footer: pq.FileMetaData, plan: Collectors, ids: Mapping[str, int]) 
 
 
 def _require_types(footer: pq.FileMetaData, plan: Collectors, ids: Mapping[str, int]) -> None:
-    """A column of another type is another trouble: readers would fail, so it must not pass."""
+    """Raises if a column has another type: readers would fail, so it must not be skipped."""
     for group in range(min(footer.num_row_groups, 1)):
         for position in range(footer.num_columns):
             column = footer.row_group(group).column(position)

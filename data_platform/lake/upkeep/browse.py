@@ -1,4 +1,4 @@
-"""Looking at tables: what is there, since when, and the rows themselves. Reads only."""
+"""Browsing tables: what they hold, their history, and their rows. Reads only."""
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
@@ -21,9 +21,9 @@ from data_platform.tables.identity import TableId, Values
 
 @dataclass(frozen=True)
 class TableFigures:
-    """What a table holds now; `committed` in UTC, None for a table never written.
+    """What a table holds now. `committed` is in UTC, None for a table never written.
 
-    `history_bytes` are those of files that only its old snapshots refer to.
+    `history_bytes` is the size of files that only old snapshots refer to.
     """
 
     table: str
@@ -54,7 +54,8 @@ class SnapshotFigures:
 class PartitionFigures:
     """One version of a partition: the commit that published it, and its rows.
 
-    Of a version whose commit was forgotten the oldest snapshot that has it, without time and run.
+    If that commit's snapshot has expired, the oldest snapshot with the version, without time and
+    run.
     """
 
     snapshot: int
@@ -65,7 +66,7 @@ class PartitionFigures:
 
 
 def figures(lake: Lake, guard: Guard = strict) -> Iterator[TableFigures]:
-    """Every table of the catalog that was ever written."""
+    """The figures of every table of the catalog that was ever written."""
     for table_id in lake.tables():
         with guard(table_id):
             table = lake.load(table_id)
@@ -89,7 +90,7 @@ def _figures(table_id: TableId, table: Table, snapshot: Snapshot) -> TableFigure
 
 
 def history(table: Table) -> list[SnapshotFigures]:
-    """The snapshots a table remembers, newest first."""
+    """A table's snapshots, newest first."""
     current = table.current_snapshot()
     return [
         SnapshotFigures(
@@ -107,9 +108,9 @@ def history(table: Table) -> list[SnapshotFigures]:
 
 
 def partition_history(table: Table, partition: str) -> list[PartitionFigures]:
-    """The snapshots that changed a partition, newest first, as far back as the table remembers.
+    """The versions of a partition, newest first, as far back as the table has snapshots.
 
-    Raises NotThere where the key is none of the table's kind.
+    Raises NotThere if the key is not valid for the table's partitions.
     """
     partition = partitioning(table).key(require_partition(table, partition))
     found: list[PartitionFigures] = []
@@ -119,7 +120,7 @@ def partition_history(table: Table, partition: str) -> list[PartitionFigures]:
         version = versions(files).get(partition, "")
         if version != before:
             run = _summary(snapshot).get("data_platform.run", "")
-            # The oldest snapshot that is remembered has versions of ones that are forgotten.
+            # The oldest snapshot still there has versions of expired ones.
             known = bool(found) or version.startswith(run[:8])
             found.append(
                 PartitionFigures(
@@ -148,15 +149,17 @@ def rows(
 
 
 def count(table: Table, *, partition: str | None = None, snapshot: int | None = None) -> int:
-    """How many `rows` there are, by the metadata alone."""
+    """The number of `rows`, by the metadata alone."""
     require_snapshot(table, snapshot)
     found = files_by_partition(table, key_of(table, partition), snapshot).values()
     return sum(file.record_count for group in found for file in group)
 
 
 def key_of(table: Table, partition: str | None) -> list[str] | None:
-    """The one key of a partition as the table writes it; None for all of the table. Raises
-    NotThere where it is none of the table's kind."""
+    """A partition's key as the table writes it, in a list; None for the whole table.
+
+    Raises NotThere if it is not valid for the table's partitions.
+    """
     scheme = partitioning(table)
     if partition is None or not scheme.columns:
         return None
@@ -164,7 +167,7 @@ def key_of(table: Table, partition: str | None) -> list[str] | None:
 
 
 def first_row(table: Table, path: str) -> dict:
-    """Of one of its data files, published or not, with plain Python values."""
+    """The first row of one of its data files, published or not, with plain Python values."""
     with table.io.new_input(path).open() as stream:
         batch = next(pq.ParquetFile(stream).iter_batches(1))
     [row] = as_python(pa.Table.from_batches([batch]))
@@ -172,7 +175,7 @@ def first_row(table: Table, path: str) -> dict:
 
 
 def as_python(found: pa.Table) -> list[dict]:
-    """The rows; a column with a date or moment that Python lacks has all its values as text."""
+    """The rows as dicts; a column with a date or time beyond Python's range is all text."""
     columns = {name: _values(found.column(name)) for name in found.column_names}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
@@ -185,7 +188,7 @@ def _values(column: pa.ChunkedArray) -> list:
 
 
 def require_snapshot(table: Table, snapshot: int | None) -> None:
-    """Raises NotThere where the table does not remember the snapshot."""
+    """Raises NotThere if the table does not have the snapshot."""
     if snapshot is not None and table.snapshot_by_id(snapshot) is None:
         known = ", ".join(str(s.snapshot_id) for s in table.snapshots()[-5:])
         raise NotThere(
@@ -194,7 +197,7 @@ def require_snapshot(table: Table, snapshot: int | None) -> None:
 
 
 def require_partition(table: Table, partition: str) -> Values:
-    """The values of a partition key; raises NotThere where it is none of the table's kind."""
+    """The values of a partition key. Raises NotThere if it is not valid for the table."""
     scheme = partitioning(table)
     try:
         return scheme.values(partition)

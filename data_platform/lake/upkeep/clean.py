@@ -1,7 +1,7 @@
 """Orphans: files below a table's location that no snapshot refers to, and unfinished uploads.
 
-Killed runs, held back attempts and forgotten snapshots leave them. What is younger than the
-grace time may belong to a run under way, so it stays; so does what is held back now, which a
+Killed runs, held back attempts and expired snapshots leave them. Files younger than the grace
+period may belong to a run under way and are kept; so are files of attempts held back now, which a
 person may release.
 """
 
@@ -26,11 +26,11 @@ def orphans(
     guard: Guard = strict,
     spared: Callable[[TableId], Collection[str]] = lambda table: (),
 ) -> Iterator[tuple[TableId, StoredFile]]:
-    """Orphans of every table of the catalog, with the table they lie below; `spared` are paths
-    that somebody may still publish.
+    """Orphans of every table of the catalog, each with its table; `spared` gives paths that may
+    still be published.
 
-    A folder of no known table is never touched: a catalog that lost a table must not cost its
-    data.
+    A folder of no known table is never touched: if the catalog lost a table, its data must not be
+    lost as well.
     """
     for table_id in lake.tables():
         with guard(table_id):
@@ -74,9 +74,9 @@ def clean(
     guard: Guard = strict,
     spared: Callable[[TableId], Collection[str]] = lambda table: (),
 ) -> list[tuple[TableId, StoredFile]]:
-    """Delete the orphans; gives what was deleted.
+    """Delete the orphans; returns what was deleted.
 
-    Each as soon as it is found: a rollback or a long run may make a file live that was none.
+    Each is deleted as soon as it is found: a rollback or a long run may make an orphan live again.
     """
     deleted = []
     for table_id, file in orphans(lake, storage, now, grace, guard, spared):

@@ -1,7 +1,7 @@
 """Taking a table, or one partition of it, out of the catalog, with the rows that it rejected.
 
-Readers see it as it was until then. The files stay where they are: `clean` deletes those of a
-table that is there, for a catalog that lost a table must not cost its data.
+Readers see it as it was until then. The files stay: `clean` deletes only those of tables in the
+catalog, so that a table lost from the catalog does not lose its data.
 """
 
 from pyiceberg.exceptions import NoSuchTableError
@@ -19,14 +19,14 @@ _PROPERTIES = {"data_platform.run": "drop", "data_platform.partitions": "1"}
 
 
 def tables_of(lake: Lake, table_id: TableId) -> list[tuple[TableId, Table]]:
-    """What of a table is in the catalog: its quarantine and duplicates first, itself last."""
+    """The tables to drop with a table: its quarantine and duplicates first, itself last."""
     beside = ((table_id.sibling(layer), layer) for layer in REJECTED_LAYERS.values())
     found = [(name, rejected_by(lake, table_id, layer)) for name, layer in beside]
     return [(name, table) for name, table in [*found, (table_id, lake.find(table_id))] if table]
 
 
 def partition_of(lake: Lake, table_id: TableId, partition: str) -> str:
-    """The key as the table writes it. Raises NotThere where the table has no such partition."""
+    """The key as the table writes it. Raises NotThere if the table has no such partition."""
     table = lake.load(table_id)
     if not partitioning(table).columns:
         raise NotThere(f"{table_id} has no partitions; drop it whole, without --partition")
@@ -34,7 +34,7 @@ def partition_of(lake: Lake, table_id: TableId, partition: str) -> str:
 
 
 def drop(lake: Lake, table_id: TableId, partition: str | None) -> None:
-    """Drop what is there; repeating it changes nothing."""
+    """Drop the table or the partition, with its rejected rows. Idempotent."""
     for name, table in tables_of(lake, table_id):
         if partition is None:
             try:

@@ -1,7 +1,7 @@
-"""Going back: the version a partition had in a snapshot, with its quarantine and duplicates.
+"""Rollback to the version that a partition had in a snapshot, with its quarantine and duplicates.
 
-A rollback is planned, then applied. It is a commit like any other, so what it replaces stays in
-the history and readers see one version or the other.
+A rollback is planned, then applied. It is a commit like any other: what it replaces stays in the
+history, and readers see one version or the other.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ from data_platform.tables.outcomes import DATA
 class Rollback:
     """The versions of partitions that will be published again, their files and rejected rows.
 
-    A partition that was not there yet gets a version of its own, without rows.
+    A partition that did not exist in that snapshot gets a new version without rows.
     """
 
     table: Table
@@ -46,8 +46,8 @@ class Rollback:
     beside: list[tuple[Table, list[DataFile]]]
 
     def apply(self) -> int:
-        """Publish them; the id of the new snapshot. PartitionConflict where another writer was
-        first."""
+        """Publish them; returns the id of the new snapshot. Raises PartitionConflict if another
+        writer was first."""
         keys = sorted(self.versions)
         require_base(self.table, self.base, files_by_partition(self.table, keys), keys)
         properties = {"data_platform.run": f"rollback to {self.to}"}
@@ -72,10 +72,10 @@ def plan_rollback(
     to: int,
     partition: str | None = None,
 ) -> Rollback | None:
-    """What the table, or one partition, held in the snapshot `to`; None: nothing differs.
+    """The rollback of the table, or one partition, to the snapshot `to`; None if nothing differs.
 
-    Raises LakeError where the table does not remember the snapshot, never had the partition, or
-    has lost data files or rejected rows of then.
+    Raises LakeError if the table has no such snapshot, never had the partition, or has lost data
+    files or rejected rows of that snapshot.
     """
     table = lake.load(table_id)
     require_snapshot(table, to)

@@ -25,8 +25,8 @@ _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 def query(lake: Lake, storage: Storage, text: str) -> Iterator[pa.RecordBatchReader]:
     """The rows of one SELECT over the tables as they are published now, a batch at a time.
 
-    Costs the manifests of the tables that the text names, and what DuckDB then reads of them.
-    Raises QueryError for a text that is no one query, and for what DuckDB refuses.
+    Reads the manifests of the tables that the text names, and what DuckDB needs of their files.
+    Raises QueryError if the text is not a single query, or if DuckDB refuses it.
     """
     known = lake.tables()
     with duckdb.connect() as connection, _explained(known):
@@ -77,7 +77,7 @@ def _reads(connection: duckdb.DuckDBPyConnection, text: str) -> bool:
 
 
 def _shut(connection: duckdb.DuckDBPyConnection) -> None:
-    """No file, no extension and no network is of a query's business."""
+    """Deny queries access to files, extensions and the network."""
     connection.execute("SET enable_external_access = false; SET lock_configuration = true")
 
 
@@ -94,7 +94,7 @@ def _dataset(
     keys: Sequence[str] | None = None,
     snapshot: int | None = None,
 ) -> ds.Dataset:
-    """Columns by name: files from before a column was added have nulls in it."""
+    """The table's rows, columns by name; older files have nulls in columns added later."""
     schema = arrow_schema(table.schema())
     paths = [
         file.file_path

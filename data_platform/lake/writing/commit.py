@@ -43,12 +43,12 @@ def replace_partitions(
     properties: Mapping[str, str],
     keep: Callable[[str, DataFile], bool] = lambda key, file: False,
 ) -> int:
-    """Publish `add` in place of everything that `keys` hold now; gives the snapshot's id.
+    """Publish `add` in place of everything that `keys` hold now; returns the snapshot's id.
 
-    `base` is the version each key had when the write was planned (None: any will do). Files of
-    a key for which `keep(key, file)` holds stay. `properties` go into the snapshot's summary.
+    `base` is the version each key had when the write was planned (None: any). Files of a key for
+    which `keep(key, file)` holds are kept. `properties` go into the snapshot's summary.
 
-    Raises PartitionConflict where somebody else replaced one of the partitions meanwhile.
+    Raises PartitionConflict if another writer replaced one of the partitions meanwhile.
     """
     keys = sorted(set(keys))
     added = list(add)
@@ -84,7 +84,7 @@ def replace_partitions(
 
 
 def require_base(table: Table, base: Mapping[str, str], live: Files, keys: Iterable[str]) -> None:
-    """Raises PartitionConflict where a key's `live` files are not of its `base` version."""
+    """Raises PartitionConflict if a key's `live` files are not of its `base` version."""
     now = versions(live)
     if moved := [key for key in keys if base.get(key) != now.get(key)]:
         raise PartitionConflict(
@@ -94,7 +94,7 @@ def require_base(table: Table, base: Mapping[str, str], live: Files, keys: Itera
 
 
 class _Transaction(Transaction):
-    """PyIceberg copies a table's whole metadata at each look at it; without updates none is due."""
+    """PyIceberg copies the whole metadata at each access; without updates no copy is needed."""
 
     @property
     def table_metadata(self) -> TableMetadata:
@@ -105,10 +105,10 @@ class _ReplacePartitions(_OverwriteFiles):
     """PyIceberg's overwrite, for many partitions at once and for thousands of commits.
 
     It prunes manifests by one set of partitions (PyIceberg builds a tree with a branch for each
-    deleted file) and keeps manifests at a size that planning can read. Where others committed
-    meanwhile it compares the files of its partitions with those it planned to replace: PyIceberg
-    looks at bounds, which overlooks files without rows and takes any two writes of more than 200
-    partitions for a conflict.
+    deleted file) and keeps manifests at a size that planning can read. If others committed
+    meanwhile, it compares the files of its partitions with those it planned to replace: PyIceberg
+    compares bounds, which misses files without rows and reports a conflict for any two writes of
+    more than 200 partitions.
     """
 
     touches: Callable[[ManifestFile], bool]
@@ -126,7 +126,7 @@ class _ReplacePartitions(_OverwriteFiles):
         return self.touches
 
     def _build_delete_files_partition_predicate(self) -> None:
-        """Nothing to build: `touches` says it."""
+        """Nothing to build: `touches` decides."""
 
     def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
         small = [m for m in manifests if _live(m) <= _SMALL]

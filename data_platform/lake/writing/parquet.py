@@ -1,8 +1,8 @@
 """Native Parquet writing inside a Spark task: batches in, files and their figures out.
 
 Spark's own Parquet writer costs more than the rest of a silver step together, so tasks hand
-their Arrow batches to PyArrow. That gives up Spark's commit protocol, hence: every file has a
-name of its own, and only files that a finished task reported are ever published. What a failed,
+their Arrow batches to PyArrow. That gives up Spark's commit protocol, so every file has a unique
+name, and only files that a finished task reported are ever published. What a failed,
 retried or speculative task leaves behind is an orphan.
 
 This module is imported by Python workers: it needs PyArrow only.
@@ -58,10 +58,10 @@ REPORT_DDL = (
 
 @dataclass(frozen=True)
 class Part:
-    """One of the outcomes of a write: where its rows go and which columns they have there.
+    """One outcome of a write: the table its rows go to and their columns there.
 
-    `sources` names the input column of each column of `schema`: one name, or two for the member
-    of a column of JSON objects.
+    `sources` gives the input of each column of `schema`: a column's name, or the name and a member
+    for a column of JSON objects.
     """
 
     directory: str
@@ -78,7 +78,7 @@ class Part:
 
 
 def _decoded(batch: pa.RecordBatch, sources: tuple[SourcePath, ...]) -> dict[str, list[dict]]:
-    """The rows of JSON columns of which members are asked for; only rejected rows have any."""
+    """The decoded rows of JSON columns whose members are used; only rejected rows have any."""
     names = {name for name, *member in sources if member}
     return {name: [json.loads(text) for text in batch.column(name).to_pylist()] for name in names}
 
@@ -104,7 +104,7 @@ def _column(
 
 
 def _from_text(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Moments with a zone come as microseconds since 1970, all else as it is written."""
+    """Values from text: timestamps with a zone as microseconds since 1970, others as written."""
     if pa.types.is_timestamp(kind) and kind.tz:
         return column.cast(pa.int64()).cast(kind)
     return column if column.type == kind else column.cast(kind)
@@ -129,18 +129,18 @@ class Layout:
 
     @property
     def judged(self) -> bool:
-        """Whether rows come with an outcome and with reasons; else such columns are the table's."""
+        """Whether rows have an outcome and reasons; otherwise columns so named are the table's."""
         return QUARANTINE in self.parts
 
 
 def written(values: tuple[object, ...]) -> str:
-    """A partition's values in a task's report, from which the driver makes the key: Dagster, who
-    knows how keys are written, is not there in a task."""
+    """A partition's values as text in a task's report. The driver makes the key from it, since
+    Dagster, which defines how keys are written, is not imported in a task."""
     return json.dumps([_plain(value) for value in values])
 
 
 def values_written(text: str) -> Values:
-    """What `written` says."""
+    """The values from the text that `written` made."""
     return tuple(_value(one) for one in json.loads(text))
 
 
@@ -220,9 +220,9 @@ class _OpenFile:
 
 
 def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[pa.RecordBatch]:
-    """Write all batches and report the files (schema REPORT), one row a file.
+    """Write all batches and report the files (schema REPORT), one row per file.
 
-    Rows of a partition should come together: each change of partition starts new files.
+    Rows should come sorted by partition: each change of partition starts new files.
     """
     open_files: dict[int, _OpenFile] = {}
     current: tuple | None = None
@@ -259,14 +259,14 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
 
 
 def _counted(key: str, rows: int) -> dict:
-    """The report of rows that are in no file."""
+    """The report of rows that were counted and not written."""
     empty = {"path": "", "bytes": 0, "rules": "{}", "named": "{}"}
     return {"outcome": CONTEXT, "key": key, "rows": rows, **empty}
 
 
 def open_file(layout: Layout, outcome: int, key: str, *, named: str | None = None) -> _OpenFile:
-    """A new file of one partition, under a name that no other task or try uses; it begins as the
-    partition is `named` (as its key, without it)."""
+    """A new file of one partition, under a name that no other task or try uses, which starts with
+    `named` (default: the partition's key)."""
     part = layout.parts[outcome]
     name = new_file_name(key if named is None else named)
     return _OpenFile(part, layout, key, f"{part.directory}/{name}")
@@ -290,7 +290,7 @@ def _by_partition(
 
 
 def _held(value: pa.Scalar) -> object:
-    """A date or moment that Python lacks is its text, which is the key of no partition."""
+    """The value; as text, which is no partition's key, if beyond the range of Python's dates."""
     try:
         return value.as_py()
     except (OverflowError, ValueError):
@@ -311,7 +311,7 @@ def _by_outcome(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
 
 
 def _count_rules(counts: Counter, rows: pa.RecordBatch) -> None:
-    """How many rows break each rule, of those that break any."""
+    """Count, by rule, the rows that break it."""
     for name in (REASONS, WARNINGS):
         if name in rows.schema.names and rows.column(name).null_count < rows.num_rows:
             for item in _split(rows.column(name).drop_null()).flatten().value_counts().to_pylist():
@@ -319,7 +319,7 @@ def _count_rules(counts: Counter, rows: pa.RecordBatch) -> None:
 
 
 def _count_named(counts: Counter, rows: pa.RecordBatch) -> None:
-    """How many rows name which other partition, of those that are rejected for it."""
+    """Count, by the partition they name, the rows that are rejected for naming another one."""
     if NAMED not in rows.schema.names:
         return
     options = pc.MatchSubstringOptions(OUTSIDE)

@@ -72,7 +72,7 @@ class StagedWrite:
 
 @dataclass(frozen=True)
 class Published:
-    """What a partition holds after the commit, from the files on disk."""
+    """What a partition holds after the commit, by its files on disk."""
 
     snapshot_id: int
     rows: int
@@ -82,22 +82,21 @@ class Published:
 
 @dataclass(frozen=True)
 class Publication:
-    """What became of a write: the partitions that were published, and the write as it was in the
-    end, with all that was held back."""
+    """The result of a write: the published partitions, and the write with all that was held back
+    in the end."""
 
     write: StagedWrite
     partitions: Mapping[str, Published]
 
 
 def publish(lake: Lake, builds: Builds, write: StagedWrite) -> Publication:
-    """Publish the partitions that passed, keep the quarantine of those that did not.
+    """Publish the partitions that passed, and the quarantine of those that did not.
 
-    A partition of which a staged file is not what its writer reported is held back alone, and
-    stays due. Raises PartitionConflict where another writer was first; nothing of the write was
-    committed then.
+    A partition with a staged file that is not what its writer reported is held back alone and stays
+    due. Raises PartitionConflict if another writer was first; then nothing was committed.
     """
     table = lake.load(write.table)
-    # The commit looks again; here a write that has lost already must not touch rejected rows.
+    # The commit checks again; a write that has already lost must not touch rejected rows.
     live = files_by_partition(table, write.slice.keys)
     require_base(table, write.slice.base, live, write.slice.keys)
     rejecting = {
@@ -134,7 +133,7 @@ def _sound(
     tables: Mapping[int, Table | None], write: StagedWrite
 ) -> tuple[StagedWrite, dict[int, list[tuple[str, DataFile]]]]:
     """The files that can be committed, by outcome, with their partitions; and the write without
-    the partitions of the others, as if these had not been built, so that they stay due."""
+    the other partitions, as if these had not been built, so that they stay due."""
     found: dict[int, list[tuple[str, DataFile]]] = {}
     refused: dict[str, str] = {}
     for outcome, table in tables.items():
@@ -159,7 +158,7 @@ def _sound(
 
 
 def _without_takers(write: StagedWrite, held: set[str]) -> dict[str, str]:
-    """The partitions that would give up rows which another one does not have yet, and why."""
+    """The partitions that would give up rows before another one has them, and why."""
     found: dict[str, str] = {}
     while more := {
         key: f"its rows go to {', '.join(sorted(missing))}, which cannot be published now"
@@ -174,7 +173,7 @@ def _without_takers(write: StagedWrite, held: set[str]) -> dict[str, str]:
 def _beside(
     builds: Builds, write: StagedWrite, outcome: int, table: Table, files: list[DataFile]
 ) -> Callable[[], object] | None:
-    """The commit to the quarantine or the duplicates; None where it would change nothing."""
+    """The commit to the quarantine or the duplicates; None if it would change nothing."""
     live = files_by_partition(table, write.slice.keys)
     add = files + _displaced(table, builds, write, outcome, live)
     if not add and not live:
@@ -198,9 +197,9 @@ def _beside(
 def _displaced(
     table: Table, builds: Builds, write: StagedWrite, outcome: int, live: Files
 ) -> list[DataFile]:
-    """Rejected rows of published versions, of held back partitions, that are not there any more.
+    """Files with rejected rows of published versions that are missing, for held back partitions.
 
-    An attempt that was killed before its table's commit took their place, so they are put back.
+    An attempt that was killed before its table's commit replaced them, so they are put back.
     """
     missing = {
         key: version
@@ -263,7 +262,7 @@ def _builds(write: StagedWrite, now: dt.datetime) -> list[Build]:
 def published_as(
     table: Table, files: Iterable[DataFile], snapshot: int, keys: Iterable[str]
 ) -> dict[str, Published]:
-    """What each of these partitions holds, of the files that a snapshot gave them."""
+    """What each of these partitions holds, by the files that a snapshot added."""
     scheme = partitioning(table)
     found: dict[str, list[DataFile]] = {key: [] for key in keys}
     for file in files:

@@ -1,7 +1,7 @@
-"""Publishing the attempt at a partition that was held back, as it is: a person's decision, once.
+"""Publishing a held back attempt at a partition as it is, by a person's decision.
 
-The attempt's files were staged and recorded; its rejected rows are in the quarantine and among the
-duplicates already, beside those of the published version, which go with that version.
+The attempt's files are staged and recorded. Its rejected rows are already in the quarantine and the
+duplicates, beside those of the published version, which are replaced together with it.
 """
 
 import shlex
@@ -46,11 +46,11 @@ class Release:
     beside: list[Table]
 
     def apply(self, builds: Builds, by: str) -> Published:
-        """Publish it; `by` says who does so, and why. PartitionConflict where another writer was
+        """Publish it; `by` says who does so and why. Raises PartitionConflict if another writer was
         first.
 
-        Recorded first: if this process dies before its commit, the partition counts as stale and
-        is judged again.
+        It is recorded first: if this process dies before the commit, the partition counts as stale
+        and is judged again.
         """
         key, build = self.build.partition, self.build
         live = files_by_partition(self.table.refresh(), [key])
@@ -89,10 +89,9 @@ class Release:
 def plan_release(
     lake: Lake, builds: Builds, storage: Storage, table_id: TableId, partition: str
 ) -> Release:
-    """The newest attempt at a partition, to be published though its checks held it back.
+    """The release of a partition's newest attempt, which its checks held back.
 
-    Raises NotReleasable where it is not held back, or where its files or its rejected rows are not
-    what they were.
+    Raises NotReleasable if it is not held back, or if its files or rejected rows have changed.
     """
     build = builds.latest(table_id, [partition]).get(partition)
     name = f"{table_id} {partition}".rstrip()

@@ -1,4 +1,4 @@
-"""Staging: write an attempt's files where nobody reads them yet, and say what is there."""
+"""Staging: write an attempt's files where nobody reads them yet, and report them."""
 
 import json
 import uuid
@@ -26,11 +26,11 @@ from data_platform.lake.writing.parquet import (
 from data_platform.storage.files import Storage
 from data_platform.tables.outcomes import CONTEXT, DATA
 
-_HASHES = 200  # that partitions are dealt to: where few share one, only the large are split
+_HASHES = 200  # over which partitions are distributed; if few share one, only large ones are split
 
 
 def new_attempt(run_id: str) -> str:
-    """A name no other write has: a killed run and its rerun never share a folder."""
+    """A unique name, so that a killed run and its rerun never share a folder."""
     return f"{run_id[:8]}-{uuid.uuid4().hex[:12]}"
 
 
@@ -40,9 +40,9 @@ def directory(table: Table, attempt: str) -> str:
 
 @dataclass(frozen=True)
 class Staged:
-    """The files of one attempt by outcome, and by partition: how many rows break which rule, how
-    many of them are rejected for which other partition that they name, and how many rows were
-    passed over, since they only served the others (CONTEXT)."""
+    """The files of one attempt by outcome; and by partition, how many rows break each rule, how
+    many are rejected for each other partition that they name, and how many were not written since
+    they only served as context (CONTEXT)."""
 
     files: Mapping[int, tuple[StagedFile, ...]]
     rules: Mapping[str, Counter] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Staged:
 
     @staticmethod
     def together(parts: Iterable["Staged"]) -> "Staged":
-        """Of several jobs of one attempt, each with partitions of its own."""
+        """The union of several jobs of one attempt, each with its own partitions."""
         files: dict[int, tuple[StagedFile, ...]] = {}
         rules, named, passed = {}, {}, {}
         for each in parts:
@@ -80,10 +80,10 @@ def part(table: Table, attempt: str, sources: Mapping[str, SourcePath] | None = 
 def stage(frame: DataFrame, layout: Layout, *, clustered: bool = False) -> Staged:
     """Write a DataFrame in one Spark job, each partition's rows together.
 
-    `clustered` says that the rows already come sorted by partition within each task. Otherwise
-    nobody knows how many there are until they are shuffled: by the bytes that Spark then finds
-    (`spark.sql.adaptive.advisoryPartitionSizeInBytes`), small partitions share a task and a large
-    one is split among several.
+    `clustered` says that the rows already come sorted by partition within each task. Otherwise they
+    are shuffled, and Spark then decides by their bytes
+    (`spark.sql.adaptive.advisoryPartitionSizeInBytes`): small partitions share a task, a large one
+    is split among several.
     """
     _make_folders(layout)
     if not clustered and layout.partition_by:
@@ -94,7 +94,7 @@ def stage(frame: DataFrame, layout: Layout, *, clustered: bool = False) -> Stage
 
 
 def stage_arrow(data: pa.Table, layout: Layout) -> Staged:
-    """The same for a table in memory, without Spark."""
+    """Write a table in memory, without Spark."""
     _make_folders(layout)
     if layout.partition_by:
         data = data.sort_by([(name, "ascending") for name in layout.partition_by])
@@ -114,7 +114,7 @@ def with_empty_partitions(
     scheme = partitioning(table)
     empty = []
     for key in sorted(set(keys) - present):
-        scheme.values(key)  # a key of another kind must not become a file
+        scheme.values(key)  # an invalid key must not become a file
         report = open_file(layout, DATA, key).close(DATA)
         empty.append(StagedFile(key, report["path"], 0, report["bytes"]))
     files = {**staged.files, DATA: (*staged.files.get(DATA, ()), *empty)}
