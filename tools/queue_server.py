@@ -59,6 +59,7 @@ class QueueServer:
         )
 
     def answers(self) -> bool:
+        """Whether it answers requests."""
         if not listens(self.process, self.port):
             return False
         once = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})

@@ -51,6 +51,8 @@ class NotStarted(Exception):
 
 
 class Server(Protocol):
+    """A started server, as `running` needs it."""
+
     @property
     def process(self) -> "subprocess.Popen[bytes]": ...
 
@@ -95,6 +97,7 @@ class S3Server:
 
     @property
     def endpoint(self) -> str:
+        """Its URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, service: str = "s3", **overrides: Any) -> Any:
@@ -137,9 +140,11 @@ class Postgres:
 
     @property
     def url(self) -> str:
+        """The URL of the database `postgres`."""
         return self.url_of("postgres")
 
     def url_of(self, database: str) -> str:
+        """The URL of a database."""
         return f"postgresql://{self.user}@{self.host}:{self.port}/{database}"
 
     def answers(self) -> bool:

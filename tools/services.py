@@ -48,6 +48,7 @@ class GoServer:
 
     @property
     def binary(self) -> Path:
+        """Where the built program is."""
         return CACHE / "bin" / f"{self.name}-{self.version}"
 
 
@@ -161,6 +162,8 @@ def _unfinished() -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Go:
+    """Go's program and the environment to run it in."""
+
     program: str
     environment: Mapping[str, str]
 

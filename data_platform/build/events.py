@@ -78,6 +78,7 @@ class Log:
 
     @staticmethod
     def of(context: dg.AssetExecutionContext, asset: dg.AssetKey) -> "Log":
+        """The log of a step of an asset."""
         return Log(context.instance, asset, context.get_step_execution_context())
 
     def findings(self, findings: Iterable[Finding]) -> None:
@@ -153,6 +154,7 @@ class Log:
         )
 
     def materializations(self, found: Iterable[dg.AssetMaterialization]) -> None:
+        """Log materializations that were made elsewhere, as one batch."""
         self._log(
             _MATERIALIZATION,
             [

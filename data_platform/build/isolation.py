@@ -80,6 +80,7 @@ class Calls:
     def of(
         table: Table, plan: Plan, platform: Platform, spark: SparkSession, prepare: Prepare
     ) -> "Calls":
+        """The calls for a plan, whose inputs are looked up by it."""
         schemas = {name: platform.lake.load(of).schema() for name, of in table.inputs.items()}
 
         def reads(name: str, keys: Iterable[str]) -> ReadPlan:
@@ -91,6 +92,7 @@ class Calls:
 
     @property
     def scheme(self) -> Partitioning:
+        """The table's partition columns."""
         return self.table.scheme
 
     def results(self) -> Iterator[Result]:

@@ -42,6 +42,7 @@ class Times:
     end: dt.datetime | None
 
     def has(self, column: PartitionColumn) -> Column:
+        """Whether a row names one of these partitions in the column."""
         value = F.col(_quoted(column.name))
         if not isinstance(column.type, _TIMES):
             return self._named(column, value)
@@ -220,6 +221,7 @@ def _quoted(name: str) -> str:
 
 
 def sql_literal(value: object, type_: T.DataType) -> str:
+    """The value as a literal of the type in Spark SQL."""
     text = value.isoformat() if isinstance(value, dt.date) else str(value)
     # "$" as well: Spark puts the values of variables into a statement before it reads it.
     text = text.replace("\\", "\\\\").replace("'", "\\'").replace("$", "\\u0024")

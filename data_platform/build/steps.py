@@ -139,6 +139,7 @@ def _same_partition_columns(table: Table, received: DataFrame) -> bool:
 
 
 def layout_of(table: Table, platform: Platform, attempt: str) -> Layout:
+    """The layout of an attempt: its tables by outcome, created or evolved as declared."""
     tables = ensure_tables(table, platform.lake)
     received: dict[str, SourcePath] = {}
     if table.judged_by.lineage:

@@ -47,6 +47,7 @@ def require_same_alone(
 
 
 def chosen(keys: Sequence[str], attempt: str) -> str:
+    """The key to build alone in this attempt."""
     digest = hashlib.sha256(attempt.encode()).digest()
     return sorted(keys)[int.from_bytes(digest) % len(keys)]
 

@@ -156,6 +156,7 @@ def waiting() -> None:
 
 
 def as_json(value: object) -> None:
+    """Print one value as JSON."""
     click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 

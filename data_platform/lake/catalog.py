@@ -62,6 +62,7 @@ class Lake:
 
     @cached_property
     def catalog(self) -> Catalog:
+        """PyIceberg's catalog, opened on first use. Raises LakeError if it cannot be opened."""
         uri = with_driver(self.properties.get("uri", ""))
         given = {"uri": waiting(uri), "pool_pre_ping": "true"} if uri else {}
         try:
@@ -83,9 +84,11 @@ class Lake:
         return self.properties.get("type") == "glue"
 
     def location(self, table: TableId) -> str:
+        """The table's place in the warehouse."""
         return "/".join([self.warehouse.rstrip("/"), *table.path])
 
     def exists(self, table: TableId) -> bool:
+        """Whether the table was ever written in this warehouse."""
         return self.find(table) is not None
 
     def find(self, table: TableId) -> Table | None:

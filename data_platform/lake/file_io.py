@@ -35,6 +35,7 @@ class LakeFileIO(PyArrowFileIO):
 
     @property
     def store(self) -> ObjectStore:
+        """The object store that all files are read from and written to."""
         return ObjectStore(
             str(self.properties.get("s3.region", "")), str(self.properties.get("s3.endpoint", ""))
         )

@@ -36,6 +36,7 @@ _BEGINNING = len("2011-03")  # of a file's name, which begins with its partition
 
 
 def spark_type(kind: I.IcebergType) -> T.DataType:
+    """Spark's type for an Iceberg type."""
     match kind:
         case I.DecimalType():
             return T.DecimalType(kind.precision, kind.scale)
@@ -52,6 +53,7 @@ def _field(field: I.NestedField) -> T.StructField:
 
 
 def spark_schema(schema: Schema) -> T.StructType:
+    """Spark's schema for an Iceberg schema, with column docs as comments."""
     return T.StructType([_field(field) for field in schema.fields])
 
 
@@ -64,10 +66,12 @@ class ReadPlan:
 
     @staticmethod
     def of(schema: Schema, files: Iterable[DataFile]) -> "ReadPlan":
+        """The plan that reads these files with this schema."""
         return ReadPlan(spark_schema(schema), tuple(files))
 
     @property
     def bytes(self) -> int:
+        """The size of all files on disk."""
         return sum(file.file_size_in_bytes for file in self.files)
 
     def dataframe(self, spark: SparkSession, storage: Storage) -> DataFrame:

@@ -22,6 +22,7 @@ class TableBytes:
 
     @property
     def total(self) -> int:
+        """Live and historic bytes together."""
         return self.current + self.history
 
 

@@ -28,6 +28,7 @@ def table_of(key: dg.AssetKey) -> TableId:
 
 
 def is_table(key: dg.AssetKey) -> bool:
+    """Whether the asset's key stands for a table."""
     try:
         _table(list(key.path))
     except ValueError:

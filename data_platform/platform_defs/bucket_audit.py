@@ -70,6 +70,7 @@ def bucket_audit(settings: Settings, tables: tuple[TableTiers, ...] = ()) -> dg.
 
 
 def bucket_audit_job() -> Job:
+    """The job that audits buckets and queues."""
     return dg.define_asset_job(
         JOB,
         selection=[KEY],
@@ -79,6 +80,8 @@ def bucket_audit_job() -> Job:
 
 
 def bucket_audit_schedule(job: Job) -> dg.ScheduleDefinition:
+    """The schedule that runs the job on the first of each month."""
+
     @dg.schedule(
         name="buckets_audit_monthly",
         job=job,

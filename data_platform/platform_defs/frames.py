@@ -146,6 +146,7 @@ def _pandas_of(table: TableId, frame: DataFrame) -> Any:
 
 
 def spark_schema_of(data: pa.Table) -> T.StructType:
+    """Spark's schema of an Arrow table."""
     return from_arrow_schema(data.schema, prefer_timestamp_ntz=True)
 
 

@@ -64,6 +64,7 @@ class S3ParquetIOManager(dg.IOManager):
     spark: Callable[[], SparkSession]
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        """Publish a step's staged write, or stage, audit and publish an asset's table."""
         if obj is None:
             return  # nothing was due
         if isinstance(obj, StepResult):

@@ -63,6 +63,7 @@ class Dimension:
 
     @property
     def stored_type(self) -> T.DataType:
+        """The type of the `stored` column."""
         if self.times is None:
             return T.StringType()
         at_midnight = self.times.cron.startswith(_MIDNIGHT)

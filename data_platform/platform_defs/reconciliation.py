@@ -21,6 +21,7 @@ _MOST_NAMED = 1000
 
 
 def reconciliation_job(tables: Sequence[Table]) -> dg.JobDefinition:
+    """The job that compares the landing bucket with the ledger."""
     sources = [table.source for table in tables if table.source]
 
     @dg.op(required_resource_keys={"platform"}, out=dg.Out(dg.Nothing))
@@ -72,6 +73,7 @@ def _metadata(found: Reconciliation) -> dict[str, dg.MetadataValue]:
 
 
 def reconciliation_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """The schedule that runs the job every night."""
     return dg.ScheduleDefinition(
         name="landing_reconciliation_daily",
         job=job,

@@ -87,6 +87,7 @@ def _figures(found: Iterable[TableBytes], price: float | None, of: str) -> Mappi
 
 
 def storage_costs_job() -> Job:
+    """The job that measures what tables hold and cost."""
     return dg.define_asset_job(
         JOB,
         selection=[KEY],
@@ -96,6 +97,7 @@ def storage_costs_job() -> Job:
 
 
 def storage_costs_schedule(job: Job) -> dg.ScheduleDefinition:
+    """The schedule that runs the job on the first of each month."""
     return dg.ScheduleDefinition(
         name="storage_costs_monthly",
         job=job,

@@ -65,6 +65,7 @@ class Held:
 
     @property
     def text(self) -> str:
+        """Why and since when it is held back, what readers see, and what releases it."""
         since = f" since {self.since:%Y-%m-%d %H:%M} UTC" if self.since else ""
         said = [f"Held back{since}; {self.stands}."]
         if self.rows:

@@ -91,6 +91,7 @@ class Rows:
 
     @staticmethod
     def by_time(times: Mapping[int, Unit], unit: Unit) -> "Rows":
+        """Rows that are apart by the time in these columns."""
         return Rows("apart", (frozenset(i for i, of in times.items() if of == unit),), times, unit)
 
 

@@ -55,6 +55,7 @@ class EventWindow:
 
     @property
     def is_first(self) -> bool:
+        """Whether it is the window of the first partition."""
         return self.after is None
 
 
@@ -134,6 +135,7 @@ def time_column(scheme: Partitioning) -> PartitionColumn | None:
 
 
 def label_columns(scheme: Partitioning) -> list[str]:
+    """The names of the partition columns that are not times."""
     timed = time_column(scheme)
     return [column.name for column in scheme.columns if column != timed]
 

@@ -69,6 +69,7 @@ class Part:
     sources: tuple[SourcePath, ...]
 
     def select(self, batch: pa.RecordBatch, attempt: str) -> pa.RecordBatch:
+        """The batch's rows with the columns that they have in the part's table."""
         decoded = _decoded(batch, self.sources)
         columns = [
             _column(batch, decoded, source, field.type, attempt)
@@ -125,6 +126,7 @@ class Layout:
 
     @property
     def partition_by(self) -> tuple[str, ...]:
+        """The names of the partition columns."""
         return self.scheme.names
 
     @property

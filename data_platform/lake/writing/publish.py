@@ -63,10 +63,12 @@ class StagedWrite:
 
     @property
     def table(self) -> TableId:
+        """The table that is written."""
         return self.slice.table
 
     @property
     def good(self) -> tuple[str, ...]:
+        """The partitions that may be published."""
         return tuple(key for key in self.slice.keys if key not in self.held_back)
 
 

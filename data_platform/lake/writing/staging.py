@@ -35,6 +35,7 @@ def new_attempt(run_id: str) -> str:
 
 
 def directory(table: Table, attempt: str) -> str:
+    """The directory of an attempt's data files."""
     return f"{table.location()}/data/{attempt}"
 
 
