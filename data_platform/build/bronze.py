@@ -47,12 +47,12 @@ _TASKS_PER_CORE = 4  # so that one large partition does not leave a core idle fo
 def build_bronze(
     table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
 ) -> StepResult:
-    """Parse what is pending, and the rest of its partitions, into a new version of each.
+    """Parse the pending objects, and the others of their partitions, into a new version of each.
 
-    An object that cannot be read fails alone, at once and for good; one that could not be read
-    just now stays pending. A partition of which nothing could be read is held back, and one that
-    would lose published rows, alone, both without the digest of their inputs: what mends that (a
-    rename undone, the same bytes landed again) changes none of them, so it stays due.
+    An object that cannot be read fails alone and for good; after a transient error it stays
+    pending. A partition of which nothing could be read, or that would lose published rows, is held
+    back alone, without the digest of its inputs: the fix (a rename undone, the same bytes landed
+    again) does not change the digest, so the partition must stay due.
     """
     source = _source(table)
     left = platform.ledger.left(source.name, plan.keys)  # first: what moves now, moves next time
@@ -115,7 +115,7 @@ def build_bronze(
 
 
 def _objects_of(report: ParseReport) -> dict[str, object]:
-    """Which landed objects a partition was made of, for its page."""
+    """The landed objects that a partition was made of, for its page."""
     named = [
         {"key": o.key, "rows": o.rows or 0, "trouble": o.error.message if o.error else ""}
         for o in sorted(report.objects, key=lambda o: (o.error is None, o.key))
@@ -223,19 +223,20 @@ def _parse(spark: SparkSession, work: list[PartitionWork]) -> list[ParseReport]:
 
 
 def _has_objects(report: ParseReport) -> bool:
-    """Only inputs that were read say anything about a partition."""
+    """Whether any object was read: a partition is built only from inputs that were read."""
     return any(one.error is None for one in report.objects)
 
 
 def _nothing_read(report: ParseReport) -> bool:
-    """An object without rows, which has been read, makes an empty partition; this makes none."""
+    """Whether no object could be read; an object without rows was read, and gives an empty
+    partition."""
     return bool(report.objects) and not _has_objects(report)
 
 
 def _stands(
     report: ParseReport, table: Table, published: dict[str, Build], inputs: dict[str, str]
 ) -> bool:
-    """Whether a partition stays as it is published: what came new for it could not be read."""
+    """Whether a partition stays as published, since its new objects could not be read."""
     build = published.get(report.partition)
     same = build and (build.inputs, build.contract) == (inputs[report.partition], table.version)
     return bool(same and _unread([report]))

@@ -12,14 +12,14 @@ Effective = Mapping[str, list[Entry]]
 
 
 def elsewhere_in_bronze(loaded: LakeTable, effective: Effective) -> Files:
-    """The files of partitions that rows have to be carried from into others."""
+    """The files of partitions from which rows have to be carried into others."""
     stored = (entry.previous for entries in effective.values() for entry in entries)
     places = {entry.stands_in for entry in stored if entry and entry.stands_in}
     return files_by_partition(loaded, places) if places else {}
 
 
 def ready(reports: Sequence[ParseReport], awaited: Mapping[str, set[str]]) -> tuple[str, ...]:
-    """The partitions to publish: none gives up the rows of a key before another one has them."""
+    """The partitions to publish: none gives up a key's rows before another one has them."""
     ready = {report.partition: report for report in reports}
     while True:
         read = {o.key for r in ready.values() for o in r.objects if o.error is None}
@@ -46,7 +46,7 @@ def takers(
 
 
 def moved(effective: Effective, left: Mapping[str, list[int]], keys: Collection[str]) -> set[int]:
-    """What has moved once these partitions are published."""
+    """The ids of the objects that have moved once these partitions are published."""
     stored = (entry.previous for key in keys for entry in effective.get(key, ()))
     came = {entry.id for entry in stored if entry and entry.state == "moving"}
     return came.union(*(left.get(key, ()) for key in keys))

@@ -1,5 +1,5 @@
-"""Rows of an input that count for the time they name: which are of a partition, and what a plan can
-show of them."""
+"""Rows of an input that is read by event time: which count for a partition, and what a plan can
+prove about them."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -50,7 +50,7 @@ def _joined(windows: Iterable[EventWindow]) -> list[EventWindow]:
 
 
 def by_event_time(scheme: Partitioning, column: str, frame: DataFrame) -> Dated | Literal["mixed"]:
-    """What a plan can go by: that the date in a row, or its month, is the partition's value."""
+    """What a plan can rely on: that a row's date, or its month, is the partition's value."""
     timed, kind = time_column(scheme), frame.schema[column].dataType
     if len(scheme.columns) != 1 or timed is None or not isinstance(timed.type, T.DateType):
         return "mixed"

@@ -1,4 +1,4 @@
-"""What Dagster is told: check results and materializations, one for each partition.
+"""Dagster's events of a step: check results and materializations, one for each partition.
 
 Dagster marks a whole range as materialized when a ranged step yields its output. Here some
 partitions of a range may be held back, or not be due at all, so the events are logged for each
@@ -56,8 +56,8 @@ class Moments:
         self._last = 0
 
     def take(self, count: int) -> list[float]:
-        """So many, oldest first, in seconds since 1970: behind those taken before, and ending
-        now unless there were more of them than milliseconds have passed."""
+        """`count` moments in seconds since 1970, oldest first, all after those taken before. They
+        end now, unless more are taken than milliseconds have passed."""
         with self._lock:
             first = max(time.time_ns() // 10**6 - count + 1, self._last + 1)
             self._last = first + count - 1
@@ -70,7 +70,7 @@ _MOMENTS = Moments()
 
 @dataclass(frozen=True)
 class Log:
-    """Where the events of an asset go: to the run of a step, or to no run (`step` None)."""
+    """Logs events of an asset, in the run of a step or in no run (`step` None)."""
 
     instance: dg.DagsterInstance
     asset: dg.AssetKey
@@ -115,8 +115,8 @@ class Log:
         )
 
     def held_back(self, held: Mapping[str, Mapping[str, str]]) -> None:
-        """One observation for each partition that was held back: its page has nothing else that
-        says why it is as it was."""
+        """One observation for each partition that was held back, since nothing else on its page
+        says why it is unchanged."""
         self._log(
             _OBSERVATION,
             [
@@ -186,7 +186,7 @@ class Log:
         return found
 
     def _log(self, kind: dg.DagsterEventType, data: Sequence[tuple]) -> None:
-        """As one batch, which storages write at once; each event with a moment of its own."""
+        """Log a batch, which storages write at once; each event has its own moment."""
         batch = generate_event_batch_id()
         moments = _MOMENTS.take(len(data))
         for position, ((item, said), moment) in enumerate(zip(data, moments, strict=True)):
@@ -218,7 +218,7 @@ class Log:
 
 
 def figures_of(published: Published) -> dict[str, int | float | str]:
-    """What the page of a partition says; the numbers are plotted by partition."""
+    """The metadata of a partition's materialization; Dagster plots the numbers by partition."""
     return {
         "dagster/partition_row_count": published.rows,
         "files": published.files,
@@ -258,13 +258,13 @@ def _said(finding: Finding) -> str:
 
 
 def _of_check(value: object, partition: str | None):
-    """A check's numbers are plotted by the time of the run, which is one for all partitions of a
-    range: theirs are text, and the pages of the partitions plot what a partition has."""
+    """A check's metadata; numbers of a partition as text, since Dagster plots a check's numbers by
+    the time of the run, which all partitions of a range share."""
     return str(value) if partition and isinstance(value, int | float) else _metadata(value)
 
 
 def _metadata(value: object):
-    """As the UI shows it: numbers it can plot, rows as a table, all else as text."""
+    """The value for the UI: numbers to plot, rows as a table, everything else as text."""
     match value:
         case int() | float():
             return value

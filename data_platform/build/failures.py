@@ -1,4 +1,4 @@
-"""How a step fails: the cause first, and another try only where time may heal it."""
+"""How a step fails: the cause comes first, and only transient errors are retried."""
 
 import re
 import traceback
@@ -19,11 +19,10 @@ from data_platform.storage.s3_errors import StoreError
 from data_platform.telemetry.metadata import HELD_BACK
 from data_platform.telemetry.wording import counted
 
-# Another writer, a locked database, a network that stuttered. Bad data is in none of these: it
-# would be judged the same again.
+# Another writer, a locked database, a network error. Not bad data, which would fail again.
 TRANSIENT = (PartitionConflict, DatabaseUnavailable, ConnectionError, TimeoutError)
 EXPLAINED = (ContractError, DatabaseError, LakeError)
-# These name the place and the way out.
+# The messages of these already name the place and what to do.
 _SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew")
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
 _PYTHON_LINE = re.compile(r"\.py:\d+$")
@@ -38,9 +37,9 @@ WAIT_SECONDS = 3
 
 @contextmanager
 def failures_explained() -> Iterator[None]:
-    """Transient errors ask Dagster for a retry; those that say their way out become the run's
-    message, as do the usual failures of disks and files, and what Spark refuses of a function,
-    with its line; anything else is left as it is, with its stack trace."""
+    """Turns a transient error into a retry; makes errors that say what to do, common failures of
+    disks and files, and Spark's errors about a table's function (with its line) the run's message.
+    Other errors are left as they are, with their stack trace."""
     try:
         yield
     except TRANSIENT as error:
@@ -49,7 +48,7 @@ def failures_explained() -> Iterator[None]:
         if isinstance(error, StoreError) and s3_errors.is_passing(str(error)):
             raise _again() from error
         raise dg.Failure(description=str(error), allow_retries=False) from error
-    except Exception as error:  # Spark's errors have no types: their text says what went wrong
+    except Exception as error:  # Spark's errors have no types, only their text
         if s3_errors.is_passing(str(error)):
             raise _again() from error
         if why := explanation(str(error)) or _refused(error):
@@ -58,7 +57,7 @@ def failures_explained() -> Iterator[None]:
 
 
 def _refused(error: Exception) -> str | None:
-    """What Spark says of a function's DataFrame, and the line that it is about."""
+    """Spark's message about a function's DataFrame, with the line that it is about."""
     if not isinstance(error, PySparkException) or not error.getCondition():
         return None
     said = error.getMessage().split(";\n")[0]  # a plan follows, which the cause has
@@ -72,14 +71,13 @@ def _refused(error: Exception) -> str | None:
 
 
 def _own_lines(error: Exception) -> list[str]:
-    """Where our code and its users' was when it was raised, innermost first."""
+    """The lines of the platform's and its users' code in the traceback, innermost first."""
     frames = reversed(traceback.extract_tb(error.__traceback__))
     return [f"{f.filename}:{f.lineno}" for f in frames if "site-packages" not in f.filename]
 
 
 def cause(error) -> str:
-    """Of an error in Dagster's log, the message that explains itself, else the innermost one:
-    what went wrong, before where."""
+    """The message of an error in Dagster's log that explains itself, else the innermost one."""
     while error is not None and error.cause is not None and error.cls_name not in _SPEAKING:
         error = error.cause
     if error is None:
@@ -92,7 +90,7 @@ def _again() -> dg.RetryRequested:
 
 
 def held_back(write: StagedWrite) -> dg.Failure:
-    """The run fails, naming the partitions; a retry would judge the same rows the same way."""
+    """The failure of a run that names the held back partitions; a retry would not help."""
     lines = []
     for key, why in sorted(write.held_back.items())[:_MOST_NAMED]:
         failed = write.failed.get(key, ())
@@ -110,11 +108,11 @@ def held_back(write: StagedWrite) -> dg.Failure:
 
 
 def explanation(text: str) -> str | None:
-    """What an error means whose text this is, with the way out; None where it does not say."""
+    """What an error with this text means and what to do; None if it is not a known one."""
     if refused := s3_errors.explanation(text):
         return f"{refused}. What was published before is as it was."
     if damaged := _DAMAGED.search(text):
-        return str(UnreadableFile(damaged[1], "cannot be read: it is no whole Parquet file"))
+        return str(UnreadableFile(damaged[1], "cannot be read: it is not a complete Parquet file"))
     for pattern, way_out in _PLACES.items():
         for line in reversed(text.splitlines()):
             if re.search(pattern, line):

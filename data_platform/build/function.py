@@ -1,4 +1,4 @@
-"""A table's function: what it is given, and what it must return."""
+"""Calling a table's function and checking its result."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,9 +14,9 @@ from data_platform.tables.columns import INGESTED_AT, RECEIVED, RESCUED
 
 
 def call_function(table: Table, keys: Sequence[str], frames: Mapping[str, DataFrame]) -> DataFrame:
-    """What it returns for these partitions.
+    """The function's result for these partitions.
 
-    Raises LakeError where that is no DataFrame, SchemaConflict where it does not fit the contract.
+    Raises LakeError if it is not a DataFrame, SchemaConflict if it does not fit the contract.
     """
     values = [table.scheme.values(key) for key in keys]
     named: dict[str, object] = dict(frames)
@@ -32,7 +32,7 @@ def call_function(table: Table, keys: Sequence[str], frames: Mapping[str, DataFr
 
 
 def require_columns(contract: Contract, frame: DataFrame) -> None:
-    """Raises SchemaConflict where the function's result does not fit the contract."""
+    """Raises SchemaConflict if the function's result does not fit the contract."""
     present: dict[str, T.DataType] = {f.name: f.dataType for f in frame.schema.fields}
     arrival = {one.column for one in ARRIVAL}
     for field in contract.spark_schema.fields:
@@ -51,7 +51,7 @@ def require_columns(contract: Contract, frame: DataFrame) -> None:
                 f"{contract.table}: its function returns no column {field.name} "
                 f"({field.dataType.simpleString()}); it returns {', '.join(present)}"
             )
-        # What may be null is judged row by row; Spark says it of a column as it was computed.
+        # Nulls are judged row by row; Spark's nullability only reflects how a column was computed.
         if found.simpleString() != field.dataType.simpleString():
             raise SchemaConflict(
                 f"{contract.table}: column {field.name} is {found.simpleString()} in the "

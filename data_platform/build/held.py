@@ -1,7 +1,7 @@
 """Which partitions are held back: their newest attempt did not pass, and would not pass again.
 
-A partition is up to date, or stale, or held back, never two of these: an attempt that was held
-back with other inputs, or under another declaration, says nothing of the present ones.
+A partition is either up to date, stale or held back: an attempt that was held back with other
+inputs, or under another declaration, says nothing about the present ones.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,9 +14,9 @@ from data_platform.quality.mapping import Dimension
 
 
 def held_now(table: Table, platform: Platform) -> dict[str, Build]:
-    """By partition, the attempt that was held back. Costs as much as there are such attempts.
+    """By partition, the attempt that was held back. The cost is that of such attempts alone.
 
-    All of them, where the table cannot be planned: nothing says then that one would pass.
+    If the table cannot be planned, all of them: nothing says then that one would pass.
     """
     found = platform.builds.held_back(table.id)
     known = [k for k in sorted(found) if not table.partitions or _has(table, k)]
@@ -32,8 +32,8 @@ def held_now(table: Table, platform: Platform) -> dict[str, Build]:
 
 
 def expired_now(table: Table, platform: Platform, keys: Iterable[str]) -> Mapping[str, str]:
-    """Of these partitions those that are due and cannot be built, since a version of a dimension
-    that they read is gone: why, and the ways out."""
+    """By partition, why it is due but cannot be built: a version of a dimension that it reads has
+    expired. With what to do."""
     hows = map(table.how, table.inputs)
     if not any(isinstance(how, Dimension) and how.changes == "as_of" for how in hows):
         return {}

@@ -38,8 +38,8 @@ _MOST_CANDIDATES = 5000  # beyond so many partitions, planning all of a table is
 
 @dataclass(frozen=True)
 class Input:
-    """An input table as it was found: its live files by partition, its partitions, and the
-    snapshot that lists them (None: it was never written)."""
+    """An input table as it is: its live files by partition, its partitions, and their snapshot
+    (None: it was never written)."""
 
     upstream: Upstream
     files: Files
@@ -112,7 +112,7 @@ def inputs_of(
 
 def newest_due(table: Table, platform: Platform, known: Inputs, look: Look) -> str | None:
     """The last partition in time that has something of its own in an input; `known` are the inputs
-    of those that are planned, maybe of all."""
+    of the planned partitions."""
     keys = table.partitions.get_partition_keys() if table.partitions else [WHOLE_TABLE]
     due = known.digests
     if not known.requested.issuperset(keys):
@@ -178,7 +178,7 @@ def _reads(table: Table, name: str, upstream: Upstream, requested: Collection[st
 def _candidates(
     table: Table, how: How | None, scheme, requested: Collection[str]
 ) -> list[str] | None:
-    """The keys of an input that can matter, so that planning reads only their metadata; None for
+    """The keys of an input that can be read, so that planning reads their metadata only; None for
     all."""
     if not scheme.columns:
         return [WHOLE_TABLE]
@@ -201,7 +201,7 @@ def _candidates(
 
 
 def _span_of(loaded: LakeTable, name: str, files: PartitionFiles, table: Table) -> Span | None:
-    """The times that rows have in a column, where they have none in the table's zone."""
+    """The span of times in a column; values without a time zone are in the table's."""
     if (bounds := time_bounds(loaded, name, files)) is None:
         return None
     zone = zone_of(table.scheme)
@@ -247,7 +247,8 @@ def _as_of(
     states: dict[str, dict[str, dict[str, str]]],
     recorded: Mapping[str, str],
 ) -> dict[str, str]:
-    """Have what was published read the dimension as it did then; gives what cannot, and why."""
+    """Make published partitions read the dimension as at their first build; returns those that
+    cannot, and why."""
     loaded, expired = look.find(source.upstream.table), {}
     for key, text in recorded.items():
         then = json.loads(text or "{}").get(name)

@@ -140,13 +140,13 @@ class Calls:
         return event_windows(self.scheme, keys, calendar.end if calendar else None)
 
     def _once(self, keys: Sequence[str]) -> Result | None:
-        """The rows of one call for all; None where each may see something of another."""
+        """The rows of one call for all; None if a partition may see rows of another."""
         frames = self._frames(keys)
         inputs: dict[str, Input] = {n: self._input(n, keys, frames[n]) for n in self.table.inputs}
         before = jobs_run(self.spark)
         frame = call_function(self.table, keys, frames)
         alike = all(of == "alike" for of in inputs.values())
-        # A value that the function looked up may be of any partition, and no plan tells.
+        # If the function ran jobs, it may have looked at any partition, which no plan shows.
         looked = before is None or jobs_run(self.spark) != before
         shown = Proof(apart=False) if looked and len(keys) > 1 else shown_by(frame, inputs)
         if shown.holds(*self.scheme.names):
@@ -175,7 +175,7 @@ class Calls:
         }
 
     def _counted(self, frame: DataFrame, name: str, keys: Sequence[str]) -> DataFrame:
-        """Of an input that is read by event time the rows that count for these partitions."""
+        """The rows that count for these partitions, of an input that is read by event time."""
         how = self.table.how(name)
         if not isinstance(how, EventTime):
             return frame
@@ -263,7 +263,7 @@ def by_input_partition(
 
 
 def shown_by(frame: DataFrame, inputs: Mapping[str, Input]) -> Proof:
-    """What the frame's plan proves of its rows; nothing where it cannot be seen, or followed."""
+    """What the frame's plan proves about its rows; nothing if it is unavailable or unknown."""
     try:
         plan = analyzed(frame)
         return proof(plan, inputs) if plan else Proof(apart=False)
@@ -272,7 +272,7 @@ def shown_by(frame: DataFrame, inputs: Mapping[str, Input]) -> Proof:
 
 
 def united(frames: Sequence[DataFrame]) -> DataFrame:
-    """All rows. In a balanced tree, since Spark looks again at all that was united before."""
+    """The union of the frames, as a balanced tree: Spark analyzes each union's inputs again."""
     if len(frames) == 1:
         return frames[0]
     middle = len(frames) // 2
@@ -282,7 +282,7 @@ def united(frames: Sequence[DataFrame]) -> DataFrame:
 
 @contextmanager
 def without_adaptive(spark: SparkSession) -> Iterator[None]:
-    """One job for a query with many shuffles, where adaptive execution runs one for each."""
+    """Turns adaptive execution off, which runs a job for each shuffle of a query."""
     before = spark.conf.get(_ADAPTIVE) or "true"
     spark.conf.set(_ADAPTIVE, "false")
     try:

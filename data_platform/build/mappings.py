@@ -1,7 +1,7 @@
 """How the partitions of tables map to those of their inputs, checked when definitions load.
 
-A pair of kinds that has no mapping is refused here, with the ways out: otherwise a partition
-would never be built, or read nothing, and nobody would be told. Also what Dagster is told of it.
+A pair of kinds without a mapping is refused here, with what to do: otherwise a partition would
+never be built, or read nothing, silently. Also gives Dagster its mappings.
 """
 
 import bisect
@@ -31,13 +31,13 @@ _SAMPLE = 400  # partitions of an input that are looked at
 
 
 class UnmappedPartitions(ValueError):
-    """Partitions of a table and of its input that have nothing to do with each other."""
+    """The partitions of a table and of its input have no mapping."""
 
 
 def partitions_of(
     tables: Iterable[Table], others: Iterable[dg.AssetsDefinition] = ()
 ) -> Partitions:
-    """Of declared tables, and of ordinary assets that are tables."""
+    """The partitions of declared tables, and of ordinary assets that are tables."""
     found = {
         TableId(*spec.key.path): spec.partitions_def
         for asset in others
@@ -48,9 +48,9 @@ def partitions_of(
 
 
 def require_mappings(tables: Sequence[Table]) -> None:
-    """Raises UnmappedPartitions, which names the table, the input and the ways out.
+    """Raises UnmappedPartitions, which names the table, the input and what to do.
 
-    Inputs that other code declares are looked at when they are read.
+    Inputs that other code declares are checked when they are read.
     """
     known = {table.id: table for table in tables}
     for table in tables:
@@ -90,7 +90,7 @@ def _require_listed(table: Table) -> None:
 
 
 def _problem(table: Table, name: str, other: Table) -> str | None:
-    """Why a declared input has no mapping to the table; None where it has one."""
+    """Why a declared input has no mapping to the table; None if it has one."""
     how, own, theirs = table.how(name), table.scheme, other.scheme
     if isinstance(how, EventTime):
         return _no_time(other.contract, how.column)
@@ -139,7 +139,7 @@ def _no_time(contract: Contract | None, column: str) -> str | None:
 
 
 def _keys(table: Table, column: str) -> set[str] | None:
-    """The keys that a column of labels may have; None where no definition lists them."""
+    """The keys that a column of labels may have; None if no definition lists them."""
     definition = table.partitions
     if isinstance(definition, dg.MultiPartitionsDefinition):
         dimensions = sorted(definition.partitions_defs, key=lambda each: each.name)
@@ -150,8 +150,8 @@ def _keys(table: Table, column: str) -> set[str] | None:
 
 
 def _splits(table: Table, other: Table) -> str | None:
-    """Where rows are accounted for, each belongs to one partition: the rows of an input partition
-    must not be dealt out to several."""
+    """Why rows of an input partition would be distributed over several partitions, which a table
+    that accounts for rows must not do; None if they are not."""
     way_out = "partition the table as its input is; a gold table may have other partitions"
     if set(label_columns(table.scheme)) - {
         ours for ours, _ in shared(table.scheme, other.scheme)[1]
@@ -196,7 +196,7 @@ def _span(scheme: Partitioning, key: str) -> Span:
 
 
 def dep(table: Table, name: str, known: Partitions) -> dg.AssetDep:
-    """What Dagster shows of an input: exact where its own mappings can say it, else all of it."""
+    """Dagster's dependency on an input: exact if its own mappings can express it, else on all."""
     upstream, how = table.inputs[name], table.how(name)
     key = dg.AssetKey(list(upstream.path))
     theirs, own = known.get(upstream), table.partitions
@@ -217,7 +217,7 @@ def dep(table: Table, name: str, known: Partitions) -> dg.AssetDep:
 
 
 def _one_clock(own: dg.PartitionsDefinition | None, theirs: dg.PartitionsDefinition | None) -> bool:
-    """Whether both are times in one zone; of an input that is not known it is supposed."""
+    """Whether both are times in one time zone; assumed for an unknown input."""
     if not isinstance(own, dg.TimeWindowPartitionsDefinition):
         return False
     if theirs is None:

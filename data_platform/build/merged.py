@@ -1,9 +1,8 @@
-"""The step of a merged table: what changed of its input, merged into the rows that are there.
+"""The step of a merged table: changes of its input, merged into the rows that are there.
 
-A merged table is what its function makes of each partition of its input, one row for each key. It
-gets there by the partitions whose version has changed since its own was built; all of them are
-read where that is not known, and where a row that it holds is gone from them and none takes its
-place.
+A merged table is what its function makes of each partition of its input, with one row for each key.
+A build reads the partitions whose version has changed since the last one. It reads all of them if
+that is not known, or if a row that the table holds is gone from them with no other in its place.
 """
 
 from collections.abc import Iterable
@@ -110,10 +109,10 @@ def anew(source: Input) -> Merge:
 def planned_merge(
     table: Table, own: LakeTable, upstream: LakeTable, source: Input, version: str | None
 ) -> Merge:
-    """By the partitions whose version is another one than when `version` of the table was built.
+    """The merge of the partitions whose version has changed since `version` of the table was built.
 
-    It is built anew where the contract is another one, where the snapshot of it or of the input
-    is no longer remembered, and where no partition changed: somebody wants it built all the same.
+    The table is built anew if the contract has changed, if its snapshot or the input's has expired,
+    or if no partition has changed, since the build was requested all the same.
     """
     known = [s.summary for s in own.snapshots() if s.summary and s.summary.get(ATTEMPT) == version]
     for summary in known:

@@ -29,7 +29,7 @@ from data_platform.tables.partition_columns import dimensions_of
 
 _INSTANT = dt.timedelta(microseconds=1)
 _TIMES = (T.DateType, T.TimestampType, T.TimestampNTZType)
-_LATEST = dt.date(9999, 12, 30)  # that a moment may have in any zone
+_LATEST = dt.date(9999, 12, 30)  # the last day that a moment can have in every time zone
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Times:
 
 
 Named = Times | frozenset[str] | None
-"""What a partition column may hold: these times, these keys, or whatever is not null."""
+"""What a partition column may hold: these times, these keys, or (None) anything but null."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ def others(table: Table, plan: Plan, keys: Iterable[str]) -> Others:
 
 
 def counts_for_first(table: Table, plan: Plan) -> bool:
-    """Whether all that has partitions built is read whole by each of them, and they are known."""
+    """Whether rows of no partition count for the first one: each partition reads the whole of the
+    inputs that have partitions built, and the table's partitions are known."""
     whole = [
         isinstance(table.how(name), Everything)
         for name, each in plan.inputs.items()

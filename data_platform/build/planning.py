@@ -27,7 +27,7 @@ from data_platform.quality.mapping import Dimension
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import WHOLE_TABLE, TableId
 
-_COMPARED = 60  # partitions before a range, so that volume finds its 28 though some have no rows
+_COMPARED = 60  # partitions before a range, so that volume finds 28 even if some have no rows
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def plan(
     among: Collection[str] | None = None,
     look: Look | None = None,
 ) -> Plan:
-    """What to build of the requested partitions: those with inputs, or the stale ones of them;
-    `among` names the only ones that may be. `look` is that of who plans other tables as well.
+    """The plan of the requested partitions: those with inputs, or only the stale ones; restricted
+    to `among` if given. Pass `look` to share a cache when planning several tables.
 
     A partition whose inputs are gone or never came is left as it is.
     """
@@ -115,15 +115,15 @@ def plan(
 
 
 def require_buildable(planned: Plan) -> Plan:
-    """The plan. LakeError where all that is left to build has expired: once all else is built."""
+    """The plan. Raises LakeError if nothing can be built and something due has expired."""
     if planned.expired and not planned.keys:
         raise LakeError(next(iter(planned.expired.values())))
     return planned
 
 
 def stale_plan(table: Table, platform: Platform, requested: Iterable[str]) -> Plan | None:
-    """What is stale of the requested partitions; None where the table cannot be planned, which
-    `stale` and the sensors tell."""
+    """The plan of the stale ones of the requested partitions; None if the table cannot be planned,
+    which `stale` and the sensors report."""
 
     def one(table: Table, platform: Platform, look: Look) -> Plan:
         return plan(table, platform, requested, only_stale=True, look=look)
@@ -133,13 +133,13 @@ def stale_plan(table: Table, platform: Platform, requested: Iterable[str]) -> Pl
 
 
 def plan_all(table: Table, platform: Platform, look: Look | None = None) -> Plan:
-    """What is stale of the whole table."""
+    """The plan of all stale partitions of the table."""
     keys = table.partitions.get_partition_keys() if table.partitions else [WHOLE_TABLE]
     return plan(table, platform, keys, only_stale=True, look=look)
 
 
 def plan_due(table: Table, platform: Platform, look: Look | None = None) -> Plan:
-    """The same, to be built; see `require_buildable`."""
+    """Like `plan_all`, and raises as `require_buildable` does."""
     return require_buildable(plan_all(table, platform, look))
 
 
@@ -151,8 +151,8 @@ def plans(
     trouble: Callable[[Table, str], object],
     one: Callable[[Table, Platform, Look], Plan] = plan_due,
 ) -> Iterator[Plan]:
-    """The plan of each table, by `one`. One that cannot be planned does not stop the others: it is
-    told to `trouble`, with the reason, and left out."""
+    """The plan of each table, by `one`. A table that cannot be planned does not stop the others: it
+    is reported to `trouble`, with the reason, and skipped."""
     for table in tables:
         try:
             planned = one(table, platform, look)
@@ -208,7 +208,7 @@ def current_versions(
 def stale_keys(
     platform: Platform, table: Table, base: Mapping[str, str], digests: Mapping[str, str]
 ) -> set[str]:
-    """The partitions that were never built, or from other inputs, or under another contract."""
+    """The partitions never built, or built from other inputs, or under another contract."""
     published = platform.builds.of(table.id, base)
     latest = platform.builds.latest(table.id, digests)
     return {

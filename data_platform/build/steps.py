@@ -1,4 +1,4 @@
-"""What the step of a table does: plan, compute, stage, audit. The IO manager publishes."""
+"""The step of a table: plan, compute, stage, audit. The IO manager publishes."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -82,13 +82,13 @@ def build(
 
 
 def spread_of(table: Table, plan: Plan, spark: SparkSession) -> Spread:
-    """By the rows that each partition is built from, as the metadata has them."""
+    """How many tasks share the write, by the rows of each partition's inputs in the metadata."""
     rows = {key: sum(plan.rows_of(name, key) for name in table.inputs) for key in plan.keys}
     return Spread.of(rows, parallelism(spark))
 
 
 def shares(scheme: Partitioning, spread: Spread) -> Column | None:
-    """Over how many tasks a row's partition is spread; None where each is one task's."""
+    """The number of tasks that share a row's partition; None if each has one task."""
     if not spread.shared:
         return None
     if not scheme.columns:
@@ -111,7 +111,7 @@ def _meets_early(table: Table, spread: Spread) -> bool:
 
 
 def prepared(table: Table, spread: Spread, frame: DataFrame) -> DataFrame:
-    """An input as the function gets it: with lineage its rows as received."""
+    """An input as the function gets it, with rows as received if the contract has lineage."""
     if not table.judged_by.lineage:
         return frame
     if _meets_early(table, spread):
@@ -268,7 +268,7 @@ def held_upstream(
 ) -> dict[str, dict[str, list[str]]]:
     """By key and input table, the input partitions whose newest attempt was held back.
 
-    For keys that were not built only if one of their own time was: the days before it are no
+    For keys that were not built, only input partitions of their own time: earlier days are not the
     reason why a day has no input.
     """
     found: dict[str, dict[str, list[str]]] = {}

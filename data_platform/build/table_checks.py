@@ -1,4 +1,4 @@
-"""The checks of a table: which it has, and what they say of partitions that a run leaves alone."""
+"""The checks of a table, and their results for partitions that a run leaves alone."""
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from data_platform.quality.findings import Finding
 from data_platform.quality.held import Held
 from data_platform.telemetry.warnings import previews_accepted
 
-# What a rule does is said in words: Dagster calls what does not stop a run "non-blocking".
+# A rule's effect in words: Dagster calls every check "non-blocking" that does not stop a run.
 _EFFECT = {
     "blocking": "rejects the row. Counts the rejected rows of the whole table, as it stands.",
     "warning": "warns, and keeps the row. Counts the rows of the whole table, as it stands.",
@@ -82,9 +82,9 @@ def _rule_specs(table: Table, contract: Contract) -> list[dg.AssetCheckSpec]:
 
 @dataclass(frozen=True)
 class LeftAlone:
-    """What is known of the partitions of a run's range that the run does not build.
+    """The checks of the partitions in a run's range that the run does not build.
 
-    `without_input` are those that nothing came for.
+    `without_input` are the partitions without input.
     """
 
     findings: list[Finding]
@@ -128,13 +128,13 @@ def checks_left_alone(
 def as_it_stands(
     table: Table, platform: Platform, plan: Plan, keys: Sequence[str]
 ) -> list[Finding]:
-    """All that the checks say of these partitions, which are not built, and of the whole table."""
+    """The checks of these partitions, which are not built, and of the whole table."""
     found = checks_left_alone(table, platform, plan, keys).findings
     return found + rule_state(table, platform) + still_held(table, platform, besides=keys)
 
 
 def rule_state(table: Table, platform: Platform, write: StagedWrite | None = None) -> list[Finding]:
-    """The checks of the rules, of the whole table as it stands with the write."""
+    """The checks of the rules, over the whole table including the write."""
     if table.contract is None:
         return []
     broken = {key: build.rules for key, build in platform.builds.latest(table.id).items()}
@@ -166,7 +166,7 @@ def held_as_told(
 
 
 def still_held(table: Table, platform: Platform, besides: Collection[str]) -> list[Finding]:
-    """The failed checks of partitions that were held back before, but for those `besides`.
+    """The failed checks of partitions that were held back before, except those in `besides`.
 
     Dagster shows the newest result of a check: what is wrong with the table must not be hidden by
     a run of another partition.
@@ -199,7 +199,7 @@ def held_by(table: Table, platform: Platform, write: StagedWrite) -> dict[str, H
 
 
 def explained(found: Iterable[Finding], held: Mapping[str, Held]) -> list[Finding]:
-    """The findings; those that hold a partition back say also since when, and what releases it."""
+    """The findings; those that hold a partition back also say since when and what releases it."""
 
     def explain(finding: Finding) -> Finding:
         of = held.get(finding.partition) if finding.partition is not None else None
@@ -219,7 +219,7 @@ def unreadable(table: Table, platform: Platform) -> dict[str, dict[str, str]]:
 
 
 def _state(build: Build | None, held: Held | None, *, has_input: bool) -> tuple[str, set[str]]:
-    """How a partition stands, and which checks held it back."""
+    """A partition's state in words, and the checks that held it back."""
     if not has_input and (build is None or build.state == "held_back"):
         return "no input for this partition: nothing to check", set()
     if build is None:

@@ -40,7 +40,7 @@ _REPEATS = (
 
 
 def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
-    """The tables that a write of `table` goes to, by outcome, made or evolved as declared."""
+    """The tables that a write of `table` goes to, by outcome; created or evolved as declared."""
     properties = {
         "comment": table.description.splitlines()[0],
         "owner": table.owner,
@@ -76,6 +76,6 @@ def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
 
 
 def _with(schema: T.StructType, required: tuple[str, ...], *more: T.StructField) -> T.StructType:
-    """Rejected rows may lack anything but their partition."""
+    """The schema of rejected rows, which may lack anything except their partition."""
     fields = [T.StructField(f.name, f.dataType, f.name not in required, f.metadata) for f in schema]
     return T.StructType([*fields, *more])

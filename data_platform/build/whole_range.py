@@ -1,4 +1,4 @@
-"""Holding a table to its `whole_range`: one partition of a range must be as it is built alone."""
+"""Verifying `whole_range`: a partition built in a range must equal the same built alone."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -53,9 +53,10 @@ def chosen(keys: Sequence[str], attempt: str) -> str:
 
 
 def difference(in_range: DataFrame, alone: DataFrame, contract: Contract) -> str:
-    """In words, of the first key whose rows are not the same; "" where all are.
+    """The first key whose rows differ, in words; "" if none do.
 
-    Without a key rows are the same if as many have the same values in all that is no double.
+    Without a key, rows are the same if equally many have the same values in all columns that are
+    not doubles.
     """
     kinds = {field.name: field.dataType for field in contract.spark_schema.fields}
     inexact = [name for name, kind in kinds.items() if isinstance(kind, T.DoubleType | T.FloatType)]

@@ -1,4 +1,4 @@
-"""What waits for a person: landed objects that nobody can read or place, partitions held back."""
+"""What needs a human decision: objects unreadable or of no source, held back partitions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _WAYS_OUT = {
 
 @dataclass(frozen=True)
 class Attention:
-    """What no run mends by itself. `held` are the rows of `held_partitions`."""
+    """What no run fixes by itself. `held` are the rows of `held_partitions`."""
 
     unreadable: Sequence[Entry]
     unknown: Sequence[Entry]
@@ -37,8 +37,7 @@ class Attention:
 
     @property
     def lines(self) -> list[str]:
-        """For each kind how many, one of them with its reason, and the ways out; indented by their
-        depth."""
+        """For each kind how many, one of them with its reason, and, indented, what to do."""
         found: list[str] = []
         if self.unreadable:
             found += [
@@ -71,7 +70,7 @@ class Attention:
 
 
 def attention(platform: Platform, tables: Sequence[Table]) -> Attention:
-    """As things stand now; costs a few queries of the ledger's database."""
+    """What needs attention now; costs a few queries of the ledger's database."""
     ledger = platform.ledger
     return Attention(ledger.failed(), ledger.unknown(), held_partitions(platform, tables))
 

@@ -45,8 +45,8 @@ def definitions(
 ) -> dg.Definitions:
     """Assets, jobs, sensors and schedules of all tables; `others` are ordinary assets.
 
-    Raises ContractError where a contract is about bronze columns that its bronze table lacks,
-    ValueError where a function's parameter is no declared table.
+    Raises ContractError if a contract names bronze columns that its bronze table lacks, ValueError
+    if a function's parameter is not a declared table.
     """
     quiet_libraries()
     as_usual_console()
@@ -107,7 +107,7 @@ def _require_distinct(tables: Sequence[Table]) -> None:
 
 
 def _second(tables: Sequence[Table], of: Callable[[Table], object]) -> Iterator[Table]:
-    """Those for which `of` says what it said of another before, and says anything."""
+    """The tables for which `of` gives a value (not None or empty) that an earlier one has."""
     seen: set[object] = set()
     for table in tables:
         if (said := of(table)) and said in seen:
@@ -116,7 +116,7 @@ def _second(tables: Sequence[Table], of: Callable[[Table], object]) -> Iterator[
 
 
 def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinition]) -> None:
-    """A misspelled parameter would be a table that never gets rows: a green run and nothing built.
+    """A misspelled parameter would be an input without rows: runs succeed and build nothing.
 
     What `ins` or `source` names in full may come from other code.
     """
@@ -135,7 +135,7 @@ def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinitio
 
 
 def _require_received(tables: Sequence[Table]) -> None:
-    """Only here is known both what a contract says of rows as received, and what these are."""
+    """Check contracts against rows as received; both are known only here."""
     bronze = {t.id: bronze_schema(t.source, t.scheme).names for t in tables if t.source}
     for table in tables:
         for upstream in table.inputs.values():

@@ -38,10 +38,10 @@ from data_platform.telemetry.wording import counted
 
 
 def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
-    """The asset whose step builds the table's partitions of a run's range; `partitions` are those
+    """The asset whose step builds the table's partitions in a run's range; `partitions` are those
     of the tables that its inputs may be.
 
-    Raises ValueError for what a table cannot be declared as.
+    Raises ValueError if the declaration cannot be an asset.
     """
     _require_inputs_once(table)
     _require_whole_days(table)
@@ -114,8 +114,8 @@ def _step_of(table: Table) -> Callable[..., StepResult]:
 def _requested(table: Table, context: dg.AssetExecutionContext) -> list[str]:
     """The partition keys of the run, '' for a table without partitions.
 
-    A run is of one partition or of a range, which Dagster tells by different tags. It may be a
-    run of partitioned tables, too, where this one has none.
+    A run is of one partition or of a range, which Dagster marks by different tags. It may also be a
+    run of partitioned tables while this one has none.
     """
     if table.partitions is None:
         return [WHOLE_TABLE]
@@ -164,7 +164,7 @@ def _require_inputs_once(table: Table) -> None:
 
 
 def _require_whole_days(table: Table) -> None:
-    """A date has no time of day: a partition from 06:00 on would read the rows of the next day."""
+    """A date has no time of day: a partition starting at 06:00 would read rows of the next day."""
     if not isinstance(table.partitions, dg.TimeWindowPartitionsDefinition):
         return
     minute, hour, *_ = [*table.partitions.cron_schedule.split(), "*"]

@@ -20,7 +20,7 @@ _DECLARED = ("bronze", "silver", "gold")
 
 
 def table_of(key: dg.AssetKey) -> TableId:
-    """The table of an asset; raises LakeError where its key stands for none."""
+    """The table of an asset. Raises LakeError if its key stands for none."""
     try:
         return _table(list(key.path))
     except ValueError as error:
@@ -53,7 +53,7 @@ def _table(path: list[str]) -> TableId:
 
 
 def table_written(context: dg.OutputContext) -> TableId:
-    """The table of an asset's or an op's output; raises LakeError where it has none."""
+    """The table of an asset's or an op's output. Raises LakeError if it has none."""
     if context.has_asset_key:
         return table_of(context.asset_key)
     name = (context.definition_metadata or {}).get(TABLE)

@@ -1,4 +1,4 @@
-"""What a run says on the console: a line a step, no stack of prefixes."""
+"""A run's console output: one line per step, without Dagster's prefixes."""
 
 import logging
 import sys
@@ -31,10 +31,10 @@ def console(context: dg.InitLoggerContext) -> logging.Logger:
 
 
 def as_usual_console() -> None:
-    """Have every run of this process that names no logger say what `console` does.
+    """Use `console` for every run of this process that names no logger.
 
-    Backfills, and what a person launches in the UI, are runs of a job that Dagster makes up, whose
-    configuration nobody can give; its default prints each message behind three ids.
+    Backfills and runs launched in the UI use a job of Dagster's own that cannot be configured; its
+    default prints each message after three ids.
     """
     usual = [(console, {"failures": True})]
     context_creation_job.default_system_loggers = (  # pyright: ignore[reportPrivateImportUsage]
@@ -62,7 +62,7 @@ class _Messages(logging.Filter):
 
 
 def _why_failed(event: dg.DagsterEvent) -> str | None:
-    """None for what is no failure, or that of a run, which its step has told."""
+    """Why it failed; None if the event is not a failure, or a run's that its step has reported."""
     if event.event_type_value == _FAILED:
         return f"{event.step_key} failed: {cause(event.step_failure_data.error)}"
     data = event.event_specific_data

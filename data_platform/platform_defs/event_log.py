@@ -3,9 +3,9 @@
 Dagster's own opens, commits and closes two database files for every event; a year's backfill has
 thousands of partition events, and on a laptop they would take longer than the data. Events that
 arrive as a batch (`DAGSTER_EVENT_BATCH_SIZE`) share one connection and one transaction for each
-file. It leaves out what says nothing (`SILENT`) or is said twice, and can wipe partitions of an
-asset, which Dagster's own cannot. `dagster.yaml` names it. The files are where, and as, Dagster's
-own storage has them: either reads the other's. The same on a server is in `postgres_storage`.
+file. It leaves out uninformative (`SILENT`) and repeated events, and can wipe partitions of an
+asset, which Dagster's own cannot. `dagster.yaml` names it. Its files are those of Dagster's own
+storage, and either can read the other's. `postgres_storage` is the same for a server.
 """
 
 import os
@@ -59,7 +59,7 @@ _NUMBERED = SqlEventLogStorageTable.insert().returning(
 
 
 def _is_evaluation(event: EventLogEntry) -> bool:
-    """Of a run: what is evaluated outside of runs was never planned."""
+    """Whether it is a check evaluation of a run; outside of runs none was planned."""
     evaluation = event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION
     return evaluation and bool(event.run_id)
 
@@ -108,7 +108,7 @@ class Batching(SqlEventLogStorage):
             super().store_event(_told_once(event))
 
     def wipe_asset_partitions(self, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
-        """They count as never materialized and never planned; observations stay.
+        """Make partitions count as never materialized and never planned; observations stay.
 
         On SQLite the logs of runs keep their lines, on a server, which has one table for both,
         they do not.
@@ -182,7 +182,7 @@ class Batching(SqlEventLogStorage):
     def _store_asset_check_evaluation_planned(
         self, event: EventLogEntry, event_id: int | None
     ) -> None:
-        """As Dagster does, which writes the same text anew for each of the partitions."""
+        """Like Dagster's own, which serializes the same text again for each partition."""
         planned = event.get_dagster_event().asset_check_planned_data
         subset = planned.partitions_subset
         keys = subset.get_partition_keys() if subset else [None]
@@ -202,8 +202,8 @@ class Batching(SqlEventLogStorage):
     def _store_runless_asset_check_evaluation(
         self, event: EventLogEntry, event_id: int | None
     ) -> None:
-        """In place of the one before: Dagster allows one row for a partition, a check and a run,
-        so a second evaluation that belongs to no run would be an error."""
+        """Replaces the earlier one: Dagster allows one row for each partition, check and run, so a
+        second evaluation outside of runs would be an error."""
         evaluation = event.get_dagster_event().asset_check_evaluation_data
         before = AssetCheckExecutionsTable.delete().where(
             _COLUMNS.asset_key == evaluation.asset_key.to_string(),
@@ -216,7 +216,7 @@ class Batching(SqlEventLogStorage):
         super()._store_runless_asset_check_evaluation(event, event_id)
 
     def has_table(self, table_name: str) -> bool:
-        """Dagster asks again for every event; a table that is there stays."""
+        """Cached, since Dagster asks for every event, and tables are never removed."""
         if table_name not in self._present and super().has_table(table_name):
             self._present |= {table_name}
         return table_name in self._present

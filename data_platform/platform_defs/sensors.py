@@ -1,9 +1,9 @@
-"""The sensors: what arrived, what has become stale.
+"""The sensors: for what arrived, and for what has become stale.
 
-They only read state and ask for runs; being killed between any two steps loses nothing, since
-the next tick finds the same state. While a run of a job is under way no other is asked for: it
-would compute the same partitions. After a run that ended and left its work undone, the next one is
-asked for later and later (`runs/retry.py`).
+They only read state and request runs; being killed at any point loses nothing, since the next tick
+finds the same state. While a run of a job is under way no other is requested: it would compute the
+same partitions. After a run that ended with its work undone, the next one is requested after longer
+and longer waits (`runs/retry.py`).
 """
 
 import datetime as dt
@@ -110,8 +110,8 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDef
             waits.append(found.waits)
         if waits:
             return dg.SkipReason("; ".join(waits))
-        # Only now: a run that was asked for may fail and change no table, and what waits for its
-        # next try changes none either.
+        # Only now: a requested run may fail and change no table, and neither does waiting for the
+        # next try.
         said = ["every other table is up to date" if any(waiting.values()) else _UP_TO_DATE]
         skipped = dg.SkipReason("; ".join([*waiting_lines(waiting), *said]))
         return dg.SensorResult(cursor=seen, skip_reason=skipped)
@@ -120,8 +120,9 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDef
 
 
 def _state(platform: Platform, tables: Sequence[Table]) -> str:
-    """Changes whenever a table or an input was published, declared otherwise, or has a partition
-    more, and with the register of builds, which a person may change: costs a look at each."""
+    """A text that changes whenever a table or an input is published, is declared differently, or
+    gains a partition, and with the register of builds, which a person may change. Costs a look at
+    each table."""
     read = {upstream for table in tables for upstream in table.inputs.values()}
     looked_at = sorted({*read, *(table.id for table in tables)}, key=str)
     lines = [f"{table} {platform.lake.metadata_location(table)}" for table in looked_at]

@@ -1,4 +1,4 @@
-"""What the UI shows of a declared table, all of it from the declaration."""
+"""The UI's page of a declared table, made from its declaration."""
 
 import dagster as dg
 

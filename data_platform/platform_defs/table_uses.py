@@ -1,4 +1,4 @@
-"""What building each table touches: from declarations to what a role must be let do."""
+"""What building each table reads and writes, from which the roles' permissions are derived."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,7 +15,7 @@ from data_platform.tables.outcomes import DATA, DUPLICATES, QUARANTINE
 def table_uses(
     tables: Sequence[Table], others: Iterable[dg.AssetsDefinition] = ()
 ) -> list[TableUse]:
-    """Of declared tables, and of the ordinary assets that are tables."""
+    """The uses of declared tables, and of ordinary assets that are tables."""
     specs = (spec for asset in others for spec in asset.specs if is_table(spec.key))
     return [*map(_declared, tables), *map(_ordinary, specs)]
 
@@ -47,5 +47,5 @@ def _ordinary(spec: dg.AssetSpec) -> TableUse:
 
 
 def _beside(table: TableId) -> tuple[TableId, ...]:
-    """Publishing asks whose rejected rows the tables of this name hold, if there are any."""
+    """The tables for rejected rows of this name, which publishing looks up."""
     return tuple(table.sibling(layer) for layer in REJECTED_LAYERS.values())

@@ -1,4 +1,4 @@
-"""What the checks of a partition find: pure functions of counts.
+"""Results of the checks of a partition, as pure functions of counts.
 
 A finding becomes an asset check result on its partition; a blocking one that failed holds the
 partition back.
@@ -43,8 +43,8 @@ class Finding:
 def rules_finding(
     contract: Contract, key: str, *, received: int, quarantined: int, broken: Counter
 ) -> Finding:
-    """A quarantined share strictly above the contract's threshold blocks, as does a repeated key
-    in a table where nothing says which row wins.
+    """Blocks if the quarantined share is strictly above the contract's threshold, or if a key is
+    repeated in a table that does not say which row wins.
 
     `broken` counts rows by rule, warnings included; these quarantine no row, so they are only in
     the metadata.
@@ -124,14 +124,13 @@ def conservation_finding(
 
 
 def written_finding(key: str, why: str | None) -> Finding:
-    """Whether the files of a partition are what their writers reported, when they are committed;
-    `why` they are not."""
+    """Whether a partition's files are what their writers reported; `why` says if they are not."""
     text = why or "its files are what their writers reported"
     return Finding(WRITTEN, why is None, blocking=True, description=text, partition=key)
 
 
 def volume_finding(key: str, rows: int, history: Mapping[str, int]) -> Finding:
-    """Rows against the median of the partitions before it: far fewer or far more is a warning."""
+    """Warns if the rows are far fewer or far more than the median of the partitions before."""
     before = [history[k] for k in sorted(history) if k < key][-_HISTORY:]
     if len(before) < _ENOUGH:
         there = f"{counted(len(before), 'partition')} before it"
@@ -147,7 +146,7 @@ def volume_finding(key: str, rows: int, history: Mapping[str, int]) -> Finding:
 
 
 def inputs_finding(key: str, held_back: Mapping[str, list[str]]) -> Finding:
-    """Whether an input partition counts with an older version, or as none, because its newest
+    """Fails if an input partition was read in an older version, or not at all, because its newest
     attempt was held back."""
     missing = [f"{table} {p}" for table, keys in sorted(held_back.items()) for p in keys]
     text = "every input is its newest version"
@@ -192,7 +191,7 @@ def rule_findings(
 
 
 def check_name(rule: str) -> str:
-    """A rule's name as an asset check's (letters, digits, underscores)."""
+    """The asset check's name for a rule (letters, digits, underscores)."""
     return rule.replace(".", "__")
 
 

@@ -1,7 +1,7 @@
-"""What a partition stands on, and whether that still holds.
+"""Whether a partition is stale.
 
-A partition reads the partitions of its inputs that `mapping` names. The digest of their versions
-is kept with each build; where the present one differs, or the contract's, the partition is stale.
+A partition reads the partitions of its inputs that `mapping` names. Each build records a digest of
+their versions and the contract's version; if either differs now, the partition is stale.
 """
 
 import hashlib
@@ -12,19 +12,19 @@ from data_platform.tables.identity import TableId
 
 
 def digest(read: Iterable[tuple[TableId, str, str]]) -> str:
-    """Of the (table, partition, version) that a build reads, in any order."""
+    """The digest of the (table, partition, version) tuples that a build reads, in any order."""
     lines = sorted(f"{table} {key} {version}" for table, key, version in read)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def is_stale(*, published: Build | None, latest: Build | None, inputs: str, contract: str) -> bool:
-    """Whether a partition should be built again: its newest attempt is not of what there is now.
+    """Whether a partition should be built again: its newest attempt is not of the present inputs.
 
-    `published` is the build behind its version, `latest` the newest attempt: what was held back
-    with the same inputs and contract would be held back again. After an attempt that was held back
-    with other ones it is built even where the published version is of the present ones: nothing
-    else says that it passes its checks again. An attempt that was to be published and is not was
-    killed on its way, or lost a race: it may have displaced rejected rows.
+    `published` is the build of its version, `latest` the newest attempt. What was held back with
+    the same inputs and contract would be held back again. After an attempt held back with others,
+    the partition is built even if the published version has the present ones, to show that its
+    checks pass again. An attempt that should have been published and is not was killed or lost a
+    race, and may have displaced rejected rows.
     """
     if latest is None or (latest.inputs, latest.contract) != (inputs, contract):
         return True

@@ -1,5 +1,5 @@
-"""What is said of a partition that its checks held back: its checks, the failure of the run and
-its own page say the same."""
+"""The description of a partition that its checks held back, shared by its checks, the run's
+failure and its own page."""
 
 import datetime as dt
 import shlex
@@ -30,12 +30,12 @@ class Held:
 
     @property
     def rows(self) -> str:
-        """The command that shows the rejected rows; empty where that is not the reason."""
+        """The command that shows the rejected rows; empty if they are not the reason."""
         return see_rejected(self.table, self.partition) if RULES in self.failed else ""
 
     @property
     def way_out(self) -> str:
-        """What releases it."""
+        """What to do so that it is published."""
         if self.expired:
             return f"it cannot be built again as things are: {self.expired}"
         if WRITTEN in self.failed:
@@ -99,6 +99,6 @@ def named(table: TableId, partition: str) -> str:
 
 
 def releasable(failed: Sequence[str]) -> bool:
-    """Whether a person may publish it as it is: never where rows would be lost by it, where none
-    could be read, or where its files are not what was written."""
+    """Whether a person may publish it as it is: not if rows would be lost, if none could be read,
+    or if its files are not what was written."""
     return bool(failed) and not {CONSERVATION, READABLE, WRITTEN}.intersection(failed)

@@ -52,9 +52,9 @@ def with_received(bronze: DataFrame) -> DataFrame:
 
 
 def in_shares(bronze: DataFrame, contract: Contract, tasks: int, shares: Column) -> DataFrame:
-    """Rows as received, all that `judged` compares in one task, which it knows by a column; a
-    function that drops that costs a second shuffle. Only of a contract whose key is as received,
-    or that has none."""
+    """Rows as received, with all that `judged` compares in one task, marked by a column; if the
+    function drops it, rows are shuffled again. Only for a contract whose key is as received, or
+    that has none."""
     key = contract.key or bronze.columns
     task = _task([F.col(quoted(name)) for name in key], contract, tasks, shares)
     return bronze.withColumn(_TASK, task).repartitionById(tasks, _TASK)
@@ -203,7 +203,7 @@ def _key(contract: Contract, received: _Received) -> list[Column]:
 def _order(contract: Contract, received: _Received) -> list[Column]:
     """The winner first."""
     if not contract.lineage:
-        return [F.lit(1)]  # whichever: a repeated key holds the partition back
+        return [F.lit(1)]  # any order: a repeated key holds the partition back
     kept = contract.spark_schema.names
 
     def column(preference: Preference) -> Column:
@@ -275,7 +275,7 @@ def _deduplicated(
 
 
 def _as_written(rows: DataFrame, contract: Contract, received: _Received) -> DataFrame:
-    """What the writing tasks get: text where only rejected rows have a value.
+    """The rows for the writing tasks, with text for columns that only rejected rows have.
 
     Lists and structs would cost every row its way to the task's Arrow batches, and published
     rows have neither: what they looked like stays in bronze.

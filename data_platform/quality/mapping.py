@@ -1,7 +1,7 @@
-"""What a table declares of the partitions of an input that its partitions read.
+"""Declarations of which partitions of an input a table's partitions read.
 
-`trailing`, `dimension`, `everything` and `event_time` say of one input something else than its kind
-of partitions does. What is read by each declaration is in `quality.windows`.
+`trailing`, `dimension`, `everything` and `event_time` replace the default, which follows from the
+kinds of partitions. `quality.windows` computes what each declaration reads.
 """
 
 import calendar
@@ -44,10 +44,10 @@ class Trailing:
 
 @dataclass(frozen=True)
 class Dimension:
-    """An input that is read whole by every partition, and makes none of them be built.
+    """An input that every partition reads whole and that causes none of them to be built.
 
-    `changes` says what a change of it makes stale: `all` partitions, the `latest` one, or none:
-    `as_of`, where each partition keeps to the version it was first built with.
+    `changes` says which partitions its changes make stale: `all`, the `latest` one, or none
+    (`as_of`: each partition keeps reading the version it was first built with).
     """
 
     of: str | None = None
@@ -62,7 +62,7 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Everything:
-    """An input that is read whole by every partition, and makes all of them be built."""
+    """An input that every partition reads whole and that causes all of them to be built."""
 
     of: str | None = None
 
@@ -113,7 +113,7 @@ def event_time(column: str, *, of: str | None = None) -> EventTime:
 def require_time(
     own: TableId, partitions: dg.PartitionsDefinition | None, hows: Mapping[str, How]
 ) -> None:
-    """Raises ValueError for an input that is read by a time which the table does not have."""
+    """Raises ValueError if an input is read by time and the table's partitions are not times."""
     times = times_of(partitions, _names(partitions))
     for name, how in hows.items():
         if isinstance(how, Trailing) and not times:

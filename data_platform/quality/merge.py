@@ -1,8 +1,7 @@
-"""Merging: of the rows of a key one is kept, whatever order they come in and however often.
+"""Merging: one row of each key is kept, in whatever order and however often rows come.
 
-The rows of a key have one total order, so the kept one is their maximum: merging is commutative,
-associative and idempotent, and a table that deltas were merged into one by one holds what one
-merge of all of them would give.
+The rows of a key are totally ordered and the maximum is kept, so merging is commutative,
+associative and idempotent: merging deltas one by one gives the same table as merging all at once.
 """
 
 from functools import reduce
@@ -36,7 +35,7 @@ def ranked(changes: DataFrame, present: DataFrame | None, contract: Contract) ->
 
 
 def kept(rows: DataFrame) -> DataFrame:
-    """Of ranked rows, the table's and the rejected ones."""
+    """The ranked rows to write: those that the table keeps, and the rejected ones."""
     return rows.where(F.col(NTH) == 1).drop(NTH, PRESENT)
 
 

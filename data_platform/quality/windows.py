@@ -61,9 +61,9 @@ class EventWindow:
 
 @dataclass(frozen=True)
 class Reads:
-    """By partition, what it reads of one input, and what of that is of its own time and labels.
+    """By partition, what it reads of one input, and the part of that with its own time and labels.
 
-    A partition is built where it has something of its own in one of its inputs.
+    A partition is built if it has something of its own in one of its inputs.
     """
 
     window: Mapping[str, tuple[str, ...]]
@@ -146,7 +146,7 @@ def labels_of(scheme: Partitioning, key: str) -> dict[str, str]:
 
 
 def known_keys(scheme: Partitioning, keys: Iterable[str]) -> list[str]:
-    """Those that are keys of the table as it is now: it may have been declared otherwise."""
+    """The keys that are valid under the table's present declaration."""
     found = []
     for key in keys:
         with suppress(ValueError):
@@ -176,13 +176,13 @@ def _span(column: PartitionColumn, text: str) -> Span:
 
 
 def zone_of(scheme: Partitioning) -> ZoneInfo:
-    """In which a table's dates and times without a zone are."""
+    """The time zone of a table's dates and of times without a zone."""
     column = time_column(scheme)
     return ZoneInfo(column.times.timezone if column and column.times else "UTC")
 
 
 def reach(scheme: Partitioning, key: str, back: Trailing) -> dt.datetime:
-    """Where the window of a trailing input begins: by the calendar of the table's zone."""
+    """When the window of a trailing input begins, by the calendar of the table's time zone."""
     span = span_of(scheme, key)
     assert span is not None
     zone = zone_of(scheme)

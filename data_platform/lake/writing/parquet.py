@@ -267,8 +267,7 @@ def _counted(key: str, rows: int) -> dict:
 
 
 def open_file(layout: Layout, outcome: int, key: str, *, named: str | None = None) -> _OpenFile:
-    """A new file of one partition, under a name that no other task or try uses, which starts with
-    `named` (default: the partition's key)."""
+    """A new file of one partition; its unique name starts with `named` (default: the key)."""
     part = layout.parts[outcome]
     name = new_file_name(key if named is None else named)
     return _OpenFile(part, layout, key, f"{part.directory}/{name}")
