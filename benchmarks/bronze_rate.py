@@ -49,7 +49,7 @@ def bronze(load: Workload) -> list[Measurement]:
 
 
 def built(table: Table, platform: Platform, spark) -> StagedWrite:
-    """Staged, not published: so every time is the first."""
+    """The staged write; it is not published, so that each call starts from the same state."""
     assert table.partitions is not None
     planned = plan(table, platform, table.partitions.get_partition_keys(), only_stale=False)
     return build_bronze(table, planned, platform, spark, uuid.uuid4().hex).write

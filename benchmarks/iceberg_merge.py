@@ -1,8 +1,8 @@
-"""The baseline of merging: Iceberg's own MERGE INTO, in a JVM of its own with its runtime jar.
+"""The baseline of merging: Iceberg's own MERGE INTO, in its own JVM with its runtime jar.
 
-As a script it answers requests on its standard input, one a line: `load PATH` makes the tables of
-a Parquet file, `merge MODE PATH` merges another into the one of that mode, and `digest MODE` says
-what it holds.
+As a script it answers requests on standard input, one per line: `load PATH` creates the tables from
+a Parquet file, `merge MODE PATH` merges another file into the table of that mode, and
+`digest MODE` gives the table's digest.
 """
 
 import argparse
@@ -24,7 +24,7 @@ _READY = "ready: "
 
 
 class IcebergMerge:
-    """The script, started and asked; the seconds it answers are those of the statement alone."""
+    """The script as a process; the seconds it returns are those of the statement alone."""
 
     def __init__(self, settings: Settings, jar: Path) -> None:
         arguments = ["--home", settings.home, "--jar", jar, "--memory", settings.spark_memory]

@@ -1,4 +1,4 @@
-"""Pairs of timings and what they say: a ratio with its quartiles against a goal."""
+"""Pairs of timings, and from them a ratio with its quartiles against a goal."""
 
 import platform
 import subprocess
@@ -18,7 +18,7 @@ VERSIONS = ("pyspark", "pyarrow", "dagster", "pyiceberg", "duckdb", "pandera", "
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measure's ratios, one for each pair, and the medians of what was divided by what.
+    """A measure's ratios, one for each pair, and the medians of both sides.
 
     `ours` and `baseline` are in `unit`. A goal is missed when the lower quartile misses it.
     """
@@ -133,7 +133,7 @@ class Stopwatch:
 
 
 def machine() -> dict[str, str]:
-    """What the figures were taken on."""
+    """The machine and versions on which the figures were taken."""
     java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False)
     memory = psutil.virtual_memory().total / 2**30
     return {

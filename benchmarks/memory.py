@@ -56,7 +56,7 @@ def peak(settings: Settings, arguments: list[str]) -> float:
 
 
 def run(settings: Settings, arguments: list[str]) -> None:
-    """The same process, with nothing beside it that costs time."""
+    """Run the same process without sampling."""
     process = _started(settings, arguments)
     process.wait()
     _require_success(process, settings, arguments)

@@ -106,7 +106,7 @@ def _against(load: Workload, jar: Path, mode: str, keys: int, share: float) -> M
 
 
 class Ours:
-    """The table by the platform: planned, read, judged, staged and committed."""
+    """The table built by the platform: planned, read, judged, staged and committed."""
 
     def __init__(self, platform: Platform, spark: SparkSession) -> None:
         self._platform, self._spark = platform, spark

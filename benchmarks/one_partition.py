@@ -47,7 +47,7 @@ def _dagster(load: Workload, day: Path) -> float:
 
 
 def _asked(settings: Settings):
-    """The sensor has been here: the day is in the ledger."""
+    """What the sensor requests once the day is in the ledger."""
     (table,) = (table for table in declared().tables if table.source)
     assert table.source is not None
     platform = Platform(settings)
@@ -70,7 +70,7 @@ def _script(load: Workload, day: Path) -> float:
 
 
 def run_process(settings: Settings, arguments: list[str]) -> None:
-    """Python with these arguments, on this home; RuntimeError with what it said if it fails."""
+    """Run Python with these arguments on this home. Raises RuntimeError with its output."""
     done = subprocess.run(
         [sys.executable, *arguments],
         env=process_env(settings),

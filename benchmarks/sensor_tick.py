@@ -58,7 +58,7 @@ class SortedBucket:
 
 
 class Shop:
-    """A bucket whose objects the ledger knows, all loaded, ten for each day."""
+    """A bucket whose objects are all loaded in the ledger, ten for each day."""
 
     def __init__(self, folder: Path, objects: int) -> None:
         self.bucket, self.path = SortedBucket(), folder / f"ledger-{objects}.db"
@@ -88,7 +88,7 @@ class Shop:
             connection.commit()
 
     def tick(self) -> float:
-        """A day lands; seconds until its run is decided on. It then counts as loaded."""
+        """Land a day; returns the seconds until its run is requested. It then counts as loaded."""
         self._land()
         now = datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC)
         self.day += timedelta(days=1)

@@ -1,4 +1,4 @@
-"""A home whose files are in buckets of a versitygw of its own, and what was asked of that."""
+"""A home whose files are in buckets of its own versitygw, and the requests made to that."""
 
 import dataclasses
 import os
@@ -29,7 +29,7 @@ class StoredHome:
             client.upload_file(str(path), _BUCKET, f"landing/{PREFIX}/{path.name}")
 
     def log(self) -> list[str]:
-        """The lines of the store's access log, one for each request so far, of whatever end."""
+        """The lines of the store's access log, one for each request so far, failed ones too."""
         assert self.server.access_log is not None
         return self.server.access_log.read_text("utf-8").splitlines()
 
@@ -54,7 +54,7 @@ def stored_home(load: Workload) -> Iterator[StoredHome]:
 
 @contextmanager
 def environment(variables: dict[str, str]) -> Iterator[None]:
-    """The process has these variables inside, and what it had before afterwards."""
+    """Sets environment variables for the block and restores them afterwards."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

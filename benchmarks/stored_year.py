@@ -1,4 +1,4 @@
-"""The retail year on an object store: its time against a directory's, and what it asks for."""
+"""The retail year on an object store: its time against a directory's, and its requests."""
 
 from collections import Counter
 from pathlib import Path

@@ -30,7 +30,7 @@ _MOST_COPIES = 7
 class Workload:
     """Where the files come from, how much of them, and a directory to work in.
 
-    `quick` is a try of the benchmarks themselves: ten files, once, one pair of everything.
+    `quick` only tries the benchmarks: ten files, one copy, one pair of everything.
     """
 
     data: Path

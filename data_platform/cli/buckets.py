@@ -82,7 +82,7 @@ def _print(failures: Sequence) -> None:
     for failure in failures:
         click.echo(f"{failure.name}: {failure.rule}: {failure.expected}; found {failure.found}")
         if failure.loosens:
-            click.echo(f"  a person's choice: {failure.loosens}")
+            click.echo(f"  needs a human decision: {failure.loosens}")
         click.echo(f"  {failure.command}")
 
 

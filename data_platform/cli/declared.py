@@ -1,4 +1,4 @@
-"""The declared tables, and what is wrong with a declaration as one line."""
+"""The declared tables; errors in declarations are reported in one line."""
 
 import traceback
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _SPEAKING = (ValueError,)  # ContractError and what the decorators raise: the te
 
 
 def declared_tables():
-    """The tables and the ordinary assets. Raises DeclarationError, which says where and what."""
+    """The tables and the ordinary assets. Raises DeclarationError if a declaration is invalid."""
     with _errors_in_one_line():
         from data_platform.definitions import declared
 
@@ -34,7 +34,7 @@ def _errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except SettingsError:
-        raise  # nobody declared those
+        raise  # not about a declaration
     except Exception as error:
         raise DeclarationError(_said(error)) from error
 
@@ -48,7 +48,7 @@ def _said(error: Exception) -> str:
 
 
 def _declaring_lines(error: Exception) -> Iterator[str]:
-    """Where the declarations were when it was raised, innermost first."""
+    """The lines of declarations in the traceback, innermost first."""
     from data_platform.platform_defs.discovery import folders, packages
     from data_platform.settings.environment import named_domains
 

@@ -24,8 +24,8 @@ from data_platform.cli.running import held, run, stale
 from data_platform.cli.sql import sql
 from data_platform.cli.upkeep import clean, drop, expire, release, rollback
 
-# What imports make stays: looking for garbage among it takes a quarter of their time while they go
-# on, as often as Python does it by itself, and a third of a short command's when it ends.
+# Objects made by imports are never garbage: with Python's own thresholds the collector would take a
+# quarter of the time of imports, and a third of a short command's at exit.
 _COLLECTED_AFTER = (100_000, 50, 100)
 
 COMMANDS = (
@@ -62,11 +62,11 @@ def main() -> None:
 
     \b
     Exit codes
-      0    all is done
-      1    something failed, for the reason that is said
-      2    the command was not written right
-      3    something is left for a person: partitions held back by their
-           checks, landed objects that are unreadable or of no source
+      0    success
+      1    something failed; the reason is printed
+      2    invalid usage
+      3    a person has to decide: partitions held back by their checks,
+           landed objects that are unreadable or of no source
       130  interrupted; the same command goes on where it stopped
     """
     if (here := str(Path.cwd())) not in sys.path:

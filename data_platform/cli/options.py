@@ -1,5 +1,5 @@
-"""What the commands share: their arguments and options, exit codes, the home's platform, what the
-code declares, how Ctrl-C ends them."""
+"""What the commands share: arguments and options, exit codes, the platform of the home, the
+declarations, the handling of Ctrl-C."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -23,7 +23,7 @@ AT = click.option("--at", metavar="SNAPSHOT", type=int, help="as of this snapsho
 CHECK = click.option("--check", is_flag=True, help="exit with 3 where there is any")
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
-LEFT_FOR_A_PERSON = 3  # held back partitions, objects that nobody can read or place
+LEFT_FOR_A_PERSON = 3  # held back partitions, objects that are unreadable or of no source
 
 
 def exit_if_any(found: Sized, check: bool) -> None:
@@ -58,7 +58,7 @@ def exit_as(ended: Counter[str], *, left: bool) -> None:
 
 
 def open_platform(*, create: bool = False):
-    """The platform in the home that is set; a home that is not there is made where one may."""
+    """The platform in the configured home, which is created if allowed and missing."""
     from data_platform.build.platform import Platform
 
     settings = settings_from_env()
@@ -142,7 +142,7 @@ def ordinary_assets():
 
 
 def never_run(platform, name: str, key) -> str:
-    """What builds an ordinary asset, which no sensor does."""
+    """A message: how to build an ordinary asset, which no sensor requests."""
     home = platform.settings.dagster_home
     return (
         f"{name} is declared, not built yet; it is an ordinary asset, which the sensors do not ask "
@@ -153,7 +153,7 @@ def never_run(platform, name: str, key) -> str:
 
 
 def not_built(platform, tables, table_id) -> str:
-    """Why a declared table is not in the catalog, and what it waits for."""
+    """A message: why a declared table is not in the catalog, and what it waits for."""
     table = next(table for table in tables if table.id == table_id)
     missing = [str(up) for up in table.inputs.values() if not platform.lake.exists(up)]
     if missing:

@@ -85,7 +85,7 @@ def write(
         (directory / file).write_text(text(document), "utf-8")
         click.echo(str(directory / file))
     for path in _policies_in(directory):
-        if path.name not in files:  # who attaches all that is there would attach it, too
+        if path.name not in files:  # else it would be attached with the others
             path.unlink()
             click.echo(f"{path}: deleted, no policy any more")
 
@@ -130,7 +130,7 @@ def _documents(name: str, site) -> list:
 
 
 def _policies_in(directory: Path) -> list[Path]:
-    """What `write` makes, now and earlier, trust policies aside."""
+    """The policies that `write` made, now or earlier, except trust policies."""
     ours = re.compile(rf"({'|'.join(_names())})(-[0-9]+)?\.json")
     return sorted(path for path in directory.iterdir() if ours.fullmatch(path.name))
 

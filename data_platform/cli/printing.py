@@ -1,4 +1,4 @@
-"""How the command line prints: tables for people, JSON for scripts."""
+"""Output of the command line: tables for people, JSON for scripts."""
 
 import datetime as dt
 import errno
@@ -18,7 +18,7 @@ from pyarrow.csv import CSVWriter
 
 Record = Mapping[str, object]
 
-_WIDE = 200  # where nobody says how wide: a file, a pipe
+_WIDE = 200  # the width for files and pipes
 _BREAKS_AT = 30  # text of several words is broken into lines of so many characters at least
 
 
@@ -63,13 +63,12 @@ def _is_number(value: object) -> bool:
 
 
 def terminal_width() -> int:
-    """In characters: of the terminal, or as COLUMNS says."""
+    """The width of the terminal, or of COLUMNS if set, in characters."""
     return shutil.get_terminal_size((_WIDE, 24)).columns
 
 
 def column_widths(lines: Sequence[Sequence[str]], room: int) -> list[int] | None:
-    """How wide each column is to be, so that all fit into `room` and no word is broken; None
-    where there is no such way."""
+    """The widths at which all columns fit into `room` with no word broken; None if they cannot."""
     from rich.cells import cell_len
 
     def widest(column: Sequence[str], least: bool) -> int:
@@ -87,7 +86,7 @@ def column_widths(lines: Sequence[Sequence[str]], room: int) -> list[int] | None
     wanted = [
         widest(column, least=False) - have for column, have in zip(columns, found, strict=True)
     ]
-    # What little some want leaves more for the others.
+    # Columns that need less leave more for the others.
     for left, position in enumerate(sorted(range(len(found)), key=wanted.__getitem__)):
         given = min(wanted[position], spare // (len(found) - left))
         found[position] += given
@@ -140,8 +139,7 @@ STOPPING = "stopping: what is being published is finished first; Ctrl-C again en
 
 
 def paragraph(text: str) -> None:
-    """A line of text, wrapped between its words; its own indentation goes on below it, and one
-    step more."""
+    """Print a line of text, wrapped between words; following lines are indented one step more."""
     indent = " " * (len(text) - len(text.lstrip()))
     width = terminal_width() - len(indent) - 4
     first, *more = list(_lines(text.strip(), width)) or [""]
@@ -151,7 +149,7 @@ def paragraph(text: str) -> None:
 
 
 def waiting() -> None:
-    """Why nothing happens."""
+    """Say that another command is building the tables."""
     click.echo("another command is building these tables; this one goes on after it", err=True)
 
 
@@ -161,7 +159,7 @@ def as_json(value: object) -> None:
 
 
 def _plain(value: object) -> object:
-    """What JSON has a way to say: times in ISO format, what is no finite number as text."""
+    """The value as JSON can express it: times in ISO format, NaN and infinities as text."""
     match value:
         case None | bool() | int() | str():
             return value
@@ -192,12 +190,12 @@ def _text(value: object, *, counted: bool, exact: bool) -> str:
             return value.hex()
         case list():
             return ", ".join(map(str, value))
-    # What a terminal would take for a command is shown instead.
+    # Control characters are escaped, so that a terminal does not obey them.
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(value))
 
 
 def _moment(value: dt.datetime, exact: bool) -> str:
-    """With its zone, unless it has none."""
+    """The moment as text, with its time zone if it has one."""
     text = value.isoformat(" ", "microseconds" if exact and value.microsecond else "seconds")
     return text.removesuffix("+00:00") + " UTC" if text.endswith("+00:00") else text
 
@@ -214,7 +212,7 @@ def csv(reader: pa.RecordBatchReader, most: int | None) -> None:
 
 
 def write_parquet(reader: pa.RecordBatchReader, file: Path) -> int:
-    """One zstd Parquet file, complete or not there; gives its rows. OSError names the place."""
+    """Write one zstd Parquet file atomically; returns its rows. Raises OSError naming the place."""
     if not file.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(file.parent))
     unfinished, count = file.with_name(f".{file.name}.part"), 0

@@ -1,4 +1,4 @@
-"""How the command line answers what it was not told right: the nearest names, one clear line."""
+"""Errors of the command line: one clear line, with the nearest names for a mistyped one."""
 
 import signal
 from collections.abc import Callable, Sequence
@@ -17,11 +17,11 @@ from data_platform.storage.errors import LakeError
 
 
 class DeclarationError(Exception):
-    """A table is declared as it cannot be: where, and what is wrong."""
+    """A table's declaration is invalid; the message says where and why."""
 
 
 INTERRUPTED = 128 + signal.SIGINT  # exit code, as shells have it
-_WHOLE = 10_000  # characters: no help is as long
+_WHOLE = 10_000  # characters: more than any help text
 EXPECTED = (BucketError, DeclarationError, DatabaseError, LakeError, QueueError, SettingsError)
 
 
@@ -65,7 +65,7 @@ class DefaultList(Suggesting):
 
 
 def reporting(command: Callable) -> Callable:
-    """Expected failures as one clear line, without a stack trace."""
+    """The command, with expected failures printed as one line, without a stack trace."""
 
     @wraps(command)
     def wrapped(*args, **kwargs):
@@ -79,7 +79,7 @@ def reporting(command: Callable) -> Callable:
         except EXPECTED as error:
             raise click.ClickException(_advised(str(error))) from error
         except BrokenPipeError:
-            raise  # whoever reads has read enough; click ends quietly
+            raise  # the reader of the pipe has closed it; click ends quietly
         except OSError as error:
             why = s3_errors.explanation(str(error)) or _place_and_cause(error)
             raise click.ClickException(_advised(why)) from error
@@ -93,5 +93,5 @@ def _advised(text: str) -> str:
 
 
 def _place_and_cause(error: OSError) -> str:
-    """`/nowhere: there is no such folder`; the error's own text where it names no place."""
+    """`/nowhere: there is no such folder`; the error's own text if it names no file."""
     return f"{error.filename}: {error.strerror}" if error.filename else str(error)

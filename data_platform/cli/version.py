@@ -1,4 +1,4 @@
-"""Which version of the package this is."""
+"""The version of the package."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -6,8 +6,8 @@ from data_platform.settings.model import CHECKOUT
 
 
 def installed_version() -> str:
-    """Of the installed package; of a checkout, which is on the path without being installed, what
-    its `pyproject.toml` says."""
+    """The version of the installed package, or, in a checkout that is not installed, the one in
+    its `pyproject.toml`."""
     try:
         return version("data-platform")
     except PackageNotFoundError:

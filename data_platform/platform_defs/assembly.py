@@ -129,8 +129,8 @@ def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinitio
                 near = get_close_matches(str(upstream), map(str, declared), n=3)
                 hint = f"did you mean {' or '.join(near)}? " if near else ""
                 raise ValueError(
-                    f"{table.id}: its function's parameter {name!r} reads {upstream}, which is no "
-                    f"declared table; {hint}ins={{{name!r}: 'layer/domain/name'}} names another"
+                    f"{table.id}: its function's parameter {name!r} reads {upstream}, which is not "
+                    f"a declared table; {hint}ins={{{name!r}: 'layer/domain/name'}} names another"
                 )
 
 

@@ -137,7 +137,7 @@ def _check_results(failures: Sequence[Failure]) -> Iterator[dg.AssetCheckResult]
 
 
 def _line(failure: Failure) -> str:
-    choice = f" (a person's choice: {failure.loosens})" if failure.loosens else ""
+    choice = f" (needs a human decision: {failure.loosens})" if failure.loosens else ""
     return (
         f"{failure.name}: {failure.rule}: {failure.expected}; found {failure.found}; "
         f"mend it with: {failure.command}{choice}"

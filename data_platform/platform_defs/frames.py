@@ -46,7 +46,7 @@ def arrow_of(table: TableId, frame: Any) -> pa.Table:
         case "pandas.DataFrame":
             return pa.Table.from_pandas(_with_named_index(table, frame), preserve_index=False)
     raise LakeError(
-        f"{table}: the asset returned {_name(type(frame))}, which is no table; return one of "
+        f"{table}: the asset returned {_name(type(frame))}, which is not a table; return one of "
         f"{', '.join(TABLES)}"
     )
 
@@ -171,6 +171,6 @@ def converted(table: TableId, frame: DataFrame, wanted: Any) -> Any:
             read = pl.from_arrow(frame.toArrow())
             return read.lazy() if name == "polars.LazyFrame" else read  # type: ignore[union-attr]
     raise LakeError(
-        f"{table}: an input is annotated with {_name(wanted)}, which is no table; annotate it with "
-        f"one of {', '.join(TABLES)}, or with nothing for a Spark DataFrame"
+        f"{table}: an input is annotated with {_name(wanted)}, which is not a table; annotate it "
+        f"with one of {', '.join(TABLES)}, or with nothing for a Spark DataFrame"
     )

@@ -79,8 +79,8 @@ def test_audit_says_what_mending_would_take_away(run: Run, cloud: Cloud) -> None
 
     output = run("audit", code=1).output
 
-    assert "a person's choice: objects deleted from now on are gone at once" in output
-    assert "a person's choice: a lifecycle rule that somebody wrote is removed" in output
+    assert "needs a human decision: objects deleted from now on are gone at once" in output
+    assert "needs a human decision: a lifecycle rule that somebody wrote is removed" in output
     assert "done" not in run("apply").output
 
 

@@ -95,7 +95,9 @@ def _totals(**inputs: Any) -> Table:
 
 
 def test_a_parameter_that_is_no_declared_table_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    message = r"'line' reads silver/shop/line, which is no declared table; did you mean silver/shop"
+    message = (
+        r"'line' reads silver/shop/line, which is not a declared table; did you mean silver/shop"
+    )
     with pytest.raises(ValueError, match=message):
         definitions([*_tables("Quantity"), _totals()], settings_at(tmp_path))
 

@@ -106,14 +106,14 @@ def test_times_of_day_are_not_cut_off() -> None:
 def test_anything_else_is_refused_by_name() -> None:
     for other in ([1], pd.Series([1]), pl.Series([1]), pa.array([1]), None):
         with pytest.raises(
-            LakeError, match=r"returned .*which is no table; return one of .*polars"
+            LakeError, match=r"returned .*which is not a table; return one of .*polars"
         ):
             arrow_of(STOCK, other)
 
 
 @pytest.mark.parametrize("wanted", [dict, pd.Series, pl.Series, list[pd.DataFrame], "DataFrame"])
 def test_an_annotation_that_names_no_table_is_refused_with_those_that_do(wanted: Any) -> None:
-    with pytest.raises(LakeError, match=r"gold/shop/stock.*which is no table.*pandas.DataFrame"):
+    with pytest.raises(LakeError, match=r"gold/shop/stock.*which is not a table.*pandas.DataFrame"):
         converted(STOCK, None, wanted)  # type: ignore[arg-type]
 
 

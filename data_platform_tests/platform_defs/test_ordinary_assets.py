@@ -283,8 +283,9 @@ def test_what_cannot_be_published_fails_with_the_way_out_and_publishes_nothing(
         return failure(world.build(_daily_asset(result), key="2011-03-01"))
 
     assert "which the asset's result has no column for; it has n" in refused(pa.table({"n": [1]}))
-    assert "returned list, which is no table; return one of pyspark.DataFrame, pandas.DataFr" in (
-        refused([{"n": 1}])
+    assert (
+        "returned list, which is not a table; return one of pyspark.DataFrame, pandas.DataFr"
+        in refused([{"n": 1}])
     )
     strangers = refused(_days(["2011-03-01", "2011-03-02"]))
     assert "2 rows of partitions that were not asked for: 2011-03-02" in strangers

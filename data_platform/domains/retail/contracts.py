@@ -12,7 +12,7 @@ from data_platform.contracts.winner import least
 from data_platform.domains.retail.landing import COLUMNS
 from data_platform.tables.columns import ROW_NUMBER, SOURCE_OBJECT
 
-# pandera reads a type and its arguments from the annotation, which is no type to a type checker.
+# pandera reads a type and its arguments from the annotation, which type checkers do not accept.
 # pyright: reportInvalidTypeForm=false
 
 TEAM = "team:retail"
@@ -100,7 +100,7 @@ class OrderLine(pa.DataFrameModel):
             "net_sales = gross_sales + cancelled",
         ),
     ),
-    # A cancellation written with a positive quantity is valid silver: it is to be seen, not to
+    # A cancellation written with a positive quantity is valid silver: it is reported, and does not
     # hold back a country's day.
     warn=("cancelled.less_than_or_equal_to",),
     quarantine_threshold=0.0,

@@ -1,4 +1,4 @@
-"""What the shop asks of its order lines: sales per day, customers per month, demand per product.
+"""Gold tables from order lines: sales per day, customers per month, demand per product.
 
 The rules are `docs/domains/retail.md`'s. Sums are exact (integers and decimals); only means and
 standard deviations are doubles, taken in the last step from exact sums.
@@ -203,7 +203,7 @@ def _entering_and_leaving(sold: DataFrame) -> DataFrame:
 
 def _with_sums_before(events: DataFrame) -> DataFrame:
     """Sum and sum of squares of the units in the window, at the row where a day's units enter."""
-    # Ordered by the change, what leaves on a day is gone before the day itself is looked at.
+    # Ordered by the change: what leaves the window on a day is subtracted before that day's row.
     before = (
         Window.partitionBy("stock_code")
         .orderBy("at", "change")

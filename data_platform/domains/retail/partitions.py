@@ -1,4 +1,4 @@
-"""The shop's time: it traded from December 2010 to December 2011, and then closed."""
+"""The partitions of the shop, which traded from December 2010 to December 2011."""
 
 import dagster as dg
 

@@ -1,8 +1,8 @@
-"""Order lines typed and classified; which of them are published is the contract's business.
+"""Order lines, typed and classified; the contract decides which are published.
 
 The rules are `docs/domains/retail.md`'s. A value that cannot be typed becomes null here, and the
-contract tells it from a missing one by the value as received. Spark's column names ignore case,
-so `quantity` takes the place of the received `Quantity`.
+contract distinguishes it from a missing one by the value as received. Spark's column names ignore
+case, so `quantity` replaces the received `Quantity`.
 """
 
 from __future__ import annotations
