@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from functools import wraps
 
 import click
@@ -27,10 +27,17 @@ EXPECTED = (BucketError, DeclarationError, DatabaseError, LakeError, QueueError,
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> str:
     """`there is no table 'x'; did you mean y?`"""
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    near = _nearest(name, known)
     there = f"there are: {', '.join(known)}" if known else "there is none"
     hint = f"did you mean {' or '.join(near)}?" if near else there
     return f"there is no {kind} {name!r}; {hint}"
+
+
+def _nearest(name: str, known: Sequence[str]) -> list[str]:
+    """At most three, and none that is much further away than the first."""
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    like = [SequenceMatcher(None, each, name).ratio() for each in near]
+    return [each for each, ratio in zip(near, like, strict=True) if ratio > like[0] - 0.2]
 
 
 class Suggesting(click.Group):
