@@ -10,7 +10,7 @@ import duckdb
 
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.workload import Workload, remove
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable
 from data_platform.build.bronze import build_bronze
 from data_platform.build.planning import plan
 from data_platform.build.platform import Platform
@@ -32,8 +32,7 @@ def bronze(load: Workload) -> list[Measurement]:
     """The whole step but its commit (ledger, plan, parse, checks) against DuckDB's two ways."""
     settings = load.home()
     platform, spark = Platform(settings), start_session(settings)
-    (table,) = (table for table in declared().tables if table.source)
-    assert table.source is not None
+    (table,) = (table for table in declared().tables if isinstance(table, BronzeTable))
     now = dt.datetime.now(dt.UTC)
     tick(platform.bucket, [table.source], platform.ledger, now, overlap_days=OVERLAP_DAYS)
     threads = local_cores(settings.spark_master) or 1
@@ -48,7 +47,7 @@ def bronze(load: Workload) -> list[Measurement]:
     return [of_pairs("bronze", name, pairs, bound="at least", goal=0.8, note=note, rate=True)]
 
 
-def built(table: Table, platform: Platform, spark) -> StagedWrite:
+def built(table: BronzeTable, platform: Platform, spark) -> StagedWrite:
     """The staged write; it is not published, so that each call starts from the same state."""
     assert table.partitions is not None
     planned = plan(table, platform, table.partitions.get_partition_keys(), only_stale=False)

@@ -93,7 +93,6 @@ def _lines(rows: int) -> Iterator[str]:
 
 def _bronze(settings: Settings) -> None:
     platform, source = Platform(settings), bronze.source
-    assert source is not None
     tick(platform.bucket, [source], platform.ledger, dt.datetime.now(dt.UTC), OVERLAP_DAYS)
     planned = plan(bronze, platform, [_DAY], only_stale=True)
     _with_session(settings, lambda spark: _publish(platform, build_bronze, bronze, planned, spark))

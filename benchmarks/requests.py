@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable, JudgedTable, Table
 
 # owner bucket [time] address requester id operation key uri status error ...
 _LINE = re.compile(
@@ -40,10 +40,10 @@ def counted(lines: Iterable[str], tables: Iterable[Table]) -> Counter[Request]:
     tables = list(tables)
     owners = {str(table.id): str(table.id) for table in tables}
     for table in tables:
-        if table.contract:
+        if isinstance(table, JudgedTable):
             beside = (table.id.sibling(layer) for layer in ("quarantine", "duplicates"))
             owners |= {str(name): str(table.id) for name in beside}
-    landed = next(str(table.id) for table in tables if table.source)
+    landed = next(str(table.id) for table in tables if isinstance(table, BronzeTable))
     return Counter(_request(line, owners, landed) for line in lines)
 
 

@@ -12,7 +12,7 @@ from pyspark.sql import types as T
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.plain import LEVEL
 from benchmarks.workload import Workload, remove
-from data_platform.assets import Table, silver
+from data_platform.assets import BronzeTable, JudgedTable, silver
 from data_platform.build.bronze import build_bronze
 from data_platform.build.planning import plan
 from data_platform.build.platform import Platform
@@ -90,7 +90,7 @@ def _jobs(platform: Platform, spark: SparkSession) -> Measurement:
     return of_pairs("silver_write", name, [pair], bound="at most", goal=1.0, unit="jobs", note=note)
 
 
-def _jobs_of(table: Table, platform: Platform, spark: SparkSession) -> int:
+def _jobs_of(table: JudgedTable, platform: Platform, spark: SparkSession) -> int:
     group = uuid.uuid4().hex
     spark.sparkContext.setJobGroup(group, "counted")
     write(table, platform, spark)
@@ -103,8 +103,8 @@ def _with_bronze(load: Workload) -> tuple[Platform, SparkSession]:
 
     settings = load.home()
     platform, spark = Platform(settings), start_session(settings)
-    (bronze,) = (table for table in declared().tables if table.source)
-    assert bronze.source is not None and bronze.partitions is not None
+    (bronze,) = (table for table in declared().tables if isinstance(table, BronzeTable))
+    assert bronze.partitions is not None
     now = dt.datetime.now(dt.UTC)
     tick(platform.bucket, [bronze.source], platform.ledger, now, overlap_days=OVERLAP_DAYS)
     keys = bronze.partitions.get_partition_keys()
@@ -114,7 +114,7 @@ def _with_bronze(load: Workload) -> tuple[Platform, SparkSession]:
     return platform, spark
 
 
-def write(table: Table, platform: Platform, spark: SparkSession) -> None:
+def write(table: JudgedTable, platform: Platform, spark: SparkSession) -> None:
     """Plan, build and publish the whole table again."""
     planned = plan(table, platform, daily.get_partition_keys(), only_stale=False)
     result = build(table, planned, platform, spark, uuid.uuid4().hex)
@@ -141,7 +141,7 @@ def _without_rules(load: Workload, platform: Platform, spark: SparkSession) -> f
     return total
 
 
-def table_with_rules(count: int) -> Table:
+def table_with_rules(count: int) -> JudgedTable:
     """The retail transformation under a contract of so many rules (at least one)."""
 
     @silver(contract=_contract(count), partitions=daily, source=_SOURCE)

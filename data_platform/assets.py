@@ -1,14 +1,14 @@
 """The layer decorators: a table is a declaration, a sentence and a chain of DataFrame calls.
 
 `bronze` declares a table of rows as received, `silver` and `gold` decorate a function from
-DataFrames to a DataFrame. Each gives a `Table`, which is still callable as the function it
-decorates.
+DataFrames to a DataFrame. Each gives a `Table` of its kind; one of a function is still callable as
+the function it decorates. A new kind of table is a class here and its step in `build.kinds`.
 """
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from functools import cached_property, wraps
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import get_args
 
 import dagster as dg
@@ -20,17 +20,17 @@ from data_platform.contracts.errors import ContractError
 from data_platform.contracts.meaning import digest_of, meaning_of
 from data_platform.lake.errors import SchemaConflict
 from data_platform.lake.schema import iceberg_schema
-from data_platform.landing.partition_names import kind_of, partition_columns
-from data_platform.landing.source import OutsideTable, Source
+from data_platform.landing import partition_names
+from data_platform.landing.source import Source
 from data_platform.quality.mapping import How, require_time
-from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import PartitionColumn, Partitioning, TableId
+from data_platform.tables.outcomes import DATA, DUPLICATES, QUARANTINE
 from data_platform.tables.partition_columns import column_type, dimensions_of
 from data_platform.tables.partition_times import times_of
 from data_platform.telemetry.warnings import accept_backfill_policies
 
 Transform = Callable[..., DataFrame]
-_CHANGES_NO_ROW = ("id", "owner", "description", "retention")  # fields of a table
+_LACKS = {"contract": "", "source": "", "meaning": "", "whole_range": False, "outside": "blocking"}
 _PARTITIONS = "partitions"  # the parameter that gets the values of the partitions being built
 
 
@@ -39,10 +39,9 @@ accept_backfill_policies()  # of a user's own assets too, which are declared aft
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Table:
-    """A declared table: what it is made from, by which function, under which contract.
+    """A declared table, of one of the kinds below: what all of them have.
 
-    `whole_range`: its function may be given the inputs of many partitions at once. `outside`: what
-    a row is that names a partition which it was not built for.
+    `inputs` are the tables that it is made from, by name, and `ins` how some of them are read.
     """
 
     id: TableId
@@ -50,58 +49,57 @@ class Table:
     partition_by: tuple[str, ...]
     owner: str
     description: str
-    function: Transform | None = None
-    contract: Contract | None = None
-    source: Source | None = None
     inputs: Mapping[str, TableId] = field(default_factory=dict)
     ins: Mapping[str, How] = field(default_factory=dict)
     retention: Retention = field(default_factory=Retention)
-    whole_range: bool = False
-    outside: Severity = "blocking"
-    meaning: str = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        # Now, while the file says what was loaded: an edit under a running server is not its code.
-        object.__setattr__(self, "meaning", meaning_of(self.function) if self.function else "")
-
-    def __call__(self, *frames: DataFrame, **named: object) -> DataFrame:
-        """The function itself, for tests and notebooks."""
-        if self.function is None:
-            raise TypeError(f"{self.id} is read from its source, it has no function")
-        return self.function(*frames, **named)
-
-    @property
-    def judged_by(self) -> Contract:
-        """The contract of a table that has one. Raises LakeError where rows are as received."""
-        if self.contract is None:
-            raise LakeError(f"{self.id} has no contract")
-        return self.contract
 
     @property
     def key(self) -> dg.AssetKey:
         """Of the asset it becomes."""
         return dg.AssetKey(list(self.id.path))
 
-    @cached_property
+    @property
     def version(self) -> str:
         """Of the declaration: partitions built under another one are stale.
 
         All of it counts but what changes no row. What the function calls or closes over cannot be
         seen: raise the contract's `version` when it changes.
         """
-        apart = {*_CHANGES_NO_ROW, "function", "partitions", "contract", "source"}
-        said = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
-        said["partitions"] = kind_of(self.partitions)
-        said["contract"] = self.contract.fingerprint if self.contract else ""
-        said["source"] = self.source.fingerprint if self.source else ""
-        return f"{self.contract.version if self.contract else 'bronze'}:{digest_of(said)}"
+        raise NotImplementedError
+
+    @property
+    def scheme(self) -> Partitioning:
+        """How its partition keys map to the values of its partition columns."""
+        raise NotImplementedError
+
+    @property
+    def outcomes(self) -> tuple[int, ...]:
+        """What its rows may become: each is a table beside it, DATA is itself."""
+        return (DATA,)
+
+    @property
+    def lineage(self) -> bool:
+        """Whether its rows are rows of a table as received."""
+        return False
+
+    def how(self, name: str) -> How | None:
+        """How an input is read, where the partition's own time and labels do not say it."""
+        return self.ins.get(name)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BronzeTable(Table):
+    """Rows as received, from the objects that land for a source."""
+
+    source: Source
+
+    @cached_property
+    def version(self) -> str:
+        return f"bronze:{_digest(self, source=self.source.fingerprint)}"
 
     @cached_property
     def scheme(self) -> Partitioning:
-        """How its partition keys map to the values of its partition columns."""
         times = times_of(self.partitions, self.partition_by)
-        if self.contract:
-            return Partitioning.of(self.contract.spark_schema, self.partition_by, times)
         kinds = dimensions_of(self.partitions).values() if self.partitions else ()
         columns = (
             PartitionColumn(name, column_type(kind), times.get(name))
@@ -109,14 +107,69 @@ class Table:
         )
         return Partitioning(tuple(columns))
 
-    def how(self, name: str) -> How | None:
-        """How an input is read, where the partition's own time and labels do not say it."""
-        return self.ins.get(name)
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class JudgedTable(Table):
+    """What a function makes of its inputs, judged by a contract: silver or gold.
+
+    `whole_range`: its function may be given the inputs of many partitions at once. `outside`: what
+    a row is that names a partition which it was not built for.
+    """
+
+    function: Transform
+    contract: Contract
+    whole_range: bool = False
+    outside: Severity = "blocking"
+    meaning: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Now, while the file says what was loaded: an edit under a running server is not its code.
+        object.__setattr__(self, "meaning", meaning_of(self.function))
+
+    def __call__(self, *frames: DataFrame, **named: object) -> DataFrame:
+        """The function itself, for tests and notebooks."""
+        return self.function(*frames, **named)
+
+    @cached_property
+    def version(self) -> str:
+        digest = _digest(
+            self,
+            contract=self.contract.fingerprint,
+            whole_range=self.whole_range,
+            outside=self.outside,
+            meaning=self.meaning,
+        )
+        return f"{self.contract.version}:{digest}"
+
+    @cached_property
+    def scheme(self) -> Partitioning:
+        times = times_of(self.partitions, self.partition_by)
+        return Partitioning.of(self.contract.spark_schema, self.partition_by, times)
+
+    @property
+    def outcomes(self) -> tuple[int, ...]:
+        return (DATA, QUARANTINE, DUPLICATES) if self.lineage else (DATA, QUARANTINE)
+
+    @property
+    def lineage(self) -> bool:
+        return self.contract.lineage
 
     @property
     def takes_partitions(self) -> bool:
         """Whether its function has the parameter `partitions`."""
-        return self.function is not None and _PARTITIONS in _parameters(self.function)
+        return _PARTITIONS in _parameters(self.function)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MergedTable(JudgedTable):
+    """One row for each key, into which what changed of its one input is merged."""
+
+
+def _digest(table: Table, **own: object) -> str:
+    """Of all that changes a row; what a kind lacks is part of the digests of tables in use."""
+    common = {name: getattr(table, name) for name in ("partition_by", "inputs", "ins")}
+    common["partitions"] = partition_names.kind_of(table.partitions)
+    return digest_of({**common, **_LACKS, **own})
 
 
 def bronze(
@@ -127,54 +180,22 @@ def bronze(
     description: str,
     partition_by: str | tuple[str, ...] | None = None,
     retention: Retention | None = None,
-) -> Table:
+) -> BronzeTable:
     """The table of a source's rows as received, one partition for each that its keys name.
 
     `partition_by` is the column that holds the partition, or one for each dimension in the order
     of their names; `day` for daily partitions where it is left out. Silver partitions by it, too.
     ValueError for a column that cannot be, such as one that the files have.
     """
-    return Table(
-        id=_bronze_id(source),
+    return BronzeTable(
+        id=partition_names.bronze_table_of(source),
         partitions=partitions,
-        partition_by=partition_columns(source, partitions, partition_by),
+        partition_by=partition_names.partition_columns(source, partitions, partition_by),
         owner=owner,
         description=description,
-        source=replace(source, partition=_existing(source.partition, partitions)),
+        source=replace(source, partition=partition_names.existing(source.partition, partitions)),
         retention=retention or Retention(),
     )
-
-
-def _bronze_id(source: Source) -> TableId:
-    id_ = TableId.parse(source.table)
-    if id_.layer != "bronze":
-        raise ValueError(
-            f"Source {source.name!r}: rows as received go to layer bronze, not to {id_}; write "
-            f'table="{id_.sibling("bronze")}"'
-        )
-    return id_
-
-
-def _existing(
-    partition: Callable[[str], str], partitions: dg.PartitionsDefinition
-) -> Callable[[str], str]:
-    """A key whose partition the table does not have is unknown, until it has it."""
-
-    @wraps(partition)
-    def existing(text: str) -> str:
-        key = partition(text)
-        if not partitions.has_partition_key(key):
-            there = str(partitions).rstrip(".")
-            if isinstance(partitions, dg.TimeWindowPartitionsDefinition):
-                there = f"{partitions.get_first_partition_key()} to "
-                there += str(partitions.get_last_partition_key())
-            raise OutsideTable(
-                f"{key} is no partition of the table, whose partitions are {there}; it waits until "
-                "the definition has it"
-            )
-        return key
-
-    return existing
 
 
 def silver(
@@ -183,7 +204,7 @@ def silver(
     partitions: dg.PartitionsDefinition | None,
     source: str | None = None,
     outside: Severity = "blocking",
-) -> Callable[[Transform], Table]:
+) -> Callable[[Transform], JudgedTable]:
     """Typed, valid rows, one for each key, from bronze.
 
     The function gets bronze with every column as received and once more in `_received`; it adds
@@ -192,7 +213,7 @@ def silver(
     is quarantined, and holds its partition back unless `outside` is "warning".
     """
 
-    def declare(function: Transform) -> Table:
+    def declare(function: Transform) -> JudgedTable:
         own = TableId.parse(contract.table)
         parameter, *others = _inputs(function)
         if others:
@@ -213,7 +234,7 @@ def gold(
     ins: Mapping[str, How | str] | None = None,
     whole_range: bool = False,
     outside: Severity = "blocking",
-) -> Callable[[Transform], Table]:
+) -> Callable[[Transform], JudgedTable]:
     """Answers, from silver or gold tables.
 
     A parameter is the silver table of its name in the same domain, or the table that `ins` names
@@ -227,7 +248,7 @@ def gold(
     quarantined, and holds its partition back unless `outside` is "warning".
     """
 
-    def declare(function: Transform) -> Table:
+    def declare(function: Transform) -> JudgedTable:
         own = TableId.parse(contract.table)
         given = dict(ins or {})
         inputs = {name: _upstream(own, name, given.get(name)) for name in _inputs(function)}
@@ -255,7 +276,7 @@ def _declared(
     hows: Mapping[str, How],
     outside: Severity,
     whole_range: bool = False,
-) -> Table:
+) -> JudgedTable:
     if outside not in get_args(Severity):
         raise ValueError(
             f"{contract.table}: outside is {', '.join(get_args(Severity))}, not {outside!r}"
@@ -273,7 +294,8 @@ def _declared(
             table=contract.table,
         )
     _refuse_what_no_table_holds(contract)
-    return Table(
+    kind = MergedTable if contract.merge_on else JudgedTable
+    return kind(
         id=TableId.parse(contract.table),
         partitions=partitions,
         partition_by=contract.partition_by,

@@ -133,7 +133,6 @@ TABLE = (
         "partition_by": ("units",),
         "function": other,
         "contract": replace(Days, version="2"),
-        "source": SHOP,
         "whole_range": True,
         "outside": "warning",
         "inputs": {"sales": days.inputs["returns"], "returns": days.inputs["sales"]},
@@ -147,7 +146,26 @@ TABLE = (
         "meaning": "of `function`",
     },
 )
-DECLARED = {"csv": CSV, "source": SOURCE, "contract": CONTRACT, "merged": MERGED, "table": TABLE}
+RECEIVED = (
+    received(SHOP),
+    lambda table: table,
+    {
+        "partitions": TABLE[2]["partitions"],
+        "partition_by": ("at",),
+        "source": replace(SHOP, version="2"),
+        "inputs": days.inputs,
+        "ins": TABLE[2]["ins"],
+    },
+    {name: why for name, why in TABLE[3].items() if name != "meaning"},
+)
+DECLARED = {
+    "csv": CSV,
+    "source": SOURCE,
+    "contract": CONTRACT,
+    "merged": MERGED,
+    "table": TABLE,
+    "received": RECEIVED,
+}
 CHANGES = [
     pytest.param(kind, name, id=f"{kind}.{name}")
     for kind, (_, _, changes, _) in DECLARED.items()

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable
 from data_platform.build.bronze_moves import elsewhere_in_bronze, moved, ready, takers
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
@@ -34,7 +34,6 @@ from data_platform.landing.parse import (
     StoredObject,
     parse_partition,
 )
-from data_platform.landing.source import Source
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
 from data_platform.tables.identity import TableSlice
@@ -45,7 +44,7 @@ _TASKS_PER_CORE = 4  # so that one large partition does not leave a core idle fo
 
 
 def build_bronze(
-    table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
+    table: BronzeTable, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
 ) -> StepResult:
     """Parse the pending objects, and the others of their partitions, into a new version of each.
 
@@ -54,7 +53,7 @@ def build_bronze(
     back alone, without the digest of its inputs: the fix (a rename undone, the same bytes landed
     again) does not change the digest, so the partition must stay due.
     """
-    source = _source(table)
+    source = table.source
     left = platform.ledger.left(source.name, plan.keys)  # first: what moves now, moves next time
     effective = platform.ledger.effective(source.name, plan.keys)
     loaded = ensure_tables(table, platform.lake)[DATA]
@@ -123,12 +122,7 @@ def _objects_of(report: ParseReport) -> dict[str, object]:
     return {"objects": len(named), "landed_objects": named[:_MOST_NAMED]}
 
 
-def _source(table: Table) -> Source:
-    assert table.source is not None
-    return table.source
-
-
-def _unaccounted(table: Table, platform: Platform, present: Files) -> dict[str, str]:
+def _unaccounted(table: BronzeTable, platform: Platform, present: Files) -> dict[str, str]:
     """Which partitions hold rows of objects that the ledger does not know, and why that stops us.
 
     A rebuild takes all that the ledger has loaded for the source, so it keeps every row where
@@ -139,7 +133,7 @@ def _unaccounted(table: Table, platform: Platform, present: Files) -> dict[str, 
     on disk, or those of a key's older version: hence <=, and the most. What is missing is then
     parsed from the landing bucket again, or has to be carried, where `parse` counts each object.
     """
-    source = _source(table)
+    source = table.source
     known = platform.ledger.accounted(source.name, present)
     published = {key: sum(f.record_count for f in files) for key, files in present.items()}
     return {
@@ -153,13 +147,13 @@ def _unaccounted(table: Table, platform: Platform, present: Files) -> dict[str, 
 
 
 def _work(
-    table: Table,
+    table: BronzeTable,
     platform: Platform,
     effective: dict[str, list[Entry]],
     present: Files,
     target: str,
 ) -> list[PartitionWork]:
-    source = _source(table)
+    source = table.source
     scheme = table.scheme
     schema = file_schema(source, scheme)
     return [
@@ -234,7 +228,7 @@ def _nothing_read(report: ParseReport) -> bool:
 
 
 def _stands(
-    report: ParseReport, table: Table, published: dict[str, Build], inputs: dict[str, str]
+    report: ParseReport, table: BronzeTable, published: dict[str, Build], inputs: dict[str, str]
 ) -> bool:
     """Whether a partition stays as published, since its new objects could not be read."""
     build = published.get(report.partition)
@@ -243,7 +237,7 @@ def _stands(
 
 
 def _record_errors(
-    table: Table, platform: Platform, reports: list[ParseReport], run_id: str
+    table: BronzeTable, platform: Platform, reports: list[ParseReport], run_id: str
 ) -> None:
     errors = [(o.id, o.error) for report in reports for o in report.objects if o.error]
     kept = {o.id for report in reports for o in report.objects if not o.error}  # bronze has it

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
-from data_platform.assets import Table
+from data_platform.assets import JudgedTable
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.winner import ARRIVAL
 from data_platform.lake.errors import SchemaConflict
@@ -13,7 +13,9 @@ from data_platform.storage.errors import LakeError
 from data_platform.tables.columns import INGESTED_AT, RECEIVED, RESCUED
 
 
-def call_function(table: Table, keys: Sequence[str], frames: Mapping[str, DataFrame]) -> DataFrame:
+def call_function(
+    table: JudgedTable, keys: Sequence[str], frames: Mapping[str, DataFrame]
+) -> DataFrame:
     """The function's result for these partitions.
 
     Raises LakeError if it is not a DataFrame, SchemaConflict if it does not fit the contract.
@@ -27,7 +29,7 @@ def call_function(table: Table, keys: Sequence[str], frames: Mapping[str, DataFr
         raise LakeError(
             f"{table.id}: its function returned {type(result).__name__}, not a Spark DataFrame"
         )
-    require_columns(table.judged_by, result)
+    require_columns(table.contract, result)
     return result
 
 

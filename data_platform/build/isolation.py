@@ -15,7 +15,7 @@ from itertools import chain
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from data_platform.assets import Table
+from data_platform.assets import JudgedTable
 from data_platform.build.event_rows import by_event_time, counts
 from data_platform.build.function import call_function
 from data_platform.build.placement import (
@@ -69,7 +69,7 @@ class Result:
 class Calls:
     """A table's function over the inputs of a plan; `prepare` is applied to each input."""
 
-    table: Table
+    table: JudgedTable
     plan: Plan
     platform: Platform
     spark: SparkSession
@@ -78,7 +78,7 @@ class Calls:
 
     @staticmethod
     def of(
-        table: Table, plan: Plan, platform: Platform, spark: SparkSession, prepare: Prepare
+        table: JudgedTable, plan: Plan, platform: Platform, spark: SparkSession, prepare: Prepare
     ) -> "Calls":
         """The calls for a plan, whose inputs are looked up by it."""
         schemas = {name: platform.lake.load(of).schema() for name, of in table.inputs.items()}
@@ -210,7 +210,7 @@ class Calls:
 
     @property
     def _has_lineage(self) -> bool:
-        return bool(self.table.contract and self.table.contract.lineage)
+        return self.table.lineage
 
     def _placed_alone(self, key: str, frame: DataFrame) -> DataFrame:
         own = values_of(self.scheme, key)
@@ -236,7 +236,7 @@ class Calls:
 
 
 def by_input_partition(
-    table: Table,
+    table: JudgedTable,
     spark: SparkSession,
     scheme: Partitioning,
     keys: Sequence[str],

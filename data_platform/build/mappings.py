@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import dagster as dg
 
-from data_platform.assets import Table
+from data_platform.assets import JudgedTable, Table
 from data_platform.contracts.contract import Contract
 from data_platform.quality.mapping import Dimension, EventTime, Everything, Trailing
 from data_platform.quality.windows import (
@@ -93,7 +93,8 @@ def _problem(table: Table, name: str, other: Table) -> str | None:
     """Why a declared input has no mapping to the table; None if it has one."""
     how, own, theirs = table.how(name), table.scheme, other.scheme
     if isinstance(how, EventTime):
-        return _no_time(other.contract, how.column)
+        contract = other.contract if isinstance(other, JudgedTable) else None
+        return _no_time(contract, how.column)
     if isinstance(how, Trailing) and time_column(theirs) is None:
         return (
             "has no partitions of time, so trailing(...) has nothing to reach back to; declare it "
@@ -116,7 +117,7 @@ def _problem(table: Table, name: str, other: Table) -> str | None:
         mine, its = _keys(table, ours), _keys(other, their)
         if mine is not None and its is not None and mine != its:
             return _no_label([ours], [their], name)
-    return _splits(table, other) if table.contract and table.contract.lineage else None
+    return _splits(table, other) if table.lineage else None
 
 
 def _no_label(own: Sequence[str], theirs: Sequence[str], name: str) -> str:

@@ -13,7 +13,7 @@ from itertools import chain
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from data_platform.assets import Table
+from data_platform.assets import JudgedTable
 from data_platform.build.inputs import Input
 from data_platform.build.isolation import by_input_partition
 from data_platform.build.planning import Plan
@@ -51,7 +51,7 @@ class Merge:
 
 
 def build_merged(
-    table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
+    table: JudgedTable, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
 ) -> StepResult:
     """Merge what changed of the input, in one Spark job; in two or three where partitions that the
     table was built from have another version."""
@@ -69,25 +69,25 @@ def build_merged(
         return by_input_partition(table, spark, partitioning(upstream), sorted(files), reading)
 
     def changes_of(merge: Merge) -> DataFrame:
-        return judged(made_of(merge.after), table.judged_by, clustered=True)
+        return judged(made_of(merge.after), table.contract, clustered=True)
 
     merge = planned_merge(table, own, upstream, source, plan.base.get(WHOLE_TABLE))
     changes = changes_of(merge)
     if merge.before:
         # By position: a column that was added stands last in the table, wherever it is declared.
-        columns = table.judged_by.spark_schema.names
+        columns = table.contract.spark_schema.names
         # a row that a rule rejects takes no other's place
         after = changes.where(F.col(OUTCOME) == DATA).select(columns)
         still = read(own, merge.present, merge.present).select(columns)
         gone = made_of(merge.before).select(columns).subtract(after)
         if not gone.isEmpty():
-            lost = unreplaced(gone.intersect(still), after, table.judged_by)
+            lost = unreplaced(gone.intersect(still), after, table.contract)
             if not lost.isEmpty():
                 merge = anew(source)
                 changes = changes_of(merge)
     seen = Observation()
     present = read(own, merge.present, merge.present) if merge.present else None
-    rows = ranked(changes, present, table.judged_by).observe(
+    rows = ranked(changes, present, table.contract).observe(
         seen,
         F.count_if(~F.col(PRESENT)).alias("changes"),
         F.count_if(F.col(NTH) > 1).alias("superseded"),
@@ -107,7 +107,7 @@ def anew(source: Input) -> Merge:
 
 
 def planned_merge(
-    table: Table, own: LakeTable, upstream: LakeTable, source: Input, version: str | None
+    table: JudgedTable, own: LakeTable, upstream: LakeTable, source: Input, version: str | None
 ) -> Merge:
     """The merge of the partitions whose version has changed since `version` of the table was built.
 

@@ -17,7 +17,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from data_platform.assets import Table
+from data_platform.assets import JudgedTable
 from data_platform.build.planning import Plan
 from data_platform.quality.judge import PLACE, built_for
 from data_platform.quality.mapping import EventTime, Everything
@@ -101,7 +101,7 @@ def _may_hold(column: PartitionColumn, named: Named) -> Column:
     return among(Partitioning((column,)), sorted(named))
 
 
-def others(table: Table, plan: Plan, keys: Iterable[str]) -> Others:
+def others(table: JudgedTable, plan: Plan, keys: Iterable[str]) -> Others:
     """Of the partitions `keys`, by the inputs that they read, dimensions aside, and those of whose
     rows each has its own.
 
@@ -136,7 +136,7 @@ def others(table: Table, plan: Plan, keys: Iterable[str]) -> Others:
     return Others((Times(Calendar(own.times.definition), first, end),))
 
 
-def counts_for_first(table: Table, plan: Plan) -> bool:
+def counts_for_first(table: JudgedTable, plan: Plan) -> bool:
     """Whether rows of no partition count for the first one: each partition reads the whole of the
     inputs that have partitions built, and the table's partitions are known."""
     whole = [
@@ -149,7 +149,7 @@ def counts_for_first(table: Table, plan: Plan) -> bool:
     return bool(whole) and all(whole) and known
 
 
-def first_of(table: Table) -> str:
+def first_of(table: JudgedTable) -> str:
     """The first of the table's partitions, for which rows of none count that all of them read."""
     assert table.partitions
     return table.partitions.get_first_partition_key() or ""

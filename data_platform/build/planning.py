@@ -7,10 +7,11 @@ that the commit can tell whether somebody else was there in between.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import TypeVar
 
 import dagster as dg
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable, Table
 from data_platform.build.inputs import (
     Input,
     Inputs,
@@ -28,6 +29,8 @@ from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import WHOLE_TABLE, TableId
 
 _COMPARED = 60  # partitions before a range, so that volume finds 28 even if some have no rows
+
+_T = TypeVar("_T", bound=Table)
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def plan(
     present = look.files(table.id, _comparable(table, requested))
     found = versions(present)
     base = {key: found[key] for key in requested if key in found}
-    if table.source:
+    if isinstance(table, BronzeTable):
         read = Inputs(digests=platform.ledger.digest(table.source.name, requested))
     else:
         read = inputs_of(table, platform, requested, base, look)
@@ -144,12 +147,12 @@ def plan_due(table: Table, platform: Platform, look: Look | None = None) -> Plan
 
 
 def plans(
-    tables: Iterable[Table],
+    tables: Iterable[_T],
     platform: Platform,
     look: Look,
     *,
     trouble: Callable[[Table, str], object],
-    one: Callable[[Table, Platform, Look], Plan] = plan_due,
+    one: Callable[[_T, Platform, Look], Plan] = plan_due,
 ) -> Iterator[Plan]:
     """The plan of each table, by `one`. A table that cannot be planned does not stop the others: it
     is reported to `trouble`, with the reason, and skipped."""

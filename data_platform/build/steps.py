@@ -9,7 +9,7 @@ from itertools import chain
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from data_platform.assets import Table
+from data_platform.assets import JudgedTable, Table
 from data_platform.build.isolation import Calls, Result, without_adaptive
 from data_platform.build.placement import among
 from data_platform.build.planning import Plan
@@ -43,11 +43,11 @@ from data_platform.tables.outcomes import DATA, DUPLICATES, NAMED, OUTSIDE, QUAR
 
 
 def build(
-    table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
+    table: JudgedTable, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
 ) -> StepResult:
     """Compute, judge and stage the partitions of the plan, in one Spark job; in one for each
     `isolation.TOGETHER` of them where each needs a call of the function for itself."""
-    contract = table.judged_by
+    contract = table.contract
     spread = spread_of(table, plan, spark)
     calls = Calls.of(table, plan, platform, spark, partial(prepared, table, spread))
     results = calls.results()
@@ -81,7 +81,7 @@ def build(
     return audited(table, plan, platform, staged, attempt, run_id, shared=first.shared and told)
 
 
-def spread_of(table: Table, plan: Plan, spark: SparkSession) -> Spread:
+def spread_of(table: JudgedTable, plan: Plan, spark: SparkSession) -> Spread:
     """How many tasks share the write, by the rows of each partition's inputs in the metadata."""
     rows = {key: sum(plan.rows_of(name, key) for name in table.inputs) for key in plan.keys}
     return Spread.of(rows, parallelism(spark))
@@ -99,50 +99,50 @@ def shares(scheme: Partitioning, spread: Spread) -> Column | None:
     return number
 
 
-def _meets_early(table: Table, spread: Spread) -> bool:
+def _meets_early(table: JudgedTable, spread: Spread) -> bool:
     """Whether all rows that are compared meet before the typing, as received.
 
     Rows as received are narrower than typed ones, and are typed by as many tasks as judge them.
     """
-    contract = table.judged_by
+    contract = table.contract
     if spread.shared:
         return contract.lineage and (contract.key_as_received or not contract.key)
     return contract.lineage and bool(table.partition_by)
 
 
-def prepared(table: Table, spread: Spread, frame: DataFrame) -> DataFrame:
+def prepared(table: JudgedTable, spread: Spread, frame: DataFrame) -> DataFrame:
     """An input as the function gets it, with rows as received if the contract has lineage."""
-    if not table.judged_by.lineage:
+    if not table.contract.lineage:
         return frame
     if _meets_early(table, spread):
         frame = _met(table, spread, frame)
     return with_received(frame)
 
 
-def _met(table: Table, spread: Spread, received: DataFrame) -> DataFrame:
+def _met(table: JudgedTable, spread: Spread, received: DataFrame) -> DataFrame:
     """Rows as received, those that are compared in one task; as they are where it takes their
     types to tell which: then they meet when they are typed."""
     over, columns = shares(table.scheme, spread), table.partition_by
     if over is not None:
         same = _same_partition_columns(table, received)
-        return in_shares(received, table.judged_by, spread.tasks, over) if same else received
+        return in_shares(received, table.contract, spread.tasks, over) if same else received
     if spread.tasks > parallelism(received.sparkSession):
         return received.repartition(spread.tasks, *columns)
     return received.repartition(*columns)
 
 
-def _same_partition_columns(table: Table, received: DataFrame) -> bool:
+def _same_partition_columns(table: JudgedTable, received: DataFrame) -> bool:
     """Whether rows name their partition as received in the table's own types."""
     types = {folded(field.name): field.dataType for field in received.schema}
-    own = table.judged_by.spark_schema
+    own = table.contract.spark_schema
     return all(types[folded(name)] == own[name].dataType for name in table.partition_by)
 
 
-def layout_of(table: Table, platform: Platform, attempt: str) -> Layout:
+def layout_of(table: JudgedTable, platform: Platform, attempt: str) -> Layout:
     """The layout of an attempt: its tables by outcome, created or evolved as declared."""
     tables = ensure_tables(table, platform.lake)
     received: dict[str, SourcePath] = {}
-    if table.judged_by.lineage:
+    if table.contract.lineage:
         own = {ATTEMPT, REASONS, REPEATS_OBJECT, REPEATS_ROW, NAMED}
         names = [field.name for field in tables[QUARANTINE].schema().fields]
         received = {name: (RECEIVED, name) for name in names if name not in own}
@@ -153,7 +153,7 @@ def layout_of(table: Table, platform: Platform, attempt: str) -> Layout:
     return Layout(partitioning(tables[DATA]), attempt, parts, platform.storage)
 
 
-def _require_planned(table: Table, plan: Plan, staged: Staged) -> None:
+def _require_planned(table: JudgedTable, plan: Plan, staged: Staged) -> None:
     strangers = {f.key for files in staged.files.values() for f in files} - set(plan.keys)
     if strangers:
         raise LakeError(
@@ -163,7 +163,7 @@ def _require_planned(table: Table, plan: Plan, staged: Staged) -> None:
 
 
 def audited(
-    table: Table,
+    table: JudgedTable,
     plan: Plan,
     platform: Platform,
     staged: Staged,
@@ -176,7 +176,7 @@ def audited(
 ) -> StepResult:
     """The staged write of the plan's partitions and the findings of their checks, beside those
     that the step made itself (`also`). `shared`: rows of other partitions are of each."""
-    contract = table.judged_by
+    contract = table.contract
     rows, bad, repeats = (staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
     found = list(also)
     history = {**plan.rows, **{key: rows[key] for key in plan.keys}}
@@ -232,7 +232,7 @@ def audited(
     return StepResult(write, found)
 
 
-def _partition_finding(table: Table, staged: Staged, key: str, *, shared: bool) -> Finding:
+def _partition_finding(table: JudgedTable, staged: Staged, key: str, *, shared: bool) -> Finding:
     return checks.partition_finding(
         key,
         outside=staged.rules.get(key, {}).get(OUTSIDE, 0),

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 
 import dagster as dg
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable, JudgedTable, MergedTable, Table
 from data_platform.build.held import expired_now, held_now
 from data_platform.build.planning import Plan, current_versions
 from data_platform.build.platform import Platform
 from data_platform.build.steps import held_upstream
 from data_platform.contracts.compile import compile_rules
-from data_platform.contracts.contract import Contract
 from data_platform.lake.builds import Build
 from data_platform.lake.writing.publish import WRITTEN, StagedWrite
 from data_platform.quality import findings as checks
@@ -30,27 +29,34 @@ _MOST_HELD = 100  # partitions that a run says again are held back
 
 def partition_checks(table: Table) -> list[tuple[str, bool, str]]:
     """Name, whether it blocks, and description of the checks of each partition."""
-    conservation = "Every row received is published, quarantined or a duplicate."
     files = "The files to be published are on disk what their writers reported."
-    found = [(checks.VOLUME, False, "Rows are of the order of the partitions before.")]
-    found.append((WRITTEN, True, files))
-    if table.source:
+    found = [
+        (checks.VOLUME, False, "Rows are of the order of the partitions before."),
+        (WRITTEN, True, files),
+    ]
+    if isinstance(table, BronzeTable):
         reading = "Every landed object could be read; where none could, nothing is published."
         found.append((checks.READABLE, False, reading))
-    if table.contract:
+    if isinstance(table, JudgedTable):
         share = "The share of quarantined rows is within the contract's threshold."
         found.append((checks.RULES, True, share))
-    if table.contract and table.partition_by:
-        own = "Every row is of the partition that it was built for, or of one around it."
-        found.append((checks.PARTITION, table.outside == "blocking", own))
-    contract = table.contract
-    if table.source or (contract and contract.lineage):
-        found.append((checks.CONSERVATION, True, conservation))
-        return found
-    if contract and contract.merge_on:
-        merging = "Every row of the table and of what changed is in it, or gave way to a newer one."
-        found.append((checks.CONSERVATION, True, merging))
-    return [*found, (checks.INPUTS, False, "No input is held back by its checks.")]
+        if table.partition_by:
+            own = "Every row is of the partition that it was built for, or of one around it."
+            found.append((checks.PARTITION, table.outside == "blocking", own))
+    if kept := _conservation(table):
+        found.append((checks.CONSERVATION, True, kept))
+    if isinstance(table, JudgedTable) and not table.lineage:
+        found.append((checks.INPUTS, False, "No input is held back by its checks."))
+    return found
+
+
+def _conservation(table: Table) -> str:
+    """What the check of its rows says; "" where a function may make any number of them."""
+    if isinstance(table, MergedTable):
+        return "Every row of the table and of what changed is in it, or gave way to a newer one."
+    if isinstance(table, BronzeTable) or table.lineage:
+        return "Every row received is published, quarantined or a duplicate."
+    return ""
 
 
 def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
@@ -66,17 +72,17 @@ def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
             )
             for name, blocking, description in partition_checks(table)
         ]
-    return specs + (_rule_specs(table, table.contract) if table.contract else [])
+    return specs + (_rule_specs(table) if isinstance(table, JudgedTable) else [])
 
 
-def _rule_specs(table: Table, contract: Contract) -> list[dg.AssetCheckSpec]:
+def _rule_specs(table: JudgedTable) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(
             checks.check_name(rule.name),
             asset=table.key,
             description=f"{rule.description or rule.name}: {_EFFECT[rule.severity]}",
         )
-        for rule in compile_rules(contract)
+        for rule in compile_rules(table.contract)
     ]
 
 
@@ -135,7 +141,7 @@ def as_it_stands(
 
 def rule_state(table: Table, platform: Platform, write: StagedWrite | None = None) -> list[Finding]:
     """The checks of the rules, over the whole table including the write."""
-    if table.contract is None:
+    if not isinstance(table, JudgedTable):
         return []
     broken = {key: build.rules for key, build in platform.builds.latest(table.id).items()}
     if write:
@@ -213,7 +219,9 @@ def explained(found: Iterable[Finding], held: Mapping[str, Held]) -> list[Findin
 def unreadable(table: Table, platform: Platform) -> dict[str, dict[str, str]]:
     """The errors of a source's failed objects, by partition and key."""
     found: dict[str, dict[str, str]] = {}
-    for entry in platform.ledger.failed(table.source.name) if table.source else ():
+    if not isinstance(table, BronzeTable):
+        return found
+    for entry in platform.ledger.failed(table.source.name):
         found.setdefault(entry.partition or "", {})[entry.key] = entry.error or "unknown"
     return found
 

@@ -2,7 +2,7 @@
 
 from pyspark.sql import types as T
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable, JudgedTable, Table
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
 from data_platform.lake.reads import spark_schema
@@ -48,15 +48,15 @@ def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
         KEEP_DAYS: str(table.retention.days),
         **as_property(times_of(table.partitions, table.partition_by)),
     }
-    if table.source:
+    if isinstance(table, BronzeTable):
         schema = bronze_schema(table.source, table.scheme)
         return {DATA: lake.ensure(table.id, schema, table.partition_by, properties)}
-    assert table.contract is not None
+    assert isinstance(table, JudgedTable)
     schema = table.contract.spark_schema
     found = {DATA: lake.ensure(table.id, schema, table.partition_by, properties)}
     rejected = schema
     properties[REJECTED_BY] = str(table.id)
-    if table.contract.lineage:
+    if table.lineage:
         (upstream,) = table.inputs.values()
         rejected = spark_schema(lake.load(upstream).schema())
         found[DUPLICATES] = lake.ensure(

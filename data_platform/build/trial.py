@@ -13,7 +13,7 @@ from functools import partial
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from data_platform.assets import Table
+from data_platform.assets import JudgedTable, MergedTable, Table
 from data_platform.build.isolation import Calls, united
 from data_platform.build.planning import Plan, plan
 from data_platform.build.platform import Platform
@@ -68,8 +68,9 @@ def trial(table: Table, platform: Platform, spark: SparkSession, key: str, *, li
     Raises LakeError where there is no function to try, or no input for the partition, and
     SchemaConflict as a build does.
     """
+    table = _tried(table)
     planned = _planned(table, platform, key)
-    contract, spread = table.judged_by, spread_of(table, planned, spark)
+    contract, spread = table.contract, spread_of(table, planned, spark)
     calls = Calls.of(table, planned, platform, spark, partial(prepared, table, spread))
     frame = united([result.frame for result in calls.each()])
     rows = judged(frame, contract, tasks=spread.tasks, one_partition=True).persist()
@@ -88,14 +89,18 @@ def trial(table: Table, platform: Platform, spark: SparkSession, key: str, *, li
         rows.unpersist()
 
 
-def _planned(table: Table, platform: Platform, key: str) -> Plan:
-    if table.function is None:
+def _tried(table: Table) -> JudgedTable:
+    if not isinstance(table, JudgedTable):
         raise LakeError(f"{table.id} is read from its source, it has no function to try")
-    if table.contract and table.contract.merge_on:
+    if isinstance(table, MergedTable):
         raise LakeError(
             f"{table.id} merges what changed of its input, so no partition of it can be tried; try "
             f"{', '.join(map(str, table.inputs.values()))}"
         )
+    return table
+
+
+def _planned(table: JudgedTable, platform: Platform, key: str) -> Plan:
     planned = plan(table, platform, [key], only_stale=False)
     of = f"{table.id} {key}".rstrip()
     if missing := planned.waiting.get(key):
@@ -145,11 +150,11 @@ def _rules(contract: Contract, broken: Counter) -> list[RuleSays]:
     return found + others
 
 
-def _held_back(table: Table, key: str, counts: _Counts) -> str:
+def _held_back(table: JudgedTable, key: str, counts: _Counts) -> str:
     outside = counts.broken[OUTSIDE]
     found = [
         checks.rules_finding(
-            table.judged_by,
+            table.contract,
             key,
             received=counts.rows[DATA] + counts.rows[QUARANTINE] + counts.rows[DUPLICATES],
             quarantined=counts.rows[QUARANTINE] - outside,

@@ -33,7 +33,7 @@ def require_same_alone(
 
     Which one changes from attempt to attempt. Raises LakeError with the first rows that differ.
     """
-    contract, keys = calls.table.judged_by, calls.plan.keys
+    contract, keys = calls.table.contract, calls.plan.keys
     key = chosen(keys, attempt)
     alone = judge(calls.alone(key)).where(F.col(OUTCOME) == DATA)
     found = difference(staged_rows(staged, key, loaded, calls.spark), alone, contract)

@@ -1,11 +1,14 @@
 """The columns that hold a bronze table's partitions, and what a kind of partitions is."""
 
 import re
+from collections.abc import Callable
+from functools import wraps
 
 import dagster as dg
 
 from data_platform.contracts.names import indistinct
-from data_platform.landing.source import Source
+from data_platform.landing.source import OutsideTable, Source
+from data_platform.tables.identity import TableId
 from data_platform.tables.partition_columns import dimensions_of
 
 _NAMES = {
@@ -59,3 +62,36 @@ def kind_of(partitions: dg.PartitionsDefinition | None) -> object:
         case dg.MultiPartitionsDefinition():
             return {each.name: kind_of(each.partitions_def) for each in partitions.partitions_defs}
     return type(partitions).__name__
+
+
+def bronze_table_of(source: Source) -> TableId:
+    """The bronze table of a source. Raises ValueError for a table of another layer."""
+    id_ = TableId.parse(source.table)
+    if id_.layer != "bronze":
+        raise ValueError(
+            f"Source {source.name!r}: rows as received go to layer bronze, not to {id_}; write "
+            f'table="{id_.sibling("bronze")}"'
+        )
+    return id_
+
+
+def existing(
+    partition: Callable[[str], str], partitions: dg.PartitionsDefinition
+) -> Callable[[str], str]:
+    """A key whose partition the table does not have is unknown, until it has it."""
+
+    @wraps(partition)
+    def known(text: str) -> str:
+        key = partition(text)
+        if not partitions.has_partition_key(key):
+            there = str(partitions).rstrip(".")
+            if isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+                there = f"{partitions.get_first_partition_key()} to "
+                there += str(partitions.get_last_partition_key())
+            raise OutsideTable(
+                f"{key} is no partition of the table, whose partitions are {there}; it waits until "
+                "the definition has it"
+            )
+        return key
+
+    return known

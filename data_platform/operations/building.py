@@ -9,7 +9,7 @@ from itertools import chain
 
 import dagster as dg
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable, Table
 from data_platform.build.planning import Plan, plan, plan_due, require_buildable
 from data_platform.build.platform import Platform
 from data_platform.lake.errors import NotThere
@@ -88,7 +88,7 @@ def nearest(past: Iterable[tuple[int, float]], partitions: int) -> tuple[int, fl
 
 
 def _input_bytes(platform: Platform, table: Table, to_build: Plan) -> int:
-    if table.source:
+    if isinstance(table, BronzeTable):
         landed = platform.ledger.effective(table.source.name, to_build.keys)
         return sum(entry.size for entry in chain.from_iterable(landed.values()))
     return sum(
@@ -114,10 +114,10 @@ def _past_runs(platform: Platform, table: Table) -> list[tuple[int, float]]:
 
 def record_landed(platform: Platform, tables: Sequence[Table]) -> None:
     """Enter in the ledger all that is in the landing place."""
-    landed = [table for table in tables if table.source]
+    landed = [table for table in tables if isinstance(table, BronzeTable)]
     now = dt.datetime.now(dt.UTC)
     settle_arrivals(platform, landed)
-    sources = [table.source for table in landed if table.source]
+    sources = [table.source for table in landed]
     reconcile(platform.bucket, sources, platform.ledger, now)
     record_arrivals(platform, landed, now, listed=True, redeclared=True)
 
@@ -139,7 +139,7 @@ def build_named(
     """
     with instance_of(platform) as instance, driving(instance, platform, waiting=waiting):
         require_idle(instance, tables)
-        if table.source:
+        if isinstance(table, BronzeTable):
             record_landed(platform, tables)
         to_build = planned(platform, table, named)
         if not to_build.keys:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
+from typing import TypeVar
 
 import dagster as dg
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable, JudgedTable, Table
 from data_platform.buckets.tables import TableUse, standard_tiers
 from data_platform.build.mappings import partitions_of, require_mappings
 from data_platform.contracts.contract import Contract
@@ -35,6 +36,8 @@ from data_platform.settings.model import Settings
 from data_platform.tables.identity import TableId
 from data_platform.telemetry.logs import quiet_libraries
 from data_platform.telemetry.warnings import previews_accepted
+
+_T = TypeVar("_T", bound=Table)
 
 
 def definitions(
@@ -91,14 +94,14 @@ def _require_distinct(tables: Sequence[Table]) -> None:
     """What two tables cannot share: their name, the objects that land, their rejected rows."""
     for table in _second(tables, lambda table: table.id):
         raise ValueError(f"{table.id}: two tables are declared by this name; rename one")
-    for table in _second(tables, lambda table: table.source and table.source.name):
-        assert table.source
+    landed = [table for table in tables if isinstance(table, BronzeTable)]
+    for table in _second(landed, lambda table: table.source.name):
         raise ValueError(
             f"{table.id}: another table has a source of the name {table.source.name!r}, and the "
             "ledger keeps what landed by it; give the source another name, or take the rows from "
             "the other table"
         )
-    for table in _second(tables, lambda table: table.contract and table.id.sibling("quarantine")):
+    for table in _second(_judged(tables), lambda table: table.id.sibling("quarantine")):
         raise ContractError(
             f"the tables of a domain that have the same name in silver and in gold would share "
             f"{table.id.sibling('quarantine')}, with other columns each; rename one of them",
@@ -106,7 +109,11 @@ def _require_distinct(tables: Sequence[Table]) -> None:
         )
 
 
-def _second(tables: Sequence[Table], of: Callable[[Table], object]) -> Iterator[Table]:
+def _judged(tables: Sequence[Table]) -> list[JudgedTable]:
+    return [table for table in tables if isinstance(table, JudgedTable)]
+
+
+def _second(tables: Sequence[_T], of: Callable[[_T], object]) -> Iterator[_T]:
     """The tables for which `of` gives a value (not None or empty) that an earlier one has."""
     seen: set[object] = set()
     for table in tables:
@@ -136,21 +143,20 @@ def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinitio
 
 def _require_received(tables: Sequence[Table]) -> None:
     """Check contracts against rows as received; both are known only here."""
-    bronze = {t.id: bronze_schema(t.source, t.scheme).names for t in tables if t.source}
-    for table in tables:
+    landed = (table for table in tables if isinstance(table, BronzeTable))
+    bronze = {t.id: bronze_schema(t.source, t.scheme).names for t in landed}
+    for table in _judged(tables):
         for upstream in table.inputs.values():
-            if table.contract and table.contract.lineage and upstream in bronze:
+            if table.lineage and upstream in bronze:
                 _require_columns(table.contract, str(upstream), bronze[upstream])
 
 
 def _require_arrival(tables: Sequence[Table]) -> None:
     """Rows of a table that carry no lineage did not arrive: they were computed."""
-    computed = {
-        t.id for t in tables if t.contract and not (t.contract.lineage or t.contract.arrival)
-    }
-    for table in tables:
+    computed = {t.id for t in _judged(tables) if not (t.contract.lineage or t.contract.arrival)}
+    for table in _judged(tables):
         for upstream in table.inputs.values():
-            if table.contract and table.contract.arrival and upstream in computed:
+            if table.contract.arrival and upstream in computed:
                 raise ContractError(
                     f"it merges {upstream}, whose rows do not say when they arrived; merge a "
                     "silver table, or declare arrival=False: of rows with equal "

@@ -1,23 +1,21 @@
 """A declared table as a Dagster asset: everything the UI shows comes from the declaration."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import dagster as dg
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 from pyspark.sql import types as T
 
-from data_platform.assets import Table
-from data_platform.build.bronze import build_bronze
+from data_platform.assets import BronzeTable, JudgedTable, Table
 from data_platform.build.events import LOGGED, Log
 from data_platform.build.failures import failures_explained
+from data_platform.build.kinds import build_step
 from data_platform.build.mappings import Partitions, dep
-from data_platform.build.merged import build_merged
 from data_platform.build.planning import Plan, plan, require_buildable
 from data_platform.build.platform import Platform
 from data_platform.build.result import StepResult
-from data_platform.build.steps import build
 from data_platform.build.table_checks import (
     check_specs,
     checks_left_alone,
@@ -57,7 +55,7 @@ def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
         kinds={table.id.layer},
         owners=[table.owner],
         metadata=definition_metadata(table),
-        code_version=table.version if table.contract else None,
+        code_version=table.version if isinstance(table, JudgedTable) else None,
         description=table.description,
         io_manager_key="io_manager",
         required_resource_keys={"platform", "pyspark"},
@@ -76,7 +74,7 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None
     platform: Platform = context.resources.platform
     requested = _requested(table, context)
     chosen = context.run.tags.get(ONLY_PARTITIONS)
-    if table.source:
+    if isinstance(table, BronzeTable):
         settle(table, platform, requested)
     planned = require_buildable(
         plan(
@@ -94,21 +92,14 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None
         Log.of(context, table.key).findings(found)
         return None
     context.log.info(f"{table.id}: building {counted(len(planned.keys), 'partition')}")
-    step = _step_of(table)
     spark = context.resources.pyspark.spark_session
-    result = step(table, planned, platform, spark, context.run.run_id)
+    result = build_step(table, planned, platform, spark, context.run.run_id)
     staged = result.write
     held = held_by(table, platform, staged)
     found = explained(result.findings, held)
     found += rule_state(table, platform, staged)
     found += still_held(table, platform, besides=staged.slice.keys)
     return replace(result, findings=found, held={key: of.said for key, of in held.items()})
-
-
-def _step_of(table: Table) -> Callable[..., StepResult]:
-    if table.source:
-        return build_bronze
-    return build_merged if table.contract and table.contract.merge_on else build
 
 
 def _requested(table: Table, context: dg.AssetExecutionContext) -> list[str]:

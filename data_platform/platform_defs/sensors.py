@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable, Table
 from data_platform.build.platform import Platform
 from data_platform.platform_defs.jobs import Job
 from data_platform.runs.arrivals import record_arrivals
@@ -31,7 +31,7 @@ def sensors(tables: Sequence[Table], jobs: Mapping[str, Job]) -> list[dg.SensorD
 
 
 def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefinition:
-    landed = [table for table in tables if table.source]
+    landed = [table for table in tables if isinstance(table, BronzeTable)]
 
     @dg.sensor(
         name="landing_arrivals",
@@ -76,7 +76,7 @@ def _fail_dead_runs(
 
 
 def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefinition:
-    derived = [table for table in tables if not table.source]
+    derived = [table for table in tables if not isinstance(table, BronzeTable)]
 
     @dg.sensor(
         name="stale_tables",

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable
 from data_platform.build.planning import Plan, current_versions, plan
 from data_platform.build.platform import Platform
 from data_platform.lake.look import Look
@@ -18,7 +18,7 @@ _DECLARED: tuple[State, ...] = ("pending", "loaded", "failed", "moving")
 
 def record_arrivals(
     platform: Platform,
-    landed: Sequence[Table],
+    landed: Sequence[BronzeTable],
     now: dt.datetime,
     *,
     listed: bool = False,
@@ -30,14 +30,13 @@ def record_arrivals(
     which costs O(ledger); with `listed` the landing place is not listed again.
     """
     settle_arrivals(platform, landed)
-    sources = [table.source for table in landed if table.source]
+    sources = [table.source for table in landed]
     known = listed and isinstance(platform.arrivals, Listing)
     arrived = Arrived() if known else platform.arrivals.take(sources, platform.ledger, now)
     for table in landed:
-        if table.source:
-            platform.ledger.give_up(
-                table.source.name, attempts=MOST_ATTEMPTS, declaration=table.version
-            )
+        platform.ledger.give_up(
+            table.source.name, attempts=MOST_ATTEMPTS, declaration=table.version
+        )
     states = _DECLARED if redeclared else _DECLARED[:1]
     platform.ledger.move(sources, now, states=states)
     for table in landed:
@@ -45,13 +44,13 @@ def record_arrivals(
     return arrived
 
 
-def settle_arrivals(platform: Platform, landed: Sequence[Table]) -> None:
+def settle_arrivals(platform: Platform, landed: Sequence[BronzeTable]) -> None:
     """Record in the ledger and the register of builds what killed runs had published.
 
     Must come before anything else is recorded.
     """
     for table in landed:
-        prepared = platform.ledger.prepared(table.source.name) if table.source else []
+        prepared = platform.ledger.prepared(table.source.name)
         found = {*prepared, *platform.builds.uncommitted(table.id)}
         keys = [k for k in found if table.partitions and table.partitions.has_partition_key(k)]
         if keys:
@@ -60,18 +59,17 @@ def settle_arrivals(platform: Platform, landed: Sequence[Table]) -> None:
                 settle(table, platform, keys)
 
 
-def settle(table: Table, platform: Platform, keys: Iterable[str]) -> None:
+def settle(table: BronzeTable, platform: Platform, keys: Iterable[str]) -> None:
     """Mark as loaded what a run published of these partitions before it was killed.
 
     Must come before planning: otherwise an object that was deleted since counts as never loaded.
     """
-    assert table.source is not None
     found = current_versions(platform, table.id, list(keys))
     platform.ledger.settle(table.source.name, found)
     platform.builds.commit(table.id, found)
 
 
-def due_of_bronze(table: Table, platform: Platform, look: Look | None = None) -> Plan:
+def due_of_bronze(table: BronzeTable, platform: Platform, look: Look | None = None) -> Plan:
     """The plan of what a bronze table has to build.
 
     The cost is that of the partitions that may be due, however much has ever landed.
@@ -80,7 +78,7 @@ def due_of_bronze(table: Table, platform: Platform, look: Look | None = None) ->
     newest attempt was held back or has another declaration. The plan decides which of them are
     due, as for every table.
     """
-    assert table.source is not None and table.partitions is not None
+    assert table.partitions is not None
     waiting = partitions_of(platform.ledger.pending(table.source.name))
     moving = platform.ledger.moving(table.source.name)
     asked = {*waiting, *moving, *platform.builds.doubtful(table.id, table.version)}
@@ -88,7 +86,7 @@ def due_of_bronze(table: Table, platform: Platform, look: Look | None = None) ->
     return plan(table, platform, known, only_stale=True, look=look)
 
 
-def _failed_otherwise(table: Table, platform: Platform) -> list[int]:
+def _failed_otherwise(table: BronzeTable, platform: Platform) -> list[int]:
     """Objects that could not be read under an earlier declaration; the new one may read them."""
-    found = platform.ledger.failed(table.source.name) if table.source else []
+    found = platform.ledger.failed(table.source.name)
     return [entry.id for entry in found if entry.declaration != table.version]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable, Table
 from data_platform.build.planning import Plan, plans
 from data_platform.build.platform import Platform
 from data_platform.lake.look import Look
@@ -34,7 +34,7 @@ def waiting_lines(found: Mapping[TableId, Waiting]) -> list[str]:
 def arrivals(
     platform: Platform,
     instance: dg.DagsterInstance,
-    landed: Sequence[Table],
+    landed: Sequence[BronzeTable],
     *,
     trouble: Callable[[str], object],
 ) -> Iterator[DueRun]:

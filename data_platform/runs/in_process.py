@@ -17,7 +17,7 @@ import dagster as dg
 from dagster._core.events import JobFailureData
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable, Table
 from data_platform.build.failures import cause
 from data_platform.build.platform import Platform
 from data_platform.landing.arrivals.listing import reconcile
@@ -101,9 +101,8 @@ def run_until_quiet(
             clear_failed_status(instance, platform, tables, run.run_id)
         require_idle(instance, tables)
         # Here everything is listed; a sensor's tick may look at recent days only.
-        sources = [table.source for table in tables if table.source]
-        if sources:
-            landed = [table for table in tables if table.source]
+        if landed := [table for table in tables if isinstance(table, BronzeTable)]:
+            sources = [table.source for table in landed]
             settle_arrivals(platform, landed)
             reconcile(platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC))
         listed = True
@@ -155,8 +154,8 @@ def _next(
 ) -> DueRun | None:
     """The next run, or None; `listed` says that the landing place was listed a moment ago."""
     require_idle(instance, tables)
-    landed = [table for table in tables if table.source]
-    derived = [table for table in tables if not table.source]
+    landed = [table for table in tables if isinstance(table, BronzeTable)]
+    derived = [table for table in tables if not isinstance(table, BronzeTable)]
     if landed:  # otherwise none of the tables reads what arrives
         now = dt.datetime.now(dt.UTC)
         for warning in record_arrivals(

@@ -1,11 +1,14 @@
 """Run requests: a job, a range of its partitions, and all or some of its tables."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import dagster as dg
 
 from data_platform.assets import Table
 from data_platform.runs.tags import ONLY_STALE, RANGE_END, RANGE_START
+
+_T = TypeVar("_T", bound=Table)
 
 
 def job_name(table: Table) -> str:
@@ -26,9 +29,9 @@ def job_name(table: Table) -> str:
     return f"{table.id.domain}{kind}"
 
 
-def tables_by_job(tables: Sequence[Table]) -> dict[str, list[Table]]:
+def tables_by_job(tables: Sequence[_T]) -> dict[str, list[_T]]:
     """The tables grouped by the name of their job, in the order given."""
-    found: dict[str, list[Table]] = {}
+    found: dict[str, list[_T]] = {}
     for table in tables:
         found.setdefault(job_name(table), []).append(table)
     return found

@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+from data_platform.assets import BronzeTable
 from data_platform.build.platform import Platform
 from data_platform.operations.repair import instance_of
 from data_platform.platform_defs.assembly import definitions
@@ -20,7 +21,9 @@ from data_platform_tests.support.tables import TABLES
 
 def main(home: Path, place: dict[str, str], role: str) -> list[str]:
     """What failed."""
-    tables = tuple(table for table in TABLES if bool(table.source) == (role == "ingest"))
+    tables = tuple(
+        table for table in TABLES if isinstance(table, BronzeTable) == (role == "ingest")
+    )
     settings = settings_at(home, **place)
     prepare_home(settings)
     platform = Platform(settings)

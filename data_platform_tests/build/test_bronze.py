@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable
 from data_platform.build.bronze import build_bronze
 from data_platform.build.held import held_now
 from data_platform.build.planning import current_versions, plan
@@ -59,7 +59,6 @@ def _land(platform: Platform, key: str, content: bytes) -> None:
 
 
 def _source() -> Source:
-    assert order_lines.source
     return order_lines.source
 
 
@@ -94,11 +93,12 @@ def test_what_lands_while_a_run_reads_its_day_is_due_afterwards(
 OTHER_DAY = "2011-03-05"
 
 
-def _load(shop: Shop, table: Table = RECEIVED, faults: Faults | None = None) -> dict[str, str]:
+def _load(
+    shop: Shop, table: BronzeTable = RECEIVED, faults: Faults | None = None
+) -> dict[str, str]:
     """What landed, as a run loads it; why each partition that it held back was."""
     faults = faults or Faults()
     platform = shop.platform(faults)
-    assert table.source
     tick(platform.bucket, [table.source], platform.ledger, dt.datetime.now(dt.UTC), 7)
     planned = plan(table, platform, [DAY, OTHER_DAY], only_stale=True)
     if not planned.keys:
@@ -319,7 +319,6 @@ def test_what_is_reopened_is_read_again(shop: Shop) -> None:
 def test_a_partition_under_another_declaration_is_due_though_nothing_waits(shop: Shop) -> None:
     shop.land(DAY, ["a,1"])
     _load(shop)
-    assert RECEIVED.source
     other = replace(RECEIVED, source=replace(RECEIVED.source, format=Csv(("sku", "amount", "x"))))
     assert due_of_bronze(other, shop.platform()).keys == (DAY,)
 
@@ -329,7 +328,6 @@ def test_a_run_that_dies_at_any_step_under_another_declaration_leaves_the_partit
 ) -> None:
     shop.land(DAY, ["a,1"])
     _load(shop)
-    assert RECEIVED.source
     number = 0
     while True:  # each run of a declaration that differs from the one before
         number += 1
@@ -352,11 +350,10 @@ def test_what_could_not_be_read_is_tried_again_once_for_each_declaration(shop: S
     shop.land(DAY, ["a,1"])
     shop.place.write(f"{shop.place.root}/landing/shop/{DAY}-late.csv", b"\x80\x00\xff")
     _load(shop)
-    assert RECEIVED.source
     other = replace(RECEIVED, source=replace(RECEIVED.source, version="2"))
     now = dt.datetime.now(dt.UTC)
 
-    def failed(table: Table) -> list[int]:
+    def failed(table: BronzeTable) -> list[int]:
         platform = shop.platform()
         record_arrivals(platform, [table], now)
         return [entry.id for entry in platform.ledger.failed("shop")]
@@ -375,7 +372,6 @@ def test_a_day_gives_up_no_rows_that_the_day_they_move_to_cannot_be_published_wi
     shop.land(DAY, ["a,1"])
     _load(shop)
     shop.place.delete(f"{shop.place.root}/landing/shop/{DAY}.csv")  # bronze alone has its rows
-    assert RECEIVED.source
     moved = replace(RECEIVED, source=replace(RECEIVED.source, partition=lambda _: OTHER_DAY))
     platform = shop.platform()
     tick(platform.bucket, [SHOP], platform.ledger, dt.datetime.now(dt.UTC), 7)

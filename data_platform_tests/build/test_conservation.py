@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from data_platform.assets import Table
+from data_platform.assets import JudgedTable
 from data_platform.domains.retail import bronze, silver
 from data_platform.domains.retail.contracts import OrderLine
 from data_platform_tests.platform_defs.homes import (
@@ -30,7 +30,7 @@ def home(spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
         yield home
 
 
-def _silver(change: Callable[[DataFrame], DataFrame]) -> Table:
+def _silver(change: Callable[[DataFrame], DataFrame]) -> JudgedTable:
     """The order lines with something done to them."""
 
     def changed(bronze: DataFrame) -> DataFrame:

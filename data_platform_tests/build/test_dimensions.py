@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from data_platform.assets import Table
+from data_platform.assets import JudgedTable
 from data_platform.build import planning
 from data_platform.build.planning import Plan, plan, plan_all, plan_due, plans
 from data_platform.build.platform import Platform
@@ -49,20 +49,20 @@ def platform(tmp_path: Path) -> Platform:
     return Platform(settings)
 
 
-def _over(b: How | str) -> Table:
+def _over(b: How | str) -> JudgedTable:
     return declared("totals", "days", {"a": "gold/shop/sales", "b": b})
 
 
-def _land(platform: Platform, table: Table, **totals: int) -> None:
+def _land(platform: Platform, table: JudgedTable, **totals: int) -> None:
     rows = {key.replace("_", "."): (ON, total) for key, total in totals.items()}
     publish_rows(platform, table, rows, None)
 
 
-def _build(platform: Platform, table: Table) -> None:
+def _build(platform: Platform, table: JudgedTable) -> None:
     build_stale(platform, table, None, random.Random(1))
 
 
-def _stale(platform: Platform, table: Table) -> list[str]:
+def _stale(platform: Platform, table: JudgedTable) -> list[str]:
     return list(plan_all(table, platform).keys)
 
 
@@ -74,7 +74,7 @@ def _priced(platform: Platform, price: int) -> None:
     publish_rows(platform, prices, {"": (ON, price)}, None)
 
 
-def _built_with_a_price_that_expired(platform: Platform, table: Table) -> None:
+def _built_with_a_price_that_expired(platform: Platform, table: JudgedTable) -> None:
     """The first day, by a version of the prices that is no longer there."""
     _priced(platform, 100)
     _sold(platform, DAYS[0])
@@ -152,7 +152,7 @@ def test_a_day_that_is_built_again_reads_the_dimension_as_declared(
     assert _stale(platform, table) == []
 
 
-def _held_back(platform: Platform, table: Table, day: str) -> None:
+def _held_back(platform: Platform, table: JudgedTable, day: str) -> None:
     """An attempt at a day, of what there is, does not pass its checks."""
     planned = plan(table, platform, [day], only_stale=True)
     assert planned.keys == (day,)
@@ -295,7 +295,7 @@ def test_a_held_back_day_that_reads_an_expired_version_stops_nothing(platform: P
     assert list(shown) == [DAYS[0]] and "has expired" in shown[DAYS[0]]
 
 
-def _expired(platform: Platform, table: Table) -> str:
+def _expired(platform: Platform, table: JudgedTable) -> str:
     return plan(table, platform, DAYS[:1], only_stale=True).expired[DAYS[0]]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from data_platform.assets import Table
+from data_platform.assets import JudgedTable
 from data_platform.build.isolation import TOGETHER
 from data_platform.build.planning import plan
 from data_platform.build.steps import build
@@ -215,7 +215,7 @@ def test_one_call_serves_many_days_whose_rows_meet_by_their_own_time_alone(sales
     assert sales.rows() == rows
 
 
-def _outcomes(sales: Sales, table: Table, *runs: list[str]) -> tuple[set[str], dict]:
+def _outcomes(sales: Sales, table: JudgedTable, *runs: list[str]) -> tuple[set[str], dict]:
     """What is held back by runs of these days, and what is published."""
     held = [set(sales.build(table, *run).write.held_back) for run in runs]
     return set().union(*held), sales.rows()

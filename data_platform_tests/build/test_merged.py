@@ -111,7 +111,7 @@ def test_a_row_that_its_day_no_longer_has_gives_way_to_the_one_before_it(shop: S
 
 def test_columns_in_another_order_than_declared_are_the_same_rows(shop: Shop) -> None:
     """A column that is added to the contract stands last in the table."""
-    fields = shop.table.judged_by.spark_schema.fields
+    fields = shop.table.contract.spark_schema.fields
     swapped = T.StructType([fields[1], fields[0], *fields[2:]])  # of one type
     shop.platform.lake.ensure(shop.table.id, swapped)
     shop.changes({MONDAY: [(1, 10, "oslo")], TUESDAY: [(1, 20, "rome"), (2, 20, "bern")]})

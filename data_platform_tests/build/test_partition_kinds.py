@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from data_platform.assets import Table, gold
+from data_platform.assets import JudgedTable, gold
 from data_platform.build.planning import current_versions, plan
 from data_platform.build.platform import Platform
 from data_platform.build.steps import build
@@ -106,7 +106,7 @@ POUNDS = T.StructField("pounds", T.LongType(), True)
 class Kind:
     """A table, the columns and values of its input's partitions, and their keys."""
 
-    table: Table
+    table: JudgedTable
     columns: Sequence[T.StructField]
     values: Sequence[tuple]
     keys: Sequence[str]
@@ -159,7 +159,7 @@ def _write(platform: Platform, kind: Kind, pounds: Sequence[Sequence[int]], firs
     publish(platform.lake, platform.builds, StagedWrite(slice_, attempt, "another", staged))
 
 
-def _build(platform: Platform, table: Table, spark: SparkSession) -> tuple[str, ...]:
+def _build(platform: Platform, table: JudgedTable, spark: SparkSession) -> tuple[str, ...]:
     """Whatever is stale of the table; gives which partitions that was."""
     keys = table.partitions.get_partition_keys() if table.partitions else [""]
     planned = plan(table, platform, keys, only_stale=True)
@@ -170,7 +170,7 @@ def _build(platform: Platform, table: Table, spark: SparkSession) -> tuple[str, 
     return planned.keys
 
 
-def _pounds(platform: Platform, table: Table, key: str) -> list[int]:
+def _pounds(platform: Platform, table: JudgedTable, key: str) -> list[int]:
     """What one partition says, as a reader sees it."""
     found = browse.rows(platform.lake.load(table.id), partition=key or None).read_all()
     return found["pounds"].to_pylist()

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from data_platform.assets import Table
+from data_platform.assets import JudgedTable
 from data_platform.build.inputs import Input
 from data_platform.build.placement import Others, Times, others
 from data_platform.build.planning import Plan
@@ -33,7 +33,7 @@ NONE = Partitioning()
 NEW_YORK = "America/New_York"
 
 
-def _table(**changes: object) -> Table:
+def _table(**changes: object) -> JudgedTable:
     return replace(table_of(lambda sales: sales), **changes)  # type: ignore[arg-type]
 
 

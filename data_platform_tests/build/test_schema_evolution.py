@@ -94,7 +94,6 @@ def test_a_contract_with_one_more_column_leaves_it_null_where_nothing_was_built_
 
 
 def _wider() -> Source:
-    assert bronze.source
     return replace(bronze.source, format=Csv(columns=(*COLUMNS, "Channel")))
 
 

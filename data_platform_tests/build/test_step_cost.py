@@ -34,7 +34,6 @@ def _received(home: Home) -> None:
 
 def record_and_publish(home: Home, days: list[str]) -> None:
     """What landed is in bronze."""
-    assert bronze.source
     platform, now = home.platform, dt.datetime.now(dt.UTC)
     tick(platform.bucket, [bronze.source], platform.ledger, now, overlap_days=7)
     planned = plan(bronze, platform, days, only_stale=True)

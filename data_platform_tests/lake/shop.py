@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from data_platform.assets import Table, bronze, silver
+from data_platform.assets import BronzeTable, JudgedTable, bronze, silver
 from data_platform.build.bronze import build_bronze
 from data_platform.build.planning import Plan, plan
 from data_platform.build.platform import Platform
@@ -115,8 +115,8 @@ class Shop:
 
     home: Path
     place: Place
-    received: Table = RECEIVED
-    sold: Table = sales
+    received: BronzeTable = RECEIVED
+    sold: JudgedTable = sales
     clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
 
     def __post_init__(self) -> None:
@@ -169,7 +169,7 @@ class Shop:
         return {table: self.rows(table, lake) for table in TABLES}
 
 
-def _received(table: Table, opened: Platform, faults: Faults, run_id: str) -> set[str]:
+def _received(table: BronzeTable, opened: Platform, faults: Faults, run_id: str) -> set[str]:
     planned = due_of_bronze(table, opened)
     if not planned.keys:
         return set()
@@ -209,7 +209,7 @@ def _staged(planned: Plan, opened: Platform, run_id: str) -> StagedWrite:
         findings += [
             conservation_finding(key, received=received, source="bronze", **counts),
             rules_finding(
-                cast(Any, planned.table.contract),
+                cast(JudgedTable, planned.table).contract,
                 key,
                 received=received,
                 quarantined=bad[key],

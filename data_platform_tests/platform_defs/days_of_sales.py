@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from data_platform.assets import Table, gold
+from data_platform.assets import JudgedTable, gold
 from data_platform.build.planning import plan
 from data_platform.build.platform import Platform
 from data_platform.build.result import StepResult
@@ -62,7 +62,7 @@ class Answer(pandera.DataFrameModel):
 
 def table_of(
     function: Callable[..., DataFrame], *, back: int = 0, table: Any = Answer, **options: Any
-) -> Table:
+) -> JudgedTable:
     """A daily gold table of the function of `sales`, which reaches so many days back."""
     ins = {"sales": trailing(days=back)} if back else None
     return gold(contract=table, **{"partitions": DAYS, "ins": ins, **options})(function)
@@ -102,7 +102,7 @@ class Sales:
         data = pa.Table.from_pylist(rows, schema=schema)
         self._lake.publish(self._lake.stage(data, days, table=SALES))
 
-    def build(self, table: Table, *days: str) -> StepResult:
+    def build(self, table: JudgedTable, *days: str) -> StepResult:
         """These days in one run, published where nothing holds them back."""
         planned = plan(table, self.platform, days, only_stale=False)
         result = build(table, planned, self.platform, self.spark, "run00001")
@@ -133,6 +133,6 @@ def day(number: int) -> str:
     return f"2026-01-{number:02}"
 
 
-def each_alone(sales: Sales, table: Table, days: Iterable[str]) -> None:
+def each_alone(sales: Sales, table: JudgedTable, days: Iterable[str]) -> None:
     for one in days:
         sales.build(table, one)

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pyarrow as pa
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable, Table
 from data_platform.build.planning import current_versions
 from data_platform.build.platform import Platform
 from data_platform.lake.upkeep import browse
@@ -77,7 +77,7 @@ class Home(TemporaryPlatform):
 
     def record(self) -> None:
         """What a sensor's tick writes down, without the run it asks for."""
-        sources = [table.source for table in self.tables if table.source]
+        sources = [table.source for table in self.tables if isinstance(table, BronzeTable)]
         tick(self.platform.bucket, sources, self.platform.ledger, dt.datetime.now(dt.UTC), 7)
 
     def run(self) -> list[Ran]:

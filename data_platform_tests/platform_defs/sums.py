@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
-from data_platform.assets import Table, gold
+from data_platform.assets import JudgedTable, Table, gold
 from data_platform.build.planning import Plan, current_versions, plan_all
 from data_platform.build.platform import Platform
 from data_platform.contracts.columns import column
@@ -124,7 +124,7 @@ MODELS = {
 }
 
 
-def declared(name: str, kind: str, ins: dict[str, How | str]) -> Table:
+def declared(name: str, kind: str, ins: dict[str, How | str]) -> JudgedTable:
     """A table of the sums of one or two inputs, `a` and `b`."""
     definition, columns = KINDS[kind]
     model = MODELS.get(kind, Dates if definition else Totals)
@@ -239,7 +239,7 @@ def publish_rows(
     platform: Platform, table: Table, rows: dict[str, tuple[dt.date, int]], planned: Plan | None
 ) -> None:
     """One row in each partition, as the version of what a plan reads or of another program."""
-    assert table.contract
+    assert isinstance(table, JudgedTable)
     properties = as_property(times_of(table.partitions, table.partition_by))
     schema = table.contract.spark_schema
     loaded = platform.lake.ensure(table.id, schema, table.partition_by, properties)

@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
-from data_platform.assets import Table, bronze, gold, silver
+from data_platform.assets import BronzeTable, JudgedTable, Table, bronze, gold, silver
 from data_platform.contracts.columns import column
 from data_platform.contracts.declare import contract
 from data_platform.contracts.errors import ContractError
@@ -26,7 +26,7 @@ from data_platform.tables.identity import TableId
 DAILY = dg.DailyPartitionsDefinition("2011-03-01")
 
 
-def _tables(source: str, **settings: Any) -> tuple[Table, Table]:
+def _tables(source: str, **settings: Any) -> tuple[BronzeTable, JudgedTable]:
     @contract(
         table="silver/shop/lines", partition_by="day", owner="team:shop", version="1", **settings
     )
@@ -80,7 +80,7 @@ def test_a_contract_may_be_about_every_column_of_bronze(source: str, tmp_path: P
     assert definitions(tables, settings_at(tmp_path)).assets
 
 
-def _totals(**inputs: Any) -> Table:
+def _totals(**inputs: Any) -> JudgedTable:
     @contract(table="gold/shop/totals", partition_by="day", owner="team:shop", version="1")
     class Totals(pa.DataFrameModel):
         """Totals."""
@@ -113,7 +113,6 @@ def test_what_two_tables_cannot_share_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="silver/shop/lines: two tables are declared by this name"):
         definitions([received, lines, lines], settings)
 
-    assert received.source
     other = replace(
         received, id=TableId.parse("bronze/shop/others"), source=replace(received.source)
     )

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame
 
-from data_platform.assets import Table, bronze, gold
+from data_platform.assets import BronzeTable, JudgedTable, Table, bronze, gold
 from data_platform.build.held import held_now
 from data_platform.build.planning import current_versions, plan, plan_all
 from data_platform.build.platform import Platform
@@ -63,7 +63,7 @@ class Declaration:
         return replace(SHOP, pattern=pattern, partition=next_day if self.shifted else day)
 
     @property
-    def received(self) -> Table:
+    def received(self) -> BronzeTable:
         return _received(self)
 
     def place(self, key: str) -> str | None:
@@ -76,7 +76,7 @@ class Declaration:
 
 
 @cache
-def _received(declared: Declaration) -> Table:
+def _received(declared: Declaration) -> BronzeTable:
     return bronze(
         source=declared.source,
         partitions=SHORTER if declared.shorter else DAYS,
@@ -87,7 +87,7 @@ def _received(declared: Declaration) -> Table:
 
 
 @cache
-def _counts() -> Table:
+def _counts() -> JudgedTable:
     """How many rows silver has of a day and the day before."""
 
     def counts(a: DataFrame) -> DataFrame:

@@ -114,7 +114,6 @@ def test_no_run_that_a_sensor_asks_for_is_retried_by_dagster_as_well(home: Home)
 
 
 def test_sources_whose_tables_share_a_job_share_a_run(tmp_path: Path) -> None:
-    assert order_lines.source
     source = replace(
         order_lines.source,
         name="returns",
@@ -146,7 +145,6 @@ def test_an_unknown_key_is_recorded_and_asks_for_nothing(home: Home) -> None:
 def test_an_object_that_was_tried_too_often_is_given_up(home: Home) -> None:
     _land(home, "2011-03-01")
     _requests(home)
-    assert order_lines.source
     [entry] = home.platform.ledger.pending(order_lines.source.name)
     for number in range(5):
         home.platform.ledger.note_errors({entry.id: "no answer"}, f"run {number}")
