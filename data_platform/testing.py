@@ -15,6 +15,7 @@ its session is shared by the tests of a process.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class TemporaryPlatform:
         before = target.stat().st_mtime_ns if target.exists() else 0
         target.write_bytes(content.encode() if isinstance(content, str) else content)
         # a clock's resolution must not hide the second of two quick writes
-        os.utime(target, ns=(target.stat().st_atime_ns, max(before + 10**6, 10**18)))
+        os.utime(target, ns=(target.stat().st_atime_ns, max(before + 10**6, time.time_ns())))
 
     def run(self) -> list[Ran]:
         """Load what landed and build what is stale, until nothing is: `data-platform run`.

@@ -23,7 +23,7 @@ attempt    attempt("silver/retail/order_lines", "2011-03-04"): what `data-platfo
 tables     the declared tables by name; each is callable as its function
 platform   ledger, lake and register of builds
 F          pyspark.sql.functions
-Ctrl-D ends it. Nothing here changes a table."""
+Ctrl-D ends it. Only `platform` can change a table."""
 
 
 @click.command("try")

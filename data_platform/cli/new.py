@@ -7,6 +7,7 @@ import click
 
 from data_platform.cli.reporting import reporting
 from data_platform.settings.environment import named_domains
+from data_platform.settings.values import packages
 
 
 @click.command()
@@ -24,7 +25,8 @@ def new(table: str, package: str | None) -> None:
     from data_platform.platform_defs.discovery import DOMAINS
     from data_platform.settings.model import CHECKOUT
 
-    chosen = package or next(iter(named_domains()), DOMAINS)
+    named = packages(package, "--package") if package else named_domains()
+    chosen = next(iter(named), DOMAINS)
     tests = CHECKOUT / "data_platform_tests" / "domains" if chosen == DOMAINS else None
     if tests and not tests.exists():
         raise click.UsageError(
@@ -52,6 +54,11 @@ def _folder(package: str) -> Path:
     from data_platform.platform_defs.discovery import folders
 
     try:
-        return folders([package])[0]
+        folder = folders([package])[0]
     except ModuleNotFoundError:
-        return Path.cwd().joinpath(*package.split("."))
+        folder = Path.cwd().joinpath(*package.split("."))
+    if folder.is_file():
+        raise click.UsageError(
+            f"{package} is a module, {folder}; name a package, with a folder for each domain"
+        )
+    return folder

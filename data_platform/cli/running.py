@@ -1,7 +1,7 @@
 """Building what is due, and what is not as it should be: run, stale, held."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 
 import click
 
@@ -47,12 +47,13 @@ def run(
 
     Of one TABLE only that table's: what is stale, or the partitions that --partition or --range
     names, stale or not. A table without partitions is built either way. --dry-run says how many
-    partitions and bytes of input that is now, and the minutes by past runs of the table.
+    partitions and bytes of input that is now, and the minutes by past runs of the table; files
+    that landed since the last run or sensor tick are not counted.
 
     Ends with 0 where all is done, with 1 where a run failed, with 3 where partitions are held back
     by their checks, landed objects are unreadable or of no source, or the inputs of a table change
-    as often as it is built. Ctrl-C stops it in order: the
-    same command goes on from there.
+    as often as it is built; of one TABLE, where partitions of it are held back or cannot be built
+    any more. Ctrl-C stops it in order: the same command goes on from there.
     """
     if partition is not None and span is not None:
         raise click.UsageError("--partition or --range: say one of them")
@@ -101,11 +102,16 @@ def _run_all(platform, tables, definitions) -> None:
     left = [*circles, *_left(platform, tables)] if circles else []
     for line in [*waiting_lines(waiting), *left, *found.lines]:
         out.paragraph(line)
-    if unplanned and not ended["failed"]:
+    if not ended["failed"]:
+        _require_planned(unplanned)
+    exit_as(ended, left=bool(found or circles or ended["held back"]))
+
+
+def _require_planned(unplanned: Sized) -> None:
+    if unplanned:
         raise click.ClickException(
             f"{counted(len(unplanned), 'table')} could not be planned, as said above"
         )
-    exit_as(ended, left=bool(found or circles or ended["held back"]))
 
 
 def _named(platform, tables, name: str, partition: str | None, span: tuple[str, str] | None):
@@ -119,6 +125,7 @@ def _named(platform, tables, name: str, partition: str | None, span: tuple[str, 
 
 def _run_table(platform, tables, definitions, name: str, partition, span) -> None:
     from data_platform.operations.building import build_named
+    from data_platform.operations.repair import held_partitions
     from data_platform.runs.due import waiting_lines
 
     table, named = _named(platform, tables, name, partition, span)
@@ -127,16 +134,16 @@ def _run_table(platform, tables, definitions, name: str, partition, span) -> Non
             platform, definitions, tables, table, named, stop=stop, waiting=out.waiting
         )
     ended = print_runs([ran] if ran else [])
-    for line in waiting_lines({table.id: planned.waiting}):
+    for line in (*waiting_lines({table.id: planned.waiting}), *planned.expired.values()):
         out.paragraph(line)
     if ran is None:
         what = "is stale" if named is None else "of what is named has any input"
         click.echo(f"{name}: nothing {what}, so nothing was built")
-    else:
+    elif not ended["failed"] and not ended["canceled"]:
         click.echo(f"{name}: {counted(len(planned.keys), 'partition')} built or held back")
     for line in _left(platform, tables):
         click.echo(line)
-    exit_as(ended, left=bool(ended["held back"]))
+    exit_as(ended, left=bool(planned.expired or held_partitions(platform, [table])))
 
 
 def _say_costs(platform, tables, name: str | None, partition, span, as_json: bool) -> None:
@@ -144,6 +151,7 @@ def _say_costs(platform, tables, name: str | None, partition, span, as_json: boo
     from data_platform.lake.look import Look
     from data_platform.operations.building import cost, planned
 
+    unplanned = []
     if name is not None:
         table, named = _named(platform, tables, name, partition, span)
         found = [planned(platform, table, named)]
@@ -151,6 +159,7 @@ def _say_costs(platform, tables, name: str | None, partition, span, as_json: boo
 
         def trouble(table, why: str) -> None:
             click.echo(f"{table.id} is not built: {why}", err=True)
+            unplanned.append(table)
 
         found = list(plans(tables, platform, Look(platform.lake), trouble=trouble))
     rows = []
@@ -170,6 +179,7 @@ def _say_costs(platform, tables, name: str | None, partition, span, as_json: boo
                 }
             )
     out.records("a run would build", rows, as_json, counts=("partitions", "input_bytes"))
+    _require_planned(unplanned)
 
 
 def _left(platform, tables) -> Iterator[str]:

@@ -141,7 +141,7 @@ def _alike(text: Column, value: Column, type_: T.DataType) -> Column:
     """
     match type_:
         case T.DateType():
-            return (value.cast("string") == text) & ~text.startswith("0000")
+            return value.cast("string").eqNullSafe(text) & ~text.startswith("0000")
         case T.ByteType() | T.ShortType() | T.IntegerType():
             digits = 10
         case T.DecimalType():

@@ -100,7 +100,8 @@ def _input_bytes(platform: Platform, table: Table, to_build: Plan) -> int:
 
 
 def _past_runs(platform: Platform, table: Table) -> list[tuple[int, float]]:
-    """Partitions and seconds of the table's step in its newest runs that ended well."""
+    """Partitions and seconds of the table's step in the newest runs that published any of it; where
+    others were held back, Dagster has the step as failed."""
     runs = partitions_by_run(platform.builds, table.id, most=_PAST_RUNS)
     step = table.key.to_python_identifier()
     found = []

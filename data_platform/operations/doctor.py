@@ -43,8 +43,8 @@ def examine(settings: Settings) -> Iterator[Examined]:
     yield Examined("settings", f"{settings.environment}, home {settings.home}")
     if local_cores(settings.spark_master) is not None:
         yield _java()
-    for place in _directories(settings):
-        yield _writable(place)
+    for setting, place in _directories(settings):
+        yield _writable(setting, place)
     for place in dict.fromkeys((_there(settings.home), Path(tempfile.gettempdir()))):
         yield _disk(place)
     if is_object(settings.landing_uri):
@@ -52,10 +52,16 @@ def examine(settings: Settings) -> Iterator[Examined]:
     if is_object(settings.warehouse_uri):
         files = platform.storage.files
         yield _answers("warehouse", lambda: next(iter(files(settings.warehouse_uri)), None))
-    if settings.home.exists():  # else it would be made by looking
+    here = _exists(settings.home)
+    if here or not _in_home(settings.catalog_uri):  # else looking would make it
         yield _answers("catalog", lambda: counted(len(platform.lake.tables()), "table"))
+    if here or not _in_home(settings.ledger_uri):
         yield _answers("ledger", lambda: counted(sum(platform.ledger.summary().values()), "object"))
     yield _locks(platform)
+
+
+def _in_home(database: str) -> bool:
+    return database.startswith("sqlite")
 
 
 def _java() -> Examined:
@@ -69,29 +75,38 @@ def _java() -> Examined:
     return Examined("Java", said, "" if version in VERSIONS else way_out)
 
 
-def _directories(settings: Settings) -> Iterator[Path]:
-    yield settings.home
-    for uri in (settings.landing_uri, settings.warehouse_uri):
+def _directories(settings: Settings) -> Iterator[tuple[str, Path]]:
+    """Those that are written to, each with the setting that names it."""
+    yield "DATA_PLATFORM_HOME", settings.home
+    uris = {"LANDING": settings.landing_uri, "WAREHOUSE": settings.warehouse_uri}
+    for name, uri in uris.items():
         if not is_object(uri):
-            yield Path(uri.removeprefix("file://"))
+            yield f"DATA_PLATFORM_{name}", Path(uri.removeprefix("file://"))
 
 
-def _writable(place: Path) -> Examined:
+def _writable(setting: str, place: Path) -> Examined:
     existing = _there(place)
-    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+    if not existing.is_dir():
+        said = f"{existing} is not a directory"
+    elif os.access(existing, os.W_OK | os.X_OK):
         made = "" if existing == place else ", not there yet: a run makes it"
         return Examined("permissions", f"{place} is writable{made}")
-    why = "may not write in it" if existing.is_dir() else "is no directory"
-    return Examined(
-        "permissions",
-        f"{existing} {why}" if "is no" in why else f"this user {why}: {existing}",
-        f"give this user the directory, or name another one in DATA_PLATFORM_HOME ({place})",
-    )
+    else:
+        said = f"this user may not write in {existing}"
+    way_out = f"give this user the directory, or name another one than {place} in {setting}"
+    return Examined("permissions", said, way_out)
 
 
 def _there(place: Path) -> Path:
-    """The directory, or the nearest one above it that exists."""
-    return next(each for each in (place, *place.parents) if each.exists())
+    """The directory, or the nearest one above it that exists and can be seen."""
+    return next(each for each in (place, *place.parents) if _exists(each))
+
+
+def _exists(place: Path) -> bool:
+    try:
+        return place.exists()
+    except PermissionError:  # below a directory that this user may not enter
+        return False
 
 
 def _disk(place: Path) -> Examined:

@@ -6,6 +6,7 @@ may be taken apart later; the domain's partitions are shared by its tables.
 
 import datetime as dt
 import keyword
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,8 +101,7 @@ _OF_TABLE = (
 
 TEST = Template('''"""$domain/$name, from a landed file to its rows."""
 
-from decimal import Decimal
-from pathlib import Path
+$standard
 
 $imports
 
@@ -124,6 +124,11 @@ def test_each_row_is_published_rejected_or_a_duplicate(tmp_path: Path) -> None:
         assert set(reasons) == {"amount.not_null", "amount.typed"}
         assert len(platform.duplicates($name)) == 1
 ''')
+_OF_TEST = (
+    "from decimal import Decimal",
+    "from pathlib import Path",
+    "from data_platform.testing import platform_with",
+)
 
 
 @dataclass(frozen=True)
@@ -140,11 +145,19 @@ class NewTable:
                 f"{there[0]} is there already, and nothing was written; choose another name, or "
                 "remove what is there"
             )
-        written = {p: t for p, t in self.shared.items() if not p.exists()} | dict(self.files)
-        for path, text in written.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
-        return list(written)
+        asked = {p: t for p, t in self.shared.items() if not p.exists()} | dict(self.files)
+        written: list[Path] = []
+        try:
+            for path, text in asked.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("x", encoding="utf-8") as file:
+                    written.append(path)
+                    file.write(text)
+        except OSError:
+            for path in written:  # half a table would be found, and be in the way of a second try
+                path.unlink()
+            raise
+        return written
 
 
 def files_of(
@@ -161,7 +174,8 @@ def files_of(
     names = {
         "domain": table.domain,
         "name": table.name,
-        "model": "".join(part.title() for part in table.name.split("_")),
+        "model": _model(table.name),
+        "standard": "\n".join(_OF_TEST[:2]),
         "year": str(today.year - 1),  # all of its days have passed
     }
 
@@ -171,7 +185,7 @@ def files_of(
 
     test = f"from {module}.{table.name} import {', '.join(sorted((table.name, 'received')))}"
     code = filled(TABLE, *_OF_TABLE, f"from {module}.partitions import daily")
-    tested = filled(TEST, test, "from data_platform.testing import platform_with")
+    tested = filled(TEST, test, _OF_TEST[-1])
     domain = folder / table.domain
     shared = {domain / "__init__.py": "", domain / "partitions.py": filled(PARTITIONS)}
     if tests is None:
@@ -188,13 +202,28 @@ def _table(text: str) -> TableId:
         table = TableId.parse(f"silver/{text}")
     except ValueError:
         table = None
-    if (
-        table is None
-        or table.name in ("partitions", "received")
-        or any(map(keyword.iskeyword, table.path))
-    ):
-        raise NotThere(f"{text!r} can name no new table; write domain/name, as in shop/orders")
+    if table is None or any(map(keyword.iskeyword, table.path)):
+        raise NotThere(
+            f"{text!r} is not a name for a new table; write domain/name, as in shop/orders"
+        )
+    if taken := {table.name, _model(table.name)} & _names_used():
+        raise NotThere(
+            f"{text!r} cannot be a new table: its module uses the name {min(taken)!r} for "
+            "something else; choose another"
+        )
     return table
+
+
+def _model(name: str) -> str:
+    return "".join(part.title() for part in name.split("_"))
+
+
+def _names_used() -> set[str]:
+    """What the files of a table give names to, beside the table and its model."""
+    imported = [line.rpartition(" import ")[2] for line in (*_OF_TABLE, *_OF_TEST)]
+    bound = {part.split(" as ")[-1].strip() for names in imported for part in names.split(",")}
+    assigned = re.findall(r"^([A-Za-z]+) = ", TABLE.template + TEST.template, re.MULTILINE)
+    return {*bound, *assigned, "pa", "daily", "partitions", "platform", "published", "reasons"}
 
 
 def _sorted(imports: Iterable[str], first_party: set[str]) -> str:

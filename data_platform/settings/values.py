@@ -146,14 +146,14 @@ def memory(text: str) -> str:
     raise SettingsError(f"{PREFIX}SPARK_MEMORY is {text!r}; write it like 4g or 2048m")
 
 
-def packages(text: str) -> tuple[str, ...]:
-    """Dotted names of Python packages, separated by commas."""
+def packages(text: str, of: str = f"{PREFIX}DOMAINS") -> tuple[str, ...]:
+    """Dotted names of Python packages, separated by commas; `of` is what has them, for an error."""
     names = tuple(filter(None, (name.strip() for name in text.split(","))))
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")):
             raise SettingsError(
-                f"{PREFIX}DOMAINS has {name!r}, which is no name of a Python package; write them "
-                "like acme.tables,acme.more_tables"
+                f"{of} has {name!r}, which is not the name of a Python package; write them like "
+                "acme.tables,acme.more_tables"
             )
     return names
 

@@ -79,7 +79,25 @@ def test_a_java_that_spark_does_not_run_on_is_wrong(
 def test_a_file_in_the_place_of_the_home_is_wrong(home: Path) -> None:
     home.write_text("")
 
-    assert f"{home} is no directory" in wrong()["permissions"]
+    assert f"{home} is not a directory" in wrong()["permissions"]
+
+
+def test_a_database_on_a_server_is_asked_though_there_is_no_home(home: Path, monkeypatch) -> None:
+    monkeypatch.setenv("DATA_PLATFORM_LEDGER", "postgresql://nobody@127.0.0.1:1/ledger")
+
+    found = wrong()
+    assert "127.0.0.1" in found["ledger"] and "catalog" not in found
+    assert not home.exists()
+
+
+def test_the_setting_that_names_a_directory_is_the_way_out(
+    home: Path, tmp_path: Path, monkeypatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DATA_PLATFORM_LANDING", f"file://{tmp_path}/file/landing")
+
+    said = wrong()["permissions"]
+    assert f"{tmp_path}/file is not a directory" in said and "in DATA_PLATFORM_LANDING" in said
 
 
 def test_a_full_disk_is_wrong(home: Path, monkeypatch) -> None:

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from data_platform.cli.main import main
+from data_platform.lake.errors import NotThere
 from data_platform.operations.new_table import files_of
 from data_platform.platform_defs.discovery import DOMAINS
 from data_platform.settings.model import CHECKOUT
@@ -102,3 +105,44 @@ def test_what_can_name_no_table_is_refused(tmp_path: Path, name: str) -> None:
 
     assert "write domain/name, as in shop/orders" in " ".join(said.split())
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["f", "csv", "typed", "data_frame", "decimal", "platform_with"])
+def test_a_name_that_its_own_module_uses_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(NotThere, match="for something else; choose another"):
+        files_of(
+            f"shop/{name}",
+            package="acme_tables",
+            folder=tmp_path / "acme_tables",
+            tests=None,
+            today=dt.date(2026, 5, 1),
+        )
+
+
+@pytest.mark.parametrize("package", ["/tmp/acme", "../acme", ".", "a b", "acme/tables"])
+def test_a_package_that_cannot_be_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(main, ["new", "shop/orders", "--package", package])
+
+    assert ended.exit_code == 1
+    assert f"--package has {package!r}, which is not the name of a Python package" in " ".join(
+        ended.output.split()
+    )
+    assert not [*tmp_path.iterdir()]
+
+
+def test_of_a_write_that_fails_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "tests").write_text("")  # where the folder of the test has to be
+    asked = files_of(
+        "shop/orders",
+        package="acme_tables",
+        folder=tmp_path / "acme_tables",
+        tests=None,
+        today=dt.date(2026, 5, 1),
+    )
+
+    with pytest.raises(OSError):
+        asked.write()
+    assert not [*tmp_path.rglob("*.py")]
