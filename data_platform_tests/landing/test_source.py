@@ -110,5 +110,5 @@ def test_a_format_that_cannot_be_is_an_error(wrong: dict[str, Any]) -> None:
 def test_columns_that_spark_could_not_tell_apart_are_an_error(
     columns: tuple[str, ...], named: str
 ) -> None:
-    with pytest.raises(ValueError, match=f"{named}.*header name these columns otherwise"):
+    with pytest.raises(ValueError, match=f"{named}.*have the files name these columns otherwise"):
         Csv(columns=columns)
