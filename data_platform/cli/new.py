@@ -1,6 +1,7 @@
 """Beginning a table."""
 
 import datetime as dt
+import sys
 from pathlib import Path
 
 import click
@@ -40,10 +41,12 @@ def new(table: str, package: str | None) -> None:
     for path in written:
         click.echo(f"wrote {path}")
     click.echo("next:")
-    click.echo(f"  python -m pytest {written[-1]}: it passes as it is")
+    click.echo(f"  {sys.executable} -m pytest {written[-1]}: it passes as it is")
     click.echo(f"  {written[-2]}: say what your files hold, then what the test expects")
     if chosen == DOMAINS:
-        click.echo("  python -m data_platform_tests.test_definitions: note the new names")
+        click.echo(
+            f"  {sys.executable} -m data_platform_tests.test_definitions: note the new names"
+        )
     elif chosen not in named_domains():
         click.echo(f"  set DATA_PLATFORM_DOMAINS={chosen}, so that its tables are found")
     click.echo("  data-platform run: builds it once files have landed")

@@ -20,7 +20,8 @@ PARTITIONS = Template('''"""The time that the tables of $domain are partitioned 
 
 import dagster as dg
 
-daily = dg.DailyPartitionsDefinition(start_date="$year-01-01")
+# end_offset=1: today's file is loaded today, not when the day is over.
+daily = dg.DailyPartitionsDefinition(start_date="$year-01-01", end_offset=1)
 ''')
 
 TABLE = Template('''"""What lands of $name, what is promised of it, and how it is computed."""

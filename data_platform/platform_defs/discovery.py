@@ -54,7 +54,12 @@ def folders(names: Iterable[str]) -> list[Path]:
     for name in names:
         spec = importlib.util.find_spec(name)
         if spec is None:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+            raise ModuleNotFoundError(
+                f"No module named {name!r}, which is to have domains: start from the folder that "
+                f"it is in, install it, or correct DATA_PLATFORM_DOMAINS (or the entry point of "
+                f"{ENTRY_POINTS})",
+                name=name,
+            )
         places = spec.submodule_search_locations or [str(spec.origin)]
         found += map(Path, places)
     return found
