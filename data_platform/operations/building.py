@@ -14,9 +14,8 @@ from data_platform.build.planning import Plan, plan, plan_due, require_buildable
 from data_platform.build.platform import Platform
 from data_platform.lake.errors import NotThere
 from data_platform.lake.past_runs import partitions_by_run
-from data_platform.landing.arrivals.listing import reconcile
 from data_platform.operations.repair import instance_of
-from data_platform.runs.arrivals import record_arrivals, settle_arrivals
+from data_platform.runs.arrivals import list_landed, record_arrivals
 from data_platform.runs.in_process import Ran, require_idle, run_one
 from data_platform.runs.liveness import driving
 from data_platform.runs.requests import job_name, range_tags
@@ -117,9 +116,7 @@ def record_landed(platform: Platform, tables: Sequence[Table]) -> None:
     """Enter in the ledger all that is in the landing place."""
     landed = [table for table in tables if isinstance(table, BronzeTable)]
     now = dt.datetime.now(dt.UTC)
-    settle_arrivals(platform, landed)
-    sources = [table.source for table in landed]
-    reconcile(platform.bucket, sources, platform.ledger, now)
+    list_landed(platform, landed, now)
     record_arrivals(platform, landed, now, listed=True, redeclared=True)
 
 

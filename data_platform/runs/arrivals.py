@@ -8,7 +8,7 @@ from data_platform.assets import BronzeTable
 from data_platform.build.planning import Plan, current_versions, plan
 from data_platform.build.platform import Platform
 from data_platform.lake.look import Look
-from data_platform.landing.arrivals.listing import Arrived, Listing, partitions_of
+from data_platform.landing.arrivals.listing import Arrived, Listing, partitions_of, reconcile
 from data_platform.landing.ledger.tables import State
 from data_platform.runs.tags import MOST_ATTEMPTS
 from data_platform.storage.errors import LakeError
@@ -42,6 +42,13 @@ def record_arrivals(
     for table in landed:
         platform.ledger.reopen(_failed_otherwise(table, platform))
     return arrived
+
+
+def list_landed(platform: Platform, landed: Sequence[BronzeTable], now: dt.datetime) -> None:
+    """Record in the ledger all that is in the landing place, where a sensor's tick may look at
+    recent days only; settles first what killed runs had published."""
+    settle_arrivals(platform, landed)
+    reconcile(platform.bucket, [table.source for table in landed], platform.ledger, now)
 
 
 def settle_arrivals(platform: Platform, landed: Sequence[BronzeTable]) -> None:

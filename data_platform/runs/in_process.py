@@ -20,8 +20,7 @@ from dagster._core.storage.tags import MAX_RETRIES_TAG
 from data_platform.assets import BronzeTable, Table
 from data_platform.build.failures import cause
 from data_platform.build.platform import Platform
-from data_platform.landing.arrivals.listing import reconcile
-from data_platform.runs.arrivals import record_arrivals, settle_arrivals
+from data_platform.runs.arrivals import list_landed, record_arrivals
 from data_platform.runs.due import Waiting, arrivals, stale
 from data_platform.runs.failed_partitions import clear_failed_status
 from data_platform.runs.launched import LAUNCHED_BY, execute_here, person
@@ -100,11 +99,8 @@ def run_until_quiet(
         for run in [*buried, *lost]:
             clear_failed_status(instance, platform, tables, run.run_id)
         require_idle(instance, tables)
-        # Here everything is listed; a sensor's tick may look at recent days only.
         if landed := [table for table in tables if isinstance(table, BronzeTable)]:
-            sources = [table.source for table in landed]
-            settle_arrivals(platform, landed)
-            reconcile(platform.bucket, sources, platform.ledger, dt.datetime.now(dt.UTC))
+            list_landed(platform, landed, dt.datetime.now(dt.UTC))
         listed = True
         while found := _next(
             instance, platform, tables, tried, trouble, waits, circles, listed=listed
