@@ -19,6 +19,7 @@ from data_platform.build.planning import plan
 from data_platform.build.platform import Platform
 from data_platform.contracts.columns import column
 from data_platform.contracts.declare import contract
+from data_platform.contracts.schema import schema_of
 from data_platform.engine.session import start_session
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.reads import ReadPlan
@@ -114,7 +115,7 @@ class Ours:
     def land(self, day: int, path: Path) -> None:
         """A day of changes, published as a silver table's partition."""
         lake = self._platform.lake
-        types = Client.spark_schema
+        types = schema_of(Client)
         schema = T.StructType([T.StructField("day", T.DateType(), False), *types.fields])
         table = lake.ensure(_CHANGES, schema, ("day",))
         moment = _FIRST + timedelta(days=day)

@@ -126,7 +126,7 @@ def _without_rules(load: Workload, platform: Platform, spark: SparkSession) -> f
     target = load.folder()
     planned = plan(table_with_rules(1), platform, daily.get_partition_keys(), only_stale=False)
     (name,) = planned.inputs
-    names = [field.name for field in table_with_rules(1).contract.spark_schema.fields]  # type: ignore[union-attr]
+    names = [field.name for field in table_with_rules(1).schema_of(contract).fields]  # type: ignore[union-attr]
 
     def work() -> None:
         plan = planned.read_plan(platform, name)

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from benchmarks.plain import LEVEL, received
 from data_platform.contracts.contract import Contract
+from data_platform.contracts.schema import schema_of
 from data_platform.domains.retail import gold, silver
 from data_platform.domains.retail.contracts import (
     CustomerSegment,
@@ -51,7 +52,7 @@ def _judged(spark: SparkSession, frame: DataFrame, path: Path, contract: Contrac
     tasks = parallelism(spark)
     rows = judged(frame, whole, tasks=tasks, shares=F.lit(tasks))
     rows.write.options(**LEVEL).parquet(str(path), partitionBy=OUTCOME)
-    return spark.read.schema(contract.spark_schema).parquet(f"{path}/{OUTCOME}={DATA}")
+    return spark.read.schema(schema_of(contract)).parquet(f"{path}/{OUTCOME}={DATA}")
 
 
 def _table(spark: SparkSession, frame: DataFrame, path: Path) -> DataFrame:

@@ -14,10 +14,11 @@ from typing import get_args
 import dagster as dg
 from pyspark.sql import DataFrame
 
-from data_platform.contracts.checks import Severity
 from data_platform.contracts.contract import Contract, Retention
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.meaning import digest_of, meaning_of
+from data_platform.contracts.schema import schema_of
+from data_platform.contracts.spec import Severity
 from data_platform.lake.errors import SchemaConflict
 from data_platform.lake.schema import iceberg_schema
 from data_platform.landing import partition_names
@@ -144,7 +145,7 @@ class JudgedTable(Table):
     @cached_property
     def scheme(self) -> Partitioning:
         times = times_of(self.partitions, self.partition_by)
-        return Partitioning.of(self.contract.spark_schema, self.partition_by, times)
+        return Partitioning.of(schema_of(self.contract), self.partition_by, times)
 
     @property
     def outcomes(self) -> tuple[int, ...]:
@@ -277,10 +278,8 @@ def _declared(
     outside: Severity,
     whole_range: bool = False,
 ) -> JudgedTable:
-    if outside not in get_args(Severity):
-        raise ValueError(
-            f"{contract.table}: outside is {', '.join(get_args(Severity))}, not {outside!r}"
-        )
+    if outside not in (known := get_args(Severity)):
+        raise ValueError(f"{contract.table}: outside is {', '.join(known)}, not {outside!r}")
     if bool(contract.partition_by) != (partitions is not None):
         raise ValueError(
             f"{contract.table}: the contract is partitioned by {contract.partition_by or 'nothing'}"
@@ -313,7 +312,7 @@ def _declared(
 
 def _refuse_what_no_table_holds(contract: Contract) -> None:
     try:
-        iceberg_schema(contract.spark_schema)
+        iceberg_schema(schema_of(contract))
     except SchemaConflict as error:
         raise ContractError(str(error), table=contract.table) from error
 

@@ -217,6 +217,11 @@ def contracts_are_pure(sources: Sources) -> Iterator[str]:
     yield from _unreachable(sources, f"{PACKAGE}.contracts", refused)
 
 
+def contracts_are_described_without_an_engine(sources: Sources) -> Iterator[str]:
+    refused = ("pyspark", "pandera")
+    yield from _unreachable(sources, f"{PACKAGE}.contracts.contract", refused)
+
+
 def the_api_needs_no_engine(sources: Sources) -> Iterator[str]:
     refused = ("dagster", "dagster_pyspark", "pyspark")
     yield from _unreachable(sources, f"{PACKAGE}.serving.api", refused)
@@ -342,6 +347,17 @@ RULES_AND_OFFENDERS: list[tuple[Rule, Sources]] = [
         {
             "data_platform.contracts.contract": "from data_platform.telemetry.logs import x",
             "data_platform.telemetry.logs": "from data_platform.settings.model import Settings",
+        },
+    ),
+    (
+        contracts_are_described_without_an_engine,
+        {"data_platform.contracts.contract": "def f():\n    from pyspark.sql import types"},
+    ),
+    (
+        contracts_are_described_without_an_engine,
+        {
+            "data_platform.contracts.contract": "from data_platform.contracts.spec import Check",
+            "data_platform.contracts.spec": "import pandera.pyspark as pa",
         },
     ),
     (only_settings_reads_the_environment, {"data_platform.cli": "import os\nos.environ['A']"}),

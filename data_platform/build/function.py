@@ -7,6 +7,7 @@ from pyspark.sql import types as T
 
 from data_platform.assets import JudgedTable
 from data_platform.contracts.contract import Contract
+from data_platform.contracts.schema import schema_of
 from data_platform.contracts.winner import ARRIVAL
 from data_platform.lake.errors import SchemaConflict
 from data_platform.storage.errors import LakeError
@@ -37,7 +38,7 @@ def require_columns(contract: Contract, frame: DataFrame) -> None:
     """Raises SchemaConflict if the function's result does not fit the contract."""
     present: dict[str, T.DataType] = {f.name: f.dataType for f in frame.schema.fields}
     arrival = {one.column for one in ARRIVAL}
-    for field in contract.spark_schema.fields:
+    for field in schema_of(contract).fields:
         found = present.get(field.name)
         if found is None and contract.lineage and field.name == INGESTED_AT:
             continue  # the row as received has it

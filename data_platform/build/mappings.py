@@ -129,7 +129,7 @@ def _no_label(own: Sequence[str], theirs: Sequence[str], name: str) -> str:
 
 
 def _no_time(contract: Contract | None, column: str) -> str | None:
-    columns = {c.name: c.type.simpleString() for c in contract.columns} if contract else {}
+    columns = {c.name: c.type.text for c in contract.columns} if contract else {}
     if columns.get(column) in ("date", "timestamp", "timestamp_ntz"):
         return None
     timed = [n for n, kind in columns.items() if kind in ("date", "timestamp", "timestamp_ntz")]

@@ -23,6 +23,7 @@ from data_platform.build.steps import (
     audited,
     layout_of,
 )
+from data_platform.contracts.schema import schema_of
 from data_platform.lake.catalog import LakeTable
 from data_platform.lake.files import Files, files_by_partition, partitioning, versions
 from data_platform.lake.reads import ReadPlan
@@ -75,7 +76,7 @@ def build_merged(
     changes = changes_of(merge)
     if merge.before:
         # By position: a column that was added stands last in the table, wherever it is declared.
-        columns = table.contract.spark_schema.names
+        columns = schema_of(table.contract).names
         # a row that a rule rejects takes no other's place
         after = changes.where(F.col(OUTCOME) == DATA).select(columns)
         still = read(own, merge.present, merge.present).select(columns)

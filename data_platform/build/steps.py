@@ -18,6 +18,7 @@ from data_platform.build.result import StepResult
 from data_platform.build.tables import ensure_tables
 from data_platform.build.whole_range import require_same_alone
 from data_platform.contracts.names import folded
+from data_platform.contracts.schema import schema_of
 from data_platform.engine.parallelism import parallelism
 from data_platform.lake.files import partitioning
 from data_platform.lake.writing.parquet import Layout, SourcePath
@@ -134,7 +135,7 @@ def _met(table: JudgedTable, spread: Spread, received: DataFrame) -> DataFrame:
 def _same_partition_columns(table: JudgedTable, received: DataFrame) -> bool:
     """Whether rows name their partition as received in the table's own types."""
     types = {folded(field.name): field.dataType for field in received.schema}
-    own = table.contract.spark_schema
+    own = schema_of(table.contract)
     return all(types[folded(name)] == own[name].dataType for name in table.partition_by)
 
 

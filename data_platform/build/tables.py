@@ -3,6 +3,7 @@
 from pyspark.sql import types as T
 
 from data_platform.assets import BronzeTable, JudgedTable, Table
+from data_platform.contracts.schema import schema_of
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
 from data_platform.lake.reads import spark_schema
@@ -52,7 +53,7 @@ def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
         schema = bronze_schema(table.source, table.scheme)
         return {DATA: lake.ensure(table.id, schema, table.partition_by, properties)}
     assert isinstance(table, JudgedTable)
-    schema = table.contract.spark_schema
+    schema = schema_of(table.contract)
     found = {DATA: lake.ensure(table.id, schema, table.partition_by, properties)}
     rejected = schema
     properties[REJECTED_BY] = str(table.id)

@@ -20,6 +20,7 @@ from data_platform.build.platform import Platform
 from data_platform.build.steps import held_back, prepared, spread_of
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
+from data_platform.contracts.schema import schema_of
 from data_platform.quality import findings as checks
 from data_platform.quality.judge import RECEIVED, judged
 from data_platform.storage.errors import LakeError
@@ -82,7 +83,7 @@ def trial(table: Table, platform: Platform, spark: SparkSession, key: str, *, li
             duplicates=counts.rows[DUPLICATES],
             rules=_rules(contract, counts.broken),
             held_back=_held_back(table, key, counts),
-            rows=_some(good.select(*contract.spark_schema.names), limit),
+            rows=_some(good.select(*schema_of(contract).names), limit),
             rejected=_rejected(rows, contract, limit),
         )
     finally:
@@ -173,7 +174,7 @@ def _held_back(table: JudgedTable, key: str, counts: _Counts) -> str:
 
 def _rejected(rows: DataFrame, contract: Contract, limit: int) -> list[dict]:
     rejected = rows.where(F.col(OUTCOME) == QUARANTINE)
-    shown = [RECEIVED] if contract.lineage else contract.spark_schema.names
+    shown = [RECEIVED] if contract.lineage else schema_of(contract).names
     found = _some(rejected.select(REASONS, *shown), limit)
     return [
         {

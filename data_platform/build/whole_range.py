@@ -12,6 +12,7 @@ from pyspark.sql import types as T
 from data_platform.build.isolation import Calls
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import quoted
+from data_platform.contracts.schema import schema_of
 from data_platform.lake.catalog import LakeTable
 from data_platform.lake.writing.staging import Staged, staged_rows
 from data_platform.storage.errors import LakeError
@@ -58,7 +59,7 @@ def difference(in_range: DataFrame, alone: DataFrame, contract: Contract) -> str
     Without a key, rows are the same if equally many have the same values in all columns that are
     not doubles.
     """
-    kinds = {field.name: field.dataType for field in contract.spark_schema.fields}
+    kinds = {field.name: field.dataType for field in schema_of(contract).fields}
     inexact = [name for name, kind in kinds.items() if isinstance(kind, T.DoubleType | T.FloatType)]
     by = contract.key or tuple(name for name in kinds if name not in inexact)
     rest = [name for name in kinds if name not in by]

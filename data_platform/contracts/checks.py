@@ -9,17 +9,15 @@ that to any row is a `problem` when the contract is defined.
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Literal
+from typing import Any
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.contracts.arguments import literal, pattern_text, text_problem, values_problem
-
-Severity = Literal["blocking", "warning"]
+from data_platform.contracts.spec import Check
 
 _NUMBERS = (
     T.ByteType,
@@ -35,22 +33,6 @@ _ORDERED = (*_NUMBERS, *_TIMES)
 _LISTED = (*_ORDERED, T.StringType, T.BinaryType)
 _COMPARED = (*_LISTED, T.BooleanType)
 _TEXT = (T.StringType,)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One rule a column's values must keep.
-
-    `name` is the rule's name in reasons and check results ("quantity.in_range"), `kind` the
-    pandera check (or one of those that every column has, "not_null", "typed", "in_calendar" and
-    "complete"), `arguments` what pandera was given.
-    """
-
-    name: str
-    kind: str
-    arguments: Mapping[str, Any]
-    severity: Severity
-    description: str
 
 
 def whole(pattern: str) -> str:

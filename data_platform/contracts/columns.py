@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import pandera.pyspark as pa
 from pandera.api.checks import Check as PanderaCheck
@@ -12,12 +12,12 @@ from pandera.api.function_dispatch import Dispatcher
 from pandera.errors import SchemaInitError
 from pyspark.sql import types as T
 
-from data_platform.contracts.checks import Check, Severity, problem
+from data_platform.contracts.checks import problem
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.inside import has_times, promises
 from data_platform.contracts.names import indistinct
-
-Sensitivity = Literal["public", "internal", "personal"]
+from data_platform.contracts.schema import column_type
+from data_platform.contracts.spec import Check, ColumnSpec, Sensitivity, Severity
 
 _DECLARED = "data_platform"
 """The key in a pandera field's metadata under which `column` keeps what pandera has no word for."""
@@ -36,20 +36,6 @@ class _Declared:
     sensitivity: str = "internal"
     unique: bool = False
     refused: str | None = None
-
-
-@dataclass(frozen=True)
-class ColumnSpec:
-    """One column of a table. `source` is the bronze column it was typed from, if it was."""
-
-    name: str
-    type: T.DataType
-    nullable: bool
-    description: str
-    sensitivity: Sensitivity
-    source: str | None
-    unique: bool
-    checks: tuple[Check, ...]
 
 
 def column(
@@ -157,7 +143,7 @@ def _read_column(name: str, column: Any, annotation: Any, table: str) -> ColumnS
         raise refuse(type_)
     return ColumnSpec(
         name=name,
-        type=type_,
+        type=column_type(type_),
         nullable=bool(column.nullable),
         description=column.description or "",
         sensitivity=declared.sensitivity,  # pyright: ignore[reportArgumentType]  checked above

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from data_platform.contracts.checks import Check, Severity, predicate
-from data_platform.contracts.columns import ColumnSpec
-from data_platform.contracts.contract import Contract, received
+from data_platform.contracts.checks import predicate
+from data_platform.contracts.contract import Contract
 from data_platform.contracts.inside import complete, in_calendar
+from data_platform.contracts.schema import spark_type
+from data_platform.contracts.spec import Check, ColumnSpec, Severity
 from data_platform.contracts.typed import faithful
-from data_platform.tables.columns import RESCUED
+from data_platform.tables.columns import RECEIVED, RESCUED
 
 RESCUED_RULE = "rescued"
 
@@ -32,6 +33,11 @@ class CompiledRule:
     severity: Severity
     description: str
     holds: Callable[[], Column]
+
+
+def received(name: str) -> Column:
+    """A column of the judged row as bronze has it, a string. Needs an active session."""
+    return F.col(RECEIVED)[name]
 
 
 def compile_rules(contract: Contract) -> tuple[CompiledRule, ...]:
@@ -83,6 +89,8 @@ def rescued_of(contract: Contract) -> Column:
 
 
 def _condition(column: ColumnSpec, check: Check) -> Callable[[], Column]:
+    type_ = spark_type(column.type)
+
     def condition() -> Column:
         match check.kind:
             case "not_null":
@@ -90,11 +98,11 @@ def _condition(column: ColumnSpec, check: Check) -> Callable[[], Column]:
             case "typed":
                 return _is_typed(column, check)
             case "in_calendar":
-                return in_calendar(F.col(column.name), column.type)
+                return in_calendar(F.col(column.name), type_)
             case "complete":
-                return complete(F.col(column.name), column.type)
+                return complete(F.col(column.name), type_)
             case _:
-                return predicate(check, column=column.name, type_=column.type)
+                return predicate(check, column=column.name, type_=type_)
 
     return condition
 
@@ -103,7 +111,7 @@ def _is_typed(column: ColumnSpec, check: Check) -> Column:
     text, value = received(check.arguments["source"]), F.col(column.name)
     typed = value.isNotNull()
     if check.arguments["exact"]:
-        typed &= faithful(text, value, column.type)
+        typed &= faithful(text, value, spark_type(column.type))
     return text.isNull() | typed
 
 

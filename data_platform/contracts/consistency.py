@@ -1,17 +1,14 @@
 """What a contract must not say: contradictions that show when all its parts are seen together."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Literal, get_args
 
-import pandera.pyspark as pa
-
-from data_platform.contracts.checks import Severity
-from data_platform.contracts.columns import ColumnSpec
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.spec import ColumnSpec, Severity
 from data_platform.tables.columns import INGESTED_AT, LINEAGE
 
 Layer = Literal["bronze", "silver", "gold"]
@@ -60,20 +57,20 @@ def with_warnings(
 
 
 def one_key(
-    model: type[pa.DataFrameModel],
     columns: tuple[ColumnSpec, ...],
     key: tuple[str, ...],
     key_as_received: bool,
     merge_on: tuple[str, ...],
     *,
+    unique: str | Sequence[str],
     table: str,
 ) -> tuple[str, ...]:
-    """The one key that `key`, `merge_on`, `unique=True` and the model's `Config.unique` express."""
-    config = model.to_schema().unique or ()
+    """The one key that `key`, `merge_on`, `unique=True` and `unique`, the model's `Config.unique`,
+    express."""
     said = {
         "key": tuple(key),
         "merge_on": tuple(merge_on),
-        "Config.unique": (config,) if isinstance(config, str) else tuple(config),
+        "Config.unique": (unique,) if isinstance(unique, str) else tuple(unique),
         **{f"{c.name}, unique": (c.name,) for c in columns if c.unique},
     }
     said = {where: names for where, names in said.items() if names}

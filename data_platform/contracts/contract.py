@@ -1,4 +1,7 @@
-"""What a contract is: one declaration per table, from which everything else is derived."""
+"""What a contract is: one declaration per table, from which everything else is derived.
+
+Values only: neither pandera, in which it is declared, nor an engine is imported.
+"""
 
 import hashlib
 import json
@@ -7,33 +10,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-import pandera.pyspark as pa
-from pyspark.sql import Column
-from pyspark.sql import functions as F
-from pyspark.sql import types as T
-
-from data_platform.contracts.checks import Severity
-from data_platform.contracts.columns import ColumnSpec
 from data_platform.contracts.meaning import meaning_of
+from data_platform.contracts.spec import ColumnSpec, Severity
 from data_platform.contracts.winner import Preference
-from data_platform.tables.columns import INGESTED_AT, RECEIVED, ROW_NUMBER, SOURCE_OBJECT
-
-_LINEAGE_FIELDS = (
-    T.StructField(
-        SOURCE_OBJECT, T.StringType(), False, {"comment": "key of the landed object of this row"}
-    ),
-    T.StructField(
-        ROW_NUMBER, T.LongType(), False, {"comment": "1-based data row within that object"}
-    ),
-    # Nullable, since tables that were there before it have rows without it.
-    T.StructField(
-        INGESTED_AT, T.TimestampType(), True, {"comment": "when that object arrived, UTC"}
-    ),
-)
-_ARRIVAL_FIELDS = tuple(
-    T.StructField(f.name, f.dataType, True, f.metadata) for f in _LINEAGE_FIELDS
-)
-
 
 # Storage classes whose objects are read at once, whatever their age; S3 moves down this list only.
 READ_AT_ONCE = ("STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
@@ -85,14 +64,14 @@ def _earliest(tier: str, before: str, day: int) -> int:
 class Rule:
     """A rule of one's own over the columns of a row.
 
-    `expression` builds a boolean column when the rule is compiled: True means that the row obeys;
-    NULL does too, as in pandera, since a missing value is the business of `nullable`. It may use
-    every column of the judged frame, and the row as it came with `received`. `meaning` is what
-    it says, for the contract's fingerprint.
+    `expression` builds a boolean Spark column when the rule is compiled: True means that the row
+    obeys; NULL does too, as in pandera, since a missing value is the business of `nullable`. It may
+    use every column of the judged frame, and the row as it came with `compile.received`. `meaning`
+    is what it says, for the contract's fingerprint.
     """
 
     name: str
-    expression: Callable[[], Column]
+    expression: Callable[[], Any]
     description: str = ""
     severity: Severity = "blocking"
     meaning: str = field(init=False, repr=False)
@@ -100,11 +79,6 @@ class Rule:
     def __post_init__(self) -> None:
         # Now, while the file says what was loaded: an edit under a running server is not its code.
         object.__setattr__(self, "meaning", meaning_of(self.expression))
-
-
-def received(name: str) -> Column:
-    """A column of the judged row as bronze has it, a string. Needs an active session."""
-    return F.col(RECEIVED)[name]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -129,7 +103,7 @@ class Contract:
     """
 
     table: str
-    model: type[pa.DataFrameModel]
+    model: type
     description: str
     columns: tuple[ColumnSpec, ...]
     partition_by: tuple[str, ...]
@@ -164,21 +138,6 @@ class Contract:
         return self.table.split("/")[2]
 
     @property
-    def spark_schema(self) -> T.StructType:
-        """The table's columns in order, lineage last; descriptions are the fields' comments."""
-        fields = [
-            T.StructField(
-                column.name,
-                column.type,
-                column.nullable,
-                {"comment": column.description} if column.description else {},
-            )
-            for column in self.columns
-        ]
-        own = _LINEAGE_FIELDS if self.lineage else _ARRIVAL_FIELDS if self.arrival else ()
-        return T.StructType([*fields, *own])
-
-    @property
     def fingerprint(self) -> str:
         """Changes exactly when rows could be judged or stored differently; 16 hex digits.
 
@@ -187,9 +146,7 @@ class Contract:
         cannot be seen: raise `version` when it changes.
         """
         meaning = {
-            "columns": [
-                [c.name, c.type.simpleString(), c.nullable, c.source] for c in self.columns
-            ],
+            "columns": [[c.name, c.type.text, c.nullable, c.source] for c in self.columns],
             "checks": [
                 [check.name, check.kind, check.severity, _stable(check.arguments)]
                 for column in self.columns

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pandera.pyspark as pa
 
-from data_platform.contracts.checks import Severity
 from data_platform.contracts.columns import read_columns
 from data_platform.contracts.consistency import one_key, refuse_contradictions, with_warnings
 from data_platform.contracts.contract import Contract, Retention, Rule
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.spec import Severity
 from data_platform.contracts.winner import Preference, preferences
 
 _SHARE = 0.01  # of a partition's rows that may be quarantined, where a contract does not say
@@ -58,7 +58,14 @@ def contract(
             description=inspect.cleandoc(model.__doc__ or ""),
             columns=with_warnings(columns, warn, table=table),
             partition_by=(partition_by,) if isinstance(partition_by, str) else tuple(partition_by),
-            key=one_key(model, columns, key, key_as_received, merge_on, table=table),
+            key=one_key(
+                columns,
+                key,
+                key_as_received,
+                merge_on,
+                unique=model.to_schema().unique or (),
+                table=table,
+            ),
             key_as_received=key_as_received,
             winner=preferences(winner),
             merge_on=tuple(merge_on),

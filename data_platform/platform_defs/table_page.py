@@ -63,7 +63,7 @@ def column_schema(contract: Contract) -> dg.TableSchema:
         columns=[
             dg.TableColumn(
                 column.name,
-                column.type.simpleString(),
+                column.type.text,
                 description=column.description,
                 constraints=dg.TableColumnConstraints(
                     nullable=column.nullable, other=rules[column.name]

@@ -14,6 +14,7 @@ from pyspark.sql import types as T
 from data_platform.contracts.compile import RESCUED_RULE, compile_rules, reasons
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import folded, quoted
+from data_platform.contracts.schema import schema_of
 from data_platform.contracts.winner import Preference, total
 from data_platform.tables.columns import (
     INGESTED_AT,
@@ -87,7 +88,7 @@ def judged(
     are of one. The key of a merged table is not looked at: `merge.ranked` decides between its rows.
     """
     received, dealt = _Received.of(frame, contract), _TASK in frame.columns
-    kept = [received.kept(field, frame) for field in contract.spark_schema.fields]
+    kept = [received.kept(field, frame) for field in schema_of(contract).fields]
     rules = compile_rules(contract)
     if contract.lineage and not received.has(RESCUED):  # such rows were not read from a file
         rules = tuple(rule for rule in rules if rule.check != RESCUED_RULE)
@@ -124,7 +125,7 @@ def _settled(rows: DataFrame, contract: Contract, received: "_Received") -> Data
     outside = F.array_append(F.coalesce(REASONS, F.array().cast("array<string>")), F.lit(OUTSIDE))
     settled = {
         name: F.when(~counted, F.col(quoted(name)))
-        for name in (*contract.spark_schema.names, *received.names, WARNINGS, NAMED)
+        for name in (*schema_of(contract).names, *received.names, WARNINGS, NAMED)
     }
     for name in contract.partition_by:
         column = F.col(quoted(name))
@@ -204,7 +205,7 @@ def _order(contract: Contract, received: _Received) -> list[Column]:
     """The winner first."""
     if not contract.lineage:
         return [F.lit(1)]  # any order: a repeated key holds the partition back
-    kept = contract.spark_schema.names
+    kept = schema_of(contract).names
 
     def column(preference: Preference) -> Column:
         name = preference.column
@@ -221,7 +222,7 @@ def _clustered(
     partition = [F.col(name) for name in contract.partition_by]
     if shares is None:
         return rows.repartition(*partition) if partition else rows.repartition(1)
-    key = _key(contract, received) or [F.col(name) for name in contract.spark_schema.names]
+    key = _key(contract, received) or [F.col(name) for name in schema_of(contract).names]
     if not contract.lineage:
         # It may have far fewer rows than its inputs: Spark sees how many bytes there are for how
         # many tasks. More shares than tasks come out even.

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from data_platform.contracts.contract import Contract
+from data_platform.contracts.schema import schema_of
 from data_platform.contracts.winner import ARRIVAL
 from data_platform.tables.outcomes import DATA, OUTCOME, REASONS, WARNINGS
 
@@ -57,5 +58,5 @@ def unreplaced(gone: DataFrame, changes: DataFrame, contract: Contract) -> DataF
 def _order(contract: Contract) -> tuple[str, ...]:
     """The columns by which the rows of a key are compared, all but the key's."""
     arrival = tuple(one.column for one in ARRIVAL) if contract.arrival else ()
-    named = dict.fromkeys((*contract.latest, *arrival, *contract.spark_schema.names))
+    named = dict.fromkeys((*contract.latest, *arrival, *schema_of(contract).names))
     return tuple(name for name in named if name not in contract.merge_on)

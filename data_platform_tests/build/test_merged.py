@@ -13,6 +13,7 @@ from pyspark.sql import types as T
 
 from data_platform.build.merged import build_merged
 from data_platform.build.result import StepResult
+from data_platform.contracts.schema import schema_of
 from data_platform.lake.errors import PartitionConflict, SchemaConflict
 from data_platform.lake.files import attempt_of, files_by_partition
 from data_platform.lake.upkeep.rollback import plan_rollback
@@ -93,7 +94,7 @@ def test_a_function_that_drops_when_rows_arrived_is_told_what_to_do(shop: Shop) 
     shop.changes({MONDAY: [(1, 10, "oslo")]})
     selecting = replace(
         shop.table,
-        function=lambda client_changes: client_changes.select(*Client.spark_schema.names[:3]),
+        function=lambda client_changes: client_changes.select(*schema_of(Client).names[:3]),
     )
     with pytest.raises(SchemaConflict, match=r"_source_object.* arrived last.*arrival=False"):
         build_merged(selecting, shop.plan(), shop.platform, shop.spark, "run00001")
@@ -111,7 +112,7 @@ def test_a_row_that_its_day_no_longer_has_gives_way_to_the_one_before_it(shop: S
 
 def test_columns_in_another_order_than_declared_are_the_same_rows(shop: Shop) -> None:
     """A column that is added to the contract stands last in the table."""
-    fields = shop.table.contract.spark_schema.fields
+    fields = schema_of(shop.table.contract).fields
     swapped = T.StructType([fields[1], fields[0], *fields[2:]])  # of one type
     shop.platform.lake.ensure(shop.table.id, swapped)
     shop.changes({MONDAY: [(1, 10, "oslo")], TUESDAY: [(1, 20, "rome"), (2, 20, "bern")]})

@@ -14,7 +14,8 @@ from pyspark.sql import types as T
 
 from data_platform.assets import bronze, silver
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import Rule, received
+from data_platform.contracts.compile import received
+from data_platform.contracts.contract import Rule
 from data_platform.contracts.declare import contract
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.source import Source

@@ -22,9 +22,10 @@ from pyspark.sql.pandas.types import to_arrow_schema, to_arrow_type
 
 from data_platform.contracts.checks import whole
 from data_platform.contracts.columns import column
-from data_platform.contracts.compile import compile_rules, reasons
-from data_platform.contracts.contract import Contract, Rule, received
+from data_platform.contracts.compile import compile_rules, reasons, received
+from data_platform.contracts.contract import Contract, Rule
 from data_platform.contracts.declare import contract
+from data_platform.contracts.schema import spark_type
 
 BYTE_ORDER_MARK, LINE_BREAKS = "\ufeff", ["a\n", "a\r\n", "a\u0085", "a\u2028", "\na", "a\nb"]
 TEXTS = ["", " ", "a", "ab", "A", "aa", "é", "e\u0301", "ß", "😀", "٣", BYTE_ORDER_MARK, "\x00a"]
@@ -136,7 +137,7 @@ def _pandera_verdicts(declared: Contract, frame: DataFrame) -> dict[str, bool]:
 
 
 def _assert_agreement(spark: SparkSession, declared: Contract, values: list[Any]) -> None:
-    type_ = declared.columns[0].type
+    type_ = spark_type(declared.columns[0].type)
     compiled = _compiled_verdicts(declared, _frame(spark, values, type_))
     for value, verdicts in zip(values, compiled, strict=True):
         assert verdicts == _pandera_verdicts(declared, _frame(spark, [value], type_)), repr(value)
@@ -212,7 +213,7 @@ def _assert_edges_agree(spark: SparkSession, contracts: list[Contract], values: 
     rules = [rule for declared in contracts for rule in compile_rules(declared)]
     compiled = [rule.holds() for rule in rules]
     by_pandera = [~F.coalesce(broken, F.lit(False)) for broken in asked.broken]
-    frame = _frame(spark, values, contracts[0].columns[0].type)
+    frame = _frame(spark, values, spark_type(contracts[0].columns[0].type))
     rows = frame.select(F.array(*compiled), F.array(*by_pandera)).collect()
     for value, (kept, said) in zip(values, rows, strict=True):
         verdicts = zip(rules, kept, said, strict=True)

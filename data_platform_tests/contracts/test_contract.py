@@ -1,5 +1,8 @@
 """What a contract says of its table, and what it refuses to say."""
 
+import pickle
+import subprocess
+import sys
 from typing import Annotated, Any, cast
 
 import pandera.pyspark as pa
@@ -14,6 +17,7 @@ from data_platform.contracts.consistency import PLATFORMS_OWN
 from data_platform.contracts.contract import Contract, Retention, Rule
 from data_platform.contracts.declare import contract
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.schema import column_type, schema_of, spark_type
 from data_platform.contracts.winner import greatest, least, total
 from data_platform_tests.support.assets import asset_alone
 from data_platform_tests.support.tables import TABLES
@@ -65,7 +69,7 @@ def test_a_contract_describes_its_table():
 
 
 def test_the_spark_schema_has_types_nulls_comments_and_lineage_in_silver():
-    schema = declare().spark_schema
+    schema = schema_of(declare())
     assert [(f.name, f.dataType.simpleString(), f.nullable) for f in schema] == [
         ("day", "date", False),
         ("line", "int", False),
@@ -100,8 +104,8 @@ def test_a_winner_has_a_direction_and_a_plain_name_says_greatest():
 def test_gold_has_no_lineage_and_needs_no_winner_unless_it_says_so():
     gold = declare(model(), table="gold/shop/sales")
     assert (gold.lineage, gold.winner) == (False, ())
-    assert gold.spark_schema.names == ["v"]
-    assert declare(table="gold/shop/sales", lineage=True).spark_schema.names[-1] == "_ingested_at"
+    assert schema_of(gold).names == ["v"]
+    assert schema_of(declare(table="gold/shop/sales", lineage=True)).names[-1] == "_ingested_at"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +126,7 @@ def test_gold_has_no_lineage_and_needs_no_winner_unless_it_says_so():
     ],
 )
 def test_a_column_has_the_type_it_is_annotated_with(annotation: Any, type_: str):
-    assert declare(model(annotation)).columns[0].type.simpleString() == type_
+    assert declare(model(annotation)).columns[0].type.text == type_
 
 
 def test_an_alias_is_the_name_of_the_column():
@@ -339,9 +343,9 @@ def test_merge_on_is_the_key_and_latest_part_of_what_the_contract_means():
     assert (merged.key, merged.merge_on, merged.latest) == (("v",), ("v",), ("v",))
     assert declare(model(), **MERGED, key=("v",)).fingerprint == merged.fingerprint
     assert merged.quarantine_threshold == 0.0
-    assert merged.spark_schema.names == ["v", "_source_object", "_row_number", "_ingested_at"]
+    assert schema_of(merged).names == ["v", "_source_object", "_row_number", "_ingested_at"]
     computed = declare(model(), **MERGED, arrival=False)
-    assert computed.spark_schema.names == ["v"]
+    assert schema_of(computed).names == ["v"]
     assert computed.fingerprint != merged.fingerprint
     assert declare(model(), **MERGED, quarantine_threshold=0.0).fingerprint == merged.fingerprint
     two = {**vars(model()), "__annotations__": {"v": T.IntegerType, "w": T.IntegerType}}
@@ -444,3 +448,33 @@ def test_storage_classes_do_not_change_what_is_built() -> None:
     moved = declare(retention=Retention(tiers={"GLACIER_IR": 90}))
 
     assert moved.fingerprint == declare().fingerprint
+
+
+def test_a_contract_is_described_without_an_engine() -> None:
+    code = (
+        "import sys\n"
+        "from data_platform.contracts import consistency, contract, winner\n"
+        "found = {'pyspark', 'pandera', 'dagster'} & {name.split('.')[0] for name in sys.modules}\n"
+        "sys.exit(', '.join(sorted(found)) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [
+        T.DateType(),
+        T.DecimalType(12, 3),
+        T.TimestampNTZType(),
+        T.ArrayType(T.StringType(), containsNull=False),
+        T.StructType([T.StructField("a b", T.LongType(), False, {"comment": "x"})]),
+        T.MapType(T.StringType(), T.ArrayType(T.BinaryType()), valueContainsNull=False),
+    ],
+    ids=T.DataType.simpleString,
+)
+def test_a_type_as_described_is_the_type_that_was_declared(type_: T.DataType) -> None:
+    described = column_type(type_)
+    assert spark_type(described) == type_
+    assert str(described) == type_.simpleString()
+    assert pickle.loads(pickle.dumps(described)) == described == column_type(type_)

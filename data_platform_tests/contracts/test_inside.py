@@ -84,9 +84,7 @@ def test_a_value_beyond_the_calendar_or_against_a_promise_breaks_a_rule_and_no_o
     for case in CASES:
         name, _, value = case.partition(" = ")
         row = {**values, name: value}
-        casts = (
-            f"CAST({row[c.name]} AS {c.type.simpleString()}) AS {c.name}" for c in Visits.columns
-        )
+        casts = (f"CAST({row[c.name]} AS {c.type.text}) AS {c.name}" for c in Visits.columns)
         selects.append(f"SELECT {', '.join(casts)}, {len(selects)} AS n")
     frame = spark.sql(" UNION ALL ".join(selects)).coalesce(1)
     judged = frame.select("n", reasons(compile_rules(Visits), "blocking").alias("why")).collect()

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.contracts.contract import Rule
+from data_platform.contracts.schema import schema_of
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
@@ -107,7 +108,7 @@ def test_a_table_that_was_first_declared_with_a_wrong_type_is_undone_by_dropping
 
 
 def test_a_partition_that_was_never_built_is_not_dropped(home: Home) -> None:
-    home.platform.lake.ensure(silver.id, silver.contract.spark_schema, ("day",))  # type: ignore[union-attr]
+    home.platform.lake.ensure(silver.id, schema_of(silver.contract), ("day",))  # type: ignore[union-attr]
     with pytest.raises(LakeError, match="2011-03-09 was never built: there is nothing to drop"):
         plan_drop(home.platform, home.tables, silver.id, "2011-03-09")
 

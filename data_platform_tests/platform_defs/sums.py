@@ -22,6 +22,7 @@ from data_platform.build.planning import Plan, current_versions, plan_all
 from data_platform.build.platform import Platform
 from data_platform.contracts.columns import column
 from data_platform.contracts.declare import contract
+from data_platform.contracts.schema import schema_of
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.schema import arrow_schema
 from data_platform.lake.writing.publish import StagedWrite, publish
@@ -241,7 +242,7 @@ def publish_rows(
     """One row in each partition, as the version of what a plan reads or of another program."""
     assert isinstance(table, JudgedTable)
     properties = as_property(times_of(table.partitions, table.partition_by))
-    schema = table.contract.spark_schema
+    schema = schema_of(table.contract)
     loaded = platform.lake.ensure(table.id, schema, table.partition_by, properties)
     values = {key: table.scheme.values(key) for key in rows}
     data = [

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.contracts.columns import column
-from data_platform.contracts.contract import Contract, Rule, received
+from data_platform.contracts.compile import received
+from data_platform.contracts.contract import Contract, Rule
 from data_platform.contracts.declare import contract
 from data_platform.contracts.winner import greatest, least
 from data_platform.quality.judge import (

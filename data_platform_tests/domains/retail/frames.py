@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from data_platform.contracts.contract import Contract
+from data_platform.contracts.schema import spark_type
 from data_platform.quality.judge import with_received
 from data_platform_tests.domains.retail.oracle import COLUMNS, Line, Received
 
@@ -78,5 +79,5 @@ def rows(frame: DataFrame, contract: Contract) -> list[tuple]:
     """The contract's columns of a frame, which must have the contract's types."""
     names = [column.name for column in contract.columns]
     frame = frame.select(*names)
-    assert [f.dataType for f in frame.schema] == [column.type for column in contract.columns]
+    assert [f.dataType for f in frame.schema] == [spark_type(c.type) for c in contract.columns]
     return [tuple(row) for row in frame.collect()]
