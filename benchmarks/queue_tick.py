@@ -10,7 +10,7 @@ from benchmarks.measuring import Measurement, interleaved, of_pairs
 from benchmarks.sensor_tick import PER_DAY, SHOP, Shop
 from benchmarks.store import environment
 from benchmarks.workload import Workload, remove
-from data_platform.landing.arrivals.queue import ArrivalQueue
+from data_platform.landing.arrivals.queue import QueueIntake
 from tools.queue_server import QueueServer, elasticmq
 from tools.servers import Key
 
@@ -45,9 +45,9 @@ class QueuedShop(Shop):
         return {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": s3}
 
     @cached_property
-    def _queue(self) -> ArrivalQueue:
+    def _queue(self) -> QueueIntake:
         place = f"s3://{self.bucket.name}"
-        return ArrivalQueue(self._url, self._server.region, self.bucket, place)
+        return QueueIntake(self._url, self._server.region, self.bucket, place)
 
     def _take(self, now: datetime) -> None:
         arrived = self._queue.take([SHOP], self.ledger, now)

@@ -11,8 +11,8 @@ from functools import cached_property
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
 from data_platform.landing.arrivals.inventory import Inventory, S3Inventory
-from data_platform.landing.arrivals.listing import Arrivals, Listing
-from data_platform.landing.arrivals.queue import ArrivalQueue
+from data_platform.landing.arrivals.listing import Intake, ListingIntake
+from data_platform.landing.arrivals.queue import QueueIntake
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import DirectoryBucket
 from data_platform.landing.places.s3_bucket import S3Bucket
@@ -67,14 +67,14 @@ class Platform:
         return DirectoryBucket(uri.removeprefix("file://"))
 
     @cached_property
-    def arrivals(self) -> Arrivals:
+    def intake(self) -> Intake:
         """What tells of new objects: the queue where there is one, else a listing."""
         settings = self.settings
         if settings.queue_url:
-            return ArrivalQueue(
+            return QueueIntake(
                 settings.queue_url, settings.aws_region, self.bucket, settings.landing_uri
             )
-        return Listing(self.bucket)
+        return ListingIntake(self.bucket)
 
     @cached_property
     def inventory(self) -> Inventory | None:

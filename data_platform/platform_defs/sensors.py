@@ -16,7 +16,7 @@ from data_platform.assets import BronzeTable, Table
 from data_platform.build.platform import Platform
 from data_platform.platform_defs.jobs import Job
 from data_platform.runs.arrivals import record_arrivals
-from data_platform.runs.due import Waiting, arrivals, stale, waiting_lines
+from data_platform.runs.due import Waiting, stale, unloaded, waiting_lines
 from data_platform.runs.failed_partitions import clear_failed_status
 from data_platform.runs.liveness import fail_dead_runs, fail_lost_runs, under_way
 from data_platform.runs.requests import job_name, tables_by_job
@@ -54,7 +54,7 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
         busy = {name: under_way(context.instance, group) for name, group in by_job.items()}
         free = [table for table in landed if not busy[job_name(table)]]
         troubles: list[str] = []
-        found = list(arrivals(platform, context.instance, free, trouble=troubles.append))
+        found = list(unloaded(platform, context.instance, free, trouble=troubles.append))
         for text in troubles:
             context.log.error(text)
         if requests := [each.request for each in found if each.at <= now]:

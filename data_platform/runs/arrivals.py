@@ -8,7 +8,7 @@ from data_platform.assets import BronzeTable
 from data_platform.build.planning import Plan, current_versions, plan
 from data_platform.build.platform import Platform
 from data_platform.lake.look import Look
-from data_platform.landing.arrivals.listing import Arrived, Listing, partitions_of, reconcile
+from data_platform.landing.arrivals.listing import ListingIntake, Taken, partitions_of, reconcile
 from data_platform.landing.ledger.tables import State
 from data_platform.runs.tags import MOST_ATTEMPTS
 from data_platform.storage.errors import LakeError
@@ -23,7 +23,7 @@ def record_arrivals(
     *,
     listed: bool = False,
     redeclared: bool = False,
-) -> Arrived:
+) -> Taken:
     """Record in the ledger what landed and settle what was pending; returns what was recorded.
 
     `landed` are the bronze tables. `redeclared` says that their declarations may have changed,
@@ -31,8 +31,8 @@ def record_arrivals(
     """
     settle_arrivals(platform, landed)
     sources = [table.source for table in landed]
-    known = listed and isinstance(platform.arrivals, Listing)
-    arrived = Arrived() if known else platform.arrivals.take(sources, platform.ledger, now)
+    known = listed and isinstance(platform.intake, ListingIntake)
+    arrived = Taken() if known else platform.intake.take(sources, platform.ledger, now)
     for table in landed:
         platform.ledger.give_up(
             table.source.name, attempts=MOST_ATTEMPTS, declaration=table.version

@@ -31,7 +31,7 @@ def waiting_lines(found: Mapping[TableId, Waiting]) -> list[str]:
     return lines
 
 
-def arrivals(
+def unloaded(
     platform: Platform,
     instance: dg.DagsterInstance,
     landed: Sequence[BronzeTable],

@@ -21,7 +21,7 @@ from data_platform.assets import BronzeTable, Table
 from data_platform.build.failures import cause
 from data_platform.build.platform import Platform
 from data_platform.runs.arrivals import list_landed, record_arrivals
-from data_platform.runs.due import Waiting, arrivals, stale
+from data_platform.runs.due import Waiting, stale, unloaded
 from data_platform.runs.failed_partitions import clear_failed_status
 from data_platform.runs.launched import LAUNCHED_BY, execute_here, person
 from data_platform.runs.liveness import driving, fail_lost_runs, hold, under_way
@@ -159,7 +159,7 @@ def _next(
         ).warnings:
             _log.warning(warning)
     found = chain(
-        arrivals(platform, instance, landed, trouble=trouble),
+        unloaded(platform, instance, landed, trouble=trouble),
         stale(platform, instance, derived, trouble=trouble, waits=waits),
     )
     for each in found:

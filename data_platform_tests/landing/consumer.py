@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from data_platform.landing.arrivals.queue import ArrivalQueue
+from data_platform.landing.arrivals.queue import QueueIntake
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import DirectoryBucket, LandedObject
 from data_platform.landing.places.s3_bucket import S3Bucket
@@ -48,7 +48,7 @@ def bucket_at(landing: str, endpoint: str, region: str) -> DirectoryBucket | S3B
     return DirectoryBucket(landing)
 
 
-def work(ledger: Ledger, queue: ArrivalQueue, *, loads: bool) -> None:
+def work(ledger: Ledger, queue: QueueIntake, *, loads: bool) -> None:
     """Ticks and loads, until there is nothing to do."""
     while True:
         arrived = queue.take([SHOP], ledger, dt.datetime.now(dt.UTC))
@@ -60,7 +60,7 @@ def work(ledger: Ledger, queue: ArrivalQueue, *, loads: bool) -> None:
 
 
 def watch(
-    killer: Killer, ledger: Ledger, bucket: DirectoryBucket | S3Bucket, queue: ArrivalQueue
+    killer: Killer, ledger: Ledger, bucket: DirectoryBucket | S3Bucket, queue: QueueIntake
 ) -> None:
     head = bucket.head
 
@@ -94,7 +94,7 @@ def main() -> None:
         if not child:
             bucket = bucket_at(landing, endpoint, region)
             place = landing if landing.startswith("s3://") else PLACE
-            queue = ArrivalQueue(queue_url, region, bucket, place, most_messages=TICK)
+            queue = QueueIntake(queue_url, region, bucket, place, most_messages=TICK)
             ledger, status = Ledger(url), 1
             try:
                 watch(Killer(step, when, int(nth)), ledger, bucket, queue)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from data_platform.landing.arrivals.queue import ArrivalQueue
+from data_platform.landing.arrivals.queue import QueueIntake
 from data_platform.landing.places.objects import Bucket
 from data_platform_tests.landing.events import PLACE
 from tools.queue_server import QueueServer
@@ -35,8 +35,8 @@ class Queue:
             )
             assert "Failed" not in sent
 
-    def arrivals(self, bucket: Bucket, **limits: Any) -> ArrivalQueue:
-        return ArrivalQueue(self.url, self.region, bucket, PLACE, **limits)
+    def intake(self, bucket: Bucket, **limits: Any) -> QueueIntake:
+        return QueueIntake(self.url, self.region, bucket, PLACE, **limits)
 
     def counts(self) -> tuple[int, int]:
         """Messages that wait, and those that were received and neither deleted nor back yet."""

@@ -14,8 +14,8 @@ import pytest
 from data_platform.assets import BronzeTable
 from data_platform.buckets.standard import TLS_ONLY_SID, QueuePurpose
 from data_platform.build.platform import Platform
-from data_platform.landing.arrivals.listing import Listing
-from data_platform.landing.arrivals.queue import ArrivalQueue
+from data_platform.landing.arrivals.listing import ListingIntake
+from data_platform.landing.arrivals.queue import QueueIntake
 from data_platform.runs.arrivals import record_arrivals
 from data_platform.runs.tags import RECONCILIATION
 from data_platform_tests.buckets.cloud import Cloud, without_statement
@@ -65,8 +65,8 @@ def put(cloud: Cloud, key: str, lines: list[str]) -> None:
 def test_a_directory_is_listed_and_a_bucket_with_a_queue_is_not(
     home: Home, notified: Platform
 ) -> None:
-    assert isinstance(home.platform.arrivals, Listing)
-    assert isinstance(notified.arrivals, ArrivalQueue)
+    assert isinstance(home.platform.intake, ListingIntake)
+    assert isinstance(notified.intake, QueueIntake)
 
 
 def test_what_s3_tells_the_queue_asks_for_a_run(

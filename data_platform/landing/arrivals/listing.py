@@ -23,7 +23,7 @@ LOOKS_AT_ONCE = 10  # as many connections as boto3 keeps
 
 
 @dataclass(frozen=True)
-class Arrived:
+class Taken:
     """What a tick found, recorded in the ledger.
 
     `vanished` keys are in the bucket no more. `warnings` are for a person to see to; what they are
@@ -38,23 +38,23 @@ class Arrived:
     outside: int = 0
 
 
-class Arrivals(Protocol):
+class Intake(Protocol):
     """How the platform hears of what landed."""
 
-    def take(self, sources: Sequence[Source], ledger: Ledger, now: datetime) -> Arrived:
+    def take(self, sources: Sequence[Source], ledger: Ledger, now: datetime) -> Taken:
         """Record what landed since the last time: a tick."""
         ...
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListingIntake:
     """Arrivals are found by listing the bucket, see `tick`."""
 
     bucket: Bucket
     overlap_days: int = OVERLAP_DAYS
 
-    def take(self, sources: Sequence[Source], ledger: Ledger, now: datetime) -> Arrived:
-        return Arrived(tick(self.bucket, sources, ledger, now, self.overlap_days))
+    def take(self, sources: Sequence[Source], ledger: Ledger, now: datetime) -> Taken:
+        return Taken(tick(self.bucket, sources, ledger, now, self.overlap_days))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from data_platform.landing.arrivals.listing import Arrived, Inspected, inspect
+from data_platform.landing.arrivals.listing import Inspected, Taken, inspect
 from data_platform.landing.arrivals.notifications import Hint, PoisonMessage, hints
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import Bucket
@@ -61,7 +61,7 @@ class _Tick:
 
 
 @dataclass(frozen=True)
-class ArrivalQueue:
+class QueueIntake:
     """The queue at `url` (the setting DATA_PLATFORM_QUEUE), told of by the bucket at `place`.
 
     A tick takes at most `most_messages`, and begins no other batch after `most_seconds`; what is
@@ -90,7 +90,7 @@ class ArrivalQueue:
             "sqs", region_name=self.region or None, endpoint_url=endpoint, config=config
         )
 
-    def take(self, sources: Sequence[Source], ledger: Ledger, now: datetime) -> Arrived:
+    def take(self, sources: Sequence[Source], ledger: Ledger, now: datetime) -> Taken:
         """Record what the messages that wait tell of, and delete them.
 
         Costs O(messages). A batch with an object that the store does not let us look at is the last
@@ -104,7 +104,7 @@ class ArrivalQueue:
                 break
             self._record(batch, tick, sources, ledger, now)
         looked = tick.looked
-        return Arrived(
+        return Taken(
             looked.recorded,
             looked.vanished,
             tuple(self._warnings(tick)),

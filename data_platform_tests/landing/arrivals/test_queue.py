@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import event
 
 from data_platform.databases.errors import DatabaseUnavailable
-from data_platform.landing.arrivals.listing import Arrived
+from data_platform.landing.arrivals.listing import Taken
 from data_platform.landing.arrivals.notifications import Hint, PoisonMessage
-from data_platform.landing.arrivals.queue import BATCH, ArrivalQueue, QueueError, below
+from data_platform.landing.arrivals.queue import BATCH, QueueError, QueueIntake, below
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import LandedObject
 from data_platform_tests.landing.events import (
@@ -44,8 +44,8 @@ def keys(count: int) -> list[str]:
     return [f"shop/2011-03-01-{number:05}.csv" for number in range(count)]
 
 
-def take(queue: Queue, bucket: MemoryBucket, ledger: Ledger, **limits) -> Arrived:
-    return queue.arrivals(bucket, **limits).take([SHOP], ledger, NOW)
+def take(queue: Queue, bucket: MemoryBucket, ledger: Ledger, **limits) -> Taken:
+    return queue.intake(bucket, **limits).take([SHOP], ledger, NOW)
 
 
 def waiting(ledger: Ledger) -> list[str]:
@@ -183,7 +183,7 @@ def test_a_visibility_timeout_that_ends_in_the_middle_of_a_batch_is_harmless(
     quick_queue: Queue, ledger: Ledger
 ) -> None:
     """Another consumer gets the messages while we look, records and deletes them."""
-    taken: list[Arrived] = []
+    taken: list[Taken] = []
     one_at_a_time = Lock()
 
     class Slow(MemoryBucket):
@@ -281,7 +281,7 @@ def test_a_tick_costs_what_is_new_however_much_is_old(
         for key in new:
             bucket.land(key)
         queue.send([s3(key) for key in new])
-        arrivals = queue.arrivals(bucket)
+        arrivals = queue.intake(bucket)
         done: Counter[str] = Counter()
         with counted(done, arrivals, ledger):
             bucket.looked_at.clear()
@@ -299,7 +299,7 @@ def test_a_tick_costs_what_is_new_however_much_is_old(
 class counted:
     """Counts the requests to the queue, by operation, and the ledger's statements."""
 
-    def __init__(self, done: Counter[str], arrivals: ArrivalQueue, ledger: Ledger) -> None:
+    def __init__(self, done: Counter[str], arrivals: QueueIntake, ledger: Ledger) -> None:
         self.done, self.events = done, arrivals.client.meta.events
         self.engine = ledger.database.engine
         self.ledger = ledger
@@ -345,7 +345,7 @@ def test_keys_outside_the_landing_prefix_are_counted_and_deleted(
 ) -> None:
     bucket.land(KEY)
     queue.send([s3(f"in/{KEY}"), s3("out/report.csv")])
-    arrivals = ArrivalQueue(queue.url, queue.region, bucket, f"{PLACE}/in")
+    arrivals = QueueIntake(queue.url, queue.region, bucket, f"{PLACE}/in")
 
     found = arrivals.take([SHOP], ledger, NOW)
 
@@ -357,7 +357,7 @@ def test_keys_outside_the_landing_prefix_are_counted_and_deleted(
 def test_a_queue_that_is_not_there_is_named_with_the_setting(
     queue: Queue, bucket: MemoryBucket, ledger: Ledger
 ) -> None:
-    missing = ArrivalQueue(f"{queue.url}-2", queue.region, bucket, PLACE)
+    missing = QueueIntake(f"{queue.url}-2", queue.region, bucket, PLACE)
     named = r"-2 \(DATA_PLATFORM_QUEUE\): ReceiveMessage .*make it.* where .* is not"
     with pytest.raises(QueueError, match=named):
         missing.take([SHOP], ledger, NOW)
@@ -368,4 +368,4 @@ def test_a_server_that_does_not_answer_is_named(
 ) -> None:
     url = f"http://127.0.0.1:{free_port()}/000000000000/landing"
     with pytest.raises(QueueError, match="SQS gave no answer"):
-        ArrivalQueue(url, queue.region, bucket, PLACE).take([SHOP], ledger, NOW)
+        QueueIntake(url, queue.region, bucket, PLACE).take([SHOP], ledger, NOW)
