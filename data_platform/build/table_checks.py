@@ -12,6 +12,7 @@ from data_platform.build.planning import Plan, current_versions
 from data_platform.build.platform import Platform
 from data_platform.build.steps import held_upstream
 from data_platform.contracts.compile import compile_rules
+from data_platform.contracts.names import check_name
 from data_platform.lake.builds import Build
 from data_platform.lake.writing.publish import WRITTEN, StagedWrite
 from data_platform.quality import findings as checks
@@ -78,7 +79,7 @@ def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
 def _rule_specs(table: JudgedTable) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(
-            checks.check_name(rule.name),
+            check_name(rule.name),
             asset=table.key,
             description=f"{rule.description or rule.name}: {_EFFECT[rule.severity]}",
         )

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.names import check_name
 from data_platform.contracts.spec import ColumnSpec, Severity
 from data_platform.tables.columns import INGESTED_AT, LINEAGE
 
@@ -206,9 +207,9 @@ def _refuse_ambiguous_rules(declared: Contract, refuse: Callable[..., ContractEr
     taken: set[str] = set()
     for column in declared.columns:
         for check in column.checks:
-            if _check_name(check.name) in taken:
+            if check_name(check.name) in taken:
                 raise refuse("another check has this name", column=column.name, check=check.name)
-            taken.add(_check_name(check.name))
+            taken.add(check_name(check.name))
     if declared.rescued not in (None, *get_args(Severity)):
         raise refuse(f"rescued is {' or '.join(get_args(Severity))}, not {declared.rescued!r}")
     if declared.rescued and declared.layer != "silver":
@@ -217,7 +218,7 @@ def _refuse_ambiguous_rules(declared: Contract, refuse: Callable[..., ContractEr
             "from no file; leave it out"
         )
     for rule in declared.rules:
-        name = _check_name(rule.name)
+        name = check_name(rule.name)
         if declared.rescued and name == "rescued":
             raise refuse(
                 "a silver table has this rule by itself; leave it out, or say "
@@ -240,8 +241,3 @@ def _refuse_ambiguous_rules(declared: Contract, refuse: Callable[..., ContractEr
                 check=rule.name,
             )
         taken.add(name)
-
-
-def _check_name(rule: str) -> str:
-    """As an asset check is called, which has no dots."""
-    return rule.replace(".", "__")

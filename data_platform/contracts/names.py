@@ -1,4 +1,4 @@
-"""Column names: how Spark tells them apart, and how it is told one."""
+"""Names: how Spark tells columns apart and is told one, and what a rule's check is called."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -33,3 +33,8 @@ def indistinct(names: Iterable[str]) -> list[str]:
     names = list(names)
     counts = {form: Counter(map(form, names)) for form in (folded, str.lower)}
     return [name for name in names if any(count[form(name)] > 1 for form, count in counts.items())]
+
+
+def check_name(rule: str) -> str:
+    """The name of a rule's asset check, which has no dots."""
+    return rule.replace(".", "__")

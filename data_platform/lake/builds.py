@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from data_platform.databases.chunks import chunks
 from data_platform.databases.connections import Database
 from data_platform.databases.tables import METADATA, Message, Name
 from data_platform.databases.urls import WAIT_SECONDS
@@ -52,8 +52,6 @@ sa.Index("builds_attempt", *_OF_PARTITION, BUILDS.c.attempt, unique=True)
 sa.Index("builds_latest", *_OF_PARTITION, BUILDS.c.sequence)
 # One row, a number: how often attempts were added to the register or removed from it.
 _CHANGES = sa.Table("builds_changes", METADATA, sa.Column("number", sa.BigInteger, nullable=False))
-_CHUNK = 500
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ class Builds:
         found: dict[str, Build] = {}
         same = sa.tuple_(BUILDS.c.partition, BUILDS.c.attempt)
         with self.database.read() as connection:
-            for chunk in _chunks(attempts.items()):
+            for chunk in chunks(attempts.items()):
                 query = sa.select(BUILDS).where(BUILDS.c.table_id == str(table), same.in_(chunk))
                 rows = connection.execute(query).mappings()
                 found |= {row["partition"]: _build(row) for row in rows}
@@ -142,7 +140,7 @@ class Builds:
         if partitions is None:
             return self._latest(sa.true(), table)
         found: dict[str, Build] = {}
-        for chunk in _chunks(partitions):
+        for chunk in chunks(partitions):
             found |= self._latest(BUILDS.c.partition.in_(chunk), table)
         return found
 
@@ -167,7 +165,7 @@ class Builds:
         """Mark these attempts, by partition, as the published versions."""
         same = sa.tuple_(BUILDS.c.partition, BUILDS.c.attempt)
         with self.database.write() as connection:
-            for chunk in _chunks(attempts.items()):
+            for chunk in chunks(attempts.items()):
                 these = sa.and_(BUILDS.c.table_id == str(table), same.in_(chunk))
                 connection.execute(sa.update(BUILDS).where(these).values(committed=True))
 
@@ -210,7 +208,7 @@ class Builds:
             .scalar_subquery()
         )
         with self.database.read() as connection:
-            for chunk in [None] if partitions is None else _chunks(partitions):
+            for chunk in [None] if partitions is None else chunks(partitions):
                 query = (
                     sa.select(BUILDS.c.partition, BUILDS.c.sequence, BUILDS.c.created)
                     .where(
@@ -230,7 +228,7 @@ class Builds:
             if partitions is None:
                 connection.execute(BUILDS.delete().where(of_table))
                 return
-            for chunk in _chunks(partitions):
+            for chunk in chunks(partitions):
                 connection.execute(BUILDS.delete().where(of_table, BUILDS.c.partition.in_(chunk)))
 
     def accept(
@@ -278,7 +276,7 @@ class Builds:
         """Record known attempts again, as the newest ones."""
         same = sa.tuple_(BUILDS.c.partition, BUILDS.c.attempt)
         with self._change() as connection:
-            for chunk in _chunks(builds):
+            for chunk in chunks(builds):
                 rows = [_row(build) for build in chunk]
                 pairs = [(row["partition"], row["attempt"]) for row in rows]
                 connection.execute(
@@ -318,9 +316,3 @@ def _unknown(table: TableId, partition: str, attempt: str) -> Build:
         duplicates=0,
         created=dt.datetime.min,
     )
-
-
-def _chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
-    remaining = iter(values)
-    while chunk := list(islice(remaining, _CHUNK)):
-        yield chunk

@@ -9,8 +9,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs, parquet
 
-from data_platform.landing.places.objects import filesystem
-from data_platform.storage.files import Storage, new_file_name
+from data_platform.storage.files import Storage, filesystem, new_file_name
 from data_platform.storage.object_store import ObjectStore
 from data_platform.storage.s3_errors import StoreError
 from data_platform.tables.columns import ROW_NUMBER

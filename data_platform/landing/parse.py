@@ -17,7 +17,8 @@ from pyarrow import dataset, fs
 
 from data_platform.landing.bronze_files import TaskOutput, WrittenFile
 from data_platform.landing.formats.format import Format, UnreadableObject
-from data_platform.landing.places.objects import filesystem, from_nanoseconds
+from data_platform.landing.places.objects import from_nanoseconds
+from data_platform.storage.files import filesystem
 from data_platform.storage.object_store import AmbiguousKey, ObjectStore
 from data_platform.storage.s3_errors import explanation, is_passing
 from data_platform.tables.columns import INGESTED_AT, SOURCE_OBJECT

@@ -11,6 +11,7 @@ from statistics import median
 
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
+from data_platform.contracts.names import check_name
 from data_platform.lake.writing.publish import WRITTEN
 from data_platform.quality.judge import KEY_NOT_UNIQUE
 from data_platform.telemetry.wording import counted
@@ -188,11 +189,6 @@ def rule_findings(
             )
         )
     return found
-
-
-def check_name(rule: str) -> str:
-    """The asset check's name for a rule (letters, digits, underscores)."""
-    return rule.replace(".", "__")
 
 
 def readable_finding(

@@ -45,20 +45,17 @@ class Storage:
 
     store: ObjectStore = field(default_factory=ObjectStore, kw_only=True)
 
-    def _resolve(self, location: str) -> tuple[fs.FileSystem, str, str]:
-        if is_object(location):
-            return self.store.filesystem(), path_of(location), SCHEME
-        scheme, path = _split_local(location)
-        return fs.LocalFileSystem(), path, scheme
+    def _resolve(self, location: str) -> tuple[fs.FileSystem, str]:
+        return filesystem(location, self.store)
 
     def make_folder(self, location: str) -> None:
         """So that files can be opened in it; an object store has no folders."""
         if not is_object(location):
-            found, path, _ = self._resolve(location)
+            found, path = self._resolve(location)
             found.create_dir(path, recursive=True)
 
     def open_output(self, location: str) -> BinaryIO:
-        found, path, _ = self._resolve(location)
+        found, path = self._resolve(location)
         return found.open_output_stream(path)
 
     def dataset(self, locations: Sequence[str], schema: "pa.Schema") -> "ds.Dataset":
@@ -66,12 +63,13 @@ class Storage:
         import pyarrow.dataset as ds
 
         filesystems = [self._resolve(location) for location in locations]
-        paths = [path for _, path, _ in filesystems]
+        paths = [path for _, path in filesystems]
         return ds.dataset(paths, schema, format="parquet", filesystem=filesystems[0][0])
 
     def files(self, location: str) -> Iterator[StoredFile]:
         """Every file below `location`, nothing where there is no such folder."""
-        found, path, prefix = self._resolve(location)
+        found, path = self._resolve(location)
+        prefix = _scheme(location)
         selector = fs.FileSelector(path, recursive=True, allow_not_found=True)
         for info in found.get_file_info(selector):
             if info.type == fs.FileType.File:
@@ -108,7 +106,7 @@ class Storage:
                 known |= {file: listed.get(file) for file in files}
         asked = [location for location in locations if location not in known]
         if asked:
-            found, _, _ = self._resolve(asked[0])
+            found, _ = self._resolve(asked[0])
             infos = found.get_file_info([self._resolve(location)[1] for location in asked])
             known |= {file: info.size for file, info in zip(asked, infos, strict=True)}
         return [known[location] for location in locations]
@@ -120,9 +118,19 @@ class Storage:
             with about(location):
                 self.store.client().delete_object(Bucket=bucket, Key=key)
             return
-        found, path, _ = self._resolve(location)
+        found, path = self._resolve(location)
         with suppress(FileNotFoundError):
             found.delete_file(path)
+
+
+def filesystem(location: str, store: ObjectStore) -> tuple[fs.FileSystem, str]:
+    """PyArrow's file system of a location, and the path in it, which is not percent-decoded.
+
+    Raises AmbiguousKey for an object that PyArrow would not read.
+    """
+    if is_object(location):
+        return store.filesystem(), path_of(location)
+    return fs.LocalFileSystem(), location.removeprefix(_scheme(location))
 
 
 def new_file_name(key: str) -> str:
@@ -145,7 +153,6 @@ def by_folder(locations: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _split_local(location: str) -> tuple[str, str]:
-    """`file:///a b` -> `file://`, `/a b`: taken as it is, as PyIceberg does; a URI it is not."""
-    scheme = "file://" if location.startswith("file://") else ""
-    return scheme, location.removeprefix(scheme)
+def _scheme(location: str) -> str:
+    """`file:///a b` -> `file://`. The rest is a path as it stands, as PyIceberg takes it."""
+    return next((each for each in (SCHEME, "file://") if location.startswith(each)), "")

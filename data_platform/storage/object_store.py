@@ -13,16 +13,18 @@ from pyarrow import fs
 
 SCHEME = "s3://"
 
-# With backoff and jitter: half a minute of refusals is not worth a failed run.
-_ATTEMPTS = 8
-
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """A region, and the endpoint of a store that is not AWS's own (`http://127.0.0.1:9000`)."""
+    """A region, and the endpoint of a store that is not AWS's own (`http://127.0.0.1:9000`).
+
+    A request is tried `attempts` times, with backoff and jitter: half a minute of refusals is not
+    worth a failed run.
+    """
 
     region: str = ""
     endpoint: str = ""
+    attempts: int = 8
 
     def filesystem(self) -> fs.S3FileSystem:
         """PyArrow's file system; its paths are those of `path_of`."""
@@ -78,7 +80,7 @@ def _filesystem(store: ObjectStore) -> fs.S3FileSystem:
         region=store.region or None,
         scheme=endpoint.scheme or "https",
         endpoint_override=endpoint.netloc or None,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=store.attempts),
         # A small file is then one request, instead of the three of a multipart upload.
         allow_delayed_open=True,
     )
@@ -91,7 +93,7 @@ def _client(store: ObjectStore) -> Any:
 
     # A bucket's name in front of an emulator's host would have to be resolved.
     style = {"addressing_style": "path" if store.endpoint else "auto"}
-    retries: Any = {"mode": "standard", "max_attempts": _ATTEMPTS}
+    retries: Any = {"mode": "standard", "max_attempts": store.attempts}
     config = Config(retries=retries, s3=style, connect_timeout=5, read_timeout=30)
     return boto3.Session().client(
         "s3",

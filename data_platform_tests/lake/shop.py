@@ -37,7 +37,7 @@ from data_platform.landing.source import Source
 from data_platform.quality.findings import conservation_finding, rules_finding
 from data_platform.runs.arrivals import due_of_bronze, record_arrivals
 from data_platform.settings.environment import settings_at
-from data_platform.storage.files import Storage
+from data_platform.storage.files import Storage, filesystem
 from data_platform.tables.identity import TableId, TableSlice
 from data_platform.tables.outcomes import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS
 from data_platform_tests.fakes import Faults, FaultyPlatform, FaultyStorage, LocalSpark
@@ -260,6 +260,6 @@ def _judged(paths: list[str], storage: Storage) -> pa.Table:
 
 
 def _read(path: str, storage: Storage) -> pa.Table:
-    files, name, _ = storage._resolve(path)
+    files, name = filesystem(path, storage.store)
     with files.open_input_file(name) as stream:
         return pq.ParquetFile(stream).read()

@@ -159,10 +159,9 @@ def _command(world: World, *arguments: str) -> Result:
 
 
 def test_a_store_that_stays_away_is_asked_again_by_the_step_and_loses_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World,
 ):
-    monkeypatch.setattr("data_platform.storage.object_store._ATTEMPTS", 2)
-    impatient = ObjectStore(world.home.place.store.region, world.proxy.endpoint + "/")
+    impatient = ObjectStore(world.home.place.store.region, world.proxy.endpoint, attempts=2)
     home = Home(world.home.folder, Place(world.home.place.root, impatient))
     world.broken(SLOW_DOWN, method="PUT")
     with pytest.raises(dg.RetryRequested), failures_explained():

@@ -13,9 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from data_platform.databases.chunks import chunks
 from data_platform.databases.connections import Database
 from data_platform.landing.ledger.moves import follow, forget, leave, moves, unload
-from data_platform.landing.ledger.reads import WAITING, LedgerReads, chunks
+from data_platform.landing.ledger.reads import WAITING, LedgerReads
 from data_platform.landing.ledger.recording import (
     Changes,
     Recorded,

@@ -4,14 +4,15 @@ Each method is one transaction that changes nothing. What changes the ledger is 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import groupby, islice
-from typing import Any, TypeVar
+from itertools import groupby
+from typing import Any
 
 import sqlalchemy as sa
 
+from data_platform.databases.chunks import chunks
 from data_platform.databases.connections import Database
 from data_platform.landing.ledger.moves import awaited, left, stands_in, unfinished
 from data_platform.landing.ledger.tables import (
@@ -23,9 +24,6 @@ from data_platform.landing.ledger.tables import (
     read_entries,
 )
 
-CHUNK = 500  # values in one IN: databases limit them, and write locks should be short
-
-_T = TypeVar("_T")
 _c = objects.c
 WAITING = sa.and_(_c.state == "pending", _c.latest.is_(True), _c.vanished.is_(None))
 
@@ -225,10 +223,3 @@ def _effective(versions: Sequence[Entry], place: str | None) -> Entry | None:
     here.sort(key=lambda entry: ("moving", "loaded", "pending").index(entry.state))
     stored = [entry for entry in here if entry.state != "pending"]
     return replace(here[-1], previous=stored[-1] if stored else None)
-
-
-def chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
-    """So many at a time as one statement may name."""
-    remaining = iter(values)
-    while chunk := list(islice(remaining, CHUNK)):
-        yield chunk

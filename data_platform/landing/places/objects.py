@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote
 
-from pyarrow import fs
-
-from data_platform.storage.object_store import ObjectStore, is_object, path_of, why_ambiguous
+from data_platform.storage.object_store import why_ambiguous
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_UTF8 = "its name is not UTF-8; rename it"
@@ -58,7 +55,7 @@ class Bucket(Protocol):
         ...
 
     def uri(self, key: str) -> str:
-        """An address that `filesystem` opens on any machine of the cluster."""
+        """A location, see `storage.files`, that any machine of the cluster opens."""
         ...
 
     def content_hash(self, key: str) -> str:
@@ -99,7 +96,7 @@ class DirectoryBucket:
         yield from sorted(found, key=lambda landed: landed.key)
 
     def uri(self, key: str) -> str:
-        return (self.root / key).as_uri()
+        return f"file://{self.root / key}"
 
     def content_hash(self, key: str) -> str:
         with (self.root / key).open("rb") as stream:
@@ -122,18 +119,6 @@ class DirectoryBucket:
         unfinished = target.with_name(f"{target.name}{UNFINISHED[1]}")
         shutil.copyfile(source, unfinished)
         unfinished.replace(target)
-
-
-def filesystem(uri: str, store: ObjectStore) -> tuple[fs.FileSystem, str]:
-    """The PyArrow file system and the path in it of a URI or of an absolute local path.
-
-    Raises AmbiguousKey for a URI whose object PyArrow would not read.
-    """
-    if is_object(uri):
-        return store.filesystem(), path_of(uri)
-    # PyArrow's own parser refuses a blank in a path.
-    path = "/" + unquote(uri.removeprefix("file:")).lstrip("/") if uri.startswith("file:") else uri
-    return fs.LocalFileSystem(), path
 
 
 def from_nanoseconds(since_epoch: int) -> datetime:

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from data_platform.databases.chunks import CHUNK
 from data_platform.databases.errors import DatabaseUnavailable
 from data_platform.landing.arrivals.listing import reconcile
 from data_platform.landing.ledger.ledger import Ledger
-from data_platform.landing.ledger.reads import CHUNK
 from data_platform.landing.ledger.recording import Recorded
 from data_platform.landing.ledger.tables import digest_of, objects
 from data_platform.landing.places.objects import DirectoryBucket

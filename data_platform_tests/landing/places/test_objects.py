@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data_platform.landing.places.objects import DirectoryBucket, filesystem
+from data_platform.landing.places.objects import DirectoryBucket
+from data_platform.storage.files import filesystem
 from data_platform.storage.object_store import ObjectStore
 
 

@@ -9,9 +9,8 @@ import pytest
 from data_platform.landing.arrivals.listing import inspect
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.parse import StoredObject, parse_partition
-from data_platform.landing.places.objects import filesystem
 from data_platform.landing.places.s3_bucket import S3Bucket
-from data_platform.storage.files import Storage
+from data_platform.storage.files import Storage, filesystem
 from data_platform.storage.object_store import AmbiguousKey, ObjectStore
 from data_platform_tests.buckets.cloud import Cloud
 from data_platform_tests.landing.fakes import NOW, SHOP
@@ -151,11 +150,10 @@ def test_an_object_that_may_not_be_looked_at_delays_no_other(
 
 
 def test_of_a_store_that_is_away_not_every_key_is_waited_for(
-    broken: tuple[FaultyStore, Place], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    broken: tuple[FaultyStore, Place], tmp_path: Path
 ) -> None:
     proxy, place = broken
-    monkeypatch.setattr("data_platform.storage.object_store._ATTEMPTS", 2)
-    impatient = ObjectStore(place.store.region, place.store.endpoint + "/")
+    impatient = ObjectStore(place.store.region, place.store.endpoint, attempts=2)
     keys = {f"shop/2011-03-{day:02}.csv" for day in range(1, 31)}
     proxy.add(Rule(effect=SLOW_DOWN))
 
@@ -168,11 +166,10 @@ def test_of_a_store_that_is_away_not_every_key_is_waited_for(
 
 @pytest.mark.parametrize("effect", [ACCESS_DENIED, SLOW_DOWN], ids=["denied", "away"])
 def test_rows_to_carry_that_cannot_be_read_now_are_not_said_to_be_lost(
-    broken: tuple[FaultyStore, Place], monkeypatch: pytest.MonkeyPatch, effect: Refused
+    broken: tuple[FaultyStore, Place], effect: Refused
 ) -> None:
     proxy, place = broken
-    monkeypatch.setattr("data_platform.storage.object_store._ATTEMPTS", 2)
-    impatient = Place(place.root, ObjectStore(place.store.region, place.store.endpoint + "/"))
+    impatient = Place(place.root, ObjectStore(place.store.region, place.store.endpoint, attempts=2))
     partition = Partition(impatient)
     partition.land(a=b"a,b\n1,2\n", b=b"a,b\n3,4\n")
     [file] = parse_partition(partition.work()).files
