@@ -24,9 +24,9 @@ from data_platform.lake.schema import iceberg_schema
 from data_platform.landing import partition_names
 from data_platform.landing.source import Source
 from data_platform.quality.mapping import How, require_time
-from data_platform.tables.identity import PartitionColumn, Partitioning, TableId
+from data_platform.tables.identity import Partitioning, TableId
 from data_platform.tables.outcomes import DATA, DUPLICATES, QUARANTINE
-from data_platform.tables.partition_columns import column_type, dimensions_of
+from data_platform.tables.partition_columns import partitioning_by
 from data_platform.tables.partition_times import times_of
 from data_platform.telemetry.warnings import accept_backfill_policies
 
@@ -43,6 +43,8 @@ class Table:
     """A declared table, of one of the kinds below: what all of them have.
 
     `inputs` are the tables that it is made from, by name, and `ins` how some of them are read.
+    `source` is what lands in it, and `contract` what its rows are judged by; None where its kind
+    has none.
     """
 
     id: TableId
@@ -53,6 +55,8 @@ class Table:
     inputs: Mapping[str, TableId] = field(default_factory=dict)
     ins: Mapping[str, How] = field(default_factory=dict)
     retention: Retention = field(default_factory=Retention)
+    source: Source | None = None
+    contract: Contract | None = None
 
     @property
     def key(self) -> dg.AssetKey:
@@ -92,7 +96,7 @@ class Table:
 class BronzeTable(Table):
     """Rows as received, from the objects that land for a source."""
 
-    source: Source
+    source: Source = field()
 
     @cached_property
     def version(self) -> str:
@@ -100,13 +104,7 @@ class BronzeTable(Table):
 
     @cached_property
     def scheme(self) -> Partitioning:
-        times = times_of(self.partitions, self.partition_by)
-        kinds = dimensions_of(self.partitions).values() if self.partitions else ()
-        columns = (
-            PartitionColumn(name, column_type(kind), times.get(name))
-            for name, kind in zip(self.partition_by, kinds, strict=False)
-        )
-        return Partitioning(tuple(columns))
+        return partitioning_by(self.partition_by, self.partitions)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -118,7 +116,7 @@ class JudgedTable(Table):
     """
 
     function: Transform
-    contract: Contract
+    contract: Contract = field()
     whole_range: bool = False
     outside: Severity = "blocking"
     meaning: str = field(init=False, repr=False)

@@ -44,6 +44,8 @@ ENVIRONMENT = f"{PACKAGE}.settings.environment"
 SECRETS = (
     f"{PACKAGE}.settings.secrets"  # asks AWS for secrets, with the library that also does storage
 )
+KINDS = ("BronzeTable", "JudgedTable", "MergedTable")
+OF_KINDS = tuple(f"{PACKAGE}.{name}" for name in ("assets", "build.kinds", "build.tables"))
 # What Spark's readers and writers have.
 OF_SPARK = frozenset(
     {"bucketBy", "clusterBy", "csv", "foreach", "foreachBatch", "format", "insertInto", "jdbc"}
@@ -263,6 +265,22 @@ def only_storage_layers_touch_storage(sources: Sources) -> Iterator[str]:
                     yield f"{module}:{node.lineno} reads or writes files through Spark"
 
 
+def kinds_of_tables_are_told_apart_in_one_place(sources: Sources) -> Iterator[str]:
+    for module, source in sources.items():
+        if module in OF_KINDS:
+            continue
+        for node in ast.walk(ast.parse(source)):
+            match node:
+                case (
+                    ast.Call(func=ast.Name("isinstance" | "issubclass"), args=[_, asked])
+                    | ast.MatchClass(cls=asked)
+                ):
+                    names = {each.id for each in ast.walk(asked) if isinstance(each, ast.Name)}
+                    names |= {e.attr for e in ast.walk(asked) if isinstance(e, ast.Attribute)}
+                    if found := names.intersection(KINDS):
+                        yield f"{module}:{node.lineno} asks for {', '.join(sorted(found))}"
+
+
 def modules_fit_in_a_head(sources: Sources) -> Iterator[str]:
     for module, source in sources.items():
         if (lines := len(source.splitlines())) >= MAX_LINES:
@@ -378,6 +396,14 @@ RULES_AND_OFFENDERS: list[tuple[Rule, Sources]] = [
         },
     ),
     (the_api_needs_no_engine, {"data_platform.serving.api": "import dagster"}),
+    (
+        kinds_of_tables_are_told_apart_in_one_place,
+        {"data_platform.runs.due": "a = [t for t in ts if isinstance(t, (int, BronzeTable))]"},
+    ),
+    (
+        kinds_of_tables_are_told_apart_in_one_place,
+        {"data_platform.build.trial": "match t:\n    case assets.MergedTable(id=name):\n        1"},
+    ),
     (modules_fit_in_a_head, {"data_platform.cli": "x = 1\n" * MAX_LINES}),
     (
         package_files_are_empty,
@@ -412,6 +438,7 @@ def test_the_rule_lets_a_decent_tree_pass(rule: Rule) -> None:
         "data_platform.contracts.compile": "from pyspark.sql import functions as F",
         "data_platform.lake": "",
         "data_platform.lake.reads": "import pyiceberg\ndef f(df): df.write.parquet('x')",
+        "data_platform.build.kinds": "match t:\n    case JudgedTable():\n        isinstance(t, X)",
         "data_platform.serving.api": "from data_platform.contracts import contract",
         "data_platform.domains.retail.gold": "from .contracts import X\nimport dagster",
     }

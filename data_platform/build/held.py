@@ -6,7 +6,7 @@ inputs, or under another declaration, says nothing about the present ones.
 
 from collections.abc import Iterable, Mapping
 
-from data_platform.assets import BronzeTable, Table
+from data_platform.assets import Table
 from data_platform.build.planning import stale_plan
 from data_platform.build.platform import Platform
 from data_platform.lake.builds import Build
@@ -26,9 +26,16 @@ def held_now(table: Table, platform: Platform) -> dict[str, Build]:
     if planned is None:
         return {key: found[key] for key in known}
     # Of what could not be read nothing is in the digests; if it is gone there is nothing to hold.
-    failed = platform.ledger.failed(table.source.name) if isinstance(table, BronzeTable) else []
-    inputs = {*planned.digests, *(entry.partition for entry in failed)}
+    inputs = {*planned.digests, *unreadable(table, platform)}
     return {key: found[key] for key in known if key in inputs and key not in planned.keys}
+
+
+def unreadable(table: Table, platform: Platform) -> dict[str, dict[str, str]]:
+    """The errors of its source's failed objects, by partition and key."""
+    found: dict[str, dict[str, str]] = {}
+    for entry in platform.ledger.failed(table.source.name) if table.source else ():
+        found.setdefault(entry.partition or "", {})[entry.key] = entry.error or "unknown"
+    return found
 
 
 def expired_now(table: Table, platform: Platform, keys: Iterable[str]) -> Mapping[str, str]:

@@ -1,4 +1,10 @@
-"""Which kind of table has which step: the one place where a step is chosen."""
+"""What differs by the kind of a table: its step, its checks, whether it can be tried.
+
+The one place where a kind is told from another. A new kind is a value in `assets`, with its source
+or its contract, a schema in `build.tables`, and a case in each function here.
+"""
+
+from collections.abc import Iterable
 
 from pyspark.sql import SparkSession
 
@@ -9,6 +15,27 @@ from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
 from data_platform.build.result import StepResult
 from data_platform.build.steps import build
+from data_platform.lake.writing.publish import WRITTEN
+from data_platform.quality import findings as checks
+from data_platform.storage.errors import LakeError
+
+CheckText = tuple[str, bool, str]
+"""Name, whether it blocks, and description of a check."""
+
+
+def landed(tables: Iterable[Table]) -> list[BronzeTable]:
+    """Those of the tables that hold what lands."""
+    return [table for table in tables if isinstance(table, BronzeTable)]
+
+
+def derived(tables: Iterable[Table]) -> list[Table]:
+    """Those of the tables that are made from tables."""
+    return [table for table in tables if not isinstance(table, BronzeTable)]
+
+
+def judged(tables: Iterable[Table]) -> list[JudgedTable]:
+    """Those of the tables whose rows a contract judges."""
+    return [table for table in tables if isinstance(table, JudgedTable)]
 
 
 def build_step(
@@ -23,3 +50,53 @@ def build_step(
         case JudgedTable():
             return build(table, plan, platform, spark, run_id)
     raise TypeError(f"{table.id}: there is no step for a {type(table).__name__}")
+
+
+def require_tried(table: Table) -> JudgedTable:
+    """The table. Raises LakeError for a kind of which no partition can be tried."""
+    match table:
+        case MergedTable():
+            raise LakeError(
+                f"{table.id} merges what changed of its input, so no partition of it can be tried; "
+                f"try {', '.join(map(str, table.inputs.values()))}"
+            )
+        case JudgedTable():
+            return table
+    raise LakeError(f"{table.id} is read from its source, it has no function to try")
+
+
+def partition_checks(table: Table) -> list[CheckText]:
+    """The checks of each partition."""
+    return [
+        (checks.VOLUME, False, "Rows are of the order of the partitions before."),
+        (WRITTEN, True, "The files to be published are on disk what their writers reported."),
+        *_own_checks(table),
+    ]
+
+
+def _own_checks(table: Table) -> list[CheckText]:
+    received = "Every row received is published, quarantined or a duplicate."
+    inputs = (checks.INPUTS, False, "No input is held back by its checks.")
+    match table:
+        case BronzeTable():
+            reading = "Every landed object could be read; where none could, nothing is published."
+            return [(checks.READABLE, False, reading), (checks.CONSERVATION, True, received)]
+        case MergedTable():
+            kept = (
+                "Every row of the table and of what changed is in it, or gave way to a newer one."
+            )
+            return [*_of_contract(table), (checks.CONSERVATION, True, kept), inputs]
+        case JudgedTable() if table.lineage:
+            return [*_of_contract(table), (checks.CONSERVATION, True, received)]
+        case JudgedTable():  # its function may make any number of rows
+            return [*_of_contract(table), inputs]
+    return []
+
+
+def _of_contract(table: JudgedTable) -> list[CheckText]:
+    share = "The share of quarantined rows is within the contract's threshold."
+    found: list[CheckText] = [(checks.RULES, True, share)]
+    if table.partition_by:
+        own = "Every row is of the partition that it was built for, or of one around it."
+        found.append((checks.PARTITION, table.outside == "blocking", own))
+    return found

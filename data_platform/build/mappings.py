@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import dagster as dg
 
-from data_platform.assets import JudgedTable, Table
+from data_platform.assets import Table
 from data_platform.contracts.contract import Contract
 from data_platform.quality.mapping import Dimension, EventTime, Everything, Trailing
 from data_platform.quality.windows import (
@@ -93,8 +93,7 @@ def _problem(table: Table, name: str, other: Table) -> str | None:
     """Why a declared input has no mapping to the table; None if it has one."""
     how, own, theirs = table.how(name), table.scheme, other.scheme
     if isinstance(how, EventTime):
-        contract = other.contract if isinstance(other, JudgedTable) else None
-        return _no_time(contract, how.column)
+        return _no_time(other.contract, how.column)
     if isinstance(how, Trailing) and time_column(theirs) is None:
         return (
             "has no partitions of time, so trailing(...) has nothing to reach back to; declare it "

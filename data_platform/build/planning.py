@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import dagster as dg
 
-from data_platform.assets import BronzeTable, Table
+from data_platform.assets import Table
 from data_platform.build.inputs import (
     Input,
     Inputs,
@@ -88,7 +88,7 @@ def plan(
     present = look.files(table.id, _comparable(table, requested))
     found = versions(present)
     base = {key: found[key] for key in requested if key in found}
-    if isinstance(table, BronzeTable):
+    if table.source:
         read = Inputs(digests=platform.ledger.digest(table.source.name, requested))
     else:
         read = inputs_of(table, platform, requested, base, look)

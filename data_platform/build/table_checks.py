@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 
 import dagster as dg
 
-from data_platform.assets import BronzeTable, JudgedTable, MergedTable, Table
-from data_platform.build.held import expired_now, held_now
+from data_platform.assets import Table
+from data_platform.build.held import expired_now, held_now, unreadable
+from data_platform.build.kinds import partition_checks
 from data_platform.build.planning import Plan, current_versions
 from data_platform.build.platform import Platform
 from data_platform.build.steps import held_upstream
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.names import check_name
 from data_platform.lake.builds import Build
-from data_platform.lake.writing.publish import WRITTEN, StagedWrite
+from data_platform.lake.writing.publish import StagedWrite
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
 from data_platform.quality.held import Held
@@ -26,38 +27,6 @@ _EFFECT = {
     "warning": "warns, and keeps the row. Counts the rows of the whole table, as it stands.",
 }
 _MOST_HELD = 100  # partitions that a run says again are held back
-
-
-def partition_checks(table: Table) -> list[tuple[str, bool, str]]:
-    """Name, whether it blocks, and description of the checks of each partition."""
-    files = "The files to be published are on disk what their writers reported."
-    found = [
-        (checks.VOLUME, False, "Rows are of the order of the partitions before."),
-        (WRITTEN, True, files),
-    ]
-    if isinstance(table, BronzeTable):
-        reading = "Every landed object could be read; where none could, nothing is published."
-        found.append((checks.READABLE, False, reading))
-    if isinstance(table, JudgedTable):
-        share = "The share of quarantined rows is within the contract's threshold."
-        found.append((checks.RULES, True, share))
-        if table.partition_by:
-            own = "Every row is of the partition that it was built for, or of one around it."
-            found.append((checks.PARTITION, table.outside == "blocking", own))
-    if kept := _conservation(table):
-        found.append((checks.CONSERVATION, True, kept))
-    if isinstance(table, JudgedTable) and not table.lineage:
-        found.append((checks.INPUTS, False, "No input is held back by its checks."))
-    return found
-
-
-def _conservation(table: Table) -> str:
-    """What the check of its rows says; "" where a function may make any number of them."""
-    if isinstance(table, MergedTable):
-        return "Every row of the table and of what changed is in it, or gave way to a newer one."
-    if isinstance(table, BronzeTable) or table.lineage:
-        return "Every row received is published, quarantined or a duplicate."
-    return ""
 
 
 def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
@@ -73,10 +42,12 @@ def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
             )
             for name, blocking, description in partition_checks(table)
         ]
-    return specs + (_rule_specs(table) if isinstance(table, JudgedTable) else [])
+    return specs + _rule_specs(table)
 
 
-def _rule_specs(table: JudgedTable) -> list[dg.AssetCheckSpec]:
+def _rule_specs(table: Table) -> list[dg.AssetCheckSpec]:
+    if table.contract is None:
+        return []
     return [
         dg.AssetCheckSpec(
             check_name(rule.name),
@@ -142,7 +113,7 @@ def as_it_stands(
 
 def rule_state(table: Table, platform: Platform, write: StagedWrite | None = None) -> list[Finding]:
     """The checks of the rules, over the whole table including the write."""
-    if not isinstance(table, JudgedTable):
+    if table.contract is None:
         return []
     broken = {key: build.rules for key, build in platform.builds.latest(table.id).items()}
     if write:
@@ -215,16 +186,6 @@ def explained(found: Iterable[Finding], held: Mapping[str, Held]) -> list[Findin
         return replace(finding, description=f"{finding.description}. {of.text}")
 
     return [explain(finding) for finding in found]
-
-
-def unreadable(table: Table, platform: Platform) -> dict[str, dict[str, str]]:
-    """The errors of a source's failed objects, by partition and key."""
-    found: dict[str, dict[str, str]] = {}
-    if not isinstance(table, BronzeTable):
-        return found
-    for entry in platform.ledger.failed(table.source.name):
-        found.setdefault(entry.partition or "", {})[entry.key] = entry.error or "unknown"
-    return found
 
 
 def _state(build: Build | None, held: Held | None, *, has_input: bool) -> tuple[str, set[str]]:

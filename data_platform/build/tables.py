@@ -9,11 +9,8 @@ from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
 from data_platform.lake.reads import spark_schema
 from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS
 from data_platform.landing.bronze_schema import bronze_schema
-from data_platform.tables.columns import (
-    ATTEMPT,
-    REPEATS_OBJECT,
-    REPEATS_ROW,
-)
+from data_platform.tables.columns import ATTEMPT, REPEATS_OBJECT, REPEATS_ROW
+from data_platform.tables.identity import TableId
 from data_platform.tables.outcomes import DATA, DUPLICATES, NAMED, QUARANTINE, REASONS
 from data_platform.tables.partition_times import as_property, times_of
 
@@ -40,40 +37,62 @@ _REPEATS = (
 )
 
 
+def tables_written(table: Table) -> dict[int, TableId]:
+    """The tables that a write of `table` goes to, by outcome."""
+    beside = {o: table.id.sibling(REJECTED_LAYERS[o]) for o in table.outcomes if o != DATA}
+    return {DATA: table.id, **beside}
+
+
 def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
-    """The tables that a write of `table` goes to, by outcome; created or evolved as declared."""
+    """The `tables_written`, created or evolved as declared."""
     properties = {
-        "comment": table.description.splitlines()[0],
         "owner": table.owner,
         KEEP_SNAPSHOTS: str(table.retention.snapshots),
         KEEP_DAYS: str(table.retention.days),
         **as_property(times_of(table.partitions, table.partition_by)),
     }
-    if isinstance(table, BronzeTable):
-        schema = bronze_schema(table.source, table.scheme)
-        return {DATA: lake.ensure(table.id, schema, table.partition_by, properties)}
-    assert isinstance(table, JudgedTable)
-    schema = schema_of(table.contract)
-    found = {DATA: lake.ensure(table.id, schema, table.partition_by, properties)}
-    rejected = schema
-    properties[REJECTED_BY] = str(table.id)
+    comments = {
+        DATA: table.description.splitlines()[0],
+        QUARANTINE: f"rows that {table.id} rejects, with their reasons",
+        DUPLICATES: f"rows of {table.id} that repeat a published one",
+    }
+    return {
+        outcome: lake.ensure(
+            name,
+            _schema(table, outcome, lake),
+            table.partition_by,
+            {
+                **properties,
+                "comment": comments[outcome],
+                **({} if outcome == DATA else {REJECTED_BY: str(table.id)}),
+            },
+        )
+        for outcome, name in tables_written(table).items()
+    }
+
+
+def _schema(table: Table, outcome: int, lake: Lake) -> T.StructType:
+    """Of the rows with this outcome; those of a table with lineage are rejected as received."""
+    schema = schema_of_rows(table)
+    if outcome == DATA:
+        return schema
     if table.lineage:
         (upstream,) = table.inputs.values()
-        rejected = spark_schema(lake.load(upstream).schema())
-        found[DUPLICATES] = lake.ensure(
-            table.id.sibling(REJECTED_LAYERS[DUPLICATES]),
-            _with(rejected, table.partition_by, *_REPEATS, _ATTEMPT),
-            table.partition_by,
-            {**properties, "comment": f"rows of {table.id} that repeat a published one"},
-        )
+        schema = spark_schema(lake.load(upstream).schema())
+    if outcome == DUPLICATES:
+        return _with(schema, table.partition_by, *_REPEATS, _ATTEMPT)
     named = [_NAMED] if table.partition_by else []
-    found[QUARANTINE] = lake.ensure(
-        table.id.sibling(REJECTED_LAYERS[QUARANTINE]),
-        _with(rejected, table.partition_by, _REASONS, *named, _ATTEMPT),
-        table.partition_by,
-        {**properties, "comment": f"rows that {table.id} rejects, with their reasons"},
-    )
-    return found
+    return _with(schema, table.partition_by, _REASONS, *named, _ATTEMPT)
+
+
+def schema_of_rows(table: Table) -> T.StructType:
+    """Of the rows that are published."""
+    match table:
+        case BronzeTable():
+            return bronze_schema(table.source, table.scheme)
+        case JudgedTable():
+            return schema_of(table.contract)
+    raise TypeError(f"{table.id}: no schema is known for a {type(table).__name__}")
 
 
 def _with(schema: T.StructType, required: tuple[str, ...], *more: T.StructField) -> T.StructType:

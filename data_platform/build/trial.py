@@ -13,8 +13,9 @@ from functools import partial
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from data_platform.assets import JudgedTable, MergedTable, Table
+from data_platform.assets import JudgedTable, Table
 from data_platform.build.isolation import Calls, united
+from data_platform.build.kinds import require_tried
 from data_platform.build.planning import Plan, plan
 from data_platform.build.platform import Platform
 from data_platform.build.steps import held_back, prepared, spread_of
@@ -69,7 +70,7 @@ def trial(table: Table, platform: Platform, spark: SparkSession, key: str, *, li
     Raises LakeError where there is no function to try, or no input for the partition, and
     SchemaConflict as a build does.
     """
-    table = _tried(table)
+    table = require_tried(table)
     planned = _planned(table, platform, key)
     contract, spread = table.contract, spread_of(table, planned, spark)
     calls = Calls.of(table, planned, platform, spark, partial(prepared, table, spread))
@@ -88,17 +89,6 @@ def trial(table: Table, platform: Platform, spark: SparkSession, key: str, *, li
         )
     finally:
         rows.unpersist()
-
-
-def _tried(table: Table) -> JudgedTable:
-    if not isinstance(table, JudgedTable):
-        raise LakeError(f"{table.id} is read from its source, it has no function to try")
-    if isinstance(table, MergedTable):
-        raise LakeError(
-            f"{table.id} merges what changed of its input, so no partition of it can be tried; try "
-            f"{', '.join(map(str, table.inputs.values()))}"
-        )
-    return table
 
 
 def _planned(table: JudgedTable, platform: Platform, key: str) -> Plan:

@@ -154,13 +154,11 @@ def never_run(platform, name: str, key) -> str:
 
 def not_built(platform, tables, table_id) -> str:
     """A message: why a declared table is not in the catalog, and what it waits for."""
-    from data_platform.assets import BronzeTable
-
     table = next(table for table in tables if table.id == table_id)
     missing = [str(up) for up in table.inputs.values() if not platform.lake.exists(up)]
     if missing:
         waits = f"it waits for {', '.join(missing)}, which has not been published yet"
-    elif isinstance(table, BronzeTable) and platform.ledger.newest(table.source.name) is None:
+    elif table.source and platform.ledger.newest(table.source.name) is None:
         place = f"{platform.settings.landing_uri}/{table.source.prefix}"
         waits = f"nothing has landed for it yet below {place}"
     else:

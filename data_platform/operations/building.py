@@ -9,7 +9,8 @@ from itertools import chain
 
 import dagster as dg
 
-from data_platform.assets import BronzeTable, Table
+from data_platform.assets import Table
+from data_platform.build.kinds import landed
 from data_platform.build.planning import Plan, plan, plan_due, require_buildable
 from data_platform.build.platform import Platform
 from data_platform.lake.errors import NotThere
@@ -87,9 +88,9 @@ def nearest(past: Iterable[tuple[int, float]], partitions: int) -> tuple[int, fl
 
 
 def _input_bytes(platform: Platform, table: Table, to_build: Plan) -> int:
-    if isinstance(table, BronzeTable):
-        landed = platform.ledger.effective(table.source.name, to_build.keys)
-        return sum(entry.size for entry in chain.from_iterable(landed.values()))
+    if table.source:
+        entries = platform.ledger.effective(table.source.name, to_build.keys)
+        return sum(entry.size for entry in chain.from_iterable(entries.values()))
     return sum(
         file.file_size_in_bytes
         for name, chosen in to_build.inputs.items()
@@ -114,10 +115,9 @@ def _past_runs(platform: Platform, table: Table) -> list[tuple[int, float]]:
 
 def record_landed(platform: Platform, tables: Sequence[Table]) -> None:
     """Enter in the ledger all that is in the landing place."""
-    landed = [table for table in tables if isinstance(table, BronzeTable)]
-    now = dt.datetime.now(dt.UTC)
-    list_landed(platform, landed, now)
-    record_arrivals(platform, landed, now, listed=True, redeclared=True)
+    bronze, now = landed(tables), dt.datetime.now(dt.UTC)
+    list_landed(platform, bronze, now)
+    record_arrivals(platform, bronze, now, listed=True, redeclared=True)
 
 
 def build_named(
@@ -137,7 +137,7 @@ def build_named(
     """
     with instance_of(platform) as instance, driving(instance, platform, waiting=waiting):
         require_idle(instance, tables)
-        if isinstance(table, BronzeTable):
+        if table.source:
             record_landed(platform, tables)
         to_build = planned(platform, table, named)
         if not to_build.keys:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from data_platform.assets import BronzeTable, Table
+from data_platform.assets import Table
 from data_platform.build.platform import Platform
 from data_platform.lake.errors import NotThere
 from data_platform.lake.rejected import REJECTED_LAYERS
@@ -105,7 +105,7 @@ def plan_drop(
     if partition is not None:
         partition = lake_drop.partition_of(platform.lake, table_id, partition)
     loaded = ()
-    if isinstance(declared, BronzeTable):
+    if declared and declared.source:
         keys = None if partition is None else [partition]
         loaded = tuple(platform.ledger.loaded(declared.source.name, keys))
     rows = {str(name): count(table, partition=partition) for name, table in there}
@@ -146,7 +146,7 @@ def apply_drop(
     keys = None if key is None else [key]
     with driving(instance, platform):
         require_idle(instance, tables)
-        if isinstance(planned.declared, BronzeTable):
+        if planned.declared and planned.declared.source:
             platform.ledger.unload(planned.declared.source.name, keys)
         platform.builds.forget(table_id, keys)
         lake_drop.drop(platform.lake, table_id, key)

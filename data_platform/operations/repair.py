@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
-from data_platform.assets import BronzeTable, Table
+from data_platform.assets import Table
 from data_platform.build.events import Log, figures_of
 from data_platform.build.held import held_now
 from data_platform.build.inputs import changed_dimensions
@@ -131,7 +131,7 @@ def _inputs(
 ) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """What a version that a person chose counts as made of: all there is now, but for objects
     that still wait to be loaded; and the state of its dimensions."""
-    if not isinstance(table, BronzeTable):
+    if table.source is None:
         planned = plan(table, platform, keys, only_stale=False)
         return planned.digests, planned.dimensions
     found = platform.ledger.effective(table.source.name, keys)

@@ -6,13 +6,14 @@ from typing import TypeVar
 
 import dagster as dg
 
-from data_platform.assets import BronzeTable, JudgedTable, Table
+from data_platform.assets import Table
 from data_platform.buckets.tables import TableUse, standard_tiers
+from data_platform.build.kinds import judged, landed
 from data_platform.build.mappings import partitions_of, require_mappings
+from data_platform.build.tables import schema_of_rows
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.names import folded
-from data_platform.landing.bronze_schema import bronze_schema
 from data_platform.platform_defs.asset import asset_of
 from data_platform.platform_defs.asset_tables import is_table, table_of
 from data_platform.platform_defs.bucket_audit import (
@@ -94,23 +95,18 @@ def _require_distinct(tables: Sequence[Table]) -> None:
     """What two tables cannot share: their name, the objects that land, their rejected rows."""
     for table in _second(tables, lambda table: table.id):
         raise ValueError(f"{table.id}: two tables are declared by this name; rename one")
-    landed = [table for table in tables if isinstance(table, BronzeTable)]
-    for table in _second(landed, lambda table: table.source.name):
+    for table in _second(landed(tables), lambda table: table.source.name):
         raise ValueError(
             f"{table.id}: another table has a source of the name {table.source.name!r}, and the "
             "ledger keeps what landed by it; give the source another name, or take the rows from "
             "the other table"
         )
-    for table in _second(_judged(tables), lambda table: table.id.sibling("quarantine")):
+    for table in _second(judged(tables), lambda table: table.id.sibling("quarantine")):
         raise ContractError(
             f"the tables of a domain that have the same name in silver and in gold would share "
             f"{table.id.sibling('quarantine')}, with other columns each; rename one of them",
             table=str(table.id),
         )
-
-
-def _judged(tables: Sequence[Table]) -> list[JudgedTable]:
-    return [table for table in tables if isinstance(table, JudgedTable)]
 
 
 def _second(tables: Sequence[_T], of: Callable[[_T], object]) -> Iterator[_T]:
@@ -143,9 +139,8 @@ def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinitio
 
 def _require_received(tables: Sequence[Table]) -> None:
     """Check contracts against rows as received; both are known only here."""
-    landed = (table for table in tables if isinstance(table, BronzeTable))
-    bronze = {t.id: bronze_schema(t.source, t.scheme).names for t in landed}
-    for table in _judged(tables):
+    bronze = {table.id: schema_of_rows(table).names for table in landed(tables)}
+    for table in judged(tables):
         for upstream in table.inputs.values():
             if table.lineage and upstream in bronze:
                 _require_columns(table.contract, str(upstream), bronze[upstream])
@@ -153,8 +148,8 @@ def _require_received(tables: Sequence[Table]) -> None:
 
 def _require_arrival(tables: Sequence[Table]) -> None:
     """Rows of a table that carry no lineage did not arrive: they were computed."""
-    computed = {t.id for t in _judged(tables) if not (t.contract.lineage or t.contract.arrival)}
-    for table in _judged(tables):
+    computed = {t.id for t in judged(tables) if not (t.contract.lineage or t.contract.arrival)}
+    for table in judged(tables):
         for upstream in table.inputs.values():
             if table.contract.arrival and upstream in computed:
                 raise ContractError(

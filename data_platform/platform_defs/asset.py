@@ -8,10 +8,10 @@ import dagster as dg
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 from pyspark.sql import types as T
 
-from data_platform.assets import BronzeTable, JudgedTable, Table
+from data_platform.assets import Table
 from data_platform.build.events import LOGGED, Log
 from data_platform.build.failures import failures_explained
-from data_platform.build.kinds import build_step
+from data_platform.build.kinds import build_step, landed
 from data_platform.build.mappings import Partitions, dep
 from data_platform.build.planning import Plan, plan, require_buildable
 from data_platform.build.platform import Platform
@@ -55,7 +55,7 @@ def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
         kinds={table.id.layer},
         owners=[table.owner],
         metadata=definition_metadata(table),
-        code_version=table.version if isinstance(table, JudgedTable) else None,
+        code_version=table.version if table.contract else None,
         description=table.description,
         io_manager_key="io_manager",
         required_resource_keys={"platform", "pyspark"},
@@ -74,8 +74,8 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None
     platform: Platform = context.resources.platform
     requested = _requested(table, context)
     chosen = context.run.tags.get(ONLY_PARTITIONS)
-    if isinstance(table, BronzeTable):
-        settle(table, platform, requested)
+    for bronze in landed([table]):
+        settle(bronze, platform, requested)
     planned = require_buildable(
         plan(
             table,

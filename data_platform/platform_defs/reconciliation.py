@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from data_platform.assets import BronzeTable, Table
+from data_platform.assets import Table
 from data_platform.build.platform import Platform
 from data_platform.landing.arrivals.inventory import reconcile_with
 from data_platform.landing.arrivals.listing import Reconciliation
@@ -22,7 +22,7 @@ _MOST_NAMED = 1000
 
 def reconciliation_job(tables: Sequence[Table]) -> dg.JobDefinition:
     """The job that compares the landing bucket with the ledger."""
-    sources = [table.source for table in tables if isinstance(table, BronzeTable)]
+    sources = [table.source for table in tables if table.source]
 
     @dg.op(required_resource_keys={"platform"}, out=dg.Out(dg.Nothing))
     def compare_listing_with_ledger(context: dg.OpExecutionContext) -> None:

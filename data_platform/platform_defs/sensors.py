@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from data_platform.assets import BronzeTable, Table
+from data_platform.assets import Table
+from data_platform.build.kinds import derived, landed
 from data_platform.build.platform import Platform
 from data_platform.platform_defs.jobs import Job
 from data_platform.runs.arrivals import record_arrivals
@@ -31,11 +32,11 @@ def sensors(tables: Sequence[Table], jobs: Mapping[str, Job]) -> list[dg.SensorD
 
 
 def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefinition:
-    landed = [table for table in tables if isinstance(table, BronzeTable)]
+    bronze = landed(tables)
 
     @dg.sensor(
         name="landing_arrivals",
-        jobs=[jobs[name] for name in tables_by_job(landed)],
+        jobs=[jobs[name] for name in tables_by_job(bronze)],
         minimum_interval_seconds=10,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"platform"},
@@ -45,14 +46,14 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
         platform: Platform = context.resources.platform
         now = dt.datetime.now(dt.UTC)
         _fail_dead_runs(context.instance, platform, tables, now)
-        declared = ",".join(table.version for table in landed)
+        declared = ",".join(table.version for table in bronze)
         redeclared = context.cursor != declared
-        warnings = record_arrivals(platform, landed, now, redeclared=redeclared).warnings
+        warnings = record_arrivals(platform, bronze, now, redeclared=redeclared).warnings
         for warning in warnings:
             context.log.warning(warning)
-        by_job = tables_by_job(landed)
+        by_job = tables_by_job(bronze)
         busy = {name: under_way(context.instance, group) for name, group in by_job.items()}
-        free = [table for table in landed if not busy[job_name(table)]]
+        free = [table for table in bronze if not busy[job_name(table)]]
         troubles: list[str] = []
         found = list(unloaded(platform, context.instance, free, trouble=troubles.append))
         for text in troubles:
@@ -76,11 +77,11 @@ def _fail_dead_runs(
 
 
 def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefinition:
-    derived = [table for table in tables if not isinstance(table, BronzeTable)]
+    made = derived(tables)
 
     @dg.sensor(
         name="stale_tables",
-        jobs=[jobs[name] for name in tables_by_job(derived)],
+        jobs=[jobs[name] for name in tables_by_job(made)],
         minimum_interval_seconds=20,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"platform"},
@@ -102,7 +103,7 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDef
 
         waiting: dict[TableId, Waiting] = {}
         found_stale = stale(
-            platform, context.instance, derived, trouble=trouble, waits=waiting.__setitem__
+            platform, context.instance, made, trouble=trouble, waits=waiting.__setitem__
         )
         for found in found_stale:
             if found.at <= now:

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from data_platform.assets import JudgedTable, Table
+from data_platform.assets import Table
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.winner import greatest, sentence
@@ -17,7 +17,7 @@ def definition_metadata(table: Table) -> dict[str, object]:
         "dagster/partition_expr": ", ".join(table.partition_by),
         "retention": f"{table.retention.days} days, {table.retention.snapshots} snapshots",
     }
-    if isinstance(table, JudgedTable):
+    if table.contract:
         found |= {
             "dagster/column_schema": column_schema(table.contract),
             "contract_version": table.contract.version,

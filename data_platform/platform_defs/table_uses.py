@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
-from data_platform.assets import BronzeTable, Table
+from data_platform.assets import Table
 from data_platform.buckets.tables import TableUse
+from data_platform.build.tables import tables_written
 from data_platform.lake.rejected import REJECTED_LAYERS
 from data_platform.platform_defs.asset_tables import is_table, table_of
 from data_platform.tables.identity import TableId
-from data_platform.tables.outcomes import DATA
 
 
 def table_uses(
@@ -20,18 +20,12 @@ def table_uses(
     return [*map(_declared, tables), *map(_ordinary, specs)]
 
 
-def tables_written(table: Table) -> dict[int, TableId]:
-    """The tables that a write of `table` goes to, by outcome."""
-    beside = {o: table.id.sibling(REJECTED_LAYERS[o]) for o in table.outcomes if o != DATA}
-    return {DATA: table.id, **beside}
-
-
 def _declared(table: Table) -> TableUse:
     return TableUse(
         writes=tuple(tables_written(table).values()),
         reads=tuple(table.inputs.values()),
         looks_up=_beside(table.id),
-        landing=table.source.prefix if isinstance(table, BronzeTable) else None,
+        landing=table.source.prefix if table.source else None,
         tiers=table.retention.tiers,
     )
 

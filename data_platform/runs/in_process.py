@@ -17,8 +17,9 @@ import dagster as dg
 from dagster._core.events import JobFailureData
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 
-from data_platform.assets import BronzeTable, Table
+from data_platform.assets import Table
 from data_platform.build.failures import cause
+from data_platform.build.kinds import derived, landed
 from data_platform.build.platform import Platform
 from data_platform.runs.arrivals import list_landed, record_arrivals
 from data_platform.runs.due import Waiting, stale, unloaded
@@ -99,8 +100,8 @@ def run_until_quiet(
         for run in [*buried, *lost]:
             clear_failed_status(instance, platform, tables, run.run_id)
         require_idle(instance, tables)
-        if landed := [table for table in tables if isinstance(table, BronzeTable)]:
-            list_landed(platform, landed, dt.datetime.now(dt.UTC))
+        if bronze := landed(tables):
+            list_landed(platform, bronze, dt.datetime.now(dt.UTC))
         listed = True
         while found := _next(
             instance, platform, tables, tried, trouble, waits, circles, listed=listed
@@ -150,17 +151,16 @@ def _next(
 ) -> DueRun | None:
     """The next run, or None; `listed` says that the landing place was listed a moment ago."""
     require_idle(instance, tables)
-    landed = [table for table in tables if isinstance(table, BronzeTable)]
-    derived = [table for table in tables if not isinstance(table, BronzeTable)]
-    if landed:  # otherwise none of the tables reads what arrives
+    bronze = landed(tables)
+    if bronze:  # otherwise none of the tables reads what arrives
         now = dt.datetime.now(dt.UTC)
         for warning in record_arrivals(
-            platform, landed, now, listed=listed, redeclared=listed
+            platform, bronze, now, listed=listed, redeclared=listed
         ).warnings:
             _log.warning(warning)
     found = chain(
-        unloaded(platform, instance, landed, trouble=trouble),
-        stale(platform, instance, derived, trouble=trouble, waits=waits),
+        unloaded(platform, instance, bronze, trouble=trouble),
+        stale(platform, instance, derived(tables), trouble=trouble, waits=waits),
     )
     for each in found:
         if tried.in_circles(each):

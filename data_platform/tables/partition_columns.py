@@ -2,7 +2,7 @@
 that its column does not give back would be found only after other tables were published."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -10,7 +10,7 @@ import dagster as dg
 from pyspark.sql import types as T
 
 from data_platform.tables.identity import PartitionColumn, Partitioning
-from data_platform.tables.partition_times import TimeKeys
+from data_platform.tables.partition_times import TimeKeys, times_of
 
 _TYPES = (
     T.DateType,
@@ -45,6 +45,19 @@ def column_type(definition: dg.PartitionsDefinition) -> T.DataType:
     if _within_days(definition) and _changes_its_clock(definition.timezone):
         return T.TimestampType()
     return T.TimestampNTZType()
+
+
+def partitioning_by(
+    columns: Sequence[str], definition: dg.PartitionsDefinition | None
+) -> Partitioning:
+    """The partitioning by these columns, each of the type that suits its dimension."""
+    times = times_of(definition, columns)
+    kinds = dimensions_of(definition).values() if definition else ()
+    typed = (
+        PartitionColumn(name, column_type(kind), times.get(name))
+        for name, kind in zip(columns, kinds, strict=False)
+    )
+    return Partitioning(tuple(typed))
 
 
 def _within_days(definition: dg.TimeWindowPartitionsDefinition) -> bool:

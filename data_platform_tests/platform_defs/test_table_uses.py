@@ -5,8 +5,8 @@ from pathlib import Path
 import dagster as dg
 
 from data_platform.build.platform import Platform
-from data_platform.build.tables import ensure_tables
-from data_platform.platform_defs.table_uses import table_uses, tables_written
+from data_platform.build.tables import ensure_tables, tables_written
+from data_platform.platform_defs.table_uses import table_uses
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId
