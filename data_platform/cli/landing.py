@@ -6,7 +6,8 @@ import click
 
 from data_platform.cli import printing as out
 from data_platform.cli.options import CHECK, JSON, exit_if_any, open_platform
-from data_platform.cli.reporting import reporting, unknown
+from data_platform.cli.reporting import reporting
+from data_platform.telemetry.wording import unknown
 
 # How an object of no source comes to be of one, by the cause.
 _BY_NAME = "mend the source's declaration, or land it under another name"

@@ -38,6 +38,11 @@ COMMANDS = (
 )
 
 
+def _freeze() -> None:
+    if "duckdb" not in sys.modules:  # which reports on standard error what is not collected at exit
+        gc.freeze()
+
+
 def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not context.resilient_parsing:
         from data_platform.cli.version import installed_version
@@ -72,7 +77,7 @@ def main() -> None:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)  # as `python -m` has it: packages that DATA_PLATFORM_DOMAINS names
     gc.set_threshold(*_COLLECTED_AFTER)
-    atexit.register(gc.freeze)
+    atexit.register(_freeze)
 
 
 for command in COMMANDS:

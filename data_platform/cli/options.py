@@ -8,11 +8,10 @@ from contextlib import contextmanager
 import click
 
 from data_platform.cli.printing import STOPPING
-from data_platform.cli.reporting import unknown
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.values import SettingsError
-from data_platform.telemetry.wording import counted
+from data_platform.telemetry.wording import counted, unknown
 
 TABLE = click.argument("table", metavar="TABLE")
 PARTITION = click.option("--partition", metavar="K", help="only this partition, as 2011-03-04")

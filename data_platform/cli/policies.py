@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from data_platform.cli import printing as out
-from data_platform.cli.reporting import Suggesting, reporting, unknown
+from data_platform.cli.reporting import Suggesting, reporting
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.model import Settings
 from data_platform.settings.values import SettingsError
+from data_platform.telemetry.wording import unknown
 
 ENDPOINT = "endpoint"
 

@@ -1,7 +1,5 @@
 """Looking at tables: which there are, their rows, their history."""
 
-import atexit
-import gc
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,7 +37,9 @@ def tables(as_json: bool) -> None:
 @PARTITION
 @LIMIT
 @AT
-@click.option("--where", metavar="EXPR", default="", help='in SQL, as "quantity > 10"')
+@click.option(
+    "--where", metavar="EXPR", default="", help='in SQL, as "quantity > 10" or "country = \'EIRE\'"'
+)
 @click.option("--columns", metavar="A,B", default="", help="these columns, in this order")
 @JSON
 @reporting
@@ -88,7 +88,6 @@ def _show_chosen(
     from data_platform.lake.upkeep.browse import as_python
     from data_platform.lake.upkeep.sql import select
 
-    atexit.unregister(gc.freeze)  # see `sql`
     names = [name.strip() for name in columns.split(",") if name.strip()]
     chosen = {"columns": names, "where": where, "partition": partition, "snapshot": at}
     with select(loaded, platform.storage, **chosen) as reader:

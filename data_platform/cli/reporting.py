@@ -1,8 +1,8 @@
 """Errors of the command line: one clear line, with the nearest names for a mistyped one."""
 
 import signal
-from collections.abc import Callable, Sequence
-from difflib import SequenceMatcher, get_close_matches
+from collections.abc import Callable
+from difflib import get_close_matches
 from functools import wraps
 
 import click
@@ -14,6 +14,7 @@ from data_platform.landing.arrivals.queue import QueueError
 from data_platform.settings.values import SettingsError
 from data_platform.storage import s3_errors
 from data_platform.storage.errors import LakeError
+from data_platform.telemetry.wording import unknown
 
 
 class DeclarationError(Exception):
@@ -23,21 +24,6 @@ class DeclarationError(Exception):
 INTERRUPTED = 128 + signal.SIGINT  # exit code, as shells have it
 _WHOLE = 10_000  # characters: more than any help text
 EXPECTED = (BucketError, DeclarationError, DatabaseError, LakeError, QueueError, SettingsError)
-
-
-def unknown(kind: str, name: str, known: Sequence[str]) -> str:
-    """`there is no table 'x'; did you mean y?`"""
-    near = _nearest(name, known)
-    there = f"there are: {', '.join(known)}" if known else "there is none"
-    hint = f"did you mean {' or '.join(near)}?" if near else there
-    return f"there is no {kind} {name!r}; {hint}"
-
-
-def _nearest(name: str, known: Sequence[str]) -> list[str]:
-    """At most three, and none that is much further away than the first."""
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
-    like = [SequenceMatcher(None, each, name).ratio() for each in near]
-    return [each for each, ratio in zip(near, like, strict=True) if ratio > like[0] - 0.2]
 
 
 class Suggesting(click.Group):

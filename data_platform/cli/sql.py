@@ -1,7 +1,5 @@
 """Published tables in SQL."""
 
-import atexit
-import gc
 import itertools
 
 import click
@@ -28,7 +26,6 @@ def sql(query: str, as_csv: bool, limit: int | None, as_json: bool) -> None:
     """
     from data_platform.lake.upkeep import sql as lake_sql
 
-    atexit.unregister(gc.freeze)  # DuckDB says on standard error what is not collected at the end
     if as_csv and as_json:
         raise click.UsageError("--csv or --json: say one of them")
     platform = open_platform()

@@ -507,7 +507,7 @@ def test_a_drop_is_done_where_a_person_agrees_to_what_it_says(run: Run, shop: Sh
 @pytest.mark.parametrize(
     ("typed", "code", "why"),
     [
-        (("gold/retail/nothing",), 2, "there is no table 'gold/retail/nothing'"),
+        (("gold/retail/nothing",), 2, "no table 'gold/retail/nothing'; there are: bronze/retail"),
         ((SILVER, "--partition", "March"), 2, "is no partition of silver_retail.order_lines"),
         (("quarantine/retail/order_lines",), 1, "another table rejected: drop that one"),
     ],

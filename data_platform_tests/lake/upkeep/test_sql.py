@@ -1,6 +1,10 @@
 """Published tables in SQL: each place, what is added later, and what a query may not do."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -75,9 +79,41 @@ def test_a_query_reads_the_tables_and_does_nothing_else(home: Home, text: str) -
         asked(home, text)
 
 
-def test_a_mistyped_table_is_answered_with_those_there_are(home: Home) -> None:
-    with pytest.raises(QueryError, match=rf"sale.* does not exist.*The tables are .*{NAME}"):
-        asked(home, "SELECT * FROM silver_shop.sale")
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("SELECT * FROM silver_shop.sale", "'silver_shop.sale'; did you mean silver_shop.sales?"),
+        (
+            f"SELECT * FROM {NAME} JOIN silver_shop.sale USING (n)",
+            "did you mean silver_shop.sales?",
+        ),
+        ("SELECT * FROM sales", "'sales'; did you mean silver_shop.sales?"),
+        ("SELECT * FROM shop_silver.sales", "did you mean silver_shop.sales?"),
+        ("SELECT * FROM gold_x.y", "there is no table 'gold_x.y'; there are: silver_shop.sales"),
+        (f"SELECT * FROM {NAME}, gold_x.y", "gold_x.y"),
+        (f"SELECT nofn(n) FROM {NAME}", "Function with name nofn does not exist"),
+        (
+            "SELECT * FROM silver/shop/sales",
+            "in SQL, silver/shop/sales is written silver_shop.sales",
+        ),
+        ("SELECT * FROM silver/shop/sale", "did you mean silver/shop/sales?; in SQL a table is "),
+        (f'SELECT * FROM {NAME} WHERE day = "monday"', "text takes single quotes: 'monday'"),
+    ],
+)
+def test_a_name_that_is_not_there_is_answered_with_how_to_write_it(
+    home: Home, text: str, why: str
+) -> None:
+    with pytest.raises(QueryError) as refused:
+        asked(home, text)
+
+    assert why in str(refused.value)
+
+
+def test_an_empty_lake_has_no_table(home: Home) -> None:
+    home.lake.catalog.drop_table(SALES.identifier)
+
+    with pytest.raises(QueryError, match=f"there is no table '{NAME}'; there is none"):
+        asked(home, f"SELECT * FROM {NAME}")
 
 
 def test_the_command_prints_for_people_and_for_scripts(home: Home) -> None:
@@ -95,6 +131,25 @@ def test_a_wrong_query_is_one_clear_line_and_ends_with_2(home: Home) -> None:
 
     assert (result.exit_code, "syntax error" in result.output) == (2, True)
     assert command(home, "SELECT 1", "--csv", "--json").exit_code == 2
+
+
+def test_duckdb_leaves_nothing_on_standard_error_when_the_process_ends(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.make()
+    asked = ["sql", f"SELECT n FROM {NAME}"]
+    code = f"""if True:
+        from data_platform.cli.main import main
+        main({asked!r}, standalone_mode=False)
+        main(["tables"], standalone_mode=False)"""
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "DATA_PLATFORM_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def chosen(home: Home, **options) -> list[dict]:
@@ -118,8 +173,9 @@ def test_rows_of_one_table_are_chosen_by_an_expression_partition_and_snapshot(ho
     [
         ({"where": "price > 2"}, "price"),
         ({"where": "n >"}, "syntax error"),
-        ({"where": "n > 1); SELECT (1"}, "no expression of SQL"),
+        ({"where": "n > 1); SELECT (1"}, "not an SQL expression"),
         ({"where": "n IN (SELECT n FROM read_csv('/etc/hostname'))"}, "disabled"),
+        ({"where": 'n > 1 AND day = "a day"'}, "text takes single quotes: 'a day'"),
         ({"columns": ['n" FROM rows; --']}, "n"),
     ],
 )
