@@ -13,6 +13,7 @@ from data_platform.platform_defs import io_manager
 from data_platform.platform_defs.assembly import definitions
 from data_platform.runs.home import prepare_home
 from data_platform.runs.in_process import run_until_quiet
+from data_platform.runs.scope import Scope
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.model import Settings
 
@@ -24,9 +25,8 @@ def build_everything(settings: Settings, instance: dg.DagsterInstance | None = N
         with instance_of(platform) as own:
             return build_everything(settings, own)
     runs = 0
-    for ran in run_until_quiet(
-        definitions(declared().tables, settings), instance, platform, declared().tables
-    ):
+    tables = declared().tables
+    for ran in run_until_quiet(definitions(tables, settings), Scope(instance, platform, tables)):
         if not ran.success:
             raise RuntimeError(f"a run failed: {ran.failures}")
         runs += 1

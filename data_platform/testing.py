@@ -34,6 +34,7 @@ from data_platform.operations.repair import instance_of
 from data_platform.platform_defs.assembly import definitions
 from data_platform.runs.home import prepare_home
 from data_platform.runs.in_process import Ran, run_until_quiet
+from data_platform.runs.scope import Scope
 from data_platform.settings.environment import environment_kept, settings_at
 from data_platform.settings.model import Settings
 from data_platform.storage.errors import LakeError
@@ -66,6 +67,11 @@ class TemporaryPlatform:
         together."""
         return definitions(self.tables, self.settings)
 
+    @property
+    def scope(self) -> Scope:
+        """The tables, with what holds them and Dagster's record of their runs."""
+        return Scope(self.instance, self.platform, self.tables)
+
     def land(self, key: str, content: str | bytes) -> None:
         """Write a file below the landing place; the same key again replaces it."""
         target = self.landing / key
@@ -80,7 +86,7 @@ class TemporaryPlatform:
 
         Raises AssertionError where a run failed by more than partitions that are held back.
         """
-        ended = list(run_until_quiet(self.definitions, self.instance, self.platform, self.tables))
+        ended = list(run_until_quiet(self.definitions, self.scope))
         failed = [line for ran in ended if ran.state == "failed" for line in ran.lines]
         assert not failed, "\n".join(failed)
         return ended

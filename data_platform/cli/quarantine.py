@@ -58,12 +58,15 @@ def quarantine_replay(table: str, partition: str | None) -> None:
     platform = open_platform()
     tables, definitions = declarations()
     table_id, _ = load(platform, table, partition)
+    from data_platform.operations.repair import instance_of
     from data_platform.operations.replay import apply_replay, plan_replay
+    from data_platform.runs.scope import Scope
 
     planned = plan_replay(platform, tables, table_id, partition=partition)
     click.echo("\n".join(planned.lines))
-    with stopping(lambda: []) as stop:
-        done = apply_replay(platform, definitions, tables, planned, ended=print_run, stop=stop)
+    with stopping(lambda: []) as stop, instance_of(platform) as instance:
+        scope = Scope(instance, platform, tables)
+        done = apply_replay(definitions, scope, planned, ended=print_run, stop=stop)
         click.echo("".join(f"{line}\n" for line in done.lines), nl=False)
     ended = Counter(ran.state for ran in done.runs)
     exit_as(ended, left=bool(ended["held back"]))

@@ -76,6 +76,7 @@ def _run_all(platform, tables, definitions) -> None:
     from data_platform.operations.repair import instance_of
     from data_platform.runs.due import waiting_lines
     from data_platform.runs.in_process import asked_for, run_until_quiet
+    from data_platform.runs.scope import Scope
 
     waiting, unplanned, circles = {}, [], []
 
@@ -91,9 +92,8 @@ def _run_all(platform, tables, definitions) -> None:
         "circles": circles.append,
     }
     with stopping(lambda: _left(platform, tables)) as stop, instance_of(platform) as instance:
-        ended = print_runs(
-            run_until_quiet(definitions, instance, platform, tables, stop=stop, **said)
-        )
+        scope = Scope(instance, platform, tables)
+        ended = print_runs(run_until_quiet(definitions, scope, stop=stop, **said))
     if not ended:
         click.echo("nothing new landed and nothing is stale: no run was needed")
         if not any(platform.ledger.summary().values()):
@@ -125,14 +125,14 @@ def _named(platform, tables, name: str, partition: str | None, span: tuple[str, 
 
 def _run_table(platform, tables, definitions, name: str, partition, span) -> None:
     from data_platform.operations.building import build_named
-    from data_platform.operations.repair import held_partitions
+    from data_platform.operations.repair import held_partitions, instance_of
     from data_platform.runs.due import waiting_lines
+    from data_platform.runs.scope import Scope
 
     table, named = _named(platform, tables, name, partition, span)
-    with stopping(lambda: _left(platform, tables)) as stop:
-        planned, ran = build_named(
-            platform, definitions, tables, table, named, stop=stop, waiting=out.waiting
-        )
+    with stopping(lambda: _left(platform, tables)) as stop, instance_of(platform) as instance:
+        scope = Scope(instance, platform, tables)
+        planned, ran = build_named(definitions, scope, table, named, stop=stop, waiting=out.waiting)
     ended = print_runs([ran] if ran else [])
     for line in (*waiting_lines({table.id: planned.waiting}), *planned.expired.values()):
         out.paragraph(line)

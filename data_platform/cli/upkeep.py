@@ -89,6 +89,7 @@ def drop(table: str, partition: str | None, yes: bool) -> None:
     tables, _ = declarations()
     from data_platform.operations.dropping import apply_drop, plan_drop
     from data_platform.operations.repair import instance_of
+    from data_platform.runs.scope import Scope
 
     table_id, others = table_named(platform, tables, table), ordinary_assets()
     if table in others and not platform.lake.exists(table_id):
@@ -99,7 +100,7 @@ def drop(table: str, partition: str | None, yes: bool) -> None:
     if not yes and not click.confirm("drop it?"):
         raise click.Abort
     with instance_of(platform) as instance:
-        done = apply_drop(platform, instance, tables, planned)
+        done = apply_drop(Scope(instance, platform, tables), planned)
     for line in done.lines:
         out.paragraph(line)
 

@@ -60,12 +60,14 @@ def _run(settings: Settings) -> int:
     from data_platform.cli.declared import declarations_checked
     from data_platform.operations.repair import instance_of
     from data_platform.runs.in_process import asked_for, run_until_quiet
+    from data_platform.runs.scope import Scope
     from data_platform.runs.stopping import Stop
 
     (tables, definitions), platform, ended = declarations_checked(), Platform(settings), []
     said = {"announce": lambda request: _say(asked_for(request)), "waiting": waiting, "by": "demo"}
     with Stop(lambda: _say(STOPPING)) as stop, instance_of(platform) as instance:
-        for ran in run_until_quiet(definitions, instance, platform, tables, stop=stop, **said):
+        scope = Scope(instance, platform, tables)
+        for ran in run_until_quiet(definitions, scope, stop=stop, **said):
             ended.append(ran.state)
             print_outcome(ran)
         if stop.asked:

@@ -17,9 +17,9 @@ from data_platform.lake.errors import NotThere
 from data_platform.lake.past_runs import partitions_by_run
 from data_platform.operations.repair import instance_of
 from data_platform.runs.arrivals import list_landed, record_arrivals
-from data_platform.runs.in_process import Ran, require_idle, run_one
-from data_platform.runs.liveness import driving
+from data_platform.runs.in_process import Ran, driving_idle, run_one
 from data_platform.runs.requests import job_name, range_tags
+from data_platform.runs.scope import Scope
 from data_platform.runs.stopping import Stop
 from data_platform.runs.tags import ONLY_PARTITIONS
 from data_platform.tables.identity import WHOLE_TABLE
@@ -121,9 +121,8 @@ def record_landed(platform: Platform, tables: Sequence[Table]) -> None:
 
 
 def build_named(
-    platform: Platform,
     definitions: dg.Definitions,
-    tables: Sequence[Table],
+    scope: Scope,
     table: Table,
     named: Sequence[str] | None,
     *,
@@ -135,16 +134,13 @@ def build_named(
     Of a bronze table, what landed is recorded first. Calls `waiting` where another driver of the
     home has to end first. Raises TablesBusy where another run builds one of the tables.
     """
-    with instance_of(platform) as instance, driving(instance, platform, waiting=waiting):
-        require_idle(instance, tables)
+    with driving_idle(scope, waiting=waiting):
         if table.source:
-            record_landed(platform, tables)
-        to_build = planned(platform, table, named)
+            record_landed(scope.platform, scope.tables)
+        to_build = planned(scope.platform, table, named)
         if not to_build.keys:
             return to_build, None
         keys = to_build.keys
         tags = {**range_tags(keys, table.partitions), ONLY_PARTITIONS: json.dumps(keys)}
         request = dg.RunRequest(job_name=job_name(table), tags=tags if table.partitions else {})
-        return to_build, run_one(
-            definitions, instance, platform, tables, request, only=table.key, stop=stop
-        )
+        return to_build, run_one(definitions, scope, request, only=table.key, stop=stop)

@@ -15,8 +15,8 @@ from data_platform.lake.rejected import REJECTED_LAYERS
 from data_platform.lake.upkeep import drop as lake_drop
 from data_platform.lake.upkeep.browse import count
 from data_platform.landing.ledger.tables import Entry
-from data_platform.runs.in_process import require_idle
-from data_platform.runs.liveness import driving
+from data_platform.runs.in_process import driving_idle
+from data_platform.runs.scope import Scope
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
 from data_platform.telemetry.wording import counted
@@ -132,9 +132,7 @@ def _dependents(tables: Sequence[Table], table_id: TableId) -> tuple[TableId, ..
     return tuple(table.id for table in tables if table.id in found and table.id != table_id)
 
 
-def apply_drop(
-    platform: Platform, instance: dg.DagsterInstance, tables: Sequence[Table], planned: Drop
-) -> Dropped:
+def apply_drop(scope: Scope, planned: Drop) -> Dropped:
     """Do it.
 
     Interrupted, it is to be repeated: the ledger comes first, since objects that wait are seen,
@@ -144,8 +142,8 @@ def apply_drop(
     """
     key, table_id = planned.partition, planned.table_id
     keys = None if key is None else [key]
-    with driving(instance, platform):
-        require_idle(instance, tables)
+    instance, platform = scope.instance, scope.platform
+    with driving_idle(scope):
         if planned.declared and planned.declared.source:
             platform.ledger.unload(planned.declared.source.name, keys)
         platform.builds.forget(table_id, keys)

@@ -9,10 +9,10 @@ import dagster as dg
 from data_platform.assets import Table
 from data_platform.build.platform import Platform
 from data_platform.lake.files import files_by_partition
-from data_platform.operations.repair import declared, instance_of, quarantined, released
-from data_platform.runs.in_process import Ran, require_idle, run_one, run_until_quiet
-from data_platform.runs.liveness import driving
+from data_platform.operations.repair import declared, quarantined, released
+from data_platform.runs.in_process import Ran, driving_idle, run_one, run_until_quiet
 from data_platform.runs.requests import job_name, range_tags
+from data_platform.runs.scope import Scope
 from data_platform.runs.stopping import Stop
 from data_platform.runs.tags import ONLY_PARTITIONS
 from data_platform.tables.identity import TableId
@@ -75,9 +75,8 @@ def plan_replay(
 
 
 def apply_replay(
-    platform: Platform,
     definitions: dg.Definitions,
-    tables: Sequence[Table],
+    scope: Scope,
     planned: Replay,
     *,
     ended: Callable[[Ran], object] = lambda ran: None,
@@ -98,14 +97,10 @@ def apply_replay(
 
     tags = {**range_tags(keys, table.partitions), ONLY_PARTITIONS: json.dumps(list(keys))}
     request = dg.RunRequest(job_name=job_name(table), tags=tags if keys[0] else {})
-    with instance_of(platform) as instance:
-        with driving(instance, platform):
-            require_idle(instance, tables)
-            add(
-                run_one(definitions, instance, platform, tables, request, only=table.key, stop=stop)
-            )
-        if not (stop and stop.asked):
-            for ran in run_until_quiet(definitions, instance, platform, tables, stop=stop):
-                add(ran)
-    left, _ = quarantined(platform, table.id, partition=planned.partition, limit=0)
+    with driving_idle(scope):
+        add(run_one(definitions, scope, request, only=table.key, stop=stop))
+    if not (stop and stop.asked):
+        for ran in run_until_quiet(definitions, scope, stop=stop):
+            add(ran)
+    left, _ = quarantined(scope.platform, table.id, partition=planned.partition, limit=0)
     return Replayed(runs, left)

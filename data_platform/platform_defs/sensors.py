@@ -18,9 +18,10 @@ from data_platform.build.platform import Platform
 from data_platform.platform_defs.jobs import Job
 from data_platform.runs.arrivals import record_arrivals
 from data_platform.runs.due import Waiting, stale, unloaded, waiting_lines
-from data_platform.runs.failed_partitions import clear_failed_status
-from data_platform.runs.liveness import fail_dead_runs, fail_lost_runs, under_way
+from data_platform.runs.failed_partitions import fail_runs_that_died
+from data_platform.runs.liveness import under_way
 from data_platform.runs.requests import job_name, tables_by_job
+from data_platform.runs.scope import Scope
 from data_platform.tables.identity import TableId
 
 _UP_TO_DATE = "every table is up to date"
@@ -45,17 +46,18 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
     def landing_arrivals(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
         now = dt.datetime.now(dt.UTC)
-        _fail_dead_runs(context.instance, platform, tables, now)
+        scope = Scope(context.instance, platform, tables)
+        fail_runs_that_died(scope)
         declared = ",".join(table.version for table in bronze)
         redeclared = context.cursor != declared
         warnings = record_arrivals(platform, bronze, now, redeclared=redeclared).warnings
         for warning in warnings:
             context.log.warning(warning)
         by_job = tables_by_job(bronze)
-        busy = {name: under_way(context.instance, group) for name, group in by_job.items()}
+        busy = {name: under_way(scope.of(group)) for name, group in by_job.items()}
         free = [table for table in bronze if not busy[job_name(table)]]
         troubles: list[str] = []
-        found = list(unloaded(platform, context.instance, free, trouble=troubles.append))
+        found = unloaded(scope.of(free), trouble=troubles.append)
         for text in troubles:
             context.log.error(text)
         if requests := [each.request for each in found if each.at <= now]:
@@ -68,20 +70,11 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
     return landing_arrivals
 
 
-def _fail_dead_runs(
-    instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], now: dt.datetime
-) -> None:
-    lost = fail_lost_runs(instance, platform, tables, now)
-    for run in [*lost, *fail_dead_runs(instance, platform)]:
-        clear_failed_status(instance, platform, tables, run.run_id)
-
-
 def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefinition:
-    made = derived(tables)
 
     @dg.sensor(
         name="stale_tables",
-        jobs=[jobs[name] for name in tables_by_job(made)],
+        jobs=[jobs[name] for name in tables_by_job(derived(tables))],
         minimum_interval_seconds=20,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"platform"},
@@ -93,7 +86,8 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDef
         seen = _state(platform, tables)
         if context.cursor == seen:
             return dg.SkipReason("no table has changed since the last look")
-        if busy := under_way(context.instance, tables):
+        scope = Scope(context.instance, platform, tables)
+        if busy := under_way(scope):
             return dg.SkipReason(busy)
         waits: list[str] = []
 
@@ -102,10 +96,7 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDef
             waits.append(text)
 
         waiting: dict[TableId, Waiting] = {}
-        found_stale = stale(
-            platform, context.instance, made, trouble=trouble, waits=waiting.__setitem__
-        )
-        for found in found_stale:
+        for found in stale(scope, trouble=trouble, waits=waiting.__setitem__):
             if found.at <= now:
                 return dg.SensorResult(run_requests=[found.request])
             waits.append(found.waits)

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-import dagster as dg
-
-from data_platform.assets import BronzeTable, Table
+from data_platform.assets import Table
+from data_platform.build.kinds import derived, landed
 from data_platform.build.planning import Plan, plans
-from data_platform.build.platform import Platform
 from data_platform.lake.look import Look
 from data_platform.runs.arrivals import due_of_bronze
 from data_platform.runs.requests import run_request, tables_by_job
 from data_platform.runs.retry import DueRun, due, work_id
+from data_platform.runs.scope import Scope
 from data_platform.tables.identity import WHOLE_TABLE, TableId
 from data_platform.telemetry.wording import counted
 
@@ -31,27 +30,23 @@ def waiting_lines(found: Mapping[TableId, Waiting]) -> list[str]:
     return lines
 
 
-def unloaded(
-    platform: Platform,
-    instance: dg.DagsterInstance,
-    landed: Sequence[BronzeTable],
-    *,
-    trouble: Callable[[str], object],
-) -> Iterator[DueRun]:
+def unloaded(scope: Scope, *, trouble: Callable[[str], object]) -> list[DueRun]:
     """One run for each job with bronze partitions that are due.
 
-    `landed` are bronze tables that no run is building: what a run reads still counts as pending.
+    No run may be building the tables: what a run reads still counts as pending.
     How often an object was tried is not part of the work's id, so retries of unreadable objects are
     delayed more and more, too. A table that cannot be planned is reported to `trouble` and skipped.
     """
-    look = Look(platform.lake)
-    for name, group in tables_by_job(landed).items():
-        planned = plans(group, platform, look, trouble=_told(trouble), one=due_of_bronze)
+    look = Look(scope.platform.lake)
+    found = []
+    for name, group in tables_by_job(landed(scope.tables)).items():
+        planned = plans(group, scope.platform, look, trouble=_told(trouble), one=due_of_bronze)
         if parts := _parts(planned):
             keys = sorted(parts)
             work = work_id("landed", name, (f"{key} {parts[key]}" for key in keys))
             request = run_request(name, keys, run_key=work, partitions=group[0].partitions)
-            yield due(instance, request)
+            found.append(due(scope.instance, request))
+    return found
 
 
 def _told(trouble: Callable[[str], object]) -> Callable[[Table, str], object]:
@@ -69,9 +64,7 @@ def _parts(planned: Iterable[Plan]) -> dict[str, str]:
 
 
 def stale(
-    platform: Platform,
-    instance: dg.DagsterInstance,
-    derived: Sequence[Table],
+    scope: Scope,
     *,
     trouble: Callable[[str], object],
     waits: Callable[[TableId, Waiting], object] = lambda table, waiting: None,
@@ -79,14 +72,16 @@ def stale(
     """A run for each job with stale partitions, in the order of the tables.
 
     Run the first that is due, then ask again: what it publishes decides what is stale downstream.
+    So a job is planned when the iterator comes to it. Nothing is written.
+
     A table that cannot be planned is reported to `trouble` and skipped; for every other table,
     `waits` is called with the partitions that wait and what they wait for.
     """
-    look = Look(platform.lake)
-    for name, group in tables_by_job(derived).items():
+    look = Look(scope.platform.lake)
+    for name, group in tables_by_job(derived(scope.tables)).items():
         found: list[Plan] = []
         selected: list[Table] = []
-        for planned in plans(group, platform, look, trouble=_told(trouble)):
+        for planned in plans(group, scope.platform, look, trouble=_told(trouble)):
             table = planned.table
             waits(table.id, planned.waiting)
             if planned.keys or any(up.id in table.inputs.values() for up in selected):
@@ -95,4 +90,4 @@ def stale(
         if parts := _parts(found):
             asked = sorted(parts)
             work = work_id("stale", name, (f"{key} {parts[key]}" for key in asked))
-            yield due(instance, run_request(name, asked, run_key=work, only=selected))
+            yield due(scope.instance, run_request(name, asked, run_key=work, only=selected))

@@ -9,6 +9,7 @@ A backfill counts as failed unless each of its partitions is materialized, so pa
 input count as materialized until the backfill has ended; then that is wiped, too.
 """
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 
 import dagster as dg
@@ -22,7 +23,8 @@ from data_platform.build.held import held_now
 from data_platform.build.planning import current_versions, stale_plan
 from data_platform.build.platform import Platform
 from data_platform.build.table_checks import checks_left_alone, rule_state, still_held
-from data_platform.runs.liveness import under_way
+from data_platform.runs.liveness import fail_dead_runs, fail_lost_runs, under_way
+from data_platform.runs.scope import Scope
 from data_platform.storage.errors import LakeError
 
 _AS_BEFORE = "as published before; a run that failed left it as it was"
@@ -52,7 +54,8 @@ def _after_failure(tables: Sequence[Table]) -> dg.SensorDefinition:
     def partitions_after_failure(
         context: dg.RunFailureSensorContext, platform: dg.ResourceParam[Platform]
     ) -> None:
-        clear_failed_status(context.instance, platform, tables, context.dagster_run.run_id)
+        scope = Scope(context.instance, platform, tables)
+        clear_failed_status(scope, context.dagster_run.run_id)
 
     return partitions_after_failure
 
@@ -71,7 +74,7 @@ def _after_backfill(tables: Sequence[Table]) -> dg.SensorDefinition:
         newest = str(max((each.backfill_end_timestamp or 0 for each in ended), default=0))
         if newest == (context.cursor or "0"):
             return dg.SkipReason("no backfill has ended")
-        if busy := under_way(context.instance, tables):
+        if busy := under_way(Scope(context.instance, platform, tables)):
             return dg.SkipReason(busy)
         trouble = []
         for table in tables:
@@ -102,13 +105,19 @@ def wipe_without_input(instance: dg.DagsterInstance, platform: Platform, table: 
         instance.wipe_asset_partitions(table.key, gone)
 
 
-def clear_failed_status(
-    instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], run_id: str
-) -> None:
+def fail_runs_that_died(scope: Scope, already: Iterable[dg.DagsterRun] = ()) -> None:
+    """Mark as failed the runs whose process is gone, and tell Dagster which partitions of theirs,
+    and of those that were marked `already`, are up to date."""
+    lost = fail_lost_runs(scope, dt.datetime.now(dt.UTC))
+    for run in [*already, *lost, *fail_dead_runs(scope.instance, scope.platform)]:
+        clear_failed_status(scope, run.run_id)
+
+
+def clear_failed_status(scope: Scope, run_id: str) -> None:
     """Tell Dagster which partitions of a failed run's range are up to date."""
-    for table in tables:
-        if keys := _marked(instance, table, run_id):
-            _tell_up_to_date(Log(instance, table.key), platform, table, keys)
+    for table in scope.tables:
+        if keys := _marked(scope.instance, table, run_id):
+            _tell_up_to_date(Log(scope.instance, table.key), scope.platform, table, keys)
 
 
 def _marked(instance: dg.DagsterInstance, table: Table, run_id: str) -> list[str]:

@@ -7,7 +7,8 @@ run what they request, until they request nothing.
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -17,16 +18,15 @@ import dagster as dg
 from dagster._core.events import JobFailureData
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 
-from data_platform.assets import Table
 from data_platform.build.failures import cause
-from data_platform.build.kinds import derived, landed
-from data_platform.build.platform import Platform
+from data_platform.build.kinds import landed
 from data_platform.runs.arrivals import list_landed, record_arrivals
 from data_platform.runs.due import Waiting, stale, unloaded
-from data_platform.runs.failed_partitions import clear_failed_status
+from data_platform.runs.failed_partitions import clear_failed_status, fail_runs_that_died
 from data_platform.runs.launched import LAUNCHED_BY, execute_here, person
-from data_platform.runs.liveness import driving, fail_lost_runs, hold, under_way
+from data_platform.runs.liveness import driving, hold, under_way
 from data_platform.runs.retry import MOST_REPEATS, DueRun, Tried
+from data_platform.runs.scope import Scope
 from data_platform.runs.stopping import Stop, cancel_run
 from data_platform.runs.tags import RANGE_END, RANGE_START, WITHOUT_FAILURES
 from data_platform.storage.errors import LakeError
@@ -71,9 +71,7 @@ class Ran:
 
 def run_until_quiet(
     definitions: dg.Definitions,
-    instance: dg.DagsterInstance,
-    platform: Platform,
-    tables: Sequence[Table],
+    scope: Scope,
     *,
     announce: Callable[[dg.RunRequest], None] = lambda request: None,
     waiting: Callable[[], None] = lambda: None,
@@ -95,21 +93,15 @@ def run_until_quiet(
     """
     tried = Tried()
     trouble, circles = _once(trouble), _once(circles)
-    with driving(instance, platform, waiting=waiting) as buried:
-        lost = fail_lost_runs(instance, platform, tables, dt.datetime.now(dt.UTC))
-        for run in [*buried, *lost]:
-            clear_failed_status(instance, platform, tables, run.run_id)
-        require_idle(instance, tables)
-        if bronze := landed(tables):
-            list_landed(platform, bronze, dt.datetime.now(dt.UTC))
+    with driving_idle(scope, waiting=waiting):
+        if bronze := landed(scope.tables):
+            list_landed(scope.platform, bronze, dt.datetime.now(dt.UTC))
         listed = True
-        while found := _next(
-            instance, platform, tables, tried, trouble, waits, circles, listed=listed
-        ):
+        while found := _next(scope, tried, trouble, waits, circles, listed=listed):
             listed = False
             tried.add(found)
             announce(found.request)
-            yield run_one(definitions, instance, platform, tables, found.request, stop=stop, by=by)
+            yield run_one(definitions, scope, found.request, stop=stop, by=by)
             if stop and stop.asked:
                 return
 
@@ -129,9 +121,20 @@ def _named(request: dg.RunRequest) -> str:
     return f"{request.job_name}, {start} to {end}" if start else str(request.job_name)
 
 
-def require_idle(instance: dg.DagsterInstance, tables: Sequence[Table]) -> None:
-    """Raises TablesBusy, naming the run or backfill, if one is building any of the tables."""
-    if busy := under_way(instance, tables):
+@contextmanager
+def driving_idle(scope: Scope, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Be the home's only driver (see `driving`), after what became of runs that died is recorded.
+
+    Raises TablesBusy where a run or backfill builds any of the tables.
+    """
+    with driving(scope.instance, scope.platform, waiting=waiting) as dead:
+        fail_runs_that_died(scope, dead)
+        _require_idle(scope)
+        yield
+
+
+def _require_idle(scope: Scope) -> None:
+    if busy := under_way(scope):
         raise TablesBusy(
             f"{busy}, and builds the same tables; the sensors ask for what is left when it has "
             "ended, or try again then"
@@ -139,9 +142,7 @@ def require_idle(instance: dg.DagsterInstance, tables: Sequence[Table]) -> None:
 
 
 def _next(
-    instance: dg.DagsterInstance,
-    platform: Platform,
-    tables: Sequence[Table],
+    scope: Scope,
     tried: Tried,
     trouble: Callable[[str], object],
     waits: Callable[[TableId, Waiting], object],
@@ -150,17 +151,16 @@ def _next(
     listed: bool,
 ) -> DueRun | None:
     """The next run, or None; `listed` says that the landing place was listed a moment ago."""
-    require_idle(instance, tables)
-    bronze = landed(tables)
-    if bronze:  # otherwise none of the tables reads what arrives
+    _require_idle(scope)
+    if bronze := landed(scope.tables):  # otherwise none of the tables reads what arrives
         now = dt.datetime.now(dt.UTC)
         for warning in record_arrivals(
-            platform, bronze, now, listed=listed, redeclared=listed
+            scope.platform, bronze, now, listed=listed, redeclared=listed
         ).warnings:
             _log.warning(warning)
     found = chain(
-        unloaded(platform, instance, bronze, trouble=trouble),
-        stale(platform, instance, derived(tables), trouble=trouble, waits=waits),
+        unloaded(scope, trouble=trouble),
+        stale(scope, trouble=trouble, waits=waits),
     )
     for each in found:
         if tried.in_circles(each):
@@ -175,9 +175,7 @@ def _next(
 
 def run_one(
     definitions: dg.Definitions,
-    instance: dg.DagsterInstance,
-    platform: Platform,
-    tables: Sequence[Table],
+    scope: Scope,
     request: dg.RunRequest,
     *,
     only: dg.AssetKey | None = None,
@@ -192,12 +190,15 @@ def run_one(
     run_id = str(uuid.uuid4())
 
     def execute() -> Ran:
-        return _execute(definitions, instance, request, only=only, run_id=run_id, by=by)
+        return _execute(definitions, scope.instance, request, only=only, run_id=run_id, by=by)
 
-    with hold(platform, run_id):
-        ran = stop.supervise(execute, lambda: cancel_run(instance, run_id)) if stop else execute()
+    def cancel() -> None:
+        cancel_run(scope.instance, run_id)
+
+    with hold(scope.platform, run_id):
+        ran = stop.supervise(execute, cancel) if stop else execute()
     if not ran.success:
-        clear_failed_status(instance, platform, tables, run_id)
+        clear_failed_status(scope, run_id)
     return ran
 
 

@@ -23,6 +23,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from data_platform.assets import Table
 from data_platform.build.platform import Platform
 from data_platform.runs.requests import job_name, tables_by_job
+from data_platform.runs.scope import Scope
 from data_platform.runs.tags import RECONCILIATION
 
 BEGINS_WITHIN = dt.timedelta(minutes=10)  # a run locks its file seconds after it has started
@@ -39,10 +40,11 @@ _UNDER_WAY = [
 _until_exit: list[IO[str]] = []
 
 
-def under_way(instance: dg.DagsterInstance, tables: Sequence[Table]) -> str | None:
+def under_way(scope: Scope) -> str | None:
     """A run or backfill that builds one of the tables now, in words; None if there is none."""
-    keys = {table.key for table in tables}
-    jobs = {job_name(table) for table in tables}
+    instance = scope.instance
+    keys = {table.key for table in scope.tables}
+    jobs = {job_name(table) for table in scope.tables}
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
         if run.job_name in jobs or keys & set(run.asset_selection or ()):
             return f"run {run.run_id} of {run.job_name} is under way"
@@ -129,20 +131,19 @@ def fail_dead_runs(instance: dg.DagsterInstance, platform: Platform) -> list[dg.
     return found
 
 
-def fail_lost_runs(
-    instance: dg.DagsterInstance, platform: Platform, tables: Sequence[Table], now: dt.datetime
-) -> list[dg.DagsterRun]:
+def fail_lost_runs(scope: Scope, now: dt.datetime) -> list[dg.DagsterRun]:
     """Mark as failed the runs of these tables that died before they had a file, and return them.
 
     Only runs that would have one by now: other code may run for as long as it likes. A start time
     far in the future means that the clock was set back since.
     """
     found = []
-    for record in instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):
+    running = _running(scope.platform)
+    for record in scope.instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):
         run, begun = record.dagster_run, record.start_time
         late = begun is not None and abs(now.timestamp() - begun) > BEGINS_WITHIN.total_seconds()
-        if late and _has_a_file(run, tables) and not (_running(platform) / run.run_id).exists():
-            found += _buried(instance, run.run_id)
+        if late and _has_a_file(run, scope.tables) and not (running / run.run_id).exists():
+            found += _buried(scope.instance, run.run_id)
     return found
 
 

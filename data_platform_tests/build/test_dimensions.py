@@ -24,6 +24,7 @@ from data_platform.quality.mapping import CHANGES, Changes, How, dimension, even
 from data_platform.runs.due import stale
 from data_platform.runs.home import prepare_home
 from data_platform.runs.instance import open_instance
+from data_platform.runs.scope import Scope
 from data_platform.settings.environment import settings_at
 from data_platform.storage.errors import LakeError
 from data_platform_tests.lake.test_look import remove_manifests
@@ -313,7 +314,7 @@ def test_what_reads_an_expired_version_is_built_by_each_of_the_ways_out_that_it_
     if way_out == "drop":
         with open_instance(platform.settings) as instance:
             planned = plan_drop(platform, [table], table.id, DAYS[0])
-            apply_drop(platform, instance, [table], planned)
+            apply_drop(Scope(instance, platform, [table]), planned)
     else:
         table = _over(dimension(of="gold/shop/prices", changes="latest"))
 
@@ -346,7 +347,8 @@ def test_the_trouble_of_one_table_does_not_stop_the_others(platform: Platform) -
     told: list[str] = []
 
     with dg.DagsterInstance.ephemeral() as instance:
-        [due] = stale(platform, instance, [troubled, other], trouble=told.append)
+        scope = Scope(instance, platform, [troubled, other])
+        [due] = stale(scope, trouble=told.append)
 
     assert due.request.asset_selection == [other.key]
     [text] = told

@@ -17,6 +17,7 @@ from data_platform.build.inputs import Input
 from data_platform.build.placement import Others, Times, others
 from data_platform.build.planning import Plan
 from data_platform.contracts.contract import Contract
+from data_platform.contracts.schema import column_type
 from data_platform.quality.mapping import How, event_time, everything
 from data_platform.quality.windows import Upstream
 from data_platform.tables.calendars import Calendar
@@ -166,7 +167,9 @@ def _every(definition: dg.TimeWindowPartitionsDefinition) -> Times:
 def test_a_window_reaches_back_to_before_the_calendar_also_of_texts() -> None:
     daily = dg.DailyPartitionsDefinition("05.01.2026", fmt="%d.%m.%Y")
     column = Answer.columns[0]
-    texts = replace(Answer, columns=(replace(column, type=T.StringType()), *Answer.columns[1:]))
+    texts = replace(
+        Answer, columns=(replace(column, type=column_type(T.StringType())), *Answer.columns[1:])
+    )
 
     (found,) = _others(
         (["2026-01-03", "2026-01-05"], DAY), key="05.01.2026", partitions=daily, contract=texts

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.contracts.contract import Rule
-from data_platform.contracts.schema import schema_of
+from data_platform.contracts.schema import column_type, schema_of
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
@@ -39,7 +39,7 @@ QUARANTINE = "quarantine/retail/order_lines"
 def _said(home: Home, table: str, partition: str | None = None) -> str:
     """What a drop of it says before and after."""
     planned = plan_drop(home.platform, home.tables, TableId.parse(table), partition)
-    done = apply_drop(home.platform, home.instance, home.tables, planned)
+    done = apply_drop(home.scope, planned)
     return "\n".join([*planned.lines, *done.lines])
 
 
@@ -84,7 +84,7 @@ def test_a_table_that_was_first_declared_with_a_wrong_type_is_undone_by_dropping
     contract = silver.contract
     assert contract
     columns = tuple(
-        replace(each, type=T.DecimalType(14, 3)) if each.name == "unit_price" else each
+        replace(each, type=column_type(T.DecimalType(14, 3))) if each.name == "unit_price" else each
         for each in contract.columns
     )
 
@@ -176,4 +176,4 @@ def test_what_cannot_be_dropped_is_refused(home: Home) -> None:
         dg.DagsterRun(job_name="retail_daily", status=dg.DagsterRunStatus.STARTED)
     )
     with hold(home.platform, request.run_id), pytest.raises(TablesBusy):
-        apply_drop(home.platform, home.instance, home.tables, planned)
+        apply_drop(home.scope, planned)

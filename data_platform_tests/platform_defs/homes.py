@@ -82,7 +82,7 @@ class Home(TemporaryPlatform):
 
     def run(self) -> list[Ran]:
         """Everything the sensors ask for, whatever becomes of it."""
-        return list(run_until_quiet(self.definitions, self.instance, self.platform, self.tables))
+        return list(run_until_quiet(self.definitions, self.scope))
 
     def versions(self) -> Versions:
         return {

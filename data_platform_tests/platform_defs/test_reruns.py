@@ -189,7 +189,7 @@ def _replay(home: Home, partition: str | None = None) -> list[str]:
     """What it says beside its runs."""
     table = silver.order_lines.id
     planned = plan_replay(home.platform, home.tables, table, partition=partition)
-    done = apply_replay(home.platform, home.definitions, home.tables, planned)
+    done = apply_replay(home.definitions, home.scope, planned)
     assert done.runs
     return [*planned.lines, *done.lines]
 

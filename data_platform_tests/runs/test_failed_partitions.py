@@ -12,13 +12,15 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 
 from data_platform.build.events import Log
 from data_platform.build.planning import plan
+from data_platform.operations.building import build_named
+from data_platform.operations.dropping import apply_drop, plan_drop
 from data_platform.runs.failed_partitions import failed_status_sensors
 from data_platform.runs.in_process import run_one
-from data_platform.runs.liveness import driving
+from data_platform.runs.liveness import driving, hold
 from data_platform.runs.requests import run_request
 from data_platform_tests.lake.home import MONDAY, TUESDAY, WEDNESDAY
 from data_platform_tests.lake.home import days as rows
-from data_platform_tests.platform_defs.bakery import DAILY, Bakery, bakery_at, days
+from data_platform_tests.platform_defs.bakery import DAILY, Bakery, bakery_at, days, months
 
 THURSDAY = "2011-03-10"
 WEEK = [MONDAY, TUESDAY, WEDNESDAY, THURSDAY]
@@ -112,8 +114,31 @@ def test_a_run_in_this_process_leaves_the_same_marks(shop: Bakery) -> None:
     request = run_request("bakery_daily", WEEK, run_key="k")
 
     with driving(shop.instance, shop.platform):
-        run_one(shop.definitions, shop.instance, shop.platform, shop.tables, request)
+        run_one(shop.definitions, shop.scope, request)
 
+    assert _marked(shop) == {TUESDAY, WEDNESDAY}
+
+
+@pytest.mark.parametrize("command", ["run", "run TABLE", "drop"])
+def test_a_command_finds_what_a_run_that_died_left_marked(shop: Bakery, command: str) -> None:
+    request = run_request("bakery_daily", WEEK, run_key="k", only=[days])
+    job = shop.definitions.resolve_job_def("bakery_daily")
+    dead = shop.instance.create_run_for_job(
+        job, tags=request.tags, status=dg.DagsterRunStatus.STARTED
+    )
+    hold(shop.platform, dead.run_id).close()
+
+    match command:
+        case "run":
+            shop.run()
+        case "run TABLE":
+            planned, ran = build_named(shop.definitions, shop.scope, days, [THURSDAY])
+            assert (planned.keys, ran) == ((), None)
+        case "drop":
+            apply_drop(shop.scope, plan_drop(shop.platform, shop.tables, months.id, None))
+
+    ended = shop.instance.get_run_by_id(dead.run_id)
+    assert ended and ended.status is dg.DagsterRunStatus.FAILURE
     assert _marked(shop) == {TUESDAY, WEDNESDAY}
 
 

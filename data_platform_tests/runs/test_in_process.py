@@ -61,7 +61,7 @@ def test_what_goes_round_in_circles_is_left_and_said(tmp_path: Path) -> None:
 
         ran = list(
             run_until_quiet(
-                shop.definitions, shop.instance, shop.platform, (days,),
+                shop.definitions, shop.scope.of((days,)),
                 announce=changes, circles=told.append,
             )
         )  # fmt: skip
@@ -89,9 +89,7 @@ def test_a_partition_whose_other_input_was_never_published_waits_and_is_no_failu
     with home_at(tmp_path / "home", tables) as home:
         shop = Bakery(**vars(home))
         shop.sales.write({MONDAY: [1]})
-        driven = run_until_quiet(
-            shop.definitions, shop.instance, shop.platform, tables, waits=waiting.__setitem__
-        )
+        driven = run_until_quiet(shop.definitions, shop.scope, waits=waiting.__setitem__)
         assert list(driven) == []
         [stale] = stale_partitions(shop.platform, tables)
 
@@ -121,9 +119,7 @@ def test_a_run_is_known_to_be_alive_from_its_first_moment(shop: Bakery) -> None:
     seen = []
     for ran in run_until_quiet(
         shop.definitions,
-        shop.instance,
-        shop.platform,
-        shop.tables,
+        shop.scope,
         announce=lambda request: seen.append(list(running.glob("*"))),
     ):
         seen.append([file.name for file in running.glob("*")])
@@ -145,9 +141,7 @@ def test_a_run_is_the_code_locations_own_and_says_who_launched_it(shop: Bakery) 
     listed = shop.instance.get_runs(dg.RunsFilter(tags={REPOSITORY_LABEL_TAG: of.get_label()}))
     assert ran.run_id in {each.run_id for each in listed}
     assert run.tags["user"] == f"{getpass.getuser()}, command line"
-    [again, *_] = run_until_quiet(
-        shop.definitions, shop.instance, shop.platform, shop.tables, by="demo"
-    )
+    [again, *_] = run_until_quiet(shop.definitions, shop.scope, by="demo")
     run_again = shop.instance.get_run_by_id(again.run_id)
     assert run_again and run_again.tags["user"] == f"{getpass.getuser()}, demo"
     shown = {tag for tag in run.tags if get_tag_type(tag) is TagType.USER_PROVIDED}

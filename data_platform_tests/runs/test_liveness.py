@@ -21,6 +21,7 @@ from data_platform.runs.liveness import (
     hold,
     hold_until_exit,
 )
+from data_platform.runs.scope import Scope
 from data_platform.settings.environment import settings_at
 from data_platform_tests.support.tables import TABLES
 
@@ -139,6 +140,7 @@ def test_a_run_whose_steps_have_processes_of_their_own_has_no_file(instance, pla
 def test_a_run_that_never_got_its_file_is_failed_when_it_should_long_have_it(
     instance, platform, later: int
 ):
+    scope = Scope(instance, platform, TABLES)
     early = begun(instance)
     asset = begun(instance, "__ASSET_JOB", asset_selection={TABLES[0].key})
     others = begun(instance, "reports"), begun(instance, "__ASSET_JOB", asset_selection=set())
@@ -146,8 +148,8 @@ def test_a_run_that_never_got_its_file_is_failed_when_it_should_long_have_it(
 
     with hold(platform, alive):
         now = dt.datetime.now(dt.UTC)
-        assert fail_lost_runs(instance, platform, TABLES, now) == []
-        lost = fail_lost_runs(instance, platform, TABLES, now + later * BEGINS_WITHIN)
+        assert fail_lost_runs(scope, now) == []
+        lost = fail_lost_runs(scope, now + later * BEGINS_WITHIN)
 
     assert {run.run_id for run in lost} == {early, asset}
     assert {status(instance, run) for run in (early, asset)} == {FAILURE}

@@ -15,6 +15,7 @@ from data_platform.operations.repair import instance_of
 from data_platform.platform_defs.assembly import definitions
 from data_platform.runs.home import prepare_home
 from data_platform.runs.in_process import run_until_quiet
+from data_platform.runs.scope import Scope
 from data_platform.settings.environment import settings_at
 from data_platform_tests.support.tables import TABLES
 
@@ -26,7 +27,8 @@ def load(home: Path, count: int, place: dict[str, str]) -> None:
     prepare_home(settings)
     platform = Platform(settings)
     with instance_of(platform) as instance:
-        runs = list(run_until_quiet(definitions(tables, settings), instance, platform, tables))
+        scope = Scope(instance, platform, tables)
+        runs = list(run_until_quiet(definitions(tables, settings), scope))
     for failure in (failure for run in runs for failure in run.failures):
         print(failure, file=sys.stderr)
 
