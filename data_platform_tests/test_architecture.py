@@ -5,11 +5,15 @@ failing on a made-up tree.
 """
 
 import ast
+import logging
+import queue
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
+from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -46,6 +50,19 @@ SECRETS = (
 )
 KINDS = ("BronzeTable", "JudgedTable", "MergedTable")
 OF_KINDS = tuple(f"{PACKAGE}.{name}" for name in ("assets", "build.kinds", "build.tables"))
+# Where private parts of a package may be used, each with a test that compares them with the
+# installed version.
+INTERNALS = {
+    "alembic": f"{PACKAGE}.databases.migration",
+    "dagster": f"{PACKAGE}.build.dagster_internals",
+    "dagster_postgres": f"{PACKAGE}.platform_defs.postgres_storage",
+    "pandera": f"{PACKAGE}.contracts.pandera_internals",
+    "pyiceberg": f"{PACKAGE}.lake.pyiceberg_internals",
+    "pyspark": f"{PACKAGE}.engine.pyspark_internals",
+    "re": f"{PACKAGE}.landing.patterns",
+}
+# Of named tuples and of `os`: documented in spite of their names.
+DOCUMENTED = frozenset({"_asdict", "_exit", "_field_defaults", "_fields", "_make", "_replace"})
 # What Spark's readers and writers have.
 OF_SPARK = frozenset(
     {"bucketBy", "clusterBy", "csv", "foreach", "foreachBatch", "format", "insertInto", "jdbc"}
@@ -281,6 +298,53 @@ def kinds_of_tables_are_told_apart_in_one_place(sources: Sources) -> Iterator[st
                         yield f"{module}:{node.lineno} asks for {', '.join(sorted(found))}"
 
 
+def private_parts_of_others_are_used_in_one_module_each(sources: Sources) -> Iterator[str]:
+    graph = dependencies(sources)
+    for module, source in sources.items():
+        for name in sorted(imports(module, sources)):
+            package, _, rest = name.partition(".")
+            private = package != PACKAGE and any(map(_is_private, rest.split(".")))
+            if private and INTERNALS.get(package) != module:
+                yield f"{module} imports {name}"
+        if module in INTERNALS.values():
+            continue
+        own = {name for each in (module, *graph[module]) for name in _defined(sources[each])}
+        for line, name in _attributes(source):
+            if _is_private(name) and name not in own | DOCUMENTED:
+                yield f"{module}:{line} uses {name}, which neither it nor what it imports defines"
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("_")  # such names are documented
+
+
+def _attributes(source: str) -> Iterator[tuple[int, str]]:
+    """`x.name`, and `getattr(x, "name")` with its like, by line."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Attribute(attr=name):
+                yield node.lineno, name
+            case ast.Call(
+                func=ast.Name("getattr" | "hasattr" | "setattr" | "delattr"),
+                args=[_, ast.Constant(str(name)), *_],
+            ):
+                yield node.lineno, name
+
+
+def _defined(source: str) -> Iterator[str]:
+    """Functions, classes, variables and fields of a module."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.ClassDef(name=name):
+                yield name
+            case ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.Attribute(value=ast.Name("self" | "cls"), attr=name, ctx=ast.Store()):
+                yield name
+
+
 def modules_fit_in_a_head(sources: Sources) -> Iterator[str]:
     for module, source in sources.items():
         if (lines := len(source.splitlines())) >= MAX_LINES:
@@ -404,6 +468,29 @@ RULES_AND_OFFENDERS: list[tuple[Rule, Sources]] = [
         kinds_of_tables_are_told_apart_in_one_place,
         {"data_platform.build.trial": "match t:\n    case assets.MergedTable(id=name):\n        1"},
     ),
+    (
+        private_parts_of_others_are_used_in_one_module_each,
+        {"data_platform.build.events": "from dagster._core.storage.tags import MAX_RETRIES_TAG"},
+    ),
+    (
+        private_parts_of_others_are_used_in_one_module_each,
+        {"data_platform.build.dagster_internals": "from pyiceberg.table.snapshot import _Files"},
+    ),
+    (
+        private_parts_of_others_are_used_in_one_module_each,
+        {"data_platform.engine.session": "def jobs(spark):\n    return spark._jvm"},
+    ),
+    (
+        private_parts_of_others_are_used_in_one_module_each,
+        {"data_platform.engine.session": "def jobs(spark):\n    return getattr(spark, '_jvm')"},
+    ),
+    (
+        private_parts_of_others_are_used_in_one_module_each,
+        {
+            "data_platform.lake.file_io": "def f(file):\n    return file._path",
+            "data_platform.landing.source": "class Source:\n    _path: str",
+        },
+    ),
     (modules_fit_in_a_head, {"data_platform.cli": "x = 1\n" * MAX_LINES}),
     (
         package_files_are_empty,
@@ -441,8 +528,49 @@ def test_the_rule_lets_a_decent_tree_pass(rule: Rule) -> None:
         "data_platform.build.kinds": "match t:\n    case JudgedTable():\n        isinstance(t, X)",
         "data_platform.serving.api": "from data_platform.contracts import contract",
         "data_platform.domains.retail.gold": "from .contracts import X\nimport dagster",
+        "data_platform.build.dagster_internals": "from dagster._core import events as _events",
+        "data_platform.landing.ledger": "",
+        "data_platform.landing.ledger.reads": "class Reads:\n    def _entries(self): ...",
+        "data_platform.landing.ledger.ledger": "from data_platform.landing.ledger import reads\n"
+        "class Ledger(reads.Reads):\n    def f(self): return self._entries()._replace(a=1)",
     }
     assert list(rule(tree)) == []
+
+
+def test_private_methods_of_others_are_replaced_in_the_same_modules() -> None:
+    classes = {
+        each
+        for module in read_sources(ROOT / PACKAGE)
+        if module not in INTERNALS.values() and not module.endswith("__main__")
+        for each in vars(import_module(module)).values()
+        if isinstance(each, type) and each.__module__ == module
+    }
+
+    assert [(each, found) for each in classes for found in [replaced(each)] if found] == []
+
+
+def test_a_replaced_private_method_is_found() -> None:
+    class Quiet(logging.Formatter):
+        def _fmt(self) -> str:
+            return ""
+
+        def _own(self) -> None: ...
+
+    class Batch(queue.Queue):
+        def _put(self, item: object) -> None: ...
+
+    assert (replaced(Quiet), replaced(Batch)) == ([], ["_put"])
+
+
+def replaced(cls: type) -> list[str]:
+    """The private methods of other packages' classes that a class has itself."""
+    foreign = [base for base in cls.__mro__[1:] if not within(base.__module__, PACKAGE)]
+    return [
+        name
+        for name, value in vars(cls).items()
+        if _is_private(name) and isinstance(value, FunctionType | property)
+        if any(name in vars(base) for base in foreign)
+    ]
 
 
 def test_tests_mirror_the_package() -> None:

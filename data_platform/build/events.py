@@ -8,40 +8,21 @@ A check counts for the materialization that it names, and for none once there is
 checks are logged after the materializations of the partitions they are about.
 """
 
-import logging
-import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData as Target,
-)
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
-from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
-from dagster._core.events import (
-    AssetObservationData,
-    DagsterEvent,
-    DagsterEventBatchMetadata,
-    StepMaterializationData,
-    generate_event_batch_id,
-)
-from dagster._core.execution.context.system import StepExecutionContext
-from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 
+from data_platform.build.dagster_internals import AssetEvent, Target, log_batch, target_of
 from data_platform.lake.writing.publish import Published, StagedWrite
 from data_platform.quality.findings import Finding
 
-# The output of a step whose materializations were logged one by one.
-LOGGED: Mapping[str, bool] = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
-
+DATA_VERSION_TAG = "dagster/data_version"  # of a materialization
 WITHOUT_INPUT = "without input"  # the data version of a mark that stands for no data
 NO_INPUT = "no input for this partition: nothing published, it reads as empty"
 _MATERIALIZATION = dg.DagsterEventType.ASSET_MATERIALIZATION
-_OBSERVATION = dg.DagsterEventType.ASSET_OBSERVATION
-_EVALUATION = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 _CHUNK = 500
 
 
@@ -74,7 +55,7 @@ class Log:
 
     instance: dg.DagsterInstance
     asset: dg.AssetKey
-    step: StepExecutionContext | None = None
+    step: dg.StepExecutionContext | None = None
 
     @staticmethod
     def of(context: dg.AssetExecutionContext, asset: dg.AssetKey) -> "Log":
@@ -91,11 +72,10 @@ class Log:
         ordered = sorted(findings, key=lambda finding: (not finding.passed, finding.blocking))
         targets = self._targets({finding.partition or None for finding in ordered})
         self._log(
-            _EVALUATION,
             [
                 (_evaluation(self.asset, f, targets.get(f.partition or None)), _said(f))
                 for f in ordered
-            ],
+            ]
         )
 
     def published(self, write: StagedWrite, published: Mapping[str, Published]) -> None:
@@ -118,21 +98,18 @@ class Log:
         """One observation for each partition that was held back, since nothing else on its page
         says why it is unchanged."""
         self._log(
-            _OBSERVATION,
             [
                 (
-                    AssetObservationData(
-                        dg.AssetObservation(
-                            self.asset,
-                            partition=key or None,
-                            description="held back by its checks",
-                            metadata=dict(said),
-                        )
+                    dg.AssetObservation(
+                        self.asset,
+                        partition=key or None,
+                        description="held back by its checks",
+                        metadata=dict(said),
                     ),
                     f"{key or 'the table'} held back",
                 )
                 for key, said in held.items()
-            ],
+            ]
         )
 
     def without_input(self, keys: Iterable[str]) -> None:
@@ -155,20 +132,14 @@ class Log:
 
     def materializations(self, found: Iterable[dg.AssetMaterialization]) -> None:
         """Log materializations that were made elsewhere, as one batch."""
-        self._log(
-            _MATERIALIZATION,
-            [
-                (StepMaterializationData(each, []), f"{each.partition or 'the table'} materialized")
-                for each in found
-            ],
-        )
+        self._log([(each, f"{each.partition or 'the table'} materialized") for each in found])
 
     def _targets(self, partitions: set[str | None]) -> dict[str | None, Target]:
         """The newest materialization of each partition; of the asset for None."""
         found: dict[str | None, Target] = {}
         if None in partitions:
             for record in self.instance.fetch_materializations(self.asset, limit=1).records:
-                found[None] = _target(record)
+                found[None] = target_of(record)
         keys = {key for key in partitions if key is not None}
         if not keys:
             return found
@@ -182,39 +153,12 @@ class Log:
             records = self.instance.fetch_materializations(
                 dg.AssetRecordsFilter(self.asset, storage_ids=chunk), limit=_CHUNK
             ).records
-            found |= {record.partition_key: _target(record) for record in records}
+            found |= {record.partition_key: target_of(record) for record in records}
         return found
 
-    def _log(self, kind: dg.DagsterEventType, data: Sequence[tuple]) -> None:
-        """Log a batch, which storages write at once; each event has its own moment."""
-        batch = generate_event_batch_id()
-        moments = _MOMENTS.take(len(data))
-        for position, ((item, said), moment) in enumerate(zip(data, moments, strict=True)):
-            self.instance.report_dagster_event(
-                self._event(kind, item, said),
-                self.step.run_id if self.step else RUNLESS_RUN_ID,
-                log_level=logging.INFO,
-                batch_metadata=DagsterEventBatchMetadata(batch, position == len(data) - 1),
-                timestamp=moment,
-            )
-
-    def _event(self, kind: dg.DagsterEventType, item, said: str) -> DagsterEvent:
-        step = self.step
-        if step is None:
-            return DagsterEvent(
-                kind.value, RUNLESS_JOB_NAME, event_specific_data=item, message=said
-            )
-        return DagsterEvent(
-            kind.value,
-            job_name=step.job_name,
-            step_handle=step.step.handle,
-            node_handle=step.step.node_handle,
-            step_kind_value=step.step.kind.value,
-            logging_tags=step.event_tags,
-            event_specific_data=item,
-            message=said,
-            pid=os.getpid(),
-        )
+    def _log(self, events: Sequence[tuple[AssetEvent, str]]) -> None:
+        """Log events with their messages as a batch; each has its own moment."""
+        log_batch(self.instance, self.step, events, _MOMENTS.take(len(events)))
 
 
 def figures_of(published: Published) -> dict[str, int | float | str]:
@@ -241,12 +185,6 @@ def _evaluation(
         partition=finding.partition or None,
         blocking=finding.blocking,
         target_materialization_data=target,
-    )
-
-
-def _target(record: dg.EventLogRecord) -> Target:
-    return Target(  # its fields are only known to a serializer
-        storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
     )
 
 

@@ -29,7 +29,8 @@ from data_platform.build.placement import (
 )
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
-from data_platform.engine.logical_plan import analyzed, jobs_run, marked
+from data_platform.engine.logical_plan import analyzed, marked
+from data_platform.engine.pyspark_internals import jobs_run
 from data_platform.lake.reads import ReadPlan
 from data_platform.quality.locality import Input, Proof, proof
 from data_platform.quality.mapping import EventTime

@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 import pandera.pyspark as pa
 from pandera.api.checks import Check as PanderaCheck
-from pandera.api.function_dispatch import Dispatcher
 from pandera.errors import SchemaInitError
 from pyspark.sql import types as T
 
@@ -16,6 +15,8 @@ from data_platform.contracts.checks import problem
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.inside import has_times, promises
 from data_platform.contracts.names import indistinct
+from data_platform.contracts.pandera_internals import arguments as arguments_of
+from data_platform.contracts.pandera_internals import built_in
 from data_platform.contracts.schema import column_type
 from data_platform.contracts.spec import Check, ColumnSpec, Sensitivity, Severity
 
@@ -184,18 +185,16 @@ def _checks(
         yield Check(f"{name}.complete", "complete", {}, "blocking", text)
     for check in column.checks:
         own = str(check.name)  # its author's, as in ge={"min_value": 0, "name": "positive"}
-        # which check it is, its function alone says, for a built-in one as pandera calls it
-        kind = str(check._check_fn)
-        why = _refused(check) or problem(kind, check._check_kwargs, type_)
-        if why:
+        kind, given = built_in(check), arguments_of(check)
+        if not kind:
+            raise ContractError(_NOT_A_COLUMN, table=table, column=name, check=own)
+        if why := _refused(check) or problem(kind, given, type_):
             raise ContractError(why, table=table, column=name, check=own)
         severity: Severity = "warning" if check.raise_warning else "blocking"
-        yield Check(f"{name}.{own}", kind, check._check_kwargs, severity, check.error or own)
+        yield Check(f"{name}.{own}", kind, given, severity, check.error or own)
 
 
 def _refused(check: PanderaCheck) -> str | None:
-    if not isinstance(check._check_fn, Dispatcher):
-        return _NOT_A_COLUMN
     if not check.ignore_na:
         return "pandera.pyspark does not know ignore_na=False; say nullable=False"
     if not re.fullmatch(r"\w+", str(check.name), re.ASCII):

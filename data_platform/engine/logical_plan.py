@@ -1,8 +1,6 @@
 """A DataFrame's analyzed logical plan, as a tree.
 
-The only module that goes behind PySpark's API, for two things it does not offer: the analyzed plan
-as JSON (`TreeNode.toJSON`) and how many jobs have run. Both are None for a session without a JVM
-in reach (Spark Connect).
+There is none for a session without a JVM in reach (Spark Connect).
 """
 
 import json
@@ -10,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
+
+from data_platform.engine.pyspark_internals import analyzed_json
 
 _INPUT = "data-platform input "  # alias prefix of a marked DataFrame; no table function uses it
 
@@ -67,16 +67,8 @@ def input_of(node: Node) -> str | None:
 
 def analyzed(frame: DataFrame) -> Node | None:
     """The analyzed, not yet optimized plan; None if the session does not give it."""
-    java = getattr(frame, "_jdf", None)
-    if java is None:
-        return None
-    return _tree(iter(json.loads(java.queryExecution().analyzed().toJSON())))
-
-
-def jobs_run(spark: SparkSession) -> int | None:
-    """How many jobs the session has submitted so far; None if the session does not tell."""
-    java = getattr(spark, "_jsparkSession", None)
-    return None if java is None else java.sparkContext().dagScheduler().numTotalJobs()
+    plan = analyzed_json(frame)
+    return None if plan is None else _tree(iter(json.loads(plan)))
 
 
 def _trees(value: Any) -> Iterator[Node]:

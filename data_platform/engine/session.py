@@ -11,10 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from dagster_pyspark import LazyPySparkResource
-from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from data_platform.engine.parallelism import PARALLELISM
+from data_platform.engine.pyspark_internals import running_context
 from data_platform.engine.s3a import s3a_config
 from data_platform.settings.environment import export
 from data_platform.settings.model import Environment, Settings
@@ -92,8 +92,7 @@ def start_session(settings: Settings) -> SparkSession:
 
 def cancel_jobs() -> None:
     """Cancel all jobs of this process's session, if there is one."""
-    context = SparkContext._active_spark_context  # the public getOrCreate() would start one
-    if context is not None and getattr(context, "_jsc", None) is not None:  # its JVM comes later
+    if context := running_context():
         context.cancelAllJobs()
 
 

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from cachetools import LRUCache
 from pyarrow import dataset, fs
 from pyiceberg.io import InputFile, OutputFile
-from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+from pyiceberg.io.pyarrow import PyArrowFile
 
+from data_platform.lake.pyiceberg_internals import S3FileIO, SameFile
 from data_platform.storage.files import Storage
 from data_platform.storage.object_store import ObjectStore, is_object
 
@@ -27,7 +28,7 @@ _remembered: LRUCache[tuple[ObjectStore, str], bytes] = LRUCache(_REMEMBERED, ge
 _lock = Lock()
 
 
-class LakeFileIO(PyArrowFileIO):
+class LakeFileIO(S3FileIO):
     """PyIceberg's files, named by the catalog's property `py-io-impl`.
 
     In an object store it caches metadata files, and writes or deletes a file in one request.
@@ -40,7 +41,7 @@ class LakeFileIO(PyArrowFileIO):
             str(self.properties.get("s3.region", "")), str(self.properties.get("s3.endpoint", ""))
         )
 
-    def _initialize_s3_fs(self, netloc: str | None) -> fs.FileSystem:
+    def s3_filesystem(self) -> fs.FileSystem:
         return self.store.filesystem()
 
     def new_input(self, location: str) -> PyArrowFile:
@@ -80,11 +81,11 @@ def _is_metadata(location: str) -> bool:
     return is_object(location) and bool(_METADATA.fullmatch(location))
 
 
-class _Metadata(PyArrowFile):
+class _Metadata(SameFile):
     """A metadata file in an object store, cached once it was read or written."""
 
     def __init__(self, file: PyArrowFile, store: ObjectStore) -> None:
-        super().__init__(file.location, file._path, file._filesystem, file._buffer_size)
+        super().__init__(file)
         self._key = store, file.location
 
     def open(self, seekable: bool = True) -> Any:

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from data_platform.assets import Table
-from data_platform.build.events import Log, figures_of
+from data_platform.build.events import DATA_VERSION_TAG, Log, figures_of
 from data_platform.build.planning import plan
 from data_platform.build.platform import Platform
 from data_platform.build.table_checks import as_it_stands

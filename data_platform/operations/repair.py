@@ -10,10 +10,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from data_platform.assets import Table
-from data_platform.build.events import Log, figures_of
+from data_platform.build.events import DATA_VERSION_TAG, Log, figures_of
 from data_platform.build.held import held_now
 from data_platform.build.inputs import changed_dimensions
 from data_platform.build.planning import current_versions, plan, plan_all, plans

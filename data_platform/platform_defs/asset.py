@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import dagster as dg
-from dagster._core.storage.tags import BACKFILL_ID_TAG
 from pyspark.sql import types as T
 
 from data_platform.assets import Table
-from data_platform.build.events import LOGGED, Log
+from data_platform.build.dagster_internals import LOGGED
+from data_platform.build.events import Log
 from data_platform.build.failures import failures_explained
 from data_platform.build.kinds import build_step, landed
 from data_platform.build.mappings import Partitions, dep
@@ -28,7 +28,7 @@ from data_platform.contracts.errors import ContractError
 from data_platform.platform_defs.table_page import definition_metadata
 from data_platform.runs.arrivals import settle
 from data_platform.runs.stopping import stoppable
-from data_platform.runs.tags import ONLY_PARTITIONS, ONLY_STALE
+from data_platform.runs.tags import BACKFILL_ID_TAG, ONLY_PARTITIONS, ONLY_STALE
 from data_platform.tables.identity import WHOLE_TABLE, TableId
 from data_platform.tables.partition_columns import misfit
 from data_platform.telemetry.metadata import SILENT

@@ -13,7 +13,7 @@ from data_platform.buckets.account import connect
 from data_platform.buckets.audit import EXISTS, UNEXPECTED, Failure, audit, rules_of
 from data_platform.buckets.standard import OWNER, Purpose, QueuePurpose, TableTiers
 from data_platform.buckets.unmanaged import unmanaged_places
-from data_platform.platform_defs.jobs import Job
+from data_platform.build.dagster_internals import AssetJob
 from data_platform.settings.model import Settings
 from data_platform.telemetry.warnings import previews_accepted
 
@@ -69,7 +69,7 @@ def bucket_audit(settings: Settings, tables: tuple[TableTiers, ...] = ()) -> dg.
         )(buckets_audit)
 
 
-def bucket_audit_job() -> Job:
+def bucket_audit_job() -> AssetJob:
     """The job that audits buckets and queues."""
     return dg.define_asset_job(
         JOB,
@@ -79,7 +79,7 @@ def bucket_audit_job() -> Job:
     )
 
 
-def bucket_audit_schedule(job: Job) -> dg.ScheduleDefinition:
+def bucket_audit_schedule(job: AssetJob) -> dg.ScheduleDefinition:
     """The schedule that runs the job on the first of each month."""
 
     @dg.schedule(

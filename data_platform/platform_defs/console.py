@@ -4,13 +4,11 @@ import logging
 import sys
 
 import dagster as dg
-from dagster._core.events import JobFailureData
-from dagster._core.execution import context_creation_job
 
+from data_platform.build.dagster_internals import error_outside_steps, use_logger
 from data_platform.build.failures import cause
 
 _FAILED = dg.DagsterEventType.STEP_FAILURE.value
-_RUN_FAILED = dg.DagsterEventType.RUN_FAILURE.value
 # Dagster's own line, without an event, for each step below one that failed.
 _NOT_EXECUTED = "Dependencies for step "
 
@@ -36,10 +34,7 @@ def as_usual_console() -> None:
     Backfills and runs launched in the UI use a job of Dagster's own that cannot be configured; its
     default prints each message after three ids.
     """
-    usual = [(console, {"failures": True})]
-    context_creation_job.default_system_loggers = (  # pyright: ignore[reportPrivateImportUsage]
-        lambda instance: usual
-    )
+    use_logger(console, {"failures": True})
 
 
 class _Messages(logging.Filter):
@@ -65,9 +60,5 @@ def _why_failed(event: dg.DagsterEvent) -> str | None:
     """Why it failed; None if the event is not a failure, or a run's that its step has reported."""
     if event.event_type_value == _FAILED:
         return f"{event.step_key} failed: {cause(event.step_failure_data.error)}"
-    data = event.event_specific_data
-    if event.event_type_value != _RUN_FAILED or not isinstance(data, JobFailureData):
-        return None
-    if data.error is None or data.first_step_failure_event is not None:
-        return None
-    return f"the run failed: {cause(data.error)}"
+    error = error_outside_steps(event)
+    return f"the run failed: {cause(error)}" if error else None

@@ -16,24 +16,21 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple, Self
 
-from dagster import AssetKey, DagsterEventType, EventLogEntry
-from dagster._config import StringSource
-from dagster._core.events import DagsterEvent, JobFailureData
-from dagster._core.execution.plan.objects import StepFailureData
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
-from dagster._core.storage.event_log.schema import (
-    AssetCheckExecutionsTable,
-    AssetEventTagsTable,
-    AssetKeyTable,
-    SqlEventLogStorageTable,
-)
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData, serialize_value
-from dagster_shared.error import SerializableErrorInfo
+from dagster import AssetKey, DagsterEventType, EventLogEntry, StringSource, serialize_value
 from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
+from data_platform.build.dagster_internals import (
+    ASSETS,
+    CHECK_EXECUTIONS,
+    EVENT_TAGS,
+    EVENTS,
+    CheckStatus,
+    EventLog,
+    SqliteEventLog,
+    StorageConfig,
+    shortened_failure,
+)
 from data_platform.telemetry.metadata import HELD_BACK, SILENT
 
 _OF_ASSETS = {
@@ -44,18 +41,16 @@ _OF_CHECKS = {
     DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
     DagsterEventType.ASSET_CHECK_EVALUATION,
 }
-_COLUMNS = AssetCheckExecutionsTable.c
+_COLUMNS = CHECK_EXECUTIONS.c
 _AT_ONCE = 500  # partitions in a statement
 # What it sets are the columns that the rows of `_evaluation_row` name.
-_PLANNED_BECOMES_EVALUATED = AssetCheckExecutionsTable.update().where(
+_PLANNED_BECOMES_EVALUATED = CHECK_EXECUTIONS.update().where(
     _COLUMNS.asset_key == bindparam("of_asset"),
     _COLUMNS.check_name == bindparam("of_check"),
     _COLUMNS.run_id == bindparam("of_run"),
     _COLUMNS.partition.is_not_distinct_from(bindparam("of_partition")),
 )
-_NUMBERED = SqlEventLogStorageTable.insert().returning(
-    SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
-)
+_NUMBERED = EVENTS.insert().returning(EVENTS.c.id, sort_by_parameter_order=True)
 
 
 def _is_evaluation(event: EventLogEntry) -> bool:
@@ -72,24 +67,6 @@ def _is_silent(event: EventLogEntry) -> bool:
     return SILENT.keys() <= event.get_dagster_event().step_output_data.metadata.keys()
 
 
-def _told_once(event: EventLogEntry) -> EventLogEntry:
-    """The failure of a run without the error of its step, which is a line of its own; that of a
-    step whose partitions were held back, which is no error of the code, without a stack trace."""
-    failure = event.dagster_event
-    if failure is None:
-        return event
-    match data := failure.event_specific_data:
-        case JobFailureData(first_step_failure_event=DagsterEvent()):
-            told = data._replace(error=None, first_step_failure_event=None)
-        case StepFailureData(error=SerializableErrorInfo() as error, user_failure_data=said) if (
-            said and HELD_BACK in said.metadata
-        ):
-            told = data._replace(error=error._replace(stack=[]))
-        case _:
-            return event
-    return event._replace(dagster_event=failure._replace(event_specific_data=told))
-
-
 class Stored(NamedTuple):
     """An event in the log, its number there and its text."""
 
@@ -98,14 +75,14 @@ class Stored(NamedTuple):
     text: str
 
 
-class Batching(SqlEventLogStorage):
+class Batching(EventLog):
     """What is stored beside the log for a batch of events of assets and of their checks."""
 
     _present: frozenset[str] = frozenset()
 
     def store_event(self, event: EventLogEntry) -> None:
         if not _is_silent(event):
-            super().store_event(_told_once(event))
+            super().store_event(shortened_failure(event, expected=HELD_BACK))
 
     def wipe_asset_partitions(self, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
         """Make partitions count as never materialized and never planned; observations stay.
@@ -113,7 +90,7 @@ class Batching(SqlEventLogStorage):
         On SQLite the logs of runs keep their lines, on a server, which has one table for both,
         they do not.
         """
-        log, tags, assets = SqlEventLogStorageTable, AssetEventTagsTable, AssetKeyTable
+        log, tags, assets = EVENTS, EVENT_TAGS, ASSETS
         asset = asset_key.to_string()
         with self.index_connection() as connection:
             for start in range(0, len(partition_keys), _AT_ONCE):
@@ -132,7 +109,7 @@ class Batching(SqlEventLogStorage):
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """All events or, where one fails, none: Dagster then stores them one by one."""
         if {event.dagster_event_type for event in events} <= _OF_ASSETS | _OF_CHECKS:
-            self._store_at_once(events, [self._event_to_row(event) for event in events])
+            self._store_at_once(events, [self.row_of(event) for event in events])
         else:
             for event in events:
                 self.store_event(event)
@@ -148,10 +125,10 @@ class Batching(SqlEventLogStorage):
             if event.dagster_event_type in _OF_CHECKS and not _is_evaluation(event):
                 self.store_asset_check_event(event, event_id)
         events, ids = [each.event for each in of_assets], [each.id for each in of_assets]
-        self._store_asset_event_tags(connection, events, ids)
+        self.store_tags(connection, events, ids)
         newest = {each.event.get_dagster_event().asset_key: each for each in of_assets}
         for event, event_id, _ in newest.values():
-            self._store_asset_event(connection, event, event_id)
+            self.store_as_newest(connection, event, event_id)
         self._store_evaluations(connection, evaluations)
 
     def _store_evaluations(self, connection: Connection, evaluations: list["Stored"]) -> None:
@@ -165,23 +142,21 @@ class Batching(SqlEventLogStorage):
 
     def _evaluation_row(self, stored: "Stored") -> dict[str, object]:
         evaluation = stored.event.get_dagster_event().asset_check_evaluation_data
-        status = AssetCheckExecutionRecordStatus
+        status = CheckStatus.SUCCEEDED if evaluation.passed else CheckStatus.FAILED
         target = evaluation.target_materialization_data
         return {
             "of_asset": evaluation.asset_key.to_string(),
             "of_check": evaluation.check_name,
             "of_run": stored.event.run_id,
             "of_partition": evaluation.partition,
-            "execution_status": (status.SUCCEEDED if evaluation.passed else status.FAILED).value,
+            "execution_status": status.value,
             "evaluation_event": stored.text,
-            "evaluation_event_timestamp": self._event_insert_timestamp(stored.event),
+            "evaluation_event_timestamp": self.inserted_at(stored.event),
             "evaluation_event_storage_id": stored.id,
             "materialization_event_storage_id": target.storage_id if target else None,
         }
 
-    def _store_asset_check_evaluation_planned(
-        self, event: EventLogEntry, event_id: int | None
-    ) -> None:
+    def store_planned_checks(self, event: EventLogEntry, event_id: int | None) -> None:
         """Like Dagster's own, which serializes the same text again for each partition."""
         planned = event.get_dagster_event().asset_check_planned_data
         subset = planned.partitions_subset
@@ -190,22 +165,20 @@ class Batching(SqlEventLogStorage):
             "asset_key": planned.asset_key.to_string(),
             "check_name": planned.check_name,
             "run_id": event.run_id,
-            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
+            "execution_status": CheckStatus.PLANNED.value,
             "evaluation_event": serialize_value(event),
-            "evaluation_event_timestamp": self._event_insert_timestamp(event),
+            "evaluation_event_timestamp": self.inserted_at(event),
             "evaluation_event_storage_id": event_id,
         }
         with self.index_connection() as connection:
             rows = [{**row, "partition": key} for key in keys]
-            connection.execute(AssetCheckExecutionsTable.insert(), rows)
+            connection.execute(CHECK_EXECUTIONS.insert(), rows)
 
-    def _store_runless_asset_check_evaluation(
-        self, event: EventLogEntry, event_id: int | None
-    ) -> None:
+    def store_evaluation_without_run(self, event: EventLogEntry, event_id: int | None) -> None:
         """Replaces the earlier one: Dagster allows one row for each partition, check and run, so a
         second evaluation outside of runs would be an error."""
         evaluation = event.get_dagster_event().asset_check_evaluation_data
-        before = AssetCheckExecutionsTable.delete().where(
+        before = CHECK_EXECUTIONS.delete().where(
             _COLUMNS.asset_key == evaluation.asset_key.to_string(),
             _COLUMNS.check_name == evaluation.check_name,
             _COLUMNS.run_id == event.run_id,
@@ -213,7 +186,7 @@ class Batching(SqlEventLogStorage):
         )
         with self.index_connection() as connection:
             connection.execute(before)
-        super()._store_runless_asset_check_evaluation(event, event_id)
+        super().store_evaluation_without_run(event, event_id)
 
     def has_table(self, table_name: str) -> bool:
         """Cached, since Dagster asks for every event, and tables are never removed."""
@@ -222,19 +195,18 @@ class Batching(SqlEventLogStorage):
         return table_name in self._present
 
 
-class BatchingSqliteEventLogStorage(Batching, SqliteEventLogStorage):
+class BatchingSqliteEventLogStorage(Batching, SqliteEventLog):
     """Configured with `dagster_home`; Dagster's own takes the directory of the files.
 
     A batch has one connection and one transaction for each file.
     """
 
-    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, base_dir: str, inst_data: StorageConfig | None = None) -> None:
         self._lock = threading.RLock()
         self._shared: dict[str, Connection] | None = None
         self._open = ExitStack()
         super().__init__(base_dir, inst_data)
-        # Dagster holds its lock while a connection is open, and a batch has one open to each file.
-        self._db_lock = self._lock
+        self.use_lock(self._lock)  # a batch has a connection open to each file
 
     @classmethod
     def config_type(cls) -> dict[str, object]:
@@ -242,7 +214,7 @@ class BatchingSqliteEventLogStorage(Batching, SqliteEventLogStorage):
 
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
+        cls, inst_data: StorageConfig | None, config_value: Mapping[str, str]
     ) -> Self:
         return cls(os.path.join(config_value["dagster_home"], "history", "runs"), inst_data)
 
@@ -257,20 +229,20 @@ class BatchingSqliteEventLogStorage(Batching, SqliteEventLogStorage):
     def _store_at_once(self, events: Sequence[EventLogEntry], rows: list[dict]) -> None:
         for run_id, own in groupby(rows, key=itemgetter("run_id")):
             with self.run_connection(run_id) as connection:
-                connection.execute(SqlEventLogStorageTable.insert(), list(own))
+                connection.execute(EVENTS.insert(), list(own))
         with self.index_connection() as connection:
             self._store_beside(connection, stored_in(connection, events, rows))
 
     @contextmanager
-    def _connect(self, shard: str) -> Iterator[Connection]:
+    def connected(self, shard: str) -> Iterator[Connection]:
         # Under the lock: another thread must not see the connections of this one's batch.
         with self._lock:
             if self._shared is None:
-                with super()._connect(shard) as connection:
+                with super().connected(shard) as connection:
                     yield connection
                 return
             if shard not in self._shared:
-                self._shared[shard] = self._open.enter_context(super()._connect(shard))
+                self._shared[shard] = self._open.enter_context(super().connected(shard))
             yield self._shared[shard]
 
 

@@ -7,16 +7,14 @@ first makes stale in the second, the freshness sensor asks for.
 from collections.abc import Sequence
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from data_platform.assets import Table
+from data_platform.build.dagster_internals import AssetJob
 from data_platform.runs.requests import tables_by_job
 from data_platform.runs.tags import RUN_CONFIG
 
-Job = UnresolvedAssetJobDefinition
 
-
-def jobs(tables: Sequence[Table]) -> dict[str, Job]:
+def jobs(tables: Sequence[Table]) -> dict[str, AssetJob]:
     """By name. One run, one process, one Spark session: its steps follow each other in it.
 
     Raises ValueError for tables of one job whose partitions differ: a range is of one definition.

@@ -3,7 +3,8 @@
 dagster-postgres writes a batch of materializations with one insert, but notes only the last one's
 asset; a batch of check evaluations it refuses, and Dagster then stores them one by one, with two
 connections and more for each. `databases.dagster` names this storage in `dagster.yaml`. The tables
-are as dagster-postgres has them: either reads the other's.
+are as dagster-postgres has them: either reads the other's. No other module touches private parts
+of dagster-postgres; the version is pinned, and a test compares what is used here with it.
 """
 
 import threading
@@ -12,12 +13,11 @@ from contextlib import contextmanager
 from typing import Self
 
 from dagster import EventLogEntry
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.storage import DagsterPostgresStorage
 from sqlalchemy.engine import Connection
 
+from data_platform.build.dagster_internals import EVENTS, StorageConfig
 from data_platform.platform_defs.event_log import Batching, stored_in
 
 
@@ -43,8 +43,8 @@ class BatchingPostgresEventLogStorage(Batching, PostgresEventLogStorage):
             self._batch.connection = None
             ids = [each.id for each in stored]
             with self._connect() as connection:
-                events_of_batch = SqlEventLogStorageTable.c.id.in_(ids)
-                connection.execute(SqlEventLogStorageTable.delete().where(events_of_batch))
+                events_of_batch = EVENTS.c.id.in_(ids)
+                connection.execute(EVENTS.delete().where(events_of_batch))
             raise
         finally:
             self._batch.connection = None
@@ -67,6 +67,6 @@ class BatchingPostgresStorage(DagsterPostgresStorage):
 
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
+        cls, inst_data: StorageConfig | None, config_value: Mapping[str, str]
     ) -> Self:
         return cls(config_value["postgres_url"], inst_data=inst_data)

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from data_platform.assets import Table
+from data_platform.build.dagster_internals import AssetJob
 from data_platform.build.kinds import derived, landed
 from data_platform.build.platform import Platform
-from data_platform.platform_defs.jobs import Job
 from data_platform.runs.arrivals import record_arrivals
 from data_platform.runs.due import Waiting, stale, unloaded, waiting_lines
 from data_platform.runs.failed_partitions import fail_runs_that_died
@@ -27,12 +27,12 @@ from data_platform.tables.identity import TableId
 _UP_TO_DATE = "every table is up to date"
 
 
-def sensors(tables: Sequence[Table], jobs: Mapping[str, Job]) -> list[dg.SensorDefinition]:
+def sensors(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
     """Both sensors; `jobs` by name, as the definitions list them."""
     return [_arrivals(tables, jobs), _freshness(tables, jobs)]
 
 
-def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefinition:
+def _arrivals(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.SensorDefinition:
     bronze = landed(tables)
 
     @dg.sensor(
@@ -70,7 +70,7 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefi
     return landing_arrivals
 
 
-def _freshness(tables: Sequence[Table], jobs: Mapping[str, Job]) -> dg.SensorDefinition:
+def _freshness(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="stale_tables",

@@ -8,10 +8,10 @@ import dagster as dg
 
 from data_platform.buckets.prices import AS_OF, monthly_cost, price
 from data_platform.buckets.standard import OWNER
+from data_platform.build.dagster_internals import AssetJob
 from data_platform.lake.refusals import passing_over
 from data_platform.lake.rejected import REJECTED_LAYERS
 from data_platform.lake.sizes import TableBytes, sizes
-from data_platform.platform_defs.jobs import Job
 from data_platform.settings.model import Settings
 
 KEY = dg.AssetKey(["platform", "storage_costs"])
@@ -86,7 +86,7 @@ def _figures(found: Iterable[TableBytes], price: float | None, of: str) -> Mappi
     return named if cost is None else {**named, f"{of}monthly_usd": cost}
 
 
-def storage_costs_job() -> Job:
+def storage_costs_job() -> AssetJob:
     """The job that measures what tables hold and cost."""
     return dg.define_asset_job(
         JOB,
@@ -96,7 +96,7 @@ def storage_costs_job() -> Job:
     )
 
 
-def storage_costs_schedule(job: Job) -> dg.ScheduleDefinition:
+def storage_costs_schedule(job: AssetJob) -> dg.ScheduleDefinition:
     """The schedule that runs the job on the first of each month."""
     return dg.ScheduleDefinition(
         name="storage_costs_monthly",

@@ -13,12 +13,10 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from data_platform.assets import Table
-from data_platform.build.events import WITHOUT_INPUT, Log
+from data_platform.build.dagster_internals import CheckStatus, ended_backfills
+from data_platform.build.events import DATA_VERSION_TAG, WITHOUT_INPUT, Log
 from data_platform.build.held import held_now
 from data_platform.build.planning import current_versions, stale_plan
 from data_platform.build.platform import Platform
@@ -29,13 +27,6 @@ from data_platform.storage.errors import LakeError
 
 _AS_BEFORE = "as published before; a run that failed left it as it was"
 _LOOKS_AT = 20  # backfills, newest first
-_ENDED = [
-    BulkActionStatus.COMPLETED,
-    BulkActionStatus.COMPLETED_SUCCESS,
-    BulkActionStatus.COMPLETED_FAILED,
-    BulkActionStatus.CANCELED,
-    BulkActionStatus.FAILED,
-]
 
 
 def failed_status_sensors(tables: Sequence[Table]) -> list[dg.SensorDefinition]:
@@ -70,7 +61,7 @@ def _after_backfill(tables: Sequence[Table]) -> dg.SensorDefinition:
     def partitions_after_backfill(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.SkipReason:
-        ended = context.instance.get_backfills(BulkActionsFilter(statuses=_ENDED), limit=_LOOKS_AT)
+        ended = ended_backfills(context.instance, limit=_LOOKS_AT)
         newest = str(max((each.backfill_end_timestamp or 0 for each in ended), default=0))
         if newest == (context.cursor or "0"):
             return dg.SkipReason("no backfill has ended")
@@ -175,5 +166,5 @@ def _evaluated(log: Log, checks: Iterable[str], keys: Sequence[str]) -> set[tupl
     return {
         (info.check_key.name, info.partition_key)
         for info in infos
-        if info.latest_execution_status is not AssetCheckExecutionRecordStatus.PLANNED
+        if info.latest_execution_status is not CheckStatus.PLANNED
     }

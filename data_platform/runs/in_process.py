@@ -15,9 +15,8 @@ from itertools import chain
 from typing import Literal
 
 import dagster as dg
-from dagster._core.events import JobFailureData
-from dagster._core.storage.tags import MAX_RETRIES_TAG
 
+from data_platform.build.dagster_internals import error_outside_steps
 from data_platform.build.failures import cause
 from data_platform.build.kinds import landed
 from data_platform.runs.arrivals import list_landed, record_arrivals
@@ -28,7 +27,7 @@ from data_platform.runs.liveness import driving, hold, under_way
 from data_platform.runs.retry import MOST_REPEATS, DueRun, Tried
 from data_platform.runs.scope import Scope
 from data_platform.runs.stopping import Stop, cancel_run
-from data_platform.runs.tags import RANGE_END, RANGE_START, WITHOUT_FAILURES
+from data_platform.runs.tags import NO_RETRIES, RANGE_END, RANGE_START, WITHOUT_FAILURES
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
 from data_platform.telemetry.metadata import HELD_BACK
@@ -217,7 +216,7 @@ def _execute(
         job,
         instance,
         run_id=run_id,
-        tags={**request.tags, MAX_RETRIES_TAG: "0", LAUNCHED_BY: f"{person()}, {by}"},
+        tags={**request.tags, **NO_RETRIES, LAUNCHED_BY: f"{person()}, {by}"},
         run_config=WITHOUT_FAILURES,
         asset_selection=[only] if only else request.asset_selection,
     )
@@ -236,8 +235,7 @@ def failures_of(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
     """Why its steps failed, or why the run failed before its first step."""
     failed = [event.step_failure_data.error for event in result.get_step_failure_events()]
     if not failed:
-        ended = (event.event_specific_data for event in result.all_events if event.is_job_failure)
-        failed = [data.error for data in ended if isinstance(data, JobFailureData) and data.error]
+        failed = [error for event in result.all_events if (error := error_outside_steps(event))]
     return tuple(map(cause, failed))
 
 

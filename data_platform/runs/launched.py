@@ -1,21 +1,15 @@
 """Runs in this process that Dagster's pages list under the code location.
 
 Runs that Dagster launches belong to a code location, and its job pages list only those;
-`execute_in_process` sets none. The private parts of Dagster that do are used here alone.
+`execute_in_process` sets none.
 """
 
 import getpass
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
-from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
-from dagster._core.execution.api import execute_run_iterator
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemoteJobOrigin,
-    RemoteRepositoryOrigin,
-)
+
+from data_platform.build.dagster_internals import execute, job_origin
 
 CODE_LOCATION = "data_platform"  # as workspace.yaml calls it
 LAUNCHED_BY = "user"  # the run tag that Dagster's pages show as who launched a run
@@ -39,18 +33,15 @@ def execute_here(
     asset_selection: Sequence[dg.AssetKey] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Like `execute_in_process`, under the code location's name; an error fails the run."""
-    location = RegisteredCodeLocationOrigin(CODE_LOCATION)
     run = instance.create_run_for_job(
         job,
         run_id=run_id,
         tags=tags,
         run_config=run_config,
         asset_selection=set(asset_selection) if asset_selection else None,
-        remote_job_origin=RemoteJobOrigin(
-            RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME), job.name
-        ),
+        remote_job_origin=job_origin(CODE_LOCATION, job),
     )
-    events = list(execute_run_iterator(InMemoryJob(job), run, instance))
+    events = execute(job, run, instance)
     ended = instance.get_run_by_id(run_id)
     assert ended is not None
     return dg.ExecuteInProcessResult(events, ended, {}, job)

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import IO
 
 import dagster as dg
-from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from data_platform.assets import Table
+from data_platform.build.dagster_internals import is_without_job, requested_backfills
 from data_platform.build.platform import Platform
 from data_platform.runs.requests import job_name, tables_by_job
 from data_platform.runs.scope import Scope
@@ -29,7 +28,6 @@ from data_platform.runs.tags import RECONCILIATION
 BEGINS_WITHIN = dt.timedelta(minutes=10)  # a run locks its file seconds after it has started
 _DRIVER = "driver.lock"
 _BEGUN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-_REQUESTED = BulkActionStatus.REQUESTED
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -48,7 +46,7 @@ def under_way(scope: Scope) -> str | None:
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
         if run.job_name in jobs or keys & set(run.asset_selection or ()):
             return f"run {run.run_id} of {run.job_name} is under way"
-    for backfill in instance.get_backfills(BulkActionsFilter(statuses=[_REQUESTED])):
+    for backfill in requested_backfills(instance):
         if keys & set(backfill.asset_selection or ()):
             return f"backfill {backfill.backfill_id} is under way"
     return None
@@ -148,7 +146,7 @@ def fail_lost_runs(scope: Scope, now: dt.datetime) -> list[dg.DagsterRun]:
 
 
 def _has_a_file(run: dg.DagsterRun, tables: Sequence[Table]) -> bool:
-    if run.job_name == IMPLICIT_ASSET_JOB_NAME:
+    if is_without_job(run):
         return bool({table.key for table in tables} & set(run.asset_selection or ()))
     return run.job_name in {*tables_by_job(tables), RECONCILIATION}
 

@@ -13,12 +13,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
-from dagster._core.storage.dagster_run import FINISHED_STATUSES
-from dagster._core.storage.tags import HIDDEN_TAG_PREFIX, MAX_RETRIES_TAG
 
-WORK = f"{HIDDEN_TAG_PREFIX}data_platform_work"  # run tag, hidden from Dagster's pages
+from data_platform.runs.tags import HIDDEN, NO_RETRIES
+
+WORK = f"{HIDDEN}data_platform_work"  # run tag, hidden from Dagster's pages
 LONGEST_WAIT = dt.timedelta(hours=1)
 MOST_REPEATS = 5  # work that makes other work must not run for ever
+_ENDED = [
+    dg.DagsterRunStatus.SUCCESS,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.CANCELED,
+]
 _ENOUGH = 10  # ended runs to look at: fewer already give the longest wait
 
 
@@ -82,15 +87,12 @@ def work_id(kind: str, job: str | None, parts: Iterable[str]) -> str:
 
 
 def due(instance: dg.DagsterInstance, request: dg.RunRequest) -> DueRun:
-    """The run to request, and from when on; `request` has the id of its work as its run key.
-
-    Dagster's own retries are off: they would come on top of the sensors'.
-    """
+    """The run to request, and from when on; `request` has the id of its work as its run key."""
     work = request.run_key or ""
-    of_work = dg.RunsFilter(tags={WORK: work}, statuses=FINISHED_STATUSES)
+    of_work = dg.RunsFilter(tags={WORK: work}, statuses=_ENDED)
     ended = instance.get_run_records(of_work, limit=_ENOUGH)
     key = f"{work}-{ended[0].dagster_run.run_id[:8]}" if ended else work
-    tags = {**request.tags, WORK: work, MAX_RETRIES_TAG: "0"}
+    tags = {**request.tags, WORK: work, **NO_RETRIES}
     moments = [record.end_time for record in ended if record.end_time is not None]
     at = next_try(moments, dt.datetime.now(dt.UTC))
     return DueRun(request.with_replaced_attrs(run_key=key, tags=tags), at)

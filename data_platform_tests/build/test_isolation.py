@@ -18,7 +18,7 @@ from data_platform.build.planning import plan
 from data_platform.build.steps import build
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines
-from data_platform.engine.logical_plan import jobs_run
+from data_platform.engine.pyspark_internals import jobs_run
 from data_platform.lake.writing.publish import publish
 from data_platform.quality.findings import PARTITION
 from data_platform.quality.mapping import event_time, everything

@@ -21,6 +21,7 @@ from data_platform.lake.builds import Builds
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.tables.identity import TableId
 from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
+from data_platform_tests.support.upstream import is_pinned, parameters
 
 SALES = TableId.parse("silver/shop/sales")
 
@@ -230,3 +231,8 @@ def test_a_message_with_a_nul_and_names_in_the_order_of_their_bytes(database_url
     assert [entry.key for entry in pending] == sorted(keys, key=str.encode)
     ledger.mark_failed({pending[0].id: "found \0 in a number"})
     assert [entry.error for entry in ledger.failed()] == ["found \\x00 in a number"]
+
+
+def test_alembic_has_the_step_from_one_revision_to_another() -> None:
+    assert is_pinned("alembic")
+    assert parameters(ScriptDirectory._upgrade_revs) == "self, destination, current_rev"

@@ -15,7 +15,8 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_platform.build.events import LOGGED, Log, Moments
+from data_platform.build.dagster_internals import LOGGED
+from data_platform.build.events import Log, Moments
 from data_platform.build.failures import held_back
 from data_platform.lake.writing.publish import Published, StagedWrite
 from data_platform.lake.writing.staging import Staged

@@ -8,7 +8,7 @@ from typing import NoReturn
 import dagster as dg
 import pytest
 
-from data_platform.build.events import LOGGED
+from data_platform.build.dagster_internals import LOGGED
 from data_platform.build.result import StepResult
 from data_platform.lake.writing.publish import WRITTEN
 from data_platform.landing.ledger.ledger import Ledger

@@ -10,10 +10,8 @@ from operator import attrgetter
 
 from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.manifest import DataFile, ManifestEntry, ManifestEntryStatus, ManifestFile
-from pyiceberg.table import Table, Transaction
-from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Operation
-from pyiceberg.table.update.snapshot import _OverwriteFiles
 
 from data_platform.lake.errors import PartitionConflict
 from data_platform.lake.files import (
@@ -25,6 +23,7 @@ from data_platform.lake.files import (
     some,
     versions,
 )
+from data_platform.lake.pyiceberg_internals import LeanTransaction, Overwrite
 
 # A manifest is the unit that planning reads, so none lists many more files than this ...
 _FILES_PER_MANIFEST = 200
@@ -57,7 +56,7 @@ def replace_partitions(
         require_base(table, base, live, keys)
     dropped = [file for key in keys for file in live.get(key, []) if not keep(key, file)]
     scheme = partitioning(table)
-    transaction = _Transaction(table)
+    transaction = LeanTransaction(table)
     producer = _ReplacePartitions(
         operation=Operation.OVERWRITE if table.current_snapshot() else Operation.APPEND,
         transaction=transaction,
@@ -93,15 +92,7 @@ def require_base(table: Table, base: Mapping[str, str], live: Files, keys: Itera
         )
 
 
-class _Transaction(Transaction):
-    """PyIceberg copies the whole metadata at each access; without updates no copy is needed."""
-
-    @property
-    def table_metadata(self) -> TableMetadata:
-        return super().table_metadata if self._updates else self._table.metadata
-
-
-class _ReplacePartitions(_OverwriteFiles):
+class _ReplacePartitions(Overwrite):
     """PyIceberg's overwrite, for many partitions at once and for thousands of commits.
 
     It prunes manifests by one set of partitions (PyIceberg builds a tree with a branch for each
@@ -115,20 +106,14 @@ class _ReplacePartitions(_OverwriteFiles):
     keys: list[str]
     planned: set[str]
 
-    def _validate_concurrency(self) -> None:
-        window = self._commit_window
-        if window is None or window.is_empty():
-            return
-        if _paths(files_by_partition(self._transaction._table, self.keys)) != self.planned:
+    def may_list(self, manifest: ManifestFile) -> bool:
+        return self.touches(manifest)
+
+    def require_unchanged(self, table: Table) -> None:
+        if _paths(files_by_partition(table, self.keys)) != self.planned:
             raise ValidationException("its files are not those that this write was to replace")
 
-    def _build_manifest_evaluator(self, spec_id: int) -> Callable[[ManifestFile], bool]:
-        return self.touches
-
-    def _build_delete_files_partition_predicate(self) -> None:
-        """Nothing to build: `touches` decides."""
-
-    def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
+    def arranged(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
         small = [m for m in manifests if _live(m) <= _SMALL]
         large = [m for m in manifests if _live(m) > 2 * _FILES_PER_MANIFEST]
         reshape = large + (small if len(small) >= _SMALL_MANIFESTS else [])

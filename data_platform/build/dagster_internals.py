@@ -1,0 +1,264 @@
+"""Dagster's private parts: nothing else in the project touches them.
+
+Dagster has no public way to do what stands here: to log a batch of events, to tell backfills
+apart, to run a job under a code location's name, to replace how its event log is stored. The
+version is pinned in `pyproject.toml`, and a test compares all that is used here with it.
+`platform_defs.postgres_storage` is the same for dagster-postgres.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.events import (
+    AssetObservationData,
+    DagsterEventBatchMetadata,
+    JobFailureData,
+    StepMaterializationData,
+    generate_event_batch_id,
+)
+from dagster._core.execution import context_creation_job
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.execution.backfill import (
+    BulkActionsFilter,
+    BulkActionStatus,
+    PartitionBackfill,
+)
+from dagster._core.execution.plan.objects import StepFailureData
+from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    AssetKeyTable,
+    SqlEventLogStorageTable,
+)
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._serdes import ConfigurableClassData
+from dagster_shared.error import SerializableErrorInfo
+from sqlalchemy.engine import Connection
+
+AssetJob = UnresolvedAssetJobDefinition
+"""What `dg.define_asset_job` gives."""
+Target = AssetCheckEvaluationTargetMaterializationData
+"""The materialization that a check's result is about."""
+CheckStatus = AssetCheckExecutionRecordStatus
+StorageConfig = ConfigurableClassData
+"""How `dagster.yaml` configures a storage."""
+
+EVENTS, EVENT_TAGS = SqlEventLogStorageTable, AssetEventTagsTable
+ASSETS, CHECK_EXECUTIONS = AssetKeyTable, AssetCheckExecutionsTable
+
+LOGGED: Mapping[str, bool] = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
+"""Metadata of a step's output for which Dagster logs no materialization of its own."""
+
+_ENDED = [
+    BulkActionStatus.COMPLETED,
+    BulkActionStatus.COMPLETED_SUCCESS,
+    BulkActionStatus.COMPLETED_FAILED,
+    BulkActionStatus.CANCELED,
+    BulkActionStatus.FAILED,
+]
+
+# --- events -------------------------------------------------------------------------------
+
+AssetEvent = dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation
+
+
+def log_batch(
+    instance: dg.DagsterInstance,
+    step: dg.StepExecutionContext | None,
+    events: Sequence[tuple[AssetEvent, str]],
+    moments: Sequence[float],
+) -> None:
+    """Log events with their messages and moments (seconds since 1970), in the run of a step or in
+    no run; the instance hands them to its storage as one batch.
+
+    `AssetExecutionContext.log_event` stores each by itself, and has no place for a moment.
+    """
+    batch = generate_event_batch_id()
+    for position, ((item, said), moment) in enumerate(zip(events, moments, strict=True)):
+        instance.report_dagster_event(
+            _event(step, item, said),
+            step.run_id if step else RUNLESS_RUN_ID,
+            log_level=logging.INFO,
+            batch_metadata=DagsterEventBatchMetadata(batch, position == len(events) - 1),
+            timestamp=moment,
+        )
+
+
+def _event(step: dg.StepExecutionContext | None, item: AssetEvent, said: str) -> dg.DagsterEvent:
+    kind, data = _kind_and_data(item)
+    if step is None:
+        return dg.DagsterEvent(kind.value, RUNLESS_JOB_NAME, event_specific_data=data, message=said)
+    return dg.DagsterEvent(
+        kind.value,
+        job_name=step.job_name,
+        step_handle=step.step.handle,
+        node_handle=step.step.node_handle,
+        step_kind_value=step.step.kind.value,
+        logging_tags=step.event_tags,
+        event_specific_data=data,
+        message=said,
+        pid=os.getpid(),
+    )
+
+
+def _kind_and_data(item: AssetEvent) -> tuple[dg.DagsterEventType, Any]:
+    match item:
+        case dg.AssetMaterialization():
+            return dg.DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(item, [])
+        case dg.AssetObservation():
+            return dg.DagsterEventType.ASSET_OBSERVATION, AssetObservationData(item)
+    return dg.DagsterEventType.ASSET_CHECK_EVALUATION, item
+
+
+def target_of(record: dg.EventLogRecord) -> Target:
+    """The materialization of a record, for a check's result to name."""
+    return Target(  # its fields are only known to a serializer
+        storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+    )
+
+
+def error_outside_steps(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
+    """Why a run failed, if the event is its failure and no step's was before."""
+    data = event.event_specific_data
+    if isinstance(data, JobFailureData) and data.first_step_failure_event is None:
+        return data.error
+    return None
+
+
+def shortened_failure(event: dg.EventLogEntry, *, expected: str) -> dg.EventLogEntry:
+    """The failure of a run without the error of its step, which is a line of its own; that of a
+    step with the metadata `expected`, which is no error of the code, without a stack trace. Other
+    events as they are."""
+    failure = event.dagster_event
+    if failure is None:
+        return event
+    match data := failure.event_specific_data:
+        case JobFailureData(first_step_failure_event=dg.DagsterEvent()):
+            told = data._replace(error=None, first_step_failure_event=None)
+        case StepFailureData(error=SerializableErrorInfo() as error, user_failure_data=said) if (
+            said and expected in said.metadata
+        ):
+            told = data._replace(error=error._replace(stack=[]))
+        case _:
+            return event
+    return event._replace(dagster_event=failure._replace(event_specific_data=told))
+
+
+# --- runs and backfills -------------------------------------------------------------------
+
+
+def requested_backfills(instance: dg.DagsterInstance) -> Sequence[PartitionBackfill]:
+    """The backfills that are under way."""
+    return instance.get_backfills(BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED]))
+
+
+def ended_backfills(instance: dg.DagsterInstance, *, limit: int) -> Sequence[PartitionBackfill]:
+    """The last backfills that ended, in whatever way, newest first."""
+    return instance.get_backfills(BulkActionsFilter(statuses=_ENDED), limit=limit)
+
+
+def is_without_job(run: dg.DagsterRun) -> bool:
+    """Whether assets were chosen for the run one by one, as in the UI, instead of by a job."""
+    return run.job_name == IMPLICIT_ASSET_JOB_NAME
+
+
+def job_origin(code_location: str, job: dg.JobDefinition) -> RemoteJobOrigin:
+    """What a run must have for Dagster's pages to list it under the code location."""
+    location = RegisteredCodeLocationOrigin(code_location)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME), job.name)
+
+
+def execute(
+    job: dg.JobDefinition, run: dg.DagsterRun, instance: dg.DagsterInstance
+) -> list[dg.DagsterEvent]:
+    """Execute a run, which the instance has, in this process; its events."""
+    return list(execute_run_iterator(InMemoryJob(job), run, instance))
+
+
+def use_logger(logger: dg.LoggerDefinition, config: Mapping[str, Any]) -> None:
+    """Let every run of this process that names no logger use this one instead of Dagster's."""
+    usual = [(logger, dict(config))]
+    context_creation_job.default_system_loggers = lambda instance: usual  # pyright: ignore
+
+
+# --- the event log's storage --------------------------------------------------------------
+
+
+class EventLog(SqlEventLogStorage):
+    """An event log in a database, with public names for what a subclass uses and replaces."""
+
+    def row_of(self, event: dg.EventLogEntry) -> dict[str, Any]:
+        """The event's row in `EVENTS`."""
+        return self._event_to_row(event)
+
+    def inserted_at(self, event: dg.EventLogEntry) -> Any:
+        """The event's moment, as tables have it."""
+        return self._event_insert_timestamp(event)
+
+    def store_tags(
+        self, connection: Connection, events: Sequence[dg.EventLogEntry], ids: Sequence[int]
+    ) -> None:
+        """Store the tags of events of assets, which are in the log with these ids."""
+        self._store_asset_event_tags(connection, events, ids)
+
+    def store_as_newest(
+        self, connection: Connection, event: dg.EventLogEntry, event_id: int
+    ) -> None:
+        """Store in `ASSETS` that this is the newest event of its asset."""
+        self._store_asset_event(connection, event, event_id)
+
+    def store_planned_checks(self, event: dg.EventLogEntry, event_id: int | None) -> None:
+        """Store that a check of some partitions is planned."""
+        super()._store_asset_check_evaluation_planned(event, event_id)
+
+    def store_evaluation_without_run(self, event: dg.EventLogEntry, event_id: int | None) -> None:
+        """Store a check's result that belongs to no run."""
+        super()._store_runless_asset_check_evaluation(event, event_id)
+
+    def _store_asset_check_evaluation_planned(
+        self, event: dg.EventLogEntry, event_id: int | None
+    ) -> None:
+        self.store_planned_checks(event, event_id)
+
+    def _store_runless_asset_check_evaluation(
+        self, event: dg.EventLogEntry, event_id: int | None
+    ) -> None:
+        self.store_evaluation_without_run(event, event_id)
+
+
+class SqliteEventLog(SqliteEventLogStorage):
+    """An event log in SQLite files (`shard`: a run's id, or the index of all)."""
+
+    def use_lock(self, lock: Any) -> None:
+        """Use this lock while a connection is open, instead of Dagster's, which is not reentrant:
+        with it a thread could not have a connection to more than one file."""
+        self._db_lock = lock
+
+    @contextmanager
+    def connected(self, shard: str) -> Iterator[Connection]:
+        """A connection to a file, in a transaction that ends with it."""
+        with super()._connect(shard) as connection:
+            yield connection
+
+    def _connect(self, shard: str) -> AbstractContextManager[Connection]:
+        return self.connected(shard)

@@ -1,0 +1,75 @@
+"""PyIceberg's private parts: nothing else in the project touches them.
+
+Its overwrite cannot be told which manifests matter, how they are arranged, or what counts as a
+conflict, and its files come from a file system of its own. The classes here have a public name for
+each such step. The version is pinned in `pyproject.toml`, and a test compares all that is used
+here with it.
+"""
+
+from collections.abc import Callable
+
+from pyarrow import fs
+from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+from pyiceberg.manifest import ManifestFile
+from pyiceberg.table import Table, Transaction
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.update.snapshot import _OverwriteFiles
+
+
+class LeanTransaction(Transaction):
+    """PyIceberg copies the whole metadata at each access; without updates no copy is needed."""
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        return super().table_metadata if self._updates else self._table.metadata
+
+
+class Overwrite(_OverwriteFiles):
+    """PyIceberg's overwrite, some steps of which a subclass decides."""
+
+    def may_list(self, manifest: ManifestFile) -> bool:
+        """Whether a manifest may list one of the files to delete."""
+        raise NotImplementedError
+
+    def require_unchanged(self, table: Table) -> None:
+        """Called if others committed since the transaction began; `table` is as it is now.
+
+        Raises ValidationException if this must not be committed after them.
+        """
+        raise NotImplementedError
+
+    def arranged(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
+        """The manifests that the snapshot lists, which hold the entries of these."""
+        raise NotImplementedError
+
+    def _validate_concurrency(self) -> None:
+        window = self._commit_window
+        if window is not None and not window.is_empty():
+            self.require_unchanged(self._transaction._table)
+
+    def _build_manifest_evaluator(self, spec_id: int) -> Callable[[ManifestFile], bool]:
+        return self.may_list
+
+    def _build_delete_files_partition_predicate(self) -> None:
+        """Nothing to build: `may_list` decides."""
+
+    def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
+        return self.arranged(manifests)
+
+
+class S3FileIO(PyArrowFileIO):
+    """PyIceberg's files, those of S3 from a file system that a subclass gives."""
+
+    def s3_filesystem(self) -> fs.FileSystem:
+        """The file system of every bucket."""
+        raise NotImplementedError
+
+    def _initialize_s3_fs(self, netloc: str | None) -> fs.FileSystem:
+        return self.s3_filesystem()
+
+
+class SameFile(PyArrowFile):
+    """The file of another object, for a subclass to read and write it in another way."""
+
+    def __init__(self, file: PyArrowFile) -> None:
+        super().__init__(file.location, file._path, file._filesystem, file._buffer_size)
