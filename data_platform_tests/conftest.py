@@ -16,17 +16,20 @@ from sqlalchemy.engine import Engine
 
 from data_platform.engine.session import start_session
 from data_platform.settings.environment import settings_at
-from data_platform_tests.places import Place, place_of
+from data_platform_tests.support.places import Place, place_of
 
-# Fixtures of a whole platform, a cloud, servers and databases, for tests of several packages.
+# Fixtures for tests of several packages.
 pytest_plugins = [
-    "data_platform_tests.platform_defs.shop",
-    "data_platform_tests.platform_defs.ordinary",
-    "data_platform_tests.command_line",
-    "data_platform_tests.buckets.server",
-    "data_platform_tests.servers",
-    "data_platform_tests.databases.server",
-    "data_platform_tests.landing.queues",
+    f"data_platform_tests.support.{name}"
+    for name in (
+        "loaded_shop",  # before those that import it
+        "cloud",
+        "command_line",
+        "databases",
+        "ordinary_assets",
+        "queues",
+        "servers",
+    )
 ]
 
 # One Spark job per example: the examples are few, and their time is the machine's, not the code's.

@@ -18,6 +18,8 @@ from types import FunctionType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+TESTS = ROOT / "data_platform_tests"
+FIXTURES = ("__init__.py", "conftest.py")
 PACKAGE = "data_platform"
 DOMAINS = f"{PACKAGE}.domains"
 ENTRY_POINT = f"{PACKAGE}.definitions"
@@ -574,16 +576,38 @@ def replaced(cls: type) -> list[str]:
 
 
 def test_tests_mirror_the_package() -> None:
-    tests = ROOT / "data_platform_tests"
-    mirrored = {file.parent.relative_to(tests) for file in tests.rglob("test_*.py")}
+    mirrored = {file.parent.relative_to(TESTS) for file in TESTS.rglob("test_*.py")}
     mirrored.remove(Path("soak"))  # whole runs, killed
     homeless = [str(path) for path in mirrored if not (ROOT / PACKAGE / path).is_dir()]
     assert [path for path in homeless if not (ROOT / path).is_dir()] == []
 
 
+def test_what_tests_share_is_in_support() -> None:
+    assert list(misplaced(TESTS)) == []
+
+
+@pytest.mark.parametrize("file", ["lake/home.py", "support/test_home.py", "conftests.py"])
+def test_a_module_that_is_misplaced_among_the_tests_is_found(tmp_path: Path, file: str) -> None:
+    tests = tmp_path / "tests"
+    for name in ("conftest.py", "lake/test_reads.py", "support/retail/shop.py", file):
+        (tests / name).parent.mkdir(parents=True, exist_ok=True)
+        (tests / name).touch()
+
+    assert list(misplaced(tests)) == [file]
+
+
+def misplaced(tests: Path) -> Iterator[str]:
+    """Tests in `support`, and modules elsewhere that have neither tests nor fixtures alone."""
+    for file in tests.rglob("*.py"):
+        path = file.relative_to(tests)
+        shared = path.parts[0] == "support"
+        if shared == file.name.startswith("test_") and file.name not in FIXTURES:
+            yield str(path)
+
+
 def test_no_folder_of_tests_is_passed_over(pytestconfig: pytest.Config) -> None:
     patterns = pytestconfig.getini("norecursedirs")
-    folders = {file.parent.name for file in (ROOT / "data_platform_tests").rglob("test_*.py")}
+    folders = {file.parent.name for file in TESTS.rglob("test_*.py")}
     assert [name for name in folders if any(fnmatch(name, each) for each in patterns)] == []
 
 
@@ -615,7 +639,7 @@ def test_a_deed_at_import_is_found(tmp_path: Path, deed: str) -> None:
 
 
 def _deeds(root: Path, package: str) -> list[str]:
-    script = ROOT / "data_platform_tests" / "import_audit.py"
+    script = TESTS / "support" / "processes" / "import_audit.py"
     done = subprocess.run(
         [sys.executable, str(script), str(root), package],
         cwd=root,

@@ -19,7 +19,7 @@ from data_platform.domains.retail.contracts import OrderLine
 from data_platform.domains.retail.landing import ONLINE_RETAIL
 from data_platform.quality.mapping import Trailing, trailing
 from data_platform.tables.partition_columns import column_type
-from data_platform_tests.support.assets import asset_alone
+from data_platform_tests.support.asset_alone import asset_alone
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false

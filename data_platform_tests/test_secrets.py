@@ -18,9 +18,9 @@ from dagster import DagsterInstance
 
 from data_platform.settings.secrets import secret
 from data_platform.settings.values import SettingsError
-from data_platform_tests.buckets.cloud import REGION, Cloud
-from data_platform_tests.places import Place
-from data_platform_tests.platform_defs.homes import csv, key_of, shop_lines
+from data_platform_tests.support.cloud import REGION, Cloud
+from data_platform_tests.support.homes import csv, key_of, shop_lines
+from data_platform_tests.support.places import Place
 from tools.servers import Postgres, S3Server
 
 DAY = "2011-03-04"

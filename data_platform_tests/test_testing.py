@@ -11,7 +11,7 @@ from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.storage.errors import LakeError
 from data_platform.testing import platform_with
-from data_platform_tests.platform_defs.homes import HEADER, key_of, shop_lines
+from data_platform_tests.support.homes import HEADER, key_of, shop_lines
 
 DAY = "2011-03-04"
 

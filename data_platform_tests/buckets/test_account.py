@@ -8,7 +8,7 @@ import pytest
 from data_platform.buckets.account import connect
 from data_platform.buckets.errors import BucketError
 from data_platform.settings.environment import settings_at
-from data_platform_tests.buckets.cloud import Cloud
+from data_platform_tests.support.cloud import Cloud
 from tools.servers import S3Server
 
 

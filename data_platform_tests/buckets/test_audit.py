@@ -9,11 +9,8 @@ from data_platform.buckets.errors import permission
 from data_platform.buckets.roles import AUDITED, AUDITED_QUEUES
 from data_platform.buckets.standard import LIFECYCLE_ID, Purpose, QueuePurpose, TableTiers
 from data_platform.settings.model import Environment
-from data_platform_tests.buckets.cloud import (
-    REGION,
-    Cloud,
-    add_rule,
-)
+from data_platform_tests.support.bucket_breaks import add_rule
+from data_platform_tests.support.cloud import REGION, Cloud
 
 
 def test_the_commands_of_one_audit_can_be_run_one_after_the_other(cloud: Cloud) -> None:

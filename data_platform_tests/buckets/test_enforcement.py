@@ -26,9 +26,9 @@ from data_platform.platform_defs.table_uses import table_uses
 from data_platform.settings.environment import settings_at
 from data_platform.storage.object_store import ObjectStore
 from data_platform.tables.identity import TableId
-from data_platform_tests.buckets.minio_users import acting_as, role_users
-from data_platform_tests.lake.home import MONDAY, TUESDAY, Home
-from data_platform_tests.places import Place
+from data_platform_tests.support.lake_home import MONDAY, TUESDAY, LakeHome
+from data_platform_tests.support.minio_users import acting_as, role_users
+from data_platform_tests.support.places import Place
 from data_platform_tests.support.tables import TABLES
 from tools.servers import Key, S3Server
 
@@ -90,10 +90,10 @@ class Deployment:
     def warehouse(self) -> str:
         return self.site.bucket(Purpose.WAREHOUSE)
 
-    def home(self) -> Home:
+    def home(self) -> LakeHome:
         """Opened anew, by whoever acts now."""
         store = ObjectStore(self.server.region, self.server.endpoint)
-        return Home(self.folder, Place(f"s3://{self.warehouse}", store))
+        return LakeHome(self.folder, Place(f"s3://{self.warehouse}", store))
 
     def client(self, role: Role) -> Any:
         key = self.keys[role]

@@ -12,7 +12,7 @@ from data_platform.buckets.standard import Purpose, bucket_specs
 from data_platform.buckets.state import BucketState
 from data_platform.landing.arrivals.notifications import Hint, hints
 from data_platform.settings.model import Environment
-from data_platform_tests.landing.events import s3
+from data_platform_tests.support.s3_events import s3
 
 AWS = Account("123456789012", "aws", "eu-west-1")
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:acme-arrivals-prod"

@@ -13,24 +13,19 @@ from data_platform.buckets.errors import BucketError, ForeignBucketError
 from data_platform.buckets.provision import apply, told_queue
 from data_platform.buckets.standard import Purpose, QueuePurpose, TableTiers
 from data_platform.buckets.state import list_buckets
-from data_platform_tests.buckets.cloud import (
+from data_platform_tests.support.bucket_breaks import (
     OWN_RULE,
     OWN_STATEMENT,
-    PROJECT,
-    REGION,
-    Cloud,
     add_lifecycle_rule,
     add_statement,
-    cloud_at,
     log_to,
-    other_account,
-    post,
     set_encryption,
     set_versioning,
     tell,
     without_statement,
 )
-from data_platform_tests.buckets.queue_breaks import OWN_STATEMENT as QUEUE_STATEMENT
+from data_platform_tests.support.cloud import PROJECT, REGION, Cloud, cloud_at, other_account, post
+from data_platform_tests.support.queue_breaks import OWN_STATEMENT as QUEUE_STATEMENT
 
 
 def allow_all_but(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, *actions: str) -> Cloud:

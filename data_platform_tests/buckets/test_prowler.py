@@ -12,19 +12,17 @@ import pytest
 
 from data_platform.buckets.standard import Purpose, QueuePurpose
 from data_platform.settings.model import Environment
-from data_platform_tests.buckets.cloud import (
-    OTHER_ACCOUNT,
-    REGION,
+from data_platform_tests.support.bucket_breaks import (
     Break,
-    Cloud,
     add_statement,
     give_objects_to_writers,
     set_versioning,
     without_statement,
 )
-from data_platform_tests.buckets.queue_breaks import Break as QueueBreak
-from data_platform_tests.buckets.queue_breaks import add_statement as add_queue_statement
-from data_platform_tests.buckets.queue_breaks import set_attributes
+from data_platform_tests.support.cloud import OTHER_ACCOUNT, REGION, Cloud
+from data_platform_tests.support.queue_breaks import Break as QueueBreak
+from data_platform_tests.support.queue_breaks import add_statement as add_queue_statement
+from data_platform_tests.support.queue_breaks import set_attributes
 
 pytestmark = pytest.mark.timeout(900)  # it reads every bucket for every check, on two cores
 

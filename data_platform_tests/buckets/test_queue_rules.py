@@ -11,8 +11,8 @@ from data_platform.buckets.queue_rules import QUEUE_RULES
 from data_platform.buckets.queue_standard import QueueSpec
 from data_platform.buckets.queue_state import QueueState
 from data_platform.buckets.standard import ARRIVALS_SID, TLS_ONLY_SID, QueuePurpose
-from data_platform_tests.buckets.cloud import Cloud
-from data_platform_tests.buckets.queue_breaks import (
+from data_platform_tests.support.cloud import Cloud
+from data_platform_tests.support.queue_breaks import (
     OWN_STATEMENT,
     Break,
     add_statement,

@@ -5,7 +5,7 @@ from botocore.stub import Stubber
 
 from data_platform.buckets.errors import BucketError
 from data_platform.buckets.queue_state import read_queue
-from data_platform_tests.buckets.cloud import Cloud
+from data_platform_tests.support.cloud import Cloud
 
 
 def test_a_queue_that_is_not_there_is_none(cloud: Cloud) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from data_platform.assets import BronzeTable
 from data_platform.buckets.account import Account
 from data_platform.buckets.grants import site
 from data_platform.buckets.roles import Role
@@ -18,8 +19,8 @@ from data_platform.lake.upkeep.browse import partition_rows
 from data_platform.platform_defs.table_uses import table_uses
 from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId
-from data_platform_tests.buckets.minio_users import role_users
-from data_platform_tests.platform_defs.homes import BRONZE, SALES, SILVER, csv, key_of, shop_lines
+from data_platform_tests.support.homes import BRONZE, SALES, SILVER, csv, key_of, shop_lines
+from data_platform_tests.support.minio_users import role_users
 from data_platform_tests.support.tables import TABLES
 from tools.servers import Key, S3Server
 
@@ -35,9 +36,13 @@ class Roles:
     keys: dict[Role, Key]
 
     def run(self, role: Role) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "data_platform_tests.buckets.role_run"]
+        """Ingest builds the tables that files land for, the others all others."""
+        lands = role is Role.INGEST
+        tables = [str(table.id) for table in TABLES if isinstance(table, BronzeTable) == lands]
+        command = [sys.executable, "-m", "data_platform_tests.support.processes.loading"]
         return subprocess.run(
-            [*command, str(self.home), json.dumps(self.place), role],
+            [*command, str(self.home), json.dumps(self.place), *tables],
+            input="load\n",
             env={**os.environ, **self.keys[role].environment},
             capture_output=True,
             text=True,

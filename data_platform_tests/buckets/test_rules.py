@@ -15,9 +15,8 @@ from data_platform.buckets.standard import (
     Purpose,
 )
 from data_platform.buckets.state import BucketState
-from data_platform_tests.buckets.cloud import (
+from data_platform_tests.support.bucket_breaks import (
     Break,
-    Cloud,
     add_rule,
     change_own_rule,
     give_objects_to_writers,
@@ -30,6 +29,7 @@ from data_platform_tests.buckets.cloud import (
     tell,
     without_statement,
 )
+from data_platform_tests.support.cloud import Cloud
 
 VERSIONED = {line.purpose for line in STANDARD if line.versioned}
 TABLES = (Purpose.RAW_LANDING, Purpose.WAREHOUSE)

@@ -29,11 +29,12 @@ from data_platform.settings.environment import settings_at
 from data_platform.settings.model import Settings
 from data_platform.storage.files import Storage
 from data_platform.tables.outcomes import DATA
-from data_platform_tests.fakes import Crash, Faults, LocalSpark, disk_full
-from data_platform_tests.lake.shop import RECEIVED, SHOP, Shop
-from data_platform_tests.landing.formats.json_lines import JsonLines
-from data_platform_tests.places import Place
-from data_platform_tests.platform_defs.homes import csv, key_of, shop_lines
+from data_platform_tests.support.faults import Crash, Faults, disk_full
+from data_platform_tests.support.homes import csv, key_of, shop_lines
+from data_platform_tests.support.json_lines import JsonLines
+from data_platform_tests.support.local_spark import LocalSpark
+from data_platform_tests.support.places import Place
+from data_platform_tests.support.small_shop import RECEIVED, SHOP, SmallShop
 
 DAY = "2011-03-04"
 
@@ -94,7 +95,7 @@ OTHER_DAY = "2011-03-05"
 
 
 def _load(
-    shop: Shop, table: BronzeTable = RECEIVED, faults: Faults | None = None
+    shop: SmallShop, table: BronzeTable = RECEIVED, faults: Faults | None = None
 ) -> dict[str, str]:
     """What landed, as a run loads it; why each partition that it held back was."""
     faults = faults or Faults()
@@ -109,16 +110,16 @@ def _load(
     return dict(result.write.held_back)
 
 
-def _tick(shop: Shop) -> None:
+def _tick(shop: SmallShop) -> None:
     platform = shop.platform()
     tick(platform.bucket, [SHOP], platform.ledger, dt.datetime.now(dt.UTC), 7)
 
 
-def _counts(shop: Shop) -> dict[str, int]:
+def _counts(shop: SmallShop) -> dict[str, int]:
     return partition_rows(shop.platform().lake, RECEIVED.id)
 
 
-def _roll_back(shop: Shop, to: int) -> None:
+def _roll_back(shop: SmallShop, to: int) -> None:
     """To the first snapshot, the second, and so on."""
     platform = shop.platform()
     snapshot = platform.lake.load(RECEIVED.id).snapshots()[to].snapshot_id
@@ -129,17 +130,17 @@ def _roll_back(shop: Shop, to: int) -> None:
     planned.apply()
 
 
-def _delete(shop: Shop, name: str) -> None:
+def _delete(shop: SmallShop, name: str) -> None:
     shop.place.delete(f"{shop.place.root}/landing/shop/{name}.csv")
 
 
 @pytest.fixture
-def shop(tmp_path: Path, place: Place) -> Shop:
-    return Shop(tmp_path / "home", place)
+def shop(tmp_path: Path, place: Place) -> SmallShop:
+    return SmallShop(tmp_path / "home", place)
 
 
 @pytest.fixture
-def rolled_back(shop: Shop) -> Shop:
+def rolled_back(shop: SmallShop) -> SmallShop:
     """A row, then two of a late file that went from table and landing bucket; then a third file."""
     shop.land(DAY, ["a,1"])
     _load(shop)
@@ -153,7 +154,7 @@ def rolled_back(shop: Shop) -> Shop:
 
 
 def test_rows_that_are_neither_in_the_landing_bucket_nor_in_bronze_hold_their_day_back_alone(
-    rolled_back: Shop,
+    rolled_back: SmallShop,
 ) -> None:
     shop = rolled_back
     shop.land(OTHER_DAY, ["e,5"])
@@ -167,7 +168,7 @@ def test_rows_that_are_neither_in_the_landing_bucket_nor_in_bronze_hold_their_da
     ]
 
 
-def test_a_day_that_lacks_rows_is_built_once_they_land_again(rolled_back: Shop) -> None:
+def test_a_day_that_lacks_rows_is_built_once_they_land_again(rolled_back: SmallShop) -> None:
     shop = rolled_back
     assert _load(shop)
     shop.land(DAY, ["b,2", "c,3"], "-late")
@@ -175,7 +176,9 @@ def test_a_day_that_lacks_rows_is_built_once_they_land_again(rolled_back: Shop) 
     assert _counts(shop) == {DAY: 4}
 
 
-def test_a_day_that_lacks_rows_is_built_once_bronze_is_rolled_forward(rolled_back: Shop) -> None:
+def test_a_day_that_lacks_rows_is_built_once_bronze_is_rolled_forward(
+    rolled_back: SmallShop,
+) -> None:
     shop = rolled_back
     assert _load(shop)
     _roll_back(shop, to=1)
@@ -183,7 +186,7 @@ def test_a_day_that_lacks_rows_is_built_once_bronze_is_rolled_forward(rolled_bac
     assert _counts(shop) == {DAY: 4}
 
 
-def test_an_older_version_that_had_more_rows_does_not_stand_in_the_way(shop: Shop) -> None:
+def test_an_older_version_that_had_more_rows_does_not_stand_in_the_way(shop: SmallShop) -> None:
     shop.land(DAY, ["a,1", "b,2", "c,3"])
     _load(shop)
     shop.land(DAY, ["a,1"])
@@ -195,7 +198,7 @@ def test_an_older_version_that_had_more_rows_does_not_stand_in_the_way(shop: Sho
     assert _counts(shop) == {DAY: 2}
 
 
-def test_a_renamed_source_loses_no_rows(shop: Shop) -> None:
+def test_a_renamed_source_loses_no_rows(shop: SmallShop) -> None:
     renamed = replace(RECEIVED, source=replace(SHOP, name="store"))
     shop.land(DAY, ["a,1", "b,2"])
     _load(shop)
@@ -213,7 +216,7 @@ def test_a_renamed_source_loses_no_rows(shop: Shop) -> None:
 # --- when rows came -------------------------------------------------------------------------
 
 
-def _ingested(shop: Shop) -> dict[str, set[dt.datetime]]:
+def _ingested(shop: SmallShop) -> dict[str, set[dt.datetime]]:
     """The times of its rows, by object."""
     found: dict[str, set[dt.datetime]] = {}
     for row in shop.platform().lake.load(RECEIVED.id).scan().to_arrow().to_pylist():
@@ -221,7 +224,7 @@ def _ingested(shop: Shop) -> dict[str, set[dt.datetime]]:
     return found
 
 
-def test_a_row_says_when_its_object_came_however_often_its_day_is_built(shop: Shop) -> None:
+def test_a_row_says_when_its_object_came_however_often_its_day_is_built(shop: SmallShop) -> None:
     first, late = f"shop/{DAY}.csv", f"shop/{DAY}-late.csv"
     shop.land(DAY, ["a,1", "b,2"])
     _load(shop)
@@ -241,7 +244,7 @@ def test_a_row_says_when_its_object_came_however_often_its_day_is_built(shop: Sh
     assert came_again > came_late  # another version of the object
 
 
-def test_a_rerun_of_the_same_objects_changes_no_column(shop: Shop) -> None:
+def test_a_rerun_of_the_same_objects_changes_no_column(shop: SmallShop) -> None:
     shop.land(DAY, ["a,1", "b,2"])
     shop.land(OTHER_DAY, ["a,1"])
     _load(shop)
@@ -262,7 +265,7 @@ def test_a_rerun_of_the_same_objects_changes_no_column(shop: Shop) -> None:
 
 
 def test_an_outage_of_the_warehouse_never_turns_a_waiting_object_into_a_failed_one(
-    shop: Shop,
+    shop: SmallShop,
 ) -> None:
     shop.land(DAY, ["a,1"])
     ledger = shop.platform().ledger
@@ -278,7 +281,7 @@ def test_an_outage_of_the_warehouse_never_turns_a_waiting_object_into_a_failed_o
 # --- what waits is due, and the other way round ----------------------------------------------
 
 
-def _waits(shop: Shop) -> bool:
+def _waits(shop: SmallShop) -> bool:
     """Whether an object waits; what is due says the same."""
     platform = shop.platform()
     waits = bool(platform.ledger.pending("shop"))
@@ -289,7 +292,7 @@ def _waits(shop: Shop) -> bool:
 @pytest.mark.parametrize("between", [b"\xff\xfe", b"sku,amount\nb,2\n"])
 @pytest.mark.parametrize("seen", ["by a run", "by a tick"])
 def test_bytes_that_come_back_after_others_are_loaded_once_more(
-    shop: Shop, between: bytes, seen: str
+    shop: SmallShop, between: bytes, seen: str
 ) -> None:
     shop.land(DAY, ["a,1"])
     _load(shop)
@@ -306,7 +309,7 @@ def test_bytes_that_come_back_after_others_are_loaded_once_more(
     assert shop.rows(RECEIVED.id)[0][1:3] == ("a", "1")
 
 
-def test_what_is_reopened_is_read_again(shop: Shop) -> None:
+def test_what_is_reopened_is_read_again(shop: SmallShop) -> None:
     shop.land(DAY, ["a,1"])
     _load(shop)
     ledger = shop.platform().ledger
@@ -316,7 +319,7 @@ def test_what_is_reopened_is_read_again(shop: Shop) -> None:
     assert not _waits(shop)
 
 
-def test_a_partition_under_another_declaration_is_due_though_nothing_waits(shop: Shop) -> None:
+def test_a_partition_under_another_declaration_is_due_though_nothing_waits(shop: SmallShop) -> None:
     shop.land(DAY, ["a,1"])
     _load(shop)
     other = replace(RECEIVED, source=replace(RECEIVED.source, format=Csv(("sku", "amount", "x"))))
@@ -324,7 +327,7 @@ def test_a_partition_under_another_declaration_is_due_though_nothing_waits(shop:
 
 
 def test_a_run_that_dies_at_any_step_under_another_declaration_leaves_the_partition_due(
-    shop: Shop,
+    shop: SmallShop,
 ) -> None:
     shop.land(DAY, ["a,1"])
     _load(shop)
@@ -346,7 +349,7 @@ def test_a_run_that_dies_at_any_step_under_another_declaration_leaves_the_partit
             return
 
 
-def test_what_could_not_be_read_is_tried_again_once_for_each_declaration(shop: Shop) -> None:
+def test_what_could_not_be_read_is_tried_again_once_for_each_declaration(shop: SmallShop) -> None:
     shop.land(DAY, ["a,1"])
     shop.place.write(f"{shop.place.root}/landing/shop/{DAY}-late.csv", b"\x80\x00\xff")
     _load(shop)
@@ -367,7 +370,7 @@ def test_what_could_not_be_read_is_tried_again_once_for_each_declaration(shop: S
 
 
 def test_a_day_gives_up_no_rows_that_the_day_they_move_to_cannot_be_published_with(
-    shop: Shop,
+    shop: SmallShop,
 ) -> None:
     shop.land(DAY, ["a,1"])
     _load(shop)
@@ -399,7 +402,7 @@ def test_a_day_gives_up_no_rows_that_the_day_they_move_to_cannot_be_published_wi
 
 @pytest.mark.parametrize("content", [b"\x80\x00\xff", b'{"sku": "a"}', b"", b"other,names\na,1\n"])
 def test_a_day_of_which_nothing_could_be_read_is_held_back_until_it_is_mended(
-    shop: Shop, content: bytes
+    shop: SmallShop, content: bytes
 ) -> None:
     name = f"{shop.place.root}/landing/shop/{DAY}.csv"
     shop.place.write(name, content)
@@ -417,7 +420,9 @@ def test_a_day_of_which_nothing_could_be_read_is_held_back_until_it_is_mended(
     assert held_now(RECEIVED, shop.platform()) == {}
 
 
-def test_a_day_is_not_held_back_any_more_when_what_could_not_be_read_is_gone(shop: Shop) -> None:
+def test_a_day_is_not_held_back_any_more_when_what_could_not_be_read_is_gone(
+    shop: SmallShop,
+) -> None:
     shop.place.write(f"{shop.place.root}/landing/shop/{DAY}.csv", b"")
     assert set(_load(shop)) == {DAY}
     _delete(shop, DAY)
@@ -426,7 +431,7 @@ def test_a_day_is_not_held_back_any_more_when_what_could_not_be_read_is_gone(sho
     assert shop.platform().ledger.failed() == []
 
 
-def test_a_header_alone_is_a_day_without_rows(shop: Shop) -> None:
+def test_a_header_alone_is_a_day_without_rows(shop: SmallShop) -> None:
     shop.land(DAY, [])
     assert _load(shop) == {}
     assert _counts(shop) == {DAY: 0}
@@ -435,7 +440,7 @@ def test_a_header_alone_is_a_day_without_rows(shop: Shop) -> None:
 # --- another format --------------------------------------------------------------------------
 
 
-def test_another_format_goes_through_bronze_with_its_own_types(shop: Shop) -> None:
+def test_another_format_goes_through_bronze_with_its_own_types(shop: SmallShop) -> None:
     lines = JsonLines(("sku", "amount"), numbers=("amount",))
     source = replace(SHOP, format=lines, pattern=SHOP.pattern.replace("csv", "jsonl"))
     table = replace(RECEIVED, source=source)

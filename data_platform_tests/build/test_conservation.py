@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from data_platform.assets import JudgedTable
 from data_platform.domains.retail import bronze, silver
 from data_platform.domains.retail.contracts import OrderLine
-from data_platform_tests.platform_defs.homes import (
+from data_platform_tests.support.homes import (
     BRONZE,
     SILVER,
     Home,

@@ -14,8 +14,8 @@ from data_platform.contracts.columns import column
 from data_platform.contracts.declare import contract
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.source import Source
-from data_platform_tests.lake.shop import DAYS
-from data_platform_tests.platform_defs.homes import home_at
+from data_platform_tests.support.homes import home_at
+from data_platform_tests.support.small_shop import DAYS
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false

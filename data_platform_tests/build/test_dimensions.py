@@ -27,8 +27,8 @@ from data_platform.runs.instance import open_instance
 from data_platform.runs.scope import Scope
 from data_platform.settings.environment import settings_at
 from data_platform.storage.errors import LakeError
-from data_platform_tests.lake.test_look import remove_manifests
-from data_platform_tests.platform_defs.sums import (
+from data_platform_tests.support.lake_home import remove_manifests
+from data_platform_tests.support.sums import (
     build_stale,
     declared,
     publish_rows,

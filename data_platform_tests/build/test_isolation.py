@@ -24,8 +24,7 @@ from data_platform.quality.findings import PARTITION
 from data_platform.quality.mapping import event_time, everything
 from data_platform.storage.errors import LakeError
 from data_platform.tables.outcomes import NAMED
-from data_platform_tests.build.test_step_cost import record_and_publish
-from data_platform_tests.platform_defs.days_of_sales import (
+from data_platform_tests.support.days_of_sales import (
     Answer,
     Row,
     Sale,
@@ -35,7 +34,14 @@ from data_platform_tests.platform_defs.days_of_sales import (
     each_alone,
     table_of,
 )
-from data_platform_tests.platform_defs.homes import SILVER, csv, home_at, key_of, shop_lines
+from data_platform_tests.support.homes import (
+    SILVER,
+    csv,
+    home_at,
+    key_of,
+    shop_lines,
+)
+from data_platform_tests.support.local_spark import record_and_publish
 
 
 @pytest.fixture

@@ -18,18 +18,18 @@ from data_platform.lake.errors import PartitionConflict, SchemaConflict
 from data_platform.lake.files import attempt_of, files_by_partition
 from data_platform.lake.upkeep.rollback import plan_rollback
 from data_platform.tables.outcomes import DATA
-from data_platform_tests.fakes import Crash
-from data_platform_tests.platform_defs.clients import CHANGES, Change, Client, Shop, read_by
+from data_platform_tests.support.clients import CHANGES, Change, Client, Clients, read_by
+from data_platform_tests.support.faults import Crash
 
 MONDAY, TUESDAY, WEDNESDAY = (f"2011-03-0{n}" for n in (7, 8, 9))
 
 
 @pytest.fixture
-def shop(spark: SparkSession, tmp_path: Path) -> Shop:
-    return Shop(tmp_path, spark)
+def shop(spark: SparkSession, tmp_path: Path) -> Clients:
+    return Clients(tmp_path, spark)
 
 
-def test_a_delta_inserts_new_keys_and_updates_those_that_are_there(shop: Shop) -> None:
+def test_a_delta_inserts_new_keys_and_updates_those_that_are_there(shop: Clients) -> None:
     shop.changes({MONDAY: [(1, 10, "oslo"), (2, 10, "rome")]})
     shop.run()
     shop.changes({TUESDAY: [(2, 20, "bern"), (3, 20, None)]})
@@ -39,7 +39,7 @@ def test_a_delta_inserts_new_keys_and_updates_those_that_are_there(shop: Shop) -
     assert read_by(result) == f"2 rows of the table and 2 of {CHANGES}"
 
 
-def test_an_older_row_that_comes_late_changes_nothing_of_a_newer_one(shop: Shop) -> None:
+def test_an_older_row_that_comes_late_changes_nothing_of_a_newer_one(shop: Clients) -> None:
     shop.changes({TUESDAY: [(1, 20, "bern")]})
     shop.run()
     shop.changes({MONDAY: [(1, 10, "oslo"), (2, 10, "rome")]})
@@ -49,7 +49,7 @@ def test_an_older_row_that_comes_late_changes_nothing_of_a_newer_one(shop: Shop)
 
 
 def test_nothing_new_means_no_new_snapshot_and_built_all_the_same_it_has_the_same_rows(
-    shop: Shop,
+    shop: Clients,
 ) -> None:
     shop.changes({MONDAY: [(1, 10, None), (1, 10, "oslo")]})
     shop.run()
@@ -65,7 +65,7 @@ def test_nothing_new_means_no_new_snapshot_and_built_all_the_same_it_has_the_sam
     assert len(shop.snapshots) == len(snapshots) + 1
 
 
-def test_a_day_that_comes_again_with_more_rows_costs_that_day(shop: Shop) -> None:
+def test_a_day_that_comes_again_with_more_rows_costs_that_day(shop: Clients) -> None:
     shop.changes({MONDAY: [(1, 10, "oslo")], TUESDAY: [(2, 20, "rome")]})
     shop.run()
     shop.changes({TUESDAY: [(2, 20, "rome"), (3, 20, "bern")]})
@@ -75,7 +75,7 @@ def test_a_day_that_comes_again_with_more_rows_costs_that_day(shop: Shop) -> Non
     assert read_by(result) == f"2 rows of the table and 2 of {CHANGES}"
 
 
-def test_of_rows_that_tie_the_last_arrived_is_kept_whatever_it_says(shop: Shop) -> None:
+def test_of_rows_that_tie_the_last_arrived_is_kept_whatever_it_says(shop: Clients) -> None:
     shop.changes({MONDAY: [(1, 10, "rome"), (2, 10, "z"), (3, 10, "oslo"), (3, 10, None)]})
     shop.run()
     assert sorted(shop.rows) == [(1, 10, "ROME"), (2, 10, "Z"), (3, 10, None)]
@@ -90,7 +90,7 @@ def test_of_rows_that_tie_the_last_arrived_is_kept_whatever_it_says(shop: Shop) 
     assert read_by(result) == f"3 rows of the table and 3 of {CHANGES}"
 
 
-def test_a_function_that_drops_when_rows_arrived_is_told_what_to_do(shop: Shop) -> None:
+def test_a_function_that_drops_when_rows_arrived_is_told_what_to_do(shop: Clients) -> None:
     shop.changes({MONDAY: [(1, 10, "oslo")]})
     selecting = replace(
         shop.table,
@@ -100,7 +100,7 @@ def test_a_function_that_drops_when_rows_arrived_is_told_what_to_do(shop: Shop) 
         build_merged(selecting, shop.plan(), shop.platform, shop.spark, "run00001")
 
 
-def test_a_row_that_its_day_no_longer_has_gives_way_to_the_one_before_it(shop: Shop) -> None:
+def test_a_row_that_its_day_no_longer_has_gives_way_to_the_one_before_it(shop: Clients) -> None:
     shop.changes({MONDAY: [(1, 10, "oslo")], TUESDAY: [(1, 20, "rome"), (2, 20, "bern")]})
     shop.run()
     shop.changes({TUESDAY: [(2, 20, "bern")]})
@@ -110,7 +110,7 @@ def test_a_row_that_its_day_no_longer_has_gives_way_to_the_one_before_it(shop: S
     assert read_by(result) == f"0 rows of the table and 2 of {CHANGES}"
 
 
-def test_columns_in_another_order_than_declared_are_the_same_rows(shop: Shop) -> None:
+def test_columns_in_another_order_than_declared_are_the_same_rows(shop: Clients) -> None:
     """A column that is added to the contract stands last in the table."""
     fields = schema_of(shop.table.contract).fields
     swapped = T.StructType([fields[1], fields[0], *fields[2:]])  # of one type
@@ -123,7 +123,9 @@ def test_columns_in_another_order_than_declared_are_the_same_rows(shop: Shop) ->
     assert set(shop.rows) == shop.newest
 
 
-def test_a_row_that_its_day_no_longer_has_and_the_table_neither_costs_that_day(shop: Shop) -> None:
+def test_a_row_that_its_day_no_longer_has_and_the_table_neither_costs_that_day(
+    shop: Clients,
+) -> None:
     shop.changes({MONDAY: [(1, 10, "oslo"), (2, 10, "bern")], TUESDAY: [(1, 20, "rome")]})
     shop.run()
     shop.changes({MONDAY: [(2, 10, "bern")]})
@@ -133,7 +135,7 @@ def test_a_row_that_its_day_no_longer_has_and_the_table_neither_costs_that_day(s
     assert read_by(result) == f"2 rows of the table and 1 of {CHANGES}"
 
 
-def test_days_without_rows_leave_the_table_without_rows(shop: Shop) -> None:
+def test_days_without_rows_leave_the_table_without_rows(shop: Clients) -> None:
     shop.changes({MONDAY: []})
     shop.run()
     shop.changes({TUESDAY: []})
@@ -158,7 +160,7 @@ def test_a_function_that_would_see_more_than_a_day_is_given_each_day_alone(
     }
     found = []
     for steps in ([days], [{MONDAY: days[MONDAY]}, {TUESDAY: days[TUESDAY]}]):
-        shop = Shop(tmp_path / str(len(steps)), spark)
+        shop = Clients(tmp_path / str(len(steps)), spark)
         shop.table = replace(shop.table, function=_with_the_one_before)
         for landed in steps:
             shop.changes(landed)
@@ -168,7 +170,9 @@ def test_a_function_that_would_see_more_than_a_day_is_given_each_day_alone(
     assert found[0] == found[1] == [(1, 20, None), (2, 20, None)]
 
 
-def test_a_row_that_breaks_a_rule_holds_the_merge_back_until_its_day_is_mended(shop: Shop) -> None:
+def test_a_row_that_breaks_a_rule_holds_the_merge_back_until_its_day_is_mended(
+    shop: Clients,
+) -> None:
     shop.changes({MONDAY: [(1, 10, "oslo")]})
     shop.run()
     shop.changes({TUESDAY: [(1, 20, "rome"), (-2, 20, "bern")]})
@@ -184,7 +188,7 @@ def test_a_row_that_breaks_a_rule_holds_the_merge_back_until_its_day_is_mended(s
     assert set(shop.rows) == shop.newest
 
 
-def test_a_correction_that_a_rule_rejects_takes_the_place_of_nothing(shop: Shop) -> None:
+def test_a_correction_that_a_rule_rejects_takes_the_place_of_nothing(shop: Clients) -> None:
     """The row that it corrects is gone from the input, so what is held back lacks it too."""
     shop.changes({MONDAY: [(1, 10, "oslo")], TUESDAY: [(1, 20, "rome"), (2, 20, "bern")]})
     shop.run()
@@ -206,7 +210,7 @@ def _staged(result: StepResult) -> list[Change]:
 
 
 def test_of_two_merges_at_once_the_second_is_refused_and_merges_when_it_is_planned_again(
-    shop: Shop,
+    shop: Clients,
 ) -> None:
     shop.changes({MONDAY: [(1, 10, "oslo")]})
     shop.run()
@@ -223,7 +227,7 @@ def test_of_two_merges_at_once_the_second_is_refused_and_merges_when_it_is_plann
     assert set(shop.rows) == shop.newest
 
 
-def test_a_merge_planned_before_another_was_published_is_refused(shop: Shop) -> None:
+def test_a_merge_planned_before_another_was_published_is_refused(shop: Clients) -> None:
     shop.changes({MONDAY: [(1, 10, "oslo")]})
     shop.run()
     shop.changes({TUESDAY: [(2, 20, "rome")]})
@@ -237,7 +241,7 @@ def test_a_merge_planned_before_another_was_published_is_refused(shop: Shop) -> 
 
 
 def test_killed_before_or_after_the_commit_the_next_run_leaves_each_change_in_once(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*args, **kwargs):
         raise Crash
@@ -257,7 +261,7 @@ def test_killed_before_or_after_the_commit_the_next_run_leaves_each_change_in_on
         assert set(shop.rows) == shop.newest
 
 
-def test_after_a_rollback_the_next_delta_brings_back_what_came_since(shop: Shop) -> None:
+def test_after_a_rollback_the_next_delta_brings_back_what_came_since(shop: Clients) -> None:
     shop.changes({MONDAY: [(1, 10, "oslo")]})
     shop.run()
     shop.changes({TUESDAY: [(1, 20, "rome"), (2, 20, "bern")]})
@@ -277,7 +281,7 @@ def test_after_a_rollback_the_next_delta_brings_back_what_came_since(shop: Shop)
     assert read_by(result) == f"1 row of the table and 3 of {CHANGES}"
 
 
-def test_where_the_inputs_snapshot_is_forgotten_all_of_it_is_merged_again(shop: Shop) -> None:
+def test_where_the_inputs_snapshot_is_forgotten_all_of_it_is_merged_again(shop: Clients) -> None:
     shop.changes({MONDAY: [(1, 10, "oslo")]})
     shop.run()
     shop.changes({TUESDAY: [(2, 20, "rome")]})
@@ -289,7 +293,7 @@ def test_where_the_inputs_snapshot_is_forgotten_all_of_it_is_merged_again(shop: 
     assert read_by(result) == f"0 rows of the table and 2 of {CHANGES}"
 
 
-def test_all_files_of_the_table_are_of_one_attempt(shop: Shop) -> None:
+def test_all_files_of_the_table_are_of_one_attempt(shop: Clients) -> None:
     shop.changes({MONDAY: [(client, 10, "oslo") for client in range(50)]})
     shop.run()
     shop.changes({TUESDAY: [(1, 20, "rome")]})
@@ -316,7 +320,7 @@ _steps = st.lists(
 def test_any_deltas_in_any_order_give_the_newest_row_of_each_key(
     spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, steps: list
 ) -> None:
-    shop = Shop(tmp_path_factory.mktemp("shop"), spark)
+    shop = Clients(tmp_path_factory.mktemp("shop"), spark)
     for days in steps:
         shop.changes(days)
         shop.run()

@@ -19,7 +19,7 @@ from data_platform.contracts.contract import Rule
 from data_platform.contracts.declare import contract
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.source import Source
-from data_platform_tests.platform_defs.homes import Home, home_at
+from data_platform_tests.support.homes import Home, home_at
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false

@@ -23,7 +23,7 @@ from data_platform.quality.windows import Upstream
 from data_platform.tables.calendars import Calendar
 from data_platform.tables.identity import WHOLE_TABLE, PartitionColumn, Partitioning, TableId
 from data_platform.tables.partition_times import TimeKeys
-from data_platform_tests.platform_defs.days_of_sales import DAYS, Answer, table_of
+from data_platform_tests.support.days_of_sales import DAYS, Answer, table_of
 
 JANUARY = tuple(f"2026-01-{n:02}" for n in range(1, 32))
 DAY = Partitioning((PartitionColumn("day", T.DateType()),))

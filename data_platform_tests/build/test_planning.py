@@ -2,15 +2,17 @@
 
 from data_platform.build.planning import plan
 from data_platform.domains.retail.bronze import order_lines
-from data_platform_tests.platform_defs.homes import BRONZE
-from data_platform_tests.platform_defs.shop import Shop
+from data_platform_tests.support.homes import BRONZE
+from data_platform_tests.support.loaded_shop import LoadedShop
 
 
-def _rows(shop: Shop, *days: str) -> dict[str, int]:
+def _rows(shop: LoadedShop, *days: str) -> dict[str, int]:
     return {**plan(order_lines, shop.home.platform, days, only_stale=False).rows}
 
 
-def test_a_plan_knows_the_rows_of_its_partitions_and_of_those_just_before_them(shop: Shop) -> None:
+def test_a_plan_knows_the_rows_of_its_partitions_and_of_those_just_before_them(
+    shop: LoadedShop,
+) -> None:
     first, *others = (str(day) for day in shop.manifest.days)
     last = others[-1]
     present = shop.home.counts(BRONZE)
@@ -21,7 +23,7 @@ def test_a_plan_knows_the_rows_of_its_partitions_and_of_those_just_before_them(s
 
 
 def test_a_plan_keeps_to_the_partitions_it_may_build_and_knows_the_inputs_of_all(
-    shop: Shop,
+    shop: LoadedShop,
 ) -> None:
     days = [str(day) for day in shop.manifest.days][:3]
 

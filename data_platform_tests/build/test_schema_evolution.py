@@ -17,7 +17,7 @@ from data_platform.domains.retail.landing import COLUMNS
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.source import Source
-from data_platform_tests.platform_defs.homes import (
+from data_platform_tests.support.homes import (
     BRONZE,
     HEADER,
     SILVER,

@@ -1,25 +1,20 @@
 """What a silver step costs: Spark jobs that do not grow with the days, tasks that do with rows."""
 
-import datetime as dt
 from collections import Counter
 from pathlib import Path
-from typing import cast
 
 import pytest
 from pyspark.sql import SparkSession
 
-from data_platform.build.bronze import build_bronze
 from data_platform.build.planning import plan
-from data_platform.build.result import publish_step
 from data_platform.build.steps import build, prepared
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.engine.parallelism import parallelism
-from data_platform.landing.arrivals.listing import tick
 from data_platform.quality import spread
 from data_platform.tables.outcomes import DATA
-from data_platform_tests.fakes import Faults, LocalSpark
-from data_platform_tests.platform_defs.homes import Home, csv, home_at, key_of, shop_lines
+from data_platform_tests.support.homes import Home, csv, home_at, key_of, shop_lines
+from data_platform_tests.support.local_spark import record_and_publish
 
 DAYS = [f"2011-03-0{number}" for number in range(1, 6)]
 
@@ -30,16 +25,6 @@ def _received(home: Home) -> None:
         lines = shop_lines(day, 4)
         home.land(key_of(day), csv([*lines, lines[0], f"{lines[1]},extra"]))
     record_and_publish(home, DAYS)
-
-
-def record_and_publish(home: Home, days: list[str]) -> None:
-    """What landed is in bronze."""
-    platform, now = home.platform, dt.datetime.now(dt.UTC)
-    tick(platform.bucket, [bronze.source], platform.ledger, now, overlap_days=7)
-    planned = plan(bronze, platform, days, only_stale=True)
-    local = cast(SparkSession, LocalSpark(Faults()))
-    result = build_bronze(bronze, planned, platform, local, "received")
-    publish_step(platform.lake, platform.builds, platform.ledger, result)
 
 
 def _jobs(home: Home, spark: SparkSession, days: list[str]) -> int:

@@ -22,7 +22,7 @@ from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.lake.builds import Build, State
 from data_platform.landing.arrivals.listing import tick
 from data_platform.quality.findings import Finding
-from data_platform_tests.platform_defs.homes import Home, csv, home_at, key_of
+from data_platform_tests.support.homes import Home, csv, home_at, key_of
 from data_platform_tests.support.tables import TABLES
 
 DAY, NEXT = "2011-03-15", "2011-03-16"

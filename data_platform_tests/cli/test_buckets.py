@@ -9,8 +9,9 @@ from click.testing import CliRunner, Result
 from data_platform.buckets.standard import Purpose, QueuePurpose
 from data_platform.cli.main import main
 from data_platform.settings.values import LONGEST_PROJECT
-from data_platform_tests.buckets.cloud import Cloud, add_rule, set_versioning, tell
-from data_platform_tests.buckets.queue_breaks import untag
+from data_platform_tests.support.bucket_breaks import add_rule, set_versioning, tell
+from data_platform_tests.support.cloud import Cloud
+from data_platform_tests.support.queue_breaks import untag
 
 Run = Callable[..., Result]
 

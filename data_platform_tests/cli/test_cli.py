@@ -20,9 +20,8 @@ from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import CHECKOUT
 from data_platform.tables.identity import TableId
-from data_platform_tests.command_line import Run, parsed
-from data_platform_tests.places import SOME_PLACES
-from data_platform_tests.platform_defs.homes import (
+from data_platform_tests.support.command_line import Run, parsed
+from data_platform_tests.support.homes import (
     BRONZE,
     DEMAND,
     SALES,
@@ -32,18 +31,19 @@ from data_platform_tests.platform_defs.homes import (
     key_of,
     shop_lines,
 )
-from data_platform_tests.platform_defs.shop import Shop
+from data_platform_tests.support.loaded_shop import LoadedShop
+from data_platform_tests.support.places import SOME_PLACES
 
 SHOP_PLACES = SOME_PLACES
 LEFT = 3  # exit code: something is left for a person, and the shop has unreadable files
 
 
-def _day(shop: Shop) -> str:
+def _day(shop: LoadedShop) -> str:
     """A day whose files and rows no test changes."""
     return str(shop.day(1))
 
 
-def test_tables_lists_every_table_with_its_figures(run: Run, shop: Shop) -> None:
+def test_tables_lists_every_table_with_its_figures(run: Run, shop: LoadedShop) -> None:
     found = {row["table"]: row for row in parsed(run("tables", "--json"))}
 
     assert set(found) == {
@@ -57,7 +57,7 @@ def test_tables_lists_every_table_with_its_figures(run: Run, shop: Shop) -> None
     assert SILVER in run("tables").output
 
 
-def test_show_gives_rows_of_a_partition(run: Run, shop: Shop) -> None:
+def test_show_gives_rows_of_a_partition(run: Run, shop: LoadedShop) -> None:
     rows = parsed(run("show", SILVER, "--partition", _day(shop), "--limit", 3, "--json"))
 
     assert len(rows) == 3
@@ -67,14 +67,14 @@ def test_show_gives_rows_of_a_partition(run: Run, shop: Shop) -> None:
     assert len(limited) == 20
 
 
-def test_show_at_a_snapshot_gives_the_rows_of_then(run: Run, shop: Shop) -> None:
+def test_show_at_a_snapshot_gives_the_rows_of_then(run: Run, shop: LoadedShop) -> None:
     first = parsed(run("history", SILVER, "--json"))[-1]["snapshot"]
     rows = parsed(run("show", SILVER, "--at", first, "--limit", 10**6, "--json"))
 
     assert len(rows) == shop.manifest.published
 
 
-def test_export_writes_one_parquet_file(run: Run, shop: Shop, tmp_path: Path) -> None:
+def test_export_writes_one_parquet_file(run: Run, shop: LoadedShop, tmp_path: Path) -> None:
     day, file = _day(shop), tmp_path / "lines.parquet"
 
     said = run("export", SILVER, file, "--partition", day).output
@@ -86,7 +86,7 @@ def test_export_writes_one_parquet_file(run: Run, shop: Shop, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["lines.parquet"]
 
 
-def test_history_names_the_runs_newest_first(run: Run, shop: Shop) -> None:
+def test_history_names_the_runs_newest_first(run: Run, shop: LoadedShop) -> None:
     found = parsed(run("history", SILVER, "--json"))
 
     assert found[0]["current"] and not any(row["current"] for row in found[1:])
@@ -96,7 +96,9 @@ def test_history_names_the_runs_newest_first(run: Run, shop: Shop) -> None:
     assert str(found[0]["snapshot"]) in run("history", SILVER).output
 
 
-def test_the_history_of_a_partition_has_the_snapshots_that_changed_it(run: Run, shop: Shop) -> None:
+def test_the_history_of_a_partition_has_the_snapshots_that_changed_it(
+    run: Run, shop: LoadedShop
+) -> None:
     day, other = "2011-06-21", "2011-06-22"
     for number in (2, 3):
         shop.home.land(key_of(day), csv(shop_lines(day, number)))
@@ -124,7 +126,7 @@ def test_an_export_replaces_no_file_unless_told(run: Run, tmp_path: Path) -> Non
     assert f"name it {tmp_path / 'sales.parquet'}" in " ".join(named.split())
 
 
-def test_landing_lists_what_could_not_be_read_with_its_error(run: Run, shop: Shop) -> None:
+def test_landing_lists_what_could_not_be_read_with_its_error(run: Run, shop: LoadedShop) -> None:
     found = parsed(run("landing", "--json"))
 
     listed = {row["key"]: row for row in found["objects"]}
@@ -136,7 +138,7 @@ def test_landing_lists_what_could_not_be_read_with_its_error(run: Run, shop: Sho
     assert shop.manifest.failed[0] in run("landing").output
 
 
-def test_landing_lists_what_is_gone_while_bronze_has_its_rows(run: Run, shop: Shop) -> None:
+def test_landing_lists_what_is_gone_while_bronze_has_its_rows(run: Run, shop: LoadedShop) -> None:
     day = "2011-06-15"
     shop.home.land(key_of(day), csv(shop_lines(day, 2)))
     run("run", code=LEFT)
@@ -150,7 +152,7 @@ def test_landing_lists_what_is_gone_while_bronze_has_its_rows(run: Run, shop: Sh
     assert "bronze keeps their rows" in run("landing").output
 
 
-def test_run_loads_what_landed_and_then_finds_nothing_to_do(run: Run, shop: Shop) -> None:
+def test_run_loads_what_landed_and_then_finds_nothing_to_do(run: Run, shop: LoadedShop) -> None:
     day = "2011-07-05"
     shop.home.land(key_of(day), csv(shop_lines(day, 2)))
 
@@ -187,7 +189,7 @@ def test_a_run_that_waits_for_another_says_so(tmp_path: Path) -> None:
     assert started.returncode == 0
 
 
-def test_run_says_which_day_is_held_back_and_why(run: Run, shop: Shop) -> None:
+def test_run_says_which_day_is_held_back_and_why(run: Run, shop: LoadedShop) -> None:
     day = "2011-06-21"
     bad = [line.replace(",1.25,", ",cheap,") for line in shop_lines(day, 2)]
     shop.home.land(key_of(day), csv(bad))
@@ -199,7 +201,7 @@ def test_run_says_which_day_is_held_back_and_why(run: Run, shop: Shop) -> None:
     assert "partitions held back, as " in said
 
 
-def test_a_failed_object_is_tried_again_when_it_is_reopened(run: Run, shop: Shop) -> None:
+def test_a_failed_object_is_tried_again_when_it_is_reopened(run: Run, shop: LoadedShop) -> None:
     """As it should be once its cause, outside its bytes, is mended."""
     key = shop.manifest.failed[0]
 
@@ -212,7 +214,9 @@ def test_a_failed_object_is_tried_again_when_it_is_reopened(run: Run, shop: Shop
     assert f"did you mean {key}" in run("landing", "--reopen", f"{key}x", code=2).output
 
 
-def test_several_failed_objects_are_reopened_by_name_or_all_of_them(run: Run, shop: Shop) -> None:
+def test_several_failed_objects_are_reopened_by_name_or_all_of_them(
+    run: Run, shop: LoadedShop
+) -> None:
     failed = sorted(entry.key for entry in shop.home.platform.ledger.failed())
     assert set(failed) >= set(shop.manifest.failed) and len(failed) > 1
 
@@ -237,7 +241,7 @@ def test_a_table_that_rejects_nothing_has_no_quarantine(run: Run, table: str) ->
     assert f"judged in {SILVER}" in said
 
 
-def test_quarantine_counts_the_reasons_and_then_lists_rows(run: Run, shop: Shop) -> None:
+def test_quarantine_counts_the_reasons_and_then_lists_rows(run: Run, shop: LoadedShop) -> None:
     day = _day(shop)
     found = parsed(run("quarantine", SILVER, "--partition", day, "--limit", 1, "--json"))
 
@@ -271,7 +275,7 @@ def test_a_wrong_name_is_answered_with_the_nearest(
 
 
 def test_an_ordinary_asset_that_was_never_run_is_answered_with_what_builds_it(
-    run: Run, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    run: Run, shop: LoadedShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @dg.asset(key=["gold", "retail", "returns"])
     def returns() -> None: ...
@@ -315,7 +319,7 @@ def test_a_wrong_partition_is_one_clear_line(run: Run, arguments: tuple[str, ...
     [("show",), ("export", "{file}"), ("history",), ("quarantine",), ("quarantine", "replay")],
 )
 def test_a_partition_of_a_table_without_any_is_refused(
-    run: Run, shop: Shop, tmp_path: Path, command: tuple[str, ...]
+    run: Run, shop: LoadedShop, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     name = "gold/retail/names"
     schema = T.StructType([T.StructField("name", T.StringType())])
@@ -330,7 +334,7 @@ def test_a_partition_of_a_table_without_any_is_refused(
 
 
 def test_an_export_that_cannot_be_written_is_one_clear_line(
-    run: Run, shop: Shop, tmp_path: Path
+    run: Run, shop: LoadedShop, tmp_path: Path
 ) -> None:
     nowhere = tmp_path / "nowhere"
     output = run("export", SALES, nowhere / "x.parquet", code=1).output
@@ -409,7 +413,7 @@ def test_a_home_is_made_by_a_run_named_from_where_one_stands_too(
     assert (tmp_path / "H" / "ledger.db").exists()
 
 
-def test_expire_and_clean_leave_what_is_young(run: Run, shop: Shop) -> None:
+def test_expire_and_clean_leave_what_is_young(run: Run, shop: LoadedShop) -> None:
     before = shop.home.versions()
 
     assert parsed(run("expire", "--json")) == []
@@ -418,7 +422,7 @@ def test_expire_and_clean_leave_what_is_young(run: Run, shop: Shop) -> None:
     assert shop.home.versions() == before
 
 
-def test_clean_lists_orphans_and_deletes_them_after_their_grace(run: Run, shop: Shop) -> None:
+def test_clean_lists_orphans_and_deletes_them_after_their_grace(run: Run, shop: LoadedShop) -> None:
     home = shop.home
     half = f"{home.settings.warehouse_uri}/{SILVER}/data/killed/part.parquet"
     home.place.write(half, b"half a file")
@@ -433,7 +437,7 @@ def test_clean_lists_orphans_and_deletes_them_after_their_grace(run: Run, shop: 
     assert sum(shop.home.counts(SILVER).values()) == shop.home.read(SILVER).num_rows
 
 
-def test_replay_judges_quarantined_rows_again(run: Run, shop: Shop) -> None:
+def test_replay_judges_quarantined_rows_again(run: Run, shop: LoadedShop) -> None:
     day = _day(shop)
     before = shop.home.counts(SILVER)[day]
 
@@ -444,7 +448,9 @@ def test_replay_judges_quarantined_rows_again(run: Run, shop: Shop) -> None:
     assert shop.home.counts(SILVER)[day] == before
 
 
-def test_a_replay_of_what_is_held_back_again_says_so_with_the_reasons(run: Run, shop: Shop) -> None:
+def test_a_replay_of_what_is_held_back_again_says_so_with_the_reasons(
+    run: Run, shop: LoadedShop
+) -> None:
     day = "2011-06-28"
     shop.home.land(key_of(day), csv([line.replace(",1.25,", ",?,") for line in shop_lines(day)]))
     shop.home.run()
@@ -461,7 +467,7 @@ def test_a_replay_of_what_is_held_back_again_says_so_with_the_reasons(run: Run, 
 
 
 def test_dates_that_other_engines_lack_are_quarantined_with_row_and_column_and_the_day_published(
-    run: Run, shop: Shop
+    run: Run, shop: LoadedShop
 ) -> None:
     day, good = "2011-07-05", shop_lines("2011-07-05", 400)
     dates = [f"{far} 10:00:00" for far in ("20265-01-06", "0000-01-06", "-0044-03-15")]
@@ -478,7 +484,7 @@ def test_dates_that_other_engines_lack_are_quarantined_with_row_and_column_and_t
     assert all("invoiced_at.typed" in row["_reasons"] for row in rows)
 
 
-def test_a_drop_is_done_where_a_person_agrees_to_what_it_says(run: Run, shop: Shop) -> None:
+def test_a_drop_is_done_where_a_person_agrees_to_what_it_says(run: Run, shop: LoadedShop) -> None:
     day, other = "2011-07-04", "2011-07-05"
     asking = ("drop", SILVER, "--partition", day)
     for landed in (day, other):

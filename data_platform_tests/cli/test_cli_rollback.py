@@ -2,8 +2,8 @@
 
 import pytest
 
-from data_platform_tests.command_line import Run, parsed
-from data_platform_tests.platform_defs.homes import (
+from data_platform_tests.support.command_line import Run, parsed
+from data_platform_tests.support.homes import (
     BRONZE,
     SALES,
     SEGMENTS,
@@ -12,14 +12,14 @@ from data_platform_tests.platform_defs.homes import (
     key_of,
     shop_lines,
 )
-from data_platform_tests.platform_defs.shop import Shop
+from data_platform_tests.support.loaded_shop import LoadedShop
 
 # What a rollback does to a catalog does not depend on where files are: the runs take the time.
 SHOP_PLACES = ("directory", pytest.param("versitygw", marks=pytest.mark.soak))
 
 
 def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(
-    run: Run, shop: Shop
+    run: Run, shop: LoadedShop
 ) -> None:
     home, day = shop.home, str(shop.day(-1))
     snapshot = parsed(run("history", SILVER, "--json"))[0]["snapshot"]
@@ -59,7 +59,7 @@ def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(
     assert "nothing differs" in again
 
 
-def test_what_still_waits_is_loaded_after_a_rollback_of_bronze(run: Run, shop: Shop) -> None:
+def test_what_still_waits_is_loaded_after_a_rollback_of_bronze(run: Run, shop: LoadedShop) -> None:
     home, day = shop.home, "2011-06-08"
     home.land(key_of(day), csv(shop_lines(day, 3)))
     home.run()
@@ -76,7 +76,7 @@ def test_what_still_waits_is_loaded_after_a_rollback_of_bronze(run: Run, shop: S
 
 
 def test_a_partition_rolled_back_to_before_it_existed_stays_away_until_something_lands(
-    run: Run, shop: Shop
+    run: Run, shop: LoadedShop
 ) -> None:
     home, day = shop.home, "2011-06-07"
     snapshot = parsed(run("history", SILVER, "--json"))[0]["snapshot"]

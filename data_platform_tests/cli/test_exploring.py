@@ -11,9 +11,9 @@ import pytest
 
 from data_platform.lake.errors import NotThere
 from data_platform.operations.exploring import Exploration
-from data_platform_tests.command_line import Run, parsed
-from data_platform_tests.platform_defs.homes import BRONZE, SALES, SILVER
-from data_platform_tests.platform_defs.shop import Shop
+from data_platform_tests.support.command_line import Run, parsed
+from data_platform_tests.support.homes import BRONZE, SALES, SILVER
+from data_platform_tests.support.loaded_shop import LoadedShop
 
 
 def state(home: Path) -> dict[str, str]:
@@ -29,7 +29,7 @@ def state(home: Path) -> dict[str, str]:
     return found
 
 
-def test_a_trial_says_what_a_build_found_and_writes_nothing(run: Run, shop: Shop) -> None:
+def test_a_trial_says_what_a_build_found_and_writes_nothing(run: Run, shop: LoadedShop) -> None:
     home = shop.home
     rejected = home.read("quarantine/retail/order_lines").to_pylist()
     day = rejected[0]["day"].isoformat()
@@ -52,7 +52,7 @@ def test_a_trial_says_what_a_build_found_and_writes_nothing(run: Run, shop: Shop
     assert "tried and not published" in said and "rejected rows" in said
 
 
-def test_a_gold_function_is_tried_on_what_is_published(run: Run, shop: Shop) -> None:
+def test_a_gold_function_is_tried_on_what_is_published(run: Run, shop: LoadedShop) -> None:
     day = str(shop.day(1))
     before = state(shop.home.settings.home)
 
@@ -73,13 +73,15 @@ def test_a_gold_function_is_tried_on_what_is_published(run: Run, shop: Shop) -> 
         ((BRONZE, "--partition", "2011-11-11"), 1, "has no function to try"),
     ],
 )
-def test_what_cannot_be_tried_is_said(run: Run, shop: Shop, arguments, code: int, why: str) -> None:
+def test_what_cannot_be_tried_is_said(
+    run: Run, shop: LoadedShop, arguments, code: int, why: str
+) -> None:
     said = " ".join(run("try", *arguments, code=code).output.split())
 
     assert why in said
 
 
-def test_the_shells_table_is_what_is_published(shop: Shop) -> None:
+def test_the_shells_table_is_what_is_published(shop: LoadedShop) -> None:
     here, day = Exploration(shop.home.platform, shop.home.tables), str(shop.day(1))
 
     assert here.table(SILVER, day).count() == shop.home.counts(SILVER)[day]
@@ -88,7 +90,7 @@ def test_the_shells_table_is_what_is_published(shop: Shop) -> None:
         here.table(SILVER, "a day")
 
 
-def test_the_shell_has_the_tables_by_name_and_writes_nothing(shop: Shop) -> None:
+def test_the_shell_has_the_tables_by_name_and_writes_nothing(shop: LoadedShop) -> None:
     home, day = shop.home.settings.home, str(shop.day(1))
     before = state(home)
     typed = f"print('rows', table({SILVER!r}, {day!r}).count())\nprint(sorted(tables)[0])\n"

@@ -10,7 +10,7 @@ import pytest
 
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.landing.places.objects import DirectoryBucket
-from data_platform_tests.platform_defs.homes import home_at
+from data_platform_tests.support.homes import home_at
 
 _RUN = """
 import atexit, gc, json, sys

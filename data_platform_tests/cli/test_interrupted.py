@@ -16,7 +16,7 @@ import pytest
 
 from data_platform.demo.report import balance_of
 from data_platform.settings.model import CHECKOUT
-from data_platform_tests.platform_defs.homes import (
+from data_platform_tests.support.homes import (
     BRONZE,
     SALES,
     SILVER,

@@ -11,7 +11,7 @@ from data_platform.cli.main import main
 from data_platform.landing.source import OutsideTable, day
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_at
-from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
+from data_platform_tests.support.memory_bucket import NOW, SHOP, MemoryBucket
 
 
 def _until_2011(text: str) -> str:

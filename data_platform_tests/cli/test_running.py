@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 from data_platform.cli.main import main
 from data_platform.runs import in_process as drive
-from data_platform_tests.command_line import Run, parsed
-from data_platform_tests.platform_defs.homes import BRONZE, SALES, SILVER, csv, key_of, shop_lines
-from data_platform_tests.platform_defs.shop import Shop
+from data_platform_tests.support.command_line import Run, parsed
+from data_platform_tests.support.homes import BRONZE, SALES, SILVER, csv, key_of, shop_lines
+from data_platform_tests.support.loaded_shop import LoadedShop
 
 LEFT = 3  # exit code: the shop has unreadable files
 
@@ -33,7 +33,7 @@ def test_a_table_that_is_never_up_to_date_is_named_and_the_exit_code_says_so(
     assert text in ended.output
 
 
-def test_a_dry_run_says_what_it_would_take_and_builds_nothing(run: Run, shop: Shop) -> None:
+def test_a_dry_run_says_what_it_would_take_and_builds_nothing(run: Run, shop: LoadedShop) -> None:
     home, first, last = shop.home, str(shop.day(1)), str(shop.day(3))
     before, runs = home.versions(), home.instance.get_runs_count()
 
@@ -53,7 +53,9 @@ def test_a_dry_run_says_what_it_would_take_and_builds_nothing(run: Run, shop: Sh
     assert (home.versions(), home.instance.get_runs_count()) == (before, runs)
 
 
-def test_a_run_of_one_table_builds_its_partitions_alone_stale_or_not(run: Run, shop: Shop) -> None:
+def test_a_run_of_one_table_builds_its_partitions_alone_stale_or_not(
+    run: Run, shop: LoadedShop
+) -> None:
     home, day = shop.home, "2011-06-14"
     home.land(key_of(day), csv(shop_lines(day)))
     before = home.versions()

@@ -19,7 +19,7 @@ from data_platform.contracts.declare import contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.schema import column_type, schema_of, spark_type
 from data_platform.contracts.winner import greatest, least, total
-from data_platform_tests.support.assets import asset_alone
+from data_platform_tests.support.asset_alone import asset_alone
 from data_platform_tests.support.tables import TABLES
 
 

@@ -16,7 +16,7 @@ from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.tables.identity import TableId
-from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
+from data_platform_tests.support.memory_bucket import NOW, SHOP, MemoryBucket
 
 SALES = TableId.parse("silver/shop/sales")
 COUNT = sa.text("select count(*) from landed_objects")

@@ -20,7 +20,7 @@ from data_platform.databases.urls import with_driver
 from data_platform.lake.builds import Builds
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.tables.identity import TableId
-from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
+from data_platform_tests.support.memory_bucket import NOW, SHOP, MemoryBucket
 from data_platform_tests.support.upstream import is_pinned, parameters
 
 SALES = TableId.parse("silver/shop/sales")

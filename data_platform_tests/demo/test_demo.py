@@ -17,7 +17,7 @@ from data_platform.domains.retail.landing import ONLINE_RETAIL
 from data_platform.landing.places.objects import DirectoryBucket
 from data_platform.runs.in_process import Ran
 from data_platform.settings.model import CHECKOUT
-from data_platform_tests.platform_defs.shop import Shop
+from data_platform_tests.support.loaded_shop import LoadedShop
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -123,7 +123,7 @@ def test_a_demo_with_nothing_to_load_says_so_and_fails(tmp_path: Path) -> None:
 
 
 def test_the_shops_runs_fail_only_where_days_are_held_back(
-    shop: Shop, capsys: pytest.CaptureFixture[str]
+    shop: LoadedShop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failed = [ran for ran in shop.ran if not ran.success]
 
@@ -144,7 +144,9 @@ def test_a_failed_run_is_announced_with_its_cause(capsys: pytest.CaptureFixture[
     assert "as it should" not in said
 
 
-def test_the_report_accounts_for_every_row(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_accounts_for_every_row(
+    shop: LoadedShop, capsys: pytest.CaptureFixture[str]
+) -> None:
     balanced = print_report(shop.home.settings)
 
     said = capsys.readouterr().out

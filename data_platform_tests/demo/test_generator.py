@@ -9,7 +9,7 @@ import pytest
 from data_platform.demo.dirt import BREAKS
 from data_platform.demo.generator import Counts, Manifest, generate, land
 from data_platform.domains.retail.landing import ONLINE_RETAIL
-from data_platform_tests.domains.retail import oracle
+from data_platform_tests.support.retail import oracle
 
 
 @pytest.fixture(scope="module")

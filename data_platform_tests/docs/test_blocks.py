@@ -14,8 +14,8 @@ from pyspark.sql import SparkSession
 from data_platform.cli.main import main
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.model import CHECKOUT
-from data_platform_tests.docs.pages import Block, all_blocks
-from data_platform_tests.platform_defs.shop import Shop
+from data_platform_tests.support.loaded_shop import LoadedShop
+from data_platform_tests.support.pages import Block, all_blocks
 
 BLOCKS = tuple(all_blocks())
 MAKEFILE = (CHECKOUT / "Makefile").read_text("utf-8")
@@ -99,7 +99,7 @@ def test_toml_can_be_read(block: Block) -> None:
     assert tomllib.loads(block.text)
 
 
-def test_other_engines_read_tables_as_the_page_says(shop: Shop, spark: SparkSession) -> None:
+def test_other_engines_read_tables_as_the_page_says(shop: LoadedShop, spark: SparkSession) -> None:
     names: dict[str, object] = {"spark": spark}
     for block in BLOCKS:
         if block.page == READ_ELSEWHERE and block.language == "python":

@@ -10,8 +10,8 @@ from pyspark.sql import SparkSession
 
 import data_platform.domains
 from data_platform.platform_defs.discovery import discovered
-from data_platform_tests.docs.pages import write_modules
-from data_platform_tests.platform_defs.homes import Home, home_at
+from data_platform_tests.support.homes import Home, home_at
+from data_platform_tests.support.pages import write_modules
 
 PAGES = ("partitions", "several-sources", "dimension")
 DOMAINS = ("data_platform.domains.traffic", "data_platform.domains.sales")

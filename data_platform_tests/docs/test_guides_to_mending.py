@@ -18,8 +18,8 @@ from data_platform.cli.main import main
 from data_platform.definitions import declared
 from data_platform.domains.retail import silver
 from data_platform.domains.retail.contracts import OrderLine
-from data_platform_tests.docs.pages import blocks
-from data_platform_tests.platform_defs.homes import SILVER, Home, csv, home_at, key_of, shop_lines
+from data_platform_tests.support.homes import SILVER, Home, csv, home_at, key_of, shop_lines
+from data_platform_tests.support.pages import blocks
 from data_platform_tests.support.tables import TABLES
 
 GOOD, HELD, TOO = "2011-03-16", "2011-03-17", "2011-03-18"  # too: held back as well

@@ -14,9 +14,9 @@ from pyspark.sql import SparkSession
 
 import data_platform.domains
 from data_platform.platform_defs.resources import resources
-from data_platform_tests.docs.pages import blocks, write_modules
-from data_platform_tests.platform_defs.homes import Home, home_at
-from data_platform_tests.support.assets import asset_alone
+from data_platform_tests.support.asset_alone import asset_alone
+from data_platform_tests.support.homes import Home, home_at
+from data_platform_tests.support.pages import blocks, write_modules
 
 TUTORIAL = "docs/tutorial/first-table.md"
 PAGES = (TUTORIAL, "docs/how-to/merge-by-key.md", "docs/how-to/ordinary-asset.md")

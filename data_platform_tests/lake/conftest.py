@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from data_platform_tests.lake.home import Home
-from data_platform_tests.places import Place
+from data_platform_tests.support.lake_home import LakeHome
+from data_platform_tests.support.places import Place
 
 
 @pytest.fixture
-def home(tmp_path: Path, place: Place) -> Home:
+def home(tmp_path: Path, place: Place) -> LakeHome:
     """An empty lake, in every kind of place."""
-    return Home(tmp_path, place)
+    return LakeHome(tmp_path, place)

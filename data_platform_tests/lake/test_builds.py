@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import event
 
 from data_platform.lake.builds import Build, Builds
-from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY
 
 NOON = dt.datetime(2011, 3, 8, 12)
 

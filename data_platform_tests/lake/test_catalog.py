@@ -7,7 +7,15 @@ from data_platform.databases.errors import DatabaseUnavailable
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import SchemaConflict, UnknownTable
 from data_platform.tables.identity import TableId
-from data_platform_tests.lake.home import DAY, MONDAY, SALES, SCHEMA, TUESDAY, Home, days
+from data_platform_tests.support.lake_home import (
+    DAY,
+    MONDAY,
+    SALES,
+    SCHEMA,
+    TUESDAY,
+    LakeHome,
+    days,
+)
 
 N = T.StructField("n", T.LongType())
 
@@ -16,7 +24,7 @@ def schema(*fields: T.StructField) -> T.StructType:
     return T.StructType([DAY, *fields])
 
 
-def test_a_new_nullable_column_reads_null_in_old_partitions(home: Home):
+def test_a_new_nullable_column_reads_null_in_old_partitions(home: LakeHome):
     home.make()
     home.write({MONDAY: [1]})
     loaded = home.make(schema=schema(N, T.StructField("note", T.StringType())))
@@ -27,14 +35,14 @@ def test_a_new_nullable_column_reads_null_in_old_partitions(home: Home):
     assert loaded.schema().column_names == ["day", "n", "note"]
 
 
-def test_a_new_column_comes_last_wherever_the_contract_has_it(home: Home):
+def test_a_new_column_comes_last_wherever_the_contract_has_it(home: LakeHome):
     home.make()
     home.write({MONDAY: [1]})
     home.make(schema=schema(T.StructField("note", T.StringType()), N))
     assert home.numbers() == {MONDAY: [1]}
 
 
-def test_a_required_column_may_become_nullable(home: Home):
+def test_a_required_column_may_become_nullable(home: LakeHome):
     home.make(schema=schema(T.StructField("n", T.LongType(), False)))
     home.write({MONDAY: [1]})
     assert not home.make().schema().find_field("n").required
@@ -43,19 +51,19 @@ def test_a_required_column_may_become_nullable(home: Home):
     assert home.numbers() == {MONDAY: [1], TUESDAY: [None]}
 
 
-def test_a_column_stays_nullable_in_the_table_if_the_contract_is_stricter(home: Home):
+def test_a_column_stays_nullable_in_the_table_if_the_contract_is_stricter(home: LakeHome):
     home.make()
     home.make(schema=schema(T.StructField("n", T.LongType(), False)))
     assert not home.lake.load(SALES).schema().find_field("n").required
 
 
-def test_column_docs_follow_the_contract(home: Home):
+def test_column_docs_follow_the_contract(home: LakeHome):
     home.make()
     home.make(schema=schema(T.StructField("n", T.LongType(), True, {"comment": "how many"})))
     assert home.lake.load(SALES).schema().find_field("n").doc == "how many"
 
 
-def test_ensuring_the_same_again_commits_nothing(home: Home):
+def test_ensuring_the_same_again_commits_nothing(home: LakeHome):
     before = home.make().metadata_location
     assert home.make().metadata_location == before
 
@@ -75,7 +83,7 @@ def test_ensuring_the_same_again_commits_nothing(home: Home):
     ],
     ids=["removed", "renamed", "retyped", "narrowed", "made decimal", "new and required"],
 )
-def test_a_change_that_would_break_old_partitions_is_refused(home: Home, fields, says):
+def test_a_change_that_would_break_old_partitions_is_refused(home: LakeHome, fields, says):
     home.make()
     home.write({MONDAY: [1]})
     before = home.lake.load(SALES).metadata_location
@@ -87,7 +95,7 @@ def test_a_change_that_would_break_old_partitions_is_refused(home: Home, fields,
     assert home.numbers() == {MONDAY: [1]}
 
 
-def test_nested_types_are_compared_by_what_they_hold(home: Home):
+def test_nested_types_are_compared_by_what_they_hold(home: LakeHome):
     def tagged(kind: T.DataType) -> T.StructType:
         inner = T.StructType([T.StructField("tags", T.ArrayType(kind))])
         return schema(N, T.StructField("more", inner))
@@ -98,25 +106,25 @@ def test_nested_types_are_compared_by_what_they_hold(home: Home):
         home.make(schema=tagged(T.LongType()))
 
 
-def test_partitions_cannot_change(home: Home):
+def test_partitions_cannot_change(home: LakeHome):
     home.make()
     with pytest.raises(SchemaConflict, match=r"partitioned by \('day',\) and declared by nothing"):
         home.make(partition_by=())
 
 
-def test_a_type_that_iceberg_lacks_is_refused_by_name(home: Home):
+def test_a_type_that_iceberg_lacks_is_refused_by_name(home: LakeHome):
     with pytest.raises(SchemaConflict, match=r"column v: Spark type .*interval.* cast it"):
         home.make(schema=schema(T.StructField("v", T.DayTimeIntervalType())))
     assert not home.lake.exists(SALES)
 
 
-def test_an_unknown_table_is_named(home: Home):
+def test_an_unknown_table_is_named(home: LakeHome):
     with pytest.raises(UnknownTable, match="no table silver/shop/sales in the catalog"):
         home.lake.load(SALES)
     assert home.lake.metadata_location(SALES) == ""
 
 
-def test_tables_are_listed_by_name(home: Home):
+def test_tables_are_listed_by_name(home: LakeHome):
     for name in ("silver/shop/sales", "gold/shop/totals", "gold/web_shop/totals"):
         home.make(TableId.parse(name))
     assert [str(t) for t in home.lake.tables()] == [
@@ -132,7 +140,7 @@ def test_a_catalog_that_cannot_be_opened_is_named(tmp_path):
         Lake({"type": "sql", "uri": uri}, str(tmp_path)).tables()
 
 
-def test_makers_of_one_table_at_once_make_one_and_change_it_once(home: Home):
+def test_makers_of_one_table_at_once_make_one_and_change_it_once(home: LakeHome):
     note = T.StructField("note", T.StringType(), True)
     for schema in (SCHEMA, T.StructType([*SCHEMA.fields, note])):
         with ThreadPoolExecutor(8) as pool:

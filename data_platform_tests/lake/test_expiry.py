@@ -17,9 +17,10 @@ from data_platform.lake.files import files_by_partition, versions
 from data_platform.lake.rejected import files_of_attempts
 from data_platform.lake.upkeep.browse import history
 from data_platform.lake.writing.publish import publish
-from data_platform_tests.fakes import Faults, FaultyLake, lost_response
-from data_platform_tests.lake.home import MONDAY, SALES, Home, days
-from data_platform_tests.places import SOME_PLACES, Place, place_of
+from data_platform_tests.support.faults import Faults, lost_response
+from data_platform_tests.support.faulty_platform import FaultyLake
+from data_platform_tests.support.lake_home import MONDAY, SALES, LakeHome, days
+from data_platform_tests.support.places import SOME_PLACES, Place, place_of
 
 
 @pytest.fixture(params=SOME_PLACES)
@@ -31,11 +32,11 @@ def now(days: float = 0) -> dt.datetime:
     return dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
 
 
-def test_a_table_says_how_much_it_remembers(home: Home):
+def test_a_table_says_how_much_it_remembers(home: LakeHome):
     assert retention(home.make(properties={KEEP_SNAPSHOTS: "3", KEEP_DAYS: "7"})) == (3, 7)
 
 
-def test_snapshots_beyond_the_number_are_forgotten_oldest_first(home: Home):
+def test_snapshots_beyond_the_number_are_forgotten_oldest_first(home: LakeHome):
     home.make(properties={KEEP_SNAPSHOTS: "3"})
     for n in range(5):
         home.write({MONDAY: [n]})
@@ -46,7 +47,7 @@ def test_snapshots_beyond_the_number_are_forgotten_oldest_first(home: Home):
     assert expire(home.lake, SALES, now()) == {SALES: 0}
 
 
-def test_a_clock_that_is_set_back_changes_no_order(home: Home, monkeypatch):
+def test_a_clock_that_is_set_back_changes_no_order(home: LakeHome, monkeypatch):
     home.make_rejecting()
     home.make(properties={KEEP_SNAPSHOTS: "3"})
     real = time.time
@@ -64,7 +65,7 @@ def test_a_clock_that_is_set_back_changes_no_order(home: Home, monkeypatch):
     assert home.rejected("quarantine") == {MONDAY: [-5]}
 
 
-def test_old_snapshots_are_forgotten_but_never_the_current_one(home: Home):
+def test_old_snapshots_are_forgotten_but_never_the_current_one(home: LakeHome):
     home.make(properties={KEEP_DAYS: "7"})
     home.write({MONDAY: [1]})
     home.write({MONDAY: [2]})
@@ -74,12 +75,12 @@ def test_old_snapshots_are_forgotten_but_never_the_current_one(home: Home):
     assert home.numbers() == {MONDAY: [2]}
 
 
-def test_a_table_never_written_has_nothing_to_forget(home: Home):
+def test_a_table_never_written_has_nothing_to_forget(home: LakeHome):
     home.make()
     assert expire(home.lake, SALES, now()) == {SALES: 0}
 
 
-def test_writing_bounds_the_history_by_itself(home: Home):
+def test_writing_bounds_the_history_by_itself(home: LakeHome):
     home.make(properties={KEEP_SNAPSHOTS: "3"})
     counts = []
     for n in range(25):
@@ -90,7 +91,7 @@ def test_writing_bounds_the_history_by_itself(home: Home):
     assert home.numbers() == {MONDAY: [24]}
 
 
-def test_a_forgotten_snapshot_cannot_be_read(home: Home):
+def test_a_forgotten_snapshot_cannot_be_read(home: LakeHome):
     home.make(properties={KEEP_SNAPSHOTS: "1"})
     home.write({MONDAY: [1]})
     home.write({MONDAY: [2]})
@@ -100,7 +101,7 @@ def test_a_forgotten_snapshot_cannot_be_read(home: Home):
         home.numbers(snapshot=gone)
 
 
-def test_the_quarantine_remembers_as_far_back_as_its_table_and_no_further(home: Home):
+def test_the_quarantine_remembers_as_far_back_as_its_table_and_no_further(home: LakeHome):
     home.make_rejecting()
     home.make(properties={KEEP_SNAPSHOTS: "2"})
     for n in range(1, 6):
@@ -113,7 +114,7 @@ def test_the_quarantine_remembers_as_far_back_as_its_table_and_no_further(home: 
     assert [home.numbers(quarantine, at) for at in last] == [{MONDAY: [-4]}, {MONDAY: [-5]}]
 
 
-def test_writing_bounds_the_history_of_the_quarantine_too(home: Home):
+def test_writing_bounds_the_history_of_the_quarantine_too(home: LakeHome):
     home.make_rejecting()
     home.make(properties={KEEP_SNAPSHOTS: "3"})
     for n in range(1, 26):
@@ -121,7 +122,7 @@ def test_writing_bounds_the_history_of_the_quarantine_too(home: Home):
     assert len(home.snapshots(SALES.sibling("quarantine"))) < 25
 
 
-def test_a_publication_does_not_fail_by_what_follows_it(home: Home):
+def test_a_publication_does_not_fail_by_what_follows_it(home: LakeHome):
     """Too many snapshots, and the catalog locked as soon as the write is published."""
     home.make(properties={KEEP_SNAPSHOTS: "1"})
     for n in range(21):

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from data_platform.lake.upkeep.clean import clean, referenced_files
-from data_platform_tests.fakes import Crash, Faults, disk_full, lost_response
-from data_platform_tests.lake.shop import RECEIVED, SHOP, TABLES, Rows, Shop, sales
-from data_platform_tests.landing.fakes import ever_landed
-from data_platform_tests.places import Place
+from data_platform_tests.support.faults import Crash, Faults, disk_full, lost_response
+from data_platform_tests.support.memory_bucket import ever_landed
+from data_platform_tests.support.places import Place
+from data_platform_tests.support.small_shop import RECEIVED, SHOP, TABLES, Rows, SmallShop, sales
 
 FIRST = {"2011-03-01": ["a,1", "b,2", "b,2", "c,x"], "2011-03-02": ["a,1", "c,9"]}
 THEN = {"2011-03-01": ["a,1", "b,3", "b,2", "c,x", "d,4"], "2011-03-03": ["q,1", "q,1", "z,z"]}
@@ -26,7 +26,7 @@ class Interrupted:
     """The shop after its first load, with new files landed, as often as one likes."""
 
     def __init__(self, folder: Path, place: Place) -> None:
-        self.shop = Shop(folder / "home", place)
+        self.shop = SmallShop(folder / "home", place)
         self._saved = folder / "saved"
         self._land(FIRST)
         self.shop.run()
@@ -41,13 +41,13 @@ class Interrupted:
         for day, lines in files.items():
             self.shop.land(day, lines)
 
-    def again(self) -> Shop:
+    def again(self) -> SmallShop:
         shutil.rmtree(self.shop.home)
         shutil.copytree(self._saved, self.shop.home)
         self.shop.place.restore(self._files)
         return self.shop
 
-    def every_step(self, **options) -> Iterator[tuple[Shop, Faults]]:
+    def every_step(self, **options) -> Iterator[tuple[SmallShop, Faults]]:
         """Interrupts the load at its first step, its second, and so on to the last."""
         for at in range(1, 10_000):
             faults = Faults(at=at, **options)
@@ -99,13 +99,13 @@ def test_after_any_failure_of_any_step_a_rerun_gives_the_same_tables(interrupted
         require_healed(shop, interrupted, faults)
 
 
-def require_old_or_new(shop: Shop, world: Interrupted, faults: Faults) -> None:
+def require_old_or_new(shop: SmallShop, world: Interrupted, faults: Faults) -> None:
     """Each table is readable, and wholly the old or wholly the new one."""
     for table, rows in shop.everything().items():
         assert rows in (world.old[table], world.new[table]), (table, faults)
 
 
-def require_healed(shop: Shop, world: Interrupted, faults: Faults) -> None:
+def require_healed(shop: SmallShop, world: Interrupted, faults: Faults) -> None:
     """The next run repairs everything, the one after that finds nothing to do."""
     shop.run(run_id="rerun001")
     assert shop.everything() == world.new, faults
@@ -114,7 +114,7 @@ def require_healed(shop: Shop, world: Interrupted, faults: Faults) -> None:
     require_clean_leaves_what_is_referenced(shop, faults)
 
 
-def require_ledger_balances(shop: Shop, faults: Faults) -> None:
+def require_ledger_balances(shop: SmallShop, faults: Faults) -> None:
     """No object is lost or loaded twice: each is loaded, with the rows that bronze has of it."""
     ledger = shop.platform().ledger
     assert ledger.summary() == {"pending": 0, "loaded": 3, "failed": 0, "unknown": 0}, faults
@@ -128,7 +128,7 @@ def rows_by_object(rows: Rows) -> dict[str, int]:
     return {key: keys.count(key) for key in keys}
 
 
-def require_clean_leaves_what_is_referenced(shop: Shop, faults: Faults) -> None:
+def require_clean_leaves_what_is_referenced(shop: SmallShop, faults: Faults) -> None:
     platform = shop.platform()
     later = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
     clean(platform.lake, platform.storage, later, dt.timedelta(0))

@@ -10,8 +10,8 @@ from data_platform.lake import file_io
 from data_platform.lake.file_io import LakeFileIO
 from data_platform.lake.files import files_by_partition
 from data_platform.tables.outcomes import DATA
-from data_platform_tests.lake.home import MONDAY, SALES, Home, days
-from data_platform_tests.places import Place
+from data_platform_tests.support.lake_home import MONDAY, SALES, LakeHome, days
+from data_platform_tests.support.places import Place
 from tools.servers import S3Server
 
 
@@ -33,12 +33,12 @@ class Log:
 
 
 @pytest.fixture
-def home(tmp_path: Path, versitygw: S3Server) -> Home:
-    return Home(tmp_path, Place.bucket(versitygw))
+def home(tmp_path: Path, versitygw: S3Server) -> LakeHome:
+    return LakeHome(tmp_path, Place.bucket(versitygw))
 
 
 @pytest.fixture
-def io(home: Home) -> LakeFileIO:
+def io(home: LakeHome) -> LakeFileIO:
     found = home.make().io
     assert isinstance(found, LakeFileIO)
     return found
@@ -49,12 +49,12 @@ def log(io: LakeFileIO, versitygw: S3Server) -> Log:
     return Log(versitygw)
 
 
-def metadata(home: Home) -> str:
+def metadata(home: LakeHome) -> str:
     return f"{home.place.root}/warehouse/x/metadata/00001-{uuid.uuid4()}.metadata.json"
 
 
 def test_a_metadata_file_is_written_in_one_request_and_read_in_none(
-    home: Home, io: LakeFileIO, log: Log
+    home: LakeHome, io: LakeFileIO, log: Log
 ):
     path = metadata(home)
     with io.new_output(path).create() as stream:
@@ -66,7 +66,7 @@ def test_a_metadata_file_is_written_in_one_request_and_read_in_none(
     assert home.place.read(path) == b"{}"
 
 
-def test_what_failed_while_it_was_written_is_not_there(home: Home, io: LakeFileIO, log: Log):
+def test_what_failed_while_it_was_written_is_not_there(home: LakeHome, io: LakeFileIO, log: Log):
     path = metadata(home)
     with pytest.raises(ZeroDivisionError), io.new_output(path).create() as stream:
         stream.write(b"half")
@@ -75,7 +75,7 @@ def test_what_failed_while_it_was_written_is_not_there(home: Home, io: LakeFileI
     assert not io.new_input(path).exists()
 
 
-def test_what_a_table_was_planned_from_is_not_asked_for_again(home: Home, log: Log):
+def test_what_a_table_was_planned_from_is_not_asked_for_again(home: LakeHome, log: Log):
     home.write({MONDAY: [1]})
     file_io.forget()
     log.new()
@@ -86,7 +86,7 @@ def test_what_a_table_was_planned_from_is_not_asked_for_again(home: Home, log: L
     assert log.new() == []
 
 
-def test_data_files_are_not_remembered(home: Home, io: LakeFileIO, log: Log):
+def test_data_files_are_not_remembered(home: LakeHome, io: LakeFileIO, log: Log):
     write = home.write({MONDAY: [1]})
     (file,) = write.staged.files[DATA]
     log.new()
@@ -97,7 +97,7 @@ def test_data_files_are_not_remembered(home: Home, io: LakeFileIO, log: Log):
 
 
 def test_a_footer_is_one_request_and_there_in_a_file_of_its_size_alone(
-    home: Home, io: LakeFileIO, log: Log
+    home: LakeHome, io: LakeFileIO, log: Log
 ):
     (file,) = home.stage(days({MONDAY: [1, 2]}), [MONDAY]).staged.files[DATA]
     log.new()
@@ -110,7 +110,7 @@ def test_a_footer_is_one_request_and_there_in_a_file_of_its_size_alone(
         io.footer(file.path + "x", file.bytes)
 
 
-def test_a_deletion_is_one_request(home: Home, io: LakeFileIO, log: Log):
+def test_a_deletion_is_one_request(home: LakeHome, io: LakeFileIO, log: Log):
     path = metadata(home)
     home.place.write(path, b"{}")
     log.new()

@@ -24,7 +24,7 @@ from data_platform.lake.writing.publish import publish
 from data_platform.lake.writing.staging import Staged
 from data_platform.tables.identity import TableId
 from data_platform.tables.outcomes import DATA, QUARANTINE
-from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home, days
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, LakeHome, days
 
 N = T.StructField("n", T.LongType())
 DAY, SHOP = dt.date(2011, 3, 7), "EIRE"
@@ -70,7 +70,7 @@ def table_of(columns: dict, rows: list[tuple]) -> pa.Table:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_partition_is_replaced_alone(home: Home, kind):
+def test_every_kind_of_partition_is_replaced_alone(home: LakeHome, kind):
     columns, keys = KINDS[kind]
     table = TableId.parse("silver/shop/kinds")
     fields = [T.StructField(name, spark, False) for name, (spark, _) in columns.items()]
@@ -99,7 +99,7 @@ def test_every_kind_of_partition_is_replaced_alone(home: Home, kind):
 @given(
     st.sets(st.text(st.characters(exclude_characters="|", codec="utf-8"), min_size=1), max_size=5)
 )
-def test_static_partitions_may_have_any_name(home: Home, shops):
+def test_static_partitions_may_have_any_name(home: LakeHome, shops):
     table = TableId.parse("silver/shop/static")
     home.make(table, T.StructType([T.StructField("shop", T.StringType(), False), N]), ("shop",))
     columns = {"shop": (T.StringType(), pa.string())}
@@ -119,7 +119,7 @@ NAME = st.text(st.characters(codec="utf-8"), max_size=8)
 def test_columns_may_have_any_name_also_those_that_come_later(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]
 ):
-    home = Home(tmp_path_factory.mktemp("named"))
+    home = LakeHome(tmp_path_factory.mktemp("named"))
     table, text = TableId.parse("silver/shop/named"), T.StringType()
     tags = T.StructField("_tags", T.ArrayType(text))
     for count in (1, len(names)):
@@ -142,7 +142,7 @@ def test_a_moment_is_stored_exactly(moment):
     assert dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=int(stored(moment))) == moment
 
 
-def test_the_version_of_a_partition_is_the_attempt_in_its_path(home: Home):
+def test_the_version_of_a_partition_is_the_attempt_in_its_path(home: LakeHome):
     home.make()
     monday, tuesday = home.write({MONDAY: [1]}), home.write({TUESDAY: [2]})
     found = files_by_partition(home.lake.load(SALES))
@@ -150,7 +150,7 @@ def test_the_version_of_a_partition_is_the_attempt_in_its_path(home: Home):
     assert attempt_of(found[MONDAY][0].file_path) == monday.attempt
 
 
-def test_a_snapshot_is_read_as_it_was(home: Home):
+def test_a_snapshot_is_read_as_it_was(home: LakeHome):
     home.make()
     first = home.write({MONDAY: [1]})
     home.write({MONDAY: [2], TUESDAY: [2]})
@@ -158,17 +158,17 @@ def test_a_snapshot_is_read_as_it_was(home: Home):
     assert versions(then) == {MONDAY: first.attempt}
 
 
-def test_a_table_never_written_has_no_files(home: Home):
+def test_a_table_never_written_has_no_files(home: LakeHome):
     assert files_by_partition(home.make()) == {}
 
 
-def _cut(home: Home, path: str) -> None:
+def _cut(home: LakeHome, path: str) -> None:
     cut = pa.BufferOutputStream()
     pq.write_table(pq.read_table(io.BytesIO(home.place.read(path))).slice(0, 1), cut)
     home.place.write(path, cut.getvalue().to_pybytes())
 
 
-DAMAGES: dict[str, tuple[Callable[[Home, str], None], str]] = {
+DAMAGES: dict[str, tuple[Callable[[LakeHome, str], None], str]] = {
     "lost rows": (_cut, "holds 1 rows and its writer reported 2"),
     "no Parquet": (lambda home, path: home.place.write(path, b"PAR1" * 99), "written for"),
     "gone": (lambda home, path: home.place.delete(path), "written for"),
@@ -176,7 +176,7 @@ DAMAGES: dict[str, tuple[Callable[[Home, str], None], str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_file_that_is_not_as_written_holds_back_its_partition_alone(home: Home, damage: str):
+def test_a_file_that_is_not_as_written_holds_back_its_partition_alone(home: LakeHome, damage: str):
     spoil, why = DAMAGES[damage]
     home.make()
     first = home.write({MONDAY: [0], TUESDAY: [0]})
@@ -196,7 +196,7 @@ def test_a_file_that_is_not_as_written_holds_back_its_partition_alone(home: Home
     assert versions(files_by_partition(home.lake.load(SALES), [MONDAY])) == {MONDAY: first.attempt}
 
 
-def test_a_damaged_quarantine_holds_back_its_partition(home: Home):
+def test_a_damaged_quarantine_holds_back_its_partition(home: LakeHome):
     home.make_rejecting()
     rows = [days({MONDAY: [1], TUESDAY: [2]}, DATA), days({MONDAY: [-1, -2]}, QUARANTINE)]
     write = home.stage(pa.concat_tables(rows), [MONDAY, TUESDAY])
@@ -208,7 +208,7 @@ def test_a_damaged_quarantine_holds_back_its_partition(home: Home):
     assert home.rejected("quarantine") == {}
 
 
-def test_rows_of_another_partition_are_not_published(home: Home):
+def test_rows_of_another_partition_are_not_published(home: LakeHome):
     home.make()
     write = home.stage(days({MONDAY: [1]}), [MONDAY])
     (file,) = write.staged.files[DATA]

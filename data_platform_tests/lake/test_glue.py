@@ -17,14 +17,14 @@ from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import ForeignTable, PartitionConflict
 from data_platform.lake.glue import fitted
 from data_platform.tables.identity import TableId
-from data_platform_tests.buckets.cloud import REGION, Cloud
-from data_platform_tests.lake.home import MONDAY, SALES, SCHEMA, TUESDAY, Home, days
+from data_platform_tests.support.cloud import REGION, Cloud
+from data_platform_tests.support.lake_home import MONDAY, SALES, SCHEMA, TUESDAY, LakeHome, days
 
 ABOUT = {"comment": "What was sold, by day.", "owner": "team:shop"}
 
 
 @dataclass(frozen=True)
-class GlueHome(Home):
+class GlueHome(LakeHome):
     """A lake whose catalog is Glue; its tables are in a directory."""
 
     @cached_property
@@ -40,7 +40,7 @@ def home(cloud: Cloud, moto_endpoint: str, tmp_path: Path, monkeypatch) -> GlueH
 
 
 @pytest.fixture
-def glue(home: Home) -> Any:
+def glue(home: LakeHome) -> Any:
     return boto3.client("glue", region_name=REGION)
 
 

@@ -16,13 +16,14 @@ from data_platform.lake.rejected import REJECTED_LAYERS
 from data_platform.lake.upkeep.clean import clean, referenced_files
 from data_platform.lake.upkeep.rollback import plan_rollback
 from data_platform.storage.files import Storage
-from data_platform_tests.fakes import Crash, Faults, FaultyLake, FaultyStorage
-from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, WEDNESDAY, Home, days
-from data_platform_tests.places import SOME_PLACES, Place, place_of
+from data_platform_tests.support.faults import Crash, Faults
+from data_platform_tests.support.faulty_platform import FaultyLake, FaultyStorage
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, WEDNESDAY, LakeHome, days
+from data_platform_tests.support.places import SOME_PLACES, Place, place_of
 
 TABLES = [SALES, *(SALES.sibling(layer) for layer in REJECTED_LAYERS.values())]
 Contents = list[dict[str, list[int]]]
-Work = Callable[[Home, Lake, Storage], object]
+Work = Callable[[LakeHome, Lake, Storage], object]
 
 OLD: Contents = [
     {MONDAY: [1], TUESDAY: [1]},
@@ -42,7 +43,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def home(home: Home) -> Home:
+def home(home: LakeHome) -> LakeHome:
     """Two versions of two days and one of a third, and three writes that were never published."""
     home.make_rejecting()
     for (good, bad, repeated), keep in ((OLD, "9"), (NEW, "1")):
@@ -53,11 +54,13 @@ def home(home: Home) -> Home:
     return home
 
 
-def _contents(home: Home) -> Contents:
+def _contents(home: LakeHome) -> Contents:
     return [home.numbers(table) for table in TABLES]
 
 
-def _killed_at_every_step(home: Home, saved: Path, work: Work) -> Iterator[tuple[Home, Faults]]:
+def _killed_at_every_step(
+    home: LakeHome, saved: Path, work: Work
+) -> Iterator[tuple[LakeHome, Faults]]:
     """The home after the work was killed at its first step, its second, and so on to the last."""
     shutil.copytree(home.folder, saved)
     stored = home.place.save()
@@ -75,14 +78,14 @@ def _killed_at_every_step(home: Home, saved: Path, work: Work) -> Iterator[tuple
         yield home.again(), faults
 
 
-def _roll_back(home: Home, lake: Lake, storage: Storage) -> None:
+def _roll_back(home: LakeHome, lake: Lake, storage: Storage) -> None:
     first = lake.load(SALES).snapshots()[0].snapshot_id
     if planned := plan_rollback(lake, home.builds, storage, SALES, to=first):
         planned.apply()
 
 
 def test_a_killed_rollback_shows_the_old_or_the_new_version_and_a_second_one_does_it(
-    home: Home, tmp_path_factory: pytest.TempPathFactory
+    home: LakeHome, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     saved = tmp_path_factory.mktemp("saved") / "home"
     seen: set[str] = set()
@@ -103,21 +106,21 @@ def test_a_killed_rollback_shows_the_old_or_the_new_version_and_a_second_one_doe
     assert str(NEW) in seen and len(seen) == len(TABLES)  # before each of the commits
 
 
-def _clean(home: Home, lake: Lake, storage: Storage) -> None:
+def _clean(home: LakeHome, lake: Lake, storage: Storage) -> None:
     later = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
     clean(lake, storage, later, dt.timedelta(0))
 
 
-def _stored(home: Home) -> set[str]:
+def _stored(home: LakeHome) -> set[str]:
     return home.place.files("/warehouse")
 
 
-def _referenced(home: Home) -> set[str]:
+def _referenced(home: LakeHome) -> set[str]:
     return set().union(*(referenced_files(home.lake.load(table)) for table in TABLES))
 
 
 def test_a_killed_cleaning_deletes_nothing_that_a_snapshot_needs(
-    home: Home, tmp_path_factory: pytest.TempPathFactory
+    home: LakeHome, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     saved, first = tmp_path_factory.mktemp("saved") / "home", home.snapshots()[0]
     orphans = _stored(home) - _referenced(home)
@@ -134,12 +137,12 @@ def test_a_killed_cleaning_deletes_nothing_that_a_snapshot_needs(
     assert kills == len(orphans) > 1
 
 
-def _expire(home: Home, lake: Lake, storage: Storage) -> None:
+def _expire(home: LakeHome, lake: Lake, storage: Storage) -> None:
     expire(lake, SALES, dt.datetime.now(dt.UTC))
 
 
 def test_a_killed_expiry_leaves_every_snapshot_that_it_did_not_forget_readable(
-    home: Home, tmp_path_factory: pytest.TempPathFactory
+    home: LakeHome, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     saved, snapshots = tmp_path_factory.mktemp("saved") / "home", home.snapshots()
     assert len(snapshots) == 2

@@ -16,9 +16,10 @@ from data_platform.databases.errors import DatabaseUnavailable
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.writing.publish import publish
-from data_platform_tests.fakes import Faults, FaultyLake, FaultyStorage, disk_full, read_only
-from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home, days
-from data_platform_tests.places import Place
+from data_platform_tests.support.faults import Faults, disk_full, read_only
+from data_platform_tests.support.faulty_platform import FaultyLake, FaultyStorage
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, LakeHome, days
+from data_platform_tests.support.places import Place
 
 STORES = [pytest.param(name, marks=pytest.mark.soak) for name in ("versitygw", "minio")]
 SHORT = "?timeout=0.1"
@@ -29,7 +30,7 @@ TMPFS_BYTES = 256 << 10
 @pytest.mark.parametrize("place", ["directory", *STORES], indirect=True)
 @pytest.mark.parametrize("error", [disk_full, read_only])
 @pytest.mark.parametrize("step", ["make data folder", "open data", "write data", "close data"])
-def test_where_data_cannot_be_written_nothing_is_published(home: Home, error, step):
+def test_where_data_cannot_be_written_nothing_is_published(home: LakeHome, error, step):
     home.make()
     home.write({MONDAY: [1]})
     broken = FaultyStorage(Faults(at=1, error=error, lasting=True, only=step))
@@ -42,7 +43,7 @@ def test_where_data_cannot_be_written_nothing_is_published(home: Home, error, st
 
 @pytest.mark.parametrize("error", [disk_full, read_only])
 @pytest.mark.parametrize("step", ["open manifest", "write manifest", "open meta", "write meta"])
-def test_where_metadata_cannot_be_written_nothing_is_published(home: Home, error, step):
+def test_where_metadata_cannot_be_written_nothing_is_published(home: LakeHome, error, step):
     home.make()
     home.write({MONDAY: [1]})
     write = home.stage(days({MONDAY: [2]}), [MONDAY])
@@ -67,7 +68,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_fills_up_leaves_what_was_published(small_disk: Path, tmp_path: Path):
-    home = Home(tmp_path, Place.directory(small_disk))
+    home = LakeHome(tmp_path, Place.directory(small_disk))
     home.make()
     home.write({MONDAY: [1]})
     many = {TUESDAY: range(0, 2**40, 2**20 + 7919)}
@@ -80,15 +81,15 @@ def test_a_disk_that_fills_up_leaves_what_was_published(small_disk: Path, tmp_pa
     assert home.numbers() == {MONDAY: [1], TUESDAY: [2]}
 
 
-def impatient(home: Home) -> Lake:
+def impatient(home: LakeHome) -> Lake:
     return replace(home.lake, properties={**home.lake.properties, "uri": uri(home) + SHORT})
 
 
-def uri(home: Home) -> str:
+def uri(home: LakeHome) -> str:
     return str(home.lake.properties["uri"])
 
 
-def test_a_locked_catalog_is_named_and_nothing_is_published(home: Home):
+def test_a_locked_catalog_is_named_and_nothing_is_published(home: LakeHome):
     home.make()
     home.write({MONDAY: [1]})
     write = home.stage(days({MONDAY: [2]}), [MONDAY])
@@ -105,7 +106,7 @@ def test_a_locked_catalog_is_named_and_nothing_is_published(home: Home):
     assert home.numbers() == {MONDAY: [2]}
 
 
-def test_a_writer_waits_for_a_lock_that_is_soon_released(home: Home):
+def test_a_writer_waits_for_a_lock_that_is_soon_released(home: LakeHome):
     home.make()
     write = home.stage(days({MONDAY: [2]}), [MONDAY])
     holder = (
@@ -127,7 +128,7 @@ def test_a_writer_waits_for_a_lock_that_is_soon_released(home: Home):
     assert home.numbers() == {MONDAY: [2]}
 
 
-def test_a_locked_register_is_named(home: Home):
+def test_a_locked_register_is_named(home: LakeHome):
     home.make()
     write = home.write({MONDAY: [1]})
     builds = Builds(home.builds.uri, wait=0.1)

@@ -18,9 +18,9 @@ from pyiceberg.table import StaticTable
 from pyspark.sql import types as T
 
 from data_platform.databases.urls import with_driver
-from data_platform_tests.lake import spark_reader
-from data_platform_tests.lake.home import MONDAY, SCHEMA, TUESDAY, WEDNESDAY, Home
-from data_platform_tests.servers import not_there
+from data_platform_tests.support.lake_home import MONDAY, SCHEMA, TUESDAY, WEDNESDAY, LakeHome
+from data_platform_tests.support.processes import spark_reader
+from data_platform_tests.support.servers import not_there
 from tools.jars import CACHE, read_lock
 
 pytestmark = pytest.mark.integration
@@ -29,9 +29,9 @@ ABOUT = {"comment": "What was sold, by day.", "owner": "team:shop"}
 
 
 @pytest.fixture
-def home(tmp_path: Path, postgres_url: str) -> Home:
+def home(tmp_path: Path, postgres_url: str) -> LakeHome:
     """Two days published, one of them a second time after the other; then a third."""
-    home = Home(tmp_path, database=postgres_url)
+    home = LakeHome(tmp_path, database=postgres_url)
     number = T.StructField("n", T.LongType(), True, {"comment": "number of it"})
     home.make(schema=T.StructType([SCHEMA["day"], number]), properties=ABOUT)
     home.write({MONDAY: [1, 2], TUESDAY: [3]})
@@ -39,7 +39,7 @@ def home(tmp_path: Path, postgres_url: str) -> Home:
     return home
 
 
-def catalog(home: Home) -> dict[str, str]:
+def catalog(home: LakeHome) -> dict[str, str]:
     """Spark's configuration of the catalog, as somebody else would write it."""
     jars = [CACHE / "readers" / jar.name for jar in read_lock()["readers"]]
     if not all(jar.exists() for jar in jars):
@@ -64,7 +64,7 @@ def catalog(home: Home) -> dict[str, str]:
     }
 
 
-def test_spark_reads_a_published_table_its_history_and_its_past(home: Home) -> None:
+def test_spark_reads_a_published_table_its_history_and_its_past(home: LakeHome) -> None:
     first, second = home.snapshots()
     table = "data_platform.silver_shop.sales"
     queries = {
@@ -110,7 +110,7 @@ def test_spark_reads_a_published_table_its_history_and_its_past(home: Home) -> N
     assert ("Owner", ABOUT["owner"], "") in described
 
 
-def test_duckdb_reads_the_files_that_the_metadata_name(home: Home) -> None:
+def test_duckdb_reads_the_files_that_the_metadata_name(home: LakeHome) -> None:
     engine = sa.create_engine(with_driver(home.database), poolclass=sa.NullPool)
     with engine.connect() as connection:
         query = (

@@ -9,7 +9,6 @@ import pytest
 
 from data_platform.databases.urls import with_driver
 from data_platform.lake.catalog import open_catalog
-from data_platform_tests.lake.home import Home
 from data_platform_tests.lake.writing.test_commit import (  # noqa: F401  pytest runs them here, too
     WRITERS,
     test_a_table_loaded_before_anothers_commit_conflicts_inside_the_commit,
@@ -21,13 +20,14 @@ from data_platform_tests.lake.writing.test_commit import (  # noqa: F401  pytest
     test_the_old_rows_stay_readable_in_the_snapshot_before,
     test_writers_that_find_no_catalog_and_no_table_all_make_the_same,
 )
+from data_platform_tests.support.lake_home import LakeHome
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def home(tmp_path: Path, postgres_url: str) -> Home:
-    return Home(tmp_path, database=postgres_url)
+def home(tmp_path: Path, postgres_url: str) -> LakeHome:
+    return LakeHome(tmp_path, database=postgres_url)
 
 
 def test_a_catalog_that_is_opened_by_many_at_once_is_made_once(

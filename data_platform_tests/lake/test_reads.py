@@ -27,7 +27,7 @@ from data_platform.lake.reads import ReadPlan, spark_schema
 from data_platform.lake.writing.staging import plain_layout, stage
 from data_platform.storage.files import LISTED
 from data_platform.tables.identity import TableId
-from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, LakeHome
 
 FIRST = T.StructType(
     [
@@ -64,14 +64,14 @@ def row(day: str, n: int, **more: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def home(home: Home) -> Home:
+def home(home: LakeHome) -> LakeHome:
     """Two days and another Monday; Tuesday's file is older than the last column."""
     _write(home, FIRST, [row(MONDAY, 0)] + [row(TUESDAY, n) for n in range(4)])
     _write(home, THEN, [row(MONDAY, n, note=f"n{n}") for n in range(4)])
     return home
 
 
-def _write(home: Home, schema: T.StructType, rows: list[dict]) -> None:
+def _write(home: LakeHome, schema: T.StructType, rows: list[dict]) -> None:
     arrow = home.make(schema=schema).schema().as_arrow()
     home.publish(home.stage(pa.Table.from_pylist(rows, arrow), {str(r["day"]) for r in rows}))
 
@@ -113,14 +113,14 @@ def by_polars(table: Table) -> pa.Table:
     ids=lambda read: read.__name__,
 )
 def test_an_outsider_with_the_catalog_alone_reads_the_same_rows(
-    home: Home, read: Callable[[Table], pa.Table]
+    home: LakeHome, read: Callable[[Table], pa.Table]
 ):
     catalog = load_catalog("data_platform", **home.lake.properties)
     found = read(catalog.load_table("silver_shop.sales"))
     require_rows(found)
 
 
-def test_the_lakes_own_reads_see_the_same_rows(home: Home, spark: SparkSession):
+def test_the_lakes_own_reads_see_the_same_rows(home: LakeHome, spark: SparkSession):
     table = home.lake.load(SALES)
     files = files_by_partition(table)
     plan = ReadPlan.of(table.schema(), (f for group in files.values() for f in group))
@@ -143,7 +143,7 @@ def require_rows(found: pa.Table) -> None:
     assert sorted(rows, key=repr) == sorted(EXPECTED, key=repr)
 
 
-def test_schemas_survive_the_way_to_iceberg_and_back(home: Home):
+def test_schemas_survive_the_way_to_iceberg_and_back(home: LakeHome):
     table = home.make(schema=THEN)
     assert spark_schema(table.schema()) == THEN
 
@@ -153,7 +153,7 @@ def test_schemas_survive_the_way_to_iceberg_and_back(home: Home):
     [(None, "is not there"), (b"", "has 0 bytes"), (b"PAR1", "has 4 bytes; it had")],
     ids=["gone", "emptied", "cut"],
 )
-def test_a_file_that_is_not_whole_is_named_before_anything_is_read(home: Home, content, says):
+def test_a_file_that_is_not_whole_is_named_before_anything_is_read(home: LakeHome, content, says):
     """Spark reads no rows from an emptied file, and no error either."""
     table = home.lake.load(SALES)
     path, *_ = paths(table)
@@ -166,7 +166,7 @@ def test_a_file_that_is_not_whole_is_named_before_anything_is_read(home: Home, c
         plan.dataframe(cast(SparkSession, None), home.storage)
 
 
-def test_a_folder_is_read_as_its_published_files_alone(home: Home, spark: SparkSession):
+def test_a_folder_is_read_as_its_published_files_alone(home: LakeHome, spark: SparkSession):
     """Many files of one attempt are found by listing it, where a late task may leave another."""
     keys = [f"2011-0{month}-{day:02}" for month in (5, 6) for day in range(1, LISTED + 1)]
     _write(home, THEN, [row(key, 2, note=key) for key in keys])
@@ -181,7 +181,7 @@ def test_a_folder_is_read_as_its_published_files_alone(home: Home, spark: SparkS
     assert sorted(notes) == [*keys[:-1], "n0", "n1", "n2", "n3"]
 
 
-def test_a_file_that_is_damaged_inside_is_the_runs_message(home: Home, spark: SparkSession):
+def test_a_file_that_is_damaged_inside_is_the_runs_message(home: LakeHome, spark: SparkSession):
     table = home.lake.load(SALES)
     path, *_ = paths(table)
     whole = home.place.read(path)
@@ -196,7 +196,7 @@ def test_a_file_that_is_damaged_inside_is_the_runs_message(home: Home, spark: Sp
 
 
 def test_a_file_whose_name_spark_passes_over_is_named_with_the_way_out(
-    home: Home, spark: SparkSession
+    home: LakeHome, spark: SparkSession
 ) -> None:
     """Former versions gave such names; as no rows they would be missed, and by nobody."""
     table = home.lake.load(SALES)
@@ -217,7 +217,7 @@ def test_a_file_whose_name_spark_passes_over_is_named_with_the_way_out(
 KEYS = ["Île-de-France", ".x", "#1", "_x", "a b", "%41", "{a,b}", "*", "x" * 240, "日本", "?", "'"]
 
 
-def test_partitions_of_any_name_are_read_by_spark(home: Home, spark: SparkSession) -> None:
+def test_partitions_of_any_name_are_read_by_spark(home: LakeHome, spark: SparkSession) -> None:
     table = TableId.parse("silver/shop/named")
     columns = [T.StructField("shop", T.StringType()), T.StructField("n", T.LongType())]
     home.make(table, T.StructType(columns), ("shop",))

@@ -6,10 +6,10 @@ from pathlib import Path
 from data_platform.lake.expiry import expire
 from data_platform.lake.sizes import size_of, sizes
 from data_platform.tables.identity import TableId
-from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, WEDNESDAY, Home
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, WEDNESDAY, LakeHome
 
 
-def on_disk(home: Home, snapshots: list[int]) -> int:
+def on_disk(home: LakeHome, snapshots: list[int]) -> int:
     """Bytes of every data file that one of the snapshots refers to."""
     table = home.lake.load(SALES)
     files = {
@@ -20,14 +20,14 @@ def on_disk(home: Home, snapshots: list[int]) -> int:
     return sum(files.values())
 
 
-def check(home: Home) -> None:
+def check(home: LakeHome) -> None:
     found, ids = size_of(SALES, home.lake.load(SALES)), home.snapshots()
 
     assert found.current == on_disk(home, ids[-1:])
     assert found.total == on_disk(home, ids)
 
 
-def test_what_a_table_holds_and_what_its_old_snapshots_hold(home: Home) -> None:
+def test_what_a_table_holds_and_what_its_old_snapshots_hold(home: LakeHome) -> None:
     home.make()
     home.write({MONDAY: range(500), TUESDAY: range(10)})
     check(home)
@@ -40,7 +40,7 @@ def test_what_a_table_holds_and_what_its_old_snapshots_hold(home: Home) -> None:
     assert size_of(SALES, home.lake.load(SALES)).history > 0
 
 
-def test_forgotten_snapshots_hold_nothing(home: Home) -> None:
+def test_forgotten_snapshots_hold_nothing(home: LakeHome) -> None:
     home.make(properties={"data_platform.retention.snapshots": "2"})
     for size in (400, 300, 200, 100):
         home.write({MONDAY: range(size), TUESDAY: range(size)})
@@ -52,7 +52,7 @@ def test_forgotten_snapshots_hold_nothing(home: Home) -> None:
     assert 0 < size_of(SALES, home.lake.load(SALES)).history < before.history
 
 
-def test_every_table_counts_and_one_never_written_is_empty(home: Home) -> None:
+def test_every_table_counts_and_one_never_written_is_empty(home: LakeHome) -> None:
     empty = TableId.parse("silver/shop/empty")
     home.make_rejecting()
     home.make(empty)
@@ -64,7 +64,7 @@ def test_every_table_counts_and_one_never_written_is_empty(home: Home) -> None:
     assert found[SALES].total > 0 and found[SALES.sibling("quarantine")].total > 0
 
 
-def test_the_size_is_known_without_the_data_files_and_without_their_list(home: Home) -> None:
+def test_the_size_is_known_without_the_data_files_and_without_their_list(home: LakeHome) -> None:
     home.make()
     home.write({MONDAY: range(10)})
     whole = size_of(SALES, home.lake.load(SALES))

@@ -18,7 +18,7 @@ from data_platform.lake.schema import arrow_schema, iceberg_schema
 from data_platform.lake.statistics import statistics_of
 from data_platform.lake.upkeep import browse
 from data_platform.tables.identity import TableId
-from data_platform_tests.lake.home import Home
+from data_platform_tests.support.lake_home import LakeHome
 
 UTC = pa.timestamp("us", "UTC")
 NO_BOUNDS: dict[str, tuple[T.DataType, pa.Array]] = {
@@ -103,7 +103,7 @@ def test_no_value_keeps_a_file_from_being_listed(rows: list[tuple]) -> None:
     assert found.to_serialized_dict()["record_count"] == len(rows)
 
 
-def test_a_date_that_python_lacks_is_published_and_seen_by_others(home: Home) -> None:
+def test_a_date_that_python_lacks_is_published_and_seen_by_others(home: LakeHome) -> None:
     table = TableId.parse("silver/shop/far")
     schema = T.StructType([T.StructField("key", T.StringType()), *SCHEMA.fields[:1]])
     home.make(table, schema, ("key",))

@@ -24,8 +24,8 @@ from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.storage.object_store import ObjectStore, split
 from data_platform.storage.s3_errors import StoreError
 from data_platform.tables.identity import TableId
-from data_platform_tests.lake.home import MONDAY, SALES, Home, days
-from data_platform_tests.places import Place
+from data_platform_tests.support.lake_home import MONDAY, SALES, LakeHome, days
+from data_platform_tests.support.places import Place
 from tools.faulty import ACCESS_DENIED, SLOW_DOWN, Cut, Effect, FaultyStore, Rule, faulty
 from tools.servers import S3Server
 
@@ -34,7 +34,7 @@ from tools.servers import S3Server
 class World:
     """A lake with one published day, on a bucket behind the proxy."""
 
-    home: Home
+    home: LakeHome
     proxy: FaultyStore
 
     @property
@@ -49,7 +49,7 @@ class World:
 def world(tmp_path: Path, versitygw: S3Server) -> Iterator[World]:
     root = Place.bucket(versitygw).root
     with faulty(versitygw.endpoint) as proxy:
-        home = Home(tmp_path, Place(root, ObjectStore(versitygw.region, proxy.endpoint)))
+        home = LakeHome(tmp_path, Place(root, ObjectStore(versitygw.region, proxy.endpoint)))
         home.make()
         home.write({MONDAY: [1]})
         yield World(home, proxy)
@@ -162,7 +162,7 @@ def test_a_store_that_stays_away_is_asked_again_by_the_step_and_loses_nothing(
     world: World,
 ):
     impatient = ObjectStore(world.home.place.store.region, world.proxy.endpoint, attempts=2)
-    home = Home(world.home.folder, Place(world.home.place.root, impatient))
+    home = LakeHome(world.home.folder, Place(world.home.place.root, impatient))
     world.broken(SLOW_DOWN, method="PUT")
     with pytest.raises(dg.RetryRequested), failures_explained():
         home.stage(days({MONDAY: [2]}), [MONDAY])
@@ -236,7 +236,7 @@ def _later() -> dt.datetime:
 
 def test_clean_aborts_uploads_that_nobody_completed(tmp_path: Path, versitygw: S3Server):
     """(MinIO lists the uploads of one whole key only, and gives old ones up by itself.)"""
-    home = Home(tmp_path, Place.bucket(versitygw))
+    home = LakeHome(tmp_path, Place.bucket(versitygw))
     home.make()
     home.write({MONDAY: [1]})
     bucket, key = split(f"{home.lake.load(SALES).location()}/data/killed/a.parquet")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.landing.ledger.ledger import Ledger
-from data_platform_tests.landing.fakes import NOW, MemoryBucket
+from data_platform_tests.support.memory_bucket import NOW, MemoryBucket
 
 IMPATIENT = 0.05
 

@@ -24,10 +24,10 @@ from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import DirectoryBucket
 from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.storage.object_store import split
-from data_platform_tests.landing.consumer import STEPS, bucket_at
-from data_platform_tests.landing.events import CREATED, PLACE, REMOVED, s3
-from data_platform_tests.landing.fakes import SHOP, ever_landed
-from data_platform_tests.landing.queues import Queue, new_queue
+from data_platform_tests.support.memory_bucket import SHOP, ever_landed
+from data_platform_tests.support.processes.consumer import STEPS, bucket_at
+from data_platform_tests.support.queues import Queue, new_queue
+from data_platform_tests.support.s3_events import CREATED, PLACE, REMOVED, s3
 from tools.queue_server import QueueServer
 from tools.servers import S3Server
 
@@ -58,7 +58,7 @@ class World:
         """`load` or `take`."""
         at = [self.url, self.landing, self.endpoint, self.queue.url, self.queue.region]
         with subprocess.Popen(
-            [sys.executable, "-m", "data_platform_tests.landing.consumer", what, *at],
+            [sys.executable, "-m", "data_platform_tests.support.processes.consumer", what, *at],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

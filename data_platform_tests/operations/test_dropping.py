@@ -21,7 +21,7 @@ from data_platform.runs.in_process import TablesBusy
 from data_platform.runs.liveness import hold
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
-from data_platform_tests.platform_defs.homes import (
+from data_platform_tests.support.homes import (
     BRONZE,
     SALES,
     SILVER,

@@ -21,9 +21,10 @@ from data_platform.operations.dropping import plan_drop
 from data_platform.operations.repair import held_partitions, stale_partitions
 from data_platform.runs.arrivals import due_of_bronze, settle_arrivals
 from data_platform.tables.identity import TableId
-from data_platform_tests.fakes import Crash, Faults, LocalSpark
-from data_platform_tests.lake.shop import RECEIVED, SHOP, Shop
-from data_platform_tests.places import Place
+from data_platform_tests.support.faults import Crash, Faults
+from data_platform_tests.support.local_spark import LocalSpark
+from data_platform_tests.support.places import Place
+from data_platform_tests.support.small_shop import RECEIVED, SHOP, SmallShop
 
 DAY = "2011-03-04"
 _ONLY_READ = {"SELECT", "PRAGMA", "BEGIN"}
@@ -51,7 +52,7 @@ def _statements() -> Iterator[list[str]]:
         event.remove(sa.Engine, "before_cursor_execute", note)
 
 
-def _killed_after_its_commit(shop: Shop) -> None:
+def _killed_after_its_commit(shop: SmallShop) -> None:
     """A run whose rows are published, and of which the ledger does not know yet."""
     shop.land(DAY, ["a,1"])
     platform = shop.platform()
@@ -67,7 +68,7 @@ def _killed_after_its_commit(shop: Shop) -> None:
 
 
 def test_a_query_writes_nothing(tmp_path: Path) -> None:
-    shop = Shop(tmp_path / "home", Place.directory(tmp_path))
+    shop = SmallShop(tmp_path / "home", Place.directory(tmp_path))
     _killed_after_its_commit(shop)
     platform, tables = shop.platform(), [RECEIVED]
 

@@ -11,9 +11,9 @@ from data_platform.build.planning import plan
 from data_platform.lake.writing.release import NotReleasable
 from data_platform.operations.release import release
 from data_platform.operations.repair import released, stale_partitions
-from data_platform_tests.lake.home import MONDAY, TUESDAY
-from data_platform_tests.lake.home import days as rows
-from data_platform_tests.platform_defs.bakery import Bakery, bakery_at, days
+from data_platform_tests.support.bakery import Bakery, bakery_at, days
+from data_platform_tests.support.lake_home import MONDAY, TUESDAY
+from data_platform_tests.support.lake_home import days as rows
 
 WHY = "the shop was shut on half of the day"
 

@@ -15,10 +15,10 @@ from data_platform.build.platform import Platform
 from data_platform.quality.mapping import EventTime, How
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_at
-from data_platform_tests.platform_defs.sums import (
+from data_platform_tests.support.sums import (
     KINDS,
     WAYS,
-    World,
+    Model,
     build_stale,
     declared,
     publish_rows,
@@ -58,7 +58,7 @@ def test_each_partition_is_of_its_own_window_in_any_order(
         assert "gold/shop/" in str(error)
         return
     of_kind = ins | {"first": own[0], "second": own[1]}
-    world = World(of_kind, {name: {} for name in of_kind})
+    world = Model(of_kind, {name: {} for name in of_kind})
     with tempfile.TemporaryDirectory() as directory:
         at = settings_at(Path(directory) / "home")
         prepare_home(at)

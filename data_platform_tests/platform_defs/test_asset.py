@@ -12,7 +12,7 @@ from data_platform.domains.retail.contracts import ProductDemand
 from data_platform.domains.retail.partitions import daily
 from data_platform.domains.retail.silver import order_lines as typed_lines
 from data_platform.quality.mapping import trailing
-from data_platform_tests.support.assets import asset_alone
+from data_platform_tests.support.asset_alone import asset_alone
 
 
 def test_one_table_as_two_inputs_is_refused_by_name() -> None:

@@ -22,7 +22,7 @@ from data_platform.platform_defs.bucket_audit import (
 )
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import Environment
-from data_platform_tests.buckets.cloud import REGION, Cloud, other_account
+from data_platform_tests.support.cloud import REGION, Cloud, other_account
 
 MONTH = f"{dt.datetime.now(dt.UTC):%Y-%m}-01"
 

@@ -12,7 +12,7 @@ from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.lake.files import files_by_partition
-from data_platform_tests.platform_defs.homes import (
+from data_platform_tests.support.homes import (
     SALES,
     SILVER,
     Home,

@@ -32,9 +32,9 @@ from data_platform.operations.repair import put_back, stale_partitions
 from data_platform.quality.mapping import trailing
 from data_platform.runs.arrivals import due_of_bronze, record_arrivals
 from data_platform.storage.errors import LakeError
-from data_platform_tests.lake.shop import DAYS, RECEIVED, SHOP, Shop, sales
-from data_platform_tests.places import Place
-from data_platform_tests.platform_defs.sums import Dates, publish_rows, stored
+from data_platform_tests.support.places import Place
+from data_platform_tests.support.small_shop import DAYS, RECEIVED, SHOP, SmallShop, sales
+from data_platform_tests.support.sums import Dates, publish_rows, stored
 
 SOAK = settings().max_examples >= 1000
 LAST = "2011-03-20"  # the day that one of the declarations does not have
@@ -155,14 +155,14 @@ class History:
         self.declared = Declaration()
         self.threshold = 0.5
         self.ahead = dt.timedelta()
-        self.shop = Shop(folder, Place.directory(folder), clock=self.now)
+        self.shop = SmallShop(folder, Place.directory(folder), clock=self.now)
         self.pins: dict[str, Pin] = {}
 
     def now(self) -> dt.datetime:
         return dt.datetime.now(dt.UTC) + self.ahead
 
     @property
-    def current(self) -> Shop:
+    def current(self) -> SmallShop:
         contract = replace(cast(Any, sales.contract), quarantine_threshold=self.threshold)
         sold = replace(sales, contract=contract)
         return replace(self.shop, received=self.declared.received, sold=sold)

@@ -13,7 +13,7 @@ from data_platform.build.result import StepResult
 from data_platform.lake.writing.publish import WRITTEN
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.platform_defs.io_manager import S3ParquetIOManager
-from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home, days
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, LakeHome, days
 
 ASSET = dg.AssetKey(list(SALES.path))
 
@@ -23,15 +23,15 @@ def never() -> NoReturn:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    home = Home(tmp_path)
+def home(tmp_path: Path) -> Iterator[LakeHome]:
+    home = LakeHome(tmp_path)
     home.make()
     home.write({MONDAY: [1], TUESDAY: [2]})
     yield home
 
 
 def test_a_partition_whose_files_are_not_what_was_written_fails_a_check_of_its_own(
-    home: Home,
+    home: LakeHome,
 ) -> None:
     @dg.asset(
         key=ASSET,

@@ -11,8 +11,8 @@ from data_platform.contracts.columns import column
 from data_platform.contracts.declare import contract
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines as silver
-from data_platform_tests.places import Place
-from data_platform_tests.platform_defs.homes import SILVER, csv, home_at, key_of, shop_lines
+from data_platform_tests.support.homes import SILVER, csv, home_at, key_of, shop_lines
+from data_platform_tests.support.places import Place
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from data_platform.build.platform import Platform
 from data_platform.lake.files import files_by_partition
 from data_platform.tables.identity import TableId
-from data_platform_tests.platform_defs.ordinary import World, failure
+from data_platform_tests.support.ordinary_assets import World, failure
 
 daily = dg.DailyPartitionsDefinition("2011-03-01", end_date="2011-05-01")
 monthly = dg.MonthlyPartitionsDefinition("2011-03-01", end_date="2011-05-01")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from data_platform_tests.platform_defs.ordinary import World, failure
+from data_platform_tests.support.ordinary_assets import World, failure
 
 daily = dg.DailyPartitionsDefinition("2022-01-01", end_date="2022-03-01")
 shops = dg.StaticPartitionsDefinition(["leeds", "york"])

@@ -23,7 +23,8 @@ from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.landing.arrivals.listing import tick
 from data_platform.platform_defs.resources import resources
 from data_platform.runs.tags import ONLY_PARTITIONS, RANGE_END, RANGE_START
-from data_platform_tests.platform_defs.homes import (
+from data_platform_tests.support.asset_alone import asset_alone
+from data_platform_tests.support.homes import (
     BRONZE,
     SALES,
     SEGMENTS,
@@ -34,7 +35,6 @@ from data_platform_tests.platform_defs.homes import (
     key_of,
     shop_lines,
 )
-from data_platform_tests.support.assets import asset_alone
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false

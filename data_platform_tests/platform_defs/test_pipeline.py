@@ -13,9 +13,7 @@ import dagster as dg
 import pytest
 
 from data_platform.runs.in_process import Ran
-from data_platform_tests.domains.retail import oracle
-from data_platform_tests.places import SOME_PLACES
-from data_platform_tests.platform_defs.homes import (
+from data_platform_tests.support.homes import (
     BRONZE,
     DEMAND,
     HEADER,
@@ -28,7 +26,9 @@ from data_platform_tests.platform_defs.homes import (
     key_of,
     shop_lines,
 )
-from data_platform_tests.platform_defs.shop import REJECTED, Shop
+from data_platform_tests.support.loaded_shop import REJECTED, LoadedShop
+from data_platform_tests.support.places import SOME_PLACES
+from data_platform_tests.support.retail import oracle
 
 SHOP_PLACES = SOME_PLACES
 
@@ -60,7 +60,7 @@ def _days(days: list[date] | tuple[date, ...]) -> set[str]:
 # --- the first load -----------------------------------------------------------------------
 
 
-def test_every_row_ends_where_the_manifest_says(shop: Shop) -> None:
+def test_every_row_ends_where_the_manifest_says(shop: LoadedShop) -> None:
     days = {str(day): counts for day, counts in shop.manifest.days.items()}
     good = {day: counts for day, counts in days.items() if not counts.held_back}
 
@@ -76,7 +76,7 @@ def _without_zeros(counts: dict[str, int]) -> dict[str, int]:
     return {key: count for key, count in counts.items() if count}
 
 
-def test_bronze_is_what_landed(shop: Shop) -> None:
+def test_bronze_is_what_landed(shop: LoadedShop) -> None:
     expected = {
         (row.object, row.number): (row.day, *row.fields, row.rescued)
         for row in oracle.read(shop.landed)
@@ -96,7 +96,7 @@ def test_bronze_is_what_landed(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("layer", REJECTED)
-def test_rejected_rows_are_as_received(shop: Shop, layer: str) -> None:
+def test_rejected_rows_are_as_received(shop: LoadedShop, layer: str) -> None:
     received = {
         (row["_source_object"], row["_row_number"]): row for row in shop.received.to_pylist()
     }
@@ -110,7 +110,7 @@ def test_rejected_rows_are_as_received(shop: Shop, layer: str) -> None:
         assert {name: row[name] for name in columns} == received[place], place
 
 
-def test_conservation_holds_over_the_whole_home(shop: Shop) -> None:
+def test_conservation_holds_over_the_whole_home(shop: LoadedShop) -> None:
     held = [counts for counts in shop.manifest.days.values() if counts.held_back]
 
     assert shop.balance.difference == 0
@@ -120,7 +120,7 @@ def test_conservation_holds_over_the_whole_home(shop: Shop) -> None:
 
 
 def test_unreadable_and_unknown_objects_are_in_the_ledger_and_the_others_are_loaded(
-    shop: Shop,
+    shop: LoadedShop,
 ) -> None:
     manifest = shop.manifest
     failed, unknown = len(manifest.failed), len(manifest.unknown)
@@ -137,7 +137,7 @@ def test_unreadable_and_unknown_objects_are_in_the_ledger_and_the_others_are_loa
 
 
 def test_an_unreadable_object_is_a_failed_check_on_its_partition_which_is_published(
-    shop: Shop,
+    shop: LoadedShop,
 ) -> None:
     for key in shop.manifest.failed:
         day = key.removeprefix("online_retail/")[:10]
@@ -148,7 +148,9 @@ def test_an_unreadable_object_is_a_failed_check_on_its_partition_which_is_publis
         assert day in shop.versions[SILVER]
 
 
-def test_a_ranged_run_with_a_bad_day_publishes_the_others_and_fails_naming_it(shop: Shop) -> None:
+def test_a_ranged_run_with_a_bad_day_publishes_the_others_and_fails_naming_it(
+    shop: LoadedShop,
+) -> None:
     first, *_ = shop.ran
     [bad] = map(str, shop.manifest.held_back)
 
@@ -159,7 +161,7 @@ def test_a_ranged_run_with_a_bad_day_publishes_the_others_and_fails_naming_it(sh
     assert set(shop.versions[SILVER]) == _days(list(shop.manifest.days)) - {bad}
 
 
-def test_gold_of_the_published_days_is_built_although_their_run_failed(shop: Shop) -> None:
+def test_gold_of_the_published_days_is_built_although_their_run_failed(shop: LoadedShop) -> None:
     good = set(shop.versions[SILVER])
 
     assert [ran.success for ran in shop.ran[1:]] == [True] * len(shop.ran[1:])
@@ -167,7 +169,7 @@ def test_gold_of_the_published_days_is_built_although_their_run_failed(shop: Sho
     assert set(shop.versions[SEGMENTS]) == {"2011-03-01"}
 
 
-def test_bad_data_is_not_retried(shop: Shop) -> None:
+def test_bad_data_is_not_retried(shop: LoadedShop) -> None:
     events = shop.home.instance.all_logs(shop.ran[0].run_id)
     kinds = {event.dagster_event_type for event in events if event.is_dagster_event}
 
@@ -175,7 +177,9 @@ def test_bad_data_is_not_retried(shop: Shop) -> None:
     assert dg.DagsterEventType.STEP_UP_FOR_RETRY not in kinds
 
 
-def test_a_held_back_day_is_a_failed_check_on_its_partition_with_its_reasons(shop: Shop) -> None:
+def test_a_held_back_day_is_a_failed_check_on_its_partition_with_its_reasons(
+    shop: LoadedShop,
+) -> None:
     home, run = shop.home, shop.ran[0].run_id
     [bad] = map(str, shop.manifest.held_back)
     [found] = [
@@ -195,7 +199,7 @@ def test_a_held_back_day_is_a_failed_check_on_its_partition_with_its_reasons(sho
     assert found.metadata["quarantined"].value == str(of_day.quarantined)
 
 
-def test_gold_warns_of_the_day_that_is_held_back(shop: Shop) -> None:
+def test_gold_warns_of_the_day_that_is_held_back(shop: LoadedShop) -> None:
     [bad] = shop.manifest.held_back
     after = next(day for day in shop.manifest.days if day > bad)
     history = _evaluations(shop, shop.ran[1].run_id, DEMAND, "inputs")
@@ -207,7 +211,7 @@ def test_gold_warns_of_the_day_that_is_held_back(shop: Shop) -> None:
 
 
 def _evaluations(
-    shop: Shop, run_id: str, table: str, check: str
+    shop: LoadedShop, run_id: str, table: str, check: str
 ) -> dict[str, dg.AssetCheckEvaluation]:
     """The evaluations of a check in one run, by partition."""
     found = {}
@@ -221,7 +225,7 @@ def _evaluations(
 
 
 def test_published_partitions_are_materialized_with_their_figures_and_held_back_ones_are_not(
-    shop: Shop,
+    shop: LoadedShop,
 ) -> None:
     manifest, home = shop.manifest, shop.home
     events = {
@@ -247,7 +251,7 @@ def test_published_partitions_are_materialized_with_their_figures_and_held_back_
         assert figures["attempt"] == shop.versions[SILVER][str(partition)]
 
 
-def test_a_run_builds_all_days_in_one_version(shop: Shop) -> None:
+def test_a_run_builds_all_days_in_one_version(shop: LoadedShop) -> None:
     assert len(set(shop.versions[SILVER].values())) == 1
 
 
@@ -255,12 +259,12 @@ def test_a_run_builds_all_days_in_one_version(shop: Shop) -> None:
 
 
 @pytest.fixture(scope="module")
-def nothing(shop: Shop) -> Round:
+def nothing(shop: LoadedShop) -> Round:
     return _round(shop.home, {})
 
 
 @pytest.fixture(scope="module")
-def late(shop: Shop, nothing: Round) -> Round:
+def late(shop: LoadedShop, nothing: Round) -> Round:
     """A late file for the third day from the end, with two new lines and one that was there."""
     day = str(shop.day(-3))
     present = shop.home.landed(key_of(day)).decode().splitlines()[1]
@@ -276,7 +280,7 @@ class Second(Round):
 
 
 @pytest.fixture(scope="module")
-def second(shop: Shop, late: Round) -> Second:
+def second(shop: LoadedShop, late: Round) -> Second:
     """Of several days: new content, corrupt content, dirty content, a header, deletions."""
     home, day = shop.home, [str(day) for day in shop.manifest.days]
     changed = shop.manifest.reupload
@@ -302,7 +306,7 @@ def second(shop: Shop, late: Round) -> Second:
 
 
 @pytest.fixture(scope="module")
-def mended(shop: Shop, second: Second) -> Iterator[Round]:
+def mended(shop: LoadedShop, second: Second) -> Iterator[Round]:
     """Good files in the place of the dirty ones."""
     [bad] = shop.manifest.held_back
     dirty = str(shop.day(19))
@@ -320,7 +324,7 @@ def test_a_second_look_asks_for_nothing(nothing: Round) -> None:
 
 
 def test_a_late_file_rebuilds_its_day_and_what_lies_downstream_of_it_alone(
-    shop: Shop, late: Round
+    shop: LoadedShop, late: Round
 ) -> None:
     day = str(shop.day(-3))
     later = {key for key in shop.versions[SILVER] if key >= day}
@@ -337,7 +341,9 @@ def test_a_late_file_rebuilds_its_day_and_what_lies_downstream_of_it_alone(
     assert all(ran.success for ran in late.ran)
 
 
-def test_a_line_that_comes_again_in_a_late_file_is_a_duplicate(shop: Shop, late: Round) -> None:
+def test_a_line_that_comes_again_in_a_late_file_is_a_duplicate(
+    shop: LoadedShop, late: Round
+) -> None:
     day = str(shop.day(-3))
     repeats = shop.home.read("duplicates/retail/order_lines", day).to_pylist()
     found = {(row["_repeats_object"], row["_repeats_row"]): row for row in repeats}
@@ -348,7 +354,7 @@ def test_a_line_that_comes_again_in_a_late_file_is_a_duplicate(shop: Shop, late:
     assert (repeat["_source_object"], repeat["_row_number"]) == (key_of(day), 1)
 
 
-def test_a_second_version_of_an_object_replaces_its_rows(shop: Shop, second: Second) -> None:
+def test_a_second_version_of_an_object_replaces_its_rows(shop: LoadedShop, second: Second) -> None:
     counts = shop.manifest.after_reupload().days[shop.manifest.reupload.day]
     day = str(shop.manifest.reupload.day)
 
@@ -357,7 +363,7 @@ def test_a_second_version_of_an_object_replaces_its_rows(shop: Shop, second: Sec
 
 
 def test_a_corrupt_second_version_leaves_the_first_published_and_is_listed(
-    shop: Shop, second: Second
+    shop: LoadedShop, second: Second
 ) -> None:
     day = str(shop.day(18))
 
@@ -367,7 +373,7 @@ def test_a_corrupt_second_version_leaves_the_first_published_and_is_listed(
 
 
 def test_a_held_back_day_keeps_its_last_good_version_in_every_table(
-    shop: Shop, second: Second
+    shop: LoadedShop, second: Second
 ) -> None:
     day = str(shop.day(19))
 
@@ -379,7 +385,7 @@ def test_a_held_back_day_keeps_its_last_good_version_in_every_table(
 
 
 def test_the_quarantine_of_a_held_back_attempt_stands_beside_the_published_ones(
-    shop: Shop, second: Second
+    shop: LoadedShop, second: Second
 ) -> None:
     day = str(shop.day(19))
     published = second.quarantine.pop(second.after[SILVER][day])
@@ -390,7 +396,7 @@ def test_the_quarantine_of_a_held_back_attempt_stands_beside_the_published_ones(
 
 
 def test_a_partition_is_not_emptied_because_its_objects_are_gone(
-    shop: Shop, second: Second
+    shop: LoadedShop, second: Second
 ) -> None:
     gone, partly = str(shop.day(16)), str(shop.day(17))
 
@@ -399,7 +405,7 @@ def test_a_partition_is_not_emptied_because_its_objects_are_gone(
     assert second.rows[partly] == shop.rows[SILVER][partly] + 4
 
 
-def test_an_object_without_rows_clears_its_partition(shop: Shop, second: Second) -> None:
+def test_an_object_without_rows_clears_its_partition(shop: LoadedShop, second: Second) -> None:
     day = str(shop.day(20))
 
     assert shop.rows[SILVER][day] > 0
@@ -407,7 +413,7 @@ def test_an_object_without_rows_clears_its_partition(shop: Shop, second: Second)
     assert second.after[SILVER][day] != second.before[SILVER][day]
 
 
-def test_the_other_days_are_left_alone(shop: Shop, second: Second) -> None:
+def test_the_other_days_are_left_alone(shop: LoadedShop, second: Second) -> None:
     touched = {str(shop.day(n)) for n in (17, 20)} | {str(shop.manifest.reupload.day)}
 
     assert second.changed[SILVER] == second.changed[SALES] == touched
@@ -415,7 +421,7 @@ def test_the_other_days_are_left_alone(shop: Shop, second: Second) -> None:
 
 
 def test_a_mended_file_brings_silver_and_gold_up_to_date_without_a_human(
-    shop: Shop, mended: Round
+    shop: LoadedShop, mended: Round
 ) -> None:
     [bad] = map(str, shop.manifest.held_back)
     dirty = str(shop.day(19))
@@ -429,7 +435,7 @@ def test_a_mended_file_brings_silver_and_gold_up_to_date_without_a_human(
 
 
 def test_mending_leaves_nothing_stale_and_nothing_of_the_held_back_attempts(
-    shop: Shop, mended: Round
+    shop: LoadedShop, mended: Round
 ) -> None:
     home = shop.home
 

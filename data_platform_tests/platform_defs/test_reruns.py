@@ -27,7 +27,7 @@ from data_platform.quality.mapping import trailing
 from data_platform.runs.requests import job_name
 from data_platform.runs.tags import RANGE_END, RANGE_START
 from data_platform.tables.identity import TableSlice
-from data_platform_tests.platform_defs.homes import (
+from data_platform_tests.support.homes import (
     BRONZE,
     DEMAND,
     SALES,

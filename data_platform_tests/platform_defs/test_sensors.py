@@ -12,10 +12,10 @@ from dagster._core.storage.tags import MAX_RETRIES_TAG
 from data_platform.domains.retail.bronze import order_lines
 from data_platform.runs.tags import RANGE_END, RANGE_START
 from data_platform.tables.identity import TableId
-from data_platform_tests.lake.home import MONDAY, TUESDAY
-from data_platform_tests.platform_defs import bakery
-from data_platform_tests.platform_defs.bakery import CANCELED, Bakery, bakery_at, ended
-from data_platform_tests.platform_defs.homes import Home, csv, home_at, key_of, shop_lines
+from data_platform_tests.support import bakery
+from data_platform_tests.support.bakery import CANCELED, Bakery, bakery_at, ended
+from data_platform_tests.support.homes import Home, csv, home_at, key_of, shop_lines
+from data_platform_tests.support.lake_home import MONDAY, TUESDAY
 from data_platform_tests.support.tables import TABLES
 
 

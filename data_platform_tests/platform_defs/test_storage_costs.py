@@ -15,9 +15,9 @@ from data_platform.platform_defs.storage_costs import JOB, KEY, report, storage_
 from data_platform.settings.environment import settings_at
 from data_platform.storage.s3_errors import StoreError
 from data_platform.tables.identity import TableId
-from data_platform_tests.lake.home import SALES, Home
-from data_platform_tests.platform_defs.homes import SILVER
-from data_platform_tests.platform_defs.shop import Shop
+from data_platform_tests.support.homes import SILVER
+from data_platform_tests.support.lake_home import SALES, LakeHome
+from data_platform_tests.support.loaded_shop import LoadedShop
 
 GB = 2**30
 FOUND = [
@@ -65,7 +65,7 @@ def test_without_a_price_there_are_bytes_and_no_cost() -> None:
     assert "monthly_usd" not in metadata["tables"].records[0].data
 
 
-def test_the_asset_measures_the_tables_that_are_there(shop: Shop) -> None:
+def test_the_asset_measures_the_tables_that_are_there(shop: LoadedShop) -> None:
     settings = replace(shop.home.settings, storage_price=1.0)
 
     run = dg.materialize([storage_costs(settings)], resources=resources(settings))
@@ -92,7 +92,7 @@ class Refusing(Lake):
 def test_a_table_that_may_not_be_read_fails_the_run_that_measured_the_others(
     tmp_path: Path,
 ) -> None:
-    home = Home(tmp_path)
+    home = LakeHome(tmp_path)
     for table in (SALES.sibling("bronze"), SALES):
         home.make(table)
     platform = SimpleNamespace(lake=Refusing(home.lake.properties, home.lake.warehouse))

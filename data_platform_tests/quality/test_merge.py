@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from data_platform.quality.merge import kept, ranked
 from data_platform.tables.outcomes import DATA, QUARANTINE
-from data_platform_tests.platform_defs.clients import Client
+from data_platform_tests.support.clients import Client
 
 JUDGED = "client bigint, changed bigint, city string, _outcome int, _reasons string"
 Computed = replace(Client, arrival=False)

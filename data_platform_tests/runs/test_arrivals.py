@@ -18,8 +18,9 @@ from data_platform.landing.arrivals.listing import ListingIntake
 from data_platform.landing.arrivals.queue import QueueIntake
 from data_platform.runs.arrivals import record_arrivals
 from data_platform.runs.tags import RECONCILIATION
-from data_platform_tests.buckets.cloud import Cloud, without_statement
-from data_platform_tests.platform_defs.homes import Home, csv, home_at, key_of, shop_lines
+from data_platform_tests.support.bucket_breaks import without_statement
+from data_platform_tests.support.cloud import Cloud
+from data_platform_tests.support.homes import Home, csv, home_at, key_of, shop_lines
 from data_platform_tests.support.tables import TABLES
 
 LANDING = "acme-raw-landing-test"

@@ -18,9 +18,9 @@ from data_platform.runs.failed_partitions import failed_status_sensors
 from data_platform.runs.in_process import run_one
 from data_platform.runs.liveness import driving, hold
 from data_platform.runs.requests import run_request
-from data_platform_tests.lake.home import MONDAY, TUESDAY, WEDNESDAY
-from data_platform_tests.lake.home import days as rows
-from data_platform_tests.platform_defs.bakery import DAILY, Bakery, bakery_at, days, months
+from data_platform_tests.support.bakery import DAILY, Bakery, bakery_at, days, months
+from data_platform_tests.support.lake_home import MONDAY, TUESDAY, WEDNESDAY
+from data_platform_tests.support.lake_home import days as rows
 
 THURSDAY = "2011-03-10"
 WEEK = [MONDAY, TUESDAY, WEDNESDAY, THURSDAY]

@@ -27,9 +27,9 @@ from data_platform.runs.retry import MOST_REPEATS
 from data_platform.runs.tags import RUN_CONFIG, WITHOUT_FAILURES
 from data_platform.settings.model import CHECKOUT
 from data_platform.tables.identity import TableId
-from data_platform_tests.lake.home import MONDAY
-from data_platform_tests.platform_defs.bakery import Bakery, bakery_at, days
-from data_platform_tests.platform_defs.homes import home_at
+from data_platform_tests.support.bakery import Bakery, bakery_at, days
+from data_platform_tests.support.homes import home_at
+from data_platform_tests.support.lake_home import MONDAY
 
 
 @pytest.fixture

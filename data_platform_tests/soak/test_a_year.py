@@ -11,9 +11,7 @@ from pyspark.sql import SparkSession
 from benchmarks.workload import DEFAULT_DATA
 from data_platform.demo.landing import land_folder
 from data_platform.landing.places.objects import DirectoryBucket
-from data_platform_tests.domains.retail import oracle
-from data_platform_tests.places import place_of
-from data_platform_tests.platform_defs.homes import (
+from data_platform_tests.support.homes import (
     BRONZE,
     DEMAND,
     SALES,
@@ -22,6 +20,8 @@ from data_platform_tests.platform_defs.homes import (
     Home,
     home_at,
 )
+from data_platform_tests.support.places import place_of
+from data_platform_tests.support.retail import oracle
 from data_platform_tests.support.tables import TABLES
 
 pytestmark = [

@@ -27,8 +27,8 @@ from data_platform.domains.retail.landing import ONLINE_RETAIL
 from data_platform.lake.files import files_by_partition, partitioning
 from data_platform.lake.upkeep.clean import clean, orphans, referenced_files
 from data_platform.settings.environment import settings_at
-from data_platform_tests.landing.fakes import ever_landed
-from data_platform_tests.places import Place, place_of
+from data_platform_tests.support.memory_bucket import ever_landed
+from data_platform_tests.support.places import Place, place_of
 from data_platform_tests.support.tables import TABLES
 
 SEED = 1852
@@ -55,9 +55,10 @@ class Home:
     @contextmanager
     def loader(self) -> Iterator["Loader"]:
         """A process that can load this home."""
-        command = [sys.executable, "-m", "data_platform_tests.soak.pipeline"]
+        command = [sys.executable, "-m", "data_platform_tests.support.processes.loading"]
+        tables = [str(table.id) for table in TABLES[: self.tables]]
         process = subprocess.Popen(
-            [*command, str(self.folder), str(self.tables), json.dumps(self.place.settings)],
+            [*command, str(self.folder), json.dumps(self.place.settings), *tables],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

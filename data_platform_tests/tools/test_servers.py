@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from data_platform.settings.model import CHECKOUT
-from data_platform_tests.servers import running
+from data_platform_tests.support.servers import running
 from tools import servers
 from tools.servers import NotInstalled, NotStarted, Postgres, S3Server
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.demo.generator import Manifest, generate
-from data_platform_tests.domains.retail import oracle
+from data_platform_tests.support.retail import oracle
 
 
 @pytest.fixture(scope="package")

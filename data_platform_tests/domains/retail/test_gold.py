@@ -10,8 +10,8 @@ from pyspark.sql import SparkSession
 
 from data_platform.domains.retail.contracts import CustomerSegment, DailySales, ProductDemand
 from data_platform.domains.retail.gold import customer_segments, daily_sales, product_demand
-from data_platform_tests.domains.retail import frames, oracle
-from data_platform_tests.domains.retail.frames import line
+from data_platform_tests.support.retail import frames, oracle
+from data_platform_tests.support.retail.frames import line
 
 MONTHS = (*(date(2011, month, 1) for month in (2, 3, 4, 5)), date(2012, 3, 1), date(2013, 1, 1))
 

@@ -12,7 +12,7 @@ from data_platform.domains.retail.silver import order_lines
 from data_platform.quality.judge import judged
 from data_platform.tables.columns import REPEATS_OBJECT, REPEATS_ROW
 from data_platform.tables.outcomes import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS, SEPARATOR
-from data_platform_tests.domains.retail import frames, oracle
+from data_platform_tests.support.retail import frames, oracle
 
 DAY = date(2011, 3, 4)
 GOOD = {

@@ -19,11 +19,11 @@ from data_platform.lake.upkeep.browse import (
 from data_platform.settings.environment import settings_from_env
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
-from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, WEDNESDAY, Home
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, WEDNESDAY, LakeHome
 
 
 @pytest.fixture
-def home(home: Home) -> Home:
+def home(home: LakeHome) -> LakeHome:
     """Two commits: Monday and Tuesday, then another Tuesday."""
     home.make()
     home.write({MONDAY: [1, 2], TUESDAY: [3]}, run="run00001")
@@ -31,7 +31,7 @@ def home(home: Home) -> Home:
     return home
 
 
-def command(home: Home, *words: str):
+def command(home: LakeHome, *words: str):
     """`data-platform` on this home; the lake's places are a home's."""
     env = {"DATA_PLATFORM_HOME": str(home.folder), "DATA_PLATFORM_ENV": "test"}
     env |= home.place.environment
@@ -39,25 +39,25 @@ def command(home: Home, *words: str):
     return CliRunner(env=env).invoke(main, list(words))
 
 
-def shown(home: Home, *words: str):
+def shown(home: LakeHome, *words: str):
     result = command(home, *words, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
-def test_figures_say_what_a_table_holds_since_when_and_by_which_run(home: Home):
+def test_figures_say_what_a_table_holds_since_when_and_by_which_run(home: LakeHome):
     (sales,) = figures(home.lake)
     assert (sales.table, sales.rows, sales.partitions, sales.files) == (str(SALES), 4, 2, 2)
     assert sales.run == "run00002"
     assert sales.committed and abs(sales.committed - dt.datetime.now(dt.UTC)).total_seconds() < 300
 
 
-def test_a_table_never_written_has_no_figures(home: Home):
+def test_a_table_never_written_has_no_figures(home: LakeHome):
     home.make(TableId.parse("silver/shop/empty"))
     assert [figure.table for figure in figures(home.lake)] == [str(SALES)]
 
 
-def test_history_is_newest_first(home: Home):
+def test_history_is_newest_first(home: LakeHome):
     newest, oldest = history(home.lake.load(SALES))
     assert [oldest.snapshot, newest.snapshot] == home.snapshots()
     assert (oldest.run, oldest.partitions, oldest.total_rows, oldest.current) == (
@@ -70,7 +70,7 @@ def test_history_is_newest_first(home: Home):
     assert newest.current
 
 
-def test_the_history_of_a_partition_is_of_its_own_versions(home: Home):
+def test_the_history_of_a_partition_is_of_its_own_versions(home: LakeHome):
     first, second = home.snapshots()
     sales = home.lake.load(SALES)
 
@@ -85,7 +85,7 @@ def test_the_history_of_a_partition_is_of_its_own_versions(home: Home):
     assert partition_history(sales, TUESDAY.replace("-", "")) == changed  # the same day
 
 
-def test_a_version_whose_commit_is_forgotten_has_no_time_and_no_run(home: Home):
+def test_a_version_whose_commit_is_forgotten_has_no_time_and_no_run(home: LakeHome):
     home.make(properties={"data_platform.retention.snapshots": "1"})
     assert shown(home, "expire")
 
@@ -97,7 +97,7 @@ def test_a_version_whose_commit_is_forgotten_has_no_time_and_no_run(home: Home):
     assert (tuesday.run, tuesday.committed is None) == ("run00002", False)
 
 
-def test_rows_of_a_partition_now_and_as_of_a_snapshot(home: Home):
+def test_rows_of_a_partition_now_and_as_of_a_snapshot(home: LakeHome):
     def numbers(**options) -> list[int]:
         return sorted(rows(home.lake.load(SALES), **options).read_all()["n"].to_pylist())
 
@@ -109,7 +109,7 @@ def test_rows_of_a_partition_now_and_as_of_a_snapshot(home: Home):
     assert len(numbers(limit=1)) == 1
 
 
-def test_rows_are_counted_as_they_are_read(home: Home):
+def test_rows_are_counted_as_they_are_read(home: LakeHome):
     table = home.lake.load(SALES)
     first, _ = home.snapshots()
     for partition in (None, MONDAY, TUESDAY, WEDNESDAY):
@@ -120,7 +120,7 @@ def test_rows_are_counted_as_they_are_read(home: Home):
         count(table, snapshot=7)
 
 
-def test_what_is_no_partition_or_snapshot_is_refused(home: Home):
+def test_what_is_no_partition_or_snapshot_is_refused(home: LakeHome):
     table = home.lake.load(SALES)
     with pytest.raises(LakeError, match=r"'EIRE' is no partition of .*: it is partitioned by day"):
         rows(table, partition="EIRE")
@@ -129,7 +129,7 @@ def test_what_is_no_partition_or_snapshot_is_refused(home: Home):
 
 
 @pytest.mark.parametrize("kind", [T.TimestampNTZType(), T.TimestampType()])
-def test_rows_of_an_hour(home: Home, kind):
+def test_rows_of_an_hour(home: LakeHome, kind):
     table = TableId.parse("silver/shop/hours")
     fields = [T.StructField("hour", kind, False), T.StructField("n", T.LongType())]
     loaded = home.make(table, T.StructType(fields), ("hour",))
@@ -142,12 +142,12 @@ def test_rows_of_an_hour(home: Home, kind):
     assert found["n"].to_pylist() == [5]
 
 
-def test_rows_by_partition(home: Home):
+def test_rows_by_partition(home: LakeHome):
     assert partition_rows(home.lake, SALES) == {MONDAY: 2, TUESDAY: 2}
     assert partition_rows(home.lake, TableId.parse("silver/shop/none")) == {}
 
 
-def test_the_command_line_shows_the_same(home: Home):
+def test_the_command_line_shows_the_same(home: LakeHome):
     first, _ = home.snapshots()
     (table,) = shown(home, "tables")
     assert (table["table"], table["rows"]) == (str(SALES), 4)
@@ -158,14 +158,14 @@ def test_the_command_line_shows_the_same(home: Home):
     assert [row["n"] for row in then] == [3]
 
 
-def test_show_says_how_many_of_how_many_rows(home: Home):
+def test_show_says_how_many_of_how_many_rows(home: LakeHome):
     assert f"{SALES}: 1 of 4 rows" in command(home, "show", str(SALES), "--limit", "1").output
     assert f"{SALES}: 4 rows" in command(home, "show", str(SALES)).output
     asked = ["--partition", TUESDAY, "--limit", "0"]
     assert f"{SALES}: 0 of 2 rows" in command(home, "show", str(SALES), *asked).output
 
 
-def test_export_writes_one_file_of_what_was_asked_for(home: Home, tmp_path):
+def test_export_writes_one_file_of_what_was_asked_for(home: LakeHome, tmp_path):
     target = tmp_path / "out.parquet"
     first, _ = home.snapshots()
     asked = ["--partition", TUESDAY, "--at", str(first)]
@@ -175,13 +175,13 @@ def test_export_writes_one_file_of_what_was_asked_for(home: Home, tmp_path):
     assert pq.read_table(target).num_rows == 4
 
 
-def test_a_mistyped_table_is_answered_with_the_nearest(home: Home):
+def test_a_mistyped_table_is_answered_with_the_nearest(home: LakeHome):
     result = command(home, "show", "silver/shop/sale")
     assert result.exit_code != 0
     assert "silver/shop/sales" in result.output
 
 
-def test_clean_and_expire_from_the_command_line(home: Home):
+def test_clean_and_expire_from_the_command_line(home: LakeHome):
     home.make(properties={"data_platform.retention.snapshots": "1"})
     assert shown(home, "expire") == [{"table": str(SALES), "snapshots": 1}]
     asked = ["--grace-hours", "0"]

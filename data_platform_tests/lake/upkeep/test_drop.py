@@ -4,13 +4,13 @@ from data_platform.lake.files import files_by_partition
 from data_platform.lake.upkeep.drop import drop, partition_of, tables_of
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
-from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, LakeHome
 
 OTHER = TableId.parse("gold/shop/sales")
 
 
 @pytest.fixture
-def home(home: Home) -> Home:
+def home(home: LakeHome) -> LakeHome:
     """Two days with what each of them rejected, and another table of the same name."""
     home.make_rejecting()
     home.judge({MONDAY: [1], TUESDAY: [2]}, bad={MONDAY: [-1], TUESDAY: [-2]})
@@ -18,7 +18,7 @@ def home(home: Home) -> Home:
     return home
 
 
-def test_a_table_goes_with_what_it_rejected_and_its_files_stay(home: Home):
+def test_a_table_goes_with_what_it_rejected_and_its_files_stay(home: LakeHome):
     tables = [table for _, table in tables_of(home.lake, SALES)]
     files = [file for t in tables for group in files_by_partition(t).values() for file in group]
     assert len(tables) == 3 and files
@@ -32,7 +32,7 @@ def test_a_table_goes_with_what_it_rejected_and_its_files_stay(home: Home):
     assert sizes == [file.file_size_in_bytes for file in files]
 
 
-def test_a_partition_goes_with_what_it_rejected_and_the_others_stay(home: Home):
+def test_a_partition_goes_with_what_it_rejected_and_the_others_stay(home: LakeHome):
     before = home.snapshots()[-1]
 
     drop(home.lake, SALES, MONDAY)
@@ -46,7 +46,7 @@ def test_a_partition_goes_with_what_it_rejected_and_the_others_stay(home: Home):
     assert home.numbers(snapshot=before) == {MONDAY: [1], TUESDAY: [2]}
 
 
-def test_what_has_no_such_partition_is_refused(home: Home):
+def test_what_has_no_such_partition_is_refused(home: LakeHome):
     assert partition_of(home.lake, SALES, MONDAY) == MONDAY
     with pytest.raises(LakeError, match="no partition"):
         partition_of(home.lake, SALES, "EIRE")

@@ -8,11 +8,11 @@ from data_platform.lake.files import files_by_partition
 from data_platform.lake.upkeep.rollback import Rollback, plan_rollback
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
-from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, Home
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, LakeHome
 
 
 @pytest.fixture
-def home(home: Home) -> Home:
+def home(home: LakeHome) -> LakeHome:
     """Two versions of two days, with what each of them rejected."""
     home.make_rejecting()
     home.judge(
@@ -23,19 +23,21 @@ def home(home: Home) -> Home:
 
 
 def planned(
-    home: Home, to: int, partition: str | None = None, table: TableId = SALES
+    home: LakeHome, to: int, partition: str | None = None, table: TableId = SALES
 ) -> Rollback | None:
     return plan_rollback(home.lake, home.builds, home.storage, table, to=to, partition=partition)
 
 
-def rollback(home: Home, to: int, partition: str | None = None, table: TableId = SALES) -> Rollback:
+def rollback(
+    home: LakeHome, to: int, partition: str | None = None, table: TableId = SALES
+) -> Rollback:
     found = planned(home, to, partition, table)
     assert found
     found.apply()
     return found
 
 
-def test_a_partition_comes_back_with_what_it_rejected(home: Home):
+def test_a_partition_comes_back_with_what_it_rejected(home: LakeHome):
     done = rollback(home, home.snapshots()[0], MONDAY)
     assert set(done.versions) == {MONDAY}
     assert home.numbers() == {MONDAY: [1], TUESDAY: [2]}
@@ -43,14 +45,14 @@ def test_a_partition_comes_back_with_what_it_rejected(home: Home):
     assert home.rejected("duplicates") == {MONDAY: [1], TUESDAY: [2]}
 
 
-def test_a_table_comes_back_with_what_it_rejected(home: Home):
+def test_a_table_comes_back_with_what_it_rejected(home: LakeHome):
     rollback(home, home.snapshots()[0])
     assert home.numbers() == {MONDAY: [1], TUESDAY: [1]}
     assert home.rejected("quarantine") == {MONDAY: [-1], TUESDAY: [-1]}
     assert home.rejected("duplicates") == {MONDAY: [1]}
 
 
-def test_a_rollback_can_be_rolled_back(home: Home):
+def test_a_rollback_can_be_rolled_back(home: LakeHome):
     rollback(home, home.snapshots()[0])
     rollback(home, home.snapshots()[1])
     assert home.numbers() == {MONDAY: [2], TUESDAY: [2]}
@@ -58,7 +60,7 @@ def test_a_rollback_can_be_rolled_back(home: Home):
     assert home.rejected("duplicates") == {TUESDAY: [2]}
 
 
-def test_a_partition_that_was_not_there_yet_goes_away(home: Home):
+def test_a_partition_that_was_not_there_yet_goes_away(home: LakeHome):
     home.judge({"2011-03-09": [3]}, bad={"2011-03-09": [-3]})
     rollback(home, home.snapshots()[1], "2011-03-09")
     assert "2011-03-09" not in home.numbers()
@@ -67,19 +69,19 @@ def test_a_partition_that_was_not_there_yet_goes_away(home: Home):
     assert "2011-03-09" not in home.rejected("quarantine")
 
 
-def test_a_held_back_attempts_rejected_rows_do_not_come_back(home: Home):
+def test_a_held_back_attempts_rejected_rows_do_not_come_back(home: LakeHome):
     home.judge({MONDAY: [3]}, bad={MONDAY: [-3]}, held_back={MONDAY: "too many"})
     rollback(home, home.snapshots()[0], MONDAY)
     assert home.rejected("quarantine") == {MONDAY: [-1]}
 
 
-def test_nothing_is_committed_where_nothing_differs(home: Home):
+def test_nothing_is_committed_where_nothing_differs(home: LakeHome):
     before = home.snapshots()
     assert planned(home, before[-1]) is None
     assert home.snapshots() == before
 
 
-def test_the_table_of_the_same_name_in_another_layer_is_left_alone(home: Home):
+def test_the_table_of_the_same_name_in_another_layer_is_left_alone(home: LakeHome):
     bronze = TableId.parse("bronze/shop/sales")
     home.make(bronze)
     home.write({MONDAY: [1]}, table=bronze)
@@ -89,18 +91,18 @@ def test_the_table_of_the_same_name_in_another_layer_is_left_alone(home: Home):
     assert home.rejected("quarantine") == {MONDAY: [-2]}
 
 
-def test_an_unknown_snapshot_is_refused_with_those_there_are(home: Home):
+def test_an_unknown_snapshot_is_refused_with_those_there_are(home: LakeHome):
     with pytest.raises(LakeError, match=rf"no snapshot 7; its newest are .*{home.snapshots()[-1]}"):
         planned(home, 7)
 
 
-def test_an_unknown_partition_is_refused(home: Home):
+def test_an_unknown_partition_is_refused(home: LakeHome):
     with pytest.raises(LakeError, match="no partition 1999-01-01"):
         planned(home, home.snapshots()[0], "1999-01-01")
     assert home.numbers() == {MONDAY: [2], TUESDAY: [2]}
 
 
-def test_a_version_comes_back_whole_after_expiry_or_its_loss_is_said(home: Home):
+def test_a_version_comes_back_whole_after_expiry_or_its_loss_is_said(home: LakeHome):
     """The quarantine remembers as long as its table does, however few commits of its own."""
     home.make(properties={KEEP_SNAPSHOTS: "3"})
     first = home.snapshots()[0]
@@ -111,7 +113,7 @@ def test_a_version_comes_back_whole_after_expiry_or_its_loss_is_said(home: Home)
     assert home.rejected("quarantine") == {MONDAY: [-1], TUESDAY: [-1]}
 
 
-def test_rejected_rows_that_are_forgotten_stop_the_rollback(home: Home):
+def test_rejected_rows_that_are_forgotten_stop_the_rollback(home: LakeHome):
     beside = home.lake.load(SALES.sibling("quarantine"))
     beside.maintenance.expire_snapshots().by_ids([beside.snapshots()[0].snapshot_id]).commit()
     before = home.snapshots()
@@ -121,7 +123,7 @@ def test_rejected_rows_that_are_forgotten_stop_the_rollback(home: Home):
     assert home.rejected("quarantine") == {MONDAY: [-2]}
 
 
-def test_a_version_whose_file_is_gone_does_not_come_back(home: Home):
+def test_a_version_whose_file_is_gone_does_not_come_back(home: LakeHome):
     first = home.snapshots()[0]
     [file] = files_by_partition(home.lake.load(SALES), [MONDAY], first)[MONDAY]
     home.place.delete(file.file_path)
@@ -130,7 +132,7 @@ def test_a_version_whose_file_is_gone_does_not_come_back(home: Home):
     assert home.numbers() == {MONDAY: [2], TUESDAY: [2]}
 
 
-def test_a_rollback_that_loses_a_race_leaves_the_winners_rejected_rows(home: Home):
+def test_a_rollback_that_loses_a_race_leaves_the_winners_rejected_rows(home: LakeHome):
     found = planned(home, home.snapshots()[0], MONDAY)
     assert found
     home.judge({MONDAY: [9]}, bad={MONDAY: [-9]})

@@ -14,13 +14,13 @@ from data_platform.cli.main import main
 from data_platform.lake.errors import QueryError
 from data_platform.lake.upkeep.sql import query, select
 from data_platform.tables.identity import TableId
-from data_platform_tests.lake.home import MONDAY, SALES, SCHEMA, TUESDAY, Home, days
+from data_platform_tests.support.lake_home import MONDAY, SALES, SCHEMA, TUESDAY, LakeHome, days
 
 NAME = ".".join(SALES.identifier)
 
 
 @pytest.fixture
-def home(home: Home) -> Home:
+def home(home: LakeHome) -> LakeHome:
     """Two days are published; another version of one of them is staged."""
     home.make()
     home.write({MONDAY: [1, 2], TUESDAY: [3]})
@@ -28,23 +28,23 @@ def home(home: Home) -> Home:
     return home
 
 
-def asked(home: Home, text: str) -> list[dict]:
+def asked(home: LakeHome, text: str) -> list[dict]:
     with query(home.lake, home.storage, text) as reader:
         return reader.read_all().to_pylist()
 
 
-def command(home: Home, *words: str, name: str = "sql") -> Result:
+def command(home: LakeHome, *words: str, name: str = "sql") -> Result:
     env = {"DATA_PLATFORM_HOME": str(home.folder), "DATA_PLATFORM_ENV": "test"}
     return CliRunner(env=env | home.place.environment).invoke(main, [name, *words])
 
 
-def test_a_query_sees_what_is_published(home: Home) -> None:
+def test_a_query_sees_what_is_published(home: LakeHome) -> None:
     assert asked(home, f"SELECT sum(n) AS total, count(*) AS rows FROM {NAME}") == [
         {"total": 6, "rows": 3}
     ]
 
 
-def test_rows_from_before_a_column_was_added_have_none_in_it(home: Home) -> None:
+def test_rows_from_before_a_column_was_added_have_none_in_it(home: LakeHome) -> None:
     home.make(schema=T.StructType([*SCHEMA.fields, T.StructField("later", T.StringType(), True)]))
 
     assert asked(home, f"SELECT n, later FROM {NAME} WHERE n > 1 ORDER BY n") == [
@@ -53,7 +53,7 @@ def test_rows_from_before_a_column_was_added_have_none_in_it(home: Home) -> None
     ]
 
 
-def test_tables_are_joined_and_one_without_rows_is_empty(home: Home) -> None:
+def test_tables_are_joined_and_one_without_rows_is_empty(home: LakeHome) -> None:
     home.make(TableId.parse("silver/shop/empty"))
 
     found = asked(home, f"SELECT n FROM {NAME} LEFT JOIN silver_shop.empty e USING (n) ORDER BY 1")
@@ -74,7 +74,7 @@ def test_tables_are_joined_and_one_without_rows_is_empty(home: Home) -> None:
         "SELECT * FROM '/etc/hostname'",
     ],
 )
-def test_a_query_reads_the_tables_and_does_nothing_else(home: Home, text: str) -> None:
+def test_a_query_reads_the_tables_and_does_nothing_else(home: LakeHome, text: str) -> None:
     with pytest.raises(QueryError):
         asked(home, text)
 
@@ -101,7 +101,7 @@ def test_a_query_reads_the_tables_and_does_nothing_else(home: Home, text: str) -
     ],
 )
 def test_a_name_that_is_not_there_is_answered_with_how_to_write_it(
-    home: Home, text: str, why: str
+    home: LakeHome, text: str, why: str
 ) -> None:
     with pytest.raises(QueryError) as refused:
         asked(home, text)
@@ -109,14 +109,14 @@ def test_a_name_that_is_not_there_is_answered_with_how_to_write_it(
     assert why in str(refused.value)
 
 
-def test_an_empty_lake_has_no_table(home: Home) -> None:
+def test_an_empty_lake_has_no_table(home: LakeHome) -> None:
     home.lake.catalog.drop_table(SALES.identifier)
 
     with pytest.raises(QueryError, match=f"there is no table '{NAME}'; there is none"):
         asked(home, f"SELECT * FROM {NAME}")
 
 
-def test_the_command_prints_for_people_and_for_scripts(home: Home) -> None:
+def test_the_command_prints_for_people_and_for_scripts(home: LakeHome) -> None:
     text = f"SELECT n, day FROM {NAME} ORDER BY n"
 
     table = command(home, text, "--limit", "2")
@@ -126,7 +126,7 @@ def test_the_command_prints_for_people_and_for_scripts(home: Home) -> None:
     assert lines == ['"n","day"', f"1,{MONDAY}", f"2,{MONDAY}"]
 
 
-def test_a_wrong_query_is_one_clear_line_and_ends_with_2(home: Home) -> None:
+def test_a_wrong_query_is_one_clear_line_and_ends_with_2(home: LakeHome) -> None:
     result = command(home, "SELCT 1")
 
     assert (result.exit_code, "syntax error" in result.output) == (2, True)
@@ -134,7 +134,7 @@ def test_a_wrong_query_is_one_clear_line_and_ends_with_2(home: Home) -> None:
 
 
 def test_duckdb_leaves_nothing_on_standard_error_when_the_process_ends(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = LakeHome(tmp_path)
     home.make()
     asked = ["sql", f"SELECT n FROM {NAME}"]
     code = f"""if True:
@@ -152,12 +152,14 @@ def test_duckdb_leaves_nothing_on_standard_error_when_the_process_ends(tmp_path:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def chosen(home: Home, **options) -> list[dict]:
+def chosen(home: LakeHome, **options) -> list[dict]:
     with select(home.lake.load(SALES), home.storage, **options) as reader:
         return reader.read_all().to_pylist()
 
 
-def test_rows_of_one_table_are_chosen_by_an_expression_partition_and_snapshot(home: Home) -> None:
+def test_rows_of_one_table_are_chosen_by_an_expression_partition_and_snapshot(
+    home: LakeHome,
+) -> None:
     first = home.snapshots()[0]
     home.write({MONDAY: [7, 8]})
 
@@ -179,12 +181,14 @@ def test_rows_of_one_table_are_chosen_by_an_expression_partition_and_snapshot(ho
         ({"columns": ['n" FROM rows; --']}, "n"),
     ],
 )
-def test_an_expression_that_cannot_be_is_said(home: Home, options: dict, why: str) -> None:
+def test_an_expression_that_cannot_be_is_said(home: LakeHome, options: dict, why: str) -> None:
     with pytest.raises(QueryError, match=why):
         chosen(home, **options)
 
 
-def test_show_counts_what_an_expression_holds_for_and_prints_the_columns_named(home: Home) -> None:
+def test_show_counts_what_an_expression_holds_for_and_prints_the_columns_named(
+    home: LakeHome,
+) -> None:
     said = command(home, str(SALES), "--where", "n > 1", "--limit", "1", name="show").output
     rows = command(
         home, str(SALES), "--where", "n = 3", "--columns", "n, day", "--json", name="show"

@@ -12,13 +12,13 @@ from data_platform.lake.files import data_files, files_by_partition
 from data_platform.lake.writing.commit import replace_partitions
 from data_platform.tables.identity import TableId
 from data_platform.tables.outcomes import DATA
-from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, WEDNESDAY, Home, days
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, WEDNESDAY, LakeHome, days
 
 WRITERS = 8
 RETURNS = TableId.parse("silver/till/returns")
 
 
-def test_many_partitions_are_published_in_one_snapshot(home: Home):
+def test_many_partitions_are_published_in_one_snapshot(home: LakeHome):
     home.make()
     month = {f"2011-03-{day:02}": [day] for day in range(1, 32)}
     home.write(month)
@@ -30,14 +30,14 @@ def test_many_partitions_are_published_in_one_snapshot(home: Home):
     assert current and current.summary and current.summary.operation is Operation.OVERWRITE
 
 
-def test_a_write_replaces_its_partitions_and_leaves_the_others(home: Home):
+def test_a_write_replaces_its_partitions_and_leaves_the_others(home: LakeHome):
     home.make()
     home.write({MONDAY: [1, 2], TUESDAY: [3]})
     home.write({TUESDAY: [4, 5], WEDNESDAY: [6]})
     assert home.numbers() == {MONDAY: [1, 2], TUESDAY: [4, 5], WEDNESDAY: [6]}
 
 
-def test_a_partition_built_from_no_rows_is_cleared_and_counts_as_built(home: Home):
+def test_a_partition_built_from_no_rows_is_cleared_and_counts_as_built(home: LakeHome):
     home.make()
     home.write({MONDAY: [1, 2], TUESDAY: [3]})
     home.write({MONDAY: []})
@@ -45,7 +45,7 @@ def test_a_partition_built_from_no_rows_is_cleared_and_counts_as_built(home: Hom
     assert set(files_by_partition(home.lake.load(SALES))) == {MONDAY, TUESDAY}
 
 
-def test_the_old_rows_stay_readable_in_the_snapshot_before(home: Home):
+def test_the_old_rows_stay_readable_in_the_snapshot_before(home: LakeHome):
     home.make()
     home.write({MONDAY: [1]})
     home.write({MONDAY: [2]})
@@ -54,7 +54,7 @@ def test_the_old_rows_stay_readable_in_the_snapshot_before(home: Home):
     assert home.numbers(snapshot=second) == {MONDAY: [2]}
 
 
-def test_the_snapshot_says_which_run_made_it(home: Home):
+def test_the_snapshot_says_which_run_made_it(home: LakeHome):
     home.make()
     home.write({MONDAY: [1], TUESDAY: [2]}, run="run00042")
     current = home.lake.load(SALES).current_snapshot()
@@ -64,7 +64,7 @@ def test_the_snapshot_says_which_run_made_it(home: Home):
     assert properties["data_platform.partitions"] == "2"
 
 
-def test_a_writer_on_an_older_base_conflicts_and_changes_nothing(home: Home):
+def test_a_writer_on_an_older_base_conflicts_and_changes_nothing(home: LakeHome):
     home.make()
     home.write({MONDAY: [1], TUESDAY: [1]})
     late = home.stage(days({MONDAY: [9], TUESDAY: [9]}), [MONDAY, TUESDAY])
@@ -76,7 +76,7 @@ def test_a_writer_on_an_older_base_conflicts_and_changes_nothing(home: Home):
     assert home.snapshots() == before
 
 
-def test_a_writer_that_found_no_version_conflicts_with_the_first_one(home: Home):
+def test_a_writer_that_found_no_version_conflicts_with_the_first_one(home: LakeHome):
     home.make()
     late = home.stage(days({MONDAY: [9]}), [MONDAY])
     home.write({MONDAY: [1]})
@@ -85,7 +85,7 @@ def test_a_writer_that_found_no_version_conflicts_with_the_first_one(home: Home)
     assert home.numbers() == {MONDAY: [1]}
 
 
-def test_a_table_loaded_before_anothers_commit_conflicts_inside_the_commit(home: Home):
+def test_a_table_loaded_before_anothers_commit_conflicts_inside_the_commit(home: LakeHome):
     """The base still fits what this writer sees; only the commit itself can tell."""
     home.make()
     home.write({MONDAY: [1]})
@@ -103,7 +103,7 @@ def test_a_table_loaded_before_anothers_commit_conflicts_inside_the_commit(home:
     assert home.numbers() == {MONDAY: [2]}
 
 
-def _write_day(home: Home, day: str, numbers: list[int]) -> bool:
+def _write_day(home: LakeHome, day: str, numbers: list[int]) -> bool:
     """One writer; False where another was first."""
     try:
         home.write({day: numbers})
@@ -116,7 +116,7 @@ def _know(environment: dict[str, str]) -> None:
     os.environ.update(environment)
 
 
-def test_eight_processes_writing_different_partitions_all_commit(home: Home):
+def test_eight_processes_writing_different_partitions_all_commit(home: LakeHome):
     home.make()
     home.write({MONDAY: [0]})
     wanted = {f"2011-04-{n + 1:02}": [n, n] for n in range(WRITERS)}
@@ -131,7 +131,7 @@ def test_eight_processes_writing_different_partitions_all_commit(home: Home):
     assert len(home.snapshots()) == 1 + WRITERS
 
 
-def test_writers_that_find_no_catalog_and_no_table_all_make_the_same(home: Home):
+def test_writers_that_find_no_catalog_and_no_table_all_make_the_same(home: LakeHome):
     together = threading.Barrier(WRITERS)
 
     def make(_: int) -> set[str]:
@@ -146,7 +146,7 @@ def test_writers_that_find_no_catalog_and_no_table_all_make_the_same(home: Home)
     assert made == {str(home.lake.load(table).metadata.table_uuid) for table in (SALES, RETURNS)}
 
 
-def test_of_writers_of_one_partition_one_whole_version_is_left(home: Home):
+def test_of_writers_of_one_partition_one_whole_version_is_left(home: LakeHome):
     home.make()
     home.write({MONDAY: [0]})
     writes = [home.stage(days({MONDAY: [n] * 3}), [MONDAY]) for n in range(1, WRITERS + 1)]
@@ -164,7 +164,7 @@ def test_of_writers_of_one_partition_one_whole_version_is_left(home: Home):
     assert home.numbers() == {MONDAY: [won.index(True) + 1] * 3}
 
 
-def test_a_partition_without_rows_is_a_version_that_a_race_can_be_lost_to(home: Home):
+def test_a_partition_without_rows_is_a_version_that_a_race_can_be_lost_to(home: LakeHome):
     """Bounds say nothing about a file without rows, so a look at them would overlook it."""
     home.make()
     home.write({TUESDAY: [1]})
@@ -182,7 +182,7 @@ def test_a_partition_without_rows_is_a_version_that_a_race_can_be_lost_to(home: 
     assert home.numbers() == {TUESDAY: [1]}
 
 
-def test_a_year_and_another_day_written_at_once_both_commit(home: Home):
+def test_a_year_and_another_day_written_at_once_both_commit(home: LakeHome):
     home.make()
     home.write({MONDAY: [1]})
     seen = home.lake.load(SALES)
@@ -200,7 +200,7 @@ def test_a_year_and_another_day_written_at_once_both_commit(home: Home):
     assert home.numbers() == {MONDAY: [2], **year}
 
 
-def test_manifests_stay_few_and_small_over_many_commits(home: Home):
+def test_manifests_stay_few_and_small_over_many_commits(home: LakeHome):
     """What planning reads grows with the table's partitions, not with its age."""
     home.make(properties={"data_platform.retention.snapshots": "1000"})
     for day in range(1, 29):
@@ -215,7 +215,7 @@ def test_manifests_stay_few_and_small_over_many_commits(home: Home):
     assert home.numbers() == {f"2011-02-{day:02}": [day, day] for day in range(1, 29)}
 
 
-def test_metadata_files_do_not_pile_up(home: Home):
+def test_metadata_files_do_not_pile_up(home: LakeHome):
     home.make()
     for n in range(15):
         home.write({MONDAY: [n]})

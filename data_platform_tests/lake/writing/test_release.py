@@ -9,13 +9,13 @@ from data_platform.lake.errors import PartitionConflict
 from data_platform.lake.upkeep.clean import clean
 from data_platform.lake.writing.release import NotReleasable, Release, plan_release
 from data_platform.quality.freshness import is_stale
-from data_platform_tests.lake.home import MONDAY, SALES, TUESDAY, WEDNESDAY, Home
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, WEDNESDAY, LakeHome
 
 SAID = "released by ann: the shop was shut"
 
 
 @pytest.fixture
-def home(home: Home) -> Home:
+def home(home: LakeHome) -> LakeHome:
     """Monday has a version, and a newer attempt that was held back; of Tuesday there is only an
     attempt that was; Wednesday is as it should be."""
     home.make_rejecting()
@@ -25,11 +25,11 @@ def home(home: Home) -> Home:
     return home
 
 
-def _plan(home: Home, day: str) -> Release:
+def _plan(home: LakeHome, day: str) -> Release:
     return plan_release(home.lake, home.builds, home.storage, SALES, day)
 
 
-def test_the_attempt_is_published_as_it_is_with_the_rows_that_it_rejected(home: Home) -> None:
+def test_the_attempt_is_published_as_it_is_with_the_rows_that_it_rejected(home: LakeHome) -> None:
     assert home.rejected("quarantine")[MONDAY] == [8, 9]
 
     published = _plan(home, MONDAY).apply(home.builds, SAID)
@@ -40,7 +40,7 @@ def test_the_attempt_is_published_as_it_is_with_the_rows_that_it_rejected(home: 
     assert home.rejected("duplicates") == {MONDAY: [2]}
 
 
-def test_who_did_it_and_why_is_in_the_register_and_in_the_snapshot(home: Home) -> None:
+def test_who_did_it_and_why_is_in_the_register_and_in_the_snapshot(home: LakeHome) -> None:
     _plan(home, TUESDAY).apply(home.builds, SAID)
 
     build = home.builds.latest(SALES)[TUESDAY]
@@ -49,7 +49,7 @@ def test_who_did_it_and_why_is_in_the_register_and_in_the_snapshot(home: Home) -
     assert summary and summary.additional_properties["data_platform.released"] == SAID
 
 
-def test_it_is_up_to_date_with_what_it_was_made_from_until_that_changes(home: Home) -> None:
+def test_it_is_up_to_date_with_what_it_was_made_from_until_that_changes(home: LakeHome) -> None:
     before = home.builds.latest(SALES)[TUESDAY]
     _plan(home, TUESDAY).apply(home.builds, SAID)
     build = home.builds.latest(SALES)[TUESDAY]
@@ -61,7 +61,7 @@ def test_it_is_up_to_date_with_what_it_was_made_from_until_that_changes(home: Ho
     assert stale("newer", before.contract) and stale(before.inputs, "newer")
 
 
-def test_it_is_released_once(home: Home) -> None:
+def test_it_is_released_once(home: LakeHome) -> None:
     _plan(home, MONDAY).apply(home.builds, SAID)
 
     with pytest.raises(NotReleasable, match="not held back: its newest attempt was published"):
@@ -72,23 +72,23 @@ def test_it_is_released_once(home: Home) -> None:
     ("day", "says"),
     [(WEDNESDAY, "its newest attempt was published"), ("2011-03-10", "it was never built")],
 )
-def test_what_is_not_held_back_is_refused(home: Home, day: str, says: str) -> None:
+def test_what_is_not_held_back_is_refused(home: LakeHome, day: str, says: str) -> None:
     with pytest.raises(NotReleasable, match=f"{SALES} {day} is not held back: {says}"):
         _plan(home, day)
 
 
-def _lose_data(home: Home) -> None:
+def _lose_data(home: LakeHome) -> None:
     [file] = [path for path, _, _ in home.builds.latest(SALES)[MONDAY].staged]
     home.storage.delete(file)
 
 
-def _lose_rejected(home: Home) -> None:
+def _lose_rejected(home: LakeHome) -> None:
     home.judge({MONDAY: [5]}, {})  # somebody else's, and then the register's last word is undone
     build = home.builds.of(SALES, {MONDAY: _held_attempt(home)})[MONDAY]
     home.builds.accept(SALES, {MONDAY: build.attempt}, {}, build.contract, build.detail)
 
 
-def _held_attempt(home: Home) -> str:
+def _held_attempt(home: LakeHome) -> str:
     loaded = home.lake.load(SALES.sibling("quarantine")).snapshots()[-2]
     rows = home.lake.load(SALES.sibling("quarantine")).scan(snapshot_id=loaded.snapshot_id)
     return next(row["_attempt"] for row in rows.to_arrow().to_pylist() if row["n"] == 8)
@@ -98,7 +98,7 @@ def _held_attempt(home: Home) -> str:
     ("lose", "says"), [(_lose_data, "not there any more"), (_lose_rejected, "0 of the 1 rows")]
 )
 def test_what_is_not_whole_any_more_is_refused(
-    home: Home, lose: Callable[[Home], None], says: str
+    home: LakeHome, lose: Callable[[LakeHome], None], says: str
 ) -> None:
     lose(home)
     before = home.numbers()
@@ -109,7 +109,7 @@ def test_what_is_not_whole_any_more_is_refused(
     assert home.numbers() == before
 
 
-def test_a_writer_who_was_first_wins(home: Home) -> None:
+def test_a_writer_who_was_first_wins(home: LakeHome) -> None:
     planned = _plan(home, MONDAY)
     home.judge({MONDAY: [5]})
 
@@ -120,7 +120,7 @@ def test_a_writer_who_was_first_wins(home: Home) -> None:
     assert home.builds.latest(SALES)[MONDAY].released == ""
 
 
-def test_one_that_dies_before_its_commit_is_judged_again(home: Home) -> None:
+def test_one_that_dies_before_its_commit_is_judged_again(home: LakeHome) -> None:
     live = home.builds.of(SALES, _plan(home, MONDAY).base)[MONDAY]
     home.builds.release(home.builds.latest(SALES)[MONDAY], SAID)
 
@@ -128,7 +128,7 @@ def test_one_that_dies_before_its_commit_is_judged_again(home: Home) -> None:
     assert is_stale(published=live, latest=latest, inputs=live.inputs, contract=live.contract)
 
 
-def test_the_files_of_what_is_held_back_are_not_cleaned_away(home: Home) -> None:
+def test_the_files_of_what_is_held_back_are_not_cleaned_away(home: LakeHome) -> None:
     now = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
 
     clean(home.lake, home.storage, now, spared=home.builds.staged_files)

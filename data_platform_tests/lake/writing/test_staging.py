@@ -7,7 +7,7 @@ from pyspark.sql import types as T
 
 from data_platform.lake.writing.staging import Staged
 from data_platform.tables.outcomes import CONTEXT, DATA, NAMED, OUTSIDE, QUARANTINE
-from data_platform_tests.lake.home import MONDAY, SCHEMA, TUESDAY, Home, days
+from data_platform_tests.support.lake_home import MONDAY, SCHEMA, TUESDAY, LakeHome, days
 
 
 def _rows(day: str, numbers: list[int], outcome: int, named: str | None = None) -> pa.Table:
@@ -24,7 +24,7 @@ def _rows(day: str, numbers: list[int], outcome: int, named: str | None = None) 
 def test_rows_of_other_partitions_are_counted_and_rejected_ones_by_what_they_name(
     tmp_path: Path,
 ) -> None:
-    home = Home(tmp_path)
+    home = LakeHome(tmp_path)
     home.make_rejecting()
     rows = [
         _rows(MONDAY, [1, 2], DATA),
@@ -45,7 +45,7 @@ def test_rows_of_other_partitions_are_counted_and_rejected_ones_by_what_they_nam
 
 
 def test_jobs_of_one_attempt_are_one_write(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = LakeHome(tmp_path)
     home.make_rejecting()
     first = home.stage(_rows(MONDAY, [1], DATA), [MONDAY]).staged
     second = home.stage(_rows(TUESDAY, [2, 3], QUARANTINE, MONDAY), [TUESDAY]).staged
@@ -60,7 +60,7 @@ def test_jobs_of_one_attempt_are_one_write(tmp_path: Path) -> None:
 def test_columns_of_a_table_without_a_quarantine_are_its_own_whatever_their_names(
     tmp_path: Path,
 ) -> None:
-    home = Home(tmp_path)
+    home = LakeHome(tmp_path)
     home.make(schema=T.StructType([*SCHEMA.fields, T.StructField("_reasons", T.LongType())]))
     rows = days({MONDAY: [1, 2]})
     rows = rows.append_column("_reasons", pa.array([7, None], pa.int64()))

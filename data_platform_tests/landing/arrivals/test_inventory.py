@@ -20,9 +20,9 @@ from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import Bucket, LandedObject
 from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.storage.s3_errors import StoreError
-from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket, ever_landed
-from data_platform_tests.landing.inventories import KINDS, Row, deliver, rows_of
-from data_platform_tests.places import Place, place_of
+from data_platform_tests.support.inventories import KINDS, Row, deliver, rows_of
+from data_platform_tests.support.memory_bucket import NOW, SHOP, MemoryBucket, ever_landed
+from data_platform_tests.support.places import Place, place_of
 
 HOUR = timedelta(hours=1)
 Step = tuple[str, bytes | None, bool, bool]  # key, bytes or gone; whether heard of; whether loaded

@@ -12,7 +12,7 @@ from sqlalchemy import event
 from data_platform.landing.arrivals.listing import inspect, partitions_of, reconcile, tick
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import LandedObject
-from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket, ever_landed
+from data_platform_tests.support.memory_bucket import NOW, SHOP, MemoryBucket, ever_landed
 
 
 def days(month: int, *numbers: int) -> list[str]:

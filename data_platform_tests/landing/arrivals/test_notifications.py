@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data_platform.landing.arrivals.notifications import Hint, PoisonMessage, hints
-from data_platform_tests.landing.events import (
+from data_platform_tests.support.s3_events import (
     REMOVED,
     TEST_EVENT,
     WAYS,

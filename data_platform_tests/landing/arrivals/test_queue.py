@@ -13,7 +13,14 @@ from data_platform.landing.arrivals.notifications import Hint, PoisonMessage
 from data_platform.landing.arrivals.queue import BATCH, QueueError, QueueIntake, below
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import LandedObject
-from data_platform_tests.landing.events import (
+from data_platform_tests.support.memory_bucket import NOW, SHOP, MemoryBucket
+from data_platform_tests.support.queues import (
+    MOST_RECEIVES,
+    Queue,
+    eventually,
+    new_queue,
+)
+from data_platform_tests.support.s3_events import (
     PLACE,
     REMOVED,
     TEST_EVENT,
@@ -21,13 +28,6 @@ from data_platform_tests.landing.events import (
     bridged,
     s3,
     through_sns,
-)
-from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
-from data_platform_tests.landing.queues import (
-    MOST_RECEIVES,
-    Queue,
-    eventually,
-    new_queue,
 )
 from tools.queue_server import QueueServer
 from tools.servers import free_port

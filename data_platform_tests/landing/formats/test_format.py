@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from data_platform.contracts.meaning import digest_of
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.formats.format import Format, UnreadableObject, rows_schema
-from data_platform_tests.landing.formats.json_lines import JsonLines
+from data_platform_tests.support.json_lines import JsonLines
 
 Row = tuple[str, str]
 

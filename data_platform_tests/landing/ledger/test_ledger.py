@@ -19,7 +19,7 @@ from data_platform.landing.ledger.tables import digest_of, objects
 from data_platform.landing.places.objects import DirectoryBucket
 from data_platform.landing.source import OutsideTable, day
 from data_platform_tests.landing.conftest import IMPATIENT
-from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket, ever_landed
+from data_platform_tests.support.memory_bucket import NOW, SHOP, MemoryBucket, ever_landed
 
 DAY = "2011-03-04"
 KEY = f"shop/{DAY}.csv"

@@ -7,7 +7,7 @@ import pytest
 
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.source import Source
-from data_platform_tests.landing.fakes import NOW, SHOP, MemoryBucket
+from data_platform_tests.support.memory_bucket import NOW, SHOP, MemoryBucket
 
 WRONG_DAY, DAY, LAST_DAY = "2011-03-03", "2011-03-04", "2011-03-05"
 KEY = f"shop/{DAY}.csv"

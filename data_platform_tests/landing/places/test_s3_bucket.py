@@ -12,10 +12,10 @@ from data_platform.landing.parse import StoredObject, parse_partition
 from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.storage.files import Storage, filesystem
 from data_platform.storage.object_store import AmbiguousKey, ObjectStore
-from data_platform_tests.buckets.cloud import Cloud
-from data_platform_tests.landing.fakes import NOW, SHOP
-from data_platform_tests.landing.test_parse import Partition
-from data_platform_tests.places import Place, place_of
+from data_platform_tests.support.cloud import Cloud
+from data_platform_tests.support.landed_partition import Partition
+from data_platform_tests.support.memory_bucket import NOW, SHOP
+from data_platform_tests.support.places import Place, place_of
 from tools.faulty import ACCESS_DENIED, SLOW_DOWN, FaultyStore, Refused, Rule, faulty
 from tools.servers import S3Server
 

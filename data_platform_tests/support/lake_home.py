@@ -1,4 +1,4 @@
-"""A lake in a directory, written without Spark: what most of these tests work on."""
+"""A lake in a directory, written without Spark: what most tests of the lake work on."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from data_platform.lake.writing.staging import new_attempt, part, stage_arrow, w
 from data_platform.storage.files import Storage
 from data_platform.tables.identity import TableId, TableSlice
 from data_platform.tables.outcomes import DATA, DUPLICATES, OUTCOME, QUARANTINE
-from data_platform_tests.places import Place
+from data_platform_tests.support.places import Place
 
 SALES = TableId.parse("silver/shop/sales")
 DAY = T.StructField("day", T.DateType(), False)
@@ -44,7 +44,7 @@ def days(numbers: Mapping[str, Iterable[int]], outcome: int | None = None) -> pa
 
 
 @dataclass(frozen=True)
-class Home:
+class LakeHome:
     """Where a lake lives: its tables in `folder` or `elsewhere`, catalog and register in `folder`
     or in the database at a URL."""
 
@@ -65,7 +65,7 @@ class Home:
         catalog = {"type": "sql", "uri": self.database or f"sqlite:///{self.folder}/catalog.db"}
         return Lake(catalog | self.place.catalog, f"{self.place.root}/warehouse")
 
-    def again(self) -> "Home":
+    def again(self) -> "LakeHome":
         """The same one, opened by somebody else."""
         return replace(self)
 
@@ -147,3 +147,12 @@ class Home:
     def snapshots(self, table: TableId = SALES) -> list[int]:
         """Oldest first."""
         return [s.snapshot_id for s in self.lake.load(table).snapshots()]
+
+
+def remove_manifests(lake: Lake, table: TableId) -> None:
+    """So that whoever would read one again fails."""
+    loaded = lake.load(table)
+    snapshot = loaded.current_snapshot()
+    assert snapshot
+    for manifest in snapshot.manifests(loaded.io):
+        loaded.io.delete(manifest.manifest_path)

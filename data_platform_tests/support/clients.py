@@ -25,7 +25,7 @@ from data_platform.lake.writing.publish import StagedWrite, publish
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import WHOLE_TABLE, TableId
-from data_platform_tests.lake.home import Home as Lake
+from data_platform_tests.support.lake_home import LakeHome
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
@@ -68,7 +68,7 @@ def clients(client_changes: DataFrame) -> DataFrame:
     return client_changes.withColumn("city", F.upper("city"))
 
 
-class Shop:
+class Clients:
     """The changes of each day, as last written, and the table that they are merged into."""
 
     table = clients
@@ -80,7 +80,7 @@ class Shop:
         self.days: dict[str, Sequence[Change]] = {}
         self._arrived: dict[str, dt.datetime] = {}  # of each day, when it landed last
         self._landings = 0
-        self._lake = Lake(home)
+        self._lake = LakeHome(home)
         self._lake.make(CHANGES, _CHANGES)
 
     def changes(self, days: Days) -> None:

@@ -16,15 +16,15 @@ from pyspark.sql import SparkSession
 from data_platform.demo.generator import Manifest, generate
 from data_platform.demo.report import Balance, balance_of
 from data_platform.runs.in_process import Ran
-from data_platform_tests.places import place_of
-from data_platform_tests.platform_defs.homes import BRONZE, Home, Versions, home_at
+from data_platform_tests.support.homes import BRONZE, Home, Versions, home_at
+from data_platform_tests.support.places import place_of
 from data_platform_tests.support.tables import TABLES
 
 REJECTED = ("quarantine", "duplicates")
 
 
 @dataclass(frozen=True)
-class Shop:
+class LoadedShop:
     """The home, what was landed in it, and how things stood after the first load."""
 
     home: Home
@@ -45,7 +45,7 @@ class Shop:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Modules that name `SHOP_PLACES` look at a shop in each of them, the others at a directory."""
-    if "shop" in metafunc.fixturenames and vars(metafunc.module).get("Shop") is Shop:
+    if "shop" in metafunc.fixturenames and vars(metafunc.module).get("LoadedShop") is LoadedShop:
         places = getattr(metafunc.module, "SHOP_PLACES", ("directory",))
         metafunc.parametrize("shop", places, indirect=True, scope="session")
 
@@ -53,7 +53,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def shop(
     request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Shop]:
+) -> Iterator[LoadedShop]:
     directory = tmp_path_factory.mktemp("shop") / "home"
     place = place_of(request, request.param, directory)
     with home_at(directory, TABLES, place) as home:
@@ -63,7 +63,7 @@ def shop(
             key = path.relative_to(landed).as_posix()
             home.place.write(f"{home.settings.landing_uri}/{key}", path.read_bytes())
         ran = home.run()
-        yield Shop(
+        yield LoadedShop(
             home=home,
             manifest=manifest,
             ran=ran,

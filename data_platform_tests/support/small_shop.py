@@ -40,9 +40,11 @@ from data_platform.settings.environment import settings_at
 from data_platform.storage.files import Storage, filesystem
 from data_platform.tables.identity import TableId, TableSlice
 from data_platform.tables.outcomes import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS
-from data_platform_tests.fakes import Faults, FaultyPlatform, FaultyStorage, LocalSpark
-from data_platform_tests.landing.fakes import ever_landed
-from data_platform_tests.places import Place
+from data_platform_tests.support.faults import Faults
+from data_platform_tests.support.faulty_platform import FaultyPlatform, FaultyStorage
+from data_platform_tests.support.local_spark import LocalSpark
+from data_platform_tests.support.memory_bucket import ever_landed
+from data_platform_tests.support.places import Place
 
 # pandera reads a type from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
@@ -110,7 +112,7 @@ Rows = list[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
-class Shop:
+class SmallShop:
     """A home with a landing directory, and what is done there."""
 
     home: Path
@@ -179,7 +181,7 @@ def _received(table: BronzeTable, opened: Platform, faults: Faults, run_id: str)
     return {f"bronze {key}" for key in planned.keys}
 
 
-def _sold(shop: Shop, opened: Platform, run_id: str) -> set[str]:
+def _sold(shop: SmallShop, opened: Platform, run_id: str) -> set[str]:
     if not opened.lake.exists(RECEIVED.id):
         return set()
     keys = sorted(files_by_partition(opened.lake.load(RECEIVED.id)))

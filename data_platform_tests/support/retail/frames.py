@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.schema import spark_type
 from data_platform.quality.judge import with_received
-from data_platform_tests.domains.retail.oracle import COLUMNS, Line, Received
+from data_platform_tests.support.retail.oracle import COLUMNS, Line, Received
 
 INGESTED_AT = datetime(2012, 1, 1, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ import pytest
 
 from data_platform.landing.arrivals.queue import QueueIntake
 from data_platform.landing.places.objects import Bucket
-from data_platform_tests.landing.events import PLACE
+from data_platform_tests.support.s3_events import PLACE
 from tools.queue_server import QueueServer
 
 PATIENCE = 60  # seconds for what will happen, on a busy machine

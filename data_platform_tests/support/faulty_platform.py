@@ -1,13 +1,10 @@
-"""A world that breaks at a chosen step: storage, Iceberg's files and catalog, ledger, register.
+"""A platform that breaks at a chosen step: storage, Iceberg's files and catalog, ledger, register.
 
-Every one of them is the real thing that counts its steps in a `Faults` and raises where that says
-so. `platform` puts them together. `LocalSpark` runs what bronze asks of Spark in this process.
+Each is the real thing that counts its steps in a `Faults` and raises where that says so;
+`FaultyPlatform` puts them together.
 """
 
-import errno
 import itertools
-import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +12,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, BinaryIO, ClassVar
 
-import pyarrow as pa
 import sqlalchemy as sa
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.io import InputFile, OutputFile
@@ -23,76 +19,12 @@ from sqlalchemy import event
 
 from data_platform.build.platform import Platform
 from data_platform.databases.connections import Database
-from data_platform.engine.parallelism import PARALLELISM
 from data_platform.lake.builds import Build, Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.file_io import LakeFileIO
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.storage.files import Storage
-
-
-class Crash(BaseException):
-    """The process dies here. No code may catch it, and what it does afterwards has no effect."""
-
-
-def disk_full(step: str) -> OSError:
-    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), step)
-
-
-def read_only(step: str) -> OSError:
-    return OSError(errno.EROFS, os.strerror(errno.EROFS), step)
-
-
-def lost_response(step: str) -> ConnectionError:
-    return ConnectionError(f"no answer to {step}")
-
-
-@dataclass
-class Faults:
-    """Counts I/O steps and raises `error` at the `at`-th; after it took effect with `after`.
-
-    A crash lasts: every later step fails as well. So does any error with `lasting`.
-    `only` counts just the steps whose name begins so.
-    """
-
-    at: int | None = None
-    error: Callable[[str], BaseException] = Crash
-    after: bool = False
-    lasting: bool = False
-    only: str = ""
-    steps: list[str] = field(default_factory=list)
-    raised: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    @property
-    def dead(self) -> bool:
-        return bool(self.raised) and self.error is Crash
-
-    def before(self, name: str) -> int:
-        """Counts the step; its number, for `done`. Steps of several threads interleave."""
-        if not name.startswith(self.only):
-            return 0
-        with self._lock:
-            self.steps.append(name)
-            number = len(self.steps)
-        self._raise(name, number, when=not self.after)
-        return number
-
-    def done(self, name: str, number: int) -> None:
-        if number:
-            self._raise(name, number, when=self.after)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        number = self.before(name)
-        yield
-        self.done(name, number)
-
-    def _raise(self, name: str, number: int, *, when: bool) -> None:
-        due = number == self.at and when and not self.raised
-        if due or self.dead or (self.raised and self.lasting and when):
-            self.raised += 1
-            raise self.error(name)
+from data_platform_tests.support.faults import Faults
 
 
 class _Stream:
@@ -288,37 +220,3 @@ class FaultyPlatform(Platform):
     @cached_property
     def ledger(self) -> Ledger:
         return FaultyLedger(self.settings.ledger_uri, self.faults, self.clock)
-
-
-class LocalSpark:
-    """As much of a Spark session as bronze uses, here: rows, a task for each, and `mapInArrow`."""
-
-    def __init__(self, faults: Faults) -> None:
-        self._faults = faults
-        self.conf = {PARALLELISM: "2"}
-
-    def createDataFrame(self, table: pa.Table) -> "_LocalFrame":
-        return _LocalFrame(table, self._faults)
-
-
-@dataclass
-class _LocalFrame:
-    rows: pa.Table
-    faults: Faults
-
-    def repartitionById(self, tasks: int, column: object) -> "_LocalFrame":
-        assert tasks == self.rows.num_rows
-        return self
-
-    def select(self, *names: str) -> "_LocalFrame":
-        return _LocalFrame(self.rows.select(names), self.faults)
-
-    def mapInArrow(self, function: Callable, ddl: str) -> "_LocalFrame":
-        made: list[pa.RecordBatch] = []
-        for batch in self.rows.to_batches(max_chunksize=1):
-            with self.faults.step("task"):
-                made += function(iter([batch]))
-        return _LocalFrame(pa.Table.from_batches(made), self.faults)
-
-    def collect(self) -> list[dict[str, Any]]:
-        return self.rows.to_pylist()

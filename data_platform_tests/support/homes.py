@@ -22,7 +22,7 @@ from data_platform.settings.environment import environment_kept, settings_at
 from data_platform.storage.object_store import is_object
 from data_platform.tables.identity import TableId
 from data_platform.testing import TemporaryPlatform
-from data_platform_tests.places import Place
+from data_platform_tests.support.places import Place
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 Versions = dict[str, dict[str, str]]  # of every partition, by table

@@ -1,10 +1,9 @@
 """A process that takes arrivals from a queue and loads them, killed at a step that it is told.
 
-`python -m data_platform_tests.landing.consumer WHAT LEDGER LANDING ENDPOINT QUEUE REGION`: a line
-`STEP WHEN N` on its input lets a child work until the N-th such step, before or after which it ends
-itself with SIGKILL; `- - 0` lets it work until nothing is left. It answers each line with the
-child's exit status. WHAT is `load`, or `take` where somebody else loads: the platform never has
-two runs that do.
+Run as a module with WHAT LEDGER LANDING ENDPOINT QUEUE REGION: a line `STEP WHEN N` on its input
+lets a child work until the N-th such step, before or after which it ends itself with SIGKILL;
+`- - 0` lets it work until nothing is left. It answers each line with the child's exit status. WHAT
+is `load`, or `take` where somebody else loads: the platform never has two runs that do.
 """
 
 import datetime as dt
@@ -22,8 +21,8 @@ from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.places.objects import DirectoryBucket, LandedObject
 from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.storage.object_store import ObjectStore
-from data_platform_tests.landing.events import PLACE
-from data_platform_tests.landing.fakes import SHOP
+from data_platform_tests.support.memory_bucket import SHOP
+from data_platform_tests.support.s3_events import PLACE
 
 STEPS = ("ReceiveMessage", "head", "statement", "commit", "DeleteMessageBatch")
 TICK = 500  # messages, then what they brought is loaded

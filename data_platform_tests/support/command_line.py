@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from data_platform.cli.main import main
-from data_platform_tests.platform_defs.shop import Shop
+from data_platform_tests.support.loaded_shop import LoadedShop
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(shop: Shop) -> Run:
+def run(shop: LoadedShop) -> Run:
     """`run("history", TABLE, code=1, home=...)`: the arguments, and the status to end with;
     `typed` is what a person answers."""
 

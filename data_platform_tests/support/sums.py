@@ -165,8 +165,8 @@ def spanned(kind: str, key: str) -> Spanned:
 
 
 @dataclass
-class World:
-    """What is in every table, as a plain model: value and date of the row of each partition."""
+class Model:
+    """What is in every table, in plain Python: value and date of the row of each partition."""
 
     kinds: dict[str, str]
     rows: dict[str, dict[str, tuple[dt.date, int]]]
@@ -274,7 +274,7 @@ def total_of(table: Table, planned: Plan, key: str) -> int:
         if isinstance(how, EventTime):
             kind = next(k for k, (d, _) in KINDS.items() if d is table.partitions)
             mine = spanned(kind, key)
-            rows = [row for row in rows if World._names(mine, row["sold_on"], kind)]
+            rows = [row for row in rows if Model._names(mine, row["sold_on"], kind)]
         found += sum(row["total"] for row in rows)
     return found
 

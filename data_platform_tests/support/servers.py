@@ -1,14 +1,15 @@
-"""The servers of `make services` as fixtures, one of each for all tests: bring your own bucket.
+"""Servers as fixtures, one of each for all tests: those of `make services`, and moto's.
 
-A test that uses one is marked `integration`. Where a server is not installed the test is skipped,
-in CI it fails.
+A test that uses one of `make services` is marked `integration`. Where that is not installed the
+test is skipped, in CI it fails. `moto_endpoint` is S3, SQS and Glue in a thread of this process.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
@@ -67,6 +68,40 @@ def auditor() -> Callable[[str], Path]:
     except PackagesError as missing:
         not_there(str(missing))
     return AUDITORS.program
+
+
+@pytest.fixture(scope="session")
+def moto_endpoint() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer  # a second, for the tests that need it
+    from moto.sqs.models import Queue
+
+    _make_whole(Queue)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line for each request
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def _make_whole(queue: Any) -> None:
+    """moto's queues (5.2.5) lose their policy when something else is set, and never give their
+    RedriveAllowPolicy back: SQS does neither."""
+    if hasattr(queue, "redrive_allow_policy"):
+        return
+    queue.redrive_allow_policy = None
+    set_attributes, attributes = queue._set_attributes, queue.attributes.fget
+
+    def keeping_the_policy(self: Any, given: dict[str, Any], now: float | None = None) -> None:
+        new = not hasattr(self, "_policy_json")
+        set_attributes(self, given if new else {"Policy": self.policy, **given}, now)
+
+    def with_redrive_allow(self: Any) -> dict[str, Any]:
+        allowed = self.redrive_allow_policy
+        return {**attributes(self), **({"RedriveAllowPolicy": allowed} if allowed else {})}
+
+    queue._set_attributes = keeping_the_policy
+    queue.attributes = property(with_redrive_allow)
 
 
 def running(server: AbstractContextManager[Server]) -> Iterator[Server]:

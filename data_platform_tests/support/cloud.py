@@ -1,14 +1,16 @@
-"""An account with buckets, as tests use it, and what makes a bucket wrong in one respect."""
+"""An account with buckets on the server of `moto_endpoint`, empty for each test."""
 
 import json
 import shlex
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 
 from data_platform.buckets.account import Account, Clients, connect
 from data_platform.buckets.actions import Action
@@ -32,19 +34,6 @@ from data_platform.settings.model import Settings
 REGION = "eu-west-1"
 PROJECT = "acme"
 OTHER_ACCOUNT = "222222222222"
-OWN_RULE = {
-    "ID": "somebody-elses",
-    "Filter": {"Prefix": "reports/"},
-    "Status": "Enabled",
-    "NoncurrentVersionExpiration": {"NoncurrentDays": 3},
-}
-OWN_STATEMENT = {
-    "Sid": "SomebodyElses",
-    "Effect": "Deny",
-    "Principal": "*",
-    "Action": "s3:DeleteBucket",
-    "Resource": "*",
-}
 
 
 @dataclass(frozen=True)
@@ -145,116 +134,32 @@ def other_account(cloud: Cloud):
     )
 
 
-def without_statement(cloud: Cloud, name: str, sid: str) -> None:
-    policy = dict(cloud.state(name).policy)
-    policy["Statement"] = [s for s in policy["Statement"] if s["Sid"] != sid]
-    if policy["Statement"]:
-        cloud.client.put_bucket_policy(Bucket=name, Policy=json.dumps(policy))
-    else:
-        cloud.client.delete_bucket_policy(Bucket=name)
+@pytest.fixture
+def cloud(moto_endpoint: str, tmp_path: Path) -> Iterator[Cloud]:
+    """An empty account; the credentials at hand are its own."""
+    with _empty(moto_endpoint, tmp_path) as cloud:
+        yield cloud
 
 
-def add_statement(cloud: Cloud, name: str, statement: dict[str, Any]) -> None:
-    policy = dict(cloud.state(name).policy) or {"Version": "2012-10-17", "Statement": []}
-    policy["Statement"] = [*policy["Statement"], statement]
-    cloud.client.put_bucket_policy(Bucket=name, Policy=json.dumps(policy))
+@pytest.fixture(scope="module")
+def standing(moto_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Buckets and queues of the standard for all tests of a module, each of which leaves them so.
+
+    Not for a module that has tests with `cloud`, which empties the account.
+    """
+    with _empty(moto_endpoint, tmp_path_factory.mktemp("standing")) as cloud:
+        cloud.apply()
+        yield cloud
 
 
-def add_lifecycle_rule(cloud: Cloud, name: str, rule: dict[str, Any]) -> None:
-    rules = [*cloud.state(name).lifecycle, rule]
-    cloud.client.put_bucket_lifecycle_configuration(
-        Bucket=name, LifecycleConfiguration={"Rules": rules}
-    )
-
-
-def set_versioning(status: str) -> "Break":
-    def wrong(cloud: Cloud, name: str) -> None:
-        cloud.client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": status})
-
-    return wrong
-
-
-def set_encryption(algorithm: str) -> "Break":
-    def wrong(cloud: Cloud, name: str) -> None:
-        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm}}
-        cloud.client.put_bucket_encryption(
-            Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]}
-        )
-
-    return wrong
-
-
-def log_to(target: str, prefix: str = "access/") -> "Break":
-    def wrong(cloud: Cloud, name: str) -> None:
-        enabled = {"TargetBucket": target, "TargetPrefix": prefix}
-        cloud.client.put_bucket_logging(
-            Bucket=name, BucketLoggingStatus={"LoggingEnabled": enabled}
-        )
-
-    return wrong
-
-
-def add_rule(**actions: Any) -> "Break":
-    def wrong(cloud: Cloud, name: str) -> None:
-        rule = {"ID": "somebody-elses", "Filter": {"Prefix": ""}, "Status": "Enabled", **actions}
-        add_lifecycle_rule(cloud, name, rule)
-
-    return wrong
-
-
-def change_own_rule(cloud: Cloud, name: str) -> None:
-    """The standard's rule by name, deleting what it should keep."""
-    [rule] = cloud.state(name).lifecycle
-    changed = {**rule, "Expiration": {"Days": 1}, "Transitions": []}
-    cloud.client.put_bucket_lifecycle_configuration(
-        Bucket=name, LifecycleConfiguration={"Rules": [changed]}
-    )
-
-
-def let_everybody_log(cloud: Cloud, name: str) -> None:
-    """The service may write for any account's buckets."""
-    policy = json.loads(json.dumps(cloud.state(name).policy))
-    for statement in policy["Statement"]:
-        if statement["Effect"] == "Allow":
-            del statement["Condition"]
-    cloud.client.put_bucket_policy(Bucket=name, Policy=json.dumps(policy))
-
-
-def open_half(cloud: Cloud, name: str) -> None:
-    blocks = {"BlockPublicAcls": True, "IgnorePublicAcls": True}
-    blocks |= {"BlockPublicPolicy": False, "RestrictPublicBuckets": False}
-    cloud.client.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=blocks)
-
-
-def give_objects_to_writers(cloud: Cloud, name: str) -> None:
-    cloud.client.put_bucket_ownership_controls(
-        Bucket=name, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
-    )
-
-
-def tell(*topics: str) -> "Break":
-    """These are told of what lands, and nobody else."""
-
-    def wrong(cloud: Cloud, name: str) -> None:
-        told = [
-            {
-                "Id": topic,
-                "TopicArn": cloud.account.regional_arn("sns", topic),
-                "Events": ["s3:ObjectCreated:*"],
-            }
-            for topic in topics
-        ]
-        cloud.client.put_bucket_notification_configuration(
-            Bucket=name, NotificationConfiguration={"TopicConfigurations": told}
-        )
-
-    return wrong
-
-
-def retag(cloud: Cloud, name: str) -> None:
-    tags = {**cloud.state(name).tags, "purpose": "something else"}
-    tag_set = [{"Key": key, "Value": value} for key, value in tags.items()]
-    cloud.client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_set})
-
-
-Break = Callable[[Cloud, str], None]
+@contextmanager
+def _empty(endpoint: str, home: Path) -> Iterator[Cloud]:
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"):
+            patched.delenv(name, raising=False)
+        patched.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patched.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patched.setenv("NO_PROXY", "127.0.0.1")
+        post(f"{endpoint}/moto-api/reset")
+        yield cloud_at(endpoint, home)
+        post(f"{endpoint}/moto-api/reset-auth", "inf")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from data_platform.buckets.standard import QueuePurpose
-from data_platform_tests.buckets.cloud import Cloud
+from data_platform_tests.support.cloud import Cloud
 
 OWN_STATEMENT = {
     "Sid": "SomebodyElses",

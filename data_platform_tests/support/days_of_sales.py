@@ -25,7 +25,7 @@ from data_platform.quality.mapping import trailing
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId
-from data_platform_tests.lake.home import Home as Lake
+from data_platform_tests.support.lake_home import LakeHome
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
@@ -80,7 +80,7 @@ class Sales:
         settings = settings_at(home)
         prepare_home(settings)
         self.platform, self.spark = Platform(settings), spark
-        self._lake = Lake(home)
+        self._lake = LakeHome(home)
         self._lake.make(SALES, _SALES)
 
     def land(self, days: Mapping[str, Sequence[Sale]]) -> None:

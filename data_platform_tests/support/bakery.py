@@ -17,8 +17,8 @@ from data_platform.contracts.columns import column
 from data_platform.contracts.declare import contract
 from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.resources import resources
-from data_platform_tests.lake.home import Home as Lake
-from data_platform_tests.platform_defs.homes import Home, home_at
+from data_platform_tests.support.homes import Home, home_at
+from data_platform_tests.support.lake_home import LakeHome
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
@@ -84,9 +84,9 @@ class Bakery(Home):
         )
 
     @property
-    def sales(self) -> Lake:
+    def sales(self) -> LakeHome:
         """The undeclared table, to be written without Spark."""
-        lake = Lake(self.settings.home, database=self.settings.dagster_database)
+        lake = LakeHome(self.settings.home, database=self.settings.dagster_database)
         lake.make()
         return lake
 
