@@ -7,7 +7,7 @@ the function it decorates. A new kind of table is a class here and its step in `
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import get_args
 
@@ -184,7 +184,8 @@ def bronze(
 
     `partition_by` is the column that holds the partition, or one for each dimension in the order
     of their names; `day` for daily partitions where it is left out. Silver partitions by it, too.
-    ValueError for a column that cannot be, such as one that the files have.
+    ValueError for a column that cannot be, such as one that the files have, and for a source whose
+    keys cannot name a partition.
     """
     return BronzeTable(
         id=partition_names.bronze_table_of(source),
@@ -192,7 +193,7 @@ def bronze(
         partition_by=partition_names.partition_columns(source, partitions, partition_by),
         owner=owner,
         description=description,
-        source=replace(source, partition=partition_names.existing(source.partition, partitions)),
+        source=partition_names.placed(source, partitions),
         retention=retention or Retention(),
     )
 

@@ -17,6 +17,7 @@ from data_platform.contracts.errors import ContractError
 from data_platform.contracts.winner import greatest, least
 from data_platform.domains.retail.contracts import OrderLine
 from data_platform.domains.retail.landing import ONLINE_RETAIL
+from data_platform.landing.source import Source
 from data_platform.quality.mapping import Trailing, trailing
 from data_platform.tables.partition_columns import column_type
 from data_platform_tests.support.asset_alone import asset_alone
@@ -288,15 +289,21 @@ def test_the_partition_of_received_rows_is_of_a_type_that_tells_all_of_them_apar
     partitions: dg.PartitionsDefinition, kind: T.DataType
 ) -> None:
     table = bronze(
-        source=ONLINE_RETAIL, partitions=partitions, partition_by="p", owner="a", description="b"
+        source=replace(ONLINE_RETAIL, partition=str),
+        partitions=partitions,
+        partition_by="p",
+        owner="a",
+        description="b",
     )
 
     assert [column.type for column in table.scheme.columns] == [kind]
 
 
-def _bronze(partitions: dg.PartitionsDefinition, **settings: Any) -> Table:
+def _bronze(
+    partitions: dg.PartitionsDefinition, source: Source | None = None, **settings: Any
+) -> Table:
     return bronze(
-        source=ONLINE_RETAIL,
+        source=source or replace(ONLINE_RETAIL, partition=str),
         partitions=partitions,
         owner="team:shop",
         description="Rows.",
@@ -324,6 +331,40 @@ def test_the_partition_column_of_what_is_no_day_must_be_named(
     message = rf"order_lines: its partitions are no days.*bronze\(partition_by={proposed}\)"
     with pytest.raises(ValueError, match=message):
         _bronze(partitions)
+
+
+@pytest.mark.parametrize(
+    "partitions",
+    [HOURLY, SHOPS, BOTH, dg.MonthlyPartitionsDefinition("2011-03", fmt="%Y-%m")],
+    ids=["hours", "labels", "labels and days", "months"],
+)
+def test_a_source_without_partition_is_refused_where_no_partition_is_named_as_a_day(
+    partitions: dg.PartitionsDefinition,
+) -> None:
+    columns = ("a", "b") if partitions is BOTH else "a"
+    with pytest.raises(ValueError) as refused:
+        _bronze(partitions, ONLINE_RETAIL, partition_by=columns)
+
+    said = str(refused.value)
+    assert ONLINE_RETAIL.name in said and str(partitions) in said
+    assert "Source(partition=str)" in said
+
+
+@pytest.mark.parametrize(
+    "partitions",
+    [
+        dg.MonthlyPartitionsDefinition("2011-03-01"),
+        dg.WeeklyPartitionsDefinition("2011-03-01"),
+        dg.StaticPartitionsDefinition(["before", "2011-03-04"]),
+    ],
+    ids=["months by their first day", "weeks by theirs", "labels, one of them a day"],
+)
+def test_a_source_without_partition_is_enough_where_a_partition_is_named_as_a_day(
+    partitions: dg.PartitionsDefinition,
+) -> None:
+    table = _bronze(partitions, ONLINE_RETAIL, partition_by="a")
+
+    assert table.source and table.source.claim("online_retail/2011-03-04.csv")
 
 
 def test_the_partition_columns_of_bronze_have_the_types_of_its_partitions() -> None:

@@ -1,13 +1,16 @@
 """The columns that hold a bronze table's partitions, and what a kind of partitions is."""
 
+import datetime as dt
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from functools import wraps
 
 import dagster as dg
 
 from data_platform.contracts.names import indistinct
-from data_platform.landing.source import OutsideTable, Source
+from data_platform.landing.source import OutsideTable, Source, day
 from data_platform.tables.identity import TableId
 from data_platform.tables.partition_columns import dimensions_of
 
@@ -75,11 +78,39 @@ def bronze_table_of(source: Source) -> TableId:
     return id_
 
 
-def existing(
+def placed(source: Source, partitions: dg.PartitionsDefinition) -> Source:
+    """The source, of whose keys each names a partition that the table has; a key of another one is
+    unknown until the table has it. Raises ValueError where no key could name any."""
+    if source.partition is day and not _are_days(partitions):
+        raise ValueError(
+            f"{source.table}: source {source.name!r} has no partition=, so its keys name days, as "
+            f"2011-03-04, and no partition of the table is named so: {partitions}; say which one a "
+            "key is of, as in Source(partition=str) where the pattern's group is the partition"
+        )
+    return replace(source, partition=_existing(source.partition, partitions))
+
+
+def _are_days(partitions: dg.PartitionsDefinition) -> bool:
+    """Whether a day, as `source.day` writes it, may be one of the partitions."""
+    match partitions:
+        case dg.TimeWindowPartitionsDefinition():
+            return _is_day(dt.datetime(2011, 3, 4).strftime(partitions.fmt))
+        case dg.MultiPartitionsDefinition():
+            return False
+        case dg.StaticPartitionsDefinition():
+            return any(map(_is_day, partitions.get_partition_keys()))
+    return True
+
+
+def _is_day(key: str) -> bool:
+    with suppress(ValueError):
+        return day(key) == key
+    return False
+
+
+def _existing(
     partition: Callable[[str], str], partitions: dg.PartitionsDefinition
 ) -> Callable[[str], str]:
-    """A key whose partition the table does not have is unknown, until it has it."""
-
     @wraps(partition)
     def known(text: str) -> str:
         key = partition(text)

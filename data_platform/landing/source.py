@@ -51,8 +51,8 @@ class Source:
     Dagster's partition key; `partition` raises ValueError for a text that names none, and the key
     is then unknown. `table` is the table id the rows go to. Where the pattern is `prefix`
     followed by the group, and that is an ISO date, intake lists only the newest dates. `version`
-    is to be raised when what `partition` calls or closes over changes, which cannot be seen;
-    `meaning` is what it says itself.
+    is to be raised when what cannot be seen changes: what `partition` calls or closes over, and how
+    the code of `format` reads. `meaning` is what `partition` says itself.
     """
 
     name: str

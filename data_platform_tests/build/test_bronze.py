@@ -15,8 +15,9 @@ from data_platform.build.bronze import build_bronze
 from data_platform.build.held import held_now
 from data_platform.build.planning import current_versions, plan
 from data_platform.build.platform import Platform
-from data_platform.build.result import publish_step
+from data_platform.build.result import StepResult, publish_step
 from data_platform.domains.retail.bronze import order_lines
+from data_platform.lake.errors import PartitionConflict
 from data_platform.lake.upkeep.browse import partition_rows
 from data_platform.lake.upkeep.rollback import plan_rollback
 from data_platform.landing.arrivals.listing import reconcile, tick
@@ -137,6 +138,32 @@ def _delete(shop: SmallShop, name: str) -> None:
 @pytest.fixture
 def shop(tmp_path: Path, place: Place) -> SmallShop:
     return SmallShop(tmp_path / "home", place)
+
+
+def test_a_run_that_loses_the_race_to_commit_leaves_the_ledger_as_the_winner_left_it(
+    shop: SmallShop,
+) -> None:
+    def staged(run_id: str) -> StepResult:
+        _tick(shop)
+        planned = plan(RECEIVED, shop.platform(), [DAY], only_stale=True)
+        spark = cast(SparkSession, LocalSpark(Faults()))
+        return build_bronze(RECEIVED, planned, shop.platform(), spark, run_id)
+
+    shop.land(DAY, ["a,1"])
+    winner = staged("winner")
+    shop.land(DAY, ["b,2"], suffix="-late")
+    loser = staged("loser")  # reads both, and was planned when nothing was published
+    platform = shop.platform()
+    publish_step(platform.lake, platform.builds, platform.ledger, winner)
+    before = platform.ledger.effective(SHOP.name, [DAY])
+
+    with pytest.raises(PartitionConflict):
+        publish_step(platform.lake, platform.builds, platform.ledger, loser)
+
+    assert platform.ledger.effective(SHOP.name, [DAY]) == before
+    assert sorted(entry.state for entry in before[DAY]) == ["loaded", "pending"]
+    assert _load(shop) == {}
+    assert _counts(shop) == {DAY: 2}
 
 
 @pytest.fixture

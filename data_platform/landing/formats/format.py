@@ -30,7 +30,8 @@ class Format(Protocol):
     """A frozen dataclass of plain values, declared in a `Source` and pickled to Spark's workers.
 
     Its fields are its fingerprint: partitions that were read under others are read again. So
-    whatever changes the rows of an object has to be a field.
+    whatever changes the rows of an object has to be a field. The code of `read` is not in it: where
+    a change of it gives other rows, raise `Source.version` of the sources that have the format.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
