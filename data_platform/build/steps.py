@@ -184,7 +184,6 @@ def audited(
     held = {} if contract.lineage else held_upstream(table, platform, plan.keys)
     for key in plan.keys:
         received = rows[key] + bad[key] + repeats[key]
-        broken = Counter(staged.rules.get(key, {}))
         if contract.lineage:
             (name,) = table.inputs
             received = plan.rows_of(name, key)
@@ -198,14 +197,16 @@ def audited(
                     source=str(table.inputs[name]),
                 )
             )
-        outside = broken.pop(OUTSIDE, 0)
-        found.append(
-            checks.rules_finding(
-                contract, key, received=received, quarantined=bad[key] - outside, broken=broken
-            )
+        passed = sum(staged.passed.values()) if shared else staged.passed.get(key, 0)
+        found += rows_findings(
+            table,
+            key,
+            received=received,
+            quarantined=bad[key],
+            broken=Counter(staged.rules.get(key, {})),
+            named=staged.named.get(key, Counter()),
+            passed=passed,
         )
-        if table.partition_by:
-            found.append(_partition_finding(table, staged, key, shared=shared))
         found.append(checks.volume_finding(key, rows[key], history))
         if not contract.lineage:
             found.append(checks.inputs_finding(key, held.get(key, {})))
@@ -233,14 +234,37 @@ def audited(
     return StepResult(write, found)
 
 
-def _partition_finding(table: JudgedTable, staged: Staged, key: str, *, shared: bool) -> Finding:
-    return checks.partition_finding(
-        key,
-        outside=staged.rules.get(key, {}).get(OUTSIDE, 0),
-        named=staged.named.get(key, Counter()),
-        passed=sum(staged.passed.values()) if shared else staged.passed.get(key, 0),
-        blocking=table.outside == "blocking",
-    )
+def rows_findings(
+    table: JudgedTable,
+    key: str,
+    *,
+    received: int,
+    quarantined: int,
+    broken: Counter[str],
+    named: Counter[str],
+    passed: int,
+) -> list[Finding]:
+    """What the judged rows of a partition say: of the rules that are `broken`, by rows, and of the
+    partitions that rejected rows have `named`. `passed` are rows of other partitions, let pass."""
+    outside = broken[OUTSIDE]
+    of_rules = Counter({rule: rows for rule, rows in broken.items() if rule != OUTSIDE})
+    found = [
+        checks.rules_finding(
+            table.contract,
+            key,
+            received=received,
+            quarantined=quarantined - outside,
+            broken=of_rules,
+        )
+    ]
+    if table.partition_by:
+        blocking = table.outside == "blocking"
+        found.append(
+            checks.partition_finding(
+                key, outside=outside, named=named, passed=passed, blocking=blocking
+            )
+        )
+    return found
 
 
 def held_back(found: Iterable[Finding]) -> dict[str, str]:

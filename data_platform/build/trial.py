@@ -18,11 +18,10 @@ from data_platform.build.isolation import Calls, united
 from data_platform.build.kinds import require_tried
 from data_platform.build.planning import Plan, plan
 from data_platform.build.platform import Platform
-from data_platform.build.steps import held_back, prepared, spread_of
+from data_platform.build.steps import held_back, prepared, rows_findings, spread_of
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.schema import schema_of
-from data_platform.quality import findings as checks
 from data_platform.quality.judge import RECEIVED, judged
 from data_platform.storage.errors import LakeError
 from data_platform.tables.outcomes import (
@@ -142,23 +141,15 @@ def _rules(contract: Contract, broken: Counter) -> list[RuleSays]:
 
 
 def _held_back(table: JudgedTable, key: str, counts: _Counts) -> str:
-    outside = counts.broken[OUTSIDE]
-    found = [
-        checks.rules_finding(
-            table.contract,
-            key,
-            received=counts.rows[DATA] + counts.rows[QUARANTINE] + counts.rows[DUPLICATES],
-            quarantined=counts.rows[QUARANTINE] - outside,
-            broken=Counter({rule: n for rule, n in counts.broken.items() if rule != OUTSIDE}),
-        ),
-        checks.partition_finding(
-            key,
-            outside=outside,
-            named=counts.named,
-            passed=counts.rows[CONTEXT],
-            blocking=table.outside == "blocking",
-        ),
-    ]
+    found = rows_findings(
+        table,
+        key,
+        received=counts.rows[DATA] + counts.rows[QUARANTINE] + counts.rows[DUPLICATES],
+        quarantined=counts.rows[QUARANTINE],
+        broken=counts.broken,
+        named=counts.named,
+        passed=counts.rows[CONTEXT],
+    )
     return held_back(found).get(key, "")
 
 

@@ -10,7 +10,7 @@ import click
 from data_platform.cli.printing import STOPPING
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_from_env
-from data_platform.settings.values import SettingsError
+from data_platform.settings.values import SettingsError, is_file
 from data_platform.telemetry.wording import counted, unknown
 
 TABLE = click.argument("table", metavar="TABLE")
@@ -62,7 +62,7 @@ def open_platform(*, create: bool = False):
 
     settings = settings_from_env()
     new = not settings.home.exists()
-    if new and not create and settings.catalog_uri.startswith("sqlite"):
+    if new and not create and is_file(settings.catalog_uri):
         raise SettingsError(
             f"there is no state in {settings.home}; make it with `data-platform run` or `make "
             "demo`, or set DATA_PLATFORM_HOME to where it is"

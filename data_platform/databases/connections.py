@@ -15,7 +15,7 @@ from sqlalchemy import event, exc
 
 from data_platform.databases.errors import unavailable
 from data_platform.databases.migration import is_current, upgrade
-from data_platform.databases.urls import WAIT_SECONDS, with_driver
+from data_platform.databases.urls import WAIT_SECONDS, is_sqlite, with_driver
 
 # Key of the PostgreSQL advisory lock for writers; PostgreSQL has no lock for a whole database.
 _WRITERS = int.from_bytes(b"platform")
@@ -35,7 +35,7 @@ class Database:
         self._wait = wait
         self._ready = False
         url = with_driver(url)
-        if url.startswith("sqlite"):
+        if is_sqlite(url):
             self.engine = sa.create_engine(url, poolclass=sa.NullPool)
             event.listen(self.engine, "connect", self._on_sqlite_connect)
             event.listen(self.engine, "begin", _on_sqlite_begin)

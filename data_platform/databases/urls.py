@@ -9,11 +9,16 @@ def with_driver(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg2://", 1)
 
 
+def is_sqlite(url: str) -> bool:
+    """Whether the database is a file."""
+    return url.startswith("sqlite")
+
+
 def waiting(url: str) -> str:
     """The URL with SQLite's `timeout` (seconds), unless it names one.
 
     SQLite locks the whole file for each writer; a server does not, so its URL is left as it is.
     """
-    if not url.startswith("sqlite") or "timeout=" in url:
+    if not is_sqlite(url) or "timeout=" in url:
         return url
     return f"{url}{'&' if '?' in url else '?'}timeout={WAIT_SECONDS:g}"

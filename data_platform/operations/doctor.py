@@ -16,6 +16,7 @@ from data_platform.engine.java import VERSIONS, java, version_of
 from data_platform.engine.session import local_cores
 from data_platform.runs.liveness import at_work
 from data_platform.settings.model import Settings
+from data_platform.settings.values import is_file
 from data_platform.storage import s3_errors
 from data_platform.storage.errors import LakeError
 from data_platform.storage.object_store import is_object
@@ -53,15 +54,11 @@ def examine(settings: Settings) -> Iterator[Examined]:
         files = platform.storage.files
         yield _answers("warehouse", lambda: next(iter(files(settings.warehouse_uri)), None))
     here = _exists(settings.home)
-    if here or not _in_home(settings.catalog_uri):  # else looking would make it
+    if here or not is_file(settings.catalog_uri):  # else looking would make it
         yield _answers("catalog", lambda: counted(len(platform.lake.tables()), "table"))
-    if here or not _in_home(settings.ledger_uri):
+    if here or not is_file(settings.ledger_uri):
         yield _answers("ledger", lambda: counted(sum(platform.ledger.summary().values()), "object"))
     yield _locks(platform)
-
-
-def _in_home(database: str) -> bool:
-    return database.startswith("sqlite")
 
 
 def _java() -> Examined:

@@ -31,7 +31,7 @@ def refuse_impossible(settings: Settings) -> None:
             "arrivals; unset the one or set the other to s3://bucket"
         )
     for name, uri in (("CATALOG", settings.catalog_uri), ("LEDGER", settings.ledger_uri)):
-        if deployed and _is_s3(warehouse) and uri.startswith("sqlite"):
+        if deployed and _is_s3(warehouse) and values.is_file(uri):
             raise SettingsError(
                 f"{PREFIX}{name} is {uri!r} and {PREFIX}WAREHOUSE {warehouse!r}: a file of one "
                 f"machine cannot say what is in a bucket of all; set {PREFIX}DATABASE to "

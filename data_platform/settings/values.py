@@ -77,6 +77,11 @@ def place(name: str, text: str) -> str:
     )
 
 
+def is_file(url: str) -> bool:
+    """Whether a database is a file of this machine: one of SQLite."""
+    return url.startswith("sqlite")
+
+
 def database(name: str, url: str) -> str:
     """A SQLAlchemy URL of SQLite or PostgreSQL without a password."""
     if not url or url.startswith("sqlite:///"):
@@ -99,12 +104,12 @@ def database(name: str, url: str) -> str:
 
 def dagster_database(url: str, shared: str) -> str:
     """A PostgreSQL URL; empty for the SQLite files of Dagster's own, which have their place."""
-    if url.startswith("sqlite"):
+    if is_file(url):
         raise SettingsError(
             f"{PREFIX}DAGSTER_DATABASE is {url!r}; Dagster's SQLite files are in {PREFIX}HOME: "
             "unset it, or write it like postgresql://user@host:5432/database"
         )
-    return database("DAGSTER_DATABASE", url or ("" if shared.startswith("sqlite") else shared))
+    return database("DAGSTER_DATABASE", url or ("" if is_file(shared) else shared))
 
 
 def catalog(url: str) -> str:
