@@ -52,7 +52,7 @@ def test_an_unknown_environment_names_the_allowed_ones() -> None:
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     message = refused({"DATA_PLATFORM_HOEM": "/tmp"})
 
-    assert "DATA_PLATFORM_HOEM is no setting; did you mean DATA_PLATFORM_HOME?" in message
+    assert "unknown setting DATA_PLATFORM_HOEM; did you mean DATA_PLATFORM_HOME?" in message
 
 
 def test_a_name_like_no_other_is_answered_with_all() -> None:

@@ -16,17 +16,21 @@ from data_platform.telemetry.wording import counted
 @JSON
 @reporting
 def doctor(as_json: bool) -> None:
-    """Settings, Java, disk, permissions, databases, locks and declarations: ok, or the way out."""
+    """Check settings, Java, disk, permissions, databases, locks and declarations.
+
+    Each line says ok, warn or WRONG; the last two come with what to do. Fails where any is wrong.
+    """
     found = list(_examined())
     if as_json:
         out.as_json([{**asdict(each), "ok": each.ok} for each in found])
     else:
         for each in found:
-            out.paragraph(f"{'ok   ' if each.ok else 'WRONG'} {each.what}: {each.said}")
+            label = "WRONG" if not each.ok else "warn" if each.warning else "ok"
+            out.paragraph(f"{label:<5} {each.what}: {each.said}")
             if each.way_out:
                 out.paragraph(f"      {each.way_out}")
     if wrong := sum(not each.ok for each in found):
-        raise click.ClickException(f"{counted(wrong, 'thing')} to mend, as said above")
+        raise click.ClickException(f"{counted(wrong, 'problem')}, see above")
 
 
 def _examined():
@@ -35,14 +39,12 @@ def _examined():
     try:
         settings = settings_from_env()
     except SettingsError as error:
-        yield Examined(
-            "settings", str(error), "set it right; docs/reference/settings.md has all settings"
-        )
+        yield Examined("settings", str(error), "correct it; `data-platform settings` lists all")
         return
     yield from examine(settings)
     try:
         tables, _ = declarations()
     except (DeclarationError, SettingsError) as error:
-        yield Examined("declarations", str(error), "mend the file that is named")
+        yield Examined("declarations", str(error), "fix it in the file named there")
     else:
-        yield Examined("declarations", f"{counted(len(tables), 'table')}, which load")
+        yield Examined("declarations", f"{counted(len(tables), 'table')} loaded")

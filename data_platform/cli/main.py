@@ -21,6 +21,7 @@ from data_platform.cli.quarantine import quarantine
 from data_platform.cli.reading import export, history, show, tables
 from data_platform.cli.reporting import Suggesting
 from data_platform.cli.running import held, run, stale
+from data_platform.cli.settings import settings
 from data_platform.cli.sql import sql
 from data_platform.cli.upkeep import clean, drop, expire, release, rollback
 
@@ -31,7 +32,7 @@ _COLLECTED_AFTER = (100_000, 50, 100)
 COMMANDS = (
     *(tables, show, sql, export, history),
     *(run, stale, held),
-    *(new, try_, shell, doctor),
+    *(new, try_, shell, doctor, settings),
     *(landing, quarantine),
     *(rollback, release, drop, expire, clean),
     *(buckets, policies),

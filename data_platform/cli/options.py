@@ -113,8 +113,8 @@ def table_named(platform, tables, name: str):
 
 
 def load(platform, name: str, partition: str | None = None):
-    """The table's id and the table; an unknown name fails with the nearest right ones, and a
-    partition where the table has none."""
+    """The table's id and the table. An unknown name fails with the nearest right ones, and a
+    partition where the table has none, or is declared without it."""
     from data_platform.lake.files import partitioning
     from data_platform.tables.identity import TableId
 
@@ -128,7 +128,25 @@ def load(platform, name: str, partition: str | None = None):
     loaded = platform.lake.load(table_id)
     if partition is not None and not partitioning(loaded).columns:
         raise click.UsageError(f"{name} has no partitions; leave out --partition")
+    if partition is not None:
+        _require_partition(platform, table_id, loaded, partition)
     return table_id, loaded
+
+
+def _require_partition(platform, table_id, loaded, partition: str) -> None:
+    """Raises NotThere, with the range, for a partition that the table neither has nor can have."""
+    from data_platform.lake.files import files_by_partition, partitioning
+    from data_platform.lake.upkeep.browse import require_partition
+
+    key = partitioning(loaded).key(require_partition(loaded, partition))
+    if files_by_partition(loaded, [key]) or platform.builds.latest(table_id, [key]):
+        return
+    from data_platform.operations.building import keys_of
+
+    tables, _ = declarations()
+    for table in tables:
+        if table.id == table_id:
+            keys_of(table, key, None)
 
 
 def ordinary_assets():
@@ -142,11 +160,16 @@ def ordinary_assets():
 
 def never_run(platform, name: str, key) -> str:
     """A message: how to build an ordinary asset, which no sensor requests."""
+    return f"{name} is declared, not built yet; it {materialized_by_hand(platform, key)}"
+
+
+def materialized_by_hand(platform, key) -> str:
+    """The end of a message: what an ordinary asset is, and how to build it."""
     home = platform.settings.dagster_home
     return (
-        f"{name} is declared, not built yet; it is an ordinary asset, which the sensors do not ask "
-        f"for: materialize it in the UI (`make dev`), or with `DAGSTER_HOME={home} dagster asset "
-        f"materialize -m data_platform.definitions --select {key.to_user_string()}` "
+        "is an ordinary asset, which the sensors do not ask for: materialize it in the UI "
+        f"(`make dev`), or with `DAGSTER_HOME={home} dagster asset materialize -m "
+        f"data_platform.definitions --select {key.to_user_string()}` "
         "(and --partition K, where it has partitions)"
     )
 

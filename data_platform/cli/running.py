@@ -13,7 +13,9 @@ from data_platform.cli.options import (
     declarations,
     exit_as,
     exit_if_any,
+    materialized_by_hand,
     open_platform,
+    ordinary_assets,
     print_runs,
     stopping,
     table_named,
@@ -119,7 +121,10 @@ def _named(platform, tables, name: str, partition: str | None, span: tuple[str, 
     from data_platform.operations.building import keys_of
     from data_platform.operations.repair import declared
 
-    table = declared(tables, table_named(platform, tables, name))
+    table_id, others = table_named(platform, tables, name), ordinary_assets()
+    if name in others:
+        raise click.UsageError(f"{name} {materialized_by_hand(platform, others[name])}")
+    table = declared(tables, table_id)
     return table, keys_of(table, partition, span)
 
 

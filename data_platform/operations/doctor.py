@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_platform.build.platform import Platform
+from data_platform.databases.connections import connect
 from data_platform.databases.errors import DatabaseError
 from data_platform.engine.java import VERSIONS, java, version_of
 from data_platform.engine.session import local_cores
+from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.runs.liveness import at_work
+from data_platform.settings.environment import give_password
 from data_platform.settings.model import Settings
 from data_platform.settings.values import is_file
 from data_platform.storage import s3_errors
@@ -27,15 +30,17 @@ LEAST_FREE = 2 << 30  # bytes: below, a partition that is sorted on disk may not
 
 @dataclass(frozen=True)
 class Examined:
-    """One thing that the platform needs; `way_out` is empty where it is as it should be."""
+    """One thing that the platform needs; `way_out` is empty where nothing is to be done. With a
+    `warning` the platform can work, but perhaps not as it was meant to."""
 
     what: str
     said: str
     way_out: str = ""
+    warning: bool = False
 
     @property
     def ok(self) -> bool:
-        return not self.way_out
+        return self.warning or not self.way_out
 
 
 def examine(settings: Settings) -> Iterator[Examined]:
@@ -46,18 +51,22 @@ def examine(settings: Settings) -> Iterator[Examined]:
         yield _java()
     for setting, place in _directories(settings):
         yield _writable(setting, place)
+    yield from _mistyped_landing(settings)
     for place in dict.fromkeys((_there(settings.home), Path(tempfile.gettempdir()))):
         yield _disk(place)
     if is_object(settings.landing_uri):
         yield _answers("landing bucket", lambda: next(iter(platform.bucket.list()), None))
     if is_object(settings.warehouse_uri):
-        files = platform.storage.files
-        yield _answers("warehouse", lambda: next(iter(files(settings.warehouse_uri)), None))
+        warehouse = S3Bucket(settings.warehouse_uri, platform.store)
+        yield _answers("warehouse", lambda: next(iter(warehouse.list()), None))
     here = _exists(settings.home)
     if here or not is_file(settings.catalog_uri):  # else looking would make it
         yield _answers("catalog", lambda: counted(len(platform.lake.tables()), "table"))
     if here or not is_file(settings.ledger_uri):
         yield _answers("ledger", lambda: counted(sum(platform.ledger.summary().values()), "object"))
+    if settings.dagster_database:  # otherwise its files are in the home
+        give_password(settings)
+        yield _answers("Dagster's database", lambda: connect(settings.dagster_database))
     yield _locks(platform)
 
 
@@ -94,6 +103,20 @@ def _writable(setting: str, place: Path) -> Examined:
     return Examined("permissions", said, way_out)
 
 
+def _mistyped_landing(settings: Settings) -> Iterator[Examined]:
+    """A directory that a person named and that is not there: a run would make it, and find it empty
+    for ever."""
+    place = Path(settings.landing_uri.removeprefix("file://"))
+    if is_object(settings.landing_uri) or settings.home in place.parents or _exists(place):
+        return
+    yield Examined(
+        "landing",
+        f"{place} does not exist yet; a run makes it, and finds nothing in it",
+        "if files land somewhere else, correct DATA_PLATFORM_LANDING",
+        warning=True,
+    )
+
+
 def _there(place: Path) -> Path:
     """The directory, or the nearest one above it that exists and can be seen."""
     return next(each for each in (place, *place.parents) if _exists(each))
@@ -119,7 +142,8 @@ def _answers(what: str, ask: Callable[[], object]) -> Examined:
         found = ask()
     except (DatabaseError, LakeError, OSError) as error:
         why = s3_errors.explanation(str(error)) or str(error)
-        return Examined(what, why, s3_errors.way_out(why) or "check the setting that names it")
+        way_out = "correct the setting that names it; `data-platform settings` lists all"
+        return Examined(what, why, s3_errors.way_out(why) or way_out)
     return Examined(what, f"answers{f', {found}' if isinstance(found, str) else ''}")
 
 

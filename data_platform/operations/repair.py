@@ -28,17 +28,22 @@ from data_platform.runs.instance import open_instance
 from data_platform.storage.errors import LakeError
 from data_platform.tables.columns import ATTEMPT
 from data_platform.tables.identity import TableId
-from data_platform.tables.outcomes import REASONS
+from data_platform.tables.outcomes import QUARANTINE, REASONS
 from data_platform.telemetry.wording import counted
 
 
 def declared(tables: Sequence[Table], table_id: TableId) -> Table:
     """Raises LakeError for a table of the catalog that no code declares."""
-    for table in tables:
-        if table.id == table_id:
-            return table
+    if table := next((table for table in tables if table.id == table_id), None):
+        return table
+    for each in tables:
+        if QUARANTINE in each.outcomes and each.id.sibling(table_id.layer) == table_id:
+            raise LakeError(
+                f"{table_id} holds rows that {each.id} rejected, and is written with it; name "
+                f"{each.id} instead"
+            )
     names = ", ".join(str(table.id) for table in tables)
-    raise LakeError(f"{table_id} is not a declared table; declared are {names}")
+    raise LakeError(f"{table_id} is not a declared table; the declared ones are {names}")
 
 
 def instance_of(platform: Platform) -> AbstractContextManager[dg.DagsterInstance]:

@@ -42,7 +42,7 @@ from data_platform.quality.held import Held
 from data_platform.storage.errors import LakeError
 from data_platform.storage.files import Storage
 from data_platform.tables.identity import WHOLE_TABLE, TableId, TableSlice
-from data_platform.tables.outcomes import DATA
+from data_platform.tables.outcomes import DATA, DUPLICATES, QUARANTINE
 from data_platform.tables.partition_times import as_property, times_of
 from data_platform.telemetry.wording import counted
 
@@ -160,9 +160,15 @@ class S3ParquetIOManager(dg.IOManager):
 
 def _log_published(context: dg.OutputContext, publication: Publication) -> None:
     published, write = publication.partitions, publication.write
-    rows = sum(figures.rows for figures in published.values())
-    done = counted(len(published), "partition")
-    context.log.info(f"{write.table}: {done} published, {counted(rows, 'row')}")
+    rejected = [write.staged.rows(outcome) for outcome in (QUARANTINE, DUPLICATES)]
+    quarantined, duplicates = (sum(rows[key] for key in published) for rows in rejected)
+    said = [
+        f"{counted(len(published), 'partition')} published",
+        counted(sum(figures.rows for figures in published.values()), "row"),
+        *([f"{quarantined:,} quarantined"] if quarantined else []),
+        *([counted(duplicates, "duplicate")] if duplicates else []),
+    ]
+    context.log.info(f"{write.table}: {', '.join(said)}")
 
 
 def _nullable(schema: T.StructType) -> T.StructType:

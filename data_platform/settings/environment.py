@@ -11,7 +11,7 @@ from data_platform.settings.consistency import refuse_impossible
 from data_platform.settings.model import CHECKOUT, Environment, Settings
 from data_platform.settings.secrets import secret, secret_name
 from data_platform.settings.values import PREFIX, SettingsError
-from data_platform.settings.variables import NAMES
+from data_platform.settings.variables import NAMES, VARIABLES, Variable
 
 # Set by the platforms that run deployments: there, a forgotten DATA_PLATFORM_ENV must not
 # silently mean "local".
@@ -93,6 +93,35 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
     )
     refuse_impossible(settings)
     return settings
+
+
+def listed(env: Mapping[str, str] | None = None) -> list[dict[str, str]]:
+    """Every setting as it is set, with its default in this environment and its meaning.
+
+    Checks nothing, so that it helps where a value is wrong. A password is not shown.
+    """
+    env = os.environ if env is None else env
+    given = _value(env, "ENV")
+    environment = Environment(given) if given in list(Environment) else Environment.LOCAL
+    places = {
+        "home": _value(env, "HOME") or str(local_home()),
+        "project": _value(env, "PROJECT") or Settings.project,
+        "env": str(environment),
+    }
+
+    def shown(variable: Variable) -> dict[str, str]:
+        value = _value(env, variable.name)
+        if variable.variable == PASSWORD and value and not secret_name(value):
+            value = "(not shown)"
+        default = variable.default or DIFFERENCES[environment].get(variable.name, "")
+        return {
+            "setting": variable.variable,
+            "value": value,
+            "default": default.format(**places).replace("`", ""),
+            "meaning": variable.meaning.replace("`", ""),
+        }
+
+    return [shown(variable) for variable in VARIABLES]
 
 
 def settings_at(home: Path | str, **other: Any) -> Settings:

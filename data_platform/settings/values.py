@@ -38,7 +38,7 @@ def refuse_unknown_names(env: Iterable[str], names: Iterable[str]) -> None:
         if name.startswith(PREFIX) and name not in known:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "unset it;"
-            raise SettingsError(f"{name} is no setting; {hint} known: {', '.join(known)}")
+            raise SettingsError(f"unknown setting {name}; {hint} known: {', '.join(known)}")
 
 
 def home(directory: Path | str, environment: str) -> Path:

@@ -261,7 +261,7 @@ def test_quarantine_counts_the_reasons_and_then_lists_rows(run: Run, shop: Loade
         (("quarantine", "silver/retail/order_line"), "silver/retail/order_lines"),
         (("quarantine", "replay", "silver/retail/order_line"), "silver/retail/order_lines"),
         (("rollback", "silver/retail/order_line", "--to", "1"), "silver/retail/order_lines"),
-        (("export", "lines", "x.parquet"), "there are: bronze/retail/order_lines"),
+        (("export", "orders/x", "x.parquet"), "there are: bronze/retail/order_lines"),
         (("histroy", SILVER), "did you mean history?"),
         (("tabels",), "did you mean tables"),
         (("quarantine", "replya", SILVER), "did you mean replay?"),
@@ -289,6 +289,8 @@ def test_an_ordinary_asset_that_was_never_run_is_answered_with_what_builds_it(
         assert "gold/retail/returns is declared, not built yet" in said
         assert f"DAGSTER_HOME={shop.home.settings.dagster_home} dagster asset materialize" in said
         assert "--select gold/retail/returns" in said
+    said = " ".join(run("run", "gold/retail/returns", code=2).output.split())
+    assert "gold/retail/returns is an ordinary asset, which the sensors do not ask for" in said
 
 
 @pytest.mark.parametrize(
@@ -312,6 +314,34 @@ def test_a_wrong_partition_is_one_clear_line(run: Run, arguments: tuple[str, ...
     assert "_retail.order_lines: it is partitioned by day" in output
     assert "Traceback" not in output
     assert not Path("x.parquet").exists()
+
+
+@pytest.mark.parametrize("command", [("show",), ("export", "x.parquet"), ("history",)])
+def test_a_partition_that_the_table_cannot_have_is_answered_with_its_range(
+    run: Run, command: tuple[str, ...]
+) -> None:
+    name, *rest = command
+
+    output = run(name, SILVER, *rest, "--partition", "2031-03-04", code=2).output
+
+    said = " ".join(output.split())
+    assert f"'2031-03-04' is no partition of {SILVER}, whose partitions are 2010-12-01 to " in said
+    assert not Path("x.parquet").exists()
+
+
+def test_a_partition_that_was_not_built_yet_is_said_to_be_so(run: Run) -> None:
+    assert "2010-12-25 was never built" in run("show", SILVER, "--partition", "2010-12-25").output
+
+
+@pytest.mark.parametrize("command", [("run",), ("rollback", "--to", "1"), ("try",)])
+def test_a_table_that_is_written_with_another_is_answered_with_that_one(
+    run: Run, command: tuple[str, ...]
+) -> None:
+    name, *rest = command
+
+    said = " ".join(run(name, "quarantine/retail/order_lines", *rest, code=1).output.split())
+
+    assert f"holds rows that {SILVER} rejected, and is written with it; name {SILVER}" in said
 
 
 @pytest.mark.parametrize(
@@ -473,9 +503,11 @@ def test_dates_that_other_engines_lack_are_quarantined_with_row_and_column_and_t
     dates = [f"{far} 10:00:00" for far in ("20265-01-06", "0000-01-06", "-0044-03-15")]
     far = [shop_lines(day, 1, first=900 + n)[0] for n in range(3)]
     far = [line.replace(f"{day} 10:{n:02}:00", dates[n]) for n, line in enumerate(far)]
-    shop.home.land(key_of(day), csv([*good, *far]))
-    run("run", code=LEFT)
+    shop.home.land(key_of(day), csv([*good, *far, good[0]]))
+    said = run("run", code=LEFT).output
 
+    line = f"{SILVER}: 1 partition published, 400 rows, 3 quarantined, 1 duplicate"
+    assert f"  {line}\n" in said
     assert shop.home.counts(SILVER)[day] == 400 and shop.home.counts(SALES)[day] == 1
     found = parsed(run("quarantine", SILVER, "--partition", day, "--json"))
     rows = sorted(found["rows"], key=lambda row: row["_row_number"])

@@ -16,6 +16,9 @@ from data_platform.operations import doctor
 from data_platform.runs.home import prepare_home
 from data_platform.runs.liveness import hold
 from data_platform.settings.environment import settings_at
+from data_platform.settings.variables import VARIABLES
+from data_platform_tests.places import Place
+from tools.servers import S3Server
 
 
 @pytest.fixture
@@ -58,6 +61,62 @@ def test_a_declaration_that_does_not_load_is_wrong(home, monkeypatch) -> None:
     declared.cache_clear()
 
     assert "No module named 'no_such_package'" in wrong()["declarations"]
+
+
+def test_a_landing_directory_that_is_not_there_is_a_warning(
+    home: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("DATA_PLATFORM_LANDING", str(tmp_path / "lnading"))
+
+    [line] = [line for line in asked(code=0).output.splitlines() if line.startswith("warn")]
+
+    assert f"{tmp_path}/lnading does not exist yet" in line
+    (tmp_path / "lnading").mkdir()
+    assert "warn" not in asked(code=0).output
+
+
+@pytest.mark.parametrize("missing", ["", "landing", "warehouse"])
+def test_a_bucket_answers_or_is_said_to_be_missing(
+    home: Path, tmp_path: Path, versitygw: S3Server, monkeypatch, missing: str
+) -> None:
+    place = Place.bucket(versitygw)
+    there, nowhere = place.root, "s3://no-such-bucket-here"
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    if missing:
+        monkeypatch.setenv(f"DATA_PLATFORM_{missing.upper()}", f"{nowhere}/{missing}")
+
+    found = json.loads(asked("--json", code=1 if missing else 0).stdout)
+
+    about = {each["what"]: each for each in found}
+    for what, name in (("landing bucket", "landing"), ("warehouse", "warehouse")):
+        assert about[what]["ok"] is (name != missing), (about[what], there)
+        said = "there is no such bucket; make it" if name == missing else "answers"
+        assert said in about[what]["said"]
+
+
+def test_dagsters_database_on_a_server_is_asked(home: Path, postgres_url: str, monkeypatch) -> None:
+    monkeypatch.setenv("DATA_PLATFORM_DAGSTER_DATABASE", postgres_url)
+    assert "Dagster's database: answers" in asked(code=0).output
+
+    monkeypatch.setenv("DATA_PLATFORM_DAGSTER_DATABASE", f"{postgres_url}_not")
+    assert "does not exist; create it on the server" in wrong()["Dagster's database"]
+
+
+def test_settings_are_listed_with_value_default_and_meaning_though_one_is_wrong(
+    home: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("DATA_PLATFORM_SPARK_MEMORY", "lots")
+    monkeypatch.setenv("DATA_PLATFORM_DATABASE_PASSWORD", "secret word")
+
+    ended = CliRunner().invoke(main, ["settings", "--json"])
+
+    rows = {row["setting"]: row for row in json.loads(ended.stdout)}
+    assert list(rows) == [each.variable for each in VARIABLES]
+    assert rows["DATA_PLATFORM_SPARK_MEMORY"]["value"] == "lots"
+    assert rows["DATA_PLATFORM_LANDING"]["default"] == f"file://{home}/landing"
+    assert all(row["meaning"] and row["default"] for row in rows.values())
+    assert "secret word" not in ended.stdout
 
 
 @pytest.mark.parametrize("version", [None, 11])

@@ -39,7 +39,7 @@ ASKING: dict[tuple[str, ...], tuple[str, ...]] = {
     ("policies", "exceptions"): ACCOUNT,
 }
 WITHOUT = {("tables",), ("sql",), ("landing",), ("expire",), ("clean",), ("policies", "trust")}
-WITHOUT |= {("doctor",), ("new",)}  # the first examines them with the rest
+WITHOUT |= {("doctor",), ("settings",), ("new",)}  # the first examines them with the rest
 WRONG = {
     "a table without a name": (
         "from data_platform.tables.identity import TableId\nTableId.parse('lines')",

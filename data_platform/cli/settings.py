@@ -1,0 +1,14 @@
+"""The settings that there are."""
+
+import click
+
+from data_platform.cli import printing as out
+from data_platform.cli.options import JSON
+from data_platform.settings.environment import listed
+
+
+@click.command()
+@JSON
+def settings(as_json: bool) -> None:
+    """List every setting: the value that is set, the default, what it means."""
+    out.records("settings", listed(), as_json)
