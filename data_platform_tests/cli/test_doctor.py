@@ -17,7 +17,7 @@ from data_platform.runs.home import prepare_home
 from data_platform.runs.liveness import hold
 from data_platform.settings.environment import settings_at
 from data_platform.settings.variables import VARIABLES
-from data_platform_tests.places import Place
+from data_platform_tests.support.places import Place
 from tools.servers import S3Server
 
 
