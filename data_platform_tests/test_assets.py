@@ -90,7 +90,7 @@ def test_a_trailing_input_can_be_any_table() -> None:
 
 
 def test_a_table_without_times_cannot_reach_back() -> None:
-    with pytest.raises(ValueError, match=r"sales reaches back in time.*no times"):
+    with pytest.raises(ValueError, match=r"sales reaches back in time.*not times"):
 
         @gold(
             contract=_contract("gold/shop/totals"),
@@ -328,7 +328,7 @@ BOTH = dg.MultiPartitionsDefinition({"shop": SHOPS, "day": daily})
 def test_the_partition_column_of_what_is_no_day_must_be_named(
     partitions: dg.PartitionsDefinition, proposed: str
 ) -> None:
-    message = rf"order_lines: its partitions are no days.*bronze\(partition_by={proposed}\)"
+    message = rf"order_lines: its partitions are not days.*bronze\(partition_by={proposed}\)"
     with pytest.raises(ValueError, match=message):
         _bronze(partitions)
 

@@ -147,8 +147,8 @@ def error_outside_steps(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
 
 def shortened_failure(event: dg.EventLogEntry, *, expected: str) -> dg.EventLogEntry:
     """The failure of a run without the error of its step, which is a line of its own; that of a
-    step with the metadata `expected`, which is no error of the code, without a stack trace. Other
-    events as they are."""
+    step with the metadata `expected`, which is not an error of the code, without a stack trace.
+    Other events as they are."""
     failure = event.dagster_event
     if failure is None:
         return event

@@ -40,7 +40,7 @@ def plan_command(as_json: bool) -> None:
 @buckets.command("apply")
 @reporting
 def apply_command() -> None:
-    """Make what is missing and mend what deviates. It never loosens; repeating it does nothing."""
+    """Make what is missing and fix what deviates. It never loosens; repeating it does nothing."""
     from data_platform.buckets.provision import apply
     from data_platform.buckets.unmanaged import unmanaged_landing
 
@@ -58,7 +58,7 @@ def apply_command() -> None:
 @_JSON
 @reporting
 def audit_command(as_json: bool) -> None:
-    """Every bucket with the project's prefix; fails with the command that mends each deviation."""
+    """Every bucket with the project's prefix; fails with the command that fixes each deviation."""
     from data_platform.buckets.audit import audit
 
     settings = settings_from_env(secrets=False)

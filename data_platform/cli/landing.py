@@ -10,7 +10,7 @@ from data_platform.cli.reporting import reporting
 from data_platform.telemetry.wording import unknown
 
 # How an object of no source comes to be of one, by the cause.
-_BY_NAME = "mend the source's declaration, or land it under another name"
+_BY_NAME = "fix the source's declaration, or land it under another name"
 _PLACED = {
     "outside": "add it to the partitions of its table (a day to come is loaded when it has come)",
     "unusable": "put a plain file in its place",
@@ -23,7 +23,7 @@ _AFTERWARDS = "the sensor, or `data-platform run`, does it"
     "--reopen",
     metavar="KEY",
     multiple=True,
-    help="try a failed object again, once its cause is mended, or one that was forgotten (may be "
+    help="try a failed object again, once its cause is fixed, or one that was forgotten (may be "
     "repeated)",
 )
 @click.option("--reopen-all", is_flag=True, help="all of the failed ones")

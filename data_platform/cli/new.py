@@ -31,8 +31,8 @@ def new(table: str, package: str | None) -> None:
     tests = CHECKOUT / "data_platform_tests" / "domains" if chosen == DOMAINS else None
     if tests and not tests.exists():
         raise click.UsageError(
-            "this is no checkout of data_platform: name a package of your own for your tables, as "
-            "--package acme_tables"
+            "this is not a checkout of data_platform: name a package of your own for your tables, "
+            "as --package acme_tables"
         )
     asked = files_of(
         table, package=chosen, folder=_folder(chosen), tests=tests, today=dt.date.today()

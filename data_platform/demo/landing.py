@@ -32,7 +32,9 @@ def require_shop_files(folder: Path) -> None:
     """Raises FileNotFoundError if a folder has no files for the shop's tables."""
     expected = "the shop's files are named YYYY-MM-DD.csv, as 2011-03-04.csv"
     if not folder.is_dir():
-        raise FileNotFoundError(f"DATA={folder} is no directory; give one with files, {expected}")
+        raise FileNotFoundError(
+            f"DATA={folder} is not a directory; give one with files, {expected}"
+        )
     files = _files(folder)
     if not any(_SHOP_FILE.fullmatch(key) for key in files):
         names = [path.name for path in files.values()]

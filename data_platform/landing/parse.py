@@ -1,7 +1,7 @@
 """One partition's objects to Parquet: the work of one Spark task, in pure Python and PyArrow.
 
 Bronze keeps rows as received, so a rebuild of a partition reads what is in the landing bucket and
-copies from its present files the rows of objects that are there no more. Every try writes files
+copies from its present files the rows of objects that are gone. Every try writes files
 of its own; only those in the report of the try that counts belong to the table.
 """
 

@@ -32,7 +32,7 @@ def partition_columns(
                 tuple(dimensions) if len(dimensions) > 1 else _NAMES.get(type(partitions), "region")
             )
             raise ValueError(
-                f"{source.table}: its partitions are no days, so say which column holds them, as "
+                f"{source.table}: its partitions are not days, so say which column holds them, as "
                 f"in bronze(partition_by={named!r}); the silver contract partitions by the same"
             )
         return ("day",)
@@ -120,8 +120,8 @@ def _existing(
                 there = f"{partitions.get_first_partition_key()} to "
                 there += str(partitions.get_last_partition_key())
             raise OutsideTable(
-                f"{key} is no partition of the table, whose partitions are {there}; it waits until "
-                "the definition has it"
+                f"{key} is not a partition of the table, whose partitions are {there}; it waits "
+                "until the definition has it"
             )
         return key
 

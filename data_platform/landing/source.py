@@ -40,7 +40,7 @@ def day(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError as error:
-        raise NoSuchDay(f"{text} is no day: {error}") from error
+        raise NoSuchDay(f"{text} is not a day: {error}") from error
 
 
 @dataclass(frozen=True)

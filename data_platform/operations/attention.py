@@ -13,7 +13,7 @@ from data_platform.telemetry.wording import counted
 _WAYS_OUT = {
     "unreadable": (
         "  data-platform landing: which, and why",
-        "  data-platform landing --reopen KEY: try it again, once the cause is mended (new content "
+        "  data-platform landing --reopen KEY: try it again, once the cause is fixed (new content "
         "under the same key is tried by itself)",
         "  data-platform landing --forget KEY: do without it",
     ),

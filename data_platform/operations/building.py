@@ -47,7 +47,7 @@ def keys_of(table: Table, partition: str | None, span: tuple[str, str] | None) -
     named = [partition] if partition is not None else list(span or ())
     for key in named:
         if not table.partitions.has_partition_key(key):
-            raise NotThere(f"{key!r} is no partition of {table.id}, whose {_there(table)}")
+            raise NotThere(f"{key!r} is not a partition of {table.id}, whose {_there(table)}")
     if len(named) == 1:
         return named
     keys = list(table.partitions.get_partition_keys())

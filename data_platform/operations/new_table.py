@@ -167,7 +167,7 @@ def files_of(
     """Of the table `domain/name` in a package of domains, which is in `folder`. A test of the
     checkout's own goes to `tests`, one of another package (None) to `tests/` beside it.
 
-    Raises NotThere for what is no name of a table.
+    Raises NotThere for what is not the name of a table.
     """
     table, own = _table(text), tests is not None
     top = folder.parents[package.count(".")]

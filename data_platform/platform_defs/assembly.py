@@ -169,7 +169,7 @@ def _require_columns(contract: Contract, bronze: str, names: Sequence[str]) -> N
         if folded(name) not in known:
             near = get_close_matches(folded(name), known, n=3) or list(known)
             raise ContractError(
-                f"{setting} names {name!r}, which is no column of {bronze}; there is "
+                f"{setting} names {name!r}, which is not a column of {bronze}; there is "
                 f"{', '.join(known[n] for n in near)}",
                 table=contract.table,
                 column=column,

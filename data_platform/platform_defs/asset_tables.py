@@ -46,8 +46,8 @@ def _table(path: list[str]) -> TableId:
             return TableId.parse(f"{ORDINARY}/{domain}/{name}")
         case [layer, _, _] if layer not in _DECLARED:
             raise ValueError(
-                f"{layer!r} is no layer of assets; the layers are {', '.join(_DECLARED)}, and an "
-                "asset of none of them has a key of one or two parts"
+                f"{layer!r} is not a layer of assets; the layers are {', '.join(_DECLARED)}, and "
+                "an asset of none of them has a key of one or two parts"
             )
     return TableId.parse("/".join(path))
 

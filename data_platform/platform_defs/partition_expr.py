@@ -56,7 +56,7 @@ class Dimension:
 
     @property
     def times(self) -> TimeKeys | None:
-        """How the keys of times are written; None where the partitions are no times."""
+        """How the keys of times are written; None where the partitions are not times."""
         if isinstance(self.definition, dg.TimeWindowPartitionsDefinition):
             return TimeKeys.of(self.definition)
         return None

@@ -118,13 +118,14 @@ def require_time(
     for name, how in hows.items():
         if isinstance(how, Trailing) and not times:
             raise ValueError(
-                f"{own}: {name} reaches back in time, and the table's partitions are no "
-                "times; leave trailing(...) out, or partition the table by time"
+                f"{own}: {name} reaches back in time, and the table's partitions are "
+                "not times; leave trailing(...) out, or partition the table by time"
             )
         if isinstance(how, EventTime) and not times:
             raise ValueError(
                 f"{own}: {name} is read by the time in its column {how.column}, and the table's "
-                "partitions are no times; leave event_time(...) out, or partition the table by time"
+                "partitions are not times; leave event_time(...) out, or partition the table "
+                "by time"
             )
         if isinstance(how, Everything) and times:
             raise ValueError(

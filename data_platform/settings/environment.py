@@ -45,7 +45,7 @@ DIFFERENCES: Mapping[Environment, Mapping[str, str]] = {
     Environment.PROD: {**_CLOUD, "SPARK_MASTER": "local[*]"},
 }
 
-# Events that Dagster stores at once: a lock on its database for as long as a second is no harm.
+# Events that Dagster stores at once: a lock on its database for a second does no harm.
 EVENT_BATCH_SIZE = "1000"
 
 
@@ -145,7 +145,7 @@ def settings_at(home: Path | str, **other: Any) -> Settings:
 
 def named_domains(env: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """The packages with tables that `DATA_PLATFORM_DOMAINS` names, separated by commas. Raises
-    SettingsError for what is no name of a package."""
+    SettingsError for what is not the name of a package."""
     text = _value(os.environ if env is None else env, "DOMAINS")
     return values.packages(text)
 

@@ -88,7 +88,7 @@ class Storage:
                     yield StoredFile(path, 0, found["Initiated"], found["UploadId"])
 
     def abort(self, upload: StoredFile) -> None:
-        """Give an upload up; one that is gone already is no error."""
+        """Give an upload up; one that is gone already is not an error."""
         bucket, key = split(upload.path)
         client = self.store.client()
         with about(upload.path), suppress(client.exceptions.NoSuchUpload):
@@ -112,7 +112,7 @@ class Storage:
         return [known[location] for location in locations]
 
     def delete(self, location: str) -> None:
-        """Delete a file; one that is gone already is no error."""
+        """Delete a file; one that is gone already is not an error."""
         if is_object(location):  # PyArrow would ask and list, and leave a marker for the folder
             bucket, key = split(location)
             with about(location):

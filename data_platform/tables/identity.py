@@ -40,12 +40,13 @@ class TableId:
         parts = text.split("/")
         if len(parts) != 3 or not all(_PART.fullmatch(part) for part in parts):
             raise ValueError(
-                f"{text!r} is no table name: write it layer/domain/name in lower snake case, "
+                f"{text!r} is not a table name: write it layer/domain/name in lower snake case, "
                 "as in silver/retail/order_lines"
             )
         if parts[0] not in LAYERS:
             raise ValueError(
-                f"{text!r} is no table name: its layer is {parts[0]}; there is {', '.join(LAYERS)}"
+                f"{text!r} is not a table name: its layer is {parts[0]}; there are "
+                f"{', '.join(LAYERS)}"
             )
         return TableId(*parts)
 
@@ -104,7 +105,7 @@ class PartitionColumn:
                 return text
 
     def text(self, value: PartitionValue) -> str:
-        """The key of a value; of one that is no partition's beginning, a text that is no key."""
+        """The key of a value; a text that is not a key where no partition begins with it."""
         if self.times and isinstance(value, dt.date):
             key = self.times.key(_moment(value, self.times.timezone))
             if self.value(key) == value:

@@ -36,7 +36,7 @@ def dimensions_of(definition: dg.PartitionsDefinition) -> dict[str, dg.Partition
 
 def column_type(definition: dg.PartitionsDefinition) -> T.DataType:
     """A date where partitions are whole days or longer, else the time in their zone; the instant,
-    in a zone whose clock has an hour twice a year; and text of all that is no time."""
+    in a zone whose clock has an hour twice a year; and text of all that is not a time."""
     if not isinstance(definition, dg.TimeWindowPartitionsDefinition):
         return T.StringType()
     minute, hour, *_ = [*definition.cron_schedule.split(), "*"]

@@ -41,7 +41,7 @@ class TimeKeys:
     def span(self, key: str) -> tuple[dt.datetime, dt.datetime]:
         """When a partition begins and ends (exclusive), in the zone of the keys.
 
-        Raises ValueError for a text that is no partition's key.
+        Raises ValueError for a text that is not a partition's key.
         """
         return _span(self, key)
 

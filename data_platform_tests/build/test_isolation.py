@@ -174,7 +174,7 @@ def test_sums_by_the_day_of_the_row_hold_all_of_it_where_that_is_how_the_input_i
 
 
 def test_rows_of_a_day_that_has_not_ended_are_left_to_that_day(sales: Sales) -> None:
-    """They came in with the day before, which is built while theirs is no partition yet."""
+    """They came in with the day before, which is built while theirs is not a partition yet."""
     unending = dg.DailyPartitionsDefinition("2026-01-01")
     table = table_of(summed_by_day, ins={"sales": event_time("sold")}, partitions=unending)
     sales.land({day(1): [(day(1), "a", 1), (day(2), "a", 10), (day(3), "a", 100)]})

@@ -116,7 +116,7 @@ def test_partitions_that_are_not_known_before_they_come_are_any() -> None:
 def test_what_names_no_beginning_of_a_partition_is_outside_whatever_the_type(
     spark: SparkSession,
 ) -> None:
-    """A day within a month, a minute within an hour, a text that is no key, what the calendar
+    """A day within a month, a minute within an hour, a text that is not a key, what the calendar
     leaves out and what is before or after it; not what is yet to come."""
     months = dg.MonthlyPartitionsDefinition("2026-02", fmt="%Y-%m", timezone=NEW_YORK)
     hours = dg.HourlyPartitionsDefinition("2026-02-01-00:00", end_date="2026-03-01-00:00")

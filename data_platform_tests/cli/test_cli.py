@@ -310,7 +310,7 @@ def test_a_wrong_partition_is_one_clear_line(run: Run, arguments: tuple[str, ...
 
     output = run(*typed, code=2).output
 
-    assert "is no partition of " in output
+    assert "is not a partition of " in output
     assert "_retail.order_lines: it is partitioned by day" in output
     assert "Traceback" not in output
     assert not Path("x.parquet").exists()
@@ -325,7 +325,9 @@ def test_a_partition_that_the_table_cannot_have_is_answered_with_its_range(
     output = run(name, SILVER, *rest, "--partition", "2031-03-04", code=2).output
 
     said = " ".join(output.split())
-    assert f"'2031-03-04' is no partition of {SILVER}, whose partitions are 2010-12-01 to " in said
+    assert (
+        f"'2031-03-04' is not a partition of {SILVER}, whose partitions are 2010-12-01 to " in said
+    )
     assert not Path("x.parquet").exists()
 
 
@@ -546,7 +548,7 @@ def test_a_drop_is_done_where_a_person_agrees_to_what_it_says(run: Run, shop: Lo
     ("typed", "code", "why"),
     [
         (("gold/retail/nothing",), 2, "no table 'gold/retail/nothing'; there are: bronze/retail"),
-        ((SILVER, "--partition", "March"), 2, "is no partition of silver_retail.order_lines"),
+        ((SILVER, "--partition", "March"), 2, "is not a partition of silver_retail.order_lines"),
         (("quarantine/retail/order_lines",), 1, "another table rejected: drop that one"),
     ],
 )

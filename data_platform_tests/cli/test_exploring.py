@@ -67,8 +67,8 @@ def test_a_gold_function_is_tried_on_what_is_published(run: Run, shop: LoadedSho
     ("arguments", "code", "why"),
     [
         ((SILVER,), 2, "name one by --partition"),
-        ((SILVER, "--partition", "2031-01-01"), 2, "is no partition of"),
-        ((SILVER, "--partition", "2010-12-05x"), 2, "is no partition of"),
+        ((SILVER, "--partition", "2031-01-01"), 2, "is not a partition of"),
+        ((SILVER, "--partition", "2010-12-05x"), 2, "is not a partition of"),
         ((SILVER, "--partition", "2011-11-11"), 1, "has no input"),
         ((BRONZE, "--partition", "2011-11-11"), 1, "has no function to try"),
     ],

@@ -16,7 +16,7 @@ from data_platform_tests.support.memory_bucket import NOW, SHOP, MemoryBucket
 
 def _until_2011(text: str) -> str:
     if text > "2011-12-31":
-        raise OutsideTable(f"{text} is no partition of the table")
+        raise OutsideTable(f"{text} is not a partition of the table")
     return day(text)
 
 
@@ -25,11 +25,11 @@ def _until_2011(text: str) -> str:
     [
         (
             "shop/2099-01-01.csv",
-            "is no partition of the table",
+            "is not a partition of the table",
             "add it to the partitions of its table",
         ),
-        ("shop/2011-02-30.csv", "is no day", "land it under another name"),
-        ("shop/notes.txt", "no source's pattern matches it", "mend the source's declaration"),
+        ("shop/2011-02-30.csv", "is not a day", "land it under another name"),
+        ("shop/notes.txt", "no source's pattern matches it", "fix the source's declaration"),
     ],
 )
 def test_an_object_of_no_source_is_not_reopened_but_told_with_its_ways_out(

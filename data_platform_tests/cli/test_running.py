@@ -83,7 +83,7 @@ def test_a_run_of_one_table_builds_its_partitions_alone_stale_or_not(
         (("--partition", "2011-03-04"), "name the TABLE"),
         ((SILVER, "--partition", "2011-03-04", "--range", "a..b"), "say one of them"),
         ((SILVER, "--range", "2011-03-04"), "write it like 2011-03-01..2011-03-04"),
-        ((SILVER, "--partition", "2031-03-04"), "is no partition of"),
+        ((SILVER, "--partition", "2031-03-04"), "is not a partition of"),
         (("silver/retail/orders",), "did you mean"),
         ((SILVER, "--json"), "--json goes with --dry-run"),
     ],

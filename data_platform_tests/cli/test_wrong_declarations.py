@@ -43,7 +43,7 @@ WITHOUT |= {("doctor",), ("settings",), ("new",)}  # the first examines them wit
 WRONG = {
     "a table without a name": (
         "from data_platform.tables.identity import TableId\nTableId.parse('lines')",
-        "{file}:2: 'lines' is no table name: write it layer/domain/name",
+        "{file}:2: 'lines' is not a table name: write it layer/domain/name",
     ),
     "a contract that cannot be": (
         "from data_platform.contracts.errors import ContractError\n\n"

@@ -27,8 +27,8 @@ def test_a_range_has_both_its_ends() -> None:
 @pytest.mark.parametrize(
     ("partition", "span", "why"),
     [
-        ("2012-03-30", None, "'2012-03-30' is no partition of silver/retail/order_lines"),
-        (None, ("2011-03-30", "2011-03"), "'2011-03' is no partition"),
+        ("2012-03-30", None, "'2012-03-30' is not a partition of silver/retail/order_lines"),
+        (None, ("2011-03-30", "2011-03"), "'2011-03' is not a partition"),
         (None, ("2011-03-30", "2011-03-01"), "ends before it begins"),
     ],
 )

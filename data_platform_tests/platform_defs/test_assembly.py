@@ -56,12 +56,12 @@ def _tables(source: str, **settings: Any) -> tuple[BronzeTable, JudgedTable]:
     [
         (
             _tables("Quanttiy"),
-            "contract silver/shop/lines, column quantity: source names 'Quanttiy', which is no "
+            "contract silver/shop/lines, column quantity: source names 'Quanttiy', which is not a "
             "column of bronze/shop/lines; there is Quantity",
         ),
         (
             _tables("Quantity", key=("Lien",), key_as_received=True),
-            "contract silver/shop/lines, column Lien: key names 'Lien', which is no column of "
+            "contract silver/shop/lines, column Lien: key names 'Lien', which is not a column of "
             "bronze/shop/lines; there is Line",
         ),
     ],
@@ -135,6 +135,6 @@ def test_what_two_tables_cannot_share_is_refused(tmp_path: Path) -> None:
 def test_a_silver_table_is_partitioned_by_a_column_of_bronze(tmp_path: Path) -> None:
     received, lines = _tables("Quantity")
     moved = replace(received, partition_by=("landed",))
-    message = "column day: partition_by names 'day', which is no column of bronze/shop/lines"
+    message = "column day: partition_by names 'day', which is not a column of bronze/shop/lines"
     with pytest.raises(ContractError, match=message):
         definitions([moved, lines], settings_at(tmp_path))

@@ -33,7 +33,7 @@ def test_no_two_keys_are_one_table(keys: set[dg.AssetKey]) -> None:
 
 @pytest.mark.parametrize("layer", ["quarantine", "duplicates", "assets", "platinum"])
 def test_a_layer_that_assets_cannot_be_in_is_refused_with_those_they_can(layer: str) -> None:
-    with pytest.raises(LakeError, match=rf"{layer!r} is no layer .* bronze, silver, gold"):
+    with pytest.raises(LakeError, match=rf"{layer!r} is not a layer .* bronze, silver, gold"):
         table_of(dg.AssetKey([layer, "shop", "stock"]))
 
 

@@ -164,7 +164,7 @@ def test_dynamic_partitions_and_all_of_them_as_one_input(world: World) -> None:
 
     world.instance.delete_dynamic_partition("parties", "party 3")
     assert world.build(guests, everybody, only=everybody).success
-    assert seen[1]["number"].to_pylist() == [1]  # what is no partition any more is not read
+    assert seen[1]["number"].to_pylist() == [1]  # what is not a partition any more is not read
 
 
 @pytest.mark.parametrize("wanted", [pd.DataFrame, pl.DataFrame, pa.Table, DataFrame])

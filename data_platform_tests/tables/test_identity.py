@@ -85,7 +85,7 @@ def test_a_tables_name_reads_back(layer, domain, name):
 
 
 def test_a_layer_that_there_is_none_of_is_refused_with_those_that_there_are():
-    with pytest.raises(ValueError, match="its layer is platinum; there is bronze, silver, gold"):
+    with pytest.raises(ValueError, match="its layer is platinum; there are bronze, silver, gold"):
         TableId.parse("platinum/shop/sales")
 
 

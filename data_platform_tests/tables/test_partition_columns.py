@@ -95,7 +95,8 @@ def test_the_type_that_is_suggested_fits(definition: dg.PartitionsDefinition) ->
     assert misfit(_scheme(definition, p=column_type(definition)), definition) is None
 
 
-KEY = st.text(st.sampled_from("0123456789+-_. ٣aΩ"), min_size=1, max_size=12)
+CHARACTERS = st.sampled_from("0123456789+-_. ٣aΩ")
+KEY = st.text(CHARACTERS, min_size=1, max_size=12).filter(lambda key: "..." not in key)  # Dagster's
 
 
 @given(st.lists(KEY, min_size=1, max_size=5, unique=True), st.sampled_from([TEXT, INT, DATE]))

@@ -108,7 +108,7 @@ def test_data_that_is_no_directory_is_refused_by_name(tmp_path: Path) -> None:
     done = launch("demo", "--data", str(tmp_path / "nowhere"))
 
     assert done.returncode == 1
-    assert f"DATA={tmp_path / 'nowhere'} is no directory" in done.stderr
+    assert f"DATA={tmp_path / 'nowhere'} is not a directory" in done.stderr
 
 
 def test_data_without_shop_files_is_refused_before_anything_is_made(tmp_path: Path) -> None:

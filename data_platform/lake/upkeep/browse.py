@@ -203,7 +203,7 @@ def require_partition(table: Table, partition: str) -> Values:
         return scheme.values(partition)
     except ValueError as error:
         raise NotThere(
-            f"{partition!r} is no partition of {'.'.join(table.name())}: it is partitioned by "
+            f"{partition!r} is not a partition of {'.'.join(table.name())}: it is partitioned by "
             f"{', '.join(scheme.names)} ({error})"
         ) from error
 

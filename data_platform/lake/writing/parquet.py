@@ -291,7 +291,7 @@ def _by_partition(
 
 
 def _held(value: pa.Scalar) -> object:
-    """The value; as text, which is no partition's key, if beyond the range of Python's dates."""
+    """The value; as text, which is not a partition's key, if beyond the range of Python's dates."""
     try:
         return value.as_py()
     except (OverflowError, ValueError):

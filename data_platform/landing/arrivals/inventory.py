@@ -109,7 +109,7 @@ class S3Inventory:
             files = [(str(each["key"]), str(each["MD5checksum"])) for each in found["files"]]
             source = str(found["sourceBucket"])
         except (*_SENSELESS, KeyError) as error:
-            raise InventoryError(f"{uri} is no manifest of S3 Inventory: {error!r}") from error
+            raise InventoryError(f"{uri} is not a manifest of S3 Inventory: {error!r}") from error
         if source != split(self.landing)[0]:
             raise InventoryError(
                 f"{uri} is about bucket {source}, and DATA_PLATFORM_LANDING is {self.landing}"

@@ -26,8 +26,8 @@ LOOKS_AT_ONCE = 10  # as many connections as boto3 keeps
 class Taken:
     """What a tick found, recorded in the ledger.
 
-    `vanished` keys are in the bucket no more. `warnings` are for a person to see to; what they are
-    about is still where it was. Through a queue, `messages` were read, of which `outside` told of
+    `vanished` keys are no longer in the bucket. `warnings` need a person; what they are about is
+    still where it was. Through a queue, `messages` were read, of which `outside` told of
     keys that are not below the landing prefix.
     """
 
@@ -83,9 +83,9 @@ class Reconciliation:
     """What is in the bucket against the ledger: what no tick had recorded, by key.
 
     `missed` keys were not known, `changed` ones have other content than was recorded (or landed
-    again, never having been loaded), `vanished` ones are in the bucket no more. `unknown` ones were
-    not known either, and match no source. `failed` ones could not be looked at, with the reason.
-    `by` is what the ledger was compared with.
+    again, never having been loaded), `vanished` ones are no longer in the bucket. `unknown` ones
+    were not known either, and match no source. `failed` ones could not be looked at, with the
+    reason. `by` is what the ledger was compared with.
     """
 
     listed: int

@@ -53,7 +53,7 @@ def hints(body: str) -> list[Hint]:
             return [hint for record in records for hint in _of_record(record)]
         case {**fields}:
             names = ", ".join(sorted(map(str, fields))[:10])
-            raise PoisonMessage(f"it is no event of S3; its fields are: {names or 'none'}")
+            raise PoisonMessage(f"it is not an S3 event; its fields are: {names or 'none'}")
     raise PoisonMessage("it is no JSON object")
 
 
@@ -64,7 +64,7 @@ def _of_record(record: Any) -> Iterator[Hint]:
                 yield _hint(rest.get("s3"), encoded=True)
         case _:
             source = record.get("eventSource") if isinstance(record, Mapping) else None
-            raise PoisonMessage(f"a record is no event of S3; its eventSource is {source!r}")
+            raise PoisonMessage(f"a record is not an S3 event; its eventSource is {source!r}")
 
 
 def _hint(detail: Any, *, encoded: bool = False) -> Hint:

@@ -154,8 +154,8 @@ class QueueIntake:
     def _delete(self, receipts: Sequence[str]) -> Counter[str]:
         """Forget the messages; the number of those that come back, by the reason.
 
-        That is no error: they are recorded, and deleted when they come again. A receipt is invalid
-        when its message has come back already, or is gone.
+        That is not an error: they are recorded, and deleted when they come again. A receipt is
+        invalid when its message has come back already, or is gone.
         """
         failed: Counter[str] = Counter()
         for start in range(0, len(receipts), MOST_AT_ONCE):

@@ -2,7 +2,7 @@
 
 PyArrow parses, and no Python runs per row unless a row is ragged or its quotes are malformed.
 Every field is a string: an unquoted empty one is null, a quoted one is "". Line ends are LF, CRLF
-or CR; blank lines are no rows; quoted line breaks, doubled quotes and a byte order mark are
+or CR; blank lines are not rows; quoted line breaks, doubled quotes and a byte order mark are
 understood. PyArrow is given whole records only, see `csv_records`.
 """
 

@@ -15,7 +15,7 @@ from data_platform.tables.columns import RESCUED, ROW_NUMBER
 
 
 class UnreadableObject(ValueError):
-    """The object's bytes are no table of the declared format, so that trying again cannot help."""
+    """The object is not a table of the declared format, so that trying again cannot help."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(key, message)

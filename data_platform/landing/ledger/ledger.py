@@ -229,7 +229,7 @@ class Ledger(LedgerReads):
             )
 
     def reopen(self, ids: Iterable[int]) -> None:
-        """Try the same bytes again, as new versions: for failures whose cause is mended.
+        """Try the same bytes again, as new versions: for failures whose cause is fixed.
 
         Only the latest version of a key that has a source, and does not wait already.
         """

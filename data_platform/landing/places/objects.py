@@ -71,7 +71,7 @@ class DirectoryBucket:
     """A directory as a bucket; keys are posix paths relative to `root`.
 
     Dotfiles, dot directories and files that end in `.tmp` or `.part` are not listed, and a file
-    that vanishes during the listing is skipped. What is no file that can be read (a link that
+    that vanishes during the listing is skipped. What is not a file that can be read (a link that
     leads nowhere or to a directory, a pipe, a folder that may not be entered) is listed as
     unusable, a folder's key with a slash at its end.
     """

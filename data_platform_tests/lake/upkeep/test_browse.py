@@ -122,7 +122,9 @@ def test_rows_are_counted_as_they_are_read(home: LakeHome):
 
 def test_what_is_no_partition_or_snapshot_is_refused(home: LakeHome):
     table = home.lake.load(SALES)
-    with pytest.raises(LakeError, match=r"'EIRE' is no partition of .*: it is partitioned by day"):
+    with pytest.raises(
+        LakeError, match=r"'EIRE' is not a partition of .*: it is partitioned by day"
+    ):
         rows(table, partition="EIRE")
     with pytest.raises(LakeError, match="no snapshot 7; its newest are"):
         rows(table, snapshot=7)

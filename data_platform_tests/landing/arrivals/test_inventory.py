@@ -163,7 +163,7 @@ def somebody_elses(world: World) -> str:
 
 def no_manifest(world: World) -> str:
     world.place.write(f"{world.inventory.place}/2011-12-10T12-00Z/manifest.json", b"[1]")
-    return "no manifest of S3 Inventory"
+    return "not a manifest of S3 Inventory"
 
 
 def unknown_format(world: World) -> str:

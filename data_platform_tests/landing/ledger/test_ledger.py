@@ -283,7 +283,9 @@ def test_why_a_key_is_of_no_source_is_recorded_and_follows_the_declaration(
 ) -> None:
     def partition(text: str) -> str:
         if text == "2011-03-05":
-            raise OutsideTable(f"{text} is no partition of the table, whose partitions are: March")
+            raise OutsideTable(
+                f"{text} is not a partition of the table, whose partitions are: March"
+            )
         return {"2011-03-06": day}[text](text) if text > "2011-03-05" else day(text)
 
     def unknown() -> dict[str, tuple[str | None, str | None]]:
@@ -296,11 +298,11 @@ def test_why_a_key_is_of_no_source_is_recorded_and_follows_the_declaration(
     assert unknown() == {
         "2011-02-30": (
             "no such day",
-            "source shop: 2011-02-30 is no day: day is out of range for month; rename it",
+            "source shop: 2011-02-30 is not a day: day is out of range for month; rename it",
         ),
         "2011-03-05": (
             "outside",
-            "source shop: 2011-03-05 is no partition of the table, whose partitions are: March",
+            "source shop: 2011-03-05 is not a partition of the table, whose partitions are: March",
         ),
         "2011-03-09": (
             "no partition",
