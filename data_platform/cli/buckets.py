@@ -23,7 +23,7 @@ def buckets() -> None:
 @_JSON
 @reporting
 def plan_command(as_json: bool) -> None:
-    """What `apply` would do; it changes nothing."""
+    """Print what `apply` would do; changes nothing."""
     settings = settings_from_env(secrets=False)
     account, clients = _connect(settings)
     planned = _planned(settings, account, clients)
@@ -40,7 +40,7 @@ def plan_command(as_json: bool) -> None:
 @buckets.command("apply")
 @reporting
 def apply_command() -> None:
-    """Make what is missing and fix what deviates. It never loosens; repeating it does nothing."""
+    """Create what is missing and fix what deviates. Never loosens anything; idempotent."""
     from data_platform.buckets.provision import apply
     from data_platform.buckets.unmanaged import unmanaged_landing
 
@@ -58,7 +58,7 @@ def apply_command() -> None:
 @_JSON
 @reporting
 def audit_command(as_json: bool) -> None:
-    """Every bucket with the project's prefix; fails with the command that fixes each deviation."""
+    """Check every bucket with the project's prefix; fails and prints the fix if any deviates."""
     from data_platform.buckets.audit import audit
 
     settings = settings_from_env(secrets=False)

@@ -35,7 +35,7 @@ Ctrl-D ends it. Only `platform` can change a table."""
 @JSON
 @reporting
 def try_(table: str, partition: str | None, limit: int, as_json: bool) -> None:
-    """Run TABLE's function on a partition, publish nothing: what each rule says of its rows."""
+    """Run TABLE's function on a partition, publish nothing, and print what each rule finds."""
     from data_platform.operations.building import keys_of
     from data_platform.operations.exploring import Exploration
     from data_platform.operations.repair import declared

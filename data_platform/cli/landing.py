@@ -1,4 +1,4 @@
-"""What became of the landed objects."""
+"""The state of landed objects."""
 
 import shlex
 
@@ -31,8 +31,8 @@ _AFTERWARDS = "the sensor, or `data-platform run`, does it"
     "--forget",
     metavar="KEY",
     multiple=True,
-    help="do without an object: its rows leave bronze, and what is built from them is built again "
-    "(may be repeated)",
+    help="drop an object: its rows are removed from bronze, and what was built from them is built "
+    "again (may be repeated)",
 )
 @CHECK
 @JSON
@@ -41,9 +41,9 @@ def landing(
     reopen: tuple[str, ...], reopen_all: bool, forget: tuple[str, ...], check: bool, as_json: bool
 ) -> None:
     """The ledger: objects by state; failed and unknown ones with their errors; those that are gone
-    while bronze has their rows; forgotten ones.
+    although bronze has their rows; forgotten ones.
 
-    `--check` is about failed and unknown ones.
+    `--check` looks at failed and unknown ones.
     """
     ledger = open_platform().ledger
     if reopen or reopen_all:

@@ -64,16 +64,16 @@ def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> N
 def main() -> None:
     """Look at and repair the platform's tables. TABLE is written silver/retail/order_lines.
 
-    State is read from DATA_PLATFORM_HOME, or from the last demo's.
+    State is read from DATA_PLATFORM_HOME, by default the home of the last demo.
 
     \b
     Exit codes
       0    success
       1    something failed; the reason is printed
       2    invalid usage
-      3    a person has to decide: partitions held back by their checks,
-           landed objects that are unreadable or of no source
-      130  interrupted; the same command goes on where it stopped
+      3    needs a human decision: partitions held back by their checks,
+           landed objects that are unreadable or match no source
+      130  interrupted; run the same command again to continue
     """
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)  # as `python -m` has it: packages that DATA_PLATFORM_DOMAINS names

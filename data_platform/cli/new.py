@@ -1,4 +1,4 @@
-"""Beginning a table."""
+"""Creating a table."""
 
 import datetime as dt
 import sys
@@ -18,9 +18,9 @@ from data_platform.settings.values import packages
 )
 @reporting
 def new(table: str, package: str | None) -> None:
-    """Write a first table: source, contract, bronze and silver in a module, and its test.
+    """Write a new table: source, contract, bronze and silver in a module, and its test.
 
-    The domain is made where it is not there yet; nothing is overwritten.
+    Creates the domain if it does not exist; overwrites nothing.
     """
     from data_platform.operations.new_table import files_of
     from data_platform.platform_defs.discovery import DOMAINS

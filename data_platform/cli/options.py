@@ -19,7 +19,7 @@ LIMIT = click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(min=0), help="rows at most"
 )
 AT = click.option("--at", metavar="SNAPSHOT", type=int, help="as of this snapshot (see history)")
-CHECK = click.option("--check", is_flag=True, help="exit with 3 where there is any")
+CHECK = click.option("--check", is_flag=True, help="exit with 3 if there are any")
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 LEFT_FOR_A_PERSON = 3  # held back partitions, objects that are unreadable or of no source
@@ -32,7 +32,7 @@ def exit_if_any(found: Sized, check: bool) -> None:
 
 
 def print_run(ran) -> None:
-    """What became of a run."""
+    """Print how a run ended."""
     click.echo("\n".join(ran.lines))
 
 
@@ -46,8 +46,7 @@ def print_runs(found: Iterable) -> Counter[str]:
 
 
 def exit_as(ended: Counter[str], *, left: bool) -> None:
-    """With the exit code of what became of the runs; `left` is whether a person has to see to
-    something."""
+    """Exit with the code for how the runs ended; `left`: whether something needs a person."""
     if ended["failed"]:
         raise click.ClickException(
             f"{ended['failed']} of {counted(ended.total(), 'run')} failed, for the reasons above"
@@ -75,8 +74,8 @@ def open_platform(*, create: bool = False):
 
 
 def declarations():
-    """The declared tables and Dagster's definitions of them; DeclarationError where they are none
-    that can work."""
+    """The declared tables and Dagster's definitions of them. Raises DeclarationError if they are
+    invalid."""
     from data_platform.cli.declared import declarations_checked
 
     return declarations_checked()
@@ -84,7 +83,7 @@ def declarations():
 
 @contextmanager
 def stopping(left: Callable[[], Iterable[str]]) -> Iterator:
-    """Ends the command in order at Ctrl-C or SIGTERM, and says what is `left`."""
+    """Stops the command cleanly at Ctrl-C or SIGTERM, and prints what is `left`."""
     from data_platform.runs.stopping import Stop
 
     with Stop(lambda: click.echo(STOPPING, err=True)) as stop:

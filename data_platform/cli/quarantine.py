@@ -1,4 +1,4 @@
-"""Rejected rows: looking at them, and judging them again."""
+"""Rejected rows: listing them, and judging them again."""
 
 from collections import Counter
 
@@ -54,7 +54,7 @@ def quarantine_list(table: str, partition: str | None, limit: int, as_json: bool
 @PARTITION
 @reporting
 def quarantine_replay(table: str, partition: str | None) -> None:
-    """Judge the quarantined rows again, under the present contract, and publish what passes."""
+    """Judge the quarantined rows again under the current contract, and publish those that pass."""
     platform = open_platform()
     tables, definitions = declarations()
     table_id, _ = load(platform, table, partition)

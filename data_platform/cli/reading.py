@@ -1,4 +1,4 @@
-"""Looking at tables: which there are, their rows, their history."""
+"""Reading tables: which exist, their rows, their history."""
 
 from dataclasses import asdict
 from pathlib import Path

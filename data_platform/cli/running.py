@@ -1,4 +1,4 @@
-"""Building what is due, and what is not as it should be: run, stale, held."""
+"""Building what is due, and listing what is stale or held back: run, stale, held."""
 
 from collections import Counter
 from collections.abc import Iterator, Sized
@@ -34,8 +34,10 @@ def _range(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str
 @click.command()
 @click.argument("table", metavar="[TABLE]", required=False)
 @PARTITION
-@click.option("--range", "span", metavar="A..B", callback=_range, help="these, both ends included")
-@click.option("--dry-run", is_flag=True, help="say what it would take, and build nothing")
+@click.option(
+    "--range", "span", metavar="A..B", callback=_range, help="these partitions, both ends included"
+)
+@click.option("--dry-run", is_flag=True, help="estimate what it would take, build nothing")
 @JSON
 @reporting
 def run(
@@ -45,17 +47,18 @@ def run(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Load what landed and build what is stale, here and now: what the sensors would ask for.
+    """Load what landed and build what is stale, now and in this process: what the sensors would
+    request.
 
-    Of one TABLE only that table's: what is stale, or the partitions that --partition or --range
-    names, stale or not. A table without partitions is built either way. --dry-run says how many
-    partitions and bytes of input that is now, and the minutes by past runs of the table; files
-    that landed since the last run or sensor tick are not counted.
+    With TABLE, only that table: its stale partitions, or those of --partition or --range, stale or
+    not. A table without partitions is always built. --dry-run prints how many partitions and bytes
+    of input that is, and the minutes estimated from past runs; files that landed since the last run
+    or sensor tick are not counted.
 
-    Ends with 0 where all is done, with 1 where a run failed, with 3 where partitions are held back
-    by their checks, landed objects are unreadable or of no source, or the inputs of a table change
-    as often as it is built; of one TABLE, where partitions of it are held back or cannot be built
-    any more. Ctrl-C stops it in order: the same command goes on from there.
+    Exits with 0 if everything is done, with 1 if a run failed, and with 3 if partitions are held
+    back by their checks, landed objects are unreadable or match no source, or the inputs of a table
+    change as often as it is built; with TABLE, if its partitions are held back or can no longer be
+    built. Ctrl-C stops it cleanly; run the same command again to continue.
     """
     if partition is not None and span is not None:
         raise click.UsageError("--partition or --range: say one of them")

@@ -20,9 +20,9 @@ _SHOWN = 100  # rows of a table on a terminal, where nobody says how many
 @JSON
 @reporting
 def sql(query: str, as_csv: bool, limit: int | None, as_json: bool) -> None:
-    """Ask the published tables in SQL, read only: "SELECT * FROM silver_retail.order_lines".
+    """Query the published tables in SQL, read only: "SELECT * FROM silver_retail.order_lines".
 
-    A table is {layer}_{domain}.{name}. DuckDB computes, in this process.
+    A table is named {layer}_{domain}.{name}. DuckDB runs the query in this process.
     """
     from data_platform.lake.upkeep import sql as lake_sql
 

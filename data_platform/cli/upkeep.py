@@ -25,10 +25,10 @@ from data_platform.cli.reporting import reporting
 @click.option("--to", required=True, type=int, metavar="SNAPSHOT", help="see history")
 @reporting
 def rollback(table: str, partition: str | None, to: int) -> None:
-    """Publish again what a table, or a partition, held in a snapshot.
+    """Publish a table, or a partition, again as it was in a snapshot.
 
-    Its quarantine and duplicates go back with it, Dagster records it, and what was built from it
-    is shown as stale.
+    Its quarantine and duplicates are rolled back too, Dagster records it, and what was built from
+    it becomes stale.
     """
     platform = open_platform()
     tables, _ = declarations()
@@ -42,15 +42,15 @@ def rollback(table: str, partition: str | None, to: int) -> None:
 @click.command()
 @TABLE
 @PARTITION
-@click.option("--reason", required=True, metavar="WHY", help="is recorded with the partition")
-@click.option("--by", metavar="WHO", help="who decides so; as a rule the user of this system")
+@click.option("--reason", required=True, metavar="WHY", help="recorded with the partition")
+@click.option("--by", metavar="WHO", help="who decides; by default the current user")
 @reporting
 def release(table: str, partition: str | None, reason: str, by: str | None) -> None:
     """Publish a partition that its checks held back, as it is, this once.
 
-    Who did so and why is recorded in Dagster and in the register of builds. It stays until its
-    inputs or the contract change; its quarantine and duplicates are of the same attempt. What
-    would lose rows is never released.
+    Who released it and why is recorded in Dagster and in the register of builds. It stays until
+    its inputs or the contract change; its quarantine and duplicates are those of the same attempt.
+    A partition that would lose rows is never released.
     """
     platform = open_platform()
     tables, _ = declarations()
@@ -80,10 +80,10 @@ def release(table: str, partition: str | None, reason: str, by: str | None) -> N
 @click.option("--yes", is_flag=True, help="do not ask")
 @reporting
 def drop(table: str, partition: str | None, yes: bool) -> None:
-    """Take a table, or a partition, out of the catalog, to build it again or to be rid of it.
+    """Remove a table, or a partition, from the catalog, to build it again or to get rid of it.
 
-    Its quarantine and duplicates go with it, and landed objects wait to be loaded again. Says
-    first what goes and what depends on it. Files are left to `clean`.
+    Its quarantine and duplicates are removed too, and landed objects wait to be loaded again.
+    Prints first what is removed and what depends on it. `clean` deletes the files.
     """
     platform = open_platform()
     tables, _ = declarations()
@@ -109,7 +109,7 @@ def drop(table: str, partition: str | None, yes: bool) -> None:
 @JSON
 @reporting
 def expire(as_json: bool) -> None:
-    """Forget the snapshots beyond each table's retention; `clean` then deletes their files."""
+    """Expire the snapshots beyond each table's retention; `clean` then deletes their files."""
     from data_platform.lake.expiry import expire_all
     from data_platform.lake.refusals import passing_over
 
@@ -131,7 +131,7 @@ def expire(as_json: bool) -> None:
 @JSON
 @reporting
 def clean(dry_run: bool, grace_hours: float, as_json: bool) -> None:
-    """Delete the files that no snapshot refers to, and uploads that nobody completed."""
+    """Delete files that no snapshot refers to, and uploads that were never completed."""
     from data_platform.lake.refusals import passing_over
     from data_platform.lake.upkeep import clean as cleaning
 

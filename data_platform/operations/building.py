@@ -1,4 +1,4 @@
-"""Building partitions of one table because a person asks: which, what it would take, doing it."""
+"""Building partitions of one table on request: which ones, at what cost, and the run itself."""
 
 import datetime as dt
 import json

@@ -1,6 +1,6 @@
-"""Whether a platform can work here: each thing that it needs, as it is, and the way out.
+"""Whether a platform can work here: the state of each thing it needs, and how to fix it.
 
-Changes nothing. What the code declares is not looked at here: who loads it says what is wrong.
+Changes nothing. Declarations are checked by the caller, which loads them.
 """
 
 import os
@@ -95,7 +95,7 @@ def _writable(setting: str, place: Path) -> Examined:
     if not existing.is_dir():
         said = f"{existing} is not a directory"
     elif os.access(existing, os.W_OK | os.X_OK):
-        made = "" if existing == place else ", not there yet: a run makes it"
+        made = "" if existing == place else ", not there yet: a run creates it"
         return Examined("permissions", f"{place} is writable{made}")
     else:
         said = f"this user may not write in {existing}"
@@ -104,14 +104,13 @@ def _writable(setting: str, place: Path) -> Examined:
 
 
 def _mistyped_landing(settings: Settings) -> Iterator[Examined]:
-    """A directory that a person named and that is not there: a run would make it, and find it empty
-    for ever."""
+    """A configured directory that does not exist: a run would create it, and find nothing in it."""
     place = Path(settings.landing_uri.removeprefix("file://"))
     if is_object(settings.landing_uri) or settings.home in place.parents or _exists(place):
         return
     yield Examined(
         "landing",
-        f"{place} does not exist yet; a run makes it, and finds nothing in it",
+        f"{place} does not exist yet; a run creates it, and finds nothing in it",
         "if files land somewhere else, correct DATA_PLATFORM_LANDING",
         warning=True,
     )

@@ -1,6 +1,6 @@
-"""Dropping a table or a partition, so that everything agrees that it was never built.
+"""Dropping a table or a partition, as if it had never been built: catalog, ledger and Dagster.
 
-A drop is planned, then applied: a person is told first what goes, and what depends on it.
+A drop is planned, then applied, so that a person sees first what is removed and what depends on it.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""What a person does to tables beyond building them: roll back, ask what is stale or held back.
+"""Operations on tables beyond building them: roll back, list what is stale or held back.
 
-What is done is done by the call; its result is a value, which the command line prints.
+A call does its work at once; its result is a value, which the command line prints.
 """
 
 import datetime as dt
@@ -47,7 +47,7 @@ def declared(tables: Sequence[Table], table_id: TableId) -> Table:
 
 
 def instance_of(platform: Platform) -> AbstractContextManager[dg.DagsterInstance]:
-    """Dagster's record in the same home, which is made whole."""
+    """Dagster's instance in the same home; what is missing there is created."""
     return open_instance(platform.settings)
 
 
