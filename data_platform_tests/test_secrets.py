@@ -49,7 +49,7 @@ def test_a_secret_is_the_value_or_is_fetched(manager: None, text: str) -> None:
         ("secretsmanager:no-such", "'no-such', which cannot be read"),
         ("secretsmanager:db#user", "'user' of the secret 'db', which has: password, port"),
         ("secretsmanager:db#port", "'port' of the secret 'db', which has: password, port"),
-        ("secretsmanager:text#password", "'text', which is no JSON object"),
+        ("secretsmanager:text#password", "'text', which is not a JSON object"),
         ("secretsmanager:binary", "'binary', which is binary"),
     ],
 )

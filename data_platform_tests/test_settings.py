@@ -117,9 +117,9 @@ def test_a_database_takes_all_metadata_of_a_laptop_too() -> None:
         ({"DATABASE": ""}, "DATA_PLATFORM_DATABASE must be set"),
         ({"AWS_REGION": ""}, "DATA_PLATFORM_AWS_REGION must be set"),
         ({"WAREHOUSE": "/warehouse"}, "DATA_PLATFORM_CATALOG is 'glue'"),
-        ({"CATALOG": "sqlite:////tmp/c.db"}, "a file of one machine"),
-        ({"LEDGER": "sqlite:////tmp/l.db"}, "a file of one machine"),
-        ({"LANDING": "/in", "QUEUE": "https://sqs/1/q"}, "only a bucket tells of its arrivals"),
+        ({"CATALOG": "sqlite:////tmp/c.db"}, "a file on one machine"),
+        ({"LEDGER": "sqlite:////tmp/l.db"}, "a file on one machine"),
+        ({"LANDING": "/in", "QUEUE": "https://sqs/1/q"}, "only a bucket reports its arrivals"),
         ({"WAREHOUSE": "s3://data-platform-warehouse-staging"}, "a bucket of 'staging'"),
         ({"ENV": "staging", "LANDING": "s3://data-platform-raw-landing-prod"}, "of 'prod'"),
     ],
@@ -236,7 +236,7 @@ def test_a_project_that_makes_names_too_long_is_refused_with_the_most_it_may_hav
 
 @pytest.mark.parametrize("project", ["sthree-acme", "amzn-s3-demo-acme"])
 def test_a_project_that_begins_as_s3_reserves_it_is_refused(project: str) -> None:
-    assert "S3 keeps" in refused({"DATA_PLATFORM_PROJECT": project})
+    assert "S3 reserves" in refused({"DATA_PLATFORM_PROJECT": project})
 
 
 @pytest.mark.parametrize("region", ["Frankfurt", "eu-west", "EU-WEST-1", "eu-west-1a"])
@@ -273,7 +273,7 @@ def test_an_endpoint_is_kept_without_its_last_slash() -> None:
 
 @pytest.mark.parametrize("home", ["/a#b", "/a?b", "/a%20b", "/a*", "/a{b}", "/a[b]"])
 def test_a_home_that_storage_would_misread_is_refused(home: str) -> None:
-    assert "cannot stand in a table's location" in refused({"DATA_PLATFORM_HOME": home})
+    assert "cannot be part of a table's location" in refused({"DATA_PLATFORM_HOME": home})
 
 
 @given(st.text(min_size=1).filter(lambda text: "\x00" not in text and text.strip()))

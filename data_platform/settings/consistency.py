@@ -1,4 +1,4 @@
-"""Settings that are right one by one and cannot work together."""
+"""Settings that are valid by themselves but not together."""
 
 from data_platform.settings import values
 from data_platform.settings.model import Settings
@@ -6,7 +6,7 @@ from data_platform.settings.values import PREFIX, SettingsError
 
 
 def refuse_impossible(settings: Settings) -> None:
-    """Raises SettingsError for values that are right one by one and cannot work together."""
+    """Raises SettingsError for values that are valid by themselves but not together."""
     landing, warehouse = settings.landing_uri, settings.warehouse_uri
     if not settings.ledger_uri:
         raise SettingsError(
@@ -18,23 +18,23 @@ def refuse_impossible(settings: Settings) -> None:
     deployed = settings.environment in ("staging", "prod")
     if (on_s3 or glue or settings.queue_url) and not settings.aws_region:
         cause = on_s3[0] if on_s3 else "CATALOG" if glue else "QUEUE"
-        raise SettingsError(f"{PREFIX}AWS_REGION must be set: {PREFIX}{cause} is in AWS or like it")
+        raise SettingsError(f"{PREFIX}AWS_REGION must be set: {PREFIX}{cause} is on AWS or S3")
     if glue and not _is_s3(warehouse):
         raise SettingsError(
-            f"{PREFIX}CATALOG is 'glue' and {PREFIX}WAREHOUSE is {warehouse!r}: those who read "
-            "Glue read S3; set the one to a database's URL or the other to s3://bucket"
+            f"{PREFIX}CATALOG is 'glue' and {PREFIX}WAREHOUSE is {warehouse!r}: readers of "
+            "Glue tables read from S3; set the first to a database URL or the second to s3://bucket"
         )
     told = {"QUEUE": settings.queue_url, "INVENTORY": settings.inventory_uri}
     if (name := next(filter(told.get, told), None)) and not _is_s3(landing):
         raise SettingsError(
-            f"{PREFIX}{name} is set and {PREFIX}LANDING is {landing!r}: only a bucket tells of its "
-            "arrivals; unset the one or set the other to s3://bucket"
+            f"{PREFIX}{name} is set and {PREFIX}LANDING is {landing!r}: only a bucket reports its "
+            "arrivals; unset the first or set the second to s3://bucket"
         )
     for name, uri in (("CATALOG", settings.catalog_uri), ("LEDGER", settings.ledger_uri)):
         if deployed and _is_s3(warehouse) and values.is_file(uri):
             raise SettingsError(
-                f"{PREFIX}{name} is {uri!r} and {PREFIX}WAREHOUSE {warehouse!r}: a file of one "
-                f"machine cannot say what is in a bucket of all; set {PREFIX}DATABASE to "
+                f"{PREFIX}{name} is {uri!r} and {PREFIX}WAREHOUSE {warehouse!r}: a file on one "
+                f"machine cannot describe a bucket that others share; set {PREFIX}DATABASE to "
                 "postgresql://user@host/database"
             )
     for name, uri in (("LANDING", landing), ("WAREHOUSE", warehouse)):

@@ -1,4 +1,4 @@
-"""Secrets: a setting's own value, or the place of it in AWS Secrets Manager.
+"""Secrets: a setting's own value, or its place in AWS Secrets Manager.
 
 `secretsmanager:NAME#KEY` names a member of a secret that is a JSON object, `secretsmanager:NAME`
 a secret that is the value. The value itself is never part of a message.
@@ -14,7 +14,7 @@ SCHEME = "secretsmanager:"
 def secret(setting: str, text: str, region: str) -> str:
     """The secret that `setting` has as its value, or that its value names (in AWS's `region`).
 
-    Raises SettingsError, naming setting and secret, where it cannot be had.
+    Raises SettingsError, naming setting and secret, if it cannot be fetched.
     """
     if not text.startswith(SCHEME):
         return text
@@ -55,8 +55,8 @@ def _member(setting: str, name: str, key: str, found: str) -> str:
         members = None  # not in the message: it is the secret
     if not isinstance(members, dict):
         raise SettingsError(
-            f"{setting} names {key!r} of the secret {name!r}, which is no JSON object; name it "
-            "without #KEY where the secret is the value"
+            f"{setting} names {key!r} of the secret {name!r}, which is not a JSON object; leave "
+            "out #KEY if the whole secret is the value"
         ) from None
     if not isinstance(members.get(key), str) or not members[key]:
         raise SettingsError(

@@ -1,6 +1,6 @@
-"""What one setting may be: each function gives the value or says what is wrong with it.
+"""Validation of single settings: each function returns the value or raises SettingsError.
 
-What values must not be together is in `consistency`.
+Rules about several settings are in `consistency`.
 """
 
 import errno
@@ -21,7 +21,7 @@ UNUSABLE_IN_HOME = frozenset("#?%*{}[]\\")
 # beside the project.
 LONGEST_PROJECT = 43
 
-# What S3 keeps for itself at the beginning of a name.
+# Prefixes of names that S3 reserves.
 RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 
 _BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*"
@@ -89,7 +89,7 @@ def database(name: str, url: str) -> str:
     # A password may hold what ends the host for a parser, so it is looked for before parsing.
     if "password=" in url or ("@" in url and not re.match(r"postgresql://[^:/?#@]*@[^@]*$", url)):
         raise SettingsError(
-            f"{PREFIX}{name} carries a password, or is none like "
+            f"{PREFIX}{name} carries a password, or is not like "
             "postgresql://user@host:5432/database; URLs are shown, so take the password out and "
             f"set {PREFIX}DATABASE_PASSWORD (or secretsmanager:NAME#KEY there)"
         )
@@ -103,7 +103,7 @@ def database(name: str, url: str) -> str:
 
 
 def dagster_database(url: str, shared: str) -> str:
-    """A PostgreSQL URL; empty for the SQLite files of Dagster's own, which have their place."""
+    """A PostgreSQL URL; empty for Dagster's own SQLite files, whose place is fixed."""
     if is_file(url):
         raise SettingsError(
             f"{PREFIX}DAGSTER_DATABASE is {url!r}; Dagster's SQLite files are in {PREFIX}HOME: "
@@ -133,7 +133,7 @@ def inventory(uri: str) -> str:
     if uri and (re.fullmatch(_BUCKET, place) is None or place.count("/") < 4):
         raise SettingsError(
             f"{PREFIX}INVENTORY is {uri!r}; write it like s3://destination/prefix/bucket/name: "
-            "what is below it are folders like 2024-05-01T01-00Z"
+            "below it are folders like 2024-05-01T01-00Z"
         )
     return place
 
@@ -176,7 +176,7 @@ def project(name: str) -> str:
             f"name that is over S3's 63: at most {LONGEST_PROJECT}"
         )
     if reserved := next((p for p in RESERVED_PREFIXES if name.startswith(p)), None):
-        raise SettingsError(f"{PREFIX}PROJECT is {name!r}; S3 keeps {reserved!r} for itself")
+        raise SettingsError(f"{PREFIX}PROJECT is {name!r}; S3 reserves the prefix {reserved!r}")
     return name
 
 
@@ -219,7 +219,7 @@ def price(text: str) -> float | None:
 def _usable(name: str, path: Path) -> Path:
     if bad := sorted(UNUSABLE_IN_HOME.intersection(str(path))):
         raise SettingsError(
-            f"{PREFIX}{name} is {str(path)!r}: {' '.join(bad)} cannot stand in a table's location; "
-            "choose a directory without"
+            f"{PREFIX}{name} is {str(path)!r}: {' '.join(bad)} cannot be part of a table's "
+            "location; choose a directory without"
         )
     return path
