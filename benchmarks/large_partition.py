@@ -80,9 +80,10 @@ def large_partition(load: Workload) -> list[Measurement]:
 
 
 def _lines(rows: int) -> Iterator[str]:
-    """Each a line of another invoice, as wide as the shop's."""
+    """As wide as the shop's; one in a hundred comes twice, as there."""
     yield _HEADER
-    for n in range(rows):
+    for place in range(rows):
+        n = place - (place % 100 == 99)
         yield (
             f"{100000 + n // 4 % 900000},{20000 + n % 3877},"
             f"WHITE HANGING HEART LIGHT HOLDER {n % 977},{1 + n % 48},"

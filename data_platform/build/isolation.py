@@ -32,7 +32,7 @@ from data_platform.build.platform import Platform
 from data_platform.engine.logical_plan import analyzed, marked
 from data_platform.engine.pyspark_internals import jobs_run
 from data_platform.lake.reads import ReadPlan
-from data_platform.quality.locality import Input, Proof, proof
+from data_platform.quality.locality import Input, Proof, makes_no_rows, proof
 from data_platform.quality.mapping import EventTime
 from data_platform.quality.windows import (
     EventWindow,
@@ -270,6 +270,15 @@ def shown_by(frame: DataFrame, inputs: Mapping[str, Input]) -> Proof:
         return proof(plan, inputs) if plan else Proof(apart=False)
     except RecursionError:
         return Proof(apart=False)
+
+
+def one_row_each(frame: DataFrame) -> bool:
+    """Whether a function certainly made no two rows of one; not if its plan is unavailable."""
+    try:
+        plan = analyzed(frame)
+        return plan is not None and makes_no_rows(plan)
+    except RecursionError:
+        return False
 
 
 def united(frames: Sequence[DataFrame]) -> DataFrame:

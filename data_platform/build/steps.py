@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.assets import JudgedTable, Table
-from data_platform.build.isolation import Calls, Result, without_adaptive
+from data_platform.build.isolation import Calls, Result, one_row_each, without_adaptive
 from data_platform.build.placement import among
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
@@ -35,6 +35,7 @@ from data_platform.quality.findings import Finding
 from data_platform.quality.held import see_rejected
 from data_platform.quality.judge import in_shares, judged, with_received
 from data_platform.quality.mapping import EventTime
+from data_platform.quality.repeats import with_repeats_marked
 from data_platform.quality.spread import Spread
 from data_platform.quality.windows import Upstream, known_keys, reads_of
 from data_platform.storage.errors import LakeError
@@ -64,6 +65,7 @@ def build(
             shares=shares(table.scheme, spread),
             clustered=_meets_early(table, spread) and not spread.shared,
             one_partition=len(plan.keys) == 1,
+            by_marks=spread.alone and one_row_each(frame),
         )
 
     def written(result: Result) -> Staged:
@@ -125,8 +127,13 @@ def _met(table: JudgedTable, spread: Spread, received: DataFrame) -> DataFrame:
     types to tell which: then they meet when they are typed."""
     over, columns = shares(table.scheme, spread), table.partition_by
     if over is not None:
-        same = _same_partition_columns(table, received)
-        return in_shares(received, table.contract, spread.tasks, over) if same else received
+        if not _same_partition_columns(table, received):
+            return received
+        if spread.alone:
+            marked = with_repeats_marked(received, table.contract, spread.tasks)
+            if marked is not None:
+                return marked
+        return in_shares(received, table.contract, spread.tasks, over)
     if spread.tasks > parallelism(received.sparkSession):
         return received.repartition(spread.tasks, *columns)
     return received.repartition(*columns)

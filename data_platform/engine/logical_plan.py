@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from data_platform.engine.pyspark_internals import analyzed_json
 
 _INPUT = "data-platform input "  # alias prefix of a marked DataFrame; no table function uses it
+_BOUNDARY = "data-platform boundary"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,16 @@ def input_of(node: Node) -> str | None:
         return None
     alias = node.fields["identifier"]["name"]
     return alias.removeprefix(_INPUT) if alias.startswith(_INPUT) else None
+
+
+def with_boundary(frame: DataFrame) -> DataFrame:
+    """The same rows, so that a plan over them shows where they end (see `is_boundary`)."""
+    return frame.alias(_BOUNDARY)
+
+
+def is_boundary(node: Node) -> bool:
+    """Whether the rows below are those of `with_boundary`."""
+    return node.kind == "SubqueryAlias" and node.fields["identifier"]["name"] == _BOUNDARY
 
 
 def analyzed(frame: DataFrame) -> Node | None:

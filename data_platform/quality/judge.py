@@ -16,6 +16,7 @@ from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import folded, quoted
 from data_platform.contracts.schema import schema_of
 from data_platform.contracts.winner import Preference, total
+from data_platform.quality.repeats import MAY_REPEAT
 from data_platform.tables.columns import (
     INGESTED_AT,
     RECEIVED,
@@ -49,7 +50,8 @@ KEY_NOT_UNIQUE = "key.unique"  # of a table without lineage: nothing says which 
 def with_received(bronze: DataFrame) -> DataFrame:
     """Bronze with all its columns once more in `_received`, for rules and for the quarantine."""
     names = [name for name in bronze.columns if name != _TASK]
-    return bronze.withColumn(RECEIVED, F.struct(*(F.col(quoted(name)) for name in names)))
+    received = F.struct(*(F.col(quoted(name)) for name in names))
+    return bronze.withColumn(RECEIVED, received).drop(MAY_REPEAT)
 
 
 def in_shares(bronze: DataFrame, contract: Contract, tasks: int, shares: Column) -> DataFrame:
@@ -75,6 +77,7 @@ def judged(
     shares: Column | None = None,
     clustered: bool = False,
     one_partition: bool = False,
+    by_marks: bool = False,
 ) -> DataFrame:
     """The contract's columns plus outcome, reasons, warnings and, with lineage, the row as
     received and the row it repeats; sorted by partition within each task.
@@ -85,7 +88,9 @@ def judged(
     `shares` spreads the rows of each partition over so many of the `tasks`, all rows of a key
     together; 1 leaves a partition to one task, as None does for all.
     `clustered` says that each partition's rows are in one task already, `one_partition` that all
-    are of one. The key of a merged table is not looked at: `merge.ranked` decides between its rows.
+    are of one. `by_marks`: of the rows of one partition only those meet that are marked (see
+    `repeats`), of none of which the function made several. The key of a merged table is not looked
+    at: `merge.ranked` decides between its rows.
     """
     received, dealt = _Received.of(frame, contract), _TASK in frame.columns
     kept = [received.kept(field, frame) for field in schema_of(contract).fields]
@@ -99,9 +104,12 @@ def judged(
         reasons(rules, "warning").alias(WARNINGS),
         *(F.col(quoted(name)) for name in _place_columns(frame, contract)),
         *([_TASK] if dealt else []),
+        *([F.col(RECEIVED)[MAY_REPEAT].alias(MAY_REPEAT)] if received.marked else []),
     )
     if PLACE in frame.columns:
         rows = _settled(rows, contract, received)
+    if received.marked and by_marks:
+        return _as_written(_where_marked(rows, contract, received), contract, received)
     if not clustered and not dealt:
         rows = _clustered(rows, contract, received, tasks, shares)
     if contract.key and not contract.merge_on:
@@ -154,6 +162,7 @@ class _Received:
     """
 
     fields: tuple[T.StructField, ...]
+    marked: bool = False  # each with whether it may repeat another
 
     @staticmethod
     def of(frame: DataFrame, contract: Contract) -> "_Received":
@@ -161,7 +170,8 @@ class _Received:
             return _Received(())
         struct = frame.schema[RECEIVED].dataType
         assert isinstance(struct, T.StructType)
-        return _Received(tuple(struct.fields))
+        fields = tuple(field for field in struct.fields if field.name != MAY_REPEAT)
+        return _Received(fields, marked=MAY_REPEAT in struct.names)
 
     @property
     def names(self) -> list[str]:
@@ -239,6 +249,18 @@ def _task(key: list[Column], contract: Contract, tasks: int, shares: Column) -> 
     return F.pmod(first + F.pmod(F.xxhash64(*key), shares), F.lit(tasks)).cast("int")
 
 
+def _where_marked(rows: DataFrame, contract: Contract, received: _Received) -> DataFrame:
+    """The rows of one partition: those that may repeat another meet, the rest stay where they
+    are."""
+    alone = rows.where(~F.col(MAY_REPEAT))
+    alone = alone.withColumn(OUTCOME, _outcome(alone))
+    if not contract.key or contract.merge_on:
+        return alone
+    met = rows.where(MAY_REPEAT).repartition(1)
+    met = _deduplicated(met, contract, received, one_partition=True)
+    return alone.unionByName(met, allowMissingColumns=True)
+
+
 def _deduplicated(
     rows: DataFrame, contract: Contract, received: _Received, *, one_partition: bool
 ) -> DataFrame:
@@ -284,4 +306,4 @@ def _as_written(rows: DataFrame, contract: Contract, received: _Received) -> Dat
     texts = {name: F.array_join(name, SEPARATOR) for name in (REASONS, WARNINGS)}
     if contract.lineage:
         texts[RECEIVED] = F.when(F.col(OUTCOME) != DATA, received.text())
-    return rows.withColumns(texts).drop(PLACE, *received.names, _TASK)
+    return rows.withColumns(texts).drop(PLACE, *received.names, _TASK, MAY_REPEAT)

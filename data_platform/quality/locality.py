@@ -20,7 +20,7 @@ from typing import Literal
 
 from pyspark.util import PythonEvalType
 
-from data_platform.engine.logical_plan import Node, input_of
+from data_platform.engine.logical_plan import Node, input_of, is_boundary
 from data_platform.engine.plan_columns import KEEPS, WITHOUT_RIGHT, output
 
 _EXPRESSIONS = "org.apache.spark.sql.catalyst.expressions."
@@ -53,6 +53,7 @@ _GROUPS = {
     "FlatMapGroupsInPandas": "groupingAttributes",
     "FlatMapGroupsInArrow": "groupingAttributes",
 }
+_NO_NEW_ROWS = frozenset({"Project", "Filter", "SubqueryAlias"})
 # Leaves that hold data of their own; others may refer to what is elsewhere in the plan, or to
 # rows that were computed of an input before.
 _CONSTANTS = frozenset({"LogicalRelation", "LocalRelation", "Range", "OneRowRelation"})
@@ -136,6 +137,14 @@ def proof(plan: Node, inputs: Mapping[str, Input]) -> Proof:
     named = {id_: name for id_, name in output(plan) or ()}
     names = tuple(frozenset(named[i] for i in ids if i in named) for ids in rows.holding)
     return Proof(rows.are == "apart", names)
+
+
+def makes_no_rows(plan: Node) -> bool:
+    """Whether each row below the boundary comes at most once: above it are no join, no union, no
+    generator, no Python function of many rows."""
+    if is_boundary(plan):
+        return True
+    return plan.kind in _NO_NEW_ROWS and all(map(makes_no_rows, plan.children))
 
 
 def _rows(node: Node, inputs: Mapping[str, Input]) -> Rows:

@@ -19,10 +19,12 @@ _LARGE = 4  # a partition is large from a task's share of all rows, divided by t
 @dataclass(frozen=True)
 class Spread:
     """`tasks` for all rows. `shared` has the large partitions, by the number of tasks that the
-    rows of each go to; those of any other go to one."""
+    rows of each go to; those of any other go to one. `alone`: there is one partition, a large
+    one."""
 
     tasks: int = 1
     shared: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    alone: bool = False
 
     @staticmethod
     def of(rows: Mapping[str, int], cores: int) -> "Spread":
@@ -37,4 +39,5 @@ class Spread:
             wanted = min(_LARGE * count * tasks // total, count // LEAST_ROWS)
             if wanted > 1:  # a power of two, since each number is a condition to test rows by
                 shared[min(tasks, 2 ** (wanted.bit_length() - 1))].append(key)
-        return Spread(tasks, {number: tuple(keys) for number, keys in sorted(shared.items())})
+        found = {number: tuple(keys) for number, keys in sorted(shared.items())}
+        return Spread(tasks, found, alone=bool(shared) and len(rows) == 1)

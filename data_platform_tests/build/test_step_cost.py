@@ -12,7 +12,7 @@ from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.engine.parallelism import parallelism
 from data_platform.quality import spread
-from data_platform.tables.outcomes import DATA
+from data_platform.tables.outcomes import DATA, DUPLICATES, QUARANTINE
 from data_platform_tests.support.homes import Home, csv, home_at, key_of, shop_lines
 from data_platform_tests.support.local_spark import record_and_publish
 
@@ -68,6 +68,26 @@ def test_the_tasks_and_files_of_a_large_partition_follow_its_rows(
         assert files == {DAYS[0]: tasks, DAYS[1]: 1}
         largest = max(file.rows for file in staged.files[DATA])
         assert largest < 2 * rows[DAYS[0]] / tasks
+
+
+def test_the_rows_of_one_large_partition_are_written_where_they_are_read_but_for_repeats(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spread, "LEAST_ROWS", 100)
+    monkeypatch.setattr(spread, "TASK_ROWS", 100)
+    with home_at(tmp_path / "home", (bronze, silver)) as home:
+        lines = shop_lines(DAYS[0], 1_500)
+        home.land(key_of(DAYS[0]), csv([*lines, *lines[:3], f"{lines[3]},extra"]))
+        record_and_publish(home, DAYS[:1])
+
+        planned = plan(silver, home.platform, DAYS[:1], only_stale=True)
+        staged = build(silver, planned, home.platform, spark, "run").write.staged
+
+        assert spread.Spread.of({DAYS[0]: 1_504}, parallelism(spark)).tasks >= 16
+        rows = {o: dict(staged.rows(o)) for o in (DATA, DUPLICATES, QUARANTINE)}
+        assert rows == {DATA: {DAYS[0]: 1_500}, DUPLICATES: {DAYS[0]: 3}, QUARANTINE: {DAYS[0]: 1}}
+        assert 1 < len(staged.files[DATA]) <= parallelism(spark) + 1
+        assert len(staged.files[DUPLICATES]) == 1
 
 
 @pytest.mark.parametrize(("kind", "early"), [("date", True), ("string", False)])

@@ -1,0 +1,61 @@
+"""Which rows of a large partition may repeat another one, told before any row is moved.
+
+All rows of a key have to meet in one task for one of them to win. Most keys have one row, though,
+and shuffling and sorting a row costs more than all else that is done to it. So the keys are counted
+first, by a hash of each, which moves 8 bytes of a row: a row whose hash no other has is published
+or rejected where it is read, and only the rest meet.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from data_platform.contracts.contract import Contract
+from data_platform.contracts.names import quoted
+from data_platform.engine.logical_plan import with_boundary
+from data_platform.quality.spread import TASK_ROWS
+
+MAY_REPEAT = "_may_repeat"
+_HASH, _REPEATED, _ROWS = "_hash", "_repeated", "_rows"
+
+
+def with_repeats_marked(bronze: DataFrame, contract: Contract, tasks: int) -> DataFrame | None:
+    """The rows as received of one partition, each with whether another row may have its key.
+
+    For a contract whose key is as received, or that has none. None if more rows are marked than
+    one task sorts in memory: then all rows are to be spread over tasks. Runs one job of `tasks`
+    tasks, and keeps the hashes of the repeated keys in the plan, at most 4 MB.
+    """
+    none = with_boundary(bronze.withColumn(MAY_REPEAT, F.lit(False)))
+    if not contract.key or contract.merge_on:
+        return none
+    key = F.xxhash64(*(F.col(quoted(name)) for name in contract.key))
+    hashes = bronze.select(key.alias(_REPEATED)).repartition(tasks, _REPEATED)
+    repeated = hashes.mapInArrow(_counted, f"{_REPEATED} long, {_ROWS} long")
+    repeated = repeated.limit(TASK_ROWS // 2 + 1).toArrow()  # each has two rows or more
+    if sum(repeated[_ROWS].to_pylist()) > TASK_ROWS:
+        return None
+    if not repeated.num_rows:
+        return none
+    known = bronze.sparkSession.createDataFrame(repeated.select([_REPEATED]))
+    marked = (
+        bronze.withColumn(_HASH, key)
+        .join(F.broadcast(known), F.col(_HASH) == F.col(_REPEATED), "left")
+        .withColumn(MAY_REPEAT, F.col(_REPEATED).isNotNull())
+        .drop(_HASH, _REPEATED)
+    )
+    return with_boundary(marked)
+
+
+def _counted(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The hashes that come more than once and how often; Spark's own aggregation of as many groups
+    as rows takes several times as long as sorting these numbers."""
+    found = [batch.column(0).to_numpy() for batch in batches]
+    if not found:
+        return
+    values, counts = np.unique(np.concatenate(found), return_counts=True)
+    more = counts > 1
+    yield pa.record_batch({_REPEATED: values[more], _ROWS: counts[more].astype("int64")})

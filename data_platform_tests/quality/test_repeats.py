@@ -1,0 +1,127 @@
+"""Which rows of a large partition may repeat another, and that no others are moved."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from data_platform.contracts.contract import Contract
+from data_platform.quality import repeats
+from data_platform.quality.judge import in_shares, judged, with_received
+from data_platform.quality.repeats import MAY_REPEAT, with_repeats_marked
+from data_platform_tests.quality.test_judge import DAY, RECEIVED, Lines
+
+Row = tuple[str | None, str | None]
+
+_COMPARED = ("_outcome", "_reasons", "_warnings", "_repeats_object", "_repeats_row", "_received")
+
+
+def _bronze(spark: SparkSession, rows: Sequence[Row]) -> DataFrame:
+    numbered = [(DAY, *row, "b" if n % 2 else "a", n) for n, row in enumerate(rows)]
+    return spark.createDataFrame(numbered, RECEIVED).repartition(3)
+
+
+def _marked(bronze: DataFrame, of: Contract = Lines) -> DataFrame:
+    found = with_repeats_marked(bronze, of, 4)
+    assert found is not None
+    return found
+
+
+def _typed(bronze: DataFrame) -> DataFrame:
+    return with_received(bronze).withColumns(
+        {"name": F.col("Name"), "amount": F.col("Amount").try_cast("int")}
+    )
+
+
+def _by_number(frame: DataFrame) -> dict[int, tuple]:
+    return {row["_row_number"]: tuple(row[name] for name in _COMPARED) for row in frame.collect()}
+
+
+def _exchanges(frame: DataFrame) -> int:
+    plan = frame._jdf.queryExecution()  # type: ignore[operator]
+    return plan.executedPlan().toString().count("Exchange")
+
+
+_ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["tea", "mug", "refused", None]),
+        st.sampled_from(["1", "2", "7", "200", "x", None]),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+@hypothesis_settings(max_examples=6)
+@given(rows=_ROWS)
+def test_rows_are_judged_the_same_where_only_those_meet_that_may_repeat(
+    spark: SparkSession, rows: list[Row]
+) -> None:
+    bronze = _bronze(spark, rows)
+
+    by_marks = judged(_typed(_marked(bronze)), Lines, by_marks=True)
+
+    assert MAY_REPEAT not in by_marks.columns
+    assert _by_number(by_marks) == _by_number(judged(_typed(bronze), Lines))
+
+
+def test_rows_are_marked_whose_key_another_has(spark: SparkSession) -> None:
+    rows: list[Row] = [
+        ("tea", "1"),
+        ("mug", "1"),
+        ("tea", "1"),
+        (None, "1"),
+        (None, "1"),
+        (None, None),
+    ]
+
+    found = _marked(_bronze(spark, rows)).collect()
+
+    assert {row["_row_number"] for row in found if row[MAY_REPEAT]} == {0, 2, 3, 4}
+    assert len(found) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "of"),
+    [
+        ([("tea", "1"), ("mug", "1")], Lines),
+        ([("tea", "1"), ("tea", "1")], replace(Lines, key=())),
+    ],
+    ids=["no repeats", "no key"],
+)
+def test_nothing_is_moved_where_no_row_repeats_another(
+    spark: SparkSession, rows: Sequence[Row], of: Contract
+) -> None:
+    frame = judged(_typed(_marked(_bronze(spark, rows).coalesce(1), of)), of, by_marks=True)
+
+    assert [row["_outcome"] for row in frame.collect()] == [0, 0]
+    assert _exchanges(frame) == _exchanges(_bronze(spark, rows).coalesce(1))
+
+
+def test_marks_are_not_heeded_where_the_function_may_have_made_several_rows_of_one(
+    spark: SparkSession,
+) -> None:
+    bronze = _marked(_bronze(spark, [("tea", "1"), ("mug", "2")]))
+    doubled = _typed(bronze).withColumn("_", F.explode(F.array(F.lit(1), F.lit(2)))).drop("_")
+
+    found = judged(doubled, Lines, tasks=2, shares=F.lit(2)).collect()
+
+    assert sorted(row["_outcome"] for row in found) == [0, 0, 2, 2]
+
+
+def test_more_repeats_than_one_task_sorts_are_not_marked(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[Row] = [("tea", "1")] * 3 + [("mug", "1")] * 2 + [("cup", "1")]
+    bronze = _bronze(spark, rows)
+
+    monkeypatch.setattr(repeats, "TASK_ROWS", 4)
+    assert with_repeats_marked(bronze, Lines, 2) is None
+    monkeypatch.setattr(repeats, "TASK_ROWS", 5)
+    assert with_repeats_marked(bronze, Lines, 2) is not None
+    assert "_task" in in_shares(bronze, Lines, 2, F.lit(2)).columns
