@@ -6,7 +6,7 @@ first, by a hash of each, which moves 8 bytes of a row: a row whose hash no othe
 or rejected where it is read, and only the rest meet.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -50,7 +50,7 @@ def with_repeats_marked(bronze: DataFrame, contract: Contract, tasks: int) -> Da
     return with_boundary(marked)
 
 
-def _counted(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _counted(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The hashes that come more than once and how often; Spark's own aggregation of as many groups
     as rows takes several times as long as sorting these numbers."""
     found = [batch.column(0).to_numpy() for batch in batches]
