@@ -53,7 +53,8 @@ def _unsynced(connection: Any, _: object) -> None:
 _LONGEST = (
     "test_cli.py",
     "test_pipeline.py",
-    "test_any_order.py",
+    "test_guides_to_declaring.py",
+    "test_guides_to_mending.py",
     "test_faults.py",
     "test_reruns.py",
     "test_cli_rollback.py",
