@@ -71,7 +71,7 @@ def _day(number: int) -> str:
 def _planned(lake: Lake, table: TableId, key: str) -> ReadPlan:
     loaded = lake.load(table)
     files = files_by_partition(loaded, [key])
-    plan = ReadPlan.of(loaded.schema(), files[key])
+    plan = ReadPlan.of(loaded, files[key])
     assert len(plan.files) == 1
     return plan
 

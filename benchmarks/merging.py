@@ -136,9 +136,7 @@ class Ours:
     def digest(self) -> str:
         table = self._platform.lake.load(clients.id)
         files = files_by_partition(table, [WHOLE_TABLE])[WHOLE_TABLE]
-        return digest(
-            ReadPlan.of(table.schema(), files).dataframe(self._spark, self._platform.storage)
-        )
+        return digest(ReadPlan.of(table, files).dataframe(self._spark, self._platform.storage))
 
 
 def _delta(number: int, keys: int, share: float) -> pa.Table:

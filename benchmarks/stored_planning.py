@@ -61,7 +61,7 @@ def _planned(settings: Settings, table: TableId, count: int) -> None:
     clear_manifest_cache()
     key = _day(count // 2).isoformat()
     loaded = Platform(settings).lake.load(table)
-    plan = ReadPlan.of(loaded.schema(), files_by_partition(loaded, [key])[key])
+    plan = ReadPlan.of(loaded, files_by_partition(loaded, [key])[key])
     assert len(plan.files) == 1
 
 

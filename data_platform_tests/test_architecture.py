@@ -73,6 +73,13 @@ OF_SPARK = frozenset(
     | {"trigger", "xml"}
 )
 
+# Of PyIceberg's tables; `schema` is one as well, and as a call without arguments nobody else's.
+OF_ICEBERG = frozenset(
+    {"current_snapshot", "manage_snapshots", "refs", "scan", "schemas", "snapshot_by_id"}
+    | {"snapshot_by_name", "snapshots", "sort_order", "spec", "specs", "transaction"}
+    | {"update_schema", "update_snapshot", "update_spec"}
+)
+
 Sources = dict[str, str]
 """Module name (a package's is its own, without `__init__`) to source text."""
 
@@ -300,6 +307,20 @@ def kinds_of_tables_are_told_apart_in_one_place(sources: Sources) -> Iterator[st
                         yield f"{module}:{node.lineno} asks for {', '.join(sorted(found))}"
 
 
+def only_the_lake_knows_iceberg(sources: Sources) -> Iterator[str]:
+    for module, source in sources.items():
+        if within(module, f"{PACKAGE}.lake"):
+            continue
+        for name in sorted(imports(module, sources)):
+            if within(name, "pyiceberg"):
+                yield f"{module} imports {name}"
+        for node in ast.walk(ast.parse(source)):
+            match node:
+                case ast.Call(func=ast.Attribute(attr=name), args=args, keywords=keywords):
+                    if name in OF_ICEBERG or (name == "schema" and not [*args, *keywords]):
+                        yield f"{module}:{node.lineno} calls {name}() of PyIceberg's table"
+
+
 def private_parts_of_others_are_used_in_one_module_each(sources: Sources) -> Iterator[str]:
     graph = dependencies(sources)
     for module, source in sources.items():
@@ -471,6 +492,18 @@ RULES_AND_OFFENDERS: list[tuple[Rule, Sources]] = [
         {"data_platform.build.trial": "match t:\n    case assets.MergedTable(id=name):\n        1"},
     ),
     (
+        only_the_lake_knows_iceberg,
+        {"data_platform.demo.report": "def f():\n    from pyiceberg.table import Table"},
+    ),
+    (
+        only_the_lake_knows_iceberg,
+        {"data_platform.build.merged": "def f(table): return table.snapshots()"},
+    ),
+    (
+        only_the_lake_knows_iceberg,
+        {"data_platform.build.steps": "def f(table): return table.schema().fields"},
+    ),
+    (
         private_parts_of_others_are_used_in_one_module_each,
         {"data_platform.build.events": "from dagster._core.storage.tags import MAX_RETRIES_TAG"},
     ),
@@ -526,7 +559,9 @@ def test_the_rule_lets_a_decent_tree_pass(rule: Rule) -> None:
         "data_platform.settings.environment": "import os\nos.environ",
         "data_platform.contracts.compile": "from pyspark.sql import functions as F",
         "data_platform.lake": "",
-        "data_platform.lake.reads": "import pyiceberg\ndef f(df): df.write.parquet('x')",
+        "data_platform.lake.reads": "import pyiceberg\n"
+        "def f(df, table): df.write.parquet(table.schema())",
+        "data_platform.build.steps": "def f(frame, kind): return frame.schema, kind.schema(1)",
         "data_platform.build.kinds": "match t:\n    case JudgedTable():\n        isinstance(t, X)",
         "data_platform.serving.api": "from data_platform.contracts import contract",
         "data_platform.domains.retail.gold": "from .contracts import X\nimport dagster",

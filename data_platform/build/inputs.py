@@ -15,6 +15,7 @@ from data_platform.lake.bounds import PartitionFiles, has_nulls, time_bounds
 from data_platform.lake.catalog import LakeTable
 from data_platform.lake.files import Files, partitioning, versions
 from data_platform.lake.look import Look
+from data_platform.lake.snapshots import current_snapshot_id, has_snapshot
 from data_platform.quality.freshness import digest
 from data_platform.quality.held import named
 from data_platform.quality.mapping import Changes, Dimension, EventTime, How, Trailing
@@ -146,8 +147,8 @@ def _counts(how: How | None) -> bool:
 def _input(table: Table, look: Look, name: str, requested: Collection[str]) -> Input:
     upstream, how = table.inputs[name], table.how(name)
     loaded = look.find(upstream)
-    current = loaded.current_snapshot() if loaded else None
-    if loaded is None or current is None:
+    snapshot = current_snapshot_id(loaded) if loaded else None
+    if loaded is None or snapshot is None:
         return Input(Upstream(upstream, table.scheme, {}), {})
     scheme = partitioning(loaded)
     files = look.files(upstream, _candidates(table, how, scheme, requested))
@@ -156,7 +157,7 @@ def _input(table: Table, look: Look, name: str, requested: Collection[str]) -> I
         spans = {key: _span_of(loaded, how.column, group, table) for key, group in files.items()}
         undated = frozenset(k for k, group in files.items() if has_nulls(loaded, how.column, group))
     found = Upstream(upstream, scheme, versions(files), spans, undated)
-    return Input(found, files, current.snapshot_id)
+    return Input(found, files, snapshot)
 
 
 def _reads(table: Table, name: str, upstream: Upstream, requested: Collection[str]) -> Reads:
@@ -256,7 +257,7 @@ def _as_of(
             continue
         states[key][name] = then
         snapshot = int(then["snapshot"])
-        if loaded.snapshot_by_id(snapshot) is None:
+        if not has_snapshot(loaded, snapshot):
             expired[key] = (
                 f"{table.id} {key} reads {source.upstream.table} as of its snapshot {snapshot}, "
                 "which has expired; declare dimension(changes='latest'), or build it anew from the "

@@ -82,12 +82,12 @@ class Calls:
         table: JudgedTable, plan: Plan, platform: Platform, spark: SparkSession, prepare: Prepare
     ) -> "Calls":
         """The calls for a plan, whose inputs are looked up by it."""
-        schemas = {name: platform.lake.load(of).schema() for name, of in table.inputs.items()}
+        loaded = {name: platform.lake.load(of) for name, of in table.inputs.items()}
 
         def reads(name: str, keys: Iterable[str]) -> ReadPlan:
             of = sorted({upstream for key in keys for upstream in plan.reads[name][key]})
             files = chain.from_iterable(plan.inputs[name].files[upstream] for upstream in of)
-            return ReadPlan.of(schemas[name], files)
+            return ReadPlan.of(loaded[name], files)
 
         return Calls(table, plan, platform, spark, prepare, reads)
 

@@ -27,6 +27,7 @@ from data_platform.contracts.schema import schema_of
 from data_platform.lake.catalog import LakeTable
 from data_platform.lake.files import Files, files_by_partition, partitioning, versions
 from data_platform.lake.reads import ReadPlan
+from data_platform.lake.snapshots import has_snapshot, summaries
 from data_platform.lake.writing.publish import ATTEMPT, CONTRACT
 from data_platform.lake.writing.staging import Staged, new_attempt, stage, with_empty_partitions
 from data_platform.quality import findings as checks
@@ -63,7 +64,7 @@ def build_merged(
 
     def read(of: LakeTable, files: Files, keys: Iterable[str]) -> DataFrame:
         listed = chain.from_iterable(files[key] for key in keys)
-        return ReadPlan.of(of.schema(), listed).dataframe(spark, platform.storage)
+        return ReadPlan.of(of, listed).dataframe(spark, platform.storage)
 
     def made_of(files: Files) -> DataFrame:
         reading = partial(read, upstream, files)
@@ -115,11 +116,11 @@ def planned_merge(
     The table is built anew if the contract has changed, if its snapshot or the input's has expired,
     or if no partition has changed, since the build was requested all the same.
     """
-    known = [s.summary for s in own.snapshots() if s.summary and s.summary.get(ATTEMPT) == version]
+    known = [summary for summary in summaries(own) if summary.get(ATTEMPT) == version]
     for summary in known:
         merged_table, _, snapshot = (summary.get(MERGED) or "").partition("@")
         same = (merged_table, summary.get(CONTRACT)) == (str(source.upstream.table), table.version)
-        if not same or upstream.snapshot_by_id(int(snapshot)) is None:
+        if not same or not has_snapshot(upstream, int(snapshot)):
             continue
         then = files_by_partition(upstream, snapshot_id=int(snapshot))
         was, is_now = versions(then), source.upstream.versions

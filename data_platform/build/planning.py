@@ -60,8 +60,8 @@ class Plan:
         """The files of one input for all keys of the plan."""
         chosen = self.inputs[name]
         keys = sorted(set(chain.from_iterable(self.reads[name][key] for key in self.keys)))
-        schema = platform.lake.load(chosen.upstream.table).schema()
-        return ReadPlan.of(schema, chain.from_iterable(chosen.files[key] for key in keys))
+        loaded = platform.lake.load(chosen.upstream.table)
+        return ReadPlan.of(loaded, chain.from_iterable(chosen.files[key] for key in keys))
 
     def rows_of(self, name: str, key: str) -> int:
         """Rows of one input that a key is built from, by the metadata of what is on disk."""

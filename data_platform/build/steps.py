@@ -21,6 +21,7 @@ from data_platform.contracts.names import folded
 from data_platform.contracts.schema import schema_of
 from data_platform.engine.parallelism import parallelism
 from data_platform.lake.files import partitioning
+from data_platform.lake.reads import columns_of
 from data_platform.lake.writing.parquet import Layout, SourcePath
 from data_platform.lake.writing.publish import StagedWrite
 from data_platform.lake.writing.staging import (
@@ -152,7 +153,7 @@ def layout_of(table: JudgedTable, platform: Platform, attempt: str) -> Layout:
     received: dict[str, SourcePath] = {}
     if table.contract.lineage:
         own = {ATTEMPT, REASONS, REPEATS_OBJECT, REPEATS_ROW, NAMED}
-        names = [field.name for field in tables[QUARANTINE].schema().fields]
+        names = columns_of(tables[QUARANTINE]).names
         received = {name: (RECEIVED, name) for name in names if name not in own}
     parts = {
         outcome: part(loaded, attempt, received if outcome != DATA else None)

@@ -6,7 +6,7 @@ from data_platform.assets import BronzeTable, JudgedTable, Table
 from data_platform.contracts.schema import schema_of
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
-from data_platform.lake.reads import spark_schema
+from data_platform.lake.reads import columns_of
 from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS
 from data_platform.landing.bronze_schema import bronze_schema
 from data_platform.tables.columns import ATTEMPT, REPEATS_OBJECT, REPEATS_ROW
@@ -78,7 +78,7 @@ def _schema(table: Table, outcome: int, lake: Lake) -> T.StructType:
         return schema
     if table.lineage:
         (upstream,) = table.inputs.values()
-        schema = spark_schema(lake.load(upstream).schema())
+        schema = columns_of(lake.load(upstream))
     if outcome == DUPLICATES:
         return _with(schema, table.partition_by, *_REPEATS, _ATTEMPT)
     named = [_NAMED] if table.partition_by else []

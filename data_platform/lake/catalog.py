@@ -31,7 +31,9 @@ from data_platform.lake.file_io import LakeFileIO
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import LAYERS, TableId
 
-LakeTable = Table  # a loaded table, for those who may not know Iceberg
+LakeTable = Table
+"""A loaded table. Outside of `lake` it is handed to functions of `lake`; PyIceberg's methods are
+used in `lake` alone."""
 
 CATALOG_NAME = "data_platform"
 

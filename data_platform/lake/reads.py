@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pyiceberg import types as I
 from pyiceberg.manifest import DataFile
 from pyiceberg.schema import Schema
+from pyiceberg.table import Table
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
@@ -52,6 +53,11 @@ def _field(field: I.NestedField) -> T.StructField:
     return T.StructField(field.name, spark_type(field.field_type), not field.required, comment)
 
 
+def columns_of(table: Table) -> T.StructType:
+    """Spark's schema of a table, with column docs as comments."""
+    return spark_schema(table.schema())
+
+
 def spark_schema(schema: Schema) -> T.StructType:
     """Spark's schema for an Iceberg schema, with column docs as comments."""
     return T.StructType([_field(field) for field in schema.fields])
@@ -65,9 +71,9 @@ class ReadPlan:
     files: tuple[DataFile, ...]
 
     @staticmethod
-    def of(schema: Schema, files: Iterable[DataFile]) -> "ReadPlan":
-        """The plan that reads these files with this schema."""
-        return ReadPlan(spark_schema(schema), tuple(files))
+    def of(table: Table, files: Iterable[DataFile]) -> "ReadPlan":
+        """The plan that reads these files of the table, with the schema it has now."""
+        return ReadPlan(columns_of(table), tuple(files))
 
     @property
     def bytes(self) -> int:

@@ -11,6 +11,7 @@ from pyiceberg import types as I
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
+from pyiceberg.table import Table
 from pyiceberg.transforms import IdentityTransform
 from pyspark.sql import types as T
 
@@ -86,6 +87,11 @@ def partition_spec(schema: Schema, columns: Iterable[str]) -> PartitionSpec:
             for i, name in enumerate(columns)
         )
     )
+
+
+def arrow_columns_of(table: Table) -> pa.Schema:
+    """The Arrow schema of a table."""
+    return arrow_schema(table.schema())
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:

@@ -35,7 +35,7 @@ class Exploration:
         loaded = self.platform.lake.load(TableId.parse(name))
         files = files_by_partition(loaded, key_of(loaded, partition))
         listed = [file for group in files.values() for file in group]
-        return ReadPlan.of(loaded.schema(), listed).dataframe(self.spark, self.platform.storage)
+        return ReadPlan.of(loaded, listed).dataframe(self.spark, self.platform.storage)
 
     def attempt(self, name: str, partition: str = WHOLE_TABLE, *, limit: int = 20) -> Trial:
         """Run the function of a declared table on one partition and judge its rows; see `trial`."""

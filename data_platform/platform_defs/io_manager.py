@@ -22,7 +22,7 @@ from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.files import files_by_partition, some, versions
 from data_platform.lake.reads import ReadPlan
-from data_platform.lake.schema import arrow_schema
+from data_platform.lake.schema import arrow_columns_of
 from data_platform.lake.upkeep.browse import first_row
 from data_platform.lake.writing.publish import WRITTEN, Publication, Published, StagedWrite, publish
 from data_platform.lake.writing.staging import (
@@ -134,7 +134,7 @@ class S3ParquetIOManager(dg.IOManager):
         if not files and keys != []:  # as no rows it would empty what was built from it before
             wanted = f"partitions {some(list(keys))}" if keys else "rows"
             raise LakeError(f"{table_id} has no {wanted}: nothing was published yet; build it")
-        plan = ReadPlan.of(found.schema(), chain.from_iterable(files.values()))
+        plan = ReadPlan.of(found, chain.from_iterable(files.values()))
         return plan.dataframe(self.spark(), self.storage)
 
     def _staged(self, context: dg.OutputContext, obj: Any) -> StagedWrite:
@@ -143,7 +143,7 @@ class S3ParquetIOManager(dg.IOManager):
         keys = tuple(context.asset_partition_keys) if asked else (WHOLE_TABLE,)
         if not isinstance(obj, DataFrame):
             found = self.lake.find(table_id)
-            present = arrow_schema(found.schema()) if found else None
+            present = arrow_columns_of(found) if found else None
             obj = fitted(table_id, arrow_of(table_id, obj), present)
         data, columns = partitioned(table_id, obj, asked, self.spark)
         schema = data.schema if isinstance(data, DataFrame) else spark_schema_of(data)

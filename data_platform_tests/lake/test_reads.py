@@ -123,12 +123,12 @@ def test_an_outsider_with_the_catalog_alone_reads_the_same_rows(
 def test_the_lakes_own_reads_see_the_same_rows(home: LakeHome, spark: SparkSession):
     table = home.lake.load(SALES)
     files = files_by_partition(table)
-    plan = ReadPlan.of(table.schema(), (f for group in files.values() for f in group))
+    plan = ReadPlan.of(table, (f for group in files.values() for f in group))
     assert plan.bytes == sum(f.file_size_in_bytes for group in files.values() for f in group)
     frame = plan.dataframe(spark, home.storage)
     assert frame.schema == T.StructType([T.StructField(f.name, f.dataType) for f in THEN])
     require_rows(frame.toArrow())
-    nothing = ReadPlan.of(table.schema(), []).dataframe(spark, home.storage)
+    nothing = ReadPlan.of(table, []).dataframe(spark, home.storage)
     assert nothing.isEmpty()
     assert nothing.columns == frame.columns
 
@@ -161,7 +161,7 @@ def test_a_file_that_is_not_whole_is_named_before_anything_is_read(home: LakeHom
     if content is not None:
         home.place.write(path, content)
     found = files_by_partition(table).values()
-    plan = ReadPlan.of(table.schema(), (file for group in found for file in group))
+    plan = ReadPlan.of(table, (file for group in found for file in group))
     with pytest.raises(UnreadableFile, match=f"{path}, a data file of silver/shop/sales, {says}"):
         plan.dataframe(cast(SparkSession, None), home.storage)
 
@@ -176,7 +176,7 @@ def test_a_folder_is_read_as_its_published_files_alone(home: LakeHome, spark: Sp
     home.place.write(f"{path.rpartition('/')[0]}/2011-05-01-late.parquet", home.place.read(path))
     wanted = found | files_by_partition(table, [MONDAY])
     del wanted[keys[-1]]
-    plan = ReadPlan.of(table.schema(), (f for group in wanted.values() for f in group))
+    plan = ReadPlan.of(table, (f for group in wanted.values() for f in group))
     notes = [one.note for one in plan.dataframe(spark, home.storage).select("note").collect()]
     assert sorted(notes) == [*keys[:-1], "n0", "n1", "n2", "n3"]
 
@@ -187,7 +187,7 @@ def test_a_file_that_is_damaged_inside_is_the_runs_message(home: LakeHome, spark
     whole = home.place.read(path)
     home.place.write(path, b"PAR1" + b"\x17" * (len(whole) - 8) + b"PAR1")
     found = files_by_partition(table).values()
-    plan = ReadPlan.of(table.schema(), (file for group in found for file in group))
+    plan = ReadPlan.of(table, (file for group in found for file in group))
     attempt = plain_layout(table, "attempt", home.storage)
     with pytest.raises(dg.Failure) as failed, failures_explained():
         stage(plan.dataframe(spark, home.storage), attempt)
@@ -209,7 +209,7 @@ def test_a_file_whose_name_spark_passes_over_is_named_with_the_way_out(
         record_count=found[0].record_count,
         file_size_in_bytes=found[0].file_size_in_bytes,
     )
-    plan = ReadPlan.of(table.schema(), [found[1], hidden])
+    plan = ReadPlan.of(table, [found[1], hidden])
     with pytest.raises(UnreadableFile, match=f"{folder}/_{name}.*passes over.*materialize"):
         plan.dataframe(spark, home.storage)
 
@@ -226,6 +226,6 @@ def test_partitions_of_any_name_are_read_by_spark(home: LakeHome, spark: SparkSe
     loaded = home.lake.load(table)
     files = files_by_partition(loaded)
     assert sorted(files) == sorted(KEYS)
-    plan = ReadPlan.of(loaded.schema(), (f for group in files.values() for f in group))
+    plan = ReadPlan.of(loaded, (f for group in files.values() for f in group))
     rows = plan.dataframe(spark, home.storage).collect()
     assert sorted(map(tuple, rows)) == sorted((key, n) for n, key in enumerate(KEYS))

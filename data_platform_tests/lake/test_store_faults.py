@@ -194,7 +194,7 @@ def frame(world: World, spark: SparkSession):
     table = world.home.lake.load(SALES)
     found = (file for group in files_by_partition(table).values() for file in group)
     world.home.place.tell(spark)
-    return ReadPlan.of(table.schema(), found).dataframe(spark, world.home.storage)
+    return ReadPlan.of(table, found).dataframe(spark, world.home.storage)
 
 
 @pytest.mark.parametrize("effect", [SLOW_DOWN, Cut("answer", after=20)], ids=["slow", "cut"])

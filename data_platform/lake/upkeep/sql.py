@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.errors import QueryError
 from data_platform.lake.files import files_by_partition
-from data_platform.lake.schema import arrow_schema
+from data_platform.lake.schema import arrow_columns_of
 from data_platform.lake.upkeep.browse import key_of, require_snapshot
 from data_platform.storage.files import Storage
 from data_platform.tables.identity import TableId
@@ -98,7 +98,7 @@ def _dataset(
     snapshot: int | None = None,
 ) -> ds.Dataset:
     """The table's rows, columns by name; older files have nulls in columns added later."""
-    schema = arrow_schema(table.schema())
+    schema = arrow_columns_of(table)
     paths = [
         file.file_path
         for files in files_by_partition(table, keys, snapshot).values()

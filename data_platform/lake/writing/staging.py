@@ -12,8 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.lake.files import StagedFile, partitioning
-from data_platform.lake.reads import spark_schema
-from data_platform.lake.schema import arrow_schema
+from data_platform.lake.reads import columns_of
+from data_platform.lake.schema import arrow_columns_of
 from data_platform.lake.writing.parquet import (
     REPORT_DDL,
     Layout,
@@ -72,7 +72,7 @@ class Staged:
 
 def part(table: Table, attempt: str, sources: Mapping[str, SourcePath] | None = None) -> Part:
     """The part of a layout that goes to `table`; `sources` where input names differ."""
-    schema = arrow_schema(table.schema())
+    schema = arrow_columns_of(table)
     own: list[SourcePath] = [(name,) for name in schema.names]
     renamed = sources or {}
     return Part(directory(table, attempt), schema, tuple(renamed.get(s[0], s) for s in own))
@@ -127,7 +127,7 @@ def staged_rows(
 ) -> DataFrame:
     """What was written of one partition, as a reader of the table would see it."""
     paths = [file.path for file in staged.files.get(outcome, ()) if file.key == key and file.rows]
-    schema = spark_schema(table.schema())
+    schema = columns_of(table)
     if not paths:
         return spark.createDataFrame([], schema)
     return spark.read.schema(schema).parquet(*paths)
