@@ -42,7 +42,9 @@ def test_the_version_is_the_one_that_is_pinned() -> None:
     assert is_pinned("pyiceberg")
 
 
-@pytest.mark.parametrize(("function", "wanted"), _CALLED, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(
+    ("function", "wanted"), _CALLED, ids=lambda each: getattr(each, "__qualname__", "")
+)
 def test_what_is_called_or_replaced_takes_the_same_arguments(function: Any, wanted: str) -> None:
     assert parameters(function) == wanted
 
