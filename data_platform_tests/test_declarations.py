@@ -144,6 +144,7 @@ TABLE = (
         "description": "words",
         "retention": "how long what was replaced is readable",
         "meaning": "of `function`",
+        "source": "of bronze alone",
     },
 )
 RECEIVED = (
@@ -156,7 +157,8 @@ RECEIVED = (
         "inputs": days.inputs,
         "ins": TABLE[2]["ins"],
     },
-    {name: why for name, why in TABLE[3].items() if name != "meaning"},
+    {name: TABLE[3][name] for name in ("id", "owner", "description", "retention")}
+    | {"contract": "of judged tables alone"},
 )
 DECLARED = {
     "csv": CSV,

@@ -37,7 +37,8 @@ def declared(tables: Sequence[Table], table_id: TableId) -> Table:
     if table := next((table for table in tables if table.id == table_id), None):
         return table
     for each in tables:
-        if QUARANTINE in each.outcomes and each.id.sibling(table_id.layer) == table_id:
+        rejected = table_id.layer in ("quarantine", "duplicates") and QUARANTINE in each.outcomes
+        if rejected and each.id.sibling(table_id.layer) == table_id:
             raise LakeError(
                 f"{table_id} holds rows that {each.id} rejected, and is written with it; name "
                 f"{each.id} instead"

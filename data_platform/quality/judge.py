@@ -49,9 +49,8 @@ KEY_NOT_UNIQUE = "key.unique"  # of a table without lineage: nothing says which 
 
 def with_received(bronze: DataFrame) -> DataFrame:
     """Bronze with all its columns once more in `_received`, for rules and for the quarantine."""
-    names = [name for name in bronze.columns if name != _TASK]
-    received = F.struct(*(F.col(quoted(name)) for name in names))
-    return bronze.withColumn(RECEIVED, received).drop(MAY_REPEAT)
+    names = [name for name in bronze.columns if name not in (_TASK, MAY_REPEAT)]
+    return bronze.withColumn(RECEIVED, F.struct(*(F.col(quoted(name)) for name in names)))
 
 
 def in_shares(bronze: DataFrame, contract: Contract, tasks: int, shares: Column) -> DataFrame:
@@ -93,6 +92,7 @@ def judged(
     at: `merge.ranked` decides between its rows.
     """
     received, dealt = _Received.of(frame, contract), _TASK in frame.columns
+    marked = by_marks and MAY_REPEAT in frame.columns  # a function may have dropped it
     kept = [received.kept(field, frame) for field in schema_of(contract).fields]
     rules = compile_rules(contract)
     if contract.lineage and not received.has(RESCUED):  # such rows were not read from a file
@@ -104,12 +104,12 @@ def judged(
         reasons(rules, "warning").alias(WARNINGS),
         *(F.col(quoted(name)) for name in _place_columns(frame, contract)),
         *([_TASK] if dealt else []),
-        *([F.col(RECEIVED)[MAY_REPEAT].alias(MAY_REPEAT)] if received.marked else []),
+        *([MAY_REPEAT] if marked else []),
     )
     if PLACE in frame.columns:
         rows = _settled(rows, contract, received)
-    if received.marked and by_marks:
-        return _as_written(_where_marked(rows, contract, received), contract, received)
+    if marked:
+        return _as_written(_where_marked(rows, contract, received, tasks), contract, received)
     if not clustered and not dealt:
         rows = _clustered(rows, contract, received, tasks, shares)
     if contract.key and not contract.merge_on:
@@ -162,7 +162,6 @@ class _Received:
     """
 
     fields: tuple[T.StructField, ...]
-    marked: bool = False  # each with whether it may repeat another
 
     @staticmethod
     def of(frame: DataFrame, contract: Contract) -> "_Received":
@@ -170,8 +169,7 @@ class _Received:
             return _Received(())
         struct = frame.schema[RECEIVED].dataType
         assert isinstance(struct, T.StructType)
-        fields = tuple(field for field in struct.fields if field.name != MAY_REPEAT)
-        return _Received(fields, marked=MAY_REPEAT in struct.names)
+        return _Received(tuple(struct.fields))
 
     @property
     def names(self) -> list[str]:
@@ -249,10 +247,12 @@ def _task(key: list[Column], contract: Contract, tasks: int, shares: Column) -> 
     return F.pmod(first + F.pmod(F.xxhash64(*key), shares), F.lit(tasks)).cast("int")
 
 
-def _where_marked(rows: DataFrame, contract: Contract, received: _Received) -> DataFrame:
+def _where_marked(
+    rows: DataFrame, contract: Contract, received: _Received, tasks: int
+) -> DataFrame:
     """The rows of one partition: those that may repeat another meet, the rest stay where they
-    are."""
-    alone = rows.where(~F.col(MAY_REPEAT))
+    are, in `tasks` at most."""
+    alone = rows.where(~F.col(MAY_REPEAT)).coalesce(tasks)
     alone = alone.withColumn(OUTCOME, _outcome(alone))
     if not contract.key or contract.merge_on:
         return alone

@@ -1,6 +1,7 @@
 """Settings from the environment: its only reader, and who tells libraries through it."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +96,9 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
     return settings
 
 
+_IN_URL = re.compile(r"(//[^/@\s:]*:).*@")  # a password, which other commands refuse there
+
+
 def listed(env: Mapping[str, str] | None = None) -> list[dict[str, str]]:
     """Every setting as it is set, with its default in this environment and its meaning.
 
@@ -113,6 +117,7 @@ def listed(env: Mapping[str, str] | None = None) -> list[dict[str, str]]:
         value = _value(env, variable.name)
         if variable.variable == PASSWORD and value and not secret_name(value):
             value = "(not shown)"
+        value = _IN_URL.sub(r"\1(not shown)@", value)
         default = variable.default or DIFFERENCES[environment].get(variable.name, "")
         return {
             "setting": variable.variable,

@@ -14,7 +14,8 @@ CORES = st.integers(1, 64)
 
 @pytest.mark.parametrize(("rows", "tasks"), [(600_000, 2), (6_000_000, 6), (15_500_000, 16)])
 def test_the_tasks_of_one_partition_follow_its_rows_and_are_a_multiple_of_the_cores(rows, tasks):
-    assert Spread.of({"2011-03-04": rows}, 2) == Spread(tasks, {tasks: ("2011-03-04",)})
+    shared = {tasks: ("2011-03-04",)}
+    assert Spread.of({"2011-03-04": rows}, 2) == Spread(tasks, shared, alone=True)
 
 
 def test_few_rows_are_one_tasks():
