@@ -21,6 +21,7 @@ from data_platform.build.steps import build
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Contract, Rule
 from data_platform.contracts.declare import contract
+from data_platform.contracts.schema import schema_of
 from data_platform.definitions import declared
 from data_platform.domains.retail import silver as retail
 from data_platform.domains.retail.landing import COLUMNS
@@ -126,7 +127,7 @@ def _without_rules(load: Workload, platform: Platform, spark: SparkSession) -> f
     target = load.folder()
     planned = plan(table_with_rules(1), platform, daily.get_partition_keys(), only_stale=False)
     (name,) = planned.inputs
-    names = [field.name for field in table_with_rules(1).schema_of(contract).fields]  # type: ignore[union-attr]
+    names = schema_of(table_with_rules(1).contract).names
 
     def work() -> None:
         plan = planned.read_plan(platform, name)

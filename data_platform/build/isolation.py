@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from typing import TypeVar
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -29,7 +30,7 @@ from data_platform.build.placement import (
 )
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
-from data_platform.engine.logical_plan import analyzed, marked
+from data_platform.engine.logical_plan import Node, analyzed, marked
 from data_platform.engine.pyspark_internals import jobs_run
 from data_platform.lake.reads import ReadPlan
 from data_platform.quality.locality import Input, Proof, makes_no_rows, proof
@@ -50,6 +51,7 @@ TOGETHER = 32
 _ADAPTIVE = "spark.sql.adaptive.enabled"
 
 Prepare = Callable[[DataFrame], DataFrame]
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -265,20 +267,20 @@ def by_input_partition(
 
 def shown_by(frame: DataFrame, inputs: Mapping[str, Input]) -> Proof:
     """What the frame's plan proves about its rows; nothing if it is unavailable or unknown."""
-    try:
-        plan = analyzed(frame)
-        return proof(plan, inputs) if plan else Proof(apart=False)
-    except RecursionError:
-        return Proof(apart=False)
+    return _read_plan(frame, lambda plan: proof(plan, inputs), unknown=Proof(apart=False))
 
 
 def one_row_each(frame: DataFrame) -> bool:
     """Whether a function certainly made no two rows of one; not if its plan is unavailable."""
+    return _read_plan(frame, makes_no_rows, unknown=False)
+
+
+def _read_plan(frame: DataFrame, read: Callable[[Node], _Read], *, unknown: _Read) -> _Read:
     try:
         plan = analyzed(frame)
-        return plan is not None and makes_no_rows(plan)
-    except RecursionError:
-        return False
+        return unknown if plan is None else read(plan)
+    except RecursionError:  # deeper than Python's stack
+        return unknown
 
 
 def united(frames: Sequence[DataFrame]) -> DataFrame:

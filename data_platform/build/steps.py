@@ -50,24 +50,13 @@ def build(
 ) -> StepResult:
     """Compute, judge and stage the partitions of the plan, in one Spark job; in one for each
     `isolation.TOGETHER` of them where each needs a call of the function for itself."""
-    contract = table.contract
     spread = spread_of(table, plan, spark)
     calls = Calls.of(table, plan, platform, spark, partial(prepared, table, spread))
     results = calls.results()
     first = next(results)  # a function that fails leaves no table behind
     attempt = new_attempt(run_id)
     layout = layout_of(table, platform, attempt)
-
-    def judge(frame: DataFrame) -> DataFrame:
-        return judged(
-            frame,
-            contract,
-            tasks=spread.tasks,
-            shares=shares(table.scheme, spread),
-            clustered=_meets_early(table, spread) and not spread.shared,
-            one_partition=len(plan.keys) == 1,
-            by_marks=spread.alone and one_row_each(frame),
-        )
+    judge = partial(judged_as_spread, table, spread, one_partition=len(plan.keys) == 1)
 
     def written(result: Result) -> Staged:
         with nullcontext() if result.adaptive else without_adaptive(spark):
@@ -83,6 +72,21 @@ def build(
         require_same_alone(calls, judge, staged, loaded, attempt)
     staged = with_empty_partitions(staged, loaded, layout, plan.keys)
     return audited(table, plan, platform, staged, attempt, run_id, shared=first.shared and told)
+
+
+def judged_as_spread(
+    table: JudgedTable, spread: Spread, frame: DataFrame, *, one_partition: bool
+) -> DataFrame:
+    """The rows of a function whose inputs were `prepared`, judged by as many tasks."""
+    return judged(
+        frame,
+        table.contract,
+        tasks=spread.tasks,
+        shares=shares(table.scheme, spread),
+        clustered=_meets_early(table, spread) and not spread.shared,
+        one_partition=one_partition,
+        by_marks=spread.alone and one_row_each(frame),
+    )
 
 
 def spread_of(table: JudgedTable, plan: Plan, spark: SparkSession) -> Spread:
@@ -104,7 +108,7 @@ def shares(scheme: Partitioning, spread: Spread) -> Column | None:
 
 
 def _meets_early(table: JudgedTable, spread: Spread) -> bool:
-    """Whether all rows that are compared meet before the typing, as received.
+    """Whether all rows that are compared meet, or are marked, before the typing, as received.
 
     Rows as received are narrower than typed ones, and are typed by as many tasks as judge them.
     """

@@ -18,11 +18,17 @@ from data_platform.build.isolation import Calls, united
 from data_platform.build.kinds import require_tried
 from data_platform.build.planning import Plan, plan
 from data_platform.build.platform import Platform
-from data_platform.build.steps import held_back, prepared, rows_findings, spread_of
+from data_platform.build.steps import (
+    held_back,
+    judged_as_spread,
+    prepared,
+    rows_findings,
+    spread_of,
+)
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.schema import schema_of
-from data_platform.quality.judge import RECEIVED, judged
+from data_platform.quality.judge import RECEIVED
 from data_platform.storage.errors import LakeError
 from data_platform.tables.outcomes import (
     CONTEXT,
@@ -74,7 +80,7 @@ def trial(table: Table, platform: Platform, spark: SparkSession, key: str, *, li
     contract, spread = table.contract, spread_of(table, planned, spark)
     calls = Calls.of(table, planned, platform, spark, partial(prepared, table, spread))
     frame = united([result.frame for result in calls.each()])
-    rows = judged(frame, contract, tasks=spread.tasks, one_partition=True).persist()
+    rows = judged_as_spread(table, spread, frame, one_partition=True).persist()
     try:
         counts, good = _counts(rows), rows.where(F.col(OUTCOME) == DATA)
         return Trial(

@@ -1,6 +1,6 @@
 """A DataFrame's analyzed logical plan, as a tree.
 
-There is none for a session without a JVM in reach (Spark Connect).
+`analyzed` has none for a session without a JVM in reach (Spark Connect).
 """
 
 import json

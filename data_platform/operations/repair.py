@@ -18,6 +18,7 @@ from data_platform.build.inputs import changed_dimensions
 from data_platform.build.planning import current_versions, plan, plan_all, plans
 from data_platform.build.platform import Platform
 from data_platform.build.table_checks import as_it_stands, held_as_told
+from data_platform.build.tables import tables_written
 from data_platform.lake.look import Look
 from data_platform.lake.rejected import rejected_by
 from data_platform.lake.upkeep.browse import as_python, keyed, rows
@@ -28,7 +29,7 @@ from data_platform.runs.instance import open_instance
 from data_platform.storage.errors import LakeError
 from data_platform.tables.columns import ATTEMPT
 from data_platform.tables.identity import TableId
-from data_platform.tables.outcomes import QUARANTINE, REASONS
+from data_platform.tables.outcomes import REASONS
 from data_platform.telemetry.wording import counted
 
 
@@ -37,8 +38,7 @@ def declared(tables: Sequence[Table], table_id: TableId) -> Table:
     if table := next((table for table in tables if table.id == table_id), None):
         return table
     for each in tables:
-        rejected = table_id.layer in ("quarantine", "duplicates") and QUARANTINE in each.outcomes
-        if rejected and each.id.sibling(table_id.layer) == table_id:
+        if table_id in tables_written(each).values():
             raise LakeError(
                 f"{table_id} holds rows that {each.id} rejected, and is written with it; name "
                 f"{each.id} instead"

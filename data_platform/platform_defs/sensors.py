@@ -57,7 +57,7 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Senso
         busy = {name: under_way(scope.of(group)) for name, group in by_job.items()}
         free = [table for table in bronze if not busy[job_name(table)]]
         troubles: list[str] = []
-        found = unloaded(scope.of(free), trouble=troubles.append)
+        found = list(unloaded(scope.of(free), trouble=troubles.append))
         for text in troubles:
             context.log.error(text)
         if requests := [each.request for each in found if each.at <= now]:

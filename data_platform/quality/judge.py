@@ -256,7 +256,7 @@ def _where_marked(
     alone = alone.withColumn(OUTCOME, _outcome(alone))
     if not contract.key or contract.merge_on:
         return alone
-    met = rows.where(MAY_REPEAT).repartition(1)
+    met = rows.where(F.col(MAY_REPEAT)).repartition(1)
     met = _deduplicated(met, contract, received, one_partition=True)
     return alone.unionByName(met, allowMissingColumns=True)
 

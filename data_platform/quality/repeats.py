@@ -18,8 +18,9 @@ from data_platform.contracts.names import quoted
 from data_platform.engine.logical_plan import with_boundary
 from data_platform.quality.spread import TASK_ROWS
 
-MAY_REPEAT = "_may_repeat"
-_HASH, _REPEATED, _ROWS = "_hash", "_repeated", "_rows"
+# Beside the columns of an input, which may have any name that a table can have.
+MAY_REPEAT = "data-platform may repeat"
+_HASH, _REPEATED, _ROWS = "data-platform hash", "data-platform repeated", "rows"
 
 
 def with_repeats_marked(bronze: DataFrame, contract: Contract, tasks: int) -> DataFrame | None:
@@ -34,7 +35,7 @@ def with_repeats_marked(bronze: DataFrame, contract: Contract, tasks: int) -> Da
         return none
     key = F.xxhash64(*(F.col(quoted(name)) for name in contract.key))
     hashes = bronze.select(key.alias(_REPEATED)).repartition(tasks, _REPEATED)
-    repeated = hashes.mapInArrow(_counted, f"{_REPEATED} long, {_ROWS} long")
+    repeated = hashes.mapInArrow(_counted, f"{quoted(_REPEATED)} long, {_ROWS} long")
     repeated = repeated.limit(TASK_ROWS // 2 + 1).toArrow()  # each has two rows or more
     if sum(repeated[_ROWS].to_pylist()) > TASK_ROWS:
         return None

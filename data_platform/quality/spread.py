@@ -3,7 +3,8 @@
 Rows decide, not the bytes of the files they come from: a column of numbers or of repeated texts is
 stored in a tenth of what sorting it takes. A partition of a usual size is one task's, so that it
 is one file; a large one is shared by all rows' hash of their key, over as many tasks as its part
-of all rows asks for.
+of all rows asks for. One that is alone is written by the tasks that read it where it can be (see
+`repeats`), by as many at most.
 """
 
 import math

@@ -125,3 +125,13 @@ def test_more_repeats_than_one_task_sorts_are_not_marked(
     monkeypatch.setattr(repeats, "TASK_ROWS", 5)
     assert with_repeats_marked(bronze, Lines, 2) is not None
     assert "_task" in in_shares(bronze, Lines, 2, F.lit(2)).columns
+
+
+def test_columns_of_any_name_keep_their_values(spark: SparkSession) -> None:
+    odd = {"_hash": 1, "_HASHED": 2, "_repeated": 3, "rows": 4}
+    bronze = _bronze(spark, [("tea", "1"), ("tea", "1")])
+    bronze = bronze.withColumns({name: F.lit(value) for name, value in odd.items()})
+
+    found = _marked(bronze).collect()
+
+    assert [{name: row[name] for name in odd} for row in found] == [odd, odd]
