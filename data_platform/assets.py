@@ -73,7 +73,7 @@ class Table:
         raise NotImplementedError
 
     @property
-    def scheme(self) -> Partitioning:
+    def partitioning(self) -> Partitioning:
         """How its partition keys map to the values of its partition columns."""
         raise NotImplementedError
 
@@ -103,7 +103,7 @@ class BronzeTable(Table):
         return f"bronze:{_digest(self, source=self.source.fingerprint)}"
 
     @cached_property
-    def scheme(self) -> Partitioning:
+    def partitioning(self) -> Partitioning:
         return partitioning_by(self.partition_by, self.partitions)
 
 
@@ -141,7 +141,7 @@ class JudgedTable(Table):
         return f"{self.contract.version}:{digest}"
 
     @cached_property
-    def scheme(self) -> Partitioning:
+    def partitioning(self) -> Partitioning:
         times = times_of(self.partitions, self.partition_by)
         return Partitioning.of(schema_of(self.contract), self.partition_by, times)
 

@@ -156,7 +156,7 @@ def test_a_bronze_table_has_no_function() -> None:
     table = bronze(source=ONLINE_RETAIL, partitions=daily, owner="team:shop", description="Rows.")
 
     assert not callable(table)
-    assert table.scheme.names == ("day",)
+    assert table.partitioning.names == ("day",)
     assert table.retention == Retention()
 
 
@@ -296,7 +296,7 @@ def test_the_partition_of_received_rows_is_of_a_type_that_tells_all_of_them_apar
         description="b",
     )
 
-    assert [column.type for column in table.scheme.columns] == [kind]
+    assert [column.type for column in table.partitioning.columns] == [kind]
 
 
 def _bronze(
@@ -369,17 +369,17 @@ def test_a_source_without_partition_is_enough_where_a_partition_is_named_as_a_da
 
 def test_the_partition_columns_of_bronze_have_the_types_of_its_partitions() -> None:
     kinds = {
-        "day": _bronze(daily).scheme,
-        "hour": _bronze(HOURLY, partition_by="hour").scheme,
-        "shop": _bronze(SHOPS, partition_by="shop").scheme,
+        "day": _bronze(daily).partitioning,
+        "hour": _bronze(HOURLY, partition_by="hour").partitioning,
+        "shop": _bronze(SHOPS, partition_by="shop").partitioning,
     }
-    found = {name: [c.type for c in scheme.columns] for name, scheme in kinds.items()}
+    found = {name: [c.type for c in partitioning.columns] for name, partitioning in kinds.items()}
     assert found == {
         "day": [T.DateType()],
         "hour": [T.TimestampNTZType()],
         "shop": [T.StringType()],
     }
-    two = _bronze(BOTH, partition_by=("day", "shop")).scheme
+    two = _bronze(BOTH, partition_by=("day", "shop")).partitioning
     assert [column.type for column in two.columns] == [T.DateType(), T.StringType()]
     assert two.key(two.values("2011-03-01|york")) == "2011-03-01|york"
 

@@ -154,12 +154,12 @@ def _work(
     target: str,
 ) -> list[PartitionWork]:
     source = table.source
-    scheme = table.scheme
-    schema = file_schema(source, scheme)
+    partitioning = table.partitioning
+    schema = file_schema(source, partitioning)
     return [
         PartitionWork(
             partition=key,
-            values=dict(zip(scheme.names, scheme.values(key), strict=True)),
+            values=dict(zip(partitioning.names, partitioning.values(key), strict=True)),
             target=target,
             format=source.format,
             schema=schema,

@@ -49,13 +49,15 @@ def _joined(windows: Iterable[EventWindow]) -> list[EventWindow]:
     return joined
 
 
-def by_event_time(scheme: Partitioning, column: str, frame: DataFrame) -> Dated | Literal["mixed"]:
+def by_event_time(
+    partitioning: Partitioning, column: str, frame: DataFrame
+) -> Dated | Literal["mixed"]:
     """What a plan can rely on: that a row's date, or its month, is the partition's value."""
-    timed, kind = time_column(scheme), frame.schema[column].dataType
-    if len(scheme.columns) != 1 or timed is None or not isinstance(timed.type, T.DateType):
+    timed, kind = time_column(partitioning), frame.schema[column].dataType
+    if len(partitioning.columns) != 1 or timed is None or not isinstance(timed.type, T.DateType):
         return "mixed"
     unit = _UNITS.get(timed.times.cron) if timed.times else None
     # the date of an instant is that of the session's zone
-    if unit is None or (isinstance(kind, T.TimestampType) and zone_of(scheme).key != _UTC):
+    if unit is None or (isinstance(kind, T.TimestampType) and zone_of(partitioning).key != _UTC):
         return "mixed"
     return Dated(column, unit, dated=isinstance(kind, T.DateType))

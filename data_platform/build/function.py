@@ -21,7 +21,7 @@ def call_function(
 
     Raises LakeError if it is not a DataFrame, SchemaConflict if it does not fit the contract.
     """
-    values = [table.scheme.values(key) for key in keys]
+    values = [table.partitioning.values(key) for key in keys]
     named: dict[str, object] = dict(frames)
     if table.takes_partitions:
         named["partitions"] = tuple(v[0] if len(v) == 1 else v for v in values)

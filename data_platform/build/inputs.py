@@ -13,7 +13,7 @@ from data_platform.assets import Table
 from data_platform.build.platform import Platform
 from data_platform.lake.bounds import PartitionFiles, has_nulls, time_bounds
 from data_platform.lake.catalog import LakeTable
-from data_platform.lake.files import Files, partitioning, versions
+from data_platform.lake.files import Files, partitioning_of, versions
 from data_platform.lake.look import Look
 from data_platform.lake.snapshots import current_snapshot_id, has_snapshot
 from data_platform.quality.freshness import digest
@@ -32,7 +32,7 @@ from data_platform.quality.windows import (
 )
 from data_platform.storage.errors import LakeError
 from data_platform.tables.calendars import Calendar
-from data_platform.tables.identity import WHOLE_TABLE, TableId
+from data_platform.tables.identity import WHOLE_TABLE, Partitioning, TableId
 
 _MOST_CANDIDATES = 5000  # beyond so many partitions, planning all of a table is no slower
 
@@ -149,14 +149,14 @@ def _input(table: Table, look: Look, name: str, requested: Collection[str]) -> I
     loaded = look.find(upstream)
     snapshot = current_snapshot_id(loaded) if loaded else None
     if loaded is None or snapshot is None:
-        return Input(Upstream(upstream, table.scheme, {}), {})
-    scheme = partitioning(loaded)
-    files = look.files(upstream, _candidates(table, how, scheme, requested))
+        return Input(Upstream(upstream, table.partitioning, {}), {})
+    partitioning = partitioning_of(loaded)
+    files = look.files(upstream, _candidates(table, how, partitioning, requested))
     spans, undated = None, frozenset()
     if isinstance(how, EventTime):
         spans = {key: _span_of(loaded, how.column, group, table) for key, group in files.items()}
         undated = frozenset(k for k, group in files.items() if has_nulls(loaded, how.column, group))
-    found = Upstream(upstream, scheme, versions(files), spans, undated)
+    found = Upstream(upstream, partitioning, versions(files), spans, undated)
     return Input(found, files, snapshot)
 
 
@@ -165,33 +165,37 @@ def _reads(table: Table, name: str, upstream: Upstream, requested: Collection[st
     if isinstance(how, EventTime) and table.partitions:
         keys, calendar = table.partitions.get_partition_keys(), Calendar.of(table.partitions)
         end = calendar.end if calendar else None
-        return reads_of(table.scheme, keys, how, upstream, end=end)
-    unmapped = how is None and is_dimension(table.scheme, how, upstream.scheme)
-    if unmapped and time_column(upstream.scheme) and not time_column(table.scheme):
+        return reads_of(table.partitioning, keys, how, upstream, end=end)
+    unmapped = how is None and is_dimension(table.partitioning, how, upstream.partitioning)
+    if unmapped and time_column(upstream.partitioning) and not time_column(table.partitioning):
         raise LakeError(
             f"{table.id}: its partitions have nothing in common with those of its input "
-            f"{upstream.table} ({', '.join(upstream.scheme.names)}); say in ins={{{name!r}: ...}} "
-            "that it reads everything() of it, or that it is a dimension()"
+            f"{upstream.table} ({', '.join(upstream.partitioning.names)}); say in "
+            f"ins={{{name!r}: ...}} that it reads everything() of it, or that it is a dimension()"
         )
-    return reads_of(table.scheme, requested, how, upstream)
+    return reads_of(table.partitioning, requested, how, upstream)
 
 
 def _candidates(
-    table: Table, how: How | None, scheme, requested: Collection[str]
+    table: Table, how: How | None, partitioning: Partitioning, requested: Collection[str]
 ) -> list[str] | None:
     """The keys of an input that can be read, so that planning reads their metadata only; None for
     all."""
-    if not scheme.columns:
+    if not partitioning.columns:
         return [WHOLE_TABLE]
-    column, timed = scheme.columns[0], time_column(table.scheme)
-    if len(scheme.columns) > 1 or column != time_column(scheme) or not (timed and requested):
+    column, timed = partitioning.columns[0], time_column(table.partitioning)
+    if (
+        len(partitioning.columns) > 1
+        or column != time_column(partitioning)
+        or not (timed and requested)
+    ):
         return None
     if column.times is None or not isinstance(how, Trailing | None):
         return None
-    spans = [span for key in requested if (span := span_of(table.scheme, key))]
+    spans = [span for key in requested if (span := span_of(table.partitioning, key))]
     start, end = min(start for start, _ in spans), max(end for _, end in spans)
     if isinstance(how, Trailing):
-        start = min(reach(table.scheme, key, how) for key in requested)
+        start = min(reach(table.partitioning, key, how) for key in requested)
     keys: list[str] = []
     while start < end:
         if len(keys) == _MOST_CANDIDATES:
@@ -205,7 +209,7 @@ def _span_of(loaded: LakeTable, name: str, files: PartitionFiles, table: Table) 
     """The span of times in a column; values without a time zone are in the table's."""
     if (bounds := time_bounds(loaded, name, files)) is None:
         return None
-    zone = zone_of(table.scheme)
+    zone = zone_of(table.partitioning)
     low, high = (m if m.tzinfo else m.replace(tzinfo=zone) for m in bounds)
     return low.astimezone(dt.UTC), high.astimezone(dt.UTC)
 
@@ -224,7 +228,8 @@ def _dimensions(
     names = [
         name
         for name, each in found.items()
-        if each.snapshot and is_dimension(table.scheme, table.how(name), each.upstream.scheme)
+        if each.snapshot
+        and is_dimension(table.partitioning, table.how(name), each.upstream.partitioning)
     ]
     if not names:
         return {}, {}

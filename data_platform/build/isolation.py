@@ -94,9 +94,9 @@ class Calls:
         return Calls(table, plan, platform, spark, prepare, reads)
 
     @property
-    def scheme(self) -> Partitioning:
+    def partitioning(self) -> Partitioning:
         """The table's partition columns."""
-        return self.table.scheme
+        return self.table.partitioning
 
     def results(self) -> Iterator[Result]:
         """The rows for all partitions of the plan, one result for each job to be run."""
@@ -140,7 +140,7 @@ class Calls:
             self.table.partitions.get_partition_keys(),
             Calendar.of(self.table.partitions),
         )
-        return event_windows(self.scheme, keys, calendar.end if calendar else None)
+        return event_windows(self.partitioning, keys, calendar.end if calendar else None)
 
     def _once(self, keys: Sequence[str]) -> Result | None:
         """The rows of one call for all; None if a partition may see rows of another."""
@@ -152,9 +152,9 @@ class Calls:
         # If the function ran jobs, it may have looked at any partition, which no plan shows.
         looked = before is None or jobs_run(self.spark) != before
         shown = Proof(apart=False) if looked and len(keys) > 1 else shown_by(frame, inputs)
-        if shown.holds(*self.scheme.names):
+        if shown.holds(*self.partitioning.names):
             return Result(frame)
-        if self._has_lineage and shown.holds(*[RECEIVED] * len(self.scheme.names)):
+        if self._has_lineage and shown.holds(*[RECEIVED] * len(self.partitioning.names)):
             return Result(self._placed_as_received(frame))
         if len(keys) == 1:
             return Result(self._placed_alone(keys[0], frame))
@@ -182,7 +182,7 @@ class Calls:
         how = self.table.how(name)
         if not isinstance(how, EventTime):
             return frame
-        zone = zone_of(self.scheme)
+        zone = zone_of(self.partitioning)
         return frame.where(counts(frame, how.column, [self.windows[k] for k in keys], zone))
 
     def _input(self, name: str, keys: Sequence[str], frame: DataFrame) -> Input:
@@ -191,11 +191,11 @@ class Calls:
         if isinstance(how, EventTime):
             if not all(map(self._counts_own_time, keys)):
                 return "mixed"
-            return by_event_time(self.scheme, how.column, frame)
-        reads, scheme = self.plan.reads[name], self.plan.inputs[name].upstream.scheme
-        whole = is_dimension(self.scheme, how, scheme)
-        if not whole and all(self._is_own(scheme, key, reads[key]) for key in keys):
-            return scheme.names
+            return by_event_time(self.partitioning, how.column, frame)
+        reads, partitioning = self.plan.reads[name], self.plan.inputs[name].upstream.partitioning
+        whole = is_dimension(self.partitioning, how, partitioning)
+        if not whole and all(self._is_own(partitioning, key, reads[key]) for key in keys):
+            return partitioning.names
         first, *rest = (set(reads[key]) for key in keys)
         return "alike" if all(of == first for of in rest) else "mixed"
 
@@ -203,45 +203,49 @@ class Calls:
         """Whether all rows that count for a partition name it: not those of no partition at all,
         or of a day that the calendar leaves out."""
         window = self.windows[key]
-        return (window.after, window.until) == span_of(self.scheme, key)
+        return (window.after, window.until) == span_of(self.partitioning, key)
 
-    def _is_own(self, scheme: Partitioning, key: str, reads: tuple[str, ...]) -> bool:
+    def _is_own(self, partitioning: Partitioning, key: str, reads: tuple[str, ...]) -> bool:
         """Whether all that a partition reads is the input's partition of the same values."""
-        if not scheme.columns:
+        if not partitioning.columns:
             return False
-        return all(scheme.values(upstream) == self.scheme.values(key) for upstream in reads)
+        return all(
+            partitioning.values(upstream) == self.partitioning.values(key) for upstream in reads
+        )
 
     @property
     def _has_lineage(self) -> bool:
         return self.table.lineage
 
     def _placed_alone(self, key: str, frame: DataFrame) -> DataFrame:
-        own = values_of(self.scheme, key)
+        own = values_of(self.partitioning, key)
         if not own:
             return frame
         other = F.lit(False) if self._has_lineage else self._others([key])
-        kept = is_own(self.scheme, own)
-        return placed(frame, self.scheme, own=own, kept=kept, other=other)
+        kept = is_own(self.partitioning, own)
+        return placed(frame, self.partitioning, own=own, kept=kept, other=other)
 
     def _placed_as_received(self, frame: DataFrame) -> DataFrame:
-        own = [F.col(RECEIVED)[name] for name in self.scheme.names]
-        kept = is_own(self.scheme, own)
-        return placed(frame, self.scheme, own=own, kept=kept, other=F.lit(False))
+        own = [F.col(RECEIVED)[name] for name in self.partitioning.names]
+        kept = is_own(self.partitioning, own)
+        return placed(frame, self.partitioning, own=own, kept=kept, other=F.lit(False))
 
     def _placed_among(self, keys: Sequence[str], frame: DataFrame) -> DataFrame:
         """What no partition of the run is named by has to be somewhere: it is of the first."""
-        kept = among(self.scheme, keys)
-        own = values_of(self.scheme, first if (first := first_of(self.table)) in keys else keys[0])
-        return placed(frame, self.scheme, own=own, kept=kept, other=self._others(keys))
+        kept = among(self.partitioning, keys)
+        own = values_of(
+            self.partitioning, first if (first := first_of(self.table)) in keys else keys[0]
+        )
+        return placed(frame, self.partitioning, own=own, kept=kept, other=self._others(keys))
 
     def _others(self, keys: Sequence[str]) -> Column:
-        return others(self.table, self.plan, keys).has(self.scheme)
+        return others(self.table, self.plan, keys).has(self.partitioning)
 
 
 def by_input_partition(
     table: JudgedTable,
     spark: SparkSession,
-    scheme: Partitioning,
+    partitioning: Partitioning,
     keys: Sequence[str],
     read: Callable[[Sequence[str]], DataFrame],
 ) -> DataFrame:
@@ -255,7 +259,7 @@ def by_input_partition(
     before = jobs_run(spark)
     whole = made(keys)
     looked = before is None or jobs_run(spark) != before
-    if len(keys) <= 1 or (not looked and shown_by(whole, {name: scheme.names}).apart):
+    if len(keys) <= 1 or (not looked and shown_by(whole, {name: partitioning.names}).apart):
         return whole
     with without_adaptive(spark):
         parts = [

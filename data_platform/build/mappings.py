@@ -62,7 +62,7 @@ def require_mappings(tables: Sequence[Table]) -> None:
                 continue
             if problem := _problem(table, name, other):
                 raise UnmappedPartitions(f"{table.id}: its input {upstream} {problem}")
-            if not is_dimension(table.scheme, table.how(name), other.scheme):
+            if not is_dimension(table.partitioning, table.how(name), other.partitioning):
                 driving.append(name)
         if table.inputs and table.partitions and not driving:
             raise UnmappedPartitions(
@@ -91,7 +91,7 @@ def _require_listed(table: Table) -> None:
 
 def _problem(table: Table, name: str, other: Table) -> str | None:
     """Why a declared input has no mapping to the table; None if it has one."""
-    how, own, theirs = table.how(name), table.scheme, other.scheme
+    how, own, theirs = table.how(name), table.partitioning, other.partitioning
     if isinstance(how, EventTime):
         return _no_time(other.contract, how.column)
     if isinstance(how, Trailing) and time_column(theirs) is None:
@@ -153,17 +153,17 @@ def _splits(table: Table, other: Table) -> str | None:
     """Why rows of an input partition would be distributed over several partitions, which a table
     that accounts for rows must not do; None if they are not."""
     way_out = "partition the table as its input is; a gold table may have other partitions"
-    if set(label_columns(table.scheme)) - {
-        ours for ours, _ in shared(table.scheme, other.scheme)[1]
+    if set(label_columns(table.partitioning)) - {
+        ours for ours, _ in shared(table.partitioning, other.partitioning)[1]
     }:
-        return f"does not say which rows belong to {', '.join(table.scheme.names)}; {way_out}"
-    if time_column(table.scheme) is None or other.partitions is None:
+        return f"does not say which rows belong to {', '.join(table.partitioning.names)}; {way_out}"
+    if time_column(table.partitioning) is None or other.partitions is None:
         return None if other.partitions or not table.partitions else f"has no partitions; {way_out}"
     ours, theirs = _time_keys(table), _time_keys(other)
     if not (ours and theirs):
         return None
     # before it there are those of one alone
-    both = max(_span(of.scheme, keys[0])[0] for of, keys in ((table, ours), (other, theirs)))
+    both = max(_span(of.partitioning, keys[0])[0] for of, keys in ((table, ours), (other, theirs)))
     begin = [start for start, _ in _spans(table, ours, both)]
     for start, end in _spans(other, theirs, both):
         first = bisect.bisect_right(begin, start)
@@ -174,23 +174,23 @@ def _splits(table: Table, other: Table) -> str | None:
 
 def _time_keys(table: Table) -> list[str]:
     """Its keys, of those that share a time one; costs all of them."""
-    scheme, column = table.scheme, time_column(table.scheme)
+    partitioning, column = table.partitioning, time_column(table.partitioning)
     keys = table.partitions.get_partition_keys() if table.partitions and column else []
-    if column and len(scheme.columns) > 1:
-        keys = list({labels_of(scheme, key)[column.name]: key for key in keys}.values())
+    if column and len(partitioning.columns) > 1:
+        keys = list({labels_of(partitioning, key)[column.name]: key for key in keys}.values())
     return list(keys)
 
 
 def _spans(table: Table, keys: Sequence[str], since: dt.datetime) -> list[Span]:
     """When the first of the partitions are that end after `since`."""
-    scheme, column = table.scheme, time_column(table.scheme)
+    partitioning, column = table.partitioning, time_column(table.partitioning)
     if column and column.times:
-        keys = keys[bisect.bisect_right(keys, since, key=lambda key: _span(scheme, key)[1]) :]
-    return sorted(_span(scheme, key) for key in keys[:_SAMPLE])
+        keys = keys[bisect.bisect_right(keys, since, key=lambda key: _span(partitioning, key)[1]) :]
+    return sorted(_span(partitioning, key) for key in keys[:_SAMPLE])
 
 
-def _span(scheme: Partitioning, key: str) -> Span:
-    span = span_of(scheme, key)
+def _span(partitioning: Partitioning, key: str) -> Span:
+    span = span_of(partitioning, key)
     assert span is not None
     return span
 

@@ -25,7 +25,7 @@ from data_platform.build.steps import (
 )
 from data_platform.contracts.schema import schema_of
 from data_platform.lake.catalog import LakeTable
-from data_platform.lake.files import Files, files_by_partition, partitioning, versions
+from data_platform.lake.files import Files, files_by_partition, partitioning_of, versions
 from data_platform.lake.reads import ReadPlan
 from data_platform.lake.snapshots import has_snapshot, summaries
 from data_platform.lake.writing.publish import ATTEMPT, CONTRACT
@@ -68,7 +68,7 @@ def build_merged(
 
     def made_of(files: Files) -> DataFrame:
         reading = partial(read, upstream, files)
-        return by_input_partition(table, spark, partitioning(upstream), sorted(files), reading)
+        return by_input_partition(table, spark, partitioning_of(upstream), sorted(files), reading)
 
     def changes_of(merge: Merge) -> DataFrame:
         return judged(made_of(merge.after), table.contract, clustered=True)

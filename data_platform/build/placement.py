@@ -82,13 +82,13 @@ class Others:
     columns: tuple[Named, ...] = ()
     any: bool = False
 
-    def has(self, scheme: Partitioning) -> Column:
+    def has(self, partitioning: Partitioning) -> Column:
         """Whether a row names one of them; null or false where it names none."""
         if self.any:
             return F.lit(True)
         if not self.columns:
             return F.lit(False)
-        pairs = zip(scheme.columns, self.columns, strict=True)
+        pairs = zip(partitioning.columns, self.columns, strict=True)
         return reduce(Column.__and__, (_may_hold(column, named) for column, named in pairs))
 
 
@@ -111,9 +111,9 @@ def others(table: JudgedTable, plan: Plan, keys: Iterable[str]) -> Others:
     """
     keys = list(keys)
     inputs = {
-        name: each.upstream.scheme
+        name: each.upstream.partitioning
         for name, each in plan.inputs.items()
-        if not is_dimension(table.scheme, table.how(name), each.upstream.scheme)
+        if not is_dimension(table.partitioning, table.how(name), each.upstream.partitioning)
         and not isinstance(table.how(name), EventTime)
     }
     if any(isinstance(table.how(name), Everything) for name in inputs):
@@ -121,8 +121,8 @@ def others(table: JudgedTable, plan: Plan, keys: Iterable[str]) -> Others:
             return Others(any=True)
         each = dimensions_of(table.partitions).values() if table.partitions else ()
         return Others(tuple(map(_every, each)))
-    own = table.scheme.columns[0]
-    if len(table.scheme.columns) > 1 or own.times is None:
+    own = table.partitioning.columns[0]
+    if len(table.partitioning.columns) > 1 or own.times is None:
         return Others()
     read = {name: {of for key in keys for of in plan.reads[name][key]} for name in inputs}
     spans = [
@@ -142,7 +142,7 @@ def counts_for_first(table: JudgedTable, plan: Plan) -> bool:
     whole = [
         isinstance(table.how(name), Everything)
         for name, each in plan.inputs.items()
-        if not is_dimension(table.scheme, table.how(name), each.upstream.scheme)
+        if not is_dimension(table.partitioning, table.how(name), each.upstream.partitioning)
     ]
     each = dimensions_of(table.partitions).values() if table.partitions else ()
     known = not any(isinstance(one, dg.DynamicPartitionsDefinition) for one in each)
@@ -163,33 +163,38 @@ def _every(definition: dg.PartitionsDefinition) -> Named:
     return frozenset(definition.get_partition_keys())
 
 
-def values_of(scheme: Partitioning, key: str) -> list[Column]:
+def values_of(partitioning: Partitioning, key: str) -> list[Column]:
     """A partition's values, as literals of the columns' types."""
-    pairs = zip(scheme.values(key), scheme.columns, strict=True)
+    pairs = zip(partitioning.values(key), partitioning.columns, strict=True)
     return [F.expr(sql_literal(value, column.type)) for value, column in pairs]
 
 
 def placed(
-    frame: DataFrame, scheme: Partitioning, *, own: Sequence[Column], kept: Column, other: Column
+    frame: DataFrame,
+    partitioning: Partitioning,
+    *,
+    own: Sequence[Column],
+    kept: Column,
+    other: Column,
 ) -> DataFrame:
     """Rows with their place, the partition they name where that is not `own`, and `own`: the
     partition that a row was built for."""
     place = F.when(kept, DATA).when(other, CONTEXT).otherwise(QUARANTINE)
-    stated = [_text(column) for column in scheme.columns]
+    stated = [_text(column) for column in partitioning.columns]
     named = stated[0]
     if len(stated) > 1:
         named = F.concat_ws("|", *(F.coalesce(text, F.lit("null")) for text in stated))
     columns = {
         PLACE: place,
-        **{built_for(name): value for name, value in zip(scheme.names, own, strict=True)},
+        **{built_for(name): value for name, value in zip(partitioning.names, own, strict=True)},
     }
     placed = frame.withColumns(columns)
     return placed.withColumn(NAMED, F.when(F.col(PLACE) != DATA, named))
 
 
-def is_own(scheme: Partitioning, own: Sequence[Column]) -> Column:
+def is_own(partitioning: Partitioning, own: Sequence[Column]) -> Column:
     """Whether a row names the partition it was built for."""
-    pairs = zip(scheme.names, own, strict=True)
+    pairs = zip(partitioning.names, own, strict=True)
     return reduce(Column.__and__, (F.col(name).eqNullSafe(value) for name, value in pairs))
 
 
@@ -200,8 +205,8 @@ def _text(column: PartitionColumn) -> Column:
     return value.cast("string")
 
 
-def among(scheme: Partitioning, keys: Iterable[str]) -> Column:
-    """Whether a row is of one of these partitions; its columns have the scheme's types.
+def among(partitioning: Partitioning, keys: Iterable[str]) -> Column:
+    """Whether a row is of one of these partitions; its columns have the partitioning's types.
 
     As one SQL expression: thousands of keys would otherwise be as many calls of the JVM for each
     of their values.
@@ -212,9 +217,14 @@ def among(scheme: Partitioning, keys: Iterable[str]) -> Column:
 
     # Exactly the columns' types: members of rows are not coerced.
     chosen = [
-        row(map(sql_literal, scheme.values(key), (c.type for c in scheme.columns))) for key in keys
+        row(map(sql_literal, partitioning.values(key), (c.type for c in partitioning.columns)))
+        for key in keys
     ]
-    return F.expr(f"{row(map(_quoted, scheme.names))} IN {row(chosen)}") if chosen else F.lit(False)
+    return (
+        F.expr(f"{row(map(_quoted, partitioning.names))} IN {row(chosen)}")
+        if chosen
+        else F.lit(False)
+    )
 
 
 def _quoted(name: str) -> str:

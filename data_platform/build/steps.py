@@ -20,7 +20,7 @@ from data_platform.build.whole_range import require_same_alone
 from data_platform.contracts.names import folded
 from data_platform.contracts.schema import schema_of
 from data_platform.engine.parallelism import parallelism
-from data_platform.lake.files import partitioning
+from data_platform.lake.files import partitioning_of
 from data_platform.lake.reads import columns_of
 from data_platform.lake.writing.parquet import Layout, SourcePath
 from data_platform.lake.writing.publish import StagedWrite
@@ -82,7 +82,7 @@ def judged_as_spread(
         frame,
         table.contract,
         tasks=spread.tasks,
-        shares=shares(table.scheme, spread),
+        shares=shares(table.partitioning, spread),
         clustered=_meets_early(table, spread) and not spread.shared,
         one_partition=one_partition,
         by_marks=spread.alone and one_row_each(frame),
@@ -95,15 +95,15 @@ def spread_of(table: JudgedTable, plan: Plan, spark: SparkSession) -> Spread:
     return Spread.of(rows, parallelism(spark))
 
 
-def shares(scheme: Partitioning, spread: Spread) -> Column | None:
+def shares(partitioning: Partitioning, spread: Spread) -> Column | None:
     """The number of tasks that share a row's partition; None if each has one task."""
     if not spread.shared:
         return None
-    if not scheme.columns:
+    if not partitioning.columns:
         return F.lit(max(spread.shared))
     number = F.lit(1)
     for tasks, keys in spread.shared.items():
-        number = F.when(among(scheme, keys), tasks).otherwise(number)
+        number = F.when(among(partitioning, keys), tasks).otherwise(number)
     return number
 
 
@@ -130,7 +130,7 @@ def prepared(table: JudgedTable, spread: Spread, frame: DataFrame) -> DataFrame:
 def _met(table: JudgedTable, spread: Spread, received: DataFrame) -> DataFrame:
     """Rows as received, those that are compared in one task; as they are where it takes their
     types to tell which: then they meet when they are typed."""
-    over, columns = shares(table.scheme, spread), table.partition_by
+    over, columns = shares(table.partitioning, spread), table.partition_by
     if over is not None:
         if not _same_partition_columns(table, received):
             return received
@@ -163,7 +163,7 @@ def layout_of(table: JudgedTable, platform: Platform, attempt: str) -> Layout:
         outcome: part(loaded, attempt, received if outcome != DATA else None)
         for outcome, loaded in tables.items()
     }
-    return Layout(partitioning(tables[DATA]), attempt, parts, platform.storage)
+    return Layout(partitioning_of(tables[DATA]), attempt, parts, platform.storage)
 
 
 def _require_planned(table: JudgedTable, plan: Plan, staged: Staged) -> None:
@@ -314,10 +314,12 @@ def held_upstream(
         held = platform.builds.held_back(upstream)
         if not held or not platform.lake.exists(upstream):
             continue
-        scheme, how = partitioning(platform.lake.load(upstream)), table.how(name)
-        missing = Upstream(upstream, scheme, dict.fromkeys(known_keys(scheme, held), ""))
+        partitioning, how = partitioning_of(platform.lake.load(upstream)), table.how(name)
+        missing = Upstream(
+            upstream, partitioning, dict.fromkeys(known_keys(partitioning, held), "")
+        )
         how = None if isinstance(how, EventTime) else how  # nothing is known of the rows of these
-        read = reads_of(table.scheme, [*built, *unbuilt], how, missing)
+        read = reads_of(table.partitioning, [*built, *unbuilt], how, missing)
         of_key = {**{key: read.own[key] for key in unbuilt}, **{k: read.window[k] for k in built}}
         for key, keys in of_key.items():
             if keys:

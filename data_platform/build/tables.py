@@ -89,7 +89,7 @@ def schema_of_rows(table: Table) -> T.StructType:
     """Of the rows that are published."""
     match table:
         case BronzeTable():
-            return bronze_schema(table.source, table.scheme)
+            return bronze_schema(table.source, table.partitioning)
         case JudgedTable():
             return schema_of(table.contract)
     raise TypeError(f"{table.id}: no schema is known for a {type(table).__name__}")

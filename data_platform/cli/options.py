@@ -114,7 +114,7 @@ def table_named(platform, tables, name: str):
 def load(platform, name: str, partition: str | None = None):
     """The table's id and the table. An unknown name fails with the nearest right ones, and a
     partition where the table has none, or is declared without it."""
-    from data_platform.lake.files import partitioning
+    from data_platform.lake.files import partitioning_of
     from data_platform.tables.identity import TableId
 
     if name not in map(str, platform.lake.tables()):
@@ -125,7 +125,7 @@ def load(platform, name: str, partition: str | None = None):
         raise click.ClickException(not_built(platform, tables, table_id))
     table_id = TableId.parse(name)
     loaded = platform.lake.load(table_id)
-    if partition is not None and not partitioning(loaded).columns:
+    if partition is not None and not partitioning_of(loaded).columns:
         raise click.UsageError(f"{name} has no partitions; leave out --partition")
     if partition is not None:
         _require_partition(platform, table_id, loaded, partition)
@@ -134,10 +134,10 @@ def load(platform, name: str, partition: str | None = None):
 
 def _require_partition(platform, table_id, loaded, partition: str) -> None:
     """Raises NotThere, with the range, for a partition that the table neither has nor can have."""
-    from data_platform.lake.files import files_by_partition, partitioning
+    from data_platform.lake.files import files_by_partition, partitioning_of
     from data_platform.lake.upkeep.browse import require_partition
 
-    key = partitioning(loaded).key(require_partition(loaded, partition))
+    key = partitioning_of(loaded).key(require_partition(loaded, partition))
     if files_by_partition(loaded, [key]) or platform.builds.latest(table_id, [key]):
         return
     from data_platform.operations.building import keys_of

@@ -54,13 +54,13 @@ def release(table: str, partition: str | None, reason: str, by: str | None) -> N
     """
     platform = open_platform()
     tables, _ = declarations()
-    from data_platform.lake.files import partitioning
+    from data_platform.lake.files import partitioning_of
     from data_platform.operations import release as releasing
     from data_platform.runs.launched import person
     from data_platform.tables.identity import WHOLE_TABLE
 
     table_id, loaded = load(platform, table, partition)
-    if partition is None and partitioning(loaded).columns:
+    if partition is None and partitioning_of(loaded).columns:
         raise click.UsageError(f"{table} has partitions; name one with --partition, see `held`")
     if not reason.strip():
         raise click.UsageError("--reason is empty; say why the partition may be published")

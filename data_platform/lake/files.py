@@ -53,7 +53,7 @@ def snapshots_in_order(table: Table) -> list[Snapshot]:
     return sorted(table.snapshots(), key=lambda snapshot: snapshot.sequence_number or 0)
 
 
-def partitioning(table: Table) -> Partitioning:
+def partitioning_of(table: Table) -> Partitioning:
     """The table's partition columns."""
     schema, times = table.schema(), from_properties(table.properties)
     return Partitioning(
@@ -93,16 +93,16 @@ def partition_record(file: DataFile) -> tuple[str | int, ...]:
     return tuple(file.partition[i] for i in range(len(file.partition)))
 
 
-def key_of(file: DataFile, scheme: Partitioning) -> str:
+def key_of(file: DataFile, partitioning: Partitioning) -> str:
     """The partition key of a live file."""
     values = (
         _loaded(value, column.type.typeName())
-        for value, column in zip(partition_record(file), scheme.columns, strict=True)
+        for value, column in zip(partition_record(file), partitioning.columns, strict=True)
     )
-    return scheme.key(tuple(values))
+    return partitioning.key(tuple(values))
 
 
-def partition_filter(scheme: Partitioning, wanted: Iterable[Values]) -> BooleanExpression:
+def partition_filter(partitioning: Partitioning, wanted: Iterable[Values]) -> BooleanExpression:
     """A filter that holds for every row of the wanted partitions.
 
     With one partition column it is exact. With several it is the product of their values: a tree
@@ -113,7 +113,7 @@ def partition_filter(scheme: Partitioning, wanted: Iterable[Values]) -> BooleanE
         lambda left, right: left & right,
         (
             _in(column.name, {_literal(values[position]) for values in wanted})
-            for position, column in enumerate(scheme.columns)
+            for position, column in enumerate(partitioning.columns)
         ),
         AlwaysTrue(),
     )
@@ -129,8 +129,8 @@ def _literal(value: PartitionValue):
 
 def manifest_filter(table: Table, wanted: Iterable[Values]) -> Callable[[ManifestFile], bool]:
     """Whether a manifest may list files of the wanted partitions (from its summaries alone)."""
-    scheme = partitioning(table)
-    row_filter = partition_filter(scheme, wanted)
+    partitioning = partitioning_of(table)
+    row_filter = partition_filter(partitioning, wanted)
     return manifest_evaluator(table.spec(), table.schema(), row_filter)
 
 
@@ -149,11 +149,11 @@ def files_by_partition(
     snapshot = table.snapshot_by_id(snapshot_id) if snapshot_id else table.current_snapshot()
     if snapshot is None:
         return {}
-    scheme = partitioning(table)
-    wanted = None if keys is None else {k: _record(scheme.values(k)) for k in keys}
+    partitioning = partitioning_of(table)
+    wanted = None if keys is None else {k: _record(partitioning.values(k)) for k in keys}
     relevant: Callable[[ManifestFile], bool] = lambda _: True  # noqa: E731
     if wanted is not None:
-        relevant = manifest_filter(table, map(scheme.values, wanted))
+        relevant = manifest_filter(table, map(partitioning.values, wanted))
     records = None if wanted is None else set(wanted.values())
     found: Files = {}
     for manifest in snapshot.manifests(table.io):
@@ -161,7 +161,7 @@ def files_by_partition(
             continue
         for file in _files_of(manifest, table.io, {} if listed is None else listed):
             if records is None or partition_record(file) in records:
-                found.setdefault(key_of(file, scheme), []).append(file)
+                found.setdefault(key_of(file, partitioning), []).append(file)
     return found
 
 
@@ -218,14 +218,14 @@ def sound_files(
 
     Errors of the store are raised: they say nothing about a file.
     """
-    schema, spec, scheme = table.schema(), table.spec(), partitioning(table)
+    schema, spec, partitioning = table.schema(), table.spec(), partitioning_of(table)
     plan = compute_statistics_plan(schema, table.properties)
     ids = parquet_path_to_id_mapping(schema)
 
     def read(file: StagedFile) -> DataFile:
         footer = _footer(table, file)
         statistics = statistics_of(footer, plan, ids)
-        expected = Record(*_record(scheme.values(file.key)))
+        expected = Record(*_record(partitioning.values(file.key)))
         if file.rows and statistics.partition(spec, schema) != expected:
             raise LakeError(f"{file.path} holds rows of another partition than {file.key}")
         return DataFile.from_args(

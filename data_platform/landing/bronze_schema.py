@@ -23,11 +23,11 @@ _LINEAGE = (
 )
 
 
-def bronze_schema(source: Source, scheme: Partitioning) -> T.StructType:
+def bronze_schema(source: Source, partitioning: Partitioning) -> T.StructType:
     """The table's."""
     partition = (
         T.StructField(column.name, column.type, False, {"comment": "the partition"})
-        for column in scheme.columns
+        for column in partitioning.columns
     )
     received = (
         T.StructField(column.name, _spark_type(column.type), True, {"comment": "as received"})
@@ -36,9 +36,9 @@ def bronze_schema(source: Source, scheme: Partitioning) -> T.StructType:
     return T.StructType([*partition, *received, *_LINEAGE])
 
 
-def file_schema(source: Source, scheme: Partitioning) -> pa.Schema:
+def file_schema(source: Source, partitioning: Partitioning) -> pa.Schema:
     """Its data files'."""
-    return to_arrow_schema(bronze_schema(source, scheme))
+    return to_arrow_schema(bronze_schema(source, partitioning))
 
 
 def _spark_type(type_: pa.DataType) -> T.DataType:

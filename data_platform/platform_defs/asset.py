@@ -159,7 +159,7 @@ def _require_whole_days(table: Table) -> None:
     if not isinstance(table.partitions, dg.TimeWindowPartitionsDefinition):
         return
     minute, hour, *_ = [*table.partitions.cron_schedule.split(), "*"]
-    column = table.scheme.columns[0]
+    column = table.partitioning.columns[0]
     if isinstance(column.type, T.DateType) and hour != "*" and (minute, hour) != ("0", "0"):
         raise ValueError(
             f"{table.id}: its partitions begin at {hour.zfill(2)}:{minute.zfill(2)}, and its "
@@ -169,5 +169,5 @@ def _require_whole_days(table: Table) -> None:
 
 
 def _require_fitting_keys(table: Table) -> None:
-    if table.partitions and (why := misfit(table.scheme, table.partitions)):
+    if table.partitions and (why := misfit(table.partitioning, table.partitions)):
         raise ContractError(why, table=str(table.id))

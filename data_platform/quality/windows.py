@@ -34,7 +34,7 @@ class Upstream:
     """
 
     table: TableId
-    scheme: Partitioning
+    partitioning: Partitioning
     versions: Mapping[str, str]
     spans: Mapping[str, Span | None] | None = None
     undated: Collection[str] = ()
@@ -71,7 +71,7 @@ class Reads:
 
 
 def reads_of(
-    scheme: Partitioning,
+    partitioning: Partitioning,
     keys: Collection[str],
     how: How | None,
     upstream: Upstream,
@@ -83,27 +83,27 @@ def reads_of(
     By event time, `keys` are all that there are yet; `end` is when the last one ends that there
     will ever be (None: they go on).
     """
-    everything_there = tuple(_in_order(upstream.scheme, upstream.versions))
+    everything_there = tuple(_in_order(upstream.partitioning, upstream.versions))
     of_all = dict.fromkeys(keys, everything_there)
-    if not scheme.columns:
+    if not partitioning.columns:
         return Reads(of_all, dict.fromkeys(keys, ()) if isinstance(how, Dimension) else of_all)
     if isinstance(how, Everything):
         return Reads(of_all, of_all)
     if isinstance(how, EventTime):
-        by_time = _by_event_time(scheme, keys, upstream, end)
+        by_time = _by_event_time(partitioning, keys, upstream, end)
         return Reads(by_time, by_time)
-    if is_dimension(scheme, how, upstream.scheme):
+    if is_dimension(partitioning, how, upstream.partitioning):
         return Reads(of_all, dict.fromkeys(keys, ()))
-    time, labels = shared(scheme, upstream.scheme)
+    time, labels = shared(partitioning, upstream.partitioning)
     index = _Index(upstream, tuple(theirs for _, theirs in labels), timed=time)
     window, own = {}, {}
     for key in keys:
-        values = labels_of(scheme, key)
+        values = labels_of(partitioning, key)
         chosen = tuple(values[ours] for ours, _ in labels)
-        span = span_of(scheme, key) if time else None
+        span = span_of(partitioning, key) if time else None
         own[key] = index.within(chosen, span)
         if span and isinstance(how, Trailing):
-            window[key] = index.within(chosen, (reach(scheme, key, how), span[1]))
+            window[key] = index.within(chosen, (reach(partitioning, key, how), span[1]))
         else:
             window[key] = own[key]
     return Reads(window, own)
@@ -128,37 +128,37 @@ def shared(own: Partitioning, other: Partitioning) -> tuple[bool, list[tuple[str
     return bool(time_column(own) and time_column(other)), labels
 
 
-def time_column(scheme: Partitioning) -> PartitionColumn | None:
+def time_column(partitioning: Partitioning) -> PartitionColumn | None:
     """The column that says where in time a partition lies; None where there is none."""
-    timed = (c for c in scheme.columns if c.times or isinstance(c.type, _TIMES))
+    timed = (c for c in partitioning.columns if c.times or isinstance(c.type, _TIMES))
     return next(timed, None)
 
 
-def label_columns(scheme: Partitioning) -> list[str]:
+def label_columns(partitioning: Partitioning) -> list[str]:
     """The names of the partition columns that are not times."""
-    timed = time_column(scheme)
-    return [column.name for column in scheme.columns if column != timed]
+    timed = time_column(partitioning)
+    return [column.name for column in partitioning.columns if column != timed]
 
 
-def labels_of(scheme: Partitioning, key: str) -> dict[str, str]:
+def labels_of(partitioning: Partitioning, key: str) -> dict[str, str]:
     """A partition's key in each column, as text."""
-    return dict(zip(scheme.names, scheme.parts(key), strict=True))
+    return dict(zip(partitioning.names, partitioning.parts(key), strict=True))
 
 
-def known_keys(scheme: Partitioning, keys: Iterable[str]) -> list[str]:
+def known_keys(partitioning: Partitioning, keys: Iterable[str]) -> list[str]:
     """The keys that are valid under the table's present declaration."""
     found = []
     for key in keys:
         with suppress(ValueError):
-            scheme.values(key)
+            partitioning.values(key)
             found.append(key)
     return found
 
 
-def span_of(scheme: Partitioning, key: str) -> Span | None:
+def span_of(partitioning: Partitioning, key: str) -> Span | None:
     """When a partition begins and ends; None for a table whose partitions are not times."""
-    column = time_column(scheme)
-    return _span(column, labels_of(scheme, key)[column.name]) if column else None
+    column = time_column(partitioning)
+    return _span(column, labels_of(partitioning, key)[column.name]) if column else None
 
 
 @lru_cache(maxsize=200_000)
@@ -175,17 +175,17 @@ def _span(column: PartitionColumn, text: str) -> Span:
     return start, start + dt.timedelta(days=1)
 
 
-def zone_of(scheme: Partitioning) -> ZoneInfo:
+def zone_of(partitioning: Partitioning) -> ZoneInfo:
     """The time zone of a table's dates and of times without a zone."""
-    column = time_column(scheme)
+    column = time_column(partitioning)
     return ZoneInfo(column.times.timezone if column and column.times else "UTC")
 
 
-def reach(scheme: Partitioning, key: str, back: Trailing) -> dt.datetime:
+def reach(partitioning: Partitioning, key: str, back: Trailing) -> dt.datetime:
     """When the window of a trailing input begins, by the calendar of the table's time zone."""
-    span = span_of(scheme, key)
+    span = span_of(partitioning, key)
     assert span is not None
-    zone = zone_of(scheme)
+    zone = zone_of(partitioning)
     local = back.start(span[0].astimezone(zone).replace(tzinfo=None))
     return local.replace(tzinfo=zone).astimezone(dt.UTC)
 
@@ -197,11 +197,11 @@ class _Index:
         self._keys: dict[tuple[str, ...], list[str]] = {}
         self._starts: dict[tuple[str, ...], list[dt.datetime]] = {}
         self._ends: dict[tuple[str, ...], list[dt.datetime]] = {}
-        for key in _in_order(upstream.scheme, upstream.versions):
-            values = labels_of(upstream.scheme, key)
+        for key in _in_order(upstream.partitioning, upstream.versions):
+            values = labels_of(upstream.partitioning, key)
             group = tuple(values[name] for name in labels)
             self._keys.setdefault(group, []).append(key)
-            if timed and (span := span_of(upstream.scheme, key)):
+            if timed and (span := span_of(upstream.partitioning, key)):
                 self._starts.setdefault(group, []).append(span[0])
                 self._ends.setdefault(group, []).append(span[1])
 
@@ -216,34 +216,34 @@ class _Index:
         return tuple(keys[first:last])
 
 
-def _in_order(scheme: Partitioning, keys: Iterable[str]) -> list[str]:
+def _in_order(partitioning: Partitioning, keys: Iterable[str]) -> list[str]:
     """By time, then by key."""
-    if time_column(scheme) is None:
+    if time_column(partitioning) is None:
         return sorted(keys)
-    return sorted(keys, key=lambda key: (span_of(scheme, key), key))
+    return sorted(keys, key=lambda key: (span_of(partitioning, key), key))
 
 
 def event_windows(
-    scheme: Partitioning, keys: Iterable[str], end: dt.datetime | None
+    partitioning: Partitioning, keys: Iterable[str], end: dt.datetime | None
 ) -> dict[str, EventWindow]:
     """Of all partitions `keys` that a table has yet, the times whose rows count for each; `end` is
     when the last one ends that there will ever be (None: they go on)."""
     keys = list(keys)
-    spans = _spans(scheme, keys)
+    spans = _spans(partitioning, keys)
     after = [None, *(until for _, until in spans[:-1])]
     windows = {
         span: EventWindow(start, span[1], None if start else end)
         for span, start in zip(spans, after, strict=True)
     }
-    return {key: windows[span] for key in keys if (span := span_of(scheme, key))}
+    return {key: windows[span] for key in keys if (span := span_of(partitioning, key))}
 
 
-def _spans(scheme: Partitioning, keys: Iterable[str]) -> list[Span]:
-    return sorted({span for key in keys if (span := span_of(scheme, key))})
+def _spans(partitioning: Partitioning, keys: Iterable[str]) -> list[Span]:
+    return sorted({span for key in keys if (span := span_of(partitioning, key))})
 
 
 def _by_event_time(
-    scheme: Partitioning, keys: Collection[str], upstream: Upstream, end: dt.datetime | None
+    partitioning: Partitioning, keys: Collection[str], upstream: Upstream, end: dt.datetime | None
 ) -> dict[str, tuple[str, ...]]:
     """The input's partitions that hold rows which count for each of a table's partitions: see
     `EventWindow`.
@@ -251,9 +251,9 @@ def _by_event_time(
     Of which one a row is must not change as partitions come, nor may a row that is early be read
     in place of the partition it waits for.
     """
-    ends = [until for _, until in _spans(scheme, keys)]
+    ends = [until for _, until in _spans(partitioning, keys)]
     read: list[list[str]] = [[] for _ in ends]
-    for key in _in_order(upstream.scheme, upstream.versions) if ends else ():
+    for key in _in_order(upstream.partitioning, upstream.versions) if ends else ():
         span = (upstream.spans or {}).get(key)
         places: set[int] = set()
         if span:
@@ -264,5 +264,5 @@ def _by_event_time(
         for place in places:
             read[place].append(key)
     by_end = dict(zip(ends, map(tuple, read), strict=True))
-    of = {key: span[1] for key in keys if (span := span_of(scheme, key))}
+    of = {key: span[1] for key in keys if (span := span_of(partitioning, key))}
     return {key: by_end[of[key]] if key in of else () for key in keys}

@@ -69,7 +69,7 @@ class Storage:
     def files(self, location: str) -> Iterator[StoredFile]:
         """Every file below `location`, nothing where there is no such folder."""
         found, path = self._resolve(location)
-        prefix = _scheme(location)
+        prefix = _partitioning(location)
         selector = fs.FileSelector(path, recursive=True, allow_not_found=True)
         for info in found.get_file_info(selector):
             if info.type == fs.FileType.File:
@@ -130,7 +130,7 @@ def filesystem(location: str, store: ObjectStore) -> tuple[fs.FileSystem, str]:
     """
     if is_object(location):
         return store.filesystem(), path_of(location)
-    return fs.LocalFileSystem(), location.removeprefix(_scheme(location))
+    return fs.LocalFileSystem(), location.removeprefix(_partitioning(location))
 
 
 def new_file_name(key: str) -> str:
@@ -153,6 +153,6 @@ def by_folder(locations: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _scheme(location: str) -> str:
+def _partitioning(location: str) -> str:
     """`file:///a b` -> `file://`. The rest is a path as it stands, as PyIceberg takes it."""
     return next((each for each in (SCHEME, "file://") if location.startswith(each)), "")

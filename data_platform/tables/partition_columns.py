@@ -72,23 +72,24 @@ def _changes_its_clock(timezone: str) -> bool:
     return len({moment.utcoffset() for moment in months}) > 1
 
 
-def misfit(scheme: Partitioning, definition: dg.PartitionsDefinition) -> str | None:
+def misfit(partitioning: Partitioning, definition: dg.PartitionsDefinition) -> str | None:
     """Why the partition columns cannot hold the definition's partitions, with a way out; or None.
 
     A partition is found by `key(values(key)) == key`, so that must hold for every key.
     """
     dimensions = dimensions_of(definition)
     names = [name for name in dimensions if name]
-    if len(scheme.columns) != len(dimensions):
-        given = ", ".join(scheme.names)
+    if len(partitioning.columns) != len(dimensions):
+        given = ", ".join(partitioning.names)
         wanted = f"{len(dimensions)} ({', '.join(names)})" if names else "1"
-        return f"partition_by names {len(scheme.columns)} columns ({given}), and it takes {wanted}"
-    if set(scheme.names) == set(names) and list(scheme.names) != names:
+        count = len(partitioning.columns)
+        return f"partition_by names {count} columns ({given}), and it takes {wanted}"
+    if set(partitioning.names) == set(names) and list(partitioning.names) != names:
         return (
-            f"partition_by={scheme.names} is in another order than Dagster joins the dimensions "
-            f"in, which is that of their names; write partition_by={tuple(names)}"
+            f"partition_by={partitioning.names} is in another order than Dagster joins the "
+            f"dimensions in, which is that of their names; write partition_by={tuple(names)}"
         )
-    for column, dimension in zip(scheme.columns, dimensions.values(), strict=True):
+    for column, dimension in zip(partitioning.columns, dimensions.values(), strict=True):
         if why := _column_misfit(column, dimension):
             return f"the partition column {column.name} ({column.type.simpleString()}) {why}"
     return None

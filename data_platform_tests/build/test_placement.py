@@ -41,19 +41,19 @@ def _table(**changes: object) -> JudgedTable:
 Given = tuple[Sequence[str], Partitioning]
 
 
-def _input(scheme: Partitioning) -> Input:
-    return Input(Upstream(TableId.parse("silver/shop/sales"), scheme, {}), {})
+def _input(partitioning: Partitioning) -> Input:
+    return Input(Upstream(TableId.parse("silver/shop/sales"), partitioning, {}), {})
 
 
 def _others(*given: Given, key: str = "2026-01-05", **changes: object) -> Others:
     """Of a partition that reads these of inputs that are so partitioned."""
-    inputs = {f"input{n}": scheme for n, (_, scheme) in enumerate(given)}
+    inputs = {f"input{n}": partitioning for n, (_, partitioning) in enumerate(given)}
     plan = Plan(
         table := _table(**changes),
         (key,),
         {},
         {},
-        inputs={name: _input(scheme) for name, scheme in inputs.items()},
+        inputs={name: _input(partitioning) for name, partitioning in inputs.items()},
         reads={f"input{n}": {key: tuple(keys)} for n, (keys, _) in enumerate(given)},
     )
     return others(table, plan, plan.keys)
@@ -194,9 +194,9 @@ def test_which_days_rows_may_name_does_not_change_as_days_end(zone: str) -> None
     assert all(each == found[0] for each in found)
     (times,) = found[0].columns
     assert isinstance(times, Times)
-    scheme = _timed(daily, T.DateType())
+    partitioning = _timed(daily, T.DateType())
     today = times.calendar.named(
-        scheme.columns[0], pa.array([dt.date(2026, 1, 5)]), times.start, times.end
+        partitioning.columns[0], pa.array([dt.date(2026, 1, 5)]), times.start, times.end
     )
     assert today.to_pylist() == [False]
 

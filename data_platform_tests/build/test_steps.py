@@ -72,13 +72,13 @@ def test_rows_are_told_by_their_partition_whatever_the_zone_of_the_machine(
     spark: SparkSession, tokyo: None, columns: str, built: list[str], other: str
 ) -> None:
     schema = spark.createDataFrame([], columns).schema
-    scheme = Partitioning.of(schema, tuple(schema.names))
+    partitioning = Partitioning.of(schema, tuple(schema.names))
     # as ISO text, which Spark casts without asking for the machine's zone
     rows = [tuple(_iso(text) for text in key.split("|")) for key in (*built, other)]
     texts = spark.createDataFrame(rows, schema.names)
     frame = texts.select(*(F.col(field.name).cast(field.dataType) for field in schema))
 
-    found = frame.where(among(scheme, built))
+    found = frame.where(among(partitioning, built))
     as_text = found.select(*(F.col(name).cast("string") for name in schema.names)).collect()
 
     assert [tuple(row) for row in as_text] == rows[:-1]

@@ -15,7 +15,7 @@ from data_platform.contracts.names import indistinct
 from data_platform.lake.files import (
     attempt_of,
     files_by_partition,
-    partitioning,
+    partitioning_of,
     stored,
     versions,
 )
@@ -86,7 +86,7 @@ def test_every_kind_of_partition_is_replaced_alone(home: LakeHome, kind):
     before = write(dict.fromkeys(keys, 1))
     after = write({first: 2})
     loaded = home.lake.load(table)
-    assert partitioning(loaded).names == tuple(columns)
+    assert partitioning_of(loaded).names == tuple(columns)
     assert versions(files_by_partition(loaded)) == {first: after} | dict.fromkeys(others, before)
     assert set(files_by_partition(loaded, [first])) == {first}
     found = loaded.scan().to_arrow().select([*columns, "n"]).to_pylist()

@@ -54,10 +54,10 @@ MULTI = Partitioning((*DAILY.columns, *STATIC.columns))
 
 
 def _reads(
-    scheme: Partitioning, key: str, upstream: Partitioning, *keys: str, how: How | None = None
+    partitioning: Partitioning, key: str, upstream: Partitioning, *keys: str, how: How | None = None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What a partition reads of these, and which of them are its own."""
-    found = reads_of(scheme, [key], how, Upstream(LINES, upstream, dict.fromkeys(keys, "v")))
+    found = reads_of(partitioning, [key], how, Upstream(LINES, upstream, dict.fromkeys(keys, "v")))
     return found.window[key], found.own[key]
 
 

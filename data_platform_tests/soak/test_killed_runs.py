@@ -24,7 +24,7 @@ import pytest
 from data_platform.build.platform import Platform
 from data_platform.demo.generator import Manifest, generate, land
 from data_platform.domains.retail.landing import ONLINE_RETAIL
-from data_platform.lake.files import files_by_partition, partitioning
+from data_platform.lake.files import files_by_partition, partitioning_of
 from data_platform.lake.upkeep.clean import clean, orphans, referenced_files
 from data_platform.settings.environment import settings_at
 from data_platform_tests.support.memory_bucket import ever_landed
@@ -77,10 +77,10 @@ class Home:
         found: Tables = {}
         for table_id in lake.tables():
             table = lake.load(table_id)
-            scheme = partitioning(table)
+            partitioning = partitioning_of(table)
             partitions: dict[str, Rows] = defaultdict(list)
             for row in table.scan().to_arrow().to_pylist():
-                key = scheme.key(tuple(row[name] for name in scheme.names))
+                key = partitioning.key(tuple(row[name] for name in partitioning.names))
                 partitions[key].append(tuple(v for k, v in row.items() if k not in OF_THE_RUN))
             found[str(table_id)] = {k: sorted(rows, key=repr) for k, rows in partitions.items()}
         return found

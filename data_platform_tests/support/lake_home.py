@@ -11,7 +11,7 @@ from pyspark.sql import types as T
 
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake, LakeTable
-from data_platform.lake.files import files_by_partition, partitioning, versions
+from data_platform.lake.files import files_by_partition, partitioning_of, versions
 from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS
 from data_platform.lake.writing.parquet import Layout
 from data_platform.lake.writing.publish import Published, StagedWrite, publish
@@ -106,7 +106,7 @@ class LakeHome:
             beside = table.sibling(REJECTED_LAYERS[outcome])
             if OUTCOME in data.schema.names and self.lake.exists(beside):
                 parts[outcome] = part(self.lake.load(beside), attempt)
-        layout = Layout(partitioning(loaded), attempt, parts, storage or self.storage)
+        layout = Layout(partitioning_of(loaded), attempt, parts, storage or self.storage)
         staged = with_empty_partitions(stage_arrow(data, layout), loaded, layout, keys)
         slice_ = TableSlice(table, keys, versions(files_by_partition(loaded, keys)))
         return StagedWrite(slice_, attempt, run, staged, held_back=held_back or {})

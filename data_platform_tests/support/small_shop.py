@@ -198,7 +198,7 @@ def _staged(planned: Plan, opened: Platform, run_id: str) -> StagedWrite:
         outcome: part(table, attempt, {"amount": ("_amount",)} if outcome == DATA else None)
         for outcome, table in tables.items()
     }
-    layout = Layout(sales.scheme, attempt, parts, opened.storage)
+    layout = Layout(sales.partitioning, attempt, parts, opened.storage)
     found = planned.inputs["bronze"].files
     paths = [f.file_path for key in planned.keys for f in found[key] if f.record_count]
     staged = stage_arrow(_judged(paths, opened.storage), layout)

@@ -244,9 +244,9 @@ def publish_rows(
     properties = as_property(times_of(table.partitions, table.partition_by))
     schema = schema_of(table.contract)
     loaded = platform.lake.ensure(table.id, schema, table.partition_by, properties)
-    values = {key: table.scheme.values(key) for key in rows}
+    values = {key: table.partitioning.values(key) for key in rows}
     data = [
-        dict(zip(table.scheme.names, values[key], strict=True), sold_on=sold_on, total=total)
+        dict(zip(table.partitioning.names, values[key], strict=True), sold_on=sold_on, total=total)
         for key, (sold_on, total) in rows.items()
     ]
     layout = plain_layout(loaded, attempt := new_attempt("run"), platform.storage)

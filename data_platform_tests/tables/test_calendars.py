@@ -45,7 +45,7 @@ def calendars(draw: st.DrawFn) -> dg.TimeWindowPartitionsDefinition:
     )
 
 
-def _scheme(definition: dg.TimeWindowPartitionsDefinition) -> Partitioning:
+def _partitioning(definition: dg.TimeWindowPartitionsDefinition) -> Partitioning:
     column = PartitionColumn("at", T.TimestampType(), TimeKeys.of(definition))
     return Partitioning((column,))
 
@@ -68,19 +68,21 @@ def test_what_a_partition_reads_by_event_time_does_not_change_as_others_end(
     upstream = Upstream(
         TableId.parse("silver/shop/sales"), LANDED, dict.fromkeys(spans, "v"), spans
     )
-    scheme, end = _scheme(definition), Calendar(definition).end
+    partitioning, end = _partitioning(definition), Calendar(definition).end
     nows = sorted(data.draw(st.lists(hours, min_size=2, max_size=4)))
     windows = []
     for now in nows:
         with dg.partition_loading_context(start + dt.timedelta(hours=now)):
             keys = definition.get_partition_keys()
-        windows.append(reads_of(scheme, keys, event_time("sold_on"), upstream, end=end).window)
+        windows.append(
+            reads_of(partitioning, keys, event_time("sold_on"), upstream, end=end).window
+        )
 
     for early, late in pairwise(windows):
         assert early == {key: late[key] for key in early}
     last = windows[-1]
     for key, read in last.items():
-        own = span_of(scheme, key)
+        own = span_of(partitioning, key)
         assert own is not None
         overlapping = {k for k, s in spans.items() if s and s[0] < own[1] and s[1] >= own[0]}
         assert overlapping <= set(read)

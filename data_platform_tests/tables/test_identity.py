@@ -32,8 +32,8 @@ def partitions(draw) -> tuple[Partitioning, tuple]:
 
 @given(partitions())
 def test_a_partition_key_gives_its_values_back(given):
-    scheme, values = given
-    assert scheme.values(scheme.key(values)) == values
+    partitioning, values = given
+    assert partitioning.values(partitioning.key(values)) == values
 
 
 @given(partitions())
@@ -54,9 +54,9 @@ def test_what_a_task_reports_of_a_partition_gives_its_values_back(given):
     ],
 )
 def test_keys_are_the_orchestrators(kind, key, value):
-    scheme = Partitioning((PartitionColumn("p", kind),))
-    assert scheme.values(key) == (value,)
-    assert scheme.key((value,)) == key
+    partitioning = Partitioning((PartitionColumn("p", kind),))
+    assert partitioning.values(key) == (value,)
+    assert partitioning.key((value,)) == key
 
 
 def test_a_table_without_partitions_has_one_without_a_name():

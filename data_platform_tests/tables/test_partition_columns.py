@@ -27,7 +27,7 @@ def _static(*keys: str) -> dg.StaticPartitionsDefinition:
     return dg.StaticPartitionsDefinition(list(keys))
 
 
-def _scheme(definition: dg.PartitionsDefinition, **kinds: T.DataType) -> Partitioning:
+def _partitioning(definition: dg.PartitionsDefinition, **kinds: T.DataType) -> Partitioning:
     times = times_of(definition, tuple(kinds))
     columns = (PartitionColumn(name, kind, times.get(name)) for name, kind in kinds.items())
     return Partitioning(tuple(columns))
@@ -79,20 +79,20 @@ MISFITS = [
 def test_a_column_that_gives_every_key_back_is_taken(
     definition: dg.PartitionsDefinition, kinds: dict[str, T.DataType]
 ) -> None:
-    assert misfit(_scheme(definition, **kinds), definition) is None
+    assert misfit(_partitioning(definition, **kinds), definition) is None
 
 
 @pytest.mark.parametrize(("definition", "kinds", "why"), MISFITS)
 def test_a_column_that_would_lose_a_key_is_refused_with_the_way_out(
     definition: dg.PartitionsDefinition, kinds: dict[str, T.DataType], why: str
 ) -> None:
-    found = misfit(_scheme(definition, **kinds), definition)
+    found = misfit(_partitioning(definition, **kinds), definition)
     assert found and re.search(why, found)
 
 
 @pytest.mark.parametrize("definition", [DAYS, HOURS, HOURS_THERE, SHOPS])
 def test_the_type_that_is_suggested_fits(definition: dg.PartitionsDefinition) -> None:
-    assert misfit(_scheme(definition, p=column_type(definition)), definition) is None
+    assert misfit(_partitioning(definition, p=column_type(definition)), definition) is None
 
 
 CHARACTERS = st.sampled_from("0123456789+-_. ٣aΩ")
@@ -102,8 +102,8 @@ KEY = st.text(CHARACTERS, min_size=1, max_size=12).filter(lambda key: "..." not 
 @given(st.lists(KEY, min_size=1, max_size=5, unique=True), st.sampled_from([TEXT, INT, DATE]))
 def test_what_is_taken_keeps_its_keys_apart(keys: list[str], kind: T.DataType) -> None:
     definition = _static(*keys)
-    scheme = _scheme(definition, p=kind)
-    if misfit(scheme, definition) is None:
-        values = [scheme.values(key) for key in keys]
+    partitioning = _partitioning(definition, p=kind)
+    if misfit(partitioning, definition) is None:
+        values = [partitioning.values(key) for key in keys]
         assert len(set(values)) == len(keys)
-        assert [scheme.key(value) for value in values] == keys
+        assert [partitioning.key(value) for value in values] == keys

@@ -163,11 +163,11 @@ def test_a_tables_properties_say_it_to_whoever_reads_the_table() -> None:
 def test_a_partitioning_travels_to_tasks_without_dagster() -> None:
     daily = dg.DailyPartitionsDefinition(start_date="20260101", fmt="%Y%m%d")
     column = PartitionColumn("day", T.DateType(), TimeKeys.of(daily))
-    scheme = Partitioning((column,))
-    scheme.values("20260105")
+    partitioning = Partitioning((column,))
+    partitioning.values("20260105")
 
-    assert b"dagster" not in pickle.dumps(scheme)
-    assert pickle.loads(pickle.dumps(scheme)) == scheme
+    assert b"dagster" not in pickle.dumps(partitioning)
+    assert pickle.loads(pickle.dumps(partitioning)) == partitioning
 
 
 def test_a_key_that_is_written_otherwise_is_answered_with_how_it_is_written() -> None:

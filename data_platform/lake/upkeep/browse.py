@@ -13,7 +13,12 @@ from pyiceberg.table.snapshots import Snapshot
 
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import NotThere
-from data_platform.lake.files import files_by_partition, partitioning, snapshots_in_order, versions
+from data_platform.lake.files import (
+    files_by_partition,
+    partitioning_of,
+    snapshots_in_order,
+    versions,
+)
 from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.sizes import size_of
 from data_platform.tables.identity import TableId, Values
@@ -112,7 +117,7 @@ def partition_history(table: Table, partition: str) -> list[PartitionFigures]:
 
     Raises NotThere if the key is not valid for the table's partitions.
     """
-    partition = partitioning(table).key(require_partition(table, partition))
+    partition = partitioning_of(table).key(require_partition(table, partition))
     found: list[PartitionFigures] = []
     before = ""
     for snapshot in snapshots_in_order(table):
@@ -160,10 +165,10 @@ def key_of(table: Table, partition: str | None) -> list[str] | None:
 
     Raises NotThere if it is not valid for the table's partitions.
     """
-    scheme = partitioning(table)
-    if partition is None or not scheme.columns:
+    partitioning = partitioning_of(table)
+    if partition is None or not partitioning.columns:
         return None
-    return [scheme.key(require_partition(table, partition))]
+    return [partitioning.key(require_partition(table, partition))]
 
 
 def first_row(table: Table, path: str) -> dict:
@@ -198,26 +203,26 @@ def require_snapshot(table: Table, snapshot: int | None) -> None:
 
 def require_partition(table: Table, partition: str) -> Values:
     """The values of a partition key. Raises NotThere if it is not valid for the table."""
-    scheme = partitioning(table)
+    partitioning = partitioning_of(table)
     try:
-        return scheme.values(partition)
+        return partitioning.values(partition)
     except ValueError as error:
         raise NotThere(
             f"{partition!r} is not a partition of {'.'.join(table.name())}: it is partitioned by "
-            f"{', '.join(scheme.names)} ({error})"
+            f"{', '.join(partitioning.names)} ({error})"
         ) from error
 
 
 def _filter(table: Table, partition: str | None) -> BooleanExpression:
-    scheme = partitioning(table)
-    if partition is None or not scheme.columns:
+    partitioning = partitioning_of(table)
+    if partition is None or not partitioning.columns:
         return AlwaysTrue()
     values = require_partition(table, partition)
     return reduce(
         lambda left, right: left & right,
         (
             _equal(name, value.isoformat() if isinstance(value, dt.date) else value)
-            for name, value in zip(scheme.names, values, strict=True)
+            for name, value in zip(partitioning.names, values, strict=True)
         ),
     )
 
@@ -236,9 +241,9 @@ def _moment(snapshot: Snapshot) -> dt.datetime:
 
 def keyed(table: Table, found: Iterable[dict]) -> Iterator[tuple[str, dict]]:
     """Each row with the key of its partition."""
-    scheme = partitioning(table)
+    partitioning = partitioning_of(table)
     for row in found:
-        yield scheme.key(tuple(row[name] for name in scheme.names)), row
+        yield partitioning.key(tuple(row[name] for name in partitioning.names)), row
 
 
 def partition_rows(lake: Lake, table_id: TableId) -> dict[str, int]:

@@ -9,7 +9,7 @@ from pyiceberg.table import Table
 
 from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import NotThere
-from data_platform.lake.files import files_by_partition, partitioning
+from data_platform.lake.files import files_by_partition, partitioning_of
 from data_platform.lake.rejected import REJECTED_LAYERS, rejected_by
 from data_platform.lake.upkeep.browse import require_partition
 from data_platform.lake.writing.commit import replace_partitions
@@ -28,9 +28,9 @@ def tables_of(lake: Lake, table_id: TableId) -> list[tuple[TableId, Table]]:
 def partition_of(lake: Lake, table_id: TableId, partition: str) -> str:
     """The key as the table writes it. Raises NotThere if the table has no such partition."""
     table = lake.load(table_id)
-    if not partitioning(table).columns:
+    if not partitioning_of(table).columns:
         raise NotThere(f"{table_id} has no partitions; drop it whole, without --partition")
-    return partitioning(table).key(require_partition(table, partition))
+    return partitioning_of(table).key(require_partition(table, partition))
 
 
 def drop(lake: Lake, table_id: TableId, partition: str | None) -> None:

@@ -19,7 +19,7 @@ from data_platform.lake.files import (
     files_by_partition,
     manifest_filter,
     partition_record,
-    partitioning,
+    partitioning_of,
     some,
     versions,
 )
@@ -55,7 +55,7 @@ def replace_partitions(
     if base is not None:
         require_base(table, base, live, keys)
     dropped = [file for key in keys for file in live.get(key, []) if not keep(key, file)]
-    scheme = partitioning(table)
+    partitioning = partitioning_of(table)
     transaction = LeanTransaction(table)
     producer = _ReplacePartitions(
         operation=Operation.OVERWRITE if table.current_snapshot() else Operation.APPEND,
@@ -63,7 +63,7 @@ def replace_partitions(
         io=table.io,
         snapshot_properties=dict(properties),
     )
-    wanted = [scheme.values(key) for key in keys]
+    wanted = [partitioning.values(key) for key in keys]
     producer.touches = manifest_filter(table, wanted)
     producer.keys, producer.planned = keys, _paths(live)
     for file in dropped:

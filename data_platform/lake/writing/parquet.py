@@ -119,7 +119,7 @@ def _split(column: pa.Array) -> pa.Array:
 class Layout:
     """How a write is laid out: partitions, attempt, and a part for each outcome."""
 
-    scheme: Partitioning
+    partitioning: Partitioning
     attempt: str
     parts: dict[int, Part]
     storage: Storage = field(default_factory=Storage)
@@ -127,7 +127,7 @@ class Layout:
     @property
     def partition_by(self) -> tuple[str, ...]:
         """The names of the partition columns."""
-        return self.scheme.names
+        return self.partitioning.names
 
     @property
     def judged(self) -> bool:

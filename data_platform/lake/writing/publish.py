@@ -22,7 +22,7 @@ from data_platform.lake.files import (
     attempt_of,
     files_by_partition,
     key_of,
-    partitioning,
+    partitioning_of,
     sound_files,
 )
 from data_platform.lake.rejected import REJECTED_LAYERS, files_of_attempts, rejected_by
@@ -265,10 +265,10 @@ def published_as(
     table: Table, files: Iterable[DataFile], snapshot: int, keys: Iterable[str]
 ) -> dict[str, Published]:
     """What each of these partitions holds, by the files that a snapshot added."""
-    scheme = partitioning(table)
+    partitioning = partitioning_of(table)
     found: dict[str, list[DataFile]] = {key: [] for key in keys}
     for file in files:
-        found[key_of(file, scheme)].append(file)
+        found[key_of(file, partitioning)].append(file)
     return {
         key: Published(
             snapshot,

@@ -11,7 +11,7 @@ from pyiceberg.table import Table
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from data_platform.lake.files import StagedFile, partitioning
+from data_platform.lake.files import StagedFile, partitioning_of
 from data_platform.lake.reads import columns_of
 from data_platform.lake.schema import arrow_columns_of
 from data_platform.lake.writing.parquet import (
@@ -112,10 +112,10 @@ def with_empty_partitions(
 ) -> Staged:
     """Add a file without rows for every key that got none: built, and empty."""
     present = {file.key for file in staged.files.get(DATA, ())}
-    scheme = partitioning(table)
+    partitioning = partitioning_of(table)
     empty = []
     for key in sorted(set(keys) - present):
-        scheme.values(key)  # an invalid key must not become a file
+        partitioning.values(key)  # an invalid key must not become a file
         report = open_file(layout, DATA, key).close(DATA)
         empty.append(StagedFile(key, report["path"], 0, report["bytes"]))
     files = {**staged.files, DATA: (*staged.files.get(DATA, ()), *empty)}
@@ -144,7 +144,7 @@ def _staged(reports: list[dict], layout: Layout) -> Staged:
     named: dict[str, Counter] = defaultdict(Counter)
     passed: Counter = Counter()
     for report in reports:
-        key = layout.scheme.key(values_written(report["key"]))
+        key = layout.partitioning.key(values_written(report["key"]))
         if report["outcome"] == CONTEXT:
             passed[key] += report["rows"]
             continue
@@ -157,4 +157,4 @@ def _staged(reports: list[dict], layout: Layout) -> Staged:
 
 def plain_layout(table: Table, attempt: str, storage: Storage) -> Layout:
     """A write without quarantine: every row goes to the table."""
-    return Layout(partitioning(table), attempt, {DATA: part(table, attempt)}, storage)
+    return Layout(partitioning_of(table), attempt, {DATA: part(table, attempt)}, storage)
