@@ -147,12 +147,15 @@ class Ledger(LedgerReads):
 
     # What became of it
 
-    def mark_loaded(self, rows: Mapping[int, int], run_id: str, load_id: str) -> None:
-        """The rows of these versions, a number by id, are in bronze's attempt `load_id`.
+    def mark_loaded(self, rows: Mapping[int, int], run_id: str, bronze_version: str) -> None:
+        """The rows of these object versions, a number by id, are in `bronze_version`.
 
         Of one that was moved or forgotten while it was read, they have to leave it again.
         """
-        held = {id: {"run_id": run_id, "load_id": load_id, "rows": n} for id, n in rows.items()}
+        held = {
+            id: {"run_id": run_id, "bronze_version": bronze_version, "rows": n}
+            for id, n in rows.items()
+        }
         with self.database.write() as connection:
             now = self._clock()
             update_by_id(connection, held, updated=now)
@@ -162,12 +165,14 @@ class Ledger(LedgerReads):
                 follow(connection, chunk, now)
                 drop_superseded(connection, chunk, now)
 
-    def prepare(self, rows: Mapping[int, int], load_id: str) -> None:
-        """Those that wait are about to be published in `load_id`; `settle` learns whether.
+    def prepare(self, rows: Mapping[int, int], bronze_version: str) -> None:
+        """Those that wait are about to be published in `bronze_version`; `settle` learns whether.
 
         A loaded version stays as it is: the attempt may never be published.
         """
-        prepared = {id: {"load_id": load_id, "rows": count} for id, count in rows.items()}
+        prepared = {
+            id: {"bronze_version": bronze_version, "rows": count} for id, count in rows.items()
+        }
         self._change(prepared, sa.or_(_c.state == "pending", _c.state == "moving"))
 
     def settle(self, source: str, published: Mapping[str, str]) -> None:
@@ -178,7 +183,9 @@ class Ledger(LedgerReads):
         """
         with self.database.write() as connection:
             for chunk in chunks(sorted(published.items())):
-                here = sa.and_(_c.source == source, sa.tuple_(_c.partition, _c.load_id).in_(chunk))
+                here = sa.and_(
+                    _c.source == source, sa.tuple_(_c.partition, _c.bronze_version).in_(chunk)
+                )
                 connection.execute(sa.update(objects).where(_UNSETTLED, here).values(state="moved"))
                 prepared = sa.and_(_c.state.in_(["pending", "moving"]), here)
                 ids = list(connection.execute(sa.select(_c.id).where(prepared)).scalars())
@@ -187,14 +194,17 @@ class Ledger(LedgerReads):
                     follow(connection, some, self._clock())
                     drop_superseded(connection, some, self._clock())
 
-    def finish_moves(self, ids: Collection[int], load_id: str | None = None) -> None:
-        """The partitions of these were published, in the attempt `load_id`: what moved out is gone,
-        and what was moving is replaced by a newer version where it was not loaded itself.
+    def finish_moves(self, ids: Collection[int], bronze_version: str | None = None) -> None:
+        """The partitions of these were published as `bronze_version`: what moved out is gone, and
+        what was moving is replaced by a newer object version where it was not loaded itself.
 
-        What moved on since that attempt read it is in its files.
+        What moved on since that version was read is in its files.
         """
-        done = {id: {"state": "moved", "load_id": None} for id in ids}
-        gone = sa.and_(_c.state == "moved", _c.load_id != load_id if load_id else sa.true())
+        done = {id: {"state": "moved", "bronze_version": None} for id in ids}
+        gone = sa.and_(
+            _c.state == "moved",
+            _c.bronze_version != bronze_version if bronze_version else sa.true(),
+        )
         self._change(done, sa.or_(_c.state == "moving", gone))
 
     def mark_failed(

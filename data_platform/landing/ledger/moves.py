@@ -72,7 +72,7 @@ def leave(connection: sa.Connection, moved: Mapping[str, Place], now: datetime) 
         versions = stored.get((place.bucket, key), [])
         gone = [e for e in versions if _at(place, e) != e]
         for entry in gone:
-            state = "unsettled" if entry.state == "moving" and entry.load_id else "moved"
+            state = "unsettled" if entry.state == "moving" and entry.bronze_version else "moved"
             values = {"state": state, "latest": False, "updated": now}
             connection.execute(sa.update(objects).where(_c.id == entry.id).values(values))
         if gone and gone[-1] is versions[-1] and gone[-1].source == place.source:
@@ -90,7 +90,7 @@ def forget(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None
     insert_latest(connection, [{**again(entry, now), "state": "forgotten"} for entry in found])
     for entry in found:
         of_key = sa.and_(_c.bucket == entry.bucket, _c.key == entry.key)
-        about_to_come = sa.and_(_c.state == "moving", _c.load_id.is_not(None))
+        about_to_come = sa.and_(_c.state == "moving", _c.bronze_version.is_not(None))
         state = sa.case((about_to_come, "unsettled"), else_="moved")
         gone = sa.update(objects).where(of_key, _STORED)
         connection.execute(gone.values(state=state, updated=now))
@@ -102,14 +102,14 @@ def unload(
     """See `Ledger.unload`."""
     waits = {"state": "pending", "attempts": 0, "error": None}
     failed = {"state": "failed", "error": _DROPPED}
-    none = {"rows": None, "load_id": None, "run_id": None, "updated": now}
+    none = {"rows": None, "bronze_version": None, "run_id": None, "updated": now}
     chosen = sa.true() if partitions is None else _c.partition.in_(partitions)
     of_these = sa.and_(_c.source == source, chosen)
     here = sa.and_(of_these, _c.state.in_(["loaded", "moving"]))
     available = sa.and_(_c.latest.is_(True), _c.vanished.is_(None))
     connection.execute(sa.update(objects).where(here, available).values(waits | none))
     left = sa.update(objects).where(of_these, _c.state == "moved")
-    connection.execute(left.values(load_id=None))
+    connection.execute(left.values(bronze_version=None))
     connection.execute(sa.update(objects).where(here).values(failed | none))
 
 
@@ -122,7 +122,7 @@ def follow(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None
     loaded = objects.alias("loaded")
     same = [loaded.c[n] == _c[n] for n in ("bucket", "key", "source", "partition")]
     replaced = sa.exists().where(loaded.c.id.in_(ids), loaded.c.state == "loaded", *same)
-    older = {"state": "moved", "load_id": None, "updated": now}
+    older = {"state": "moved", "bronze_version": None, "updated": now}
     connection.execute(sa.update(objects).where(_c.state == "moving", replaced).values(older))
     newest = sa.and_(
         _LATEST.c.key == _c.key, _LATEST.c.bucket == _c.bucket, _LATEST.c.latest.is_(True)
@@ -147,7 +147,7 @@ def follow(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None
 
 def unfinished(connection: sa.Connection, source: str) -> list[str]:
     """The partitions that have rows to get from others, or to give up."""
-    left = sa.and_(_c.state == "moved", _c.load_id.is_not(None))
+    left = sa.and_(_c.state == "moved", _c.bronze_version.is_not(None))
     query = sa.select(_c.partition).where(_c.source == source, sa.or_(_c.state == "moving", left))
     return list(connection.execute(query.distinct()).scalars())
 
@@ -156,7 +156,7 @@ def stands_in(connection: sa.Connection, moving: Sequence[Entry]) -> dict[str, s
     """In whose files the rows of each moving key are: its partition by key."""
     query = sa.select(_c.key, _c.partition).where(
         _c.state == "moved",
-        _c.load_id.is_not(None),
+        _c.bronze_version.is_not(None),
         _c.source.in_({entry.source for entry in moving}),
         _c.key.in_([entry.key for entry in moving]),
     )
@@ -169,7 +169,7 @@ def left(connection: sa.Connection, source: str, partitions: Sequence[str]) -> d
         _c.source == source,
         _c.partition.in_(partitions),
         _c.state == "moved",
-        _c.load_id.is_not(None),
+        _c.bronze_version.is_not(None),
     )
     found: dict[str, list[int]] = {}
     for partition, id in connection.execute(query):
@@ -188,7 +188,7 @@ def awaited(
         .join(objects, sa.and_(moving, _c.state == "moving"))
         .join(_LATEST, sa.and_(newest, _LATEST.c.latest.is_(True)))
         .where(_LEFT.c.source == source, _LEFT.c.partition.in_(partitions))
-        .where(_LEFT.c.state == "moved", _LEFT.c.load_id.is_not(None))
+        .where(_LEFT.c.state == "moved", _LEFT.c.bronze_version.is_not(None))
         .where(sa.or_(_LATEST.c.state != "loaded", _LATEST.c.id == _c.id))
     )
     found: dict[str, set[str]] = {}

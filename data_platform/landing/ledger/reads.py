@@ -83,7 +83,7 @@ class LedgerReads:
         query = sa.select(_c.partition).where(
             _c.source == source,
             _c.state.in_(["pending", "moving", "unsettled"]),
-            _c.load_id.is_not(None),
+            _c.bronze_version.is_not(None),
         )
         with self.database.read() as connection:
             return list(connection.execute(query.distinct()).scalars())
@@ -124,7 +124,7 @@ class LedgerReads:
         with self.database.read() as connection:
             for chunk in chunks(sorted(set(partitions))):
                 here = sa.and_(_c.source == source, _c.partition.in_(chunk))
-                leaving = sa.and_(_c.state == "moved", _c.load_id.is_not(None))
+                leaving = sa.and_(_c.state == "moved", _c.bronze_version.is_not(None))
                 stored = sa.or_(_c.state.in_(["loaded", "moving"]), leaving)
                 can_be_had = sa.or_(stored, WAITING)
                 query = sa.select(objects).where(here, can_be_had)

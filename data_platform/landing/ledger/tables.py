@@ -34,7 +34,7 @@ objects = sa.Table(
     sa.Column("state", sa.String, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("run_id", sa.String),
-    sa.Column("load_id", sa.String),
+    sa.Column("bronze_version", sa.String),
     sa.Column("rows", sa.BigInteger),
     sa.Column("error", Message),
     sa.Column("first_seen", UtcDateTime, nullable=False),
@@ -62,12 +62,12 @@ class Entry:
 
     `version` is the size with the etag or, where a bucket has none, with the content's hash.
     `attempts` counts the runs that could not read it for a reason that may pass, the last of them
-    for `error`. `load_id` is the bronze attempt that its `rows` were published in, or, while it is
-    pending, prepared for. `previous` (only in `effective`) is the loaded version to fall back to,
-    maybe itself. `stands_in` (likewise) is the other partition whose files have the rows of one
-    that is `moving`: see `moves`. `cause` is why an unknown object is of no source; `error` says it
-    for people. `declaration` is the version of the table's declaration under which a failed object
-    could not be read: under another one it may be.
+    for `error`. `bronze_version` is the version of bronze's partition that its `rows` were
+    published in, or, while it is pending, prepared for. `previous` (only in `effective`) is the
+    loaded version to fall back to, maybe itself. `stands_in` (likewise) is the other partition
+    whose files have the rows of one that is `moving`: see `moves`. `cause` is why an unknown object
+    is of no source; `error` says it for people. `declaration` is the version of the table's
+    declaration under which a failed object could not be read: under another one it may be.
     """
 
     id: int
@@ -83,7 +83,7 @@ class Entry:
     state: State
     attempts: int
     run_id: str | None
-    load_id: str | None
+    bronze_version: str | None
     rows: int | None
     error: str | None
     first_seen: datetime
@@ -138,8 +138,8 @@ def drop_superseded(connection: sa.Connection, ids: Sequence[int], now: datetime
     later = sa.exists().where(
         loaded.c.id.in_(ids), loaded.c.state == "loaded", loaded.c.id > _c.id, *same
     )
-    prepared = sa.and_(_c.state == "pending", _c.load_id.is_not(None), later)
-    connection.execute(sa.update(objects).where(prepared).values(load_id=None, updated=now))
+    prepared = sa.and_(_c.state == "pending", _c.bronze_version.is_not(None), later)
+    connection.execute(sa.update(objects).where(prepared).values(bronze_version=None, updated=now))
 
 
 def update_by_id(

@@ -376,8 +376,8 @@ def test_an_attempt_that_is_not_published_leaves_what_is_loaded_as_it_was(
     ledger.prepare({loaded.id: 7, late.id: 2}, "never published")
     late, after = ledger.effective("shop", [DAY])[DAY]
     assert after == loaded
-    assert (after.rows, after.load_id) == (3, "load")
-    assert (late.state, late.rows, late.load_id) == ("pending", 2, "never published")
+    assert (after.rows, after.bronze_version) == (3, "load")
+    assert (late.state, late.rows, late.bronze_version) == ("pending", 2, "never published")
 
 
 def test_accounted_rows_are_those_of_the_largest_loaded_version_of_each_key(
