@@ -55,13 +55,6 @@ def peak(settings: Settings, arguments: list[str]) -> float:
     return most / 2**30
 
 
-def run(settings: Settings, arguments: list[str]) -> None:
-    """Run the same process without sampling."""
-    process = _started(settings, arguments)
-    process.wait()
-    _require_success(process, settings, arguments)
-
-
 def _started(settings: Settings, arguments: list[str]) -> psutil.Popen:
     with _log(settings).open("w") as output:
         return psutil.Popen(
