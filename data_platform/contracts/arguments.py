@@ -1,6 +1,6 @@
-"""Which arguments a check may be given on a column of which type, and how Spark is told them.
+"""Check the arguments of checks against column types, and turn them into Spark literals.
 
-What is let through cannot make a comparison fail, or round, whatever value a row holds.
+With accepted arguments no comparison can fail or round, whatever value a row holds.
 """
 
 import re
@@ -15,14 +15,14 @@ from pyspark.sql import types as T
 
 _INTEGERS = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
 _BIGINT_DIGITS = 20
-"""Of the decimal that Spark makes of a bigint to compare it with a decimal."""
+"""Digits of the decimal to which Spark casts a bigint to compare it with a decimal."""
 
 _MAX_DIGITS = 38
 """Spark's widest decimal. A comparison that needs more rounds one side, or fails."""
 
 
 def literal(value: Any, type_: T.DataType) -> Column:
-    """A value (or None) to compare a column of this type with. Needs an active session."""
+    """A value (or None) as a literal comparable with this type. Needs an active session."""
     if isinstance(value, datetime) and value.tzinfo:
         value = value.astimezone(UTC)
     if isinstance(value, date):  # a datetime is one, too
@@ -30,7 +30,7 @@ def literal(value: Any, type_: T.DataType) -> Column:
         # shift, and a datetime without a zone takes the machine's.
         return F.lit(value.isoformat()).cast(type_)
     if isinstance(type_, T.DecimalType) and isinstance(value, int):
-        # Exactly the digits it has; Spark reserves ten for an int in a list.
+        # Exactly the value's digits; Spark would reserve ten for an int in a list.
         return F.lit(Decimal(value))
     return F.lit(value)
 
@@ -53,7 +53,7 @@ def values_problem(values: tuple[Any, ...], type_: T.DataType) -> str | None:
 
 
 def _accepted(type_: T.DataType) -> tuple[Callable[[Any], bool], str]:
-    """Which Python values a column's can be compared with, whatever the rows hold."""
+    """A test for the Python values that this type can be compared with, and how to name them."""
     match type_:
         case T.BooleanType():
             return lambda value: isinstance(value, bool), "True or False"
@@ -86,7 +86,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _digits_needed(values: tuple[Any, ...], type_: T.DataType) -> int:
-    """Digits of the decimal type in which Spark compares them all; 0 where it uses none."""
+    """Digits of the decimal type in which Spark compares the values; 0 if it uses no decimal."""
     if isinstance(type_, T.DecimalType):
         sizes = [(type_.precision - type_.scale, type_.scale)]
     elif isinstance(type_, _INTEGERS) and any(isinstance(value, Decimal) for value in values):
@@ -114,12 +114,12 @@ _ONLY_PYTHON = re.compile(
     r"|\[\^?(?P<members>\]?(?:\\[\s\S]|[^\]\\])*)\]"
     r"|\\N\{[^}]*\}|\\[\s\S]|[\s\S]"
 )
-"""The next piece of a pattern: one that Java refuses, the members of a class, or any other."""
+"""The next piece of a pattern: one that Java refuses, a character class, or any other."""
 
 _ONLY_PYTHON_IN_A_CLASS = re.compile(
     rf"(?P<python>{_ESCAPES}|\\[b1-9]|\[|&&)|\\N\{{[^}}]*\}}|\\[\s\S]|[\s\S]"
 )
-"""The same of a class, whose `[` and `&&` are Java's unions and intersections."""
+"""The same within a character class, where Java reads `[` and `&&` as union and intersection."""
 
 
 _WAY_OUT = {

@@ -1,9 +1,9 @@
-"""What each built-in check of pandera means for one row, as a Spark expression.
+"""Compile pandera's built-in checks to Spark expressions over one row.
 
 The expressions are those of `pandera.backends.pyspark.builtin_checks` (pandera 0.35) without the
-job that pandera runs for each; docs/decisions/0002-what-a-check-means.md has the fine print.
-Spark's ANSI mode turns a value it cannot compare into a failed job, so an argument that could do
-that to any row is a `problem` when the contract is defined.
+job that pandera runs for each; docs/decisions/0002-what-a-check-means.md has the details.
+In Spark's ANSI mode a value that cannot be compared fails the job, so an argument that could cause
+this for any row is a `problem` when the contract is defined.
 """
 
 import operator
@@ -36,16 +36,16 @@ _TEXT = (T.StringType,)
 
 
 def whole(pattern: str) -> str:
-    """The pattern for `str_matches` that the whole string must match, not only its start.
+    """A pattern for `str_matches` that must match the whole string, not only its start.
 
-    `$` and `\\Z` would let a final line break pass in Java's regular expressions, which Spark
-    uses; "no character follows" means the same in Java and in Python.
+    In Java's regular expressions, which Spark uses, `$` and `\\Z` match before a final line break;
+    "no character follows" means the same in Java and in Python.
     """
     return rf"^(?:{pattern})(?![\s\S])"
 
 
 def _compare(holds: Callable[[Any, Any], Any]) -> Callable[..., Column]:
-    """pandera calls the limit value, min_value or max_value; the operator says it all."""
+    """A comparison whose limit pandera may call value, min_value or max_value."""
     return lambda values, **limit: holds(values, *limit.values())
 
 
@@ -112,7 +112,7 @@ _PREDICATES: dict[str, tuple[Callable[..., Column], tuple[type[T.DataType], ...]
     "str_endswith": (_str_endswith, _TEXT),
     "str_length": (_str_length, _TEXT),
 }
-"""pandera's row checks: the expression, and the column types that pandera.pyspark takes it on."""
+"""pandera's row checks: the expression, and the column types for which pandera.pyspark has it."""
 
 ROW_CHECKS = tuple(_PREDICATES)
 
@@ -121,7 +121,7 @@ _SWITCHES = ("include_min", "include_max")
 
 
 def predicate(check: Check, *, column: str, type_: T.DataType) -> Column:
-    """True where the row obeys, NULL where the value (or a listed one) is null.
+    """True where the row passes, NULL where the value (or a listed one) is null.
 
     `check` is one of ROW_CHECKS for which `problem` found nothing. Needs an active session.
     """
@@ -151,7 +151,7 @@ def problem(kind: str, arguments: Mapping[str, Any], type_: T.DataType) -> str |
 def _values(arguments: Mapping[str, Any]) -> Iterator[Any]:
     """The values that a check compares the column with.
 
-    A null in a list is let through: pandera takes it, with SQL's meaning.
+    A null in a list is allowed: pandera accepts it, with SQL's meaning.
     """
     for name, argument in arguments.items():
         if name in _LISTS:

@@ -1,4 +1,4 @@
-"""The columns of a contract: how they are declared on a pandera model, and how they are read."""
+"""Declare the columns of a contract on a pandera model, and read them from it."""
 
 import re
 from collections import Counter
@@ -21,7 +21,7 @@ from data_platform.contracts.schema import column_type
 from data_platform.contracts.spec import Check, ColumnSpec, Sensitivity, Severity
 
 _DECLARED = "data_platform"
-"""The key in a pandera field's metadata under which `column` keeps what pandera has no word for."""
+"""The key in a pandera field's metadata for what `column` adds to pandera's own arguments."""
 
 
 _NOT_A_COLUMN = (
@@ -46,12 +46,12 @@ def column(
     sensitivity: Sensitivity = "internal",
     **field: Any,
 ) -> Any:
-    """A column of a contract: `pandera.pyspark.Field` and what it has no word for.
+    """A column of a contract: `pandera.pyspark.Field` with more arguments.
 
     `source="Quantity"` says that the column was typed from bronze's `Quantity`; a value that was
-    received and could not be typed then breaks the rule `{column}.typed`. So does one that became
-    another on the way, however it was typed: -7.55 as -7.6 (`typed.faithful`). `exact=False` is for
-    a column that is meant to differ, such as a share of what was received in percent.
+    received but could not be typed then breaks the rule `{column}.typed`. So does a value that
+    changed when it was typed, by whatever means: -7.55 as -7.6 (`typed.faithful`). `exact=False` is
+    for a column that is meant to differ, such as a share that was received in percent.
     `sensitivity` is one of public, internal, personal. `unique=True` makes the column the
     contract's key. All other arguments are those of `pandera.pyspark.Field`: nullable, description,
     ge, isin, str_matches...
@@ -71,7 +71,7 @@ def column(
 def read_columns(model: type[pa.DataFrameModel], *, table: str) -> tuple[ColumnSpec, ...]:
     """The columns of a pandera model, in its order.
 
-    Raises ContractError for whatever could not be enforced row by row.
+    Raises ContractError for anything that cannot be enforced row by row.
     """
     _refuse_reserved_names(model, table=table)
     try:
@@ -184,7 +184,9 @@ def _checks(
         text = f"nothing is null inside of {name} that {type_.simpleString()} says is not"
         yield Check(f"{name}.complete", "complete", {}, "blocking", text)
     for check in column.checks:
-        own = str(check.name)  # its author's, as in ge={"min_value": 0, "name": "positive"}
+        own = str(
+            check.name
+        )  # may be set by the user, as in ge={"min_value": 0, "name": "positive"}
         kind, given = built_in(check), arguments_of(check)
         if not kind:
             raise ContractError(_NOT_A_COLUMN, table=table, column=name, check=own)
@@ -203,7 +205,7 @@ def _refused(check: PanderaCheck) -> str | None:
 
 
 def _numbered(checks: Iterator[Check]) -> Iterator[Check]:
-    """Tells apart a check that stands twice on a column: the second is called `..._2`."""
+    """Give checks that occur twice on a column distinct names: the second is called `..._2`."""
     seen: Counter[str] = Counter()
     for check in checks:
         seen[check.name] += 1

@@ -1,4 +1,4 @@
-"""A contract's rules as Spark columns, to be judged in the job that writes the rows."""
+"""Compile a contract's rules to Spark columns, evaluated in the job that writes the rows."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ RESCUED_RULE = "rescued"
 class CompiledRule:
     """A rule that a row keeps or breaks.
 
-    `holds()` is True where the row keeps it and False where it does not, never NULL, and raises
-    for no value of a row. It needs an active session; all else does not. `check` is pandera's
-    name of the check, "not_null", "typed", "in_calendar", "complete", "rule" or
+    `holds()` is True where the row keeps the rule and False where it breaks it, never NULL, and no
+    value of a row makes it raise. It needs an active session; nothing else here does. `check` is
+    pandera's name of the check, "not_null", "typed", "in_calendar", "complete", "rule" or
     "rescued".
     """
 
@@ -36,13 +36,13 @@ class CompiledRule:
 
 
 def received(name: str) -> Column:
-    """A column of the judged row as bronze has it, a string. Needs an active session."""
+    """A column of the judged row as received in bronze, a string. Needs an active session."""
     return F.col(RECEIVED)[name]
 
 
 def compile_rules(contract: Contract) -> tuple[CompiledRule, ...]:
-    """All rules of a contract: column by column as declared, the contract's own, and that a row
-    has just the fields of its header."""
+    """All rules of a contract: those of the columns as declared, the contract's own `rules`, and
+    the rule that a row fits its file's header."""
     return (*_column_rules(contract), *_own_rules(contract), *_rescued_rule(contract))
 
 
@@ -84,7 +84,7 @@ def _rescued_rule(contract: Contract) -> Iterator[CompiledRule]:
 
 
 def rescued_of(contract: Contract) -> Column:
-    """What did not fit of a row. Needs an active session."""
+    """The `_rescued` column of the judged row. Needs an active session."""
     return received(RESCUED) if contract.lineage else F.col(RESCUED)
 
 
@@ -120,7 +120,8 @@ def _never_null(condition: Callable[[], Column]) -> Callable[[], Column]:
 
 
 def _all(conditions: list[Column]) -> Column:
-    """As a balanced tree: Spark walks it by recursion, and a chain of hundreds ends its stack."""
+    """AND as a balanced tree: Spark recurses into it, and a chain of hundreds overflows its
+    stack."""
     if len(conditions) == 1:
         return conditions[0]
     middle = len(conditions) // 2

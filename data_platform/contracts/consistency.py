@@ -1,4 +1,4 @@
-"""What a contract must not say: contradictions that show when all its parts are seen together."""
+"""Refuse contracts whose parts contradict each other."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from data_platform.tables.columns import INGESTED_AT, LINEAGE
 Layer = Literal["bronze", "silver", "gold"]
 
 PLATFORMS_OWN = ("rules", "conservation", "volume", "inputs", "readable", "partition", "written")
-"""The checks that every table has beside those of its contract's rules, which share their names."""
+"""The names of the platform's own checks; rules share their namespace, so they are reserved."""
 
 
 _NEVER_PUBLISHED = {
@@ -66,8 +66,8 @@ def one_key(
     unique: str | Sequence[str],
     table: str,
 ) -> tuple[str, ...]:
-    """The one key that `key`, `merge_on`, `unique=True` and `unique`, the model's `Config.unique`,
-    express."""
+    """The key that `key`, `merge_on`, `unique=True` or `unique` (the model's `Config.unique`) give.
+    Raises ContractError if they name different keys."""
     said = {
         "key": tuple(key),
         "merge_on": tuple(merge_on),
@@ -141,7 +141,7 @@ def _refuse_unknown_columns(declared: Contract, refuse: Callable[..., ContractEr
 
 
 def _refuse_what_needs_lineage(declared: Contract, refuse: Callable[..., ContractError]) -> None:
-    """Without it there is no row as received, and a repeated key has no winner: it blocks."""
+    """Refuse what needs lineage: without it there is no row as received and no winner of a key."""
     way_out = "leave it out, or declare the table in layer silver, or with lineage=True"
     for column in declared.columns:
         if column.source:

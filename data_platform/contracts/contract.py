@@ -1,4 +1,4 @@
-"""What a contract is: one declaration per table, from which everything else is derived.
+"""The contract of a table: one declaration, from which everything else is derived.
 
 Values only: neither pandera, in which it is declared, nor an engine is imported.
 """
@@ -14,18 +14,18 @@ from data_platform.contracts.meaning import meaning_of
 from data_platform.contracts.spec import ColumnSpec, Severity
 from data_platform.contracts.winner import Preference
 
-# Storage classes whose objects are read at once, whatever their age; S3 moves down this list only.
+# Storage classes with immediate access; S3 moves objects down this list only.
 READ_AT_ONCE = ("STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
-_DAYS_AROUND_IA = 30  # before STANDARD_IA and in it: S3 refuses an earlier move
+_DAYS_AROUND_IA = 30  # the least S3 accepts before a move to STANDARD_IA, and in it
 
 
 @dataclass(frozen=True)
 class Retention:
-    """How long superseded snapshots stay readable: `days`, and at most so many `snapshots`.
+    """How long superseded snapshots stay readable: `days`, and at most `snapshots` of them.
 
-    `tiers` are the storage classes that a bucket moves the table's files to, each with the days
-    after which it does; None: as its layer has it, {}: never. Raises ValueError for a class that
-    is not read at once, and for moves that S3 refuses.
+    `tiers` maps storage classes to the age in days at which the bucket moves the table's files to
+    them; None: as for its layer, {}: never. Raises ValueError for a class without immediate access,
+    and for moves that S3 refuses.
     """
 
     days: int = 30
@@ -62,12 +62,12 @@ def _earliest(tier: str, before: str, day: int) -> int:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of one's own over the columns of a row.
+    """A custom rule over the columns of a row.
 
-    `expression` builds a boolean Spark column when the rule is compiled: True means that the row
-    obeys; NULL does too, as in pandera, since a missing value is the business of `nullable`. It may
-    use every column of the judged frame, and the row as it came with `compile.received`. `meaning`
-    is what it says, for the contract's fingerprint.
+    `expression` builds a boolean Spark column when the rule is compiled. True means that the row
+    passes; so does NULL, as in pandera, since missing values are left to `nullable`. It may use
+    every column of the judged frame, and the row as received through `compile.received`. `meaning`
+    is the expression's source, for the contract's fingerprint.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Rule:
     meaning: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Now, while the file says what was loaded: an edit under a running server is not its code.
+        # Computed now: if the file is edited later, its source is no longer the loaded code.
         object.__setattr__(self, "meaning", meaning_of(self.expression))
 
 
@@ -85,21 +85,21 @@ class Rule:
 class Contract:
     """A table's declaration, checked for contradictions. Built by `declare.contract`.
 
-    `key` identifies a row among the valid ones: names of columns, or of bronze's columns where
-    `key_as_received` (null then equals null and differs from ""). Of several rows with one key
-    the one that `winner` prefers is published, of those that tie the last arrived (`winner.total`):
-    a correction that lands later replaces what it corrects. A share of quarantined rows strictly
-    above `quarantine_threshold` blocks a partition. `lineage` says whether rows carry LINEAGE.
+    `key` identifies a valid row: names of columns, or of bronze's columns with `key_as_received`
+    (null then equals null and differs from ""). Of several rows with one key, the one that `winner`
+    prefers is published, and among ties the last that arrived (`winner.total`): a correction that
+    lands later replaces the row it corrects. A share of quarantined rows strictly above
+    `quarantine_threshold` blocks a partition. `lineage` says whether rows carry LINEAGE.
 
-    `rescued` is what becomes of a row that did not fit its file's header (bronze's `_rescued`):
-    "blocking" quarantines it, "warning" publishes what could be read, and reports; None where rows
-    come from no file.
+    `rescued` is what happens to a row that did not fit its file's header (bronze's `_rescued`):
+    "blocking" quarantines it, "warning" publishes what could be read and reports it; None if rows
+    do not come from files.
 
-    `merge_on` is the key of a merged table, which has one row for each key of all its input's
-    partitions: the one with the greatest `latest`, compared column by column, of those that tie
-    the last arrived, and where `arrival` is False, or two are of one row, the greatest in the
-    columns that are left. Which one therefore depends on nothing but the rows: `arrival` says that
-    they carry INGESTED_AT and LINEAGE, which the table's function passes on.
+    `merge_on` is the key of a merged table, which has one row for each key across all partitions of
+    its input: the one with the greatest `latest`, compared column by column; among ties the last
+    that arrived; and if `arrival` is False, or two were made from one row, the greatest in the
+    remaining columns. So the choice depends on the rows alone. `arrival` says that rows carry
+    INGESTED_AT and LINEAGE, which the table's function passes on.
     """
 
     table: str
@@ -141,9 +141,9 @@ class Contract:
     def fingerprint(self) -> str:
         """Changes exactly when rows could be judged or stored differently; 16 hex digits.
 
-        Words and policies that touch no row (descriptions, owner, retention, sensitivity) do not
-        count. A Rule counts with the text of its expression; what that calls or closes over
-        cannot be seen: raise `version` when it changes.
+        Texts and policies that affect no row (descriptions, owner, retention, sensitivity) do not
+        count. A Rule counts by the source of its expression; what that calls or closes over is not
+        seen: raise `version` when it changes.
         """
         meaning = {
             "columns": [[c.name, c.type.text, c.nullable, c.source] for c in self.columns],
@@ -167,7 +167,7 @@ class Contract:
 
 
 def _stable(arguments: Mapping[str, Any]) -> list[list[Any]]:
-    """A check's arguments in an order that does not change from one process to the next."""
+    """A check's arguments in an order that is the same in every process."""
     return [
         [name, sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)]
         for name, value in sorted(arguments.items())

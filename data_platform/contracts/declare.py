@@ -1,4 +1,4 @@
-"""Declaring a contract: a pandera model and what is said of its table, checked as a whole."""
+"""The `contract` decorator: declare a table's contract on a pandera model."""
 
 import inspect
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from data_platform.contracts.errors import ContractError
 from data_platform.contracts.spec import Severity
 from data_platform.contracts.winner import Preference, preferences
 
-_SHARE = 0.01  # of a partition's rows that may be quarantined, where a contract does not say
+_SHARE = 0.01  # default share of a partition's rows that may be quarantined
 
 
 def contract(
@@ -34,16 +34,16 @@ def contract(
     retention: Retention | None = None,
     lineage: bool | None = None,
 ) -> Callable[[type[pa.DataFrameModel]], Contract]:
-    """Makes a contract of a `pandera.pyspark.DataFrameModel`; the class's docstring describes it.
+    """Make a contract of a `pandera.pyspark.DataFrameModel`, whose docstring describes the table.
 
     `table` is layer/domain/name. `warn` names checks of the model that only report
-    ("unit_price.greater_than"). `winner` names columns (the contract's, LINEAGE, INGESTED_AT), the
-    first that tells rows of one key apart decides: `greatest("updated_at")`, which a plain name
-    says too, or `least("price")`. `quarantine_threshold` defaults to 0.01, of a merged table to 0,
-    `arrival` to True for a merged table, `lineage` to True and `rescued` to "blocking" for layer
-    silver. For all else see `Contract`.
+    ("unit_price.greater_than"). `winner` lists columns (the contract's, LINEAGE, INGESTED_AT) by
+    which rows of one key are compared in turn: `greatest("updated_at")`, the same as a plain name,
+    or `least("price")`. `quarantine_threshold` defaults to 0.01 (0 for a merged table), `arrival`
+    to True for a merged table, `lineage` to True and `rescued` to "blocking" in layer silver. For
+    the other arguments see `Contract`.
 
-    Raises ContractError, naming table, column and check, for whatever could not be enforced.
+    Raises ContractError, naming table, column and check, for anything that cannot be enforced.
     """
 
     def declare(model: type[pa.DataFrameModel]) -> Contract:

@@ -1,4 +1,4 @@
-"""The one error of this package: a contract that cannot be kept is refused when it is defined."""
+"""The error of this package: a contract that cannot be enforced is refused when it is defined."""
 
 
 class ContractError(ValueError):

@@ -1,8 +1,8 @@
-"""What a column's values must be that no contract has to say.
+"""The rules that every column has by its type: years 1 to 9999, and no nulls the type excludes.
 
-Spark's dates reach from the year -5,877,641 to 5,881,580, and other engines, Python among them,
-end before: one such value would make a whole partition unreadable to them. A type may promise
-that there is no null in its arrays and structs, which Spark does not see to when it casts.
+Spark's dates range from the year -5,877,641 to 5,881,580; other engines, Python among them, have a
+smaller range, so one such value would make a whole partition unreadable to them. A type may declare
+that its arrays and structs hold no null, which Spark does not enforce when it casts.
 """
 
 from collections.abc import Iterator
@@ -20,17 +20,17 @@ _Times = T.DateType | T.TimestampType | T.TimestampNTZType
 
 
 def has_times(type_: T.DataType) -> bool:
-    """Whether its values are dates or moments, or have any inside."""
+    """Whether the type is or contains a date or timestamp."""
     return any(isinstance(part, _Times) for part, _ in _parts(type_))
 
 
 def promises(type_: T.DataType) -> bool:
-    """Whether it says of anything inside that it is never null."""
+    """Whether the type declares that something inside it is never null."""
     return not all(nullable for _, nullable in _parts(type_))
 
 
 def in_calendar(values: Column, type_: T.DataType) -> Column:
-    """Whether all dates and moments (of these in UTC) are of the years 1 to 9999.
+    """Whether all dates and timestamps (these in UTC) are in the years 1 to 9999.
 
     `type_` must be one that `has_times`. Needs an active session.
     """
@@ -53,7 +53,7 @@ def in_calendar(values: Column, type_: T.DataType) -> Column:
 
 
 def complete(values: Column, type_: T.DataType) -> Column:
-    """Whether nothing is null inside that the type says is never null.
+    """Whether nothing inside is null that the type declares as never null.
 
     `type_` must be one that `promises` something. Needs an active session.
     """
@@ -71,12 +71,12 @@ def complete(values: Column, type_: T.DataType) -> Column:
 
 
 def _kept(condition: Column) -> Column:
-    """A null breaks no rule about its value."""
+    """The condition, true for NULL: a null breaks no rule about its value."""
     return F.coalesce(condition, F.lit(True))
 
 
 def _parts(type_: T.DataType, nullable: bool = True) -> Iterator[tuple[T.DataType, bool]]:
-    """The type and all that is inside of it, each with whether it may be null."""
+    """The type and all types nested in it, each with whether it may be null."""
     yield type_, nullable
     match type_:
         case T.ArrayType():

@@ -1,7 +1,7 @@
-"""What a function says, as its source has it: a changed rule can be told from a reworded one.
+"""Fingerprint functions by their source, so that a changed rule differs from a reformatted one.
 
-Functions cannot be compared; their syntax trees can. Layout, comments, docstrings, a function's
-own name and Python's version make no difference. What it calls or closes over is not seen.
+Functions cannot be compared, but their syntax trees can. Layout, comments, docstrings, the
+function's name and the Python version make no difference. What it calls or closes over is not seen.
 """
 
 import ast
@@ -19,8 +19,8 @@ _Span = tuple[tuple[int, int], tuple[int, int]]  # from and to: line, column
 
 
 def digest_of(declared: object) -> str:
-    """16 hex digits of a declaration: of dataclasses with all of their fields, mappings in any
-    order, tuples and plain values. Functions do not belong into it: their meanings do."""
+    """16 hex digits for a declaration of dataclasses (all fields), mappings (in any order), tuples
+    and plain values. Pass the `meaning_of` functions instead of the functions."""
     return hashlib.sha256(json.dumps(_said(declared), sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -37,9 +37,9 @@ def _said(value: object) -> object:
 
 
 def meaning_of(function: Callable) -> str:
-    """The arguments and body of a lambda or function; "" where there is no source.
+    """The arguments and body of a lambda or function; "" if there is no source.
 
-    To be asked for when the function is made: later its file may say something else.
+    Call it when the function is made: its file may be edited later.
     """
     function = inspect.unwrap(function)
     code = getattr(function, "__code__", None)
@@ -49,31 +49,33 @@ def meaning_of(function: Callable) -> str:
     text = "".join(linecache.getlines(code.co_filename, function.__globals__))
     found = [node for node in _functions(text) if _first_line(node) == code.co_firstlineno]
     places = list(_places(code))
-    if len(found) > 1 and places:  # of the lambdas of one line the innermost that has them all
+    if len(found) > 1 and places:  # of several lambdas on a line, the innermost that has all places
         found = [node for node in found if _has(node, places)][-1:]
     return "".join(_form([node.args, _body(node)]) for node in found)
 
 
 @lru_cache(maxsize=64)
 def _functions(text: str) -> tuple[_Function, ...]:
-    """Those of a file, outer ones before what is in them."""
+    """The functions in a file's text, outer ones before nested ones."""
     try:
         tree = ast.parse(text)
-    except SyntaxError:  # a notebook's, with commands of its own
+    except SyntaxError:  # a notebook cell with magic commands
         return ()
     return tuple(node for node in ast.walk(tree) if isinstance(node, _Function))
 
 
 def _first_line(node: _Function) -> int:
-    """As code objects have it: a decorator is a function's first line."""
+    """The first line as code objects have it: that of the first decorator, if any."""
     decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
     return min(part.lineno for part in (node, *decorators))
 
 
 def _places(code: CodeType) -> Iterator[_Span]:
-    """Where its instructions stand; none where Python was told to forget it."""
+    """The source positions of its instructions; none if Python runs with -X no_debug_ranges."""
     for line, last_line, column, last_column in code.co_positions():
-        if line and last_line and column is not None and last_column:  # else entry, or exit
+        if (
+            line and last_line and column is not None and last_column
+        ):  # otherwise entry or exit code
             yield (line, column), (last_line, last_column)
 
 
@@ -90,7 +92,7 @@ def _body(node: _Function) -> ast.expr | list[ast.stmt]:
 
 
 def _form(node: object) -> str:
-    """`ast.dump`, without what is empty: which fields there are depends on Python's version."""
+    """Like `ast.dump` without empty fields, which depend on the Python version."""
     match node:
         case ast.AST():
             fields = ((name, value) for name, value in ast.iter_fields(node))

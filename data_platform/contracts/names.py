@@ -1,34 +1,34 @@
-"""Names: how Spark tells columns apart and is told one, and what a rule's check is called."""
+"""Column names as Spark quotes and compares them, and the names of rules' asset checks."""
 
 from collections import Counter
 from collections.abc import Iterable
 
 
 def quoted(name: str) -> str:
-    """A name as Spark reads it in an expression: as one name, whatever characters it has."""
+    """The name quoted for a Spark expression, whatever characters it has."""
     return f"`{name.replace('`', '``')}`"
 
 
 def folded(name: str) -> str:
-    """The same text for all names that Spark resolves alike.
+    """The same text for all names that Spark takes for equal.
 
-    Spark asks Java's `equalsIgnoreCase`, which goes character by character and through upper
-    case: so the Turkish i without a dot, and the I with one, are an `i` to it.
+    Spark uses Java's `equalsIgnoreCase`, which compares character by character, by upper case and
+    then lower case: so the Turkish dotless i and dotted I both equal `i`.
     """
     return "".join(map(_folded, name))
 
 
 def _folded(letter: str) -> str:
     upper = letter.upper()
-    # Where a mapping gives several characters, as for ß, Java's of one character gives itself ...
+    # Java maps single characters: where the full mapping has several, as for ß, it is unchanged ...
     lower = (upper if len(upper) == 1 else letter).lower()
-    return lower[0]  # ... but for İ, which is an i with a dot
+    return lower[0]  # ... except for İ, which becomes i
 
 
 def indistinct(names: Iterable[str]) -> list[str]:
-    """Those that Spark takes for another of them, in their order.
+    """The names that Spark takes for equal to another of them, in their order.
 
-    Files and schemas are compared by their names in lower case, columns in a query otherwise.
+    Files and schemas compare names in lower case, queries compare them as `folded` does.
     """
     names = list(names)
     counts = {form: Counter(map(form, names)) for form in (folded, str.lower)}

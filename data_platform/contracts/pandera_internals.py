@@ -1,6 +1,6 @@
-"""pandera's private parts: nothing else in the project touches them.
+"""pandera's private API: nothing else in the project uses it.
 
-A check does not tell which one it is, or with which arguments, by its public fields. The version is
+The public fields of a check do not say which built-in it is, or its arguments. The version is
 pinned in `pyproject.toml`, and a test compares what is used here with it.
 """
 
@@ -12,13 +12,13 @@ from pandera.api.function_dispatch import Dispatcher
 
 
 def built_in(check: Check) -> str | None:
-    """Which of pandera's own checks it is, by pandera's name; None for a function of one's own.
+    """pandera's name of a built-in check; None for a custom function.
 
-    The check's `name` is its author's choice.
+    The check's `name` cannot tell: users may set it.
     """
     return str(check._check_fn) if isinstance(check._check_fn, Dispatcher) else None
 
 
 def arguments(check: Check) -> Mapping[str, Any]:
-    """What the check was declared with, by the names of pandera's parameters."""
+    """The check's arguments by the names of pandera's parameters."""
     return check._check_kwargs

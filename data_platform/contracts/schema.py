@@ -1,4 +1,4 @@
-"""A contract's columns as Spark has them."""
+"""Convert between a contract's column types and Spark's."""
 
 from pyspark.sql import types as T
 
@@ -13,7 +13,7 @@ _LINEAGE_FIELDS = (
     T.StructField(
         ROW_NUMBER, T.LongType(), False, {"comment": "1-based data row within that object"}
     ),
-    # Nullable, since tables that were there before it have rows without it.
+    # Nullable, since older tables have rows without it.
     T.StructField(
         INGESTED_AT, T.TimestampType(), True, {"comment": "when that object arrived, UTC"}
     ),

@@ -1,4 +1,4 @@
-"""The columns of a contract and the checks of their values, as values that need no engine."""
+"""The columns of a contract and the checks on them, as values that need no engine."""
 
 import json
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ Sensitivity = Literal["public", "internal", "personal"]
 
 @dataclass(frozen=True)
 class ColumnType:
-    """The type of a column. `text` is how SQL writes it: `date`, `decimal(12,3)`, `array<string>`.
+    """The type of a column. `text` is its SQL name: `date`, `decimal(12,3)`, `array<string>`.
 
-    `form` is all of it, as JSON, with what may be null inside: the form in which Spark and Delta
-    Lake write the types of a schema.
+    `form` is the full type as JSON, including which nested values may be null, in the format that
+    Spark and Delta Lake use for schemas.
     """
 
     text: str
@@ -25,17 +25,17 @@ class ColumnType:
 
     @property
     def described(self) -> Any:
-        """`form` as Python has it: a text, or a dictionary for an array, a map or a struct."""
+        """`form` parsed: a string, or a dictionary for an array, a map or a struct."""
         return json.loads(self.form)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One rule a column's values must keep.
+    """A rule that a column's values must keep.
 
     `name` is the rule's name in reasons and check results ("quantity.in_range"), `kind` the
-    pandera check (or one of those that every column has, "not_null", "typed", "in_calendar" and
-    "complete"), `arguments` what pandera was given.
+    pandera check or one of the platform's own ("not_null", "typed", "in_calendar", "complete"),
+    `arguments` the arguments given to pandera.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Check:
 
 @dataclass(frozen=True)
 class ColumnSpec:
-    """One column of a table. `source` is the bronze column it was typed from, if it was."""
+    """One column of a table. `source` is the bronze column it was typed from, if any."""
 
     name: str
     type: ColumnType

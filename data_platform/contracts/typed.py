@@ -1,10 +1,10 @@
-"""Text to typed values without loss: what a type does not hold exactly becomes NULL.
+"""Convert text to typed values without loss: a value the type cannot hold exactly becomes NULL.
 
-A column of a contract that names its `source` then quarantines the row (`{column}.typed`), where a
-cast would round -7.55, drop the zone of 23:30:00+05:00, take " 6" and 1e3 for numbers and 2011-3
-for a day. `source` is the name of a column, or a text column; blanks around a value count.
+If the contract's column names its `source`, such a row is then quarantined (`{column}.typed`). A
+plain cast would round -7.55, drop the zone of 23:30:00+05:00, and accept " 6" and 1e3 as numbers
+and 2011-3 as a day. `source` is the name of a column, or a text column; surrounding blanks count.
 
-All are expressions within Spark Connect's API; patterns have ASCII digits and no look-around, so
+All expressions are within Spark Connect's API; patterns use ASCII digits and no look-around, so
 that every engine reads them alike.
 """
 
@@ -30,7 +30,7 @@ _NUMBER = "[+-]?[0-9]+(?:\\.[0-9]+)?"
 _ANY_MOMENT = f"{_MINUTE}(?::[0-9]{{2}}(?:\\.[0-9]+)?)?"
 _ANY_ZONE = "(?: ?(?:Z|UTC|GMT|[+-][0-9:]+|[A-Za-z]+/[A-Za-z_/+-]+))"
 
-_DOUBLE_DIGITS = 15  # two numbers of so many decimal digits are two doubles
+_DOUBLE_DIGITS = 15  # different decimals of at most this many digits are different doubles
 
 _DIRECTIVES = {"Y": f"({_YEAR})", "f": "([0-9]{1,6})", "z": f"({_OFFSET})"}
 _ONE_OR_TWO, _TWO_DIGITS = "([0-9]{1,2})", "([0-9]{2})"
@@ -38,13 +38,14 @@ _ISO = {"Y": "0001", "m": "01", "d": "01", "H": "00", "M": "00", "S": "00", "f":
 
 
 def matching(source: Text, pattern: str) -> Column:
-    """The text where all of it matches the regular expression, else NULL."""
+    """The text if all of it matches the regular expression, else NULL."""
     text = _text(source)
     return F.when(text.rlike(_whole(pattern)), text)
 
 
 def integer(source: Text, type: Integer = "int", *, zero_fraction: bool = False) -> Column:
-    """Digits with an optional sign. `zero_fraction` takes 17850.0 for 17850: pandas writes so."""
+    """Digits with an optional sign. `zero_fraction` reads 17850.0, as pandas writes it, as
+    17850."""
     if not zero_fraction:
         return _written(source, "[+-]?[0-9]+").try_cast(type)
     written = _written(source, "[+-]?[0-9]+(?:\\.0+)?")
@@ -54,10 +55,10 @@ def integer(source: Text, type: Integer = "int", *, zero_fraction: bool = False)
 def decimal(
     source: Text, precision: int, scale: int, *, point: str = ".", grouping: str = ""
 ) -> Column:
-    """Digits with an optional sign and fraction; of more decimals than `scale` all others are 0.
+    """Digits with an optional sign and fraction; decimals beyond `scale` must be 0.
 
-    `point` stands before the fraction; `grouping`, where there is one, between groups of three
-    digits ("1.234,50" with point="," and grouping="."). Raises ValueError for a type that is none.
+    `point` precedes the fraction; `grouping`, if given, separates groups of three digits
+    ("1.234,50" with point="," and grouping="."). Raises ValueError for an invalid decimal type.
     """
     if not 0 <= scale <= precision <= 38 or precision < 1:
         raise ValueError(
@@ -87,16 +88,17 @@ def date(source: Text, format: str | None = None) -> Column:
 
 
 def timestamp_ntz(source: Text, format: str | None = None) -> Column:
-    """A wall clock's time, written 2026-01-05 06:30 (or with T; seconds, and of them at most six
-    decimals, may follow), or as `format` says. A text with a zone is refused: it says more."""
+    """A local time, written 2026-01-05 06:30 (or with T; seconds may follow, with at most six
+    decimals), or as `format` says. Text with a time zone is refused, since the zone would be
+    lost."""
     if format is None:
         return _written(source, _MOMENT).try_cast("timestamp_ntz")
     return _read(source, format, "YmdHMSf", "Ymd").try_cast("timestamp_ntz")
 
 
 def timestamp(source: Text, format: str | None = None) -> Column:
-    """An instant, written as for `timestamp_ntz` and with an offset (Z, +05:00, -0500), or as
-    `format` says. A text without one is refused: its instant would be the session's to say."""
+    """An instant, written as for `timestamp_ntz` with an offset (Z, +05:00, -0500), or as `format`
+    says. Text without an offset is refused: it would depend on the session's time zone."""
     if format is None:
         return _written(source, _MOMENT + _OFFSET).try_cast("timestamp")
     return _read(source, format, "YmdHMSfz", "Ymdz").try_cast("timestamp")
@@ -105,16 +107,16 @@ def timestamp(source: Text, format: str | None = None) -> Column:
 def boolean(
     source: Text, *, true: tuple[str, ...] = ("true",), false: tuple[str, ...] = ("false",)
 ) -> Column:
-    """What is written exactly as one of `true` or of `false`."""
+    """True for exactly one of the texts `true`, False for one of `false`."""
     text = _text(source)
     return F.when(text.isin(*true), F.lit(True)).when(text.isin(*false), F.lit(False))
 
 
 def faithful(text: Column, value: Column, type_: T.DataType) -> Column:
-    """False where the text is written as this module reads it, and the value is another one.
+    """False if this module can read the text and the value differs from what it says.
 
-    True where nothing was lost, and where the text is in a format of the author's own, of which
-    only its author can tell. Never NULL where neither text nor value is.
+    True if nothing was lost, and for text in a custom format, which cannot be verified here. Never
+    NULL if neither text nor value is.
     """
     match type_:
         case T.DecimalType():
@@ -130,14 +132,14 @@ def faithful(text: Column, value: Column, type_: T.DataType) -> Column:
             exact, plain = timestamp(text), _ANY_MOMENT + _OFFSET
         case _:
             return F.lit(True)
-    # Each is asked only where those before it did not settle it: patterns cost the most.
+    # Each is evaluated only if those before it did not decide: patterns cost the most.
     return _alike(text, value, type_) | exact.eqNullSafe(value) | ~text.rlike(_whole(plain))
 
 
 def _alike(text: Column, value: Column, type_: T.DataType) -> Column:
-    """True only where the value is certainly what the text says, never NULL where neither is NULL.
+    """True only if the value certainly equals the text; never NULL if neither is NULL.
 
-    It tells most rows at half the cost of a pattern.
+    It decides most rows at half the cost of a pattern.
     """
     match type_:
         case T.DateType():
@@ -155,8 +157,8 @@ def _alike(text: Column, value: Column, type_: T.DataType) -> Column:
 
 
 def _written(source: Text, pattern: str) -> Column:
-    """The text where all of it matches, else the empty one, which no type is read from. Spark
-    computes `source` once, where `matching` computes it for the test and for the value."""
+    """The text if all of it matches, else "", which is no value of any type. Spark computes
+    `source` once here; `matching` computes it for the test and again for the value."""
     return F.regexp_extract(_text(source), _whole(pattern), 0)
 
 
@@ -167,15 +169,15 @@ def _text(source: Text) -> Column:
 
 
 def _whole(pattern: str) -> str:
-    """`$` would let a line break follow."""
+    """The pattern for a whole text; `$` would match before a final line break."""
     return rf"^(?:{pattern})\z"
 
 
 def _read(source: Text, format: str, known: str, required: str) -> Column:
-    """The text in ISO's order, where it is written as a format of `datetime.strptime` says.
+    """Text in a `datetime.strptime` format, rewritten to ISO order.
 
-    Raises ValueError for a directive that is not among `known`, or stands twice, and for one of
-    `required` (none: all) that is missing.
+    Raises ValueError for a directive that is not among `known` or occurs twice, and for a missing
+    one of `required` (default: all).
     """
     tokens = re.findall(r"%.?|[^%]+", format, re.DOTALL)
     found = [token[1:] for token in tokens if token.startswith("%") and token != "%%"]
@@ -187,7 +189,7 @@ def _read(source: Text, format: str, known: str, required: str) -> Column:
             )
     if missing := [f"%{name}" for name in required or known if name not in found]:
         raise ValueError(f"format={format!r} has no {', '.join(missing)}")
-    # Where one follows the other, a single digit could belong to either.
+    # Between adjacent directives, a single digit could belong to either.
     glued = re.search(r"%[YmdHMS]%[mdHMSf]", format) is not None
     digits = _TWO_DIGITS if glued else _ONE_OR_TWO
     directives = {f"%{name}": _DIRECTIVES.get(name, digits) for name in found} | {"%%": "%"}

@@ -1,4 +1,4 @@
-"""The Parquet files that one try of a task writes."""
+"""Write the Parquet files of one task attempt."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -21,7 +21,7 @@ SHARED_INPUT = 64 << 20  # bytes of rows up to which an object waits in memory a
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A Parquet file; `rows` as its footer says, `bytes` on disk."""
+    """A Parquet file; `rows` is from its footer, `bytes` its size on disk."""
 
     uri: str
     rows: int
@@ -29,11 +29,12 @@ class WrittenFile:
 
 
 class TaskOutput:
-    """The files of one try: small objects share one, a large object has files of its own.
+    """The files of one task attempt: small objects share a file, large ones get their own.
 
-    So an object that goes bad half way takes none but its own rows along, at bounded memory. Names
-    are unique, hence a retried or speculative try never touches another's files. `plain` columns
-    get no bounds in the footers: those of free text help no reader, and cost a fifth of the time.
+    So an object that turns out unreadable half way loses only its own rows, and memory is bounded.
+    Names are unique, so a retried or speculative task never touches another's files. `plain`
+    columns get no bounds in the footers: bounds of free text help no reader, and take a fifth of
+    the time.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class TaskOutput:
         self._series = [self._new_series()]
 
     def write(self, batches: Iterator[pa.RecordBatch]) -> int:
-        """All of the batches, or none if the iterator raises. The number of rows."""
+        """Write all of the batches, or none if the iterator raises. Returns the number of rows."""
         waiting, size = [], 0
         for batch in batches:
             waiting.append(batch)
@@ -63,11 +64,11 @@ class TaskOutput:
         return sum(self._series[0].write(batch) for batch in waiting)
 
     def close(self) -> tuple[WrittenFile, ...]:
-        """Finish the files. No rows, no file."""
+        """Finish the files. Without rows there is no file."""
         return tuple(file for series in self._series for file in series.close())
 
     def discard(self) -> None:
-        """Remove what was written; never raises, for there is an error already that says more."""
+        """Remove what was written. Never raises: it would hide the error that led here."""
         for series in self._series:
             series.discard()
 
@@ -125,11 +126,11 @@ class _Series:
         with suppress(OSError, pa.ArrowException):
             self._finish()
         for uri in self.uris:
-            with suppress(OSError, StoreError):  # what stays is an orphan that no report names
+            with suppress(OSError, StoreError):  # what stays is an orphan file in no report
                 Storage(store=self.store).delete(uri)
 
     def _write_group(self) -> None:
-        """One row group of all that waits: PyArrow's write_batch makes one of every batch."""
+        """Write the waiting rows as one row group; PyArrow's write_batch makes one per batch."""
         rows = pa.Table.from_batches(self.waiting, self.schema)
         if rows.num_rows:
             self.writer = self.writer or self._open()
@@ -152,7 +153,7 @@ class _Series:
         self.uris.append(uri)
         self.sink = files.open_output_stream(path)
         names = self.schema.names
-        by_column: dict[str, Any] = {  # PyArrow's stubs know only of bool here
+        by_column: dict[str, Any] = {  # PyArrow's stubs allow only bool here
             "use_dictionary": [name for name in names if name != ROW_NUMBER],
             "write_statistics": [name for name in names if name not in self.plain],
         }

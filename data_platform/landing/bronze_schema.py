@@ -1,4 +1,4 @@
-"""The columns of a bronze table: the partition, the source's own as received, and their lineage."""
+"""The columns of a bronze table: partition columns, the source's columns as received, lineage."""
 
 import pyarrow as pa
 from pyspark.sql import types as T
@@ -24,7 +24,7 @@ _LINEAGE = (
 
 
 def bronze_schema(source: Source, partitioning: Partitioning) -> T.StructType:
-    """The table's."""
+    """The Spark schema of the source's bronze table."""
     partition = (
         T.StructField(column.name, column.type, False, {"comment": "the partition"})
         for column in partitioning.columns
@@ -37,7 +37,7 @@ def bronze_schema(source: Source, partitioning: Partitioning) -> T.StructType:
 
 
 def file_schema(source: Source, partitioning: Partitioning) -> pa.Schema:
-    """Its data files'."""
+    """The Arrow schema of the table's data files."""
     return to_arrow_schema(bronze_schema(source, partitioning))
 
 

@@ -1,8 +1,8 @@
-"""One partition's objects to Parquet: the work of one Spark task, in pure Python and PyArrow.
+"""Parse one partition's objects to Parquet: the work of one Spark task, in Python and PyArrow.
 
-Bronze keeps rows as received, so a rebuild of a partition reads what is in the landing bucket and
-copies from its present files the rows of objects that are gone. Every try writes files
-of its own; only those in the report of the try that counts belong to the table.
+Bronze keeps rows as received, so rebuilding a partition reads the objects in the landing bucket and
+copies the rows of objects that are gone from its current files. Every task attempt writes its own
+files; only those in the report of the successful attempt become part of the table.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ from data_platform.storage.s3_errors import explanation, is_passing
 from data_platform.tables.columns import INGESTED_AT, SOURCE_OBJECT
 from data_platform.tables.identity import PartitionValue
 
-_WHOLE = 8 << 20  # bytes of an object that are asked for at once
+_WHOLE = 8 << 20  # objects up to this many bytes are fetched in one request
 _VANISHED = "it is not in the landing bucket any more"
 
 ErrorKind = Literal["unreadable", "vanished", "changed", "unavailable"]
@@ -32,9 +32,9 @@ ErrorKind = Literal["unreadable", "vanished", "changed", "unavailable"]
 
 @dataclass(frozen=True)
 class StoredObject:
-    """A loaded object version whose rows stand in the partition's present files, says the ledger.
+    """A loaded object version whose rows are, per the ledger, in bronze's current files.
 
-    `rows` is the ledger's number of them.
+    `rows` is the ledger's count of them.
     """
 
     id: int
@@ -46,8 +46,8 @@ class StoredObject:
 class ObjectWork:
     """An object version to parse, as the ledger knows it; `modified`, `ingested_at` in UTC.
 
-    `previous` is the version whose rows stay if this one cannot be read; of a version that was
-    loaded before it is that one itself, and the report then holds its error and its rows.
+    `previous` is the version whose rows stay if this one cannot be read. For a version that was
+    loaded before it is the version itself; the report then has both its error and its rows.
     """
 
     id: int
@@ -61,12 +61,12 @@ class ObjectWork:
 
 @dataclass(frozen=True)
 class PartitionWork:
-    """What one task does. `values` are the partition columns, constant over the partition; `schema`
-    is that of bronze's files, see `bronze_schema`.
+    """The work of one task. `values` are the partition columns, constant over the partition;
+    `schema` is that of bronze's files, see `bronze_schema`.
 
     `carry` names the objects whose rows are copied from `present`, the URIs of the bronze files
     that have them: the partition's current ones, and those of partitions that its keys moved from.
-    `target` is the URI of the attempt's directory. `store` reaches both.
+    `target` is the URI of the version's directory. `store` gives access to both.
     """
 
     partition: str
@@ -82,7 +82,7 @@ class PartitionWork:
 
 @dataclass(frozen=True)
 class ObjectError:
-    """Why an object has no rows: `unreadable` is final, the other kinds may pass."""
+    """Why an object has no rows: `unreadable` is final, the other kinds are transient."""
 
     kind: ErrorKind
     message: str
@@ -94,7 +94,7 @@ class ObjectError:
 
 @dataclass(frozen=True)
 class ObjectReport:
-    """An object's rows in the files (of a carried one: its rows that were copied), or its error."""
+    """How many rows of an object are in the files (carried ones: were copied), or its error."""
 
     id: int
     key: str
@@ -104,10 +104,10 @@ class ObjectReport:
 
 @dataclass(frozen=True)
 class ParseReport:
-    """What became of a `PartitionWork`: the files' rows add up to the objects'.
+    """The result of a `PartitionWork`: the files' rows add up to the objects' rows.
 
-    `refused` says why a partition cannot be built without losing rows that are published; there
-    are no files and no objects then.
+    `refused` says why the partition cannot be built without losing published rows; there are no
+    files and no objects then.
     """
 
     partition: str
@@ -117,7 +117,7 @@ class ParseReport:
 
 
 class _CarryError(Exception):
-    """Rows that only bronze still has cannot be copied from its present files."""
+    """Rows that only bronze still has cannot be copied from its current files."""
 
 
 class _ObjectFailed(Exception):
@@ -127,13 +127,13 @@ class _ObjectFailed(Exception):
 
 
 def parse_partition(work: PartitionWork) -> ParseReport:
-    """Write the partition's rows below `work.target`; no rows, no file.
+    """Write the partition's rows below `work.target`; without rows there is no file.
 
     An object that cannot be read fails alone: none of its rows is in the files, its error is in
-    the report, and the rows of its `previous` version are copied instead. Where rows that are to
-    be copied cannot be found, all of them, in the present files, the partition is refused alone:
-    other partitions have no part in it, and their runs should not wait for its repair. An error
-    in writing raises. In both cases the files of this try were removed.
+    the report, and the rows of its `previous` version are copied instead. If not all rows to copy
+    are found in the current files, only this partition is refused: other partitions do not depend
+    on it and should not wait for its repair. An error in writing raises. In both cases the files of
+    this attempt are removed.
     """
     text = [field.name for field in work.format.schema if pa.types.is_string(field.type)]
     output = TaskOutput(work.target, work.partition, work.schema, work.store, plain=text)
@@ -161,9 +161,10 @@ def _land(item: ObjectWork, work: PartitionWork, output: TaskOutput) -> ObjectRe
 def _carry(
     stored: list[StoredObject], work: PartitionWork, output: TaskOutput
 ) -> list[ObjectReport]:
-    """Copy the objects' rows, in one read of the present files for all of them.
+    """Copy the objects' rows, reading the current files once for all of them.
 
-    They are counted: a table that was rolled back holds other rows than the ledger loaded last.
+    The rows are counted: after a rollback the table may hold other rows than the ledger loaded
+    last.
     """
     found = Counter[str]()
     output.write(_copied([one.key for one in stored], work, output.schema, found))
@@ -179,7 +180,7 @@ def _carry(
 
 
 def _parsed(item: ObjectWork, work: PartitionWork, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The object's rows in bronze's schema; _ObjectFailed for all that is wrong with the object."""
+    """The object's rows in bronze's schema; raises _ObjectFailed for anything wrong with it."""
     constants = {
         **work.values,
         SOURCE_OBJECT: item.key,
@@ -187,7 +188,7 @@ def _parsed(item: ObjectWork, work: PartitionWork, schema: pa.Schema) -> Iterato
     }
     try:
         files, path = filesystem(item.uri, work.store)
-    except AmbiguousKey as error:  # recorded by a version that took it for usable
+    except AmbiguousKey as error:  # recorded by an earlier release that took the key for usable
         raise _ObjectFailed("unreadable", str(error)) from error
     try:
         with files.open_input_file(path) as stream:
@@ -203,7 +204,7 @@ def _parsed(item: ObjectWork, work: PartitionWork, schema: pa.Schema) -> Iterato
                 yield pa.record_batch(columns, schema=schema)
         _check_unchanged(item, files, path)
     except UnreadableObject as error:
-        _check_unchanged(item, files, path)  # half a copy is no reason to fail for good
+        _check_unchanged(item, files, path)  # a half-copied object must not fail for good
         raise _ObjectFailed("unreadable", error.message) from error
     except FileNotFoundError as error:
         raise _ObjectFailed("vanished", _VANISHED) from error
@@ -235,7 +236,7 @@ def _check_unchanged(item: ObjectWork, files: fs.FileSystem, path: str) -> None:
 def _copied(
     keys: list[str], work: PartitionWork, schema: pa.Schema, found: Counter[str]
 ) -> Iterator[pa.RecordBatch]:
-    """The objects' rows in the present files, counted by key; columns a file lacks read null."""
+    """The objects' rows in the current files, counted by key; columns a file lacks are null."""
     wanted = dataset.field(SOURCE_OBJECT).isin(keys)
     for uri in work.present if keys else ():
         files, path = filesystem(uri, work.store)
@@ -253,7 +254,7 @@ def _copied(
                 yield pa.record_batch(columns, schema=schema)
         except (OSError, pa.ArrowException) as error:
             if is_passing(str(error)):
-                raise  # the file may be whole: the step tries again
+                raise  # a transient error: the file may be intact, so the step is retried
             why = explanation(f"{uri}: {error}") or (
                 f"{error}; land it again, or roll the table back to files that are whole"
             )

@@ -1,4 +1,4 @@
-"""The columns that hold a bronze table's partitions, and what a kind of partitions is."""
+"""Name the partition columns of a bronze table, and match a source's keys to its partitions."""
 
 import datetime as dt
 import re
@@ -58,7 +58,7 @@ def partition_columns(
 
 
 def kind_of(partitions: dg.PartitionsDefinition | None) -> object:
-    """What a partition is; not which there are."""
+    """What kind of partitions these are, regardless of which exist."""
     match partitions:
         case dg.TimeWindowPartitionsDefinition():
             return [partitions.cron_schedule, partitions.timezone, partitions.fmt]
@@ -79,8 +79,8 @@ def bronze_table_of(source: Source) -> TableId:
 
 
 def placed(source: Source, partitions: dg.PartitionsDefinition) -> Source:
-    """The source, of whose keys each names a partition that the table has; a key of another one is
-    unknown until the table has it. Raises ValueError where no key could name any."""
+    """The source with keys restricted to partitions that the table has; a key of another partition
+    is unknown until the table has it. Raises ValueError if no key could name a partition."""
     if source.partition is day and not _are_days(partitions):
         raise ValueError(
             f"{source.table}: source {source.name!r} has no partition=, so its keys name days, as "

@@ -1,7 +1,7 @@
-"""Which groups a pattern always has.
+"""Tell which groups of a regular expression take part in every match.
 
-Python's parser of patterns, `re._parser`, is private. Nothing else in the project touches it, and a
-test compares what is used here with the Python that runs.
+Python's regular expression parser, `re._parser`, is private. Nothing else in the project uses it,
+and a test compares what is used here with the running Python.
 """
 
 import re
@@ -14,8 +14,8 @@ _REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
 
 
 def always_has_group(pattern: re.Pattern[str], number: int) -> bool:
-    """Whether whatever matches the pattern has the group; not where it, or what it stands in, is
-    optional or in some alternatives only."""
+    """Whether every match has the group; false if it, or a group around it, is optional or occurs
+    in some alternatives only."""
     return _within(parser.parse(pattern.pattern, pattern.flags), number)
 
 

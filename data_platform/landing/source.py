@@ -1,4 +1,4 @@
-"""What lands where: a source's keys, its partitions and the format of its objects, as data."""
+"""Declare a source: its keys, its partitions and the format of its objects."""
 
 import re
 from collections.abc import Callable
@@ -11,25 +11,25 @@ from data_platform.contracts.meaning import digest_of, meaning_of
 from data_platform.landing.formats.format import Format
 from data_platform.landing.patterns import always_has_group
 
-# Why a key is of no source: an object that cannot be read at all, whatever it is called; no
-# pattern that matches; several sources that claim it; a text that `partition` takes for none, or
-# for a day that does not exist; a partition that the table does not have.
+# Why a key has no source, in the order below: an object that cannot be opened at all; no pattern
+# matches; several sources claim it; `partition` refuses the text; the day does not exist; the
+# table does not have the partition.
 Cause = Literal[
     "unusable", "no source", "several sources", "no partition", "no such day", "outside"
 ]
 
 
 class NoSuchDay(ValueError):
-    """A date that is written as one and does not exist."""
+    """A well-formed date that does not exist."""
 
 
 class OutsideTable(ValueError):
-    """A partition that the table does not have: not yet, or not any more."""
+    """A partition that the table does not have (yet, or any more)."""
 
 
 @dataclass(frozen=True)
 class Unplaced:
-    """Why a key that matches a source's pattern is of no partition; `why` is for people."""
+    """Why a key that matches a source's pattern has no partition; `why` says it in words."""
 
     cause: Cause
     why: str
@@ -47,12 +47,12 @@ def day(text: str) -> str:
 class Source:
     """A kind of object: where it lands, how its key names the partition, what it holds.
 
-    `pattern` must match the whole key, and its first group is what `partition` turns into
-    Dagster's partition key; `partition` raises ValueError for a text that names none, and the key
-    is then unknown. `table` is the table id the rows go to. Where the pattern is `prefix`
-    followed by the group, and that is an ISO date, intake lists only the newest dates. `version`
-    is to be raised when what cannot be seen changes: what `partition` calls or closes over, and how
-    the code of `format` reads. `meaning` is what `partition` says itself.
+    `pattern` must match the whole key; `partition` turns its first group into Dagster's partition
+    key, or raises ValueError for a text that names none, and the key is then unknown. `table` is
+    the id of the table the rows go to. If the pattern is `prefix` followed by the group, and that
+    is an ISO date, intake lists only the newest dates. Raise `version` when something changes that
+    the fingerprint cannot see: what `partition` calls or closes over, or the code of `format`.
+    `meaning` is the source of `partition` itself, see `contracts.meaning`.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Source:
     meaning: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Now, while the file says what was loaded: an edit under a running server is not its code.
+        # Computed now: if the file is edited later, its source is no longer the loaded code.
         object.__setattr__(self, "meaning", meaning_of(self.partition))
         if self._regex.groups < 1:
             raise ValueError(
@@ -82,7 +82,7 @@ class Source:
 
     @property
     def fingerprint(self) -> str:
-        """Changes where the same objects could give other rows, or rows of other partitions."""
+        """Changes when the same objects could give other rows, or rows in other partitions."""
         keys = [self.prefix, self.pattern, self.meaning, self.version]
         return digest_of([keys, self.format])
 
@@ -92,17 +92,17 @@ class Source:
 
     @cached_property
     def date_ordered(self) -> bool:
-        """Whether the keys sort as the partitions do: nothing varies before the group."""
+        """Whether the keys sort like the partitions: nothing varies before the group."""
         pattern = self.pattern.removeprefix("^")
         return pattern.startswith((f"{self.prefix}(", f"{re.escape(self.prefix)}("))
 
     def partition_of(self, key: str) -> str | None:
-        """The partition the key belongs to, or None if it is none of this source's keys."""
+        """The partition the key belongs to, or None if it is not a key of this source."""
         found = self.claim(key)
         return found if isinstance(found, str) else None
 
     def claim(self, key: str) -> str | Unplaced | None:
-        """The partition of a key, or why it has none; None where the pattern does not match."""
+        """The partition of a key, or why it has none; None if the pattern does not match."""
         match = self._regex.fullmatch(key) if key.startswith(self.prefix) else None
         if match is None:
             return None
@@ -112,7 +112,7 @@ class Source:
             return Unplaced("no such day", f"source {self.name}: {error}; rename it")
         except OutsideTable as error:
             return Unplaced("outside", f"source {self.name}: {error}")
-        except Exception as error:  # a function of the domain's: one key must not stop the others
+        except Exception as error:  # the domain's own function: one key must not stop the others
             said = str(error) if isinstance(error, ValueError) else repr(error)
             why = f"source {self.name}: its partition function refuses {match.group(1)!r}: {said}"
             return Unplaced("no partition", why)

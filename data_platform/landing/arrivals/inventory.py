@@ -1,8 +1,8 @@
-"""S3 Inventory in place of the nightly listing: what S3 wrote down of the bucket, some hours ago.
+"""Reconcile from S3 Inventory reports instead of a nightly listing of the bucket.
 
-A report is as old as it took to write, and may lack what was new then. So it is a hint, as an event
-is: each key of which it says something else than the ledger is looked at, and the store has the
-last word. What the ledger has heard since the report's moment is for the next report to judge.
+A report is hours old and may miss objects that were new when S3 wrote it. So it is only a hint,
+like an event: every key on which report and ledger disagree is looked up in the store, which
+decides. Keys that the ledger recorded after the report was taken are left to the next report.
 """
 
 import hashlib
@@ -33,13 +33,13 @@ _log = logging.getLogger(__name__)
 OLDEST = timedelta(days=9)  # a weekly report, and the two days in which S3 delivers it
 KEYS_A_REQUEST = 1000  # of a listing
 
-# What reading bytes raises that are not what they are said to be.
+# What PyArrow and the decompressors raise for a file that is not in the format it claims.
 _SENSELESS = (
     pa.ArrowException, OSError, ValueError, TypeError, AttributeError, OverflowError,
 )  # fmt: skip
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}Z")
 _NEEDED = ("key", "size", "last_modified_date", "e_tag")
-# A CSV's schema has names of its own; these are those of ORC and Parquet.
+# The column names in ORC and Parquet reports; CSV reports use other names.
 _NAMES = {
     "lastmodifieddate": "last_modified_date",
     "etag": "e_tag",
@@ -49,11 +49,11 @@ _NAMES = {
 
 
 class InventoryError(RuntimeError):
-    """No report can be used; the message says which place was looked at, and the way out."""
+    """No report can be used; the message says where it looked and what to do."""
 
 
 class Report(Protocol):
-    """A listing of the bucket as it was about the moment `taken` (UTC)."""
+    """A listing of the bucket as of about `taken` (UTC)."""
 
     @property
     def taken(self) -> datetime: ...
@@ -62,7 +62,7 @@ class Report(Protocol):
     def uri(self) -> str: ...
 
     def list(self) -> Iterator[LandedObject]:
-        """The current objects, in no order. InventoryError where a file is not what S3 wrote."""
+        """The current objects, in no order. InventoryError for a file that S3 did not write so."""
         ...
 
 
@@ -70,7 +70,7 @@ class Inventory(Protocol):
     """Reports on the landing bucket."""
 
     def newest(self, now: datetime) -> Report:
-        """The newest report that was delivered. InventoryError where none can be used."""
+        """The newest report that was delivered. InventoryError if none can be used."""
         ...
 
 
@@ -93,7 +93,7 @@ class S3Inventory:
         moments = sorted(key for key in found if _MOMENT.fullmatch(key.split("/")[-2]))
         for key in reversed(moments):
             text = _read(self.store, f"{SCHEME}{bucket}/{key}manifest.json")
-            if text is not None:  # else it is still being delivered
+            if text is not None:  # otherwise it is still being delivered
                 return self._report(f"{SCHEME}{bucket}/{key}manifest.json", text, now)
         raise InventoryError(
             f"{self.place} (DATA_PLATFORM_INVENTORY) has no report yet; it should hold folders "
@@ -124,7 +124,7 @@ class S3Inventory:
 
 @dataclass(frozen=True)
 class S3Report:
-    """`files` are the keys, beside the manifest at `uri`, with the MD5 of their bytes."""
+    """The report whose manifest is at `uri`; `files` are its keys with the MD5 of each file."""
 
     uri: str
     taken: datetime
@@ -135,7 +135,7 @@ class S3Report:
     store: ObjectStore
 
     def list(self) -> Iterator[LandedObject]:
-        """Costs a request for each of its files."""
+        """The current objects; costs one request per file of the report."""
         _, prefix = split(self.landing)
         below = f"{prefix}/" if prefix else ""
         destination = split(self.uri)[0]
@@ -172,8 +172,8 @@ def reconcile_with(
     *,
     keys_a_request: int = KEYS_A_REQUEST,
 ) -> Reconciliation:
-    """The inventory's newest report against the ledger; each difference is looked at, and recorded
-    as it is now.
+    """Compare the newest report with the ledger, look up each difference in the bucket, and record
+    what is there now.
 
     The bucket is listed where there is no inventory or no report of use, and where the differences
     are so many that a listing takes fewer requests: a first time, after long trouble with the
@@ -191,7 +191,7 @@ def reconcile_with(
             looked = inspect(bucket, differing, sources, ledger, now)
             return _reconciliation(report, listed, looked, len(differing))
         why = f"{report.uri} differs in {counted(len(differing), 'object')} of {listed}"
-        differing.clear()  # millions, maybe
+        differing.clear()  # may be millions of keys
     _log.warning("the bucket is listed, since %s", why)
     return replace(reconcile(bucket, sources, ledger, now), by=f"its listing, since {why}")
 
@@ -199,8 +199,8 @@ def reconcile_with(
 def differences(
     report: Report, bucket: Bucket, sources: Sequence[Source], ledger: Ledger, now: datetime
 ) -> tuple[int, set[str]]:
-    """How many objects the report shows, and the keys of which it says something else than the
-    ledger, except those of which the ledger has heard since. Raises InventoryError, StoreError."""
+    """How many objects the report lists, and the keys on which it disagrees with the ledger, except
+    those that the ledger recorded since. Raises InventoryError, StoreError."""
     known = ledger.present(bucket.name, until=report.taken)
     newer = ledger.changed_since(bucket.name, report.taken)
     differing: set[str] = set()
@@ -235,7 +235,7 @@ def _reconciliation(report: Report, listed: int, looked: Inspected, keys: int) -
 
 
 def _read(store: ObjectStore, uri: str) -> bytes | None:
-    """The object's bytes; None where there is none. Raises StoreError."""
+    """The object's bytes; None if it does not exist. Raises StoreError."""
     bucket, key = split(uri)
     client = store.client()
     with about(uri):
@@ -246,7 +246,7 @@ def _read(store: ObjectStore, uri: str) -> bytes | None:
 
 
 def _batches(kind: str, content: bytes, schema: str) -> Iterator[pa.RecordBatch]:
-    """What a file holds; of CSV, whose columns only the manifest names, everything as text."""
+    """The file's rows; for CSV, whose columns only the manifest names, every value is text."""
     if kind == "CSV":
         names = [name.strip() for name in schema.split(",")]
         stream = pa.CompressedInputStream(pa.BufferReader(content), "gzip")
@@ -274,5 +274,5 @@ def _current(row: Mapping[str, Any], key: str) -> LandedObject | None:
 
 
 def _is(row: Mapping[str, Any], name: str, *, otherwise: bool = False) -> bool:
-    """Only an inventory of all versions has these columns; CSV has them as text."""
+    """A boolean column, which only an inventory of all versions has; text in a CSV report."""
     return str(row.get(name, otherwise)).lower() == "true"

@@ -1,8 +1,8 @@
-"""From a bucket to a run: what a sensor does on a tick, and the daily reconciliation.
+"""Find new objects by listing a bucket: a sensor's tick, and the daily reconciliation.
 
-Nothing is remembered here. What is new is decided against the ledger, so a process that is killed
-between any two steps loses nothing: the next tick finds the same work again. How arrivals are
-heard of through a queue is `queue`'s.
+No state is kept here. What is new is decided by comparing with the ledger, so a process that is
+killed between any two steps loses nothing: the next tick finds the same work again. Arrivals
+through a queue are in `queue`.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,9 +26,9 @@ LOOKS_AT_ONCE = 10  # as many connections as boto3 keeps
 class Taken:
     """What a tick found, recorded in the ledger.
 
-    `vanished` keys are no longer in the bucket. `warnings` need a person; what they are about is
-    still where it was. Through a queue, `messages` were read, of which `outside` told of
-    keys that are not below the landing prefix.
+    `vanished` keys are no longer in the bucket. `warnings` need a person's attention; what they
+    describe was left in place. With a queue, `messages` counts those that were read, and `outside`
+    those about keys outside the landing prefix.
     """
 
     recorded: Recorded = field(default_factory=Recorded)
@@ -39,16 +39,16 @@ class Taken:
 
 
 class Intake(Protocol):
-    """How the platform hears of what landed."""
+    """How the platform learns what landed."""
 
     def take(self, sources: Sequence[Source], ledger: Ledger, now: datetime) -> Taken:
-        """Record what landed since the last time: a tick."""
+        """Record what landed since the last tick."""
         ...
 
 
 @dataclass(frozen=True)
 class ListingIntake:
-    """Arrivals are found by listing the bucket, see `tick`."""
+    """Finds arrivals by listing the bucket, see `tick`."""
 
     bucket: Bucket
     overlap_days: int = OVERLAP_DAYS
@@ -67,7 +67,7 @@ class Inspected:
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Why keys could not be looked at, in the order of the keys."""
+        """Why keys could not be looked at, by key, sorted."""
         return {key: str(self.failed[key]) for key in sorted(self.failed)}
 
     def __add__(self, other: "Inspected") -> "Inspected":
@@ -80,12 +80,12 @@ class Inspected:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What is in the bucket against the ledger: what no tick had recorded, by key.
+    """How the bucket differed from the ledger: what no tick had recorded, by key.
 
-    `missed` keys were not known, `changed` ones have other content than was recorded (or landed
-    again, never having been loaded), `vanished` ones are no longer in the bucket. `unknown` ones
-    were not known either, and match no source. `failed` ones could not be looked at, with the
-    reason. `by` is what the ledger was compared with.
+    `missed` keys were not in the ledger; `changed` ones have different content than was recorded
+    (or landed again before they were ever loaded); `vanished` ones are no longer in the bucket.
+    `unknown` ones were not in the ledger either and match no source. `failed` ones could not be
+    looked at, with the reason. `by` names what the ledger was compared with.
     """
 
     listed: int
@@ -98,7 +98,7 @@ class Reconciliation:
 
     @property
     def repaired(self) -> dict[str, str]:
-        """What was wrong with each key that the ledger now has right, in the order of the keys."""
+        """What was wrong with each key that was corrected in the ledger, by key, sorted."""
         named = {"missed": self.missed, "changed": self.changed, "vanished": self.vanished}
         found = [(key, what) for what, keys in named.items() for key in keys]
         return dict(sorted(found))
@@ -109,12 +109,12 @@ def tick(
 ) -> Recorded:
     """List what may be new and record it.
 
-    Of a bucket that can start after a key, and a source whose keys are ordered by date, only the
-    dates from `overlap_days` before the newest known one; what lands later for an earlier date is
-    found by `reconcile`. Else everything below the sources' prefixes; of a bucket whose listing
-    costs the same anyway, everything, which shows unknown keys at once. It then shows as well
-    which failed objects are gone, so that they are tried again when they come back; other ones
-    may be many, and need no marking: a run finds what went before it was loaded.
+    If the bucket can start after a key and the source's keys are ordered by date, only the dates
+    from `overlap_days` before the newest known one are listed; `reconcile` finds what lands later
+    for an earlier date. Otherwise everything below the sources' prefixes is listed, or the whole
+    bucket if that costs the same, which shows unknown keys at once. A whole listing also shows
+    which failed objects are gone, so that they are tried again when they come back. Other vanished
+    objects may be many and need no mark: a run finds out when it loads them.
     """
     if bucket.starts_after:
         listing = _recent(bucket, sources, ledger, now, timedelta(days=overlap_days))
@@ -130,7 +130,7 @@ def reconcile(
     """List everything, record what the ticks missed, and mark what is gone."""
     known = ledger.present(bucket.name)
     recorded, vanished = _record_all(bucket, sources, ledger, now, known)
-    # A listing of many keys is minutes old at its end, and a tick may have known better.
+    # A long listing is minutes old when it ends; a tick may have recorded newer versions meanwhile.
     looked = inspect(bucket, {*recorded.reopened, *vanished}, sources, ledger, now)
     return Reconciliation(
         listed=recorded.listed,
@@ -151,8 +151,8 @@ def inspect(
 ) -> Inspected:
     """Record what the bucket holds now under exactly these keys, and mark those that are gone.
 
-    Costs O(keys). Who looked before us may record after us: so what replaced something is looked at
-    again, until the ledger has what is there.
+    Costs O(keys). Another process that looked earlier may record later, so a key whose version was
+    replaced is looked at again until the ledger agrees with the bucket.
     """
     known = ledger.present(bucket.name, keys)
     seen, failed = _heads(bucket, keys)
@@ -168,7 +168,7 @@ def inspect(
 
 
 def partitions_of(pending: Iterable[Entry]) -> tuple[str, ...]:
-    """The partitions to rebuild for what is pending, in order."""
+    """The partitions to rebuild for the pending entries, in order."""
     return tuple(sorted({str(entry.partition) for entry in pending}))
 
 
@@ -179,9 +179,10 @@ def _record_all(
     now: datetime,
     known: Mapping[str, int],
 ) -> tuple[Recorded, tuple[str, ...]]:
-    """Record the full listing; mark, and name, which of the `known` keys (with ids) it lacks.
+    """Record the full listing; mark and return those of the `known` keys (with ids) it lacks.
 
-    They were looked up before: what lands, and is recorded, meanwhile is not ours to miss.
+    They were looked up before the listing, so keys that land and are recorded meanwhile are not
+    taken for vanished.
     """
     missing = dict(known)
 
@@ -198,14 +199,14 @@ def _record_all(
 def _heads(
     bucket: Bucket, keys: Collection[str]
 ) -> tuple[dict[str, LandedObject | None], dict[str, Exception]]:
-    """Each key's object, None where there is none; and why a key could not be looked at."""
+    """Each key's object, None if it is gone; and why a key could not be looked at."""
     seen: dict[str, LandedObject | None] = {}
     failed: dict[str, Exception] = {}
 
     down: list[Exception] = []
 
     def head(key: str) -> None:
-        if down:  # each look would wait as long as the first, and a tick is bounded
+        if down:  # every request would time out like the first, and a tick is bounded
             failed[key] = down[0]
             return
         try:
@@ -232,7 +233,7 @@ def _recent(
 
 
 def _start_after(source: Source, ledger: Ledger, now: datetime, overlap: timedelta) -> str | None:
-    """The key to start after; None where the order of the keys is not that of the dates."""
+    """The key to start after; None if the keys are not ordered by date."""
     newest = ledger.newest(source.name) if source.date_ordered else None
     if newest is None or newest.partition is None:
         return None

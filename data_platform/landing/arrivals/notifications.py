@@ -1,9 +1,8 @@
-"""What a queue's message says of the bucket: which keys may have changed. Pure.
+"""Parse the messages of an S3 event queue into the keys that may have changed. Pure.
 
-An event is a hint and no more: it names a key, and what is there now is asked of the store. Events
-come twice, late and in any order, a delete may be of an old version only; of the same key the store
-always gives the last word. So neither the kind of change is read here nor size, version or
-sequencer.
+An event is only a hint: it names a key, and the store is asked what is there now. Events are
+duplicated, late and out of order, and a delete may concern an old version only. So the kind of
+change, size, version and sequencer are not read.
 """
 
 import json
@@ -12,18 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-# Of S3's many events, those after which a key may hold something else, or nothing.
+# Of S3's many events, those after which a key may hold other content, or be gone.
 _CHANGES = ("ObjectCreated:", "ObjectRemoved:", "LifecycleExpiration:")
 _BRIDGED_CHANGES = ("Object Created", "Object Deleted")
 
 
 class PoisonMessage(ValueError):
-    """A message that cannot be understood, however often it is read; the text says why."""
+    """A message that can never be parsed, however often it is read; the text says why."""
 
 
 @dataclass(frozen=True)
 class Hint:
-    """A key, as S3 has it, that may hold something else now, or nothing."""
+    """A key in a bucket whose object may have changed or be gone."""
 
     bucket: str
     key: str
@@ -32,7 +31,7 @@ class Hint:
 def hints(body: str) -> list[Hint]:
     """The keys that a message's body names: S3's own events, also through SNS or EventBridge.
 
-    None for S3's test event and for events of S3 that change no content (tags, restores, tiers).
+    Empty for S3's test event and for S3 events that change no content (tags, restores, tiers).
     Raises PoisonMessage for everything else.
     """
     try:
@@ -68,7 +67,7 @@ def _of_record(record: Any) -> Iterator[Hint]:
 
 
 def _hint(detail: Any, *, encoded: bool = False) -> Hint:
-    """S3 encodes keys as HTML forms do; EventBridge has them as they are."""
+    """S3 encodes keys like HTML form values; EventBridge does not encode them."""
     match detail:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}} if bucket and key:
             pass

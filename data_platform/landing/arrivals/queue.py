@@ -1,10 +1,9 @@
-"""Arrivals by queue: S3's event notifications, read from SQS, recorded, and only then deleted.
+"""Read S3 event notifications from SQS, record what they tell, and only then delete them.
 
-A message is deleted when the ledger has what it told of. A process that is killed before leaves it
-to come back when its visibility timeout is over, and recording the same again changes nothing. What
-cannot be recorded is never deleted: the queue's redrive policy moves it to a dead letter queue.
-What a message means is `notifications`'s; what the store holds by now, `listing.inspect` finds
-out.
+A message is deleted once the ledger has recorded its keys. If the process is killed before that,
+the message comes back when its visibility timeout ends, and recording it again changes nothing. A
+message that cannot be recorded is never deleted: the queue's redrive policy moves it to a dead
+letter queue. `notifications` parses messages; `listing.inspect` looks up the keys in the store.
 """
 
 import time
@@ -46,12 +45,12 @@ _NO_LETTERS = (
 
 
 class QueueError(RuntimeError):
-    """The queue cannot be used; the message names it and the way out. Nothing was lost."""
+    """The queue cannot be used; the message names it and says what to do. Nothing was lost."""
 
 
 @dataclass
 class _Tick:
-    """What became of the messages so far. `poison` is a reason by the message's id."""
+    """What became of the messages so far. `poison` maps a message's id to the reason."""
 
     messages: int = 0
     outside: int = 0
@@ -62,10 +61,10 @@ class _Tick:
 
 @dataclass(frozen=True)
 class QueueIntake:
-    """The queue at `url` (the setting DATA_PLATFORM_QUEUE), told of by the bucket at `place`.
+    """The queue at `url` (the setting DATA_PLATFORM_QUEUE), notified by the bucket at `place`.
 
-    A tick takes at most `most_messages`, and begins no other batch after `most_seconds`; what is
-    left waits for the next one.
+    A tick reads at most `most_messages`, and starts no new batch after `most_seconds`; the rest
+    waits for the next tick.
     """
 
     url: str
@@ -78,7 +77,7 @@ class QueueIntake:
 
     @cached_property
     def client(self) -> Any:
-        """boto3's; the queue's URL says where SQS is."""
+        """boto3's SQS client; region and endpoint come from the queue's URL."""
         import boto3  # slow to import, and most tasks need none
         from botocore.config import Config
 
@@ -91,11 +90,10 @@ class QueueIntake:
         )
 
     def take(self, sources: Sequence[Source], ledger: Ledger, now: datetime) -> Taken:
-        """Record what the messages that wait tell of, and delete them.
+        """Record the keys of the waiting messages, and delete the messages.
 
-        Costs O(messages). A batch with an object that the store does not let us look at is the last
-        one of its tick: if the store is down, the other messages need not be received for nothing.
-        Raises QueueError.
+        Costs O(messages). The tick ends after a batch in which an object could not be looked at: if
+        the store is down, receiving more messages is pointless. Raises QueueError.
         """
         tick, end = _Tick(), self.clock() + self.most_seconds
         while tick.messages < self.most_messages and self.clock() < end and not tick.looked.failed:
@@ -113,18 +111,18 @@ class QueueIntake:
         )
 
     def _receive(self, most: int) -> dict[str, dict[str, Any]]:
-        """Messages by their ids, as SQS gives them; often fewer than there are."""
+        """Messages by id; SQS often returns fewer than there are."""
         found: dict[str, dict[str, Any]] = {}
         for _ in range(BATCH // MOST_AT_ONCE):
             wanted = min(MOST_AT_ONCE, most - len(found))
             if wanted < 1:
                 break
-            # Not the queue's own time to wait: a tick takes what is there.
+            # Overrides the queue's own wait time: a tick takes what is there.
             asked = {"MaxNumberOfMessages": wanted, "WaitTimeSeconds": 0}
             given = self._call("receive_message", **asked).get("Messages", ())
             if not given:
                 break
-            # One that came back meanwhile is deleted by its newest receipt only.
+            # A message that was redelivered can only be deleted with its newest receipt.
             found |= {message["MessageId"]: message for message in given}
         return found
 
@@ -152,10 +150,10 @@ class QueueIntake:
         tick.undeleted += self._delete([batch[id]["ReceiptHandle"] for id in recorded])
 
     def _delete(self, receipts: Sequence[str]) -> Counter[str]:
-        """Forget the messages; the number of those that come back, by the reason.
+        """Delete the messages; returns how many could not be deleted, by error code.
 
-        That is not an error: they are recorded, and deleted when they come again. A receipt is
-        invalid when its message has come back already, or is gone.
+        That is not an error: they are recorded already, and deleted when they are redelivered. A
+        receipt is invalid if its message was redelivered or is gone.
         """
         failed: Counter[str] = Counter()
         for start in range(0, len(receipts), MOST_AT_ONCE):
@@ -200,9 +198,9 @@ class QueueIntake:
 
 
 def below(place: str, hint: Hint) -> str | None:
-    """The hint's key relative to the landing place, `s3://bucket/prefix`; None outside the prefix.
+    """The hint's key relative to the landing place, `s3://bucket/prefix`; None if outside it.
 
-    PoisonMessage for another bucket: its messages are for somebody else, who may miss them.
+    PoisonMessage for another bucket: someone else may be waiting for that message.
     """
     bucket, prefix = split(place)
     if hint.bucket != bucket:
@@ -214,7 +212,7 @@ def below(place: str, hint: Hint) -> str | None:
 
 
 def _refused(url: str, error: ClientError | BotoCoreError) -> QueueError:
-    """What SQS answered, as an error that says what is missing."""
+    """SQS's error as a QueueError that says what is missing."""
     if isinstance(error, BotoCoreError):
         return QueueError(f"queue {url} (DATA_PLATFORM_QUEUE): SQS gave no answer: {error}")
     operation = error.operation_name

@@ -15,5 +15,5 @@ class Csv(Dialect):
     """A `Format`: every field is text; an unquoted empty one is null, a quoted one is ""."""
 
     def read(self, stream: BinaryIO, *, key: str) -> Iterator[pa.RecordBatch]:
-        """The object's rows, as `Format.read` has them."""
+        """The object's rows, see `Format.read`."""
         return read_csv(stream, self, key=key)

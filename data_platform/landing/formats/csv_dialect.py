@@ -22,7 +22,7 @@ class Dialect:
                 f"Csv(delimiter={self.delimiter!r}): one ASCII character, no quote or line break"
             )
         try:
-            "a".encode(self.encoding)  # Python has codecs that are of no text, such as zlib
+            "a".encode(self.encoding)  # Python has codecs that do not encode text, such as zlib
         except (LookupError, UnicodeError):
             raise ValueError(
                 f"Csv(encoding={self.encoding!r}): Python knows no such encoding of text; "

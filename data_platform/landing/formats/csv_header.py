@@ -1,4 +1,4 @@
-"""How a header line differs from the declared columns, in few words."""
+"""Explain briefly how a header line differs from the declared columns."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ _VALUE = re.compile(r"[-+]?\d[\d.,:/TZ+-]*")
 
 
 def difference(columns: Sequence[str], header: Sequence[str], text: str, delimiter: str) -> str:
-    """What is wrong with `header`, the fields of the line `text`, and the way out."""
+    """What is wrong with `header`, the fields of the line `text`, and how to fix it."""
     if other := _other_delimiter(columns, text, delimiter):
         return (
             f"wrong header: its columns are separated by {_DELIMITERS[other]}; declare "
@@ -42,7 +42,7 @@ def difference(columns: Sequence[str], header: Sequence[str], text: str, delimit
 
 
 def _other_delimiter(columns: Sequence[str], text: str, delimiter: str) -> str | None:
-    """The delimiter with which the line would have more of the columns."""
+    """The delimiter with which more of the declared columns would be found in the line."""
 
     def known(delimiter: str) -> int:
         names = {name.strip().strip('"').casefold() for name in text.split(delimiter)}

@@ -1,9 +1,9 @@
-"""CSV objects as Arrow record batches, as received.
+"""Read CSV objects into Arrow record batches, values as received.
 
 PyArrow parses, and no Python runs per row unless a row is ragged or its quotes are malformed.
 Every field is a string: an unquoted empty one is null, a quoted one is "". Line ends are LF, CRLF
 or CR; blank lines are not rows; quoted line breaks, doubled quotes and a byte order mark are
-understood. PyArrow is given whole records only, see `csv_records`.
+handled. PyArrow is given whole records only, see `csv_records`.
 """
 
 import codecs
@@ -52,13 +52,13 @@ def read_csv(
 
     A row with fewer or more fields than the header keeps those it has, by position, and holds in
     `_rescued` the JSON `{"expected": 8, "found": 10, "text": "<the raw record>"}`. A row with
-    malformed quotes keeps the fields before them; its JSON has `"malformed": 3` too, the first
-    field, from 1, of which nobody can say what it means.
+    malformed quotes keeps the fields before them; its JSON also has `"malformed": 3`, the 1-based
+    number of the first field whose value is ambiguous.
 
-    `stream` must be seekable: it is read again to say what is wrong. UnreadableObject, possibly
-    after some batches, if the object is empty or binary, has another header, a NUL, bytes outside
-    the declared encoding, ends in the middle of a record, or has a record larger than
-    `largest_record` bytes. OSErrors of the stream pass.
+    `stream` must be seekable: it is read again to say what is wrong. Raises UnreadableObject,
+    possibly after some batches, if the object is empty or binary, has a different header, a NUL,
+    bytes outside the declared encoding, ends in the middle of a record, or has a record larger than
+    `largest_record` bytes. OSErrors of the stream propagate.
     """
     rows = 0
     try:
@@ -102,7 +102,7 @@ def _read(stream: BinaryIO, csv: Dialect, size: int, largest: int) -> Iterator[p
 
 
 def _header(block: Block, csv: Dialect) -> tuple[list[str] | None, Block]:
-    """The names in the first record, None where all lines are blank, and what follows it."""
+    """The names in the first record (None if all lines are blank), and the block after it."""
     text = block.data[: block.end].decode().lstrip("\r\n")
     if not text:
         return None, block
@@ -115,11 +115,11 @@ def _header(block: Block, csv: Dialect) -> tuple[list[str] | None, Block]:
 
 
 def _parsed(block: Block, header: list[str], csv: Dialect) -> tuple[pa.RecordBatch, list[_Odd]]:
-    """The block's regular rows, and the others in order."""
+    """The block's regular rows, and its ragged or malformed rows in order."""
     odd: list[_Odd] = []
 
     def keep(row: arrow_csv.InvalidRow) -> str:
-        odd.append(_Odd(row.number, row.text))  # PyArrow counts right only without threads
+        odd.append(_Odd(row.number, row.text))  # PyArrow's number is right only without threads
         return "skip"
 
     data = _buffer(block, csv)
@@ -132,7 +132,7 @@ def _parsed(block: Block, header: list[str], csv: Dialect) -> tuple[pa.RecordBat
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
             null_values=[""],
-            check_utf8=False,  # done
+            check_utf8=False,  # `blocks` has checked it
         ),
     )
     [batch] = table.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
@@ -140,14 +140,14 @@ def _parsed(block: Block, header: list[str], csv: Dialect) -> tuple[pa.RecordBat
 
 
 def _buffer(block: Block, csv: Dialect) -> pa.Buffer:
-    """What PyArrow is given. A malformed record gets so many delimiters that it is ragged for
-    sure, and so comes out as it stands, in its place."""
+    """The bytes for PyArrow. Delimiters are appended to malformed records, so that PyArrow takes
+    them for ragged and hands them over with their text and position."""
     marks = csv.delimiter.encode() * (len(csv.columns) + 1)
     pieces, at = [], block.start
     for end in block.malformed:
         pieces += [block.data[at:end], marks]
         at = end
-    # The first line break keeps a byte order mark that is data from being dropped.
+    # The leading line break keeps PyArrow from dropping a byte order mark that is data.
     if pieces or block.data.startswith(codecs.BOM_UTF8, at):
         return pa.py_buffer(b"".join([b"\n", *pieces, block.data[at : block.end]]))
     return pa.py_buffer(block.data).slice(at, block.end - at)
@@ -178,7 +178,7 @@ def _rescue(row: _Odd, header: list[str], csv: Dialect) -> _Rescued:
 def _in_order(
     parsed: pa.RecordBatch, rescued: list[_Rescued], before: int, csv: Dialect
 ) -> pa.RecordBatch:
-    """All rows of a block with their numbers; `before` rows stood in front of it."""
+    """All rows of a block with their numbers; `before` rows precede the block."""
     schema = rows_schema(csv.schema)
     count = parsed.num_rows + len(rescued)
     numbers = np.arange(before + 1, before + count + 1)

@@ -1,13 +1,12 @@
-"""CSV bytes in blocks of whole records, and which records have malformed quotes.
+"""Split CSV bytes into blocks of whole records, and find the records with malformed quotes.
 
-A block begins where a record begins and ends where one ends, so what comes out does not depend on
-where an object's bytes were divided. No Python runs per byte, field or row.
+Blocks begin and end at record boundaries, so the result does not depend on how the object's bytes
+were split. No Python runs per byte, field or row.
 
 RFC 4180: a field that begins with a quote ends at the next single quote, and a delimiter or a line
 end follows. Text after it, as in `"x"y` or `"x" ,`, makes a record malformed: readers disagree on
-what it says (Python's and PyArrow's drop the quote, `xy`). A quote within a field that does not
-begin with one, as in `5" nails`, is not in the RFC's grammar either, but means one thing to all of
-them: itself.
+its value (Python's and PyArrow's drop the quote, `xy`). A quote within a field that does not begin
+with one, as in `5" nails`, is not in the RFC's grammar either, but all readers take it literally.
 """
 
 import codecs
@@ -29,8 +28,8 @@ _Bytes = npt.NDArray[np.uint8]
 class Block(NamedTuple):
     """The whole records in `data[start:end]`, UTF-8 without a NUL; line ends are LF, CRLF or CR.
 
-    `malformed` are the ends, without their line end, of the records whose quotes are malformed.
-    `cut` says that the object ends here without a line end; it was added.
+    `malformed` holds where the records with malformed quotes end, line end excluded. `cut` says
+    that the object ends here without a line end; one was added.
     """
 
     data: bytes
@@ -41,7 +40,7 @@ class Block(NamedTuple):
 
 
 class Refused(Exception):
-    """These bytes have no records: a NUL, an open quote, a record without end. Says which."""
+    """The bytes cannot be split into records: a NUL, an open quote, a record without end."""
 
 
 class NotText(Refused):
@@ -53,14 +52,14 @@ def blocks(
 ) -> Iterator[Block]:
     """The object's records in blocks of about `size` bytes, more where a record is larger.
 
-    Raises Refused, maybe after some blocks, for a NUL, bytes outside the encoding, a quote that is
-    still open at the end, and a record larger than `largest` bytes. OSErrors of the stream pass.
+    Raises Refused, possibly after some blocks, for a NUL, bytes outside the encoding, a quote still
+    open at the end, and a record larger than `largest` bytes. OSErrors of the stream propagate.
     """
     is_utf8 = codecs.lookup(encoding).name == "utf-8"
     decoder = codecs.getincrementaldecoder(encoding)()
     data, first, ended = b"", True, False
     while not ended:
-        # As much as is there already: a large record costs no more than its size.
+        # Read as much as is buffered, doubling it, so that a large record costs O(its size).
         chunk = stream.read(max(size, len(data)))
         ended = not chunk
         try:
@@ -68,7 +67,7 @@ def blocks(
         except UnicodeError as error:  # UTF-16 without its mark is no UnicodeDecodeError
             raise NotText(str(error)) from error
         new = chunk if is_utf8 else text.encode()
-        # PyArrow's vector instructions take a NUL for the end of what they look at.
+        # PyArrow's SIMD code takes a NUL for the end of its input.
         if b"\0" in new:
             raise NotText("a NUL")
         data += new
@@ -92,7 +91,7 @@ def blocks(
 def fields(record: str, delimiter: str) -> tuple[list[str | None], int | None]:
     """The fields of one record without its line end, and the first with malformed quotes (from 0).
 
-    An empty field is None, a quoted one "". Of a malformed field the text is as it stands.
+    An empty field is None, a quoted empty one "". A malformed field's text is kept as it is.
     """
     found: list[str | None] = []
     malformed = None
@@ -113,7 +112,7 @@ def fields(record: str, delimiter: str) -> tuple[list[str | None], int | None]:
 
 
 def record_end(text: str, delimiter: str) -> int:
-    """The end of the first record of a text, without its line end."""
+    """Where the first record of a text ends, line end excluded."""
     field_end = re.compile(rf"[{re.escape(delimiter)}\r\n]")
     at = 0
     while True:
@@ -125,7 +124,7 @@ def record_end(text: str, delimiter: str) -> int:
 
 
 def _closing_quote(record: str, at: int) -> int | None:
-    """Where the quoted field that begins at `at` is closed; None for a field without quotes."""
+    """The closing quote of the quoted field that begins at `at`; None for an unquoted field."""
     if record[at : at + 1] != '"':
         return None
     at += 1
@@ -138,7 +137,7 @@ def _closing_quote(record: str, at: int) -> int | None:
 
 @lru_cache
 def _borders(delimiter: str) -> npt.NDArray[np.bool_]:
-    """By byte: whether a field can begin after it and end before it, or it is a quote."""
+    """For each byte value: whether it is a quote, or fields can end before and begin after it."""
     borders = np.zeros(256, np.bool_)
     borders[list(f'{delimiter}\r\n"'.encode())] = True
     return borders
@@ -153,7 +152,7 @@ def _scan(data: bytes, delimiter: str) -> Block:
     quotes = np.flatnonzero(array == _QUOTE)
     opens, closes = quotes[::2], quotes[1::2]
     borders = _borders(delimiter)
-    # Each quote opens or closes in turn: true if all stand where they may, doubled ones included.
+    # Quotes open and close in turn; valid if each is next to a border, doubled quotes included.
     before, after = _neighbours(array, opens, -1), _neighbours(array, closes, 1)
     if borders.take(before).all() and borders.take(after).all():
         return Block(data, 0, _last_end(data, opens, closes), [])
@@ -163,7 +162,7 @@ def _scan(data: bytes, delimiter: str) -> Block:
 
 
 def _neighbours(array: _Bytes, positions: _Positions, step: int) -> _Bytes:
-    """The bytes beside; at the ends of the array, which are borders too, the quotes themselves."""
+    """The neighbouring bytes; at the ends of the array, which are borders too, the quotes."""
     return array.take(positions + step, mode="clip")
 
 
@@ -172,14 +171,15 @@ def _exactly(
 ) -> tuple[_Positions, _Positions, _Positions]:
     """Where quoted fields begin, where they end, and which ends have text after them.
 
-    By runs of adjacent quotes. An odd run ends a quoted field; outside of one it begins one after
-    a border, and is text elsewhere. An even run changes nothing: doubled quotes, or "".
+    Works on runs of adjacent quotes. Inside a quoted field an odd run ends it; outside, it begins
+    one if it follows a border, and is text otherwise. An even run (doubled quotes, or "") changes
+    nothing.
     """
     begins = np.append(True, np.diff(quotes) > 1)
     first, last = quotes[begins], quotes[np.append(begins[1:], True)]
     odd = (last - first) % 2 == 0
     after_border = borders.take(_neighbours(array, first, -1))
-    # Inside or not is the parity of the turns since the last run that leaves us outside for sure.
+    # Whether a run is inside is the parity of the turns since the last run that is surely outside.
     turns = np.cumsum(odd & after_border)
     settled = np.maximum.accumulate(np.where(odd & ~after_border, turns, 0))
     inside = (turns - settled) % 2 == 1
@@ -190,7 +190,7 @@ def _exactly(
 
 
 def _last_end(data: bytes, opens: _Positions, closes: _Positions) -> int:
-    """Behind the last line end outside of quoted fields; 0 if there is none."""
+    """The position after the last line end outside quoted fields; 0 if there is none."""
     for number in range(len(closes), -1, -1):
         start = int(closes[number - 1]) if number else 0
         stop = int(opens[number]) if number < len(opens) else len(data)
@@ -203,7 +203,7 @@ def _last_end(data: bytes, opens: _Positions, closes: _Positions) -> int:
 def _ends_of(
     array: _Bytes, positions: _Positions, opens: _Positions, closes: _Positions
 ) -> list[int]:
-    """Where the records end, all of them whole, that these positions are in."""
+    """Where the records that contain these positions end; all records are whole."""
     lines = np.flatnonzero((array == ord("\n")) | (array == ord("\r")))
     ends = lines[np.searchsorted(opens, lines) == np.searchsorted(closes, lines)]
     return ends[np.unique(np.searchsorted(ends, positions[positions < len(array)]))].tolist()

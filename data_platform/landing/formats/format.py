@@ -1,6 +1,6 @@
-"""What every format of landed objects is: its columns as received, and how bytes become rows.
+"""The protocol of a format of landed objects: its columns, and how bytes become rows.
 
-A format is one module here that has a class like `csv.Csv`; what that needs stands beside it.
+A format is one module here with a class like `csv.Csv`; its helper modules are beside it.
 `data_platform_tests/landing/formats/test_format.py` has the tests that every format must pass.
 """
 
@@ -15,7 +15,7 @@ from data_platform.tables.columns import RESCUED, ROW_NUMBER
 
 
 class UnreadableObject(ValueError):
-    """The object is not a table of the declared format, so that trying again cannot help."""
+    """The object is not a table in the declared format; trying again cannot help."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(key, message)
@@ -29,9 +29,9 @@ class UnreadableObject(ValueError):
 class Format(Protocol):
     """A frozen dataclass of plain values, declared in a `Source` and pickled to Spark's workers.
 
-    Its fields are its fingerprint: partitions that were read under others are read again. So
-    whatever changes the rows of an object has to be a field. The code of `read` is not in it: where
-    a change of it gives other rows, raise `Source.version` of the sources that have the format.
+    Its fields are its fingerprint: partitions that were read with other values are read again. So
+    whatever changes the rows of an object must be a field. The code of `read` is not included: if a
+    change to it gives other rows, raise `Source.version` of the sources that use the format.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -44,26 +44,26 @@ class Format(Protocol):
     def read(self, stream: BinaryIO, *, key: str) -> Iterator[pa.RecordBatch]:
         """The object's rows in order, in batches of the schema `rows_schema(self.schema)`.
 
-        `_row_number` counts rows from 1. A row that does not fit the columns is kept with what can
-        be told of it, and has in `_rescued` a JSON object whose "text" is the row as it stands;
-        `_rescued` is null in every other row.
+        `_row_number` counts rows from 1. A row that does not fit the columns keeps the values that
+        can be read, and its `_rescued` is a JSON object whose "text" is the raw row; `_rescued` is
+        null in every other row.
 
         `stream` is seekable. Memory is bounded where the format allows it: an object may be larger
-        than a worker's memory. UnreadableObject, possibly after some batches, where the bytes are
-        not of this format: the message says what they are instead, or where they stop making
-        sense, and the way out; `key` is the object's, for the error. OSErrors of the stream pass.
+        than a worker's memory. Raises UnreadableObject, possibly after some batches, if the bytes
+        are not in this format: the message says what they are instead, or where they become
+        invalid, and what to do; `key` names the object in it. OSErrors of the stream propagate.
         """
         ...
 
 
 def rows_schema(columns: pa.Schema) -> pa.Schema:
-    """The schema of the batches that a format reads: its columns, `_row_number`, `_rescued`."""
+    """The schema of the batches that `Format.read` yields: columns, `_row_number`, `_rescued`."""
     own = [pa.field(ROW_NUMBER, pa.int64()), pa.field(RESCUED, pa.string())]
     return pa.schema([*columns, *own])
 
 
 def refuse_columns(declared: str, columns: tuple[str, ...]) -> None:
-    """Raises ValueError for names that a table cannot have; `declared` is how they were written,
+    """Raise ValueError for names that a table cannot have; `declared` is how the user wrote them,
     as in `Csv(columns=...)`."""
     repeated = [name for name, count in Counter(columns).items() if count > 1]
     reserved = [name for name in columns if name.startswith("_")]

@@ -1,6 +1,6 @@
-"""What an object is that is not CSV as declared, by its first bytes; and where text ends in it.
+"""Explain why an object is not the declared CSV: what it is instead, or its first invalid byte.
 
-Asked only of an object that was refused: a header may begin like anything.
+Used only for objects that were refused already: a valid header may begin with any bytes.
 """
 
 import codecs
@@ -15,7 +15,7 @@ _CHUNK = 1 << 20
 _UNPACK = "unpack it before it lands"
 _EXPORT = "export it as CSV before it lands"
 
-# The longest that matches counts: the mark of UTF-32 begins with that of UTF-16.
+# The longest match counts: the byte order mark of UTF-32 begins with that of UTF-16.
 _SIGNATURES: dict[bytes, tuple[str, str]] = {
     b"\x1f\x8b": ("compressed with gzip", f"{_UNPACK} (gunzip)"),
     b"\x28\xb5\x2f\xfd": ("compressed with zstd", f"{_UNPACK} (unzstd)"),
@@ -53,7 +53,7 @@ _EVERY_SECOND = {"utf-16-le": slice(1, None, 2), "utf-16-be": slice(0, None, 2)}
 
 
 def kind(stream: BinaryIO, csv: Dialect) -> str | None:
-    """What the object's first bytes say it is, and the way out; None if they say nothing."""
+    """What the object is by its first bytes, and what to do; None if they do not tell."""
     stream.seek(0)
     head = stream.read(_HEAD)
     if what := _encoded(head, csv):
@@ -68,12 +68,12 @@ def kind(stream: BinaryIO, csv: Dialect) -> str | None:
 
 
 def reason(stream: BinaryIO, csv: Dialect) -> str | None:
-    """What the object is, or else where its first byte is that no text of its encoding has."""
+    """What the object is, or where its first byte is that is invalid in the declared encoding."""
     return kind(stream, csv) or _located(stream, csv)
 
 
 def _encoded(head: bytes, csv: Dialect) -> str | None:
-    """The other encoding that the bytes have, by their mark or by the zero bytes of letters."""
+    """The actual encoding of the bytes, by byte order mark or the zero bytes between letters."""
     declared = codecs.lookup(csv.encoding).name
     for mark in sorted(_ENCODINGS, key=len, reverse=True):
         if head.startswith(mark):
@@ -98,7 +98,7 @@ def _encoded(head: bytes, csv: Dialect) -> str | None:
 
 @dataclass
 class _Place:
-    """The bytes and line ends before a chunk, and the bytes that wait for the rest of a letter."""
+    """The bytes and line ends before a chunk, and the bytes of an incomplete character."""
 
     offset: int = 0
     line: int = 1
@@ -106,7 +106,7 @@ class _Place:
 
 
 def _located(stream: BinaryIO, csv: Dialect) -> str | None:
-    """Where the first NUL is or the first byte that cannot be decoded."""
+    """Where the first NUL or the first byte that cannot be decoded is."""
     decoder = codecs.getincrementaldecoder(csv.encoding)()
     stream.seek(0)
     at, chunk = _Place(), b"-"
@@ -150,5 +150,5 @@ def _nul(csv: Dialect, at: _Place, data: bytes, index: int, text: str) -> str:
 
 
 def _is_binary(some: bytes) -> bool:
-    """Whether control characters stand there that no text has."""
+    """Whether there are control characters that text does not contain."""
     return any(byte < 32 and byte not in b"\t\n\v\f\r\x1a" for byte in some)

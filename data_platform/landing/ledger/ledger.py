@@ -1,10 +1,10 @@
-"""The ledger: every object version that ever landed, and what became of it.
+"""The ledger: records every object version that ever landed, and its state.
 
 A row is a version of a key. It begins `pending` (or `unknown`, if its key matches no source) and
-ends `loaded` or `failed`; no row is ever deleted. One version of each key is the latest; what its
-bucket does not list any more has `vanished`. Every public method is one transaction, `record`
-one for each few hundred objects, so a process that is killed leaves nothing half written. Here is
-what changes the ledger; what it is asked is in `reads`.
+ends `loaded` or `failed`; no row is ever deleted. One version of each key is the latest; one that
+its bucket no longer lists has `vanished`. Every public method is one transaction (`record` uses one
+per few hundred objects), so a killed process leaves nothing half written. This module has the
+methods that change the ledger; queries are in `reads`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ from data_platform.landing.ledger.tables import (
 from data_platform.landing.places.objects import Bucket, LandedObject
 from data_platform.landing.source import Source
 
-AT_ONCE = 50_000  # new objects of one listing that are ordered by when they landed: 15 MB
+AT_ONCE = 50_000  # new objects of one listing that are sorted by landing time together: 15 MB
 
 _c = objects.c
 _LOADED = {"state": "loaded", "error": None}
@@ -50,8 +50,8 @@ _UNSETTLED = _c.state == "unsettled"
 class Ledger(LedgerReads):
     """The ledger in the database at an SQLAlchemy URL, `sqlite:////home/ledger.db`.
 
-    `busy_timeout` in seconds: how long a writer waits for another. DatabaseUnavailable from every
-    method if the database cannot be used; its transaction then changed nothing.
+    `busy_timeout` in seconds: how long a writer waits for another. Every method raises
+    DatabaseUnavailable if the database cannot be used; its transaction then changed nothing.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class Ledger(LedgerReads):
         sources: Sequence[Source],
         now: datetime,
     ) -> Recorded:
-        """Write down what the listing shows and the ledger does not know, in the order in which it
-        landed.
+        """Record the objects of the listing that the ledger does not know, in the order in which
+        they landed.
 
-        Costs as much as the listing is long. An object without etag is read, to hash it, only if
-        its key is new, or its size or modification time is not what the ledger last saw.
+        Costs O(listing). An object without etag is read, to hash it, only if its key is new, or
+        its size or modification time differs from what the ledger has.
         """
         recorded = Recorded()
         for news, unchanged in self._news(listing, bucket, sources, now):
@@ -96,7 +96,7 @@ class Ledger(LedgerReads):
         for seen, found, changes in self._compared(news, bucket, sources, now):
             if changes.any:
                 with self.database.write() as connection:
-                    # Again, now that nobody else can write: another tick may have been here.
+                    # Compare again under the write lock: another tick may have recorded meanwhile.
                     known = latest_of(connection, bucket.name, [landed.key for landed in seen])
                     changes = compare(seen, found, known, bucket.name, sources, now)
                     arrive(changes.insert, after=last_arrival(connection))
@@ -107,10 +107,9 @@ class Ledger(LedgerReads):
     def move(
         self, sources: Sequence[Source], now: datetime, *, states: Sequence[State] = ("pending",)
     ) -> Recorded:
-        """Give the keys in these states the partitions that their declarations name by now.
+        """Move the keys in these states to the partitions that their sources declare now.
 
-        Costs as much as there is in these states. After `settle`: what is published has to be
-        known as such.
+        Costs O(keys in these states). Call it after `settle`, which marks what was published.
         """
         recorded = Recorded()
         query = sa.select(_c.id).where(
@@ -136,21 +135,21 @@ class Ledger(LedgerReads):
         sources: Sequence[Source],
         now: datetime,
     ) -> set[str]:
-        """The keys of which `record` would write something down; nothing is."""
+        """The keys for which `record` would write something. Writes nothing."""
         compared = self._compared(listing, bucket, sources, now)
         return {key for *_, changes in compared for key in changes.keys}
 
     def mark_vanished(self, ids: Iterable[int]) -> None:
-        """These versions are not in their bucket any more; rows of loaded ones stay in bronze."""
+        """Mark versions that are no longer in their bucket; rows of loaded ones stay in bronze."""
         now = self._clock()
         self._change({id: {"vanished": now} for id in ids})
 
     # What became of it
 
     def mark_loaded(self, rows: Mapping[int, int], run_id: str, bronze_version: str) -> None:
-        """The rows of these object versions, a number by id, are in `bronze_version`.
+        """Mark object versions (id to number of rows) as loaded in `bronze_version`.
 
-        Of one that was moved or forgotten while it was read, they have to leave it again.
+        Rows of one that was moved or forgotten while it was read have to be removed again.
         """
         held = {
             id: {"run_id": run_id, "bronze_version": bronze_version, "rows": n}
@@ -166,9 +165,9 @@ class Ledger(LedgerReads):
                 drop_superseded(connection, chunk, now)
 
     def prepare(self, rows: Mapping[int, int], bronze_version: str) -> None:
-        """Those that wait are about to be published in `bronze_version`; `settle` learns whether.
-
-        A loaded version stays as it is: the attempt may never be published.
+        """Mark pending versions as about to be published in `bronze_version`; `settle` finds out
+        whether they were. A loaded version keeps its state: `bronze_version` may never be
+        published.
         """
         prepared = {
             id: {"bronze_version": bronze_version, "rows": count} for id, count in rows.items()
@@ -176,10 +175,9 @@ class Ledger(LedgerReads):
         self._change(prepared, sa.or_(_c.state == "pending", _c.state == "moving"))
 
     def settle(self, source: str, published: Mapping[str, str]) -> None:
-        """Mark as loaded what a killed run had prepared and published, by partition and attempt.
-
-        Without it, an object that goes away between the kill and the next run would be neither
-        loaded nor there to load.
+        """Mark as loaded what a killed run had prepared and published. `published` maps a partition
+        to its version. Without this, an object that vanishes between the kill and the next run
+        would be neither loaded nor there to load.
         """
         with self.database.write() as connection:
             for chunk in chunks(sorted(published.items())):
@@ -195,10 +193,11 @@ class Ledger(LedgerReads):
                     drop_superseded(connection, some, self._clock())
 
     def finish_moves(self, ids: Collection[int], bronze_version: str | None = None) -> None:
-        """The partitions of these were published as `bronze_version`: what moved out is gone, and
-        what was moving is replaced by a newer object version where it was not loaded itself.
+        """Finish the moves of these object versions: their partitions were published as
+        `bronze_version`, without the rows that moved out. A moving one that was not loaded itself
+        was replaced by a newer object version.
 
-        What moved on since that version was read is in its files.
+        The rows of one that moved again since `bronze_version` was read are still in its files.
         """
         done = {id: {"state": "moved", "bronze_version": None} for id in ids}
         gone = sa.and_(
@@ -210,23 +209,23 @@ class Ledger(LedgerReads):
     def mark_failed(
         self, errors: Mapping[int, str], run_id: str | None = None, declaration: str | None = None
     ) -> None:
-        """These versions cannot be read as they are declared, an error by id; they are not tried
-        again until `reopen`."""
+        """Mark versions that cannot be read as declared (id to error); they are not tried again
+        until `reopen`."""
         failed = {"state": "failed", "run_id": run_id, "declaration": declaration}
         self._change({id: {**failed, "error": why} for id, why in errors.items()})
 
     def note_errors(self, errors: Mapping[int, str], run_id: str) -> None:
-        """What kept this run from reading them, an error by id: they wait for another attempt.
+        """Record why this run could not read these versions (id to error); they stay pending.
 
-        Only this counts an attempt, one for each run, however often the run repeats its step. A
-        run that fails for a reason of its own (a full disk, a lost session) counts for none.
+        Counts one attempt per run, however often the run retries its step. A run that fails for
+        another reason (a full disk, a lost session) counts no attempt.
         """
         counted = sa.case((_c.run_id == run_id, _c.attempts), else_=_c.attempts + 1)
         noted = {id: {"error": why} for id, why in errors.items()}
         self._change(noted, _c.state == "pending", attempts=counted, run_id=run_id)
 
     def give_up(self, source: str, *, attempts: int, declaration: str | None = None) -> None:
-        """Fail what is still pending after so many attempts that ended in an error of its own."""
+        """Mark as failed what is still pending after so many attempts that could not read it."""
         tired = sa.and_(WAITING, _c.source == source, _c.attempts >= attempts)
         count, beginning = sa.cast(_c.attempts, sa.String), sa.literal("given up after ")
         error = beginning + count + " attempts, the last error: " + _c.error
@@ -241,7 +240,7 @@ class Ledger(LedgerReads):
     def reopen(self, ids: Iterable[int]) -> None:
         """Try the same bytes again, as new versions: for failures whose cause is fixed.
 
-        Only the latest version of a key that has a source, and does not wait already.
+        Applies to latest versions only, of keys that have a source and are not pending already.
         """
         with self.database.write() as connection:
             for chunk in chunks(ids):
@@ -260,8 +259,8 @@ class Ledger(LedgerReads):
         sources: Sequence[Source],
         now: datetime,
     ) -> Iterator[tuple[list[LandedObject], int]]:
-        """What may have to be written down, as it landed, at most some AT_ONCE objects together,
-        and the number of the others that were listed with them. No object is read."""
+        """Batches of objects that may have to be recorded, in landing order within about AT_ONCE
+        objects, each with the number of unchanged objects listed with them. Reads no object."""
         news: dict[str, LandedObject] = {}
         unchanged = 0
         for chunk in chunks(listing):
@@ -280,20 +279,18 @@ class Ledger(LedgerReads):
         yield sorted(news.values(), key=landing_order), unchanged
 
     def forget(self, ids: Iterable[int]) -> None:
-        """Do without these keys, latest versions of theirs: what bronze has of them leaves it with
-        the next run.
-
-        They stay known, so that a listing does not bring them back; other content does, and
-        `reopen`.
+        """Forget keys, given the ids of their latest versions: the next run removes their rows from
+        bronze. The ledger still knows them, so a listing does not bring them back; new content or
+        `reopen` does.
         """
         with self.database.write() as connection:
             for chunk in chunks(ids):
                 forget(connection, chunk, self._clock())
 
     def unload(self, source: str, partitions: Collection[str] | None = None) -> None:
-        """The rows of these partitions (None: of all) are not in bronze any more.
+        """Record that the rows of these partitions (None: of all) are no longer in bronze.
 
-        What the bucket still holds waits to be loaded again; what it does not is failed.
+        Objects still in the bucket become pending again; the others become failed.
         """
         with self.database.write() as connection:
             for chunk in [None] if partitions is None else chunks(partitions):
@@ -306,7 +303,7 @@ class Ledger(LedgerReads):
         sources: Sequence[Source],
         now: datetime,
     ) -> Iterator[tuple[Collection[LandedObject], dict[str, str], Changes]]:
-        """By some hundred objects: them, their versions, and how the ledger differs."""
+        """Batches of a few hundred objects, with their versions and how the ledger differs."""
         for chunk in chunks(listing):
             seen = {landed.key: landed for landed in chunk}.values()
             with self.database.read() as connection:

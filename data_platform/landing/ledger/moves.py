@@ -1,13 +1,13 @@
-"""Keys that a corrected declaration places elsewhere: into another partition, or another source.
+"""Move keys that a corrected declaration places in another partition or another source.
 
-The rows of a loaded object stand in the files of the partition that it was loaded for. When its key
-moves, its loaded versions become `moved` there, so that partition is built again without them, and
-its new partition gets a row `moving`: as good as loaded, but its rows are still in the other
-partition's files. What the bucket still holds is read again as well. The one partition gives them
-up only once the other one has them.
+The rows of a loaded object are in the files of the partition it was loaded into. When its key
+moves, its loaded versions become `moved` there, so that this partition is rebuilt without them, and
+its new partition gets an entry `moving`: treated as loaded, but its rows are still in the old
+partition's files. If the bucket still holds the object, it is also read again. The old partition
+drops the rows only after the new one has them.
 
-One that moves on while a run is about to publish it where it was going is `unsettled`: the run, or
-`settle` after its death, says whether its rows are there, and have to leave again.
+One that moves again while a run is about to publish it is `unsettled`: the run, or `settle` if the
+run died, decides whether its rows were published there and must be removed again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,10 +30,10 @@ _LEFT = objects.alias("left")
 
 
 def moves(entries: Iterable[Entry], sources: Sequence[Source], now: datetime) -> Changes:
-    """What the declared sources say otherwise of the latest versions of some keys.
+    """The changes that place the latest versions of some keys where the sources declare them now.
 
-    A key that none of them claims any more stays what it is once it was read; one that waits, or
-    could not be read, is unknown, with the reason, and waits again when it is claimed again.
+    A key that no source claims any more keeps its state if it was loaded. One that is pending or
+    failed becomes unknown, with the reason, and pending again when a source claims it again.
     """
     changes = Changes()
     for entry in entries:
@@ -41,7 +41,7 @@ def moves(entries: Iterable[Entry], sources: Sequence[Source], now: datetime) ->
         if (match["source"], match["partition"]) == (entry.source, entry.partition):
             continue
         if match["source"] is None:
-            if entry.state == "pending":  # a run may read it now: its row stays what that makes it
+            if entry.state == "pending":  # a run may be reading it and will set its row's state
                 changes.insert.append({**again(entry, now), **match, "vanished": entry.vanished})
                 changes.unknown.append(entry.key)
             elif entry.state == "failed":
@@ -52,7 +52,7 @@ def moves(entries: Iterable[Entry], sources: Sequence[Source], now: datetime) ->
         if entry.available:
             changes.insert.append(again(_at(place, entry), now))
         elif place.source != entry.source:
-            continue  # the files of another table cannot be carried from
+            continue  # rows cannot be carried from the files of another table
         changes.moved[entry.key] = place
     return changes
 
@@ -62,8 +62,8 @@ def _at(place: Place, entry: Entry) -> Entry:
 
 
 def leave(connection: sa.Connection, moved: Mapping[str, Place], now: datetime) -> None:
-    """Mark what bronze has of these keys elsewhere than in their places as moved, and enter the
-    last of it as moving. To be called before a newer version is entered."""
+    """Mark loaded versions of these keys that are outside their new places as moved, and insert an
+    entry `moving` for the newest of them. Call it before inserting a newer version."""
     stored: dict[tuple[str, str], list[Entry]] = {}
     query = sa.select(objects).where(_STORED, _c.key.in_(list(moved)))
     for entry in read_entries(connection, query.order_by(_c.id)):
@@ -83,8 +83,8 @@ def leave(connection: sa.Connection, moved: Mapping[str, Place], now: datetime) 
 
 
 def forget(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None:
-    """These keys, by the ids of their latest versions, move nowhere: what bronze has of them leaves
-    its partitions, and a newest version says that they are forgotten."""
+    """Forget keys, given the ids of their latest versions: their rows leave bronze's partitions,
+    and a new latest version marks each key as forgotten."""
     known = sa.and_(_c.id.in_(ids), _c.latest.is_(True), _c.state != "forgotten")
     found = read_entries(connection, sa.select(objects).where(known))
     insert_latest(connection, [{**again(entry, now), "state": "forgotten"} for entry in found])
@@ -99,7 +99,7 @@ def forget(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None
 def unload(
     connection: sa.Connection, source: str, partitions: Sequence[str] | None, now: datetime
 ) -> None:
-    """See `Ledger.unload`."""
+    """Record that rows are no longer in bronze, see `Ledger.unload`."""
     waits = {"state": "pending", "attempts": 0, "error": None}
     failed = {"state": "failed", "error": _DROPPED}
     none = {"rows": None, "bronze_version": None, "run_id": None, "updated": now}
@@ -114,10 +114,11 @@ def unload(
 
 
 def follow(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None:
-    """What moves by these versions being loaded now.
+    """Update moves after these versions were loaded.
 
-    An older one that was to be carried to where they are does not come any more. Those whose key
-    was moved or forgotten since their run began have their rows in a partition that they leave.
+    An older version that was to be carried to the same place is no longer needed. A loaded version
+    whose key was moved or forgotten since its run began has its rows in a partition they must
+    leave.
     """
     loaded = objects.alias("loaded")
     same = [loaded.c[n] == _c[n] for n in ("bucket", "key", "source", "partition")]
@@ -146,14 +147,14 @@ def follow(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None
 
 
 def unfinished(connection: sa.Connection, source: str) -> list[str]:
-    """The partitions that have rows to get from others, or to give up."""
+    """The partitions that have to take rows over from others, or to drop rows that moved."""
     left = sa.and_(_c.state == "moved", _c.bronze_version.is_not(None))
     query = sa.select(_c.partition).where(_c.source == source, sa.or_(_c.state == "moving", left))
     return list(connection.execute(query.distinct()).scalars())
 
 
 def stands_in(connection: sa.Connection, moving: Sequence[Entry]) -> dict[str, str]:
-    """In whose files the rows of each moving key are: its partition by key."""
+    """For each moving key, the partition whose files have its rows."""
     query = sa.select(_c.key, _c.partition).where(
         _c.state == "moved",
         _c.bronze_version.is_not(None),
@@ -164,7 +165,7 @@ def stands_in(connection: sa.Connection, moving: Sequence[Entry]) -> dict[str, s
 
 
 def left(connection: sa.Connection, source: str, partitions: Sequence[str]) -> dict[str, list[int]]:
-    """The ids of what moved out of each partition, which holds their rows nevertheless."""
+    """The ids of versions that moved out of each partition, whose files still have their rows."""
     query = sa.select(_c.partition, _c.id).where(
         _c.source == source,
         _c.partition.in_(partitions),
@@ -180,7 +181,7 @@ def left(connection: sa.Connection, source: str, partitions: Sequence[str]) -> d
 def awaited(
     connection: sa.Connection, source: str, partitions: Sequence[str]
 ) -> dict[str, set[str]]:
-    """The keys that moved out of each partition and that are not in bronze elsewhere yet."""
+    """The keys that moved out of each partition and are not yet in bronze elsewhere."""
     moving = sa.and_(objects.c.key == _LEFT.c.key, objects.c.bucket == _LEFT.c.bucket)
     newest = sa.and_(_LATEST.c.key == _LEFT.c.key, _LATEST.c.bucket == _LEFT.c.bucket)
     query = (

@@ -1,6 +1,6 @@
-"""What the ledger is asked: what is there, what waits, what belongs in bronze, what failed.
+"""Query the ledger: what landed, what is pending, what belongs in bronze, what failed.
 
-Each method is one transaction that changes nothing. What changes the ledger is in `ledger`.
+Each method is one read-only transaction. The methods that change the ledger are in `ledger`.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ WAITING = sa.and_(_c.state == "pending", _c.latest.is_(True), _c.vanished.is_(No
 
 
 class LedgerReads:
-    """The questions to a ledger in a database."""
+    """Read-only queries of a ledger in a database."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -39,8 +39,8 @@ class LedgerReads:
     def present(
         self, bucket: str, keys: Collection[str] | None = None, *, until: datetime | None = None
     ) -> dict[str, int]:
-        """The ids of all keys, or of `keys`, that are not known to have vanished; where `until` is
-        given, of those whose latest content landed before.
+        """The ids of all keys, or of `keys`, that are not known to have vanished; with `until`,
+        only of those whose latest content landed before it.
 
         Costs O(ledger), or O(keys).
         """
@@ -54,14 +54,14 @@ class LedgerReads:
             return {key: id for each in asked for key, id in connection.execute(each)}
 
     def changed_since(self, bucket: str, moment: datetime) -> set[str]:
-        """The keys that have landed, or were marked as vanished, at the moment or later."""
+        """The keys that landed or were marked as vanished at `moment` or later."""
         later = sa.or_(_c.modified >= moment, _c.vanished >= moment)
         query = sa.select(_c.key).where(_c.bucket == bucket, _c.latest.is_(True), later)
         with self.database.read() as connection:
             return set(connection.execute(query).scalars())
 
     def newest(self, source: str) -> Entry | None:
-        """An entry of the source's greatest partition, None if nothing landed yet."""
+        """An entry of the source's last partition, None if nothing landed yet."""
         order = (_c.partition.desc(), _c.key.desc(), _c.id.desc())
         found = self._entries(
             sa.select(objects).where(_c.source == source).order_by(*order).limit(1)
@@ -71,14 +71,14 @@ class LedgerReads:
     # What to load
 
     def pending(self, source: str) -> list[Entry]:
-        """What waits to be loaded, by partition and key."""
+        """The pending entries, ordered by partition and key."""
         query = sa.select(objects).where(WAITING, _c.source == source)
         return self._entries(query.order_by(_c.partition, _c.key))
 
     def prepared(self, source: str) -> list[str]:
         """The partitions with objects that a run was about to publish when it ended: see `settle`.
 
-        Costs as much as there is pending or moving.
+        Costs O(pending and moving entries).
         """
         query = sa.select(_c.partition).where(
             _c.source == source,
@@ -89,8 +89,8 @@ class LedgerReads:
             return list(connection.execute(query.distinct()).scalars())
 
     def loaded(self, source: str, partitions: Collection[str] | None = None) -> list[Entry]:
-        """What bronze holds the rows of, in these partitions or in all: of each key the newest
-        loaded version."""
+        """The newest loaded version of each key, in these partitions or in all: the entries whose
+        rows are in bronze."""
         query = sa.select(objects).where(_c.source == source, _c.state == "loaded")
         if partitions is not None:
             query = query.where(_c.partition.in_(partitions))
@@ -102,23 +102,23 @@ class LedgerReads:
         return self._entries(query.where(_c.key.in_(keys)).order_by(_c.bucket, _c.key))
 
     def forgotten(self) -> list[Entry]:
-        """Keys that a person wants to do without."""
+        """Keys that were forgotten on request."""
         query = sa.select(objects).where(_c.latest.is_(True), _c.state == "forgotten")
         return self._entries(query.order_by(_c.bucket, _c.key))
 
     def vanished(self) -> list[Entry]:
-        """Keys that are gone from their bucket, while bronze has their rows."""
+        """Keys that are gone from their bucket but have rows in bronze."""
         gone = sa.and_(_c.latest.is_(True), _c.vanished.is_not(None), _c.state == "loaded")
         return self._entries(sa.select(objects).where(gone).order_by(_c.bucket, _c.key))
 
     def effective(self, source: str, partitions: Collection[str]) -> dict[str, list[Entry]]:
-        """For each partition, by key, the versions whose rows belong in bronze.
+        """For each partition, ordered by key, the versions whose rows belong in bronze.
 
-        Of each key the newest version that did not fail and can be had: it is loaded, or it waits
-        in the bucket. Its `previous` is the loaded version to fall back to, for a loaded one that
-        one itself: its object may go at any time, and its rows are in bronze. An entry that is
-        not `available` has its rows in bronze only. Partitions without any are left out; one whose
-        keys have all moved elsewhere has an empty list.
+        That is each key's newest version that did not fail and is obtainable: loaded, or pending in
+        the bucket. Its `previous` is the loaded version to fall back to; for a loaded one that is
+        the version itself, since its object may vanish at any time and its rows are in bronze. An
+        entry that is not `available` has its rows in bronze only. Partitions without any are left
+        out; one whose keys have all moved elsewhere has an empty list.
         """
         found: dict[str, list[Entry]] = {}
         with self.database.read() as connection:
@@ -138,32 +138,32 @@ class LedgerReads:
         return found
 
     def moving(self, source: str) -> list[str]:
-        """The partitions that have rows to get from others, or to give up: see `moves`."""
+        """The partitions that have to take rows over or to drop moved rows: see `moves`."""
         with self.database.read() as connection:
             return unfinished(connection, source)
 
     def left(self, source: str, partitions: Collection[str]) -> dict[str, list[int]]:
-        """The ids of what moved out of each partition, which holds their rows nevertheless."""
+        """The ids of versions that moved out of each partition, whose files still have the rows."""
         with self.database.read() as connection:
             found = (left(connection, source, chunk) for chunk in chunks(sorted(partitions)))
             return {key: ids for each in found for key, ids in each.items()}
 
     def awaited(self, source: str, partitions: Collection[str]) -> dict[str, set[str]]:
-        """The keys that moved out of each partition and are not in bronze elsewhere yet."""
+        """The keys that moved out of each partition and are not yet in bronze elsewhere."""
         with self.database.read() as connection:
             found = (awaited(connection, source, chunk) for chunk in chunks(sorted(partitions)))
             return {key: keys for each in found for key, keys in each.items()}
 
     def digest(self, source: str, partitions: Collection[str]) -> dict[str, str]:
-        """The `digest_of` the effective versions of each partition that has any."""
+        """For each partition that has effective versions, their `digest_of`."""
         effective = self.effective(source, partitions)
         return {partition: digest_of(entries) for partition, entries in effective.items()}
 
     def accounted(self, source: str, partitions: Collection[str]) -> dict[str, int]:
-        """The most rows that bronze can hold of the versions the source has loaded.
+        """The most rows that bronze can hold of the versions the source has loaded, by partition.
 
-        For each partition the rows of, by key, the loaded version that has most: after a rollback
-        bronze may hold any of them.
+        Counts the loaded version of each key that has the most rows: after a rollback bronze may
+        hold any of them.
         """
         found: Counter[str] = Counter()
         with self.database.read() as connection:
@@ -190,7 +190,7 @@ class LedgerReads:
         return {state: counted.get(state, 0) for state in STATES}
 
     def failed(self, source: str | None = None) -> list[Entry]:
-        """Keys whose latest version failed and is still there, with their errors."""
+        """Keys whose latest version failed and is still in the bucket, with their errors."""
         query = sa.select(objects).where(
             _c.state == "failed", _c.latest.is_(True), _c.vanished.is_(None)
         )
@@ -199,7 +199,7 @@ class LedgerReads:
         return self._entries(query.order_by(_c.bucket, _c.key))
 
     def unknown(self) -> list[Entry]:
-        """Keys that belong to no source and are still there; their `error` says why."""
+        """Keys in the bucket that belong to no source; their `error` says why."""
         query = sa.select(objects).where(
             _c.state == "unknown", _c.latest.is_(True), _c.vanished.is_(None)
         )
@@ -211,7 +211,7 @@ class LedgerReads:
 
 
 def _effective(versions: Sequence[Entry], place: str | None) -> Entry | None:
-    """Of one key's versions in a partition, oldest first; None where all of them have moved."""
+    """The effective one of a key's versions in a partition, oldest first; None if all moved."""
     here = [
         replace(entry, stands_in=place) if entry.state == "moving" else entry
         for entry in versions
@@ -219,7 +219,7 @@ def _effective(versions: Sequence[Entry], place: str | None) -> Entry | None:
     ]
     if not here:
         return None
-    # What is loaded here is newer than what moves here, whenever either was entered: see `moves`.
+    # A version loaded here beats one moving here, whichever was inserted first: see `moves`.
     here.sort(key=lambda entry: ("moving", "loaded", "pending").index(entry.state))
     stored = [entry for entry in here if entry.state != "pending"]
     return replace(here[-1], previous=stored[-1] if stored else None)

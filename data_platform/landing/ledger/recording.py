@@ -1,6 +1,6 @@
-"""What a listing says that the ledger does not know yet: the difference, as data.
+"""Compare a listing with the ledger: the difference, as data.
 
-Pure but for the hash of an object's bytes; `ledger` looks up what is known and applies it.
+Pure except for hashing an object's bytes; `ledger` looks up what is known and applies the changes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,11 +17,11 @@ _SHOWN = 3  # sources, in a message
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a listing said that the ledger did not know, by key.
+    """What a listing added to the ledger, by key.
 
     `new` keys were never seen (or a source now claims them), `reopened` ones landed again with
-    other content (or again, never having been loaded), `unknown` ones match no source and were
-    not known to. `unchanged` is a number of objects.
+    other content (or the same, but were never loaded), `unknown` ones match no source and were
+    not recorded as unknown before. `unchanged` is a number of objects.
     """
 
     new: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a key of a bucket belongs by now."""
+    """Where a key of a bucket belongs now."""
 
     bucket: str
     source: str | None
@@ -78,21 +78,21 @@ class Changes:
 
 
 def has_to_be_read(seen: LandedObject, entry: Entry | None) -> bool:
-    """Whether only its bytes tell which version it is; `entry` is its key's latest, if any."""
+    """Whether its bytes must be hashed to know its version; `entry` is the key's latest, if any."""
     if seen.unusable or seen.etag is not None:
         return False
     return entry is None or (entry.size, entry.modified) != (seen.size, seen.modified)
 
 
 def landing_order(seen: LandedObject) -> tuple[datetime, str]:
-    """What one listing tells of the order in which objects landed: their modification."""
+    """The sort key for landing order within one listing: modification time, then key."""
     return seen.modified, seen.key
 
 
 def arrive(rows: Sequence[dict[str, Any]], *, after: datetime | None) -> None:
-    """Give rows that are about to be inserted moments of arrival in their order.
+    """Set increasing arrival times in rows that are about to be inserted, in their order.
 
-    Each is later than the one before and than `after`, the last in the ledger, if only by a
+    Each is later than the one before and than `after`, the last in the ledger, by at least a
     microsecond: which of two rows of a key arrived last must not depend on a clock that was set
     back, nor on the names of objects that were found together.
     """
@@ -109,7 +109,7 @@ def versions(
     found = {}
     for seen in listed:
         entry = known.get(seen.key)
-        if seen.unusable:  # nobody will ever read it
+        if seen.unusable:  # never read, so its bytes do not matter
             found[seen.key] = f"{seen.size}-{seen.modified.isoformat()}"
         elif seen.etag is not None:
             found[seen.key] = f"{seen.size}-{seen.etag}"
@@ -120,7 +120,7 @@ def versions(
                 found[seen.key] = f"{seen.size}-{bucket.content_hash(seen.key)}"
             except FileNotFoundError:
                 continue
-            except OSError:  # it is there, so it is recorded; the run that reads it says why not
+            except OSError:  # it exists, so it is recorded; the run that reads it reports the error
                 found[seen.key] = f"{seen.size}-{seen.modified.isoformat()}"
     return found
 
@@ -133,7 +133,7 @@ def compare(
     sources: Sequence[Source],
     now: datetime,
 ) -> Changes:
-    """The difference between the listed objects and `known`, their keys' latest versions."""
+    """The changes that bring `known`, the latest versions by key, up to the listed objects."""
     changes = Changes()
     for seen in listed:
         if seen.key not in versions:
@@ -165,11 +165,11 @@ def compare(
 
 
 def again(entry: Entry, now: datetime) -> dict[str, Any]:
-    """A row that gives the same bytes another chance. Its new id makes new run keys."""
+    """A row that retries the same bytes. Its new id gives new run keys."""
     seen = LandedObject(entry.key, entry.size, entry.modified, entry.etag)
     match = {"source": entry.source, "partition": entry.partition, "state": "pending"}
     row = _row(seen, entry.version, entry.bucket, match, now)
-    return {**row, "first_seen": entry.first_seen}  # of these bytes, so rows stay the same
+    return {**row, "first_seen": entry.first_seen}  # unchanged, so bronze's rows are the same
 
 
 def _is_of(entry: Entry, match: Mapping[str, Any]) -> bool:
@@ -177,7 +177,7 @@ def _is_of(entry: Entry, match: Mapping[str, Any]) -> bool:
 
 
 def _is_back_unloaded(entry: Entry) -> bool:
-    """It was gone and its rows are not in bronze; a loaded one that is back needs nothing."""
+    """Whether it had vanished and was not loaded; a loaded one that is back needs nothing."""
     return entry.vanished is not None and entry.state in ("pending", "failed")
 
 
@@ -186,7 +186,7 @@ def _differs(match: Mapping[str, str | None], entry: Entry) -> bool:
 
 
 def claim(seen: LandedObject, sources: Sequence[Source]) -> dict[str, str | None]:
-    """The source and the partition that an object is of, or why it is unknown."""
+    """The source and the partition that an object belongs to, or why it is unknown."""
     if seen.unusable:
         return _unknown("unusable", seen.unusable)
     found = {source.name: source.claim(seen.key) for source in sources}

@@ -1,4 +1,4 @@
-"""The ledger's table and its rows. What is done with them is in `ledger`."""
+"""The ledger's SQL table, its entries, and the statements that several modules share."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from data_platform.landing.source import Cause
 State = Literal[
     "pending", "loaded", "failed", "unknown", "moving", "moved", "unsettled", "forgotten"
 ]
-STATES: tuple[State, ...] = ("pending", "loaded", "failed", "unknown")  # of keys, for a person
+STATES: tuple[State, ...] = ("pending", "loaded", "failed", "unknown")  # the states that are shown
 
 
 objects = sa.Table(
@@ -44,12 +44,12 @@ objects = sa.Table(
     sa.Column("declaration", sa.String),
 )
 _c = objects.c
-# One latest version per key, whoever writes; and how a tick finds what it knows of a listing.
+# Enforces one latest version per key under concurrent writers; ticks look keys up through it.
 sa.Index(
     "landed_latest", _c.bucket, _c.key, unique=True,
     sqlite_where=_c.latest.is_(True), postgresql_where=_c.latest.is_(True),
 )  # fmt: skip
-# With the key, or else SQLite prefers the next one for its order and reads all of a source.
+# Includes the key; otherwise SQLite prefers the next index for its order and reads a whole source.
 sa.Index("landed_state", _c.state, _c.source, _c.partition, _c.key)
 sa.Index("landed_partition", _c.source, _c.partition, _c.key, _c.id)
 sa.Index("landed_arrival", _c.first_seen)
@@ -57,17 +57,17 @@ sa.Index("landed_arrival", _c.first_seen)
 
 @dataclass(frozen=True)
 class Entry:
-    """One object version. Moments are UTC; `first_seen` is bronze's `_ingested_at`: of two versions
-    the one that arrived later has the later one, whatever the clock said (`recording.arrive`).
+    """One object version. Times are UTC; `first_seen` is bronze's `_ingested_at`: a version that
+    arrived later always has a later one, even if the clock was set back (`recording.arrive`).
 
-    `version` is the size with the etag or, where a bucket has none, with the content's hash.
-    `attempts` counts the runs that could not read it for a reason that may pass, the last of them
-    for `error`. `bronze_version` is the version of bronze's partition that its `rows` were
-    published in, or, while it is pending, prepared for. `previous` (only in `effective`) is the
-    loaded version to fall back to, maybe itself. `stands_in` (likewise) is the other partition
-    whose files have the rows of one that is `moving`: see `moves`. `cause` is why an unknown object
-    is of no source; `error` says it for people. `declaration` is the version of the table's
-    declaration under which a failed object could not be read: under another one it may be.
+    `version` is the size with the etag or, if the bucket has none, with the content's hash.
+    `attempts` counts the runs that could not read it because of a transient error; `error` is the
+    last of these. `bronze_version` is the version of bronze's partition that its `rows` were
+    published in or, while it is pending, prepared for. `previous` (set by `effective` only) is the
+    loaded version to fall back to, possibly itself. `stands_in` (likewise) is the other partition
+    whose files have the rows of a `moving` version: see `moves`. `cause` is why an unknown object
+    has no source; `error` says it in words. `declaration` is the version of the table's declaration
+    under which a failed object could not be read; under another one it may be readable.
     """
 
     id: int
@@ -101,11 +101,11 @@ class Entry:
 
 
 def digest_of(entries: Iterable[Entry], *, unread: Collection[int] = ()) -> str:
-    """A SHA-256 of one partition's object versions, each by its id: the bytes of an earlier version
-    that land again are a version that waits, and what waits always shows as a difference.
+    """A SHA-256 over the ids of one partition's object versions. If the bytes of an earlier version
+    land again they get a new id, so pending versions always change the digest.
 
-    `unread` ids count as their `previous` version: with those that a run could not read it is the
-    digest of what that run wrote, so that what still waits shows as a difference.
+    `unread` ids count as their `previous` version: with the ids that a run could not read, this is
+    the digest of what that run wrote, which differs from the digest with what is still pending.
     """
     counted = (entry.previous if entry.id in unread else entry for entry in entries)
     lines = (f"{entry.id}\n" for entry in counted if entry is not None)
@@ -113,12 +113,12 @@ def digest_of(entries: Iterable[Entry], *, unread: Collection[int] = ()) -> str:
 
 
 def read_entries(connection: sa.Connection, query: sa.Select[Any]) -> list[Entry]:
-    """The rows that a query for all columns finds."""
+    """The entries that a query for all columns returns."""
     return [Entry(**row) for row in connection.execute(query).mappings()]
 
 
 def insert_latest(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add the rows as their keys' latest versions."""
+    """Insert rows as the latest versions of their keys."""
     if rows:
         older = sa.and_(
             _c.bucket == sa.bindparam("_bucket"),
@@ -131,8 +131,8 @@ def insert_latest(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) 
 
 
 def drop_superseded(connection: sa.Connection, ids: Sequence[int], now: datetime) -> None:
-    """Forget that killed runs had prepared earlier versions of what is loaded now, by its ids: the
-    load replaced the partition, so whether those were published is not asked again."""
+    """Clear the prepared state of earlier versions of what is loaded now (its ids): the load
+    replaced the partition, so it no longer matters whether killed runs had published them."""
     loaded = objects.alias("loaded")
     same = [loaded.c[n] == _c[n] for n in ("bucket", "key", "source", "partition")]
     later = sa.exists().where(
@@ -148,9 +148,9 @@ def update_by_id(
     *only: sa.ColumnElement[bool],
     **same: Any,
 ) -> None:
-    """Set columns by id, and the `same` in all, of the rows for which `only` holds.
+    """Update rows by id: `same` columns in all of them, and only rows for which `only` holds.
 
-    One statement for all rows that set the same columns.
+    Uses one statement for all rows that set the same columns.
     """
     by_names = sorted(columns.items(), key=lambda item: sorted(item[1]))
     for names, alike in groupby(by_names, key=lambda item: sorted(item[1])):
@@ -163,7 +163,7 @@ def update_by_id(
 
 
 def latest_of(connection: sa.Connection, bucket: str, keys: Collection[str]) -> dict[str, Entry]:
-    """The latest version of each of these keys that has landed."""
+    """The latest version of each of these keys that the ledger has."""
     query = sa.select(objects).where(
         _c.bucket == bucket, _c.latest.is_(True), _c.key.in_(list(keys))
     )
@@ -171,5 +171,5 @@ def latest_of(connection: sa.Connection, bucket: str, keys: Collection[str]) -> 
 
 
 def last_arrival(connection: sa.Connection) -> datetime | None:
-    """The newest `first_seen`, of all versions."""
+    """The newest `first_seen` of all versions."""
     return connection.execute(sa.select(sa.func.max(_c.first_seen))).scalar()

@@ -1,4 +1,4 @@
-"""Landed objects and the buckets they land in. What an object's bytes mean is not known here."""
+"""Landed objects and the buckets they land in, regardless of what the objects contain."""
 
 import hashlib
 import os
@@ -20,14 +20,14 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-UNFINISHED = (".tmp", ".part")  # what copying tools call a file that is still being written
+UNFINISHED = (".tmp", ".part")  # suffixes that copying tools give to unfinished files
 
 
 @dataclass(frozen=True)
 class LandedObject:
-    """One line of a bucket's listing. `size` in bytes; `etag` is None where a bucket has none.
+    """One object in a bucket's listing. `size` in bytes; `etag` is None if the bucket has none.
 
-    `unusable` says why the key opens nothing; such an object is listed, and belongs to no source.
+    `unusable` says why the key cannot be opened; such an object is listed but has no source.
     """
 
     key: str
@@ -38,16 +38,16 @@ class LandedObject:
 
 
 class Bucket(Protocol):
-    """What intake needs of a bucket. Keys come in the order of their UTF-8 bytes, as on S3."""
+    """What intake needs of a bucket. Keys are ordered by their UTF-8 bytes, as on S3."""
 
     @property
     def name(self) -> str:
-        """Names the bucket in the ledger."""
+        """The bucket's name in the ledger."""
         ...
 
     @property
     def starts_after(self) -> bool:
-        """Whether `start_after` saves the work of listing what lies before it."""
+        """Whether `start_after` saves listing the keys before it."""
         ...
 
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
@@ -55,7 +55,7 @@ class Bucket(Protocol):
         ...
 
     def uri(self, key: str) -> str:
-        """A location, see `storage.files`, that any machine of the cluster opens."""
+        """A location that any machine of the cluster can open, see `storage.files`."""
         ...
 
     def content_hash(self, key: str) -> str:
@@ -71,9 +71,9 @@ class DirectoryBucket:
     """A directory as a bucket; keys are posix paths relative to `root`.
 
     Dotfiles, dot directories and files that end in `.tmp` or `.part` are not listed, and a file
-    that vanishes during the listing is skipped. What is not a file that can be read (a link that
-    leads nowhere or to a directory, a pipe, a folder that may not be entered) is listed as
-    unusable, a folder's key with a slash at its end.
+    that vanishes during the listing is skipped. Anything that is not a readable file (a broken
+    link, a link to a directory, a pipe, a folder without permission) is listed as unusable; a
+    folder's key ends in a slash.
     """
 
     starts_after = False
@@ -83,10 +83,10 @@ class DirectoryBucket:
         self.name = name
 
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
-        """Lists everything below `root` first: a directory has no order of its own.
+        """Lists everything below `root` before it yields, to sort it.
 
-        A missing root is a FileNotFoundError, not an empty bucket: else a wrong path, or a disk
-        that is not mounted, would read as "every object vanished".
+        A missing root raises FileNotFoundError; taken for an empty bucket, a wrong path or an
+        unmounted disk would mean that every object vanished.
         """
         found = [
             landed
@@ -103,7 +103,7 @@ class DirectoryBucket:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
     def head(self, key: str) -> LandedObject | None:
-        if key.endswith("/"):  # as a listing names a folder that it could not list
+        if key.endswith("/"):  # how the listing names a folder that it could not list
             return next((each for each in self.list() if each.key == key), None)
         if why_ambiguous(key):  # no listing names it
             return None
@@ -111,7 +111,7 @@ class DirectoryBucket:
         return None if os.path.isdir(path) and not os.path.islink(path) else _look(path, key)
 
     def put(self, key: str, source: Path) -> None:
-        """Land a file, whole or not at all: a sensor may be looking. The same bytes: no change."""
+        """Land a file atomically, since a sensor may be listing. The same bytes: no change."""
         target = self.root / key
         if target.exists() and target.read_bytes() == source.read_bytes():
             return
@@ -122,12 +122,12 @@ class DirectoryBucket:
 
 
 def from_nanoseconds(since_epoch: int) -> datetime:
-    """Exact to the microsecond, where a float of seconds is not."""
+    """The time in UTC, exact to the microsecond, which a float of seconds is not."""
     return EPOCH + timedelta(microseconds=since_epoch // 1000)
 
 
 def _walk(root: str) -> Iterator[LandedObject]:
-    """Everything below the root, whose own errors pass."""
+    """Everything below the root; errors of the root itself propagate."""
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -151,7 +151,7 @@ def _walk(root: str) -> Iterator[LandedObject]:
 
 
 def _look(path: str, key: str) -> LandedObject | None:
-    """What is there and no directory; None if it is gone."""
+    """The object at a path that is not a directory; None if it is gone."""
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -182,7 +182,7 @@ def _unusable(key: str, path: str, why: str) -> LandedObject:
 
 
 def _landed(path: bytes, status: os.stat_result) -> LandedObject:
-    """A name that is not UTF-8 is shown escaped, and its key then names no file."""
+    """The object of a file; a name that is not UTF-8 is escaped, so its key names no file."""
     key = path.decode("utf-8", "backslashreplace")
     modified = from_nanoseconds(status.st_mtime_ns)
     unusable = None if key.encode() == path else _NOT_UTF8

@@ -1,4 +1,4 @@
-"""An S3 bucket, or what lies below a prefix of one, as a landing bucket."""
+"""An S3 bucket, or a prefix of one, as a landing bucket."""
 
 import hashlib
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from data_platform.storage.s3_errors import about
 class S3Bucket:
     """`uri` is `s3://bucket` or `s3://bucket/prefix`; keys are relative to it.
 
-    What ends in a slash and has no bytes is a console's folder, and not listed.
+    Empty objects whose key ends in a slash are the S3 console's folders, and not listed.
     """
 
     starts_after = True
@@ -64,7 +64,7 @@ class S3Bucket:
         return digest.hexdigest()
 
     def put(self, key: str, source: Path) -> None:
-        """Land a file. The same bytes: no change, where the ETag is their MD5 (not under KMS)."""
+        """Land a file. The same bytes: no change, if the ETag is their MD5 (not so with KMS)."""
         there = self.head(key)
         with source.open("rb") as stream:
             if there and there.etag == hashlib.file_digest(stream, "md5").hexdigest():
@@ -76,9 +76,9 @@ class S3Bucket:
 
 
 def landed_object(key: str, size: int, modified: datetime, etag: str) -> LandedObject | None:
-    """None for a console's folder, and for the prefix itself."""
+    """The listed object; None for a console's folder, and for the prefix itself."""
     if size == 0 and (not key or key.endswith("/")):
         return None
-    # A listing may have fractions of a second, which the object's own header has not.
+    # A listing may have fractions of a second, which a HEAD response does not have.
     modified = modified.replace(microsecond=0)
     return LandedObject(key, size, modified, etag.strip('"'), why_ambiguous(key))
