@@ -1,4 +1,4 @@
-"""The step of a bronze table: landed objects, parsed inside Spark's tasks, rows as received."""
+"""The step of a bronze table: parses landed objects inside Spark tasks, rows as received."""
 
 import pickle
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -49,12 +49,12 @@ def build_bronze(
     """Parse the pending objects, and the others of their partitions, into a new version of each.
 
     An object that cannot be read fails alone and for good; after a transient error it stays
-    pending. A partition of which nothing could be read, or that would lose published rows, is held
-    back alone, without the digest of its inputs: the fix (a rename undone, the same bytes landed
-    again) does not change the digest, so the partition must stay due.
+    pending. A partition for which no object could be read, or that would lose published rows, is
+    held back alone and without a digest of its inputs: the fix (a rename undone, the same bytes
+    landed again) would not change the digest, so the partition has to stay due.
     """
     source = table.source
-    left = platform.ledger.left(source.name, plan.keys)  # first: what moves now, moves next time
+    left = platform.ledger.left(source.name, plan.keys)  # read first: later moves wait for a rerun
     effective = platform.ledger.effective(source.name, plan.keys)
     loaded = ensure_tables(table, platform.lake)[DATA]
     published = platform.builds.of(table.id, plan.base)
@@ -68,9 +68,9 @@ def build_bronze(
     platform.storage.make_folder(directory(loaded, attempt))
     reports = [ParseReport(key, refused=why) for key, why in lost.items()] + _parse(spark, work)
     _record_errors(table, platform, reports, run_id)
-    # of what was read: more may have landed since
+    # Only of what was read: more may have landed since.
     inputs = {key: digest_of(effective[key], unread=_unread(reports)) for key in effective}
-    # what a partition gives up leaves it also where nothing else of it can be read
+    # Rows that moved out leave the partition even if none of its objects could be read.
     reread = [
         r
         for r in reports
@@ -114,7 +114,7 @@ def build_bronze(
 
 
 def _objects_of(report: ParseReport) -> dict[str, object]:
-    """The landed objects that a partition was made of, for its page."""
+    """The landed objects that a partition was built from, for its page."""
     named = [
         {"key": o.key, "rows": o.rows or 0, "trouble": o.error.message if o.error else ""}
         for o in sorted(report.objects, key=lambda o: (o.error is None, o.key))
@@ -123,15 +123,15 @@ def _objects_of(report: ParseReport) -> dict[str, object]:
 
 
 def _unaccounted(table: BronzeTable, platform: Platform, present: Files) -> dict[str, str]:
-    """Which partitions hold rows of objects that the ledger does not know, and why that stops us.
+    """Why partitions cannot be rebuilt that hold rows of objects the ledger has not loaded.
 
-    A rebuild takes all that the ledger has loaded for the source, so it keeps every row where
-    rows on disk <= rows of loaded versions, of each key the version that has most.
+    A rebuild reads everything that the ledger has loaded for the source, so it keeps every row if
+    rows on disk <= rows of loaded versions, counting the version of each key with the most rows.
 
-    As a rule both are equal: what a killed run committed counts, since it is settled first, and
-    versions that wait, failed or replaced others have no part in it. A rollback leaves fewer rows
-    on disk, or those of a key's older version: hence <=, and the most. What is missing is then
-    parsed from the landing bucket again, or has to be carried, where `parse` counts each object.
+    Usually both are equal: what a killed run committed counts, since it is settled first, and
+    pending, failed or superseded versions do not. After a rollback there are fewer rows on disk, or
+    those of a key's older version: hence <=, and the version with the most rows. Missing rows are
+    then parsed from the landing bucket again or carried, where `parse` counts them by object.
     """
     source = table.source
     known = platform.ledger.accounted(source.name, present)
@@ -193,8 +193,8 @@ def _stored(entry: Entry) -> StoredObject:
 
 
 def _parse(spark: SparkSession, work: list[PartitionWork]) -> list[ParseReport]:
-    """Each task gets its own work alone; partitions are dealt out by size, so that tasks take about
-    as long."""
+    """Parse in Spark tasks. Each task gets only its own work; partitions are distributed by size,
+    so that all tasks take about the same time."""
     tasks = min(len(work), _TASKS_PER_CORE * parallelism(spark))
     if not tasks:
         return []
@@ -230,7 +230,7 @@ def _nothing_read(report: ParseReport) -> bool:
 def _stands(
     report: ParseReport, table: BronzeTable, published: dict[str, Build], inputs: dict[str, str]
 ) -> bool:
-    """Whether a partition stays as published, since its new objects could not be read."""
+    """Whether a partition keeps its published version because its new objects were unreadable."""
     build = published.get(report.partition)
     same = build and (build.inputs, build.contract) == (inputs[report.partition], table.version)
     return bool(same and _unread([report]))
@@ -278,7 +278,7 @@ def _findings(
             )
             found.append(checks.volume_finding(key, rows[key], history))
         errors = {o.key: o.error.message for o in report.objects if o.error}
-        errors |= failed.get(key, {})  # in runs before this one, too: it stays to be seen
+        errors |= failed.get(key, {})  # of earlier runs too, so that they stay visible
         objects = len({o.key for o in report.objects} | errors.keys())
         found.append(checks.readable_finding(key, errors, objects, nothing_read=key in unknown))
     return found
@@ -289,5 +289,5 @@ def _unread(reports: list[ParseReport]) -> set[int]:
 
 
 def _rows_by_object(report: ParseReport) -> dict[int, int]:
-    """What the partition holds of each object version."""
+    """The partition's number of rows of each object version."""
     return {o.id: o.rows for o in report.objects if o.error is None and o.rows is not None}

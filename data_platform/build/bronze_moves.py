@@ -1,5 +1,5 @@
-"""Rows that move between the partitions of a bronze table: which files they are carried from, and
-which partitions can be published together. How a key comes to move is in `landing.moves`."""
+"""Plan moves of rows between partitions of a bronze table: the files they are carried from, and
+the partitions that can be published together. `landing.ledger.moves` says how a key moves."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -19,7 +19,7 @@ def elsewhere_in_bronze(loaded: LakeTable, effective: Effective) -> Files:
 
 
 def ready(reports: Sequence[ParseReport], awaited: Mapping[str, set[str]]) -> tuple[str, ...]:
-    """The partitions to publish: none gives up a key's rows before another one has them."""
+    """The partitions to publish: none drops a key's rows before another partition has them."""
     ready = {report.partition: report for report in reports}
     while True:
         read = {o.key for r in ready.values() for o in r.objects if o.error is None}
@@ -33,7 +33,7 @@ def ready(reports: Sequence[ParseReport], awaited: Mapping[str, set[str]]) -> tu
 def takers(
     reports: Sequence[ParseReport], awaited: Mapping[str, set[str]]
 ) -> dict[str, frozenset[str]]:
-    """For each partition that gives up rows, those of the reports that read them."""
+    """For each partition that gives up rows, the partitions whose reports have read them."""
     readers: dict[str, set[str]] = {}
     for report in reports:
         for read in report.objects:

@@ -1,8 +1,8 @@
-"""Dagster's private parts: nothing else in the project touches them.
+"""Dagster's private API: nothing else in the project uses it.
 
-Dagster has no public way to do what stands here: to log a batch of events, to tell backfills
-apart, to run a job under a code location's name, to replace how its event log is stored. The
-version is pinned in `pyproject.toml`, and a test compares all that is used here with it.
+Dagster has no public API to log a batch of events, to list backfills by state, to run a job under
+a code location's name, or to replace the storage of its event log. The version is pinned in
+`pyproject.toml`, and a test compares everything used here with it.
 `platform_defs.postgres_storage` is the same for dagster-postgres.
 """
 
@@ -56,7 +56,7 @@ from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy.engine import Connection
 
 AssetJob = UnresolvedAssetJobDefinition
-"""What `dg.define_asset_job` gives."""
+"""The type that `dg.define_asset_job` returns."""
 Target = AssetCheckEvaluationTargetMaterializationData
 """The materialization that a check's result is about."""
 CheckStatus = AssetCheckExecutionRecordStatus
@@ -88,10 +88,10 @@ def log_batch(
     events: Sequence[tuple[AssetEvent, str]],
     moments: Sequence[float],
 ) -> None:
-    """Log events with their messages and moments (seconds since 1970), in the run of a step or in
-    no run; the instance hands them to its storage as one batch.
+    """Log events with their messages and timestamps (seconds since 1970), in the run of a step or
+    without a run; the instance stores them as one batch.
 
-    `AssetExecutionContext.log_event` stores each by itself, and has no place for a moment.
+    `AssetExecutionContext.log_event` stores each event separately and takes no timestamp.
     """
     batch = generate_event_batch_id()
     for position, ((item, said), moment) in enumerate(zip(events, moments, strict=True)):
@@ -132,13 +132,13 @@ def _kind_and_data(item: AssetEvent) -> tuple[dg.DagsterEventType, Any]:
 
 def target_of(record: dg.EventLogRecord) -> Target:
     """The materialization of a record, for a check's result to name."""
-    return Target(  # its fields are only known to a serializer
+    return Target(  # pyright does not see the fields, which a decorator defines
         storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
     )
 
 
 def error_outside_steps(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
-    """Why a run failed, if the event is its failure and no step's was before."""
+    """Why a run failed, if the event is its failure and no step failed before."""
     data = event.event_specific_data
     if isinstance(data, JobFailureData) and data.first_step_failure_event is None:
         return data.error
@@ -146,9 +146,9 @@ def error_outside_steps(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
 
 
 def shortened_failure(event: dg.EventLogEntry, *, expected: str) -> dg.EventLogEntry:
-    """The failure of a run without the error of its step, which is a line of its own; that of a
-    step with the metadata `expected`, which is not an error of the code, without a stack trace.
-    Other events as they are."""
+    """The event, shortened if it is a failure: that of a run without the error of its step, which
+    has its own event; that of a step with the metadata `expected`, which is not an error in the
+    code, without a stack trace."""
     failure = event.dagster_event
     if failure is None:
         return event
@@ -173,12 +173,12 @@ def requested_backfills(instance: dg.DagsterInstance) -> Sequence[PartitionBackf
 
 
 def ended_backfills(instance: dg.DagsterInstance, *, limit: int) -> Sequence[PartitionBackfill]:
-    """The last backfills that ended, in whatever way, newest first."""
+    """The last backfills that ended, whether they succeeded or not, newest first."""
     return instance.get_backfills(BulkActionsFilter(statuses=_ENDED), limit=limit)
 
 
 def is_without_job(run: dg.DagsterRun) -> bool:
-    """Whether assets were chosen for the run one by one, as in the UI, instead of by a job."""
+    """Whether the run's assets were selected one by one, as in the UI, instead of by a job."""
     return run.job_name == IMPLICIT_ASSET_JOB_NAME
 
 
@@ -191,12 +191,12 @@ def job_origin(code_location: str, job: dg.JobDefinition) -> RemoteJobOrigin:
 def execute(
     job: dg.JobDefinition, run: dg.DagsterRun, instance: dg.DagsterInstance
 ) -> list[dg.DagsterEvent]:
-    """Execute a run, which the instance has, in this process; its events."""
+    """Execute a run of the instance in this process; yields its events."""
     return list(execute_run_iterator(InMemoryJob(job), run, instance))
 
 
 def use_logger(logger: dg.LoggerDefinition, config: Mapping[str, Any]) -> None:
-    """Let every run of this process that names no logger use this one instead of Dagster's."""
+    """Make this the logger of every run of this process that does not configure one."""
     usual = [(logger, dict(config))]
     context_creation_job.default_system_loggers = lambda instance: usual  # pyright: ignore
 
@@ -205,20 +205,20 @@ def use_logger(logger: dg.LoggerDefinition, config: Mapping[str, Any]) -> None:
 
 
 class EventLog(SqlEventLogStorage):
-    """An event log in a database, with public names for what a subclass uses and replaces."""
+    """An event log in a database, with public names for what a subclass uses and overrides."""
 
     def row_of(self, event: dg.EventLogEntry) -> dict[str, Any]:
         """The event's row in `EVENTS`."""
         return self._event_to_row(event)
 
     def inserted_at(self, event: dg.EventLogEntry) -> Any:
-        """The event's moment, as tables have it."""
+        """The event's timestamp, as the SQL tables store it."""
         return self._event_insert_timestamp(event)
 
     def store_tags(
         self, connection: Connection, events: Sequence[dg.EventLogEntry], ids: Sequence[int]
     ) -> None:
-        """Store the tags of events of assets, which are in the log with these ids."""
+        """Store the tags of asset events, given with their `ids` in the log."""
         self._store_asset_event_tags(connection, events, ids)
 
     def store_as_newest(
@@ -250,13 +250,13 @@ class SqliteEventLog(SqliteEventLogStorage):
     """An event log in SQLite files (`shard`: a run's id, or the index of all)."""
 
     def use_lock(self, lock: Any) -> None:
-        """Use this lock while a connection is open, instead of Dagster's, which is not reentrant:
-        with it a thread could not have a connection to more than one file."""
+        """Use this lock while a connection is open, instead of Dagster's, which is not reentrant
+        and would keep a thread from connecting to more than one file."""
         self._db_lock = lock
 
     @contextmanager
     def connected(self, shard: str) -> Iterator[Connection]:
-        """A connection to a file, in a transaction that ends with it."""
+        """A connection to a file, in a transaction that ends with the context."""
         with super()._connect(shard) as connection:
             yield connection
 

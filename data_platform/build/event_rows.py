@@ -1,5 +1,5 @@
-"""Rows of an input that is read by event time: which count for a partition, and what a plan can
-prove about them."""
+"""Select the rows of an input read by event time that count for a partition, and say what a plan
+can prove about them."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -40,7 +40,7 @@ def counts(frame: DataFrame, column: str, windows: Iterable[EventWindow], zone: 
 
 
 def _joined(windows: Iterable[EventWindow]) -> list[EventWindow]:
-    """One for those that follow each other, in order."""
+    """The windows in order, adjacent ones merged."""
     joined: list[EventWindow] = []
     for window in sorted(set(windows), key=lambda window: window.until):
         if joined and joined[-1].until == window.after:
@@ -57,7 +57,7 @@ def by_event_time(
     if len(partitioning.columns) != 1 or timed is None or not isinstance(timed.type, T.DateType):
         return "mixed"
     unit = _UNITS.get(timed.times.cron) if timed.times else None
-    # the date of an instant is that of the session's zone
+    # An instant's date depends on the session's time zone.
     if unit is None or (isinstance(kind, T.TimestampType) and zone_of(partitioning).key != _UTC):
         return "mixed"
     return Dated(column, unit, dated=isinstance(kind, T.DateType))

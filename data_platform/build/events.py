@@ -1,8 +1,8 @@
-"""Dagster's events of a step: check results and materializations, one for each partition.
+"""Log a step's Dagster events: check results and materializations, one for each partition.
 
 Dagster marks a whole range as materialized when a ranged step yields its output. Here some
 partitions of a range may be held back, or not be due at all, so the events are logged for each
-partition that was really built, and the output says that Dagster should log none.
+partition that was actually built, and the output tells Dagster to log none.
 
 A check counts for the materialization that it names, and for none once there is a newer one. So
 checks are logged after the materializations of the partitions they are about.
@@ -20,16 +20,16 @@ from data_platform.lake.writing.publish import Published, StagedWrite
 from data_platform.quality.findings import Finding
 
 DATA_VERSION_TAG = "dagster/data_version"  # of a materialization
-WITHOUT_INPUT = "without input"  # the data version of a mark that stands for no data
+WITHOUT_INPUT = "without input"  # the data version of a materialization without data
 NO_INPUT = "no input for this partition: nothing published, it reads as empty"
 _MATERIALIZATION = dg.DagsterEventType.ASSET_MATERIALIZATION
 _CHUNK = 500
 
 
 class Moments:
-    """Milliseconds up to now, each given once in a process.
+    """Timestamps in milliseconds up to now, each given out once in a process.
 
-    The UI shows one event of an asset for each millisecond, of a batch the last.
+    The UI shows one event of an asset per millisecond: the last of those with the same one.
     """
 
     def __init__(self) -> None:
@@ -37,12 +37,12 @@ class Moments:
         self._last = 0
 
     def take(self, count: int) -> list[float]:
-        """`count` moments in seconds since 1970, oldest first, all after those taken before. They
-        end now, unless more are taken than milliseconds have passed."""
+        """`count` timestamps in seconds since 1970, oldest first, all after those taken before.
+        They end now, unless more are taken than milliseconds have passed."""
         with self._lock:
             first = max(time.time_ns() // 10**6 - count + 1, self._last + 1)
             self._last = first + count - 1
-        # In its middle: what is rounded to a millisecond, up or down, is still one of its own.
+        # In the middle of a millisecond, so that rounding up or down keeps them distinct.
         return [(first + number + 0.25) / 1000 for number in range(count)]
 
 
@@ -63,11 +63,10 @@ class Log:
         return Log(context.instance, asset, context.get_step_execution_context())
 
     def findings(self, findings: Iterable[Finding]) -> None:
-        """One check evaluation for each finding, about the newest materialization there is; they
-        survive a step that fails afterwards.
+        """Log a check evaluation for each finding, targeting the newest materialization; they
+        remain if the step fails afterwards.
 
-        Those that failed come last: a page of a check, and the overview of its asset, show the
-        newest.
+        Failed ones come last, since a check's page and its asset's overview show the newest.
         """
         ordered = sorted(findings, key=lambda finding: (not finding.passed, finding.blocking))
         targets = self._targets({finding.partition or None for finding in ordered})
@@ -79,7 +78,7 @@ class Log:
         )
 
     def published(self, write: StagedWrite, published: Mapping[str, Published]) -> None:
-        """One materialization for each partition that was published, with its figures."""
+        """Log a materialization for each published partition, with its figures."""
         self.materializations(
             dg.AssetMaterialization(
                 asset_key=self.asset,
@@ -95,8 +94,8 @@ class Log:
         )
 
     def held_back(self, held: Mapping[str, Mapping[str, str]]) -> None:
-        """One observation for each partition that was held back, since nothing else on its page
-        says why it is unchanged."""
+        """Log an observation for each partition that was held back: nothing else on its page says
+        why it is unchanged."""
         self._log(
             [
                 (
@@ -113,11 +112,10 @@ class Log:
         )
 
     def without_input(self, keys: Iterable[str]) -> None:
-        """One materialization for each partition of a backfill's range that nothing landed for.
+        """Log a materialization for each partition of a backfill's range without input.
 
-        Such a day publishes nothing and reads as empty, and that is its result: without one
-        Dagster calls a backfill that covers it failed. `failed_partitions` takes them back when it
-        has ended.
+        Such a partition publishes nothing and reads as empty; without a materialization Dagster
+        would mark the backfill as failed. `failed_partitions` wipes them after the backfill ends.
         """
         self.materializations(
             dg.AssetMaterialization(
@@ -131,11 +129,11 @@ class Log:
         )
 
     def materializations(self, found: Iterable[dg.AssetMaterialization]) -> None:
-        """Log materializations that were made elsewhere, as one batch."""
+        """Log the given materializations as one batch."""
         self._log([(each, f"{each.partition or 'the table'} materialized") for each in found])
 
     def _targets(self, partitions: set[str | None]) -> dict[str | None, Target]:
-        """The newest materialization of each partition; of the asset for None."""
+        """The newest materialization of each partition; for None, of the asset."""
         found: dict[str | None, Target] = {}
         if None in partitions:
             for record in self.instance.fetch_materializations(self.asset, limit=1).records:
@@ -157,7 +155,7 @@ class Log:
         return found
 
     def _log(self, events: Sequence[tuple[AssetEvent, str]]) -> None:
-        """Log events with their messages as a batch; each has its own moment."""
+        """Log events with their messages as a batch, each with its own timestamp."""
         log_batch(self.instance, self.step, events, _MOMENTS.take(len(events)))
 
 
@@ -189,15 +187,15 @@ def _evaluation(
 
 
 def _said(finding: Finding) -> str:
-    """A line of the run's log."""
+    """The finding as a line of the run's log."""
     of = f" of {finding.partition}" if finding.partition else ""
     how = "passed" if finding.passed else "failed" if finding.blocking else "warns"
     return f"{finding.check}{of} {how}: {finding.description}"
 
 
 def _of_check(value: object, partition: str | None):
-    """A check's metadata; numbers of a partition as text, since Dagster plots a check's numbers by
-    the time of the run, which all partitions of a range share."""
+    """A check's metadata value; a partition's numbers become text, since Dagster plots numbers of
+    checks by run time, which all partitions of a range share."""
     return str(value) if partition and isinstance(value, int | float) else _metadata(value)
 
 

@@ -1,4 +1,4 @@
-"""How a step fails: the cause comes first, and only transient errors are retried."""
+"""Turn a step's errors into failures that state the cause first; retry only transient ones."""
 
 import re
 import traceback
@@ -22,7 +22,7 @@ from data_platform.telemetry.wording import counted
 # Another writer, a locked database, a network error. Not bad data, which would fail again.
 TRANSIENT = (PartitionConflict, DatabaseUnavailable, ConnectionError, TimeoutError)
 EXPLAINED = (ContractError, DatabaseError, LakeError)
-# The messages of these already name the place and what to do.
+# These errors' messages already name the place and what to do.
 _SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew")
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
 _PYTHON_LINE = re.compile(r"\.py:\d+$")
@@ -31,15 +31,15 @@ _PLACES = {
     "Read-only file system|Permission denied": "make the place writable and run it again",
 }
 MAX_RETRIES = 2
-_MOST_NAMED = 20  # partitions that a run's failure speaks of
+_MOST_NAMED = 20  # partitions named in a run's failure
 WAIT_SECONDS = 3
 
 
 @contextmanager
 def failures_explained() -> Iterator[None]:
-    """Turns a transient error into a retry; makes errors that say what to do, common failures of
-    disks and files, and Spark's errors about a table's function (with its line) the run's message.
-    Other errors are left as they are, with their stack trace."""
+    """Retries after transient errors. Errors that say what to do, common disk and file errors, and
+    Spark's errors about a table's function (with its line) become the run's failure message. Other
+    errors propagate unchanged, with their stack trace."""
     try:
         yield
     except TRANSIENT as error:
@@ -48,7 +48,7 @@ def failures_explained() -> Iterator[None]:
         if isinstance(error, StoreError) and s3_errors.is_passing(str(error)):
             raise _again() from error
         raise dg.Failure(description=str(error), allow_retries=False) from error
-    except Exception as error:  # Spark's errors have no types, only their text
+    except Exception as error:  # Spark's errors can only be told by their text
         if s3_errors.is_passing(str(error)):
             raise _again() from error
         if why := explanation(str(error)) or _refused(error):
@@ -57,10 +57,10 @@ def failures_explained() -> Iterator[None]:
 
 
 def _refused(error: Exception) -> str | None:
-    """Spark's message about a function's DataFrame, with the line that it is about."""
+    """Spark's message about a function's DataFrame, with the line that caused it."""
     if not isinstance(error, PySparkException) or not error.getCondition():
         return None
-    said = error.getMessage().split(";\n")[0]  # a plan follows, which the cause has
+    said = error.getMessage().split(";\n")[0]  # without the plan, which the cause shows
     sites = [
         context.callSite()
         for context in error.getQueryContext()
@@ -77,7 +77,8 @@ def _own_lines(error: Exception) -> list[str]:
 
 
 def cause(error) -> str:
-    """The message of an error in Dagster's log that explains itself, else the innermost one."""
+    """The message of an error in Dagster's log: the first that says what to do, or the
+    innermost."""
     while error is not None and error.cause is not None and error.cls_name not in _SPEAKING:
         error = error.cause
     if error is None:

@@ -35,13 +35,13 @@ def call_function(
 
 
 def require_columns(contract: Contract, frame: DataFrame) -> None:
-    """Raises SchemaConflict if the function's result does not fit the contract."""
+    """Raise SchemaConflict if the function's result does not fit the contract."""
     present: dict[str, T.DataType] = {f.name: f.dataType for f in frame.schema.fields}
     arrival = {one.column for one in ARRIVAL}
     for field in schema_of(contract).fields:
         found = present.get(field.name)
         if found is None and contract.lineage and field.name == INGESTED_AT:
-            continue  # the row as received has it
+            continue  # kept in the row as received
         if found is None and contract.arrival and field.name in arrival:
             raise SchemaConflict(
                 f"{contract.table}: its function returns no {field.name}, so it is not known which "

@@ -1,7 +1,7 @@
-"""Which partitions are held back: their newest attempt did not pass, and would not pass again.
+"""List held back partitions: their newest build failed its checks, and would fail them again.
 
-A partition is either up to date, stale or held back: an attempt that was held back with other
-inputs, or under another declaration, says nothing about the present ones.
+A partition is up to date, stale or held back. If its inputs or declaration changed since a build
+was held back, that build no longer counts, and the partition is stale.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,9 +14,9 @@ from data_platform.quality.mapping import Dimension
 
 
 def held_now(table: Table, platform: Platform) -> dict[str, Build]:
-    """By partition, the attempt that was held back. The cost is that of such attempts alone.
+    """The held back build of each partition. Costs O(held back builds).
 
-    If the table cannot be planned, all of them: nothing says then that one would pass.
+    If the table cannot be planned, all of them are returned, since none is known to be outdated.
     """
     found = platform.builds.held_back(table.id)
     known = [k for k in sorted(found) if not table.partitions or _has(table, k)]
@@ -25,7 +25,7 @@ def held_now(table: Table, platform: Platform) -> dict[str, Build]:
     planned = stale_plan(table, platform, known)
     if planned is None:
         return {key: found[key] for key in known}
-    # Of what could not be read nothing is in the digests; if it is gone there is nothing to hold.
+    # Unreadable objects are not in the digest; if they are gone, nothing is held back any more.
     inputs = {*planned.digests, *unreadable(table, platform)}
     return {key: found[key] for key in known if key in inputs and key not in planned.keys}
 
@@ -39,8 +39,8 @@ def unreadable(table: Table, platform: Platform) -> dict[str, dict[str, str]]:
 
 
 def expired_now(table: Table, platform: Platform, keys: Iterable[str]) -> Mapping[str, str]:
-    """By partition, why it is due but cannot be built: a version of a dimension that it reads has
-    expired. With what to do."""
+    """For each partition that is due but cannot be built, since a version of a dimension that it
+    reads has expired: which one, and what to do."""
     hows = map(table.how, table.inputs)
     if not any(isinstance(how, Dimension) and how.changes == "as_of" for how in hows):
         return {}

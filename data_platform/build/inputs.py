@@ -1,7 +1,7 @@
-"""What the partitions of a table read: looked up once, so that a plan and its build agree.
+"""Look up what the partitions of a table read, once for a plan and its build, so that they agree.
 
-What belongs here is what depends on the lake: which partitions an input has, which of them each
-partition reads, and what it waits for. Which ones it should read is `quality.mapping`'s to say.
+This module has what depends on the lake: which partitions an input has, which of them each
+partition reads, and what it waits for. Declarations of what to read are in `quality.mapping`.
 """
 
 import datetime as dt
@@ -34,13 +34,13 @@ from data_platform.storage.errors import LakeError
 from data_platform.tables.calendars import Calendar
 from data_platform.tables.identity import WHOLE_TABLE, Partitioning, TableId
 
-_MOST_CANDIDATES = 5000  # beyond so many partitions, planning all of a table is no slower
+_MOST_CANDIDATES = 5000  # for more partitions, planning the whole table is no slower
 
 
 @dataclass(frozen=True)
 class Input:
-    """An input table as it is: its live files by partition, its partitions, and their snapshot
-    (None: it was never written)."""
+    """The present state of an input table: its live files by partition, its partitions, and their
+    snapshot (None if it was never written)."""
 
     upstream: Upstream
     files: Files
@@ -48,7 +48,7 @@ class Input:
 
     @property
     def digest(self) -> str:
-        """Of all its partitions' versions."""
+        """A digest of the versions of all its partitions."""
         return digest((self.upstream.table, k, v) for k, v in self.upstream.versions.items())
 
 
@@ -56,10 +56,10 @@ class Input:
 class Inputs:
     """What the requested partitions of a table read, by input and partition.
 
-    `digests` are of the partitions that have something of their own in an input; those of them in
-    `waiting` cannot be built yet, for want of the tables named. `dimensions` says which state of
-    its dimensions each reads, for the register of builds; what is `expired` would read a version
-    that is no longer there, and says which.
+    `digests` has the partitions that have something of their own in an input; those in `waiting`
+    cannot be built before the named tables are published. `dimensions` is the state of its
+    dimensions that each reads, for the register of builds; those in `expired` would read a version
+    that has expired, with the reason.
     """
 
     found: Mapping[str, Input] = field(default_factory=dict)
@@ -78,12 +78,12 @@ def inputs_of(
     published: Mapping[str, str],
     look: Look,
 ) -> Inputs:
-    """`published` are the versions of those requested partitions that have one.
+    """Look up the inputs; `published` are the versions of the requested partitions that have one.
 
-    A published partition whose rows were corrected to name another time is due as well: an input
-    read by event time was read, and says that there is nothing left of it.
+    A published partition is also due if its rows were corrected to another time, so that an input
+    read by event time no longer has rows for it.
 
-    Raises LakeError where an input's partitions have no mapping to the table's.
+    Raises LakeError if an input's partitions have no mapping to the table's.
     """
     found = {name: _input(table, look, name, requested) for name in table.inputs}
     reads = {name: _reads(table, name, each.upstream, requested) for name, each in found.items()}
@@ -112,8 +112,8 @@ def inputs_of(
 
 
 def newest_due(table: Table, platform: Platform, known: Inputs, look: Look) -> str | None:
-    """The last partition in time that has something of its own in an input; `known` are the inputs
-    of the planned partitions."""
+    """The latest partition that has something of its own in an input; `known` are the inputs of the
+    planned partitions."""
     keys = table.partitions.get_partition_keys() if table.partitions else [WHOLE_TABLE]
     due = known.digests
     if not known.requested.issuperset(keys):
@@ -124,7 +124,7 @@ def newest_due(table: Table, platform: Platform, known: Inputs, look: Look) -> s
 def changed_dimensions(
     table: Table, found: Mapping[str, Input], recorded: str, changes: Iterable[str]
 ) -> list[str]:
-    """The dimensions, of those whose `changes` are named, in another state than `recorded`."""
+    """The dimensions with one of these `changes` whose state differs from the recorded one."""
     known = json.loads(recorded or "{}")
     return [
         name
@@ -179,7 +179,7 @@ def _reads(table: Table, name: str, upstream: Upstream, requested: Collection[st
 def _candidates(
     table: Table, how: How | None, partitioning: Partitioning, requested: Collection[str]
 ) -> list[str] | None:
-    """The keys of an input that can be read, so that planning reads their metadata only; None for
+    """The keys of an input that may be read, so that planning reads only their metadata; None:
     all."""
     if not partitioning.columns:
         return [WHOLE_TABLE]
@@ -223,8 +223,8 @@ def _dimensions(
     due: list[str],
     published: Mapping[str, str],
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The state of the dimensions that each due partition reads, as text; what reads them as of
-    its first build gets the files of then. And which of them cannot, since these are gone."""
+    """The state of the dimensions that each due partition reads, as text; partitions that read them
+    as of their first build get the files of that version. Also those whose version has expired."""
     names = [
         name
         for name, each in found.items()
@@ -276,7 +276,7 @@ def _as_of(
 
 
 def _files_of_then(look: Look, source: Input, snapshot: int) -> Iterator[str]:
-    """Names of the partitions in another snapshot, whose files the input then has as well."""
+    """Names for the partitions of another snapshot; their files are added to the input."""
     marked = f"\0{snapshot}"  # no partition key has such a character
     if not any(name.endswith(marked) for name in source.files):
         for key, files in look.files(source.upstream.table, None, snapshot).items():

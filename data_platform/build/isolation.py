@@ -1,9 +1,9 @@
-"""Calling a table's function so that each partition sees its own inputs and nothing else.
+"""Call a table's function so that each partition sees only its own inputs.
 
-The function is called once for all partitions of a run where that gives what a call for each
-would: where its plan proves it (`quality.locality`), where all partitions read the same, or where
-the table says so (`whole_range`; see `whole_range.py` for how that is held to). Otherwise it is
-called for each by itself, and the results are united, so many to a job.
+The function is called once for all partitions of a run if that gives the same rows as a call for
+each: its plan proves it (`quality.locality`), all partitions read the same, or the table declares
+it (`whole_range`, which `whole_range.py` verifies). Otherwise it is called for each partition, and
+the results of several calls are united into one job.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ from data_platform.tables.calendars import Calendar
 from data_platform.tables.columns import RECEIVED
 from data_platform.tables.identity import Partitioning
 
-# Calls in one job: the plans of some hundred would not fit the driver's memory.
+# Calls in one job: the plans of a few hundred would not fit into the driver's memory.
 TOGETHER = 32
 _ADAPTIVE = "spark.sql.adaptive.enabled"
 
@@ -56,10 +56,11 @@ _Read = TypeVar("_Read")
 
 @dataclass(frozen=True)
 class Result:
-    """A function's rows for some partitions, with a place (see `placement`) unless each is known
-    to name the partition it was built for. `shared`: rows of other partitions are of each. Where
-    it is not `told` of which partition a row of none is, the result is of no use if there is one.
-    Not `adaptive`: its job is to be run `without_adaptive`.
+    """A function's rows for some partitions, with a place (see `placement`) unless every row is
+    known to name the partition it was built for. `shared`: rows of other partitions count for every
+    partition. Without `told`, a row that names no partition cannot be assigned to one: if there is
+    such a row, the result must be discarded and each partition computed by a call of its own.
+    Without `adaptive`, its job has to run `without_adaptive`.
     """
 
     frame: DataFrame
@@ -83,7 +84,7 @@ class Calls:
     def of(
         table: JudgedTable, plan: Plan, platform: Platform, spark: SparkSession, prepare: Prepare
     ) -> "Calls":
-        """The calls for a plan, whose inputs are looked up by it."""
+        """The calls for a plan, with the inputs that it looked up."""
         loaded = {name: platform.lake.load(of) for name, of in table.inputs.items()}
 
         def reads(name: str, keys: Iterable[str]) -> ReadPlan:
@@ -99,7 +100,7 @@ class Calls:
         return self.table.partitioning
 
     def results(self) -> Iterator[Result]:
-        """The rows for all partitions of the plan, one result for each job to be run."""
+        """The rows for all partitions of the plan, one result per Spark job."""
         inner, edges = self._parted()
         left = self.plan.keys
         if inner and self._needs_one_call(inner) and (result := self._once(inner)):
@@ -108,14 +109,14 @@ class Calls:
         yield from self.each(left)
 
     def each(self, keys: Sequence[str] | None = None) -> Iterator[Result]:
-        """The rows for these partitions (None: for all), of a call for each."""
+        """The rows for these partitions (None: for all), from one call for each."""
         keys = self.plan.keys if keys is None else keys
         for first in range(0, len(keys), TOGETHER):
             frame = united([self.alone(key) for key in keys[first : first + TOGETHER]])
             yield Result(frame, adaptive=len(keys) == 1)
 
     def alone(self, key: str) -> DataFrame:
-        """The rows of a call for one partition, each with its place."""
+        """The rows of a call for one partition, with their places."""
         return self._placed_alone(key, self._call([key]))
 
     def _needs_one_call(self, keys: Sequence[str]) -> bool:
@@ -123,8 +124,8 @@ class Calls:
         return len(keys) == 1 or whole
 
     def _parted(self) -> tuple[list[str], list[str]]:
-        """The partitions of the plan, and apart from these the ones that get what is of none: the
-        rows of theirs need not name them."""
+        """The plan's partitions, split off those that also get rows of no partition: their rows
+        need not name them."""
         edges = [
             key for key in self.plan.keys if key in self.windows and self.windows[key].is_first
         ]
@@ -132,7 +133,7 @@ class Calls:
 
     @cached_property
     def windows(self) -> Mapping[str, EventWindow]:
-        """By partition the times whose rows count for it; none where no input is read by them."""
+        """The time window of each partition; empty if no input is read by event time."""
         if not any(isinstance(self.table.how(name), EventTime) for name in self.table.inputs):
             return {}
         assert self.table.partitions
@@ -149,7 +150,7 @@ class Calls:
         before = jobs_run(self.spark)
         frame = call_function(self.table, keys, frames)
         alike = all(of == "alike" for of in inputs.values())
-        # If the function ran jobs, it may have looked at any partition, which no plan shows.
+        # A function that ran jobs may have read any partition, which its plan does not show.
         looked = before is None or jobs_run(self.spark) != before
         shown = Proof(apart=False) if looked and len(keys) > 1 else shown_by(frame, inputs)
         if shown.holds(*self.partitioning.names):
@@ -186,7 +187,7 @@ class Calls:
         return frame.where(counts(frame, how.column, [self.windows[k] for k in keys], zone))
 
     def _input(self, name: str, keys: Sequence[str], frame: DataFrame) -> Input:
-        """How partitions of the plan read an input, of which they get this frame."""
+        """How the partitions read an input, whose rows are in `frame`."""
         how = self.table.how(name)
         if isinstance(how, EventTime):
             if not all(map(self._counts_own_time, keys)):
@@ -200,13 +201,13 @@ class Calls:
         return "alike" if all(of == first for of in rest) else "mixed"
 
     def _counts_own_time(self, key: str) -> bool:
-        """Whether all rows that count for a partition name it: not those of no partition at all,
-        or of a day that the calendar leaves out."""
+        """Whether all rows that count for a partition name it; false if it also gets rows of no
+        partition, or of a day that the calendar excludes."""
         window = self.windows[key]
         return (window.after, window.until) == span_of(self.partitioning, key)
 
     def _is_own(self, partitioning: Partitioning, key: str, reads: tuple[str, ...]) -> bool:
-        """Whether all that a partition reads is the input's partition of the same values."""
+        """Whether a partition reads only the input partition with the same values."""
         if not partitioning.columns:
             return False
         return all(
@@ -231,7 +232,7 @@ class Calls:
         return placed(frame, self.partitioning, own=own, kept=kept, other=F.lit(False))
 
     def _placed_among(self, keys: Sequence[str], frame: DataFrame) -> DataFrame:
-        """What no partition of the run is named by has to be somewhere: it is of the first."""
+        """Place rows of a shared call; those that name no partition of the run go to the first."""
         kept = among(self.partitioning, keys)
         own = values_of(
             self.partitioning, first if (first := first_of(self.table)) in keys else keys[0]
@@ -249,8 +250,8 @@ def by_input_partition(
     keys: Sequence[str],
     read: Callable[[Sequence[str]], DataFrame],
 ) -> DataFrame:
-    """What the function of a table without partitions makes of each of these partitions of its
-    one input by itself, together."""
+    """The union of what the function of a table without partitions makes of each of these
+    partitions of its only input."""
     (name,) = table.inputs
 
     def made(of: Sequence[str]) -> DataFrame:
@@ -270,12 +271,12 @@ def by_input_partition(
 
 
 def shown_by(frame: DataFrame, inputs: Mapping[str, Input]) -> Proof:
-    """What the frame's plan proves about its rows; nothing if it is unavailable or unknown."""
+    """What the frame's plan proves about its rows; nothing if the plan is unavailable."""
     return _read_plan(frame, lambda plan: proof(plan, inputs), unknown=Proof(apart=False))
 
 
 def one_row_each(frame: DataFrame) -> bool:
-    """Whether a function certainly made no two rows of one; not if its plan is unavailable."""
+    """Whether each input row gave at most one row for certain; false if the plan is unavailable."""
     return _read_plan(frame, makes_no_rows, unknown=False)
 
 
@@ -298,7 +299,7 @@ def united(frames: Sequence[DataFrame]) -> DataFrame:
 
 @contextmanager
 def without_adaptive(spark: SparkSession) -> Iterator[None]:
-    """Turns adaptive execution off, which runs a job for each shuffle of a query."""
+    """Turns off adaptive execution, which runs a job for each shuffle of a query."""
     before = spark.conf.get(_ADAPTIVE) or "true"
     spark.conf.set(_ADAPTIVE, "false")
     try:

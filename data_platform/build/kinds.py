@@ -1,7 +1,7 @@
-"""What differs by the kind of a table: its step, its checks, whether it can be tried.
+"""What depends on the kind of a table: its step, its checks, whether it can be tried.
 
-The one place where a kind is told from another. A new kind is a value in `assets`, with its source
-or its contract, a schema in `build.tables`, and a case in each function here.
+Only this module and `build.tables` distinguish kinds. A new kind is a class in `assets`, with its
+source or contract, a schema in `build.tables`, and a case in each function here.
 """
 
 from collections.abc import Iterable
@@ -20,21 +20,21 @@ from data_platform.quality import findings as checks
 from data_platform.storage.errors import LakeError
 
 CheckText = tuple[str, bool, str]
-"""Name, whether it blocks, and description of a check."""
+"""A check's name, whether it blocks, and its description."""
 
 
 def landed(tables: Iterable[Table]) -> list[BronzeTable]:
-    """Those of the tables that hold what lands."""
+    """The bronze tables, which hold landed rows."""
     return [table for table in tables if isinstance(table, BronzeTable)]
 
 
 def derived(tables: Iterable[Table]) -> list[Table]:
-    """Those of the tables that are made from tables."""
+    """The tables that are computed from other tables."""
     return [table for table in tables if not isinstance(table, BronzeTable)]
 
 
 def judged(tables: Iterable[Table]) -> list[JudgedTable]:
-    """Those of the tables whose rows a contract judges."""
+    """The tables whose rows are judged by a contract."""
     return [table for table in tables if isinstance(table, JudgedTable)]
 
 
@@ -53,7 +53,7 @@ def build_step(
 
 
 def require_tried(table: Table) -> JudgedTable:
-    """The table. Raises LakeError for a kind of which no partition can be tried."""
+    """Return the table. Raises LakeError for a kind whose partitions cannot be tried."""
     match table:
         case MergedTable():
             raise LakeError(

@@ -1,7 +1,7 @@
-"""How the partitions of tables map to those of their inputs, checked when definitions load.
+"""Check when definitions load that the partitions of tables map to those of their inputs.
 
-A pair of kinds without a mapping is refused here, with what to do: otherwise a partition would
-never be built, or read nothing, silently. Also gives Dagster its mappings.
+Partitions without a mapping are refused here, with what to do: otherwise a partition would never be
+built, or silently read nothing. Also makes the partition mappings for Dagster.
 """
 
 import bisect
@@ -27,7 +27,7 @@ from data_platform.tables.identity import Partitioning, TableId
 
 Partitions = Mapping[TableId, dg.PartitionsDefinition | None]
 
-_SAMPLE = 400  # partitions of an input that are looked at
+_SAMPLE = 400  # partitions of an input that are examined
 
 
 class UnmappedPartitions(ValueError):
@@ -48,7 +48,7 @@ def partitions_of(
 
 
 def require_mappings(tables: Sequence[Table]) -> None:
-    """Raises UnmappedPartitions, which names the table, the input and what to do.
+    """Raise UnmappedPartitions for a table and an input without a mapping, with what to do.
 
     Inputs that other code declares are checked when they are read.
     """
@@ -139,7 +139,7 @@ def _no_time(contract: Contract | None, column: str) -> str | None:
 
 
 def _keys(table: Table, column: str) -> set[str] | None:
-    """The keys that a column of labels may have; None if no definition lists them."""
+    """The keys that a label column may have; None if no definition lists them."""
     definition = table.partitions
     if isinstance(definition, dg.MultiPartitionsDefinition):
         dimensions = sorted(definition.partitions_defs, key=lambda each: each.name)
@@ -150,8 +150,8 @@ def _keys(table: Table, column: str) -> set[str] | None:
 
 
 def _splits(table: Table, other: Table) -> str | None:
-    """Why rows of an input partition would be distributed over several partitions, which a table
-    that accounts for rows must not do; None if they are not."""
+    """Why rows of one input partition would go to several partitions, which a table that accounts
+    for rows must not do; None if they do not."""
     way_out = "partition the table as its input is; a gold table may have other partitions"
     if set(label_columns(table.partitioning)) - {
         ours for ours, _ in shared(table.partitioning, other.partitioning)[1]
@@ -162,7 +162,7 @@ def _splits(table: Table, other: Table) -> str | None:
     ours, theirs = _time_keys(table), _time_keys(other)
     if not (ours and theirs):
         return None
-    # before it there are those of one alone
+    # Before the later of the two starts, only one of the tables has partitions.
     both = max(_span(of.partitioning, keys[0])[0] for of, keys in ((table, ours), (other, theirs)))
     begin = [start for start, _ in _spans(table, ours, both)]
     for start, end in _spans(other, theirs, both):
@@ -173,7 +173,7 @@ def _splits(table: Table, other: Table) -> str | None:
 
 
 def _time_keys(table: Table) -> list[str]:
-    """Its keys, of those that share a time one; costs all of them."""
+    """One key for each time of the table's partitions; costs O(keys)."""
     partitioning, column = table.partitioning, time_column(table.partitioning)
     keys = table.partitions.get_partition_keys() if table.partitions and column else []
     if column and len(partitioning.columns) > 1:
@@ -182,7 +182,7 @@ def _time_keys(table: Table) -> list[str]:
 
 
 def _spans(table: Table, keys: Sequence[str], since: dt.datetime) -> list[Span]:
-    """When the first of the partitions are that end after `since`."""
+    """The time spans of the first partitions that end after `since`."""
     partitioning, column = table.partitioning, time_column(table.partitioning)
     if column and column.times:
         keys = keys[bisect.bisect_right(keys, since, key=lambda key: _span(partitioning, key)[1]) :]
@@ -196,7 +196,7 @@ def _span(partitioning: Partitioning, key: str) -> Span:
 
 
 def dep(table: Table, name: str, known: Partitions) -> dg.AssetDep:
-    """Dagster's dependency on an input: exact if its own mappings can express it, else on all."""
+    """Dagster's dependency on an input: exact if a Dagster mapping can express it, else on all."""
     upstream, how = table.inputs[name], table.how(name)
     key = dg.AssetKey(list(upstream.path))
     theirs, own = known.get(upstream), table.partitions
@@ -227,7 +227,7 @@ def _one_clock(own: dg.PartitionsDefinition | None, theirs: dg.PartitionsDefinit
 
 
 def _reach(own: dg.PartitionsDefinition | None, back: Trailing) -> int:
-    """In partitions of the table, rounded up: for the UI lineage; what a build reads is exact."""
+    """The reach in partitions of the table, rounded up: for the UI only, a build reads exactly."""
     days = 31 * back.months + back.days
     match own:
         case dg.MonthlyPartitionsDefinition():

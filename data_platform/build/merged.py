@@ -1,8 +1,8 @@
-"""The step of a merged table: changes of its input, merged into the rows that are there.
+"""The step of a merged table: merges changes of its input into the existing rows.
 
-A merged table is what its function makes of each partition of its input, with one row for each key.
+A merged table has the rows that its function makes of each partition of its input, one per key.
 A build reads the partitions whose version has changed since the last one. It reads all of them if
-that is not known, or if a row that the table holds is gone from them with no other in its place.
+that is not known, or if a row of the table is gone from them and no newer row replaces it.
 """
 
 from collections.abc import Iterable
@@ -44,8 +44,8 @@ MERGED = "data_platform.merged"
 
 @dataclass(frozen=True)
 class Merge:
-    """What to merge into the table's files `present`: the input's `after`, of the partitions that
-    had the files `before` when the table was built. Without `present` it is built from nothing."""
+    """What to merge into the table's files `present`: the input's files `after`, of the partitions
+    that had the files `before` when the table was last built. Without `present`, a full build."""
 
     present: Files
     before: Files
@@ -55,8 +55,8 @@ class Merge:
 def build_merged(
     table: JudgedTable, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
 ) -> StepResult:
-    """Merge what changed of the input, in one Spark job; in two or three where partitions that the
-    table was built from have another version."""
+    """Merge what changed of the input, in one Spark job; in two or three if partitions that the
+    table was built from have another version now."""
     (source,) = plan.inputs.values()
     attempt = new_attempt(run_id)
     layout = layout_of(table, platform, attempt)
@@ -76,9 +76,9 @@ def build_merged(
     merge = planned_merge(table, own, upstream, source, plan.base.get(WHOLE_TABLE))
     changes = changes_of(merge)
     if merge.before:
-        # By position: a column that was added stands last in the table, wherever it is declared.
+        # Select by name: an added column is last in the table, wherever it is declared.
         columns = schema_of(table.contract).names
-        # a row that a rule rejects takes no other's place
+        # A row that a rule rejects replaces no other.
         after = changes.where(F.col(OUTCOME) == DATA).select(columns)
         still = read(own, merge.present, merge.present).select(columns)
         gone = made_of(merge.before).select(columns).subtract(after)

@@ -1,9 +1,9 @@
-"""Which partition each row of a function's result is for, and what becomes of those of others.
+"""Compare the partition that a row names with the one it was built for.
 
-A row that names the partition it was built for is *kept*. One that names another is *context* if
-that lies in what the build was given (the days before, of a table that reaches back): it is
-counted. Anything else, null included, is *outside*: it goes to the quarantine of the partition it
-was built for, and a check says so.
+A row that names the partition it was built for is *kept*. One that names another partition is
+*context* if the build was given that one too (the days before, in a table that reaches back): it is
+only counted. Any other row, also with null, is *outside*: it goes to the quarantine of the
+partition it was built for, and a check reports it.
 """
 
 import datetime as dt
@@ -29,13 +29,13 @@ from data_platform.tables.partition_columns import dimensions_of
 
 _INSTANT = dt.timedelta(microseconds=1)
 _TIMES = (T.DateType, T.TimestampType, T.TimestampNTZType)
-_LATEST = dt.date(9999, 12, 30)  # the last day that a moment can have in every time zone
+_LATEST = dt.date(9999, 12, 30)  # the last day that exists in every time zone up to year 9999
 
 
 @dataclass(frozen=True)
 class Times:
-    """Of a column of times: what names a partition of the calendar that begins from `start` to
-    before `end` (None: at any time after)."""
+    """The values of a time column that name a partition of the calendar that begins at `start` or
+    later and before `end` (None: no end)."""
 
     calendar: Calendar
     start: dt.datetime
@@ -76,14 +76,14 @@ Named = Times | frozenset[str] | None
 
 @dataclass(frozen=True)
 class Others:
-    """The other partitions that rows may name, by partition column; none where it is empty. Where
-    it is `any`, rows may also name none of the table's."""
+    """The other partitions that rows may name, by partition column; none if empty. With `any`,
+    rows may also name no partition of the table."""
 
     columns: tuple[Named, ...] = ()
     any: bool = False
 
     def has(self, partitioning: Partitioning) -> Column:
-        """Whether a row names one of them; null or false where it names none."""
+        """Whether a row names one of them; null or false if not."""
         if self.any:
             return F.lit(True)
         if not self.columns:
@@ -102,12 +102,12 @@ def _may_hold(column: PartitionColumn, named: Named) -> Column:
 
 
 def others(table: JudgedTable, plan: Plan, keys: Iterable[str]) -> Others:
-    """Of the partitions `keys`, by the inputs that they read, dimensions aside, and those of whose
-    rows each has its own.
+    """The other partitions that rows built for `keys` may name, given the inputs that they read
+    (except dimensions, and inputs read by event time).
 
-    Every partition that there is or will be where an input is read whole: what is of none counts
-    for the first one of the table, and is passed over elsewhere. Else those in the time of the
-    input partitions that are read.
+    If an input is read whole, that is any partition of the table; rows of no partition count for
+    the table's first one and are passed over elsewhere. Otherwise it is the partitions within the
+    time of the input partitions that are read.
     """
     keys = list(keys)
     inputs = {
@@ -132,13 +132,13 @@ def others(table: JudgedTable, plan: Plan, keys: Iterable[str]) -> Others:
         return Others()
     start, end = min(start for start, _ in spans), max(end for _, end in spans)
     first, _ = own.times.span(own.times.key(start))
-    # a window reaches back to before the table's own calendar, and over what that leaves out
+    # The window may begin before the table's calendar and cover days that it excludes.
     return Others((Times(Calendar(own.times.definition), first, end),))
 
 
 def counts_for_first(table: JudgedTable, plan: Plan) -> bool:
-    """Whether rows of no partition count for the first one: each partition reads the whole of the
-    inputs that have partitions built, and the table's partitions are known."""
+    """Whether rows of no partition count for the first one: every input that is not a dimension is
+    read whole, and the table's partitions are known."""
     whole = [
         isinstance(table.how(name), Everything)
         for name, each in plan.inputs.items()
@@ -150,7 +150,7 @@ def counts_for_first(table: JudgedTable, plan: Plan) -> bool:
 
 
 def first_of(table: JudgedTable) -> str:
-    """The first of the table's partitions, for which rows of none count that all of them read."""
+    """The first of the table's partitions; see `counts_for_first`."""
     assert table.partitions
     return table.partitions.get_first_partition_key() or ""
 
@@ -159,7 +159,7 @@ def _every(definition: dg.PartitionsDefinition) -> Named:
     if calendar := Calendar.of(definition):
         return Times(calendar, calendar.start, calendar.end)
     if isinstance(definition, dg.DynamicPartitionsDefinition):
-        return None  # they are not known before they come
+        return None  # dynamic partitions are not known in advance
     return frozenset(definition.get_partition_keys())
 
 
@@ -177,8 +177,8 @@ def placed(
     kept: Column,
     other: Column,
 ) -> DataFrame:
-    """Rows with their place, the partition they name where that is not `own`, and `own`: the
-    partition that a row was built for."""
+    """Add each row's place, the partition it names if that is not `own`, and `own`, the partition
+    it was built for."""
     place = F.when(kept, DATA).when(other, CONTEXT).otherwise(QUARANTINE)
     stated = [_text(column) for column in partitioning.columns]
     named = stated[0]
@@ -208,14 +208,13 @@ def _text(column: PartitionColumn) -> Column:
 def among(partitioning: Partitioning, keys: Iterable[str]) -> Column:
     """Whether a row is of one of these partitions; its columns have the partitioning's types.
 
-    As one SQL expression: thousands of keys would otherwise be as many calls of the JVM for each
-    of their values.
+    It is one SQL expression, since thousands of keys would take a JVM call for each value.
     """
 
     def row(values: Iterable[str]) -> str:
         return f"({', '.join(values)})"
 
-    # Exactly the columns' types: members of rows are not coerced.
+    # Literals have exactly the columns' types, since Spark does not coerce struct members.
     chosen = [
         row(map(sql_literal, partitioning.values(key), (c.type for c in partitioning.columns)))
         for key in keys
@@ -234,6 +233,6 @@ def _quoted(name: str) -> str:
 def sql_literal(value: object, type_: T.DataType) -> str:
     """The value as a literal of the type in Spark SQL."""
     text = value.isoformat() if isinstance(value, dt.date) else str(value)
-    # "$" as well: Spark puts the values of variables into a statement before it reads it.
+    # "$" too: Spark substitutes variables in a statement before it parses it.
     text = text.replace("\\", "\\\\").replace("'", "\\'").replace("$", "\\u0024")
     return f"CAST('{text}' AS {type_.simpleString()})"

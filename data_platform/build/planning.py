@@ -1,7 +1,7 @@
-"""What a step has to build: which partitions, from which versions of which inputs.
+"""Plan what a step has to build: which partitions, from which versions of which inputs.
 
-Plan, then apply: a plan holds everything that a build reads and replaces, looked up once, so
-that the commit can tell whether somebody else was there in between.
+A plan holds everything that a build reads and replaces, looked up once, so that the commit can
+detect other writers in between.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ from data_platform.quality.mapping import Dimension
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import WHOLE_TABLE, TableId
 
-_COMPARED = 60  # partitions before a range, so that volume finds 28 even if some have no rows
+_COMPARED = 60  # partitions read before a range: volume compares 28, and some may have no rows
 
 _T = TypeVar("_T", bound=Table)
 
@@ -37,12 +37,11 @@ _T = TypeVar("_T", bound=Table)
 class Plan:
     """`keys` to build; the partitions each reads by input; `base`, the present version of each.
 
-    `digests` of the inputs are of every requested partition that has any, to be built or not; those
-    in `waiting` are not built yet, since these tables, which they read, were never published, and
-    those in `expired` cannot be, since a version of a dimension that they read is gone: why.
-    `dimensions` is the state of its dimensions that each key is built from.
-    `rows` are the published ones of the requested partitions and of those that volume compares
-    them with.
+    `digests` of the inputs cover every requested partition that has inputs, to be built or not.
+    Those in `waiting` read the named tables, which were never published; those in `expired` cannot
+    be built, with the reason: a version of a dimension that they read has expired. `dimensions` is
+    the state of its dimensions that each key is built from. `rows` counts the published rows of the
+    requested partitions and of those that volume compares them with.
     """
 
     table: Table
@@ -64,7 +63,7 @@ class Plan:
         return ReadPlan.of(loaded, chain.from_iterable(chosen.files[key] for key in keys))
 
     def rows_of(self, name: str, key: str) -> int:
-        """Rows of one input that a key is built from, by the metadata of what is on disk."""
+        """The number of rows of one input that a key is built from, from metadata."""
         chosen = self.inputs[name]
         return sum(f.record_count for k in self.reads[name][key] for f in chosen.files[k])
 
@@ -81,7 +80,7 @@ def plan(
     """The plan of the requested partitions: those with inputs, or only the stale ones; restricted
     to `among` if given. Pass `look` to share a cache when planning several tables.
 
-    A partition whose inputs are gone or never came is left as it is.
+    A partition without inputs (gone, or never landed) is left as it is.
     """
     requested = tuple(requested)
     look = look or Look(platform.lake)
@@ -118,7 +117,7 @@ def plan(
 
 
 def require_buildable(planned: Plan) -> Plan:
-    """The plan. Raises LakeError if nothing can be built and something due has expired."""
+    """Return the plan. Raises LakeError if nothing can be built and something due has expired."""
     if planned.expired and not planned.keys:
         raise LakeError(next(iter(planned.expired.values())))
     return planned
@@ -154,8 +153,8 @@ def plans(
     trouble: Callable[[Table, str], object],
     one: Callable[[_T, Platform, Look], Plan] = plan_due,
 ) -> Iterator[Plan]:
-    """The plan of each table, by `one`. A table that cannot be planned does not stop the others: it
-    is reported to `trouble`, with the reason, and skipped."""
+    """The plan of each table, made by `one`. A table that cannot be planned is reported to
+    `trouble` with the reason and skipped; the others are planned."""
     for table in tables:
         try:
             planned = one(table, platform, look)
@@ -168,9 +167,9 @@ def plans(
 def _under_other_dimensions(
     table: Table, platform: Platform, read: Inputs, base: Mapping[str, str], look: Look
 ) -> set[str]:
-    """What a changed dimension makes due though it does not make stale all that reads it: the
-    newest partition, of one whose changes count for that alone; and each of which no version was
-    ever published, since its last attempt would end otherwise now."""
+    """The partitions that a changed dimension makes due although its digest does not include it:
+    the newest one, for a dimension with changes="latest"; and each without a published version,
+    since a new build may pass where the last one failed."""
     hows = [how for how in map(table.how, table.inputs) if isinstance(how, Dimension)]
     if all(how.changes == "all" for how in hows):
         return set()
@@ -188,8 +187,8 @@ def _under_other_dimensions(
 
 
 def _comparable(table: Table, requested: tuple[str, ...]) -> list[str] | None:
-    """The requested keys and those before them, which volume compares with; None for all keys,
-    where the order of the partitions is not that of time."""
+    """The requested keys and those before them, which volume compares with; None (all keys) if the
+    partitions are not ordered by time."""
     if table.partitions is None or not requested:
         return list(requested)
     if not isinstance(table.partitions, dg.TimeWindowPartitionsDefinition):
@@ -202,7 +201,7 @@ def _comparable(table: Table, requested: tuple[str, ...]) -> list[str] | None:
 def current_versions(
     platform: Platform, table: TableId, keys: Iterable[str] | None
 ) -> dict[str, str]:
-    """The published version of each partition; none for a table that was never written."""
+    """The published version of each partition; empty for a table that was never written."""
     if not platform.lake.exists(table):
         return {}
     return versions(files_by_partition(platform.lake.load(table), keys))
@@ -211,7 +210,8 @@ def current_versions(
 def stale_keys(
     platform: Platform, table: Table, base: Mapping[str, str], digests: Mapping[str, str]
 ) -> set[str]:
-    """The partitions never built, or built from other inputs, or under another contract."""
+    """The partitions that were never built, or built from other inputs or under another
+    contract."""
     published = platform.builds.of(table.id, base)
     latest = platform.builds.latest(table.id, digests)
     return {

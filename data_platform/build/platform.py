@@ -1,4 +1,4 @@
-"""The platform's state, as one value: landing bucket, ledger, lake, register of builds.
+"""The platform's state in one object: landing bucket, ledger, lake, register of builds.
 
 Steps, sensors and the command line all work on it; tests make one in a temporary directory.
 """
@@ -32,12 +32,12 @@ class Platform:
 
     @cached_property
     def storage(self) -> Storage:
-        """Reads, writes and lists files, wherever they are."""
+        """Reads, writes and lists files, on disk or in an object store."""
         return self.given_storage or Storage(store=self.store)
 
     @cached_property
     def store(self) -> ObjectStore:
-        """The object store: S3, or one like it."""
+        """The object store: S3 or a compatible one."""
         return ObjectStore(self.settings.aws_region, self.settings.aws_endpoint)
 
     @cached_property
@@ -48,19 +48,19 @@ class Platform:
 
     @cached_property
     def builds(self) -> Builds:
-        """The register of which partitions were built, from what."""
+        """The register of builds: each attempt at a partition, its inputs and its outcome."""
         give_password(self.settings)
         return Builds(self.settings.ledger_uri, clock=self.clock)
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The register of landed objects and what became of them."""
+        """The ledger of landed objects and their states."""
         give_password(self.settings)
         return Ledger(self.settings.ledger_uri, clock=self.clock)
 
     @cached_property
     def bucket(self) -> DirectoryBucket | S3Bucket:
-        """The landing place."""
+        """The landing bucket."""
         uri = self.settings.landing_uri
         if is_object(uri):
             return S3Bucket(uri, self.store)
@@ -68,7 +68,7 @@ class Platform:
 
     @cached_property
     def intake(self) -> Intake:
-        """What tells of new objects: the queue where there is one, else a listing."""
+        """How new objects are found: from the queue if the settings name one, else by listing."""
         settings = self.settings
         if settings.queue_url:
             return QueueIntake(
@@ -78,7 +78,7 @@ class Platform:
 
     @cached_property
     def inventory(self) -> Inventory | None:
-        """S3's inventory of the landing place, where the settings name one."""
+        """The S3 inventory of the landing bucket, if the settings name one."""
         settings = self.settings
         if not settings.inventory_uri:
             return None

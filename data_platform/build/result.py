@@ -1,4 +1,4 @@
-"""What a step gives, and its publication: the lake commits it, then the ledger learns of it."""
+"""Publish a step's result: the lake commits it, then the ledger is updated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +13,8 @@ from data_platform.quality.findings import Finding
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a published bronze partition holds of the landed objects: `rows` of each object version,
-    by its number in the ledger, and the versions that have `moved` into or out of it."""
+    """The landed objects in a published bronze partition: `rows` of each object version, by its id
+    in the ledger, and the ids of versions that have `moved` into or out of it."""
 
     rows: Mapping[int, int]
     moved: frozenset[int] = frozenset()
@@ -22,8 +22,8 @@ class Loaded:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What to publish, what the checks found, what is said of each partition that they held back,
-    by name, and what the ledger is to learn of each partition, once that is published."""
+    """The staged write, the findings of its checks, the metadata of each partition that they held
+    back, and what to record in the ledger for each partition once it is published."""
 
     write: StagedWrite
     findings: list[Finding]
@@ -32,8 +32,8 @@ class StepResult:
 
 
 def publish_step(lake: Lake, builds: Builds, ledger: Ledger, result: StepResult) -> Publication:
-    """Publish what a step staged, as `lake.writing.publish` does, then tell the ledger what became
-    of the landed objects. A process that dies in between is made up for by `runs.arrivals.settle`.
+    """Publish what a step staged with `lake.writing.publish`, then record the landed objects in the
+    ledger. If the process dies in between, `runs.arrivals.settle` records them later.
     """
     publication = publish(lake, builds, result.write)
     if result.loaded:

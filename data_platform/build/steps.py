@@ -1,4 +1,4 @@
-"""The step of a table: plan, compute, stage, audit. The IO manager publishes."""
+"""The step of a contracted table: compute, judge, stage and audit. The IO manager publishes."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -53,7 +53,7 @@ def build(
     spread = spread_of(table, plan, spark)
     calls = Calls.of(table, plan, platform, spark, partial(prepared, table, spread))
     results = calls.results()
-    first = next(results)  # a function that fails leaves no table behind
+    first = next(results)  # before tables are created: a failing function leaves none behind
     attempt = new_attempt(run_id)
     layout = layout_of(table, platform, attempt)
     judge = partial(judged_as_spread, table, spread, one_partition=len(plan.keys) == 1)
@@ -64,7 +64,7 @@ def build(
 
     staged = Staged.together(map(written, chain([first], results)))
     told = first.told or not any(OUTSIDE in rules for rules in staged.rules.values())
-    if not told:  # of which partitions such rows are shows a call for each
+    if not told:  # a call for each partition assigns such rows
         staged = Staged.together(map(written, calls.each()))
     _require_planned(table, plan, staged)
     loaded = platform.lake.load(table.id)
@@ -77,7 +77,7 @@ def build(
 def judged_as_spread(
     table: JudgedTable, spread: Spread, frame: DataFrame, *, one_partition: bool
 ) -> DataFrame:
-    """The rows of a function whose inputs were `prepared`, judged by as many tasks."""
+    """The rows of a function whose inputs were `prepared`, judged by the tasks of the spread."""
     return judged(
         frame,
         table.contract,
@@ -90,7 +90,7 @@ def judged_as_spread(
 
 
 def spread_of(table: JudgedTable, plan: Plan, spark: SparkSession) -> Spread:
-    """How many tasks share the write, by the rows of each partition's inputs in the metadata."""
+    """How many tasks share the write, from the input rows of each partition in the metadata."""
     rows = {key: sum(plan.rows_of(name, key) for name in table.inputs) for key in plan.keys}
     return Spread.of(rows, parallelism(spark))
 
@@ -108,9 +108,9 @@ def shares(partitioning: Partitioning, spread: Spread) -> Column | None:
 
 
 def _meets_early(table: JudgedTable, spread: Spread) -> bool:
-    """Whether all rows that are compared meet, or are marked, before the typing, as received.
+    """Whether rows that are compared are shuffled together, or marked, before they are typed.
 
-    Rows as received are narrower than typed ones, and are typed by as many tasks as judge them.
+    Rows as received are narrower than typed ones, and are then typed by the tasks that judge them.
     """
     contract = table.contract
     if spread.shared:
@@ -119,7 +119,8 @@ def _meets_early(table: JudgedTable, spread: Spread) -> bool:
 
 
 def prepared(table: JudgedTable, spread: Spread, frame: DataFrame) -> DataFrame:
-    """An input as the function gets it, with rows as received if the contract has lineage."""
+    """An input as it is passed to the function, with rows as received if the contract has
+    lineage."""
     if not table.contract.lineage:
         return frame
     if _meets_early(table, spread):
@@ -128,8 +129,8 @@ def prepared(table: JudgedTable, spread: Spread, frame: DataFrame) -> DataFrame:
 
 
 def _met(table: JudgedTable, spread: Spread, received: DataFrame) -> DataFrame:
-    """Rows as received, those that are compared in one task; as they are where it takes their
-    types to tell which: then they meet when they are typed."""
+    """Rows as received, shuffled so that rows that are compared share a task; unchanged if that
+    depends on their typed values, in which case they are shuffled later."""
     over, columns = shares(table.partitioning, spread), table.partition_by
     if over is not None:
         if not _same_partition_columns(table, received):
@@ -145,7 +146,7 @@ def _met(table: JudgedTable, spread: Spread, received: DataFrame) -> DataFrame:
 
 
 def _same_partition_columns(table: JudgedTable, received: DataFrame) -> bool:
-    """Whether rows name their partition as received in the table's own types."""
+    """Whether the partition columns as received have the table's own types."""
     types = {folded(field.name): field.dataType for field in received.schema}
     own = schema_of(table.contract)
     return all(types[folded(name)] == own[name].dataType for name in table.partition_by)
@@ -187,8 +188,8 @@ def audited(
     also: Iterable[Finding] = (),
     properties: Mapping[str, str] | None = None,
 ) -> StepResult:
-    """The staged write of the plan's partitions and the findings of their checks, beside those
-    that the step made itself (`also`). `shared`: rows of other partitions are of each."""
+    """The staged write of the plan's partitions and the findings of their checks, plus those that
+    the step made itself (`also`). `shared`: rows of other partitions count for every partition."""
     contract = table.contract
     rows, bad, repeats = (staged.rows(o) for o in (DATA, QUARANTINE, DUPLICATES))
     found = list(also)
@@ -256,8 +257,8 @@ def rows_findings(
     named: Counter[str],
     passed: int,
 ) -> list[Finding]:
-    """What the judged rows of a partition say: of the rules that are `broken`, by rows, and of the
-    partitions that rejected rows have `named`. `passed` are rows of other partitions, let pass."""
+    """The findings about a partition's judged rows: rows by `broken` rule, and rejected rows by the
+    other partition they `named`. `passed` counts context rows of other partitions."""
     outside = broken[OUTSIDE]
     of_rules = Counter({rule: rows for rule, rows in broken.items() if rule != OUTSIDE})
     found = [
@@ -318,7 +319,7 @@ def held_upstream(
         missing = Upstream(
             upstream, partitioning, dict.fromkeys(known_keys(partitioning, held), "")
         )
-        how = None if isinstance(how, EventTime) else how  # nothing is known of the rows of these
+        how = None if isinstance(how, EventTime) else how  # the rows' times are not known here
         read = reads_of(table.partitioning, [*built, *unbuilt], how, missing)
         of_key = {**{key: read.own[key] for key in unbuilt}, **{k: read.window[k] for k in built}}
         for key, keys in of_key.items():

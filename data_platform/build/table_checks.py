@@ -1,4 +1,4 @@
-"""The checks of a table, and their results for partitions that a run leaves alone."""
+"""The checks of a table, and their results for partitions that a run does not build."""
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ _EFFECT = {
     "blocking": "rejects the row. Counts the rejected rows of the whole table, as it stands.",
     "warning": "warns, and keeps the row. Counts the rows of the whole table, as it stands.",
 }
-_MOST_HELD = 100  # partitions that a run says again are held back
+_MOST_HELD = 100  # held back partitions whose results a run repeats
 
 
 def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
@@ -72,7 +72,7 @@ class LeftAlone:
 def checks_left_alone(
     table: Table, platform: Platform, plan: Plan, left: Sequence[str]
 ) -> LeftAlone:
-    """The checks of the partitions `left`, from metadata: a check that failed still fails."""
+    """Check results of the partitions `left`, from metadata: a check that failed still fails."""
     latest = platform.builds.latest(table.id, left)
     unread = unreadable(table, platform)
     of_table = partition_checks(table)
@@ -106,7 +106,7 @@ def checks_left_alone(
 def as_it_stands(
     table: Table, platform: Platform, plan: Plan, keys: Sequence[str]
 ) -> list[Finding]:
-    """The checks of these partitions, which are not built, and of the whole table."""
+    """Check results of these partitions, which are not built, and of the whole table."""
     found = checks_left_alone(table, platform, plan, keys).findings
     return found + rule_state(table, platform) + still_held(table, platform, besides=keys)
 
@@ -124,7 +124,7 @@ def rule_state(table: Table, platform: Platform, write: StagedWrite | None = Non
 def held_as_told(
     table: Table, platform: Platform, attempts: Mapping[str, Build]
 ) -> dict[str, Held]:
-    """Of the newest attempts those that were held back, as they are told of."""
+    """The held back ones among the newest attempts, with their descriptions."""
     held = {key: build for key, build in attempts.items() if build.state == "held_back"}
     since = platform.builds.held_since(table.id, held)
     live = current_versions(platform, table.id, held) if held else {}
@@ -160,7 +160,7 @@ def still_held(table: Table, platform: Platform, besides: Collection[str]) -> li
 
 
 def held_by(table: Table, platform: Platform, write: StagedWrite) -> dict[str, Held]:
-    """The partitions that a write holds back, as they are told of."""
+    """The partitions that a write holds back, with their descriptions."""
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     since = platform.builds.held_since(table.id, write.held_back)
     return {

@@ -1,4 +1,4 @@
-"""A declared table in the lake: the table itself, its quarantine and its duplicates."""
+"""Create a declared table in the lake: the table itself, its quarantine and its duplicates."""
 
 from pyspark.sql import types as T
 
@@ -72,7 +72,7 @@ def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
 
 
 def _schema(table: Table, outcome: int, lake: Lake) -> T.StructType:
-    """Of the rows with this outcome; those of a table with lineage are rejected as received."""
+    """The schema of rows with this outcome; a table with lineage rejects rows as received."""
     schema = schema_of_rows(table)
     if outcome == DATA:
         return schema
@@ -86,7 +86,7 @@ def _schema(table: Table, outcome: int, lake: Lake) -> T.StructType:
 
 
 def schema_of_rows(table: Table) -> T.StructType:
-    """Of the rows that are published."""
+    """The schema of published rows."""
     match table:
         case BronzeTable():
             return bronze_schema(table.source, table.partitioning)

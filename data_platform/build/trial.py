@@ -1,7 +1,7 @@
-"""A table's function on one partition, its rows judged and not published.
+"""Try a table's function on one partition: judge its rows without publishing them.
 
-For whoever is writing the function or its contract. It reads what a build would read, and writes
-nothing: neither files nor the ledger, the catalog, the register of builds or Dagster's record.
+It helps to develop the function or its contract. It reads what a build would read, and writes
+nothing: no files, and nothing in the ledger, the catalog, the register of builds or Dagster.
 """
 
 import json
@@ -46,7 +46,7 @@ from data_platform.tables.outcomes import (
 
 @dataclass(frozen=True)
 class RuleSays:
-    """How many of the rows break a rule; a `blocking` one rejects them, a `warning` one counts."""
+    """How many rows break a rule; a `blocking` rule rejects them, a `warning` rule only counts."""
 
     rule: str
     severity: str
@@ -56,9 +56,9 @@ class RuleSays:
 
 @dataclass(frozen=True)
 class Trial:
-    """What a build of the partition would come to: counts, what each rule says, and some rows,
-    published ones with the contract's columns and rejected ones as received, with their
-    `_reasons`. `held_back` is why it would not be published; empty where it would be."""
+    """The result a build of the partition would have: counts, the rows that break each rule, and
+    sample rows: published ones with the contract's columns, rejected ones as received with their
+    `_reasons`. `held_back` is why it would not be published; empty if it would be."""
 
     published: int
     quarantined: int
@@ -70,9 +70,9 @@ class Trial:
 
 
 def trial(table: Table, platform: Platform, spark: SparkSession, key: str, *, limit: int) -> Trial:
-    """Of `rows` and `rejected` at most `limit` each.
+    """Try a partition; `rows` and `rejected` have at most `limit` rows each.
 
-    Raises LakeError where there is no function to try, or no input for the partition, and
+    Raises LakeError if there is no function to try or no input for the partition, and
     SchemaConflict as a build does.
     """
     table = require_tried(table)
@@ -111,7 +111,7 @@ def _planned(table: JudgedTable, platform: Platform, key: str) -> Plan:
 
 @dataclass(frozen=True)
 class _Counts:
-    """Rows by outcome, by rule that they break, and rejected ones by the partition they name."""
+    """Rows by outcome and by broken rule, and rejected rows by the partition they name."""
 
     rows: Counter
     broken: Counter
@@ -136,7 +136,7 @@ def _names(text: str | None) -> list[str]:
 
 
 def _rules(contract: Contract, broken: Counter) -> list[RuleSays]:
-    """All of the contract's, in its order, then what else rejects rows."""
+    """The contract's rules in its order, then other reasons for rejected rows."""
     known = {rule.name: rule for rule in compile_rules(contract)}
     found = [
         RuleSays(name, rule.severity, broken[name], rule.description)

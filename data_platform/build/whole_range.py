@@ -1,4 +1,4 @@
-"""Verifying `whole_range`: a partition built in a range must equal the same built alone."""
+"""Verify `whole_range`: a partition built in a range must equal the same one built alone."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +32,7 @@ def require_same_alone(
 ) -> None:
     """Build one of the plan's partitions alone and compare it with its staged rows.
 
-    Which one changes from attempt to attempt. Raises LakeError with the first rows that differ.
+    The choice varies with the attempt. Raises LakeError with the first rows that differ.
     """
     contract, keys = calls.table.contract, calls.plan.keys
     key = chosen(keys, attempt)

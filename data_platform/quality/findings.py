@@ -1,4 +1,4 @@
-"""Results of the checks of a partition, as pure functions of counts.
+"""Compute the results of a partition's checks, as pure functions of counts.
 
 A finding becomes an asset check result on its partition; a blocking one that failed holds the
 partition back.
@@ -24,9 +24,9 @@ READABLE = "readable"
 PARTITION = "partition"
 
 _HISTORY = 28  # partitions that volume compares with
-_ENOUGH = 7  # and how many it needs before it says anything
+_ENOUGH = 7  # partitions that volume needs before it compares
 _FEW, _MANY = 1 / 4, 4
-_MOST_SHOWN = 20  # partitions, of those that break a rule
+_MOST_SHOWN = 20  # partitions listed that break a rule
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ def rules_finding(
 def partition_finding(
     key: str, *, outside: int, named: Counter, passed: int, blocking: bool
 ) -> Finding:
-    """Rows that name no partition, or one that is not to be expected of what the build was given.
+    """Fails if rows name no partition, or one that the build was not given.
 
-    `named` counts them by the partition they name ("null": none), the most frequent ones; `passed`
-    are rows of the partitions around, which the build was given as well.
+    `named` counts such rows by the partition they name ("null": none), the most frequent ones;
+    `passed` counts rows of the surrounding partitions, which the build was given as context.
     """
     text = "every row is of this partition"
     if outside:
@@ -147,8 +147,8 @@ def volume_finding(key: str, rows: int, history: Mapping[str, int]) -> Finding:
 
 
 def inputs_finding(key: str, held_back: Mapping[str, list[str]]) -> Finding:
-    """Fails if an input partition was read in an older version, or not at all, because its newest
-    attempt was held back."""
+    """Fails if an older version of an input partition was read, or none, because its newest attempt
+    was held back."""
     missing = [f"{table} {p}" for table, keys in sorted(held_back.items()) for p in keys]
     text = "every input is its newest version"
     if missing:
@@ -159,7 +159,7 @@ def inputs_finding(key: str, held_back: Mapping[str, list[str]]) -> Finding:
 def rule_findings(
     contract: Contract, broken: Mapping[str, Mapping[str, int] | None]
 ) -> list[Finding]:
-    """One finding of the table for each rule: how many rows of which partitions break it.
+    """A finding about the whole table for each rule: how many rows of which partitions break it.
 
     `broken` counts rows by rule for the newest attempt at each partition, published or held back;
     None: they were not counted then. It never blocks: the share of quarantined rows does
@@ -198,10 +198,10 @@ def readable_finding(
     *,
     nothing_read: bool = False,
 ) -> Finding:
-    """Objects that could not be read fail alone: the others are published all the same. Where
-    nothing could be read there is nothing to publish, and the check blocks.
+    """Fails if objects could not be read; the others are published all the same. If none could be
+    read there is nothing to publish, and the check blocks.
 
-    `objects` is how many there are, where that is known.
+    `objects` is how many there are, if known.
     """
     text = "the object was read" if objects == 1 else f"all {objects} objects were read"
     if errors:

@@ -1,4 +1,4 @@
-"""Whether a partition is stale.
+"""Decide whether a partition is stale.
 
 A partition reads the partitions of its inputs that `mapping` names. Each build records a digest of
 their versions and the contract's version; if either differs now, the partition is stale.
@@ -18,13 +18,13 @@ def digest(read: Iterable[tuple[TableId, str, str]]) -> str:
 
 
 def is_stale(*, published: Build | None, latest: Build | None, inputs: str, contract: str) -> bool:
-    """Whether a partition should be built again: its newest attempt is not of the present inputs.
+    """Whether a partition should be rebuilt: its newest attempt had other inputs or contract.
 
-    `published` is the build of its version, `latest` the newest attempt. What was held back with
-    the same inputs and contract would be held back again. After an attempt held back with others,
-    the partition is built even if the published version has the present ones, to show that its
-    checks pass again. An attempt that should have been published and is not was killed or lost a
-    race, and may have displaced rejected rows.
+    `published` is the build of its published version, `latest` the newest attempt. An attempt held
+    back with the same inputs and contract would be held back again. If the last one was held back
+    with others, the partition is rebuilt even if the published version has the present ones, to
+    show that its checks pass again. An attempt that should have been published but was not was
+    killed or lost a race, and may have displaced rejected rows.
     """
     if latest is None or (latest.inputs, latest.contract) != (inputs, contract):
         return True

@@ -1,5 +1,4 @@
-"""The description of a partition that its checks held back, shared by its checks, the run's
-failure and its own page."""
+"""Describe a held back partition, for its checks, the run's failure and its own page."""
 
 import datetime as dt
 import shlex
@@ -16,8 +15,8 @@ class Held:
     """A partition whose newest attempt was not published.
 
     `failed` names the checks that held it back, `published` says whether readers see an older
-    version of it, `since` is when the first attempt was (UTC). `expired` says why it cannot be
-    built again, where a version of a dimension that it reads is gone.
+    version, `since` is when the first attempt was held back (UTC). `expired` says why it cannot be
+    rebuilt if a version of a dimension that it reads has expired.
     """
 
     table: TableId
@@ -35,7 +34,7 @@ class Held:
 
     @property
     def way_out(self) -> str:
-        """What to do so that it is published."""
+        """What to do to get it published."""
         if self.expired:
             return f"it cannot be built again as things are: {self.expired}"
         if WRITTEN in self.failed:
@@ -93,7 +92,7 @@ def see_rejected(table: TableId, partition: str) -> str:
 
 
 def named(table: TableId, partition: str) -> str:
-    """A partition as a command of the command line takes it."""
+    """The table and partition as arguments of a command."""
     of = f" --partition {shlex.quote(partition)}" if partition else ""
     return f"{table}{of}"
 

@@ -1,4 +1,4 @@
-"""Judging rows: every row of a frame gets its outcome, in the job that writes it.
+"""Judge rows: give every row of a frame its outcome, in the job that writes it.
 
 Rules come first: a row that breaks a blocking one is quarantined with all its reasons, repeats
 included. Among the valid rows of a partition the winner of each key is published and the others
@@ -44,27 +44,27 @@ from data_platform.tables.outcomes import (
 PLACE = "_place"
 _TASK = "_task"
 _SHARES = 64
-KEY_NOT_UNIQUE = "key.unique"  # of a table without lineage: nothing says which row would win
+KEY_NOT_UNIQUE = "key.unique"  # for tables without lineage, where a repeated key has no winner
 
 
 def with_received(bronze: DataFrame) -> DataFrame:
-    """Bronze with all its columns once more in `_received`, for rules and for the quarantine."""
+    """Bronze plus the struct `_received` of all its columns, for rules and for the quarantine."""
     names = [name for name in bronze.columns if name not in (_TASK, MAY_REPEAT)]
     return bronze.withColumn(RECEIVED, F.struct(*(F.col(quoted(name)) for name in names)))
 
 
 def in_shares(bronze: DataFrame, contract: Contract, tasks: int, shares: Column) -> DataFrame:
-    """Rows as received, with all that `judged` compares in one task, marked by a column; if the
-    function drops it, rows are shuffled again. Only for a contract whose key is as received, or
-    that has none."""
+    """Rows as received, shuffled so that rows that `judged` compares share a task, and marked by a
+    column; if the function drops the column, rows are shuffled again. Only for a contract without
+    a key or with `key_as_received`."""
     key = contract.key or bronze.columns
     task = _task([F.col(quoted(name)) for name in key], contract, tasks, shares)
     return bronze.withColumn(_TASK, task).repartitionById(tasks, _TASK)
 
 
 def built_for(name: str) -> str:
-    """The column, of rows with a place, with the partition they were built for; `name` is that of
-    the one with the partition they name."""
+    """The name of the column with the partition a row was built for; `name` is the column with the
+    partition it names."""
     return f"_built_for_{name}"
 
 
@@ -127,8 +127,8 @@ def _place_columns(frame: DataFrame, contract: Contract) -> list[str]:
 
 
 def _settled(rows: DataFrame, contract: Contract, received: "_Received") -> DataFrame:
-    """Rows of other partitions as they go to the one they were built for; of what is only counted
-    nothing but that is left, since it comes in many times the rows that are kept."""
+    """Assign rows of other partitions to the one they were built for. CONTEXT rows, which are only
+    counted and may be many times the kept ones, lose all other values."""
     counted, own = F.col(PLACE) == CONTEXT, F.col(PLACE) == DATA
     outside = F.array_append(F.coalesce(REASONS, F.array().cast("array<string>")), F.lit(OUTSIDE))
     settled = {
@@ -156,9 +156,9 @@ def _is_valid(rows: DataFrame) -> Column:
 
 @dataclass(frozen=True)
 class _Received:
-    """The row as received while rows are sorted: a column for each member of the struct.
+    """The row as received while rows are sorted: one column per member of the struct.
 
-    Members that rows are sorted by would otherwise travel with each row twice.
+    Otherwise the members that rows are sorted by would be shuffled twice.
     """
 
     fields: tuple[T.StructField, ...]
@@ -179,14 +179,14 @@ class _Received:
         return member in (field.name for field in self.fields)
 
     def kept(self, field: T.StructField, frame: DataFrame) -> Column:
-        """A column to publish. A function that dropped when a row arrived has not lost it."""
+        """A column to publish; a lineage column that the function dropped is taken from here."""
         if field.name != INGESTED_AT or field.name in frame.columns:
             return F.col(field.name)
         came = F.col(RECEIVED)[field.name] if self.has(field.name) else F.lit(None)
         return came.cast(field.dataType).alias(field.name)
 
     def name(self, member: str) -> str:
-        """The column that holds a member, whose name is written in any case, as in Spark."""
+        """The column that holds a member, found regardless of case, as in Spark."""
         return self.names[[folded(field.name) for field in self.fields].index(folded(member))]
 
     def columns(self) -> list[Column]:
@@ -194,7 +194,7 @@ class _Received:
         return [F.col(RECEIVED)[field.name].alias(name) for field, name in pairs]
 
     def text(self) -> Column:
-        """One JSON object, every value as text; moments as microseconds since 1970."""
+        """One JSON object, every value as text; timestamps as microseconds since 1970."""
         members = []
         for field, name in zip(self.fields, self.names, strict=True):
             value = F.col(name)
@@ -226,7 +226,7 @@ def _order(contract: Contract, received: _Received) -> list[Column]:
 def _clustered(
     rows: DataFrame, contract: Contract, received: _Received, tasks: int, shares: Column | None
 ) -> DataFrame:
-    """All rows of a key, or of a partition, in one task."""
+    """Shuffle so that all rows of a key, or of a partition, are in one task."""
     partition = [F.col(name) for name in contract.partition_by]
     if shares is None:
         return rows.repartition(*partition) if partition else rows.repartition(1)
@@ -240,7 +240,7 @@ def _clustered(
 
 
 def _task(key: list[Column], contract: Contract, tasks: int, shares: Column) -> Column:
-    """Of `tasks`, the one that a row goes to: by its partition, and by its key among the
+    """The task, of `tasks`, that a row goes to: by its partition, and by its key among the
     partition's `shares`."""
     partition = [F.col(name) for name in contract.partition_by]
     first = F.pmod(F.xxhash64(*partition), F.lit(tasks)) if partition else F.lit(0)
@@ -264,12 +264,12 @@ def _where_marked(
 def _deduplicated(
     rows: DataFrame, contract: Contract, received: _Received, *, one_partition: bool
 ) -> DataFrame:
-    # the task is one of a key's rows, and told to Spark so that it does not shuffle them again
+    # All rows of a key have the same task; as a window column it saves Spark another shuffle.
     task = [_TASK] if _TASK in rows.columns else []
     partition = [F.col(name) for name in (*contract.partition_by, *task)]
     valid = _is_valid(rows)
-    # Rows are sorted in this order. A hash of the key spares comparing its many columns for most
-    # rows; Spark compares the first column by a number of 8 bytes, so it is best that one.
+    # Rows are sorted in this order. A hash of the key avoids comparing its columns for most rows;
+    # it is first because Spark compares the first column by an 8-byte prefix.
     key = _key(contract, received)
     grouped = [F.xxhash64(*key), *partition] if one_partition else [*partition, F.xxhash64(*key)]
     same_key = (
@@ -283,7 +283,7 @@ def _deduplicated(
         why = F.when(repeated, F.array(F.lit(KEY_NOT_UNIQUE))).otherwise(F.col(REASONS))
         rows = rows.withColumn(REASONS, why)
         return rows.withColumn(OUTCOME, _outcome(rows))
-    # functions of one window belong in one step: Spark sorts once for each step
+    # Functions of one window belong in one step: Spark sorts once per step.
     rows = rows.withColumns(
         {
             "_nth": F.row_number().over(same_key),
@@ -300,8 +300,8 @@ def _deduplicated(
 def _as_written(rows: DataFrame, contract: Contract, received: _Received) -> DataFrame:
     """The rows for the writing tasks, with text for columns that only rejected rows have.
 
-    Lists and structs would cost every row its way to the task's Arrow batches, and published
-    rows have neither: what they looked like stays in bronze.
+    Converting lists and structs to Arrow would slow down every row, and published rows have
+    neither: their rows as received stay in bronze.
     """
     texts = {name: F.array_join(name, SEPARATOR) for name in (REASONS, WARNINGS)}
     if contract.lineage:

@@ -1,17 +1,17 @@
-"""Whether one call for many partitions gives what a call for each of them would.
+"""Prove from a plan that one call for many partitions gives the same rows as a call for each.
 
-A table's function is applied to each partition's own inputs. Called once with the inputs of many,
-it gives the same rows if none of its operators lets rows of two partitions meet, and that can be
-read off the plan it made. What cannot be proved is not assumed: an operator or an expression that
-is not known here mixes partitions.
+A table's function is applied to each partition's own inputs. Called once with the inputs of many
+partitions, it gives the same rows if none of its operators combines rows of two partitions, which
+its plan can show. Nothing is assumed without proof: an operator or expression that is not known
+here mixes partitions.
 
-A partition may also be that of the time in a row: then a column with that time, its date or its
-month keeps rows apart as well, if the partitions are no shorter.
+If a partition holds the rows of a time, then a column with that time, its date or its month keeps
+rows apart as well, unless the date or month is longer than the partition.
 
-Rows are followed from the inputs up. They are *alike* where every partition would have the same
-ones, *apart* where each comes of one partition and no other had a say in it, else *mixed*. Of
-rows that are apart some columns hold the partition, unchanged since they were read: grouping by
-all of them, or joining on them, keeps rows apart.
+Rows are followed from the inputs up. They are *alike* if every partition would have the same ones,
+*apart* if each comes from one partition and depends on no other, else *mixed*. Among the columns of
+rows that are apart, some hold the partition, unchanged since they were read: grouping by all of
+them, or joining on them, keeps rows apart.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ from data_platform.engine.plan_columns import KEEPS, WITHOUT_RIGHT, output
 
 _EXPRESSIONS = "org.apache.spark.sql.catalyst.expressions."
 
-# A row's value in these depends on other rows, on where it stands among them, or on chance.
+# Expressions whose value depends on other rows, on a row's position, or on chance.
 _NOT_OF_THE_ROW = frozenset(
     {
         *("ScalarSubquery", "ListQuery", "Exists", "InSubquery", "LateralSubquery"),
@@ -35,8 +35,8 @@ _NOT_OF_THE_ROW = frozenset(
         *("Rand", "Randn", "RandStr", "Uniform", "Uuid", "Shuffle"),
     }
 )
-# Kinds of Python functions: of one row at a time, and of the rows of one group. Others get batches
-# of rows, as they come.
+# Kinds of Python functions that get one row at a time, or the rows of one group. Others get
+# arbitrary batches of rows.
 _OF_A_ROW = (PythonEvalType.SQL_BATCHED_UDF, PythonEvalType.SQL_ARROW_BATCHED_UDF)
 _OF_A_GROUP = (
     PythonEvalType.SQL_GROUPED_MAP_PANDAS_UDF,
@@ -45,7 +45,7 @@ _OF_A_GROUP = (
     PythonEvalType.SQL_WINDOW_AGG_PANDAS_UDF,
 )
 
-# The field of its grouping, by operator.
+# The field that holds an operator's grouping.
 _GROUPS = {
     "Aggregate": "groupingExpressions",
     "Window": "partitionSpec",
@@ -54,11 +54,11 @@ _GROUPS = {
     "FlatMapGroupsInArrow": "groupingAttributes",
 }
 _NO_NEW_ROWS = frozenset({"Project", "Filter", "SubqueryAlias"})
-# Leaves that hold data of their own; others may refer to what is elsewhere in the plan, or to
-# rows that were computed of an input before.
+# Leaves that hold their own data; others may refer to other parts of the plan, or to rows that
+# were computed from an input before.
 _CONSTANTS = frozenset({"LogicalRelation", "LocalRelation", "Range", "OneRowRelation"})
 
-# The sides of a join none of whose rows appears where the other side has no match.
+# The sides of a join whose unmatched rows are dropped.
 _ONLY_MATCHED = {
     "Inner$": (True, True),
     "Cross$": (True, True),
@@ -70,7 +70,7 @@ _ONLY_MATCHED = {
 }
 
 Columns = tuple[frozenset[int], ...]
-"""The ids of columns that hold a partition, by the place of its partition column."""
+"""The ids of the columns that hold a partition's values, in the order of the partition columns."""
 
 
 Unit = Literal["moment", "day", "month"]
@@ -79,10 +79,10 @@ _MONTH = ("month", "mon", "mm")
 
 @dataclass(frozen=True)
 class Rows:
-    """What is known of a node's rows; `holding`: the columns that hold the partition.
+    """What is known about a node's rows; `holding`: the columns that hold the partition.
 
-    `times`: where that is the `unit` of the time in a row, the columns with this time, cut to
-    units that are no longer. Any of them tells the partition.
+    `times`: if the partition is the `unit` of a time in the row, the columns with this time, each
+    truncated to a unit that is no longer. Any of them determines the partition.
     """
 
     are: Literal["alike", "apart", "mixed"]
@@ -92,7 +92,7 @@ class Rows:
 
     @staticmethod
     def by_time(times: Mapping[int, Unit], unit: Unit) -> "Rows":
-        """Rows that are apart by the time in these columns."""
+        """Rows kept apart by the time in these columns."""
         return Rows("apart", (frozenset(i for i, of in times.items() if of == unit),), times, unit)
 
 
@@ -101,8 +101,8 @@ ALIKE, MIXED = Rows("alike"), Rows("mixed")
 
 @dataclass(frozen=True)
 class Dated:
-    """An input of which each partition reads the rows whose time in `column` is in its own day or
-    month, which is the `unit`; `dated`: the column is a date."""
+    """An input of which each partition reads the rows whose time in `column` is in the partition's
+    day or month (`unit`); `dated`: the column is a date."""
 
     column: str
     unit: Unit
@@ -110,13 +110,13 @@ class Dated:
 
 
 Input = tuple[str, ...] | Dated | Literal["alike", "mixed"]
-"""How partitions read an input: each the one that is its own, whose partition columns are named;
-each the rows of its time; all of them alike; or any other way."""
+"""How partitions read an input: each reads its own partition, with these partition columns; each
+reads the rows of its time; all read the same rows ("alike"); or any other way ("mixed")."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What a plan shows of its rows, and which of its columns hold the partition they are of."""
+    """What a plan proves about its rows, and which of its columns hold their partition."""
 
     apart: bool
     holding: tuple[frozenset[str], ...] = ()
@@ -131,7 +131,7 @@ class Proof:
 
 
 def proof(plan: Node, inputs: Mapping[str, Input]) -> Proof:
-    """Of a plan over marked inputs; nothing is proved of one whose rows are alike, since each
+    """The proof for a plan over marked inputs. Nothing is proved if its rows are alike, since each
     partition would have all of them."""
     rows = _rows(plan, inputs)
     named = {id_: name for id_, name in output(plan) or ()}
@@ -140,8 +140,8 @@ def proof(plan: Node, inputs: Mapping[str, Input]) -> Proof:
 
 
 def makes_no_rows(plan: Node) -> bool:
-    """Whether each row below the boundary comes at most once: above it are no join, no union, no
-    generator, no Python function of many rows."""
+    """Whether each row below the boundary gives at most one row: above it there is no join, union,
+    generator or Python function of several rows."""
     if is_boundary(plan):
         return True
     return plan.kind in _NO_NEW_ROWS and all(map(makes_no_rows, plan.children))
@@ -159,13 +159,13 @@ def _rows(node: Node, inputs: Mapping[str, Input]) -> Rows:
 
 
 def _combined(node: Node, below: list[Rows]) -> Rows:
-    """Of an operator over rows of which some are apart and none are mixed."""
+    """The rows of an operator whose inputs are not mixed, and at least one of them apart."""
     match node.kind:
         case "Join":
             return _joined(node, *below)
         case "Union":
             return _united(node, below)
-        case "Distinct":  # by all columns, so by those that hold the partition as well
+        case "Distinct":  # by all columns, including those that hold the partition
             rows = below[0]
             return rows if rows.times or (rows.holding and all(rows.holding)) else MIXED
         case kind if kind in KEEPS:
@@ -192,7 +192,7 @@ def _of_input(mark: Node, reads: Input) -> Rows:
 
 
 def _of_the_row(node: Node) -> bool:
-    """Whether each expression of an operator is of one row, or of one group of rows."""
+    """Whether each expression of an operator depends on one row, or one group of rows, only."""
     return all(
         expression.name.startswith(_EXPRESSIONS)
         and expression.kind not in _NOT_OF_THE_ROW
@@ -206,7 +206,7 @@ def _is_known(udf: Node) -> bool:
 
 
 def _through(node: Node, rows: Rows) -> Rows:
-    """The same rows or groups of them, in the columns that the operator gives."""
+    """The same rows, or groups of them, with the operator's output columns."""
     field = {"Project": "projectList", "Aggregate": "aggregateExpressions"}.get(node.kind)
     if field:
         given = [(e.id, _members(e)) for e in node.expressions(field)]
@@ -224,7 +224,7 @@ def _through(node: Node, rows: Rows) -> Rows:
 
 
 def _members(expression: Node) -> frozenset[int]:
-    """The columns whose values a value of the expression shows: itself, or members of a struct."""
+    """The columns that the expression's value contains: a column itself, or members of a struct."""
     match expression.kind:
         case "AttributeReference" if expression.id is not None:
             return frozenset({expression.id})
@@ -234,8 +234,8 @@ def _members(expression: Node) -> frozenset[int]:
 
 
 def _cut(expression: Node, rows: Rows) -> Unit | None:
-    """To which unit an expression cuts the time that tells a row's partition, if it gives that and
-    the unit is no longer than the partition."""
+    """The unit to which an expression truncates the time that determines a row's partition; None if
+    it does something else, or if the unit is longer than the partition."""
     of = _cut(expression.children[0], rows) if expression.children else None
     match expression.kind:
         case "AttributeReference":
@@ -261,7 +261,7 @@ def _joined(node: Node, left: Rows, right: Rows) -> Rows:
         return MIXED
     left_only_matched, right_only_matched = _ONLY_MATCHED[kind]
     if left.are == "alike":
-        # A row that every partition has, and that need not match, would come once for each.
+        # An unmatched row that every partition has would appear once per partition.
         return right if left_only_matched and kind not in WITHOUT_RIGHT else MIXED
     if right.are == "alike":
         return left if right_only_matched else MIXED
@@ -288,7 +288,7 @@ def _joined(node: Node, left: Rows, right: Rows) -> Rows:
 
 
 def _equalities(condition: Node) -> Iterable[tuple[int, int]]:
-    """The pairs of columns that are equal wherever the condition holds."""
+    """The pairs of columns that are equal if the condition holds."""
     if condition.kind == "And":
         for part in condition.children:
             yield from _equalities(part)
@@ -299,11 +299,11 @@ def _equalities(condition: Node) -> Iterable[tuple[int, int]]:
 
 
 def _united(node: Node, below: list[Rows]) -> Rows:
-    """Columns are united by their position, and called as those of the first."""
+    """The rows of a union: columns match by position and have the names of the first child."""
     outputs = [output(child) for child in node.children]
     first = outputs[0]
     if first is None or any(rows.are == "alike" for rows in below):
-        return MIXED  # rows that every partition has would come once for each of them
+        return MIXED  # rows that every partition has would appear once per partition
     places = range(len(below[0].holding))
     held = [
         frozenset(

@@ -35,7 +35,7 @@ class Trailing:
             )
 
     def start(self, of: dt.datetime) -> dt.datetime:
-        """So many months before, then so many days; a day that the month lacks is its last."""
+        """`of` minus the months, then the days; a day that the month lacks becomes its last day."""
         year, month = divmod(of.year * 12 + of.month - 1 - self.months, 12)
         last = calendar.monthrange(year, month + 1)[1]
         back = of.replace(year=year, month=month + 1, day=min(of.day, last))
@@ -44,7 +44,7 @@ class Trailing:
 
 @dataclass(frozen=True)
 class Dimension:
-    """An input that every partition reads whole and that causes none of them to be built.
+    """An input that every partition reads whole, and that by itself causes none to be built.
 
     `changes` says which partitions its changes make stale: `all`, the `latest` one, or none
     (`as_of`: each partition keeps reading the version it was first built with).
@@ -69,7 +69,7 @@ class Everything:
 
 @dataclass(frozen=True)
 class EventTime:
-    """An input whose rows count for the partition that its `column` names, whenever they landed."""
+    """An input whose rows count for the partition of the time in `column`, whenever they landed."""
 
     column: str
     of: str | None = None
@@ -81,39 +81,40 @@ How = Trailing | Dimension | Everything | EventTime
 def trailing(*, days: int = 0, months: int = 0, of: str | None = None) -> Trailing:
     """An input that reaches back: `trailing(days=90)` gives the partition and 90 days before.
 
-    `of` names the table, `layer/domain/name`, where it is not the silver one of the domain.
-    ValueError where it does not reach back.
+    `of` names the table, `layer/domain/name`, if it is not the silver table of that name in the
+    domain. Raises ValueError if it does not reach back.
     """
     return Trailing(days, months, of)
 
 
 def dimension(*, of: str | None = None, changes: Changes = "all") -> Dimension:
-    """An input that every partition reads whole, and for which none is built.
+    """An input that every partition reads whole, and that by itself causes none to be built.
 
-    A change of it makes stale what `changes` says: "all" that was built, the "latest" partition
-    (older ones read it as it is when something else has them built again), or nothing, "as_of":
-    each partition reads the version it was first built with, also when it is built again.
+    `changes` says what becomes stale when it changes: "all" built partitions; the "latest" one
+    (older ones read the new version when they are rebuilt for another reason); or none, "as_of":
+    each partition keeps reading the version it was first built with, also when it is rebuilt.
     """
     return Dimension(of, changes)
 
 
 def everything(*, of: str | None = None) -> Everything:
-    """An input that every partition reads whole; all partitions are built from it, and again
-    whenever it changes. Not for tables partitioned by time: see `event_time` and `dimension`."""
+    """An input that every partition reads whole; all partitions are built from it and rebuilt when
+    it changes. Not for tables partitioned by time: see `event_time` and `dimension`."""
     return Everything(of)
 
 
 def event_time(column: str, *, of: str | None = None) -> EventTime:
-    """An input whose rows count for the time in their `column`, in whichever partition they
-    landed: a partition reads every partition of the input that holds rows of its time, by the
-    files' statistics. `column` is a date or timestamp."""
+    """An input whose rows count for the time in their `column`, whatever partition they landed in:
+    a partition reads every input partition that holds rows of its time according to the files'
+    statistics. `column` is a date or timestamp."""
     return EventTime(column, of)
 
 
 def require_time(
     own: TableId, partitions: dg.PartitionsDefinition | None, hows: Mapping[str, How]
 ) -> None:
-    """Raises ValueError if an input is read by time and the table's partitions are not times."""
+    """Raise ValueError if an input is read by time and the table's partitions are not times, or if
+    it is read whole and they are."""
     times = times_of(partitions, _names(partitions))
     for name, how in hows.items():
         if isinstance(how, Trailing) and not times:

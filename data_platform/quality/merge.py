@@ -1,4 +1,4 @@
-"""Merging: one row of each key is kept, in whatever order and however often rows come.
+"""Merge rows: keep one row per key, in whatever order and however often rows arrive.
 
 The rows of a key are totally ordered and the maximum is kept, so merging is commutative,
 associative and idempotent: merging deltas one by one gives the same table as merging all at once.
@@ -20,8 +20,8 @@ PRESENT = "_present"  # whether the row was in the table before
 
 
 def ranked(changes: DataFrame, present: DataFrame | None, contract: Contract) -> DataFrame:
-    """`changes` (as `judged` gives them) and the table's rows (None: there are none), each with
-    its place among the rows of its key. Rejected rows have a first place of their own."""
+    """`changes` (as returned by `judged`) and the table's rows (None: there are none), each with
+    its rank among the rows of its key. A rejected row does not compete and has rank 1."""
     rows = changes.withColumn(PRESENT, F.lit(False))
     if present is not None:
         known = {OUTCOME: F.lit(DATA), PRESENT: F.lit(True)}
@@ -29,7 +29,7 @@ def ranked(changes: DataFrame, present: DataFrame | None, contract: Contract) ->
         rows = rows.unionByName(present.withColumns({**known, **unjudged}))
     key = [F.col(name) for name in contract.merge_on]
     newest_first = [F.col(name).desc() for name in _order(contract)]
-    # a hash first spares comparing the columns of most keys, as in `judge`
+    # A hash first avoids comparing the columns of most keys, as in `judge`.
     of_key = Window.partitionBy(F.xxhash64(*key), *key, OUTCOME).orderBy(*newest_first)
     nth = F.when(F.col(OUTCOME) == DATA, F.row_number().over(of_key)).otherwise(1)
     return rows.withColumn(NTH, nth)
@@ -41,8 +41,8 @@ def kept(rows: DataFrame) -> DataFrame:
 
 
 def unreplaced(gone: DataFrame, changes: DataFrame, contract: Contract) -> DataFrame:
-    """The keys of rows that the table holds and its input has no longer, but for those of which
-    `changes` has a row that ranks above: all others of the key rank below the one that is gone.
+    """The keys of table rows that are gone from the input, except keys for which `changes` has a
+    row that ranks higher: all other rows of the key rank below the one that is gone.
     """
 
     def ranks(rows: DataFrame, side: str) -> DataFrame:
@@ -56,7 +56,7 @@ def unreplaced(gone: DataFrame, changes: DataFrame, contract: Contract) -> DataF
 
 
 def _order(contract: Contract) -> tuple[str, ...]:
-    """The columns by which the rows of a key are compared, all but the key's."""
+    """The columns by which the rows of a key are compared: all except the key."""
     arrival = tuple(one.column for one in ARRIVAL) if contract.arrival else ()
     named = dict.fromkeys((*contract.latest, *arrival, *schema_of(contract).names))
     return tuple(name for name in named if name not in contract.merge_on)

@@ -1,9 +1,9 @@
-"""Which rows of a large partition may repeat another one, told before any row is moved.
+"""Mark the rows of a large partition that may repeat another one, before any shuffle.
 
-All rows of a key have to meet in one task for one of them to win. Most keys have one row, though,
-and shuffling and sorting a row costs more than all else that is done to it. So the keys are counted
-first, by a hash of each, which moves 8 bytes of a row: a row whose hash no other has is published
-or rejected where it is read, and only the rest meet.
+All rows of a key have to be in one task to choose the winner. But most keys have one row, and
+shuffling and sorting a row costs more than all other work on it. So the hashes of the keys are
+counted first, which shuffles 8 bytes per row: a row with a unique hash is published or rejected in
+the task that reads it, and only the others are shuffled.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,17 +18,17 @@ from data_platform.contracts.names import quoted
 from data_platform.engine.logical_plan import with_boundary
 from data_platform.quality.spread import TASK_ROWS
 
-# Beside the columns of an input, which may have any name that a table can have.
+# Column names that no table can have, so they do not clash with an input's columns.
 MAY_REPEAT = "data-platform may repeat"
 _HASH, _REPEATED, _ROWS = "data-platform hash", "data-platform repeated", "rows"
 
 
 def with_repeats_marked(bronze: DataFrame, contract: Contract, tasks: int) -> DataFrame | None:
-    """The rows as received of one partition, each with whether another row may have its key.
+    """The rows as received of one partition, each marked if another row may have its key.
 
-    For a contract whose key is as received, or that has none. None if more rows are marked than
-    one task sorts in memory: then all rows are to be spread over tasks. Runs one job of `tasks`
-    tasks, and keeps the hashes of the repeated keys in the plan, at most 4 MB.
+    For a contract without a key or with `key_as_received`. Returns None if more rows are marked
+    than one task sorts in memory; all rows should then be spread over tasks. Runs one job of
+    `tasks` tasks, and keeps the hashes of the repeated keys in the plan, at most 4 MB.
     """
     none = with_boundary(bronze.withColumn(MAY_REPEAT, F.lit(False)))
     if not contract.key or contract.merge_on:
@@ -36,7 +36,7 @@ def with_repeats_marked(bronze: DataFrame, contract: Contract, tasks: int) -> Da
     key = F.xxhash64(*(F.col(quoted(name)) for name in contract.key))
     hashes = bronze.select(key.alias(_REPEATED)).repartition(tasks, _REPEATED)
     repeated = hashes.mapInArrow(_counted, f"{quoted(_REPEATED)} long, {_ROWS} long")
-    repeated = repeated.limit(TASK_ROWS // 2 + 1).toArrow()  # each has two rows or more
+    repeated = repeated.limit(TASK_ROWS // 2 + 1).toArrow()  # each hash has two rows or more
     if sum(repeated[_ROWS].to_pylist()) > TASK_ROWS:
         return None
     if not repeated.num_rows:
@@ -52,8 +52,8 @@ def with_repeats_marked(bronze: DataFrame, contract: Contract, tasks: int) -> Da
 
 
 def _counted(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The hashes that come more than once and how often; Spark's own aggregation of as many groups
-    as rows takes several times as long as sorting these numbers."""
+    """The hashes that occur more than once, with their counts. Sorting the numbers is several times
+    as fast as Spark's aggregation of as many groups as rows."""
     found = [batch.column(0).to_numpy() for batch in batches]
     if not found:
         return

@@ -1,11 +1,10 @@
-"""Which partitions of an input a partition reads: its own declared window, and nothing else.
+"""Compute which partitions of an input a partition reads.
 
-A partition lies somewhere in time, and has a value in each of its other partition columns (its
-labels). It reads the partitions of an input that overlap its window of time and have its labels,
-as far as both tables have them: an hour reads the day it is in, a day all hours of it. An input
-that shares neither time nor label with the table is a dimension: all of it is read, and it says
-nothing of which partitions there are. What else a table can say of an input is in
-`quality.mapping`.
+A partition may have a span of time, and a value in each of its other partition columns (its
+labels). It reads the input partitions that overlap its time window and have the same labels, as far
+as both tables have them: an hour reads its day, a day all of its hours. An input that shares
+neither time nor labels with the table is a dimension: it is read whole, and does not determine
+which partitions exist. Declarations that change this are in `quality.mapping`.
 """
 
 import bisect
@@ -29,8 +28,8 @@ _TIMES = (T.DateType, T.TimestampType, T.TimestampNTZType)
 class Upstream:
     """An input table's published partitions and their versions.
 
-    `spans` are the times that the rows of a partition have in the column of an `event_time`;
-    None for a partition none of whose rows has one. Those with rows that have none are `undated`.
+    `spans` are the times in the `event_time` column by partition; None if no row of it has a time.
+    `undated` are the partitions with rows that have no time.
     """
 
     table: TableId
@@ -42,11 +41,11 @@ class Upstream:
 
 @dataclass(frozen=True)
 class EventWindow:
-    """The times of the rows of an `event_time` that count for a partition: from the end of the one
-    before until its own end (exclusive), UTC.
+    """The times of `event_time` rows that count for a partition: from the end of the previous one
+    until its own end (exclusive), UTC.
 
-    For the first one (`after` is None) all before counts as well, what has no time, and what is at
-    or after `beyond`, the end of all partitions: so that what is of none is met, once.
+    For the first partition (`after` is None), earlier rows, rows without a time, and rows at or
+    after `beyond` (the end of all partitions) count as well, so that each is read exactly once.
     """
 
     after: dt.datetime | None
@@ -61,9 +60,9 @@ class EventWindow:
 
 @dataclass(frozen=True)
 class Reads:
-    """By partition, what it reads of one input, and the part of that with its own time and labels.
+    """For each partition, what it reads of one input, and the part with its own time and labels.
 
-    A partition is built if it has something of its own in one of its inputs.
+    A partition is built if one of its inputs has something of its own time and labels.
     """
 
     window: Mapping[str, tuple[str, ...]]
@@ -80,8 +79,8 @@ def reads_of(
 ) -> Reads:
     """What the partitions `keys` of a table read of an input, in the order of its partitions.
 
-    By event time, `keys` are all that there are yet; `end` is when the last one ends that there
-    will ever be (None: they go on).
+    For event time, `keys` must be all partitions so far; `end` is when the table's last partition
+    ends (None: there is no last one).
     """
     everything_there = tuple(_in_order(upstream.partitioning, upstream.versions))
     of_all = dict.fromkeys(keys, everything_there)
@@ -110,8 +109,8 @@ def reads_of(
 
 
 def is_dimension(own: Partitioning, how: How | None, other: Partitioning) -> bool:
-    """Whether an input is read whole and says nothing of which partitions there are: declared so,
-    or for want of a time and of labels that both tables have."""
+    """Whether an input is read whole and does not determine which partitions exist: it is declared
+    so, or the tables share neither time nor labels."""
     if isinstance(how, Everything | EventTime):
         return False
     timed, labels = shared(own, other)
@@ -119,8 +118,8 @@ def is_dimension(own: Partitioning, how: How | None, other: Partitioning) -> boo
 
 
 def shared(own: Partitioning, other: Partitioning) -> tuple[bool, list[tuple[str, str]]]:
-    """Whether both have a time, and which columns of labels are the same: those of one name, or
-    the only ones of either."""
+    """Whether both have a time, and which label columns correspond: those with the same name, or
+    the only one of each."""
     ours, theirs = label_columns(own), label_columns(other)
     labels = [(name, name) for name in ours if name in theirs]
     if not labels and len(ours) == len(theirs) == 1:
@@ -129,7 +128,7 @@ def shared(own: Partitioning, other: Partitioning) -> tuple[bool, list[tuple[str
 
 
 def time_column(partitioning: Partitioning) -> PartitionColumn | None:
-    """The column that says where in time a partition lies; None where there is none."""
+    """The partition column that is a time; None if there is none."""
     timed = (c for c in partitioning.columns if c.times or isinstance(c.type, _TIMES))
     return next(timed, None)
 
@@ -217,7 +216,7 @@ class _Index:
 
 
 def _in_order(partitioning: Partitioning, keys: Iterable[str]) -> list[str]:
-    """By time, then by key."""
+    """The keys by time, then by key."""
     if time_column(partitioning) is None:
         return sorted(keys)
     return sorted(keys, key=lambda key: (span_of(partitioning, key), key))
@@ -226,8 +225,8 @@ def _in_order(partitioning: Partitioning, keys: Iterable[str]) -> list[str]:
 def event_windows(
     partitioning: Partitioning, keys: Iterable[str], end: dt.datetime | None
 ) -> dict[str, EventWindow]:
-    """Of all partitions `keys` that a table has yet, the times whose rows count for each; `end` is
-    when the last one ends that there will ever be (None: they go on)."""
+    """The window of each of a table's partitions so far (`keys`); `end` is when its last partition
+    ends (None: there is no last one)."""
     keys = list(keys)
     spans = _spans(partitioning, keys)
     after = [None, *(until for _, until in spans[:-1])]
@@ -245,11 +244,10 @@ def _spans(partitioning: Partitioning, keys: Iterable[str]) -> list[Span]:
 def _by_event_time(
     partitioning: Partitioning, keys: Collection[str], upstream: Upstream, end: dt.datetime | None
 ) -> dict[str, tuple[str, ...]]:
-    """The input's partitions that hold rows which count for each of a table's partitions: see
-    `EventWindow`.
+    """For each partition, the input partitions with rows that count for it: see `EventWindow`.
 
-    Of which one a row is must not change as partitions come, nor may a row that is early be read
-    in place of the partition it waits for.
+    The partition that a row counts for must not change when partitions are added, and an early row
+    must wait for its partition.
     """
     ends = [until for _, until in _spans(partitioning, keys)]
     read: list[list[str]] = [[] for _ in ends]
