@@ -4,18 +4,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs, parquet
 
 from data_platform.storage.files import Storage, filesystem, new_file_name
 from data_platform.storage.object_store import ObjectStore
+from data_platform.storage.parquet_file import ParquetFile
 from data_platform.storage.s3_errors import StoreError
 from data_platform.tables.columns import ROW_NUMBER
 
 FILE_INPUT = 512 << 20  # bytes of rows in memory that one file takes
-ROW_GROUP_INPUT = 64 << 20  # bytes of rows in memory that one row group takes
 SHARED_INPUT = 64 << 20  # bytes of rows up to which an object waits in memory and shares a file
 
 
@@ -98,24 +97,17 @@ class _Series:
     uris: list[str] = field(default_factory=list)
     footers: list[parquet.FileMetaData] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
-    writer: parquet.ParquetWriter | None = None
-    sink: Any = None
-    waiting: list[pa.RecordBatch] = field(default_factory=list)
-    group_size: int = 0  # bytes of the waiting rows
-    file_size: int = 0  # bytes of the open file's rows
+    file: ParquetFile | None = None
 
     def write(self, batch: pa.RecordBatch) -> int:
-        self.waiting.append(batch)
-        self.group_size += batch.nbytes
-        if self.group_size >= ROW_GROUP_INPUT:
-            self._write_group()
-        if self.file_size >= FILE_INPUT:
-            self._finish()
+        if batch.num_rows:
+            self.file = self.file or self._open()
+            self.file.write(batch)
+            if self.file.written >= FILE_INPUT:
+                self._finish()
         return batch.num_rows
 
     def close(self) -> list[WrittenFile]:
-        if self.waiting:
-            self._write_group()
         self._finish()
         return [
             WrittenFile(uri, footer.num_rows, size)
@@ -129,41 +121,23 @@ class _Series:
             with suppress(OSError, StoreError):  # what stays is an orphan file in no report
                 Storage(store=self.store).delete(uri)
 
-    def _write_group(self) -> None:
-        """Write the waiting rows as one row group; PyArrow's write_batch makes one per batch."""
-        rows = pa.Table.from_batches(self.waiting, self.schema)
-        if rows.num_rows:
-            self.writer = self.writer or self._open()
-            self.writer.write_table(rows, row_group_size=rows.num_rows)
-        self.file_size += self.group_size
-        self.waiting, self.group_size = [], 0
-
     def _finish(self) -> None:
-        writer, self.writer, self.file_size = self.writer, None, 0
-        if writer is not None:
-            with self.sink:
-                writer.close()
-                self.sizes.append(self.sink.tell())
+        file, self.file = self.file, None
+        if file is not None:
+            self.sizes.append(file.close())
 
-    def _open(self) -> parquet.ParquetWriter:
+    def _open(self) -> ParquetFile:
         uri = f"{self.target}/{new_file_name(self.partition)}"
         files, path = filesystem(uri, self.store)
         if isinstance(files, fs.LocalFileSystem):  # object stores have no directories
             files.create_dir(path.rpartition("/")[0], recursive=True)
         self.uris.append(uri)
-        self.sink = files.open_output_stream(path)
         names = self.schema.names
-        by_column: dict[str, Any] = {  # PyArrow's stubs allow only bool here
-            "use_dictionary": [name for name in names if name != ROW_NUMBER],
-            "write_statistics": [name for name in names if name not in self.plain],
-        }
-        return parquet.ParquetWriter(
-            self.sink,
+        return ParquetFile(
+            files.open_output_stream(path),
             self.schema,
-            compression="zstd",
-            compression_level=1,
             column_encoding={ROW_NUMBER: "DELTA_BINARY_PACKED"},
-            store_schema=False,
+            use_dictionary=[name for name in names if name != ROW_NUMBER],
+            write_statistics=[name for name in names if name not in self.plain],
             metadata_collector=self.footers,
-            **by_column,
         )

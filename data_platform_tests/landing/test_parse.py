@@ -23,6 +23,7 @@ from data_platform.landing.parse import (
     StoredObject,
     parse_partition,
 )
+from data_platform.storage import parquet_file
 from data_platform_tests.support.landed_partition import SEEN, Partition
 from data_platform_tests.support.places import Place
 
@@ -127,7 +128,7 @@ def test_a_large_object_that_goes_bad_leaves_nothing_of_its_own_files(
     partition: Partition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bronze_files, "SHARED_INPUT", 1000)
-    monkeypatch.setattr(bronze_files, "ROW_GROUP_INPUT", 1000)
+    monkeypatch.setattr(parquet_file, "ROW_GROUP_BYTES", 1000)
     partition.land(a=GOOD, b=BAD_LATE, c=BAD_LATE.replace(b"\xff", b"3"), d=GOOD)
     report = parse_partition(partition.work())
     rows = BLOCK // 2 + 1
@@ -140,8 +141,12 @@ def test_a_large_object_that_goes_bad_leaves_nothing_of_its_own_files(
 def test_much_input_is_cut_into_several_files(
     partition: Partition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit in ["SHARED_INPUT", "ROW_GROUP_INPUT", "FILE_INPUT"]:
-        monkeypatch.setattr(bronze_files, limit, 1 << 20)
+    for module, limit in [
+        (bronze_files, "SHARED_INPUT"),
+        (bronze_files, "FILE_INPUT"),
+        (parquet_file, "ROW_GROUP_BYTES"),
+    ]:
+        monkeypatch.setattr(module, limit, 1 << 20)
     partition.land(a=b"a,b\n" + b"1,2\n" * BLOCK)
     report = parse_partition(partition.work())
     assert len(report.files) > 3
@@ -286,7 +291,7 @@ def test_an_error_in_writing_raises_and_leaves_no_file(
     local: Partition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bronze_files, "SHARED_INPUT", 1000)
-    monkeypatch.setattr(bronze_files, "ROW_GROUP_INPUT", 1000)
+    monkeypatch.setattr(parquet_file, "ROW_GROUP_BYTES", 1000)
     local.land(a=b"a,b\n" + b"1,2\n" * BLOCK, b=GOOD)
     (tmp_path / "blocked").write_text("a file where a directory should be")
     with pytest.raises(OSError, match="blocked"):

@@ -17,9 +17,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from data_platform.storage.files import Storage, new_file_name
+from data_platform.storage.parquet_file import ParquetFile
 from data_platform.tables.columns import ATTEMPT
 from data_platform.tables.identity import Partitioning, PartitionValue, Values
 from data_platform.tables.outcomes import (
@@ -34,7 +34,6 @@ from data_platform.tables.outcomes import (
     WARNINGS,
 )
 
-_ROW_GROUP_BYTES = 64 << 20  # in memory; about a tenth of it on disk
 _FILE_BYTES = 256 << 20
 _NAMED_AT_MOST = 20  # partitions that a report names, of those that rejected rows do
 
@@ -167,54 +166,33 @@ def _value(plain: Any) -> PartitionValue:
 
 @dataclass
 class _OpenFile:
-    """A Parquet file being written; rows are buffered to row groups of a useful size."""
+    """A file of one partition being written, and what its report says."""
 
     part: Part
     layout: Layout
     key: str
     path: str
-    rows: int = 0
     rules: Counter = field(default_factory=Counter)
     named: Counter = field(default_factory=Counter)
-    _buffer: list[pa.RecordBatch] = field(default_factory=list)
-    _buffered: int = 0
 
     def __post_init__(self) -> None:
-        self._sink = self.layout.storage.open_output(self.path)
-        self._writer = pq.ParquetWriter(
-            self._sink,
-            self.part.schema,
-            compression="zstd",
-            compression_level=1,
-            store_schema=False,
-        )
+        sink = self.layout.storage.open_output(self.path)
+        self._file = ParquetFile(sink, self.part.schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self._buffer.append(batch)
-        self._buffered += batch.nbytes
-        self.rows += batch.num_rows
-        if self._buffered >= _ROW_GROUP_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._buffer:
-            self._writer.write_table(pa.Table.from_batches(self._buffer))
-            self._buffer, self._buffered = [], 0
+        self._file.write(batch)
 
     @property
     def full(self) -> bool:
-        return self._sink.tell() >= _FILE_BYTES
+        return self._file.size >= _FILE_BYTES
 
     def close(self, outcome: int) -> dict:
-        self.flush()
-        self._writer.close()
-        size = self._sink.tell()
-        self._sink.close()
+        size = self._file.close()
         return {
             "outcome": outcome,
             "key": self.key,
             "path": self.path,
-            "rows": self.rows,
+            "rows": self._file.rows,
             "bytes": size,
             "rules": json.dumps(self.rules, sort_keys=True),
             "named": json.dumps(dict(self.named.most_common(_NAMED_AT_MOST))),

@@ -1,0 +1,56 @@
+"""A Parquet file that is written batch by batch, in row groups of a useful size."""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROW_GROUP_BYTES = 64 << 20  # of rows in memory; about a tenth of it on disk
+
+
+class ParquetFile:
+    """An open Parquet file. Batches wait in memory until they fill a row group.
+
+    `rows` counts the rows, `written` the bytes in memory of the row groups that are in the file.
+    `options` are further ones of PyArrow's ParquetWriter.
+    """
+
+    def __init__(self, sink: pa.NativeFile, schema: pa.Schema, **options: Any) -> None:
+        self.rows = 0
+        self.written = 0
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_bytes = 0
+        self._sink = sink
+        self._writer = pq.ParquetWriter(
+            sink, schema, compression="zstd", compression_level=1, store_schema=False, **options
+        )
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._waiting.append(batch)
+        self._waiting_bytes += batch.nbytes
+        self.rows += batch.num_rows
+        if self._waiting_bytes >= ROW_GROUP_BYTES:
+            self._write_group()
+
+    @property
+    def size(self) -> int:
+        """The bytes in the file so far."""
+        return self._sink.tell()
+
+    def close(self) -> int:
+        """Write what waits and the footer. Returns the file's size in bytes.
+
+        The sink is closed even if that fails.
+        """
+        with self._sink:
+            self._write_group()
+            self._writer.close()
+            return self._sink.tell()
+
+    def _write_group(self) -> None:
+        """Write the waiting rows as one row group; PyArrow's write_batch makes one per batch."""
+        if self._waiting:
+            rows = pa.Table.from_batches(self._waiting)
+            self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+        self.written += self._waiting_bytes
+        self._waiting, self._waiting_bytes = [], 0

@@ -1,0 +1,61 @@
+import io
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data_platform.storage import parquet_file
+from data_platform.storage.parquet_file import ParquetFile
+
+SCHEMA = pa.schema([("n", pa.int64())])
+
+
+def batch(*numbers: int) -> pa.RecordBatch:
+    return pa.record_batch({"n": list(numbers)}, schema=SCHEMA)
+
+
+def test_small_batches_share_a_row_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_file, "ROW_GROUP_BYTES", 4 * batch(1).nbytes)
+    path = tmp_path / "numbers.parquet"
+    with pa.OSFile(str(path), "wb") as sink:
+        file = ParquetFile(sink, SCHEMA)
+        for n in range(10):
+            file.write(batch(n))
+        assert file.written == 8 * batch(1).nbytes
+        size = file.close()
+        assert sink.closed
+    found = pq.ParquetFile(path).metadata
+    assert [found.row_group(n).num_rows for n in range(found.num_row_groups)] == [4, 4, 2]
+    assert (file.rows, size) == (10, path.stat().st_size)
+    assert pq.read_table(path).column("n").to_pylist() == list(range(10))
+
+
+@pytest.mark.parametrize("batches", [[], [batch()]])
+def test_a_file_without_rows_has_its_schema(tmp_path: Path, batches: list) -> None:
+    path = tmp_path / "empty.parquet"
+    file = ParquetFile(pa.OSFile(str(path), "wb"), SCHEMA)
+    for each in batches:
+        file.write(each)
+    file.close()
+    assert pq.read_table(path).schema.names == ["n"]
+    assert pq.read_table(path).num_rows == 0
+
+
+class _Full(io.BytesIO):
+    """A disk that is full after the first four bytes."""
+
+    def write(self, data: Any) -> int:
+        if self.tell() >= 4:
+            raise OSError("No space left on device")
+        return super().write(data)
+
+
+def test_the_sink_is_closed_also_when_the_rows_cannot_be_written() -> None:
+    sink = pa.PythonFile(_Full())
+    file = ParquetFile(sink, SCHEMA)
+    file.write(batch(1))
+    with pytest.raises(OSError, match="No space left"):
+        file.close()
+    assert sink.closed
