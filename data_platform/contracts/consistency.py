@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Literal, get_args
 
 from data_platform.contracts.contract import Contract
@@ -11,6 +10,7 @@ from data_platform.contracts.errors import ContractError
 from data_platform.contracts.names import check_name
 from data_platform.contracts.spec import ColumnSpec, Severity
 from data_platform.tables.columns import INGESTED_AT, LINEAGE
+from data_platform.tables.nearest import nearest
 
 Layer = Literal["bronze", "silver", "gold"]
 
@@ -128,7 +128,7 @@ def _refuse_unknown_columns(declared: Contract, refuse: Callable[..., ContractEr
     for setting, (names, known) in named.items():
         for name in names:
             if name not in known:
-                near = get_close_matches(name, known, n=3) or list(known)
+                near = nearest(name, known) or list(known)
                 raise refuse(
                     f"{setting} names a column that is not there; there is {', '.join(near)}",
                     column=name,

@@ -1,7 +1,6 @@
 """Dagster's definitions from declared tables."""
 
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from typing import TypeVar
 
 import dagster as dg
@@ -35,6 +34,7 @@ from data_platform.platform_defs.table_uses import table_uses
 from data_platform.runs.failed_partitions import failed_status_sensors
 from data_platform.settings.model import Settings
 from data_platform.tables.identity import TableId
+from data_platform.tables.nearest import nearest
 from data_platform.telemetry.logs import quiet_libraries
 from data_platform.telemetry.warnings import previews_accepted
 
@@ -129,7 +129,7 @@ def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinitio
         for name, upstream in table.inputs.items():
             by_name = upstream == TableId("silver", table.id.domain, name)
             if by_name and upstream not in declared:
-                near = get_close_matches(str(upstream), map(str, declared), n=3)
+                near = nearest(str(upstream), map(str, declared), separator="/")
                 hint = f"did you mean {' or '.join(near)}? " if near else ""
                 raise ValueError(
                     f"{table.id}: its function's parameter {name!r} reads {upstream}, which is not "
@@ -167,7 +167,7 @@ def _require_columns(contract: Contract, bronze: str, names: Sequence[str]) -> N
     said += [(name, name, "key") for name in contract.key if contract.key_as_received]
     for column, name, setting in said:
         if folded(name) not in known:
-            near = get_close_matches(folded(name), known, n=3) or list(known)
+            near = nearest(folded(name), known) or list(known)
             raise ContractError(
                 f"{setting} names {name!r}, which is not a column of {bronze}; there is "
                 f"{', '.join(known[n] for n in near)}",

@@ -3,11 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
-from difflib import get_close_matches
+
+from data_platform.tables.nearest import nearest
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons"}
 _SHOWN = 5
-_ALIKE = 0.75  # difflib's measure of two names
+_ALIKE = 0.75  # of two names, as a ratio of what they share
 _VALUE = re.compile(r"[-+]?\d[\d.,:/TZ+-]*")
 
 
@@ -54,7 +55,7 @@ def _other_delimiter(columns: Sequence[str], text: str, delimiter: str) -> str |
 
 def _meant(name: str, missing: Collection[str]) -> str | None:
     plain = {_plain(each): each for each in missing}
-    near = get_close_matches(_plain(name), plain, n=1, cutoff=_ALIKE)
+    near = nearest(_plain(name), plain, cutoff=_ALIKE)
     return plain[near[0]] if near else None
 
 
