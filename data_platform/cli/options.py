@@ -3,11 +3,13 @@ declarations, the handling of Ctrl-C."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
+from data_platform.cli.exit_codes import ExitCode
 from data_platform.cli.printing import STOPPING
+from data_platform.cli.reporting import DeclarationError
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.values import SettingsError, is_file
@@ -22,13 +24,11 @@ AT = click.option("--at", metavar="SNAPSHOT", type=int, help="as of this snapsho
 CHECK = click.option("--check", is_flag=True, help="exit with 3 if there are any")
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
-LEFT_FOR_A_PERSON = 3  # held back partitions, objects that are unreadable or of no source
-
 
 def exit_if_any(found: Sized, check: bool) -> None:
     """What `--check` means, after the output."""
     if check and len(found):
-        raise SystemExit(LEFT_FOR_A_PERSON)
+        raise SystemExit(ExitCode.NEEDS_DECISION)
 
 
 def print_run(ran) -> None:
@@ -52,7 +52,7 @@ def exit_as(ended: Counter[str], *, left: bool) -> None:
             f"{ended['failed']} of {counted(ended.total(), 'run')} failed, for the reasons above"
         )
     if left:
-        raise SystemExit(LEFT_FOR_A_PERSON)
+        raise SystemExit(ExitCode.NEEDS_DECISION)
 
 
 def open_platform(*, create: bool = False):
@@ -133,19 +133,23 @@ def load(platform, name: str, partition: str | None = None):
 
 
 def _require_partition(platform, table_id, loaded, partition: str) -> None:
-    """Raises NotThere, with the range, for a partition that the table neither has nor can have."""
+    """Raises NotThere, with the range, for a partition that the table never had in any snapshot and
+    cannot have. Where the declarations are invalid it is not known what the table can have."""
+    from data_platform.cli.declared import declared_tables
     from data_platform.lake.files import files_by_partition, partitioning_of
-    from data_platform.lake.upkeep.browse import require_partition
+    from data_platform.lake.upkeep.browse import partition_history, require_partition
+    from data_platform.operations.building import keys_of
 
     key = partitioning_of(loaded).key(require_partition(loaded, partition))
     if files_by_partition(loaded, [key]) or platform.builds.latest(table_id, [key]):
         return
-    from data_platform.operations.building import keys_of
-
-    tables, _ = declarations()
-    for table in tables:
-        if table.id == table_id:
-            keys_of(table, key, None)
+    if partition_history(loaded, key):
+        return
+    with suppress(DeclarationError):
+        tables, _ = declared_tables()
+        for table in tables:
+            if table.id == table_id:
+                keys_of(table, key, None)
 
 
 def ordinary_assets():

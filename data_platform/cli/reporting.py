@@ -1,19 +1,19 @@
 """Errors of the command line: one clear line, with the nearest names for a mistyped one."""
 
-import signal
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import wraps
 
 import click
 
 from data_platform.buckets.errors import BucketError
+from data_platform.cli.exit_codes import ExitCode
 from data_platform.databases.errors import DatabaseError
 from data_platform.lake.errors import NotThere, QueryError
 from data_platform.landing.arrivals.queue import QueueError
 from data_platform.settings.values import SettingsError
 from data_platform.storage import s3_errors
 from data_platform.storage.errors import LakeError
+from data_platform.tables.nearest import nearest
 from data_platform.telemetry.wording import unknown
 
 
@@ -21,7 +21,6 @@ class DeclarationError(Exception):
     """A table's declaration is invalid; the message says where and why."""
 
 
-INTERRUPTED = 128 + signal.SIGINT  # exit code, as shells have it
 _WHOLE = 10_000  # characters: more than any help text
 EXPECTED = (BucketError, DeclarationError, DatabaseError, LakeError, QueueError, SettingsError)
 
@@ -54,7 +53,7 @@ class DefaultList(Suggesting):
 
     def _mean(self, text: str) -> bool:
         """Whether it is a command, or one mistyped; a table's name has slashes."""
-        return "/" not in text and bool(get_close_matches(text, self.commands, cutoff=0.8))
+        return "/" not in text and bool(nearest(text, self.commands, cutoff=0.8))
 
 
 def reporting(command: Callable) -> Callable:
@@ -66,7 +65,7 @@ def reporting(command: Callable) -> Callable:
             return command(*args, **kwargs)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
-            raise SystemExit(INTERRUPTED) from None
+            raise SystemExit(ExitCode.INTERRUPTED) from None
         except (NotThere, QueryError) as error:
             raise click.UsageError(str(error)) from error
         except EXPECTED as error:

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from data_platform.build.platform import Platform
+from data_platform.cli.exit_codes import ExitCode
 from data_platform.cli.printing import STOPPING, waiting
-from data_platform.cli.reporting import INTERRUPTED, DeclarationError
+from data_platform.cli.reporting import DeclarationError
 from data_platform.databases.errors import DatabaseError
 from data_platform.demo.landing import land_folder, land_generated
 from data_platform.demo.outcome import print_outcome
@@ -28,7 +29,7 @@ def main() -> None:
     try:
         _main()
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
 
 
 def _main() -> None:
@@ -52,7 +53,7 @@ def _main() -> None:
     if unexpected:
         _say(f"{counted(unexpected, 'run')} failed, for the reasons above the report")
     _say(f"done in {time.monotonic() - started:.0f} s")
-    sys.exit(0 if good else 1)
+    sys.exit(ExitCode.DONE if good else ExitCode.FAILED)
 
 
 def _run(settings: Settings) -> int:

@@ -12,6 +12,7 @@ from data_platform.cli.main import main
 from data_platform.definitions import declared
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_at
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, LakeHome
 
 REFUSED = "tables that cannot be together"
 TABLE = "silver/retail/order_lines"
@@ -119,6 +120,20 @@ def test_each_command_says_where_a_declaration_is_wrong_and_what_in_one_line(
         assert ended.exit_code == 1, (command, ended.output)
         *_, said = ended.output.splitlines()
         assert said.startswith(f"Error: {why.format(file=file)}"), (command, ended.output)
+
+
+def test_a_partition_that_was_never_built_is_said_to_be_so_without_the_declarations(
+    declaring, tmp_path: Path
+) -> None:
+    home = LakeHome(tmp_path / "home")
+    home.make()
+    home.write({MONDAY: [1]})
+    declaring("TABLES = (\n")
+
+    ended = CliRunner().invoke(main, ["show", str(SALES), "--partition", TUESDAY])
+
+    assert ended.exit_code == 0, ended.output
+    assert ended.output.splitlines() == [f"{SALES}: 0 rows", f"{TUESDAY} was never built"]
 
 
 def test_a_setting_that_is_wrong_is_no_declarations_fault(
