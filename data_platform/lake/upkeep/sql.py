@@ -4,7 +4,7 @@ A table has its name in the catalog, `silver_retail.order_lines`, as in Athena a
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import duckdb
@@ -18,9 +18,13 @@ from data_platform.lake.schema import arrow_columns_of
 from data_platform.lake.upkeep.browse import key_of, require_snapshot
 from data_platform.storage.files import Storage
 from data_platform.tables.identity import TableId
+from data_platform.tables.nearest import nearest
 from data_platform.telemetry.wording import unknown
 
 _AS_TABLE = re.compile(r"\b(?:from|join)\s+([\w./\"]+)", re.IGNORECASE)  # what a text has as tables
+# DuckDB's errors have no fields for these names.
+_NO_TABLE = re.compile(r"Table with name (?:\"([^\"]+)\"|(\S+)) does not exist")
+_AT_SLASH = 'syntax error at or near "/"'
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -118,40 +122,42 @@ def _explained(text: str, known: Mapping[str, TableId] | None = None) -> Iterato
     except duckdb.CatalogException as error:
         said, *_ = str(error).removeprefix("Catalog Error: ").split("\n\n")
         what = " ".join(said.split())
-        missing = [name for name in _unknown_tables(text, known or ()) if _last(name) in what]
-        raise QueryError(
-            unknown("table", missing[0], known or (), separator=".") if missing else what
-        ) from error
+        if known is not None and (missing := _NO_TABLE.match(what)):
+            name = _as_written(text, missing[1] or missing[2])
+            what = unknown("table", name, known, separator=".")
+        raise QueryError(what) from error
     except duckdb.Error as error:
-        advice = _slashes(text, known or {}) or _double_quotes(text, error)
+        advice = _slashes(text, known or {}, error) or _double_quotes(text, error)
         raise QueryError("\n".join(filter(None, (str(error).strip(), advice)))) from error
 
 
-def _unknown_tables(text: str, known: Collection[str]) -> list[str]:
+def _as_written(text: str, missing: str) -> str:
+    """The missing table as the text has it: DuckDB leaves out a schema that exists."""
     written = [name.replace('"', "") for name in _AS_TABLE.findall(text)]
-    return [name for name in written if name.lower() not in known]
+    same = [name for name in written if f".{name}".lower().endswith(f".{missing}".lower())]
+    # A name without a schema may be that of a WITH.
+    return max(same, key=lambda name: name.count("."), default=missing)
 
 
-def _last(name: str) -> str:
-    return name.rpartition(".")[2]
-
-
-def _slashes(text: str, known: Mapping[str, TableId]) -> str:
-    """How a table is written that has slashes, as other commands take it."""
+def _slashes(text: str, known: Mapping[str, TableId], error: duckdb.Error) -> str:
+    """How SQL writes a table whose name has slashes, as other commands take it."""
+    if not isinstance(error, duckdb.ParserException) or _AT_SLASH not in str(error):
+        return ""
     by_path = {str(table_id): name for name, table_id in known.items()}
-    for written in (name for name in _AS_TABLE.findall(text) if "/" in name):
-        if name := by_path.get(written):
-            return f"in SQL, {written} is written {name}"
+    paths = [name for name in _AS_TABLE.findall(text) if "/" in name]
+    if there := [name for name in paths if name in by_path]:
+        return "; ".join(f"in SQL, {name} is written {by_path[name]}" for name in there)
+    if near := [name for name in paths if nearest(name, by_path, separator="/")]:
         return (
-            f"{unknown('table', written, by_path)}; in SQL a table is {{layer}}_{{domain}}.{{name}}"
+            f"{unknown('table', near[0], by_path)}; in SQL a table is {{layer}}_{{domain}}.{{name}}"
         )
     return ""
 
 
 def _double_quotes(text: str, error: duckdb.Error) -> str:
-    """That a text in double quotes is a name, where it is none of a column."""
+    """How SQL writes text, where a text in double quotes is not the name of a column."""
     first = str(error).splitlines()[0]
     for quoted in re.findall(r'"([^"]+)"', text):
         if isinstance(error, duckdb.BinderException) and f'"{quoted}"' in first:
-            return f"text takes single quotes: '{quoted}'; in double quotes it is a column's name"
+            return f"write text in single quotes: '{quoted}'; double quotes are for column names"
     return ""

@@ -91,13 +91,27 @@ def test_a_query_reads_the_tables_and_does_nothing_else(home: LakeHome, text: st
         ("SELECT * FROM shop_silver.sales", "did you mean silver_shop.sales?"),
         ("SELECT * FROM gold_x.y", "there is no table 'gold_x.y'; there are: silver_shop.sales"),
         (f"SELECT * FROM {NAME}, gold_x.y", "gold_x.y"),
+        (
+            "WITH sale AS (SELECT n FROM silver_shop.sale) SELECT n FROM sale",
+            "there is no table 'silver_shop.sale'; did you mean silver_shop.sales?",
+        ),
+        (
+            f"WITH x AS (SELECT n FROM {NAME}) SELECT n FROM x JOIN gold_x.y USING (n)",
+            "there is no table 'gold_x.y'",
+        ),
+        (f"SELECT n FROM {NAME} JOIN ales USING (n)", "there is no table 'ales'"),
+        (f"SELECT * FROM {NAME} JOIN silver/shop/sales USING (n)", "is written silver_shop.sales"),
+        (
+            "SELECT * FROM gold/x/y JOIN silver/shop/sales USING (n)",
+            "in SQL, silver/shop/sales is written silver_shop.sales",
+        ),
         (f"SELECT nofn(n) FROM {NAME}", "Function with name nofn does not exist"),
         (
             "SELECT * FROM silver/shop/sales",
             "in SQL, silver/shop/sales is written silver_shop.sales",
         ),
         ("SELECT * FROM silver/shop/sale", "did you mean silver/shop/sales?; in SQL a table is "),
-        (f'SELECT * FROM {NAME} WHERE day = "monday"', "text takes single quotes: 'monday'"),
+        (f'SELECT * FROM {NAME} WHERE day = "monday"', "write text in single quotes: 'monday'"),
     ],
 )
 def test_a_name_that_is_not_there_is_answered_with_how_to_write_it(
@@ -109,10 +123,27 @@ def test_a_name_that_is_not_there_is_answered_with_how_to_write_it(
     assert why in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"WITH x AS (SELECT n FROM {NAME}) SELECT nofn(n) FROM x",
+        f"SELECT price FROM {NAME} WHERE 'taken from silver/shop/sales' <> ''",
+        f"SELECT FROM FROM {NAME} WHERE 'taken from silver/shop/sales' <> ''",
+        "SELECT * FROM one/two",
+    ],
+)
+def test_an_error_about_something_else_has_no_advice_on_tables(home: LakeHome, text: str) -> None:
+    with pytest.raises(QueryError) as refused:
+        asked(home, text)
+
+    assert "there is no table" not in str(refused.value)
+    assert "is written" not in str(refused.value)
+
+
 def test_an_empty_lake_has_no_table(home: LakeHome) -> None:
     home.lake.catalog.drop_table(SALES.identifier)
 
-    with pytest.raises(QueryError, match=f"there is no table '{NAME}'; there is none"):
+    with pytest.raises(QueryError, match=f"there is no table '{NAME}'; there are none"):
         asked(home, f"SELECT * FROM {NAME}")
 
 
@@ -177,7 +208,7 @@ def test_rows_of_one_table_are_chosen_by_an_expression_partition_and_snapshot(
         ({"where": "n >"}, "syntax error"),
         ({"where": "n > 1); SELECT (1"}, "not an SQL expression"),
         ({"where": "n IN (SELECT n FROM read_csv('/etc/hostname'))"}, "disabled"),
-        ({"where": 'n > 1 AND day = "a day"'}, "text takes single quotes: 'a day'"),
+        ({"where": 'n > 1 AND day = "a day"'}, "write text in single quotes: 'a day'"),
         ({"columns": ['n" FROM rows; --']}, "n"),
     ],
 )
