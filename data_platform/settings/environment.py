@@ -58,7 +58,7 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
     """
     env = os.environ if env is None else env
     values.refuse_unknown_names(env, NAMES)
-    environment = _environment(env)
+    environment = environment_from_env(env)
     project = values.project(_value(env, "PROJECT") or Settings.project)
     local = environment is Environment.LOCAL
     home = values.home(_value(env, "HOME") or (local_home() if local else ""), environment)
@@ -68,9 +68,7 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
     password = _value(env, "DATABASE_PASSWORD")
 
     def value(name: str) -> str:
-        default = DIFFERENCES[environment].get(name, "").format(**places)
-        shared = database if name in IN_DATABASE and default != "glue" else ""
-        return _value(env, name) or shared or default
+        return _value(env, name) or _default(name, environment, database, places)
 
     settings = Settings(
         environment=environment,
@@ -102,27 +100,43 @@ _IN_URL = re.compile(r"(//[^/@\s:]*:).*@")  # a password, which other commands r
 def listed(env: Mapping[str, str] | None = None) -> list[dict[str, str]]:
     """Every setting as it is set, with its default in this environment and its meaning.
 
-    Checks nothing, so that it helps where a value is wrong. A password is not shown.
+    Checks nothing, so that it helps where a value is wrong; where the environment is, the defaults
+    that depend on it are not known. A password is not shown.
     """
     env = os.environ if env is None else env
-    given = _value(env, "ENV")
-    environment = Environment(given) if given in list(Environment) else Environment.LOCAL
+    try:
+        environment = environment_from_env(env)
+    except SettingsError:
+        environment = None
+    local = environment is Environment.LOCAL
     places = {
-        "home": _value(env, "HOME") or str(local_home()),
+        "home": _value(env, "HOME") or (str(local_home()) if local else f"({PREFIX}HOME)"),
         "project": _value(env, "PROJECT") or Settings.project,
         "env": str(environment),
     }
+    database = _value(env, "DATABASE")
+
+    def without_password(value: str) -> str:
+        return _IN_URL.sub(r"\1(not shown)@", value)
+
+    def default(variable: Variable) -> str:
+        if variable.default:
+            return variable.default.replace("`", "")
+        if environment is None:
+            return f"depends on {PREFIX}ENV"
+        found = _default(variable.name, environment, database, places)
+        if variable.name in IN_DATABASE and found == database:
+            return f"{without_password(found)}, from {PREFIX}DATABASE" if found else ""
+        return found
 
     def shown(variable: Variable) -> dict[str, str]:
         value = _value(env, variable.name)
         if variable.variable == PASSWORD and value and not secret_name(value):
             value = "(not shown)"
-        value = _IN_URL.sub(r"\1(not shown)@", value)
-        default = variable.default or DIFFERENCES[environment].get(variable.name, "")
         return {
             "setting": variable.variable,
-            "value": value,
-            "default": default.format(**places).replace("`", ""),
+            "value": without_password(value),
+            "default": default(variable),
             "meaning": variable.meaning.replace("`", ""),
         }
 
@@ -206,7 +220,10 @@ def environment_kept() -> Iterator[None]:
                 os.environ.update({name: before[name]} if name in before else {})
 
 
-def _environment(env: Mapping[str, str]) -> Environment:
+def environment_from_env(env: Mapping[str, str] | None = None) -> Environment:
+    """The environment that is set, else `local`. Raises SettingsError for an unknown one, and in a
+    deployment where none is set."""
+    env = os.environ if env is None else env
     given = _value(env, "ENV")
     allowed = ", ".join(Environment)
     if given in list(Environment):
@@ -219,6 +236,13 @@ def _environment(env: Mapping[str, str]) -> Environment:
             f"set {PREFIX}ENV to one of: {allowed}"
         )
     return Environment.LOCAL
+
+
+def _default(name: str, environment: Environment, database: str, places: Mapping[str, str]) -> str:
+    """What holds where a setting is not set: `DATABASE`, if it is the default, or what the
+    environment has; empty for neither."""
+    default = DIFFERENCES[environment].get(name, "").format(**places)
+    return database if database and name in IN_DATABASE and default != "glue" else default
 
 
 def _value(env: Mapping[str, str], name: str) -> str:

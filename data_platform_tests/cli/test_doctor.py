@@ -15,7 +15,7 @@ from data_platform.engine import java
 from data_platform.operations import doctor
 from data_platform.runs.home import prepare_home
 from data_platform.runs.liveness import hold
-from data_platform.settings.environment import settings_at
+from data_platform.settings.environment import listed, settings_at, settings_from_env
 from data_platform.settings.variables import VARIABLES
 from data_platform_tests.support.places import Place
 from tools.servers import S3Server
@@ -118,6 +118,59 @@ def test_settings_are_listed_with_value_default_and_meaning_though_one_is_wrong(
     assert rows["DATA_PLATFORM_LANDING"]["default"] == f"file://{home}/landing"
     assert all(row["meaning"] and row["default"] for row in rows.values())
     assert "secret word" not in ended.stdout
+
+
+def test_a_default_that_is_the_database_of_all_metadata_says_so(home: Path, monkeypatch) -> None:
+    monkeypatch.setenv("DATA_PLATFORM_DATABASE", "postgresql://me:a word@db:5432/meta")
+
+    def defaults(environment: str) -> dict[str, str]:
+        monkeypatch.setenv("DATA_PLATFORM_ENV", environment)
+        ended = CliRunner().invoke(main, ["settings", "--json"])
+        return {row["setting"]: row["default"] for row in json.loads(ended.stdout)}
+
+    shared = "postgresql://me:(not shown)@db:5432/meta, from DATA_PLATFORM_DATABASE"
+    here, there = defaults("local"), defaults("prod")
+    assert here["DATA_PLATFORM_CATALOG"] == here["DATA_PLATFORM_LEDGER"] == shared
+    assert (there["DATA_PLATFORM_CATALOG"], there["DATA_PLATFORM_LEDGER"]) == ("glue", shared)
+
+
+def test_the_defaults_listed_are_those_that_hold(home: Path, monkeypatch) -> None:
+    monkeypatch.setenv("DATA_PLATFORM_DATABASE", f"sqlite:///{home}/all.db")
+
+    settings = settings_from_env()
+    defaults = {row["setting"]: row["default"] for row in listed()}
+
+    of_database = ", from DATA_PLATFORM_DATABASE"
+    for name, holds in (
+        ("CATALOG", settings.catalog_uri + of_database),
+        ("LEDGER", settings.ledger_uri + of_database),
+        ("LANDING", settings.landing_uri),
+        ("WAREHOUSE", settings.warehouse_uri),
+        ("SPARK_MASTER", settings.spark_master),
+    ):
+        assert defaults[f"DATA_PLATFORM_{name}"] == holds
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("DATA_PLATFORM_ENV", "production", "DATA_PLATFORM_ENV is 'production'; allowed: local"),
+        ("KUBERNETES_SERVICE_HOST", "10.0.0.1", "DATA_PLATFORM_ENV is not set"),
+    ],
+)
+def test_settings_fail_after_their_list_where_the_environment_is_not_known(
+    home: Path, monkeypatch, name: str, value: str, why: str
+) -> None:
+    monkeypatch.delenv("DATA_PLATFORM_ENV")
+    monkeypatch.setenv(name, value)
+
+    ended = CliRunner().invoke(main, ["settings", "--json"])
+
+    assert ended.exit_code == 1
+    assert why in " ".join(ended.stderr.split())
+    defaults = {row["setting"]: row["default"] for row in json.loads(ended.stdout)}
+    for different in ("LANDING", "WAREHOUSE", "CATALOG", "LEDGER", "SPARK_MASTER"):
+        assert defaults[f"DATA_PLATFORM_{different}"] == "depends on DATA_PLATFORM_ENV"
 
 
 @pytest.mark.parametrize("version", [None, 11])
