@@ -138,7 +138,10 @@ def target_of(record: dg.EventLogRecord) -> Target:
 
 
 def error_outside_steps(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
-    """Why a run failed, if the event is its failure and no step failed before."""
+    """Why a run failed, if the event is its failure for a reason of its own.
+
+    A run that fails because a step did has that step's event, and its error once more.
+    """
     data = event.event_specific_data
     if isinstance(data, JobFailureData) and data.first_step_failure_event is None:
         return data.error

@@ -232,11 +232,15 @@ def _execute(
 
 
 def failures_of(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
-    """Why its steps failed, or why the run failed before its first step."""
+    """Why its steps failed, and why the run failed outside of them: before the first one, or after
+    the last."""
     failed = [event.step_failure_data.error for event in result.get_step_failure_events()]
-    if not failed:
-        failed = [error for event in result.all_events if (error := error_outside_steps(event))]
-    return tuple(map(cause, failed))
+    return (*map(cause, failed), *_outside_steps(result))
+
+
+def _outside_steps(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
+    errors = map(error_outside_steps, result.all_events)
+    return tuple(cause(error) for error in errors if error)
 
 
 def only_held_back(result: dg.ExecuteInProcessResult) -> bool:
@@ -244,4 +248,5 @@ def only_held_back(result: dg.ExecuteInProcessResult) -> bool:
     failed = [
         event.step_failure_data.user_failure_data for event in result.get_step_failure_events()
     ]
-    return bool(failed) and all(data and HELD_BACK in data.metadata for data in failed)
+    held_back = bool(failed) and all(data and HELD_BACK in data.metadata for data in failed)
+    return held_back and not _outside_steps(result)

@@ -211,8 +211,8 @@ def test_the_console_says_why_a_run_failed_that_got_to_no_step(
     assert said.endswith("the run failed: there is no Java")
 
 
-def _run_of(*errors: Exception | None) -> dg.ExecuteInProcessResult:
-    """A run with a step for each error, or that passes."""
+def _run_of(*errors: Exception | None, outside: str = "") -> dg.ExecuteInProcessResult:
+    """A run with a step for each error, or that passes; `outside` ends it after a failed step."""
 
     def step(number: int, error: Exception | None) -> dg.OpDefinition:
         @dg.op(name=f"step_{number}")
@@ -224,7 +224,11 @@ def _run_of(*errors: Exception | None) -> dg.ExecuteInProcessResult:
 
     steps = [step(number, error) for number, error in enumerate(errors)]
 
-    @dg.job
+    @dg.failure_hook
+    def ends_the_run(_: dg.HookContext) -> None:
+        raise SystemExit(outside)
+
+    @dg.job(hooks={ends_the_run} if outside else None)
     def job() -> None:
         for each in steps:
             each()
@@ -248,3 +252,11 @@ def test_held_back_partitions_are_told_from_other_failures(
     errors: list[Exception | None], expected: bool
 ) -> None:
     assert only_held_back(_run_of(*errors)) is expected
+
+
+def test_a_run_that_fails_outside_of_its_steps_as_well_says_both_and_is_not_held_back() -> None:
+    result = _run_of(HELD_BACK, outside="the disk is full")
+
+    assert failures_of(result) == ("1 of 2 partitions were held back", "the disk is full")
+    assert not only_held_back(result)
+    assert failures_of(_run_of(HELD_BACK)) == ("1 of 2 partitions were held back",)
