@@ -52,8 +52,8 @@ def run(
 
     With TABLE, only that table: its stale partitions, or those of --partition or --range, stale or
     not. A table without partitions is always built. --dry-run prints how many partitions and bytes
-    of input that is, and the minutes estimated from past runs; files that landed since the last run
-    or sensor tick are not counted.
+    of input that is, and the minutes estimated from past runs; it lists the landing place and
+    records nothing. Tables that become stale by that run are not counted.
 
     Exits with 0 if everything is done, with 1 if a run failed, and with 3 if partitions are held
     back by their checks, landed objects are unreadable or match no source, or the inputs of a table
@@ -157,9 +157,9 @@ def _run_table(platform, tables, definitions, name: str, partition, span) -> Non
 def _say_costs(platform, tables, name: str | None, partition, span, as_json: bool) -> None:
     from data_platform.build.planning import plans
     from data_platform.lake.look import Look
-    from data_platform.operations.building import cost, planned
+    from data_platform.operations.building import cost, planned, unrecorded, with_unrecorded
 
-    unplanned = []
+    unplanned, named = [], None
     if name is not None:
         table, named = _named(platform, tables, name, partition, span)
         found = [planned(platform, table, named)]
@@ -170,10 +170,11 @@ def _say_costs(platform, tables, name: str | None, partition, span, as_json: boo
             unplanned.append(table)
 
         found = list(plans(tables, platform, Look(platform.lake), trouble=trouble))
+    new = unrecorded(platform, tables) if any(plan.table.source for plan in found) else {}
     rows = []
-    for plan in found:
+    for plan in [with_unrecorded(plan, new, named) for plan in found]:
         if plan.keys:
-            taken = cost(platform, plan.table, plan)
+            taken = cost(platform, plan, new)
             minutes = None if taken.seconds is None else round(taken.seconds / 60, 1)
             rows.append(
                 {

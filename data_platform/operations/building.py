@@ -4,8 +4,7 @@ import datetime as dt
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
 
 import dagster as dg
 
@@ -15,6 +14,7 @@ from data_platform.build.planning import Plan, plan, plan_due, require_buildable
 from data_platform.build.platform import Platform
 from data_platform.lake.errors import NotThere
 from data_platform.lake.past_runs import partitions_by_run
+from data_platform.landing.ledger.reads import Unrecorded
 from data_platform.operations.repair import instance_of
 from data_platform.runs.arrivals import list_landed, record_arrivals
 from data_platform.runs.in_process import Ran, driving_idle, run_one
@@ -71,9 +71,30 @@ def planned(platform: Platform, table: Table, named: Sequence[str] | None) -> Pl
     return require_buildable(plan(table, platform, named, only_stale=False))
 
 
-def cost(platform: Platform, table: Table, to_build: Plan) -> Cost:
+def unrecorded(platform: Platform, tables: Sequence[Table]) -> Unrecorded:
+    """What landed and is not in the ledger yet. Lists the landing place and records nothing."""
+    sources, bucket = [table.source for table in landed(tables)], platform.bucket
+    if not sources:
+        return {}
+    return platform.ledger.unrecorded(bucket.list(), bucket, sources, dt.datetime.now(dt.UTC))
+
+
+def with_unrecorded(to_build: Plan, new: Unrecorded, named: Sequence[str] | None) -> Plan:
+    """The plan with the partitions, of those `named` where any are, that files make due which are
+    not in the ledger yet. To estimate only: it lacks the digests of their inputs."""
+    table = to_build.table
+    if not table.source or not table.partitions:
+        return to_build
+    found = {key for source, key in new if source == table.source.name}
+    due = {*to_build.keys, *(found if named is None else found.intersection(named))}
+    keys = tuple(key for key in table.partitions.get_partition_keys() if key in due)
+    return replace(to_build, keys=keys)
+
+
+def cost(platform: Platform, to_build: Plan, new: Unrecorded) -> Cost:
     """What the plan would take. Reads metadata, the register and Dagster's record."""
-    found = _input_bytes(platform, table, to_build)
+    table = to_build.table
+    found = _input_bytes(platform, table, to_build, new)
     past = _past_runs(platform, table) if to_build.keys else []
     if not past:
         return Cost(found)
@@ -87,10 +108,17 @@ def nearest(past: Iterable[tuple[int, float]], partitions: int) -> tuple[int, fl
     return min(past, key=lambda run: abs(math.log(run[0] / partitions)))
 
 
-def _input_bytes(platform: Platform, table: Table, to_build: Plan) -> int:
+def _input_bytes(platform: Platform, table: Table, to_build: Plan, new: Unrecorded) -> int:
     if table.source:
-        entries = platform.ledger.effective(table.source.name, to_build.keys)
-        return sum(entry.size for entry in chain.from_iterable(entries.values()))
+        source = table.source.name
+        sizes = {
+            entry.key: entry.size
+            for entries in platform.ledger.effective(source, to_build.keys).values()
+            for entry in entries
+        }
+        for key in to_build.keys:
+            sizes |= new.get((source, key), {})
+        return sum(sizes.values())
     return sum(
         file.file_size_in_bytes
         for name, chosen in to_build.inputs.items()

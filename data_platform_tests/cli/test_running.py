@@ -59,6 +59,15 @@ def test_a_run_of_one_table_builds_its_partitions_alone_stale_or_not(
     home, day = shop.home, "2011-06-14"
     home.land(key_of(day), csv(shop_lines(day)))
     before = home.versions()
+    size = len(home.place.read(f"{home.settings.landing_uri}/{key_of(day)}"))
+    summary = home.platform.ledger.summary()
+
+    for words in (("run",), ("run", BRONZE), ("run", BRONZE, "--partition", day)):
+        [asked] = parsed(run(*words, "--dry-run", "--json"))
+        assert (asked["table"], asked["partitions"], asked["first"]) == (BRONZE, 1, day)
+        assert asked["input_bytes"] == size
+    assert parsed(run("run", BRONZE, "--partition", "2011-06-15", "--dry-run", "--json")) == []
+    assert home.platform.ledger.summary() == summary
 
     said = run("run", BRONZE).output
 

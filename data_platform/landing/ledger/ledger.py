@@ -128,17 +128,6 @@ class Ledger(LedgerReads):
                 recorded += changes.recorded
         return recorded
 
-    def differing(
-        self,
-        listing: Iterable[LandedObject],
-        bucket: Bucket,
-        sources: Sequence[Source],
-        now: datetime,
-    ) -> set[str]:
-        """The keys for which `record` would write something. Writes nothing."""
-        compared = self._compared(listing, bucket, sources, now)
-        return {key for *_, changes in compared for key in changes.keys}
-
     def mark_vanished(self, ids: Iterable[int]) -> None:
         """Mark versions that are no longer in their bucket; rows of loaded ones stay in bronze."""
         now = self._clock()
@@ -295,21 +284,6 @@ class Ledger(LedgerReads):
         with self.database.write() as connection:
             for chunk in [None] if partitions is None else chunks(partitions):
                 unload(connection, source, chunk, self._clock())
-
-    def _compared(
-        self,
-        listing: Iterable[LandedObject],
-        bucket: Bucket,
-        sources: Sequence[Source],
-        now: datetime,
-    ) -> Iterator[tuple[Collection[LandedObject], dict[str, str], Changes]]:
-        """Batches of a few hundred objects, with their versions and how the ledger differs."""
-        for chunk in chunks(listing):
-            seen = {landed.key: landed for landed in chunk}.values()
-            with self.database.read() as connection:
-                known = latest_of(connection, bucket.name, [landed.key for landed in seen])
-            found = versions(seen, known, bucket)
-            yield seen, found, compare(seen, found, known, bucket.name, sources, now)
 
     def _change(
         self,

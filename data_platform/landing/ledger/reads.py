@@ -4,7 +4,7 @@ Each method is one read-only transaction. The methods that change the ledger are
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -15,14 +15,21 @@ import sqlalchemy as sa
 from data_platform.databases.chunks import chunks
 from data_platform.databases.connections import Database
 from data_platform.landing.ledger.moves import awaited, left, stands_in, unfinished
+from data_platform.landing.ledger.recording import Changes, compare, versions
 from data_platform.landing.ledger.tables import (
     STATES,
     Entry,
     State,
     digest_of,
+    latest_of,
     objects,
     read_entries,
 )
+from data_platform.landing.places.objects import Bucket, LandedObject
+from data_platform.landing.source import Source
+
+# Sizes in bytes by key, by source and partition.
+Unrecorded = Mapping[tuple[str, str], Mapping[str, int]]
 
 _c = objects.c
 WAITING = sa.and_(_c.state == "pending", _c.latest.is_(True), _c.vanished.is_(None))
@@ -52,6 +59,47 @@ class LedgerReads:
         asked = [query] if keys is None else [query.where(_c.key.in_(c)) for c in chunks(keys)]
         with self.database.read() as connection:
             return {key: id for each in asked for key, id in connection.execute(each)}
+
+    def differing(
+        self,
+        listing: Iterable[LandedObject],
+        bucket: Bucket,
+        sources: Sequence[Source],
+        now: datetime,
+    ) -> set[str]:
+        """The keys for which `Ledger.record` would write something."""
+        compared = self._compared(listing, bucket, sources, now)
+        return {key for *_, changes in compared for key in changes.keys}
+
+    def unrecorded(
+        self,
+        listing: Iterable[LandedObject],
+        bucket: Bucket,
+        sources: Sequence[Source],
+        now: datetime,
+    ) -> Unrecorded:
+        """The objects that `Ledger.record` would record as waiting to be loaded. Costs as much."""
+        found: dict[tuple[str, str], dict[str, int]] = {}
+        for seen, _, changes in self._compared(listing, bucket, sources, now):
+            sizes = {landed.key: landed.size for landed in seen}
+            for key, place in changes.waiting.items():
+                found.setdefault(place, {})[key] = sizes[key]
+        return found
+
+    def _compared(
+        self,
+        listing: Iterable[LandedObject],
+        bucket: Bucket,
+        sources: Sequence[Source],
+        now: datetime,
+    ) -> Iterator[tuple[Collection[LandedObject], dict[str, str], Changes]]:
+        """Batches of a few hundred objects, with their versions and how the ledger differs."""
+        for chunk in chunks(listing):
+            seen = {landed.key: landed for landed in chunk}.values()
+            with self.database.read() as connection:
+                known = latest_of(connection, bucket.name, [landed.key for landed in seen])
+            found = versions(seen, known, bucket)
+            yield seen, found, compare(seen, found, known, bucket.name, sources, now)
 
     def changed_since(self, bucket: str, moment: datetime) -> set[str]:
         """The keys that landed or were marked as vanished at `moment` or later."""

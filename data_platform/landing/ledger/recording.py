@@ -69,6 +69,13 @@ class Changes:
         return [*self.new, *self.reopened, *self.unknown, *self.refreshed]
 
     @property
+    def waiting(self) -> dict[str, tuple[str, str]]:
+        """Source and partition of each key that has to be loaded."""
+        rows = [(row["key"], row["source"], row["partition"]) for row in self.insert]
+        rows += [(key, place.source, place.partition) for key, place in self.moved.items()]
+        return {key: (source, partition) for key, source, partition in rows if source and partition}
+
+    @property
     def any(self) -> bool:
         return bool(self.insert or self.update or self.moved)
 

@@ -77,6 +77,37 @@ def test_what_a_killed_run_prepared_is_not_asked_for_once_a_later_version_is_loa
     assert [entry.id for entry in ledger.loaded("shop")] == list(later)
 
 
+def _rows(ledger: Ledger) -> list:
+    with ledger.database.read() as connection:
+        return list(connection.execute(sa.select(objects).order_by(objects.c.id)))
+
+
+def test_what_is_not_recorded_yet_is_listed_by_source_and_partition_and_nothing_is_written(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    changed, added, claimed = f"shop/{DAY}-changed.csv", f"shop/{DAY}-added.csv", "shop/late.csv"
+    for key in (KEY, changed, claimed, "elsewhere.txt"):
+        bucket.land(key)
+    record(ledger, bucket)
+    bucket.land(changed, b"a,b\n1,2\n3,4\n")
+    bucket.land(added)
+    bucket.land("shop/no-day.csv")
+    late = replace(SHOP, name="late", pattern=r"shop/(late)\.csv", partition=str)
+    before, sources = _rows(ledger), [SHOP, late]
+
+    found = ledger.unrecorded(bucket.list(), bucket, sources, NOW)
+
+    assert found == {
+        ("shop", DAY): {changed: 12, added: 8},
+        ("late", "late"): {claimed: 8},
+    }
+    assert _rows(ledger) == before
+    ledger.record(bucket.list(), bucket, sources, NOW)
+    waiting = {e.key for source in sources for e in ledger.pending(source.name)}
+    assert waiting == {KEY, changed, added, claimed}
+    assert ledger.unrecorded(bucket.list(), bucket, sources, NOW) == {}
+
+
 def test_an_object_listed_twice_is_one(ledger: Ledger, bucket: MemoryBucket) -> None:
     bucket.land(KEY)
     ledger.record([*bucket.list(), *bucket.list()], bucket, [SHOP], NOW)
