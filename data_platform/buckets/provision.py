@@ -97,7 +97,7 @@ def apply(
 
 
 def told_queue(clients: Clients, account: Account, landing: BucketSpec) -> str:
-    """The URL of the queue that the bucket `landing` notifies as the standard says.
+    """The URL of the queue that the bucket `landing` notifies according to the standard.
 
     Empty if it does not: readers of that queue would see nothing land. Raises BucketError if that
     cannot be determined.

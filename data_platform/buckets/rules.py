@@ -168,7 +168,7 @@ def _access_logging(spec: BucketSpec, state: BucketState, account: Account) -> D
 # it, and before the ACLs that it replaces are turned off; logging and notifications last, when
 # access is restricted.
 RULES = (
-    Rule("versioning", "Versioning is as the standard says.", _versioning),
+    Rule("versioning", "Versioning meets the standard.", _versioning),
     Rule("encryption", "New objects are encrypted.", _encryption),
     Rule("tls_only", "Requests without TLS are denied.", _tls_only),
     Rule(
@@ -179,7 +179,7 @@ RULES = (
     ),
     Rule("public_access", "All public access is blocked.", _public_access),
     Rule("owner_enforced", "The bucket owner owns every object; ACLs are off.", _owner_enforced),
-    Rule("lifecycle", "Objects expire and move as the standard says.", _lifecycle),
+    Rule("lifecycle", "Lifecycle rules meet the standard.", _lifecycle),
     Rule(
         "current_objects",
         "No lifecycle rule takes away what a table may refer to.",

@@ -74,7 +74,7 @@ def audit_command(as_json: bool) -> None:
     if found.failures:
         raise click.ClickException(f"{counted(len(found.failures), 'deviation')} in {looked_at}")
     if not as_json:
-        click.echo(f"{looked_at} are as the standard says")
+        click.echo(f"{looked_at} meet the standard")
 
 
 def _print(failures: Sequence) -> None:

@@ -163,7 +163,7 @@ def _spark_type(column: Any, annotation: Any) -> T.DataType | str:
         return T.TimestampNTZType()
     type_ = getattr(column.dtype, "type", None)
     if not isinstance(type_, T.DataType):
-        return f"{annotation!r} is no Spark type; write one of pyspark.sql.types"
+        return f"{annotation!r} is not a Spark type; use one of pyspark.sql.types"
     return type_
 
 

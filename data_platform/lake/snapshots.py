@@ -1,4 +1,4 @@
-"""A table's snapshots, for those who are not to use PyIceberg's own table."""
+"""A table's snapshots, for code outside `lake`, which does not use PyIceberg's API."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,18 +6,18 @@ from pyiceberg.table import Table
 
 
 def current_snapshot_id(table: Table) -> int | None:
-    """The snapshot that is read now; None if nothing was ever written."""
+    """The current snapshot's id; None if nothing was ever written."""
     current = table.current_snapshot()
     return current.snapshot_id if current else None
 
 
 def has_snapshot(table: Table, snapshot_id: int) -> bool:
-    """Whether the table still has the snapshot: it may have expired."""
+    """Whether the table still has the snapshot, which may have expired."""
     return table.snapshot_by_id(snapshot_id) is not None
 
 
 def summaries(table: Table) -> Iterator[Mapping[str, str | None]]:
-    """The summaries of the table's snapshots, with the properties that their commits gave them."""
+    """The summaries of the table's snapshots, with the properties set by their commits."""
     for snapshot in table.snapshots():
         if summary := snapshot.summary:
             yield summary.additional_properties

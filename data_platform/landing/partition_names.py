@@ -83,9 +83,9 @@ def placed(source: Source, partitions: dg.PartitionsDefinition) -> Source:
     is unknown until the table has it. Raises ValueError if no key could name a partition."""
     if source.partition is day and not _are_days(partitions):
         raise ValueError(
-            f"{source.table}: source {source.name!r} has no partition=, so its keys name days, as "
-            f"2011-03-04, and no partition of the table is named so: {partitions}; say which one a "
-            "key is of, as in Source(partition=str) where the pattern's group is the partition"
+            f"{source.table}: source {source.name!r} has no partition=, so its keys name days like "
+            f"2011-03-04, but the table's partitions are not days: {partitions}; declare how a key "
+            "names its partition: Source(partition=str) takes the pattern's group as it is"
         )
     return replace(source, partition=_existing(source.partition, partitions))
 

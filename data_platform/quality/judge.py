@@ -87,9 +87,9 @@ def judged(
     `shares` spreads the rows of each partition over so many of the `tasks`, all rows of a key
     together; 1 leaves a partition to one task, as None does for all.
     `clustered` says that each partition's rows are in one task already, `one_partition` that all
-    are of one. `by_marks`: of the rows of one partition only those meet that are marked (see
-    `repeats`), of none of which the function made several. The key of a merged table is not looked
-    at: `merge.ranked` decides between its rows.
+    are of one. `by_marks`: only rows marked as possible repeats (see `repeats`) are compared with
+    each other; all rows are of one partition, and the function returned at most one for each row
+    that it read. The key of a merged table is not checked: `merge.ranked` decides between its rows.
     """
     received, dealt = _Received.of(frame, contract), _TASK in frame.columns
     marked = by_marks and MAY_REPEAT in frame.columns  # a function may have dropped it

@@ -88,7 +88,7 @@ class Storage:
                     yield StoredFile(path, 0, found["Initiated"], found["UploadId"])
 
     def abort(self, upload: StoredFile) -> None:
-        """Give an upload up; one that is gone already is not an error."""
+        """Abort an upload; not an error if it no longer exists."""
         bucket, key = split(upload.path)
         client = self.store.client()
         with about(upload.path), suppress(client.exceptions.NoSuchUpload):

@@ -15,7 +15,7 @@ from data_platform_tests.support.queue_breaks import untag
 
 Run = Callable[..., Result]
 
-AS_IT_SHOULD_BE = "5 buckets and 2 queues are as the standard says\n"
+AS_IT_SHOULD_BE = "5 buckets and 2 queues meet the standard\n"
 
 
 @pytest.fixture

@@ -262,7 +262,7 @@ def _config(**options: Any) -> Any:
         (dict(annotation=int | None), "column v: .*nullable=True"),
         (dict(annotation=bytes), "column v: .*BinaryType or ByteType"),
         (dict(annotation=T.VarcharType(3)), "pandera refuses the model: .*VarcharType"),
-        (dict(annotation=Any), "column v: typing.Any is no Spark type"),
+        (dict(annotation=Any), "column v: typing.Any is not a Spark type"),
         (dict(field=column(sensitivity=cast(Any, "secret"))), "column v: sensitivity is public"),
         (dict(field=column(alias="a b")), "column a b: a name is letters"),
         (dict(name="_v"), "column _v: names that start with an underscore"),

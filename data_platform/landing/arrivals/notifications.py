@@ -29,7 +29,7 @@ class Hint:
 
 
 def hints(body: str) -> list[Hint]:
-    """The keys that a message's body names: S3's own events, also through SNS or EventBridge.
+    """The keys named by a message's body: an S3 event, sent directly, by SNS or by EventBridge.
 
     Empty for S3's test event and for S3 events that change no content (tags, restores, tiers).
     Raises PoisonMessage for everything else.
@@ -37,7 +37,7 @@ def hints(body: str) -> list[Hint]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise PoisonMessage(f"it is no JSON: {error}") from None
+        raise PoisonMessage(f"it is not JSON: {error}") from None
     match found:
         # SNS, unless the subscription has raw delivery
         case {"Type": "Notification", "Message": str(message)}:
@@ -53,7 +53,7 @@ def hints(body: str) -> list[Hint]:
         case {**fields}:
             names = ", ".join(sorted(map(str, fields))[:10])
             raise PoisonMessage(f"it is not an S3 event; its fields are: {names or 'none'}")
-    raise PoisonMessage("it is no JSON object")
+    raise PoisonMessage("it is not a JSON object")
 
 
 def _of_record(record: Any) -> Iterator[Hint]:
@@ -72,7 +72,7 @@ def _hint(detail: Any, *, encoded: bool = False) -> Hint:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}} if bucket and key:
             pass
         case _:
-            raise PoisonMessage("an event of S3 names no bucket or no key")
+            raise PoisonMessage("an S3 event without a bucket or a key")
     try:
         key = unquote_plus(key, errors="strict") if encoded else key
         key.encode()
