@@ -16,7 +16,7 @@ from data_platform.buckets.statements import Statement, statements
 
 @dataclass(frozen=True)
 class Deviation:
-    """How a bucket or queue breaks a rule, and the action that mends it.
+    """How a bucket or queue breaks a rule, and the action that fixes it.
 
     `loosens` says what the action takes away: it then needs a human decision. Empty if `apply` may
     run it.
@@ -45,7 +45,7 @@ class Rule:
 def statement_deviation(
     sid: str, policy: Mapping[str, Any], own: Mapping[str, Statement], mend: Action
 ) -> Deviation | None:
-    """The deviation if the policy lacks the statement `sid` of `own`, or has another one."""
+    """The deviation if the policy lacks the statement `sid` of `own`, or has a different one."""
     there = [s for s in statements(policy) if s.get("Sid") == sid]
     if there == [own[sid]]:
         return None

@@ -1,4 +1,4 @@
-"""The whole standard: queues and buckets, which are planned, created and audited in one way."""
+"""The whole standard: queues and buckets, which are planned, created and audited alike."""
 
 from collections.abc import Iterator, Sequence
 
@@ -33,13 +33,13 @@ def standard_specs(
 
 
 def rules(purpose: Purpose | QueuePurpose) -> list[Rule]:
-    """The rules for buckets, or queues, of a purpose, in the order in which to mend them."""
+    """The rules for buckets, or queues, of a purpose, in the order in which to fix deviations."""
     every: Sequence[Rule] = RULES if isinstance(purpose, Purpose) else QUEUE_RULES
     return [rule for rule in every if purpose in rule.purposes]
 
 
 def judge(spec: Spec, state: State, account: Account) -> Iterator[tuple[Rule, Deviation]]:
-    """Every rule that a bucket or queue breaks with its deviation, in the order to mend them."""
+    """Every rule that a bucket or queue breaks with its deviation, in the order to fix them."""
     for rule in rules(spec.purpose):
         if broken := rule.judge(spec, state, account):
             yield rule, broken

@@ -1,5 +1,5 @@
-"""Plan and apply the changes that bring buckets and queues up to the standard; nothing is taken
-away."""
+"""Plan and apply the changes that bring buckets and queues up to the standard; nothing is removed
+or loosened."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ from data_platform.buckets.standard import BucketSpec
 from data_platform.buckets.state import BucketState, read_state, require_unowned
 
 NEW = BucketState(ownership=actions.OWNER_ENFORCED)
-"""The state of a bucket just created; a queue is created with all that the standard asks."""
+"""The state of a bucket just created; a queue is created as the standard requires."""
 
 States = Mapping[str, State]
 """The existing buckets and queues, by name."""
@@ -46,7 +46,7 @@ def read_states(
 def plan(specs: Sequence[Spec], states: States, account: Account) -> list[Action]:
     """The actions that `apply` carries out, in order; empty if nothing is missing.
 
-    Deviations that can only be mended by loosening something are left to the audit.
+    Deviations that can only be fixed by loosening something are left to the audit.
     """
     found: list[Action] = []
     for spec in specs:

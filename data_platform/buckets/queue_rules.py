@@ -1,4 +1,4 @@
-"""The rules for queues: each compares a queue with the standard and says what mends it."""
+"""The rules for queues: each compares a queue with the standard and says what fixes it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -123,7 +123,7 @@ def _tags(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | N
     return tags_deviation(spec.tags, state.tags, actions.tags(spec, state))
 
 
-# In the order in which apply mends: permission to use the dead letter queue before its use.
+# In the order in which apply fixes them: permission to use the dead letter queue before its use.
 QUEUE_RULES = (
     Rule("encryption", "Messages are encrypted; arrivals not with AWS's own KMS key.", _encryption),
     Rule("retention", "Messages are kept for SQS's longest time.", _retention),

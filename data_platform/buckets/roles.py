@@ -24,7 +24,7 @@ from data_platform.tables.identity import TableId
 
 
 class Role(StrEnum):
-    """Under which permissions something runs; each role has policies of its own."""
+    """The roles that the platform runs under; each has its own policies."""
 
     INGEST = "ingest"
     TRANSFORM = "transform"
@@ -196,8 +196,8 @@ def _looked_up(uses: Iterable[TableUse]) -> list[TableId]:
 
 
 def _looking_up(site: Site, tables: Sequence[TableId], seen: Sequence[TableId]) -> Iterator[Grant]:
-    """The metadata of those not in `seen`. A table may exist although no declaration writes it: the
-    catalog keeps tables that the code no longer declares."""
+    """Reading the metadata of the tables not in `seen`. A table may exist that no declaration
+    writes: the catalog keeps tables that the code no longer declares."""
     others = [table for table in tables if table not in seen]
     yield from _metadata(site, others)
     yield from glue(site, "LookUpInGlue", ["GetTable"], others)

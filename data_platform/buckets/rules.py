@@ -1,4 +1,4 @@
-"""The rules for buckets: each compares a bucket with the standard and says what mends it.
+"""The rules for buckets: each compares a bucket with the standard and says what fixes it.
 
 Those for queues are in `queue_rules.py`, the types of both in `deviations.py`.
 """
@@ -164,9 +164,9 @@ def _access_logging(spec: BucketSpec, state: BucketState, account: Account) -> D
     return None
 
 
-# In the order in which apply mends: the policy before a block of public policies, which may refuse
-# it, and before the ACLs that it replaces are turned off; logging and notifications last, when
-# access is restricted.
+# In the order in which apply fixes them: the policy before public policies are blocked, which may
+# refuse it, and before the ACLs that it replaces are turned off; logging and notifications last,
+# when access is restricted.
 RULES = (
     Rule("versioning", "Versioning meets the standard.", _versioning),
     Rule("encryption", "New objects are encrypted.", _encryption),

@@ -1,4 +1,4 @@
-"""Places in the settings that are not the standard's, and so are not managed here."""
+"""Report places in the settings that are not the standard's, and so are not managed here."""
 
 import re
 from urllib.parse import urlsplit

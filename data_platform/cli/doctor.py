@@ -1,4 +1,4 @@
-"""Whether the platform can work here."""
+"""`data-platform doctor`: whether the platform can run here."""
 
 from dataclasses import asdict
 

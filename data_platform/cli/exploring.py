@@ -1,4 +1,4 @@
-"""Trying what is not published: try, shell."""
+"""`data-platform try` and `shell`: try a table's function, and explore tables."""
 
 import code
 from dataclasses import asdict

@@ -9,7 +9,7 @@ from data_platform.cli.options import CHECK, JSON, exit_if_any, open_platform
 from data_platform.cli.reporting import reporting
 from data_platform.telemetry.wording import unknown
 
-# How an object of no source comes to be of one, by the cause.
+# What to do about an object without a source, by cause.
 _BY_NAME = "fix the source's declaration, or land it under another name"
 _PLACED = {
     "outside": "add it to the partitions of its table (a day to come is loaded when it has come)",

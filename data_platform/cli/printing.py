@@ -190,7 +190,7 @@ def _text(value: object, *, counted: bool, exact: bool) -> str:
             return value.hex()
         case list():
             return ", ".join(map(str, value))
-    # Control characters are escaped, so that a terminal does not obey them.
+    # Control characters are escaped, so that a terminal does not interpret them.
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(value))
 
 

@@ -1,4 +1,4 @@
-"""The settings that there are."""
+"""`data-platform settings`: list the settings."""
 
 import click
 

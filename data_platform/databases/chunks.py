@@ -1,10 +1,10 @@
-"""Many values, so many at a time as one statement may name."""
+"""Split values into chunks that fit into one SQL statement."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
-CHUNK = 500  # values in one IN: databases limit them, and write locks should be short
+CHUNK = 500  # values in one IN clause: databases limit them, and write locks should be short
 
 _T = TypeVar("_T")
 

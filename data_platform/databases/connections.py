@@ -1,7 +1,7 @@
 """Transactions on the platform's database, SQLite or PostgreSQL, that behave the same on both.
 
-One writer at a time, and readers that do not wait for it: two sensors may tick at once, and each
-reads again under the write lock before it changes anything.
+There is one writer at a time, and readers do not wait for it: two sensors may tick at once, and
+each reads again under the write lock before it changes anything.
 """
 
 import random

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 METADATA = sa.MetaData()
 
 # Names are ordered by their bytes, as in object stores and SQLite. A server's collation would give
-# another order, and so other digests of the same objects.
+# a different order, and so different digests of the same objects.
 Name = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A moment: with a time zone in Python, stored in UTC without one."""
+    """A timestamp: with a time zone in Python, stored in UTC without one."""
 
     impl = sa.DateTime
     cache_ok = True

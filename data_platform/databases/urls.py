@@ -1,6 +1,6 @@
 """Database URLs from the settings in the form that SQLAlchemy needs. Imports nothing."""
 
-WAIT_SECONDS = 60.0  # a commit takes a tenth of a second, so this is many of them
+WAIT_SECONDS = 60.0  # enough for hundreds of commits, which take a tenth of a second each
 
 
 def with_driver(url: str) -> str:

@@ -1,4 +1,4 @@
-"""Which Java a local Spark would start, and whether it can."""
+"""Find the Java that a local Spark would start, and its version."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ VERSIONS = (17, 21)  # that PySpark 4.1 runs on
 
 
 def java() -> Path | None:
-    """The program, as `engine.session.prepare_environment` and Spark's scripts choose it."""
+    """The Java program that `engine.session.prepare_environment` and Spark's scripts would use."""
     for home in (Path(sys.prefix) / "java", *([Path(java_home())] if java_home() else [])):
         if (home / "bin/java").exists():
             return home / "bin/java"
@@ -21,7 +21,7 @@ def java() -> Path | None:
 
 
 def version_of(program: Path) -> int | None:
-    """Its major version; None where it does not say one."""
+    """The program's major version; None if it reports none."""
     try:
         ended = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,6 +1,6 @@
-"""A DataFrame's analyzed logical plan, as a tree.
+"""Read a DataFrame's analyzed logical plan as a tree.
 
-`analyzed` has none for a session without a JVM in reach (Spark Connect).
+`analyzed` returns None for a session without a JVM in this process (Spark Connect).
 """
 
 import json
@@ -67,7 +67,7 @@ def input_of(node: Node) -> str | None:
 
 
 def with_boundary(frame: DataFrame) -> DataFrame:
-    """The same rows, so that a plan over them shows where they end (see `is_boundary`)."""
+    """The same rows, with a boundary that a plan over them shows (see `is_boundary`)."""
     return frame.alias(_BOUNDARY)
 
 
@@ -77,13 +77,13 @@ def is_boundary(node: Node) -> bool:
 
 
 def analyzed(frame: DataFrame) -> Node | None:
-    """The analyzed, not yet optimized plan; None if the session does not give it."""
+    """The analyzed, not yet optimized plan; None if the session does not provide it."""
     plan = analyzed_json(frame)
     return None if plan is None else _tree(iter(json.loads(plan)))
 
 
 def _trees(value: Any) -> Iterator[Node]:
-    """A tree is written as the list of its nodes, each before its children."""
+    """The trees in a JSON value, which lists each tree's nodes, parents before children."""
     if not isinstance(value, list) or not value:
         return
     if isinstance(value[0], dict) and "class" in value[0]:

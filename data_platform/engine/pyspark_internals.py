@@ -1,8 +1,8 @@
-"""PySpark's private parts, and Spark's behind them: nothing else in the project touches them.
+"""PySpark's private API, and Spark's behind it: nothing else in the project uses it.
 
-They are asked for what PySpark does not offer: the analyzed plan (`TreeNode.toJSON`), how many jobs
-have run, and the process's context if it has one. The version is pinned in `pyproject.toml`, and a
-test compares what is used here with it.
+It gives what PySpark does not offer: the analyzed plan (`TreeNode.toJSON`), how many jobs have run,
+and the process's context if it has one. The version is pinned in `pyproject.toml`, and a test
+compares what is used here with it.
 """
 
 from pyspark import SparkContext
@@ -10,14 +10,14 @@ from pyspark.sql import DataFrame, SparkSession
 
 
 def analyzed_json(frame: DataFrame) -> str | None:
-    """The analyzed, not yet optimized plan, a list of nodes; None without a JVM in reach (Spark
-    Connect)."""
+    """The analyzed, not yet optimized plan as a JSON list of nodes; None without a JVM in this
+    process (Spark Connect)."""
     java = getattr(frame, "_jdf", None)
     return None if java is None else java.queryExecution().analyzed().toJSON()
 
 
 def jobs_run(spark: SparkSession) -> int | None:
-    """How many jobs the session has submitted so far; None without a JVM in reach."""
+    """How many jobs the session has submitted so far; None without a JVM in this process."""
     java = getattr(spark, "_jsparkSession", None)
     return None if java is None else java.sparkContext().dagScheduler().numTotalJobs()
 

@@ -24,8 +24,8 @@ def has_nulls(table: Table, column: str, files: PartitionFiles) -> bool:
 def time_bounds(
     table: Table, column: str, files: PartitionFiles
 ) -> tuple[dt.datetime, dt.datetime] | None:
-    """The least and the greatest moment in a column of the files, by their statistics; without a
-    time zone unless the column's type has one. None if no row has a value.
+    """The least and greatest time in a column of the files, from their statistics; without a time
+    zone unless the column's type has one. None if no row has a value.
 
     Raises LakeError if a file has no statistics of the column.
     """

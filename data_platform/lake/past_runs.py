@@ -1,4 +1,4 @@
-"""How many partitions past runs built of a table, as the register of builds has it."""
+"""Count the partitions of a table that past runs built, from the register of builds."""
 
 import sqlalchemy as sa
 

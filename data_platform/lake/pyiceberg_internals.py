@@ -1,9 +1,9 @@
-"""PyIceberg's private parts: nothing else in the project touches them.
+"""PyIceberg's private API: nothing else in the project uses it.
 
-Its overwrite cannot be told which manifests matter, how they are arranged, or what counts as a
-conflict, and its files come from a file system of its own. The classes here have a public name for
-each such step. The version is pinned in `pyproject.toml`, and a test compares all that is used
-here with it.
+Its overwrite cannot be configured in which manifests it reads, how it arranges them, or what counts
+as a conflict, and it makes its own file systems. The classes here have a public method for each
+such step. The version is pinned in `pyproject.toml`, and a test compares everything used here with
+it.
 """
 
 from collections.abc import Callable

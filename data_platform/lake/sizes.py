@@ -1,4 +1,4 @@
-"""Sizes of tables in bytes, by their metadata alone: no listing, no manifest is read."""
+"""Sizes of tables in bytes, from their metadata: nothing is listed and no manifest is read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A data file's statistics as a commit lists them, for every file that can be read.
+"""Compute a data file's statistics for a commit, for every file that can be read.
 
 Bounds only help readers and may be missing. Python's dates cover the years 1 to 9999, and the
 upper bound of a truncated text may not be valid UTF-8: such a column is listed without bounds.

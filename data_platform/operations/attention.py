@@ -1,4 +1,5 @@
-"""What needs a human decision: objects unreadable or of no source, held back partitions."""
+"""List what needs a human decision: unreadable objects, objects without a source, held back
+partitions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ _WAYS_OUT = {
 
 @dataclass(frozen=True)
 class Attention:
-    """What no run fixes by itself. `held` are the rows of `held_partitions`."""
+    """What no run can fix. `held` are the rows of `held_partitions`."""
 
     unreadable: Sequence[Entry]
     unknown: Sequence[Entry]
@@ -37,7 +38,7 @@ class Attention:
 
     @property
     def lines(self) -> list[str]:
-        """For each kind how many, one of them with its reason, and, indented, what to do."""
+        """For each kind: how many, an example with its reason, and, indented, what to do."""
         found: list[str] = []
         if self.unreadable:
             found += [
@@ -76,7 +77,7 @@ def attention(platform: Platform, tables: Sequence[Table]) -> Attention:
 
 
 def _is_judged(row: Mapping[str, object]) -> bool:
-    """Whether the table of a partition has a quarantine; bronze is held back by what landed."""
+    """Whether the table of a partition has a quarantine; bronze tables have none."""
     return TableId.parse(str(row["table"])).layer != "bronze"
 
 

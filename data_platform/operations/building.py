@@ -1,4 +1,4 @@
-"""Building partitions of one table on request: which ones, at what cost, and the run itself."""
+"""Build partitions of one table on request: select them, estimate the cost, run."""
 
 import datetime as dt
 import json
@@ -24,13 +24,13 @@ from data_platform.runs.stopping import Stop
 from data_platform.runs.tags import ONLY_PARTITIONS
 from data_platform.tables.identity import WHOLE_TABLE
 
-_PAST_RUNS = 20  # newest ones that an estimate looks at
+_PAST_RUNS = 20  # the newest runs that an estimate considers
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What building takes: bytes of its inputs on disk, and the seconds of its step, by the past
-    run that built about as many partitions (`like`); None where no run of the table is known."""
+    """The cost of a build: bytes of its inputs on disk, and seconds of its step, as in the past run
+    that built a similar number of partitions (`like`); None if no run of the table is known."""
 
     input_bytes: int
     seconds: float | None = None
@@ -38,8 +38,8 @@ class Cost:
 
 
 def keys_of(table: Table, partition: str | None, span: tuple[str, str] | None) -> list[str] | None:
-    """The partitions that a person names, one or all of a range, both ends included; None where
-    none is named. NotThere for a partition that the table does not have."""
+    """The named partitions: one, or a range including both ends; None if none is named. Raises
+    NotThere for a partition that the table does not have."""
     if partition is None and span is None:
         return None if table.partitions else [WHOLE_TABLE]
     if table.partitions is None:
@@ -64,15 +64,16 @@ def _there(table: Table) -> str:
 
 
 def planned(platform: Platform, table: Table, named: Sequence[str] | None) -> Plan:
-    """What to build: of the partitions that are `named` those with input, stale or not; what is
-    stale of the table where none is. Raises LakeError as `require_buildable`."""
+    """What to build: the `named` partitions that have input, stale or not; without names, the
+    table's stale partitions. Raises LakeError as `require_buildable` does."""
     if named is None:
         return plan_due(table, platform)
     return require_buildable(plan(table, platform, named, only_stale=False))
 
 
 def unrecorded(platform: Platform, tables: Sequence[Table]) -> Unrecorded:
-    """What landed and is not in the ledger yet. Lists the landing place and records nothing."""
+    """The landed objects that are not in the ledger yet. Lists the landing bucket, records
+    nothing."""
     sources, bucket = [table.source for table in landed(tables)], platform.bucket
     if not sources:
         return {}
@@ -80,8 +81,8 @@ def unrecorded(platform: Platform, tables: Sequence[Table]) -> Unrecorded:
 
 
 def with_unrecorded(to_build: Plan, new: Unrecorded, named: Sequence[str] | None) -> Plan:
-    """The plan with the partitions, of those `named` where any are, that files make due which are
-    not in the ledger yet. To estimate only: it lacks the digests of their inputs."""
+    """The plan plus the partitions (only `named` ones, if given) that objects not yet in the ledger
+    make due. For estimates only: it lacks the digests of their inputs."""
     table = to_build.table
     if not table.source or not table.partitions:
         return to_build
@@ -92,7 +93,7 @@ def with_unrecorded(to_build: Plan, new: Unrecorded, named: Sequence[str] | None
 
 
 def cost(platform: Platform, to_build: Plan, new: Unrecorded) -> Cost:
-    """What the plan would take. Reads metadata, the register and Dagster's record."""
+    """The cost of the plan. Reads metadata, the register of builds and Dagster's runs."""
     table = to_build.table
     found = _input_bytes(platform, table, to_build, new)
     past = _past_runs(platform, table) if to_build.keys else []
@@ -103,8 +104,8 @@ def cost(platform: Platform, to_build: Plan, new: Unrecorded) -> Cost:
 
 
 def nearest(past: Iterable[tuple[int, float]], partitions: int) -> tuple[int, float]:
-    """Of past runs, by partitions and seconds, the one whose number of partitions is of the same
-    order: a run has costs of its own, so that one of a day is no 365th of a year's."""
+    """The past run (partitions, seconds) whose number of partitions is closest in proportion. Runs
+    have a fixed cost, so a day takes more than 1/365 of a year."""
     return min(past, key=lambda run: abs(math.log(run[0] / partitions)))
 
 
@@ -128,8 +129,8 @@ def _input_bytes(platform: Platform, table: Table, to_build: Plan, new: Unrecord
 
 
 def _past_runs(platform: Platform, table: Table) -> list[tuple[int, float]]:
-    """Partitions and seconds of the table's step in the newest runs that published any of it; where
-    others were held back, Dagster has the step as failed."""
+    """Partitions and seconds of the table's step in the newest runs that published any of it; in
+    Dagster the step has failed if others were held back."""
     runs = partitions_by_run(platform.builds, table.id, most=_PAST_RUNS)
     step = table.key.to_python_identifier()
     found = []
@@ -142,7 +143,7 @@ def _past_runs(platform: Platform, table: Table) -> list[tuple[int, float]]:
 
 
 def record_landed(platform: Platform, tables: Sequence[Table]) -> None:
-    """Enter in the ledger all that is in the landing place."""
+    """Record everything in the landing bucket in the ledger."""
     bronze, now = landed(tables), dt.datetime.now(dt.UTC)
     list_landed(platform, bronze, now)
     record_arrivals(platform, bronze, now, listed=True, redeclared=True)
@@ -157,10 +158,11 @@ def build_named(
     stop: Stop | None = None,
     waiting: Callable[[], None] = lambda: None,
 ) -> tuple[Plan, Ran | None]:
-    """Build them in one run of this process; the plan, and the run where there is anything to do.
+    """Build partitions in one run in this process; returns the plan, and the run if there was
+    anything to build.
 
-    Of a bronze table, what landed is recorded first. Calls `waiting` where another driver of the
-    home has to end first. Raises TablesBusy where another run builds one of the tables.
+    For a bronze table, what landed is recorded first. Calls `waiting` if it has to wait for another
+    driver of the home. Raises TablesBusy if another run builds one of the tables.
     """
     with driving_idle(scope, waiting=waiting):
         if table.source:

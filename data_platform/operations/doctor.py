@@ -1,4 +1,4 @@
-"""Whether a platform can work here: the state of each thing it needs, and how to fix it.
+"""Examine everything the platform needs to run here, and say how to fix what is wrong.
 
 Changes nothing. Declarations are checked by the caller, which loads them.
 """
@@ -25,13 +25,13 @@ from data_platform.storage.errors import LakeError
 from data_platform.storage.object_store import is_object
 from data_platform.telemetry.wording import counted
 
-LEAST_FREE = 2 << 30  # bytes: below, a partition that is sorted on disk may not fit
+LEAST_FREE = 2 << 30  # bytes; with less, a partition that is sorted on disk may not fit
 
 
 @dataclass(frozen=True)
 class Examined:
-    """One thing that the platform needs; `way_out` is empty where nothing is to be done. With a
-    `warning` the platform can work, but perhaps not as it was meant to."""
+    """One thing that the platform needs; `way_out` is empty if nothing has to be done. With a
+    `warning` the platform works, but perhaps not as intended."""
 
     what: str
     said: str
@@ -44,7 +44,7 @@ class Examined:
 
 
 def examine(settings: Settings) -> Iterator[Examined]:
-    """Java, disk, permissions, stores, databases and locks, one after the other."""
+    """Examine Java, disk, permissions, stores, databases and locks, one after the other."""
     platform = Platform(settings)
     yield Examined("settings", f"{settings.environment}, home {settings.home}")
     if local_cores(settings.spark_master) is not None:
@@ -60,7 +60,7 @@ def examine(settings: Settings) -> Iterator[Examined]:
         warehouse = S3Bucket(settings.warehouse_uri, platform.store)
         yield _answers("warehouse", lambda: next(iter(warehouse.list()), None))
     here = _exists(settings.home)
-    if here or not is_file(settings.catalog_uri):  # else looking would make it
+    if here or not is_file(settings.catalog_uri):  # otherwise connecting would create it
         yield _answers("catalog", lambda: counted(len(platform.lake.tables()), "table"))
     if here or not is_file(settings.ledger_uri):
         yield _answers("ledger", lambda: counted(sum(platform.ledger.summary().values()), "object"))
@@ -82,7 +82,7 @@ def _java() -> Examined:
 
 
 def _directories(settings: Settings) -> Iterator[tuple[str, Path]]:
-    """Those that are written to, each with the setting that names it."""
+    """The directories that are written to, each with the setting that names it."""
     yield "DATA_PLATFORM_HOME", settings.home
     uris = {"LANDING": settings.landing_uri, "WAREHOUSE": settings.warehouse_uri}
     for name, uri in uris.items():
@@ -104,7 +104,7 @@ def _writable(setting: str, place: Path) -> Examined:
 
 
 def _mistyped_landing(settings: Settings) -> Iterator[Examined]:
-    """A configured directory that does not exist: a run would create it, and find nothing in it."""
+    """A warning if the configured landing directory does not exist: it may be mistyped."""
     place = Path(settings.landing_uri.removeprefix("file://"))
     if is_object(settings.landing_uri) or settings.home in place.parents or _exists(place):
         return

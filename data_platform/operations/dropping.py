@@ -1,6 +1,6 @@
-"""Dropping a table or a partition, as if it had never been built: catalog, ledger and Dagster.
+"""Drop a table or a partition, as if it had never been built: in catalog, ledger and Dagster.
 
-A drop is planned, then applied, so that a person sees first what is removed and what depends on it.
+A drop is planned, then applied, so that one can see first what is removed and what depends on it.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ from data_platform.telemetry.wording import counted
 
 @dataclass(frozen=True)
 class Drop:
-    """What goes. `rows` by table of the catalog; `loaded` are the objects whose rows bronze has,
-    None for a table that is not read from a source."""
+    """What is removed. `rows` by table of the catalog; `loaded` are the objects whose rows are in
+    the bronze table, None for other tables."""
 
     table_id: TableId
     partition: str | None
@@ -37,7 +37,7 @@ class Drop:
 
     @property
     def lines(self) -> list[str]:
-        """What happens, for a person to agree to."""
+        """What will happen, for confirmation."""
         what = f"partition {self.partition} of " if self.partition else ""
         found = [f"drops {what}{name}: {counted(rows, 'row')}" for name, rows in self.rows.items()]
         again = [entry for entry in self.loaded if entry.available]
@@ -71,7 +71,7 @@ class Dropped:
 
     @property
     def lines(self) -> list[str]:
-        """What was done, for a person."""
+        """What was done, as lines to print."""
         planned = self.planned
         part = f"partition {planned.partition} of " if planned.partition else ""
         known = planned.partition or planned.declared
@@ -91,10 +91,10 @@ def plan_drop(
     *,
     ordinary: bool = False,
 ) -> Drop:
-    """What would go; `ordinary` says that an ordinary asset writes the table.
+    """What would be removed; `ordinary` says that an ordinary asset writes the table.
 
-    Raises LakeError for what is neither in the catalog nor declared, NotThere for a partition that
-    is not there.
+    Raises LakeError for a table that is neither in the catalog nor declared, NotThere for a
+    partition that does not exist.
     """
     if table_id.layer in REJECTED_LAYERS.values():
         raise LakeError(f"{table_id} holds rows that another table rejected: drop that one")
@@ -125,7 +125,7 @@ def plan_drop(
 
 
 def _dependents(tables: Sequence[Table], table_id: TableId) -> tuple[TableId, ...]:
-    """All that is built from it, in the order of the declarations."""
+    """The tables built from it, directly or not, in the order of the declarations."""
     found = {table_id}
     for _ in tables:
         found |= {table.id for table in tables if found & set(table.inputs.values())}
@@ -133,12 +133,12 @@ def _dependents(tables: Sequence[Table], table_id: TableId) -> tuple[TableId, ..
 
 
 def apply_drop(scope: Scope, planned: Drop) -> Dropped:
-    """Do it.
+    """Apply a planned drop.
 
-    Interrupted, it is to be repeated: the ledger comes first, since objects that wait are seen,
-    and ones that count as loaded without a table are not.
+    If it is interrupted, repeat it. The ledger is updated first: pending objects are noticed by
+    the next run, objects that count as loaded in a missing table are not.
 
-    Raises TablesBusy where a run builds these tables.
+    Raises TablesBusy if a run builds these tables.
     """
     key, table_id = planned.partition, planned.table_id
     keys = None if key is None else [key]

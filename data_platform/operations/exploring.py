@@ -1,4 +1,4 @@
-"""Tables by name in a session of one's own: for the shell and for notebooks."""
+"""Read tables by name in a Spark session, for the shell and for notebooks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from data_platform.tables.identity import WHOLE_TABLE, TableId
 
 @dataclass(frozen=True)
 class Exploration:
-    """Looks at the platform and at the declared `tables`, and changes nothing."""
+    """Read-only access to the platform and the declared `tables`."""
 
     platform: Platform
     tables: Sequence[Table]
@@ -30,8 +30,8 @@ class Exploration:
         return start_session(self.platform.settings)
 
     def table(self, name: str, partition: str | None = None) -> DataFrame:
-        """What is published of `layer/domain/name`, or of one partition of it. Raises UnknownTable,
-        and NotThere for a partition of another kind."""
+        """The published rows of `layer/domain/name`, or of one partition. Raises UnknownTable, and
+        NotThere for an invalid partition key."""
         loaded = self.platform.lake.load(TableId.parse(name))
         files = files_by_partition(loaded, key_of(loaded, partition))
         listed = [file for group in files.values() for file in group]

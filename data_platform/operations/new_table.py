@@ -1,7 +1,7 @@
-"""The first files of a new table: what lands, its contract, bronze and silver, and a test.
+"""Generate the first files of a new table: source, contract, bronze and silver, and a test.
 
-`files_of` says what would be written, and `write` does it. A table has a module of its own, which
-may be taken apart later; the domain's partitions are shared by its tables.
+`files_of` returns what would be written, and `write` writes it. A table gets its own module, which
+can be split later; the tables of a domain share its partitions.
 """
 
 import datetime as dt
@@ -134,13 +134,14 @@ _OF_TEST = (
 
 @dataclass(frozen=True)
 class NewTable:
-    """`files` to write by path, and those `shared` with other tables, which may be there."""
+    """`files` to write by path, and those `shared` with other tables, which may exist already."""
 
     files: Mapping[Path, str]
     shared: Mapping[Path, str]
 
     def write(self) -> list[Path]:
-        """What was written. LakeError where a file is there already: then nothing is."""
+        """Write the files; returns their paths. Raises LakeError, and writes nothing, if one of
+        `files` exists already."""
         if there := [path for path in self.files if path.exists()]:
             raise LakeError(
                 f"{there[0]} is there already, and nothing was written; choose another name, or "
@@ -155,7 +156,7 @@ class NewTable:
                     written.append(path)
                     file.write(text)
         except OSError:
-            for path in written:  # half a table would be found, and be in the way of a second try
+            for path in written:  # half a table would be discovered, and block a second try
                 path.unlink()
             raise
         return written
@@ -164,10 +165,10 @@ class NewTable:
 def files_of(
     text: str, *, package: str, folder: Path, tests: Path | None, today: dt.date
 ) -> NewTable:
-    """Of the table `domain/name` in a package of domains, which is in `folder`. A test of the
-    checkout's own goes to `tests`, one of another package (None) to `tests/` beside it.
+    """The files of the table `domain/name` in a package of domains, which is in `folder`. The test
+    goes to the folder `tests`, or, if that is None, to `tests/` beside the package.
 
-    Raises NotThere for what is not the name of a table.
+    Raises NotThere for an invalid table name.
     """
     table, own = _table(text), tests is not None
     top = folder.parents[package.count(".")]
@@ -177,7 +178,7 @@ def files_of(
         "name": table.name,
         "model": _model(table.name),
         "standard": "\n".join(_OF_TEST[:2]),
-        "year": str(today.year - 1),  # all of its days have passed
+        "year": str(today.year - 1),  # a year that is over
     }
 
     def filled(template: Template, *imports: str) -> str:
@@ -220,7 +221,7 @@ def _model(name: str) -> str:
 
 
 def _names_used() -> set[str]:
-    """What the files of a table give names to, beside the table and its model."""
+    """The names that a table's files define or import, besides the table and its model."""
     imported = [line.rpartition(" import ")[2] for line in (*_OF_TABLE, *_OF_TEST)]
     bound = {part.split(" as ")[-1].strip() for names in imported for part in names.split(",")}
     assigned = re.findall(r"^([A-Za-z]+) = ", TABLE.template + TEST.template, re.MULTILINE)
@@ -228,7 +229,7 @@ def _names_used() -> set[str]:
 
 
 def _sorted(imports: Iterable[str], first_party: set[str]) -> str:
-    """In two sections, as ruff sorts them: of other packages, of one's own."""
+    """The imports in two sections, as ruff sorts them: third party, first party."""
     found: tuple[list[str], list[str]] = ([], [])
     for line in imports:
         top = line.split()[1].partition(".")[0]

@@ -1,4 +1,4 @@
-"""A person publishes a partition that its checks held back, as it is: `data-platform release`."""
+"""Publish a held back partition as it is, on request: `data-platform release`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from data_platform.telemetry.wording import counted
 
 @dataclass(frozen=True)
 class Released:
-    """A partition that a person published as it was: its rows, what was recorded, and how many
-    partitions of which table are stale by it."""
+    """A partition that was released: its rows, what was recorded, and how many partitions of which
+    tables became stale."""
 
     table_id: TableId
     partition: str
@@ -32,7 +32,7 @@ class Released:
 
     @property
     def lines(self) -> list[str]:
-        """What was done, for a person."""
+        """What was done, as lines to print."""
         name = f"{self.table_id} {self.partition}".rstrip()
         return [
             f"{name}: {counted(self.rows, 'row')} published, {self.recorded}",
@@ -57,8 +57,8 @@ def release(
     """Publish the attempt that was held back, and record who did so and why.
 
     It stays until its inputs or the contract change. Raises NotReleasable, which says why and
-    what to do, where it is not held back, would lose rows, was made from inputs or under a
-    contract that have changed since, or where its files are gone.
+    what to do, if it is not held back or would lose rows, if its inputs or the contract have
+    changed since, or if its files are gone.
     """
     table = declared(tables, table_id)
     found = plan_release(platform.lake, platform.builds, platform.storage, table_id, partition)

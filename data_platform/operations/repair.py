@@ -1,6 +1,6 @@
-"""Operations on tables beyond building them: roll back, list what is stale or held back.
+"""Roll tables back, and list what is stale, held back or quarantined.
 
-A call does its work at once; its result is a value, which the command line prints.
+Each function does its work when called and returns a value, which the command line prints.
 """
 
 import datetime as dt
@@ -34,7 +34,7 @@ from data_platform.telemetry.wording import counted
 
 
 def declared(tables: Sequence[Table], table_id: TableId) -> Table:
-    """Raises LakeError for a table of the catalog that no code declares."""
+    """The declared table with this id. Raises LakeError if no code declares it."""
     if table := next((table for table in tables if table.id == table_id), None):
         return table
     for each in tables:
@@ -48,14 +48,14 @@ def declared(tables: Sequence[Table], table_id: TableId) -> Table:
 
 
 def instance_of(platform: Platform) -> AbstractContextManager[dg.DagsterInstance]:
-    """Dagster's instance in the same home; what is missing there is created."""
+    """Dagster's instance in the same home; missing files are created."""
     return open_instance(platform.settings)
 
 
 @dataclass(frozen=True)
 class RolledBack:
-    """What a rollback did: to which snapshot, of how many partitions with how many rows, and how
-    many partitions of which table are stale by it. No partition: nothing differed."""
+    """The result of a rollback: the snapshot, the number of partitions and their rows, and how many
+    partitions of which tables became stale. Zero partitions: nothing differed."""
 
     table_id: TableId
     to: int
@@ -65,7 +65,7 @@ class RolledBack:
 
     @property
     def lines(self) -> list[str]:
-        """What was done, for a person."""
+        """What was done, as lines to print."""
         if not self.partitions:
             return [f"{self.table_id}: nothing differs from snapshot {self.to}"]
         again = f"{counted(self.partitions, 'partition')} as in snapshot {self.to} again"
@@ -117,10 +117,10 @@ def roll_back(
 
 
 def put_back(platform: Platform, table: Table, planned: Rollback) -> int:
-    """Publish what a rollback has planned; the id of the snapshot.
+    """Publish a planned rollback; returns the id of the snapshot.
 
-    What a person chose is not rebuilt by itself until something new arrives. That is said before
-    it is done, or a sensor could look in between.
+    The chosen versions are not rebuilt until something new arrives. They are recorded as up to date
+    before the commit, so that no sensor sees them as stale in between.
     """
     versions, builds = planned.versions, platform.builds
     inputs, dimensions = _inputs(table, platform, versions)
@@ -134,8 +134,8 @@ def put_back(platform: Platform, table: Table, planned: Rollback) -> int:
 def _inputs(
     table: Table, platform: Platform, keys: Collection[str]
 ) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """What a version that a person chose counts as made of: all there is now, but for objects
-    that still wait to be loaded; and the state of its dimensions."""
+    """The inputs that a chosen version counts as built from: everything there is now, except
+    pending objects; and the state of its dimensions."""
     if table.source is None:
         planned = plan(table, platform, keys, only_stale=False)
         return planned.digests, planned.dimensions
@@ -148,7 +148,7 @@ def _inputs(
 
 
 def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[str, str]]:
-    """Every partition that a run would build again, and why."""
+    """Every partition that a run would rebuild, and why."""
     found: list[dict[str, str]] = []
 
     def trouble(table: Table, why: str) -> None:
@@ -180,13 +180,12 @@ def stale_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[s
 
 
 def stale_by_table(platform: Platform, tables: Sequence[Table]) -> dict[str, int]:
-    """How many partitions of each table a run would build again, in the order of the names."""
+    """How many partitions of each table a run would rebuild, sorted by table."""
     return dict(sorted(Counter(row["table"] for row in stale_partitions(platform, tables)).items()))
 
 
 def held_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[str, object]]:
-    """Every partition whose newest attempt did not pass its checks (see `held_now`): since when it
-    is so (UTC), why, and what releases it."""
+    """Every held back partition (see `held_now`): since when (UTC), why, and what releases it."""
     found: list[dict[str, object]] = []
     for table in tables:
         held = held_as_told(table, platform, held_now(table, platform))
@@ -204,15 +203,15 @@ def held_partitions(platform: Platform, tables: Sequence[Table]) -> list[dict[st
 
 
 def released(platform: Platform, table_id: TableId, keys: Collection[str]) -> list[str]:
-    """Those of the partitions whose newest attempt a person published though checks failed."""
+    """The partitions whose newest attempt was released although checks failed."""
     return [key for key, build in platform.builds.latest(table_id, keys).items() if build.released]
 
 
 def quarantined(
     platform: Platform, table_id: TableId, *, partition: str | None, limit: int
 ) -> tuple[list[dict], list[dict]]:
-    """Reasons with counts, and rows, of what a table rejects; `held_back` marks attempts that
-    were not published."""
+    """The reasons with counts, and the rows, that a table rejected; `held_back` marks those of
+    attempts that were not published."""
     loaded = rejected_by(platform.lake, table_id, "quarantine")
     if loaded is None:
         judged = table_id.sibling("silver")

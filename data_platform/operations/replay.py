@@ -1,4 +1,4 @@
-"""Judging quarantined rows again: `data-platform quarantine replay`. Planned, then applied."""
+"""Judge quarantined rows again: `data-platform quarantine replay`. Planned, then applied."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -21,9 +21,9 @@ from data_platform.telemetry.wording import counted
 
 @dataclass(frozen=True)
 class Replay:
-    """Which partitions are judged again: those with quarantined rows, or the one that is named.
+    """Which partitions are judged again: those with quarantined rows, or the named one.
 
-    Without a name, `released` ones are left: a person published them though checks failed.
+    Without a name, `released` ones are left out: they were published although checks failed.
     """
 
     table: Table
@@ -33,7 +33,7 @@ class Replay:
 
     @property
     def lines(self) -> list[str]:
-        """What will be done, for a person."""
+        """What will be done, as lines to print."""
         name = self.table.id
         found = [
             f"{name} {key} was released and stays so, unless --partition names it"
@@ -54,7 +54,7 @@ class Replayed:
 
     @property
     def lines(self) -> list[str]:
-        """What is left, for a person."""
+        """What is still quarantined, as lines to print."""
         return [
             f"still quarantined: {counted(row['rows'], 'row')} for {row['reason']}"
             + (" (held back)" if row["held_back"] else "")
@@ -67,7 +67,7 @@ def plan_replay(
 ) -> Replay:
     """What a replay builds. Raises LakeError for a table without a quarantine."""
     table = declared(tables, table_id)
-    quarantined(platform, table_id, partition=partition, limit=0)  # there is one
+    quarantined(platform, table_id, partition=partition, limit=0)  # raises without a quarantine
     rejected = files_by_partition(platform.lake.load(table_id.sibling("quarantine")))
     keys = tuple(sorted(key for key in rejected if partition in (None, key)))
     left = tuple(released(platform, table_id, keys)) if partition is None and keys else ()
@@ -82,10 +82,10 @@ def apply_replay(
     ended: Callable[[Ran], object] = lambda ran: None,
     stop: Stop | None = None,
 ) -> Replayed:
-    """Build the planned partitions again, from what was received, then what is stale by it.
+    """Rebuild the planned partitions from the rows as received, then what became stale.
 
     A partition is published whole, so its other rows are judged by the present contract too.
-    `ended` is told of each run as it ends. Raises TablesBusy where a run builds these tables.
+    Calls `ended` with each run as it ends. Raises TablesBusy if a run builds these tables.
     """
     if not planned.keys:
         return Replayed([], [])

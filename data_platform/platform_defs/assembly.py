@@ -1,4 +1,4 @@
-"""Dagster's definitions from declared tables."""
+"""Assemble Dagster's definitions from declared tables."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -92,7 +92,8 @@ def _of_buckets(settings: Settings, uses: Sequence[TableUse]) -> dg.Definitions:
 
 
 def _require_distinct(tables: Sequence[Table]) -> None:
-    """What two tables cannot share: their name, the objects that land, their rejected rows."""
+    """Refuse tables that share what they cannot: a name, a source, or the table of rejected
+    rows."""
     for table in _second(tables, lambda table: table.id):
         raise ValueError(f"{table.id}: two tables are declared by this name; rename one")
     for table in _second(landed(tables), lambda table: table.source.name):
@@ -110,7 +111,7 @@ def _require_distinct(tables: Sequence[Table]) -> None:
 
 
 def _second(tables: Sequence[_T], of: Callable[[_T], object]) -> Iterator[_T]:
-    """The tables for which `of` gives a value (not None or empty) that an earlier one has."""
+    """The tables for which `of` returns a value (not None or empty) that an earlier one has."""
     seen: set[object] = set()
     for table in tables:
         if (said := of(table)) and said in seen:
@@ -119,9 +120,9 @@ def _second(tables: Sequence[_T], of: Callable[[_T], object]) -> Iterator[_T]:
 
 
 def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinition]) -> None:
-    """A misspelled parameter would be an input without rows: runs succeed and build nothing.
+    """Refuse parameters that name no table: as inputs without rows, runs would build nothing.
 
-    What `ins` or `source` names in full may come from other code.
+    Tables that `ins` or `source` name in full may come from other code.
     """
     declared = {table.id for table in tables}
     declared |= {table_of(k) for asset in others for k in asset.keys if is_table(k)}
@@ -147,7 +148,8 @@ def _require_received(tables: Sequence[Table]) -> None:
 
 
 def _require_arrival(tables: Sequence[Table]) -> None:
-    """Rows of a table that carry no lineage did not arrive: they were computed."""
+    """Refuse arrival=True for inputs without lineage: their rows did not arrive but were
+    computed."""
     computed = {t.id for t in judged(tables) if not (t.contract.lineage or t.contract.arrival)}
     for table in judged(tables):
         for upstream in table.inputs.values():

@@ -37,7 +37,7 @@ from data_platform.telemetry.wording import counted
 
 def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
     """The asset whose step builds the table's partitions in a run's range; `partitions` are those
-    of the tables that its inputs may be.
+    of its possible input tables.
 
     Raises ValueError if the declaration cannot be an asset.
     """
@@ -69,8 +69,8 @@ def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
 
 
 def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None:
-    """The staged partitions that are due, with what the checks of the table say; None if none is
-    due, and the checks are logged."""
+    """The staged partitions that are due, with the findings of the table's checks. None if none is
+    due; then the checks are logged here."""
     platform: Platform = context.resources.platform
     requested = _requested(table, context)
     chosen = context.run.tags.get(ONLY_PARTITIONS)
@@ -105,8 +105,8 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None
 def _requested(table: Table, context: dg.AssetExecutionContext) -> list[str]:
     """The partition keys of the run, '' for a table without partitions.
 
-    A run is of one partition or of a range, which Dagster marks by different tags. It may also be a
-    run of partitioned tables while this one has none.
+    A run is for one partition or a range, which Dagster marks by different tags. A run for
+    partitions may also include tables without partitions.
     """
     if table.partitions is None:
         return [WHOLE_TABLE]
@@ -120,10 +120,10 @@ def _requested(table: Table, context: dg.AssetExecutionContext) -> list[str]:
 def _log_left(
     table: Table, planned: Plan, requested: list[str], context: dg.AssetExecutionContext
 ) -> None:
-    """What Dagster is told of the partitions of a range that this run leaves as they are.
+    """Log for Dagster the partitions of a range that this run does not build.
 
-    It expects a check's result of each, and shows those without one as skipped. A backfill also
-    expects a materialization of each; elsewhere days that nothing came for stay missing.
+    Dagster expects a result of each check, and shows those without one as skipped. A backfill also
+    expects a materialization of each; in other runs, partitions without input stay missing.
     """
     building = set(planned.keys)
     if left := [key for key in requested if key not in building]:
@@ -135,8 +135,8 @@ def _log_left(
 
 
 def _outputs(table: Table, result: StepResult | None) -> Iterator[dg.Output[StepResult | None]]:
-    """Check results are logged for each partition, so their outputs carry nothing; Dagster warns
-    of those that do not come. The tables below wait for the blocking ones."""
+    """The step's outputs. Check results are logged for each partition, so their outputs are empty,
+    but Dagster warns if they are missing, and downstream tables wait for the blocking ones."""
     yield dg.Output(result, output_name="result", metadata=dict(LOGGED))
     for spec in check_specs(table):
         metadata = dict(LOGGED) if spec.blocking else {**LOGGED, **SILENT}
@@ -144,7 +144,7 @@ def _outputs(table: Table, result: StepResult | None) -> Iterator[dg.Output[Step
 
 
 def _require_inputs_once(table: Table) -> None:
-    """Dagster wants each upstream table once."""
+    """Refuse two inputs from one table: Dagster allows each upstream asset once."""
     names: dict[TableId, str] = {}
     for name, upstream in table.inputs.items():
         if (first := names.setdefault(upstream, name)) != name:
@@ -155,7 +155,8 @@ def _require_inputs_once(table: Table) -> None:
 
 
 def _require_whole_days(table: Table) -> None:
-    """A date has no time of day: a partition starting at 06:00 would read rows of the next day."""
+    """Refuse daily partitions with an offset in a date column, which has no time of day: one that
+    starts at 06:00 would read rows of the next day."""
     if not isinstance(table.partitions, dg.TimeWindowPartitionsDefinition):
         return
     minute, hour, *_ = [*table.partitions.cron_schedule.split(), "*"]

@@ -1,11 +1,11 @@
-"""Which table an asset's or an op's result is: names only.
+"""Map the result of an asset or op to the name of its table.
 
     asset key              table
     [layer, domain, name]  layer/domain/name; layer is bronze, silver or gold
     [domain, name]         assets/domain/name
     [name]                 assets/default/name
 
-No two keys are one table. An op's result has no key: its table is what its output says, as in
+No two keys share a table. An op's result has no key: its output names the table, as in
 `dg.Out(metadata={"table": "gold/shop/stock"})`.
 """
 
@@ -15,12 +15,12 @@ from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import ORDINARY, TableId
 
 TABLE = "table"  # the metadata of an op's output that names its table
-_DEFAULT = "default"  # the domain of a key of one part
+_DEFAULT = "default"  # the domain for a key with one part
 _DECLARED = ("bronze", "silver", "gold")
 
 
 def table_of(key: dg.AssetKey) -> TableId:
-    """The table of an asset. Raises LakeError if its key stands for none."""
+    """The table of an asset. Raises LakeError if its key cannot be mapped."""
     try:
         return _table(list(key.path))
     except ValueError as error:
@@ -28,7 +28,7 @@ def table_of(key: dg.AssetKey) -> TableId:
 
 
 def is_table(key: dg.AssetKey) -> bool:
-    """Whether the asset's key stands for a table."""
+    """Whether the asset's key can be mapped to a table."""
     try:
         _table(list(key.path))
     except ValueError:
@@ -74,5 +74,5 @@ def table_read(context: dg.InputContext) -> TableId:
     """The table of an input: an asset's, or the one that another op's output went to."""
     if context.has_asset_key:
         return table_of(context.asset_key)
-    assert context.upstream_output is not None  # an input that is no asset comes from an output
+    assert context.upstream_output is not None  # an input that is not an asset comes from an output
     return table_written(context.upstream_output)

@@ -1,6 +1,6 @@
 """The monthly audit of buckets and queues: an asset with a check for each rule and purpose.
 
-What the rules are, and how something is compared with them, is `buckets/`'s.
+The rules and the comparison are in `buckets`.
 """
 
 import datetime as dt
@@ -20,7 +20,7 @@ from data_platform.telemetry.warnings import previews_accepted
 KEY = dg.AssetKey(["platform", "buckets_audit"])
 JOB = "buckets_audit"
 
-# The last partition is the month that is not over: an audit sees the buckets as they are now.
+# The last partition is the current month: an audit sees the buckets as they are now.
 MONTHS = dg.MonthlyPartitionsDefinition(start_date="2026-01-01", end_offset=1)
 
 
@@ -33,7 +33,7 @@ def check_name(rule: str, purpose: Purpose | QueuePurpose) -> str:
 
 
 def bucket_audit(settings: Settings, tables: tuple[TableTiers, ...] = ()) -> dg.AssetsDefinition:
-    """The audit of the buckets that `settings` lead to, where these tables lie."""
+    """The audit asset for the buckets of these settings; `tables` are those in the warehouse."""
 
     def buckets_audit(context: dg.AssetExecutionContext):
         _require_this_month(context.partition_keys)
@@ -115,7 +115,8 @@ def _checks() -> dict[str, str]:
 
 
 def _check_results(failures: Sequence[Failure]) -> Iterator[dg.AssetCheckResult]:
-    """One for each check; it lists all that fail it, and the commands that mend them."""
+    """A result for each check, with every bucket or queue that fails it and the commands to fix
+    it."""
     failed: dict[str, list[Failure]] = {}
     for failure in failures:
         name = check_name(failure.rule, failure.purpose) if failure.purpose else failure.rule

@@ -38,8 +38,8 @@ def as_usual_console() -> None:
 
 
 class _Messages(logging.Filter):
-    """As they were written; of Dagster's events the failures of steps, and of runs that no step
-    failed, by their causes."""
+    """Passes messages as written; of Dagster's events only failures, with their causes: of steps,
+    and of runs in which no step failed."""
 
     def __init__(self, *, failures: bool) -> None:
         super().__init__()
@@ -57,7 +57,8 @@ class _Messages(logging.Filter):
 
 
 def _why_failed(event: dg.DagsterEvent) -> str | None:
-    """Why it failed; None if the event is not a failure, or a run's that its step has reported."""
+    """Why it failed; None if the event is not a failure, or one that a step has reported
+    already."""
     if event.event_type_value == _FAILED:
         return f"{event.step_key} failed: {cause(event.step_failure_data.error)}"
     error = error_outside_steps(event)

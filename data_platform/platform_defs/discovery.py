@@ -1,4 +1,4 @@
-"""Which tables there are: whatever the modules of the domains' packages declare."""
+"""Discover the tables and assets that the modules of the domains' packages declare."""
 
 import importlib
 import importlib.metadata
@@ -13,7 +13,7 @@ from data_platform.assets import Table
 from data_platform.tables.identity import LAYERS, TableId
 
 DOMAINS = "data_platform.domains"
-ENTRY_POINTS = "data_platform.domains"  # the group in which other packages name theirs
+ENTRY_POINTS = "data_platform.domains"  # the entry point group for packages with domains
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ def packages(named: Iterable[str]) -> list[str]:
 
 
 def discovered(names: Sequence[str]) -> Declared:
-    """What the modules of these packages declare at their top, folders within them included.
+    """What the modules of these packages declare at module level, subfolders included.
 
-    Whatever importing them raises is left as it is.
+    Errors raised by importing them propagate.
     """
     tables: dict[int, Table] = {}
     others: dict[int, dg.AssetsDefinition] = {}
@@ -49,7 +49,7 @@ def discovered(names: Sequence[str]) -> Declared:
 
 
 def folders(names: Iterable[str]) -> list[Path]:
-    """Where the modules of these packages are. Raises ModuleNotFoundError for one that is not."""
+    """The folders of these packages. Raises ModuleNotFoundError for a missing one."""
     found: list[Path] = []
     for name in names:
         spec = importlib.util.find_spec(name)
@@ -66,7 +66,7 @@ def folders(names: Iterable[str]) -> list[Path]:
 
 
 def _modules(names: Iterable[str]) -> Iterator[str]:
-    """A folder is enough: it needs no `__init__.py`."""
+    """The modules in the folders, which need no `__init__.py`."""
     for name in names:
         for place in folders([name]):
             yield name
@@ -77,13 +77,13 @@ def _modules(names: Iterable[str]) -> Iterator[str]:
 
 
 def _each_after_its_inputs(tables: Sequence[Table]) -> tuple[Table, ...]:
-    """By layer, domain and place in the code, but a table that others read before them."""
+    """Sorted by layer, domain and position in the code, but each table after those it reads."""
     by_id = {table.id: table for table in tables}
     ordered: dict[int, Table] = {}
 
     def add(table: Table, reading: frozenset[TableId]) -> None:
         for upstream in table.inputs.values():
-            if upstream in by_id and upstream not in reading:  # a circle is Dagster's to refuse
+            if upstream in by_id and upstream not in reading:  # Dagster refuses cycles
                 add(by_id[upstream], reading | {table.id})
         ordered.setdefault(id(table), table)
 

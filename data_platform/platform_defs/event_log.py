@@ -1,11 +1,11 @@
-"""Dagster's event log with batches written as batches, on SQLite.
+"""Store Dagster's event log in batches, on SQLite.
 
-Dagster's own opens, commits and closes two database files for every event; a year's backfill has
-thousands of partition events, and on a laptop they would take longer than the data. Events that
-arrive as a batch (`DAGSTER_EVENT_BATCH_SIZE`) share one connection and one transaction for each
-file. It leaves out uninformative (`SILENT`) and repeated events, and can wipe partitions of an
-asset, which Dagster's own cannot. `dagster.yaml` names it. Its files are those of Dagster's own
-storage, and either can read the other's. `postgres_storage` is the same for a server.
+Dagster's own storage opens, commits and closes two database files for every event; a year's
+backfill has thousands of partition events, and on a laptop they would take longer than the data.
+Events that arrive as a batch (`DAGSTER_EVENT_BATCH_SIZE`) share one connection and one transaction
+for each file. It leaves out uninformative (`SILENT`) and repeated events, and can wipe partitions
+of an asset, which Dagster's own cannot. `dagster.yaml` names it. Its files are those of Dagster's
+own storage, and either can read the other's. `postgres_storage` is the same for a server.
 """
 
 import os
@@ -60,15 +60,16 @@ def _is_evaluation(event: EventLogEntry) -> bool:
 
 
 def _is_silent(event: EventLogEntry) -> bool:
-    """The output of a check that blocks nothing: nobody waits for it, its result is logged for
-    each partition, and a run's log would have as many such lines as its tables have rules."""
+    """Whether it is the output of a non-blocking check: nothing waits for it, its results are
+    logged for each partition, and a run's log would have such a line for every rule of its
+    tables."""
     if event.dagster_event_type != DagsterEventType.STEP_OUTPUT:
         return False
     return SILENT.keys() <= event.get_dagster_event().step_output_data.metadata.keys()
 
 
 class Stored(NamedTuple):
-    """An event in the log, its number there and its text."""
+    """An event in the log, its id there and its serialized text."""
 
     event: EventLogEntry
     id: int
@@ -76,7 +77,8 @@ class Stored(NamedTuple):
 
 
 class Batching(EventLog):
-    """What is stored beside the log for a batch of events of assets and of their checks."""
+    """Stores a batch of asset and check events, with the rows that Dagster keeps besides the
+    log."""
 
     _present: frozenset[str] = frozenset()
 
@@ -107,7 +109,7 @@ class Batching(EventLog):
             connection.execute(assets.update().values(known).where(assets.c.asset_key == asset))
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """All events or, where one fails, none: Dagster then stores them one by one."""
+        """Store all events, or none if one fails: Dagster then stores them one by one."""
         if {event.dagster_event_type for event in events} <= _OF_ASSETS | _OF_CHECKS:
             self._store_at_once(events, [self.row_of(event) for event in events])
         else:
@@ -118,7 +120,7 @@ class Batching(EventLog):
         raise NotImplementedError
 
     def _store_beside(self, connection: Connection, stored: list[Stored]) -> None:
-        """What `store_event` does for each of them, with a statement or two for all."""
+        """Store what `store_event` stores besides the log, in one or two statements for all."""
         of_assets = [each for each in stored if each.event.dagster_event_type in _OF_ASSETS]
         evaluations = [each for each in stored if _is_evaluation(each.event)]
         for event, event_id, _ in stored:
@@ -132,7 +134,7 @@ class Batching(EventLog):
         self._store_evaluations(connection, evaluations)
 
     def _store_evaluations(self, connection: Connection, evaluations: list["Stored"]) -> None:
-        """Into the rows that were planned for them; where some were not, as Dagster does it."""
+        """Update the rows planned for the evaluations; the others are stored as Dagster does."""
         if not evaluations:
             return
         rows = [self._evaluation_row(stored) for stored in evaluations]

@@ -1,7 +1,7 @@
-"""Jobs: for each domain one for the tables of each kind of partition.
+"""Make the jobs: one per domain and kind of partitions.
 
-Daily and monthly tables cannot share a ranged run, so they have a job each; what a run of the
-first makes stale in the second, the freshness sensor asks for.
+Daily and monthly tables cannot share a ranged run, so each has its own job; the freshness sensor
+requests runs for what one job makes stale in another.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,10 @@ from data_platform.runs.tags import RUN_CONFIG
 
 
 def jobs(tables: Sequence[Table]) -> dict[str, AssetJob]:
-    """By name. One run, one process, one Spark session: its steps follow each other in it.
+    """The jobs by name. A run is one process with one Spark session; its steps run in sequence.
 
-    Raises ValueError for tables of one job whose partitions differ: a range is of one definition.
+    Raises ValueError if tables of one job have different partitions definitions, since a range
+    needs a single one.
     """
     for name, group in tables_by_job(tables).items():
         for table in group:

@@ -1,17 +1,16 @@
-"""`partition_expr` of ordinary assets: which partition a row of a result is of.
+"""Evaluate `partition_expr`, which says to which partition a row of an ordinary asset belongs.
 
 It is an SQL expression over the result's columns, or one for each dimension:
 
     metadata={"partition_expr": "CAST(time AS DATE)"}
     metadata={"partition_expr": {"date": "CAST(time AS DATE)", "shop": "shop"}}
 
-Of a partition that is a time are the rows whose expression lies in it; a date counts as its
-midnight and a moment without a zone as the clock of the partitions' zone. Of any other partition
-are the rows whose expression, as text, is its key.
+A row belongs to a time partition if the value of the expression lies within it; a date counts as
+its midnight, and a timestamp without a zone is in the partitions' time zone. It belongs to any
+other partition if the value, as text, is the partition's key.
 
-A column whose values name their partitions one to one is the table's partition column as it is.
-For anything else the table stores the partition beside the row, in a column of its own that
-assets do not get back.
+A column whose values map to partitions one to one is used as the table's partition column. For
+anything else the table stores the partition in an extra column, which assets do not get back.
 """
 
 import datetime as dt
@@ -33,7 +32,7 @@ from data_platform.tables.identity import PartitionColumn, TableId
 from data_platform.tables.partition_times import TimeKeys
 
 PARTITION_EXPR = "partition_expr"  # Dagster's own name for it
-_STORED = "_partition"  # begins the names of columns that hold partitions beside the rows
+_STORED = "_partition"  # prefix of the extra columns that hold partitions
 _EPOCH = dt.datetime(1970, 1, 1)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _MIDNIGHT, _DAILY = "0 0 ", "0 0 * * *"  # in cron's words
@@ -42,7 +41,7 @@ _TIMES = (T.DateType, T.TimestampType, T.TimestampNTZType)
 
 @dataclass(frozen=True)
 class Dimension:
-    """A dimension of the partitions being written; `name` is empty where it is the only one."""
+    """A dimension of the partitions being written; `name` is empty if it is the only one."""
 
     name: str
     expression: str
@@ -51,12 +50,12 @@ class Dimension:
 
     @property
     def stored(self) -> str:
-        """The column that holds the partition where no column of the result does."""
+        """The extra column that holds the partition if no column of the result does."""
         return f"{_STORED}_{self.name}" if self.name else _STORED
 
     @property
     def times(self) -> TimeKeys | None:
-        """How the keys of times are written; None where the partitions are not times."""
+        """How the keys of times are written; None if the partitions are not times."""
         if isinstance(self.definition, dg.TimeWindowPartitionsDefinition):
             return TimeKeys.of(self.definition)
         return None
@@ -70,7 +69,7 @@ class Dimension:
         return T.DateType() if at_midnight else T.TimestampType()
 
     def is_named_by(self, kind: T.DataType) -> bool:
-        """Whether values of this type name their partitions one to one."""
+        """Whether values of this type map to partitions one to one."""
         if isinstance(kind, T.StringType | T.IntegerType | T.LongType):
             return True
         return isinstance(kind, T.DateType) and bool(self.times and self.times.cron == _DAILY)
@@ -98,9 +97,8 @@ def _clock(moment: dt.datetime) -> int:
 
 
 def dimensions(context: dg.OutputContext) -> tuple[Dimension, ...]:
-    """Those of the asset's partitions, in the order of its keys' parts; none without partitions.
-
-    Raises LakeError where the asset does not say what its rows' partitions are.
+    """The dimensions of the asset's partitions, in the order of the key's parts; empty without
+    partitions. Raises LakeError if the asset has no `partition_expr` for them.
     """
     if not (context.has_asset_key and context.has_asset_partitions):
         return ()
@@ -142,8 +140,8 @@ def partitioned(
 ) -> tuple[DataFrame | pa.Table, tuple[str, ...]]:
     """`data` with the columns that hold each row's partition, and their names in order.
 
-    Rows of no wanted partition have null there. Expressions are Spark's SQL whatever library made
-    the table; a column alone needs no session. Raises LakeError where one cannot be evaluated.
+    They are null in rows of no wanted partition. Expressions are Spark SQL whatever library made
+    the table; a plain column needs no session. Raises LakeError if one cannot be evaluated.
     """
     names = data.columns if isinstance(data, DataFrame) else data.column_names
     if taken := [name for name in names if is_stored(name)]:
@@ -166,7 +164,7 @@ def partitioned(
 
 
 def is_stored(name: str) -> bool:
-    """Whether a column holds partitions beside the rows."""
+    """Whether a column is an extra one that holds partitions."""
     return name == _STORED or name.startswith(f"{_STORED}_")
 
 
@@ -207,7 +205,7 @@ def _held(wanted: Wanted, kind: T.DataType, value: Column) -> Column:
 
 
 def _value(expression: str, names: list[str]) -> Column:
-    """A column's name may be what SQL would read otherwise."""
+    """The expression as a column; a column's name is taken as it is, even if SQL would parse it."""
     if expression in names:
         return F.col(f"`{expression.replace('`', '``')}`")
     return F.expr(expression)

@@ -1,4 +1,4 @@
-"""Dagster's storage on PostgreSQL, with batches of events written as batches.
+"""Store Dagster's event log in batches, on PostgreSQL.
 
 dagster-postgres writes a batch of materializations with one insert, but notes only the last one's
 asset; a batch of check evaluations it refuses, and Dagster then stores them one by one, with two
@@ -22,10 +22,10 @@ from data_platform.platform_defs.event_log import Batching, stored_in
 
 
 class BatchingPostgresEventLogStorage(Batching, PostgresEventLogStorage):
-    """A batch is one insert, and a transaction for what is stored beside it.
+    """Stores a batch with one insert, and the rows besides the log in another transaction.
 
-    Not one transaction for both: an event must be visible as soon as it has its id, or whoever
-    reads on from the last id it saw would miss those of a transaction that took longer.
+    They are separate because an event must be visible as soon as it has its id: a reader that
+    continues from the last id it saw would miss events of a longer transaction.
     """
 
     def __init__(self, *args, **options) -> None:
@@ -59,7 +59,7 @@ class BatchingPostgresEventLogStorage(Batching, PostgresEventLogStorage):
 
 
 class BatchingPostgresStorage(DagsterPostgresStorage):
-    """dagster-postgres's storage of everything, its event log the one above."""
+    """dagster-postgres's storage with the event log above."""
 
     def __init__(self, postgres_url: str, *args, **options) -> None:
         super().__init__(postgres_url, *args, **options)

@@ -1,7 +1,7 @@
-"""The daily reconciliation: what is in the bucket against the ledger, as a job on a schedule.
+"""The daily reconciliation of the landing bucket with the ledger, as a scheduled job.
 
-The sensor looks at what is new; this finds what it cannot have seen: late objects beyond its
-window, objects whose event was lost, objects that vanished, keys that match no source.
+The sensor looks at what is new; this finds what it cannot see: late objects beyond its window,
+objects whose event was lost, objects that vanished, keys that match no source.
 """
 
 import datetime as dt
@@ -16,7 +16,7 @@ from data_platform.landing.arrivals.listing import Reconciliation
 from data_platform.runs.tags import RECONCILIATION
 from data_platform.telemetry.wording import counted
 
-# By key; a first reconciliation of a full bucket finds them all, and the ledger has the rest.
+# Keys listed in the metadata; the first reconciliation of a full bucket finds every object.
 _MOST_NAMED = 1000
 
 
@@ -52,7 +52,7 @@ def reconciliation_job(tables: Sequence[Table]) -> dg.JobDefinition:
 
 
 def _metadata(found: Reconciliation) -> dict[str, dg.MetadataValue]:
-    """How many of each, and which: the keys that were repaired, each with what was wrong."""
+    """The counts, and the keys that were corrected, each with what was wrong."""
     repaired = list(found.repaired.items())
     counted = {
         "listed": found.listed,

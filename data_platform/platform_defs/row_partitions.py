@@ -1,4 +1,4 @@
-"""Which of the partitions being written a value belongs to.
+"""Map values to the partitions being written.
 
 Spark's Python workers import this module: it needs PyArrow and NumPy only.
 """
@@ -18,7 +18,7 @@ _FAR = 100_000_000  # days from 1970: later than any partition
 
 @dataclass(frozen=True)
 class Wanted:
-    """The partitions being written, in one dimension: what a column of type `kind` holds of each.
+    """The partitions being written, in one dimension: the value of type `kind` stored for each.
 
     A partition is a span of time, from `starts` up to `ends` (exclusive) in microseconds since
     1970, in the order of time; or, without those, of the rows whose value, as text, is its key.
@@ -31,7 +31,7 @@ class Wanted:
     ends: tuple[int, ...] = ()
 
     def of(self, values: pa.Array) -> pa.Array:
-        """What is held of the partition of each value; null for a value of none of them."""
+        """The stored value of each value's partition; null if it belongs to none of them."""
         held = pa.array(self.held, self.kind)
         if not self.starts:
             keys = pa.array(self.keys, pa.string())
@@ -44,8 +44,8 @@ class Wanted:
 
 
 def _microseconds(values: pa.Array) -> np.ndarray:
-    """Since 1970: of dates the midnight, of moments with a zone those of UTC."""
-    if pa.types.is_date(values.type):  # of the last ones the microseconds are too many for 64 bits
+    """Microseconds since 1970: midnight for dates, UTC for timestamps with a zone."""
+    if pa.types.is_date(values.type):  # the last dates would overflow 64 bits as microseconds
         days = values.cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
         bounded = np.clip(days.fill_null(0).to_numpy(zero_copy_only=False), -_FAR, _FAR)
         return np.where(values.is_null().to_numpy(zero_copy_only=False), _NEVER, bounded * _DAY)

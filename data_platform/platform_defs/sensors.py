@@ -1,4 +1,4 @@
-"""The sensors: for what arrived, and for what has become stale.
+"""The sensors: one for arrivals, one for stale partitions.
 
 They only read state and request runs; being killed at any point loses nothing, since the next tick
 finds the same state. While a run of a job is under way no other is requested: it would compute the

@@ -19,7 +19,7 @@ JOB = "storage_costs"
 
 
 def storage_costs(settings: Settings) -> dg.AssetsDefinition:
-    """What tables cost at the price that `settings` lead to; bytes alone where there is none."""
+    """The asset with the cost of tables at the price of these settings; only bytes without one."""
 
     def measured(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         own = settings.storage_price is not None
@@ -40,7 +40,7 @@ def storage_costs(settings: Settings) -> dg.AssetsDefinition:
 
 
 def report(found: Sequence[TableBytes], price: float | None, source: str) -> dict[str, Any]:
-    """Metadata: numbers that Dagster plots, in all and by domain, and a table of the tables.
+    """The metadata: totals and numbers by domain for Dagster to plot, and a table of the tables.
 
     `bytes` are all that tables hold; `history_bytes` those that only old snapshots refer to,
     `rejected_bytes` those of quarantine and duplicates. Costs are US dollars a month.

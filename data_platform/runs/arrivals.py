@@ -1,4 +1,4 @@
-"""What landed: entering it in the ledger, settling it after killed runs, and what is due of it."""
+"""Record what landed in the ledger, settle it after killed runs, and plan what is due for it."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -45,8 +45,8 @@ def record_arrivals(
 
 
 def list_landed(platform: Platform, landed: Sequence[BronzeTable], now: dt.datetime) -> None:
-    """Record in the ledger all that is in the landing place, where a sensor's tick may look at
-    recent days only; settles first what killed runs had published."""
+    """Record everything in the landing bucket, not only recent days as a sensor's tick may; first
+    settles what killed runs had published."""
     settle_arrivals(platform, landed)
     reconcile(platform.bucket, [table.source for table in landed], platform.ledger, now)
 
@@ -61,7 +61,7 @@ def settle_arrivals(platform: Platform, landed: Sequence[BronzeTable]) -> None:
         found = {*prepared, *platform.builds.uncommitted(table.id)}
         keys = [k for k in found if table.partitions and table.partitions.has_partition_key(k)]
         if keys:
-            # a table that cannot be read is reported by its plan, and the others go on
+            # A table that cannot be read is reported when it is planned; the others go on.
             with suppress(LakeError, ValueError):
                 settle(table, platform, keys)
 

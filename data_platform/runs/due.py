@@ -1,4 +1,4 @@
-"""Which runs are due: for objects that wait to be loaded and for partitions that became stale."""
+"""Find the runs that are due: for pending objects and for stale partitions."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 

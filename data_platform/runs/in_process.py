@@ -1,4 +1,4 @@
-"""Running what is due at once, in this process.
+"""Run what is due immediately, in this process.
 
 For the demo, the command line and tests, what `dagster dev` does over minutes: ask the sensors and
 run what they request, until they request nothing.

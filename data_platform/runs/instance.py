@@ -1,4 +1,4 @@
-"""The Dagster instance of a home; opening it creates what is missing, one process at a time."""
+"""Open the Dagster instance of a home; missing files are created, one process at a time."""
 
 import fcntl
 from collections.abc import Iterator

@@ -87,7 +87,7 @@ def work_id(kind: str, job: str | None, parts: Iterable[str]) -> str:
 
 
 def due(instance: dg.DagsterInstance, request: dg.RunRequest) -> DueRun:
-    """The run to request, and from when on; `request` has the id of its work as its run key."""
+    """The run to request and the earliest time for it; `request` has its work's id as run key."""
     work = request.run_key or ""
     of_work = dg.RunsFilter(tags={WORK: work}, statuses=_ENDED)
     ended = instance.get_run_records(of_work, limit=_ENOUGH)

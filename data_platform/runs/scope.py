@@ -1,4 +1,4 @@
-"""What runs are about, as one value."""
+"""The tables, platform and Dagster instance that runs work on, as one value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

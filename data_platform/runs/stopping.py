@@ -1,4 +1,4 @@
-"""A run that a person stops: the first Ctrl-C lets it end in order, the second ends the process.
+"""Stop a run with Ctrl-C: the first one ends it cleanly, the second one kills the process.
 
 A signal's handler may raise anywhere: between the commits of a publication, or while waiting for
 the JVM's answer, which the next call would then take for its own. So the run has its own thread,
@@ -122,7 +122,7 @@ def cancel_run(instance: dg.DagsterInstance, run_id: str) -> None:
 
 @contextmanager
 def stoppable(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """A part of a run that is not begun, and whose result is not used, once the run is canceled.
+    """A part of a run that is skipped, or whose result is discarded, once the run is canceled.
 
     Raises DagsterExecutionInterruptedError then.
     """

@@ -1,4 +1,5 @@
-"""Settings from the environment: its only reader, and who tells libraries through it."""
+"""Read settings from the environment, and set the variables that libraries need; no other module
+reads or sets them."""
 
 import os
 import re
@@ -31,14 +32,13 @@ _CLOUD = {
     "LEDGER": "",
 }
 
-# What `DATABASE` is the default of, except a catalog that is Glue; a server holds Dagster's
-# storage, too.
+# Settings whose default is `DATABASE`, except a Glue catalog; Dagster's storage only on a server.
 IN_DATABASE = ("CATALOG", "LEDGER")
 PASSWORD = PREFIX + "DATABASE_PASSWORD"
 
 
-# What is different where. Each has a setting of its own, which goes before. What is empty has to be
-# set, or is worked out from the machine.
+# Defaults that differ by environment; each setting's own variable takes precedence. Empty ones must
+# be set, or are derived from the machine.
 DIFFERENCES: Mapping[Environment, Mapping[str, str]] = {
     Environment.LOCAL: {**_DIRECTORIES, "SPARK_MASTER": "local[*]"},
     Environment.TEST: {**_DIRECTORIES, "SPARK_MASTER": "local[2]", "SPARK_MEMORY": "1g"},
@@ -170,7 +170,7 @@ def named_domains(env: Mapping[str, str] | None = None) -> tuple[str, ...]:
 
 
 def local_state() -> Path:
-    """The directory of a developer's homes: `.platform` in the checkout, or where one stands."""
+    """The directory of a developer's homes: `.platform` in the checkout or working directory."""
     return (CHECKOUT if (CHECKOUT / "pyproject.toml").exists() else Path.cwd()) / ".platform"
 
 
@@ -191,8 +191,8 @@ def enter_home(settings: Settings) -> None:
 
 
 def give_password(settings: Settings) -> None:
-    """To libpq, in this process and those it starts: no URL has to carry it. Called where databases
-    are opened; PyIceberg and Dagster, which open theirs themselves, take it in no other way."""
+    """Give libpq the password, in this process and those it starts, so that no URL contains it.
+    Call it where databases are opened; PyIceberg and Dagster, which open their own, need it too."""
     if settings.database_password:
         export(PGPASSWORD=settings.database_password)
 
@@ -203,13 +203,13 @@ def export(**variables: str) -> None:
 
 
 def java_home() -> str:
-    """Where the shell says that Java is; empty where it does not."""
+    """The shell's JAVA_HOME; empty if it is not set."""
     return os.environ.get("JAVA_HOME", "")
 
 
 @contextmanager
 def environment_kept() -> Iterator[None]:
-    """What Dagster is told of a home meanwhile (`enter_home`) is taken back at the end."""
+    """Restore the variables that `enter_home` sets when the context ends."""
     before = dict(os.environ)
     try:
         yield
@@ -250,6 +250,6 @@ def _value(env: Mapping[str, str], name: str) -> str:
 
 
 def _region(env: Mapping[str, str]) -> str:
-    """The platform's setting, else what AWS's own tools go by."""
+    """The region of the platform's setting, or else of AWS's own variables."""
     given = values.region(_value(env, "AWS_REGION"))
     return given or env.get("AWS_REGION", "") or env.get("AWS_DEFAULT_REGION", "")

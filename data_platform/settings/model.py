@@ -60,7 +60,7 @@ class Settings:
 
     @property
     def has_buckets(self) -> bool:
-        """Whether there is a cloud with buckets: on a laptop directories are the buckets."""
+        """Whether buckets are in a cloud; on a laptop they are directories."""
         deployed = self.environment is not Environment.LOCAL
         return bool(self.aws_region and (deployed or self.aws_endpoint))
 
@@ -71,7 +71,7 @@ class Settings:
 
     @property
     def catalog_properties(self) -> dict[str, str]:
-        """PyIceberg's, for `lake.catalog.Lake`."""
+        """PyIceberg's catalog properties, for `lake.catalog.Lake`."""
         place = {"warehouse": self.warehouse_uri, "s3.region": self.aws_region}
         if self.aws_endpoint:
             place["s3.endpoint"] = self.aws_endpoint

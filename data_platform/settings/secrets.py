@@ -12,7 +12,7 @@ SCHEME = "secretsmanager:"
 
 
 def secret(setting: str, text: str, region: str) -> str:
-    """The secret that `setting` has as its value, or that its value names (in AWS's `region`).
+    """The secret in a setting's value, or the one that the value names (in AWS's `region`).
 
     Raises SettingsError, naming setting and secret, if it cannot be fetched.
     """
@@ -26,12 +26,12 @@ def secret(setting: str, text: str, region: str) -> str:
 
 
 def secret_name(text: str) -> str:
-    """Name, or ARN, of the secret that a setting's value names; empty where it names none."""
+    """Name or ARN of the secret that a setting's value refers to; empty if it refers to none."""
     return text.removeprefix(SCHEME).partition("#")[0] if text.startswith(SCHEME) else ""
 
 
 def _fetch(setting: str, name: str, region: str) -> str:
-    import boto3  # most processes ask for none
+    import boto3  # slow to import, and most processes need no secret
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -32,7 +32,7 @@ class SettingsError(ValueError):
 
 
 def refuse_unknown_names(env: Iterable[str], names: Iterable[str]) -> None:
-    """Variables that begin like settings and are none of `names`."""
+    """Variables with the settings' prefix that are not among `names`."""
     known = [PREFIX + name for name in names]
     for name in sorted(env):
         if name.startswith(PREFIX) and name not in known:
@@ -42,7 +42,7 @@ def refuse_unknown_names(env: Iterable[str], names: Iterable[str]) -> None:
 
 
 def home(directory: Path | str, environment: str) -> Path:
-    """An absolute directory. SettingsError where none is set, or for one that storage misreads."""
+    """An absolute directory. Raises SettingsError if it is not set, or storage would misread it."""
     if not str(directory):
         raise SettingsError(f"{PREFIX}HOME must be set when {PREFIX}ENV is {str(environment)!r}")
     path = Path(os.path.expanduser(directory)).absolute()
@@ -51,8 +51,8 @@ def home(directory: Path | str, environment: str) -> Path:
 
 @contextmanager
 def home_explained(directory: Path) -> Iterator[None]:
-    """What keeps a directory from being a home, a file in its place or a missing permission for
-    example, is said of the setting. A full disk is another trouble."""
+    """Turn errors that keep a directory from being a home (a file in its place, a missing
+    permission) into SettingsError. Others, such as a full disk, propagate."""
     try:
         yield
     except OSError as error:
@@ -78,7 +78,7 @@ def place(name: str, text: str) -> str:
 
 
 def is_file(url: str) -> bool:
-    """Whether a database is a file of this machine: one of SQLite."""
+    """Whether a database is a file on this machine (SQLite)."""
     return url.startswith("sqlite")
 
 
@@ -86,7 +86,7 @@ def database(name: str, url: str) -> str:
     """A SQLAlchemy URL of SQLite or PostgreSQL without a password."""
     if not url or url.startswith("sqlite:///"):
         return url
-    # A password may hold what ends the host for a parser, so it is looked for before parsing.
+    # A password may contain characters that a parser would misread, so look for it before parsing.
     if "password=" in url or ("@" in url and not re.match(r"postgresql://[^:/?#@]*@[^@]*$", url)):
         raise SettingsError(
             f"{PREFIX}{name} carries a password, or is not like "
@@ -118,7 +118,7 @@ def catalog(url: str) -> str:
 
 
 def queue(url: str) -> str:
-    """The URL of a queue, or nothing."""
+    """The URL of a queue, or empty."""
     if url and re.fullmatch(r"https?://[^/\s]+/\S+", url) is None:
         raise SettingsError(
             f"{PREFIX}QUEUE is {url!r}; write it like "
@@ -128,7 +128,7 @@ def queue(url: str) -> str:
 
 
 def inventory(uri: str) -> str:
-    """`s3://destination/prefix/source-bucket/configuration`, or nothing."""
+    """`s3://destination/prefix/source-bucket/configuration`, or empty."""
     place = uri.rstrip("/")
     if uri and (re.fullmatch(_BUCKET, place) is None or place.count("/") < 4):
         raise SettingsError(
@@ -139,7 +139,7 @@ def inventory(uri: str) -> str:
 
 
 def memory_for_cores(cores: int | None = None) -> str:
-    """A gigabyte for each task that runs at once: what sorting a partition of 128 MB takes."""
+    """A gigabyte per concurrent task, which is what sorting a partition of 128 MB takes."""
     return f"{min(max(cores or os.cpu_count() or 1, 2), 8)}g"
 
 
@@ -152,7 +152,7 @@ def memory(text: str) -> str:
 
 
 def packages(text: str, of: str = f"{PREFIX}DOMAINS") -> tuple[str, ...]:
-    """Dotted names of Python packages, separated by commas; `of` is what has them, for an error."""
+    """Dotted names of Python packages, separated by commas; `of` names their setting in errors."""
     names = tuple(filter(None, (name.strip() for name in text.split(","))))
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")):
@@ -164,7 +164,7 @@ def packages(text: str, of: str = f"{PREFIX}DOMAINS") -> tuple[str, ...]:
 
 
 def project(name: str) -> str:
-    """A name that buckets can begin with."""
+    """A project name that bucket names can start with."""
     if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) is None:
         raise SettingsError(
             f"{PREFIX}PROJECT is {name!r}, and begins the names of buckets; write it in lower case "
@@ -181,7 +181,7 @@ def project(name: str) -> str:
 
 
 def environment_of_bucket(uri: str, project: str, environments: Iterable[str]) -> str | None:
-    """The environment that a bucket of this project says in its name; None for other places."""
+    """The environment in the name of one of this project's buckets; None for other places."""
     name = uri.removeprefix("s3://").partition("/")[0]
     if not uri.startswith("s3://") or not name.startswith(project + "-"):
         return None
@@ -190,21 +190,21 @@ def environment_of_bucket(uri: str, project: str, environments: Iterable[str]) -
 
 
 def region(name: str) -> str:
-    """A region of AWS, or nothing."""
+    """An AWS region, or empty."""
     if name and re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d", name) is None:
         raise SettingsError(f"{PREFIX}AWS_REGION is {name!r}; write it like eu-west-1")
     return name
 
 
 def endpoint(url: str) -> str:
-    """The address of a store without its last slash, or nothing."""
+    """The address of a store without a trailing slash, or empty."""
     if url and re.fullmatch(r"https?://[^/\s]+/?", url) is None:
         raise SettingsError(f"{PREFIX}AWS_ENDPOINT is {url!r}; write it like http://localhost:9000")
     return url.rstrip("/")
 
 
 def price(text: str) -> float | None:
-    """US dollars for a GB and month; None where nothing is said."""
+    """US dollars per GB and month; None if empty."""
     try:
         value = float(text) if text else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""The settings there are: the variables, and what each means. Their reader is `environment`."""
+"""List the settings: the variables and what each means. `environment` reads them."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from data_platform.settings.values import PREFIX
 
 @dataclass(frozen=True)
 class Variable:
-    """A setting as a person writes it.
+    """A setting as users write it.
 
-    `name` is without the prefix; `default` says in words what holds where it is not set, empty
-    where `environment.DIFFERENCES` has the value of each environment.
+    `name` is without the prefix; `default` describes the default in words, and is empty if
+    `environment.DIFFERENCES` has a value for each environment.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What can go wrong with stored data."""
+"""The base class of errors about stored data."""
 
 
 class LakeError(Exception):

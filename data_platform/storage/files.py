@@ -1,4 +1,4 @@
-"""Bytes: the few file operations the lake needs, on a directory or an object store.
+"""The few file operations the lake needs, on a directory or an object store.
 
 A location is an absolute path, `file://` and such a path, or `s3://bucket/key`.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # Spark's workers import this module
     import pyarrow.dataset as ds
 
 _KEY_IN_NAME = 60  # characters
-LISTED = 8  # objects of one folder; a run's folder has seldom more than a few thousand
+LISTED = 8  # from this many objects on, a folder is listed; it seldom has more than a few thousand
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Storage:
         return filesystem(location, self.store)
 
     def make_folder(self, location: str) -> None:
-        """So that files can be opened in it; an object store has no folders."""
+        """Create a folder so that files can be opened in it; does nothing in an object store."""
         if not is_object(location):
             found, path = self._resolve(location)
             found.create_dir(path, recursive=True)
@@ -67,7 +67,7 @@ class Storage:
         return ds.dataset(paths, schema, format="parquet", filesystem=filesystems[0][0])
 
     def files(self, location: str) -> Iterator[StoredFile]:
-        """Every file below `location`, nothing where there is no such folder."""
+        """Every file below `location`; empty if there is no such folder."""
         found, path = self._resolve(location)
         prefix = _partitioning(location)
         selector = fs.FileSelector(path, recursive=True, allow_not_found=True)
@@ -95,9 +95,9 @@ class Storage:
             client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload.upload)
 
     def sizes(self, locations: Sequence[str]) -> list[int | None]:
-        """Bytes of each file, None for one that is not there; many are asked for at once.
+        """The size of each file in bytes, None for a missing one; requests run in parallel.
 
-        Many objects of one folder are found by listing it, a request for a thousand of them.
+        Many objects of one folder are found by listing it, with one request per thousand.
         """
         known: dict[str, int | None] = {}
         for folder, files in by_folder(locations).items():
@@ -113,7 +113,7 @@ class Storage:
 
     def delete(self, location: str) -> None:
         """Delete a file; one that is gone already is not an error."""
-        if is_object(location):  # PyArrow would ask and list, and leave a marker for the folder
+        if is_object(location):  # PyArrow would query and list, and leave a marker for the folder
             bucket, key = split(location)
             with about(location):
                 self.store.client().delete_object(Bucket=bucket, Key=key)
@@ -136,17 +136,16 @@ def filesystem(location: str, store: ObjectStore) -> tuple[fs.FileSystem, str]:
 def new_file_name(key: str) -> str:
     """A name for a data file of the partition `key` that no other file has.
 
-    It tells a person the partition, where that can be told in ASCII, and no program relies on it.
+    It shows the partition if that is possible in ASCII; no program relies on it.
     It begins with a letter or a digit, since Spark passes over files that begin with `_` or `.`;
-    it has no character that means something in a URL or a pattern, and has a length that every
-    file system takes.
+    it has no special characters of URLs or patterns, and a length that every file system accepts.
     """
     said = re.sub(r"[^A-Za-z0-9-]+", "_", key).strip("_-")[:_KEY_IN_NAME]
     return f"{said or 'all'}-{uuid.uuid4().hex}.parquet"
 
 
 def by_folder(locations: Iterable[str]) -> dict[str, list[str]]:
-    """Locations by what stands before their last slash."""
+    """Locations by their folder: the part before the last slash."""
     found: dict[str, list[str]] = defaultdict(list)
     for location in locations:
         found[location.rpartition("/")[0]].append(location)
@@ -154,5 +153,5 @@ def by_folder(locations: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _partitioning(location: str) -> str:
-    """`file:///a b` -> `file://`. The rest is a path as it stands, as PyIceberg takes it."""
+    """`file:///a b` -> `file://`. The rest is a literal path, as PyIceberg reads it."""
     return next((each for each in (SCHEME, "file://") if location.startswith(each)), "")

@@ -1,4 +1,4 @@
-"""How S3 is reached, by the code that reads and writes files: one value, no credentials in it.
+"""How to connect to S3, as one value without credentials.
 
 Credentials come from where AWS's own tools look for them, on each machine: the environment, a
 role of the pod or of the instance. Python workers import this module.
@@ -18,8 +18,8 @@ SCHEME = "s3://"
 class ObjectStore:
     """A region, and the endpoint of a store that is not AWS's own (`http://127.0.0.1:9000`).
 
-    A request is tried `attempts` times, with backoff and jitter: half a minute of refusals is not
-    worth a failed run.
+    A request is tried `attempts` times, with backoff and jitter, so that half a minute of refusals
+    does not fail a run.
     """
 
     region: str = ""
@@ -31,7 +31,7 @@ class ObjectStore:
         return _filesystem(self)
 
     def client(self) -> Any:
-        """boto3's, for what PyArrow has no call for."""
+        """boto3's client, for operations that PyArrow lacks."""
         return _client(self)
 
 
@@ -46,11 +46,11 @@ def split(uri: str) -> tuple[str, str]:
 
 
 class AmbiguousKey(ValueError):
-    """A key that a client takes for another one's."""
+    """A key that a client would resolve to another object."""
 
 
 def why_ambiguous(key: str) -> str | None:
-    """Why PyArrow would not read exactly this key; None where it does.
+    """Why PyArrow would not read exactly this key; None if it would.
 
     Its HTTP client resolves the parts `.` and `..` as a path's, so that `a/./b` gives the bytes of
     `a/b`; and its file system knows no empty part. Nor do file systems that stand in for a bucket.

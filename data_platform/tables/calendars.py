@@ -20,13 +20,13 @@ if TYPE_CHECKING:  # Spark's workers import this module, and Dagster takes a sec
 
 @dataclass(frozen=True)
 class Calendar:
-    """The partitions of a time, of which Dagster will list each in its turn."""
+    """The time partitions of a definition, including those that Dagster does not list yet."""
 
     definition: "dg.TimeWindowPartitionsDefinition"
 
     @staticmethod
     def of(definition: "dg.PartitionsDefinition | None") -> "Calendar | None":
-        """Of a table's partitions, or of the dimension of them that is a time."""
+        """The calendar of a table's partitions, or of their time dimension."""
         import dagster as dg
 
         match definition:
@@ -44,7 +44,7 @@ class Calendar:
 
     @property
     def end(self) -> dt.datetime | None:
-        """When the last partition ends (exclusive, UTC); None where there is no last one."""
+        """When the last partition ends (exclusive, UTC); None if there is no last one."""
         if self.definition.end is None:
             return None
         last = self.definition.get_prev_partition_window(self.definition.end, respect_bounds=False)
@@ -52,8 +52,8 @@ class Calendar:
         return last.end.astimezone(dt.UTC)
 
     def beginning(self, column: PartitionColumn, value: PartitionValue) -> dt.datetime | None:
-        """When the partition begins (UTC) that a value of the column names, also one before the
-        first or after the last; None for a value that names none, such as a day within a month."""
+        """When the partition begins (UTC) that a value of the column names, even if it is before
+        the first or after the last; None if it names none, such as a day within a month."""
         zone = ZoneInfo(self.definition.timezone)
         match value:
             case dt.datetime():
@@ -86,8 +86,8 @@ class Calendar:
         start: dt.datetime,
         end: dt.datetime | None,
     ) -> pa.Array:
-        """Whether each value of the column names a partition that begins from `start` to before
-        `end` (None: at any time after); null for null."""
+        """Whether each value of the column names a partition that begins at `start` or later and
+        before `end` (None: no end); null for null."""
 
         def one(value: PartitionValue) -> bool:
             begins = self.beginning(column, value)
@@ -98,7 +98,7 @@ class Calendar:
         return pa.array(told, pa.bool_()).take(different.indices)
 
     def _next(self, moment: dt.datetime) -> dt.datetime:
-        """The first beginning of a partition at or after a moment."""
+        """The start of the first partition that begins at or after `moment`."""
         window = self.definition.get_next_partition_window(moment, respect_bounds=False)
         assert window is not None
         return window.start

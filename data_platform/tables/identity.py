@@ -1,4 +1,4 @@
-"""Names and partitions of tables: pure values, no catalog, no Spark.
+"""The identity of tables and their partitions: pure values, no catalog, no Spark.
 
 A table is `layer/domain/name` for people and `{layer}_{domain}.{name}` in the Iceberg catalog.
 A partition key is the orchestrator's string (`2011-03-04`, `2011-03-04-05:00`, `a|b`); its
@@ -19,7 +19,7 @@ PartitionValue = dt.date | dt.datetime | str | int
 Values = tuple[PartitionValue, ...]
 
 WHOLE_TABLE = ""  # the partition key of a table without partitions
-ORDINARY = "assets"  # the layer of ordinary assets whose key names none
+ORDINARY = "assets"  # the layer of ordinary assets whose key has no layer
 LAYERS = ("bronze", "silver", "gold", "quarantine", "duplicates", ORDINARY)
 _PART = re.compile(r"[a-z][a-z0-9_]*")
 _HOUR = "%Y-%m-%d-%H:%M"
@@ -35,8 +35,8 @@ class TableId:
 
     @staticmethod
     def parse(text: str) -> "TableId":
-        """Raises ValueError where `text` is not `layer/domain/name` in lower snake case, or of
-        another layer than LAYERS."""
+        """Parse `layer/domain/name`. Raises ValueError if it is not in lower snake case, or if the
+        layer is not one of LAYERS."""
         parts = text.split("/")
         if len(parts) != 3 or not all(_PART.fullmatch(part) for part in parts):
             raise ValueError(
@@ -82,7 +82,7 @@ class PartitionColumn:
     times: TimeKeys | None = None
 
     def value(self, text: str) -> PartitionValue:
-        """Raises ValueError for a text that is none of the column's keys."""
+        """The value of a key. Raises ValueError for a text that is not one of the column's keys."""
         if self.times:
             start, _ = self.times.span(text)
             match self.type:
@@ -105,7 +105,7 @@ class PartitionColumn:
                 return text
 
     def text(self, value: PartitionValue) -> str:
-        """The key of a value; a text that is not a key where no partition begins with it."""
+        """The key of a value; if no partition begins with it, a text that is not a key."""
         if self.times and isinstance(value, dt.date):
             key = self.times.key(_moment(value, self.times.timezone))
             if self.value(key) == value:
@@ -132,7 +132,7 @@ class Partitioning:
     def of(
         schema: T.StructType, names: tuple[str, ...], times: Mapping[str, TimeKeys] | None = None
     ) -> "Partitioning":
-        """By these columns of a schema; `times` has how keys name the times of some of them."""
+        """The partitioning by these columns of a schema; `times` says how time keys are written."""
         known = times or {}
         columns = (PartitionColumn(n, schema[n].dataType, known.get(n)) for n in names)
         return Partitioning(tuple(columns))
@@ -147,7 +147,7 @@ class Partitioning:
         return tuple(c.value(p) for c, p in zip(self.columns, self.parts(key), strict=True))
 
     def parts(self, key: str) -> list[str]:
-        """The key of each column; raises ValueError where there are more or fewer."""
+        """The key of each column. Raises ValueError if there are more or fewer."""
         if not self.columns:
             return []
         parts = key.split("|") if len(self.columns) > 1 else [key]

@@ -1,5 +1,6 @@
-"""Which columns can hold the partitions of a definition: told when definitions load, since a key
-that its column does not give back would be found only after other tables were published."""
+"""Check which columns can hold the partitions of a definition. This is done when definitions load:
+a key that cannot be read back from its column would otherwise be found after other tables were
+published."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -22,12 +23,12 @@ _TYPES = (
 )
 _BITS = {T.IntegerType: 31, T.LongType: 63}
 _LONGEST_KEY = 1000  # characters; Parquet keeps no bounds of a text of some thousand bytes
-_TRIED = 50  # of the partitions of a time, which are all alike
+_TRIED = 50  # time partitions that are tried, since all are alike
 _YEARS = range(1970, 2038)
 
 
 def dimensions_of(definition: dg.PartitionsDefinition) -> dict[str, dg.PartitionsDefinition]:
-    """By name, in the order in which a key joins them; one without a name of anything else."""
+    """The dimensions by name, in the order in which a key joins them; a single one has no name."""
     if isinstance(definition, dg.MultiPartitionsDefinition):
         each = sorted(definition.partitions_defs, key=lambda dimension: dimension.name)
         return {dimension.name: dimension.partitions_def for dimension in each}
@@ -35,8 +36,8 @@ def dimensions_of(definition: dg.PartitionsDefinition) -> dict[str, dg.Partition
 
 
 def column_type(definition: dg.PartitionsDefinition) -> T.DataType:
-    """A date where partitions are whole days or longer, else the time in their zone; the instant,
-    in a zone whose clock has an hour twice a year; and text of all that is not a time."""
+    """The column type for a dimension: a date if partitions are whole days or longer, otherwise the
+    local time; the instant if the zone changes its clock; and text for anything else."""
     if not isinstance(definition, dg.TimeWindowPartitionsDefinition):
         return T.StringType()
     minute, hour, *_ = [*definition.cron_schedule.split(), "*"]
@@ -50,7 +51,7 @@ def column_type(definition: dg.PartitionsDefinition) -> T.DataType:
 def partitioning_by(
     columns: Sequence[str], definition: dg.PartitionsDefinition | None
 ) -> Partitioning:
-    """The partitioning by these columns, each of the type that suits its dimension."""
+    """The partitioning by these columns, each with the type for its dimension."""
     times = times_of(definition, columns)
     kinds = dimensions_of(definition).values() if definition else ()
     typed = (
@@ -61,7 +62,7 @@ def partitioning_by(
 
 
 def _within_days(definition: dg.TimeWindowPartitionsDefinition) -> bool:
-    """Whether a day has more than one of its partitions."""
+    """Whether a day has more than one partition."""
     minute, hour, *_ = [*definition.cron_schedule.split(), "*"]
     return not (minute.isdecimal() and hour.isdecimal())
 
@@ -134,7 +135,7 @@ def _repeats_an_hour(
 
 
 def _keys(definition: dg.PartitionsDefinition) -> Iterator[str]:
-    """Of labels all, of times the first."""
+    """The keys to try: all labels, but only the first times."""
     if isinstance(definition, dg.TimeWindowPartitionsDefinition):
         yield from islice(_times(definition), _TRIED)
     else:

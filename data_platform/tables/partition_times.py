@@ -1,4 +1,4 @@
-"""How the partitions of a time column are cut and how their keys are written, as Dagster does it.
+"""Compute the bounds of time partitions and write their keys, as Dagster does.
 
 A table carries this in its properties, so that whoever reads it, from any code location, finds
 its keys and when each partition begins and ends. Dagster itself reads and writes the keys: its
@@ -35,7 +35,7 @@ class TimeKeys:
 
     @property
     def definition(self) -> "dg.TimeWindowPartitionsDefinition":
-        """Of all such partitions, whenever the table's own begin."""
+        """All such partitions, regardless of when the table's own begin."""
         return _definition(self)
 
     def span(self, key: str) -> tuple[dt.datetime, dt.datetime]:
@@ -46,7 +46,7 @@ class TimeKeys:
         return _span(self, key)
 
     def key(self, moment: dt.datetime) -> str:
-        """Of the partition that holds the moment (aware)."""
+        """The key of the partition that contains the moment (aware)."""
         return _key(self, moment.timestamp())
 
 
@@ -100,13 +100,14 @@ def times_of(
 
 
 def as_property(times: Mapping[str, TimeKeys]) -> dict[str, str]:
-    """A table's properties that say it; none for a table without a time among its columns."""
+    """The table properties that store it; none for a table without a time column."""
     if not times:
         return {}
     return {PARTITION_KEYS: json.dumps({n: asdict(t) for n, t in times.items()}, sort_keys=True)}
 
 
 def from_properties(properties: Mapping[str, str]) -> dict[str, TimeKeys]:
-    """By column. Empty for a table of before, whose keys are ISO dates and hours in UTC."""
+    """The `TimeKeys` by column. Empty for an older table, whose keys are ISO dates and hours in
+    UTC."""
     given = json.loads(properties.get(PARTITION_KEYS, "{}"))
     return {name: TimeKeys(**each) for name, each in given.items()}
