@@ -1,18 +1,31 @@
 """`data-platform rollback`, and the runs that follow one."""
 
-import pytest
+import json
+from collections.abc import Iterator
 
+import pytest
+from click.testing import CliRunner
+from pyspark.sql import SparkSession
+
+from data_platform.cli.main import main
+from data_platform.domains.retail.bronze import order_lines as bronze
+from data_platform.domains.retail.gold import daily_sales
+from data_platform.domains.retail.silver import order_lines as silver
+from data_platform.operations.repair import stale_partitions
 from data_platform_tests.support.command_line import Run, parsed
 from data_platform_tests.support.homes import (
     BRONZE,
     SALES,
     SEGMENTS,
     SILVER,
+    Home,
     csv,
+    home_at,
     key_of,
     shop_lines,
 )
 from data_platform_tests.support.loaded_shop import LoadedShop
+from data_platform_tests.support.places import place_of
 
 # What a rollback does to a catalog does not depend on where files are: the runs take the time.
 SHOP_PLACES = ("directory", pytest.param("versitygw", marks=pytest.mark.soak))
@@ -59,36 +72,61 @@ def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(
     assert "nothing differs" in again
 
 
-def test_what_still_waits_is_loaded_after_a_rollback_of_bronze(run: Run, shop: LoadedShop) -> None:
-    home, day = shop.home, "2011-06-08"
+@pytest.fixture(scope="module", params=SHOP_PLACES)
+def home(
+    request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Home]:
+    """A day of order lines and its sales: small, since what follows takes several runs."""
+    directory = tmp_path_factory.mktemp("rollback") / "home"
+    place = place_of(request, request.param, directory)
+    with home_at(directory, (bronze, silver, daily_sales), place) as home:
+        home.land(key_of("2011-06-06"), csv(shop_lines("2011-06-06")))
+        assert all(ran.success for ran in home.run())
+        yield home
+
+
+def _history(home: Home, table: str) -> list[dict]:
+    return json.loads(_called(home, "history", table, "--json"))
+
+
+def _called(home: Home, *arguments: object) -> str:
+    """What a command prints on that home."""
+    env = {"DATA_PLATFORM_HOME": str(home.settings.home), **home.place.environment}
+    result = CliRunner().invoke(main, [str(a) for a in arguments], env=env)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.stdout
+
+
+def test_what_still_waits_is_loaded_after_a_rollback_of_bronze(home: Home) -> None:
+    day = "2011-06-08"
     home.land(key_of(day), csv(shop_lines(day, 3)))
     home.run()
-    snapshot = parsed(run("history", BRONZE, "--json"))[0]["snapshot"]
+    snapshot = _history(home, BRONZE)[0]["snapshot"]
     home.land(key_of(day), csv(shop_lines(day, 4)))
     home.run()
     home.land(key_of(day, "-late"), csv(shop_lines(day, 2, first=10)))
     home.record()
 
-    run("rollback", BRONZE, "--partition", day, "--to", snapshot)
+    _called(home, "rollback", BRONZE, "--partition", day, "--to", snapshot)
     assert home.counts(BRONZE)[day] == 3
     home.run()
     assert home.counts(BRONZE)[day] == home.counts(SILVER)[day] == 6
 
 
 def test_a_partition_rolled_back_to_before_it_existed_stays_away_until_something_lands(
-    run: Run, shop: LoadedShop
+    home: Home,
 ) -> None:
-    home, day = shop.home, "2011-06-07"
-    snapshot = parsed(run("history", SILVER, "--json"))[0]["snapshot"]
+    day = "2011-06-07"
+    snapshot = _history(home, SILVER)[0]["snapshot"]
     home.land(key_of(day), csv(shop_lines(day, 3)))
     home.run()
     assert home.counts(SILVER)[day] == 3
 
-    run("rollback", SILVER, "--partition", day, "--to", snapshot)
+    _called(home, "rollback", SILVER, "--partition", day, "--to", snapshot)
     home.run()
     assert (home.counts(BRONZE)[day], home.counts(SILVER)[day]) == (3, 0)
     assert home.counts(SALES)[day] == 0  # what was built from it follows
-    assert parsed(run("stale", "--json")) == []
+    assert stale_partitions(home.platform, home.tables) == []
 
     home.land(key_of(day, "-late"), csv(shop_lines(day, 1, first=3)))
     home.run()
