@@ -52,12 +52,13 @@ def _unsynced(connection: Any, _: object) -> None:
 # Where several processes share the files of tests: none is left with a long one in the end.
 _LONGEST = (
     "test_cli.py",
+    "test_cli_after_runs.py",
+    "test_cli_rollback.py",
     "test_pipeline.py",
     "test_guides_to_declaring.py",
     "test_guides_to_mending.py",
     "test_faults.py",
     "test_reruns.py",
-    "test_cli_rollback.py",
     "test_interrupted.py",
     "test_killed_runs.py",
     "test_merged.py",

@@ -1,17 +1,21 @@
 """One home with a month of the generated shop in it, loaded once for all tests that look at it.
 
 Tests may land more, on days of their own: what a test asserts is either recorded here right after
-the first load, or a difference that it made itself.
+the first load, or a difference that it made itself. Where several processes share the tests, those
+of one shop run in the same process (`ByFileOrShop`).
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
+from xdist.scheduler import LoadFileScheduling
 
 from data_platform.demo.generator import Manifest, generate
 from data_platform.demo.report import Balance, balance_of
@@ -47,7 +51,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Modules that name `SHOP_PLACES` look at a shop in each of them, the others at a directory."""
     if "shop" in metafunc.fixturenames and vars(metafunc.module).get("LoadedShop") is LoadedShop:
         places = getattr(metafunc.module, "SHOP_PLACES", ("directory",))
-        metafunc.parametrize("shop", places, indirect=True, scope="session")
+        metafunc.parametrize("shop", places, ids=_id_of, indirect=True, scope="session")
+
+
+def _id_of(place: str) -> str:
+    return f"shop_in_{place}"
+
+
+class ByFileOrShop(LoadFileScheduling):
+    """Gives a process whole files, and all tests of one shop: each process that had some of them
+    would load it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        shop = re.search(r"\[.*?(shop_in_[a-z]+)", nodeid)
+        return shop[1] if shop else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return ByFileOrShop(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
