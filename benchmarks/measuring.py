@@ -1,4 +1,4 @@
-"""Pairs of timings, and from them a ratio with its quartiles against a goal."""
+"""Measure pairs of timings, and compare their ratio (with quartiles) with a goal."""
 
 import platform
 import subprocess

@@ -1,4 +1,4 @@
-"""What the platform does with what landed, driven as the sensors would drive it."""
+"""Run what is due for landed files, driven as the sensors would drive it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

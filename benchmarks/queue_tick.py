@@ -1,4 +1,4 @@
-"""A tick that hears of arrivals through a queue: ten messages, beside few and many old objects."""
+"""A tick with arrivals from a queue: ten messages, with few and with many old objects."""
 
 import json
 from datetime import datetime

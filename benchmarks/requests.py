@@ -1,4 +1,4 @@
-"""What was asked of the store, for which table: read from versitygw's access log."""
+"""Requests to the store by table, read from versitygw's access log."""
 
 import re
 from collections import Counter

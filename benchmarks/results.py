@@ -1,4 +1,4 @@
-"""The committed results: figures as JSON, and the page that is made of them."""
+"""The committed results: figures as JSON, and the page generated from them."""
 
 import json
 from datetime import date

@@ -1,4 +1,4 @@
-"""A sensor's tick: 10 new objects beside a thousand and beside a million old ones."""
+"""A sensor's tick with 10 new objects, next to a thousand and to a million old ones."""
 
 import bisect
 import hashlib

@@ -1,4 +1,4 @@
-"""What judging costs: a silver table with 10 and 40 rules against the same rows without any."""
+"""The cost of judging: a silver table with 10 and 40 rules against the same rows without rules."""
 
 import uuid
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A home whose files are in buckets of its own versitygw, and the requests made to that."""
+"""A home with its files in buckets of its own versitygw, and the requests made to it."""
 
 import dataclasses
 import os

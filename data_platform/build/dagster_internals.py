@@ -132,7 +132,7 @@ def _kind_and_data(item: AssetEvent) -> tuple[dg.DagsterEventType, Any]:
 
 def target_of(record: dg.EventLogRecord) -> Target:
     """The materialization of a record, for a check's result to name."""
-    return Target(  # pyright does not see the fields, which a decorator defines
+    return Target(  # its fields are not visible to a type checker
         storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
     )
 

@@ -141,7 +141,7 @@ def _line(failure: Failure) -> str:
     choice = f" (needs a human decision: {failure.loosens})" if failure.loosens else ""
     return (
         f"{failure.name}: {failure.rule}: {failure.expected}; found {failure.found}; "
-        f"mend it with: {failure.command}{choice}"
+        f"fix it with: {failure.command}{choice}"
     )
 
 

@@ -49,7 +49,7 @@ class Held:
             )
         if not releasable(self.failed):
             return (
-                "only a mended input, function or contract releases it: as it is, rows would be "
+                "only a corrected input, function or contract releases it: otherwise rows would be "
                 "lost or counted twice"
             )
         command = f'data-platform release {named(self.table, self.partition)} --reason "..."'

@@ -62,7 +62,7 @@ class Report(Protocol):
     def uri(self) -> str: ...
 
     def list(self) -> Iterator[LandedObject]:
-        """The current objects, in no order. InventoryError for a file that S3 did not write so."""
+        """The current objects, in no order. InventoryError for a damaged or unexpected file."""
         ...
 
 
