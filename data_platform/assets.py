@@ -25,7 +25,7 @@ from data_platform.landing import partition_names
 from data_platform.landing.source import Source
 from data_platform.quality.mapping import How, require_time
 from data_platform.tables.identity import Partitioning, TableId
-from data_platform.tables.outcomes import DATA, DUPLICATES, QUARANTINE
+from data_platform.tables.outcomes import DATA, DUPLICATES, QUARANTINE, Outcome
 from data_platform.tables.partition_columns import partitioning_by
 from data_platform.tables.partition_times import times_of
 from data_platform.telemetry.warnings import accept_backfill_policies
@@ -78,7 +78,7 @@ class Table:
         raise NotImplementedError
 
     @property
-    def outcomes(self) -> tuple[int, ...]:
+    def outcomes(self) -> tuple[Outcome, ...]:
         """What its rows may become: each is a table beside it, DATA is itself."""
         return (DATA,)
 
@@ -146,7 +146,7 @@ class JudgedTable(Table):
         return Partitioning.of(schema_of(self.contract), self.partition_by, times)
 
     @property
-    def outcomes(self) -> tuple[int, ...]:
+    def outcomes(self) -> tuple[Outcome, ...]:
         return (DATA, QUARANTINE, DUPLICATES) if self.lineage else (DATA, QUARANTINE)
 
     @property

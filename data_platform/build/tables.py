@@ -11,7 +11,7 @@ from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS
 from data_platform.landing.bronze_schema import bronze_schema
 from data_platform.tables.columns import ATTEMPT, REPEATS_OBJECT, REPEATS_ROW
 from data_platform.tables.identity import TableId
-from data_platform.tables.outcomes import DATA, DUPLICATES, NAMED, QUARANTINE, REASONS
+from data_platform.tables.outcomes import DATA, DUPLICATES, NAMED, QUARANTINE, REASONS, Outcome
 from data_platform.tables.partition_times import as_property, times_of
 
 _ATTEMPT = T.StructField(
@@ -37,13 +37,13 @@ _REPEATS = (
 )
 
 
-def tables_written(table: Table) -> dict[int, TableId]:
+def tables_written(table: Table) -> dict[Outcome, TableId]:
     """The tables that a write of `table` goes to, by outcome."""
     beside = {o: table.id.sibling(REJECTED_LAYERS[o]) for o in table.outcomes if o != DATA}
     return {DATA: table.id, **beside}
 
 
-def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
+def ensure_tables(table: Table, lake: Lake) -> dict[Outcome, LakeTable]:
     """The `tables_written`, created or evolved as declared."""
     properties = {
         "owner": table.owner,
@@ -71,7 +71,7 @@ def ensure_tables(table: Table, lake: Lake) -> dict[int, LakeTable]:
     }
 
 
-def _schema(table: Table, outcome: int, lake: Lake) -> T.StructType:
+def _schema(table: Table, outcome: Outcome, lake: Lake) -> T.StructType:
     """The schema of rows with this outcome; a table with lineage rejects rows as received."""
     schema = schema_of_rows(table)
     if outcome == DATA:

@@ -14,6 +14,7 @@ from data_platform.buckets.audit import EXISTS, UNEXPECTED, Failure, audit, rule
 from data_platform.buckets.standard import OWNER, Purpose, QueuePurpose, TableTiers
 from data_platform.buckets.unmanaged import unmanaged_places
 from data_platform.build.dagster_internals import AssetJob
+from data_platform.platform_defs.schedules import asset_job, schedule
 from data_platform.settings.model import Settings
 from data_platform.telemetry.warnings import previews_accepted
 
@@ -71,29 +72,23 @@ def bucket_audit(settings: Settings, tables: tuple[TableTiers, ...] = ()) -> dg.
 
 def bucket_audit_job() -> AssetJob:
     """The job that audits buckets and queues."""
-    return dg.define_asset_job(
-        JOB,
-        selection=[KEY],
-        description="Audits the buckets and queues.",
-        executor_def=dg.in_process_executor,
-    )
+    return asset_job(JOB, KEY, "Audits the buckets and queues.")
 
 
 def bucket_audit_schedule(job: AssetJob) -> dg.ScheduleDefinition:
-    """The schedule that runs the job on the first of each month."""
+    """The schedule that audits the month that begins, on its first day."""
 
-    @dg.schedule(
-        name="buckets_audit_monthly",
-        job=job,
-        cron_schedule="30 4 1 * *",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="On the first of each month.",
-    )
-    def buckets_audit_monthly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    def this_month(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         month = f"{context.scheduled_execution_time:%Y-%m}-01"
         return dg.RunRequest(run_key=month, partition_key=month)
 
-    return buckets_audit_monthly
+    return schedule(
+        job,
+        name="buckets_audit_monthly",
+        cron="30 4 1 * *",
+        description="On the first of each month.",
+        request=this_month,
+    )
 
 
 def _check_specs() -> list[dg.AssetCheckSpec]:

@@ -13,6 +13,7 @@ from data_platform.assets import Table
 from data_platform.build.platform import Platform
 from data_platform.landing.arrivals.inventory import reconcile_with
 from data_platform.landing.arrivals.listing import Reconciliation
+from data_platform.platform_defs.schedules import schedule
 from data_platform.runs.tags import RECONCILIATION
 from data_platform.telemetry.wording import counted
 
@@ -74,10 +75,9 @@ def _metadata(found: Reconciliation) -> dict[str, dg.MetadataValue]:
 
 def reconciliation_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
     """The schedule that runs the job every night."""
-    return dg.ScheduleDefinition(
+    return schedule(
+        job,
         name="landing_reconciliation_daily",
-        job=job,
-        cron_schedule="15 3 * * *",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+        cron="15 3 * * *",
         description="Every night: what no tick has seen waits no longer than that.",
     )

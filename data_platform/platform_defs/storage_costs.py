@@ -12,6 +12,7 @@ from data_platform.build.dagster_internals import AssetJob
 from data_platform.lake.refusals import passing_over
 from data_platform.lake.rejected import REJECTED_LAYERS
 from data_platform.lake.sizes import TableBytes, sizes
+from data_platform.platform_defs.schedules import asset_job, schedule
 from data_platform.settings.model import Settings
 
 KEY = dg.AssetKey(["platform", "storage_costs"])
@@ -88,20 +89,14 @@ def _figures(found: Iterable[TableBytes], price: float | None, of: str) -> Mappi
 
 def storage_costs_job() -> AssetJob:
     """The job that measures what tables hold and cost."""
-    return dg.define_asset_job(
-        JOB,
-        selection=[KEY],
-        description="Measures what tables hold and cost.",
-        executor_def=dg.in_process_executor,
-    )
+    return asset_job(JOB, KEY, "Measures what tables hold and cost.")
 
 
 def storage_costs_schedule(job: AssetJob) -> dg.ScheduleDefinition:
     """The schedule that runs the job on the first of each month."""
-    return dg.ScheduleDefinition(
+    return schedule(
+        job,
         name="storage_costs_monthly",
-        job=job,
-        cron_schedule="45 4 1 * *",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+        cron="45 4 1 * *",
         description="On the first of each month.",
     )

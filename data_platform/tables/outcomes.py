@@ -1,7 +1,19 @@
-"""The outcomes of a row, and the columns that carry them to the writing tasks. Imports nothing."""
+"""The outcomes of a row, and the columns that carry them to the writing tasks."""
 
-DATA, QUARANTINE, DUPLICATES = 0, 1, 2
-CONTEXT = 3  # the outcome of a row that is counted but not written
+from enum import IntEnum
+
+
+class Outcome(IntEnum):
+    """What becomes of a row: a number, since it travels in a column of every row."""
+
+    DATA = 0
+    QUARANTINE = 1
+    DUPLICATES = 2
+    CONTEXT = 3  # counted, but not written
+
+
+DATA, QUARANTINE, DUPLICATES, CONTEXT = Outcome
+
 OUTCOME = "_outcome"
 REASONS = "_reasons"
 WARNINGS = "_warnings"

@@ -32,7 +32,8 @@ from tools.queue_server import QueueServer
 from tools.servers import S3Server
 
 KILLED = str(-signal.SIGKILL)
-# How often a step comes in the work that is done before a kill at most: there is enough for all.
+# How often a step comes in the work that is done before a kill at most, where 10,000 objects land:
+# there is enough for all.
 MOST = {"ReceiveMessage": 40, "head": 400, "statement": 40, "commit": 15, "DeleteMessageBatch": 40}
 
 
@@ -115,7 +116,9 @@ class Consumer:
         return self.process.stdout.readline().strip()
 
 
-def drain(world: World, consumers: Sequence[Consumer], random: Random, *, kills: int) -> None:
+def drain(
+    world: World, consumers: Sequence[Consumer], random: Random, *, kills: int, objects: int
+) -> None:
     """Let the consumers work through the queue, and kill each so often at all kinds of steps."""
     plan = [
         (step, when)
@@ -127,7 +130,8 @@ def drain(world: World, consumers: Sequence[Consumer], random: Random, *, kills:
 
     def fate(consumer: Consumer) -> list[str]:
         chosen = [plan[n % len(plan)] for n in range(kills)]
-        most = {step: count // len(consumers) for step, count in MOST.items()}
+        share = objects / 10_000 / len(consumers)
+        most = {step: max(1, int(count * share)) for step, count in MOST.items()}
         return [consumer.work(*at, random.randint(1, most[at[0]])) for at in chosen]
 
     with ThreadPoolExecutor(len(consumers)) as pool:
@@ -156,14 +160,14 @@ def run(world: World, consumers: Sequence[str], *, objects: int, kills: int, see
         working = [stack.enter_context(world.consumer(what)) for what in consumers]
 
         world.tell(told, CREATED, random, doubled=0.05)
-        drain(world, working, random, kills=kills - kills // 4)
+        drain(world, working, random, kills=kills - kills // 4, objects=objects)
 
         land(bucket, changed, "22")
         delete(bucket, deleted)
         world.tell(set(changed).difference(changed_unseen), CREATED, random, doubled=0.5)
         world.tell(set(deleted).difference(deleted_unseen), REMOVED, random, doubled=0.5)
         # Few messages: whoever is killed has work, as these come back.
-        drain(world, working, random, kills=0)
+        drain(world, working, random, kills=0, objects=objects)
 
         expected = dict.fromkeys([*lost, *late], "missed")
         expected |= dict.fromkeys(changed_unseen, "changed")
@@ -172,7 +176,7 @@ def run(world: World, consumers: Sequence[str], *, objects: int, kills: int, see
 
         world.tell(late, CREATED, random, doubled=0.05)
         world.tell(told[: objects // 4], CREATED, random, doubled=0)
-        drain(world, working, random, kills=kills // 4)
+        drain(world, working, random, kills=kills // 4, objects=objects)
 
     assert world.repaired() == {}
     assert world.queue.dead() == []
@@ -208,13 +212,14 @@ def delete(bucket: DirectoryBucket | S3Bucket, keys: Iterable[str]) -> None:
         client.delete_object(Bucket=name, Key=key)
 
 
-def test_ten_thousand_objects_and_twenty_killed_consumers(
-    tmp_path: Path, elasticmq: QueueServer
+@pytest.mark.parametrize("objects", [3_000, pytest.param(10_000, marks=pytest.mark.soak)])
+def test_thousands_of_objects_and_twenty_killed_consumers(
+    tmp_path: Path, elasticmq: QueueServer, objects: int
 ) -> None:
     queue = new_queue(elasticmq, visibility=2, most_receives=20)
     (tmp_path / "landing").mkdir()
     world = World(f"sqlite:///{tmp_path}/ledger.db", str(tmp_path / "landing"), "", queue)
-    run(world, ["load"], objects=10_000, kills=20, seed=1897)
+    run(world, ["load"], objects=objects, kills=20, seed=1897)
 
 
 @pytest.mark.soak

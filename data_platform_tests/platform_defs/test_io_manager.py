@@ -13,6 +13,7 @@ from data_platform.build.result import StepResult
 from data_platform.lake.writing.publish import WRITTEN
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.platform_defs.io_manager import S3ParquetIOManager
+from data_platform.tables.outcomes import DATA
 from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, LakeHome, days
 
 ASSET = dg.AssetKey(list(SALES.path))
@@ -41,7 +42,7 @@ def test_a_partition_whose_files_are_not_what_was_written_fails_a_check_of_its_o
     )
     def sales() -> Iterator[dg.Output]:
         write = home.stage(days({MONDAY: [3], TUESDAY: [4]}), [MONDAY, TUESDAY])
-        [file] = [file for file in write.staged.files[0] if file.key == MONDAY]
+        [file] = [file for file in write.staged.files[DATA] if file.key == MONDAY]
         os.truncate(file.path.removeprefix("file://"), file.bytes - 1)
         yield dg.Output(StepResult(write, []), output_name="result", metadata=dict(LOGGED))
         yield dg.Output(None, output_name=f"silver__shop__sales_{WRITTEN}", metadata=dict(LOGGED))

@@ -1,6 +1,7 @@
 """Where files live in a test: a directory, or a bucket of a real store."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,15 +90,18 @@ class Place:
         else:
             _path(uri).unlink()
 
-    def save(self) -> dict[str, bytes]:
-        """Everything that is there, to be restored."""
-        return {uri: self.read(uri) for uri in self.files()}
+    def save(self, before: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
+        """Everything that is there, to be restored. What a bucket had `before` is not read again:
+        objects are never written twice, and appear when they are complete."""
+        known = before if before and is_object(self.root) else {}
+        return {uri: known[uri] if uri in known else self.read(uri) for uri in self.files()}
 
-    def restore(self, saved: dict[str, bytes]) -> None:
+    def restore(self, saved: Mapping[str, bytes]) -> None:
         present = self.files()
         for uri in present - saved.keys():
             self.delete(uri)
-        for uri in saved.keys() - present:  # files are never written twice
+        kept = present if is_object(self.root) else set()  # a file may be there in part
+        for uri in saved.keys() - kept:
             self.write(uri, saved[uri])
 
     def files(self, below: str = "") -> set[str]:

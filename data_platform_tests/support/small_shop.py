@@ -43,7 +43,6 @@ from data_platform.tables.outcomes import DATA, DUPLICATES, OUTCOME, QUARANTINE,
 from data_platform_tests.support.faults import Faults
 from data_platform_tests.support.faulty_platform import FaultyPlatform, FaultyStorage
 from data_platform_tests.support.local_spark import LocalSpark
-from data_platform_tests.support.memory_bucket import ever_landed
 from data_platform_tests.support.places import Place
 
 # pandera reads a type from the annotation, which is no type to a type checker.
@@ -143,28 +142,12 @@ class SmallShop:
 
     def rows(self, table: TableId, lake: Lake | None = None) -> Rows:
         """The rows that any reader sees, in a fixed order."""
-        lake = lake or self.platform().lake
-        if not lake.exists(table):
+        loaded = (lake or self.platform().lake).find(table)
+        if not loaded:
             return []
-        found = lake.load(table).scan().to_arrow()
+        found = loaded.scan().to_arrow()
         kept = [name for name in found.schema.names if name not in _OF_THE_RUN]
         return sorted((tuple(row.values()) for row in found.select(kept).to_pylist()), key=repr)
-
-    def state(self) -> str:
-        """What is durable beside the files: commits, ledger, register of builds."""
-        platform = self.platform()
-        ledger = platform.ledger
-        entries = ledger.effective(SHOP.name, ever_landed(ledger, SHOP.name))
-        return repr(
-            [
-                [
-                    platform.lake.exists(t) and len(platform.lake.load(t).snapshots())
-                    for t in TABLES
-                ],
-                [(e.id, e.state, e.rows) for found in entries.values() for e in found],
-                [sorted(platform.builds.latest(t)) for t in TABLES],
-            ]
-        )
 
     def everything(self) -> dict[TableId, Rows]:
         lake = self.platform().lake

@@ -32,6 +32,7 @@ from data_platform.tables.outcomes import (
     REASONS,
     SEPARATOR,
     WARNINGS,
+    Outcome,
 )
 
 _FILE_BYTES = 256 << 20
@@ -120,7 +121,7 @@ class Layout:
 
     partitioning: Partitioning
     attempt: str
-    parts: dict[int, Part]
+    parts: dict[Outcome, Part]
     storage: Storage = field(default_factory=Storage)
 
     @property
@@ -186,7 +187,7 @@ class _OpenFile:
     def full(self) -> bool:
         return self._file.size >= _FILE_BYTES
 
-    def close(self, outcome: int) -> dict:
+    def close(self, outcome: Outcome) -> dict:
         size = self._file.close()
         return {
             "outcome": outcome,
@@ -204,7 +205,7 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
 
     Rows should come sorted by partition: each change of partition starts new files.
     """
-    open_files: dict[int, _OpenFile] = {}
+    open_files: dict[Outcome, _OpenFile] = {}
     current: tuple | None = None
     reports: list[dict] = []
     passed: Counter = Counter()
@@ -244,7 +245,7 @@ def _counted(key: str, rows: int) -> dict:
     return {"outcome": CONTEXT, "key": key, "rows": rows, **empty}
 
 
-def open_file(layout: Layout, outcome: int, key: str, *, named: str | None = None) -> _OpenFile:
+def open_file(layout: Layout, outcome: Outcome, key: str, *, named: str | None = None) -> _OpenFile:
     """A new file of one partition; its unique name starts with `named` (default: the key)."""
     part = layout.parts[outcome]
     name = new_file_name(key if named is None else named)
@@ -276,17 +277,14 @@ def _held(value: pa.Scalar) -> object:
         return value.cast(pa.string()).as_py()
 
 
-def _by_outcome(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _by_outcome(batch: pa.RecordBatch) -> Iterator[tuple[Outcome, pa.RecordBatch]]:
     outcomes = batch.column(OUTCOME)
-    present = outcomes.unique().to_pylist()
+    present = [Outcome(each) for each in outcomes.unique().to_pylist()]
     if len(present) == 1:
         yield present[0], batch
         return
     for outcome in sorted(present):
-        yield (
-            outcome,
-            batch.filter(pc.call_function("equal", [outcomes, outcome])),
-        )
+        yield outcome, batch.filter(pc.call_function("equal", [outcomes, outcome.value]))
 
 
 def _count_rules(counts: Counter, rows: pa.RecordBatch) -> None:

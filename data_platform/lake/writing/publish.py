@@ -29,7 +29,7 @@ from data_platform.lake.rejected import REJECTED_LAYERS, files_of_attempts, reje
 from data_platform.lake.writing.commit import replace_partitions, require_base
 from data_platform.lake.writing.staging import Staged
 from data_platform.tables.identity import TableId, TableSlice
-from data_platform.tables.outcomes import DATA, DUPLICATES, QUARANTINE
+from data_platform.tables.outcomes import DATA, DUPLICATES, QUARANTINE, Outcome
 
 # Properties of a snapshot: which write it published, under which version of its contract.
 ATTEMPT, CONTRACT = "data_platform.attempt", "data_platform.contract"
@@ -132,11 +132,11 @@ def publish(lake: Lake, builds: Builds, write: StagedWrite) -> Publication:
 
 
 def _sound(
-    tables: Mapping[int, Table | None], write: StagedWrite
-) -> tuple[StagedWrite, dict[int, list[tuple[str, DataFile]]]]:
+    tables: Mapping[Outcome, Table | None], write: StagedWrite
+) -> tuple[StagedWrite, dict[Outcome, list[tuple[str, DataFile]]]]:
     """The files that can be committed, by outcome, with their partitions; and the write without
     the other partitions, as if these had not been built, so that they stay due."""
-    found: dict[int, list[tuple[str, DataFile]]] = {}
+    found: dict[Outcome, list[tuple[str, DataFile]]] = {}
     refused: dict[str, str] = {}
     for outcome, table in tables.items():
         staged = write.staged.files.get(outcome, ()) if table else ()
@@ -173,7 +173,7 @@ def _without_takers(write: StagedWrite, held: set[str]) -> dict[str, str]:
 
 
 def _beside(
-    builds: Builds, write: StagedWrite, outcome: int, table: Table, files: list[DataFile]
+    builds: Builds, write: StagedWrite, outcome: Outcome, table: Table, files: list[DataFile]
 ) -> Callable[[], object] | None:
     """The commit to the quarantine or the duplicates; None if it would change nothing."""
     live = files_by_partition(table, write.slice.keys)
@@ -197,7 +197,7 @@ def _beside(
 
 
 def _displaced(
-    table: Table, builds: Builds, write: StagedWrite, outcome: int, live: Files
+    table: Table, builds: Builds, write: StagedWrite, outcome: Outcome, live: Files
 ) -> list[DataFile]:
     """Files with rejected rows of published versions that are missing, for held back partitions.
 

@@ -24,7 +24,7 @@ from data_platform.lake.writing.parquet import (
     write_batches,
 )
 from data_platform.storage.files import Storage
-from data_platform.tables.outcomes import CONTEXT, DATA
+from data_platform.tables.outcomes import CONTEXT, DATA, Outcome
 
 _HASHES = 200  # over which partitions are distributed; if few share one, only large ones are split
 
@@ -45,7 +45,7 @@ class Staged:
     many are rejected for each other partition that they name, and how many were not written since
     they only served as context (CONTEXT)."""
 
-    files: Mapping[int, tuple[StagedFile, ...]]
+    files: Mapping[Outcome, tuple[StagedFile, ...]]
     rules: Mapping[str, Counter] = field(default_factory=dict)
     named: Mapping[str, Counter] = field(default_factory=dict)
     passed: Mapping[str, int] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Staged:
     @staticmethod
     def together(parts: Iterable["Staged"]) -> "Staged":
         """The union of several jobs of one attempt, each with its own partitions."""
-        files: dict[int, tuple[StagedFile, ...]] = {}
+        files: dict[Outcome, tuple[StagedFile, ...]] = {}
         rules, named, passed = {}, {}, {}
         for each in parts:
             files |= {k: (*files.get(k, ()), *found) for k, found in each.files.items()}
@@ -62,7 +62,7 @@ class Staged:
             passed.update(each.passed)
         return Staged(files, rules, named, passed)
 
-    def rows(self, outcome: int) -> Counter:
+    def rows(self, outcome: Outcome) -> Counter:
         """Rows on disk by partition key."""
         counts: Counter = Counter()
         for file in self.files.get(outcome, ()):
@@ -123,7 +123,7 @@ def with_empty_partitions(
 
 
 def staged_rows(
-    staged: Staged, key: str, table: Table, spark: SparkSession, outcome: int = DATA
+    staged: Staged, key: str, table: Table, spark: SparkSession, outcome: Outcome = DATA
 ) -> DataFrame:
     """What was written of one partition, as a reader of the table would see it."""
     paths = [file.path for file in staged.files.get(outcome, ()) if file.key == key and file.rows]
@@ -139,7 +139,7 @@ def _make_folders(layout: Layout) -> None:
 
 
 def _staged(reports: list[dict], layout: Layout) -> Staged:
-    files: dict[int, list[StagedFile]] = defaultdict(list)
+    files: dict[Outcome, list[StagedFile]] = defaultdict(list)
     rules: dict[str, Counter] = defaultdict(Counter)
     named: dict[str, Counter] = defaultdict(Counter)
     passed: Counter = Counter()
@@ -149,7 +149,7 @@ def _staged(reports: list[dict], layout: Layout) -> Staged:
             passed[key] += report["rows"]
             continue
         file = StagedFile(key, report["path"], report["rows"], report["bytes"])
-        files[report["outcome"]].append(file)
+        files[Outcome(report["outcome"])].append(file)
         rules[file.key].update(json.loads(report["rules"]))
         named[file.key].update(json.loads(report["named"]))
     return Staged({k: tuple(v) for k, v in files.items()}, dict(rules), dict(named), passed)
