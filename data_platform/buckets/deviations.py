@@ -43,22 +43,22 @@ class Rule:
 
 
 def statement_deviation(
-    sid: str, policy: Mapping[str, Any], own: Mapping[str, Statement], mend: Action
+    sid: str, policy: Mapping[str, Any], own: Mapping[str, Statement], fix: Action
 ) -> Deviation | None:
     """The deviation if the policy lacks the statement `sid` of `own`, or has a different one."""
     there = [s for s in statements(policy) if s.get("Sid") == sid]
     if there == [own[sid]]:
         return None
     found = "another statement of that name" if there else "no such statement"
-    return Deviation(f"the policy statement {sid}", found, mend)
+    return Deviation(f"the policy statement {sid}", found, fix)
 
 
 def tags_deviation(
-    wanted: Mapping[str, str], found: Mapping[str, str], mend: Action
+    wanted: Mapping[str, str], found: Mapping[str, str], fix: Action
 ) -> Deviation | None:
     """The deviation if a tag of `wanted` is missing or has another value."""
     wrong = {key: found.get(key, "") for key, value in wanted.items() if found.get(key) != value}
-    return Deviation(_pairs(wanted), _pairs(wrong), mend) if wrong else None
+    return Deviation(_pairs(wanted), _pairs(wrong), fix) if wrong else None
 
 
 def _pairs(tags: Mapping[str, str]) -> str:

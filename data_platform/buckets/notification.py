@@ -34,16 +34,16 @@ def judge(spec: BucketSpec, state: BucketState, account: Account) -> Deviation |
     if len(own) == 1 and _comparable(own[0]) == _comparable(_wanted(queue)):
         return None
     rivals = sorted(t for entry, t in _entries(state) if t != queue and _rival(entry))
-    mend = _action(spec, state, account, queue)
+    fix = _action(spec, state, account, queue)
     expected = f"{spec.tells} is told of {', '.join(EVENTS)}"
     if rivals:
         return Deviation(
             expected,
             f"{', '.join(rivals)} is told of them, or as {NOTIFICATION_ID}: S3 takes one only",
-            mend,
+            fix,
             f"{', '.join(rivals)} is no longer told; an SNS topic, or EventBridge, can tell both",
         )
-    return Deviation(expected, "another notification" if own else "no such notification", mend)
+    return Deviation(expected, "another notification" if own else "no such notification", fix)
 
 
 def _wanted(queue: str) -> dict[str, Any]:

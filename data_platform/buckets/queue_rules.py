@@ -21,28 +21,28 @@ _DEAD = frozenset({QueuePurpose.DEAD})
 
 
 def _encryption(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
-    mend = actions.encryption(spec, state)
+    fix = actions.encryption(spec, state)
     if spec.purpose is QueuePurpose.ARRIVALS and state.key.endswith(_AWS_OWN_KEY):
         expected = "SSE-SQS or a KMS key of your own, which S3 may use"
-        return Deviation(expected, state.key, mend, "no key in KMS encrypts the messages any more")
+        return Deviation(expected, state.key, fix, "no key in KMS encrypts the messages any more")
     if state.managed or state.key:
         return None
-    return Deviation("SSE-SQS or a KMS key", "none", mend)
+    return Deviation("SSE-SQS or a KMS key", "none", fix)
 
 
 def _visibility(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
     least = spec.standard.visibility or 0
     if state.visibility >= least:
         return None
-    mend = actions.visibility(spec, state, least)
-    return Deviation(f"{least} s at least", f"{state.visibility} s", mend)
+    fix = actions.visibility(spec, state, least)
+    return Deviation(f"{least} s at least", f"{state.visibility} s", fix)
 
 
 def _retention(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
     if state.retention >= spec.standard.retention:
         return None
-    mend = actions.retention(spec, state)
-    return Deviation(f"{spec.standard.retention} s", f"{state.retention} s", mend)
+    fix = actions.retention(spec, state)
+    return Deviation(f"{spec.standard.retention} s", f"{state.retention} s", fix)
 
 
 def _redrive(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
@@ -50,13 +50,13 @@ def _redrive(spec: QueueSpec, state: QueueState, account: Account) -> Deviation 
     there = {name: str(value) for name, value in state.redrive.items()}  # SQS keeps counts as text
     if there == wanted:
         return None
-    mend = actions.redrive(spec, state, account)
+    fix = actions.redrive(spec, state, account)
     if not there:
-        return Deviation(_redriven(wanted), "no redrive policy", mend)
+        return Deviation(_redriven(wanted), "no redrive policy", fix)
     target = there.get("deadLetterTargetArn", "")
     elsewhere = target != wanted["deadLetterTargetArn"]
     loosens = f"{target} no longer gets dead letters" if elsewhere else ""
-    return Deviation(_redriven(wanted), _redriven(there), mend, loosens)
+    return Deviation(_redriven(wanted), _redriven(there), fix, loosens)
 
 
 def _redriven(policy: Mapping[str, str]) -> str:
@@ -68,10 +68,10 @@ def _redrive_allow(spec: QueueSpec, state: QueueState, account: Account) -> Devi
     sources = _sources(state)
     if sources is None or arrivals in sources:
         return None
-    mend = actions.redrive_allow(spec, state, account, beside=sources)
+    fix = actions.redrive_allow(spec, state, account, beside=sources)
     denied = state.redrive_allow.get("redrivePermission") == "denyAll"
     loosens = f"{arrivals} may give its dead letters" if denied else ""
-    return Deviation(f"of {arrivals}", f"of {', '.join(sources) or 'no queue'}", mend, loosens)
+    return Deviation(f"of {arrivals}", f"of {', '.join(sources) or 'no queue'}", fix, loosens)
 
 
 def _redrive_only(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
@@ -80,9 +80,9 @@ def _redrive_only(spec: QueueSpec, state: QueueState, account: Account) -> Devia
     others = "every queue" if sources is None else ", ".join(s for s in sources if s != arrivals)
     if not others:
         return None
-    mend = actions.redrive_allow(spec, state, account)
+    fix = actions.redrive_allow(spec, state, account)
     loosens = f"other queues than {arrivals} may no longer give their dead letters"
-    return Deviation(f"of {arrivals} only", f"of {others}", mend, loosens)
+    return Deviation(f"of {arrivals} only", f"of {others}", fix, loosens)
 
 
 def _sources(state: QueueState) -> Sequence[str] | None:
@@ -101,8 +101,8 @@ def _s3_may_send(spec: QueueSpec, state: QueueState, account: Account) -> Deviat
 
 
 def _statement(sid: str, spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:
-    mend = actions.policy(spec, state, account)
-    return statement_deviation(sid, state.policy, actions.policy_statements(spec, account), mend)
+    fix = actions.policy(spec, state, account)
+    return statement_deviation(sid, state.policy, actions.policy_statements(spec, account), fix)
 
 
 def _not_public(spec: QueueSpec, state: QueueState, account: Account) -> Deviation | None:

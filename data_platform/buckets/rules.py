@@ -62,8 +62,8 @@ def _log_delivery(spec: BucketSpec, state: BucketState, account: Account) -> Dev
 def _statement(
     sid: str, spec: BucketSpec, state: BucketState, account: Account
 ) -> Deviation | None:
-    mend = actions.policy(spec, state, account)
-    return statement_deviation(sid, state.policy, actions.policy_statements(spec, account), mend)
+    fix = actions.policy(spec, state, account)
+    return statement_deviation(sid, state.policy, actions.policy_statements(spec, account), fix)
 
 
 def _public_access(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:

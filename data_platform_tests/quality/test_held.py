@@ -45,7 +45,7 @@ def test_what_is_not_on_disk_as_it_was_written_is_written_again_by_the_next_run(
 ) -> None:
     assert not releasable(failed)
     text = _held(*failed).text
-    assert "data-platform release" not in text and "mended" not in text
+    assert "data-platform release" not in text and "corrected" not in text
     assert "The next run writes it again: `data-platform run`" in text
 
 
