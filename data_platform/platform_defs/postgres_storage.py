@@ -3,7 +3,7 @@
 dagster-postgres writes a batch of materializations with one insert, but notes only the last one's
 asset; a batch of check evaluations it refuses, and Dagster then stores them one by one, with two
 connections and more for each. `databases.dagster` names this storage in `dagster.yaml`. The tables
-are as dagster-postgres has them: either reads the other's. No other module touches private parts
+are as dagster-postgres has them: either reads the other's. No other module uses the private API
 of dagster-postgres; the version is pinned, and a test compares what is used here with it.
 """
 
