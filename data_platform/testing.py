@@ -137,7 +137,7 @@ class TemporaryPlatform:
 def platform_with(*tables: Table, directory: Path) -> Iterator[TemporaryPlatform]:
     """A platform with these tables, nothing landed and nothing built; its state is in `directory`.
 
-    What Dagster is told of it through the environment is taken back at the end.
+    The environment variables that Dagster reads are restored at the end.
     """
     settings = settings_at(directory)
     prepare_home(settings)

@@ -35,11 +35,11 @@ def judge(spec: BucketSpec, state: BucketState, account: Account) -> Deviation |
         return None
     rivals = sorted(t for entry, t in _entries(state) if t != queue and _rival(entry))
     fix = _action(spec, state, account, queue)
-    expected = f"{spec.tells} is told of {', '.join(EVENTS)}"
+    expected = f"{spec.tells} is notified of {', '.join(EVENTS)}"
     if rivals:
         return Deviation(
             expected,
-            f"{', '.join(rivals)} is told of them, or as {NOTIFICATION_ID}: S3 takes one only",
+            f"{', '.join(rivals)} is notified of them, or as {NOTIFICATION_ID}: S3 takes one only",
             fix,
             f"{', '.join(rivals)} is no longer told; an SNS topic, or EventBridge, can tell both",
         )

@@ -192,7 +192,7 @@ RULES = (
     ),
     Rule(
         "notifications",
-        "The queue of arrivals is told of its objects.",
+        "The queue of arrivals is notified of its objects.",
         notification.judge,
         frozenset({Purpose.RAW_LANDING}),
     ),

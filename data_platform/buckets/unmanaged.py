@@ -39,7 +39,7 @@ def unmanaged_landing(settings: Settings) -> str:
         Purpose.RAW_LANDING,
         f"DATA_PLATFORM_LANDING is {settings.landing_uri}: what lands is in",
         settings.landing_uri,
-        "the standard's queue is not told of it",
+        "the standard's queue is not notified of it",
     )
 
 

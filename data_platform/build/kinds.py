@@ -1,7 +1,7 @@
 """What depends on the kind of a table: its step, its checks, whether it can be tried.
 
-Only this module and `build.tables` distinguish kinds. A new kind is a class in `assets`, with its
-source or contract, a schema in `build.tables`, and a case in each function here.
+Only this module, `build.tables` and `assets` distinguish kinds. A new kind is a class in `assets`,
+with its source or contract, a schema in `build.tables`, and a case in each function here.
 """
 
 from collections.abc import Iterable

@@ -53,7 +53,7 @@ def show(
     as_json: bool,
 ) -> None:
     """Rows of a table."""
-    from data_platform.lake.upkeep.browse import as_python, count, rows
+    from data_platform.lake.upkeep.browse import as_python, count, partition_history, rows
 
     platform = open_platform()
     table_id, loaded = load(platform, table, partition)
@@ -76,7 +76,10 @@ def show(
             if build.state == "held_back":
                 click.echo(f"held back: {build.detail}; see `data-platform held`")
         if partition is not None and not newest and at is None:
-            click.echo(f"{partition} was never built")
+            if partition_history(loaded, partition):
+                click.echo(f"{partition} is no longer published; see `data-platform history`")
+            else:
+                click.echo(f"{partition} was never built")
 
 
 def _show_chosen(

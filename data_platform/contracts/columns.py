@@ -184,9 +184,8 @@ def _checks(
         text = f"nothing is null inside of {name} that {type_.simpleString()} says is not"
         yield Check(f"{name}.complete", "complete", {}, "blocking", text)
     for check in column.checks:
-        own = str(
-            check.name
-        )  # may be set by the user, as in ge={"min_value": 0, "name": "positive"}
+        # The name may be set by the user, as in ge={"min_value": 0, "name": "positive"}.
+        own = str(check.name)
         kind, given = built_in(check), arguments_of(check)
         if not kind:
             raise ContractError(_NOT_A_COLUMN, table=table, column=name, check=own)

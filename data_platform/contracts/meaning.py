@@ -73,9 +73,8 @@ def _first_line(node: _Function) -> int:
 def _places(code: CodeType) -> Iterator[_Span]:
     """The source positions of its instructions; none if Python runs with -X no_debug_ranges."""
     for line, last_line, column, last_column in code.co_positions():
-        if (
-            line and last_line and column is not None and last_column
-        ):  # otherwise entry or exit code
+        # Entry and exit code have no position.
+        if line and last_line and column is not None and last_column:
             yield (line, column), (last_line, last_column)
 
 

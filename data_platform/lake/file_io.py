@@ -65,8 +65,8 @@ class LakeFileIO(S3FileIO):
         Raises OSError or ArrowException if no footer is found: the object is missing or has another
         size, since a footer is read from the end.
         """
-        partitioning, netloc, path = self.parse_location(location, self.properties)
-        files = self.fs_by_scheme(partitioning, netloc)
+        scheme, netloc, path = self.parse_location(location, self.properties)
+        files = self.fs_by_scheme(scheme, netloc)
         file = dataset.ParquetFileFormat().make_fragment(path, files, file_size=size)
         return file.metadata
 

@@ -115,8 +115,10 @@ class _Series:
         ]
 
     def discard(self) -> None:
-        with suppress(OSError, pa.ArrowException):
-            self._finish()
+        file, self.file = self.file, None
+        if file is not None:
+            with suppress(OSError, pa.ArrowException):
+                file.abandon()
         for uri in self.uris:
             with suppress(OSError, StoreError):  # what stays is an orphan file in no report
                 Storage(store=self.store).delete(uri)

@@ -66,7 +66,7 @@ class PartitionWork:
 
     `carry` names the objects whose rows are copied from `present`, the URIs of the bronze files
     that have them: the partition's current ones, and those of partitions that its keys moved from.
-    `target` is the URI of the version's directory. `store` gives access to both.
+    `target` is the URI of the attempt's directory. `store` gives access to both.
     """
 
     partition: str

@@ -39,7 +39,7 @@ def as_usual_console() -> None:
 
 class _Messages(logging.Filter):
     """Passes messages as written; of Dagster's events only failures, with their causes: of steps,
-    and of runs in which no step failed."""
+    and of runs that failed outside of their steps."""
 
     def __init__(self, *, failures: bool) -> None:
         super().__init__()

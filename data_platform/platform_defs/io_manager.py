@@ -100,7 +100,7 @@ class S3ParquetIOManager(dg.IOManager):
             raise held_back(publication.write)
 
     def _unsound(self, write: StagedWrite) -> dict[str, Held]:
-        """The partitions of which a file is not what its writer reported, as they are told of."""
+        """The partitions of which a file is not what its writer reported, with why."""
         keys = [key for key, names in write.failed.items() if WRITTEN in names]
         since = self.builds.held_since(write.table, keys) if keys else {}
         return {

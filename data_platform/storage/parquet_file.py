@@ -47,6 +47,11 @@ class ParquetFile:
             self._writer.close()
             return self._sink.tell()
 
+    def abandon(self) -> None:
+        """Close the file without what waits: nobody will read it."""
+        self._waiting, self._waiting_bytes = [], 0
+        self.close()
+
     def _write_group(self) -> None:
         """Write the waiting rows as one row group; PyArrow's write_batch makes one per batch."""
         if self._waiting:

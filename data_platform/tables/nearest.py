@@ -22,7 +22,7 @@ def nearest(
 
     last = {each: _likeness(last_part(each), last_part(name)) for each in known}
     whole = {each: _likeness(each, name) for each, ratio in last.items() if ratio >= cutoff}
-    near = sorted(whole, key=lambda each: (last[each], whole[each]), reverse=True)[:3]
+    near = sorted(whole, key=lambda each: (-last[each], -whole[each], each))[:3]
     return [each for each in near if whole[each] > whole[near[0]] - _FURTHER]
 
 

@@ -111,7 +111,7 @@ def test_an_event_that_somebody_else_is_told_of_is_a_persons_choice(event: str) 
     there = {**ALL_OF_OTHERS, "TopicConfigurations": [RESTORED, rival]}
     found = judged(there)
 
-    assert found and found.found.startswith(f"{TOPIC} is told of them")
+    assert found and found.found.startswith(f"{TOPIC} is notified of them")
     assert (
         found.loosens == f"{TOPIC} is no longer told; an SNS topic, or EventBridge, can tell both"
     )

@@ -10,7 +10,7 @@ LEFT = 3  # exit code: something is left for a person, and the shop has unreadab
 
 
 def test_a_drop_is_done_where_a_person_agrees_to_what_it_says(run: Run, shop: LoadedShop) -> None:
-    day, other = "2011-07-04", "2011-07-05"
+    day, other = "2011-07-11", "2011-07-12"
     asking = ("drop", SILVER, "--partition", day)
     for landed in (day, other):
         shop.home.land(key_of(landed), csv(shop_lines(landed, 2)))

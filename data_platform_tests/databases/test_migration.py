@@ -119,7 +119,7 @@ CREATE TABLE landed_objects (
 OLD_INDEX = 'CREATE UNIQUE INDEX landed_latest ON landed_objects (bucket, "key") WHERE latest IS 1'
 OLD_OBJECT = (
     "INSERT INTO landed_objects VALUES (7, 'memory', 'shop/2011-03-04.csv', '8-e', 1, 8, "
-    "'2011-03-05 06:00:00.000000', 'e', 'shop', '2011-03-04', 'failed', 2, 'r1', NULL, NULL, "
+    "'2011-03-05 06:00:00.000000', 'e', 'shop', '2011-03-04', 'failed', 2, 'r1', 'a1', NULL, "
     "'timed out', '2011-03-05 06:01:00.000000', '2011-03-05 06:02:00.000000', NULL)"
 )
 OLD_BUILDS = """
@@ -142,6 +142,7 @@ def test_a_ledger_older_than_migrations_keeps_its_rows(tmp_path, newer: list[str
     run(url, OLD_LEDGER, OLD_INDEX, OLD_OBJECT, *newer)
     [failed] = Ledger(url).failed()
     assert (failed.id, failed.attempts, failed.error) == (7, 2, "timed out")
+    assert failed.bronze_version == "a1"
     assert failed.first_seen == datetime(2011, 3, 5, 6, 1, tzinfo=UTC)
     builds = Builds(url)
     assert {key: b.detail for key, b in builds.held_back(SALES).items()} == (

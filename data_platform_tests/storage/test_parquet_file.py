@@ -43,6 +43,16 @@ def test_a_file_without_rows_has_its_schema(tmp_path: Path, batches: list) -> No
     assert pq.read_table(path).num_rows == 0
 
 
+def test_what_waits_is_not_written_to_a_file_that_is_abandoned(tmp_path: Path) -> None:
+    path = tmp_path / "abandoned.parquet"
+    sink = pa.OSFile(str(path), "wb")
+    file = ParquetFile(sink, SCHEMA)
+    file.write(batch(1))
+    file.abandon()
+    assert sink.closed
+    assert pq.read_metadata(path).num_rows == 0
+
+
 class _Full(io.BytesIO):
     """A disk that is full after the first four bytes."""
 

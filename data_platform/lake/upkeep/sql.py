@@ -4,7 +4,7 @@ A table has its name in the catalog, `silver_retail.order_lines`, as in Athena a
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import duckdb
@@ -123,7 +123,7 @@ def _explained(text: str, known: Mapping[str, TableId] | None = None) -> Iterato
         said, *_ = str(error).removeprefix("Catalog Error: ").split("\n\n")
         what = " ".join(said.split())
         if known is not None and (missing := _NO_TABLE.match(what)):
-            name = _as_written(text, missing[1] or missing[2])
+            name = _as_written(text, missing[1] or missing[2], known)
             what = unknown("table", name, known, separator=".")
         raise QueryError(what) from error
     except duckdb.Error as error:
@@ -131,9 +131,11 @@ def _explained(text: str, known: Mapping[str, TableId] | None = None) -> Iterato
         raise QueryError("\n".join(filter(None, (str(error).strip(), advice)))) from error
 
 
-def _as_written(text: str, missing: str) -> str:
+def _as_written(text: str, missing: str, known: Iterable[str]) -> str:
     """The missing table as the text has it: DuckDB leaves out a schema that exists."""
     written = [name.replace('"', "") for name in _AS_TABLE.findall(text)]
+    there = {name.lower() for name in known}
+    written = [name for name in written if name.lower() not in there]
     same = [name for name in written if f".{name}".lower().endswith(f".{missing}".lower())]
     # A name without a schema may be that of a WITH.
     return max(same, key=lambda name: name.count("."), default=missing)

@@ -100,6 +100,7 @@ def test_a_query_reads_the_tables_and_does_nothing_else(home: LakeHome, text: st
             "there is no table 'gold_x.y'",
         ),
         (f"SELECT n FROM {NAME} JOIN ales USING (n)", "there is no table 'ales'"),
+        (f"SELECT n FROM {NAME} JOIN sales USING (n)", "there is no table 'sales'; did you mean"),
         (f"SELECT * FROM {NAME} JOIN silver/shop/sales USING (n)", "is written silver_shop.sales"),
         (
             "SELECT * FROM gold/x/y JOIN silver/shop/sales USING (n)",
