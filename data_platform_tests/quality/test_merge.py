@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from data_platform.quality.merge import kept, ranked
-from data_platform.tables.outcomes import DATA, QUARANTINE
+from data_platform.tables.outcomes import DATA, QUARANTINE, Outcome
 from data_platform_tests.support.clients import Client
 
 JUDGED = "client bigint, changed bigint, city string, _outcome int, _reasons string"
@@ -14,10 +14,10 @@ Computed = replace(Client, arrival=False)
 Row = tuple[int, int, str | None]
 
 
-def _judged(spark: SparkSession, rows: list[Row], outcome: int = DATA) -> DataFrame:
+def _judged(spark: SparkSession, rows: list[Row], outcome: Outcome = DATA) -> DataFrame:
     reasons = None if outcome == DATA else "client.greater_than_or_equal_to"
     return spark.createDataFrame(
-        [(*row, outcome, reasons, None) for row in rows], f"{JUDGED}, _warnings string"
+        [(*row, outcome.value, reasons, None) for row in rows], f"{JUDGED}, _warnings string"
     )
 
 
