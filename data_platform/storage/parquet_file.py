@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROW_GROUP_BYTES = 64 << 20  # of rows in memory; about a tenth of it on disk
+ROW_GROUP_ROWS = 1 << 20  # at most, so that readers of narrow tables can share and skip groups
 
 
 class ParquetFile:
@@ -53,9 +54,10 @@ class ParquetFile:
         self.close()
 
     def _write_group(self) -> None:
-        """Write the waiting rows as one row group; PyArrow's write_batch makes one per batch."""
+        """Write the waiting rows as one row group, or several if they are many; PyArrow's
+        write_batch makes one per batch."""
         if self._waiting:
             rows = pa.Table.from_batches(self._waiting)
-            self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+            self._writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
         self.written += self._waiting_bytes
         self._waiting, self._waiting_bytes = [], 0

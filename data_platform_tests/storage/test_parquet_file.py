@@ -32,6 +32,16 @@ def test_small_batches_share_a_row_group(tmp_path: Path, monkeypatch: pytest.Mon
     assert pq.read_table(path).column("n").to_pylist() == list(range(10))
 
 
+def test_many_rows_are_several_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_file, "ROW_GROUP_ROWS", 3)
+    path = tmp_path / "numbers.parquet"
+    file = ParquetFile(pa.OSFile(str(path), "wb"), SCHEMA)
+    file.write(batch(*range(7)))
+    file.close()
+    found = pq.ParquetFile(path).metadata
+    assert [found.row_group(n).num_rows for n in range(found.num_row_groups)] == [3, 3, 1]
+
+
 @pytest.mark.parametrize("batches", [[], [batch()]])
 def test_a_file_without_rows_has_its_schema(tmp_path: Path, batches: list) -> None:
     path = tmp_path / "empty.parquet"
