@@ -122,7 +122,7 @@ def test_no_queue_is_named_that_is_told_nothing_since_somebody_else_is(
     assert nothing == "nothing to do"
     assert said.startswith("acme-raw-landing-test does not tell acme-arrivals-test of what lands")
     assert "buckets audit" in said
-    assert "somebody-elses is told" in run("audit", code=1).output
+    assert "somebody-elses is notified" in run("audit", code=1).output
 
 
 def test_no_queue_is_named_where_objects_land_in_another_bucket(run: Run) -> None:
