@@ -56,7 +56,7 @@ _LONGEST = (
     "test_cli_rollback.py",
     "test_pipeline.py",
     "test_guides_to_declaring.py",
-    "test_guides_to_mending.py",
+    "test_guides_to_fixing.py",
     "test_faults.py",
     "test_reruns.py",
     "test_interrupted.py",

@@ -1,4 +1,4 @@
-"""The audit against a real S3 API: each rule fails alone, and its command mends it."""
+"""The audit against a real S3 API: each rule fails alone, and its command fixes it."""
 
 from dataclasses import replace
 

@@ -39,7 +39,7 @@ def judged(notifications: dict[str, Any]) -> Deviation | None:
     return notification.judge(landing, BucketState(notifications=notifications), AWS)
 
 
-def mended(notifications: dict[str, Any]) -> dict[str, Any]:
+def fixed(notifications: dict[str, Any]) -> dict[str, Any]:
     found = judged(notifications)
     assert found
     return found.action.request["NotificationConfiguration"]
@@ -56,12 +56,12 @@ def test_a_bucket_that_tells_nobody_tells_the_queue_from_then_on() -> None:
     found = judged({})
 
     assert found and found.found == "no such notification" and not found.loosens
-    assert mended({}) == {"QueueConfigurations": [OURS]}
-    assert judged(mended({})) is None
+    assert fixed({}) == {"QueueConfigurations": [OURS]}
+    assert judged(fixed({})) is None
 
 
 def test_what_others_are_told_of_stays_eventbridge_included() -> None:
-    after = mended(ALL_OF_OTHERS)
+    after = fixed(ALL_OF_OTHERS)
 
     assert after == {
         **ALL_OF_OTHERS,
@@ -83,7 +83,7 @@ def test_what_tells_our_queue_is_set_right(change: dict[str, Any]) -> None:
     found = judged(there)
 
     assert found and found.found == "another notification" and not found.loosens
-    assert mended(there) == {"QueueConfigurations": [OURS]}
+    assert fixed(there) == {"QueueConfigurations": [OURS]}
 
 
 @pytest.mark.parametrize("events", [list(EVENTS), ["s3:ObjectRestore:*"]])
@@ -94,7 +94,7 @@ def test_whom_somebody_else_tells_in_our_name_is_a_persons_choice(events: list[s
     found = judged(there)
 
     assert found and found.loosens.startswith(f"{TOPIC} is no longer told")
-    assert mended(there) == {"QueueConfigurations": [OURS]}
+    assert fixed(there) == {"QueueConfigurations": [OURS]}
 
 
 def test_as_s3_gives_it_back_it_is_no_deviation() -> None:
@@ -115,7 +115,7 @@ def test_an_event_that_somebody_else_is_told_of_is_a_persons_choice(event: str) 
     assert (
         found.loosens == f"{TOPIC} is no longer told; an SNS topic, or EventBridge, can tell both"
     )
-    assert mended(there)["TopicConfigurations"] == [RESTORED]
+    assert fixed(there)["TopicConfigurations"] == [RESTORED]
 
 
 def test_nothing_is_asked_of_other_buckets_or_of_another_environments() -> None:

@@ -262,7 +262,7 @@ def test_a_lifecycle_rule_of_the_old_form_is_kept_in_the_new_one(cloud: Cloud) -
     ],
     ids=["versioning", "encryption", "logging"],
 )
-def test_what_only_loosening_would_mend_is_left_to_a_person(
+def test_what_only_loosening_would_fix_is_left_to_a_person(
     cloud: Cloud, purpose: Purpose, choose
 ) -> None:
     cloud.apply()

@@ -1,4 +1,4 @@
-"""Each rule against a real SQS API: a queue wrong in one respect fails it alone, and is mended."""
+"""Each rule against a real SQS API: a queue wrong in one respect fails it alone, and is fixed."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -82,7 +82,7 @@ def test_every_rule_has_a_case() -> None:
 
 
 @pytest.mark.parametrize(("rule", "purpose", "wrong"), CASES)
-def test_a_queue_wrong_in_one_respect_fails_that_rule_and_is_mended(
+def test_a_queue_wrong_in_one_respect_fails_that_rule_and_is_fixed(
     standing: Cloud, rule: str, purpose: QueuePurpose, wrong: Break
 ) -> None:
     """By the failure's command; and by apply, unless that would take something from somebody."""

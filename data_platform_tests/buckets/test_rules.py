@@ -1,4 +1,4 @@
-"""Each rule against a real S3 API: a bucket wrong in one respect fails it alone, and is mended."""
+"""Each rule against a real S3 API: a bucket wrong in one respect fails it alone, and is fixed."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -93,7 +93,7 @@ def test_every_rule_has_a_case() -> None:
 
 
 @pytest.mark.parametrize(("rule", "purpose", "wrong"), CASES)
-def test_a_bucket_wrong_in_one_respect_fails_that_rule_and_is_mended(
+def test_a_bucket_wrong_in_one_respect_fails_that_rule_and_is_fixed(
     standing: Cloud, rule: str, purpose: Purpose, wrong: Break
 ) -> None:
     """By the failure's command; and by apply, unless that would loosen something."""

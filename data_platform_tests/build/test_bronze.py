@@ -428,7 +428,7 @@ def test_a_day_gives_up_no_rows_that_the_day_they_move_to_cannot_be_published_wi
 
 
 @pytest.mark.parametrize("content", [b"\x80\x00\xff", b'{"sku": "a"}', b"", b"other,names\na,1\n"])
-def test_a_day_of_which_nothing_could_be_read_is_held_back_until_it_is_mended(
+def test_a_day_of_which_nothing_could_be_read_is_held_back_until_it_is_fixed(
     shop: SmallShop, content: bytes
 ) -> None:
     name = f"{shop.place.root}/landing/shop/{DAY}.csv"

@@ -170,7 +170,7 @@ def test_a_function_that_would_see_more_than_a_day_is_given_each_day_alone(
     assert found[0] == found[1] == [(1, 20, None), (2, 20, None)]
 
 
-def test_a_row_that_breaks_a_rule_holds_the_merge_back_until_its_day_is_mended(
+def test_a_row_that_breaks_a_rule_holds_the_merge_back_until_its_day_is_fixed(
     shop: Clients,
 ) -> None:
     shop.changes({MONDAY: [(1, 10, "oslo")]})

@@ -215,7 +215,7 @@ def test_a_rules_check_is_of_the_whole_table_whichever_partition_was_built_last(
 
 def test_a_rules_check_counts_the_newest_attempt_at_a_partition(home: Home) -> None:
     _built(home, silver, DAY, rules={RULE: 3})
-    _built(home, silver, DAY, rules={}, attempt="mended")
+    _built(home, silver, DAY, rules={}, attempt="fixed")
 
     assert _rules(home)[RULE] == (True, 0)
 

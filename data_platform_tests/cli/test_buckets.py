@@ -59,7 +59,7 @@ def test_the_commands_of_the_plan_are_what_apply_does(run: Run, cloud: Cloud) ->
     assert run("audit").output == AS_IT_SHOULD_BE
 
 
-def test_audit_fails_with_the_command_that_mends_each_deviation(run: Run, cloud: Cloud) -> None:
+def test_audit_fails_with_the_command_that_fixes_each_deviation(run: Run, cloud: Cloud) -> None:
     run("apply")
     name = cloud.specs[1].name
     cloud.client.delete_bucket_tagging(Bucket=name)
@@ -73,7 +73,7 @@ def test_audit_fails_with_the_command_that_mends_each_deviation(run: Run, cloud:
     run("audit")
 
 
-def test_audit_says_what_mending_would_take_away(run: Run, cloud: Cloud) -> None:
+def test_audit_says_what_a_fix_would_take_away(run: Run, cloud: Cloud) -> None:
     run("apply")
     set_versioning("Enabled")(cloud, "acme-temp-test")
     add_rule(Expiration={"Days": 1})(cloud, "acme-warehouse-test")
@@ -132,7 +132,7 @@ def test_no_queue_is_named_where_objects_land_in_another_bucket(run: Run) -> Non
     assert "DATA_PLATFORM_QUEUE" not in said.stdout
 
 
-def test_a_queues_deviation_is_mended_by_its_command(run: Run, cloud: Cloud) -> None:
+def test_a_queues_deviation_is_fixed_by_its_command(run: Run, cloud: Cloud) -> None:
     run("apply")
     untag(cloud, QueuePurpose.ARRIVALS)
 

@@ -158,7 +158,7 @@ def test_a_run_that_waits_for_another_says_so(tmp_path: Path) -> None:
 
 
 def test_a_failed_object_is_tried_again_when_it_is_reopened(run: Run, shop: LoadedShop) -> None:
-    """As it should be once its cause, outside its bytes, is mended."""
+    """As it should be once its cause, outside its bytes, is fixed."""
     key = shop.manifest.failed[0]
 
     assert "waits to be loaded" in run("landing", "--reopen", key).output

@@ -59,7 +59,7 @@ def test_buckets_of_the_standard_pass_every_check(cloud: Cloud) -> None:
     assert event.partition == MONTH
 
 
-def test_a_failed_check_carries_the_command_that_mends_it(cloud: Cloud) -> None:
+def test_a_failed_check_carries_the_command_that_fixes_it(cloud: Cloud) -> None:
     cloud.apply()
     name = cloud.name(Purpose.TEMP)
     cloud.client.delete_bucket_tagging(Bucket=name)

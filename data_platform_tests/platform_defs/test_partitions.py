@@ -191,9 +191,9 @@ def test_an_object_that_could_not_be_read_still_fails_the_check_when_a_good_one_
     home.land(broken, csv(shop_lines(day, 1, first=20)))
     home.run()
 
-    mended = home.check(BRONZE, "readable", day)
+    fixed = home.check(BRONZE, "readable", day)
     assert home.counts(BRONZE) == {day: 8}
-    assert mended is not None and mended.passed
+    assert fixed is not None and fixed.passed
 
 
 def test_gold_of_a_day_whose_input_was_held_back_is_a_failed_check_and_not_an_empty_day(

@@ -199,15 +199,15 @@ def _replay(home: Home, partition: str | None = None) -> list[str]:
 
 def test_replay_publishes_held_back_days_and_what_a_new_function_makes_stale(held: Home) -> None:
     before = held.versions()
-    mended = held.declaring(replace(silver.order_lines, function=_in_dozens))
+    fixed = held.declaring(replace(silver.order_lines, function=_in_dozens))
 
-    said = _replay(mended)
+    said = _replay(fixed)
 
-    assert mended.counts(SILVER) == {DAYS[0]: 4, DAYS[1]: 4, DAYS[2]: 4}
-    assert mended.changed(before) == {BRONZE: set(), SILVER: set(DAYS)}
+    assert fixed.counts(SILVER) == {DAYS[0]: 4, DAYS[1]: 4, DAYS[2]: 4}
+    assert fixed.changed(before) == {BRONZE: set(), SILVER: set(DAYS)}
     for day in (DAYS[0], DAYS[2]):
-        assert mended.quarantined(day) == {}
-        found = mended.check(SILVER, "rules", day)
+        assert fixed.quarantined(day) == {}
+        found = fixed.check(SILVER, "rules", day)
         assert found is not None and found.passed
     assert not [line for line in said if "still quarantined" in line]
 

@@ -41,7 +41,7 @@ def test_a_digest_tells_sets_of_inputs_apart_and_not_their_order(one, other, ran
         (_build("i", "old"), _build("i", "old"), True),  # contract changed
         (None, _build("i", "c", "held_back"), False),  # it would be held back again
         (_build("old", "c"), _build("i", "c", "held_back"), False),
-        (_build("old", "c"), _build("other", "c", "held_back"), True),  # mended, or worse
+        (_build("old", "c"), _build("other", "c", "held_back"), True),  # fixed, or worse
         (_build("old", "c"), _build("i", "old", "held_back"), True),  # judged by another contract
         # back to what the published version is of: its checks fail until it is judged again
         (_build("i", "c"), _build("other", "c", "held_back"), True),

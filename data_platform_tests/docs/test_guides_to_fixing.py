@@ -79,7 +79,7 @@ def test_a_held_back_day_is_seen_looked_at_and_released(home: Home, command: Com
     assert HELD not in command("held")
 
 
-def test_an_unreadable_file_is_listed_until_it_is_mended_or_forgotten(
+def test_an_unreadable_file_is_listed_until_it_is_fixed_or_forgotten(
     home: Home, command: Command
 ) -> None:
     listed, *_ = _follow("unreadable-file", command)
