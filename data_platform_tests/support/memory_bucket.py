@@ -1,4 +1,4 @@
-"""A bucket in memory, and the source that its keys belong to."""
+"""A bucket in memory, the source that its keys belong to, and a ledger of them."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.ledger.ledger import Ledger
+from data_platform.landing.ledger.recording import Recorded
 from data_platform.landing.ledger.tables import objects
 from data_platform.landing.places.objects import LandedObject
 from data_platform.landing.source import Source
@@ -20,6 +21,8 @@ SHOP = Source(
     table="bronze/retail/order_lines",
     format=Csv(columns=("a", "b")),
 )
+DAY = "2011-03-04"
+KEY = f"shop/{DAY}.csv"
 
 
 class MemoryBucket:
@@ -63,6 +66,16 @@ class MemoryBucket:
         content, modified = self.objects[key]
         etag = hashlib.md5(content).hexdigest() if self.etags else None
         return LandedObject(key, len(content), modified, etag)
+
+
+def record(ledger: Ledger, bucket: MemoryBucket, source: Source = SHOP) -> Recorded:
+    """Record all that is in the bucket."""
+    return ledger.record(bucket.list(), bucket, [source], NOW)
+
+
+def load(ledger: Ledger, rows: int = 1) -> None:
+    """Load all that waits, so many rows of each object."""
+    ledger.mark_loaded({entry.id: rows for entry in ledger.pending("shop")}, "run", "load")
 
 
 def ever_landed(ledger: Ledger, source: str) -> list[str]:

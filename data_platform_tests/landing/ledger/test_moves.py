@@ -7,10 +7,9 @@ import pytest
 
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.landing.source import Source
-from data_platform_tests.support.memory_bucket import NOW, SHOP, MemoryBucket
+from data_platform_tests.support.memory_bucket import DAY, KEY, NOW, SHOP, MemoryBucket, record
 
-WRONG_DAY, DAY, LAST_DAY = "2011-03-03", "2011-03-04", "2011-03-05"
-KEY = f"shop/{DAY}.csv"
+WRONG_DAY, LAST_DAY = "2011-03-03", "2011-03-05"
 WRONG = replace(SHOP, partition=lambda text: WRONG_DAY)
 CHANGED = b"a,b\n3,4\n"
 
@@ -19,10 +18,6 @@ CHANGED = b"a,b\n3,4\n"
 def landed(ledger: Ledger, bucket: MemoryBucket) -> None:
     bucket.land(KEY)
     record(ledger, bucket, WRONG)
-
-
-def record(ledger: Ledger, bucket: MemoryBucket, source: Source) -> None:
-    ledger.record(bucket.list(), bucket, [source], NOW)
 
 
 def started(ledger: Ledger, day: str, run: str) -> dict[int, int]:
