@@ -187,10 +187,13 @@ def _rows(content: bytes) -> bytes:
     if content[:4] == b"PAR1":
         file = pq.ParquetFile(io.BytesIO(content))
         return f"{file.read().to_pylist()} {file.metadata.metadata}".encode()
-    found = b""
-    for start in range(len(content) - 1):  # a block that is deflated begins anywhere
-        with suppress(zlib.error):
-            found += zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(content[start:], 1 << 16)
+    # A block is its number of rows, its size, the deflated rows, and the marker that ends the file.
+    found, longest = b"", 20
+    for block in content.split(content[-16:]):
+        for start in range(longest):
+            with suppress(zlib.error):
+                rows = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+                found += rows.decompress(block[start:], 1 << 20)
     return found
 
 

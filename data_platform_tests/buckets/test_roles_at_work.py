@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from data_platform.assets import BronzeTable
 from data_platform.buckets.account import Account
 from data_platform.buckets.grants import site
 from data_platform.buckets.roles import Role
@@ -36,9 +35,8 @@ class Roles:
     keys: dict[Role, Key]
 
     def run(self, role: Role) -> "subprocess.CompletedProcess[str]":
-        """Ingest builds the tables that files land for, the others all others."""
-        lands = role is Role.INGEST
-        tables = [str(table.id) for table in TABLES if isinstance(table, BronzeTable) == lands]
+        """Ingest builds what files land for, the others a table of each layer above."""
+        tables = [BRONZE] if role is Role.INGEST else [SILVER, SALES]
         command = [sys.executable, "-m", "data_platform_tests.support.processes.loading"]
         return subprocess.run(
             [*command, str(self.home), json.dumps(self.place), *tables],

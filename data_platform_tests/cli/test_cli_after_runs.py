@@ -1,4 +1,6 @@
-"""What commands say after files landed on days of their own and were loaded."""
+"""What commands say after files landed in two rounds, each with a run."""
+
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,84 +12,89 @@ from data_platform_tests.support.loaded_shop import LoadedShop
 SHOP_PLACES = ("directory", pytest.param("versitygw", marks=pytest.mark.soak))
 LEFT = 3  # exit code: something is left for a person, and the shop has unreadable files
 
+TWICE, ONCE, GONE = "2011-06-21", "2011-06-22", "2011-06-15"
+HELD, FAR = "2011-06-23", "2011-07-06"
+# Years that other engines lack.
+FAR_DATES = [f"{day} 10:00:00" for day in ("20265-01-06", "0000-01-06", "-0044-03-15")]
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What the two runs said."""
+
+    first: str
+    second: str
+
+
+@pytest.fixture(scope="module")
+def rounds(run: Run, shop: LoadedShop) -> Rounds:
+    """A day that lands twice, one that lands once, one whose file is deleted, one that is held
+    back, and one with far dates."""
+    home = shop.home
+    home.land(key_of(TWICE), csv(shop_lines(TWICE, 2)))
+    home.land(key_of(ONCE), csv(shop_lines(ONCE, 1)))
+    home.land(key_of(GONE), csv(shop_lines(GONE, 2)))
+    cheap = [line.replace(",1.25,", ",cheap,") for line in shop_lines(HELD, 2)]
+    home.land(key_of(HELD), csv(cheap))
+    first = run("run", code=LEFT).output
+
+    home.land(key_of(TWICE), csv(shop_lines(TWICE, 3)))
+    home.unland(key_of(GONE))
+    good = shop_lines(FAR, 400)
+    far = [shop_lines(FAR, 1, first=900 + n)[0] for n in range(3)]
+    far = [line.replace(f"{FAR} 10:{n:02}:00", FAR_DATES[n]) for n, line in enumerate(far)]
+    home.land(key_of(FAR), csv([*good, *far, good[0]]))
+    return Rounds(first, run("run", code=LEFT).output)
+
 
 def test_the_history_of_a_partition_has_the_snapshots_that_changed_it(
-    run: Run, shop: LoadedShop
+    run: Run, rounds: Rounds
 ) -> None:
-    day, other = "2011-06-21", "2011-06-22"
-    for number in (2, 3):
-        shop.home.land(key_of(day), csv(shop_lines(day, number)))
-        if number == 2:
-            shop.home.land(key_of(other), csv(shop_lines(other, 1)))
-        run("run", code=LEFT)
-
-    found = parsed(run("history", SILVER, "--partition", day, "--json"))
+    found = parsed(run("history", SILVER, "--partition", TWICE, "--json"))
 
     assert [row["rows"] for row in found] == [3, 2]
     assert len({row["version"] for row in found}) == 2
-    (once,) = parsed(run("history", SILVER, "--partition", other, "--json"))
+    (once,) = parsed(run("history", SILVER, "--partition", ONCE, "--json"))
     assert once["snapshot"] == found[-1]["snapshot"]  # one run built both days
 
 
-def test_landing_lists_what_is_gone_while_bronze_has_its_rows(run: Run, shop: LoadedShop) -> None:
-    day = "2011-06-15"
-    shop.home.land(key_of(day), csv(shop_lines(day, 2)))
-    run("run", code=LEFT)
-    shop.home.unland(key_of(day))
-    run("run", code=LEFT)
-
+def test_landing_lists_what_is_gone_while_bronze_has_its_rows(run: Run, rounds: Rounds) -> None:
     [gone] = parsed(run("landing", "--json", "--check", code=LEFT))["vanished"]
 
-    assert (gone["key"], gone["partition"], gone["rows"]) == (key_of(day), day, 2)
+    assert (gone["key"], gone["partition"], gone["rows"]) == (key_of(GONE), GONE, 2)
     assert gone["gone_since"].endswith("+00:00")
     assert "bronze keeps their rows" in run("landing").output
 
 
-def test_run_says_which_day_is_held_back_and_why(run: Run, shop: LoadedShop) -> None:
-    day = "2011-06-23"
-    bad = [line.replace(",1.25,", ",cheap,") for line in shop_lines(day, 2)]
-    shop.home.land(key_of(day), csv(bad))
-
-    said = run("run", code=LEFT).output
-
-    assert "of retail_daily: held back" in said
-    assert f"{day}: rules: 2 of 2 rows quarantined" in said
-    assert "partitions held back, as " in said
+def test_run_says_which_day_is_held_back_and_why(rounds: Rounds) -> None:
+    assert "of retail_daily: held back" in rounds.first
+    assert f"{HELD}: rules: 2 of 2 rows quarantined" in rounds.first
+    assert "partitions held back, as " in rounds.first
 
 
 def test_a_replay_of_what_is_held_back_again_says_so_with_the_reasons(
-    run: Run, shop: LoadedShop
+    run: Run, rounds: Rounds
 ) -> None:
-    day = "2011-06-28"
-    shop.home.land(key_of(day), csv([line.replace(",1.25,", ",?,") for line in shop_lines(day)]))
-    shop.home.run()
     [held] = [
-        row for row in parsed(run("held", "--json", "--check", code=3)) if row["partition"] == day
+        row for row in parsed(run("held", "--json", "--check", code=3)) if row["partition"] == HELD
     ]
     assert held["since"].endswith("+00:00")
     assert (held["table"], held["why"][:6]) == (SILVER, "rules:")
 
-    said = run("quarantine", "replay", SILVER, "--partition", day, code=LEFT).output
+    said = run("quarantine", "replay", SILVER, "--partition", HELD, code=LEFT).output
 
-    assert f"{day}: rules: " in said
+    assert f"{HELD}: rules: " in said
     assert "of retail_daily: held back" in said
 
 
 def test_dates_that_other_engines_lack_are_quarantined_with_row_and_column_and_the_day_published(
-    run: Run, shop: LoadedShop
+    run: Run, shop: LoadedShop, rounds: Rounds
 ) -> None:
-    day, good = "2011-07-06", shop_lines("2011-07-06", 400)
-    dates = [f"{far} 10:00:00" for far in ("20265-01-06", "0000-01-06", "-0044-03-15")]
-    far = [shop_lines(day, 1, first=900 + n)[0] for n in range(3)]
-    far = [line.replace(f"{day} 10:{n:02}:00", dates[n]) for n, line in enumerate(far)]
-    shop.home.land(key_of(day), csv([*good, *far, good[0]]))
-    said = run("run", code=LEFT).output
-
-    line = f"{SILVER}: 1 partition published, 400 rows, 3 quarantined, 1 duplicate"
-    assert f"  {line}\n" in said
-    assert shop.home.counts(SILVER)[day] == 400 and shop.home.counts(SALES)[day] == 1
-    found = parsed(run("quarantine", SILVER, "--partition", day, "--json"))
+    line = f"{SILVER}: 2 partitions published, 403 rows, 3 quarantined, 1 duplicate"
+    assert f"  {line}\n" in rounds.second
+    assert shop.home.counts(SILVER)[FAR] == 400 and shop.home.counts(SALES)[FAR] == 1
+    found = parsed(run("quarantine", SILVER, "--partition", FAR, "--json"))
     rows = sorted(found["rows"], key=lambda row: row["_row_number"])
-    assert [row["InvoiceDate"] for row in rows] == dates
+    assert [row["InvoiceDate"] for row in rows] == FAR_DATES
     assert [row["_row_number"] for row in rows] == [401, 402, 403]
     assert all("invoiced_at.typed" in row["_reasons"] for row in rows)

@@ -159,10 +159,10 @@ _damaged = st.builds(
         [" ", "\n", "\t", "\x00", "٣", "\uff11", "\u2212", "e3", "d", "_", "'", "-", ",", "."]
     ),
 )
-TEXTS = st.lists(st.one_of(_plain, _damaged), min_size=60, max_size=60)
+TEXTS = st.lists(st.one_of(_plain, _damaged), min_size=120, max_size=120)
 
 
-@settings(max_examples=max(1, (settings.default.max_examples if settings.default else 100) // 10))
+@settings(max_examples=max(1, (settings.default.max_examples if settings.default else 100) // 20))
 @given(texts=TEXTS)
 def test_a_text_is_typed_where_the_type_holds_it_exactly_and_else_is_null(
     spark: SparkSession, texts: list[str]
@@ -308,8 +308,8 @@ _DECIMALS = {"tinyint": 0, "int": 0, "bigint": 0} | {
 _CARELESS = ("cast(text as {0})", "cast(cast(text as double) as {0})", "cast(left(text, 4) as {0})")
 
 
-@settings(max_examples=max(1, (settings.default.max_examples if settings.default else 100) // 10))
-@given(st.lists(_plain, min_size=40, max_size=40))
+@settings(max_examples=max(1, (settings.default.max_examples if settings.default else 100) // 20))
+@given(st.lists(_plain, min_size=80, max_size=80))
 def test_a_number_is_faithful_exactly_where_it_is_the_one_that_is_written(
     spark: SparkSession, texts: list[str]
 ) -> None:
@@ -335,8 +335,8 @@ def test_a_number_is_faithful_exactly_where_it_is_the_one_that_is_written(
                 assert told is (not plain or Decimal(text) == value), (text, type_, how)
 
 
-@settings(max_examples=max(1, (settings.default.max_examples if settings.default else 100) // 10))
-@given(st.lists(_plain, min_size=40, max_size=40))
+@settings(max_examples=max(1, (settings.default.max_examples if settings.default else 100) // 20))
+@given(st.lists(_plain, min_size=80, max_size=80))
 def test_a_day_or_time_that_is_read_without_loss_is_faithful(
     spark: SparkSession, texts: list[str]
 ) -> None:

@@ -14,7 +14,7 @@ from data_platform_tests.support.loaded_shop import LoadedShop
 Run = Callable[..., Result]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run(shop: LoadedShop) -> Run:
     """`run("history", TABLE, code=1, home=...)`: the arguments, and the status to end with;
     `typed` is what a person answers."""
