@@ -339,7 +339,7 @@ def test_after_any_history_the_platform_is_what_the_model_says(steps: list[tuple
     played(steps)
 
 
-A, LATE, B = KEYS[0], KEYS[1], KEYS[2]
+A, LATE, B, LAST_KEY = KEYS[0], KEYS[1], KEYS[2], KEYS[-1]
 GOOD, OTHER = ("s1,1", "s2,2"), ("s3,1",)
 LAND = ("land", A, GOOD)
 SHIFTED, SHORTER_ONE = Declaration(shifted=True), Declaration(shorter=True)
@@ -351,7 +351,7 @@ HISTORIES = {
         ("land", A, OTHER),
     ],
     "a partition that leaves with what waits": [
-        ("land", KEYS[-1], GOOD), ("tick",), ("declare", SHORTER_ONE), ("run",),
+        ("land", LAST_KEY, GOOD), ("tick",), ("declare", SHORTER_ONE), ("run",),
         ("declare", Declaration()),
     ],
     "a corrected partition function": [
@@ -389,6 +389,10 @@ HISTORIES = {
     ],
     "it moves away from a day with something unreadable": [
         LAND, ("land", LATE, None), ("run",), ("declare", SHIFTED),
+    ],
+    "the same bytes land again as a source claims them": [
+        ("land", LAST_KEY, None), ("declare", SHORTER_ONE), ("tick",), ("declare", Declaration()),
+        ("land", LAST_KEY, None),
     ],
 }  # fmt: skip
 

@@ -154,7 +154,7 @@ def compare(
             kind = changes.new if entry is None else changes.reopened
             (kind if match["source"] else changes.unknown).append(seen.key)
         elif entry.state == "unknown" and _differs(match := claim(seen, sources), entry):
-            changes.update[entry.id] = {**match, "updated": now, "vanished": None}
+            changes.update[entry.id] = {**match, **_refreshed(seen, now)}
             if match["source"]:
                 changes.moved[seen.key] = Place(bucket, match["source"], match["partition"])
                 changes.new.append(seen.key)
@@ -163,12 +163,15 @@ def compare(
                 changes.unchanged += 1
         else:
             if entry.vanished or (entry.modified, entry.etag) != (seen.modified, seen.etag):
-                changes.update[entry.id] = {
-                    "modified": seen.modified, "etag": seen.etag, "vanished": None, "updated": now
-                }  # fmt: skip
+                changes.update[entry.id] = _refreshed(seen, now)
                 changes.refreshed.append(seen.key)
             changes.unchanged += 1
     return changes
+
+
+def _refreshed(seen: LandedObject, now: datetime) -> dict[str, Any]:
+    """The columns of the same bytes as they are listed now: a read checks them."""
+    return {"modified": seen.modified, "etag": seen.etag, "vanished": None, "updated": now}
 
 
 def again(entry: Entry, now: datetime) -> dict[str, Any]:
