@@ -19,7 +19,7 @@ from dagster import DagsterInstance
 from data_platform.settings.secrets import secret
 from data_platform.settings.values import SettingsError
 from data_platform_tests.support.cloud import REGION, Cloud
-from data_platform_tests.support.homes import csv, key_of, shop_lines
+from data_platform_tests.support.homes import BRONZE, SILVER, csv, key_of, shop_lines
 from data_platform_tests.support.places import Place
 from tools.servers import Postgres, S3Server
 
@@ -106,12 +106,12 @@ def test_no_byte_that_is_written_or_shown_holds_a_secret(
         ),
     ]
     shown = [
-        _commands(environment, ({}, ["run", "bronze/retail/order_lines", SILVER], None)),
+        _commands(environment, ({}, ["run", BRONZE, SILVER], None)),
         _commands(
             environment,
             ({}, ["tables"], 0),
             ({}, ["landing"], None),
-            ({}, ["quarantine", "silver/retail/order_lines"], None),
+            ({}, ["quarantine", SILVER], None),
             *((changed, ["tables"], 1) for changed in wrong),
         ),
         # each in a process of its own, since clients keep the key that they were made with
