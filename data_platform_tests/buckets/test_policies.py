@@ -3,16 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import pytest
 
-from data_platform.assets import BronzeTable
-from data_platform.buckets.account import Account
 from data_platform.buckets.errors import BucketError
-from data_platform.buckets.grants import Grant, Site, site
+from data_platform.buckets.grants import Grant
 from data_platform.buckets.policies import (
     LIMIT,
     POLICIES_PER_ROLE,
@@ -24,57 +21,9 @@ from data_platform.buckets.policies import (
     trust_policy,
 )
 from data_platform.buckets.roles import Role, grants
-from data_platform.buckets.standard import Purpose
-from data_platform.buckets.tables import TableUse
 from data_platform.platform_defs.table_uses import table_uses
-from data_platform.settings.environment import settings_at
-from data_platform.tables.identity import TableId
+from data_platform_tests.support.acme import ACCOUNT, PROVIDER, TABLE, acme, many_tables
 from data_platform_tests.support.tables import TABLES
-
-ACCOUNT = Account("123456789012", "aws", "eu-west-1")
-KEY = "arn:aws:kms:eu-west-1:123456789012:key/0a1b"
-QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/landing"
-PROVIDER = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE"
-WAREHOUSE = "arn:aws:s3:::acme-warehouse-test"
-TABLE = re.compile(rf"{WAREHOUSE}/(?P<table>[a-z0-9_]+/[a-z0-9_]+/[a-z0-9_]+)/.*")
-
-
-def acme(
-    uses: list[TableUse] | None = None, *, key: str = KEY, queue: str = QUEUE, **other: Any
-) -> Site:
-    """Everything there is, so that every kind of grant is: Glue, a queue, a secret, a key."""
-    default = {
-        "landing_uri": "s3://acme-raw-landing-test",
-        "warehouse_uri": "s3://acme-warehouse-test",
-        "catalog_uri": "glue",
-        "inventory_uri": "s3://acme-reports/daily",
-        "database_secret": "acme/database",
-    }
-    settings = settings_at(
-        "/home/acme",
-        project="acme",
-        aws_region="eu-west-1",
-        queue_url=queue,
-        **{**default, **other},
-    )
-    return site(settings, ACCOUNT, table_uses(TABLES) if uses is None else uses, key=key)
-
-
-def allowed(role: Role, action: str, at: Site | None = None) -> set[str]:
-    """The resources of every statement that has the action."""
-    return {
-        resource
-        for policy in role_policies(role, at or acme())
-        for statement in policy["Statement"]
-        if action in statement["Action"]
-        for resource in statement["Resource"]
-    }
-
-
-def tables_of(role: Role, action: str) -> set[str]:
-    """The tables whose files a role may do something with."""
-    found = (TABLE.fullmatch(resource) for resource in allowed(role, action))
-    return {match["table"] for match in found if match}
 
 
 def every_statement() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -82,129 +31,6 @@ def every_statement() -> Iterator[tuple[str, dict[str, Any]]]:
         for policy in role_policies(role, acme()):
             yield from ((str(role), statement) for statement in policy["Statement"])
     yield from (("endpoint", statement) for statement in endpoint_policy(acme())["Statement"])
-
-
-def many_tables(count: int) -> list[TableUse]:
-    names = [TableId("gold", "acme", f"table_{number}") for number in range(count)]
-    return [TableUse(writes=(name,), reads=(TableId("silver", "acme", "t"),)) for name in names]
-
-
-def test_ingest_writes_bronze_and_nothing_else() -> None:
-    bronze = {str(table.id) for table in TABLES if isinstance(table, BronzeTable)}
-
-    assert tables_of(Role.INGEST, "s3:PutObject") == bronze != set()
-
-
-def test_ingest_reads_what_sources_claim_and_with_a_queue_or_inventory_what_that_names() -> None:
-    landing = "arn:aws:s3:::acme-raw-landing-test"
-
-    def read(at: Site) -> set[str]:
-        return {r for r in allowed(Role.INGEST, "s3:GetObject", at) if r.startswith(landing)}
-
-    assert read(acme(queue="", inventory_uri="")) == {f"{landing}/online_retail/*"}
-    assert read(acme(inventory_uri="")) == {f"{landing}/*"}
-    assert read(acme(queue="")) == {f"{landing}/*"}
-
-
-def test_ingest_reads_the_inventory_of_the_landing_bucket() -> None:
-    reports = "arn:aws:s3:::acme-reports"
-
-    assert f"{reports}/daily/*" in allowed(Role.INGEST, "s3:GetObject")
-    assert reports in allowed(Role.INGEST, "s3:ListBucket")
-    assert reports not in allowed(Role.INGEST, "s3:ListBucket", acme(inventory_uri=""))
-
-
-def test_transform_reads_bronze_and_writes_all_else_with_what_it_rejects() -> None:
-    built = {str(table.id) for table in TABLES if not isinstance(table, BronzeTable)}
-    written = tables_of(Role.TRANSFORM, "s3:PutObject")
-
-    assert {t for t in written if t.startswith(("silver/", "gold/"))} == built
-    assert {t for t in written if t.startswith("duplicates/")} == {"duplicates/retail/order_lines"}
-    assert {t.removeprefix("quarantine/") for t in written if t.startswith("quarantine/")} == {
-        table.partition("/")[2] for table in built
-    }
-    read = {r for r in allowed(Role.TRANSFORM, "s3:GetObject") if not r.endswith("/metadata/*")}
-    assert {m["table"] for m in map(TABLE.fullmatch, read) if m} - written == {
-        "bronze/retail/order_lines"
-    }
-
-
-def test_publishing_asks_whether_there_are_tables_of_rejected_rows() -> None:
-    """Bronze and silver tables often share a name; whose rejected rows these are says their
-    metadata."""
-    metadata = {r for r in allowed(Role.INGEST, "s3:GetObject") if r.endswith("/metadata/*")}
-    asked = allowed(Role.TRANSFORM, "glue:GetTable")
-
-    assert metadata == {
-        f"{WAREHOUSE}/{layer}/retail/order_lines/metadata/*"
-        for layer in ("quarantine", "duplicates")
-    }
-    assert "arn:aws:glue:eu-west-1:123456789012:table/duplicates_retail/daily_sales" in asked
-
-
-def test_rejected_rows_of_a_table_that_the_code_has_no_more_are_looked_up_all_the_same() -> None:
-    """The catalog may have their tables yet."""
-    bronze = TableId("bronze", "acme", "t")
-    beside = tuple(map(bronze.sibling, ("quarantine", "duplicates")))
-    at = acme([TableUse(writes=(bronze,), looks_up=beside, landing="t/")])
-
-    for role in (Role.INGEST, Role.PERSON, Role.UPKEEP):
-        for table in beside:
-            database, name = table.identifier
-            glue = f"arn:aws:glue:eu-west-1:123456789012:table/{database}/{name}"
-            assert glue in allowed(role, "glue:GetTable", at)
-            assert f"{WAREHOUSE}/{table}/metadata/*" in allowed(role, "s3:GetObject", at)
-            assert glue not in allowed(role, "glue:UpdateTable", at)
-    assert tables_of(Role.INGEST, "s3:PutObject") == {"bronze/retail/order_lines"}
-
-
-def test_only_ingest_and_nobody_else_sees_what_landed() -> None:
-    landing = "arn:aws:s3:::acme-raw-landing-test"
-    roles = {
-        role
-        for role in Role
-        for policy in role_policies(role, acme())
-        if landing in json.dumps(policy)
-    }
-
-    assert roles == {Role.INGEST}
-
-
-def test_serve_reads_gold_and_writes_nothing() -> None:
-    assert {table.split("/")[0] for table in tables_of(Role.SERVE, "s3:GetObject")} == {"gold"}
-    for role in (Role.SERVE, Role.PERSON, Role.AUDIT):
-        for policy in role_policies(role, acme()):
-            for statement in policy["Statement"]:
-                verbs = {re.split("[A-Z]", a.partition(":")[2][1:])[0] for a in statement["Action"]}
-                assert verbs <= {"et", "ist", "ecrypt"}, statement  # Get, List, Decrypt
-
-
-def test_a_person_reads_every_table_and_the_audit_no_rows() -> None:
-    every = {str(table) for table in acme().tables}
-
-    rows = {r for r in allowed(Role.PERSON, "s3:GetObject") if not r.endswith("/metadata/*")}
-    assert {match["table"] for match in map(TABLE.fullmatch, rows) if match} == every
-    assert tables_of(Role.AUDIT, "s3:GetObject") == every
-    for resource in allowed(Role.AUDIT, "s3:GetObject"):
-        assert resource.endswith("/metadata/*")
-
-
-def test_the_audit_sees_the_configuration_of_the_standards_queues_and_no_message() -> None:
-    queues = {
-        f"arn:aws:sqs:eu-west-1:123456789012:acme-{name}-test"
-        for name in ("arrivals", "arrivals-dead")
-    }
-
-    for action in ("GetQueueAttributes", "GetQueueUrl", "ListQueueTags"):
-        assert allowed(Role.AUDIT, f"sqs:{action}") == queues
-    assert allowed(Role.AUDIT, "sqs:ReceiveMessage") == set()
-
-
-def test_only_upkeep_deletes_data_files() -> None:
-    for role in Role:
-        deletes = allowed(role, "s3:DeleteObject")
-        data = {r for r in deletes if TABLE.fullmatch(r) and not r.endswith("/metadata/*")}
-        assert bool(data) == (role is Role.UPKEEP)
 
 
 def test_no_action_is_a_wildcard() -> None:
@@ -261,48 +87,6 @@ def test_every_statement_asks_for_tls_and_s3s_for_this_account() -> None:
             owner = {"aws:ResourceAccount": ACCOUNT.id}
             principal = {"aws:PrincipalAccount": ACCOUNT.id}
             assert condition["StringEquals"] == (principal if name == "endpoint" else owner)
-
-
-def test_what_is_not_there_is_not_granted() -> None:
-    bare = settings_at("/home/acme", project="acme", aws_region="eu-west-1")
-    at = site(bare, ACCOUNT, table_uses(TABLES))
-    services = {
-        role: {action.partition(":")[0] for grant in grants(role, at) for action in grant.actions}
-        for role in Role
-    }
-
-    assert services.pop(Role.AUDIT) == {"s3", "sqs"}  # it looks for the queue all the same
-    assert all(used == {"s3"} for used in services.values())
-    assert at.warehouse == "acme-warehouse-test"
-
-
-def test_buckets_and_prefixes_are_those_of_the_settings() -> None:
-    at = replace(acme(queue="", inventory_uri=""), warehouse="lake/tables", landing="drop/acme")
-
-    assert "arn:aws:s3:::lake/tables/gold/retail/daily_sales/*" in allowed(
-        Role.SERVE, "s3:GetObject", at
-    )
-    assert allowed(Role.SERVE, "s3:ListBucket", at) == {"arn:aws:s3:::lake"}
-    assert "arn:aws:s3:::drop/acme/online_retail/*" in allowed(Role.INGEST, "s3:GetObject", at)
-    [listed] = [g for g in grants(Role.INGEST, at) if g.resources == ("arn:aws:s3:::drop",)]
-    assert listed.prefixes == ("acme/*",)
-
-
-def test_queue_and_secret_are_the_named_ones() -> None:
-    assert allowed(Role.INGEST, "sqs:DeleteMessage") == {
-        "arn:aws:sqs:eu-west-1:123456789012:landing"
-    }
-    secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:acme/database-??????"
-    assert allowed(Role.TRANSFORM, "secretsmanager:GetSecretValue") == {secret}
-    assert allowed(Role.SERVE, "secretsmanager:GetSecretValue") == set()
-    arn = secret.replace("??????", "a1B2c3")
-    by_arn = replace(acme(), secret=arn)
-    assert allowed(Role.TRANSFORM, "secretsmanager:GetSecretValue", by_arn) == {arn}
-    for cut in (arn.removesuffix("-a1B2c3"), arn.removesuffix("c3")):  # no secret has this ARN
-        by_part = replace(acme(), secret=cut)
-        [granted] = allowed(Role.TRANSFORM, "secretsmanager:GetSecretValue", by_part)
-        assert granted == f"{cut}-??????"
-        assert granted in {row.resource for row in exemptions(by_part)}
 
 
 def test_an_alias_of_a_key_is_refused() -> None:
@@ -391,15 +175,6 @@ def test_the_endpoint_lets_through_all_that_a_role_does() -> None:
     needed = {a for r in Role for g in grants(r, acme()) for a in g.actions if a[:3] == "s3:"}
 
     assert let == needed
-
-
-def test_ingest_has_intermediate_work_of_its_own_and_no_other_role_has() -> None:
-    temp = acme().bucket(Purpose.TEMP)
-
-    for role in Role:
-        found = {r for r in allowed(role, "s3:PutObject") if temp in r}
-        expected = {f"arn:aws:s3:::{temp}/ingest/*"} if role is Role.INGEST else set()
-        assert found == expected
 
 
 def _pairs(policies: list[dict[str, Any]]) -> set[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ import pytest
 
 from data_platform.buckets.policies import endpoint_policy, role_policies, trust_policy
 from data_platform.buckets.roles import Role
-from data_platform_tests.buckets.test_policies import PROVIDER, acme, many_tables
+from data_platform_tests.support.acme import PROVIDER, acme, many_tables
 
 Lint = Callable[[Mapping[str, Any]], set[tuple[str, str]]]
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from data_platform.buckets.roles import Role
 from data_platform.cli.main import main
-from data_platform_tests.buckets.test_policies import KEY, PROVIDER
+from data_platform_tests.support.acme import KEY, PROVIDER
 from data_platform_tests.support.cloud import Cloud
 
 Run = Callable[..., Result]
