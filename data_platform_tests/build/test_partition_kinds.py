@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import dagster as dg
 import pandera.pyspark as pandera
@@ -22,8 +21,6 @@ from data_platform.contracts.declare import contract
 from data_platform.lake.upkeep import browse
 from data_platform.lake.writing.publish import StagedWrite, publish
 from data_platform.lake.writing.staging import new_attempt, plain_layout, stage_arrow
-from data_platform.runs.home import prepare_home
-from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId, TableSlice
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
@@ -133,13 +130,6 @@ KINDS = {
     ),
     "none": Kind(total, [SHOP], [("york",), ("leeds",), ("bath",)], ["york", "leeds", "bath"]),
 }
-
-
-@pytest.fixture
-def platform(tmp_path: Path) -> Platform:
-    settings = settings_at(tmp_path / "home")
-    prepare_home(settings)
-    return Platform(settings)
 
 
 def _write(platform: Platform, kind: Kind, pounds: Sequence[Sequence[int]], first: int = 0) -> None:

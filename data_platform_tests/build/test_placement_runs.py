@@ -26,13 +26,7 @@ from data_platform_tests.support.days_of_sales import (
     each_alone,
     table_of,
 )
-from data_platform_tests.support.homes import (
-    SILVER,
-    csv,
-    home_at,
-    key_of,
-    shop_lines,
-)
+from data_platform_tests.support.homes import SILVER, csv, home_at, key_of, shop_lines
 from data_platform_tests.support.local_spark import record_and_publish
 
 
