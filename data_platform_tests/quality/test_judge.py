@@ -6,23 +6,15 @@ from dataclasses import replace
 
 import pandera.pyspark as pa
 import pytest
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from data_platform.contracts.columns import column
-from data_platform.contracts.compile import received
 from data_platform.contracts.contract import Contract, Rule
 from data_platform.contracts.declare import contract
 from data_platform.contracts.winner import greatest, least
-from data_platform.quality.judge import (
-    KEY_NOT_UNIQUE,
-    PLACE,
-    built_for,
-    in_shares,
-    judged,
-    with_received,
-)
+from data_platform.quality.judge import KEY_NOT_UNIQUE, PLACE, built_for, judged, with_received
 from data_platform.tables.outcomes import (
     CONTEXT,
     DATA,
@@ -32,62 +24,22 @@ from data_platform.tables.outcomes import (
     QUARANTINE,
     SEPARATOR,
 )
+from data_platform_tests.support.judged_lines import (
+    DAY,
+    RECEIVED,
+    Lines,
+    Totals,
+    received_lines,
+    typed_lines,
+)
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
 
-DAY = dt.date(2011, 3, 4)
-RECEIVED = "day date, Name string, Amount string, _source_object string, _row_number bigint"
-
-
-@contract(
-    table="silver/shop/lines",
-    partition_by="day",
-    key=("Name", "Amount"),
-    key_as_received=True,
-    rules=(
-        Rule("not_refused", lambda: received("Name") != "refused"),
-        Rule("large", lambda: F.col("amount") < 100, severity="warning"),
-    ),
-    owner="team:shop",
-    version="1",
-)
-class Lines(pa.DataFrameModel):
-    """Lines."""
-
-    day: T.DateType = column()
-    name: T.StringType = column(nullable=True)
-    amount: T.IntegerType = column(source="Amount", ge=0, ne=7)
-
-
-@contract(
-    table="gold/shop/totals",
-    partition_by="day",
-    key=("day", "name"),
-    owner="team:shop",
-    version="1",
-)
-class Totals(pa.DataFrameModel):
-    """Totals."""
-
-    day: T.DateType = column()
-    name: T.StringType = column(nullable=True)
-    total: T.LongType = column(ge=0)
-
-
-def _bronze(spark: SparkSession, *rows: tuple[str | None, str | None, str, int]) -> DataFrame:
-    return spark.createDataFrame([(DAY, *row) for row in rows], RECEIVED)
-
-
-def _typed(bronze: DataFrame) -> DataFrame:
-    return with_received(bronze).withColumns(
-        {"name": F.col("Name"), "amount": F.col("Amount").try_cast("int")}
-    )
-
 
 def _lines(spark: SparkSession, *rows: tuple[str | None, str | None, str, int]) -> dict[int, Row]:
     """The judged rows by row number."""
-    found = judged(_typed(_bronze(spark, *rows)), Lines).collect()
+    found = judged(typed_lines(received_lines(spark, *rows)), Lines).collect()
     return {row["_row_number"]: row for row in found}
 
 
@@ -236,7 +188,7 @@ def test_the_winner_is_the_declared_one_and_else_the_last_arrived(
         "_ingested_at", F.timestamp_seconds("seconds")
     )
 
-    found = judged(_typed(bronze.drop("seconds")), by).collect()
+    found = judged(typed_lines(bronze.drop("seconds")), by).collect()
 
     kept = [row for row in found if row["_outcome"] == DATA]
     assert [(row["_source_object"], row["_row_number"]) for row in kept] == [published]
@@ -247,7 +199,7 @@ def test_the_winner_is_the_declared_one_and_else_the_last_arrived(
 def _rescued(spark: SparkSession, lines: Contract) -> dict[int, Row]:
     rows = [(DAY, "tea", "1", "a", 1, None), (DAY, "tea", "-7,5", "a", 2, "{}")]
     bronze = spark.createDataFrame(rows, f"{RECEIVED}, _rescued string")
-    return {row["_row_number"]: row for row in judged(_typed(bronze), lines).collect()}
+    return {row["_row_number"]: row for row in judged(typed_lines(bronze), lines).collect()}
 
 
 def test_a_row_that_did_not_fit_its_header_is_quarantined(spark: SparkSession) -> None:
@@ -280,7 +232,7 @@ class Weather(pa.DataFrameModel):
 def test_a_lossy_cast_breaks_the_rule_of_its_column(spark: SparkSession) -> None:
     texts = ["-7.5", "-7.50", "-7.55", "-7,5", "99999", " 6", None]
     rows = [(text, "12.345", "a", n) for n, text in enumerate(texts)]
-    typed = with_received(_bronze(spark, *rows)).withColumns(
+    typed = with_received(received_lines(spark, *rows)).withColumns(
         {
             "celsius": F.col("Name").try_cast("decimal(5,1)"),
             "share": (F.col("Amount").try_cast("decimal(5,1)") / 100).cast("decimal(5,3)"),
@@ -293,68 +245,11 @@ def test_a_lossy_cast_breaks_the_rule_of_its_column(spark: SparkSession) -> None
     assert broken == {text: ["celsius.typed"] for text in ("-7.55", "-7,5", "99999")}
 
 
-def _spread(bronze: DataFrame, of: Contract, tasks: int, shares: Column, when: str) -> DataFrame:
-    """The rows judged, spread over tasks as received or typed."""
-    if when == "as received":
-        bronze = in_shares(bronze, of, tasks, shares)
-    return judged(_typed(bronze), of, tasks=tasks, shares=shares)
-
-
-@pytest.mark.parametrize("when", ["as received", "typed"])
-@pytest.mark.parametrize("tasks", [1, 3, 8])
-def test_rows_of_one_key_meet_however_a_partition_is_spread(
-    spark: SparkSession, tasks: int, when: str
-) -> None:
-    rows = [(f"item {n % 20}", "1" if n else "x", "a", n) for n in range(101)]
-
-    frame = _spread(_bronze(spark, *rows).repartition(4), Lines, tasks, F.lit(tasks), when)
-    found = frame.withColumn("task", F.spark_partition_id()).collect()
-
-    (bad,) = (row for row in found if row["_outcome"] == QUARANTINE)
-    assert set(json.loads(bad["_received"])) == {field.split()[0] for field in RECEIVED.split(", ")}
-
-    winners = [row["_row_number"] for row in found if row["_outcome"] == DATA]
-    assert sorted(winners) == list(range(81, 101))
-    used = {row["task"] for row in found}
-    assert used <= set(range(tasks))
-    assert len(used) > tasks // 2
-    assert "_task" not in frame.columns
-
-
-@pytest.mark.parametrize("when", ["as received", "typed"])
-def test_a_small_partition_beside_a_spread_one_stays_in_one_task(
-    spark: SparkSession, when: str
-) -> None:
-    later = DAY + dt.timedelta(days=1)
-    rows = [(DAY if n < 100 else later, "tea", "1", "a", n) for n in range(200)]
-    keyless = replace(Lines, key=())
-
-    shares = F.when(F.col("day") == DAY, 4).otherwise(1)
-    frame = _spread(spark.createDataFrame(rows, RECEIVED), keyless, 4, shares, when)
-    found = frame.withColumn("task", F.spark_partition_id()).collect()
-
-    tasks = {day: {row["task"] for row in found if row["day"] == day} for day in (DAY, later)}
-    assert (len(tasks[DAY]), len(tasks[later])) == (4, 1)
-
-
-@pytest.mark.parametrize("when", ["as received", "typed", "computed"])
-def test_a_spread_partition_is_shuffled_once(spark: SparkSession, when: str) -> None:
-    if when == "computed":
-        rows = spark.createDataFrame([(DAY, "tea", 1)], "day date, name string, total bigint")
-        frame = judged(rows, Totals, tasks=4, shares=F.lit(4))
-    else:
-        frame = _spread(_bronze(spark, ("tea", "1", "a", 1)), Lines, 4, F.lit(4), when)
-
-    plan = frame._jdf.queryExecution()  # type: ignore[operator]
-
-    assert plan.executedPlan().toString().count("Exchange") == 1
-
-
 def test_a_table_without_a_key_keeps_its_repeats(spark: SparkSession) -> None:
     keyless = replace(Lines, key=())
     rows = [("tea", "1", "a", 1), ("tea", "1", "a", 2), ("tea", "-1", "a", 3)]
 
-    found = judged(_typed(_bronze(spark, *rows)), keyless).collect()
+    found = judged(typed_lines(received_lines(spark, *rows)), keyless).collect()
 
     assert sorted(row["_outcome"] for row in found) == [DATA, DATA, QUARANTINE]
 

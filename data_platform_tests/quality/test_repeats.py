@@ -12,9 +12,9 @@ from pyspark.sql import functions as F
 
 from data_platform.contracts.contract import Contract
 from data_platform.quality import repeats
-from data_platform.quality.judge import in_shares, judged, with_received
+from data_platform.quality.judge import in_shares, judged
 from data_platform.quality.repeats import MAY_REPEAT, with_repeats_marked
-from data_platform_tests.quality.test_judge import DAY, RECEIVED, Lines
+from data_platform_tests.support.judged_lines import DAY, RECEIVED, Lines, typed_lines
 
 Row = tuple[str | None, str | None]
 
@@ -30,12 +30,6 @@ def _marked(bronze: DataFrame, of: Contract = Lines) -> DataFrame:
     found = with_repeats_marked(bronze, of, 4)
     assert found is not None
     return found
-
-
-def _typed(bronze: DataFrame) -> DataFrame:
-    return with_received(bronze).withColumns(
-        {"name": F.col("Name"), "amount": F.col("Amount").try_cast("int")}
-    )
 
 
 def _by_number(frame: DataFrame) -> dict[int, tuple]:
@@ -64,10 +58,10 @@ def test_rows_are_judged_the_same_where_only_those_meet_that_may_repeat(
 ) -> None:
     bronze = _bronze(spark, rows)
 
-    by_marks = judged(_typed(_marked(bronze)), Lines, by_marks=True)
+    by_marks = judged(typed_lines(_marked(bronze)), Lines, by_marks=True)
 
     assert MAY_REPEAT not in by_marks.columns
-    assert _by_number(by_marks) == _by_number(judged(_typed(bronze), Lines))
+    assert _by_number(by_marks) == _by_number(judged(typed_lines(bronze), Lines))
 
 
 def test_rows_are_marked_whose_key_another_has(spark: SparkSession) -> None:
@@ -97,7 +91,7 @@ def test_rows_are_marked_whose_key_another_has(spark: SparkSession) -> None:
 def test_nothing_is_moved_where_no_row_repeats_another(
     spark: SparkSession, rows: Sequence[Row], of: Contract
 ) -> None:
-    frame = judged(_typed(_marked(_bronze(spark, rows).coalesce(1), of)), of, by_marks=True)
+    frame = judged(typed_lines(_marked(_bronze(spark, rows).coalesce(1), of)), of, by_marks=True)
 
     assert _exchanges(frame) == _exchanges(_bronze(spark, rows))
     assert [row["_outcome"] for row in frame.collect()] == [0, 0]
@@ -107,7 +101,7 @@ def test_marks_are_not_heeded_where_the_function_may_have_made_several_rows_of_o
     spark: SparkSession,
 ) -> None:
     bronze = _marked(_bronze(spark, [("tea", "1"), ("mug", "2")]))
-    doubled = _typed(bronze).withColumn("_", F.explode(F.array(F.lit(1), F.lit(2)))).drop("_")
+    doubled = typed_lines(bronze).withColumn("_", F.explode(F.array(F.lit(1), F.lit(2)))).drop("_")
 
     found = judged(doubled, Lines, tasks=2, shares=F.lit(2)).collect()
 
