@@ -1,7 +1,7 @@
 """Assets without any of the platform's decorators, through the same IO manager."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -15,31 +15,19 @@ from pyspark.sql import functions as F
 from data_platform.build.platform import Platform
 from data_platform.lake.files import files_by_partition
 from data_platform.tables.identity import TableId
-from data_platform_tests.support.ordinary_assets import World, failure
+from data_platform_tests.support.ordinary_assets import (
+    ROW,
+    SINGLE_RUN,
+    World,
+    daily,
+    failure,
+    sales,
+    two_a_day,
+)
 
-daily = dg.DailyPartitionsDefinition("2011-03-01", end_date="2011-05-01")
 monthly = dg.MonthlyPartitionsDefinition("2011-03-01", end_date="2011-05-01")
 hourly = dg.HourlyPartitionsDefinition("2011-03-01-00:00", end_date="2011-03-02-00:00")
 shops = dg.StaticPartitionsDefinition(["leeds", "york"])
-SINGLE_RUN = dg.BackfillPolicy.single_run()
-
-
-def _days(keys: Sequence[str]) -> pa.Table:
-    """Two rows for each day."""
-    days = [dt.date.fromisoformat(key) for key in keys for _ in range(2)]
-    return pa.table({"day": days, "units": list(range(len(days)))})
-
-
-@dg.asset(
-    key_prefix=["silver", "shop"],
-    partitions_def=daily,
-    backfill_policy=SINGLE_RUN,
-    metadata={"partition_expr": "day"},
-    io_manager_key="io_manager",
-)
-def sales(context: dg.AssetExecutionContext) -> pa.Table:
-    return _days(context.partition_keys)
-
 
 MAKERS: dict[str, Callable[[pa.Table, SparkSession], Any]] = {
     "arrow": lambda table, _: table,
@@ -47,13 +35,6 @@ MAKERS: dict[str, Callable[[pa.Table, SparkSession], Any]] = {
     "polars": lambda table, _: pl.from_arrow(table),
     "lazy polars": lambda table, _: pl.from_arrow(table).lazy(),  # type: ignore[union-attr]
     "spark": lambda table, spark: spark.createDataFrame(table.to_pandas()),
-}
-ROW = {
-    "name": "tea",
-    "units": 3,
-    "price": 1.5,
-    "sold_at": dt.datetime(2011, 3, 4, 10, 0),
-    "fresh": True,
 }
 
 
@@ -167,7 +148,7 @@ def test_a_range_is_one_commit_and_a_partition_is_replaced_alone(world: World) -
         io_manager_key="io_manager",
     )
     def fewer(context: dg.AssetExecutionContext) -> pd.DataFrame:
-        return _days([context.partition_key]).slice(0, 1).to_pandas()
+        return two_a_day([context.partition_key]).slice(0, 1).to_pandas()
 
     assert world.build(fewer, key="2011-03-02").success
     expected = {"2011-03-01": 2, "2011-03-02": 1, "2011-03-03": 2}
@@ -252,47 +233,6 @@ def test_an_input_is_of_the_annotated_type(world: World, wanted: type) -> None:
     assert rows == 6
 
 
-def test_a_partitioned_asset_must_say_which_partition_a_row_is_of(world: World) -> None:
-    @dg.asset(key_prefix=["silver", "shop"], partitions_def=daily, io_manager_key="io_manager")
-    def unsaid() -> pa.Table:
-        return _days(["2011-03-01"])
-
-    message = failure(world.build(unsaid, key="2011-03-01"))
-
-    assert "silver/shop/unsaid" in message
-    assert 'metadata={"partition_expr": "day"}' in message
-
-
-def _daily_asset(result: Any) -> dg.AssetsDefinition:
-    @dg.asset(
-        key_prefix=["silver", "shop"],
-        partitions_def=daily,
-        metadata={"partition_expr": "day"},
-        io_manager_key="io_manager",
-    )
-    def wrong() -> Any:
-        return result
-
-    return wrong
-
-
-def test_what_cannot_be_published_fails_with_the_way_out_and_publishes_nothing(
-    world: World,
-) -> None:
-    def refused(result: Any) -> str:
-        return failure(world.build(_daily_asset(result), key="2011-03-01"))
-
-    assert "which the asset's result has no column for; it has n" in refused(pa.table({"n": [1]}))
-    assert (
-        "returned list, which is not a table; return one of pyspark.DataFrame, pandas.DataFr"
-        in refused([{"n": 1}])
-    )
-    strangers = refused(_days(["2011-03-01", "2011-03-02"]))
-    assert "2 rows of partitions that were not asked for: 2011-03-02" in strangers
-    assert "the first has day=2011-03-02" in strangers
-    assert world.counts("silver/shop/wrong") == {}
-
-
 @pytest.mark.parametrize(
     ("prefix", "table"), [([], "assets/default/stock"), (["shop"], "assets/shop/stock")]
 )
@@ -338,76 +278,6 @@ def test_an_ops_result_goes_to_the_table_that_its_output_names(world: World) -> 
     assert len(world.read("silver/shop/steps")) == 1
 
 
-def test_an_ops_result_that_names_no_table_is_refused_with_the_ways_out(world: World) -> None:
-    @dg.op
-    def first() -> pa.Table:
-        return pa.Table.from_pylist([ROW])
-
-    @dg.job
-    def steps() -> None:
-        first()
-
-    message = failure(world.run(steps))
-
-    assert "output 'result' of op 'first' belongs to no asset" in message
-    assert 'dg.Out(metadata={"table": "gold/shop/stock"})' in message
-    assert "io_manager_key" in message
-
-
-def test_an_input_of_an_unknown_type_is_refused_with_those_that_are_known(world: World) -> None:
-    @dg.asset(
-        key_prefix=["gold", "shop"],
-        ins={"sales": dg.AssetIn(["silver", "shop", "sales"])},
-        io_manager_key="io_manager",
-    )
-    def report(sales: dict) -> None: ...
-
-    assert world.build(sales, key="2011-03-04").success
-    message = failure(world.build(sales, report, only=report))
-
-    assert "silver/shop/sales: an input is annotated with" in message
-    assert "annotate it with one of pyspark.DataFrame, pandas.DataFrame, polars.Data" in message
-
-
-def test_a_removed_column_stops_the_run_and_leaves_the_table(world: World) -> None:
-    def stock(row: dict[str, Any]) -> dg.AssetsDefinition:
-        @dg.asset(name="stock", key_prefix=["gold", "shop"], io_manager_key="io_manager")
-        def made() -> pa.Table:
-            return pa.Table.from_pylist([row])
-
-        return made
-
-    assert world.build(stock(ROW)).success
-    fewer = {name: value for name, value in ROW.items() if name != "price"}
-    message = failure(world.build(stock(fewer)))
-
-    assert "column price (double)" in message
-    assert "Ways out" in message
-    assert len(world.read("gold/shop/stock")) == 1
-    assert world.build(stock({**ROW, "colour": "red"})).success
-    assert world.read("gold/shop/stock")[0]["colour"] == "red"
-
-
-def test_an_input_that_was_never_published_does_not_empty_what_was_built_from_it(
-    world: World,
-) -> None:
-    @dg.asset(
-        key_prefix=["gold", "shop"],
-        partitions_def=daily,
-        metadata={"partition_expr": "day"},
-        io_manager_key="io_manager",
-        ins={"sales": dg.AssetIn(key=["silver", "shop", "sales"])},
-    )
-    def totals(sales: pa.Table) -> pa.Table:
-        return sales
-
-    assert world.build(sales, key="2011-03-04").success
-    result = world.build(sales, totals, only=totals, key="2011-03-05")
-
-    assert not result.success
-    assert "silver/shop/sales has no partitions 2011-03-05" in failure(result)
-
-
 def test_pandas_dates_and_a_column_without_a_value_in_one_partition(world: World) -> None:
     @dg.asset(
         key_prefix=["gold", "shop"],
@@ -438,7 +308,7 @@ def test_a_partitioned_spark_frame_is_one_file_set_per_partition(
         io_manager_key="io_manager",
     )
     def stock(context: dg.AssetExecutionContext) -> DataFrame:
-        return spark.createDataFrame(_days(context.partition_keys).to_pandas())
+        return spark.createDataFrame(two_a_day(context.partition_keys).to_pandas())
 
     assert world.build(stock, span=("2011-03-04", "2011-03-06")).success
     assert world.counts("gold/shop/stock") == {f"2011-03-0{n}": 2 for n in (4, 5, 6)}

@@ -25,11 +25,13 @@ class Sale(pa.DataFrameModel):
 
 
 def declare(model: Any = Sale, **settings: Any) -> Contract:
+    """The contract of a model, with the settings that every contract must have."""
     known = {"table": "silver/shop/sales", "owner": "team", "version": "1"}
     return contract(**{**known, **settings})(model)
 
 
 def model(annotation: Any = T.IntegerType, field: Any = None, name: str = "v", **more: Any) -> Any:
+    """A model of one column, and of what else a class may have."""
     field = column() if field is None else field
     return type(
         "Model", (pa.DataFrameModel,), {"__annotations__": {name: annotation}, name: field, **more}
@@ -37,4 +39,5 @@ def model(annotation: Any = T.IntegerType, field: Any = None, name: str = "v", *
 
 
 def always() -> Any:
+    """What every row keeps."""
     return F.lit(True)

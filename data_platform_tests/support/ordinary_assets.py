@@ -1,11 +1,13 @@
-"""Assets without any of the platform's decorators, in a home of their own."""
+"""Assets without any of the platform's decorators, one of daily sales, in a home of their own."""
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
@@ -17,6 +19,33 @@ from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import Settings
 from data_platform.tables.identity import TableId
+
+daily = dg.DailyPartitionsDefinition("2011-03-01", end_date="2011-05-01")
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+ROW = {
+    "name": "tea",
+    "units": 3,
+    "price": 1.5,
+    "sold_at": dt.datetime(2011, 3, 4, 10, 0),
+    "fresh": True,
+}
+
+
+def two_a_day(keys: Sequence[str]) -> pa.Table:
+    """Two rows for each day."""
+    days = [dt.date.fromisoformat(key) for key in keys for _ in range(2)]
+    return pa.table({"day": days, "units": list(range(len(days)))})
+
+
+@dg.asset(
+    key_prefix=["silver", "shop"],
+    partitions_def=daily,
+    backfill_policy=SINGLE_RUN,
+    metadata={"partition_expr": "day"},
+    io_manager_key="io_manager",
+)
+def sales(context: dg.AssetExecutionContext) -> pa.Table:
+    return two_a_day(context.partition_keys)
 
 
 @dataclass(frozen=True)
