@@ -10,34 +10,34 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from data_platform.assets import BronzeTable
 from data_platform.build.bronze import build_bronze
-from data_platform.build.held import held_now
-from data_platform.build.planning import current_versions, plan
+from data_platform.build.planning import plan
 from data_platform.build.platform import Platform
 from data_platform.build.result import StepResult, publish_step
 from data_platform.domains.retail.bronze import order_lines
 from data_platform.lake.errors import PartitionConflict
-from data_platform.lake.upkeep.browse import partition_rows
 from data_platform.lake.upkeep.rollback import plan_rollback
-from data_platform.landing.arrivals.listing import reconcile, tick
-from data_platform.landing.formats.csv import Csv
+from data_platform.landing.arrivals.listing import tick
 from data_platform.landing.source import Source
-from data_platform.runs.arrivals import due_of_bronze, record_arrivals, settle_arrivals
 from data_platform.runs.home import prepare_home
 from data_platform.runs.tags import MOST_ATTEMPTS
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import Settings
 from data_platform.storage.files import Storage
-from data_platform.tables.outcomes import DATA
-from data_platform_tests.support.faults import Crash, Faults, disk_full
+from data_platform_tests.support.bronze_loads import (
+    DAY,
+    OTHER_DAY,
+    counts,
+    delete,
+    load,
+    record_landed,
+)
+from data_platform_tests.support.faults import Faults, disk_full
 from data_platform_tests.support.homes import csv, key_of, shop_lines
 from data_platform_tests.support.json_lines import JsonLines
 from data_platform_tests.support.local_spark import LocalSpark
 from data_platform_tests.support.places import Place
 from data_platform_tests.support.small_shop import RECEIVED, SHOP, SmallShop
-
-DAY = "2011-03-04"
 
 
 @dataclass(frozen=True)
@@ -92,33 +92,6 @@ def test_what_lands_while_a_run_reads_its_day_is_due_afterwards(
 
 # --- rows that are published ----------------------------------------------------------------
 
-OTHER_DAY = "2011-03-05"
-
-
-def _load(
-    shop: SmallShop, table: BronzeTable = RECEIVED, faults: Faults | None = None
-) -> dict[str, str]:
-    """What landed, as a run loads it; why each partition that it held back was."""
-    faults = faults or Faults()
-    platform = shop.platform(faults)
-    tick(platform.bucket, [table.source], platform.ledger, dt.datetime.now(dt.UTC), 7)
-    planned = plan(table, platform, [DAY, OTHER_DAY], only_stale=True)
-    if not planned.keys:
-        return {}
-    spark = cast(SparkSession, LocalSpark(faults))
-    result = build_bronze(table, planned, platform, spark, "run")
-    publish_step(platform.lake, platform.builds, platform.ledger, result)
-    return dict(result.write.held_back)
-
-
-def _tick(shop: SmallShop) -> None:
-    platform = shop.platform()
-    tick(platform.bucket, [SHOP], platform.ledger, dt.datetime.now(dt.UTC), 7)
-
-
-def _counts(shop: SmallShop) -> dict[str, int]:
-    return partition_rows(shop.platform().lake, RECEIVED.id)
-
 
 def _roll_back(shop: SmallShop, to: int) -> None:
     """To the first snapshot, the second, and so on."""
@@ -131,10 +104,6 @@ def _roll_back(shop: SmallShop, to: int) -> None:
     planned.apply()
 
 
-def _delete(shop: SmallShop, name: str) -> None:
-    shop.place.delete(f"{shop.place.root}/landing/shop/{name}.csv")
-
-
 @pytest.fixture
 def shop(tmp_path: Path, place: Place) -> SmallShop:
     return SmallShop(tmp_path / "home", place)
@@ -144,7 +113,7 @@ def test_a_run_that_loses_the_race_to_commit_leaves_the_ledger_as_the_winner_lef
     shop: SmallShop,
 ) -> None:
     def staged(run_id: str) -> StepResult:
-        _tick(shop)
+        record_landed(shop)
         planned = plan(RECEIVED, shop.platform(), [DAY], only_stale=True)
         spark = cast(SparkSession, LocalSpark(Faults()))
         return build_bronze(RECEIVED, planned, shop.platform(), spark, run_id)
@@ -162,21 +131,21 @@ def test_a_run_that_loses_the_race_to_commit_leaves_the_ledger_as_the_winner_lef
 
     assert platform.ledger.effective(SHOP.name, [DAY]) == before
     assert sorted(entry.state for entry in before[DAY]) == ["loaded", "pending"]
-    assert _load(shop) == {}
-    assert _counts(shop) == {DAY: 2}
+    assert load(shop) == {}
+    assert counts(shop) == {DAY: 2}
 
 
 @pytest.fixture
 def rolled_back(shop: SmallShop) -> SmallShop:
     """A row, then two of a late file that went from table and landing bucket; then a third file."""
     shop.land(DAY, ["a,1"])
-    _load(shop)
+    load(shop)
     shop.land(DAY, ["b,2", "c,3"], "-late")
-    _load(shop)
+    load(shop)
     _roll_back(shop, to=0)
-    _delete(shop, f"{DAY}-late")
+    delete(shop, f"{DAY}-late")
     shop.land(DAY, ["d,4"], "-later")
-    assert _counts(shop) == {DAY: 1}
+    assert counts(shop) == {DAY: 1}
     return shop
 
 
@@ -185,11 +154,11 @@ def test_rows_that_are_neither_in_the_landing_bucket_nor_in_bronze_hold_their_da
 ) -> None:
     shop = rolled_back
     shop.land(OTHER_DAY, ["e,5"])
-    [(key, why)] = _load(shop).items()
+    [(key, why)] = load(shop).items()
     assert key == DAY
     assert f"shop/{DAY}-late.csv is not in the landing bucket" in why
     assert "bronze holds 0 rows of it where the ledger has 2; land it again" in why
-    assert _counts(shop) == {DAY: 1, OTHER_DAY: 1}
+    assert counts(shop) == {DAY: 1, OTHER_DAY: 1}
     assert [entry.key for entry in shop.platform().ledger.pending("shop")] == [
         f"shop/{DAY}-later.csv"
     ]
@@ -197,47 +166,47 @@ def test_rows_that_are_neither_in_the_landing_bucket_nor_in_bronze_hold_their_da
 
 def test_a_day_that_lacks_rows_is_built_once_they_land_again(rolled_back: SmallShop) -> None:
     shop = rolled_back
-    assert _load(shop)
+    assert load(shop)
     shop.land(DAY, ["b,2", "c,3"], "-late")
-    assert _load(shop) == {}
-    assert _counts(shop) == {DAY: 4}
+    assert load(shop) == {}
+    assert counts(shop) == {DAY: 4}
 
 
 def test_a_day_that_lacks_rows_is_built_once_bronze_is_rolled_forward(
     rolled_back: SmallShop,
 ) -> None:
     shop = rolled_back
-    assert _load(shop)
+    assert load(shop)
     _roll_back(shop, to=1)
-    assert _load(shop) == {}
-    assert _counts(shop) == {DAY: 4}
+    assert load(shop) == {}
+    assert counts(shop) == {DAY: 4}
 
 
 def test_an_older_version_that_had_more_rows_does_not_stand_in_the_way(shop: SmallShop) -> None:
     shop.land(DAY, ["a,1", "b,2", "c,3"])
-    _load(shop)
+    load(shop)
     shop.land(DAY, ["a,1"])
-    _load(shop)
+    load(shop)
     _roll_back(shop, to=0)
     shop.land(DAY, ["d,4"], "-late")
-    assert _counts(shop) == {DAY: 3}
-    assert _load(shop) == {}
-    assert _counts(shop) == {DAY: 2}
+    assert counts(shop) == {DAY: 3}
+    assert load(shop) == {}
+    assert counts(shop) == {DAY: 2}
 
 
 def test_a_renamed_source_loses_no_rows(shop: SmallShop) -> None:
     renamed = replace(RECEIVED, source=replace(SHOP, name="store"))
     shop.land(DAY, ["a,1", "b,2"])
-    _load(shop)
+    load(shop)
     shop.land(DAY, ["c,3"], "-late")
     shop.land(OTHER_DAY, ["d,4"])
-    [(key, why)] = _load(shop, renamed).items()
+    [(key, why)] = load(shop, renamed).items()
     assert key == DAY
     assert f"{RECEIVED.id} {DAY}: 2 of its 2 published rows" in why
     assert "source 'store'" in why
     assert "was the source renamed? Give it its former name" in why
-    assert _counts(shop) == {DAY: 2, OTHER_DAY: 1}
-    assert _load(shop, renamed).keys() == {DAY}  # it stays due
+    assert counts(shop) == {DAY: 2, OTHER_DAY: 1}
+    assert load(shop, renamed).keys() == {DAY}  # it stays due
 
 
 # --- when rows came -------------------------------------------------------------------------
@@ -254,19 +223,19 @@ def _ingested(shop: SmallShop) -> dict[str, set[dt.datetime]]:
 def test_a_row_says_when_its_object_came_however_often_its_day_is_built(shop: SmallShop) -> None:
     first, late = f"shop/{DAY}.csv", f"shop/{DAY}-late.csv"
     shop.land(DAY, ["a,1", "b,2"])
-    _load(shop)
+    load(shop)
     [came] = _ingested(shop)[first]
     shop.land(DAY, ["c,3"], "-late")
-    _load(shop)
+    load(shop)
     [came_late] = _ingested(shop)[late]
     assert _ingested(shop) == {first: {came}, late: {came_late}}
     assert came_late > came
 
-    _delete(shop, DAY)  # its rows are taken from bronze now
+    delete(shop, DAY)  # its rows are taken from bronze now
     shop.land(DAY, ["c,3", "d,4"], "-late")
-    _load(shop)
+    load(shop)
     [came_again] = _ingested(shop)[late]
-    assert _counts(shop) == {DAY: 4}
+    assert counts(shop) == {DAY: 4}
     assert _ingested(shop) == {first: {came}, late: {came_again}}
     assert came_again > came_late  # another version of the object
 
@@ -274,7 +243,7 @@ def test_a_row_says_when_its_object_came_however_often_its_day_is_built(shop: Sm
 def test_a_rerun_of_the_same_objects_changes_no_column(shop: SmallShop) -> None:
     shop.land(DAY, ["a,1", "b,2"])
     shop.land(OTHER_DAY, ["a,1"])
-    _load(shop)
+    load(shop)
     platform = shop.platform()
     before = platform.lake.load(RECEIVED.id).scan().to_arrow()
     planned = plan(RECEIVED, platform, [DAY, OTHER_DAY], only_stale=False)
@@ -298,170 +267,17 @@ def test_an_outage_of_the_warehouse_never_turns_a_waiting_object_into_a_failed_o
     ledger = shop.platform().ledger
     for _ in range(MOST_ATTEMPTS + 1):
         with suppress(OSError):
-            _load(shop, faults=Faults(at=1, error=disk_full, only="make data folder"))
+            load(shop, faults=Faults(at=1, error=disk_full, only="make data folder"))
         ledger.give_up("shop", attempts=MOST_ATTEMPTS)
     assert (ledger.summary()["pending"], ledger.summary()["failed"]) == (1, 0)
-    assert _load(shop) == {}
-    assert _counts(shop) == {DAY: 1}
-
-
-# --- what waits is due, and the other way round ----------------------------------------------
-
-
-def _waits(shop: SmallShop) -> bool:
-    """Whether an object waits; what is due says the same."""
-    platform = shop.platform()
-    waits = bool(platform.ledger.pending("shop"))
-    assert bool(due_of_bronze(RECEIVED, platform).keys) == waits
-    return waits
-
-
-@pytest.mark.parametrize("between", [b"\xff\xfe", b"sku,amount\nb,2\n"])
-@pytest.mark.parametrize("seen", ["by a run", "by a tick"])
-def test_bytes_that_come_back_after_others_are_loaded_once_more(
-    shop: SmallShop, between: bytes, seen: str
-) -> None:
-    shop.land(DAY, ["a,1"])
-    _load(shop)
-    shop.place.write(f"{shop.place.root}/landing/shop/{DAY}.csv", between)
-    if seen == "by a run":
-        _load(shop)
-    else:
-        _tick(shop)
-    shop.land(DAY, ["a,1"])
-    _tick(shop)
-    assert _waits(shop)
-    assert _load(shop) == {}
-    assert not _waits(shop)
-    assert shop.rows(RECEIVED.id)[0][1:3] == ("a", "1")
-
-
-def test_what_is_reopened_is_read_again(shop: SmallShop) -> None:
-    shop.land(DAY, ["a,1"])
-    _load(shop)
-    ledger = shop.platform().ledger
-    ledger.reopen(e.id for e in ledger.effective("shop", [DAY])[DAY])
-    assert _waits(shop)
-    _load(shop)
-    assert not _waits(shop)
-
-
-def test_a_partition_under_another_declaration_is_due_though_nothing_waits(shop: SmallShop) -> None:
-    shop.land(DAY, ["a,1"])
-    _load(shop)
-    other = replace(RECEIVED, source=replace(RECEIVED.source, format=Csv(("sku", "amount", "x"))))
-    assert due_of_bronze(other, shop.platform()).keys == (DAY,)
-
-
-def test_a_run_that_dies_at_any_step_under_another_declaration_leaves_the_partition_due(
-    shop: SmallShop,
-) -> None:
-    shop.land(DAY, ["a,1"])
-    _load(shop)
-    number = 0
-    while True:  # each run of a declaration that differs from the one before
-        number += 1
-        other = replace(RECEIVED, source=replace(RECEIVED.source, version=f"v{number}"))
-        faults = Faults(at=number)
-        with suppress(Crash):
-            _load(shop, other, faults)
-        platform = shop.platform()
-        settle_arrivals(platform, [other])
-        found = current_versions(platform, other.id, None)
-        done = platform.builds.of(other.id, found)[DAY].contract == other.version
-        assert done or due_of_bronze(other, platform).keys == (DAY,), faults
-        assert not platform.builds.doubtful(other.id, other.version) or not done, faults
-        if not faults.raised:
-            assert done and number > 3
-            return
-
-
-def test_what_could_not_be_read_is_tried_again_once_for_each_declaration(shop: SmallShop) -> None:
-    shop.land(DAY, ["a,1"])
-    shop.place.write(f"{shop.place.root}/landing/shop/{DAY}-late.csv", b"\x80\x00\xff")
-    _load(shop)
-    other = replace(RECEIVED, source=replace(RECEIVED.source, version="2"))
-    now = dt.datetime.now(dt.UTC)
-
-    def failed(table: BronzeTable) -> list[int]:
-        platform = shop.platform()
-        record_arrivals(platform, [table], now)
-        return [entry.id for entry in platform.ledger.failed("shop")]
-
-    first = failed(RECEIVED)
-    assert len(first) == 1 and failed(RECEIVED) == first
-    assert failed(other) == []  # it waits
-    _load(shop, other)
-    again = failed(other)
-    assert len(again) == 1 and again != first and failed(other) == again
-
-
-def test_a_day_gives_up_no_rows_that_the_day_they_move_to_cannot_be_published_with(
-    shop: SmallShop,
-) -> None:
-    shop.land(DAY, ["a,1"])
-    _load(shop)
-    shop.place.delete(f"{shop.place.root}/landing/shop/{DAY}.csv")  # bronze alone has its rows
-    moved = replace(RECEIVED, source=replace(RECEIVED.source, partition=lambda _: OTHER_DAY))
-    platform = shop.platform()
-    tick(platform.bucket, [SHOP], platform.ledger, dt.datetime.now(dt.UTC), 7)
-    record_arrivals(platform, [moved], dt.datetime.now(dt.UTC), redeclared=True)
-    planned = plan(moved, platform, [DAY, OTHER_DAY], only_stale=True)
-    spark = cast(SparkSession, LocalSpark(Faults()))
-    result = build_bronze(moved, planned, platform, spark, "run")
-    [taken] = [file for file in result.write.staged.files[DATA] if file.rows]
-    assert taken.key == OTHER_DAY
-    shop.place.write(taken.path.removeprefix("file://"), b"PAR1")
-
-    publication = publish_step(platform.lake, platform.builds, platform.ledger, result)
-
-    assert publication.partitions == {}
-    assert f"its rows go to {OTHER_DAY}" in publication.write.held_back[DAY]
-    assert [str(row[0]) for row in shop.rows(RECEIVED.id)] == [DAY]
-    assert due_of_bronze(moved, platform).keys == (DAY, OTHER_DAY)
-    assert _load(shop, moved) == {}
-    assert [str(row[0]) for row in shop.rows(RECEIVED.id)] == [OTHER_DAY]
-    assert due_of_bronze(moved, platform).keys == ()
-
-
-# --- days of which nothing could be read ------------------------------------------------------
-
-
-@pytest.mark.parametrize("content", [b"\x80\x00\xff", b'{"sku": "a"}', b"", b"other,names\na,1\n"])
-def test_a_day_of_which_nothing_could_be_read_is_held_back_until_it_is_fixed(
-    shop: SmallShop, content: bytes
-) -> None:
-    name = f"{shop.place.root}/landing/shop/{DAY}.csv"
-    shop.place.write(name, content)
-    shop.land(OTHER_DAY, ["a,1"])
-
-    [(key, why)] = _load(shop).items()
-
-    assert key == DAY and why.startswith("readable: 1 of 1 object could not be read: shop/")
-    assert _counts(shop) == {OTHER_DAY: 1}
-    assert set(held_now(RECEIVED, shop.platform())) == {DAY}
-    assert not _waits(shop)
-    shop.land(DAY, ["b,2"])
-    assert _load(shop) == {}
-    assert _counts(shop) == {DAY: 1, OTHER_DAY: 1}
-    assert held_now(RECEIVED, shop.platform()) == {}
-
-
-def test_a_day_is_not_held_back_any_more_when_what_could_not_be_read_is_gone(
-    shop: SmallShop,
-) -> None:
-    shop.place.write(f"{shop.place.root}/landing/shop/{DAY}.csv", b"")
-    assert set(_load(shop)) == {DAY}
-    _delete(shop, DAY)
-    reconcile(shop.platform().bucket, [SHOP], shop.platform().ledger, dt.datetime.now(dt.UTC))
-    assert held_now(RECEIVED, shop.platform()) == {}
-    assert shop.platform().ledger.failed() == []
+    assert load(shop) == {}
+    assert counts(shop) == {DAY: 1}
 
 
 def test_a_header_alone_is_a_day_without_rows(shop: SmallShop) -> None:
     shop.land(DAY, [])
-    assert _load(shop) == {}
-    assert _counts(shop) == {DAY: 0}
+    assert load(shop) == {}
+    assert counts(shop) == {DAY: 0}
 
 
 # --- another format --------------------------------------------------------------------------
@@ -475,7 +291,7 @@ def test_another_format_goes_through_bronze_with_its_own_types(shop: SmallShop) 
     good = b'{"sku": "a", "amount": 1}\n{"sku": "b"}\n'
     shop.place.write(f"{landing}/{DAY}.jsonl", good)
     shop.place.write(f"{landing}/{OTHER_DAY}.jsonl", b"sku,amount\na,1\n")
-    held = _load(shop, table)
+    held = load(shop, table)
     assert set(held) == {OTHER_DAY}, held
     found = shop.platform().lake.load(table.id).scan().to_arrow()
     assert found.schema.field("amount").type == pa.int64()
