@@ -106,7 +106,7 @@ def test_no_byte_that_is_written_or_shown_holds_a_secret(
         ),
     ]
     shown = [
-        _commands(environment, ({}, ["run", BRONZE, SILVER], None)),
+        _commands(environment, ({}, ["run", BRONZE], None), ({}, ["run", SILVER], None)),
         _commands(
             environment,
             ({}, ["tables"], 0),
