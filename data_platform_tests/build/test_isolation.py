@@ -216,7 +216,7 @@ DATA = st.dictionaries(
 
 
 @settings(
-    max_examples=6,
+    max_examples=settings().max_examples // 25,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=DATA, name=st.sampled_from(sorted(MENU)), back=st.integers(0, 2))

@@ -32,9 +32,9 @@ from data_platform_tests.support.homes import (
     shop_lines,
 )
 from data_platform_tests.support.loaded_shop import LoadedShop
+from data_platform_tests.support.places import A_BUCKET
 
-# On a bucket; in a directory, what other modules show. `make soak` has all of them in both.
-SHOP_PLACES = (pytest.param("directory", marks=pytest.mark.soak), "versitygw")
+SHOP_PLACES = A_BUCKET
 LEFT = 3  # exit code: something is left for a person, and the shop has unreadable files
 
 

@@ -1,13 +1,11 @@
 """What `data-platform drop` asks, does and leaves to be built, in a directory and in a bucket."""
 
-import pytest
-
 from data_platform_tests.support.command_line import Run, parsed
 from data_platform_tests.support.homes import SALES, SILVER, csv, key_of, shop_lines
 from data_platform_tests.support.loaded_shop import LoadedShop
+from data_platform_tests.support.places import A_BUCKET
 
-# In a directory, `operations/test_dropping.py` drops.
-SHOP_PLACES = (pytest.param("directory", marks=pytest.mark.soak), "versitygw")
+SHOP_PLACES = A_BUCKET  # in a directory, `operations/test_dropping.py` drops
 LEFT = 3  # exit code: something is left for a person, and the shop has unreadable files
 
 

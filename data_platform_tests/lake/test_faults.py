@@ -20,7 +20,7 @@ import pytest
 from data_platform.lake.upkeep.clean import clean, referenced_files
 from data_platform_tests.support.faults import Crash, Faults, disk_full, lost_response
 from data_platform_tests.support.memory_bucket import ever_landed
-from data_platform_tests.support.places import Place
+from data_platform_tests.support.places import A_BUCKET, Place
 from data_platform_tests.support.small_shop import RECEIVED, SHOP, TABLES, Rows, SmallShop, sales
 
 FIRST = {"2011-03-01": ["a,1", "b,2", "b,2", "c,x"], "2011-03-02": ["a,1", "c,9"]}
@@ -136,6 +136,7 @@ def test_a_crash_at_any_step_leaves_old_or_new_and_a_rerun_gives_the_same_tables
     assert repaired > 10
 
 
+@pytest.mark.parametrize("interrupted", A_BUCKET, indirect=True, scope="module")
 @pytest.mark.parametrize("step", ["commit", "ledger", "register"])
 def test_a_lost_response_to_a_commit_harms_nothing(interrupted, step):
     for shop, faults in interrupted.every_step(error=lost_response, after=True, only=step):

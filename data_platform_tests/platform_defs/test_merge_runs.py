@@ -13,7 +13,7 @@ from data_platform.contracts.declare import contract
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform_tests.support.homes import SILVER, csv, home_at, key_of, shop_lines
-from data_platform_tests.support.places import SOME_PLACES, Place
+from data_platform_tests.support.places import A_BUCKET, Place
 
 # pandera reads a type and its arguments from the annotation, which is no type to a type checker.
 # pyright: reportInvalidTypeForm=false
@@ -42,7 +42,7 @@ def products(lines: DataFrame) -> DataFrame:
     return lines
 
 
-@pytest.mark.parametrize("place", SOME_PLACES, indirect=True)
+@pytest.mark.parametrize("place", A_BUCKET, indirect=True)
 def test_days_that_land_one_after_the_other_are_merged_as_they_land(
     spark: SparkSession, tmp_path: Path, place: Place
 ) -> None:

@@ -51,7 +51,7 @@ _ROWS = st.lists(
 )
 
 
-@hypothesis_settings(max_examples=6)
+@hypothesis_settings(max_examples=hypothesis_settings().max_examples // 25)
 @given(rows=_ROWS)
 def test_rows_are_judged_the_same_where_only_those_meet_that_may_repeat(
     spark: SparkSession, rows: list[Row]

@@ -15,6 +15,11 @@ from tools.servers import S3Server
 
 # For tests that take long: what the stores differ in, the others show.
 SOME_PLACES = ("directory", "versitygw", pytest.param("minio", marks=pytest.mark.soak))
+# For tests that take longest, and have shorter ones beside them in a directory.
+A_BUCKET = (
+    "versitygw",
+    *(pytest.param(place, marks=pytest.mark.soak) for place in ("directory", "minio")),
+)
 
 
 @dataclass(frozen=True)
