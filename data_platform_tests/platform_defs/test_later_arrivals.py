@@ -98,7 +98,7 @@ def second(shop: LoadedShop, late: Round) -> Second:
 
 
 @pytest.fixture(scope="module")
-def mended(shop: LoadedShop, second: Second) -> Iterator[Round]:
+def fixed(shop: LoadedShop, second: Second) -> Iterator[Round]:
     """Good files in the place of the dirty ones."""
     [bad] = shop.manifest.held_back
     dirty = str(shop.day(19))
@@ -214,22 +214,22 @@ def test_the_other_days_are_left_alone(shop: LoadedShop, second: Second) -> None
     assert {key for key in second.changed[DEMAND] if key <= last} == later
 
 
-def test_a_mended_file_brings_silver_and_gold_up_to_date_without_a_human(
-    shop: LoadedShop, mended: Round
+def test_a_fixed_file_brings_silver_and_gold_up_to_date_without_a_human(
+    shop: LoadedShop, fixed: Round
 ) -> None:
     [bad] = map(str, shop.manifest.held_back)
     dirty = str(shop.day(19))
 
-    assert (mended.rows[bad], mended.rows[dirty]) == (5, 7)
-    assert {bad, dirty} <= mended.changed[SALES]
-    assert bad not in mended.before[SALES]
-    assert all(ran.success for ran in mended.ran)
+    assert (fixed.rows[bad], fixed.rows[dirty]) == (5, 7)
+    assert {bad, dirty} <= fixed.changed[SALES]
+    assert bad not in fixed.before[SALES]
+    assert all(ran.success for ran in fixed.ran)
     sold = shop.home.read(SALES, bad).to_pylist()
     assert [(row["country"], row["units"]) for row in sold] == [("EIRE", 30)]
 
 
-def test_mending_leaves_nothing_stale_and_nothing_of_the_held_back_attempts(
-    shop: LoadedShop, mended: Round
+def test_a_fix_leaves_nothing_stale_and_nothing_of_the_held_back_attempts(
+    shop: LoadedShop, fixed: Round
 ) -> None:
     home = shop.home
 
