@@ -12,7 +12,7 @@ JOBS ?= $(if $(TESTS),0,3)
 
 export PYTHON
 
-# Another Spark or another project's packages must not stand in for the locked ones.
+# Another Spark, or packages of another project, must not take precedence over the locked ones.
 unexport SPARK_HOME SPARK_CONF_DIR PYTHONPATH PYTHONHOME
 
 bin := .venv/bin
@@ -26,7 +26,7 @@ env:
 	@tools/bootstrap.sh
 
 .PHONY: demo
-demo: env ## files to trusted tables, and what became of each row; DATA=dir for your own files
+demo: env ## load two months of files, and show what happened to each row; DATA=dir for your own files
 	@$(bin)/python tools/launch.py demo $(if $(DATA),--data "$(DATA)")
 
 .PHONY: dev
@@ -44,19 +44,19 @@ check: env ## linter, formatter, types
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(bin)/pyright
 
 .PHONY: docs
-docs: env ## build the documentation into build/site; a link that leads nowhere fails
+docs: env ## build the documentation into build/site; a broken link is an error
 	@$(bin)/python -m tools.docs
 
 .PHONY: docs-serve
-docs-serve: docs ## the documentation in a browser (HOST, PORT)
+docs-serve: docs ## serve the documentation (HOST, PORT)
 	@$(bin)/python -m http.server --bind "$(HOST)" --directory build/site "$(PORT)"
 
 .PHONY: bench
-bench: env ## the benchmarks, as ratios
+bench: env ## run the benchmarks; results are ratios
 	$(bin)/python -m benchmarks
 
 .PHONY: soak
-soak: env ## the long fault runs, and a long search by the property tests
+soak: env ## run the long fault tests, and the property tests with many more examples
 	$(bin)/python -m pytest -m "soak or hypothesis" --hypothesis-profile soak --timeout 0 $(TESTS)
 
 .PHONY: services
@@ -64,7 +64,7 @@ services: env ## install the servers that tests run against, and the jars, below
 	@$(bin)/python -m tools.services
 
 .PHONY: stack
-stack: services ## an S3 store and PostgreSQL to try the platform on, until Ctrl-C
+stack: services ## run an S3 store and PostgreSQL for the platform, until Ctrl-C
 	@$(bin)/python -m tools.stack
 
 .PHONY: jars
@@ -89,7 +89,7 @@ docs-lock: env ## resolve tools/docs.in again into tools/docs.lock
 	@tools/lock.sh docs
 
 .PHONY: clean-env
-clean-env: ## remove the environment; the next command makes it again
+clean-env: ## remove the environment; the next command recreates it
 	rm -rf .venv .venv.before
 
 .PHONY: clean-services

@@ -1,8 +1,8 @@
-"""The layer decorators: a table is a declaration, a sentence and a chain of DataFrame calls.
+"""The layer decorators: a table is a declaration, a docstring and a chain of DataFrame calls.
 
 `bronze` declares a table of rows as received, `silver` and `gold` decorate a function from
-DataFrames to a DataFrame. Each gives a `Table` of its kind; one of a function is still callable as
-the function it decorates. A new kind of table is a class here and its step in `build.kinds`.
+DataFrames to a DataFrame. Each returns a `Table` of its kind; a decorated function is still
+callable. A new kind of table needs a class here and a step in `build.kinds`.
 """
 
 import inspect
@@ -40,11 +40,11 @@ accept_backfill_policies()  # of a user's own assets too, which are declared aft
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Table:
-    """A declared table, of one of the kinds below: what all of them have.
+    """A declared table: the base class of all kinds.
 
-    `inputs` are the tables that it is made from, by name, and `ins` how some of them are read.
-    `source` is what lands in it, and `contract` what its rows are judged by; None where its kind
-    has none.
+    `inputs` are the tables that it is built from, by parameter name, and `ins` how some of them are
+    read. `source` is the source that lands in it, and `contract` the contract of its rows; None if
+    its kind has none.
     """
 
     id: TableId
@@ -60,15 +60,15 @@ class Table:
 
     @property
     def key(self) -> dg.AssetKey:
-        """Of the asset it becomes."""
+        """The key of its Dagster asset."""
         return dg.AssetKey(list(self.id.path))
 
     @property
     def version(self) -> str:
-        """Of the declaration: partitions built under another one are stale.
+        """The version of the declaration: partitions built under a different one are stale.
 
-        All of it counts but what changes no row. What the function calls or closes over cannot be
-        seen: raise the contract's `version` when it changes.
+        It covers everything that affects rows, except what the function calls or closes over: raise
+        the contract's `version` when that changes.
         """
         raise NotImplementedError
 
@@ -79,16 +79,16 @@ class Table:
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
-        """What its rows may become: each is a table beside it, DATA is itself."""
+        """The possible outcomes of its rows: each has its own table; DATA is the table itself."""
         return (DATA,)
 
     @property
     def lineage(self) -> bool:
-        """Whether its rows are rows of a table as received."""
+        """Whether each of its rows is a row as received."""
         return False
 
     def how(self, name: str) -> How | None:
-        """How an input is read, where the partition's own time and labels do not say it."""
+        """How an input is read; None for the default, by the partition's time and labels."""
         return self.ins.get(name)
 
 
@@ -109,10 +109,10 @@ class BronzeTable(Table):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class JudgedTable(Table):
-    """What a function makes of its inputs, judged by a contract: silver or gold.
+    """The result of a function, judged by a contract: silver or gold.
 
-    `whole_range`: its function may be given the inputs of many partitions at once. `outside`: what
-    a row is that names a partition which it was not built for.
+    `whole_range`: whether its function may get the inputs of several partitions at once. `outside`:
+    the severity of a row that names another partition than the one it was built for.
     """
 
     function: Transform
@@ -122,7 +122,7 @@ class JudgedTable(Table):
     meaning: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Now, while the file says what was loaded: an edit under a running server is not its code.
+        # Now, while the file matches the loaded code: it may be edited while a server runs.
         object.__setattr__(self, "meaning", meaning_of(self.function))
 
     def __call__(self, *frames: DataFrame, **named: object) -> DataFrame:
@@ -161,11 +161,12 @@ class JudgedTable(Table):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MergedTable(JudgedTable):
-    """One row for each key, into which what changed of its one input is merged."""
+    """One row per key: the changed partitions of its only input are merged into it."""
 
 
 def _digest(table: Table, **own: object) -> str:
-    """Of all that changes a row; what a kind lacks is part of the digests of tables in use."""
+    """The digest of all that affects rows. Fields that a kind lacks are included with defaults, so
+    that the digests of existing tables stay valid."""
     common = {name: getattr(table, name) for name in ("partition_by", "inputs", "ins")}
     common["partitions"] = partition_names.kind_of(table.partitions)
     return digest_of({**common, **_LACKS, **own})
@@ -180,12 +181,12 @@ def bronze(
     partition_by: str | tuple[str, ...] | None = None,
     retention: Retention | None = None,
 ) -> BronzeTable:
-    """The table of a source's rows as received, one partition for each that its keys name.
+    """A table of a source's rows as received, with the partitions that its keys name.
 
-    `partition_by` is the column that holds the partition, or one for each dimension in the order
-    of their names; `day` for daily partitions where it is left out. Silver partitions by it, too.
-    ValueError for a column that cannot be, such as one that the files have, and for a source whose
-    keys cannot name a partition.
+    `partition_by` is the column that stores the partition, or one for each dimension in the order
+    of their names; `day` by default for daily partitions. Silver is partitioned by it, too. Raises
+    ValueError for a column that cannot be used, such as one that the files have, and for a source
+    whose keys cannot name a partition.
     """
     return BronzeTable(
         id=partition_names.bronze_table_of(source),
@@ -205,11 +206,11 @@ def silver(
     source: str | None = None,
     outside: Severity = "blocking",
 ) -> Callable[[Transform], JudgedTable]:
-    """Typed, valid rows, one for each key, from bronze.
+    """A table of typed, valid rows from bronze, one per key.
 
-    The function gets bronze with every column as received and once more in `_received`; it adds
-    typed columns and keeps the others. `source` names the bronze table where it is not the one
-    of the same domain and name. A row whose partition column names another partition than bronze's
+    The function gets bronze with every column as received, and a copy of them in `_received`; it
+    adds typed columns and keeps the others. `source` names the bronze table if it is not the one of
+    the same domain and name. A row whose partition column names another partition than bronze's
     is quarantined, and holds its partition back unless `outside` is "warning".
     """
 
@@ -235,17 +236,16 @@ def gold(
     whole_range: bool = False,
     outside: Severity = "blocking",
 ) -> Callable[[Transform], JudgedTable]:
-    """Answers, from silver or gold tables.
+    """A table computed from silver or gold tables.
 
     A parameter is the silver table of its name in the same domain, or the table that `ins` names
-    (`layer/domain/name`). A partition reads what is of its own time and labels of each;
-    `trailing`, `event_time`, `dimension` and `everything` in `ins` say otherwise, and may name a
-    table as well.
+    (`layer/domain/name`). From each, a partition reads its own time and labels; `trailing`,
+    `event_time`, `dimension` and `everything` in `ins` change that, and may name a table as well.
 
-    Each partition is computed from its own inputs, as if it were built alone. `whole_range` says
-    that the function bounds itself and gives the same for many partitions at once, of which each
-    run makes sure for one. A row of a partition that is neither built nor among the inputs is
-    quarantined, and holds its partition back unless `outside` is "warning".
+    Each partition is computed from its own inputs, as if it were built alone. `whole_range`
+    declares that the function returns the same rows for several partitions at once; each run
+    verifies this for one partition. A row of a partition that is neither built nor among the
+    inputs is quarantined, and holds its partition back unless `outside` is "warning".
     """
 
     def declare(function: Transform) -> JudgedTable:

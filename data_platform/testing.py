@@ -1,4 +1,4 @@
-"""Testing one's own tables: a platform in a temporary directory, from landed text to tables.
+"""Test your own tables: a platform in a temporary directory, from landed text to tables.
 
     from data_platform.testing import platform_with
 
@@ -10,8 +10,8 @@
             assert len(platform.published(observations)) == 1
             assert platform.quarantine(observations)["_reasons"].tolist() == [["celsius.typed"]]
 
-Steps, checks and commits are those of production; Spark runs on two cores of this machine, and
-its session is shared by the tests of a process.
+Steps, checks and commits are the same as in production; Spark runs locally on two cores, and its
+session is shared by all tests of a process.
 """
 
 import os
@@ -39,7 +39,7 @@ from data_platform.settings.environment import environment_kept, settings_at
 from data_platform.settings.model import Settings
 from data_platform.storage.errors import LakeError
 
-_MOST = 5000  # results of a check that are looked at
+_MOST = 5000  # results of a check that are read
 _EVALUATION = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 
 
@@ -63,28 +63,27 @@ class TemporaryPlatform:
 
     @cached_property
     def definitions(self) -> dg.Definitions:
-        """What Dagster would load. Raises ContractError or ValueError for tables that cannot be
-        together."""
+        """What Dagster would load. Raises ContractError or ValueError for incompatible tables."""
         return definitions(self.tables, self.settings)
 
     @property
     def scope(self) -> Scope:
-        """The tables, with what holds them and Dagster's record of their runs."""
+        """The tables, the platform that stores them, and Dagster's instance."""
         return Scope(self.instance, self.platform, self.tables)
 
     def land(self, key: str, content: str | bytes) -> None:
-        """Write a file below the landing place; the same key again replaces it."""
+        """Write a file below the landing directory; the same key again replaces it."""
         target = self.landing / key
         target.parent.mkdir(parents=True, exist_ok=True)
         before = target.stat().st_mtime_ns if target.exists() else 0
         target.write_bytes(content.encode() if isinstance(content, str) else content)
-        # a clock's resolution must not hide the second of two quick writes
+        # the second of two quick writes must be visible despite the clock's resolution
         os.utime(target, ns=(target.stat().st_atime_ns, max(before + 10**6, time.time_ns())))
 
     def run(self) -> list[Ran]:
         """Load what landed and build what is stale, until nothing is: `data-platform run`.
 
-        Raises AssertionError where a run failed by more than partitions that are held back.
+        Raises AssertionError if a run failed for another reason than held back partitions.
         """
         ended = list(run_until_quiet(self.definitions, self.scope))
         failed = [line for ran in ended if ran.state == "failed" for line in ran.lines]
@@ -92,28 +91,28 @@ class TemporaryPlatform:
         return ended
 
     def published(self, table: Table, partition: str | None = None) -> pd.DataFrame:
-        """The rows that readers see, of the table or of one partition. Raises LakeError where it
-        was never built, NotThere for a partition of another kind."""
+        """The rows that readers see, of the table or of one partition. Raises LakeError if it was
+        never built, NotThere for an invalid partition key."""
         loaded = self.platform.lake.load(table.id)
         return browse.rows(loaded, partition=partition).read_all().to_pandas()
 
     def quarantine(self, table: Table, partition: str | None = None) -> pd.DataFrame:
-        """Rejected rows as received, each with its `_reasons`, those of partitions that are held
-        back included. Raises LakeError for a table that was never built."""
+        """Rejected rows as received, each with its `_reasons`, including those of held back
+        partitions. Raises LakeError for a table that was never built."""
         return self._rejected(table, "quarantine", partition)
 
     def duplicates(self, table: Table, partition: str | None = None) -> pd.DataFrame:
-        """Repeated rows, each with the object and row that it repeats. Raises as `quarantine`."""
+        """Duplicate rows, each with the object and row that it repeats. Raises as `quarantine`."""
         return self._rejected(table, "duplicates", partition)
 
     def checks(self, table: Table) -> pd.DataFrame:
-        """The newest result of each check, in columns `check`, `partition` ("": of the whole
+        """The latest result of each check, in columns `check`, `partition` ("" for the whole
         table), `passed`, `severity` and `description`."""
         found = {}
         for spec in check_specs(table):
-            for told in self._told(spec.key):
-                key = (spec.name, told.partition or "")
-                found.setdefault(key, (told.passed, told.severity.value, told.description))
+            for result in self._evaluations(spec.key):
+                key = (spec.name, result.partition or "")
+                found.setdefault(key, (result.passed, result.severity.value, result.description))
         rows = [(*key, *result) for key, result in sorted(found.items())]
         columns = ("check", "partition", "passed", "severity", "description")
         return pd.DataFrame(rows, columns=pd.Index(columns))
@@ -124,18 +123,18 @@ class TemporaryPlatform:
             raise LakeError(f"{table.id} was never built, or none of its rules rejects rows")
         return browse.rows(found, partition=partition).read_all().to_pandas()
 
-    def _told(self, check: dg.AssetCheckKey) -> Iterator[dg.AssetCheckEvaluation]:
+    def _evaluations(self, check: dg.AssetCheckKey) -> Iterator[dg.AssetCheckEvaluation]:
         """Newest first."""
         storage = self.instance.event_log_storage
         for record in storage.get_asset_check_execution_history(check, limit=_MOST):
             event = record.event.dagster_event if record.event else None
-            if event and event.event_type is _EVALUATION:  # not planned, or of a step that failed
+            if event and event.event_type is _EVALUATION:  # else planned, or of a failed step
                 yield event.asset_check_evaluation_data
 
 
 @contextmanager
 def platform_with(*tables: Table, directory: Path) -> Iterator[TemporaryPlatform]:
-    """A platform with these tables, nothing landed and nothing built; its state is in `directory`.
+    """An empty platform with these tables, nothing landed or built; its state is in `directory`.
 
     The environment variables that Dagster reads are restored at the end.
     """

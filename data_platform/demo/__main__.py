@@ -1,4 +1,4 @@
-"""`make demo`: files land, tables come out, and every row is accounted for."""
+"""`make demo`: load files into tables, and account for every row."""
 
 import argparse
 import sys
@@ -57,7 +57,8 @@ def _main() -> None:
 
 
 def _run(settings: Settings) -> int:
-    """Everything the sensors ask for; gives how many runs failed by more than held back days."""
+    """Run everything that the sensors request; returns the number of runs that failed for another
+    reason than held back days."""
     from data_platform.cli.declared import declarations_checked
     from data_platform.operations.repair import instance_of
     from data_platform.runs.in_process import asked_for, run_until_quiet

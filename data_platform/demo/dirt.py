@@ -1,4 +1,4 @@
-"""The dirt in the shop's files: what silver repairs, and every way to break a rule."""
+"""The dirt in the shop's files: what silver repairs, and every kind of rule violation."""
 
 from __future__ import annotations
 
@@ -59,4 +59,4 @@ BREAKS: dict[str, Callable[[Line], tuple[str | None, ...]]] = {
     "too many fields": lambda line: (*line, "left", "over"),
     "too few fields": lambda line: line[:5],
 }
-"""The ways in which generated rows break a rule, by name."""
+"""How generated rows violate a rule, by name."""

@@ -1,7 +1,7 @@
-"""Months of dirty shop files for the demo and tests, the same for the same seed.
+"""Generate months of dirty shop files for the demo and tests, deterministic for a seed.
 
-The format is that of `domains/retail`'s landing, with every kind of dirt of the real data and some
-more. The expected result is known row by row, and the manifest counts it.
+The format is that of `domains/retail/landing.py`, with every kind of dirt in the real data and
+more. The expected outcome is known for each row; the manifest has the counts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from data_platform.demo.shop import Line, Shop
 FIRST_DAY, LAST_DAY = date(2010, 12, 1), date(2011, 12, 31)
 DEFAULT_START = date(2011, 3, 1)
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
-THRESHOLD_PERCENT = 1  # of a day's rows quarantined: strictly more holds the day back
+THRESHOLD_PERCENT = 1  # of a day's rows: a strictly larger quarantined share holds the day back
 SATURDAY = 5
 
 Outcome = Literal["published", "quarantined", "duplicate"]
@@ -41,7 +41,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Reupload:
-    """A second version of an object that `generate` wrote, and the counts of its day then."""
+    """A second version of an object that `generate` wrote, and its day's counts with it."""
 
     key: str
     day: date
@@ -51,10 +51,11 @@ class Reupload:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What was written, and what a correct platform makes of it.
+    """What was written, and the expected result.
 
     `files` counts all objects; those in `failed` cannot be read and those in `unknown` match no
-    rule. `days` counts the rows of the others. The re-upload is not written: `land` does that.
+    source. `days` has the counts of the others' rows. The re-upload is not written here, but by
+    `land`.
     """
 
     files: int
@@ -137,12 +138,12 @@ def generate(target: Path, seed: int, start: date = DEFAULT_START, months: int =
 
 
 def land(target: Path, reupload: Reupload) -> None:
-    """Replace the first version by the second."""
+    """Replace the first version of the object with the second."""
     _write(target / reupload.key, reupload.content)
 
 
 def _trading_days(start: date, months: int, random: Random) -> list[date]:
-    """Every day but Saturdays and two quiet ones of each month."""
+    """Every day except Saturdays and two days without sales per month."""
     year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
     end = date(year, month + 1, 1)
     if not (FIRST_DAY <= start < end <= LAST_DAY + timedelta(days=1)):
@@ -154,7 +155,7 @@ def _trading_days(start: date, months: int, random: Random) -> list[date]:
         for day in (start + timedelta(days=n) for n in range((end - start).days))
         if day.weekday() != SATURDAY
     ]
-    # The first days have fixed roles (the late file is that of the fourth), so they stay open.
+    # The first days have fixed roles (the fourth has the late file), so they stay open.
     quiet = set(random.sample(open_days[15:], min(2 * months, max(0, len(open_days) - 20))))
     days = [day for day in open_days if day not in quiet]
     if len(days) < 20:
@@ -163,7 +164,7 @@ def _trading_days(start: date, months: int, random: Random) -> list[date]:
 
 
 def _day(shop: Shop, day: date, number: int) -> list[_Row]:
-    """A day of the shop with the dirt of every day, well under the threshold."""
+    """A day of the shop with the usual dirt, well under the threshold."""
     lines = shop.lines(day, invoices=shop.random.randrange(30, 46))
     while len(lines) < 320:
         lines += shop.lines(day, invoices=5)
@@ -193,7 +194,7 @@ def _good(line: Line) -> _Row:
 
 
 def _very_dirty(rows: list[_Row], random: Random) -> list[_Row]:
-    """Adds three of a hundred lines a second time, without their price."""
+    """Repeats three percent of the lines without their price."""
     spoiled = random.sample(_published(rows), 3 * len(rows) // 100)
     return [
         *rows,
@@ -243,7 +244,7 @@ def _content(rows: list[_Row], newline: str = "\n") -> bytes:
 
 
 def _field(value: str | None) -> str:
-    """The field as RFC 4180 writes it: empty for None, quoted for ""."""
+    """The field in RFC 4180 format: empty for None, quoted for ""."""
     if value is None:
         return ""
     if value == "" or any(character in value for character in ',"\r\n'):

@@ -1,4 +1,4 @@
-"""Putting files into the landing bucket."""
+"""Put files into the landing bucket."""
 
 import re
 import tempfile
@@ -21,7 +21,7 @@ def land_generated(landing: DirectoryBucket | S3Bucket, *, seed: int) -> int:
 
 
 def land_folder(folder: Path, landing: DirectoryBucket | S3Bucket) -> int:
-    """Copy a folder's files into the bucket; identical ones already there are left alone."""
+    """Copy a folder's files into the bucket; identical ones are not copied again."""
     files = _files(folder)
     for key, path in files.items():
         landing.put(key, path)
@@ -45,7 +45,7 @@ def require_shop_files(folder: Path) -> None:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """A folder's files except hidden ones, by the key that each lands under."""
+    """A folder's files except hidden ones, by their key in the bucket."""
     found = (path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
     return {_key(path.relative_to(folder)): path for path in sorted(found)}
 

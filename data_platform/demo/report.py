@@ -1,4 +1,4 @@
-"""The demo's report: what landed, where every row is, and what was sold."""
+"""The demo's report: what landed, the outcome of every row, and the sales."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ SALES = TableId("gold", "retail", "daily_sales")
 
 @dataclass(frozen=True)
 class Balance:
-    """Rows received against rows published, quarantined and so on, counted on disk."""
+    """Rows received and their outcomes, counted on disk."""
 
     received: int
     published: int
@@ -63,8 +63,8 @@ def print_report(settings: Settings) -> bool:
 
 
 def balance_of(platform: Platform) -> Balance:
-    """The balance of all bronze rows: each is published, quarantined, a duplicate, or of a day
-    whose published version is not made from it (held back or rolled back)."""
+    """The balance of all bronze rows: each is published, quarantined, a duplicate, or in a day
+    whose published version was not built from it (held back or rolled back)."""
     lake = platform.lake
     received = partition_rows(lake, BRONZE)
     held = {key for key, build in platform.builds.latest(SILVER).items() if build.detail}

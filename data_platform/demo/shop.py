@@ -1,6 +1,6 @@
-"""An invented gift shop: what it sells, to whom, and its invoices of a day. All of it is clean.
+"""A fictitious gift shop: products, customers and the invoices of a day, all of them clean.
 
-Products, prices and customers are made up by a seeded generator; there are no persons in it.
+Products, prices and customers come from a seeded generator; none is a real person's.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Line(NamedTuple):
 
 
 class Product(NamedTuple):
-    """What the shop sells."""
+    """A product of the shop."""
 
     code: str
     name: str
@@ -60,7 +60,7 @@ class Product(NamedTuple):
 
 
 class Customer(NamedTuple):
-    """Whom the shop sells to."""
+    """A customer of the shop."""
 
     number: str | None
     country: str
@@ -68,7 +68,7 @@ class Customer(NamedTuple):
 
 @dataclass
 class Shop:
-    """Makes invoices; all randomness is from `random`, so a seed gives the same ones."""
+    """Generates invoices; all randomness comes from `random`, so they are the same for a seed."""
 
     random: Random
     next_invoice: int = 545220

@@ -4,7 +4,7 @@ import logging
 
 from pyspark.logger import PySparkLogger
 
-# These report their own bookkeeping at INFO or WARNING; their errors arrive as exceptions.
+# These log internals at INFO or WARNING; their errors are raised as exceptions.
 QUIET = {
     "alembic": logging.WARNING,
     "botocore": logging.WARNING,
@@ -15,12 +15,12 @@ QUIET = {
     "sqlalchemy": logging.WARNING,
     "urllib3": logging.WARNING,
 }
-# They print each Spark error as a line of JSON, besides raising it.
+# These log each Spark error as a line of JSON, in addition to raising it.
 OF_ERRORS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 
 
 def quiet_libraries() -> None:
-    """Keep the libraries' bookkeeping out of the logs."""
+    """Suppress log messages about the libraries' internals."""
     for name in OF_ERRORS:
         PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
     for name, level in QUIET.items():

@@ -1,6 +1,6 @@
-"""Metadata of Dagster's events that the platform itself reads again."""
+"""Metadata of Dagster's events that the platform itself reads."""
 
 from collections.abc import Mapping
 
-HELD_BACK = "held_back"  # of a failure that is of partitions' checks alone
-SILENT: Mapping[str, bool] = {"data_platform/silent": True}  # of an output that the log leaves out
+HELD_BACK = "held_back"  # on a failure caused only by checks of partitions
+SILENT: Mapping[str, bool] = {"data_platform/silent": True}  # on outputs that are not logged

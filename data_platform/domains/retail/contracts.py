@@ -1,4 +1,4 @@
-"""What the retail tables promise. The rules are `docs/domains/retail.md`'s."""
+"""The contracts of the retail tables; `docs/domains/retail.md` describes the rules."""
 
 import pandera.pyspark as pa
 from pyspark.sql import functions as F
@@ -26,7 +26,7 @@ SEGMENTS = ["champion", "loyal", "new", "at_risk", "lost", "regular"]
     partition_by="day",
     key=COLUMNS,
     key_as_received=True,
-    # Rows of one key are exact repeats: the first in the order of files is as good as the last.
+    # Rows with the same key are exact duplicates: the first in the order of files is published.
     winner=(least(SOURCE_OBJECT), least(ROW_NUMBER)),
     rules=(
         Rule(
@@ -52,7 +52,7 @@ class OrderLine(pa.DataFrameModel):
         source="StockCode",
         str_length=NOT_EMPTY,
         sensitivity="public",
-        description="product code in upper case, or a word for what is no product (POST, M)",
+        description="product code in upper case, or the code of a service or charge (POST, M)",
     )
     description: T.StringType = column(
         source="Description",
@@ -63,7 +63,7 @@ class OrderLine(pa.DataFrameModel):
     quantity: T.IntegerType = column(
         source="Quantity",
         ne=0,
-        description="units; below 0 where they come back or are written off",
+        description="units; negative if they are returned or written off",
     )
     invoiced_at: T.TimestampNTZType = column(
         source="InvoiceDate", description="date and time on the invoice, in no stated zone"
@@ -75,7 +75,7 @@ class OrderLine(pa.DataFrameModel):
         source="CustomerID",
         nullable=True,
         sensitivity="personal",
-        description="number of the customer; null where the shop did not know",
+        description="number of the customer; null if unknown",
     )
     country: T.StringType = column(
         source="Country", str_length=NOT_EMPTY, description="country of the customer"
@@ -123,7 +123,7 @@ class DailySales(pa.DataFrameModel):
     )
     net_sales: T.DecimalType(18, 3) = column(description="gross_sales + cancelled, in pounds")
     charges: T.DecimalType(18, 3) = column(
-        description="quantity * unit_price over lines that are no products, in pounds"
+        description="quantity * unit_price over lines that are not products, in pounds"
     )
 
 
@@ -150,7 +150,7 @@ class CustomerSegment(pa.DataFrameModel):
     r: T.IntegerType = column(isin=[1, 2, 3, 4, 5], description="quintile of recency; 5 is best")
     f: T.IntegerType = column(isin=[1, 2, 3, 4, 5], description="quintile of frequency; 5 is best")
     m: T.IntegerType = column(isin=[1, 2, 3, 4, 5], description="quintile of monetary; 5 is best")
-    segment: T.StringType = column(isin=SEGMENTS, description="what r and f say of the customer")
+    segment: T.StringType = column(isin=SEGMENTS, description="customer segment, from r and f")
 
 
 @contract(
@@ -183,10 +183,10 @@ class ProductDemand(pa.DataFrameModel):
     units: T.LongType = column(ge=1, description="units sold on the day")
     trading_days: T.LongType = column(
         in_range={"min_value": 0, "max_value": 28},
-        description="trading days before that were found within 90 calendar days; at most 28",
+        description="trading days found in the 90 calendar days before; at most 28",
     )
     mean_units: T.DoubleType = column(
-        nullable=True, description="mean of the units sold on those days; 0 counts where none were"
+        nullable=True, description="mean of the units sold on those days, counting 0 if none were"
     )
     sd_units: T.DoubleType = column(
         nullable=True, description="sample standard deviation of the same"

@@ -1,7 +1,7 @@
 """Gold tables from order lines: sales per day, customers per month, demand per product.
 
-The rules are `docs/domains/retail.md`'s. Sums are exact (integers and decimals); only means and
-standard deviations are doubles, taken in the last step from exact sums.
+`docs/domains/retail.md` describes the rules. Sums are exact (integers and decimals); only means
+and standard deviations are doubles, computed in the last step from exact sums.
 """
 
 from __future__ import annotations

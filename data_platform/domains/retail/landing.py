@@ -1,4 +1,4 @@
-"""What the shop lands: one CSV file per trading day, and whatever comes late for it."""
+"""The shop's source: one CSV file per trading day, and late files for it."""
 
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.source import Source

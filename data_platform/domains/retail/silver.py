@@ -1,8 +1,8 @@
 """Order lines, typed and classified; the contract decides which are published.
 
-The rules are `docs/domains/retail.md`'s. A value that cannot be typed becomes null here, and the
-contract distinguishes it from a missing one by the value as received. Spark's column names ignore
-case, so `quantity` replaces the received `Quantity`.
+`docs/domains/retail.md` describes the rules. A value that cannot be typed becomes null here, and
+the contract distinguishes it from a missing one by the value as received. Spark's column names are
+case insensitive, so `quantity` replaces the received `Quantity`.
 """
 
 from __future__ import annotations
