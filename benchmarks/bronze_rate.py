@@ -24,12 +24,12 @@ from data_platform.tables.outcomes import DATA
 _PAIRS = 9
 _CSV = (
     "read_csv(?, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', "
-    "allow_quoted_nulls = false)"  # as bronze has it: what is quoted is a text, if an empty one
+    "allow_quoted_nulls = false)"  # as in bronze: a quoted field is a text, even if empty
 )
 
 
 def bronze(load: Workload) -> list[Measurement]:
-    """The whole step but its commit (ledger, plan, parse, checks) against DuckDB's two ways."""
+    """The whole step except its commit (ledger, plan, parse, checks) against DuckDB."""
     settings = load.home()
     platform, spark = Platform(settings), start_session(settings)
     (table,) = (table for table in declared().tables if isinstance(table, BronzeTable))
@@ -48,15 +48,15 @@ def bronze(load: Workload) -> list[Measurement]:
 
 
 def built(table: BronzeTable, platform: Platform, spark) -> StagedWrite:
-    """The staged write; it is not published, so that each call starts from the same state."""
+    """The staged write, which is not published, so that each call starts from the same state."""
     assert table.partitions is not None
     planned = plan(table, platform, table.partitions.get_partition_keys(), only_stale=False)
     return build_bronze(table, planned, platform, spark, uuid.uuid4().hex).write
 
 
 def _duckdb(load: Workload, threads: int) -> float:
-    """A file for each day, by one COPY for each landed file: faster than one with PARTITION_BY,
-    which sorts the rows of all files again."""
+    """One file per day, with one COPY per landed file: faster than a COPY with PARTITION_BY, which
+    sorts the rows of all files."""
     target = load.folder()
     connection = duckdb.connect(config={"threads": threads})
     cursors = local()

@@ -1,4 +1,4 @@
-"""How the lake's own work grows: planning among many files, committing to an old table."""
+"""How the cost of metadata grows: planning with many files, committing to an old table."""
 
 import uuid
 from datetime import date, timedelta
@@ -30,7 +30,7 @@ _SCHEMA = T.StructType(
 
 
 def planning(load: Workload) -> list[Measurement]:
-    """From the catalog to the files of one partition, of a table of many and of one of few."""
+    """From the catalog to the files of one partition, for a table with many files and with few."""
     platform = Platform(load.home(files=[]))
     many, few = (1_000, 100) if load.quick else (10_000, 100)
     tables = {count: TableId("silver", "bench", f"files_{count}") for count in (many, few)}
@@ -77,7 +77,7 @@ def _planned(lake: Lake, table: TableId, key: str) -> ReadPlan:
 
 
 def _publish(platform: Platform, table: TableId, days) -> float:
-    """Stage a few rows for each day and publish them; gives the seconds of the publication."""
+    """Stage a few rows for each day and publish them; returns the seconds of the publication."""
     loaded = platform.lake.ensure(table, _SCHEMA, ("day",))
     attempt = new_attempt(uuid.uuid4().hex)
     keys = tuple(map(_day, days))

@@ -1,4 +1,4 @@
-"""One large partition of silver: its tasks by rows, against all of it in one task.
+"""One large silver partition: split into tasks by rows, against a single task.
 
 As a program, `python -m benchmarks.large_partition one|by_rows`, it builds the silver day of a
 home and writes the seconds that it took into the home.
@@ -31,7 +31,7 @@ from data_platform.settings.environment import settings_from_env
 from data_platform.settings.model import Settings
 
 _PAIRS = 2
-_ROWS = 15_500_000  # a minute and more: what a new JVM is slow at does not count
+_ROWS = 15_500_000  # more than a minute, so that the warm-up of a new JVM does not matter
 _DAY = "2011-03-04"
 _HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 _TOOK = "took"
@@ -82,7 +82,7 @@ def large_partition(load: Workload) -> list[Measurement]:
 
 
 def _lines(rows: int) -> Iterator[str]:
-    """As wide as the shop's; one in a hundred comes twice, as there."""
+    """Rows as wide as the shop's, one percent of them duplicates, as in the shop's files."""
     yield _HEADER
     for place in range(rows):
         n = place - (place % 100 == 99)

@@ -1,4 +1,4 @@
-"""Measures of a whole year: landed files to gold, the backfill, its commits."""
+"""Measures for a whole year: landed files to gold, the backfill, its commits."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def landed_to_gold(load: Workload) -> list[Measurement]:
 
 
 def backfill(load: Workload) -> list[Measurement]:
-    """A year as one run against one job without partitions, and against a run for each day."""
+    """A year as one run against one job without partitions, and against a run per day."""
     spark = _session(load)
     shares: list[tuple[float, float]] = []
 
@@ -75,7 +75,7 @@ def _landing(load: Workload) -> Path:
 
 
 def _ours(load: Workload) -> tuple[float, float]:
-    """Seconds in all, and in commits."""
+    """Seconds in total, and in commits."""
     settings = load.home()
     with commits_timed() as commits:
         total = seconds(lambda: build_everything(settings))

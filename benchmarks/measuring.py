@@ -80,7 +80,7 @@ def of_pairs(
     note: str = "",
     rate: bool = False,
 ) -> Measurement:
-    """From pairs (ours, baseline); `rate`: of times, the ratio of the rates they mean."""
+    """From pairs (ours, baseline); `rate`: convert times to the ratio of rates."""
     ratios = tuple(base / own if rate else own / base for own, base in pairs)
     return Measurement(
         measure,
@@ -98,7 +98,7 @@ def of_pairs(
 def interleaved(
     ours: Callable[[], float], baseline: Callable[[], float], *, pairs: int, warm: bool = False
 ) -> list[tuple[float, float]]:
-    """Values of both, taken in turns; which is first alternates. `warm` drops a first pair."""
+    """Alternating values of both, with alternating order. `warm` discards a first pair."""
     found = []
     for number in range(pairs + warm):
         if number % 2:

@@ -15,9 +15,7 @@ from data_platform.settings.model import CHECKOUT, Settings
 
 _PAIRS = 3
 _EVERY = 0.1  # seconds between samples, at least
-_SHARE = (
-    0.05  # of a core for sampling, at most: the kernel walks all pages, and holds them meanwhile
-)
+_SHARE = 0.05  # of a core for sampling, at most: the kernel locks and scans all pages
 
 
 def memory(load: Workload) -> list[Measurement]:

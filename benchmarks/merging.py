@@ -39,7 +39,7 @@ _CHANGES = TableId.parse("silver/bench/client_changes")
     table="gold/bench/clients",
     merge_on=("client",),
     latest=("changed",),
-    arrival=False,  # the changes are no landed rows
+    arrival=False,  # the changes are not landed rows
     owner="team:bench",
     version="1",
 )
@@ -62,7 +62,7 @@ def clients(client_changes: DataFrame) -> DataFrame:
 
 def merge(load: Workload) -> list[Measurement]:
     """A delta of 1 % of the keys, spread over all of them, and one of 100 %; a tenth of the first
-    is new keys. Both sides merge the same deltas, and must hold the same rows in the end."""
+    has new keys. Both sides merge the same deltas, and must have the same rows at the end."""
     jar = next((CACHE / "readers").glob("iceberg-spark-runtime-*.jar"), None)
     if jar is None:
         raise FileNotFoundError(f"no iceberg-spark-runtime in {CACHE / 'readers'}: make services")
@@ -140,7 +140,7 @@ class Ours:
 
 
 def _delta(number: int, keys: int, share: float) -> pa.Table:
-    """Changes of so many keys, each once; of a small delta a tenth is of new keys."""
+    """One change for each of the keys; a tenth of a small delta has new keys."""
     random = np.random.default_rng(number)
     count = int(keys * share)
     if share == 1:

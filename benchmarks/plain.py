@@ -1,4 +1,4 @@
-"""The baseline: the same tables from the same files in plain PySpark, as one would write it.
+"""The baseline: the same tables from the same files in plain, idiomatic PySpark.
 
 Spark's CSV reader, the domain's own transformations, each layer written with `partitionBy` and
 read back from Parquet; no contract, no quarantine, no ledger, no commit. As a script (`python -m

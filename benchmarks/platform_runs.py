@@ -19,7 +19,7 @@ from data_platform.settings.model import Settings
 
 
 def build_everything(settings: Settings, instance: dg.DagsterInstance | None = None) -> int:
-    """Ticks, runs and checks until nothing is left to do; gives the number of runs."""
+    """Tick, run and check until nothing is left to do; returns the number of runs."""
     platform = Platform(settings)
     if instance is None:
         with instance_of(platform) as own:
@@ -35,7 +35,7 @@ def build_everything(settings: Settings, instance: dg.DagsterInstance | None = N
 
 @contextmanager
 def commits_timed() -> Iterator[Stopwatch]:
-    """How long the publications inside take together, all commits of a table's outcomes."""
+    """Measures the total time of the publications in the block, with all commits of each."""
     watch, publish = Stopwatch(), io_manager.publish_step
 
     def timed(*args, **kwargs):
@@ -50,7 +50,7 @@ def commits_timed() -> Iterator[Stopwatch]:
 
 
 def main() -> None:
-    """Build the home of the environment's settings, in a process of its own."""
+    """Build the home of the environment's settings, in a separate process."""
     settings = settings_from_env()
     prepare_home(settings)
     build_everything(settings)

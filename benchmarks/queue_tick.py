@@ -1,4 +1,4 @@
-"""A tick with arrivals from a queue: ten messages, with few and with many old objects."""
+"""A sensor tick with a queue: ten messages, with few and with many old objects."""
 
 import json
 from datetime import datetime
@@ -18,7 +18,7 @@ _PAIRS = 15
 
 
 class QueuedShop(Shop):
-    """A shop whose bucket tells an SQS queue of what lands."""
+    """A shop whose bucket notifies an SQS queue of new objects."""
 
     def __init__(self, folder: Path, objects: int, server: QueueServer) -> None:
         super().__init__(folder, objects)
@@ -55,7 +55,7 @@ class QueuedShop(Shop):
 
 
 def queue_tick(load: Workload) -> list[Measurement]:
-    """From the messages that wait to the run that is decided on; the queue is a real server's."""
+    """From the waiting messages to the requested run; the queue is on a real server."""
     many, few = (10_000, 1_000) if load.quick else (1_000_000, 1_000)
     folder = load.folder()
     with elasticmq(folder / "queue") as server, environment(Key.random().environment):

@@ -19,13 +19,13 @@ _PLACE = re.compile(r"warehouse/(?P<table>[^/]+/[^/]+/[^/]+)/(?P<part>data|metad
 
 
 class UnknownRequest(ValueError):
-    """A line of the access log that no table can be charged with, or that cannot be read."""
+    """A line of the access log that cannot be parsed or attributed to a table."""
 
 
 @dataclass(frozen=True, order=True)
 class Request:
-    """A kind of request. `table` is the one it is charged to, whose quarantine and duplicates (and
-    landed objects, if it is bronze) count as its own; `files` says which of them it was about."""
+    """A kind of request. `table` is the table it is attributed to, including its quarantine and
+    duplicates (and landed objects, if it is bronze); `files` is the kind of files."""
 
     table: str
     files: str
@@ -36,7 +36,7 @@ class Request:
 
 
 def counted(lines: Iterable[str], tables: Iterable[Table]) -> Counter[Request]:
-    """Every line is a request, failed ones too. Raises UnknownRequest for what is no table's."""
+    """Count the requests, one per line, including failed ones. Raises UnknownRequest."""
     tables = list(tables)
     owners = {str(table.id): str(table.id) for table in tables}
     for table in tables:
@@ -68,7 +68,7 @@ def _request(line: str, owners: dict[str, str], landed: str) -> Request:
 
 
 def _key(key: str, uri: str) -> str:
-    """The object's; of a listing what it lists, of a deletion of many the bucket alone."""
+    """The object's path, the prefix of a listing, or only the bucket of a bulk delete."""
     if key != "-":
         return key
     return parse_qs(urlsplit(uri).query).get("prefix", [""])[0]

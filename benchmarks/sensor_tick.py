@@ -30,7 +30,7 @@ SHOP = Source(
 
 
 class SortedBucket:
-    """Like S3: keys in order with etags, and a listing that can start after a key."""
+    """Like S3: ordered keys with ETags, and listings that can start after a key."""
 
     name = "raw-landing"
     starts_after = True
@@ -63,7 +63,7 @@ class Shop:
     def __init__(self, folder: Path, objects: int) -> None:
         self.bucket, self.path = SortedBucket(), folder / f"ledger-{objects}.db"
         self.ledger = Ledger(f"sqlite:///{self.path}")
-        self.ledger.summary()  # makes the table
+        self.ledger.summary()  # creates the table
         self.day = _FIRST
         for _ in range(objects // PER_DAY):
             self.bucket.land(self.day)
@@ -71,7 +71,7 @@ class Shop:
         self._know_all()
 
     def _know_all(self) -> None:
-        """Row by row as the ledger would, but a million at a time."""
+        """Insert the rows that the ledger would, but a million at a time."""
         now = "2020-01-01 00:00:00.000000"
         rows = (
             ("raw-landing", o.key, f"{o.size}-{o.etag}", 1, o.size, now, o.etag, "shop",
@@ -117,7 +117,7 @@ def _object(key: str) -> LandedObject:
 
 
 def sensor_tick(load: Workload) -> list[Measurement]:
-    """The listing starts after a key; each tick sees the ten new ones and a week before them."""
+    """The listing starts after a key; each tick sees the ten new objects and the week before."""
     many, few = (10_000, 1_000) if load.quick else (1_000_000, 1_000)
     folder = load.folder()
     large, small = Shop(folder, many), Shop(folder, few)

@@ -1,4 +1,4 @@
-"""The cost of judging: a silver table with 10 and 40 rules against the same rows without rules."""
+"""The cost of rules: a silver table with 10 and 40 rules against the same rows without rules."""
 
 import uuid
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ class Lines(pa.DataFrameModel):
 
 
 def silver_write(load: Workload) -> list[Measurement]:
-    """Both from bronze as the platform published it; ours with quarantine, duplicates, commits."""
+    """Both read published bronze; ours includes quarantine, duplicates and commits."""
     platform, spark = _with_bronze(load)
     found = []
     for count in (10, 40):
@@ -99,7 +99,7 @@ def _jobs_of(table: JudgedTable, platform: Platform, spark: SparkSession) -> int
 
 
 def _with_bronze(load: Workload) -> tuple[Platform, SparkSession]:
-    """A home with bronze published, by the steps alone."""
+    """A home with published bronze, built by the steps without Dagster."""
     import datetime as dt
 
     settings = load.home()
@@ -123,7 +123,7 @@ def write(table: JudgedTable, platform: Platform, spark: SparkSession) -> None:
 
 
 def _without_rules(load: Workload, platform: Platform, spark: SparkSession) -> float:
-    """Spark's own writer, repeats removed; the rows that the platform publishes."""
+    """Spark's own writer, without duplicates: the rows that the platform publishes."""
     target = load.folder()
     planned = plan(table_with_rules(1), platform, daily.get_partition_keys(), only_stale=False)
     (name,) = planned.inputs
@@ -143,7 +143,7 @@ def _without_rules(load: Workload, platform: Platform, spark: SparkSession) -> f
 
 
 def table_with_rules(count: int) -> JudgedTable:
-    """The retail transformation under a contract of so many rules (at least one)."""
+    """The retail transformation under a contract with this many rules (at least one)."""
 
     @silver(contract=_contract(count), partitions=daily, source=_SOURCE)
     def order_lines(bronze):
@@ -167,7 +167,7 @@ def _contract(count: int) -> Contract:
 
 
 def _rules() -> Iterator[Rule]:
-    """Rules of the usual kinds (ranges, patterns, members, lengths, two columns), no two alike."""
+    """Distinct rules of the usual kinds (ranges, patterns, members, lengths, two columns)."""
     number = 0
     while True:
         for kind in (_range, _pattern, _member, _length, _price, _before, _product, _present):

@@ -1,4 +1,4 @@
-"""A home with its files in buckets of its own versitygw, and the requests made to it."""
+"""A home with its files in the buckets of a separate versitygw, and the requests to it."""
 
 import dataclasses
 import os
@@ -29,7 +29,7 @@ class StoredHome:
             client.upload_file(str(path), _BUCKET, f"landing/{PREFIX}/{path.name}")
 
     def log(self) -> list[str]:
-        """The lines of the store's access log, one for each request so far, failed ones too."""
+        """The lines of the store's access log, one per request so far, including failed ones."""
         assert self.server.access_log is not None
         return self.server.access_log.read_text("utf-8").splitlines()
 

@@ -1,4 +1,4 @@
-"""Planning on an object store: one partition of a table of very many files, and of one of few."""
+"""Planning on an object store: one partition of a table with very many files, and with few."""
 
 from datetime import date, timedelta
 
@@ -27,8 +27,8 @@ _SCHEMA = T.StructType(
 
 
 def s3_planning(load: Workload) -> list[Measurement]:
-    """From the catalog to the files of one partition, each time as a new process does it: nothing
-    of the metadata is remembered. The files are metadata alone; planning opens none."""
+    """From the catalog to the files of one partition, each time as in a new process, without cached
+    metadata. The files exist only in the metadata; planning opens none."""
     many, few = (2_000, 100) if load.quick else (100_000, 1_000)
     with stored_home(load) as home:
         lake = Platform(home.settings).lake
@@ -66,7 +66,7 @@ def _planned(settings: Settings, table: TableId, count: int) -> None:
 
 
 def _publish(lake: Lake, table: TableId, count: int) -> None:
-    """One commit of a file for each of so many days."""
+    """One commit with a file for each of this many days."""
     loaded = lake.ensure(table, _SCHEMA, ("day",))
     days = [_day(number) for number in range(count)]
     files = [

@@ -47,7 +47,7 @@ def pipeline(spark: SparkSession, landing: Path, target: Path) -> None:
 
 
 def _judged(spark: SparkSession, frame: DataFrame, path: Path, contract: Contract) -> DataFrame:
-    """Written with a folder for each outcome: published, quarantined, duplicate."""
+    """Written to a folder for each outcome: published, quarantined, duplicate."""
     whole = dataclasses.replace(contract, partition_by=())
     tasks = parallelism(spark)
     rows = judged(frame, whole, tasks=tasks, shares=F.lit(tasks))

@@ -28,7 +28,7 @@ _MOST_COPIES = 7
 
 @dataclass(frozen=True)
 class Workload:
-    """Where the files come from, how much of them, and a directory to work in.
+    """The source of the files, the amount of data, and a directory to work in.
 
     `quick` only tries the benchmarks: ten files, one copy, one pair of everything.
     """
@@ -43,7 +43,7 @@ class Workload:
 
     @cached_property
     def files(self) -> list[Path]:
-        """One file a day, as many copies of the data in each as make the input large enough."""
+        """One file per day, with as many copies of the data as make the input large enough."""
         target = self.work / "landed"
         present = sorted(target.glob("*.csv"))
         if present:
@@ -63,11 +63,11 @@ class Workload:
     def _source(self) -> Path:
         if self.data.is_dir():
             return self.data
-        print(f"{self.data} is not there: a year of generated files takes its place")
+        print(f"{self.data} does not exist: using a year of generated files")
         folder = self.work / "generated"
         generate(folder, seed=2011, start=date(2010, 12, 1), months=12)
         for path in (folder / PREFIX).iterdir():
-            if not is_plain(path):  # the baselines read nothing else
+            if not is_plain(path):  # the baselines support nothing else
                 path.unlink()
         return folder / PREFIX
 
@@ -88,7 +88,7 @@ class Workload:
         return settings
 
     def settings(self, home: Path) -> Settings:
-        """As on a laptop: every core, the usual compiler, the same heap for all."""
+        """Settings as on a laptop: every core, the default compiler, the same heap for all."""
         return dataclasses.replace(
             settings_at(home),
             environment=Environment.LOCAL,
@@ -108,7 +108,7 @@ class Workload:
 
 
 def is_plain(path: Path) -> bool:
-    """Whether a file is CSV in UTF-8, each of its rows as wide as the header."""
+    """Whether a file is CSV in UTF-8, with all rows as wide as the header."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return len({len(row) for row in csv.reader(file, strict=True)}) == 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Bring .venv up to date: the locked packages, this project, a Java for Spark, its class archive.
-# Says what it does, and nothing when there is nothing to do. Settings: PYTHON, JAVA_HOME.
+# Prints what it does, and nothing if everything is up to date. Settings: PYTHON, JAVA_HOME.
 set -euo pipefail
 shopt -s nullglob
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -18,7 +18,7 @@ digest() {
     cut -d' ' -f1
 }
 
-# A stamp is written when its step is complete, so that an interrupted one is done again.
+# A stamp is written when its step is complete, so that an interrupted one is repeated.
 done_with() { [ -f ".venv/$1" ] && [ "$(cat ".venv/$1")" = "$2" ]; }
 
 # --- Python -------------------------------------------------------------------------------
@@ -30,7 +30,7 @@ suits_python() {
 find_python() {
   local candidate
   if [ -n "${PYTHON:-}" ]; then
-    suits_python "$PYTHON" || die "PYTHON is $PYTHON, which is no Python 3.11, 3.12 or 3.13."
+    suits_python "$PYTHON" || die "PYTHON is $PYTHON, which is not Python 3.11, 3.12 or 3.13."
     echo "$PYTHON"
     return
   fi
@@ -42,7 +42,7 @@ find_python() {
   done
   die "no Python 3.11, 3.12 or 3.13 found ($(python3 --version 2>&1 || true))." \
     "Debian, Ubuntu: apt-get install python3 python3-venv     macOS: brew install python@3.13" \
-    "Or name one: make PYTHON=/path/to/python3.13 ..."
+    "Or set its path: make PYTHON=/path/to/python3.13 ..."
 }
 
 install_packages() {
@@ -50,10 +50,10 @@ install_packages() {
   python=$(find_python)
   "$python" -c 'import ensurepip, venv' 2>/dev/null ||
     die "$("$python" --version) has no venv module." \
-      "Debian, Ubuntu: apt-get install python3-venv" "Or name another: make PYTHON=... "
+      "Debian, Ubuntu: apt-get install python3-venv" "Or use another: make PYTHON=... "
   say "Creating .venv with $("$python" --version) and the locked packages (a few minutes)"
-  # An environment works in its own place only, so the one of before steps aside and comes back
-  # where the new one is not finished.
+  # An environment works only at its own path, so the previous one is moved aside, and restored if
+  # the new one is not completed.
   if [ -f .venv/packages.stamp ]; then mv .venv .venv.before; else rm -rf .venv; fi
   trap settle_packages EXIT
   "$python" -m venv .venv
@@ -61,38 +61,38 @@ install_packages() {
   .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off \
     --no-deps --require-hashes -r requirements.lock |
     progress "$(grep -c '^[a-z].*==' requirements.lock)" ||
-    die "the packages of requirements.lock could not be installed, for pip's reasons above." \
+    die "the packages of requirements.lock could not be installed; see pip's errors above." \
       "No network? Behind a proxy: export HTTPS_PROXY=http://host:port" \
-      "An index of your own: export PIP_INDEX_URL=https://host/simple"
+      "Your own index: export PIP_INDEX_URL=https://host/simple"
   echo "$packages" >.venv/packages.stamp
   settle_packages
 }
 
-settle_packages() { # after an installation, also one that was killed
+settle_packages() { # after an installation, even one that was killed
   [ -d .venv.before ] || return 0
   if [ -f .venv/packages.stamp ]; then
     rm -rf .venv.before
   else
-    say "Back to the environment of before"
+    say "Restoring the previous environment"
     rm -rf .venv
     mv .venv.before .venv
   fi
 }
 
-other_python() { # than the environment's is asked for
+other_python() { # whether PYTHON is another one than the environment's
   local base='import sys; print(sys.base_prefix, sys.version)'
   [ -n "${PYTHON:-}" ] && [ "$("$PYTHON" -c "$base")" != "$(.venv/bin/python -c "$base")" ]
 }
 
-progress() { # pip's account of $1 packages, in a few lines
+progress() { # pip's output for $1 packages, in a few lines
   awk -v total="$1" '
     /^Collecting/ && ++n % 25 == 0 { print "    " n " of " total " packages" }
-    /^Building wheels/ { print "    building what comes as source" }
+    /^Building wheels/ { print "    building source packages" }
     /^Installing/ { print "    installing" }
     { fflush() }' >&2
 }
 
-# The project runs from the checkout: a path and a command are all it takes.
+# The project runs from the checkout: it only needs a path file and a command.
 install_project() {
   local root packages
   root=$(pwd)
@@ -113,7 +113,7 @@ EOF
 
 # --- Java ---------------------------------------------------------------------------------
 
-# What bin/java stands in may be no home: Homebrew's links, the stub in macOS's /usr.
+# The parent of bin/java may not be a Java home: Homebrew's links, the stub in macOS's /usr.
 java_home() {
   local home=$1
   if [ ! -r "$1/release" ]; then
@@ -123,7 +123,7 @@ java_home() {
   real_path "${home:-$1}"
 }
 
-java_version() { # the major version of a Java home; nothing if it is none
+java_version() { # the major version of a Java home; empty if it is not one
   [ -n "$1" ] && [ -x "$1/bin/java" ] || return 0
   if [ -r "$1/release" ]; then
     sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$1/release"
@@ -148,13 +148,13 @@ find_java() {
         ;;
     esac
   done
-  die "Spark needs Java 17 or 21, and neither is here$(
+  die "Spark needs Java 17 or 21, and neither was found$(
     [ -z "$on_path" ] || echo " (java is version $(java_version "$on_path"))")." \
     "Debian, Ubuntu: apt-get install openjdk-17-jre-headless     macOS: brew install openjdk@17" \
-    "Or name one: export JAVA_HOME=/path/to/java-17"
+    "Or set its path: export JAVA_HOME=/path/to/java-17"
 }
 
-# Spark adds an incubating module to every JVM, only to have it announce that on each start.
+# Spark adds an incubating module to every JVM, which prints a warning on each start.
 install_java() {
   rm -rf .venv/java
   mkdir -p .venv/java/bin
@@ -171,7 +171,7 @@ EOF
 
 # ------------------------------------------------------------------------------------------
 
-# Two commands started at once take turns (where the system has flock).
+# Concurrent commands run one after the other (if the system has flock).
 exec 9<Makefile
 if command -v flock >/dev/null; then flock 9; fi
 
@@ -180,7 +180,7 @@ packages="$(digest requirements.lock) $(pwd)"
 settle_packages
 [ -z "${PYTHON:-}" ] || find_python >/dev/null
 if ! done_with packages.stamp "$packages" || ! "$venv_python" -c '' 2>/dev/null || other_python; then
-  # Java first: better to hear of a missing one now than after the download.
+  # Java first: a missing one should be reported before the download.
   if [ ! -x "$venv_python" ]; then venv_python=$(find_python); fi
   find_java >/dev/null
   install_packages
@@ -197,7 +197,7 @@ java=$(find_java)
 case "${JAVA_HOME:-}" in
   '' | "$java") ;;
   *) [ "$(java_home "$JAVA_HOME" 2>/dev/null)" = "$java" ] ||
-    say "JAVA_HOME is $JAVA_HOME, which is no Java 17 or 21; using $java" ;;
+    say "JAVA_HOME is $JAVA_HOME, which is not Java 17 or 21; using $java" ;;
 esac
 classes="$java $(digest "$java/bin/java" "$java/lib/server/"libjvm.* tools/class_archive.py | tr '\n' ' ')"
 if ! done_with java.stamp "$classes"; then

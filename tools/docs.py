@@ -1,11 +1,10 @@
-"""Build the documentation site: what `make docs` does.
+"""Build the documentation site, for `make docs`.
 
-The pages are the repository's Markdown files at their own paths, so that a link means the same in a
-checkout and on the site. The navigation follows the lists in `docs/README.md` and the README of
-each folder below it. Lines `<!-- settings -->` and `<!-- commands -->` are replaced by tables made
-from the code (`tools.docs_reference`); the API reference comes from docstrings. A broken link,
-image or anchor is an error, and so are a page that no list names and anything that a browser would
-fetch from elsewhere.
+The pages are the repository's Markdown files at their own paths, so that links work in a checkout
+and on the site. The navigation follows the lists in `docs/README.md` and the README of each folder
+below it. Lines `<!-- settings -->` and `<!-- commands -->` are replaced by tables generated from
+the code (`tools.docs_reference`); the API reference comes from docstrings. A broken link, image or
+anchor is an error, and so are a page that no list names and an external resource.
 """
 
 import json
@@ -63,7 +62,7 @@ def navigation(root: Path, contents: str = CONTENTS) -> list[tuple[str, str | li
     listed = [("Home", "README.md"), *entries(contents)]
     if missing := [page for page in pages(root) if page.endswith(".md") and page not in seen]:
         raise DocsError(
-            f"{', '.join(missing)}: no list leads there; add a line `- [Title](page.md)` to the "
+            f"{', '.join(missing)}: listed nowhere; add a line `- [Title](page.md)` to the "
             "README.md of the folder"
         )
     return listed
@@ -88,7 +87,7 @@ def stage(root: Path, build: Path) -> Path:
 
 
 def with_generated(text: str) -> str:
-    """The page with each marker replaced by what is made from the code."""
+    """The page with each marker replaced by text generated from the code."""
     for name, generate in GENERATED.items():
         marker = f"<!-- {name} -->"
         if marker in text:
@@ -105,7 +104,7 @@ def _toml(entries: list) -> str:
 
 
 class _Page(HTMLParser):
-    """The anchors of a page, what it links to, and what a browser fetches for it."""
+    """The anchors of a page, its links, and the resources that a browser loads for it."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -124,17 +123,17 @@ class _Page(HTMLParser):
 
 
 def broken_links(site: Path) -> list[str]:
-    """A line for each link of the built pages that is broken, or fetched from elsewhere."""
+    """A line for each broken link or external resource of the built pages."""
     parsed = {
         page: _Page(page.read_text("utf-8"))
         for page in sorted(site.rglob("*.html"))
-        if page.name != "404.html"  # is served at any address, so its links are absolute
+        if page.name != "404.html"  # it is served at any address, so its links are absolute
     }
     found = []
     for page, content in parsed.items():
         name = page.relative_to(site).as_posix()
         outside = [url for url in content.fetched if urlsplit(url).netloc]
-        found += [f"{name}: {url} would be fetched from elsewhere" for url in outside]
+        found += [f"{name}: {url} is an external resource" for url in outside]
         for url in [*content.links, *content.fetched]:
             if wrong := _wrong_with(url, page, parsed):
                 found.append(f"{name}: {url} leads to {wrong}")
@@ -158,16 +157,16 @@ def _wrong_with(url: str, page: Path, parsed: Mapping[Path, _Page]) -> str | Non
 def build() -> Path:
     """Build the site; returns its directory. Raises DocsError, PackagesError."""
     if not DOCS.installed():
-        print("==> The generator of the documentation, an environment of its own", file=sys.stderr)
+        print("==> Installing the documentation generator's environment", file=sys.stderr)
         DOCS.install()
     config = stage(ROOT, BUILD)
     site = BUILD / "site"
     shutil.rmtree(site, ignore_errors=True)
     command = [str(DOCS.program("zensical")), "build", "--clean", "--strict", "-f", str(config)]
     if subprocess.run(command, cwd=BUILD, check=False).returncode:
-        raise DocsError("the pages have links that lead nowhere, as said above")
+        raise DocsError("the site could not be built; see the broken links above")
     if found := broken_links(site):
-        raise DocsError("\n       ".join(["links that lead nowhere:", *found]))
+        raise DocsError("\n       ".join(["broken links:", *found]))
     return site
 
 

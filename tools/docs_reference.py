@@ -1,4 +1,4 @@
-"""The documentation's reference of settings and commands, as Markdown made from the code."""
+"""The reference of settings and commands, as Markdown generated from the code."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ def settings() -> str:
 
 
 def _default(variable: Variable) -> str:
-    """The default in words, or by value with the environments that share it."""
+    """The default's description, or each value with the environments that have it."""
     if variable.default:
         return variable.default
     environments: dict[str, list[Environment]] = {}

@@ -19,7 +19,7 @@ class PackagesError(Exception):
 
 @dataclass(frozen=True)
 class LockedEnvironment:
-    """The packages of `tools/NAME.lock`; `command` is what installs them."""
+    """The packages of `tools/NAME.lock`; `command` installs them."""
 
     name: str
     command: str
@@ -31,7 +31,8 @@ class LockedEnvironment:
 
     @property
     def home(self) -> Path:
-        """The environment's directory; its name has the lock's digest, so it is never outdated."""
+        """The environment's directory; its name contains the lock's digest, so that it is never
+        outdated."""
         digest = hashlib.sha256(self.lock.read_bytes()).hexdigest()[:12]
         return CACHE / f"{self.name}-{digest}"
 

@@ -1,7 +1,7 @@
-"""A store that fails on request: an HTTP proxy in front of a real store, with rules for faults.
+"""An HTTP proxy that injects faults in front of a real store.
 
 Requests pass unchanged, the Host header included, so that their signatures stay valid and the
-answers are the store's own. A rule says which requests fail, how many of them, and how.
+responses are the store's own. A rule defines which requests fail, how many of them, and how.
 """
 
 import re
@@ -37,7 +37,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Refused:
-    """The request is answered with this S3 error and does not reach the store."""
+    """The response is this S3 error; the request does not reach the store."""
 
     status: int
     code: str
@@ -57,9 +57,9 @@ class Delayed:
 
 @dataclass(frozen=True)
 class Cut:
-    """The connection ends after `after` bytes of the body of the request or the answer.
+    """The connection ends after `after` bytes of the body of the request or the response.
 
-    With `of="request"` the store gets only that part. With `of="answer"` it has carried out the
+    With `of="request"` the store gets only that part. With `of="answer"` it has executed the
     request; with `after=0` the client does not even get the status.
     """
 
@@ -72,10 +72,10 @@ Effect = Refused | Delayed | Cut
 
 @dataclass(kw_only=True)
 class Rule:
-    """Breaks `times` of the requests that match, from the `first`-th on; the others pass.
+    """Breaks `times` of the matching requests, from the `first`-th on; the others pass.
 
-    `bucket` and `key` are regular expressions for the whole of it, `query` for a part (`uploads`,
-    `list-type=2`). `hits` counts the requests that were broken.
+    `bucket` and `key` are regular expressions that match the full value, `query` a part of it
+    (`uploads`, `list-type=2`). `hits` counts the broken requests.
     """
 
     effect: Effect
@@ -89,7 +89,7 @@ class Rule:
     hits: int = field(default=0, init=False)
 
     def matches(self, request: Request) -> bool:
-        """Whether the rule is about this request."""
+        """Whether the rule applies to this request."""
         return (
             re.fullmatch(self.method, request.method) is not None
             and re.fullmatch(self.bucket, request.bucket) is not None
@@ -98,7 +98,7 @@ class Rule:
         )
 
     def breaks(self, request: Request) -> bool:
-        """Whether this request is one to break; counts it."""
+        """Whether to break this request; counts it."""
         if not self.matches(request):
             return False
         self.matched += 1
@@ -131,7 +131,7 @@ class FaultyStore:
             self.requests.clear()
 
     def effect_on(self, request: Request) -> Effect | None:
-        """Records the request; what happens to it, None if it passes."""
+        """Record the request and return its effect, None if it passes."""
         with self._lock:
             self.requests.append(request)
             return next((rule.effect for rule in self._rules if rule.breaks(request)), None)
@@ -154,7 +154,7 @@ def faulty(endpoint: str) -> Iterator[FaultyStore]:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True  # those that keep a connection alive are not waited for
+    daemon_threads = True  # do not wait for threads with a keep-alive connection
     request_queue_size = 128
     faults: FaultyStore
 
@@ -175,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_one_request(self) -> None:
         try:
             super().handle_one_request()
-        except (_Broken, OSError, HTTPException):  # also where an end hung up by itself
+        except (_Broken, OSError, HTTPException):  # also if either side closed the connection
             self.close_connection = True
 
     def _pass_on(self) -> None:
@@ -210,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
         for block in _limited(self._request_body(), cut_after):
             try:
                 connection.send(block)
-            except (BrokenPipeError, ConnectionResetError):  # it answers without hearing all
+            except (BrokenPipeError, ConnectionResetError):  # it responded before the end
                 self.close_connection = True
                 break
         if cut_after is not None:
@@ -247,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
             for block in _limited(iter(lambda: answer.read1(BLOCK), b""), cut_after):
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
             if cut_after is None and answer.length:
-                raise _Broken  # the store hung up
+                raise _Broken  # the store closed the connection
             if cut_after is None and chunked:
                 self.wfile.write(b"0\r\n\r\n")
         if cut_after is not None:

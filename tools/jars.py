@@ -1,9 +1,9 @@
 """Fetch the jars that jars.lock pins from a Maven repository into .cache/, and verify them.
 
 `python tools/jars.py [SECTION ...]`: each section of the lock is fetched into the directory of its
-name; Spark uses `jars`. A file with the right checksum is not fetched again; a jar that the lock no
-longer names is removed. Needs only Python's standard library, so that an image can be built with
-it. Setting: MAVEN_REPOSITORY.
+name; Spark uses `jars`. A file with the right checksum is not fetched again; a jar that is no
+longer in the lock is removed. It needs only Python's standard library, so that images can use it.
+Setting: MAVEN_REPOSITORY.
 """
 
 import argparse
@@ -43,7 +43,7 @@ class Jar:
 
     @classmethod
     def parse(cls, coordinates: str, sha256: str) -> "Jar":
-        """Of `group:artifact:version`."""
+        """A jar from `group:artifact:version`."""
         parts = coordinates.split(":")
         if len(parts) != 3 or len(sha256) != 64:
             raise JarError(
@@ -58,7 +58,7 @@ class Jar:
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """The file name."""
         return f"{self.artifact}-{self.version}.jar"
 
     @property
@@ -70,7 +70,7 @@ class Jar:
 def read_lock(lock: Path = LOCK) -> dict[str, list[Jar]]:
     """The jars of each section. Raises JarError for a line that cannot be parsed."""
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment]  # names are as they are written
+    parser.optionxform = str  # type: ignore[assignment]  # names are case sensitive
     parser.read_string(lock.read_text("utf-8"))
     return {
         section: [Jar.parse(*item) for item in parser.items(section)]
@@ -88,7 +88,7 @@ def fetch(jars: Sequence[Jar], directory: Path) -> int:
         if file.name not in {jar.name for jar in jars}:
             file.unlink()
     missing = [jar for jar in jars if not _is_complete(directory / jar.name, jar)]
-    # A directory of its own, so that two commands at once do not write into each other's files.
+    # A temporary directory, so that concurrent commands do not write to the same files.
     with (
         tempfile.TemporaryDirectory(dir=directory, prefix=".fetching-") as unfinished,
         ThreadPoolExecutor(8) as pool,
@@ -119,8 +119,8 @@ def download(jar: Jar, directory: Path) -> Path:
         raise JarError(
             f"{jar.coordinates} could not be fetched from {url}: {error}.\n"
             "       No network? Behind a proxy: export HTTPS_PROXY=http://host:port\n"
-            "       A repository of your own: export MAVEN_REPOSITORY=https://host/maven2\n"
-            "       What is complete stays; the same command fetches the rest."
+            "       Your own repository: export MAVEN_REPOSITORY=https://host/maven2\n"
+            "       Complete files are kept; run the same command again to fetch the rest."
         ) from error
     return file
 
@@ -135,9 +135,9 @@ def _verified(jar: Jar, directory: Path) -> Path:
     if (found := sha256(file)) != jar.sha256:
         raise JarError(
             f"{_url(jar)} has the SHA-256 {found},\n"
-            f"       and tools/jars.lock wants {jar.sha256}; it was not kept.\n"
-            "       Fetch it once more, from another network or repository (MAVEN_REPOSITORY).\n"
-            "       Where the lock is at fault: make jars-lock, and look at what differs."
+            f"       but tools/jars.lock has {jar.sha256}; it was not kept.\n"
+            "       Fetch it again, from another network or repository (MAVEN_REPOSITORY).\n"
+            "       If the lock is wrong: make jars-lock, and check the differences."
         )
     return file
 
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("sections", nargs="*", default=[SPARK], metavar="SECTION")
     for section in parser.parse_args(arguments).sections:
         if section not in lock:
-            parser.error(f"{section} is no section of jars.lock; it has {', '.join(lock)}")
+            parser.error(f"jars.lock has no section {section}; it has {', '.join(lock)}")
         try:
             fetched = fetch(lock[section], CACHE / section)
         except JarError as error:

@@ -1,7 +1,7 @@
 """Resolve the jars below and their dependencies into tools/jars.lock: `make jars-lock`.
 
 Spark's own resolver (Ivy) finds the dependencies; with the lock nothing is resolved where the
-platform runs. `HEAD` explains the choice.
+platform runs.
 """
 
 import multiprocessing
@@ -30,9 +30,9 @@ PACKAGES = (
     ),
 )
 EXCLUDED = (
-    # One SDK of all of AWS's services, 642 MB: the modules above take its place.
+    # The SDK of all AWS services, 642 MB: the modules above replace it.
     "software.amazon.awssdk:bundle",
-    # Spark has these.
+    # Spark includes these.
     "io.netty:*",
     "org.slf4j:*",
     "commons-logging:*",
@@ -50,9 +50,9 @@ EXCLUDED = (
     "org.apache.hadoop:hadoop-aliyun",
     "org.apache.hadoop:hadoop-huaweicloud",
 )
-# Complete in themselves.
+# Self-contained jars.
 ELASTICMQ = ("org.elasticmq:elasticmq-server_2.13:1.7.1",)
-# What Spark's resolver takes for Spark's own, or finds in more versions than there are.
+# Spark's resolver treats these as Spark's own, or resolves versions that do not exist.
 ELASTICMQ_EXCLUDED = ("org.slf4j:*",)
 ELASTICMQ_BESIDE = ("org.scala-lang:scala-library:2.13.18", "org.slf4j:slf4j-api:2.0.17")
 READERS = (

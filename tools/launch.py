@@ -1,7 +1,7 @@
-"""Choose a home under .platform and start a command in it: what `make demo` and `make dev` do.
+"""Choose a home under .platform and start a command in it, for `make demo` and `make dev`.
 
-DATA_PLATFORM_HOME is the home if it is set. Otherwise a demo has one for each folder of data, and
-`.platform/last` names the one that `make dev` and the command line continue with.
+DATA_PLATFORM_HOME is the home if it is set. Otherwise a demo has a home for each folder of data,
+and `.platform/last` names the one that `make dev` and the command line use.
 """
 
 import argparse
@@ -40,9 +40,9 @@ def demo_name(data: Path | None) -> str:
 
 
 def port_is_free(host: str, port: int) -> bool:
-    """Whether a server could listen on it now."""
+    """Whether a server could listen on the port now."""
     with socket.socket() as probe:
-        # As servers do: connections in TIME_WAIT do not block the port.
+        # As servers do, so that connections in TIME_WAIT do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -68,12 +68,12 @@ def _dev(host: str, port: int) -> None:
     url = f"http://{host}:{port}"
     _only_here(settings, url)
     if not port_is_free(host, port):
-        sys.exit(f"error: {host}:{port} is taken; name another port: make dev PORT={port + 1}")
+        sys.exit(f"error: {host}:{port} is in use; set another port: make dev PORT={port + 1}")
     workspace = str(CHECKOUT / "workspace.yaml")
     print(f"The UI will be at {url} (Ctrl-C ends it)", flush=True)
-    # Dagster lets SIGTERM do what SIGINT does, which a shell turns off for what runs behind `&`.
+    # Dagster handles SIGTERM like SIGINT, which a shell ignores in background jobs (`&`).
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # The messages of `dagster dev` about itself are for its developers.
+    # The warnings of `dagster dev` are for Dagster's developers.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     server = ["--host", host, "--port", str(port), "--log-level", "warning"]
     _execute("-m", "dagster", "dev", "--workspace", workspace, *server)
@@ -89,20 +89,20 @@ def _only_here(settings: Settings, url: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         other = os.read(lock, 200).decode()
-        sys.exit(f"error: {settings.home} has its UI already ({other}); use it, or end it first")
+        sys.exit(f"error: {settings.home} has a running UI ({other}); use it, or stop it first")
     os.truncate(lock, 0)
     os.write(lock, url.encode())
     os.set_inheritable(lock, True)
 
 
 def _home() -> Settings:
-    """The settings of the home, which is made ready for Dagster."""
+    """The settings of the home, after preparing it for Dagster."""
     settings = settings_from_env()
     os.environ["DATA_PLATFORM_HOME"] = str(settings.home)
     from data_platform.runs.instance import open_instance  # slow: it imports Dagster
 
     with open_instance(settings):
-        pass  # for `dagster dev` starts several processes at once
+        pass  # since `dagster dev` starts several processes at once
     print(f"State: {settings.home}", flush=True)
     return settings
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Resolve what is asked for into a lock with hashes, for every supported platform and Python:
-# `tools/lock.sh [--upgrade]` pyproject.toml into requirements.lock, `tools/lock.sh auditors` and
-# `tools/lock.sh docs` those of environments of their own.
+# Resolve requirements into a lock with hashes, for every supported platform and Python:
+# `tools/lock.sh [--upgrade]` resolves pyproject.toml into requirements.lock, `tools/lock.sh auditors`
+# and `tools/lock.sh docs` the locks of the separate environments.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

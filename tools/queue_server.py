@@ -1,7 +1,7 @@
-"""An SQS server for tests and benchmarks: ElasticMQ, started as the other `servers` are.
+"""An SQS server for tests and benchmarks: ElasticMQ, started like those in `tools.servers`.
 
-It keeps visibility timeouts, receive counts and redrive policies as SQS does, and messages in
-memory only. `make services` installs it; it needs Java.
+It implements visibility timeouts, receive counts and redrive policies as SQS does, and keeps
+messages in memory only. `make services` installs it; it needs Java.
 """
 
 import os
@@ -35,7 +35,7 @@ aws {{ region = {region}, accountId = 000000000000 }}
 
 @dataclass(frozen=True, kw_only=True)
 class QueueServer:
-    """An SQS API at `endpoint`; any credentials will do."""
+    """An SQS API at `endpoint`; it accepts any credentials."""
 
     port: int
     region: str = REGION
@@ -43,11 +43,11 @@ class QueueServer:
 
     @property
     def endpoint(self) -> str:
-        """Its URL."""
+        """The URL of the API."""
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, config: Config | None = None) -> Any:
-        """boto3's client."""
+        """A boto3 client."""
         reached = Config(proxies={})  # the environment's proxy cannot reach this machine
         return boto3.client(
             "sqs",
@@ -59,7 +59,7 @@ class QueueServer:
         )
 
     def answers(self) -> bool:
-        """Whether it answers requests."""
+        """Whether it responds, and is our process."""
         if not listens(self.process, self.port):
             return False
         once = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
@@ -98,7 +98,7 @@ def elasticmq(directory: Path) -> Iterator[QueueServer]:
 
 
 def _java() -> str:
-    """The java program of the environment, else the one that the shell finds."""
+    """The java program of the environment, else of JAVA_HOME, else the one on the PATH."""
     for home in (Path(sys.prefix) / "java", Path(os.environ.get("JAVA_HOME") or "/nonexistent")):
         if (home / "bin" / "java").exists():
             return str(home / "bin" / "java")

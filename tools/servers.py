@@ -1,8 +1,8 @@
-"""Real servers for tests and benchmarks, each started for one caller and stopped after it.
+"""Real servers for tests and benchmarks, each started and stopped for one caller.
 
 `make services` installs them. Each is a context manager over its own directory. It listens on a
-free port of the loopback address, with random credentials, and is yielded once it is our process
-that answers there. It ends with the block, and with this process, however that dies.
+free port of the loopback address, with random credentials, and is yielded once our own process
+responds there. It ends with the block, or with this process, even if that is killed.
 """
 
 import base64
@@ -29,12 +29,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tools.services import MINIO, VERSITYGW, GoServer, postgres_home
 
 REGION = "us-east-1"
-PATIENCE = 60  # seconds for a server to answer, on a busy machine
+PATIENCE = 60  # seconds for a server to start, on a busy machine
 STARTS = 3  # another process may take the port between finding and using it
 
-# The server replaces the shell. A reader in the background waits for the end of a pipe that only
-# our process holds open; then the server is interrupted and, ten seconds later, killed. (All of
-# them, PostgreSQL too, shut down in order on SIGINT; the reader itself ignores it.)
+# The server replaces the shell. A background reader waits for the end of a pipe that only our
+# process holds open; then the server is interrupted and, ten seconds later, killed. (All of them,
+# PostgreSQL too, shut down cleanly on SIGINT; the reader itself ignores it.)
 _LAUNCH = """
 exec 3<&0 </dev/null
 { read -r _ <&3; kill -INT 0; sleep 10; kill -KILL 0; } &
@@ -47,7 +47,7 @@ class NotInstalled(Exception):
 
 
 class NotStarted(Exception):
-    """The server ended or did not answer; the message has the end of its log."""
+    """The server ended or did not respond; the message has the end of its log."""
 
 
 class Server(Protocol):
@@ -57,7 +57,7 @@ class Server(Protocol):
     def process(self) -> "subprocess.Popen[bytes]": ...
 
     def answers(self) -> bool:
-        """Whether it answers, and is our process."""
+        """Whether it responds, and is our process."""
         ...
 
 
@@ -78,15 +78,15 @@ class Key:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables by which AWS's tools take it."""
+        """AWS's environment variables for the key."""
         return {"AWS_ACCESS_KEY_ID": self.id, "AWS_SECRET_ACCESS_KEY": self.secret}
 
 
 @dataclass(frozen=True, kw_only=True)
 class S3Server:
-    """An S3 API at `endpoint`, with the key of its root user. Buckets are in the path.
+    """An S3 API at `endpoint`, with the key of its root user and path-style addressing.
 
-    `access_log` has a line for each request, where the server writes one (versitygw).
+    `access_log` has a line for each request, if the server writes one (versitygw).
     """
 
     port: int
@@ -97,11 +97,11 @@ class S3Server:
 
     @property
     def endpoint(self) -> str:
-        """Its URL."""
+        """The URL of the API."""
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, service: str = "s3", **overrides: Any) -> Any:
-        """boto3's client, as root; `overrides` are its arguments."""
+        """A boto3 client, as root; `overrides` are its arguments."""
         config = Config(proxies={})  # the environment's proxy cannot reach this machine
         arguments: dict[str, Any] = {
             "endpoint_url": self.endpoint,
@@ -126,9 +126,9 @@ class S3Server:
 
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
-    """A PostgreSQL server with a database `postgres` and a superuser who has a password.
+    """A PostgreSQL server with a database `postgres` and a superuser with a password.
 
-    `url` carries no password: libpq takes it from PGPASSWORD. `log` is the server's.
+    `url` contains no password: libpq takes it from PGPASSWORD.
     """
 
     host: str
@@ -148,7 +148,7 @@ class Postgres:
         return f"postgresql://{self.user}@{self.host}:{self.port}/{database}"
 
     def answers(self) -> bool:
-        """Whether the postmaster's file names our process and says that it takes connections."""
+        """Whether the postmaster's file names our process and says that it accepts connections."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -189,7 +189,7 @@ def versitygw(directory: Path, key: Key | None = None) -> Iterator[S3Server]:
 
 @contextmanager
 def minio(directory: Path, key: Key | None = None, **environment: str) -> Iterator[S3Server]:
-    """MinIO over `directory/data`, with a key to encrypt with; `environment` is added to its."""
+    """MinIO over `directory/data`, with an encryption key; `environment` is added to its own."""
     key = key or Key.random()
     root = directory.absolute()
     (root / "data").mkdir(parents=True, exist_ok=True)
@@ -223,9 +223,9 @@ def minio(directory: Path, key: Key | None = None, **environment: str) -> Iterat
 
 @contextmanager
 def postgres(directory: Path) -> Iterator[Postgres]:
-    """PostgreSQL over TCP alone, without fsync: only a crash of the machine can damage it.
+    """PostgreSQL over TCP only, without fsync: only a crash of the machine can damage it.
 
-    PostgreSQL refuses to run as root; then it runs as nobody, in a directory outside `directory`.
+    PostgreSQL refuses to run as root; it then runs as nobody, in a directory outside `directory`.
     """
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
@@ -283,7 +283,7 @@ def _make_cluster(home: Path, data: Path, user: str, password: str, owner: str |
 
 @contextmanager
 def _of_someone_else_than_root(directory: Path) -> Iterator[tuple[Path, Path, str | None]]:
-    """The directory of the data, the one of PostgreSQL, and the user to run it as (None: ours)."""
+    """The data directory, PostgreSQL's directory, and the user to run it as (None for ours)."""
     home = postgres_home()
     if not (home / "bin" / "postgres").exists():
         raise NotInstalled("PostgreSQL is not installed: run `make services`")
@@ -291,7 +291,7 @@ def _of_someone_else_than_root(directory: Path) -> Iterator[tuple[Path, Path, st
         yield directory, home, None
         return
     with tempfile.TemporaryDirectory(prefix="postgres-") as name:
-        # Other users cannot enter a checkout below /root, or pytest's directories.
+        # Other users have no access to a checkout below /root, or to pytest's directories.
         root = Path(name)
         shutil.chown(root, "nobody")
         if not _can_be_entered_by_others(home):
@@ -351,7 +351,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(start: Callable[[int], AnyServer], log: Path) -> Iterator[AnyServer]:
-    """The server that `start` launches on a given port, once it answers; ends with the block."""
+    """The server that `start` launches on a given port, once it responds; ends with the block."""
     server = _started(start, log)
     try:
         yield server
@@ -373,7 +373,7 @@ def _started(start: Callable[[int], AnyServer], log: Path) -> AnyServer:
 
 
 def _comes_up(server: Server) -> bool:
-    """Wait until it answers; False if it ended before."""
+    """Wait until it responds; False if it ended before."""
     patience = time.monotonic() + PATIENCE
     while time.monotonic() < patience:
         if server.process.poll() is not None:
@@ -385,7 +385,7 @@ def _comes_up(server: Server) -> bool:
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """End the server in order and wait for it, then kill what is left of its process group."""
+    """Shut the server down cleanly, then kill the rest of its process group."""
     assert process.stdin is not None
     process.stdin.close()
     with suppress(subprocess.TimeoutExpired):
@@ -396,7 +396,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
-    """Whether it is this process that listens on the port."""
+    """Whether this process listens on the port."""
     try:
         sockets = psutil.Process(process.pid).net_connections(kind="tcp4")
     except psutil.Error:

@@ -1,7 +1,7 @@
 """Install the real servers that tests and benchmarks run against: `make services`.
 
-Everything goes below .cache/ under names with versions, and is renamed into place when complete,
-so that nothing is done twice. `python -m tools.services [NAME ...]` installs some of them.
+Everything is installed below .cache/ under versioned names, and renamed into place when complete,
+so that nothing is installed twice. `python -m tools.services [NAME ...]` installs some of them.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 from tools.environments import AUDITORS, PackagesError
 from tools.jars import CACHE, ROOT, SPARK, Jar, JarError, fetch, read_lock
 
-# What the servers' go.mod ask for at most.
+# The highest version that the servers' go.mod files require.
 GO_NEEDED = (1, 25)
 GO_LOCK = ROOT / "tools" / "go.lock"
 POSTGRES_PLATFORMS = {
@@ -48,7 +48,7 @@ class GoServer:
 
     @property
     def binary(self) -> Path:
-        """Where the built program is."""
+        """The path of the built program."""
         return CACHE / "bin" / f"{self.name}-{self.version}"
 
 
@@ -65,7 +65,7 @@ def postgres_jar() -> Jar:
     machine = (platform.system(), platform.machine())
     if machine not in POSTGRES_PLATFORMS:
         known = ", ".join(" ".join(each) for each in POSTGRES_PLATFORMS)
-        raise InstallError(f"no PostgreSQL is pinned for {' '.join(machine)}; there is: {known}")
+        raise InstallError(f"no PostgreSQL is pinned for {' '.join(machine)}; only for: {known}")
     name = f"embedded-postgres-binaries-{POSTGRES_PLATFORMS[machine]}"
     return next(jar for jar in read_lock()["postgres"] if jar.artifact == name)
 
@@ -76,7 +76,7 @@ def postgres_home() -> Path:
 
 
 def say(what: str) -> None:
-    """Print what is being done."""
+    """Print a progress message."""
     print(f"==> {what}", flush=True)
 
 
@@ -113,7 +113,7 @@ def install_go_server(server: GoServer) -> None:
     if server.binary.exists():
         return
     with _go() as go, _unfinished() as directory:
-        say(f"{server.name} {server.version}: building it takes minutes, once")
+        say(f"{server.name} {server.version}: building it (takes a few minutes, once)")
         built = subprocess.run(
             [go.program, "install", f"{server.package}@{server.version}"],
             env={**go.environment, "GOBIN": str(directory)},
@@ -123,9 +123,10 @@ def install_go_server(server: GoServer) -> None:
         )
         if built.returncode:
             raise InstallError(
-                f"{server.name} could not be built. Go's last words:\n{built.stderr[-2000:]}\n"
+                f"{server.name} could not be built. The end of Go's output:\n"
+                f"{built.stderr[-2000:]}\n"
                 "       No network? Behind a proxy: export HTTPS_PROXY=http://host:port\n"
-                "       A module proxy of your own: export GOPROXY=https://host"
+                "       Your own module proxy: export GOPROXY=https://host"
             )
         server.binary.parent.mkdir(parents=True, exist_ok=True)
         (directory / server.name).rename(server.binary)
@@ -135,7 +136,7 @@ def install_go_server(server: GoServer) -> None:
 def install_auditors() -> None:
     """Install the auditors' environment. Raises PackagesError."""
     if not AUDITORS.installed():
-        say("prowler and parliament: 160 packages of their own, 750 MB")
+        say("prowler and parliament: a separate environment with 160 packages, 750 MB")
         AUDITORS.install()
 
 
@@ -172,9 +173,9 @@ class Go:
 def _go() -> Iterator[Go]:
     """The machine's Go with its own caches, if it is recent enough; else the one from PyPI.
 
-    The latter is removed afterwards, with all that it downloads and compiles.
+    The latter is removed afterwards, with its downloads and build cache.
     """
-    # Without C: no compiler is needed. The toolchain is the one we chose.
+    # Without C, so that no compiler is needed; and without switching toolchains.
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
     program = shutil.which("go")
     if program and (found := go_version(program)) >= GO_NEEDED:
@@ -212,7 +213,7 @@ def install_go(directory: Path) -> str:
     program = directory / "go" / "bin" / "go"
     if done.returncode or go_version(str(program)) < GO_NEEDED:
         raise InstallError(
-            "Go could not be fetched with pip, for the reasons above.\n"
+            "Go could not be fetched with pip; see the errors above.\n"
             "       Install it: Debian, Ubuntu: apt-get install golang (of a release that has "
             f"{'.'.join(map(str, GO_NEEDED))})     macOS: brew install go     or https://go.dev/dl"
         )
@@ -237,10 +238,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", default=list(SERVICES), metavar="NAME")
     names = parser.parse_args(arguments).names
     if unknown := [name for name in names if name not in SERVICES]:
-        parser.error(f"{', '.join(unknown)}: no such service; there is {', '.join(SERVICES)}")
+        parser.error(f"{', '.join(unknown)}: no such service; there are: {', '.join(SERVICES)}")
     CACHE.mkdir(exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two commands started at once take turns
+        fcntl.flock(lock, fcntl.LOCK_EX)  # concurrent commands run one after the other
         try:
             for name in names:
                 SERVICES[name]()

@@ -1,7 +1,7 @@
-"""`make stack`: an S3 store and a PostgreSQL server for this machine, until Ctrl-C.
+"""`make stack`: a local S3 store and PostgreSQL server, until Ctrl-C.
 
-What it prints, and writes into `.platform/stack.env`, points the platform at them. Both start
-empty, and their data is gone when they end.
+The environment variables that it writes to `.platform/stack.env` point the platform at them. Both
+start empty, and their data is deleted when they stop.
 """
 
 import os
@@ -19,7 +19,7 @@ PROJECT = "local-stack"
 
 
 def environment(store: S3Server, database: Postgres, home: Path) -> dict[str, str]:
-    """The environment variables that point the platform at them, the store's key included."""
+    """The environment variables that point the platform at them, including the store's key."""
     return {
         **store.key.environment,
         "AWS_ENDPOINT_URL_S3": store.endpoint,  # for AWS's own tools
@@ -58,13 +58,13 @@ def main() -> None:
         try:
             opened = os.open(exports, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            sys.exit(f"error: {exports} is another stack's; end that one, or remove the file")
+            sys.exit(f"error: {exports} is another stack's; stop that one, or remove the file")
         with open(opened, "w", encoding="utf-8") as file:
             file.writelines(lines)
         stack.callback(exports.unlink, missing_ok=True)
         print(f"An S3 store is at {store.endpoint}, PostgreSQL at {database.url}.")
         print(f"In another terminal:  . {exports}; make demo; make dev", flush=True)
-        print("Ctrl-C ends them, and what is in them is gone.", flush=True)
+        print("Ctrl-C stops them and deletes their data.", flush=True)
         pause()
 
 
@@ -74,4 +74,4 @@ if __name__ == "__main__":
     except (NotInstalled, NotStarted) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        print("Ended.")
+        print("Stopped.")

@@ -108,7 +108,7 @@ def test_an_installation_that_was_killed_leaves_the_environment_of_before(
     checkout.venv.rename(checkout.root / ".venv.before")
     checkout.venv.mkdir()
 
-    assert "Back to the environment of before" in checkout.bootstrap()
+    assert "Restoring the previous environment" in checkout.bootstrap()
     assert (checkout.venv / "bin" / "python").read_text() == STUB
 
 
@@ -125,7 +125,7 @@ def test_another_python_makes_the_environment_again(checkout: Checkout) -> None:
 def test_a_python_that_does_not_suit_is_refused_by_name(checkout: Checkout) -> None:
     said = checkout.bootstrap(code=1, PYTHON="/bin/false")
 
-    assert said.startswith("error: PYTHON is /bin/false, which is no Python 3.11")
+    assert said.startswith("error: PYTHON is /bin/false, which is not Python 3.11")
     assert said.count("error:") == 1
 
 

@@ -1,4 +1,4 @@
-"""The documentation site: navigation, what the code writes into it, links that lead nowhere."""
+"""The documentation site: navigation, generated references, broken links."""
 
 import ast
 import importlib
@@ -44,7 +44,7 @@ def test_the_navigation_is_what_the_lists_of_the_readmes_say(root: Path) -> None
 
 def test_a_page_that_no_list_names_is_refused(root: Path) -> None:
     (root / "docs/guides/two.md").write_text("# two")
-    with pytest.raises(DocsError, match=r"docs/guides/two\.md: no list leads there"):
+    with pytest.raises(DocsError, match=r"docs/guides/two\.md: listed nowhere"):
         navigation(root)
 
 
@@ -65,7 +65,7 @@ def test_the_projects_own_pages_are_all_listed() -> None:
         ('<a href="#nothing">', "#nothing leads to no heading"),
         ('<a href="../#nothing">', "../#nothing leads to no heading"),
         ('<img src="no.png">', "no.png leads to no page"),
-        ('<script src="https://example.org/a.js">', "would be fetched from elsewhere"),
+        ('<script src="https://example.org/a.js">', "is an external resource"),
     ],
 )
 def test_what_leads_nowhere_is_named_with_its_page(tmp_path: Path, body: str, said: str) -> None:

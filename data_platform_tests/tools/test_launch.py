@@ -50,7 +50,7 @@ def test_a_taken_port_is_named_with_another(tmp_path: Path) -> None:
         done = launch("dev", "--port", str(port), DATA_PLATFORM_HOME=str(tmp_path))
 
     assert done.returncode == 1
-    assert f"127.0.0.1:{port} is taken" in done.stderr
+    assert f"127.0.0.1:{port} is in use" in done.stderr
     assert f"make dev PORT={port + 1}" in done.stderr
 
 
@@ -76,7 +76,7 @@ def test_one_state_has_one_ui_which_ends_with_sigterm_even_in_the_background(
             second = launch("dev", "--port", str(other), DATA_PLATFORM_HOME=home)
 
             assert second.returncode == 1
-            assert f"has its UI already (http://127.0.0.1:{port})" in second.stderr
+            assert f"has a running UI (http://127.0.0.1:{port})" in second.stderr
         first.terminate()
         wait_until(lambda: first.poll() is not None)
         assert not answers(port)

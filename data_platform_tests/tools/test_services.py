@@ -156,7 +156,7 @@ def test_a_machine_without_postgres_is_told_which_have_one(
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
 
-    with pytest.raises(InstallError, match="riscv64; there is: Linux x86_64"):
+    with pytest.raises(InstallError, match="riscv64; only for: Linux x86_64"):
         services.postgres_jar()
 
 
@@ -176,4 +176,4 @@ def test_a_name_that_is_no_service_is_refused_with_those_that_are(
     with pytest.raises(SystemExit):
         services.main(["versitygate"])
 
-    assert "no such service; there is jars, readers, postgres, versitygw" in capsys.readouterr().err
+    assert "no such service; there are: jars, readers, postgres" in capsys.readouterr().err
