@@ -252,6 +252,6 @@ def bucket_action(
     name: str, account: Account, change: str, operation: str, **request: Any
 ) -> Action:
     """An action on an existing bucket of the account."""
-    # If the bucket was deleted and its name taken by somebody else, S3 refuses.
+    # If the bucket was deleted and its name taken by another account, S3 refuses.
     owned = {"Bucket": name, "ExpectedBucketOwner": account.id}
     return Action(name, change, operation, {**owned, **request})

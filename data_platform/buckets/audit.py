@@ -98,7 +98,7 @@ def _specs(
     there = [
         spec
         for other in others
-        for spec in bucket_specs(project, other, tables=None, tells=False)
+        for spec in bucket_specs(project, other, tables=None, notifies=False)
         if spec.name in names
     ]
     return [*standard_specs(project, environment, tables), *there]

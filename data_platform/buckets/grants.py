@@ -138,7 +138,7 @@ def listing(site: Site, place: str, *, why: str = "") -> Grant:
 
 
 def _owned(site: Site) -> dict[str, Mapping[str, str]]:
-    # Bucket names are global: if somebody else takes one over, the grant must not apply to it.
+    # Bucket names are global: if another account takes one over, the grant must not apply to it.
     return {**TLS, "StringEquals": {"aws:ResourceAccount": site.account.id}}
 
 

@@ -18,7 +18,7 @@ from data_platform.buckets.state import BucketState
 EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
 
 # The lists of a notification configuration, with the field of their entries that has the ARN.
-_TOLD = {
+_TARGETS = {
     "TopicConfigurations": "TopicArn",
     "QueueConfigurations": "QueueArn",
     "LambdaFunctionConfigurations": "LambdaFunctionArn",
@@ -26,22 +26,22 @@ _TOLD = {
 
 
 def judge(spec: BucketSpec, state: BucketState, account: Account) -> Deviation | None:
-    """The deviation if the bucket does not notify the queue that `spec.tells` names."""
-    if not spec.tells:
+    """The deviation if the bucket does not notify the queue that `spec.notifies` names."""
+    if not spec.notifies:
         return None
-    queue = account.regional_arn("sqs", spec.tells)
-    own = [entry for entry, told in _entries(state) if told == queue]
+    queue = account.regional_arn("sqs", spec.notifies)
+    own = [entry for entry, target in _entries(state) if target == queue]
     if len(own) == 1 and _comparable(own[0]) == _comparable(_wanted(queue)):
         return None
     rivals = sorted(t for entry, t in _entries(state) if t != queue and _rival(entry))
     fix = _action(spec, state, account, queue)
-    expected = f"{spec.tells} is notified of {', '.join(EVENTS)}"
+    expected = f"{spec.notifies} is notified of {', '.join(EVENTS)}"
     if rivals:
         return Deviation(
             expected,
             f"{', '.join(rivals)} is notified of them, or as {NOTIFICATION_ID}: S3 takes one only",
             fix,
-            f"{', '.join(rivals)} is no longer told; an SNS topic, or EventBridge, can tell both",
+            f"{', '.join(rivals)} is no longer notified; SNS or EventBridge can notify both",
         )
     return Deviation(expected, "another notification" if own else "no such notification", fix)
 
@@ -56,17 +56,17 @@ def _action(spec: BucketSpec, state: BucketState, account: Account, queue: str) 
         kind: [
             entry
             for entry in state.notifications.get(kind, ())
-            if entry.get(told) != queue and not _rival(entry)
+            if entry.get(target) != queue and not _rival(entry)
         ]
-        for kind, told in _TOLD.items()
+        for kind, target in _TARGETS.items()
     }
     kept["QueueConfigurations"].append(_wanted(queue))
     lists = {kind: entries for kind, entries in kept.items() if entries}
-    rest = {name: value for name, value in state.notifications.items() if name not in _TOLD}
+    rest = {name: value for name, value in state.notifications.items() if name not in _TARGETS}
     return bucket_action(
         spec.name,
         account,
-        f"tell {spec.tells} of what lands",
+        f"notify {spec.notifies} of landed objects",
         "put_bucket_notification_configuration",
         NotificationConfiguration={**rest, **lists},
     )
@@ -74,9 +74,9 @@ def _action(spec: BucketSpec, state: BucketState, account: Account, queue: str) 
 
 def _entries(state: BucketState) -> Iterator[tuple[Mapping[str, Any], str]]:
     """Every entry with the ARN that it notifies."""
-    for kind, told in _TOLD.items():
+    for kind, target in _TARGETS.items():
         for entry in state.notifications.get(kind, ()):
-            yield entry, str(entry.get(told))
+            yield entry, str(entry.get(target))
 
 
 def _rival(entry: Mapping[str, Any]) -> bool:

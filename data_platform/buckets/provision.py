@@ -96,12 +96,12 @@ def apply(
         raise BucketError("\n".join(refusals))
 
 
-def told_queue(clients: Clients, account: Account, landing: BucketSpec) -> str:
+def notified_queue(clients: Clients, account: Account, landing: BucketSpec) -> str:
     """The URL of the queue that the bucket `landing` notifies according to the standard.
 
     Empty if it does not: readers of that queue would see nothing land. Raises BucketError if that
     cannot be determined.
     """
     state = read_state(clients.s3, account, landing.name)
-    told = landing.tells and not notification.judge(landing, state, account)
-    return queue_url(clients.sqs, account, landing.tells) if told else ""
+    notified = landing.notifies and not notification.judge(landing, state, account)
+    return queue_url(clients.sqs, account, landing.notifies) if notified else ""

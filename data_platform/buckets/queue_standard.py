@@ -32,7 +32,7 @@ QUEUES = (
     QueueStandard(purpose=QueuePurpose.DEAD, holds="messages that nobody understood"),
     QueueStandard(
         purpose=QueuePurpose.ARRIVALS,
-        holds="what S3 tells of raw-landing",
+        holds="S3 notifications of raw-landing",
         visibility=120,
         max_receives=10,
     ),

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from data_platform.settings.model import Environment
 
-# Configuration with these names is the platform's; everything else is somebody else's. But a
+# Configuration with these names is the platform's; everything else belongs to others. But a
 # notification is the platform's by its target: one of this name with another target is not.
 LIFECYCLE_ID = "data-platform"
 NOTIFICATION_ID = "data-platform"
@@ -152,15 +152,15 @@ class BucketSpec:
     """The standard for one bucket of a project in an environment.
 
     `tables` are the tables in it that move between storage classes; None if they are not known
-    here, and their rules are then left alone. `tells` is the queue that it notifies of its objects;
-    empty if there is none, or it is not known here.
+    here, and their rules are then left alone. `notifies` is the queue that is notified of its
+    objects; empty if there is none, or it is not known here.
     """
 
     project: str
     environment: Environment
     standard: BucketStandard
     tables: tuple[TableTiers, ...] | None = ()
-    tells: str = ""
+    notifies: str = ""
 
     @property
     def purpose(self) -> Purpose:
@@ -188,21 +188,21 @@ def bucket_specs(
     environment: Environment,
     tables: tuple[TableTiers, ...] | None = (),
     *,
-    tells: bool = True,
+    notifies: bool = True,
 ) -> list[BucketSpec]:
     """The specs of the five buckets, in the order of creation; the warehouse holds `tables`.
 
-    For another environment than the present one, pass None as `tables` and False as `tells`: only
-    its own deployment knows its tables and its queue, which may be in another region.
+    For another environment than the present one, pass None as `tables` and False as `notifies`:
+    only its own deployment knows its tables and its queue, which may be in another region.
     """
-    queue = name_of(project, QueuePurpose.ARRIVALS, environment) if tells else ""
+    queue = name_of(project, QueuePurpose.ARRIVALS, environment) if notifies else ""
     return [
         BucketSpec(
             project,
             environment,
             standard,
             tables=tables if standard.purpose is Purpose.WAREHOUSE else (),
-            tells=queue if standard.purpose is Purpose.RAW_LANDING else "",
+            notifies=queue if standard.purpose is Purpose.RAW_LANDING else "",
         )
         for standard in STANDARD
     ]

@@ -157,14 +157,14 @@ def shortened_failure(event: dg.EventLogEntry, *, expected: str) -> dg.EventLogE
         return event
     match data := failure.event_specific_data:
         case JobFailureData(first_step_failure_event=dg.DagsterEvent()):
-            told = data._replace(error=None, first_step_failure_event=None)
+            shown = data._replace(error=None, first_step_failure_event=None)
         case StepFailureData(error=SerializableErrorInfo() as error, user_failure_data=said) if (
             said and expected in said.metadata
         ):
-            told = data._replace(error=error._replace(stack=[]))
+            shown = data._replace(error=error._replace(stack=[]))
         case _:
             return event
-    return event._replace(dagster_event=failure._replace(event_specific_data=told))
+    return event._replace(dagster_event=failure._replace(event_specific_data=shown))
 
 
 # --- runs and backfills -------------------------------------------------------------------

@@ -58,14 +58,14 @@ _Read = TypeVar("_Read")
 class Result:
     """A function's rows for some partitions, with a place (see `placement`) unless every row is
     known to name the partition it was built for. `shared`: rows of other partitions count for every
-    partition. Without `told`, a row that names no partition cannot be assigned to one: if there is
-    such a row, the result must be discarded and each partition computed by a call of its own.
+    partition. Without `placed`, a row that names no partition cannot be assigned to one: if
+    there is such a row, the result must be discarded and each partition computed by its own call.
     Without `adaptive`, its job has to run `without_adaptive`.
     """
 
     frame: DataFrame
     shared: bool = False
-    told: bool = True
+    placed: bool = True
     adaptive: bool = True
 
 
@@ -160,8 +160,8 @@ class Calls:
         if len(keys) == 1:
             return Result(self._placed_alone(keys[0], frame))
         if alike or self.table.whole_range:
-            told = counts_for_first(self.table, self.plan)
-            return Result(self._placed_among(keys, frame), shared=True, told=told)
+            placed = counts_for_first(self.table, self.plan)
+            return Result(self._placed_among(keys, frame), shared=True, placed=placed)
         return None
 
     def _call(self, keys: Sequence[str]) -> DataFrame:

@@ -63,15 +63,15 @@ def build(
             return stage(judge(result.frame), layout, clustered=True)
 
     staged = Staged.together(map(written, chain([first], results)))
-    told = first.told or not any(OUTSIDE in rules for rules in staged.rules.values())
-    if not told:  # a call for each partition assigns such rows
+    placed = first.placed or not any(OUTSIDE in rules for rules in staged.rules.values())
+    if not placed:  # a call for each partition assigns such rows
         staged = Staged.together(map(written, calls.each()))
     _require_planned(table, plan, staged)
     loaded = platform.lake.load(table.id)
-    if told and table.whole_range and len(plan.keys) > 1:
+    if placed and table.whole_range and len(plan.keys) > 1:
         require_same_alone(calls, judge, staged, loaded, attempt)
     staged = with_empty_partitions(staged, loaded, layout, plan.keys)
-    return audited(table, plan, platform, staged, attempt, run_id, shared=first.shared and told)
+    return audited(table, plan, platform, staged, attempt, run_id, shared=first.shared and placed)
 
 
 def judged_as_spread(

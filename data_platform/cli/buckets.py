@@ -51,7 +51,7 @@ def apply_command() -> None:
     if not planned:
         click.echo("nothing to do")
     if not settings.queue_url and not unmanaged_landing(settings):
-        click.echo(_told(settings, account, clients))
+        click.echo(_queue_setting(settings, account, clients))
 
 
 @buckets.command("audit")
@@ -104,17 +104,17 @@ def _planned(settings: Settings, account, clients):
     return plan(specs, read_states(clients, account, specs, own), account)
 
 
-def _told(settings: Settings, account, clients) -> str:
-    from data_platform.buckets.provision import told_queue
+def _queue_setting(settings: Settings, account, clients) -> str:
+    from data_platform.buckets.provision import notified_queue
     from data_platform.buckets.standard import Purpose, bucket_specs
 
     specs = bucket_specs(settings.project, settings.environment)
     [landing] = [spec for spec in specs if spec.purpose is Purpose.RAW_LANDING]
-    if url := told_queue(clients, account, landing):
-        return f"what lands in {landing.name} is told to: DATA_PLATFORM_QUEUE={url}"
+    if url := notified_queue(clients, account, landing):
+        return f"notifications of {landing.name} go to DATA_PLATFORM_QUEUE={url}"
     return (
-        f"{landing.name} does not tell {landing.tells} of what lands yet: "
-        "`data-platform buckets audit` says what is in the way"
+        f"{landing.name} does not notify {landing.notifies} yet: "
+        "`data-platform buckets audit` says why"
     )
 
 

@@ -95,7 +95,7 @@ def read_columns(model: type[pa.DataFrameModel], *, table: str) -> tuple[ColumnS
 
 def _refuse_model_options(schema: Any, *, table: str) -> None:
     options = {
-        "coerce": "cast in the asset's function, where an error can be told",
+        "coerce": "cast in the asset's function, where an error can be reported",
         "dtype": "give each column its own type",
         "drop_invalid_rows": "rows that break a blocking rule are quarantined anyway",
     }
@@ -138,7 +138,7 @@ def _read_column(name: str, column: Any, annotation: Any, table: str) -> ColumnS
     if column.regex:
         raise refuse("regex=True names several columns; declare each")
     if column.coerce:
-        raise refuse("coerce=True: cast in the asset's function, where an error can be told")
+        raise refuse("coerce=True: cast in the asset's function, where an error can be reported")
     type_ = _spark_type(column, annotation)
     if isinstance(type_, str):
         raise refuse(type_)

@@ -166,7 +166,7 @@ def converted(table: TableId, frame: DataFrame, wanted: Any) -> Any:
         case "pyarrow.Table":
             return frame.toArrow()
         case "polars.DataFrame" | "polars.LazyFrame" as name:
-            import polars as pl  # only where somebody asks for it
+            import polars as pl  # imported only when asked for
 
             read = pl.from_arrow(frame.toArrow())
             return read.lazy() if name == "polars.LazyFrame" else read  # type: ignore[union-attr]

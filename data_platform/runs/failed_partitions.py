@@ -130,8 +130,8 @@ def _tell_up_to_date(log: Log, platform: Platform, table: Table, keys: Sequence[
     live = current_versions(platform, table.id, left)
     found = checks_left_alone(table, platform, planned, left)
     nothing_came = [key for key in found.without_input if key not in live]
-    told = [*live, *nothing_came]
-    if not told:
+    settled = [*live, *nothing_came]
+    if not settled:
         return
     if nothing_came and table.partitions:
         log.instance.wipe_asset_partitions(table.key, nothing_came)
@@ -148,9 +148,11 @@ def _tell_up_to_date(log: Log, platform: Platform, table: Table, keys: Sequence[
     checked = [
         finding
         for finding in found.findings
-        if finding.partition in told and (finding.check, finding.partition) not in known
+        if finding.partition in settled and (finding.check, finding.partition) not in known
     ]
-    log.findings(checked + rule_state(table, platform) + still_held(table, platform, besides=told))
+    log.findings(
+        checked + rule_state(table, platform) + still_held(table, platform, besides=settled)
+    )
 
 
 def _evaluated(log: Log, checks: Iterable[str], keys: Sequence[str]) -> set[tuple[str, str | None]]:

@@ -105,9 +105,9 @@ def run_until_quiet(
                 return
 
 
-def _once(tell: Callable[[str], object]) -> Callable[[str], object]:
+def _once(say: Callable[[str], object]) -> Callable[[str], object]:
     """A function that passes each text on once."""
-    return lru_cache(maxsize=None)(tell)
+    return lru_cache(maxsize=None)(say)
 
 
 def asked_for(request: dg.RunRequest) -> str:

@@ -29,11 +29,11 @@ _T = TypeVar("_T")
 class Stop:
     """Whether this process was asked to stop, by a signal while the context is entered.
 
-    The first signal calls `told` within `supervise` and raises KeyboardInterrupt outside of it.
+    The first signal calls `announce` within `supervise` and raises KeyboardInterrupt outside of it.
     """
 
-    def __init__(self, told: Callable[[], None] = lambda: None) -> None:
-        self._told = told
+    def __init__(self, announce: Callable[[], None] = lambda: None) -> None:
+        self._announce = announce
         self._signal: int | None = None
         self._supervising = False
         self._before: dict[int, object] = {}
@@ -99,7 +99,7 @@ class Stop:
         self._signal = number
         if not self._supervising:
             raise KeyboardInterrupt
-        self._told()
+        self._announce()
 
 
 def _tried(cancel: Callable[[], None]) -> None:

@@ -24,8 +24,8 @@ def refuse_impossible(settings: Settings) -> None:
             f"{PREFIX}CATALOG is 'glue' and {PREFIX}WAREHOUSE is {warehouse!r}: readers of "
             "Glue tables read from S3; set the first to a database URL or the second to s3://bucket"
         )
-    told = {"QUEUE": settings.queue_url, "INVENTORY": settings.inventory_uri}
-    if (name := next(filter(told.get, told), None)) and not _is_s3(landing):
+    configured = {"QUEUE": settings.queue_url, "INVENTORY": settings.inventory_uri}
+    if (name := next(filter(configured.get, configured), None)) and not _is_s3(landing):
         raise SettingsError(
             f"{PREFIX}{name} is set and {PREFIX}LANDING is {landing!r}: only a bucket reports its "
             "arrivals; unset the first or set the second to s3://bucket"

@@ -198,7 +198,7 @@ def give_password(settings: Settings) -> None:
 
 
 def export(**variables: str) -> None:
-    """Set what a library can only be told through the environment."""
+    """Set what a library reads only from the environment."""
     os.environ.update(variables)
 
 

@@ -94,8 +94,8 @@ class Calendar:
             return begins is not None and start <= begins and (end is None or begins < end)
 
         different = values.dictionary_encode()
-        told = [value is not None and one(value) for value in different.dictionary.to_pylist()]
-        return pa.array(told, pa.bool_()).take(different.indices)
+        valid = [value is not None and one(value) for value in different.dictionary.to_pylist()]
+        return pa.array(valid, pa.bool_()).take(different.indices)
 
     def _next(self, moment: dt.datetime) -> dt.datetime:
         """The start of the first partition that begins at or after `moment`."""

@@ -165,7 +165,7 @@ class TableSlice:
     """What one write replaces: these partitions of this table, and nothing else.
 
     `base` is the version (attempt) of each partition when the write was planned; a partition
-    that has another one by the time of the commit was written by somebody else.
+    that has another one by the time of the commit was written by another writer.
     """
 
     table: TableId

@@ -93,7 +93,7 @@ def test_whom_somebody_else_tells_in_our_name_is_a_persons_choice(events: list[s
     there = {"TopicConfigurations": [theirs]}
     found = judged(there)
 
-    assert found and found.loosens.startswith(f"{TOPIC} is no longer told")
+    assert found and found.loosens.startswith(f"{TOPIC} is no longer notified")
     assert fixed(there) == {"QueueConfigurations": [OURS]}
 
 
@@ -112,15 +112,13 @@ def test_an_event_that_somebody_else_is_told_of_is_a_persons_choice(event: str) 
     found = judged(there)
 
     assert found and found.found.startswith(f"{TOPIC} is notified of them")
-    assert (
-        found.loosens == f"{TOPIC} is no longer told; an SNS topic, or EventBridge, can tell both"
-    )
+    assert found.loosens == f"{TOPIC} is no longer notified; SNS or EventBridge can notify both"
     assert fixed(there)["TopicConfigurations"] == [RESTORED]
 
 
 def test_nothing_is_asked_of_other_buckets_or_of_another_environments() -> None:
     here = bucket_specs("acme", Environment.PROD)
-    there = bucket_specs("acme", Environment.PROD, tells=False)
+    there = bucket_specs("acme", Environment.PROD, notifies=False)
 
-    assert {spec.purpose for spec in here if spec.tells} == {Purpose.RAW_LANDING}
+    assert {spec.purpose for spec in here if spec.notifies} == {Purpose.RAW_LANDING}
     assert all(notification.judge(spec, BucketState(), AWS) is None for spec in there)

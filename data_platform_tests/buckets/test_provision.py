@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from botocore.stub import Stubber
 
-from data_platform.buckets.provision import apply, told_queue
+from data_platform.buckets.provision import apply, notified_queue
 from data_platform.buckets.standard import Purpose, QueuePurpose, TableTiers
 from data_platform.buckets.state import list_buckets
 from data_platform_tests.support.bucket_breaks import (
@@ -124,16 +124,16 @@ def test_whom_else_raw_landing_tells_of_other_things_it_tells_them_still(cloud: 
 
 def test_the_queue_that_is_told_is_one_that_is_there_and_is_told(cloud: Cloud) -> None:
     cloud.apply()
-    [landing] = [spec for spec in cloud.specs if spec.tells]
+    [landing] = [spec for spec in cloud.specs if spec.notifies]
     url = cloud.queue(QueuePurpose.ARRIVALS).url
 
-    assert told_queue(cloud.clients, cloud.account, landing) == url
+    assert notified_queue(cloud.clients, cloud.account, landing) == url
     tell("somebody-elses")(cloud, landing.name)
-    assert told_queue(cloud.clients, cloud.account, landing) == ""
+    assert notified_queue(cloud.clients, cloud.account, landing) == ""
     tell()(cloud, landing.name)
     cloud.apply()
     cloud.sqs.delete_queue(QueueUrl=url)
-    assert told_queue(cloud.clients, cloud.account, landing) == ""
+    assert notified_queue(cloud.clients, cloud.account, landing) == ""
 
 
 def test_the_queue_is_there_with_its_policy_before_s3_asks_whether_it_may_send(

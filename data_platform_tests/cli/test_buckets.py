@@ -45,11 +45,11 @@ def test_plan_prints_what_apply_then_does(run: Run, cloud: Cloud) -> None:
     *done, last = run("apply").output.splitlines()
 
     assert done == [f"{line}: done" for line in planned]
-    url = last.removeprefix("what lands in acme-raw-landing-test is told to: DATA_PLATFORM_QUEUE=")
+    url = last.removeprefix("notifications of acme-raw-landing-test go to DATA_PLATFORM_QUEUE=")
     assert url == cloud.queue(QueuePurpose.ARRIVALS).url
-    told = {"QUEUE": url, "LANDING": "s3://acme-raw-landing-test"}
-    assert run("plan").output == run("apply", **told).output == "nothing to do\n"
-    assert run("audit", **told).output == AS_IT_SHOULD_BE
+    given = {"QUEUE": url, "LANDING": "s3://acme-raw-landing-test"}
+    assert run("plan").output == run("apply", **given).output == "nothing to do\n"
+    assert run("audit", **given).output == AS_IT_SHOULD_BE
 
 
 def test_the_commands_of_the_plan_are_what_apply_does(run: Run, cloud: Cloud) -> None:
@@ -110,9 +110,7 @@ def test_a_queue_that_is_not_the_standards_is_said_to_be_left_out(run: Run) -> N
         assert f"{url}, which is not the standard's acme-arrivals-test" in said.stderr
 
 
-def test_no_queue_is_named_that_is_told_nothing_since_somebody_else_is(
-    run: Run, cloud: Cloud
-) -> None:
+def test_a_queue_is_not_named_if_another_is_notified_instead(run: Run, cloud: Cloud) -> None:
     """Who read from it would see nothing land any more."""
     run("apply")
     tell("somebody-elses")(cloud, cloud.name(Purpose.RAW_LANDING))
@@ -120,7 +118,7 @@ def test_no_queue_is_named_that_is_told_nothing_since_somebody_else_is(
     nothing, said = run("apply").output.splitlines()
 
     assert nothing == "nothing to do"
-    assert said.startswith("acme-raw-landing-test does not tell acme-arrivals-test of what lands")
+    assert said.startswith("acme-raw-landing-test does not notify acme-arrivals-test yet")
     assert "buckets audit" in said
     assert "somebody-elses is notified" in run("audit", code=1).output
 

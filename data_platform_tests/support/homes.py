@@ -118,8 +118,8 @@ class Home(TemporaryPlatform):
 
     def check(self, table: str, name: str, partition: str | None) -> dg.AssetCheckEvaluation | None:
         """What Dagster shows: the last evaluation of a check on a partition; None: of a run."""
-        told = self._told(dg.AssetCheckKey(dg.AssetKey(table.split("/")), name))
-        return next((each for each in told if each.partition == partition), None)
+        found = self._evaluations(dg.AssetCheckKey(dg.AssetKey(table.split("/")), name))
+        return next((each for each in found if each.partition == partition), None)
 
     def build(self, table: Table, *days: str) -> dg.ExecuteInProcessResult:
         """The table alone in the range of these days, whether it is stale or not."""

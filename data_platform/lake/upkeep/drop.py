@@ -40,6 +40,6 @@ def drop(lake: Lake, table_id: TableId, partition: str | None) -> None:
             try:
                 lake.catalog.drop_table(name.identifier)
             except NoSuchTableError:
-                continue  # somebody else was first
+                continue  # another process dropped it first
         elif files_by_partition(table, [partition]):
             replace_partitions(table, keys=[partition], add=[], base=None, properties=_PROPERTIES)

@@ -1,4 +1,4 @@
-"""Read S3 event notifications from SQS, record what they tell, and only then delete them.
+"""Read S3 event notifications from SQS, record what they report, and only then delete them.
 
 A message is deleted once the ledger has recorded its keys. If the process is killed before that,
 the message comes back when its visibility timeout ends, and recording it again changes nothing. A
@@ -137,12 +137,12 @@ class QueueIntake:
         keys: dict[str, set[str]] = {}
         for id, message in batch.items():
             try:
-                told = [below(self.place, hint) for hint in hints(message["Body"])]
+                hinted = [below(self.place, hint) for hint in hints(message["Body"])]
             except PoisonMessage as error:
                 tick.poison[id] = str(error)
                 continue
-            keys[id] = {key for key in told if key is not None}
-            tick.outside += told.count(None)
+            keys[id] = {key for key in hinted if key is not None}
+            tick.outside += hinted.count(None)
         tick.messages += len(batch)
         looked = inspect(self.bucket, set().union(*keys.values()), sources, ledger, now)
         tick.looked += looked
