@@ -26,7 +26,7 @@ env:
 	@tools/bootstrap.sh
 
 .PHONY: demo
-demo: env ## load two months of files, and show what happened to each row; DATA=dir for your own files
+demo: env ## load the demo's files (two months), or those in DATA=dir, and account for each row
 	@$(bin)/python tools/launch.py demo $(if $(DATA),--data "$(DATA)")
 
 .PHONY: dev

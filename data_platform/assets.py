@@ -243,9 +243,9 @@ def gold(
     `event_time`, `dimension` and `everything` in `ins` change that, and may name a table as well.
 
     Each partition is computed from its own inputs, as if it were built alone. `whole_range`
-    declares that the function returns the same rows for several partitions at once; each run
-    verifies this for one partition. A row of a partition that is neither built nor among the
-    inputs is quarantined, and holds its partition back unless `outside` is "warning".
+    declares that the function returns the same rows for several partitions at once as for each
+    alone; each run verifies this for one partition. A row of a partition that is neither built nor
+    among the inputs is quarantined, and holds its partition back unless `outside` is "warning".
     """
 
     def declare(function: Transform) -> JudgedTable:

@@ -70,7 +70,15 @@ def test_a_secret_that_cannot_be_had_is_named_and_not_shown(
 # --- everything, with marked secrets -----------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "runs",
+    [
+        pytest.param((["run", BRONZE], ["run", SILVER]), id="the tables that reject rows"),
+        pytest.param((["run"],), id="all tables", marks=pytest.mark.soak),
+    ],
+)
 def test_no_byte_that_is_written_or_shown_holds_a_secret(
+    runs: tuple[list[str], ...],
     tmp_path: Path,
     manager: None,
     versitygw: S3Server,
@@ -106,7 +114,7 @@ def test_no_byte_that_is_written_or_shown_holds_a_secret(
         ),
     ]
     shown = [
-        _commands(environment, ({}, ["run", BRONZE], None), ({}, ["run", SILVER], None)),
+        _commands(environment, *(({}, run, None) for run in runs)),
         _commands(
             environment,
             ({}, ["tables"], 0),

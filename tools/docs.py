@@ -164,7 +164,7 @@ def build() -> Path:
     shutil.rmtree(site, ignore_errors=True)
     command = [str(DOCS.program("zensical")), "build", "--clean", "--strict", "-f", str(config)]
     if subprocess.run(command, cwd=BUILD, check=False).returncode:
-        raise DocsError("the site could not be built; see the broken links above")
+        raise DocsError("the site could not be built; see the messages above")
     if found := broken_links(site):
         raise DocsError("\n       ".join(["broken links:", *found]))
     return site

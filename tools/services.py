@@ -136,7 +136,7 @@ def install_go_server(server: GoServer) -> None:
 def install_auditors() -> None:
     """Install the auditors' environment. Raises PackagesError."""
     if not AUDITORS.installed():
-        say("prowler and parliament: a separate environment with 160 packages, 750 MB")
+        say("prowler and parliament: a separate environment with 160 packages, 760 MB")
         AUDITORS.install()
 
 

@@ -18,7 +18,16 @@ from data_platform.lake.upkeep.browse import partition_rows
 from data_platform.platform_defs.table_uses import table_uses
 from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId
-from data_platform_tests.support.homes import BRONZE, SALES, SILVER, csv, key_of, shop_lines
+from data_platform_tests.support.homes import (
+    BRONZE,
+    DEMAND,
+    SALES,
+    SEGMENTS,
+    SILVER,
+    csv,
+    key_of,
+    shop_lines,
+)
 from data_platform_tests.support.minio_users import role_users
 from data_platform_tests.support.tables import TABLES
 from tools.servers import Key, S3Server
@@ -34,9 +43,7 @@ class Roles:
     place: dict[str, str]
     keys: dict[Role, Key]
 
-    def run(self, role: Role) -> "subprocess.CompletedProcess[str]":
-        """Ingest builds what files land for, the others a table of each layer above."""
-        tables = [BRONZE] if role is Role.INGEST else [SILVER, SALES]
+    def run(self, role: Role, *tables: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "data_platform_tests.support.processes.loading"]
         return subprocess.run(
             [*command, str(self.home), json.dumps(self.place), *tables],
@@ -74,21 +81,29 @@ def roles(minio: S3Server, tmp_path: Path) -> Roles:
     return Roles(tmp_path / "home", place, role_users(minio, where))
 
 
-def test_a_run_needs_no_more_than_its_roles_have(roles: Roles) -> None:
-    ingest = roles.run(Role.INGEST)
+@pytest.mark.parametrize(
+    "tables",
+    [
+        pytest.param((SILVER, SALES), id="a table of each layer"),
+        pytest.param((SILVER, SALES, DEMAND, SEGMENTS), id="all", marks=pytest.mark.soak),
+    ],
+)
+def test_a_run_needs_no_more_than_its_roles_have(roles: Roles, tables: tuple[str, ...]) -> None:
+    ingest = roles.run(Role.INGEST, BRONZE)
     assert ingest.returncode == 0, ingest.stderr[-4000:]
     assert roles.rows(BRONZE) == dict.fromkeys(DAYS, 122)
 
-    transform = roles.run(Role.TRANSFORM)
+    transform = roles.run(Role.TRANSFORM, *tables)
     assert transform.returncode == 0, transform.stderr[-4000:]
     assert roles.rows(SILVER) == dict.fromkeys(DAYS, 120)
     assert roles.rows("quarantine/retail/order_lines") == dict.fromkeys(DAYS, 1)
     assert set(roles.rows(SALES)) == set(DAYS)
+    assert all(roles.rows(table) for table in tables)
 
 
 def test_a_run_under_another_role_says_what_it_lacks(roles: Roles) -> None:
     serve = {**roles.keys, Role.INGEST: roles.keys[Role.SERVE]}
-    denied = Roles(roles.home, roles.place, serve).run(Role.INGEST)
+    denied = Roles(roles.home, roles.place, serve).run(Role.INGEST, BRONZE)
 
     assert denied.returncode != 0
     assert "access denied" in denied.stderr and "s3:ListBucket" in denied.stderr

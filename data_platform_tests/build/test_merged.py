@@ -315,7 +315,7 @@ _steps = st.lists(
 )
 
 
-@settings(max_examples=settings.default.max_examples // 20 if settings.default else 5)
+@settings(max_examples=100 if settings().max_examples >= 1000 else 5)
 @given(steps=_steps)
 def test_any_deltas_in_any_order_give_the_newest_row_of_each_key(
     spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, steps: list

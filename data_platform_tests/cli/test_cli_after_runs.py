@@ -59,9 +59,10 @@ def test_the_history_of_a_partition_has_the_snapshots_that_changed_it(
 
 
 def test_landing_lists_what_is_gone_while_bronze_has_its_rows(run: Run, rounds: Rounds) -> None:
-    [gone] = parsed(run("landing", "--json", "--check", code=LEFT))["vanished"]
+    vanished = parsed(run("landing", "--json", "--check", code=LEFT))["vanished"]
+    [gone] = [entry for entry in vanished if entry["key"] == key_of(GONE)]
 
-    assert (gone["key"], gone["partition"], gone["rows"]) == (key_of(GONE), GONE, 2)
+    assert (gone["partition"], gone["rows"]) == (GONE, 2)
     assert gone["gone_since"].endswith("+00:00")
     assert "bronze keeps their rows" in run("landing").output
 

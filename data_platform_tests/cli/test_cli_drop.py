@@ -1,4 +1,4 @@
-"""What `data-platform drop` asks, does and leaves to be built, in a directory and in a bucket."""
+"""What `data-platform drop` asks, does and leaves to be built."""
 
 from data_platform_tests.support.command_line import Run, parsed
 from data_platform_tests.support.homes import SALES, SILVER, csv, key_of, shop_lines

@@ -19,7 +19,7 @@ from data_platform.storage.files import Storage
 from data_platform_tests.support.faults import Crash, Faults
 from data_platform_tests.support.faulty_platform import FaultyLake, FaultyStorage
 from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, WEDNESDAY, LakeHome, days
-from data_platform_tests.support.places import A_BUCKET, Place, place_of
+from data_platform_tests.support.places import SOME_PLACES, Place, place_of
 
 TABLES = [SALES, *(SALES.sibling(layer) for layer in REJECTED_LAYERS.values())]
 Contents = list[dict[str, list[int]]]
@@ -37,7 +37,7 @@ NEW: Contents = [
 ]
 
 
-@pytest.fixture(params=A_BUCKET)
+@pytest.fixture(params=SOME_PLACES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return place_of(request, request.param, tmp_path)
 

@@ -206,7 +206,7 @@ def load_killing(home: Home, waves: Waves, *, kills: int, seed: int = SEED) -> N
         tries = hits = 0
         while hits < kills:
             tries += 1
-            assert tries <= 4 * kills, f"only {hits} of {tries} loads were killed at work"
+            assert tries <= 4 * kills + 4, f"only {hits} of {tries} loads were killed at work"
             with home.loader() as doomed:
                 hit = doomed.load_and_kill(random.uniform(0, 1) * seconds)
             hits += hit

@@ -176,4 +176,6 @@ def test_a_name_that_is_no_service_is_refused_with_those_that_are(
     with pytest.raises(SystemExit):
         services.main(["versitygate"])
 
-    assert "no such service; there are: jars, readers, postgres" in capsys.readouterr().err
+    assert (
+        "no such service; there are: jars, readers, postgres, versitygw" in capsys.readouterr().err
+    )

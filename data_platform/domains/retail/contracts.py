@@ -26,7 +26,7 @@ SEGMENTS = ["champion", "loyal", "new", "at_risk", "lost", "regular"]
     partition_by="day",
     key=COLUMNS,
     key_as_received=True,
-    # Rows with the same key are exact duplicates: the first in the order of files is published.
+    # Rows with the same key are exact duplicates: any could be published, the first is.
     winner=(least(SOURCE_OBJECT), least(ROW_NUMBER)),
     rules=(
         Rule(
@@ -52,7 +52,7 @@ class OrderLine(pa.DataFrameModel):
         source="StockCode",
         str_length=NOT_EMPTY,
         sensitivity="public",
-        description="product code in upper case, or the code of a service or charge (POST, M)",
+        description="product code in upper case, or a code for other lines (POST, M)",
     )
     description: T.StringType = column(
         source="Description",

@@ -101,6 +101,26 @@ def test_touching_a_file_hashes_it_once_and_changes_nothing(ledger: Ledger) -> N
     assert bucket.hashed == [KEY, KEY]
 
 
+@pytest.mark.parametrize("etags", [False, True])
+@pytest.mark.parametrize("prefix", ["shop/", "elsewhere/"])
+def test_the_same_bytes_that_land_again_under_another_declaration_have_their_new_time(
+    ledger: Ledger, etags: bool, prefix: str
+) -> None:
+    """A read checks it: with the former one the file counts as replaced, and waits."""
+    bucket, later = MemoryBucket(etags=etags), NOW + timedelta(hours=1)
+    declared = [replace(SHOP, prefix=at, pattern=f"{at}(.+).csv") for at in ("not/", prefix)]
+    bucket.land(KEY)
+    record(ledger, bucket, declared[0])
+    [unknown] = ledger.unknown()
+
+    bucket.land(KEY, modified=later)
+    record(ledger, bucket, declared[1])
+
+    [entry] = ledger.pending("shop") if prefix == "shop/" else ledger.unknown()
+    assert entry.error != unknown.error
+    assert (entry.modified, entry.id) == (later, unknown.id)
+
+
 def test_a_file_that_vanishes_while_it_is_hashed_is_left_for_later(ledger: Ledger) -> None:
     bucket = MemoryBucket(etags=False)
     bucket.land(KEY)
