@@ -45,6 +45,6 @@ def _examined():
     try:
         tables, _ = declarations()
     except (DeclarationError, SettingsError) as error:
-        yield Examined("declarations", str(error), "fix it in the file named there")
+        yield Examined("declarations", str(error), "correct the declaration or setting")
     else:
         yield Examined("declarations", f"{counted(len(tables), 'table')} loaded")

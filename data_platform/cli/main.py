@@ -72,8 +72,9 @@ def main() -> None:
       1    something failed; the reason is printed
       2    invalid usage
       3    needs a human decision: partitions held back by their checks,
-           landed objects that are unreadable or match no source
-      130  interrupted; run the same command again to continue
+           landed objects that are unreadable or match no source, tables
+           that are requested repeatedly with no new input
+      130  interrupted (143: terminated); run the same command again
     """
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)  # as `python -m` has it: packages that DATA_PLATFORM_DOMAINS names

@@ -2,11 +2,12 @@
 
 import datetime as dt
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from data_platform.cli.reporting import reporting
+from data_platform.cli.reporting import DeclarationError, reporting
 from data_platform.settings.environment import named_domains
 from data_platform.settings.values import packages
 
@@ -37,7 +38,7 @@ def new(table: str, package: str | None) -> None:
     asked = files_of(
         table, package=chosen, folder=_folder(chosen), tests=tests, today=dt.date.today()
     )
-    written = asked.write()
+    written = asked.write(_declared())
     for path in written:
         click.echo(f"wrote {path}")
     click.echo("next:")
@@ -49,7 +50,16 @@ def new(table: str, package: str | None) -> None:
         )
     elif chosen not in named_domains():
         click.echo(f"  set DATA_PLATFORM_DOMAINS={chosen}, so that its tables are found")
-    click.echo("  data-platform run: builds it once files have landed")
+    click.echo(f"  data-platform run: builds it once files have landed in {table}/")
+
+
+def _declared() -> set[str]:
+    """The tables that are declared; none where the declarations are invalid."""
+    from data_platform.cli.declared import declared_tables
+
+    with suppress(DeclarationError):
+        return {str(table.id) for table in declared_tables()[0]}
+    return set()
 
 
 def _folder(package: str) -> Path:

@@ -7,7 +7,7 @@ can be split later; the tables of a domain share its partitions.
 import datetime as dt
 import keyword
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -51,7 +51,7 @@ received = bronze(
 @contract(
     table="silver/$domain/$name",
     partition_by="day",
-    key=("id",),  # of valid rows with one key the last arrived is published
+    key=("id",),  # of valid rows with the same key, the last to arrive is published
     rules=(
         Rule(
             "happened_on_day",
@@ -134,18 +134,24 @@ _OF_TEST = (
 
 @dataclass(frozen=True)
 class NewTable:
-    """`files` to write by path, and those `shared` with other tables, which may exist already."""
+    """`files` to write by path, and those `shared` with other tables, which may exist already;
+    `tables` are the names of those that they declare."""
 
     files: Mapping[Path, str]
     shared: Mapping[Path, str]
+    tables: tuple[str, ...]
 
-    def write(self) -> list[Path]:
+    def write(self, declared: Container[str] = ()) -> list[Path]:
         """Write the files; returns their paths. Raises LakeError, and writes nothing, if one of
-        `files` exists already."""
+        `files` exists already, or one of the tables is among those `declared`."""
         if there := [path for path in self.files if path.exists()]:
             raise LakeError(
                 f"{there[0]} is there already, and nothing was written; choose another name, or "
                 "remove what is there"
+            )
+        if taken := [name for name in self.tables if name in declared]:
+            raise LakeError(
+                f"{taken[0]} is declared already, and nothing was written; choose another name"
             )
         asked = {p: t for p, t in self.shared.items() if not p.exists()} | dict(self.files)
         written: list[Path] = []
@@ -196,7 +202,8 @@ def files_of(
     else:
         file = tests / table.domain / f"test_{table.name}.py"
         shared[file.with_name("__init__.py")] = ""
-    return NewTable({domain / f"{table.name}.py": code, file: tested}, shared)
+    tables = (str(table.sibling("bronze")), str(table))
+    return NewTable({domain / f"{table.name}.py": code, file: tested}, shared, tables)
 
 
 def _table(text: str) -> TableId:
@@ -206,7 +213,8 @@ def _table(text: str) -> TableId:
         table = None
     if table is None or any(map(keyword.iskeyword, table.path)):
         raise NotThere(
-            f"{text!r} is not a name for a new table; write domain/name, as in shop/orders"
+            f"{text!r} is not a name for a new table; write domain/name in lower case letters, "
+            "digits and _, each beginning with a letter and no keyword of Python, as in shop/orders"
         )
     if taken := {table.name, _model(table.name)} & _names_used():
         raise NotThere(

@@ -217,7 +217,7 @@ def quarantined(
         judged = table_id.sibling("silver")
         elsewhere = rejected_by(platform.lake, judged, "quarantine")
         hint = f"; its rows are judged in {judged}" if elsewhere else ""
-        raise LakeError(f"{table_id} has no quarantine: no rule of its rejects rows{hint}")
+        raise LakeError(f"{table_id} has no quarantine: none of its rules rejects rows{hint}")
     found = as_python(rows(loaded, partition=partition).read_all())
     live = current_versions(platform, table_id, None)
     held = [live.get(key) != row[ATTEMPT] for key, row in keyed(loaded, found)]

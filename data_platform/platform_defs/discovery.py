@@ -55,7 +55,7 @@ def folders(names: Iterable[str]) -> list[Path]:
         spec = importlib.util.find_spec(name)
         if spec is None:
             raise ModuleNotFoundError(
-                f"No module named {name!r}, which is to have domains: start from the folder that "
+                f"No module named {name!r} to search for domains: start from the folder that "
                 f"it is in, install it, or correct DATA_PLATFORM_DOMAINS (or the entry point of "
                 f"{ENTRY_POINTS})",
                 name=name,

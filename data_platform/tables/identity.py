@@ -7,7 +7,7 @@ values are what the partition columns hold in every row of it.
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -49,6 +49,13 @@ class TableId:
                 f"{', '.join(LAYERS)}"
             )
         return TableId(*parts)
+
+    @staticmethod
+    def of(identifier: Sequence[str]) -> "TableId":
+        """The table of an `identifier` in the catalog."""
+        namespace, name = identifier
+        layer, _, domain = namespace.partition("_")
+        return TableId(layer, domain, name)
 
     @property
     def identifier(self) -> tuple[str, str]:

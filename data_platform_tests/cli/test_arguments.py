@@ -101,7 +101,7 @@ def test_a_wrong_partition_is_one_clear_line(run: Run, arguments: tuple[str, ...
     output = run(*typed, code=2).output
 
     assert "is not a partition of " in output
-    assert "_retail.order_lines: it is partitioned by day" in output
+    assert "/retail/order_lines: it is partitioned by day" in output
     assert "Traceback" not in output
     assert not Path("x.parquet").exists()
 
@@ -239,7 +239,7 @@ def test_a_home_is_made_by_a_run_named_from_where_one_stands_too(
     ("typed", "code", "why"),
     [
         (("gold/retail/nothing",), 2, "no table 'gold/retail/nothing'; there are: bronze/retail"),
-        ((SILVER, "--partition", "March"), 2, "is not a partition of silver_retail.order_lines"),
+        ((SILVER, "--partition", "March"), 2, "is not a partition of silver/retail/order_lines"),
         (("quarantine/retail/order_lines",), 1, "another table rejected: drop that one"),
     ],
 )

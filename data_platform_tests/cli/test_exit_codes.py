@@ -19,7 +19,7 @@ def test_every_exit_code_is_documented() -> None:
     documented |= {int(code) for code in re.findall(r"(\d+) after SIGTERM", table)}
 
     assert documented == {code.value for code in ExitCode}
-    assert f"exits with {ExitCode.NEEDS_DECISION:d} where there is any" in rest
+    assert f"exit with {ExitCode.NEEDS_DECISION:d} if there are any" in rest
 
 
 def test_a_failure_and_a_wrong_usage_have_clicks_codes_and_a_signal_the_shells() -> None:

@@ -99,11 +99,20 @@ def test_nothing_is_overwritten(acme: Path) -> None:
     (acme / "elsewhere.py").rename(test)
 
 
+def test_a_table_that_is_declared_already_is_refused(tmp_path: Path) -> None:
+    named = ("new", "retail/order_lines", "--package", "acme_tables")
+
+    said = ended(BIN / "data-platform", *named, cwd=tmp_path, code=1)
+
+    assert "bronze/retail/order_lines is declared already" in " ".join(said.split())
+    assert not [*tmp_path.iterdir()]
+
+
 @pytest.mark.parametrize("name", ["orders", "silver/shop/orders", "shop/Orders", "shop/class"])
 def test_what_can_name_no_table_is_refused(tmp_path: Path, name: str) -> None:
     said = ended(BIN / "data-platform", "new", name, "--package", "t", cwd=tmp_path, code=2)
 
-    assert "write domain/name, as in shop/orders" in " ".join(said.split())
+    assert "write domain/name in lower case letters" in " ".join(said.split())
     assert not [*tmp_path.iterdir()]
 
 

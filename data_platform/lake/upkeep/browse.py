@@ -197,7 +197,8 @@ def require_snapshot(table: Table, snapshot: int | None) -> None:
     if snapshot is not None and table.snapshot_by_id(snapshot) is None:
         known = ", ".join(str(s.snapshot_id) for s in table.snapshots()[-5:])
         raise NotThere(
-            f"{'.'.join(table.name())} has no snapshot {snapshot}; its newest are {known or 'none'}"
+            f"{TableId.of(table.name())} has no snapshot {snapshot}; "
+            f"its newest are {known or 'none'}"
         )
 
 
@@ -208,7 +209,7 @@ def require_partition(table: Table, partition: str) -> Values:
         return partitioning.values(partition)
     except ValueError as error:
         raise NotThere(
-            f"{partition!r} is not a partition of {'.'.join(table.name())}: it is partitioned by "
+            f"{partition!r} is not a partition of {TableId.of(table.name())}: it is partitioned by "
             f"{', '.join(partitioning.names)} ({error})"
         ) from error
 

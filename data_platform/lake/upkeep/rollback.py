@@ -125,7 +125,7 @@ def _require_all(table: Table, key: str, files: Files, rows: int) -> None:
     there = sum(file.record_count for file in files.get(key, ()))
     if there != rows:
         raise LakeError(
-            f"{'.'.join(table.name())} remembers {there} of the {rows} rows that {key} rejected "
+            f"{TableId.of(table.name())} remembers {there} of the {rows} rows that {key} rejected "
             "then, so the version would come back without them; roll back to a later snapshot, "
             "or build the partition again"
         )

@@ -24,6 +24,7 @@ from data_platform.lake.files import (
     versions,
 )
 from data_platform.lake.pyiceberg_internals import LeanTransaction, Overwrite
+from data_platform.tables.identity import TableId
 
 # A manifest is the unit that planning reads, so none lists many more files than this ...
 _FILES_PER_MANIFEST = 200
@@ -74,10 +75,9 @@ def replace_partitions(
         producer.commit()
         transaction.commit_transaction()
     except (ValidationException, CommitFailedException) as error:
-        name = ".".join(table.name())
         raise PartitionConflict(
-            f"{name}: another writer published one of the partitions {some(keys)} first; "
-            f"nothing of this write was published, run it again ({error})"
+            f"{TableId.of(table.name())}: another writer published one of the partitions "
+            f"{some(keys)} first; nothing of this write was published, run it again ({error})"
         ) from error
     return producer.snapshot_id
 
@@ -87,7 +87,7 @@ def require_base(table: Table, base: Mapping[str, str], live: Files, keys: Itera
     now = versions(live)
     if moved := [key for key in keys if base.get(key) != now.get(key)]:
         raise PartitionConflict(
-            f"{'.'.join(table.name())}: another writer published {some(moved)} while this run "
+            f"{TableId.of(table.name())}: another writer published {some(moved)} while this run "
             "was computing them from older inputs; nothing of it was published, run it again"
         )
 

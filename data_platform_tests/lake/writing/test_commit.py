@@ -70,7 +70,7 @@ def test_a_writer_on_an_older_base_conflicts_and_changes_nothing(home: LakeHome)
     late = home.stage(days({MONDAY: [9], TUESDAY: [9]}), [MONDAY, TUESDAY])
     home.write({TUESDAY: [2]})
     before = home.snapshots()
-    with pytest.raises(PartitionConflict, match=rf"silver_shop.sales: another .* {TUESDAY} while"):
+    with pytest.raises(PartitionConflict, match=rf"silver/shop/sales: another .* {TUESDAY} while"):
         home.publish(late)
     assert home.numbers() == {MONDAY: [1], TUESDAY: [2]}
     assert home.snapshots() == before
