@@ -205,7 +205,9 @@ def test_clean_lists_orphans_and_deletes_them_after_their_grace(run: Run, shop: 
 
 
 def test_replay_judges_quarantined_rows_again(run: Run, shop: LoadedShop) -> None:
-    day = _day(shop)
+    days = shop.manifest.days.items()
+    # The last: the fewest days after it are built again.
+    *_, day = (str(day) for day, of in days if of.quarantined and not of.held_back)
     before = shop.home.counts(SILVER)[day]
 
     said = run("quarantine", "replay", SILVER, "--partition", day).output

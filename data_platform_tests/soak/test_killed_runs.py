@@ -175,7 +175,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 def test_a_load_that_is_killed_ends_as_an_undisturbed_one(tmp_path: Path, place: Place):
-    load_killing(Home(tmp_path / "home", 3, place), few_files(tmp_path / "files"), kills=1)
+    load_killing(Home(tmp_path / "home", 2, place), few_files(tmp_path / "files"), kills=1)
 
 
 @pytest.mark.soak
