@@ -4,6 +4,7 @@ It helps to develop the function or its contract. It reads what a build would re
 nothing: no files, and nothing in the ledger, the catalog, the register of builds or Dagster.
 """
 
+import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -28,8 +29,10 @@ from data_platform.build.steps import (
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.schema import schema_of
+from data_platform.lake.upkeep.browse import as_python
 from data_platform.quality.judge import RECEIVED
 from data_platform.storage.errors import LakeError
+from data_platform.tables.columns import INGESTED_AT
 from data_platform.tables.outcomes import (
     CONTEXT,
     DATA,
@@ -42,6 +45,8 @@ from data_platform.tables.outcomes import (
     SEPARATOR,
     WARNINGS,
 )
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -166,11 +171,20 @@ def _rejected(rows: DataFrame, contract: Contract, limit: int) -> list[dict]:
     return [
         {
             REASONS: _names(row.pop(REASONS)),
-            **(json.loads(row[RECEIVED]) if contract.lineage else row),
+            **(_as_received(row[RECEIVED]) if contract.lineage else row),
         }
         for row in found
     ]
 
 
+def _as_received(text: str) -> dict:
+    """The columns of a row kept as text, in which times are in microseconds (see `judge`)."""
+    row = json.loads(text)
+    if INGESTED_AT in row:
+        row[INGESTED_AT] = _EPOCH + dt.timedelta(microseconds=int(row[INGESTED_AT]))
+    return row
+
+
 def _some(frame: DataFrame, limit: int) -> list[dict]:
-    return [row.asDict(recursive=True) for row in frame.limit(limit).collect()]
+    # Through Arrow: times keep their zone, which `collect` replaces by that of the machine.
+    return as_python(frame.limit(limit).toArrow())

@@ -47,6 +47,9 @@ def test_a_trial_says_what_a_build_found_and_writes_nothing(run: Run, shop: Load
     for row in found["rejected"]:
         same = {"InvoiceNo": row["InvoiceNo"], "_reasons": row["_reasons"]}
         assert same in [{name: other[name] for name in same} for other in rejected]
+    times = {row["_ingested_at"].isoformat() for row in rejected}
+    assert {row["_ingested_at"] for row in found["rejected"]} <= times
+    assert {row["_ingested_at"][-6:] for row in found["rows"]} == {"+00:00"}
     said = run("try", SILVER, "--partition", day).output
     assert "tried and not published" in said and "rejected rows" in said
 
