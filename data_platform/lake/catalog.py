@@ -126,12 +126,13 @@ class Lake:
         """The catalog's tables that follow the naming rule, sorted; of Glue, which is shared, only
         those in this warehouse."""
         found = [
-            TableId(layer, domain, name)
+            table
             for (namespace, *_) in self.catalog.list_namespaces()
             for layer, _, domain in [namespace.partition("_")]
             if domain and layer in LAYERS  # of the rest in Glue no role may ask
             for name, location in self._locations(namespace).items()
-            if not location or location == self.location(TableId(layer, domain, name))
+            for table in [TableId.of((namespace, name))]
+            if not location or location == self.location(table)
         ]
         return sorted(found)
 
