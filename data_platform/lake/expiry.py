@@ -11,9 +11,11 @@ from contextlib import suppress
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
+from pyiceberg.table.update.snapshot import ExpireSnapshots
 
 from data_platform.lake.catalog import Lake
 from data_platform.lake.files import snapshots_in_order
+from data_platform.lake.pyiceberg_internals import LeanTransaction
 from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS, rejected_by
 from data_platform.tables.identity import TableId
@@ -83,14 +85,14 @@ def expire_all(lake: Lake, now: dt.datetime, guard: Guard = strict) -> dict[Tabl
     return forgotten
 
 
-def forget_old_snapshots(lake: Lake, table_id: TableId) -> None:
-    """Expire snapshots if there are enough beyond the limit.
+def forget_old_snapshots(lake: Lake, table: Table) -> None:
+    """Expire snapshots if there are enough beyond the limit; `table` is as its last commit left it.
 
     Called after a publication, which must not fail because of it: an error is logged, and the next
     publication tries again.
     """
+    table_id = TableId.of(table.name())
     try:
-        table = lake.load(table_id)
         count, _ = retention(table)
         if len(table.metadata.snapshots) > count + _SLACK:
             expire(lake, table_id, dt.datetime.now(dt.UTC))
@@ -100,6 +102,6 @@ def forget_old_snapshots(lake: Lake, table_id: TableId) -> None:
 
 def _forget(table: Table, ids: list[int]) -> int:
     if ids:
-        table.maintenance.expire_snapshots().by_ids(ids).commit()
+        ExpireSnapshots(LeanTransaction(table, autocommit=True)).by_ids(ids).commit()
         table.refresh()
     return len(ids)

@@ -17,7 +17,8 @@ from pyiceberg.table.update.snapshot import _OverwriteFiles
 
 
 class LeanTransaction(Transaction):
-    """PyIceberg copies the whole metadata at each access; without updates no copy is needed."""
+    """PyIceberg copies the whole metadata, with all snapshots, at each access; without updates no
+    copy is needed."""
 
     @property
     def table_metadata(self) -> TableMetadata:

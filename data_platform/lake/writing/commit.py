@@ -42,17 +42,21 @@ def replace_partitions(
     base: Mapping[str, str] | None,
     properties: Mapping[str, str],
     keep: Callable[[str, DataFile], bool] = lambda key, file: False,
+    live: Files | None = None,
 ) -> int:
     """Publish `add` in place of everything that `keys` hold now; returns the snapshot's id.
 
     `base` is the version each key had when the write was planned (None: any). Files of a key for
-    which `keep(key, file)` holds are kept. `properties` go into the snapshot's summary.
+    which `keep(key, file)` holds are kept. `properties` go into the snapshot's summary. `live` has
+    the files of `keys` in this very `table`, if the caller has read them already.
 
     Raises PartitionConflict if another writer replaced one of the partitions meanwhile.
     """
     keys = sorted(set(keys))
     added = list(add)
-    live = files_by_partition(table, keys)
+    if live is None:
+        live = files_by_partition(table, keys)
+    live = {key: live[key] for key in keys if key in live}
     if base is not None:
         require_base(table, base, live, keys)
     dropped = [file for key in keys for file in live.get(key, []) if not keep(key, file)]

@@ -98,7 +98,7 @@ def publish(lake: Lake, builds: Builds, write: StagedWrite) -> Publication:
     due. Raises PartitionConflict if another writer was first; then nothing was committed.
     """
     table = lake.load(write.table)
-    # The commit checks again; a write that has already lost must not touch rejected rows.
+    # Before anything is committed: a write that has already lost must not touch rejected rows.
     live = files_by_partition(table, write.slice.keys)
     require_base(table, write.slice.base, live, write.slice.keys)
     rejecting = {
@@ -123,11 +123,16 @@ def publish(lake: Lake, builds: Builds, write: StagedWrite) -> Publication:
     if good:
         properties = _properties(write)
         snapshot = replace_partitions(
-            table, keys=good, add=files, base=write.slice.base, properties=properties
+            table,
+            keys=good,
+            add=files,
+            base=write.slice.base,
+            properties=properties,
+            live=live,
         )
         builds.commit(write.table, dict.fromkeys(write.good, write.attempt))
         published = published_as(table, files, snapshot, write.good)
-    forget_old_snapshots(lake, write.table)
+    forget_old_snapshots(lake, table)
     return Publication(write, published)
 
 
@@ -193,6 +198,7 @@ def _beside(
         base=None,
         properties=_properties(write),
         keep=keep,
+        live=live,
     )
 
 
