@@ -16,7 +16,7 @@ from data_platform.build.planning import plan
 from data_platform.build.platform import Platform
 from data_platform.definitions import declared
 from data_platform.domains.retail.landing import COLUMNS
-from data_platform.engine.session import local_cores, start_session
+from data_platform.engine.session import start_session
 from data_platform.lake.writing.publish import StagedWrite
 from data_platform.landing.arrivals.listing import OVERLAP_DAYS, tick
 from data_platform.tables.outcomes import DATA
@@ -35,7 +35,7 @@ def bronze(load: Workload) -> list[Measurement]:
     (table,) = (table for table in declared().tables if isinstance(table, BronzeTable))
     now = dt.datetime.now(dt.UTC)
     tick(platform.bucket, [table.source], platform.ledger, now, overlap_days=OVERLAP_DAYS)
-    threads = local_cores(settings.spark_master) or 1
+    threads = settings.spark.cores or 1
 
     def ours() -> float:
         return seconds(lambda: built(table, platform, spark))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from data_platform.demo.generator import generate
 from data_platform.runs.home import prepare_home
+from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import CHECKOUT, Environment, Settings
 
@@ -92,7 +93,7 @@ class Workload:
         return dataclasses.replace(
             settings_at(home),
             environment=Environment.LOCAL,
-            spark_master="local[*]",
+            spark=Engine("local[*]"),
             spark_memory=self.memory,
         )
 

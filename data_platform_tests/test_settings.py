@@ -12,6 +12,7 @@ from data_platform.build.platform import Platform
 from data_platform.runs.home import prepare_home
 from data_platform.settings import environment as module
 from data_platform.settings import values as setting_values
+from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at, settings_from_env
 from data_platform.settings.model import Environment, Settings
 from data_platform.settings.secrets import secret_name
@@ -30,7 +31,7 @@ def test_an_empty_environment_is_a_laptop() -> None:
     assert settings.environment is Environment.LOCAL
     assert settings.home.is_absolute()
     assert settings.home.parent.name == ".platform"
-    assert settings.spark_master == "local[*]"
+    assert settings.spark == Engine("local[*]")
 
 
 def test_all_state_lives_under_the_home(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_a_deployment_is_on_buckets_glue_and_one_database() -> None:
         ("DAGSTER_DATABASE", "postgresql://app@db/dagster", lambda s: s.dagster_database),
         ("QUEUE", "https://sqs.eu-west-1.amazonaws.com/1/q", lambda s: s.queue_url),
         ("INVENTORY", "s3://reports/in/acme-raw-landing-prod/daily", lambda s: s.inventory_uri),
-        ("SPARK_MASTER", "spark://x:7077", lambda s: s.spark_master),
+        ("SPARK", "spark://x:7077", lambda s: s.spark.text),
         ("SPARK_MEMORY", "9g", lambda s: s.spark_memory),
         ("SPARK_JARS", "/opt/jars", lambda s: str(s.spark_jars)),
     ],

@@ -15,6 +15,7 @@ from data_platform.build.result import Loaded, StepResult
 from data_platform.build.steps import failed, held_back
 from data_platform.build.tables import ensure_tables
 from data_platform.engine.parallelism import parallelism
+from data_platform.engine.shuffles import dealt
 from data_platform.lake.builds import Build
 from data_platform.lake.files import Files, StagedFile, files_by_partition
 from data_platform.lake.writing.publish import StagedWrite
@@ -199,7 +200,7 @@ def _parse(spark: SparkSession, work: list[PartitionWork]) -> list[ParseReport]:
     if not tasks:
         return []
     by_size = sorted(work, key=lambda w: sum(o.size for o in w.objects), reverse=True)
-    dealt = {
+    shares = {
         "task": pa.array(range(tasks), pa.int32()),
         "work": pa.array((pickle.dumps(by_size[n::tasks]) for n in range(tasks)), pa.binary()),
     }
@@ -210,7 +211,7 @@ def _parse(spark: SparkSession, work: list[PartitionWork]) -> list[ParseReport]:
                 reports = [parse_partition(one) for one in pickle.loads(work)]
                 yield pa.record_batch({"report": [pickle.dumps(reports)]})
 
-    frame = spark.createDataFrame(pa.table(dealt)).repartitionById(tasks, "task")
+    frame = dealt(spark.createDataFrame(pa.table(shares)), tasks, "task")
     rows = frame.select("work").mapInArrow(parse, "report binary").collect()
     reports = [report for row in rows for report in pickle.loads(row["report"])]
     return sorted(reports, key=lambda report: report.partition)

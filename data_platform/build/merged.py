@@ -6,11 +6,11 @@ that is not known, or if a row of the table is gone from them and no newer row r
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.assets import JudgedTable
@@ -33,7 +33,7 @@ from data_platform.lake.writing.staging import Staged, new_attempt, stage, with_
 from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
 from data_platform.quality.judge import judged
-from data_platform.quality.merge import NTH, PRESENT, kept, ranked, unreplaced
+from data_platform.quality.merge import ranked, settled, unreplaced
 from data_platform.tables.identity import WHOLE_TABLE
 from data_platform.tables.outcomes import DATA, OUTCOME, QUARANTINE
 from data_platform.telemetry.wording import counted
@@ -87,16 +87,12 @@ def build_merged(
             if not lost.isEmpty():
                 merge = anew(source)
                 changes = changes_of(merge)
-    seen = Observation()
     present = read(own, merge.present, merge.present) if merge.present else None
-    rows = ranked(changes, present, table.contract).observe(
-        seen,
-        F.count_if(~F.col(PRESENT)).alias("changes"),
-        F.count_if(F.col(NTH) > 1).alias("superseded"),
-    )
-    staged = stage(kept(rows), layout, clustered=True)
-    found = _conservation(merge, staged, source, **seen.get)
-    staged = with_empty_partitions(staged, own, layout, plan.keys)
+    rows = settled(ranked(changes, present, table.contract))
+    staged = stage(rows, layout, clustered=True)
+    found = _conservation(merge, staged, source)
+    # What is superseded is of this partition, and its own figure.
+    staged = with_empty_partitions(replace(staged, passed={}), own, layout, plan.keys)
     properties = {MERGED: f"{source.upstream.table}@{source.snapshot}"}
     return audited(
         table, plan, platform, staged, attempt, run_id, also=[found], properties=properties
@@ -134,15 +130,14 @@ def planned_merge(
     return anew(source)
 
 
-def _conservation(
-    merge: Merge, staged: Staged, source: Input, *, changes: int, superseded: int
-) -> Finding:
+def _conservation(merge: Merge, staged: Staged, source: Input) -> Finding:
+    changes = staged.changes.get(WHOLE_TABLE, 0)
     present = sum(f.record_count for files in merge.present.values() for f in files)
     return checks.conservation_finding(
         WHOLE_TABLE,
         received=present + changes,
         published=staged.rows(DATA)[WHOLE_TABLE],
         quarantined=staged.rows(QUARANTINE)[WHOLE_TABLE],
-        duplicates=superseded,
+        duplicates=staged.passed.get(WHOLE_TABLE, 0),
         source=f"{counted(present, 'row')} of the table and {changes} of {source.upstream.table}",
     )

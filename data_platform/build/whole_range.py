@@ -1,11 +1,11 @@
 """Verify `whole_range`: a partition built in a range must equal the same one built alone."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import and_
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -20,7 +20,8 @@ from data_platform.tables.outcomes import DATA, OUTCOME
 from data_platform.telemetry.wording import counted
 
 _PRECISION = 1e-9  # relative; sums of doubles depend on their order
-_RANGE, _ALONE = "_range", "_alone"
+# Column names that no contract can have.
+_RANGE, _ALONE, _NTH, _ROWS = "in range", "alone", "data-platform nth", "data-platform rows"
 
 
 def require_same_alone(
@@ -63,28 +64,33 @@ def difference(in_range: DataFrame, alone: DataFrame, contract: Contract) -> str
     inexact = [name for name, kind in kinds.items() if isinstance(kind, T.DoubleType | T.FloatType)]
     by = contract.key or tuple(name for name in kinds if name not in inexact)
     rest = [name for name in kinds if name not in by]
-    left, right = _grouped(in_range, by, rest, _RANGE), _grouped(alone, by, rest, _ALONE)
-    sides = [(F.col(f"l.{quoted(name)}"), F.col(f"r.{quoted(name)}")) for name in by]
-    same_key = reduce(and_, (one.eqNullSafe(other) for one, other in sides), F.lit(True))
-    named = [F.coalesce(*pair).alias(name) for pair, name in zip(sides, by, strict=True)]
-    joined = left.alias("l").join(right.alias("r"), same_key, "full").select(*named, _RANGE, _ALONE)
-    rows = joined.where(~F.coalesce(_same_rows(kinds, rest), F.lit(False))).limit(1).collect()
-    return _said(rows[0].asDict(recursive=True), by, rest, kinds) if rows else ""
+    left, right = _numbered(in_range, by, rest).alias("l"), _numbered(alone, by, rest).alias("r")
+
+    def sides(name: str) -> tuple[Column, Column]:
+        return F.col(f"l.{quoted(name)}"), F.col(f"r.{quoted(name)}")
+
+    same_row = reduce(and_, (one.eqNullSafe(other) for one, other in map(sides, (*by, _NTH))))
+    same = [_same(*sides(name), kinds[name]) for name in rest]
+    both = reduce(and_, (column.isNotNull() for column in sides(_NTH)))
+    differ = left.join(right, same_row, "full").where(~reduce(and_, same, both))
+    named = [F.coalesce(*sides(name)).alias(name) for name in (*by, _NTH)]
+    values = [
+        column.alias(f"{side} {name}")
+        for name in (*rest, _ROWS)
+        for side, column in zip((_RANGE, _ALONE), sides(name), strict=True)
+    ]
+    rows = differ.select(*named, *values).orderBy(*map(quoted, (*by, _NTH))).limit(1).collect()
+    return _said(rows[0].asDict(), by, rest) if rows else ""
 
 
-def _grouped(frame: DataFrame, by: Sequence[str], rest: Sequence[str], name: str) -> DataFrame:
-    members = F.struct(F.lit(1).alias("_"), *(F.col(quoted(n)).alias(n) for n in rest))
-    rows = F.sort_array(F.collect_list(members)).alias(name)
-    return frame.groupBy(*map(quoted, by)).agg(rows)
-
-
-def _same_rows(kinds: dict[str, T.DataType], rest: Iterable[str]) -> Column:
-    def same(one: Column, other: Column) -> Column:
-        members = (_same(one[name], other[name], kinds[name]) for name in rest)
-        return reduce(and_, members, F.lit(True))
-
-    pairs = F.zip_with(_RANGE, _ALONE, same)
-    return (F.size(_RANGE) == F.size(_ALONE)) & F.forall(pairs, lambda each: each)
+def _numbered(frame: DataFrame, by: Sequence[str], rest: Sequence[str]) -> DataFrame:
+    """The rows of each key, numbered in the order of their other columns, and how many it has."""
+    same_key = Window.partitionBy(*map(quoted, by))
+    in_order = same_key.orderBy(*(map(quoted, rest) if rest else [F.lit(1)]))
+    columns = frame.select(*map(quoted, (*by, *rest)))
+    return columns.withColumns(
+        {_NTH: F.row_number().over(in_order), _ROWS: F.count(F.lit(1)).over(same_key)}
+    )
 
 
 def _same(one: Column, other: Column, kind: T.DataType) -> Column:
@@ -95,14 +101,16 @@ def _same(one: Column, other: Column, kind: T.DataType) -> Column:
     return equal | F.coalesce(F.abs(one - other) <= most * _PRECISION, F.lit(False))
 
 
-def _said(row: dict, by: Sequence[str], rest: Sequence[str], kinds: dict[str, T.DataType]) -> str:
+def _said(row: dict, by: Sequence[str], rest: Sequence[str]) -> str:
     of = ", ".join(f"{name} {row[name]}" for name in by)
-    in_range, alone = row[_RANGE] or [], row[_ALONE] or []
-    if len(in_range) != len(alone):
-        return f"{of} has {counted(len(in_range), 'row')} in the range and {len(alone)} alone"
-    pairs = [(a, b, name) for a, b in zip(in_range, alone, strict=True) for name in rest]
-    a, b, name = next((p for p in pairs if not _near(p[0][p[2]], p[1][p[2]])), pairs[0])
-    return f"{of} has {name} {a[name]} in the range and {b[name]} alone"
+    # Rows are numbered, so a side that has no such row has all those before it.
+    counts = [row[f"{side} {_ROWS}"] for side in (_RANGE, _ALONE)]
+    if None in counts:
+        in_range, alone = (row[_NTH] - 1 if count is None else count for count in counts)
+        return f"{of} has {counted(in_range, 'row')} in the range and {alone} alone"
+    pairs = [(row[f"{_RANGE} {name}"], row[f"{_ALONE} {name}"], name) for name in rest]
+    a, b, name = next((p for p in pairs if not _near(p[0], p[1])), pairs[0])
+    return f"{of} has {name} {a} in the range and {b} alone"
 
 
 def _near(one: object, other: object) -> bool:

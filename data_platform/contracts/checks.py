@@ -35,13 +35,17 @@ _COMPARED = (*_LISTED, T.BooleanType)
 _TEXT = (T.StringType,)
 
 
+_END = r"(?![\s\S])"  # the end of the text in Python and Java
+_END_IN_ENGINES = r"\z"  # in Java and Rust, which has no look-around; in Python only since 3.14
+
+
 def whole(pattern: str) -> str:
     """A pattern for `str_matches` that must match the whole string, not only its start.
 
     In Java's regular expressions, which Spark uses, `$` and `\\Z` match before a final line break;
     "no character follows" means the same in Java and in Python.
     """
-    return rf"^(?:{pattern})(?![\s\S])"
+    return rf"^(?:{pattern}){_END}"
 
 
 def _compare(holds: Callable[[Any, Any], Any]) -> Callable[..., Column]:
@@ -66,12 +70,17 @@ def _notin(values: Column, forbidden_values: list[Column]) -> Column:
 
 
 def _str_matches(values: Column, pattern: str | re.Pattern[str]) -> Column:
-    text = pattern_text(pattern)
+    text = _in_engines(pattern)
     return values.rlike(text if text.startswith("^") else f"^{text}")
 
 
 def _str_contains(values: Column, pattern: str | re.Pattern[str]) -> Column:
-    return values.rlike(pattern_text(pattern))
+    return values.rlike(_in_engines(pattern))
+
+
+def _in_engines(pattern: str | re.Pattern[str]) -> str:
+    text = pattern_text(pattern)
+    return text.removesuffix(_END) + _END_IN_ENGINES if text.endswith(_END) else text
 
 
 def _str_startswith(values: Column, string: str) -> Column:

@@ -1,11 +1,12 @@
 """The Spark session: its configuration as data, and the two ways to get one.
 
+`settings.spark` says which engine executes: Spark in this process's JVM (`local`, or the driver of
+a cluster), or a server that speaks Spark Connect, started here for `sail` (see `connect`).
+
 A run has one session, shared by its steps: `spark_resource` for Dagster, `start_session` for
 tests and scripts.
 """
 
-import os
-import re
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from dagster_pyspark import LazyPySparkResource
 from pyspark.sql import SparkSession
 
+from data_platform.engine.connect import ConnectResource, connected, interrupt, prepare_connect
 from data_platform.engine.parallelism import PARALLELISM
 from data_platform.engine.pyspark_internals import running_context
 from data_platform.engine.s3a import s3a_config
@@ -55,12 +57,12 @@ COMMON = {
 def spark_config(settings: Settings) -> dict[str, str]:
     """Spark's configuration under these settings, as a session builder takes it."""
     config = COMMON | {
-        "spark.master": settings.spark_master,
+        "spark.master": settings.spark.text,
         "spark.driver.memory": settings.spark_memory,
         "spark.driver.extraJavaOptions": " ".join(_java_options(settings)),
     }
     config |= s3a_config(settings)
-    if cores := local_cores(settings.spark_master):
+    if cores := settings.spark.cores:
         config |= {
             # One shuffle partition for each core: more only add start-up costs.
             "spark.sql.shuffle.partitions": str(cores),
@@ -72,21 +74,11 @@ def spark_config(settings: Settings) -> dict[str, str]:
     return config
 
 
-def local_cores(master: str) -> int | None:
-    """How many tasks a local master runs at once; None for a cluster.
-
-    `local`, `local[4]`, `local[*]`, and with retries `local[4,3]`.
-    """
-    if master == "local":
-        return 1
-    if found := re.fullmatch(r"local\[(\*|\d+)(?:, *\d+)?\]", master):
-        return (os.cpu_count() or 1) if found[1] == "*" else int(found[1])
-    return None
-
-
 def start_session(settings: Settings) -> SparkSession:
     """The process's session, started on the first call."""
     prepare_environment(settings)
+    if not settings.spark.has_jvm:
+        return connected(settings)
     return SparkSession.Builder().config(map=dict(spark_config(settings))).getOrCreate()
 
 
@@ -94,21 +86,26 @@ def cancel_jobs() -> None:
     """Cancel all jobs of this process's session, if there is one."""
     if context := running_context():
         context.cancelAllJobs()
+    interrupt()
 
 
-def spark_resource(settings: Settings) -> LazyPySparkResource:
+def spark_resource(settings: Settings) -> LazyPySparkResource | ConnectResource:
     """The Dagster resource; the session starts with the first step that uses it."""
     prepare_environment(settings)
+    if not settings.spark.has_jvm:
+        return ConnectResource(settings)
     return LazyPySparkResource(spark_config=spark_config(settings))
 
 
 def prepare_environment(settings: Settings) -> None:
-    """Point a local Spark at this environment's Python and Java.
+    """Point a local Spark at this environment's Python and Java, or PySpark at Spark Connect.
 
-    Both can only be set through environment variables; otherwise workers run the first python3 on
+    All can only be set through environment variables; otherwise workers run the first python3 on
     the PATH, and Spark the first java. A cluster has its own, so nothing is set for one.
     """
-    if local_cores(settings.spark_master) is None:
+    if not settings.spark.has_jvm:
+        prepare_connect()
+    if settings.spark.kind != "local":
         return
     export(PYSPARK_PYTHON=sys.executable)
     java = Path(sys.prefix) / "java"

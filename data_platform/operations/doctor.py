@@ -14,7 +14,6 @@ from data_platform.build.platform import Platform
 from data_platform.databases.connections import connect
 from data_platform.databases.errors import DatabaseError
 from data_platform.engine.java import VERSIONS, java, version_of
-from data_platform.engine.session import local_cores
 from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.runs.liveness import at_work
 from data_platform.settings.environment import give_password
@@ -47,7 +46,7 @@ def examine(settings: Settings) -> Iterator[Examined]:
     """Examine Java, disk, permissions, stores, databases and locks, one after the other."""
     platform = Platform(settings)
     yield Examined("settings", f"{settings.environment}, home {settings.home}")
-    if local_cores(settings.spark_master) is not None:
+    if settings.spark.kind == "local":
         yield _java()
     for setting, place in _directories(settings):
         yield _writable(setting, place)

@@ -16,6 +16,7 @@ from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import folded, quoted
 from data_platform.contracts.schema import schema_of
 from data_platform.contracts.winner import Preference, total
+from data_platform.engine.shuffles import dealt
 from data_platform.quality.repeats import MAY_REPEAT
 from data_platform.tables.columns import (
     INGESTED_AT,
@@ -59,7 +60,7 @@ def in_shares(bronze: DataFrame, contract: Contract, tasks: int, shares: Column)
     a key or with `key_as_received`."""
     key = contract.key or bronze.columns
     task = _task([F.col(quoted(name)) for name in key], contract, tasks, shares)
-    return bronze.withColumn(_TASK, task).repartitionById(tasks, _TASK)
+    return dealt(bronze.withColumn(_TASK, task), tasks, _TASK)
 
 
 def built_for(name: str) -> str:
@@ -236,7 +237,7 @@ def _clustered(
         # many tasks. More shares than tasks come out even.
         share = F.when(shares > 1, F.pmod(F.xxhash64(*key), F.lit(_SHARES))).otherwise(0)
         return rows.withColumn(_TASK, share).repartition(*partition, _TASK)
-    return rows.withColumn(_TASK, _task(key, contract, tasks, shares)).repartitionById(tasks, _TASK)
+    return dealt(rows.withColumn(_TASK, _task(key, contract, tasks, shares)), tasks, _TASK)
 
 
 def _task(key: list[Column], contract: Contract, tasks: int, shares: Column) -> Column:

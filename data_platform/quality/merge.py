@@ -13,18 +13,17 @@ from pyspark.sql import functions as F
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.schema import schema_of
 from data_platform.contracts.winner import ARRIVAL
-from data_platform.tables.outcomes import DATA, OUTCOME, REASONS, WARNINGS
+from data_platform.tables.outcomes import CHANGE, CONTEXT, DATA, OUTCOME, REASONS, WARNINGS
 
 NTH = "_nth"  # 1 for the row of its key that is kept
-PRESENT = "_present"  # whether the row was in the table before
 
 
 def ranked(changes: DataFrame, present: DataFrame | None, contract: Contract) -> DataFrame:
     """`changes` (as returned by `judged`) and the table's rows (None: there are none), each with
     its rank among the rows of its key. A rejected row does not compete and has rank 1."""
-    rows = changes.withColumn(PRESENT, F.lit(False))
+    rows = changes.withColumn(CHANGE, F.lit(True))
     if present is not None:
-        known = {OUTCOME: F.lit(DATA), PRESENT: F.lit(True)}
+        known = {OUTCOME: F.lit(DATA), CHANGE: F.lit(False)}
         unjudged = dict.fromkeys((REASONS, WARNINGS), F.lit(None).cast("string"))
         rows = rows.unionByName(present.withColumns({**known, **unjudged}))
     key = [F.col(name) for name in contract.merge_on]
@@ -35,9 +34,10 @@ def ranked(changes: DataFrame, present: DataFrame | None, contract: Contract) ->
     return rows.withColumn(NTH, nth)
 
 
-def kept(rows: DataFrame) -> DataFrame:
-    """The ranked rows to write: those that the table keeps, and the rejected ones."""
-    return rows.where(F.col(NTH) == 1).drop(NTH, PRESENT)
+def settled(rows: DataFrame) -> DataFrame:
+    """The ranked rows with their outcome: those that another row replaces are only counted."""
+    outcome = F.when(F.col(NTH) > 1, CONTEXT).otherwise(F.col(OUTCOME))
+    return rows.withColumn(OUTCOME, outcome).drop(NTH)
 
 
 def unreplaced(gone: DataFrame, changes: DataFrame, contract: Contract) -> DataFrame:

@@ -10,6 +10,7 @@ from typing import Any
 
 from data_platform.settings import values
 from data_platform.settings.consistency import refuse_impossible
+from data_platform.settings.engine import without_token
 from data_platform.settings.model import CHECKOUT, Environment, Settings
 from data_platform.settings.secrets import secret, secret_name
 from data_platform.settings.values import PREFIX, SettingsError
@@ -40,10 +41,10 @@ PASSWORD = PREFIX + "DATABASE_PASSWORD"
 # Defaults that differ by environment; each setting's own variable takes precedence. Empty ones must
 # be set, or are derived from the machine.
 DIFFERENCES: Mapping[Environment, Mapping[str, str]] = {
-    Environment.LOCAL: {**_DIRECTORIES, "SPARK_MASTER": "local[*]"},
-    Environment.TEST: {**_DIRECTORIES, "SPARK_MASTER": "local[2]", "SPARK_MEMORY": "1g"},
-    Environment.STAGING: {**_CLOUD, "SPARK_MASTER": "local[*]"},
-    Environment.PROD: {**_CLOUD, "SPARK_MASTER": "local[*]"},
+    Environment.LOCAL: {**_DIRECTORIES, "SPARK": "local[*]"},
+    Environment.TEST: {**_DIRECTORIES, "SPARK": "local[2]", "SPARK_MEMORY": "1g"},
+    Environment.STAGING: {**_CLOUD, "SPARK": "local[*]"},
+    Environment.PROD: {**_CLOUD, "SPARK": "local[*]"},
 }
 
 # Events that Dagster stores at once: a lock on its database for a second does no harm.
@@ -73,7 +74,7 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
     settings = Settings(
         environment=environment,
         home=home,
-        spark_master=value("SPARK_MASTER"),
+        spark=values.engine(value("SPARK")),
         spark_memory=values.memory(value("SPARK_MEMORY") or values.memory_for_cores()),
         spark_jars=Path(value("SPARK_JARS") or Settings.spark_jars),
         landing_uri=values.place("LANDING", value("LANDING")),
@@ -135,7 +136,7 @@ def listed(env: Mapping[str, str] | None = None) -> list[dict[str, str]]:
             value = "(not shown)"
         return {
             "setting": variable.variable,
-            "value": without_password(value),
+            "value": without_token(without_password(value)),
             "default": default(variable),
             "meaning": variable.meaning.replace("`", ""),
         }
@@ -150,7 +151,7 @@ def settings_at(home: Path | str, **other: Any) -> Settings:
     fields = {
         "environment": Environment.TEST,
         "home": home,
-        "spark_master": default["SPARK_MASTER"],
+        "spark": values.engine(default["SPARK"]),
         "spark_memory": default["SPARK_MEMORY"],
         "landing_uri": default["LANDING"],
         "warehouse_uri": default["WAREHOUSE"],

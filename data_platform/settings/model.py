@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from data_platform.settings.engine import Engine
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -33,15 +35,16 @@ class Settings:
     `inventory_uri` is where S3 puts its inventory of the landing bucket, empty where there is none.
     No URL carries a password: one that does is refused, and libpq is given `database_password`;
     `database_secret` names the secret it came from, if it came from one.
-    `spark_memory` is the driver's heap as the JVM writes it (`4g`, `512m`), `spark_jars` the
-    directory of what `make jars` fetched. `project` begins the names of the buckets; `aws_region`
-    is empty where there is no cloud, `aws_endpoint` where S3 is AWS's. `storage_price` is US
+    `spark` is what executes DataFrames, `spark_memory` the driver's heap as the JVM writes it
+    (`4g`, `512m`), `spark_jars` the directory of what `make jars` fetched. `project` begins the
+    names of the buckets; `aws_region` is empty where there is no cloud, `aws_endpoint` where S3 is
+    AWS's. `storage_price` is US
     dollars for a GB and month, None for the list price of the region.
     """
 
     environment: Environment
     home: Path
-    spark_master: str
+    spark: Engine
     spark_memory: str
     landing_uri: str
     warehouse_uri: str

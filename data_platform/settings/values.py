@@ -12,6 +12,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from data_platform.settings.engine import Engine
+
 PREFIX = "DATA_PLATFORM_"
 
 # Hadoop reads these as patterns and PyIceberg as parts of a URI.
@@ -136,6 +138,14 @@ def inventory(uri: str) -> str:
             "below it are folders like 2024-05-01T01-00Z"
         )
     return place
+
+
+def engine(text: str) -> Engine:
+    """The engine. Raises SettingsError for one that does not exist."""
+    try:
+        return Engine(text)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}SPARK: {error}") from error
 
 
 def memory_for_cores(cores: int | None = None) -> str:

@@ -39,7 +39,11 @@ VARIABLES = (
     Variable(
         "WAREHOUSE", "Where tables are stored: `s3://bucket`, `s3://bucket/prefix` or a directory"
     ),
-    Variable("SPARK_MASTER", "Spark's master"),
+    Variable(
+        "SPARK",
+        "What executes DataFrames: `sail`, `local[*]`, `spark://host:port`, `k8s://…`, `yarn` or "
+        "`sc://host:port;token=…`",
+    ),
     Variable(
         "SPARK_MEMORY",
         "The driver's heap, like `4g`",

@@ -10,13 +10,15 @@ class Outcome(IntEnum):
     QUARANTINE = 1
     DUPLICATES = 2
     CONTEXT = 3  # counted, but not written
+    CHANGES = 4  # no row's own: counts the rows with a CHANGE
 
 
-DATA, QUARANTINE, DUPLICATES, CONTEXT = Outcome
+DATA, QUARANTINE, DUPLICATES, CONTEXT, CHANGES = Outcome
 
 OUTCOME = "_outcome"
 REASONS = "_reasons"
 WARNINGS = "_warnings"
+CHANGE = "_change"  # of a merged table: whether the row is new, not one that was there before
 NAMED = "_named_partition"  # the partition that a rejected row names; null if none
 OUTSIDE = "partition.outside"  # the last reason of a row that belongs to another partition
 SEPARATOR = "\x1f"  # between the names in a row's reasons on their way to the task

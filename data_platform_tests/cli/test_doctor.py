@@ -146,7 +146,7 @@ def test_the_defaults_listed_are_those_that_hold(home: Path, monkeypatch) -> Non
         ("LEDGER", settings.ledger_uri + of_database),
         ("LANDING", settings.landing_uri),
         ("WAREHOUSE", settings.warehouse_uri),
-        ("SPARK_MASTER", settings.spark_master),
+        ("SPARK", settings.spark.text),
     ):
         assert defaults[f"DATA_PLATFORM_{name}"] == holds
 
@@ -169,7 +169,7 @@ def test_settings_fail_after_their_list_where_the_environment_is_not_known(
     assert ended.exit_code == 1
     assert why in " ".join(ended.stderr.split())
     defaults = {row["setting"]: row["default"] for row in json.loads(ended.stdout)}
-    for different in ("LANDING", "WAREHOUSE", "CATALOG", "LEDGER", "SPARK_MASTER"):
+    for different in ("LANDING", "WAREHOUSE", "CATALOG", "LEDGER", "SPARK"):
         assert defaults[f"DATA_PLATFORM_{different}"] == "depends on DATA_PLATFORM_ENV"
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from data_platform.engine import session
-from data_platform.engine.session import local_cores, spark_config
+from data_platform.engine.session import spark_config
+from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import Environment
 
@@ -36,22 +37,6 @@ spark.stop()
 """
 
 
-@pytest.mark.parametrize(
-    ("master", "cores"),
-    [
-        ("local", 1),
-        ("local[3]", 3),
-        ("local[2,4]", 2),
-        ("local[*]", os.cpu_count()),
-        ("local[*, 2]", os.cpu_count()),
-        ("spark://host:7077", None),
-        ("k8s://https://host", None),
-    ],
-)
-def test_a_local_master_says_how_many_tasks_it_runs(master: str, cores: int | None) -> None:
-    assert local_cores(master) == cores
-
-
 def test_a_laptop_has_one_shuffle_partition_for_each_core(tmp_path: Path) -> None:
     config = spark_config(settings_at(tmp_path))
 
@@ -61,7 +46,7 @@ def test_a_laptop_has_one_shuffle_partition_for_each_core(tmp_path: Path) -> Non
 
 
 def test_a_cluster_keeps_its_own_partitions_and_addresses(tmp_path: Path) -> None:
-    settings = replace(settings_at(tmp_path), spark_master="spark://host:7077")
+    settings = replace(settings_at(tmp_path), spark=Engine("spark://host:7077"))
 
     config = spark_config(settings)
 
@@ -123,7 +108,7 @@ def test_a_local_session_runs_this_python_whatever_the_shell_says(
     monkeypatch.setenv("JAVA_HOME", "/a/java")
 
     settings = settings_at(tmp_path)
-    session.prepare_environment(replace(settings, spark_master="k8s://https://host"))
+    session.prepare_environment(replace(settings, spark=Engine("k8s://https://host")))
     assert os.environ["PYSPARK_PYTHON"] == "python2"
 
     session.prepare_environment(settings)

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
-from data_platform.quality.merge import kept, ranked
-from data_platform.tables.outcomes import DATA, QUARANTINE, Outcome
+from data_platform.quality.merge import ranked, settled
+from data_platform.tables.outcomes import CONTEXT, DATA, OUTCOME, QUARANTINE, Outcome
 from data_platform_tests.support.clients import Client
 
 JUDGED = "client bigint, changed bigint, city string, _outcome int, _reasons string"
@@ -21,12 +22,16 @@ def _judged(spark: SparkSession, rows: list[Row], outcome: Outcome = DATA) -> Da
     )
 
 
+def _kept(ranked: DataFrame) -> DataFrame:
+    return settled(ranked).where(F.col(OUTCOME) != CONTEXT)
+
+
 def test_a_rejected_row_stays_and_takes_no_valid_row_s_place(spark: SparkSession) -> None:
     valid: list[Row] = [(1, 10, "oslo")]
     rejected: list[Row] = [(1, 20, "rome"), (1, 30, "bern")]
     changes = _judged(spark, valid).union(_judged(spark, rejected, QUARANTINE))
 
-    found = kept(ranked(changes, None, Computed)).collect()
+    found = _kept(ranked(changes, None, Computed)).collect()
 
     assert sorted((row["changed"], row["_outcome"]) for row in found) == [
         (10, DATA),
@@ -43,6 +48,6 @@ def test_rows_that_tie_are_told_apart_by_their_other_columns_wherever_they_are(
     first, *others = tied[turn:] + tied[:turn]
     present = spark.createDataFrame([first], "client bigint, changed bigint, city string")
 
-    [found] = kept(ranked(_judged(spark, others), present, Computed)).collect()
+    [found] = _kept(ranked(_judged(spark, others), present, Computed)).collect()
 
     assert (found["client"], found["changed"], found["city"]) == (1, 10, "rome")

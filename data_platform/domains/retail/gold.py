@@ -116,7 +116,7 @@ def _counted_in_months(purchases: DataFrame, partitions: tuple[date, ...]) -> Da
 
 def _recency_frequency_monetary(purchases: DataFrame) -> DataFrame:
     return purchases.groupBy("month", "customer_id").agg(
-        F.datediff(F.last_day("month"), F.max("last_day")).alias("recency_days"),
+        F.datediff(F.last_day("month"), F.max("last_day")).cast("int").alias("recency_days"),
         F.count_distinct("invoice_no").alias("frequency"),
         F.sum("spent").try_cast(MONEY).alias("monetary"),
     )
@@ -227,8 +227,8 @@ def _with_statistics(demand: DataFrame) -> DataFrame:
     deviation = (n * squares - total * total).cast("double")
     return demand.withColumns(
         {
-            "mean_units": F.try_divide("units_before", n),
-            "sd_units": F.sqrt(F.try_divide(deviation, n * (n - 1))),
+            "mean_units": F.when(n > 0, F.col("units_before") / n),
+            "sd_units": F.when(n > 1, F.sqrt(deviation / (n * (n - 1)))),
         }
     )
 

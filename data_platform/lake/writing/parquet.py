@@ -23,6 +23,8 @@ from data_platform.storage.parquet_file import ParquetFile
 from data_platform.tables.columns import ATTEMPT
 from data_platform.tables.identity import Partitioning, PartitionValue, Values
 from data_platform.tables.outcomes import (
+    CHANGE,
+    CHANGES,
     CONTEXT,
     DATA,
     NAMED,
@@ -208,7 +210,7 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
     open_files: dict[Outcome, _OpenFile] = {}
     current: tuple | None = None
     reports: list[dict] = []
-    passed: Counter = Counter()
+    counts: Counter = Counter()
 
     def close_all() -> None:
         reports.extend(file.close(outcome) for outcome, file in open_files.items())
@@ -219,9 +221,13 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
             if values != current:
                 close_all()
                 current = values
+            if CHANGE in piece.schema.names:
+                counts[CHANGES, written(values)] += (
+                    pc.call_function("sum", [piece.column(CHANGE)]).as_py() or 0
+                )
             for outcome, rows in _by_outcome(piece) if layout.judged else [(DATA, piece)]:
                 if outcome == CONTEXT:
-                    passed[written(values)] += rows.num_rows
+                    counts[CONTEXT, written(values)] += rows.num_rows
                     continue
                 file = open_files.get(outcome)
                 if file is None or file.full:
@@ -235,14 +241,14 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
                     _count_named(file.named, rows)
                 file.write(layout.parts[outcome].select(rows, layout.attempt))
     close_all()
-    reports.extend(_counted(key, rows) for key, rows in passed.items())
+    reports.extend(_counted(outcome, key, rows) for (outcome, key), rows in counts.items())
     yield pa.RecordBatch.from_pylist(reports, schema=REPORT)
 
 
-def _counted(key: str, rows: int) -> dict:
-    """The report of rows that were counted and not written."""
+def _counted(outcome: Outcome, key: str, rows: int) -> dict:
+    """The report of rows that were only counted."""
     empty = {"path": "", "bytes": 0, "rules": "{}", "named": "{}"}
-    return {"outcome": CONTEXT, "key": key, "rows": rows, **empty}
+    return {"outcome": outcome, "key": key, "rows": rows, **empty}
 
 
 def open_file(layout: Layout, outcome: Outcome, key: str, *, named: str | None = None) -> _OpenFile:

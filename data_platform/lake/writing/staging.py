@@ -11,6 +11,7 @@ from pyiceberg.table import Table
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from data_platform.engine.shuffles import gathered
 from data_platform.lake.files import StagedFile, partitioning_of
 from data_platform.lake.reads import columns_of
 from data_platform.lake.schema import arrow_columns_of
@@ -24,7 +25,7 @@ from data_platform.lake.writing.parquet import (
     write_batches,
 )
 from data_platform.storage.files import Storage
-from data_platform.tables.outcomes import CONTEXT, DATA, Outcome
+from data_platform.tables.outcomes import CHANGES, CONTEXT, DATA, Outcome
 
 _HASHES = 200  # over which partitions are distributed; if few share one, only large ones are split
 
@@ -42,25 +43,27 @@ def directory(table: Table, attempt: str) -> str:
 @dataclass(frozen=True)
 class Staged:
     """The files of one attempt by outcome; and by partition, how many rows break each rule, how
-    many are rejected for each other partition that they name, and how many were not written since
-    they only served as context (CONTEXT)."""
+    many are rejected for each other partition that they name, how many were not written since they
+    only served as context (CONTEXT), and how many have a CHANGE."""
 
     files: Mapping[Outcome, tuple[StagedFile, ...]]
     rules: Mapping[str, Counter] = field(default_factory=dict)
     named: Mapping[str, Counter] = field(default_factory=dict)
     passed: Mapping[str, int] = field(default_factory=dict)
+    changes: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
     def together(parts: Iterable["Staged"]) -> "Staged":
         """The union of several jobs of one attempt, each with its own partitions."""
         files: dict[Outcome, tuple[StagedFile, ...]] = {}
-        rules, named, passed = {}, {}, {}
+        rules, named, passed, changes = {}, {}, {}, {}
         for each in parts:
             files |= {k: (*files.get(k, ()), *found) for k, found in each.files.items()}
             rules.update(each.rules)
             named.update(each.named)
             passed.update(each.passed)
-        return Staged(files, rules, named, passed)
+            changes.update(each.changes)
+        return Staged(files, rules, named, passed, changes)
 
     def rows(self, outcome: Outcome) -> Counter:
         """Rows on disk by partition key."""
@@ -89,7 +92,7 @@ def stage(frame: DataFrame, layout: Layout, *, clustered: bool = False) -> Stage
     _make_folders(layout)
     if not clustered and layout.partition_by:
         columns = [F.col(name) for name in layout.partition_by]
-        frame = frame.hint("rebalance", _HASHES, *columns).sortWithinPartitions(*columns)
+        frame = gathered(frame, _HASHES, columns)
     reports = frame.mapInArrow(lambda batches: write_batches(batches, layout), REPORT_DDL).collect()
     return _staged([row.asDict() for row in reports], layout)
 
@@ -142,17 +145,18 @@ def _staged(reports: list[dict], layout: Layout) -> Staged:
     files: dict[Outcome, list[StagedFile]] = defaultdict(list)
     rules: dict[str, Counter] = defaultdict(Counter)
     named: dict[str, Counter] = defaultdict(Counter)
-    passed: Counter = Counter()
+    counts = {CONTEXT: Counter(), CHANGES: Counter()}
     for report in reports:
         key = layout.partitioning.key(values_written(report["key"]))
-        if report["outcome"] == CONTEXT:
-            passed[key] += report["rows"]
+        if report["outcome"] in counts:
+            counts[report["outcome"]][key] += report["rows"]
             continue
         file = StagedFile(key, report["path"], report["rows"], report["bytes"])
         files[Outcome(report["outcome"])].append(file)
         rules[file.key].update(json.loads(report["rules"]))
         named[file.key].update(json.loads(report["named"]))
-    return Staged({k: tuple(v) for k, v in files.items()}, dict(rules), dict(named), passed)
+    by_outcome = {outcome: tuple(of) for outcome, of in files.items()}
+    return Staged(by_outcome, dict(rules), dict(named), counts[CONTEXT], counts[CHANGES])
 
 
 def plain_layout(table: Table, attempt: str, storage: Storage) -> Layout:

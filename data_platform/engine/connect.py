@@ -1,0 +1,96 @@
+"""Sessions without a JVM in this process: a Spark Connect server, or Sail, which is embedded.
+
+Sail is a Spark engine in Rust that speaks Spark Connect. Its server runs in this process.
+"""
+
+import atexit
+import tempfile
+import warnings
+from collections.abc import Mapping
+from functools import cache
+
+from pyspark.sql import SparkSession
+
+from data_platform.engine.parallelism import PARALLELISM
+from data_platform.settings.environment import export
+from data_platform.settings.model import Settings
+
+# Set on sessions of Sail, which lacks some operations (see `shuffles`).
+ENGINE, SAIL = "data_platform.engine", "sail"
+
+_sessions: list[SparkSession] = []
+_kept: list[object] = []  # a server stops when it is collected, a directory is removed
+
+_SESSION: Mapping[str, str] = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "4000",
+}
+
+
+class ConnectResource:
+    """A Dagster resource like dagster-pyspark's, which knows no Spark Connect; the session starts
+    with the first step that uses it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def spark_session(self) -> SparkSession:
+        """The process's session."""
+        return connected(self._settings)
+
+
+def prepare_connect() -> None:
+    """Let PySpark build columns for Spark Connect: it looks at this when it builds the first."""
+    # Its log repeats each error that it raises; `critical` keeps the console to one.
+    export(SPARK_CONNECT_MODE_ENABLED="1", SPARK_CONNECT_LOG_LEVEL="critical")
+    warnings.filterwarnings("ignore", message=".*No Partition Defined for Window")
+
+
+def connected(settings: Settings) -> SparkSession:
+    """The process's session on the server, started on the first call."""
+    sail = settings.spark.kind == "sail"
+    address = _sail() if sail else settings.spark.text
+    session = SparkSession.Builder().remote(address).getOrCreate()
+    for name, value in _SESSION.items():
+        session.conf.set(name, value)
+    if sail:
+        session.conf.set(ENGINE, SAIL)
+        session.conf.set(PARALLELISM, str(settings.spark.cores))
+    _sessions[:] = [session]
+    atexit.register(session.stop)  # before the server ends, which it does with the process
+    return session
+
+
+def interrupt() -> None:
+    """Interrupt what this process's session executes, if it has one."""
+    for session in _sessions:
+        session.interruptAll()
+
+
+def on_sail(spark: SparkSession) -> bool:
+    """Whether Sail executes."""
+    return spark.conf.get(ENGINE, "") == SAIL
+
+
+@cache
+def _sail() -> str:
+    """The address of this process's server, which ends with the process."""
+    # It would log every query; and it keeps intermediate results that a job is to reuse.
+    export(RUST_LOG="error", SAIL_EXECUTION__CHECKPOINT__PATH=_checkpoints())
+    from pysail.spark import SparkConnectServer  # takes its time to import
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    host, port = server.listening_address
+    _kept.append(server)
+    return f"sc://{host}:{port}"
+
+
+def _checkpoints() -> str:
+    """A directory that is removed with the process."""
+    directory = tempfile.TemporaryDirectory(prefix="data-platform-")
+    _kept.append(directory)
+    return f"file://{directory.name}"
