@@ -54,6 +54,8 @@ def connected(settings: Settings) -> SparkSession:
     sail = settings.spark.kind == "sail"
     address = _sail() if sail else settings.spark.text
     session = SparkSession.Builder().remote(address).getOrCreate()
+    if session in _sessions:
+        return session
     for name, value in _SESSION.items():
         session.conf.set(name, value)
     if sail:

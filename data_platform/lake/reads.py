@@ -15,6 +15,7 @@ from pyiceberg.table import Table
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
+from data_platform.engine.connect import on_sail
 from data_platform.lake.errors import UnreadableFile
 from data_platform.storage.files import LISTED, Storage, by_folder
 from data_platform.telemetry.wording import counted
@@ -116,9 +117,11 @@ def _name(path: str) -> str:
 
 def _read(spark: SparkSession, schema: T.StructType, paths: list[str]) -> DataFrame:
     """The files' rows. Spark makes three requests for each path, but one listing for a folder, so
-    a folder with many wanted files is read as one, with a pattern that selects them."""
+    a folder with many wanted files is read as one, with a pattern that selects them. Sail ignores
+    such patterns."""
     folders = by_folder(paths)
-    listed = {folder for folder, files in folders.items() if len(files) >= LISTED}
+    many = not on_sail(spark)
+    listed = {folder for folder, files in folders.items() if many and len(files) >= LISTED}
     alone = [path for path in paths if path.rpartition("/")[0] not in listed]
     reader = spark.read.schema(schema)
     if listed:

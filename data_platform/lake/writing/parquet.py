@@ -222,9 +222,7 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
                 close_all()
                 current = values
             if CHANGE in piece.schema.names:
-                counts[CHANGES, written(values)] += (
-                    pc.call_function("sum", [piece.column(CHANGE)]).as_py() or 0
-                )
+                counts[CHANGES, written(values)] += piece.column(CHANGE).true_count
             for outcome, rows in _by_outcome(piece) if layout.judged else [(DATA, piece)]:
                 if outcome == CONTEXT:
                     counts[CONTEXT, written(values)] += rows.num_rows
