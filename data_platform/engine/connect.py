@@ -52,7 +52,7 @@ def prepare_connect() -> None:
 def connected(settings: Settings) -> SparkSession:
     """The process's session on the server, started on the first call."""
     sail = settings.spark.kind == "sail"
-    address = _sail() if sail else settings.spark.text
+    address = _sail(settings.spark_memory) if sail else settings.spark.text
     session = SparkSession.Builder().remote(address).getOrCreate()
     if session in _sessions:
         return session
@@ -78,10 +78,15 @@ def on_sail(spark: SparkSession) -> bool:
 
 
 @cache
-def _sail() -> str:
+def _sail(memory: str) -> str:
     """The address of this process's server, which ends with the process."""
-    # It would log every query; and it keeps intermediate results that a job is to reuse.
-    export(RUST_LOG="error", SAIL_EXECUTION__CHECKPOINT__PATH=_checkpoints())
+    export(
+        RUST_LOG="error",  # it would log every query
+        # Operators that need more spill to disk; as a JVM's heap, it is written like `4g`.
+        SAIL_RUNTIME__MEMORY_POOL__TYPE="fair",
+        SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE=str(_bytes(memory)),
+        SAIL_EXECUTION__CHECKPOINT__PATH=_checkpoints(),  # of `localCheckpoint`
+    )
     from pysail.spark import SparkConnectServer  # takes its time to import
 
     server = SparkConnectServer("127.0.0.1", 0)
@@ -89,6 +94,10 @@ def _sail() -> str:
     host, port = server.listening_address
     _kept.append(server)
     return f"sc://{host}:{port}"
+
+
+def _bytes(memory: str) -> int:
+    return int(memory[:-1]) << {"m": 20, "g": 30}[memory[-1]]
 
 
 def _checkpoints() -> str:
