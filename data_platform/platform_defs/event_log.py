@@ -10,7 +10,8 @@ own storage, and either can read the other's. `postgres_storage` is the same for
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -43,7 +44,7 @@ _OF_CHECKS = {
 }
 _COLUMNS = CHECK_EXECUTIONS.c
 _AT_ONCE = 500  # partitions in a statement
-# What it sets are the columns that the rows of `_evaluation_row` name.
+# Its rows are an `Identity` and the columns of `_evaluation_row`, which it sets.
 _PLANNED_BECOMES_EVALUATED = CHECK_EXECUTIONS.update().where(
     _COLUMNS.asset_key == bindparam("of_asset"),
     _COLUMNS.check_name == bindparam("of_check"),
@@ -66,6 +67,36 @@ def _is_silent(event: EventLogEntry) -> bool:
     if event.dagster_event_type != DagsterEventType.STEP_OUTPUT:
         return False
     return SILENT.keys() <= event.get_dagster_event().step_output_data.metadata.keys()
+
+
+class Identity(NamedTuple):
+    """Which row of `CHECK_EXECUTIONS` an evaluation has: one for each check, run and partition."""
+
+    of_asset: str
+    of_check: str
+    of_run: str
+    of_partition: str | None
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """The values by column."""
+        names = (_COLUMNS.asset_key, _COLUMNS.check_name, _COLUMNS.run_id, _COLUMNS.partition)
+        return {column.name: value for column, value in zip(names, self, strict=True)}
+
+
+def _identity(event: EventLogEntry) -> Identity:
+    of = event.get_dagster_event().asset_check_evaluation_data
+    return Identity(of.asset_key.to_string(), of.check_name, event.run_id, of.partition)
+
+
+def _known(connection: Connection, evaluations: Iterable[Identity]) -> Iterator[Identity]:
+    """The rows there are for the runs and assets of these evaluations."""
+    pairs = {(each.of_asset, each.of_run) for each in evaluations}
+    for asset, run in pairs:
+        found = select(
+            _COLUMNS.asset_key, _COLUMNS.check_name, _COLUMNS.run_id, _COLUMNS.partition
+        ).where(_COLUMNS.asset_key == asset, _COLUMNS.run_id == run)
+        yield from (Identity(*row) for row in connection.execute(found))
 
 
 class Stored(NamedTuple):
@@ -134,23 +165,25 @@ class Batching(EventLog):
         self._store_evaluations(connection, evaluations)
 
     def _store_evaluations(self, connection: Connection, evaluations: list["Stored"]) -> None:
-        """Update the rows planned for the evaluations; the others are stored as Dagster does."""
-        if not evaluations:
-            return
-        rows = [self._evaluation_row(stored) for stored in evaluations]
-        if connection.execute(_PLANNED_BECOMES_EVALUATED, rows).rowcount != len(rows):
-            for stored in evaluations:
+        """Update the rows that are planned for the evaluations, and insert the others."""
+        rows = {_identity(stored.event): self._evaluation_row(stored) for stored in evaluations}
+        known = Counter(_known(connection, rows))
+        if len(rows) < len(evaluations) or any(count > 1 for count in known.values()):
+            for stored in evaluations:  # as Dagster does, which refuses one that is planned twice
                 self.store_asset_check_event(stored.event, stored.id)
+            return
+        planned = [{**key._asdict(), **row} for key, row in rows.items() if key in known]
+        others = [{**key.columns, **row} for key, row in rows.items() if key not in known]
+        if planned:
+            connection.execute(_PLANNED_BECOMES_EVALUATED, planned)
+        if others:
+            connection.execute(CHECK_EXECUTIONS.insert(), others)
 
     def _evaluation_row(self, stored: "Stored") -> dict[str, object]:
         evaluation = stored.event.get_dagster_event().asset_check_evaluation_data
         status = CheckStatus.SUCCEEDED if evaluation.passed else CheckStatus.FAILED
         target = evaluation.target_materialization_data
         return {
-            "of_asset": evaluation.asset_key.to_string(),
-            "of_check": evaluation.check_name,
-            "of_run": stored.event.run_id,
-            "of_partition": evaluation.partition,
             "execution_status": status.value,
             "evaluation_event": stored.text,
             "evaluation_event_timestamp": self.inserted_at(stored.event),

@@ -350,12 +350,17 @@ def test_a_failing_batch_leaves_nothing_behind(home: Path) -> None:
     assert len(storage.get_logs_for_run(run_id)) == len(BUILT) - 1
 
 
-def test_evaluations_that_no_run_planned_are_stored_as_well(home: Path) -> None:
+def test_evaluations_that_no_run_planned_are_stored_at_once_as_well(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, events = logged(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     storage = BatchingSqliteEventLogStorage(str(home / "other"))
+    one_by_one = []
+    monkeypatch.setattr(storage, "store_asset_check_event", lambda *args: one_by_one.append(args))
 
     storage.store_event_batch(events)
 
+    assert one_by_one == []
     found = storage.get_asset_check_execution_history(CHECKED, limit=9)
     statuses = {record.partition: record.status.value for record in found}
     assert statuses == {
