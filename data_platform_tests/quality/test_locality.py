@@ -9,7 +9,8 @@ import pytest
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from data_platform.engine.logical_plan import analyzed, input_of, marked
+from data_platform.engine.logical_plan import input_of, marked
+from data_platform.engine.plan_reading import analyzed
 from data_platform.engine.pyspark_internals import jobs_run
 from data_platform.quality.locality import Dated, Input, Proof, proof
 
