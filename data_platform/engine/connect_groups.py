@@ -106,14 +106,13 @@ def joined(message: Any, left: Plan, right: Plan, asked: Asked) -> Plan:
                 return Plan(unknown("Using"))
     fields = {"joinType": {"object": kind}, "condition": tuple(condition)}
     node = Node("Join", fields, (left.node, right.node))
-    if kind in _LEFT_ALONE:
-        return Plan(node, left.columns)
+    output = left.columns if kind in _LEFT_ALONE else (*left.columns, *right.columns)
     if not pairs:
-        return Plan(node, (*left.columns, *right.columns))
+        return Plan(node, output)
     keys = {column.id for pair in pairs for column in pair}
     columns = [
         *(_key(kind, one, other, asked) for one, other in pairs),
-        *(attribute(c) for c in (*left.columns, *right.columns) if c.id not in keys),
+        *(attribute(column) for column in output if column.id not in keys),
     ]
     return _project(node, columns)
 
