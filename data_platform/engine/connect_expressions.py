@@ -42,6 +42,7 @@ _UDFS_OF_A_ROW = frozenset(
     }
 )
 _UDFS_OF_A_GROUP = frozenset({PythonEvalType.SQL_GROUPED_AGG_PANDAS_UDF})
+_AGGREGATE = "AggregateExpression"
 _MANY = "Columns"  # stands for columns whose number the server tells
 _NO_AGGREGATES: frozenset[str] = frozenset()
 
@@ -84,6 +85,8 @@ class Expressions:
         if told is None or many > 1:
             return None
         more = len(told) - len(found) + many
+        if many and more < 1:
+            return None
         whole = [
             node
             for of in found
@@ -137,13 +140,9 @@ class Expressions:
     def _columns(self, expression: Any, aggregates: frozenset[str]) -> list[Node]:
         """The columns that one expression gives; nameless if the server names them."""
         kind = expression.WhichOneof("expr_type")
-        many = [of_the_row(_MANY)]
-        if kind == "unresolved_star":
-            columns = self._star(expression.unresolved_star)
-            return many if columns is None else columns
-        if kind == "expression_string" and expression.expression_string.expression.strip() == "*":
-            columns = self._star(None)
-            return many if columns is None else columns
+        if (target := _star_of(expression)) is not None:
+            columns = self._star(target)
+            return [of_the_row(_MANY)] if columns is None else columns
         if kind == "alias" and len(names := expression.alias.name) > 1:
             node = self.node(expression.alias.expr, aggregates)
             return [self._new(node, name) for name in names]
@@ -151,16 +150,15 @@ class Expressions:
         node = self.node(expression, aggregates)
         if node.kind == "Alias" or (node.kind == "AttributeReference" and node.fields["name"]):
             return [node]
-        return many if len(self.generators or ()) > before else [self._new(node, "")]
+        generates = len(self.generators or ()) > before
+        return [of_the_row(_MANY, node) if generates else self._new(node, "")]
 
-    def _star(self, star: Any | None) -> list[Node] | None:
-        """The columns that a star stands for; None if unknown."""
+    def _star(self, target: str) -> list[Node] | None:
+        """The columns that a star stands for, of all inputs or of an alias; None if unknown."""
         columns = columns_of(self._inputs)
-        if columns is None or (star is not None and star.HasField("plan_id")):
-            return None
-        if star is None or not star.unparsed_target:
-            return [attribute(column) for column in columns]
-        qualifier, *rest = parts_of(star.unparsed_target.removesuffix(".*")) or ("",)
+        if columns is None or not target:
+            return columns and [attribute(column) for column in columns]
+        qualifier, *rest = parts_of(target) or ("",)
         chosen = [c for c in columns if c.qualifier is not None and same(c.qualifier, qualifier)]
         of_a_struct = any(column.is_named(qualifier) for column in columns)
         return None if rest or of_a_struct or not chosen else [attribute(c) for c in chosen]
@@ -180,7 +178,7 @@ class Expressions:
     def _function(self, message: Any, aggregates: frozenset[str]) -> Node:
         name = message.function_name.lower()
         if name in aggregates:
-            return of_the_row("AggregateExpression", *self._arguments(message, _NO_AGGREGATES))
+            return of_the_row(_AGGREGATE, *self._arguments(message, _NO_AGGREGATES))
         if name in GENERATORS and self.generators is not None:
             node = of_the_row("Generator", *self._arguments(message, _NO_AGGREGATES))
             self.generators.append(node)
@@ -197,8 +195,8 @@ class Expressions:
     def _arguments(self, message: Any, aggregates: frozenset[str]) -> list[Node]:
         found = []
         for argument in message.arguments:
-            if argument.WhichOneof("expr_type") == "unresolved_star":
-                found.extend(self._star(argument.unresolved_star) or ())
+            if (target := _star_of(argument)) is not None:
+                found.extend(self._star(target) or ())
             else:
                 found.append(self.node(argument, aggregates))
         return found
@@ -210,7 +208,7 @@ class Expressions:
         if read.column is not None:
             node = self._named(read.column, None)
             return node if read.alias is None else aliased(node, read.alias, self._ids)
-        node = of_the_row("Text")
+        node = of_the_row(_AGGREGATE if read.aggregates else "Text")
         if read.generates and self.generators is not None:
             self.generators.append(node)
         return node
@@ -220,7 +218,9 @@ class Expressions:
         if message.WhichOneof("function") != "python_udf":
             return unknown("Function")
         kind = message.python_udf.eval_type
-        if kind not in _UDFS_OF_A_ROW and not (aggregates and kind in _UDFS_OF_A_GROUP):
+        if aggregates and kind in _UDFS_OF_A_GROUP:
+            return of_the_row(_AGGREGATE, python(message, self._arguments(message, _NO_AGGREGATES)))
+        if kind not in _UDFS_OF_A_ROW:
             return unknown("Function")
         return python(message, self._arguments(message, aggregates))
 
@@ -252,6 +252,11 @@ class Expressions:
         return unknown(kind)
 
 
+def aggregates_in(node: Node) -> bool:
+    """Whether an expression calls an aggregate function, which makes one row of many."""
+    return any(part.kind == _AGGREGATE for part in node.walk())
+
+
 def equal(one: Node, other: Node, kind: str = "EqualTo") -> Node:
     """A comparison, of which a side is cast unless the types are known to be equal."""
     if type_of(one) is None or type_of(one) != type_of(other):
@@ -271,6 +276,21 @@ def _with_names(columns: Sequence[Node], names: Sequence[str]) -> list[Node]:
         replace(column, fields={**column.fields, "name": column.fields["name"] or name})
         for column, name in zip(columns, names, strict=True)
     ]
+
+
+def _star_of(expression: Any) -> str | None:
+    """The alias of a star, empty if it stands for all columns; None if it is no such star."""
+    match expression.WhichOneof("expr_type"):
+        case "unresolved_star" if not expression.unresolved_star.HasField("plan_id"):
+            text = expression.unresolved_star.unparsed_target or "*"
+        case "expression_string":
+            text = expression.expression_string.expression.strip()
+        case _:
+            return None
+    if text == "*":
+        return ""
+    target = text.removesuffix(".*")
+    return target if target != text and parts_of(target) else None
 
 
 def _type(cast: Any) -> str | None:

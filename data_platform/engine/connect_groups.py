@@ -33,31 +33,32 @@ _LEFT_ALONE = ("LeftSemi$", "LeftAnti$")
 
 
 def aggregated(message: Any, below: Plan, asked: Asked) -> Plan:
-    """`groupBy` and `agg`, with a pivot if its values are given."""
-    kind, groups = _name(message, "group_type"), list(message.grouping_expressions)
-    pivots = kind == "GROUP_TYPE_PIVOT" and len(message.pivot.values) > 0
+    """`groupBy` and `agg`; `rollup`, `cube` and `groupingSets`, which group by fewer columns too; a
+    pivot if its values are given, since its columns depend on rows otherwise."""
+    groups, values = list(message.grouping_expressions), list(message.aggregate_expressions)
+    kind, pivots = _name(message, "group_type"), message.HasField("pivot")
     stars = any(by.WhichOneof("expr_type") == "unresolved_star" for by in groups)
-    if stars or not (pivots or kind == "GROUP_TYPE_GROUPBY"):
-        return Plan(unknown(kind))
+    if stars or (pivots and not message.pivot.values):
+        return Plan(unknown("Groups"))
     of = Expressions([below], asked.ids)
     if pivots:
         names = asked.names() or []
-        columns = of.outputs(groups, lambda: names[: len(groups)])
-        values = [of.node(e, AGGREGATES) for e in message.aggregate_expressions]
-        values.append(of.node(message.pivot.col))
-        pivoted = [aliased(of_the_row("Pivot"), name, asked.ids) for name in names[len(groups) :]]
-        columns = columns and [*columns, *pivoted]
+        nodes = [*(of.node(value, AGGREGATES) for value in values), of.node(message.pivot.col)]
+        by = of.outputs(groups, lambda: names[: len(groups)])
+        new = [aliased(of_the_row("Pivot"), name, asked.ids) for name in names[len(groups) :]]
+        columns = by and [*by, *new]
     else:
-        values = []
-        columns = of.outputs([*groups, *message.aggregate_expressions], asked.names, AGGREGATES)
+        nodes, columns = [], of.outputs([*groups, *values], asked.names, AGGREGATES)
     if columns is None:
         return Plan(unknown("Columns"))
     fields = {
         "groupingExpressions": tuple(columns[: len(groups)]),
         "aggregateExpressions": tuple(columns),
-        "values": tuple(values),
+        "pivoted": tuple(nodes),
     }
-    return Plan(Node("Aggregate", fields, (below.node,)), tuple(map(column_of, columns)))
+    by_all = kind in ("GROUP_TYPE_GROUPBY", "GROUP_TYPE_PIVOT")
+    node = Node("Aggregate" if by_all else "Expand", fields, (below.node,))
+    return Plan(node, tuple(map(column_of, columns)))
 
 
 def grouped(message: Any, below: Plan, asked: Asked) -> Plan:

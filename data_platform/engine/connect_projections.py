@@ -6,7 +6,7 @@ Each function takes the relation's message, its input's plan, and what else it n
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from data_platform.engine.connect_expressions import Expressions, unknown
+from data_platform.engine.connect_expressions import Expressions, aggregates_in, unknown
 from data_platform.engine.connect_names import (
     Asked,
     Column,
@@ -20,6 +20,7 @@ from data_platform.engine.connect_names import (
     resolved,
     same,
 )
+from data_platform.engine.function_names import AGGREGATES
 from data_platform.engine.logical_plan import Node
 
 # Types of which no value is replaced by `fillna` and `replace`.
@@ -27,9 +28,9 @@ _NEVER_FILLED = ("date", "timestamp", "timestamp_ntz", "binary")
 
 
 def selected(message: Any, below: Plan, asked: Asked) -> Plan:
-    """`select`"""
+    """`select`, which makes one row of all if an aggregate function is in it."""
     of = Expressions([below], asked.ids, projects=True)
-    return _project(below, of.outputs(message.expressions, asked.names), of)
+    return _project(below, of.outputs(message.expressions, asked.names, AGGREGATES), of)
 
 
 def with_columns(message: Any, below: Plan, asked: Asked) -> Plan:
@@ -146,7 +147,7 @@ def _changed(below: Plan, change: Callable[[Column], Node | None]) -> Plan:
 def _project(below: Plan, columns: Sequence[Node] | None, of: Expressions | None = None) -> Plan:
     """A projection, above the operators for the generators and window functions in it.
 
-    It is unknown if a function in it is: it may be an aggregate, which makes one row of all.
+    It is unknown if a function in it is: it may be an aggregate or a generator.
     """
     if columns is None:
         return Plan(unknown("Columns"))
@@ -158,4 +159,7 @@ def _project(below: Plan, columns: Sequence[Node] | None, of: Expressions | None
         node = Node("Generate", {"generator": tuple(of.generators)}, (node,))
     for window in (of and of.windows) or ():
         node = Node("Window", window.fields, (node,))
+    if any(map(aggregates_in, columns)):
+        fields = {"groupingExpressions": (), "aggregateExpressions": tuple(columns)}
+        return Plan(Node("Aggregate", fields, (node,)), output)
     return Plan(Node("Project", {"projectList": tuple(columns)}, (node,)), output)

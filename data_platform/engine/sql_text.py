@@ -46,12 +46,13 @@ class SqlText:
     """A SQL expression of which each value depends on one row, or on one group of rows.
 
     `column`: the name if the expression is just a column, with `alias` if it is renamed.
-    `generates`: it may give several rows or columns.
+    `generates`: it may give several rows or columns; `aggregates`: one row for many.
     """
 
-    column: str | None
-    alias: str | None
-    generates: bool
+    column: str | None = None
+    alias: str | None = None
+    generates: bool = False
+    aggregates: bool = False
 
 
 def read_text(text: str, *, aggregates: bool) -> SqlText | None:
@@ -64,7 +65,12 @@ def read_text(text: str, *, aggregates: bool) -> SqlText | None:
     if len(tokens) > 2 and words[-2] == "as" and _is_name(tokens[-1]):
         name, alias = tokens[:-2], tokens[-1][1].strip("`")
     column = "".join(token for _, token in name) if _is_column(name) else None
-    return SqlText(column, alias if column else None, not GENERATORS.isdisjoint(words))
+    return SqlText(
+        column,
+        alias if column else None,
+        generates=not GENERATORS.isdisjoint(words),
+        aggregates=not AGGREGATES.isdisjoint(words),
+    )
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
