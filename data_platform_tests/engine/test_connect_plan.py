@@ -42,7 +42,6 @@ COLUMNS: dict[str, Function] = {
     "as a schema": lambda rows: rows.to(rows.select("v", "k").schema),
     "grouped": lambda rows: rows.groupBy("k", F.col("v") + 1).agg(F.max("v"), F.count("*")),
     "pivoted": lambda rows: rows.groupBy("k").pivot("v", [1, 2]).count(),
-    "rolled up": lambda rows: rows.rollup("k").count(),
     "in pandas": lambda rows: rows.groupBy("k").applyInPandas(lambda of: of, "k string, n int"),
     "joined using": lambda rows: rows.join(rows.withColumn("x", F.lit(1)), ["v"], "left"),
     "full join": lambda rows: rows.join(rows.select("k", F.col("v").alias("x")), "k", "full"),

@@ -230,6 +230,8 @@ MIXED: dict[str, Function] = {
     ),
     "in another": lambda sales, rates: sales.intersect(sales),
 }
+if is_remote():  # Sail checkpoints to an object store, if it has one
+    del MIXED["by way of a checkpoint"]
 # Of plans of Spark Connect less is proved: why.
 WEAKER_ON_CONNECT = {
     "joined in SQL": "equal columns within a text are not looked for",
