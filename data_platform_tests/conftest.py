@@ -83,11 +83,11 @@ _LONGEST = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--engine", choices=("local", "sail"), default="local")
+    parser.addoption("--engine", choices=("local", "sail", "connect"), default="local")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("engine") == "sail":  # columns are built for one kind of session
+    if config.getoption("engine") != "local":  # columns are built for one kind of session
         os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
 
 
@@ -110,6 +110,13 @@ def spark(
         address = f"sc://127.0.0.1:{server.listening_address[1]}"
         session = SparkSession.builder.remote(address).getOrCreate()
         session.conf.set("spark.sql.session.timeZone", "UTC")
+        yield session
+        session.stop()
+        return
+    if request.config.getoption("engine") == "connect":  # a server in a JVM of its own
+        session = SparkSession.builder.remote("local[2]").getOrCreate()
+        session.conf.set("spark.sql.session.timeZone", "UTC")
+        session.conf.set("spark.sql.shuffle.partitions", 2)
         yield session
         session.stop()
         return

@@ -1,8 +1,10 @@
 """Plans of Spark Connect as trees. What is proved of them is in `quality/test_locality.py`."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.utils import is_remote
@@ -10,7 +12,7 @@ from pyspark.sql.utils import is_remote
 from data_platform.engine.logical_plan import Node, is_boundary, marked, with_boundary
 from data_platform.engine.plan_columns import output
 from data_platform.engine.plan_reading import analyzed
-from data_platform.quality.locality import makes_no_rows
+from data_platform.quality.locality import makes_no_rows, proof
 
 Function = Callable[[DataFrame], DataFrame]
 
@@ -100,3 +102,12 @@ def test_projections_and_filters_make_no_rows(rows: DataFrame, name: str) -> Non
 @pytest.mark.parametrize("name", NEW_ROWS)
 def test_whatever_else_may_make_rows(rows: DataFrame, name: str) -> None:
     assert not makes_no_rows(_plan(NEW_ROWS[name](with_boundary(rows))))
+
+
+def test_what_is_around_a_generator_counts(rows: DataFrame) -> None:
+    """Spark refuses a generator within an expression, Sail takes it."""
+    with suppress(PySparkException):
+        frame = rows.select(F.coalesce(F.explode(F.array("v")), F.rand(1)))
+        assert not proof(_plan(frame), {"rows": ("k",)}).apart
+        frame = rows.select(F.coalesce(F.explode(F.array("v")), F.col("v")))
+        assert proof(_plan(frame), {"rows": ("k",)}).apart

@@ -10,8 +10,8 @@ _CATALYST = "org.apache.spark.sql.catalyst.expressions"
 _BY_GROUP = {"agg_funcs": AGGREGATES, "window_funcs": OF_A_WINDOW, "generator_funcs": GENERATORS}
 # Spark lists these with functions of rows, by what they take.
 _LISTED_ELSEWHERE = {"json_tuple", "schema_of_variant_agg"}
-# Operators that Spark's registry has by other names, or not at all.
-_OPERATORS = {"<=>", "!="}
+# Known to the parser, not to the registry.
+_OF_THE_PARSER = {"<=>", "!=", "timestampadd", "timestampdiff"}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_functions_of_several_rows_are_those_that_spark_lists_as_such(
 def test_a_function_of_a_row_is_neither_an_aggregate_nor_a_generator_nor_random(
     spark: SparkSession, registry: dict[str, tuple[str, str]]
 ) -> None:
-    assert {name for name in OF_A_ROW if name not in registry} <= _OPERATORS
+    assert {name for name in OF_A_ROW if name not in registry} <= _OF_THE_PARSER
     of_java = _java(spark).java.lang.Class
     not_of_a_row = [
         of_java.forName(f"{_CATALYST}.{name}")

@@ -214,7 +214,7 @@ MIXED: dict[str, Function] = {
         F.sum("v").over(Window.partitionBy("k")),
     ),
     "by chance among generated": lambda sales, rates: sales.select(
-        F.coalesce(F.explode(F.array("v")), F.rand(1)).alias("n"), "day"
+        F.explode(F.array("v", F.rand(1))), "day"
     ),
     "by chance in SQL": lambda sales, rates: sales.selectExpr("*", "rand() AS n"),
     "above the mean in SQL": lambda sales, rates: sales.where("v > (SELECT avg(id) FROM range(3))")
