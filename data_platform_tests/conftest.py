@@ -82,6 +82,15 @@ _LONGEST = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--engine", choices=("local", "sail", "connect"), default="local")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("engine") != "local":  # columns are built for one kind of session
+        os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
         order = {name: number for number, name in enumerate(_LONGEST)}
@@ -89,8 +98,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def spark(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[SparkSession]:
     """The session that steps and tests share, as `settings_at` has it. ANSI mode is on."""
+    if request.config.getoption("engine") == "sail":
+        from pysail.spark import SparkConnectServer
+
+        server = SparkConnectServer("127.0.0.1", 0)
+        server.start(background=True)
+        address = f"sc://127.0.0.1:{server.listening_address[1]}"
+        session = SparkSession.builder.remote(address).getOrCreate()
+        session.conf.set("spark.sql.session.timeZone", "UTC")
+        yield session
+        session.stop()
+        return
+    if request.config.getoption("engine") == "connect":  # a server in a JVM of its own
+        session = SparkSession.builder.remote("local[2]").getOrCreate()
+        session.conf.set("spark.sql.session.timeZone", "UTC")
+        session.conf.set("spark.sql.shuffle.partitions", 2)
+        yield session
+        session.stop()
+        return
     settings = settings_at(tmp_path_factory.mktemp("spark"))
     if any(settings.spark_jars.glob("*.jar")):
         # Each bucket says where it is (see Place.tell), since one session serves all stores.

@@ -30,7 +30,8 @@ from data_platform.build.placement import (
 )
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
-from data_platform.engine.logical_plan import Node, analyzed, marked
+from data_platform.engine.logical_plan import Node, marked
+from data_platform.engine.plan_reading import analyzed
 from data_platform.engine.pyspark_internals import jobs_run
 from data_platform.lake.reads import ReadPlan
 from data_platform.quality.locality import Input, Proof, makes_no_rows, proof

@@ -1,16 +1,15 @@
-"""Read a DataFrame's analyzed logical plan as a tree.
+"""A DataFrame's logical plan as a tree, and the marks by which parts of it are found.
 
-`analyzed` returns None for a session without a JVM in this process (Spark Connect).
+`plan_reading.analyzed` reads it. Names are those of Catalyst, Spark's own analyzer.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame
 
-from data_platform.engine.pyspark_internals import analyzed_json
+EXPRESSIONS = "org.apache.spark.sql.catalyst.expressions."  # the package of expressions known here
 
 _INPUT = "data-platform input "  # alias prefix of a marked DataFrame; no table function uses it
 _BOUNDARY = "data-platform boundary"
@@ -18,7 +17,10 @@ _BOUNDARY = "data-platform boundary"
 
 @dataclass(frozen=True)
 class Node:
-    """An operator or an expression: the full name of its class, its fields, its children."""
+    """An operator or an expression: the full name of its class, its fields, its children.
+
+    A field holds expressions as nodes, or as Catalyst's JSON.
+    """
 
     name: str
     fields: Mapping[str, Any]
@@ -76,18 +78,19 @@ def is_boundary(node: Node) -> bool:
     return node.kind == "SubqueryAlias" and node.fields["identifier"]["name"] == _BOUNDARY
 
 
-def analyzed(frame: DataFrame) -> Node | None:
-    """The analyzed, not yet optimized plan; None if the session does not provide it."""
-    plan = analyzed_json(frame)
-    return None if plan is None else _tree(iter(json.loads(plan)))
+def tree_of(nodes: list[dict[str, Any]]) -> Node:
+    """The tree of which Catalyst's JSON lists the nodes, parents before children."""
+    return _tree(iter(nodes))
 
 
 def _trees(value: Any) -> Iterator[Node]:
-    """The trees in a JSON value, which lists each tree's nodes, parents before children."""
+    """The trees in a field."""
+    if isinstance(value, tuple):
+        yield from value
     if not isinstance(value, list) or not value:
         return
     if isinstance(value[0], dict) and "class" in value[0]:
-        yield _tree(iter(value))
+        yield tree_of(value)
     else:
         for item in value:
             yield from _trees(item)

@@ -20,10 +20,8 @@ from typing import Literal
 
 from pyspark.util import PythonEvalType
 
-from data_platform.engine.logical_plan import Node, input_of, is_boundary
+from data_platform.engine.logical_plan import EXPRESSIONS, Node, input_of, is_boundary
 from data_platform.engine.plan_columns import KEEPS, WITHOUT_RIGHT, output
-
-_EXPRESSIONS = "org.apache.spark.sql.catalyst.expressions."
 
 # Expressions whose value depends on other rows, on a row's position, or on chance.
 _NOT_OF_THE_ROW = frozenset(
@@ -194,7 +192,7 @@ def _of_input(mark: Node, reads: Input) -> Rows:
 def _of_the_row(node: Node) -> bool:
     """Whether each expression of an operator depends on one row, or one group of rows, only."""
     return all(
-        expression.name.startswith(_EXPRESSIONS)
+        expression.name.startswith(EXPRESSIONS)
         and expression.kind not in _NOT_OF_THE_ROW
         and (expression.kind not in ("PythonUDF", "PythonUDAF") or _is_known(expression))
         for expression in node.all_expressions

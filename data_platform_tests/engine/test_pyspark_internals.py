@@ -1,14 +1,26 @@
 """What `pyspark_internals` relies on is in the installed PySpark, and in the Spark behind it."""
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 from pyspark import SparkContext
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from data_platform.engine.pyspark_internals import analyzed_json, jobs_run, running_context
+from pyspark.sql import functions as F
+from pyspark.sql.utils import is_remote
+
+from data_platform.engine.pyspark_internals import (
+    analyzed_json,
+    connect_columns,
+    connect_relation,
+    jobs_run,
+    running_context,
+)
 from data_platform_tests.support.upstream import is_pinned
 
 
@@ -17,12 +29,15 @@ def test_the_version_is_the_one_that_is_pinned() -> None:
 
 
 def test_a_session_tells_its_context_its_plans_and_its_jobs(spark: SparkSession) -> None:
+    if is_remote():
+        pytest.skip("a client has none of these")
     frame = spark.range(3)
     before = jobs_run(spark)
     assert before is not None
 
     frame.collect()
 
+    assert connect_relation(frame) is None
     [node] = json.loads(analyzed_json(frame) or "[]")
     assert node["class"] == "org.apache.spark.sql.catalyst.plans.logical.Range"
     assert (jobs_run(spark) or 0) > before
@@ -40,4 +55,64 @@ def test_a_context_has_no_java_before_its_machine_has_started(
 
 def test_a_session_without_java_tells_nothing() -> None:
     assert analyzed_json(cast(DataFrame, SimpleNamespace())) is None
+    assert connect_relation(cast(DataFrame, SimpleNamespace())) is None
     assert jobs_run(cast(SparkSession, SimpleNamespace())) is None
+
+
+@pytest.fixture
+def remote(spark: SparkSession) -> SparkSession:
+    """A session of Spark Connect."""
+    if not is_remote():
+        pytest.skip("of Spark Connect alone")
+    return spark
+
+
+def test_a_client_tells_the_plan_it_sends_and_the_server_its_columns(remote: SparkSession) -> None:
+    frame = remote.range(3).select(F.col("id").alias("n"))
+
+    relation = connect_relation(frame)
+
+    assert analyzed_json(frame) is None
+    assert relation.WhichOneof("rel_type") == "project"
+    assert connect_columns(frame, relation) == [("n", "bigint")]
+    assert connect_columns(frame, relation.project.input) == [("id", "bigint")]
+    assert connect_columns(frame, connect_relation(frame.select("missing"))) is None
+
+
+RUNS: dict[str, Callable[[DataFrame], object]] = {
+    "collected": lambda frame: frame.collect(),
+    "counted": lambda frame: frame.count(),
+    "the first": lambda frame: frame.first(),
+    "whether empty": lambda frame: frame.isEmpty(),
+    "in pandas": lambda frame: frame.toPandas(),
+    "in Arrow": lambda frame: frame.toArrow(),
+    "row by row": lambda frame: list(frame.toLocalIterator()),
+    "as a view": lambda frame: frame.createOrReplaceTempView("seen"),
+    "in SQL": lambda frame: frame.sparkSession.sql("SELECT 1"),
+    "columns of a pivot": lambda frame: frame.groupBy("k").pivot("n").count().columns,
+    "columns of another pivot": lambda frame: frame.groupBy("k").pivot("n").count().drop("x").schema,
+    "written": lambda frame: frame.write.format("noop").mode("overwrite").save(),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_what_may_have_read_rows_is_counted(remote: SparkSession, name: str) -> None:
+    frame = remote.createDataFrame([("a", 1)], "k string, n int")
+    before = jobs_run(remote)
+
+    with suppress(PySparkException):  # the engine need not support it
+        RUNS[name](frame)
+
+    assert before is not None and (jobs_run(remote) or 0) > before
+
+
+def test_what_reads_no_rows_is_not_counted(remote: SparkSession) -> None:
+    before = jobs_run(remote)
+
+    frame = remote.createDataFrame([("a", 1)], "k string, n int")
+    pivoted = frame.groupBy("k").pivot("n", [1, 2]).count()
+    assert pivoted.columns == ["k", "1", "2"]
+    assert frame.select(F.udf(str, "string")("n").alias("n")).schema.names == ["n"]
+    frame.explain()
+
+    assert jobs_run(remote) == before

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
+from pyspark.sql.utils import is_remote
 
-from data_platform.engine.logical_plan import analyzed, input_of, marked
+from data_platform.engine.logical_plan import input_of, marked
+from data_platform.engine.plan_reading import analyzed
 from data_platform.engine.pyspark_internals import jobs_run
 from data_platform.quality.locality import Dated, Input, Proof, proof
 
@@ -83,6 +85,46 @@ HOLDS_DAY: dict[str, Function] = {
     ),
     "pivot": lambda sales, rates: sales.groupBy("day").pivot("k", ["a", "b"]).sum("v"),
     "mean in pandas": lambda sales, rates: sales.groupBy("day", "k").agg(_pandas(_mean, "w")),
+    "all columns": lambda sales, rates: sales.alias("a").select("a.*").select("*", F.lit(1)),
+    "in other cases": lambda sales, rates: sales.select("DAY", "K").groupBy("Day").count().select(
+        F.col("DAY").alias("day")
+    ),
+    "columns of a frame": lambda sales, rates: sales.join(
+        rates.withColumnRenamed("k", "other"), sales["k"] == F.col("other")
+    ).select(sales["day"], sales["k"]),
+    "in SQL": lambda sales, rates: sales.selectExpr("day", "upper(k) AS k", "v + 1 AS v").where(
+        "v > 1 AND k IN ('a', 'select')"
+    ),
+    "all in SQL": lambda sales, rates: (
+        sales.selectExpr("*", "day AS d").drop("day").selectExpr("d AS day")
+    ),
+    "summed in SQL": lambda sales, rates: sales.groupBy("day").agg(F.expr("sum(v) AS v")),
+    "part of the day": lambda sales, rates: sales.withColumn(
+        "part", F.col("v") / F.sum("v").over(Window.partitionBy("day"))
+    ),
+    "parts of both": lambda sales, rates: sales.select(
+        "day",
+        F.sum("v").over(Window.partitionBy("day")),
+        F.rank().over(Window.partitionBy("k", "day").orderBy("v")),
+    ),
+    "exploded unnamed": lambda sales, rates: sales.select(
+        F.posexplode(F.sequence(F.lit(1), "v")), "day"
+    ),
+    "by position": lambda sales, rates: sales.select("k", "day").union(
+        sales.select("w", "day").where("w > 1").withColumn("w", F.lit("a"))
+    ),
+    "without a column": lambda sales, rates: sales.withColumn("x", F.lit(1)).drop("x", "v", "none"),
+    "filled": lambda sales, rates: sales.fillna("").fillna(0).replace("a", "b").dropna(),
+    "to names": lambda sales, rates: sales.toDF("day", "b", "c", "d"),
+    "with nested fields": lambda sales, rates: sales.withColumn("s", F.struct("k", "v")).select(
+        "day", "s.k", F.col("s")["v"], "s.*"
+    ),
+    "joined in SQL": lambda sales, rates: (
+        sales.alias("a").join(sales.alias("b"), F.expr("a.day = b.day AND a.k = b.k")).select("a.*")
+    ),
+    "best rate": lambda sales, rates: sales.crossJoin(rates.select(F.max("rate"))),
+    "best rate in SQL": lambda sales, rates: sales.crossJoin(rates.selectExpr("max(rate)")),
+    "rates rolled up": lambda sales, rates: sales.join(rates.rollup("k").count(), "k"),
 }
 
 APART: dict[str, Function] = {
@@ -96,6 +138,12 @@ APART: dict[str, Function] = {
     "first of its month": lambda sales, rates: sales.select(F.trunc("day", "month").alias("day")),
     "in pandas by day": lambda sales, rates: sales.groupBy("day").applyInPandas(
         lambda rows: rows[["day"]], "day date"
+    ),
+    "united with times": lambda sales, rates: sales.select("day").union(
+        sales.select(F.col("day").cast("timestamp").alias("day"))
+    ),
+    "a day of the same name": lambda sales, rates: sales.withColumn(
+        "day", F.max("day").over(Window.partitionBy("day"))
     ),
     "full join by day": lambda sales, rates: (
         sales.alias("a")
@@ -148,10 +196,45 @@ MIXED: dict[str, Function] = {
         lambda rows: rows, sales.schema
     ),
     "by way of a checkpoint": lambda sales, rates: (
-        sales.groupBy("k").agg(F.sum("v"), F.max("day").alias("day")).localCheckpoint(eager=False)
+        sales.groupBy("k").agg(F.sum("v"), F.max("day").alias("day")).localCheckpoint()
     ),
     "rates alone": lambda sales, rates: rates,
     "transposed": lambda sales, rates: sales.unpivot("day", ["v"], "name", "value"),
+    "total in a selection": lambda sales, rates: sales.select(F.sum("v"), F.max("day").alias("day")),
+    "total in SQL": lambda sales, rates: sales.selectExpr("max(day) AS day", "sum(v)"),
+    "part of all": lambda sales, rates: sales.withColumn(
+        "part", F.col("v") / F.sum("v").over(Window.partitionBy("k"))
+    ),
+    "part of all in SQL": lambda sales, rates: sales.selectExpr(
+        "day", "v / sum(v) OVER (PARTITION BY k) AS part"
+    ),
+    "one window of two": lambda sales, rates: sales.select(
+        "day",
+        F.sum("v").over(Window.partitionBy("day")),
+        F.sum("v").over(Window.partitionBy("k")),
+    ),
+    "by chance among generated": lambda sales, rates: sales.select(
+        F.explode(F.array("v", F.rand(1))), "day"
+    ),
+    "by chance in SQL": lambda sales, rates: sales.selectExpr("*", "rand() AS n"),
+    "above the mean in SQL": lambda sales, rates: sales.where("v > (SELECT avg(id) FROM range(3))")
+    .groupBy("k")
+    .count(),
+    "renamed to the day": lambda sales, rates: (
+        sales.select(F.to_date("k").alias("day"), F.col("day").alias("d")).groupBy("day").count()
+    ),
+    "by position with other days": lambda sales, rates: (
+        sales.withColumn("d", F.to_date("k")).select("day", "d").union(
+            sales.withColumn("d", F.to_date("k")).select("d", "day")
+        ).groupBy("day").count()
+    ),
+    "in another": lambda sales, rates: sales.intersect(sales),
+}
+if is_remote():  # Sail checkpoints to an object store, if it has one
+    del MIXED["by way of a checkpoint"]
+# Of plans of Spark Connect less is proved: why.
+WEAKER_ON_CONNECT = {
+    "joined in SQL": "equal columns within a text are not looked for",
 }
 
 
@@ -184,7 +267,9 @@ def _proof(
 def test_one_call_is_as_good_as_one_for_each_where_rows_of_days_never_meet(
     frames: dict[str, DataFrame], name: str
 ) -> None:
-    assert _proof(HOLDS_DAY[name], frames).holds("day")
+    weaker = name in WEAKER_ON_CONNECT and is_remote()
+
+    assert _proof(HOLDS_DAY[name], frames).holds("day") != weaker
 
 
 @pytest.mark.parametrize("name", APART)
@@ -337,9 +422,9 @@ def test_spark_says_what_a_plan_is_made_of_as_it_did(
     assert [e.fields["name"] for e in relation.expressions("output")] == ["day", "k", "v", "w"]
     assert by.id == day.id == relation.expressions("output")[0].id
     assert (total.kind, total.fields["name"]) == ("Alias", "v")
-    assert [e.kind for e in total.walk()][1:] == [
+    kinds = [e.kind for e in total.walk()][1:]  # a client does not know the aggregate's class
+    assert [kind for kind in kinds if kind != "Sum"] == [
         "AggregateExpression",
-        "Sum",
         "AttributeReference",
     ]
 
