@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Engine as SqlEngine
 
 from data_platform.engine.session import start_session
+from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
 from data_platform_tests.support.places import Place, place_of
 
@@ -41,7 +42,7 @@ settings.register_profile("soak", settings.get_profile("dev"), max_examples=1000
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
-@event.listens_for(Engine, "connect")
+@event.listens_for(SqlEngine, "connect")
 def _unsynced(connection: Any, _: object) -> None:
     """SQLite does not wait for the disk: only a machine that loses power would tell, and a small
     run waits hundreds of times, a quarter of its time on a busy disk."""
@@ -102,17 +103,6 @@ def spark(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[SparkSession]:
     """The session that steps and tests share, as `settings_at` has it. ANSI mode is on."""
-    if request.config.getoption("engine") == "sail":
-        from pysail.spark import SparkConnectServer
-
-        server = SparkConnectServer("127.0.0.1", 0)
-        server.start(background=True)
-        address = f"sc://127.0.0.1:{server.listening_address[1]}"
-        session = SparkSession.builder.remote(address).getOrCreate()
-        session.conf.set("spark.sql.session.timeZone", "UTC")
-        yield session
-        session.stop()
-        return
     if request.config.getoption("engine") == "connect":  # a server in a JVM of its own
         session = SparkSession.builder.remote("local[2]").getOrCreate()
         session.conf.set("spark.sql.session.timeZone", "UTC")
@@ -120,7 +110,8 @@ def spark(
         yield session
         session.stop()
         return
-    settings = settings_at(tmp_path_factory.mktemp("spark"))
+    engine = {"local": "local[2]", "sail": "sail"}[request.config.getoption("engine")]
+    settings = settings_at(tmp_path_factory.mktemp("spark"), spark=Engine(engine))
     if any(settings.spark_jars.glob("*.jar")):
         # Each bucket says where it is (see Place.tell), since one session serves all stores.
         nowhere = {"aws_region": "us-east-1", "aws_endpoint": "http://127.0.0.1:1"}
