@@ -10,6 +10,10 @@ TESTS ?=
 # make test JOBS=4: how many processes share the tests
 JOBS ?= $(if $(TESTS),0,3)
 
+# What is run on Sail as well; see docs/decisions/0030-engines.md
+ON_SAIL := $(addprefix data_platform_tests/,quality contracts domains lake/test_reads.py \
+	build/test_merged.py build/test_isolation.py)
+
 export PYTHON
 
 # Another Spark, or packages of another project, must not take precedence over the locked ones.
@@ -36,6 +40,7 @@ dev: env ## the Dagster UI on the last demo's state (HOST, PORT)
 .PHONY: test
 test: env ## run the tests (TESTS=path for some of them)
 	$(bin)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(if $(TESTS),,$(bin)/python -m pytest --engine sail $(ON_SAIL))
 
 .PHONY: check
 check: env ## linter, formatter, types

@@ -2,6 +2,7 @@
 hypothesis may search."""
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -93,9 +94,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("engine") == "sail":
+        left = [item for item in items if _is_sparks(item)]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
     if hasattr(config, "workerinput"):
         order = {name: number for number, name in enumerate(_LONGEST)}
         items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
+def _is_sparks(item: pytest.Item) -> bool:
+    """Whether a test is of Spark alone: where engines differ, or of a store, which Sail does not
+    read."""
+    of_store = re.search(r"\[.*?(versitygw|minio|moto)", item.nodeid)
+    return bool(of_store) or item.get_closest_marker("spark_only") is not None
 
 
 @pytest.fixture(scope="session")

@@ -95,6 +95,7 @@ def test_a_pattern_that_only_python_takes_is_refused_where_it_is_declared(patter
     assert (error.table, error.column, error.check) == ("gold/shop/sales", "v", "str_contains")
 
 
+@pytest.mark.spark_only("asks the JVM")
 def test_java_takes_what_is_accepted_and_refuses_what_is_not(spark: SparkSession):
     java = cast(Any, spark)._jvm.java.util.regex.Pattern
 

@@ -215,6 +215,7 @@ def _assert_edges_agree(spark: SparkSession, contracts: list[Contract], values: 
         assert [rule.description for rule, ours, its in verdicts if ours != its] == [], repr(value)
 
 
+@pytest.mark.spark_only("Sail casts no NaN to a decimal")
 @pytest.mark.parametrize("name", EDGES)
 def test_the_edges_of_numbers_agree_with_pandera(spark: SparkSession, name: str):
     values, limits = EDGES[name]
@@ -230,6 +231,7 @@ def test_the_edges_of_numbers_agree_with_pandera(spark: SparkSession, name: str)
     _assert_edges_agree(spark, contracts, values)
 
 
+@pytest.mark.spark_only("Sail has no look-around in patterns")
 def test_the_edges_of_texts_agree_with_pandera(spark: SparkSession):
     contracts = [
         _contract(
@@ -251,6 +253,7 @@ def _is_of(kind: Kind, value: Any) -> bool:
     return value is not None
 
 
+@pytest.mark.spark_only("Sail casts no NaN to a decimal")
 @pytest.mark.parametrize(
     "name", ["int", "bigint", "float", "double", "decimal", "wide", "date", "timestamp"]
 )
@@ -276,6 +279,7 @@ def test_comparisons_agree_with_pandera(quick: SparkSession, name: str, data: st
     _assert_agreement(quick, declared, [low, None, *values])
 
 
+@pytest.mark.spark_only("pandera compares no bytes on Spark Connect")
 @pytest.mark.parametrize("name", ["string", "binary", "boolean"])
 @given(data=st.data())
 @few
@@ -286,6 +290,7 @@ def test_equality_agrees_with_pandera(quick: SparkSession, name: str, data: st.D
     _assert_agreement(quick, _contract(kind.type, eq=limit, ne=limit), [limit, None, *values])
 
 
+@pytest.mark.spark_only("Sail casts no NaN to a decimal")
 @pytest.mark.parametrize("name", sorted(set(KINDS) - {"boolean"}))
 @given(data=st.data())
 @few
@@ -298,6 +303,7 @@ def test_lists_agree_with_pandera(quick: SparkSession, name: str, data: st.DataO
     _assert_agreement(quick, declared, [None, *inside, *values])
 
 
+@pytest.mark.spark_only("Sail has no look-around in patterns")
 @given(data=st.data())
 @settings(few, max_examples=2 * few.max_examples)
 def test_texts_agree_with_pandera(quick: SparkSession, data: st.DataObject):

@@ -36,6 +36,7 @@ def test_no_name_is_taken_for_itself_and_its_other_cases_are(name: str) -> None:
         assert indistinct([name, other]) == [name, other]
 
 
+@pytest.mark.spark_only("asks the JVM")
 def test_names_are_folded_as_java_compares_them(spark: SparkSession) -> None:
     """`equalsIgnoreCase` calls two characters equal whose upper cases' lower cases are."""
     jvm: Any = spark._jvm

@@ -285,6 +285,7 @@ KEPT = [
 ]
 
 
+@pytest.mark.spark_only("Sail casts no moment to a date")
 @pytest.mark.parametrize(("cases", "kept"), [(LOST, False), (KEPT, True)])
 def test_a_value_that_is_not_what_its_text_says_is_told_however_it_was_typed(
     spark: SparkSession, cases: list[tuple[str, str, str]], kept: bool

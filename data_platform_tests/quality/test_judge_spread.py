@@ -49,6 +49,7 @@ def test_rows_of_one_key_meet_however_a_partition_is_spread(
     assert "_task" not in frame.columns
 
 
+@pytest.mark.spark_only("Sail deals rows to tasks by a hash of the number")
 @pytest.mark.parametrize("when", ["as received", "typed"])
 def test_a_small_partition_beside_a_spread_one_stays_in_one_task(
     spark: SparkSession, when: str
@@ -65,6 +66,7 @@ def test_a_small_partition_beside_a_spread_one_stays_in_one_task(
     assert (len(tasks[DAY]), len(tasks[later])) == (4, 1)
 
 
+@pytest.mark.spark_only("reads the plan of the JVM")
 @pytest.mark.parametrize("when", ["as received", "typed", "computed"])
 def test_a_spread_partition_is_shuffled_once(spark: SparkSession, when: str) -> None:
     if when == "computed":

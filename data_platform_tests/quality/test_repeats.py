@@ -80,6 +80,7 @@ def test_rows_are_marked_whose_key_another_has(spark: SparkSession) -> None:
     assert len(found) == len(rows)
 
 
+@pytest.mark.spark_only("reads the plan of the JVM")
 @pytest.mark.parametrize(
     ("rows", "of"),
     [
