@@ -55,5 +55,5 @@ def test_a_function_of_a_row_is_neither_an_aggregate_nor_a_generator_nor_random(
         assert not any(kind.isAssignableFrom(built) for kind in not_of_a_row), name
 
 
-def _java(spark: SparkSession):  # noqa: ANN202
+def _java(spark: SparkSession):
     return spark._jvm  # type: ignore[attr-defined]

@@ -10,7 +10,6 @@ import pytest
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
-
 from pyspark.sql import functions as F
 from pyspark.sql.utils import is_remote
 
@@ -90,7 +89,9 @@ RUNS: dict[str, Callable[[DataFrame], object]] = {
     "as a view": lambda frame: frame.createOrReplaceTempView("seen"),
     "in SQL": lambda frame: frame.sparkSession.sql("SELECT 1"),
     "columns of a pivot": lambda frame: frame.groupBy("k").pivot("n").count().columns,
-    "columns of another pivot": lambda frame: frame.groupBy("k").pivot("n").count().drop("x").schema,
+    "columns of another pivot": lambda frame: (
+        frame.groupBy("k").pivot("n").count().drop("x").schema
+    ),
     "written": lambda frame: frame.write.format("noop").mode("overwrite").save(),
 }
 

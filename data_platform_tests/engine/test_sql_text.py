@@ -10,7 +10,7 @@ from data_platform.engine.sql_text import SqlText, read_text
     [
         "v > 1",
         "k IN ('a', 'select')",
-        "upper( k ) || \"from\"",
+        'upper( k ) || "from"',
         "transform(xs, x -> x + 1)",
         "CASE WHEN (v > 1) THEN (1) ELSE (2) END",
         "CAST(v AS decimal(10, 2))",

@@ -86,8 +86,8 @@ HOLDS_DAY: dict[str, Function] = {
     "pivot": lambda sales, rates: sales.groupBy("day").pivot("k", ["a", "b"]).sum("v"),
     "mean in pandas": lambda sales, rates: sales.groupBy("day", "k").agg(_pandas(_mean, "w")),
     "all columns": lambda sales, rates: sales.alias("a").select("a.*").select("*", F.lit(1)),
-    "in other cases": lambda sales, rates: sales.select("DAY", "K").groupBy("Day").count().select(
-        F.col("DAY").alias("day")
+    "in other cases": lambda sales, rates: (
+        sales.select("DAY", "K").groupBy("Day").count().select(F.col("DAY").alias("day"))
     ),
     "columns of a frame": lambda sales, rates: sales.join(
         rates.withColumnRenamed("k", "other"), sales["k"] == F.col("other")
@@ -200,7 +200,9 @@ MIXED: dict[str, Function] = {
     ),
     "rates alone": lambda sales, rates: rates,
     "transposed": lambda sales, rates: sales.unpivot("day", ["v"], "name", "value"),
-    "total in a selection": lambda sales, rates: sales.select(F.sum("v"), F.max("day").alias("day")),
+    "total in a selection": lambda sales, rates: sales.select(
+        F.sum("v"), F.max("day").alias("day")
+    ),
     "total in SQL": lambda sales, rates: sales.selectExpr("max(day) AS day", "sum(v)"),
     "part of all": lambda sales, rates: sales.withColumn(
         "part", F.col("v") / F.sum("v").over(Window.partitionBy("k"))
@@ -217,16 +219,18 @@ MIXED: dict[str, Function] = {
         F.explode(F.array("v", F.rand(1))), "day"
     ),
     "by chance in SQL": lambda sales, rates: sales.selectExpr("*", "rand() AS n"),
-    "above the mean in SQL": lambda sales, rates: sales.where("v > (SELECT avg(id) FROM range(3))")
-    .groupBy("k")
-    .count(),
+    "above the mean in SQL": lambda sales, rates: (
+        sales.where("v > (SELECT avg(id) FROM range(3))").groupBy("k").count()
+    ),
     "renamed to the day": lambda sales, rates: (
         sales.select(F.to_date("k").alias("day"), F.col("day").alias("d")).groupBy("day").count()
     ),
     "by position with other days": lambda sales, rates: (
-        sales.withColumn("d", F.to_date("k")).select("day", "d").union(
-            sales.withColumn("d", F.to_date("k")).select("d", "day")
-        ).groupBy("day").count()
+        sales.withColumn("d", F.to_date("k"))
+        .select("day", "d")
+        .union(sales.withColumn("d", F.to_date("k")).select("d", "day"))
+        .groupBy("day")
+        .count()
     ),
     "in another": lambda sales, rates: sales.intersect(sales),
 }

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import assume, event, given
