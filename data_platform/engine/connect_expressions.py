@@ -97,7 +97,7 @@ class Expressions:
     def node(self, expression: Any, aggregates: frozenset[str] = _NO_AGGREGATES) -> Node:
         """An expression as a node; `aggregates`: the names of aggregate functions it may call."""
         kind = expression.WhichOneof("expr_type")
-        message = getattr(expression, kind) if kind else None
+        message: Any = getattr(expression, kind or "", None)
         match kind:
             case "literal":
                 return of_the_row("Literal", value=message.string)
@@ -156,8 +156,10 @@ class Expressions:
     def _star(self, target: str) -> list[Node] | None:
         """The columns that a star stands for, of all inputs or of an alias; None if unknown."""
         columns = columns_of(self._inputs)
-        if columns is None or not target:
-            return columns and [attribute(column) for column in columns]
+        if columns is None:
+            return None
+        if not target:
+            return [attribute(column) for column in columns]
         qualifier, *rest = parts_of(target) or ("",)
         chosen = [c for c in columns if c.qualifier is not None and same(c.qualifier, qualifier)]
         of_a_struct = any(column.is_named(qualifier) for column in columns)

@@ -99,28 +99,28 @@ class _Relations:
     def _made(self, relation: Any, kind: str, message: Any, inputs: list[Plan]) -> Plan:
         """A relation whose inputs' plans are put into `inputs`."""
 
-        def below(*relations: Any) -> list[Plan]:
-            inputs.extend(map(self.plan, relations))
-            return inputs
+        def below(of: Any) -> Plan:
+            inputs.append(self.plan(of))
+            return inputs[-1]
 
         asked = Asked(self._ids, lambda: self._told(relation))
         if kind in _LEAVES or (kind == "read" and _is_files(message)):
             return self._leaf(asked, _LEAVES.get(kind, "LogicalRelation"))
         if kind in _OF_ONE:
-            return _OF_ONE[kind](message, *below(message.input), asked)
+            return _OF_ONE[kind](message, below(message.input), asked)
         if kind in _SAME_COLUMNS:
-            return self._same_columns(kind, message, *below(message.input))
+            return self._same_columns(kind, message, below(message.input))
         match kind:
             case "subquery_alias" if _is_input(message):
                 return self._alias(message, self._leaf(asked, "LogicalRelation"))
             case "subquery_alias":
-                return self._alias(message, *below(message.input))
+                return self._alias(message, below(message.input))
             case "join":
-                return joined(message, *below(message.left, message.right), asked)
+                return joined(message, below(message.left), below(message.right), asked)
             case "set_op":
-                return united(message, *below(message.left_input, message.right_input), asked)
+                return united(message, below(message.left_input), below(message.right_input), asked)
             case "unpivot":
-                return _unpivoted(message, *below(message.input), asked)
+                return _unpivoted(message, below(message.input), asked)
         return Plan(unknown(kind))
 
     def _leaf(self, asked: Asked, kind: str) -> Plan:

@@ -140,8 +140,9 @@ def filled(message: Any, below: Plan, asked: Asked) -> Plan:
 
 def _changed(below: Plan, change: Callable[[Column], Node | None]) -> Plan:
     """A projection of each column, or of what it becomes."""
-    columns = below.columns and [change(column) or attribute(column) for column in below.columns]
-    return _project(below, columns)
+    if below.columns is None:
+        return Plan(unknown("Columns"))
+    return _project(below, [change(column) or attribute(column) for column in below.columns])
 
 
 def _project(below: Plan, columns: Sequence[Node] | None, of: Expressions | None = None) -> Plan:

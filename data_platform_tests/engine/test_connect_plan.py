@@ -38,7 +38,7 @@ COLUMNS: dict[str, Function] = {
     "of a struct": lambda rows: rows.select(F.struct("k", "v").alias("s")).select("s.*", "s.k"),
     "with columns": lambda rows: rows.withColumns({"V": F.lit(1), "x": F.lit(2), "K": F.lit(3)}),
     "renamed": lambda rows: rows.withColumnsRenamed({"k": "a", "none": "b"}),
-    "dropped": lambda rows: rows.withColumn("x", F.lit(1)).drop("K", F.col("none")),
+    "dropped": lambda rows: rows.withColumn("x", F.lit(1)).drop("K").drop(F.col("none")),
     "dropped of a frame": lambda rows: rows.drop(rows["v"]),
     "named anew": lambda rows: rows.toDF("a", "b"),
     "as a schema": lambda rows: rows.to(rows.select("v", "k").schema),

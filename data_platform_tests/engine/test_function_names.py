@@ -1,5 +1,7 @@
 """What function names stand for, compared with the functions that Spark has."""
 
+from typing import Any
+
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql.utils import is_remote
@@ -55,5 +57,5 @@ def test_a_function_of_a_row_is_neither_an_aggregate_nor_a_generator_nor_random(
         assert not any(kind.isAssignableFrom(built) for kind in not_of_a_row), name
 
 
-def _java(spark: SparkSession):
-    return spark._jvm  # type: ignore[attr-defined]
+def _java(spark: SparkSession) -> Any:
+    return spark._jvm

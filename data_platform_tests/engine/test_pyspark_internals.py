@@ -72,6 +72,7 @@ def test_a_client_tells_the_plan_it_sends_and_the_server_its_columns(remote: Spa
     relation = connect_relation(frame)
 
     assert analyzed_json(frame) is None
+    assert relation is not None
     assert relation.WhichOneof("rel_type") == "project"
     assert connect_columns(frame, relation) == [("n", "bigint")]
     assert connect_columns(frame, relation.project.input) == [("id", "bigint")]

@@ -34,7 +34,8 @@ def test_one_call_for_all_days_gives_the_rows_of_a_call_for_each_if_it_is_proved
 ) -> None:
     try:
         frame = program.make(whole)
-        found = frame.columns and _proof(frame)
+        names = frame.columns
+        found = _proof(frame)
     except PySparkException:  # the engine refuses the function
         assume(False)
         raise
@@ -49,7 +50,7 @@ def test_one_call_for_all_days_gives_the_rows_of_a_call_for_each_if_it_is_proved
         raise
     assert once == sum(by_day.values(), Counter())
     for name in found.holding[0]:
-        place = frame.columns.index(name)
+        place = names.index(name)
         for day, rows in by_day.items():
             assert {_day(row[place]) for row in rows} <= {day}, name
 

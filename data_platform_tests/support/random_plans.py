@@ -186,7 +186,7 @@ def _filtered(draw: st.DrawFn, below: Program) -> Program:
 @st.composite
 def _grouped(draw: st.DrawFn, below: Program) -> Program:
     by, of, name = draw(_some(below.columns)), draw(st.sampled_from(sorted(below.columns))), "x"
-    rolled = draw(st.integers(0, 9)) == 0
+    rolled = draw(st.integers(0, 3)) == 0
     function = draw(st.sampled_from([F.max, F.min, F.count]))
     renamed = draw(_NAMES)
     name = renamed if renamed not in by else "x"
@@ -301,7 +301,7 @@ def _united(draw: st.DrawFn, left: Program, right: Program) -> Program:
     )
 
 
-_KINDS = ["inner", "inner", "left", "right", "full", "left_semi", "left_anti"]
+_KINDS = ["inner", "inner", "left", "right", "full", "full", "left_semi", "left_anti"]
 
 
 @st.composite
