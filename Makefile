@@ -11,7 +11,7 @@ TESTS ?=
 JOBS ?= $(if $(TESTS),0,3)
 
 # What is run on Sail as well; see docs/decisions/0030-engines.md
-ON_SAIL := $(addprefix data_platform_tests/,quality contracts domains lake/test_reads.py \
+ON_SAIL := $(addprefix data_platform_tests/,engine quality contracts domains lake/test_reads.py \
 	build/test_merged.py build/test_isolation.py)
 
 export PYTHON

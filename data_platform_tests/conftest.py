@@ -94,18 +94,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("engine") == "sail":
-        left = [item for item in items if _is_sparks(item)]
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in left]
+    engine = str(config.getoption("engine"))
+    left = {item for item in items if _is_of_another(engine, item)}
+    config.hook.pytest_deselected(items=list(left))
+    items[:] = [item for item in items if item not in left]
     if hasattr(config, "workerinput"):
         order = {name: number for number, name in enumerate(_LONGEST)}
         items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
-def _is_sparks(item: pytest.Item) -> bool:
-    """Whether a test is of Spark alone: where engines differ, or of a store, which Sail does not
-    read."""
+def _is_of_another(engine: str, item: pytest.Item) -> bool:
+    """Whether a test is of another engine, or of a store, which Sail does not read."""
+    if engine == "local":
+        return item.get_closest_marker("connect_only") is not None
     of_store = re.search(r"\[.*?(versitygw|minio|moto)", item.nodeid)
     return bool(of_store) or item.get_closest_marker("spark_only") is not None
 
@@ -122,7 +123,7 @@ def spark(
         yield session
         session.stop()
         return
-    engine = {"local": "local[2]", "sail": "sail"}[request.config.getoption("engine")]
+    engine = {"local": "local[2]", "sail": "sail"}[str(request.config.getoption("engine"))]
     settings = settings_at(tmp_path_factory.mktemp("spark"), spark=Engine(engine))
     if any(settings.spark_jars.glob("*.jar")):
         # Each bucket says where it is (see Place.tell), since one session serves all stores.

@@ -91,7 +91,9 @@ def _sail(memory: str) -> str:
 
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
-    host, port = server.listening_address
+    listening = server.listening_address
+    assert listening
+    host, port = listening
     _kept.append(server)
     return f"sc://{host}:{port}"
 

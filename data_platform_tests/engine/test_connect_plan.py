@@ -7,20 +7,19 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
-from pyspark.sql.utils import is_remote
 
 from data_platform.engine.logical_plan import Node, is_boundary, marked, with_boundary
 from data_platform.engine.plan_columns import output
 from data_platform.engine.plan_reading import analyzed
 from data_platform.quality.locality import makes_no_rows, proof
 
+pytestmark = pytest.mark.connect_only
+
 Function = Callable[[DataFrame], DataFrame]
 
 
 @pytest.fixture(scope="module")
 def rows(spark: SparkSession) -> DataFrame:
-    if not is_remote():
-        pytest.skip("of Spark Connect alone")
     return marked(spark.createDataFrame([("a", 1)], "k string, v int"), "rows")
 
 

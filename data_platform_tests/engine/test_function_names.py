@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from pyspark.sql.utils import is_remote
 
 from data_platform.engine.function_names import AGGREGATES, GENERATORS, OF_A_ROW, OF_A_WINDOW
+
+pytestmark = pytest.mark.spark_only("asks the JVM")
 
 _CATALYST = "org.apache.spark.sql.catalyst.expressions"
 _BY_GROUP = {"agg_funcs": AGGREGATES, "window_funcs": OF_A_WINDOW, "generator_funcs": GENERATORS}
@@ -19,8 +20,6 @@ _OF_THE_PARSER = {"<=>", "!=", "timestampadd", "timestampdiff"}
 @pytest.fixture(scope="module")
 def registry(spark: SparkSession) -> dict[str, tuple[str, str]]:
     """The group and the class of each of Spark's functions."""
-    if is_remote():
-        pytest.skip("a client does not see Spark's classes")
     found = {}
     functions = _java(spark).org.apache.spark.sql.catalyst.analysis.FunctionRegistry.expressions()
     entries = functions.iterator()

@@ -23,6 +23,7 @@ def test_a_session_runs_as_many_tasks_as_it_says_or_as_its_shuffles_have(
     assert parallelism(cast(SparkSession, SimpleNamespace(conf=said))) == tasks
 
 
+@pytest.mark.spark_only("asks the JVM")
 def test_a_local_session_says_how_many_cores_it_has(spark: SparkSession, tmp_path: Path) -> None:
     config = spark_config(settings_at(tmp_path))
 

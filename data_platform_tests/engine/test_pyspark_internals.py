@@ -11,7 +11,6 @@ from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.utils import is_remote
 
 from data_platform.engine.pyspark_internals import (
     analyzed_json,
@@ -27,9 +26,8 @@ def test_the_version_is_the_one_that_is_pinned() -> None:
     assert is_pinned("pyspark")
 
 
+@pytest.mark.spark_only("asks the JVM")
 def test_a_session_tells_its_context_its_plans_and_its_jobs(spark: SparkSession) -> None:
-    if is_remote():
-        pytest.skip("a client has none of these")
     frame = spark.range(3)
     before = jobs_run(spark)
     assert before is not None
@@ -61,11 +59,10 @@ def test_a_session_without_java_tells_nothing() -> None:
 @pytest.fixture
 def remote(spark: SparkSession) -> SparkSession:
     """A session of Spark Connect."""
-    if not is_remote():
-        pytest.skip("of Spark Connect alone")
     return spark
 
 
+@pytest.mark.connect_only
 def test_a_client_tells_the_plan_it_sends_and_the_server_its_columns(remote: SparkSession) -> None:
     frame = remote.range(3).select(F.col("id").alias("n"))
 
@@ -97,6 +94,7 @@ RUNS: dict[str, Callable[[DataFrame], object]] = {
 }
 
 
+@pytest.mark.connect_only
 @pytest.mark.parametrize("name", RUNS)
 def test_what_may_have_read_rows_is_counted(remote: SparkSession, name: str) -> None:
     frame = remote.createDataFrame([("a", 1)], "k string, n int")
@@ -108,6 +106,7 @@ def test_what_may_have_read_rows_is_counted(remote: SparkSession, name: str) -> 
     assert before is not None and (jobs_run(remote) or 0) > before
 
 
+@pytest.mark.connect_only
 def test_what_reads_no_rows_is_not_counted(remote: SparkSession) -> None:
     before = jobs_run(remote)
 

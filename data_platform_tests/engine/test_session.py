@@ -82,6 +82,7 @@ def test_the_class_archive_is_named_only_where_it_exists(
     assert f'"-XX:SharedArchiveFile={archive}"' in options
 
 
+@pytest.mark.spark_only("starts a JVM")
 @pytest.mark.parametrize("archive", [None, "of something else"])
 def test_a_session_starts_in_silence_with_workers_that_are_ready(
     tmp_path: Path, archive: str | None
