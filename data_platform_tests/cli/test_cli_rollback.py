@@ -62,7 +62,7 @@ def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(hom
     assert len(quarantined) == 1
     home.land(key_of(day), csv(shop_lines(day, 4)))
     home.run()
-    assert (home.counts(SILVER)[day], home.quarantined(day)) == (4, [])
+    assert (home.counts(SILVER)[day], home.quarantined(day)) == (4, {})
     assert json.loads(_called(home, "stale", "--json")) == []
 
     said = _called(home, "rollback", SILVER, "--partition", day, "--to", snapshot)

@@ -20,7 +20,16 @@ from xdist.scheduler import LoadFileScheduling
 from data_platform.demo.generator import Manifest, generate
 from data_platform.demo.report import Balance, balance_of
 from data_platform.runs.in_process import Ran
-from data_platform_tests.support.homes import BRONZE, Home, Versions, home_at
+from data_platform_tests.support.homes import (
+    BRONZE,
+    DEMAND,
+    SALES,
+    SEGMENTS,
+    SILVER,
+    Home,
+    Versions,
+    home_at,
+)
 from data_platform_tests.support.places import place_of
 from data_platform_tests.support.tables import TABLES
 
@@ -41,6 +50,7 @@ class LoadedShop:
     landed: Path  # the files of the first load
     received: pa.Table  # bronze
     rejected: dict[str, pa.Table]  # by layer
+    made: dict[str, pa.Table]  # silver and gold
 
     def day(self, number: int) -> date:
         """A trading day by its position in the month."""
@@ -100,4 +110,5 @@ def shop(
             landed=landed,
             received=home.read(BRONZE),
             rejected={layer: home.read(f"{layer}/retail/order_lines") for layer in REJECTED},
+            made={table: home.read(table) for table in (SILVER, SALES, DEMAND, SEGMENTS)},
         )

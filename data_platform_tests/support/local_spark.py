@@ -26,27 +26,28 @@ class LocalSpark:
         self.conf = {PARALLELISM: "2"}
 
     def createDataFrame(self, table: pa.Table) -> "_LocalFrame":
-        return _LocalFrame(table, self._faults)
+        return _LocalFrame(table, self._faults, self)
 
 
 @dataclass
 class _LocalFrame:
     rows: pa.Table
     faults: Faults
+    sparkSession: LocalSpark
 
     def repartitionById(self, tasks: int, column: object) -> "_LocalFrame":
         assert tasks == self.rows.num_rows
         return self
 
     def select(self, *names: str) -> "_LocalFrame":
-        return _LocalFrame(self.rows.select(names), self.faults)
+        return _LocalFrame(self.rows.select(names), self.faults, self.sparkSession)
 
     def mapInArrow(self, function: Callable, ddl: str) -> "_LocalFrame":
         made: list[pa.RecordBatch] = []
         for batch in self.rows.to_batches(max_chunksize=1):
             with self.faults.step("task"):
                 made += function(iter([batch]))
-        return _LocalFrame(pa.Table.from_batches(made), self.faults)
+        return _LocalFrame(pa.Table.from_batches(made), self.faults, self.sparkSession)
 
     def collect(self) -> list[dict[str, Any]]:
         return self.rows.to_pylist()
