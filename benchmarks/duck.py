@@ -106,8 +106,11 @@ SELECT *, CASE WHEN r >= 4 AND f >= 4 THEN 'champion' WHEN f >= 4 THEN 'loyal'
 FROM scores
 """
 
-GOLD = {"daily_sales": ("day", _DAILY_SALES), "product_demand": ("day", _DEMAND)}
-MONTHLY = {"customer_segments": ("month", _SEGMENTS)}
+_GOLD = {
+    "daily_sales": ("day", _DAILY_SALES),
+    "product_demand": ("day", _DEMAND),
+    "customer_segments": ("month", _SEGMENTS),
+}
 
 
 def pipeline(landing: Path, target: Path, *, threads: int) -> dict[str, int]:
@@ -122,7 +125,7 @@ def pipeline(landing: Path, target: Path, *, threads: int) -> dict[str, int]:
         bronze = written("bronze", "day", _BRONZE.format(landing=landing))
         silver = written("silver", "day", _SILVER.format(bronze=bronze, key=_KEY))
         tables = {"bronze": bronze, "silver": silver}
-        for name, (by, query) in (GOLD | MONTHLY).items():
+        for name, (by, query) in _GOLD.items():
             tables[name] = written(name, by, query.format(silver=silver))
         return {
             name: database.sql(f"SELECT count(*) FROM {table}").fetchall()[0][0]

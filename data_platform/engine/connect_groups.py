@@ -3,7 +3,6 @@
 Each function takes the relation's message, its inputs' plans, and what else it needs.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from data_platform.engine.connect_expressions import Expressions, equal, python, unknown
@@ -16,9 +15,11 @@ from data_platform.engine.connect_names import (
     column_of,
     found_in,
     of_the_row,
+    projected,
 )
 from data_platform.engine.function_names import AGGREGATES
 from data_platform.engine.logical_plan import Node
+from data_platform.engine.plan_columns import WITHOUT_RIGHT
 
 _JOINS = {
     "JOIN_TYPE_INNER": "Inner$",
@@ -29,7 +30,6 @@ _JOINS = {
     "JOIN_TYPE_LEFT_SEMI": "LeftSemi$",
     "JOIN_TYPE_LEFT_ANTI": "LeftAnti$",
 }
-_LEFT_ALONE = ("LeftSemi$", "LeftAnti$")
 
 
 def aggregated(message: Any, below: Plan, asked: Asked) -> Plan:
@@ -107,7 +107,7 @@ def joined(message: Any, left: Plan, right: Plan, asked: Asked) -> Plan:
                 return Plan(unknown("Using"))
     fields = {"joinType": {"object": kind}, "condition": tuple(condition)}
     node = Node("Join", fields, (left.node, right.node))
-    output = left.columns if kind in _LEFT_ALONE else (*left.columns, *right.columns)
+    output = left.columns if kind in WITHOUT_RIGHT else (*left.columns, *right.columns)
     if not pairs:
         return Plan(node, output)
     keys = {column.id for pair in pairs for column in pair}
@@ -115,7 +115,7 @@ def joined(message: Any, left: Plan, right: Plan, asked: Asked) -> Plan:
         *(_key(kind, one, other, asked) for one, other in pairs),
         *(attribute(column) for column in output if column.id not in keys),
     ]
-    return _project(node, columns)
+    return projected(node, columns)
 
 
 def _key(kind: str, left: Column, right: Column, asked: Asked) -> Node:
@@ -134,7 +134,7 @@ def united(message: Any, left: Plan, right: Plan, asked: Asked) -> Plan:
         return Plan(unknown("Union"))
     sides = zip(*(_both(one, other, asked) for one, other in pairs), strict=True)
     one, other = (
-        _project(plan.node, columns) for plan, columns in zip((left, right), sides, strict=True)
+        projected(plan.node, columns) for plan, columns in zip((left, right), sides, strict=True)
     )
     return Plan(Node("Union", {}, (one.node, other.node)), one.columns)
 
@@ -171,11 +171,6 @@ def _both(one: Column | None, other: Column | None, asked: Asked) -> tuple[Node,
 
 def _null() -> Node:
     return of_the_row("Literal", value=None)
-
-
-def _project(node: Node, columns: Sequence[Node]) -> Plan:
-    projection = Node("Project", {"projectList": tuple(columns)}, (node,))
-    return Plan(projection, tuple(map(column_of, columns)))
 
 
 def _name(message: Any, field: str) -> str:

@@ -86,6 +86,12 @@ def column_of(node: Node) -> Column:
     return Column(node.id, node.fields["name"], type_of(node), node.fields.get("qualifier"))
 
 
+def projected(node: Node, columns: Sequence[Node]) -> Plan:
+    """A projection of a node's rows to these columns, each a reference or an alias."""
+    projection = Node("Project", {"projectList": tuple(columns)}, (node,))
+    return Plan(projection, tuple(map(column_of, columns)))
+
+
 def type_of(node: Node) -> str | None:
     """The type of an expression's value; None where it is not told."""
     match node.kind:

@@ -17,6 +17,7 @@ from data_platform.engine.connect_names import (
     column_of,
     found_in,
     of_the_row,
+    projected,
     resolved,
     same,
 )
@@ -163,4 +164,4 @@ def _project(below: Plan, columns: Sequence[Node] | None, of: Expressions | None
     if any(map(aggregates_in, columns)):
         fields = {"groupingExpressions": (), "aggregateExpressions": tuple(columns)}
         return Plan(Node("Aggregate", fields, (node,)), output)
-    return Plan(Node("Project", {"projectList": tuple(columns)}, (node,)), output)
+    return projected(node, columns)

@@ -38,8 +38,7 @@ class Settings:
     `spark` is what executes DataFrames, `spark_memory` the driver's heap as the JVM writes it
     (`4g`, `512m`), `spark_jars` the directory of what `make jars` fetched. `project` begins the
     names of the buckets; `aws_region` is empty where there is no cloud, `aws_endpoint` where S3 is
-    AWS's. `storage_price` is US
-    dollars for a GB and month, None for the list price of the region.
+    AWS's. `storage_price` is US dollars for a GB and month, None for the list price of the region.
     """
 
     environment: Environment

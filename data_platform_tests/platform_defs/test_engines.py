@@ -11,7 +11,14 @@ from data_platform.build.platform import Platform
 from data_platform.lake.upkeep import browse
 from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId
-from data_platform_tests.support.homes import BRONZE, DEMAND, SALES, SEGMENTS, SILVER
+from data_platform_tests.support.homes import (
+    BRONZE,
+    DEMAND,
+    SALES,
+    SEGMENTS,
+    SILVER,
+    rows_of_a_load,
+)
 from data_platform_tests.support.loaded_shop import LoadedShop
 
 REJECTED = ("quarantine/retail/order_lines", "duplicates/retail/order_lines")
@@ -54,11 +61,11 @@ def test_bronze_and_rejected_rows_are_equal_in_all_columns(
     rejected = {name: shop.rejected[name.partition("/")[0]] for name in REJECTED}
     assert all(table.num_rows for table in rejected.values())
     for name, expected in {**received, **rejected}.items():
-        assert _rows(_read(sail, name)) == _rows(expected), name
+        assert rows_of_a_load(_read(sail, name)) == rows_of_a_load(expected), name
 
 
 def test_silver_is_equal_in_all_columns(sail: Platform, shop: LoadedShop) -> None:
-    assert _rows(_read(sail, SILVER)) == _rows(shop.made[SILVER])
+    assert rows_of_a_load(_read(sail, SILVER)) == rows_of_a_load(shop.made[SILVER])
 
 
 @pytest.mark.parametrize("table", BY)
@@ -72,12 +79,6 @@ def test_gold_is_equal_in_all_columns(sail: Platform, shop: LoadedShop, table: s
 
 def _read(platform: Platform, table: str) -> pa.Table:
     return browse.rows(platform.lake.load(TableId.parse(table))).read_all()
-
-
-def _rows(table: pa.Table) -> list[str]:
-    """The rows in order, without what differs between two loads."""
-    kept = table.drop_columns([n for n in ("_attempt", "_ingested_at") if n in table.column_names])
-    return sorted(map(repr, kept.to_pylist()))
 
 
 def _near(value: object) -> object:

@@ -37,6 +37,7 @@ from data_platform_tests.support.homes import (
     csv,
     home_at,
     key_of,
+    rows_of_a_load,
     shop_lines,
 )
 from data_platform_tests.support.tables import TABLES
@@ -44,7 +45,6 @@ from data_platform_tests.support.tables import TABLES
 LINES = (bronze.order_lines, silver.order_lines)
 DAYS = ["2011-03-29", "2011-03-31", "2011-04-01"]  # of two months
 LAST_FIRST = (DAYS[-1:], DAYS[:-1])
-INGESTED = "_ingested_at"  # the time of the tick
 
 REFUSING = replace(OrderLine, quarantine_threshold=0.9)
 LENIENT = replace(REFUSING, rescued="warning", version="1.1.0")
@@ -74,14 +74,9 @@ def _dirty_day(day: str) -> bytes:
 def _contents(home: Home) -> dict[str, list[dict]]:
     beside = [f"{layer}/retail/order_lines" for layer in ("quarantine", "duplicates")]
     return {
-        table: _sorted(home.read(table))
+        table: rows_of_a_load(home.read(table))
         for table in [*(str(table.id) for table in home.tables), *beside]
     }
-
-
-def _sorted(rows: pa.Table) -> list[dict]:
-    kept = rows.drop_columns([n for n in (INGESTED, "_attempt") if n in rows.column_names])
-    return sorted(kept.to_pylist(), key=repr)
 
 
 def _loaded(directory: Path, rounds: Sequence[Sequence[str]]) -> dict[str, list[dict]]:
