@@ -212,7 +212,7 @@ def delete(bucket: DirectoryBucket | S3Bucket, keys: Iterable[str]) -> None:
         client.delete_object(Bucket=name, Key=key)
 
 
-@pytest.mark.parametrize("objects", [1_500, pytest.param(10_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("objects", [3_000, pytest.param(10_000, marks=pytest.mark.soak)])
 def test_thousands_of_objects_and_twenty_killed_consumers(
     tmp_path: Path, elasticmq: QueueServer, objects: int
 ) -> None:

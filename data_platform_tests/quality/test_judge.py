@@ -48,7 +48,7 @@ def _names(text: str | None) -> list[str]:
     return text.split(SEPARATOR) if text else []
 
 
-@pytest.mark.parametrize("rules", [300, pytest.param(2000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("rules", [600, pytest.param(2000, marks=pytest.mark.soak)])
 def test_hundreds_of_rules_are_judged_as_one_is(spark: SparkSession, rules: int) -> None:
     def above(least: int) -> Rule:
         return Rule(f"above_{least}", lambda: F.col("total") > least)
