@@ -7,12 +7,12 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from data_platform.assets import BronzeTable
+from data_platform.build.audit import failed, held_back
 from data_platform.build.bronze_moves import elsewhere_in_bronze, moved, ready, takers
 from data_platform.build.held import unreadable
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
 from data_platform.build.result import Loaded, StepResult
-from data_platform.build.steps import failed, held_back
 from data_platform.build.tables import ensure_tables
 from data_platform.engine.parallelism import parallelism
 from data_platform.engine.shuffles import dealt

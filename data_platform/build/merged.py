@@ -6,7 +6,7 @@ that is not known, or if a row of the table is gone from them and no newer row r
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
@@ -14,15 +14,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.assets import JudgedTable
+from data_platform.build.audit import audited
 from data_platform.build.inputs import Input
 from data_platform.build.isolation import by_input_partition
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
 from data_platform.build.result import StepResult
-from data_platform.build.steps import (
-    audited,
-    layout_of,
-)
+from data_platform.build.steps import layout_of
 from data_platform.contracts.schema import schema_of
 from data_platform.lake.catalog import LakeTable
 from data_platform.lake.files import Files, files_by_partition, partitioning_of, versions
@@ -35,7 +33,7 @@ from data_platform.quality.findings import Finding
 from data_platform.quality.judge import judged
 from data_platform.quality.merge import ranked, settled, unreplaced
 from data_platform.tables.identity import WHOLE_TABLE
-from data_platform.tables.outcomes import DATA, OUTCOME, QUARANTINE
+from data_platform.tables.outcomes import CHANGES, DATA, OUTCOME, QUARANTINE, SUPERSEDED
 from data_platform.telemetry.wording import counted
 
 # Property of a snapshot: the input and its snapshot that were merged, `layer/domain/name@id`.
@@ -91,8 +89,7 @@ def build_merged(
     rows = settled(ranked(changes, present, table.contract))
     staged = stage(rows, layout, clustered=True)
     found = _conservation(merge, staged, source)
-    # What is superseded is of this partition, and its own figure.
-    staged = with_empty_partitions(replace(staged, passed={}), own, layout, plan.keys)
+    staged = with_empty_partitions(staged, own, layout, plan.keys)
     properties = {MERGED: f"{source.upstream.table}@{source.snapshot}"}
     return audited(
         table, plan, platform, staged, attempt, run_id, also=[found], properties=properties
@@ -131,13 +128,13 @@ def planned_merge(
 
 
 def _conservation(merge: Merge, staged: Staged, source: Input) -> Finding:
-    changes = staged.changes.get(WHOLE_TABLE, 0)
+    changes = staged.counted(CHANGES).get(WHOLE_TABLE, 0)
     present = sum(f.record_count for files in merge.present.values() for f in files)
     return checks.conservation_finding(
         WHOLE_TABLE,
         received=present + changes,
         published=staged.rows(DATA)[WHOLE_TABLE],
         quarantined=staged.rows(QUARANTINE)[WHOLE_TABLE],
-        duplicates=staged.passed.get(WHOLE_TABLE, 0),
+        duplicates=staged.counted(SUPERSEDED).get(WHOLE_TABLE, 0),
         source=f"{counted(present, 'row')} of the table and {changes} of {source.upstream.table}",
     )

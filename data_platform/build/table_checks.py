@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import dagster as dg
 
 from data_platform.assets import Table
+from data_platform.build.audit import held_upstream
 from data_platform.build.held import expired_now, held_now, unreadable
 from data_platform.build.kinds import partition_checks
 from data_platform.build.planning import Plan, current_versions
 from data_platform.build.platform import Platform
-from data_platform.build.steps import held_upstream
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.names import check_name
 from data_platform.lake.builds import Build

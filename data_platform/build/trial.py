@@ -15,17 +15,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.assets import JudgedTable, Table
+from data_platform.build.audit import held_back, rows_findings
 from data_platform.build.isolation import Calls, united
 from data_platform.build.kinds import require_tried
 from data_platform.build.planning import Plan, plan
 from data_platform.build.platform import Platform
-from data_platform.build.steps import (
-    held_back,
-    judged_as_spread,
-    prepared,
-    rows_findings,
-    spread_of,
-)
+from data_platform.build.steps import judged_as_spread, prepared, spread_of
 from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.schema import schema_of

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.schema import schema_of
 from data_platform.contracts.winner import ARRIVAL
-from data_platform.tables.outcomes import CHANGE, CONTEXT, DATA, OUTCOME, REASONS, WARNINGS
+from data_platform.tables.outcomes import CHANGE, DATA, OUTCOME, REASONS, SUPERSEDED, WARNINGS
 
 NTH = "_nth"  # 1 for the row of its key that is kept
 
@@ -36,7 +36,7 @@ def ranked(changes: DataFrame, present: DataFrame | None, contract: Contract) ->
 
 def settled(rows: DataFrame) -> DataFrame:
     """The ranked rows with their outcome: those that another row replaces are only counted."""
-    outcome = F.when(F.col(NTH) > 1, CONTEXT).otherwise(F.col(OUTCOME))
+    outcome = F.when(F.col(NTH) > 1, SUPERSEDED).otherwise(F.col(OUTCOME))
     return rows.withColumn(OUTCOME, outcome).drop(NTH)
 
 

@@ -9,11 +9,14 @@ class Outcome(IntEnum):
     DATA = 0
     QUARANTINE = 1
     DUPLICATES = 2
-    CONTEXT = 3  # counted, but not written
-    CHANGES = 4  # no row's own: counts the rows with a CHANGE
+    # Counted, but not written:
+    CONTEXT = 3  # of another partition, which the build was given as well
+    SUPERSEDED = 4  # of a merged table: another row of its key is newer
+    CHANGES = 5  # no row's own: counts the rows with a CHANGE
 
 
-DATA, QUARANTINE, DUPLICATES, CONTEXT, CHANGES = Outcome
+DATA, QUARANTINE, DUPLICATES, CONTEXT, SUPERSEDED, CHANGES = Outcome
+COUNTED = (CONTEXT, SUPERSEDED, CHANGES)
 
 OUTCOME = "_outcome"
 REASONS = "_reasons"

@@ -1,7 +1,8 @@
 """Which other partitions rows may name, by what their partition reads."""
 
 import datetime as dt
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 
@@ -14,7 +15,7 @@ from pyspark.sql import types as T
 
 from data_platform.assets import JudgedTable
 from data_platform.build.inputs import Input
-from data_platform.build.placement import Others, Times, others
+from data_platform.build.placement import Others, Times, among, others
 from data_platform.build.planning import Plan
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.schema import column_type
@@ -219,3 +220,48 @@ def test_an_option_that_says_nothing_is_refused() -> None:
 
 def _unpartitioned() -> Contract:
     return replace(Answer, partition_by=())
+
+
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose zone is not the session's."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("columns", "built", "other"),
+    [
+        ("hour timestamp_ntz", ["2011-03-04-05:00", "2011-03-04-07:00"], "2011-03-04-14:00"),
+        ("at timestamp", ["2011-03-04-05:00"], "2011-03-04-14:00"),
+        ("day date", ["2011-03-04", "2011-03-06"], "2011-03-05"),
+        ("hour timestamp_ntz, shop string", ["2011-03-04-05:00|a"], "2011-03-04-05:00|b"),
+        (
+            "shop string",
+            ["it's", '"a"', r"back\slash\\", "two\nlines", "", "Ö日", "${x}", "${env:HOME}"],
+            "its",
+        ),
+        ("day date, till bigint", ["2011-03-04|7", "2011-03-05|8"], "2011-03-04|8"),
+    ],
+)
+def test_rows_are_told_by_their_partition_whatever_the_zone_of_the_machine(
+    spark: SparkSession, tokyo: None, columns: str, built: list[str], other: str
+) -> None:
+    schema = spark.createDataFrame([], columns).schema
+    partitioning = Partitioning.of(schema, tuple(schema.names))
+    # as ISO text, which Spark casts without asking for the machine's zone
+    rows = [tuple(_iso(text) for text in key.split("|")) for key in (*built, other)]
+    texts = spark.createDataFrame(rows, schema.names)
+    frame = texts.select(*(F.col(field.name).cast(field.dataType) for field in schema))
+
+    found = frame.where(among(partitioning, built))
+    as_text = found.select(*(F.col(name).cast("string") for name in schema.names)).collect()
+
+    assert [tuple(row) for row in as_text] == rows[:-1]
+
+
+def _iso(text: str) -> str:
+    return f"{text[:10]} {text[11:]}:00" if text.endswith(":00") else text

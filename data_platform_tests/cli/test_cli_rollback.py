@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -9,12 +10,13 @@ from pyspark.sql import SparkSession
 
 from data_platform.cli.main import main
 from data_platform.domains.retail.bronze import order_lines as bronze
-from data_platform.domains.retail.gold import daily_sales
+from data_platform.domains.retail.gold import customer_segments, daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.operations.repair import stale_partitions
 from data_platform_tests.support.homes import (
     BRONZE,
     SALES,
+    SEGMENTS,
     SILVER,
     Home,
     csv,
@@ -61,7 +63,8 @@ def _called(home: Home, *arguments: object) -> str:
 
 
 def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(home: Home) -> None:
-    day = "2011-06-09"
+    home = replace(home, tables=(*home.tables, customer_segments))
+    day, month = "2011-06-09", "2011-06-01"
     home.land(key_of(day), csv([*shop_lines(day, 120), f"{shop_lines(day, 1)[0]},extra"]))
     home.run()
     snapshot = _history(home, SILVER)[0]["snapshot"]
@@ -87,7 +90,10 @@ def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(hom
         assert told and told.passed and told.target_materialization_data
     assert told and f"rolled back to {snapshot}" in (told.description or "")
     # A person chose the version of silver, so that it is not stale itself.
-    assert _stale(home) == [(SALES, day, "inputs changed")]
+    assert set(_stale(home)) == {
+        (SALES, day, "inputs changed"),
+        (SEGMENTS, month, "inputs changed"),
+    }
     assert day in _called(home, "stale")
 
     home.run()

@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.quality.merge import ranked, settled
-from data_platform.tables.outcomes import CONTEXT, DATA, OUTCOME, QUARANTINE, Outcome
+from data_platform.tables.outcomes import DATA, OUTCOME, QUARANTINE, SUPERSEDED, Outcome
 from data_platform_tests.support.clients import Client
 
 JUDGED = "client bigint, changed bigint, city string, _outcome int, _reasons string"
@@ -23,7 +23,7 @@ def _judged(spark: SparkSession, rows: list[Row], outcome: Outcome = DATA) -> Da
 
 
 def _kept(ranked: DataFrame) -> DataFrame:
-    return settled(ranked).where(F.col(OUTCOME) != CONTEXT)
+    return settled(ranked).where(F.col(OUTCOME) != SUPERSEDED)
 
 
 def test_a_rejected_row_stays_and_takes_no_valid_row_s_place(spark: SparkSession) -> None:

@@ -18,11 +18,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from data_platform.assets import BronzeTable, JudgedTable, bronze, silver
+from data_platform.build.audit import held_back
 from data_platform.build.bronze import build_bronze
 from data_platform.build.planning import Plan, plan
 from data_platform.build.platform import Platform
 from data_platform.build.result import publish_step
-from data_platform.build.steps import held_back
 from data_platform.build.tables import ensure_tables
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Retention

@@ -25,7 +25,7 @@ from data_platform.tables.identity import Partitioning, PartitionValue, Values
 from data_platform.tables.outcomes import (
     CHANGE,
     CHANGES,
-    CONTEXT,
+    COUNTED,
     DATA,
     NAMED,
     OUTCOME,
@@ -224,8 +224,8 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
             if CHANGE in piece.schema.names:
                 counts[CHANGES, written(values)] += piece.column(CHANGE).true_count
             for outcome, rows in _by_outcome(piece) if layout.judged else [(DATA, piece)]:
-                if outcome == CONTEXT:
-                    counts[CONTEXT, written(values)] += rows.num_rows
+                if outcome in COUNTED:
+                    counts[outcome, written(values)] += rows.num_rows
                     continue
                 file = open_files.get(outcome)
                 if file is None or file.full:

@@ -25,7 +25,7 @@ from data_platform.lake.writing.parquet import (
     write_batches,
 )
 from data_platform.storage.files import Storage
-from data_platform.tables.outcomes import CHANGES, CONTEXT, DATA, Outcome
+from data_platform.tables.outcomes import COUNTED, DATA, Outcome
 
 _HASHES = 200  # over which partitions are distributed; if few share one, only large ones are split
 
@@ -42,28 +42,31 @@ def directory(table: Table, attempt: str) -> str:
 
 @dataclass(frozen=True)
 class Staged:
-    """The files of one attempt by outcome; and by partition, how many rows break each rule, how
-    many are rejected for each other partition that they name, how many were not written since they
-    only served as context (CONTEXT), and how many have a CHANGE."""
+    """The files of one attempt by outcome; by partition, how many rows break each rule, and how
+    many are rejected for each other partition that they name; and by outcome and partition, how
+    many rows were only counted (COUNTED)."""
 
     files: Mapping[Outcome, tuple[StagedFile, ...]]
     rules: Mapping[str, Counter] = field(default_factory=dict)
     named: Mapping[str, Counter] = field(default_factory=dict)
-    passed: Mapping[str, int] = field(default_factory=dict)
-    changes: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[Outcome, Mapping[str, int]] = field(default_factory=dict)
 
     @staticmethod
     def together(parts: Iterable["Staged"]) -> "Staged":
         """The union of several jobs of one attempt, each with its own partitions."""
         files: dict[Outcome, tuple[StagedFile, ...]] = {}
-        rules, named, passed, changes = {}, {}, {}, {}
+        rules, named = {}, {}
+        counts: dict[Outcome, dict[str, int]] = {}
         for each in parts:
             files |= {k: (*files.get(k, ()), *found) for k, found in each.files.items()}
             rules.update(each.rules)
             named.update(each.named)
-            passed.update(each.passed)
-            changes.update(each.changes)
-        return Staged(files, rules, named, passed, changes)
+            counts |= {k: {**counts.get(k, {}), **found} for k, found in each.counts.items()}
+        return Staged(files, rules, named, counts)
+
+    def counted(self, outcome: Outcome) -> Mapping[str, int]:
+        """Rows by partition key that were counted, not written."""
+        return self.counts.get(outcome, {})
 
     def rows(self, outcome: Outcome) -> Counter:
         """Rows on disk by partition key."""
@@ -145,18 +148,18 @@ def _staged(reports: list[dict], layout: Layout) -> Staged:
     files: dict[Outcome, list[StagedFile]] = defaultdict(list)
     rules: dict[str, Counter] = defaultdict(Counter)
     named: dict[str, Counter] = defaultdict(Counter)
-    counts = {CONTEXT: Counter(), CHANGES: Counter()}
+    counts: dict[Outcome, Counter] = defaultdict(Counter)
     for report in reports:
-        key = layout.partitioning.key(values_written(report["key"]))
-        if report["outcome"] in counts:
-            counts[report["outcome"]][key] += report["rows"]
+        key, outcome = layout.partitioning.key(values_written(report["key"])), report["outcome"]
+        if outcome in COUNTED:
+            counts[Outcome(outcome)][key] += report["rows"]
             continue
         file = StagedFile(key, report["path"], report["rows"], report["bytes"])
-        files[Outcome(report["outcome"])].append(file)
+        files[Outcome(outcome)].append(file)
         rules[file.key].update(json.loads(report["rules"]))
         named[file.key].update(json.loads(report["named"]))
     by_outcome = {outcome: tuple(of) for outcome, of in files.items()}
-    return Staged(by_outcome, dict(rules), dict(named), counts[CONTEXT], counts[CHANGES])
+    return Staged(by_outcome, dict(rules), dict(named), dict(counts))
 
 
 def plain_layout(table: Table, attempt: str, storage: Storage) -> Layout:
