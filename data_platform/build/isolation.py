@@ -34,7 +34,7 @@ from data_platform.engine.logical_plan import Node, marked
 from data_platform.engine.plan_reading import analyzed
 from data_platform.engine.pyspark_internals import jobs_run
 from data_platform.lake.reads import ReadPlan
-from data_platform.quality.locality import Input, Proof, makes_no_rows, proof
+from data_platform.quality.locality import Input, Proof, makes_no_rows, proof, row_by_row
 from data_platform.quality.mapping import EventTime
 from data_platform.quality.windows import (
     EventWindow,
@@ -279,6 +279,12 @@ def shown_by(frame: DataFrame, inputs: Mapping[str, Input]) -> Proof:
 def one_row_each(frame: DataFrame) -> bool:
     """Whether each input row gave at most one row for certain; false if the plan is unavailable."""
     return _read_plan(frame, makes_no_rows, unknown=False)
+
+
+def is_row_by_row(frame: DataFrame) -> bool:
+    """Whether each input row certainly gave at most one row, which depends on it alone; false if
+    the plan is unavailable."""
+    return _read_plan(frame, row_by_row, unknown=False)
 
 
 def _read_plan(frame: DataFrame, read: Callable[[Node], _Read], *, unknown: _Read) -> _Read:

@@ -9,19 +9,27 @@ from pyspark.sql import functions as F
 
 from data_platform.assets import JudgedTable
 from data_platform.build.audit import audited
-from data_platform.build.isolation import Calls, Result, one_row_each, without_adaptive
+from data_platform.build.isolation import (
+    Calls,
+    Result,
+    is_row_by_row,
+    one_row_each,
+    without_adaptive,
+)
 from data_platform.build.placement import among
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
 from data_platform.build.result import StepResult
 from data_platform.build.tables import ensure_tables
 from data_platform.build.whole_range import require_same_alone
-from data_platform.contracts.names import folded
+from data_platform.contracts.names import folded, quoted
 from data_platform.contracts.schema import schema_of
+from data_platform.engine.logical_plan import with_boundary
 from data_platform.engine.parallelism import parallelism
+from data_platform.engine.shuffles import small_groups_are_slow
 from data_platform.lake.files import partitioning_of
 from data_platform.lake.reads import columns_of
-from data_platform.lake.writing.parquet import Layout, SourcePath
+from data_platform.lake.writing.layout import Layout, SourcePath
 from data_platform.lake.writing.staging import (
     Staged,
     new_attempt,
@@ -29,7 +37,7 @@ from data_platform.lake.writing.staging import (
     stage,
     with_empty_partitions,
 )
-from data_platform.quality.judge import in_shares, judged, with_received
+from data_platform.quality.judge import compared, in_shares, judged, with_received
 from data_platform.quality.repeats import with_repeats_marked
 from data_platform.quality.spread import Spread
 from data_platform.storage.errors import LakeError
@@ -71,14 +79,19 @@ def judged_as_spread(
     table: JudgedTable, spread: Spread, frame: DataFrame, *, one_partition: bool
 ) -> DataFrame:
     """The rows of a function whose inputs were `prepared`, judged by the tasks of the spread."""
+    contract, by_marks = table.contract, spread.alone and one_row_each(frame)
+    many = contract.lineage and not spread.alone and small_groups_are_slow(frame.sparkSession)
+    if many and (key := compared(frame, contract)) and is_row_by_row(frame):
+        marked = with_repeats_marked(frame, key, spread.tasks)
+        frame, by_marks = marked or frame, marked is not None
     return judged(
         frame,
-        table.contract,
+        contract,
         tasks=spread.tasks,
         shares=shares(table.partitioning, spread),
         clustered=_meets_early(table, spread) and not spread.shared,
         one_partition=one_partition,
-        by_marks=spread.alone and one_row_each(frame),
+        by_marks=by_marks,
     )
 
 
@@ -129,9 +142,11 @@ def _met(table: JudgedTable, spread: Spread, received: DataFrame) -> DataFrame:
         if not _same_partition_columns(table, received):
             return received
         if spread.alone:
-            marked = with_repeats_marked(received, table.contract, spread.tasks)
+            key = [] if table.contract.merge_on else table.contract.key
+            columns = [F.col(quoted(name)) for name in key]
+            marked = with_repeats_marked(received, columns, spread.tasks)
             if marked is not None:
-                return marked
+                return with_boundary(marked)
         return in_shares(received, table.contract, spread.tasks, over)
     if spread.tasks > parallelism(received.sparkSession):
         return received.repartition(spread.tasks, *columns)

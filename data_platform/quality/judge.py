@@ -5,21 +5,18 @@ included. Among the valid rows of a partition the winner of each key is publishe
 are duplicates that name the row they repeat.
 """
 
-from dataclasses import dataclass
-
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from data_platform.contracts.compile import RESCUED_RULE, compile_rules, reasons
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import folded, quoted
 from data_platform.contracts.schema import schema_of
 from data_platform.contracts.winner import Preference, total
-from data_platform.engine.shuffles import dealt
+from data_platform.engine.shuffles import dealt, in_order
+from data_platform.quality.received import Received
 from data_platform.quality.repeats import MAY_REPEAT
 from data_platform.tables.columns import (
-    INGESTED_AT,
     RECEIVED,
     REPEATS_OBJECT,
     REPEATS_ROW,
@@ -80,7 +77,7 @@ def judged(
     by_marks: bool = False,
 ) -> DataFrame:
     """The contract's columns plus outcome, reasons, warnings and, with lineage, the row as
-    received and the row it repeats; sorted by partition within each task.
+    received and the row it repeats; sorted by partition within each task, or about so (`by_marks`).
 
     Rows with a PLACE are judged by it as well: those of another partition are rejected, with the
     partition they were built for as theirs, or have the outcome CONTEXT and no other value.
@@ -89,10 +86,10 @@ def judged(
     together; 1 leaves a partition to one task, as None does for all.
     `clustered` says that each partition's rows are in one task already, `one_partition` that all
     are of one. `by_marks`: only rows marked as possible repeats (see `repeats`) are compared with
-    each other; all rows are of one partition, and the function returned at most one for each row
-    that it read. The key of a merged table is not checked: `merge.ranked` decides between its rows.
+    each other; the function returned at most one for each row that it read. The key of a merged
+    table is not checked: `merge.ranked` decides between its rows.
     """
-    received, dealt = _Received.of(frame, contract), _TASK in frame.columns
+    received, dealt = Received.of(frame, contract), _TASK in frame.columns
     marked = by_marks and MAY_REPEAT in frame.columns  # a function may have dropped it
     kept = [received.kept(field, frame) for field in schema_of(contract).fields]
     rules = compile_rules(contract)
@@ -110,14 +107,19 @@ def judged(
     if PLACE in frame.columns:
         rows = _settled(rows, contract, received)
     if marked:
-        return _as_written(_where_marked(rows, contract, received, tasks), contract, received)
+        rows = _where_marked(rows, contract, received, one_partition=one_partition)
+        if one_partition:
+            rows = rows.coalesce(tasks)
+        elif not clustered and not dealt:
+            rows = _clustered(rows, contract, received, tasks, shares)
+        return _as_written(rows, contract, received)
     if not clustered and not dealt:
         rows = _clustered(rows, contract, received, tasks, shares)
     if contract.key and not contract.merge_on:
         rows = _deduplicated(rows, contract, received, one_partition=one_partition)
     else:
         rows = rows.withColumn(OUTCOME, _outcome(rows))
-        rows = rows.sortWithinPartitions(*contract.partition_by) if contract.partition_by else rows
+        rows = in_order(rows, [F.col(name) for name in contract.partition_by])
     return _as_written(rows, contract, received)
 
 
@@ -127,7 +129,7 @@ def _place_columns(frame: DataFrame, contract: Contract) -> list[str]:
     return [PLACE, NAMED, *map(built_for, contract.partition_by)]
 
 
-def _settled(rows: DataFrame, contract: Contract, received: "_Received") -> DataFrame:
+def _settled(rows: DataFrame, contract: Contract, received: "Received") -> DataFrame:
     """Assign rows of other partitions to the one they were built for. CONTEXT rows, which are only
     counted and may be many times the kept ones, lose all other values."""
     counted, own = F.col(PLACE) == CONTEXT, F.col(PLACE) == DATA
@@ -155,62 +157,24 @@ def _is_valid(rows: DataFrame) -> Column:
     return valid & (F.col(PLACE) == DATA) if PLACE in rows.columns else valid
 
 
-@dataclass(frozen=True)
-class _Received:
-    """The row as received while rows are sorted: one column per member of the struct.
-
-    Otherwise the members that rows are sorted by would be shuffled twice.
-    """
-
-    fields: tuple[T.StructField, ...]
-
-    @staticmethod
-    def of(frame: DataFrame, contract: Contract) -> "_Received":
-        if not contract.lineage:
-            return _Received(())
-        struct = frame.schema[RECEIVED].dataType
-        assert isinstance(struct, T.StructType)
-        return _Received(tuple(struct.fields))
-
-    @property
-    def names(self) -> list[str]:
-        return [f"{RECEIVED}{number}" for number in range(len(self.fields))]
-
-    def has(self, member: str) -> bool:
-        return member in (field.name for field in self.fields)
-
-    def kept(self, field: T.StructField, frame: DataFrame) -> Column:
-        """A column to publish; a lineage column that the function dropped is taken from here."""
-        if field.name != INGESTED_AT or field.name in frame.columns:
-            return F.col(field.name)
-        came = F.col(RECEIVED)[field.name] if self.has(field.name) else F.lit(None)
-        return came.cast(field.dataType).alias(field.name)
-
-    def name(self, member: str) -> str:
-        """The column that holds a member, found regardless of case, as in Spark."""
-        return self.names[[folded(field.name) for field in self.fields].index(folded(member))]
-
-    def columns(self) -> list[Column]:
-        pairs = zip(self.fields, self.names, strict=True)
-        return [F.col(RECEIVED)[field.name].alias(name) for field, name in pairs]
-
-    def text(self) -> Column:
-        """One JSON object, every value as text; timestamps as microseconds since 1970."""
-        members = []
-        for field, name in zip(self.fields, self.names, strict=True):
-            value = F.col(name)
-            if isinstance(field.dataType, T.TimestampType):
-                value = F.unix_micros(value)
-            members.append(value.cast("string").alias(field.name))
-        return F.to_json(F.struct(*members))
+def compared(frame: DataFrame, contract: Contract) -> list[Column]:
+    """The columns that are equal in rows of a frame to judge which repeat each other; none if rows
+    are not compared."""
+    if not contract.key or contract.merge_on:
+        return []
+    partition = [F.col(name) for name in contract.partition_by]
+    if not contract.key_as_received:
+        return [*partition, *map(F.col, contract.key)]
+    fields = {folded(field.name): field.name for field in Received.of(frame, contract).fields}
+    return [*partition, *(F.col(RECEIVED)[fields[folded(name)]] for name in contract.key)]
 
 
-def _key(contract: Contract, received: _Received) -> list[Column]:
+def _key(contract: Contract, received: Received) -> list[Column]:
     names = map(received.name, contract.key) if contract.key_as_received else contract.key
     return [F.col(name) for name in names]
 
 
-def _order(contract: Contract, received: _Received) -> list[Column]:
+def _order(contract: Contract, received: Received) -> list[Column]:
     """The winner first."""
     if not contract.lineage:
         return [F.lit(1)]  # any order: a repeated key holds the partition back
@@ -225,7 +189,7 @@ def _order(contract: Contract, received: _Received) -> list[Column]:
 
 
 def _clustered(
-    rows: DataFrame, contract: Contract, received: _Received, tasks: int, shares: Column | None
+    rows: DataFrame, contract: Contract, received: Received, tasks: int, shares: Column | None
 ) -> DataFrame:
     """Shuffle so that all rows of a key, or of a partition, are in one task."""
     partition = [F.col(name) for name in contract.partition_by]
@@ -249,21 +213,31 @@ def _task(key: list[Column], contract: Contract, tasks: int, shares: Column) -> 
 
 
 def _where_marked(
-    rows: DataFrame, contract: Contract, received: _Received, tasks: int
+    rows: DataFrame, contract: Contract, received: Received, *, one_partition: bool
 ) -> DataFrame:
-    """The rows of one partition: those that may repeat another meet, the rest stay where they
-    are, in `tasks` at most."""
-    alone = rows.where(~F.col(MAY_REPEAT)).coalesce(tasks)
-    alone = alone.withColumn(OUTCOME, _outcome(alone))
+    """The rows where they are, with their outcomes. Only those that may repeat another meet: which
+    of them do is joined to all rows by the object and row number that they come from."""
     if not contract.key or contract.merge_on:
-        return alone
-    met = rows.where(F.col(MAY_REPEAT)).repartition(1)
-    met = _deduplicated(met, contract, received, one_partition=True)
-    return alone.unionByName(met, allowMissingColumns=True)
+        return rows.withColumn(OUTCOME, _outcome(rows))
+    met = rows.where(F.col(MAY_REPEAT))
+    met = met.repartition(1) if one_partition else met
+    found = _deduplicated(met, contract, received, one_partition=one_partition)
+    repeats = found.where(F.col(OUTCOME) == DUPLICATES).select(
+        F.col(SOURCE_OBJECT).alias("_object"),
+        F.col(ROW_NUMBER).alias("_row"),
+        F.lit(True).alias("_repeats"),
+        REPEATS_OBJECT,
+        REPEATS_ROW,
+    )
+    same = F.col(SOURCE_OBJECT).eqNullSafe(F.col("_object"))
+    same &= F.col(ROW_NUMBER).eqNullSafe(F.col("_row"))
+    rows = rows.join(F.broadcast(repeats), same, "left")
+    outcome = F.when(F.col("_repeats"), DUPLICATES).otherwise(_outcome(rows))
+    return rows.withColumn(OUTCOME, outcome).drop("_object", "_row", "_repeats")
 
 
 def _deduplicated(
-    rows: DataFrame, contract: Contract, received: _Received, *, one_partition: bool
+    rows: DataFrame, contract: Contract, received: Received, *, one_partition: bool
 ) -> DataFrame:
     # All rows of a key have the same task; as a window column it saves Spark another shuffle.
     task = [_TASK] if _TASK in rows.columns else []
@@ -298,7 +272,7 @@ def _deduplicated(
     return rows.withColumns({OUTCOME: outcome, **repeats}).drop("_nth")
 
 
-def _as_written(rows: DataFrame, contract: Contract, received: _Received) -> DataFrame:
+def _as_written(rows: DataFrame, contract: Contract, received: Received) -> DataFrame:
     """The rows for the writing tasks, with text for columns that only rejected rows have.
 
     Converting lists and structs to Arrow would slow down every row, and published rows have

@@ -52,6 +52,7 @@ _GROUPS = {
     "FlatMapGroupsInArrow": "groupingAttributes",
 }
 _NO_NEW_ROWS = frozenset({"Project", "Filter", "SubqueryAlias"})
+_MOVES = frozenset({"Repartition", "RepartitionByExpression"})
 # Leaves that hold their own data; others may refer to other parts of the plan, or to rows that
 # were computed from an input before.
 _CONSTANTS = frozenset({"LogicalRelation", "LocalRelation", "Range", "OneRowRelation"})
@@ -143,6 +144,15 @@ def makes_no_rows(plan: Node) -> bool:
     if is_boundary(plan):
         return True
     return plan.kind in _NO_NEW_ROWS and all(map(makes_no_rows, plan.children))
+
+
+def row_by_row(plan: Node) -> bool:
+    """Whether each row of a marked input gives at most one row, whose values depend on it alone:
+    they are the same each time that the plan is executed."""
+    if input_of(plan) is not None:
+        return True
+    known = plan.kind in (*_NO_NEW_ROWS, *_MOVES) and bool(plan.children) and _of_the_row(plan)
+    return known and all(map(row_by_row, plan.children))
 
 
 def _rows(node: Node, inputs: Mapping[str, Input]) -> Rows:

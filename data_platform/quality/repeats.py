@@ -1,4 +1,4 @@
-"""Mark the rows of a large partition that may repeat another one, before any shuffle.
+"""Mark the rows that may repeat another one, before any shuffle.
 
 All rows of a key have to be in one task to choose the winner. But most keys have one row, and
 shuffling and sorting a row costs more than all other work on it. So the hashes of the keys are
@@ -6,16 +6,14 @@ counted first, which shuffles 8 bytes per row: a row with a unique hash is publi
 the task that reads it, and only the others are shuffled.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import quoted
-from data_platform.engine.logical_plan import with_boundary
 from data_platform.quality.spread import TASK_ROWS
 
 # Column names that no table can have, so they do not clash with an input's columns.
@@ -23,32 +21,31 @@ MAY_REPEAT = "data-platform may repeat"
 _HASH, _REPEATED, _ROWS = "data-platform hash", "data-platform repeated", "rows"
 
 
-def with_repeats_marked(bronze: DataFrame, contract: Contract, tasks: int) -> DataFrame | None:
-    """The rows as received of one partition, each marked if another row may have its key.
+def with_repeats_marked(rows: DataFrame, key: Sequence[Column], tasks: int) -> DataFrame | None:
+    """The rows, each marked if another row may have its key; without a key, none is.
 
-    For a contract without a key or with `key_as_received`. Returns None if more rows are marked
-    than one task sorts in memory; all rows should then be spread over tasks. Runs one job of
-    `tasks` tasks, and keeps the hashes of the repeated keys in the plan, at most 4 MB.
+    Returns None if more rows are marked than one task sorts in memory; all rows should then be
+    spread over tasks. Runs one job of `tasks` tasks, and keeps the hashes of the repeated keys in
+    the plan, at most 4 MB. The key has to be the same each time that the rows are computed.
     """
-    none = with_boundary(bronze.withColumn(MAY_REPEAT, F.lit(False)))
-    if not contract.key or contract.merge_on:
+    none = rows.withColumn(MAY_REPEAT, F.lit(False))
+    if not key:
         return none
-    key = F.xxhash64(*(F.col(quoted(name)) for name in contract.key))
-    hashes = bronze.select(key.alias(_REPEATED)).repartition(tasks, _REPEATED)
+    hash_of_key = F.xxhash64(*key)
+    hashes = rows.select(hash_of_key.alias(_REPEATED)).repartition(tasks, _REPEATED)
     repeated = hashes.mapInArrow(_counted, f"{quoted(_REPEATED)} long, {_ROWS} long")
     repeated = repeated.limit(TASK_ROWS // 2 + 1).toArrow()  # each hash has two rows or more
     if sum(repeated[_ROWS].to_pylist()) > TASK_ROWS:
         return None
     if not repeated.num_rows:
         return none
-    known = bronze.sparkSession.createDataFrame(repeated.select([_REPEATED]))
-    marked = (
-        bronze.withColumn(_HASH, key)
+    known = rows.sparkSession.createDataFrame(repeated.select([_REPEATED]))
+    return (
+        rows.withColumn(_HASH, hash_of_key)
         .join(F.broadcast(known), F.col(_HASH) == F.col(_REPEATED), "left")
         .withColumn(MAY_REPEAT, F.col(_REPEATED).isNotNull())
         .drop(_HASH, _REPEATED)
     )
-    return with_boundary(marked)
 
 
 def _counted(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

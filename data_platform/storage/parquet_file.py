@@ -12,7 +12,8 @@ ROW_GROUP_ROWS = 1 << 20  # at most, so that readers of narrow tables can share 
 class ParquetFile:
     """An open Parquet file. Batches wait in memory until they fill a row group.
 
-    `rows` counts the rows, `written` the bytes in memory of the row groups that are in the file.
+    `rows` counts the rows, `written` the bytes in memory of the row groups that are in the file,
+    `waiting` those of the rows that are not.
     `options` are further ones of PyArrow's ParquetWriter.
     """
 
@@ -20,7 +21,7 @@ class ParquetFile:
         self.rows = 0
         self.written = 0
         self._waiting: list[pa.RecordBatch] = []
-        self._waiting_bytes = 0
+        self.waiting = 0
         self._sink = sink
         self._writer = pq.ParquetWriter(
             sink, schema, compression="zstd", compression_level=1, store_schema=False, **options
@@ -28,9 +29,9 @@ class ParquetFile:
 
     def write(self, batch: pa.RecordBatch) -> None:
         self._waiting.append(batch)
-        self._waiting_bytes += batch.nbytes
+        self.waiting += batch.nbytes
         self.rows += batch.num_rows
-        if self._waiting_bytes >= ROW_GROUP_BYTES:
+        if self.waiting >= ROW_GROUP_BYTES:
             self._write_group()
 
     @property
@@ -50,7 +51,7 @@ class ParquetFile:
 
     def abandon(self) -> None:
         """Close the file without what waits: nobody will read it."""
-        self._waiting, self._waiting_bytes = [], 0
+        self._waiting, self.waiting = [], 0
         self.close()
 
     def _write_group(self) -> None:
@@ -59,5 +60,5 @@ class ParquetFile:
         if self._waiting:
             rows = pa.Table.from_batches(self._waiting)
             self._writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
-        self.written += self._waiting_bytes
-        self._waiting, self._waiting_bytes = [], 0
+        self.written += self.waiting
+        self._waiting, self.waiting = [], 0

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from data_platform.engine.logical_plan import Node, is_boundary, marked, with_boundary
 from data_platform.engine.plan_columns import output
 from data_platform.engine.plan_reading import analyzed
-from data_platform.quality.locality import makes_no_rows, proof
+from data_platform.quality.locality import makes_no_rows, proof, row_by_row
 
 pytestmark = pytest.mark.connect_only
 
@@ -101,6 +101,32 @@ def test_projections_and_filters_make_no_rows(rows: DataFrame, name: str) -> Non
 @pytest.mark.parametrize("name", NEW_ROWS)
 def test_whatever_else_may_make_rows(rows: DataFrame, name: str) -> None:
     assert not makes_no_rows(_plan(NEW_ROWS[name](with_boundary(rows))))
+
+
+def test_values_of_a_row_depend_on_nothing_else(rows: DataFrame) -> None:
+    typed = (
+        rows.repartition("k")
+        .where("v > 1")
+        .withColumn("n", F.col("v").try_cast("string"))
+        .alias("lines")
+    )
+    assert row_by_row(_plan(typed))
+
+
+OF_OTHER_ROWS: dict[str, Function] = {
+    **NEW_ROWS,
+    "by chance": lambda rows: rows.withColumn("v", F.rand()),
+    "by position": lambda rows: rows.withColumn("v", F.monotonically_increasing_id()),
+    "in pandas": NO_NEW_ROWS["in pandas"],
+    "sampled": lambda rows: rows.sample(0.5),
+    "some": lambda rows: rows.limit(1),
+    "without an input": lambda rows: rows.sparkSession.range(3).toDF("v"),
+}
+
+
+@pytest.mark.parametrize("name", OF_OTHER_ROWS)
+def test_values_may_depend_on_other_rows_or_on_chance(rows: DataFrame, name: str) -> None:
+    assert not row_by_row(_plan(OF_OTHER_ROWS[name](rows)))
 
 
 def test_what_is_around_a_generator_counts(rows: DataFrame) -> None:

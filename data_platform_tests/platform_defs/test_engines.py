@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from data_platform.build.platform import Platform
+from data_platform.lake.files import files_by_partition
 from data_platform.lake.upkeep import browse
 from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId
@@ -66,6 +67,12 @@ def test_bronze_and_rejected_rows_are_equal_in_all_columns(
 
 def test_silver_is_equal_in_all_columns(sail: Platform, shop: LoadedShop) -> None:
     assert rows_of_a_load(_read(sail, SILVER)) == rows_of_a_load(shop.made[SILVER])
+
+
+def test_each_partition_is_one_file(sail: Platform) -> None:
+    for table in (BRONZE, SILVER, SALES, DEMAND, SEGMENTS, *REJECTED):
+        files = files_by_partition(sail.lake.load(TableId.parse(table)))
+        assert {key: len(of) for key, of in files.items() if len(of) > 1} == {}, table
 
 
 @pytest.mark.parametrize("table", BY)

@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.contracts.contract import Contract
 from data_platform.quality import repeats
-from data_platform.quality.judge import in_shares, judged
+from data_platform.quality.judge import compared, in_shares, judged
 from data_platform.quality.repeats import MAY_REPEAT, with_repeats_marked
 from data_platform_tests.support.judged_lines import DAY, RECEIVED, Lines, typed_lines
 
@@ -26,8 +27,12 @@ def _bronze(spark: SparkSession, rows: Sequence[Row]) -> DataFrame:
     return spark.createDataFrame(numbered, RECEIVED).repartition(3)
 
 
+def _key(of: Contract) -> list[Column]:
+    return [F.col(name) for name in of.key]
+
+
 def _marked(bronze: DataFrame, of: Contract = Lines) -> DataFrame:
-    found = with_repeats_marked(bronze, of, 4)
+    found = with_repeats_marked(bronze, _key(of), 4)
     assert found is not None
     return found
 
@@ -58,10 +63,31 @@ def test_rows_are_judged_the_same_where_only_those_meet_that_may_repeat(
 ) -> None:
     bronze = _bronze(spark, rows)
 
-    by_marks = judged(typed_lines(_marked(bronze)), Lines, by_marks=True)
+    by_marks = judged(typed_lines(_marked(bronze)), Lines, one_partition=True, by_marks=True)
 
     assert MAY_REPEAT not in by_marks.columns
     assert _by_number(by_marks) == _by_number(judged(typed_lines(bronze), Lines))
+
+
+@hypothesis_settings(max_examples=hypothesis_settings().max_examples // 25)
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 2), _ROWS), min_size=1, max_size=4), typed=st.booleans()
+)
+def test_rows_of_many_partitions_are_judged_the_same(
+    spark: SparkSession, rows: list[tuple[int, list[Row]]], typed: bool
+) -> None:
+    contract = replace(Lines, key=("name", "amount"), key_as_received=False) if typed else Lines
+    numbered = [
+        (DAY + timedelta(days), *row, f"{days}", n)
+        for n, (days, row) in enumerate((days, row) for days, of in rows for row in of)
+    ]
+    lines = typed_lines(spark.createDataFrame(numbered, RECEIVED).repartition(3))
+
+    marked = with_repeats_marked(lines, compared(lines, contract), 4)
+
+    assert marked
+    found = judged(marked, contract, by_marks=True)
+    assert _by_number(found) == _by_number(judged(lines, contract))
 
 
 def test_rows_are_marked_whose_key_another_has(spark: SparkSession) -> None:
@@ -92,7 +118,8 @@ def test_rows_are_marked_whose_key_another_has(spark: SparkSession) -> None:
 def test_nothing_is_moved_where_no_row_repeats_another(
     spark: SparkSession, rows: Sequence[Row], of: Contract
 ) -> None:
-    frame = judged(typed_lines(_marked(_bronze(spark, rows).coalesce(1), of)), of, by_marks=True)
+    marked = typed_lines(_marked(_bronze(spark, rows).coalesce(1), of))
+    frame = judged(marked, of, one_partition=True, by_marks=True)
 
     assert _exchanges(frame) == _exchanges(_bronze(spark, rows))
     assert [row["_outcome"] for row in frame.collect()] == [0, 0]
@@ -116,9 +143,9 @@ def test_more_repeats_than_one_task_sorts_are_not_marked(
     bronze = _bronze(spark, rows)
 
     monkeypatch.setattr(repeats, "TASK_ROWS", 4)
-    assert with_repeats_marked(bronze, Lines, 2) is None
+    assert with_repeats_marked(bronze, _key(Lines), 2) is None
     monkeypatch.setattr(repeats, "TASK_ROWS", 5)
-    assert with_repeats_marked(bronze, Lines, 2) is not None
+    assert with_repeats_marked(bronze, _key(Lines), 2) is not None
     assert "_task" in in_shares(bronze, Lines, 2, F.lit(2)).columns
 
 

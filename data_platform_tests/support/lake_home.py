@@ -13,7 +13,7 @@ from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.files import files_by_partition, partitioning_of, versions
 from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS
-from data_platform.lake.writing.parquet import Layout
+from data_platform.lake.writing.layout import Layout
 from data_platform.lake.writing.publish import Published, StagedWrite, publish
 from data_platform.lake.writing.staging import new_attempt, part, stage_arrow, with_empty_partitions
 from data_platform.storage.files import Storage

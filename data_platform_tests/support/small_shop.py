@@ -29,7 +29,7 @@ from data_platform.contracts.contract import Retention
 from data_platform.contracts.declare import contract
 from data_platform.lake.catalog import Lake
 from data_platform.lake.files import files_by_partition
-from data_platform.lake.writing.parquet import Layout
+from data_platform.lake.writing.layout import Layout
 from data_platform.lake.writing.publish import StagedWrite, publish
 from data_platform.lake.writing.staging import new_attempt, part, stage_arrow, with_empty_partitions
 from data_platform.landing.formats.csv import Csv

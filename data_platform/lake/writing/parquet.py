@@ -18,10 +18,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_platform.storage.files import Storage, new_file_name
+from data_platform.lake.writing.layout import Layout, Part, split
+from data_platform.storage.files import new_file_name
 from data_platform.storage.parquet_file import ParquetFile
-from data_platform.tables.columns import ATTEMPT
-from data_platform.tables.identity import Partitioning, PartitionValue, Values
+from data_platform.tables.identity import PartitionValue, Values
 from data_platform.tables.outcomes import (
     CHANGE,
     CHANGES,
@@ -30,17 +30,15 @@ from data_platform.tables.outcomes import (
     NAMED,
     OUTCOME,
     OUTSIDE,
-    QUARANTINE,
     REASONS,
-    SEPARATOR,
     WARNINGS,
     Outcome,
 )
 
 _FILE_BYTES = 256 << 20
+_OPEN = 16  # partitions whose files are open at a time
+_WAITING_BYTES = 64 << 20  # of rows in memory that are in no file yet
 _NAMED_AT_MOST = 20  # partitions that a report names, of those that rejected rows do
-
-SourcePath = tuple[str] | tuple[str, str]  # a column, or a column and a member of its objects
 
 REPORT = pa.schema(
     [
@@ -56,85 +54,6 @@ REPORT = pa.schema(
 REPORT_DDL = (
     "outcome int, key string, path string, rows bigint, bytes bigint, rules string, named string"
 )
-
-
-@dataclass(frozen=True)
-class Part:
-    """One outcome of a write: the table its rows go to and their columns there.
-
-    `sources` gives the input of each column of `schema`: a column's name, or the name and a member
-    for a column of JSON objects.
-    """
-
-    directory: str
-    schema: pa.Schema
-    sources: tuple[SourcePath, ...]
-
-    def select(self, batch: pa.RecordBatch, attempt: str) -> pa.RecordBatch:
-        """The batch's rows with the columns that they have in the part's table."""
-        decoded = _decoded(batch, self.sources)
-        columns = [
-            _column(batch, decoded, source, field.type, attempt)
-            for source, field in zip(self.sources, self.schema, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
-
-
-def _decoded(batch: pa.RecordBatch, sources: tuple[SourcePath, ...]) -> dict[str, list[dict]]:
-    """The decoded rows of JSON columns whose members are used; only rejected rows have any."""
-    names = {name for name, *member in sources if member}
-    return {name: [json.loads(text) for text in batch.column(name).to_pylist()] for name in names}
-
-
-def _column(
-    batch: pa.RecordBatch,
-    decoded: dict[str, list[dict]],
-    source: SourcePath,
-    kind: pa.DataType,
-    attempt: str,
-) -> pa.Array:
-    name, *members = source
-    if name == ATTEMPT:
-        return pa.repeat(pa.scalar(attempt, kind), batch.num_rows)
-    for member in members:
-        return _from_text(pa.array([row.get(member) for row in decoded[name]], pa.string()), kind)
-    if name == NAMED and name not in batch.schema.names:
-        return pa.nulls(batch.num_rows, kind)
-    column = batch.column(name)
-    if kind.num_fields and pa.types.is_string(column.type):
-        column = _split(column)
-    return column if column.type == kind else column.cast(kind)
-
-
-def _from_text(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Values from text: timestamps with a zone as microseconds since 1970, others as written."""
-    if pa.types.is_timestamp(kind) and kind.tz:
-        return column.cast(pa.int64()).cast(kind)
-    return column if column.type == kind else column.cast(kind)
-
-
-def _split(column: pa.Array) -> pa.Array:
-    return pc.call_function("split_pattern", [column], pc.SplitPatternOptions(SEPARATOR))
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a write is laid out: partitions, attempt, and a part for each outcome."""
-
-    partitioning: Partitioning
-    attempt: str
-    parts: dict[Outcome, Part]
-    storage: Storage = field(default_factory=Storage)
-
-    @property
-    def partition_by(self) -> tuple[str, ...]:
-        """The names of the partition columns."""
-        return self.partitioning.names
-
-    @property
-    def judged(self) -> bool:
-        """Whether rows have an outcome and reasons; otherwise columns so named are the table's."""
-        return QUARANTINE in self.parts
 
 
 def written(values: tuple[object, ...]) -> str:
@@ -182,8 +101,15 @@ class _OpenFile:
         sink = self.layout.storage.open_output(self.path)
         self._file = ParquetFile(sink, self.part.schema)
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        self._file.write(batch)
+    def write(self, rows: pa.RecordBatch) -> None:
+        if self.layout.judged:
+            _count_rules(self.rules, rows)
+            _count_named(self.named, rows)
+        self._file.write(self.part.select(rows, self.layout.attempt))
+
+    @property
+    def waiting(self) -> int:
+        return self._file.waiting
 
     @property
     def full(self) -> bool:
@@ -205,42 +131,60 @@ class _OpenFile:
 def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[pa.RecordBatch]:
     """Write all batches and report the files (schema REPORT), one row per file.
 
-    Rows should come sorted by partition: each change of partition starts new files.
+    Rows should come about sorted by partition: a partition whose rows come after those of many
+    others gets another file.
     """
-    open_files: dict[Outcome, _OpenFile] = {}
-    current: tuple | None = None
-    reports: list[dict] = []
+    open_partitions = _OpenPartitions(layout)
     counts: Counter = Counter()
-
-    def close_all() -> None:
-        reports.extend(file.close(outcome) for outcome, file in open_files.items())
-        open_files.clear()
-
     for batch in batches:
         for values, piece in _by_partition(batch, layout.partition_by):
-            if values != current:
-                close_all()
-                current = values
             if CHANGE in piece.schema.names:
                 counts[CHANGES, written(values)] += piece.column(CHANGE).true_count
             for outcome, rows in _by_outcome(piece) if layout.judged else [(DATA, piece)]:
                 if outcome in COUNTED:
                     counts[outcome, written(values)] += rows.num_rows
-                    continue
-                file = open_files.get(outcome)
-                if file is None or file.full:
-                    if file is not None:
-                        reports.append(file.close(outcome))
-                    key = written(values)
-                    named = "|".join(map(str, values))
-                    file = open_files[outcome] = open_file(layout, outcome, key, named=named)
-                if layout.judged:
-                    _count_rules(file.rules, rows)
-                    _count_named(file.named, rows)
-                file.write(layout.parts[outcome].select(rows, layout.attempt))
-    close_all()
+                else:
+                    open_partitions.write(values, outcome, rows)
+    reports = open_partitions.close()
     reports.extend(_counted(outcome, key, rows) for (outcome, key), rows in counts.items())
     yield pa.RecordBatch.from_pylist(reports, schema=REPORT)
+
+
+class _OpenPartitions:
+    """The files being written, by partition. Those of the partition that was written to least
+    recently are closed when there are many, or when their rows take much memory."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._files: dict[tuple, dict[Outcome, _OpenFile]] = {}  # the most recent partition is last
+        self._reports: list[dict] = []
+
+    def write(self, values: tuple, outcome: Outcome, rows: pa.RecordBatch) -> None:
+        files = self._files[values] = self._files.pop(values, {})
+        file = files.get(outcome)
+        if file is None or file.full:
+            if file is not None:
+                self._reports.append(file.close(outcome))
+            key, named = written(values), "|".join(map(str, values))
+            file = files[outcome] = open_file(self._layout, outcome, key, named=named)
+        file.write(rows)
+        while len(self._files) > 1 and (len(self._files) > _OPEN or self._waiting > _WAITING_BYTES):
+            self._close(next(iter(self._files)))
+
+    def close(self) -> list[dict]:
+        """Close all files. Returns the report of every file that was written."""
+        for values in list(self._files):
+            self._close(values)
+        return self._reports
+
+    @property
+    def _waiting(self) -> int:
+        return sum(file.waiting for files in self._files.values() for file in files.values())
+
+    def _close(self, values: tuple) -> None:
+        self._reports.extend(
+            file.close(outcome) for outcome, file in self._files.pop(values).items()
+        )
 
 
 def _counted(outcome: Outcome, key: str, rows: int) -> dict:
@@ -295,7 +239,7 @@ def _count_rules(counts: Counter, rows: pa.RecordBatch) -> None:
     """Count, by rule, the rows that break it."""
     for name in (REASONS, WARNINGS):
         if name in rows.schema.names and rows.column(name).null_count < rows.num_rows:
-            for item in _split(rows.column(name).drop_null()).flatten().value_counts().to_pylist():
+            for item in split(rows.column(name).drop_null()).flatten().value_counts().to_pylist():
                 counts[item["values"]] += item["counts"]
 
 

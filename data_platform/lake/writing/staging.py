@@ -15,15 +15,8 @@ from data_platform.engine.shuffles import gathered
 from data_platform.lake.files import StagedFile, partitioning_of
 from data_platform.lake.reads import columns_of
 from data_platform.lake.schema import arrow_columns_of
-from data_platform.lake.writing.parquet import (
-    REPORT_DDL,
-    Layout,
-    Part,
-    SourcePath,
-    open_file,
-    values_written,
-    write_batches,
-)
+from data_platform.lake.writing.layout import Layout, Part, SourcePath
+from data_platform.lake.writing.parquet import REPORT_DDL, open_file, values_written, write_batches
 from data_platform.storage.files import Storage
 from data_platform.tables.outcomes import COUNTED, DATA, Outcome
 
