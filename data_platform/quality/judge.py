@@ -13,7 +13,7 @@ from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import folded, quoted
 from data_platform.contracts.schema import schema_of
 from data_platform.contracts.winner import Preference, total
-from data_platform.engine.shuffles import dealt, in_order
+from data_platform.engine.shuffles import dealt, in_order, small_groups_are_slow
 from data_platform.quality.received import Received
 from data_platform.quality.repeats import MAY_REPEAT
 from data_platform.tables.columns import (
@@ -253,7 +253,13 @@ def _deduplicated(
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)  # cheaper than peers by value
     )
     if not contract.lineage:
-        rows = rows.withColumn("_nth", F.row_number().over(same_key))
+        nth = F.row_number().over(same_key)
+        if partition and small_groups_are_slow(rows.sparkSession):
+            # The same but for which of the rows is first, with a group for each partition: rows of
+            # a key have one rank.
+            by_key = Window.partitionBy(*partition).orderBy(F.xxhash64(*key), *key, valid)
+            nth = F.row_number().over(by_key) - F.rank().over(by_key) + 1
+        rows = rows.withColumn("_nth", nth)
         repeated = valid & (F.col("_nth") > 1)
         why = F.when(repeated, F.array(F.lit(KEY_NOT_UNIQUE))).otherwise(F.col(REASONS))
         rows = rows.withColumn(REASONS, why)
