@@ -19,9 +19,10 @@ from pyspark.sql import types as T
 
 from data_platform.assets import JudgedTable
 from data_platform.build.planning import Plan
-from data_platform.quality.judge import PLACE, built_for
+from data_platform.quality.judge import built_for
 from data_platform.quality.mapping import EventTime, Everything
 from data_platform.quality.windows import is_dimension, span_of
+from data_platform.quality.winners import PLACE
 from data_platform.tables.calendars import Calendar
 from data_platform.tables.identity import PartitionColumn, Partitioning
 from data_platform.tables.outcomes import CONTEXT, DATA, NAMED, QUARANTINE

@@ -37,9 +37,10 @@ from data_platform.lake.writing.staging import (
     stage,
     with_empty_partitions,
 )
-from data_platform.quality.judge import compared, in_shares, judged, with_received
-from data_platform.quality.repeats import with_repeats_marked
+from data_platform.quality.judge import in_shares, judged, with_received
+from data_platform.quality.repeats import MAY_REPEAT, with_repeats_marked
 from data_platform.quality.spread import Spread
+from data_platform.quality.winners import repeated_by
 from data_platform.storage.errors import LakeError
 from data_platform.tables.columns import ATTEMPT, RECEIVED, REPEATS_OBJECT, REPEATS_ROW
 from data_platform.tables.identity import Partitioning
@@ -79,11 +80,14 @@ def judged_as_spread(
     table: JudgedTable, spread: Spread, frame: DataFrame, *, one_partition: bool
 ) -> DataFrame:
     """The rows of a function whose inputs were `prepared`, judged by the tasks of the spread."""
-    contract, by_marks = table.contract, spread.alone and one_row_each(frame)
-    many = contract.lineage and not spread.alone and small_groups_are_slow(frame.sparkSession)
-    if many and (key := compared(frame, contract)) and is_row_by_row(frame):
-        marked = with_repeats_marked(frame, key, spread.tasks)
-        frame, by_marks = marked or frame, marked is not None
+    contract, by_marks = table.contract, False
+    if contract.lineage and MAY_REPEAT in frame.columns:
+        by_marks = one_row_each(frame)
+    elif contract.lineage and small_groups_are_slow(frame.sparkSession):
+        key = repeated_by(frame, contract)
+        if key and is_row_by_row(frame):
+            marked = with_repeats_marked(frame, key, spread.tasks)
+            frame, by_marks = marked or frame, marked is not None
     return judged(
         frame,
         contract,
@@ -137,27 +141,42 @@ def prepared(table: JudgedTable, spread: Spread, frame: DataFrame) -> DataFrame:
 def _met(table: JudgedTable, spread: Spread, received: DataFrame) -> DataFrame:
     """Rows as received, shuffled so that rows that are compared share a task; unchanged if that
     depends on their typed values, in which case they are shuffled later."""
+    if spread.shared and not _same_partition_columns(table, received):
+        return received
+    marked = _marked(table, spread, received)
+    if marked is not None:
+        moved = marked if spread.alone else _met_by_partition(table, spread, marked)
+        return with_boundary(moved)
+    return _met_by_partition(table, spread, received)
+
+
+def _met_by_partition(table: JudgedTable, spread: Spread, received: DataFrame) -> DataFrame:
     over, columns = shares(table.partitioning, spread), table.partition_by
     if over is not None:
-        if not _same_partition_columns(table, received):
-            return received
-        if spread.alone:
-            key = [] if table.contract.merge_on else table.contract.key
-            columns = [F.col(quoted(name)) for name in key]
-            marked = with_repeats_marked(received, columns, spread.tasks)
-            if marked is not None:
-                return with_boundary(marked)
         return in_shares(received, table.contract, spread.tasks, over)
     if spread.tasks > parallelism(received.sparkSession):
         return received.repartition(spread.tasks, *columns)
     return received.repartition(*columns)
 
 
+def _marked(table: JudgedTable, spread: Spread, received: DataFrame) -> DataFrame | None:
+    """Rows as received with possible repeats marked, if that saves a shuffle or a slow window and
+    the key is known before the function; else None."""
+    contract = table.contract
+    pays = spread.alone or small_groups_are_slow(received.sparkSession)
+    known = contract.key_as_received or not contract.key
+    if not pays or not known or not _same_partition_columns(table, received):
+        return None
+    key = [] if contract.merge_on else contract.key
+    by = [*contract.partition_by, *key] if key else []
+    return with_repeats_marked(received, [F.col(quoted(name)) for name in by], spread.tasks)
+
+
 def _same_partition_columns(table: JudgedTable, received: DataFrame) -> bool:
     """Whether the partition columns as received have the table's own types."""
     types = {folded(field.name): field.dataType for field in received.schema}
     own = schema_of(table.contract)
-    return all(types[folded(name)] == own[name].dataType for name in table.partition_by)
+    return all(types.get(folded(name)) == own[name].dataType for name in table.partition_by)
 
 
 def layout_of(table: JudgedTable, platform: Platform, attempt: str) -> Layout:

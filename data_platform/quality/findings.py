@@ -13,7 +13,7 @@ from data_platform.contracts.compile import compile_rules
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import check_name
 from data_platform.lake.writing.publish import WRITTEN
-from data_platform.quality.judge import KEY_NOT_UNIQUE
+from data_platform.quality.winners import KEY_NOT_UNIQUE
 from data_platform.telemetry.wording import counted
 
 RULES = "rules"

@@ -5,49 +5,38 @@ included. Among the valid rows of a partition the winner of each key is publishe
 are duplicates that name the row they repeat.
 """
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from data_platform.contracts.compile import RESCUED_RULE, compile_rules, reasons
 from data_platform.contracts.contract import Contract
-from data_platform.contracts.names import folded, quoted
+from data_platform.contracts.names import quoted
 from data_platform.contracts.schema import schema_of
-from data_platform.contracts.winner import Preference, total
-from data_platform.engine.shuffles import dealt, in_order, small_groups_are_slow
+from data_platform.engine.shuffles import dealt, in_order
 from data_platform.quality.received import Received
 from data_platform.quality.repeats import MAY_REPEAT
+from data_platform.quality.winners import PLACE, TASK, Judging, compared, key_of, where_marked
 from data_platform.tables.columns import (
     RECEIVED,
-    REPEATS_OBJECT,
-    REPEATS_ROW,
     RESCUED,
-    ROW_NUMBER,
-    SOURCE_OBJECT,
 )
 from data_platform.tables.outcomes import (
     CONTEXT,
     DATA,
-    DUPLICATES,
     NAMED,
     OUTCOME,
     OUTSIDE,
-    QUARANTINE,
     REASONS,
     SEPARATOR,
     WARNINGS,
 )
 
-# Of a frame whose rows may be of other partitions: DATA, CONTEXT or QUARANTINE, by the partition
-# that a row names and the one that it was built for.
-PLACE = "_place"
-_TASK = "_task"
 _SHARES = 64
-KEY_NOT_UNIQUE = "key.unique"  # for tables without lineage, where a repeated key has no winner
 
 
 def with_received(bronze: DataFrame) -> DataFrame:
     """Bronze plus the struct `_received` of all its columns, for rules and for the quarantine."""
-    names = [name for name in bronze.columns if name not in (_TASK, MAY_REPEAT)]
+    names = [name for name in bronze.columns if name not in (TASK, MAY_REPEAT)]
     return bronze.withColumn(RECEIVED, F.struct(*(F.col(quoted(name)) for name in names)))
 
 
@@ -57,7 +46,7 @@ def in_shares(bronze: DataFrame, contract: Contract, tasks: int, shares: Column)
     a key or with `key_as_received`."""
     key = contract.key or bronze.columns
     task = _task([F.col(quoted(name)) for name in key], contract, tasks, shares)
-    return dealt(bronze.withColumn(_TASK, task), tasks, _TASK)
+    return dealt(bronze.withColumn(TASK, task), tasks, TASK)
 
 
 def built_for(name: str) -> str:
@@ -89,8 +78,9 @@ def judged(
     each other; the function returned at most one for each row that it read. The key of a merged
     table is not checked: `merge.ranked` decides between its rows.
     """
-    received, dealt = Received.of(frame, contract), _TASK in frame.columns
-    marked = by_marks and MAY_REPEAT in frame.columns  # a function may have dropped it
+    received, names = Received.of(frame, contract), frame.columns
+    placed, dealt = PLACE in names, TASK in names
+    marked = by_marks and MAY_REPEAT in names  # a function may have dropped it
     kept = [received.kept(field, frame) for field in schema_of(contract).fields]
     rules = compile_rules(contract)
     if contract.lineage and not received.has(RESCUED):  # such rows were not read from a file
@@ -100,32 +90,28 @@ def judged(
         *received.columns(),
         reasons(rules, "blocking").alias(REASONS),
         reasons(rules, "warning").alias(WARNINGS),
-        *(F.col(quoted(name)) for name in _place_columns(frame, contract)),
-        *([_TASK] if dealt else []),
+        *(F.col(quoted(name)) for name in (_place_columns(contract) if placed else [])),
+        *([TASK] if dealt else []),
         *([MAY_REPEAT] if marked else []),
     )
-    if PLACE in frame.columns:
+    if placed:
         rows = _settled(rows, contract, received)
-    if marked:
-        rows = _where_marked(rows, contract, received, one_partition=one_partition)
-        if one_partition:
-            rows = rows.coalesce(tasks)
-        elif not clustered and not dealt:
-            rows = _clustered(rows, contract, received, tasks, shares)
-        return _as_written(rows, contract, received)
-    if not clustered and not dealt:
+    together = clustered or dealt or (marked and one_partition)
+    if not together:
         rows = _clustered(rows, contract, received, tasks, shares)
+    in_tasks = dealt or (shares is not None and not together)
+    judging = Judging(contract, received, placed, in_tasks, one_partition)
     if contract.key and not contract.merge_on:
-        rows = _deduplicated(rows, contract, received, one_partition=one_partition)
+        rows = where_marked(rows, judging) if marked else compared(rows, judging)
     else:
-        rows = rows.withColumn(OUTCOME, _outcome(rows))
-        rows = in_order(rows, [F.col(name) for name in contract.partition_by])
+        rows = rows.withColumn(OUTCOME, judging.outcome)
+        rows = in_order(rows, [] if marked else [F.col(name) for name in contract.partition_by])
+    if marked and one_partition:
+        rows = rows.coalesce(tasks)
     return _as_written(rows, contract, received)
 
 
-def _place_columns(frame: DataFrame, contract: Contract) -> list[str]:
-    if PLACE not in frame.columns:
-        return []
+def _place_columns(contract: Contract) -> list[str]:
     return [PLACE, NAMED, *map(built_for, contract.partition_by)]
 
 
@@ -145,49 +131,6 @@ def _settled(rows: DataFrame, contract: Contract, received: "Received") -> DataF
     return rows.withColumns(settled).drop(*map(built_for, contract.partition_by))
 
 
-def _outcome(rows: DataFrame) -> Column:
-    outcome = F.when(F.col(REASONS).isNotNull(), QUARANTINE).otherwise(DATA)
-    if PLACE not in rows.columns:
-        return outcome
-    return F.when(F.col(PLACE) == CONTEXT, CONTEXT).otherwise(outcome)
-
-
-def _is_valid(rows: DataFrame) -> Column:
-    valid = F.col(REASONS).isNull()
-    return valid & (F.col(PLACE) == DATA) if PLACE in rows.columns else valid
-
-
-def compared(frame: DataFrame, contract: Contract) -> list[Column]:
-    """The columns that are equal in rows of a frame to judge which repeat each other; none if rows
-    are not compared."""
-    if not contract.key or contract.merge_on:
-        return []
-    partition = [F.col(name) for name in contract.partition_by]
-    if not contract.key_as_received:
-        return [*partition, *map(F.col, contract.key)]
-    fields = {folded(field.name): field.name for field in Received.of(frame, contract).fields}
-    return [*partition, *(F.col(RECEIVED)[fields[folded(name)]] for name in contract.key)]
-
-
-def _key(contract: Contract, received: Received) -> list[Column]:
-    names = map(received.name, contract.key) if contract.key_as_received else contract.key
-    return [F.col(name) for name in names]
-
-
-def _order(contract: Contract, received: Received) -> list[Column]:
-    """The winner first."""
-    if not contract.lineage:
-        return [F.lit(1)]  # any order: a repeated key holds the partition back
-    kept = schema_of(contract).names
-
-    def column(preference: Preference) -> Column:
-        name = preference.column
-        value = F.col(name if name in kept else received.name(name))
-        return value.desc_nulls_last() if preference.greatest else value.asc_nulls_last()
-
-    return [column(preference) for preference in total(contract.winner)]
-
-
 def _clustered(
     rows: DataFrame, contract: Contract, received: Received, tasks: int, shares: Column | None
 ) -> DataFrame:
@@ -195,13 +138,13 @@ def _clustered(
     partition = [F.col(name) for name in contract.partition_by]
     if shares is None:
         return rows.repartition(*partition) if partition else rows.repartition(1)
-    key = _key(contract, received) or [F.col(name) for name in schema_of(contract).names]
+    key = key_of(contract, received) or [F.col(name) for name in schema_of(contract).names]
     if not contract.lineage:
         # It may have far fewer rows than its inputs: Spark sees how many bytes there are for how
         # many tasks. More shares than tasks come out even.
         share = F.when(shares > 1, F.pmod(F.xxhash64(*key), F.lit(_SHARES))).otherwise(0)
-        return rows.withColumn(_TASK, share).repartition(*partition, _TASK)
-    return dealt(rows.withColumn(_TASK, _task(key, contract, tasks, shares)), tasks, _TASK)
+        return rows.withColumn(TASK, share).repartition(*partition, TASK)
+    return dealt(rows.withColumn(TASK, _task(key, contract, tasks, shares)), tasks, TASK)
 
 
 def _task(key: list[Column], contract: Contract, tasks: int, shares: Column) -> Column:
@@ -210,72 +153,6 @@ def _task(key: list[Column], contract: Contract, tasks: int, shares: Column) -> 
     partition = [F.col(name) for name in contract.partition_by]
     first = F.pmod(F.xxhash64(*partition), F.lit(tasks)) if partition else F.lit(0)
     return F.pmod(first + F.pmod(F.xxhash64(*key), shares), F.lit(tasks)).cast("int")
-
-
-def _where_marked(
-    rows: DataFrame, contract: Contract, received: Received, *, one_partition: bool
-) -> DataFrame:
-    """The rows where they are, with their outcomes. Only those that may repeat another meet: which
-    of them do is joined to all rows by the object and row number that they come from."""
-    if not contract.key or contract.merge_on:
-        return rows.withColumn(OUTCOME, _outcome(rows))
-    met = rows.where(F.col(MAY_REPEAT))
-    met = met.repartition(1) if one_partition else met
-    found = _deduplicated(met, contract, received, one_partition=one_partition)
-    repeats = found.where(F.col(OUTCOME) == DUPLICATES).select(
-        F.col(SOURCE_OBJECT).alias("_object"),
-        F.col(ROW_NUMBER).alias("_row"),
-        F.lit(True).alias("_repeats"),
-        REPEATS_OBJECT,
-        REPEATS_ROW,
-    )
-    same = F.col(SOURCE_OBJECT).eqNullSafe(F.col("_object"))
-    same &= F.col(ROW_NUMBER).eqNullSafe(F.col("_row"))
-    rows = rows.join(F.broadcast(repeats), same, "left")
-    outcome = F.when(F.col("_repeats"), DUPLICATES).otherwise(_outcome(rows))
-    return rows.withColumn(OUTCOME, outcome).drop("_object", "_row", "_repeats")
-
-
-def _deduplicated(
-    rows: DataFrame, contract: Contract, received: Received, *, one_partition: bool
-) -> DataFrame:
-    # All rows of a key have the same task; as a window column it saves Spark another shuffle.
-    task = [_TASK] if _TASK in rows.columns else []
-    partition = [F.col(name) for name in (*contract.partition_by, *task)]
-    valid = _is_valid(rows)
-    # Rows are sorted in this order. A hash of the key avoids comparing its columns for most rows;
-    # it is first because Spark compares the first column by an 8-byte prefix.
-    key = _key(contract, received)
-    grouped = [F.xxhash64(*key), *partition] if one_partition else [*partition, F.xxhash64(*key)]
-    same_key = (
-        Window.partitionBy(*grouped, *key, valid)
-        .orderBy(*_order(contract, received))
-        .rowsBetween(Window.unboundedPreceding, Window.currentRow)  # cheaper than peers by value
-    )
-    if not contract.lineage:
-        nth = F.row_number().over(same_key)
-        if partition and small_groups_are_slow(rows.sparkSession):
-            # The same but for which of the rows is first, with a group for each partition: rows of
-            # a key have one rank.
-            by_key = Window.partitionBy(*partition).orderBy(F.xxhash64(*key), *key, valid)
-            nth = F.row_number().over(by_key) - F.rank().over(by_key) + 1
-        rows = rows.withColumn("_nth", nth)
-        repeated = valid & (F.col("_nth") > 1)
-        why = F.when(repeated, F.array(F.lit(KEY_NOT_UNIQUE))).otherwise(F.col(REASONS))
-        rows = rows.withColumn(REASONS, why)
-        return rows.withColumn(OUTCOME, _outcome(rows))
-    # Functions of one window belong in one step: Spark sorts once per step.
-    rows = rows.withColumns(
-        {
-            "_nth": F.row_number().over(same_key),
-            REPEATS_OBJECT: F.first(SOURCE_OBJECT).over(same_key),
-            REPEATS_ROW: F.first(ROW_NUMBER).over(same_key),
-        }
-    )
-    repeated = valid & (F.col("_nth") > 1)
-    outcome = F.when(~valid, QUARANTINE).when(repeated, DUPLICATES).otherwise(DATA)
-    repeats = {name: F.when(repeated, F.col(name)) for name in (REPEATS_OBJECT, REPEATS_ROW)}
-    return rows.withColumns({OUTCOME: outcome, **repeats}).drop("_nth")
 
 
 def _as_written(rows: DataFrame, contract: Contract, received: Received) -> DataFrame:
@@ -287,4 +164,4 @@ def _as_written(rows: DataFrame, contract: Contract, received: Received) -> Data
     texts = {name: F.array_join(name, SEPARATOR) for name in (REASONS, WARNINGS)}
     if contract.lineage:
         texts[RECEIVED] = F.when(F.col(OUTCOME) != DATA, received.text())
-    return rows.withColumns(texts).drop(PLACE, *received.names, _TASK, MAY_REPEAT)
+    return rows.withColumns(texts).drop(PLACE, *received.names, TASK, MAY_REPEAT)

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from data_platform.contracts.contract import Rule
 from data_platform.domains.retail.contracts import OrderLine
 from data_platform.quality import findings as checks
-from data_platform.quality.judge import KEY_NOT_UNIQUE
+from data_platform.quality.winners import KEY_NOT_UNIQUE
 
 KEY = "2011-03-04"
 COUNTS = st.integers(0, 10_000)

@@ -14,7 +14,8 @@ from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Contract, Rule
 from data_platform.contracts.declare import contract
 from data_platform.contracts.winner import greatest, least
-from data_platform.quality.judge import KEY_NOT_UNIQUE, PLACE, built_for, judged, with_received
+from data_platform.quality.judge import built_for, judged, with_received
+from data_platform.quality.winners import KEY_NOT_UNIQUE, PLACE
 from data_platform.tables.outcomes import (
     CONTEXT,
     DATA,

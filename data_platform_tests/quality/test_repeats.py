@@ -13,8 +13,9 @@ from pyspark.sql import functions as F
 
 from data_platform.contracts.contract import Contract
 from data_platform.quality import repeats
-from data_platform.quality.judge import compared, in_shares, judged
+from data_platform.quality.judge import in_shares, judged
 from data_platform.quality.repeats import MAY_REPEAT, with_repeats_marked
+from data_platform.quality.winners import repeated_by
 from data_platform_tests.support.judged_lines import DAY, RECEIVED, Lines, typed_lines
 
 Row = tuple[str | None, str | None]
@@ -83,7 +84,7 @@ def test_rows_of_many_partitions_are_judged_the_same(
     ]
     lines = typed_lines(spark.createDataFrame(numbered, RECEIVED).repartition(3))
 
-    marked = with_repeats_marked(lines, compared(lines, contract), 4)
+    marked = with_repeats_marked(lines, repeated_by(lines, contract), 4)
 
     assert marked
     found = judged(marked, contract, by_marks=True)
