@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.bronze_rate import bronze
 from benchmarks.commits import aging, planning
+from benchmarks.engines import engines
 from benchmarks.large_partition import large_partition
 from benchmarks.long_runs import backfill, landed_to_gold
 from benchmarks.measuring import Measurement, machine
@@ -25,6 +26,7 @@ from data_platform.telemetry.logs import quiet_libraries
 
 MEASURES: dict[str, Callable[[Workload], list[Measurement]]] = {
     "landed_to_gold": landed_to_gold,
+    "engines": engines,
     "backfill": backfill,
     "silver_write": silver_write,
     "bronze": bronze,

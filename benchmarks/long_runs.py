@@ -18,26 +18,26 @@ _DAYS = 10  # runs of a day, from which those of a year are extrapolated
 
 def landed_to_gold(load: Workload) -> list[Measurement]:
     """Ours against the plain script, both in one warm session."""
-    spark = _session(load)
+    spark = session(load)
     pairs = interleaved(
-        lambda: _ours(load)[0], lambda: _plain(load, spark), pairs=load.pairs(_PAIRS), warm=True
+        lambda: ours(load)[0], lambda: plain_year(load, spark), pairs=load.pairs(_PAIRS), warm=True
     )
     name = "landed files to gold with checks, quarantine and ledger / plain PySpark script"
-    return [of_pairs("landed_to_gold", name, pairs, bound="at most", goal=1.0, note=load.text)]
+    return [of_pairs("landed_to_gold", name, pairs, bound="at most", goal=0.85, note=load.text)]
 
 
 def backfill(load: Workload) -> list[Measurement]:
     """A year as one run against one job without partitions, and against a run per day."""
-    spark = _session(load)
+    spark = session(load)
     shares: list[tuple[float, float]] = []
 
-    def ours() -> float:
-        total, commits = _ours(load)
+    def own() -> float:
+        total, commits = ours(load)
         shares.append((commits, total))
         return total
 
     pairs = interleaved(
-        ours, lambda: _unpartitioned(load, spark), pairs=load.pairs(_PAIRS), warm=True
+        own, lambda: _unpartitioned(load, spark), pairs=load.pairs(_PAIRS), warm=True
     )
     daily = _daily(load)
     year = [(own, daily * len(load.files)) for own, _ in pairs]
@@ -66,7 +66,8 @@ def backfill(load: Workload) -> list[Measurement]:
     ]
 
 
-def _session(load: Workload) -> SparkSession:
+def session(load: Workload) -> SparkSession:
+    """The process's session, on the workload's engine."""
     return start_session(load.settings(load.work))
 
 
@@ -74,7 +75,7 @@ def _landing(load: Workload) -> Path:
     return load.files[0].parent
 
 
-def _ours(load: Workload) -> tuple[float, float]:
+def ours(load: Workload) -> tuple[float, float]:
     """Seconds in total, and in commits."""
     settings = load.home()
     with commits_timed() as commits:
@@ -83,7 +84,8 @@ def _ours(load: Workload) -> tuple[float, float]:
     return total, commits.total
 
 
-def _plain(load: Workload, spark: SparkSession) -> float:
+def plain_year(load: Workload, spark: SparkSession) -> float:
+    """Seconds of the plain script."""
     target = load.folder()
     total = seconds(lambda: plain.pipeline(spark, _landing(load), target))
     remove(target)

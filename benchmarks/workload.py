@@ -38,6 +38,7 @@ class Workload:
     work: Path
     quick: bool = False
     memory: str = "4g"
+    engine: str = "local[*]"
 
     def pairs(self, many: int) -> int:
         return 1 if self.quick else many
@@ -93,7 +94,7 @@ class Workload:
         return dataclasses.replace(
             settings_at(home),
             environment=Environment.LOCAL,
-            spark=Engine("local[*]"),
+            spark=Engine(self.engine),
             spark_memory=self.memory,
         )
 

@@ -1,0 +1,37 @@
+"""Landed files to gold on Sail, against the plain script on Spark and the one in DuckDB."""
+
+import os
+
+from benchmarks import duck
+from benchmarks.long_runs import plain_year, session
+from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
+from benchmarks.warm_year import warm_years
+from benchmarks.workload import Workload, remove
+
+_PAIRS = 3
+
+
+def engines(load: Workload) -> list[Measurement]:
+    """Both warm; the year with everything that the platform does."""
+    spark = session(load)
+    ours = "landed files to gold on Sail, with checks, quarantine and ledger"
+    with warm_years(load, "sail") as years:
+        pairs = interleaved(
+            years.seconds, lambda: plain_year(load, spark), pairs=load.pairs(_PAIRS), warm=True
+        )
+        beside = interleaved(
+            years.seconds, lambda: _duck(load), pairs=load.pairs(_PAIRS), warm=True
+        )
+    return [
+        of_pairs("engines", f"{ours} / plain PySpark script", pairs, bound="at most", goal=0.3),
+        of_pairs("engines", f"{ours} / DuckDB script", beside, bound="at most", goal=3),
+    ]
+
+
+def _duck(load: Workload) -> float:
+    target = load.folder()
+    threads = len(os.sched_getaffinity(0))
+    landing = load.files[0].parent
+    total = seconds(lambda: duck.pipeline(landing, target, threads=threads))
+    remove(target)
+    return total
