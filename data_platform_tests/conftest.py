@@ -2,7 +2,6 @@
 hypothesis may search."""
 
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -104,11 +103,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_of_another(engine: str, item: pytest.Item) -> bool:
-    """Whether a test is of another engine, or of a store, which Sail does not read."""
+    """Whether a test is of another engine."""
     if engine == "local":
         return item.get_closest_marker("connect_only") is not None
-    of_store = re.search(r"\[.*?(versitygw|minio|moto)", item.nodeid)
-    return bool(of_store) or item.get_closest_marker("spark_only") is not None
+    return item.get_closest_marker("spark_only") is not None
 
 
 @pytest.fixture(scope="session")

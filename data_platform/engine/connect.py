@@ -52,6 +52,8 @@ def prepare_connect() -> None:
 def connected(settings: Settings) -> SparkSession:
     """The process's session on the server, started on the first call."""
     sail = settings.spark.kind == "sail"
+    if sail:
+        export(**store_variables(settings.aws_region, settings.aws_endpoint))
     address = _sail(settings.spark_memory) if sail else settings.spark.text
     session = SparkSession.Builder().remote(address).getOrCreate()
     if session in _sessions:
@@ -96,6 +98,15 @@ def _sail(memory: str) -> str:
     host, port = listening
     _kept.append(server)
     return f"sc://{host}:{port}"
+
+
+def store_variables(region: str, endpoint: str) -> dict[str, str]:
+    """The environment variables by which Sail finds the object store when it first reads from a
+    bucket. It finds credentials as AWS's own tools do, which do not read AWS_ENDPOINT."""
+    found = {"AWS_REGION": region} if region else {}
+    if endpoint:
+        found |= {"AWS_ENDPOINT": endpoint, "AWS_ALLOW_HTTP": str(endpoint.startswith("http:"))}
+    return found
 
 
 def _bytes(memory: str) -> int:

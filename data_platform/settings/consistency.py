@@ -14,11 +14,6 @@ def refuse_impossible(settings: Settings) -> None:
             "postgresql://user@host/database holds the ledger and Dagster's own state"
         )
     on_s3 = [name for name, uri in (("LANDING", landing), ("WAREHOUSE", warehouse)) if _is_s3(uri)]
-    if on_s3 and settings.spark.kind == "sail":
-        raise SettingsError(
-            f"{PREFIX}SPARK is 'sail' and {PREFIX}{on_s3[0]} is on S3, which Sail does not read "
-            "here yet; set the first to local[*]"
-        )
     glue = settings.catalog_uri == "glue"
     deployed = settings.environment in ("staging", "prod")
     if (on_s3 or glue or settings.queue_url) and not settings.aws_region:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from data_platform.engine.connect import store_variables
+from data_platform.settings.environment import export
 from data_platform.storage.files import Storage
 from data_platform.storage.object_store import ObjectStore, is_object, split
 from tools.servers import S3Server
@@ -50,6 +52,7 @@ class Place:
         if is_object(self.root):
             bucket, _ = split(self.root)
             spark.conf.set(f"fs.s3a.bucket.{bucket}.endpoint", self.store.endpoint)
+            export(**store_variables(self.store.region, self.store.endpoint))
 
     @property
     def settings(self) -> dict[str, Any]:
