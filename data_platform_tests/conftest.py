@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,7 +16,8 @@ from sqlalchemy.engine import Engine as SqlEngine
 
 from data_platform.engine.session import start_session
 from data_platform.settings.engine import Engine
-from data_platform.settings.environment import settings_at
+from data_platform.settings.environment import DIFFERENCES, settings_at
+from data_platform.settings.model import Environment
 from data_platform_tests.support.places import Place, place_of
 
 # Fixtures for tests of several packages.
@@ -88,8 +89,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("engine") != "local":  # columns are built for one kind of session
+    engine = config.getoption("engine")
+    if engine != "local":  # columns are built for one kind of session
         os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+    if engine == "sail":  # the runs of homes too
+        cast("dict[str, str]", DIFFERENCES[Environment.TEST])["SPARK"] = engine
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

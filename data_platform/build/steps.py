@@ -26,7 +26,7 @@ from data_platform.contracts.names import folded, quoted
 from data_platform.contracts.schema import schema_of
 from data_platform.engine.logical_plan import with_boundary
 from data_platform.engine.parallelism import parallelism
-from data_platform.engine.shuffles import small_groups_are_slow
+from data_platform.engine.shuffles import small_groups_are_slow, together
 from data_platform.lake.files import partitioning_of
 from data_platform.lake.reads import columns_of
 from data_platform.lake.writing.layout import Layout, SourcePath
@@ -154,9 +154,8 @@ def _met_by_partition(table: JudgedTable, spread: Spread, received: DataFrame) -
     over, columns = shares(table.partitioning, spread), table.partition_by
     if over is not None:
         return in_shares(received, table.contract, spread.tasks, over)
-    if spread.tasks > parallelism(received.sparkSession):
-        return received.repartition(spread.tasks, *columns)
-    return received.repartition(*columns)
+    many = spread.tasks if spread.tasks > parallelism(received.sparkSession) else 0
+    return together(received, [F.col(name) for name in columns], many)
 
 
 def _marked(table: JudgedTable, spread: Spread, received: DataFrame) -> DataFrame | None:

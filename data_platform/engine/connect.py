@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from functools import cache
+from weakref import WeakSet
 
 from pyspark.sql import SparkSession
 
@@ -15,10 +16,8 @@ from data_platform.engine.parallelism import PARALLELISM
 from data_platform.settings.environment import export
 from data_platform.settings.model import Settings
 
-# Set on sessions of Sail, which lacks some operations (see `shuffles`).
-ENGINE, SAIL = "data_platform.engine", "sail"
-
 _sessions: list[SparkSession] = []
+_of_sail: WeakSet[SparkSession] = WeakSet()
 _kept: list[object] = []  # a server stops when it is collected, a directory is removed
 
 _SESSION: Mapping[str, str] = {
@@ -61,7 +60,7 @@ def connected(settings: Settings) -> SparkSession:
     for name, value in _SESSION.items():
         session.conf.set(name, value)
     if sail:
-        session.conf.set(ENGINE, SAIL)
+        _of_sail.add(session)
         session.conf.set(PARALLELISM, str(settings.spark.cores))
     _sessions[:] = [session]
     atexit.register(session.stop)  # before the server ends, which it does with the process
@@ -75,8 +74,8 @@ def interrupt() -> None:
 
 
 def on_sail(spark: SparkSession) -> bool:
-    """Whether Sail executes."""
-    return spark.conf.get(ENGINE, "") == SAIL
+    """Whether Sail executes, which lacks some operations (see `shuffles`)."""
+    return spark in _of_sail
 
 
 @cache

@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from data_platform.engine.connect import on_sail
+from data_platform.engine.parallelism import parallelism
 
 _NTH = "data-platform nth"
 
@@ -22,10 +23,15 @@ def gathered(frame: DataFrame, groups: int, columns: Sequence[Column]) -> DataFr
     """Rows with equal columns together, sorted by them within each task; in Spark a large group is
     split, and small ones share a task."""
     if on_sail(frame.sparkSession):
-        together = frame.repartition(*columns)
-    else:
-        together = frame.hint("rebalance", groups, *columns)
-    return in_order(together, columns)
+        return in_order(together(frame, columns), columns)
+    return in_order(frame.hint("rebalance", groups, *columns), columns)
+
+
+def together(frame: DataFrame, columns: Sequence[Column], tasks: int = 0) -> DataFrame:
+    """Rows with equal columns in the same task, of `tasks` (0: as many as the engine chooses)."""
+    if on_sail(frame.sparkSession):  # with fewer tasks than cores it would split them again
+        tasks = max(tasks, parallelism(frame.sparkSession))
+    return frame.repartition(tasks, *columns) if tasks else frame.repartition(*columns)
 
 
 def in_order(frame: DataFrame, columns: Sequence[Column]) -> DataFrame:

@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyiceberg import types as I
 from pyiceberg.manifest import DataFile
 from pyiceberg.schema import Schema
@@ -17,7 +19,7 @@ from pyspark.sql import types as T
 
 from data_platform.engine.connect import on_sail
 from data_platform.lake.errors import UnreadableFile
-from data_platform.storage.files import LISTED, Storage, by_folder
+from data_platform.storage.files import LISTED, Storage, by_folder, filesystem
 from data_platform.telemetry.wording import counted
 
 _SIMPLE: dict[type[I.IcebergType], T.DataType] = {
@@ -109,6 +111,20 @@ class ReadPlan:
         if gone := [path for path in paths if _name(path) not in read]:
             raise UnreadableFile(gone[0], "vanished a moment ago")
         return frame
+
+
+def first_damaged(files: Iterable[DataFile], storage: Storage) -> UnreadableFile | None:
+    """The error about the first of the files that cannot be read to its end; None if all can.
+    It reads them all, to find what an engine did not name."""
+    for file in files:
+        source, path = filesystem(file.file_path, storage.store)
+        try:
+            with source.open_input_file(path) as opened:
+                for _ in pq.ParquetFile(opened).iter_batches():
+                    pass
+        except (pa.ArrowException, OSError) as error:
+            return UnreadableFile(file.file_path, f"cannot be read: {error}")
+    return None
 
 
 def _name(path: str) -> str:

@@ -12,7 +12,7 @@ from data_platform.contracts.compile import RESCUED_RULE, compile_rules, reasons
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import quoted
 from data_platform.contracts.schema import schema_of
-from data_platform.engine.shuffles import dealt, in_order
+from data_platform.engine.shuffles import dealt, in_order, together
 from data_platform.quality.received import Received
 from data_platform.quality.repeats import MAY_REPEAT
 from data_platform.quality.winners import PLACE, TASK, Judging, compared, key_of, where_marked
@@ -96,10 +96,10 @@ def judged(
     )
     if placed:
         rows = _settled(rows, contract, received)
-    together = clustered or dealt or (marked and one_partition)
-    if not together:
+    met = clustered or dealt or (marked and one_partition)
+    if not met:
         rows = _clustered(rows, contract, received, tasks, shares)
-    in_tasks = dealt or (shares is not None and not together)
+    in_tasks = dealt or (shares is not None and not met)
     judging = Judging(contract, received, placed, in_tasks, one_partition)
     if contract.key and not contract.merge_on:
         rows = where_marked(rows, judging) if marked else compared(rows, judging)
@@ -137,13 +137,13 @@ def _clustered(
     """Shuffle so that all rows of a key, or of a partition, are in one task."""
     partition = [F.col(name) for name in contract.partition_by]
     if shares is None:
-        return rows.repartition(*partition) if partition else rows.repartition(1)
+        return together(rows, partition) if partition else rows.repartition(1)
     key = key_of(contract, received) or [F.col(name) for name in schema_of(contract).names]
     if not contract.lineage:
         # It may have far fewer rows than its inputs: Spark sees how many bytes there are for how
         # many tasks. More shares than tasks come out even.
         share = F.when(shares > 1, F.pmod(F.xxhash64(*key), F.lit(_SHARES))).otherwise(0)
-        return rows.withColumn(TASK, share).repartition(*partition, TASK)
+        return together(rows.withColumn(TASK, share), [*partition, F.col(TASK)])
     return dealt(rows.withColumn(TASK, _task(key, contract, tasks, shares)), tasks, TASK)
 
 

@@ -36,7 +36,7 @@ from data_platform.tables.outcomes import (
 )
 
 _FILE_BYTES = 256 << 20
-_OPEN = 16  # partitions whose files are open at a time
+_OPEN = 64  # partitions whose files are open at a time
 _WAITING_BYTES = 64 << 20  # of rows in memory that are in no file yet
 _NAMED_AT_MOST = 20  # partitions that a report names, of those that rejected rows do
 
