@@ -12,7 +12,8 @@ JOBS ?= $(if $(TESTS),0,3)
 
 # What is run on Sail as well; see docs/decisions/0030-engines.md
 ON_SAIL := $(addprefix data_platform_tests/,engine quality contracts domains lake/test_reads.py \
-	build/test_merged.py build/test_isolation.py)
+	$(addprefix build/test_,function.py isolation.py merged.py placement.py) \
+	$(addprefix platform_defs/test_,gold_runs.py merge_runs.py pipeline.py reruns.py))
 
 export PYTHON
 
@@ -40,7 +41,7 @@ dev: env ## the Dagster UI on the last demo's state (HOST, PORT)
 .PHONY: test
 test: env ## run the tests (TESTS=path for some of them)
 	$(bin)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
-	$(if $(TESTS),,$(bin)/python -m pytest --engine sail $(ON_SAIL))
+	$(if $(TESTS),,$(bin)/python -m pytest -n $(JOBS) --dist loadfile --engine sail $(ON_SAIL))
 
 .PHONY: check
 check: env ## linter, formatter, types

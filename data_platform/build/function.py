@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
@@ -30,7 +31,15 @@ def call_function(
         raise LakeError(
             f"{table.id}: its function returned {type(result).__name__}, not a Spark DataFrame"
         )
-    require_columns(table.contract, result)
+    try:
+        require_columns(table.contract, result)
+    except PySparkException as error:
+        # Spark says at once what is wrong, and on which line; Sail when it is asked for columns.
+        if error.getCondition():
+            raise
+        code = getattr(table.function, "__code__", None)
+        line = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
+        raise LakeError(f"{line}{table.id}: {error.getMessage()}") from error
     return result
 
 

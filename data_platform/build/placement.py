@@ -213,7 +213,9 @@ def among(partitioning: Partitioning, keys: Iterable[str]) -> Column:
     """
 
     def row(values: Iterable[str]) -> str:
-        return f"({', '.join(values)})"
+        # Members named alike on both sides: Sail compares no structs whose members' names differ.
+        members = (f"'{number}', {value}" for number, value in enumerate(values))
+        return f"named_struct({', '.join(members)})"
 
     # Literals have exactly the columns' types, since Spark does not coerce struct members.
     chosen = [
@@ -221,7 +223,7 @@ def among(partitioning: Partitioning, keys: Iterable[str]) -> Column:
         for key in keys
     ]
     return (
-        F.expr(f"{row(map(_quoted, partitioning.names))} IN {row(chosen)}")
+        F.expr(f"{row(map(_quoted, partitioning.names))} IN ({', '.join(chosen)})")
         if chosen
         else F.lit(False)
     )

@@ -70,15 +70,16 @@ def _notin(values: Column, forbidden_values: list[Column]) -> Column:
 
 
 def _str_matches(values: Column, pattern: str | re.Pattern[str]) -> Column:
-    text = _in_engines(pattern)
+    text = in_engines(pattern)
     return values.rlike(text if text.startswith("^") else f"^{text}")
 
 
 def _str_contains(values: Column, pattern: str | re.Pattern[str]) -> Column:
-    return values.rlike(_in_engines(pattern))
+    return values.rlike(in_engines(pattern))
 
 
-def _in_engines(pattern: str | re.Pattern[str]) -> str:
+def in_engines(pattern: str | re.Pattern[str]) -> str:
+    """The pattern as engines are given it."""
     text = pattern_text(pattern)
     return text.removesuffix(_END) + _END_IN_ENGINES if text.endswith(_END) else text
 

@@ -13,6 +13,7 @@ from data_platform.build.tables import schema_of_rows
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.names import folded
+from data_platform.contracts.patterns import require_simple_patterns
 from data_platform.platform_defs.asset import asset_of
 from data_platform.platform_defs.asset_tables import is_table, table_of
 from data_platform.platform_defs.bucket_audit import (
@@ -58,6 +59,7 @@ def definitions(
     _require_received(tables)
     _require_arrival(tables)
     _require_inputs(tables, others)
+    _require_engine(tables, settings)
     require_mappings(tables)
     known = partitions_of(tables, others)
     with previews_accepted():
@@ -117,6 +119,13 @@ def _second(tables: Sequence[_T], of: Callable[[_T], object]) -> Iterator[_T]:
         if (said := of(table)) and said in seen:
             yield table
         seen.add(said)
+
+
+def _require_engine(tables: Sequence[Table], settings: Settings) -> None:
+    """Raises ContractError for a pattern that the engine of the settings cannot match."""
+    if settings.spark.kind == "sail":
+        for table in judged(tables):
+            require_simple_patterns(table.contract, str(settings.spark))
 
 
 def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinition]) -> None:

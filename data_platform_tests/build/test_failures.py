@@ -71,6 +71,7 @@ def test_anything_else_keeps_its_stack_trace():
         raise ZeroDivisionError
 
 
+@pytest.mark.spark_only("Sail refuses a column when it is asked for columns, and names no line")
 @pytest.mark.parametrize("column", [str, F.col])
 def test_what_spark_refuses_of_a_function_is_told_once_with_its_line(
     spark: SparkSession, capfd: pytest.CaptureFixture[str], column: Callable[[str], str | Column]

@@ -37,6 +37,7 @@ spark.stop()
 """
 
 
+@pytest.mark.spark_only("configures a JVM")
 def test_a_laptop_has_one_shuffle_partition_for_each_core(tmp_path: Path) -> None:
     config = spark_config(settings_at(tmp_path))
 
@@ -102,6 +103,7 @@ def test_a_session_starts_in_silence_with_workers_that_are_ready(
     assert done.stdout.splitlines() == ["['pyarrow.csv', 'pyarrow.parquet']", "['.parquet']"]
 
 
+@pytest.mark.spark_only("configures a JVM")
 def test_a_local_session_runs_this_python_whatever_the_shell_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

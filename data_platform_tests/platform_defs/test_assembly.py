@@ -17,6 +17,7 @@ from data_platform.contracts.errors import ContractError
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.source import Source
 from data_platform.platform_defs.assembly import definitions
+from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId
 
@@ -72,6 +73,30 @@ def test_a_contract_about_columns_that_bronze_has_not_is_refused(
     with pytest.raises(ContractError) as caught:
         definitions(tables, settings_at(tmp_path))
     assert str(caught.value) == message
+
+
+def test_a_pattern_that_the_engine_cannot_match_is_refused(tmp_path: Path) -> None:
+    @contract(table="silver/shop/codes", partition_by="day", owner="team:shop", version="1")
+    class Codes(pa.DataFrameModel):
+        """Codes."""
+
+        day: T.DateType = column(description="the day")
+        code: T.StringType = column(str_matches="(?!0)[0-9]+", description="a code")
+
+    @silver(contract=Codes, partitions=DAILY)
+    def codes(bronze: DataFrame) -> DataFrame:
+        return bronze
+
+    tables = (_tables("Quantity")[0], replace(codes, inputs=_tables("Quantity")[1].inputs))
+
+    assert definitions(tables, settings_at(tmp_path, spark=Engine("local[2]"))).assets
+    with pytest.raises(ContractError) as caught:
+        definitions(tables, settings_at(tmp_path, spark=Engine("sail")))
+    assert str(caught.value) == (
+        "contract silver/shop/codes, column code, check code.str_matches: '(?!0)[0-9]+' has "
+        "look-around, which sail cannot match; write it without, or set DATA_PLATFORM_SPARK to "
+        "local[*]"
+    )
 
 
 @pytest.mark.parametrize("source", ["Quantity", "quantity"])
