@@ -22,9 +22,12 @@ def engines(load: Workload) -> list[Measurement]:
         beside = interleaved(
             years.seconds, lambda: _duck(load), pairs=load.pairs(_PAIRS), warm=True
         )
+    against = (("plain PySpark", pairs, 0.3), ("DuckDB", beside, 3.0))
     return [
-        of_pairs("engines", f"{ours} / plain PySpark script", pairs, bound="at most", goal=0.3),
-        of_pairs("engines", f"{ours} / DuckDB script", beside, bound="at most", goal=3),
+        of_pairs(
+            "engines", f"{ours} / {name} script", of, bound="at most", goal=goal, note=load.text
+        )
+        for name, of, goal in against
     ]
 
 

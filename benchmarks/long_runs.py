@@ -31,13 +31,13 @@ def backfill(load: Workload) -> list[Measurement]:
     spark = session(load)
     shares: list[tuple[float, float]] = []
 
-    def own() -> float:
+    def a_year() -> float:
         total, commits = ours(load)
         shares.append((commits, total))
         return total
 
     pairs = interleaved(
-        own, lambda: _unpartitioned(load, spark), pairs=load.pairs(_PAIRS), warm=True
+        a_year, lambda: _unpartitioned(load, spark), pairs=load.pairs(_PAIRS), warm=True
     )
     daily = _daily(load)
     year = [(own, daily * len(load.files)) for own, _ in pairs]

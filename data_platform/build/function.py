@@ -34,12 +34,12 @@ def call_function(
     try:
         require_columns(table.contract, result)
     except PySparkException as error:
-        # Spark says at once what is wrong, and on which line; Sail when it is asked for columns.
+        # Spark reports it at once, with the line; Sail only when columns are requested, without.
         if error.getCondition():
             raise
         code = getattr(table.function, "__code__", None)
         line = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
-        raise LakeError(f"{line}{table.id}: {error.getMessage()}") from error
+        raise LakeError(f"{line}the function of {table.id}: {error.getMessage()}") from error
     return result
 
 

@@ -34,7 +34,7 @@ from data_platform.engine.logical_plan import Node, marked
 from data_platform.engine.plan_reading import analyzed
 from data_platform.engine.pyspark_internals import jobs_run
 from data_platform.lake.reads import ReadPlan
-from data_platform.quality.locality import Input, Proof, makes_no_rows, proof, row_by_row
+from data_platform.quality.locality import Input, Proof, proof, row_by_row
 from data_platform.quality.mapping import EventTime
 from data_platform.quality.windows import (
     EventWindow,
@@ -274,11 +274,6 @@ def by_input_partition(
 def shown_by(frame: DataFrame, inputs: Mapping[str, Input]) -> Proof:
     """What the frame's plan proves about its rows; nothing if the plan is unavailable."""
     return _read_plan(frame, lambda plan: proof(plan, inputs), unknown=Proof(apart=False))
-
-
-def one_row_each(frame: DataFrame) -> bool:
-    """Whether each input row gave at most one row for certain; false if the plan is unavailable."""
-    return _read_plan(frame, makes_no_rows, unknown=False)
 
 
 def is_row_by_row(frame: DataFrame) -> bool:

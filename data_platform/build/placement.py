@@ -213,7 +213,10 @@ def among(partitioning: Partitioning, keys: Iterable[str]) -> Column:
     """
 
     def row(values: Iterable[str]) -> str:
-        # Members named alike on both sides: Sail compares no structs whose members' names differ.
+        values = list(values)
+        if len(values) == 1:
+            return values[0]
+        # Sail cannot compare structs with different member names.
         members = (f"'{number}', {value}" for number, value in enumerate(values))
         return f"named_struct({', '.join(members)})"
 

@@ -13,7 +13,6 @@ from data_platform.build.isolation import (
     Calls,
     Result,
     is_row_by_row,
-    one_row_each,
     without_adaptive,
 )
 from data_platform.build.placement import among
@@ -82,12 +81,13 @@ def judged_as_spread(
     """The rows of a function whose inputs were `prepared`, judged by the tasks of the spread."""
     contract, by_marks = table.contract, False
     if contract.lineage and MAY_REPEAT in frame.columns:
-        by_marks = one_row_each(frame)
+        by_marks = is_row_by_row(frame)
     elif contract.lineage and small_groups_are_slow(frame.sparkSession):
         key = repeated_by(frame, contract)
         if key and is_row_by_row(frame):
             marked = with_repeats_marked(frame, key, spread.tasks)
-            frame, by_marks = marked or frame, marked is not None
+            if marked is not None:
+                frame, by_marks = marked, True
     return judged(
         frame,
         contract,
@@ -96,13 +96,16 @@ def judged_as_spread(
         clustered=_meets_early(table, spread) and not spread.shared,
         one_partition=one_partition,
         by_marks=by_marks,
+        grouped=spread.grouped,
     )
 
 
 def spread_of(table: JudgedTable, plan: Plan, spark: SparkSession) -> Spread:
     """How many tasks share the write, from the input rows of each partition in the metadata."""
     rows = {key: sum(plan.rows_of(name, key) for name in table.inputs) for key in plan.keys}
-    return Spread.of(rows, parallelism(spark))
+    inputs = (each.upstream.partitioning for each in plan.inputs.values())
+    grouped = all(of.names == table.partitioning.names for of in inputs)
+    return Spread.of(rows, parallelism(spark), grouped=grouped)
 
 
 def shares(partitioning: Partitioning, spread: Spread) -> Column | None:

@@ -32,6 +32,8 @@ def literal(value: Any, type_: T.DataType) -> Column:
     if isinstance(type_, T.DecimalType) and isinstance(value, int):
         # Exactly the value's digits; Spark would reserve ten for an int in a list.
         return F.lit(Decimal(value))
+    if isinstance(type_, T.DoubleType | T.FloatType) and isinstance(value, Decimal):
+        return F.lit(value).cast("double")
     return F.lit(value)
 
 

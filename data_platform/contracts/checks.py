@@ -136,10 +136,13 @@ def predicate(check: Check, *, column: str, type_: T.DataType) -> Column:
     `check` is one of ROW_CHECKS for which `problem` found nothing. Needs an active session.
     """
     build, _ = _PREDICATES[check.kind]
-    arguments = dict(check.arguments)
+    arguments, values = dict(check.arguments), F.col(column)
     if not check.kind.startswith("str_"):
+        if isinstance(type_, T.DecimalType) and _has_float(arguments):
+            # As Spark compares them; Sail would convert the float to a decimal, which NaN has none.
+            values, type_ = values.cast("double"), T.DoubleType()
         arguments = {name: _compiled(name, value, type_) for name, value in arguments.items()}
-    return build(F.col(column), **arguments)
+    return build(values, **arguments)
 
 
 def problem(kind: str, arguments: Mapping[str, Any], type_: T.DataType) -> str | None:
@@ -168,6 +171,10 @@ def _values(arguments: Mapping[str, Any]) -> Iterator[Any]:
             yield from (value for value in argument if value is not None)
         elif name not in _SWITCHES:
             yield argument
+
+
+def _has_float(arguments: Mapping[str, Any]) -> bool:
+    return any(isinstance(value, float) for value in _values(arguments))
 
 
 def _compiled(name: str, argument: Any, type_: T.DataType) -> Any:

@@ -1,5 +1,5 @@
-"""Which regular expressions only some engines can match: Sail's has neither look-around nor
-references to a group, as they can take exponential time."""
+"""Find constructs in patterns that Sail's regular expressions lack: look-around and references to
+groups, as matching them can take exponential time, and repetitions that never backtrack."""
 
 import re
 
@@ -10,12 +10,11 @@ from data_platform.contracts.errors import ContractError
 
 _TOKEN = re.compile(
     r"""
-    \\Q.*?(?:\\E|$)                                # quoted text
-    | (?P<reference> \\[1-9] | \\k[<{'] | \(\?P= ) # a group's match again
-    | \\.                                          # any other escape
-    | \[\^?\]?(?:\\.|[^\]\\])*\]                   # a class of characters
-    | (?P<around> \(\?<?[=!] )                     # look-around
-    | (?P<atomic> \(\?> | [*+?}]\+ )               # a group or repetition that gives nothing back
+    (?P<reference> \\[1-9] | \\k[<{'] | \(\?P= )
+    | \\.                            # any other escape
+    | \[\^?\]?(?:\\.|[^\]\\])*\]     # a class of characters
+    | (?P<around> \(\?<?[=!] )
+    | (?P<atomic> \(\?> | [*+?]\+ | \{\d+(?:,\d*)?\}\+ )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -33,15 +32,14 @@ def only_in_some_engines(pattern: str) -> str | None:
 
 
 def require_simple_patterns(contract: Contract, engine: str) -> None:
-    """Raises ContractError for a check whose pattern the engine cannot match; it is Sail, or has
-    regular expressions like it."""
+    """Raises ContractError for a check whose pattern this engine cannot match."""
     for column in contract.columns:
         for check in column.checks:
             pattern = check.arguments.get("pattern")
             if pattern and (what := only_in_some_engines(in_engines(pattern))):
                 raise ContractError(
-                    f"{pattern_text(pattern)!r} has {what}, which {engine} cannot match; write it "
-                    "without, or set DATA_PLATFORM_SPARK to local[*]",
+                    f"{pattern_text(pattern)!r} has {what}, which {engine} cannot match; rewrite "
+                    "it without, or set DATA_PLATFORM_SPARK to local[*]",
                     table=contract.table,
                     column=column.name,
                     check=check.name,

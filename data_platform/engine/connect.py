@@ -99,13 +99,13 @@ def _sail(memory: str) -> str:
     return f"sc://{host}:{port}"
 
 
-def store_variables(region: str, endpoint: str) -> dict[str, str]:
+def store_variables(region: str, endpoint: str) -> dict[str, str | None]:
     """The environment variables by which Sail finds the object store when it first reads from a
-    bucket. It finds credentials as AWS's own tools do, which do not read AWS_ENDPOINT."""
-    found = {"AWS_REGION": region} if region else {}
-    if endpoint:
-        found |= {"AWS_ENDPOINT": endpoint, "AWS_ALLOW_HTTP": str(endpoint.startswith("http:"))}
-    return found
+    bucket. Credentials it finds as AWS's own tools do; these ignore AWS_ENDPOINT, so that setting
+    it does not affect them."""
+    plain = str(endpoint.startswith("http:")) if endpoint else None
+    where = {"AWS_ENDPOINT": endpoint or None, "AWS_ALLOW_HTTP": plain}
+    return {**where, "AWS_REGION": region} if region else {**where}
 
 
 def _bytes(memory: str) -> int:

@@ -21,7 +21,13 @@ from data_platform.engine.connect_names import (
     same,
     type_of,
 )
-from data_platform.engine.function_names import AGGREGATES, GENERATORS, OF_A_ROW, OF_A_WINDOW
+from data_platform.engine.function_names import (
+    AGGREGATES,
+    CLOCKS,
+    GENERATORS,
+    OF_A_ROW,
+    OF_A_WINDOW,
+)
 from data_platform.engine.logical_plan import Node
 from data_platform.engine.sql_text import read_text
 
@@ -43,6 +49,7 @@ _UDFS_OF_A_ROW = frozenset(
 )
 _UDFS_OF_A_GROUP = frozenset({PythonEvalType.SQL_GROUPED_AGG_PANDAS_UDF})
 _AGGREGATE = "AggregateExpression"
+_CLOCK = "CurrentTimestamp"
 _MANY = "Columns"  # stands for columns whose number the server tells
 _NO_AGGREGATES: frozenset[str] = frozenset()
 
@@ -190,6 +197,8 @@ class Expressions:
         children = self._arguments(message, aggregates)
         if name == "trunc" and children:  # takes a date, into which it casts
             children[0] = of_the_row("Cast", children[0], dataType="date")
+        if name in CLOCKS and not children:
+            return of_the_row(_CLOCK)
         if name in ("==", "<=>") and len(children) == 2:
             return equal(*children, kind=_KINDS[name])
         return of_the_row(_KINDS.get(name, "Function"), *children)
@@ -210,7 +219,7 @@ class Expressions:
         if read.column is not None:
             node = self._named(read.column, None)
             return node if read.alias is None else aliased(node, read.alias, self._ids)
-        node = of_the_row(_AGGREGATE if read.aggregates else "Text")
+        node = of_the_row(_AGGREGATE if read.aggregates else _CLOCK if read.clock else "Text")
         if read.generates and self.generators is not None:
             self.generators.append(node)
         return node

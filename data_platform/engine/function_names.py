@@ -47,6 +47,13 @@ _OF_OTHER_ROWS = _names(
     """
 )
 
+# Their value is the time of the query (of the last without arguments).
+CLOCKS = _names(
+    """
+    curdate current_date current_time current_timestamp localtimestamp now unix_timestamp
+    """
+)
+
 # In `pyspark.sql.functions`, but no functions of the engine, or not by this name.
 _OF_PYTHON_ALONE = _names(
     """

@@ -29,14 +29,15 @@ def gathered(frame: DataFrame, groups: int, columns: Sequence[Column]) -> DataFr
 
 def together(frame: DataFrame, columns: Sequence[Column], tasks: int = 0) -> DataFrame:
     """Rows with equal columns in the same task, of `tasks` (0: as many as the engine chooses)."""
-    if on_sail(frame.sparkSession):  # with fewer tasks than cores it would split them again
+    if on_sail(frame.sparkSession):
+        # Sail adds a round robin shuffle over all cores to what has fewer partitions than that.
         tasks = max(tasks, parallelism(frame.sparkSession))
     return frame.repartition(tasks, *columns) if tasks else frame.repartition(*columns)
 
 
 def in_order(frame: DataFrame, columns: Sequence[Column]) -> DataFrame:
-    """Rows sorted by the columns within each task; on Sail with one column more, since it leaves
-    out a sort on which nothing depends."""
+    """Rows sorted by the columns within each task; on Sail by a window that adds a column, because
+    Sail drops a sort whose order nothing uses."""
     if not columns:
         return frame
     if on_sail(frame.sparkSession):
@@ -47,6 +48,6 @@ def in_order(frame: DataFrame, columns: Sequence[Column]) -> DataFrame:
 
 
 def small_groups_are_slow(spark: SparkSession) -> bool:
-    """Whether a window with a group for each key costs more than to find the keys that several
-    rows have: Sail takes about 10 microseconds for each group."""
+    """Whether a window with a group for each key costs more than finding the keys that occur more
+    than once: Sail takes about 10 microseconds for each group."""
     return on_sail(spark)

@@ -8,7 +8,7 @@ has a known name; otherwise nothing is known of it.
 import re
 from dataclasses import dataclass
 
-from data_platform.engine.function_names import AGGREGATES, GENERATORS, OF_A_ROW
+from data_platform.engine.function_names import AGGREGATES, CLOCKS, GENERATORS, OF_A_ROW
 
 # A backslash before a quote ends a string or not, depending on the session; such a text matches no
 # pattern here.
@@ -46,13 +46,15 @@ class SqlText:
     """A SQL expression of which each value depends on one row, or on one group of rows.
 
     `column`: the name if the expression is just a column, with `alias` if it is renamed.
-    `generates`: it may give several rows or columns; `aggregates`: one row for many.
+    `generates`: it may give several rows or columns; `aggregates`: one row for many; `clock`: it
+    may depend on the time of the query.
     """
 
     column: str | None = None
     alias: str | None = None
     generates: bool = False
     aggregates: bool = False
+    clock: bool = False
 
 
 def read_text(text: str, *, aggregates: bool) -> SqlText | None:
@@ -70,6 +72,7 @@ def read_text(text: str, *, aggregates: bool) -> SqlText | None:
         alias if column else None,
         generates=not GENERATORS.isdisjoint(words),
         aggregates=not AGGREGATES.isdisjoint(words),
+        clock=not CLOCKS.isdisjoint(words),
     )
 
 

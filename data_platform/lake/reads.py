@@ -20,6 +20,7 @@ from pyspark.sql import types as T
 from data_platform.engine.connect import on_sail
 from data_platform.lake.errors import UnreadableFile
 from data_platform.storage.files import LISTED, Storage, by_folder, filesystem
+from data_platform.storage.s3_errors import explanation, is_passing
 from data_platform.telemetry.wording import counted
 
 _SIMPLE: dict[type[I.IcebergType], T.DataType] = {
@@ -114,8 +115,8 @@ class ReadPlan:
 
 
 def first_damaged(files: Iterable[DataFile], storage: Storage) -> UnreadableFile | None:
-    """The error about the first of the files that cannot be read to its end; None if all can.
-    It reads them all, to find what an engine did not name."""
+    """The error about the first of the files that is damaged; None if all can be read to their
+    ends. Errors of an object store are raised: they say nothing about a file."""
     for file in files:
         source, path = filesystem(file.file_path, storage.store)
         try:
@@ -123,6 +124,8 @@ def first_damaged(files: Iterable[DataFile], storage: Storage) -> UnreadableFile
                 for _ in pq.ParquetFile(opened).iter_batches():
                     pass
         except (pa.ArrowException, OSError) as error:
+            if is_passing(str(error)) or explanation(str(error)):
+                raise
             return UnreadableFile(file.file_path, f"cannot be read: {error}")
     return None
 

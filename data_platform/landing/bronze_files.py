@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 
 import pyarrow as pa
@@ -136,7 +137,7 @@ class _Series:
         self.uris.append(uri)
         names = self.schema.names
         return ParquetFile(
-            files.open_output_stream(path),
+            partial(files.open_output_stream, path),
             self.schema,
             column_encoding={ROW_NUMBER: "DELTA_BINARY_PACKED"},
             use_dictionary=[name for name in names if name != ROW_NUMBER],

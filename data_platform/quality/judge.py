@@ -16,10 +16,7 @@ from data_platform.engine.shuffles import dealt, in_order, together
 from data_platform.quality.received import Received
 from data_platform.quality.repeats import MAY_REPEAT
 from data_platform.quality.winners import PLACE, TASK, Judging, compared, key_of, where_marked
-from data_platform.tables.columns import (
-    RECEIVED,
-    RESCUED,
-)
+from data_platform.tables.columns import RECEIVED, RESCUED, ROW_NUMBER, SOURCE_OBJECT
 from data_platform.tables.outcomes import (
     CONTEXT,
     DATA,
@@ -64,9 +61,10 @@ def judged(
     clustered: bool = False,
     one_partition: bool = False,
     by_marks: bool = False,
+    grouped: bool = False,
 ) -> DataFrame:
     """The contract's columns plus outcome, reasons, warnings and, with lineage, the row as
-    received and the row it repeats; sorted by partition within each task, or about so (`by_marks`).
+    received and the row it repeats; sorted by partition within each task, or `grouped` as read.
 
     Rows with a PLACE are judged by it as well: those of another partition are rejected, with the
     partition they were built for as theirs, or have the outcome CONTEXT and no other value.
@@ -74,13 +72,16 @@ def judged(
     `shares` spreads the rows of each partition over so many of the `tasks`, all rows of a key
     together; 1 leaves a partition to one task, as None does for all.
     `clustered` says that each partition's rows are in one task already, `one_partition` that all
-    are of one. `by_marks`: only rows marked as possible repeats (see `repeats`) are compared with
-    each other; the function returned at most one for each row that it read. The key of a merged
-    table is not checked: `merge.ranked` decides between its rows.
+    are of one; `grouped` that rows of a partition are stored together. `by_marks`: only rows marked
+    as possible repeats (see `repeats`) are compared with each other; the function gave at most one
+    row for each that it read, which depends on that one alone. The key of a merged table is not
+    checked: `merge.ranked` decides between its rows.
     """
     received, names = Received.of(frame, contract), frame.columns
     placed, dealt = PLACE in names, TASK in names
-    marked = by_marks and MAY_REPEAT in names  # a function may have dropped it
+    # A function may have dropped the marks. Landed rows are told apart by object and number.
+    landed = received.has(SOURCE_OBJECT) and received.has(ROW_NUMBER)
+    marked = by_marks and MAY_REPEAT in names and landed
     kept = [received.kept(field, frame) for field in schema_of(contract).fields]
     rules = compile_rules(contract)
     if contract.lineage and not received.has(RESCUED):  # such rows were not read from a file
@@ -101,13 +102,17 @@ def judged(
         rows = _clustered(rows, contract, received, tasks, shares)
     in_tasks = dealt or (shares is not None and not met)
     judging = Judging(contract, received, placed, in_tasks, one_partition)
-    if contract.key and not contract.merge_on:
-        rows = where_marked(rows, judging) if marked else compared(rows, judging)
+    if not contract.key or contract.merge_on:
+        rows, sorted_ = rows.withColumn(OUTCOME, judging.outcome), False
+    elif marked:
+        rows, sorted_ = where_marked(rows, judging), grouped
     else:
-        rows = rows.withColumn(OUTCOME, judging.outcome)
-        rows = in_order(rows, [] if marked else [F.col(name) for name in contract.partition_by])
+        rows, sorted_ = compared(rows, judging), True
     if marked and one_partition:
         rows = rows.coalesce(tasks)
+    elif contract.partition_by and not sorted_:
+        by = [*contract.partition_by, *([TASK] if in_tasks else [])]
+        rows = in_order(rows, [F.col(name) for name in by])
     return _as_written(rows, contract, received)
 
 

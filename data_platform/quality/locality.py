@@ -51,8 +51,11 @@ _GROUPS = {
     "FlatMapGroupsInPandas": "groupingAttributes",
     "FlatMapGroupsInArrow": "groupingAttributes",
 }
-_NO_NEW_ROWS = frozenset({"Project", "Filter", "SubqueryAlias"})
-_MOVES = frozenset({"Repartition", "RepartitionByExpression"})
+_NO_NEW_ROWS = frozenset(
+    {"Project", "Filter", "SubqueryAlias", "Repartition", "RepartitionByExpression"}
+)
+# Expressions whose value is another one when the plan is executed again.
+_CLOCKS = frozenset({"CurrentTimestamp", "CurrentDate", "CurrentTime", "LocalTimestamp", "Now"})
 # Leaves that hold their own data; others may refer to other parts of the plan, or to rows that
 # were computed from an input before.
 _CONSTANTS = frozenset({"LogicalRelation", "LocalRelation", "Range", "OneRowRelation"})
@@ -138,21 +141,18 @@ def proof(plan: Node, inputs: Mapping[str, Input]) -> Proof:
     return Proof(rows.are == "apart", names)
 
 
-def makes_no_rows(plan: Node) -> bool:
-    """Whether each row below the boundary gives at most one row: above it there is no join, union,
-    generator or Python function of several rows."""
-    if is_boundary(plan):
-        return True
-    return plan.kind in _NO_NEW_ROWS and all(map(makes_no_rows, plan.children))
-
-
 def row_by_row(plan: Node) -> bool:
-    """Whether each row of a marked input gives at most one row, whose values depend on it alone:
-    they are the same each time that the plan is executed."""
-    if input_of(plan) is not None:
+    """Whether each row of the input, or below the boundary, gives at most one row, whose values
+    depend on it alone: they are the same each time that the plan is executed."""
+    if is_boundary(plan) or input_of(plan) is not None:
         return True
-    known = plan.kind in (*_NO_NEW_ROWS, *_MOVES) and bool(plan.children) and _of_the_row(plan)
-    return known and all(map(row_by_row, plan.children))
+    return (
+        plan.kind in _NO_NEW_ROWS
+        and bool(plan.children)
+        and _of_the_row(plan)
+        and not any(e.kind in _CLOCKS for e in plan.all_expressions)
+        and all(map(row_by_row, plan.children))
+    )
 
 
 def _rows(node: Node, inputs: Mapping[str, Input]) -> Rows:

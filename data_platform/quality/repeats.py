@@ -1,9 +1,9 @@
-"""Mark the rows that may repeat another one, before any shuffle.
+"""Mark the rows that may repeat another one, before any of them are compared.
 
 All rows of a key have to be in one task to choose the winner. But most keys have one row, and
-shuffling and sorting a row costs more than all other work on it. So the hashes of the keys are
-counted first, which shuffles 8 bytes per row: a row with a unique hash is published or rejected in
-the task that reads it, and only the others are shuffled.
+shuffling, sorting or grouping it costs more than all other work on it. So the hashes of the keys
+are counted first, which shuffles 8 bytes per row, and only rows whose hash occurs again are
+compared. The key has to be the same each time that the rows are computed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,19 +14,19 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from data_platform.contracts.names import quoted
-from data_platform.quality.spread import TASK_ROWS
 
+MOST_MARKED = 250_000
 # Column names that no table can have, so they do not clash with an input's columns.
 MAY_REPEAT = "data-platform may repeat"
 _HASH, _REPEATED, _ROWS = "data-platform hash", "data-platform repeated", "rows"
 
 
 def with_repeats_marked(rows: DataFrame, key: Sequence[Column], tasks: int) -> DataFrame | None:
-    """The rows, each marked if another row may have its key; without a key, none is.
+    """The rows, each marked if another row may have its key; without a key, no row is marked.
 
-    Returns None if more rows are marked than one task sorts in memory; all rows should then be
-    spread over tasks. Runs one job of `tasks` tasks, and keeps the hashes of the repeated keys in
-    the plan, at most 4 MB. The key has to be the same each time that the rows are computed.
+    Returns None if more than MOST_MARKED rows would be marked: the duplicates among them are sent
+    to every task. Runs one job of `tasks` tasks, and keeps the hashes of the repeated keys in the
+    plan, at most 1 MB.
     """
     none = rows.withColumn(MAY_REPEAT, F.lit(False))
     if not key:
@@ -34,8 +34,8 @@ def with_repeats_marked(rows: DataFrame, key: Sequence[Column], tasks: int) -> D
     hash_of_key = F.xxhash64(*key)
     hashes = rows.select(hash_of_key.alias(_REPEATED)).repartition(tasks, _REPEATED)
     repeated = hashes.mapInArrow(_counted, f"{quoted(_REPEATED)} long, {_ROWS} long")
-    repeated = repeated.limit(TASK_ROWS // 2 + 1).toArrow()  # each hash has two rows or more
-    if sum(repeated[_ROWS].to_pylist()) > TASK_ROWS:
+    repeated = repeated.limit(MOST_MARKED // 2 + 1).toArrow()  # each hash has two rows or more
+    if sum(repeated[_ROWS].to_pylist()) > MOST_MARKED:
         return None
     if not repeated.num_rows:
         return none

@@ -21,24 +21,26 @@ _LARGE = 4  # a partition is large if it has at least a task's share of all rows
 class Spread:
     """`tasks` is the number for all rows. `shared` has the large partitions by the number of tasks
     that each is split over; every other partition goes to one task. `alone`: there is only one
-    partition, and it is large."""
+    partition, and it is large. `grouped`: the inputs' rows of each partition are stored together.
+    """
 
     tasks: int = 1
     shared: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     alone: bool = False
+    grouped: bool = False
 
     @staticmethod
-    def of(rows: Mapping[str, int], cores: int) -> "Spread":
+    def of(rows: Mapping[str, int], cores: int, *, grouped: bool = False) -> "Spread":
         """The spread for these rows per partition, so that all cores have about the same work."""
         total = sum(rows.values())
         abreast = min(cores, max(1, total // LEAST_ROWS))
         tasks = abreast * max(1, math.ceil(total / TASK_ROWS / abreast))
         if tasks == 1:
-            return Spread()
+            return Spread(grouped=grouped)
         shared: dict[int, list[str]] = defaultdict(list)
         for key, count in rows.items():
             wanted = min(_LARGE * count * tasks // total, count // LEAST_ROWS)
             if wanted > 1:  # a power of two: each distinct number is a condition evaluated per row
                 shared[min(tasks, 2 ** (wanted.bit_length() - 1))].append(key)
         found = {number: tuple(keys) for number, keys in sorted(shared.items())}
-        return Spread(tasks, found, alone=bool(shared) and len(rows) == 1)
+        return Spread(tasks, found, alone=bool(shared) and len(rows) == 1, grouped=grouped)

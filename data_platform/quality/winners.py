@@ -1,6 +1,8 @@
 """Decide between rows of the same key: the winner is published, the others are its duplicates."""
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -25,13 +27,16 @@ from data_platform.tables.outcomes import CONTEXT, DATA, DUPLICATES, OUTCOME, QU
 # that a row names and the one that it was built for.
 PLACE = "_place"
 TASK = "_task"  # the task that a row was dealt to
+_IDENTITY, _REPEATS = ("_repeating_object", "_repeating_row"), "_repeats"
 KEY_NOT_UNIQUE = "key.unique"  # for tables without lineage, where a repeated key has no winner
 
 
 @dataclass(frozen=True)
 class Judging:
-    """What is known of rows that have their REASONS: to ask a Spark Connect client for columns is a
-    request to its server. `placed`: they have a PLACE; `in_tasks`: they have a TASK."""
+    """What is known of rows that have their REASONS. It is kept here since asking a DataFrame of
+    Spark Connect for its columns is a request to the server. `placed`: they have a PLACE;
+    `in_tasks`: they have a TASK.
+    """
 
     contract: Contract
     received: Received
@@ -87,23 +92,23 @@ def _order(contract: Contract, received: Received) -> list[Column]:
 
 
 def where_marked(rows: DataFrame, judging: Judging) -> DataFrame:
-    """The rows where they are, with their outcomes. Only those that may repeat another meet: which
-    of them do is joined to all rows by the object and row number that they come from."""
+    """The rows where they are, with their outcomes. Only rows that may repeat another are compared;
+    the duplicates found are joined back to all rows by the object and row they were received from.
+    """
+    received = judging.received
+    identity = [F.col(received.name(member)) for member in (SOURCE_OBJECT, ROW_NUMBER)]
     met = rows.where(F.col(MAY_REPEAT))
-    met = met.repartition(1) if judging.one_partition else met
-    found = compared(met, judging)
+    found = compared(met.repartition(1) if judging.one_partition else met, judging)
     repeats = found.where(F.col(OUTCOME) == DUPLICATES).select(
-        F.col(SOURCE_OBJECT).alias("_object"),
-        F.col(ROW_NUMBER).alias("_row"),
-        F.lit(True).alias("_repeats"),
+        *(column.alias(name) for column, name in zip(identity, _IDENTITY, strict=True)),
+        F.lit(True).alias(_REPEATS),
         REPEATS_OBJECT,
         REPEATS_ROW,
     )
-    same = F.col(SOURCE_OBJECT).eqNullSafe(F.col("_object"))
-    same &= F.col(ROW_NUMBER).eqNullSafe(F.col("_row"))
-    rows = rows.join(F.broadcast(repeats), same, "left")
-    outcome = F.when(F.col("_repeats"), DUPLICATES).otherwise(judging.outcome)
-    return rows.withColumn(OUTCOME, outcome).drop("_object", "_row", "_repeats")
+    same = [column == F.col(name) for column, name in zip(identity, _IDENTITY, strict=True)]
+    rows = rows.join(F.broadcast(repeats), reduce(and_, same), "left")
+    outcome = F.when(F.col(_REPEATS), DUPLICATES).otherwise(judging.outcome)
+    return rows.withColumn(OUTCOME, outcome).drop(*_IDENTITY, _REPEATS)
 
 
 def compared(rows: DataFrame, judging: Judging) -> DataFrame:
@@ -127,8 +132,8 @@ def compared(rows: DataFrame, judging: Judging) -> DataFrame:
     if not contract.lineage:
         nth = F.row_number().over(same_key)
         if partition and small_groups_are_slow(rows.sparkSession):
-            # The same but for which of the rows is first, with a group for each partition: rows of
-            # a key have one rank.
+            # Equivalent, except for which row counts as the first, with a group for each
+            # partition: rows of a key have one rank.
             by_key = Window.partitionBy(*partition).orderBy(F.xxhash64(*key), *key, valid)
             nth = F.row_number().over(by_key) - F.rank().over(by_key) + 1
         rows = rows.withColumn("_nth", nth)

@@ -198,9 +198,12 @@ def give_password(settings: Settings) -> None:
         export(PGPASSWORD=settings.database_password)
 
 
-def export(**variables: str) -> None:
-    """Set what a library reads only from the environment."""
-    os.environ.update(variables)
+def export(**variables: str | None) -> None:
+    """Set what a library reads only from the environment; None removes a variable."""
+    for name, value in variables.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
 
 
 def java_home() -> str:

@@ -10,7 +10,7 @@ class Outcome(IntEnum):
     QUARANTINE = 1
     DUPLICATES = 2
     # Counted, but not written:
-    CONTEXT = 3  # of another partition, which the build was given as well
+    CONTEXT = 3  # of another partition, that the build also read
     SUPERSEDED = 4  # of a merged table: another row of its key is newer
     CHANGES = 5  # no row's own: counts the rows with a CHANGE
 

@@ -215,7 +215,6 @@ def _assert_edges_agree(spark: SparkSession, contracts: list[Contract], values: 
         assert [rule.description for rule, ours, its in verdicts if ours != its] == [], repr(value)
 
 
-@pytest.mark.spark_only("Sail casts no NaN to a decimal")
 @pytest.mark.parametrize("name", EDGES)
 def test_the_edges_of_numbers_agree_with_pandera(spark: SparkSession, name: str):
     values, limits = EDGES[name]
@@ -253,7 +252,6 @@ def _is_of(kind: Kind, value: Any) -> bool:
     return value is not None
 
 
-@pytest.mark.spark_only("Sail casts no NaN to a decimal")
 @pytest.mark.parametrize(
     "name", ["int", "bigint", "float", "double", "decimal", "wide", "date", "timestamp"]
 )
@@ -290,7 +288,6 @@ def test_equality_agrees_with_pandera(quick: SparkSession, name: str, data: st.D
     _assert_agreement(quick, _contract(kind.type, eq=limit, ne=limit), [limit, None, *values])
 
 
-@pytest.mark.spark_only("Sail casts no NaN to a decimal")
 @pytest.mark.parametrize("name", sorted(set(KINDS) - {"boolean"}))
 @given(data=st.data())
 @few

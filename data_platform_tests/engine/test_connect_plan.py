@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from data_platform.engine.logical_plan import Node, is_boundary, marked, with_boundary
 from data_platform.engine.plan_columns import output
 from data_platform.engine.plan_reading import analyzed
-from data_platform.quality.locality import makes_no_rows, proof, row_by_row
+from data_platform.quality.locality import proof, row_by_row
 
 pytestmark = pytest.mark.connect_only
 
@@ -75,10 +75,11 @@ def test_a_mark_and_a_boundary_are_found(rows: DataFrame) -> None:
     assert [is_boundary(node) for node in plan.walk()] == [False, True, False, False, False]
 
 
-NO_NEW_ROWS: dict[str, Function] = {
+OF_ITS_ROW: dict[str, Function] = {
     "selected": lambda rows: rows.select("k", F.upper("k"), F.col("v") + 1),
     "filtered": lambda rows: rows.where("v > 1").withColumnRenamed("k", "a").drop("a").alias("b"),
-    "in pandas": lambda rows: rows.select(F.pandas_udf(lambda v: v, "int")("v")),  # type: ignore[call-overload]
+    "moved": lambda rows: rows.repartition("k").withColumn("n", F.col("v").try_cast("string")),
+    "parsed": lambda rows: rows.withColumn("v", F.unix_timestamp("k", "yyyy")),
 }
 NEW_ROWS: dict[str, Function] = {
     "exploded": lambda rows: rows.select(F.explode(F.array("v"))),
@@ -93,40 +94,39 @@ NEW_ROWS: dict[str, Function] = {
 }
 
 
-@pytest.mark.parametrize("name", NO_NEW_ROWS)
-def test_projections_and_filters_make_no_rows(rows: DataFrame, name: str) -> None:
-    assert makes_no_rows(_plan(NO_NEW_ROWS[name](with_boundary(rows))))
-
-
-@pytest.mark.parametrize("name", NEW_ROWS)
-def test_whatever_else_may_make_rows(rows: DataFrame, name: str) -> None:
-    assert not makes_no_rows(_plan(NEW_ROWS[name](with_boundary(rows))))
-
-
-def test_values_of_a_row_depend_on_nothing_else(rows: DataFrame) -> None:
-    typed = (
-        rows.repartition("k")
-        .where("v > 1")
-        .withColumn("n", F.col("v").try_cast("string"))
-        .alias("lines")
-    )
-    assert row_by_row(_plan(typed))
-
-
 OF_OTHER_ROWS: dict[str, Function] = {
     **NEW_ROWS,
     "by chance": lambda rows: rows.withColumn("v", F.rand()),
+    "by a filter of chance": lambda rows: rows.where(F.rand() < 0.5),
     "by position": lambda rows: rows.withColumn("v", F.monotonically_increasing_id()),
-    "in pandas": NO_NEW_ROWS["in pandas"],
+    "by time": lambda rows: rows.withColumn("at", F.current_timestamp()),
+    "by day": lambda rows: rows.where(F.current_date() > "2026-01-01"),
+    "by seconds": lambda rows: rows.withColumn("v", F.unix_timestamp()),
+    "by time in SQL": lambda rows: rows.selectExpr("k", "v", "now() AS at"),
+    "by time as a word": lambda rows: rows.where("current_date > DATE '2026-01-01'"),
+    "by an unsteady function": lambda rows: rows.select(
+        F.udf(lambda v: v, "int").asNondeterministic()("v")  # type: ignore[attr-defined]
+    ),
+    "in pandas": lambda rows: rows.select(F.pandas_udf(lambda v: v, "int")("v")),  # type: ignore[call-overload]
     "sampled": lambda rows: rows.sample(0.5),
     "some": lambda rows: rows.limit(1),
-    "without an input": lambda rows: rows.sparkSession.range(3).toDF("v"),
 }
 
 
+@pytest.mark.parametrize("name", OF_ITS_ROW)
+def test_values_of_a_row_depend_on_nothing_else(rows: DataFrame, name: str) -> None:
+    assert row_by_row(_plan(OF_ITS_ROW[name](rows)))
+    assert row_by_row(_plan(OF_ITS_ROW[name](with_boundary(rows))))
+
+
 @pytest.mark.parametrize("name", OF_OTHER_ROWS)
-def test_values_may_depend_on_other_rows_or_on_chance(rows: DataFrame, name: str) -> None:
+def test_values_may_depend_on_other_rows_on_chance_or_on_time(rows: DataFrame, name: str) -> None:
     assert not row_by_row(_plan(OF_OTHER_ROWS[name](rows)))
+    assert not row_by_row(_plan(OF_OTHER_ROWS[name](with_boundary(rows))))
+
+
+def test_rows_that_come_from_no_input_may_be_any(spark: SparkSession) -> None:
+    assert not row_by_row(_plan(spark.range(3).toDF("v")))
 
 
 def test_what_is_around_a_generator_counts(rows: DataFrame) -> None:

@@ -143,9 +143,9 @@ def test_more_repeats_than_one_task_sorts_are_not_marked(
     rows = [("tea", "1")] * 3 + [("mug", "1")] * 2 + [("cup", "1")]
     bronze = _bronze(spark, rows)
 
-    monkeypatch.setattr(repeats, "TASK_ROWS", 4)
+    monkeypatch.setattr(repeats, "MOST_MARKED", 4)
     assert with_repeats_marked(bronze, _key(Lines), 2) is None
-    monkeypatch.setattr(repeats, "TASK_ROWS", 5)
+    monkeypatch.setattr(repeats, "MOST_MARKED", 5)
     assert with_repeats_marked(bronze, _key(Lines), 2) is not None
     assert "_task" in in_shares(bronze, Lines, 2, F.lit(2)).columns
 

@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -36,8 +37,10 @@ from data_platform.tables.outcomes import (
 )
 
 _FILE_BYTES = 256 << 20
-_OPEN = 64  # partitions whose files are open at a time
-_WAITING_BYTES = 64 << 20  # of rows in memory that are in no file yet
+# Of one task:
+_PARTITIONS = 64  # that it writes to in turns
+_OPEN_FILES = 16
+_WAITING_BYTES = 64 << 20  # of rows that are in no file yet
 _NAMED_AT_MOST = 20  # partitions that a report names, of those that rejected rows do
 
 REPORT = pa.schema(
@@ -98,18 +101,29 @@ class _OpenFile:
     named: Counter = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        sink = self.layout.storage.open_output(self.path)
+        sink = partial(self.layout.storage.open_output, self.path)
         self._file = ParquetFile(sink, self.part.schema)
 
     def write(self, rows: pa.RecordBatch) -> None:
         if self.layout.judged:
             _count_rules(self.rules, rows)
             _count_named(self.named, rows)
-        self._file.write(self.part.select(rows, self.layout.attempt))
+        selected = self.part.select(rows, self.layout.attempt)
+        if 2 * selected.nbytes < selected.get_total_buffer_size():
+            # A part of a batch keeps all of it in memory.
+            selected = selected.take(pa.array(range(selected.num_rows)))
+        self._file.write(selected)
 
     @property
     def waiting(self) -> int:
         return self._file.waiting
+
+    @property
+    def is_open(self) -> bool:
+        return self._file.is_open
+
+    def flush(self) -> None:
+        self._file.flush()
 
     @property
     def full(self) -> bool:
@@ -131,8 +145,8 @@ class _OpenFile:
 def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[pa.RecordBatch]:
     """Write all batches and report the files (schema REPORT), one row per file.
 
-    Rows should come about sorted by partition: a partition whose rows come after those of many
-    others gets another file.
+    Rows should come roughly sorted by partition: a partition whose rows come back after those of
+    _PARTITIONS others gets another file.
     """
     open_partitions = _OpenPartitions(layout)
     counts: Counter = Counter()
@@ -151,8 +165,9 @@ def write_batches(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator
 
 
 class _OpenPartitions:
-    """The files being written, by partition. Those of the partition that was written to least
-    recently are closed when there are many, or when their rows take much memory."""
+    """The files being written, by partition. Memory and open files are bounded: when many rows
+    wait, those of the file with the most are written; when there are many partitions or open files,
+    the partition that was written to least recently is closed."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -168,8 +183,7 @@ class _OpenPartitions:
             key, named = written(values), "|".join(map(str, values))
             file = files[outcome] = open_file(self._layout, outcome, key, named=named)
         file.write(rows)
-        while len(self._files) > 1 and (len(self._files) > _OPEN or self._waiting > _WAITING_BYTES):
-            self._close(next(iter(self._files)))
+        self._bound()
 
     def close(self) -> list[dict]:
         """Close all files. Returns the report of every file that was written."""
@@ -177,9 +191,12 @@ class _OpenPartitions:
             self._close(values)
         return self._reports
 
-    @property
-    def _waiting(self) -> int:
-        return sum(file.waiting for files in self._files.values() for file in files.values())
+    def _bound(self) -> None:
+        files = [file for of in self._files.values() for file in of.values()]
+        if sum(file.waiting for file in files) > _WAITING_BYTES:
+            max(files, key=lambda file: file.waiting).flush()
+        if len(self._files) > _PARTITIONS or sum(file.is_open for file in files) > _OPEN_FILES:
+            self._close(next(iter(self._files)))
 
     def _close(self, values: tuple) -> None:
         self._reports.extend(
