@@ -75,13 +75,17 @@ class ParquetFile:
 
     def _opened(self) -> pq.ParquetWriter:
         if self._writer is None:
-            self._sink = self._open()
-            self._writer = pq.ParquetWriter(
-                self._sink,
-                self._schema,
-                compression="zstd",
-                compression_level=1,
-                store_schema=False,
-                **self._options,
-            )
+            self._sink = sink = self._open()
+            try:
+                self._writer = pq.ParquetWriter(
+                    sink,
+                    self._schema,
+                    compression="zstd",
+                    compression_level=1,
+                    store_schema=False,
+                    **self._options,
+                )
+            except BaseException:
+                sink.close()
+                raise
         return self._writer

@@ -19,13 +19,12 @@ def batch(*numbers: int) -> pa.RecordBatch:
 def test_small_batches_share_a_row_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_file, "ROW_GROUP_BYTES", 4 * batch(1).nbytes)
     path = tmp_path / "numbers.parquet"
-    with pa.OSFile(str(path), "wb") as sink:
-        file = ParquetFile(sink, SCHEMA)
-        for n in range(10):
-            file.write(batch(n))
-        assert file.written == 8 * batch(1).nbytes
-        size = file.close()
-        assert sink.closed
+    file = ParquetFile(lambda: pa.OSFile(str(path), "wb"), SCHEMA)
+    for n in range(10):
+        file.write(batch(n))
+        assert file.is_open == path.exists() == (n >= 3)
+    assert (file.written, file.waiting) == (8 * batch(1).nbytes, 2 * batch(1).nbytes)
+    size = file.close()
     found = pq.ParquetFile(path).metadata
     assert [found.row_group(n).num_rows for n in range(found.num_row_groups)] == [4, 4, 2]
     assert (file.rows, size) == (10, path.stat().st_size)
@@ -35,7 +34,7 @@ def test_small_batches_share_a_row_group(tmp_path: Path, monkeypatch: pytest.Mon
 def test_many_rows_are_several_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_file, "ROW_GROUP_ROWS", 3)
     path = tmp_path / "numbers.parquet"
-    file = ParquetFile(pa.OSFile(str(path), "wb"), SCHEMA)
+    file = ParquetFile(lambda: pa.OSFile(str(path), "wb"), SCHEMA)
     file.write(batch(*range(7)))
     file.close()
     found = pq.ParquetFile(path).metadata
@@ -45,7 +44,7 @@ def test_many_rows_are_several_row_groups(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("batches", [[], [batch()]])
 def test_a_file_without_rows_has_its_schema(tmp_path: Path, batches: list) -> None:
     path = tmp_path / "empty.parquet"
-    file = ParquetFile(pa.OSFile(str(path), "wb"), SCHEMA)
+    file = ParquetFile(lambda: pa.OSFile(str(path), "wb"), SCHEMA)
     for each in batches:
         file.write(each)
     file.close()
@@ -56,11 +55,19 @@ def test_a_file_without_rows_has_its_schema(tmp_path: Path, batches: list) -> No
 def test_what_waits_is_not_written_to_a_file_that_is_abandoned(tmp_path: Path) -> None:
     path = tmp_path / "abandoned.parquet"
     sink = pa.OSFile(str(path), "wb")
-    file = ParquetFile(sink, SCHEMA)
+    file = ParquetFile(lambda: sink, SCHEMA)
     file.write(batch(1))
+    file.flush()
+    file.write(batch(2))
     file.abandon()
     assert sink.closed
-    assert pq.read_metadata(path).num_rows == 0
+    assert pq.read_metadata(path).num_rows == 1
+
+
+def test_a_file_that_is_abandoned_before_its_first_row_group_is_never_opened() -> None:
+    file = ParquetFile(lambda: pytest.fail("opened"), SCHEMA)
+    file.write(batch(1))
+    file.abandon()
 
 
 class _Full(io.BytesIO):
@@ -74,7 +81,7 @@ class _Full(io.BytesIO):
 
 def test_the_sink_is_closed_also_when_the_rows_cannot_be_written() -> None:
     sink = pa.PythonFile(_Full())
-    file = ParquetFile(sink, SCHEMA)
+    file = ParquetFile(lambda: sink, SCHEMA)
     file.write(batch(1))
     with pytest.raises(OSError, match="No space left"):
         file.close()
