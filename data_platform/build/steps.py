@@ -169,7 +169,7 @@ def _marked(table: JudgedTable, spread: Spread, received: DataFrame) -> DataFram
     known = contract.key_as_received or not contract.key
     if not pays or not known or not _same_partition_columns(table, received):
         return None
-    key = [] if contract.merge_on else contract.key
+    key = contract.compared_key
     by = [*contract.partition_by, *key] if key else []
     return with_repeats_marked(received, [F.col(quoted(name)) for name in by], spread.tasks)
 

@@ -138,6 +138,12 @@ class Contract:
         return self.table.split("/")[2]
 
     @property
+    def compared_key(self) -> tuple[str, ...]:
+        """The key by which the rows of a partition are compared; empty without one, and for a
+        merged table, where `merge` decides between rows of a key."""
+        return () if self.merge_on else self.key
+
+    @property
     def fingerprint(self) -> str:
         """Changes exactly when rows could be judged or stored differently; 16 hex digits.
 

@@ -102,7 +102,7 @@ def judged(
         rows = _clustered(rows, contract, received, tasks, shares)
     in_tasks = dealt or (shares is not None and not met)
     judging = Judging(contract, received, placed, in_tasks, one_partition)
-    if not contract.key or contract.merge_on:
+    if not contract.compared_key:
         rows, sorted_ = rows.withColumn(OUTCOME, judging.outcome), False
     elif marked:
         rows, sorted_ = where_marked(rows, judging), grouped

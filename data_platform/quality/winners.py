@@ -62,7 +62,7 @@ class Judging:
 def repeated_by(frame: DataFrame, contract: Contract) -> list[Column]:
     """The columns that are equal in rows of a frame to judge which repeat each other; none if rows
     are not compared."""
-    if not contract.key or contract.merge_on:
+    if not contract.compared_key:
         return []
     partition = [F.col(name) for name in contract.partition_by]
     if not contract.key_as_received:
@@ -121,9 +121,8 @@ def compared(rows: DataFrame, judging: Judging) -> DataFrame:
     # Rows are sorted in this order. A hash of the key avoids comparing its columns for most rows;
     # it is first because Spark compares the first column by an 8-byte prefix.
     key = key_of(contract, received)
-    grouped = (
-        [F.xxhash64(*key), *partition] if judging.one_partition else [*partition, F.xxhash64(*key)]
-    )
+    hashed = F.xxhash64(*key)
+    grouped = [hashed, *partition] if judging.one_partition else [*partition, hashed]
     same_key = (
         Window.partitionBy(*grouped, *key, valid)
         .orderBy(*_order(contract, received))
@@ -134,7 +133,7 @@ def compared(rows: DataFrame, judging: Judging) -> DataFrame:
         if partition and small_groups_are_slow(rows.sparkSession):
             # Equivalent, except for which row counts as the first, with a group for each
             # partition: rows of a key have one rank.
-            by_key = Window.partitionBy(*partition).orderBy(F.xxhash64(*key), *key, valid)
+            by_key = Window.partitionBy(*partition).orderBy(hashed, *key, valid)
             nth = F.row_number().over(by_key) - F.rank().over(by_key) + 1
         rows = rows.withColumn("_nth", nth)
         repeated = valid & (F.col("_nth") > 1)

@@ -86,7 +86,7 @@ def test_the_rows_of_one_large_partition_are_written_where_they_are_read_but_for
         assert spread.Spread.of({DAYS[0]: 1_504}, parallelism(spark)).tasks >= 16
         rows = {o: dict(staged.rows(o)) for o in (DATA, DUPLICATES, QUARANTINE)}
         assert rows == {DATA: {DAYS[0]: 1_500}, DUPLICATES: {DAYS[0]: 3}, QUARANTINE: {DAYS[0]: 1}}
-        assert len(staged.files[DATA]) <= parallelism(spark)
+        assert len(staged.files[DATA]) == 1  # the one file of bronze is read by one task
         assert len(staged.files[DUPLICATES]) == 1
 
 
