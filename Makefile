@@ -10,9 +10,12 @@ TESTS ?=
 # make test JOBS=4: how many processes share the tests
 JOBS ?= $(if $(TESTS),0,3)
 
-# What is run on Sail as well; see docs/decisions/0030-engines.md
-ON_SAIL := $(addprefix data_platform_tests/,engine quality contracts domains lake/test_reads.py \
-	$(addprefix build/test_,function.py isolation.py merged.py placement.py) \
+# make test TESTS=... ENGINE=local: on Spark in a JVM instead of Sail
+ENGINE ?= sail
+
+# What is run on Spark as well; see docs/decisions/0030-engines.md
+ON_SPARK := $(addprefix data_platform_tests/,engine quality contracts domains lake/test_reads.py \
+	$(addprefix build/test_,failures.py function.py isolation.py merged.py placement.py) \
 	$(addprefix platform_defs/test_,gold_runs.py merge_runs.py pipeline.py reruns.py))
 
 export PYTHON
@@ -21,6 +24,7 @@ export PYTHON
 unexport SPARK_HOME SPARK_CONF_DIR PYTHONPATH PYTHONHOME
 
 bin := .venv/bin
+pytest = $(bin)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: help
 help:
@@ -39,9 +43,14 @@ dev: env ## the Dagster UI on the last demo's state (HOST, PORT)
 	@$(bin)/python tools/launch.py dev --host "$(HOST)" --port "$(PORT)"
 
 .PHONY: test
-test: env ## run the tests (TESTS=path for some of them)
-	$(bin)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
-	$(if $(TESTS),,$(bin)/python -m pytest -n $(JOBS) --dist loadfile --engine sail $(ON_SAIL))
+test: env ## run the tests, all on Sail and some on Spark too (TESTS=path, ENGINE=sail or local)
+	$(pytest) --no-loadscope-reorder --engine $(ENGINE) $(TESTS)
+ifndef TESTS
+	@if [ -x .venv/java/bin/java ]; then \
+	    set -x; $(pytest) --no-loadscope-reorder --engine local $(ON_SPARK); \
+	else \
+	    echo "Without Java 17 or 21, the tests on Spark are left out."; test -z "$$CI"; fi
+endif
 
 .PHONY: check
 check: env ## linter, formatter, types

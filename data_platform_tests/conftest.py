@@ -85,15 +85,15 @@ _LONGEST = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--engine", choices=("local", "sail", "connect"), default="local")
+    parser.addoption("--engine", choices=("sail", "local", "connect"), default="sail")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     engine = config.getoption("engine")
     if engine != "local":  # columns are built for one kind of session
         os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
-    if engine == "sail":  # the runs of homes too
-        cast("dict[str, str]", DIFFERENCES[Environment.TEST])["SPARK"] = engine
+    if engine == "local":  # the runs of homes too
+        cast("dict[str, str]", DIFFERENCES[Environment.TEST])["SPARK"] = "local[2]"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

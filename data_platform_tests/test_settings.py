@@ -31,7 +31,7 @@ def test_an_empty_environment_is_a_laptop() -> None:
     assert settings.environment is Environment.LOCAL
     assert settings.home.is_absolute()
     assert settings.home.parent.name == ".platform"
-    assert settings.spark == Engine("local[*]")
+    assert settings.spark == Engine("sail")
 
 
 def test_all_state_lives_under_the_home(tmp_path: Path) -> None:

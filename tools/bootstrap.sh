@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Bring .venv up to date: the locked packages, this project, a Java for Spark, its class archive.
+# Bring .venv up to date: the locked packages, this project, and for Spark a Java, if there is one,
+# with its class archive.
 # Prints what it does, and nothing if everything is up to date. Settings: PYTHON, JAVA_HOME.
 set -euo pipefail
 shopt -s nullglob
@@ -134,7 +135,7 @@ java_version() { # the major version of a Java home; empty if it is not one
 
 real_path() { "$venv_python" -c 'import os, sys; print(os.path.realpath(sys.argv[1]))' "$1"; }
 
-find_java() {
+find_java() { # the first suitable Java; nothing if there is none: the default engine needs none
   local candidate on_path
   on_path=$(command -v java || true)
   [ -z "$on_path" ] || on_path=$(dirname "$(dirname "$(real_path "$on_path")")")
@@ -148,10 +149,15 @@ find_java() {
         ;;
     esac
   done
-  die "Spark needs Java 17 or 21, and neither was found$(
-    [ -z "$on_path" ] || echo " (java is version $(java_version "$on_path"))")." \
-    "Debian, Ubuntu: apt-get install openjdk-17-jre-headless     macOS: brew install openjdk@17" \
-    "Or set its path: export JAVA_HOME=/path/to/java-17"
+}
+
+say_no_java() {
+  local found on_path
+  on_path=$(command -v java || true)
+  [ -z "$on_path" ] || found=$(java_version "$(dirname "$(dirname "$(real_path "$on_path")")")")
+  say "No Java 17 or 21${found:+ (java is version $found)}: tables run on Sail, which needs none."
+  say "For Spark (DATA_PLATFORM_SPARK=local[*]): apt-get install openjdk-17-jre-headless, or"
+  say "brew install openjdk@17, or export JAVA_HOME=/path/to/java-17"
 }
 
 # Spark adds an incubating module to every JVM, which prints a warning on each start.
@@ -180,9 +186,6 @@ packages="$(digest requirements.lock) $(pwd)"
 settle_packages
 [ -z "${PYTHON:-}" ] || find_python >/dev/null
 if ! done_with packages.stamp "$packages" || ! "$venv_python" -c '' 2>/dev/null || other_python; then
-  # Java first: a missing one should be reported before the download.
-  if [ ! -x "$venv_python" ]; then venv_python=$(find_python); fi
-  find_java >/dev/null
   install_packages
   venv_python=.venv/bin/python
 fi
@@ -194,6 +197,14 @@ if ! done_with project.stamp "$script"; then
 fi
 
 java=$(find_java)
+if [ -z "$java" ]; then
+  if ! done_with java.stamp none; then
+    say_no_java
+    rm -rf .venv/java .venv/spark-classes.jsa
+    echo none >.venv/java.stamp
+  fi
+  exit
+fi
 case "${JAVA_HOME:-}" in
   '' | "$java") ;;
   *) [ "$(java_home "$JAVA_HOME" 2>/dev/null)" = "$java" ] ||

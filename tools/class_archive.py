@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, Observation, SparkSession, Window
 from pyspark.sql import functions as F
 
 from data_platform.engine.session import CLASS_ARCHIVE, prepare_environment, spark_config
+from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
 
 
@@ -24,7 +25,7 @@ def main() -> int:
     unfinished = CLASS_ARCHIVE.with_suffix(".part")
     unfinished.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as home:
-        settings = settings_at(home)
+        settings = settings_at(home, spark=Engine("local[*]"))
         config = spark_config(settings)
         config["spark.driver.extraJavaOptions"] += (
             f' "-XX:ArchiveClassesAtExit={unfinished}" -Xlog:disable'

@@ -8,6 +8,7 @@ tests and scripts.
 """
 
 import sys
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from dagster_pyspark import LazyPySparkResource
 from pyspark.sql import SparkSession
 
 from data_platform.engine.connect import ConnectResource, connected, interrupt, prepare_connect
+from data_platform.engine.java import chosen_java, require_java
 from data_platform.engine.parallelism import PARALLELISM
 from data_platform.engine.pyspark_internals import running_context
 from data_platform.engine.s3a import s3a_config
+from data_platform.settings.engine import Engine
 from data_platform.settings.environment import export
 from data_platform.settings.model import Environment, Settings
 
@@ -54,6 +57,16 @@ COMMON = {
 }
 
 
+class JavaResource(LazyPySparkResource):
+    """dagster-pyspark's resource, with a clear error where there is no Java."""
+
+    @property
+    def spark_session(self) -> SparkSession:
+        """The process's session, started on the first call."""
+        _require_java(self.spark_config)
+        return super().spark_session
+
+
 def spark_config(settings: Settings) -> dict[str, str]:
     """Spark's configuration under these settings, as a session builder takes it."""
     config = COMMON | {
@@ -79,7 +92,15 @@ def start_session(settings: Settings) -> SparkSession:
     prepare_environment(settings)
     if not settings.spark.has_jvm:
         return connected(settings)
-    return SparkSession.Builder().config(map=dict(spark_config(settings))).getOrCreate()
+    config = spark_config(settings)
+    _require_java(config)
+    return SparkSession.Builder().config(map=dict(config)).getOrCreate()
+
+
+def _require_java(config: Mapping[str, str]) -> None:
+    master = config["spark.master"]
+    if Engine(master).kind == "local":
+        require_java(master)
 
 
 def cancel_jobs() -> None:
@@ -89,12 +110,12 @@ def cancel_jobs() -> None:
     interrupt()
 
 
-def spark_resource(settings: Settings) -> LazyPySparkResource | ConnectResource:
+def spark_resource(settings: Settings) -> JavaResource | ConnectResource:
     """The Dagster resource; the session starts with the first step that uses it."""
     prepare_environment(settings)
     if not settings.spark.has_jvm:
         return ConnectResource(settings)
-    return LazyPySparkResource(spark_config=spark_config(settings))
+    return JavaResource(spark_config=spark_config(settings))
 
 
 def prepare_environment(settings: Settings) -> None:
@@ -108,9 +129,8 @@ def prepare_environment(settings: Settings) -> None:
     if settings.spark.kind != "local":
         return
     export(PYSPARK_PYTHON=sys.executable)
-    java = Path(sys.prefix) / "java"
-    if java.exists():
-        export(JAVA_HOME=str(java))
+    if home := chosen_java():
+        export(JAVA_HOME=str(home))
 
 
 def _java_options(settings: Settings) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from data_platform.build.platform import Platform
 from data_platform.databases.connections import connect
 from data_platform.databases.errors import DatabaseError
-from data_platform.engine.java import VERSIONS, java, version_of
+from data_platform.engine.java import VERSIONS, WAY_OUT, java, version_of
 from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.runs.liveness import at_work
 from data_platform.settings.environment import give_password
@@ -70,14 +70,12 @@ def examine(settings: Settings) -> Iterator[Examined]:
 
 
 def _java() -> Examined:
-    wanted = " or ".join(map(str, VERSIONS))
-    way_out = f"install Java {wanted}, or name its directory by JAVA_HOME"
     program = java()
     if program is None:
-        return Examined("Java", "there is none", way_out)
+        return Examined("Java", "there is none", WAY_OUT)
     version = version_of(program)
     said = f"{program}, " + (f"version {version}" if version else "which does not start")
-    return Examined("Java", said, "" if version in VERSIONS else way_out)
+    return Examined("Java", said, "" if version in VERSIONS else WAY_OUT)
 
 
 def _directories(settings: Settings) -> Iterator[tuple[str, Path]]:

@@ -41,8 +41,8 @@ PASSWORD = PREFIX + "DATABASE_PASSWORD"
 # Defaults that differ by environment; each setting's own variable takes precedence. Empty ones must
 # be set, or are derived from the machine.
 DIFFERENCES: Mapping[Environment, Mapping[str, str]] = {
-    Environment.LOCAL: {**_DIRECTORIES, "SPARK": "local[*]"},
-    Environment.TEST: {**_DIRECTORIES, "SPARK": "local[2]", "SPARK_MEMORY": "1g"},
+    Environment.LOCAL: {**_DIRECTORIES, "SPARK": "sail"},
+    Environment.TEST: {**_DIRECTORIES, "SPARK": "sail", "SPARK_MEMORY": "1g"},
     Environment.STAGING: {**_CLOUD, "SPARK": "local[*]"},
     Environment.PROD: {**_CLOUD, "SPARK": "local[*]"},
 }

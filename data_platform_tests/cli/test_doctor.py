@@ -46,7 +46,7 @@ def test_a_platform_that_can_work_is_ok_on_every_line_and_none_is_made(home: Pat
 
     assert {line.split()[0] for line in lines if not line.startswith(" ")} == {"ok"}
     about = {line.split(":")[0].removeprefix("ok").strip() for line in lines}
-    assert {"settings", "Java", "permissions", "disk", "locks", "declarations"} <= about
+    assert {"settings", "permissions", "disk", "locks", "declarations"} <= about
     assert not home.exists()
 
 
@@ -173,20 +173,26 @@ def test_settings_fail_after_their_list_where_the_environment_is_not_known(
         assert defaults[f"DATA_PLATFORM_{different}"] == "depends on DATA_PLATFORM_ENV"
 
 
-@pytest.mark.parametrize("version", [None, 11])
-def test_a_java_that_spark_does_not_run_on_is_wrong(
+@pytest.mark.parametrize("version", [None, 11, 17])
+def test_a_java_that_spark_does_not_run_on_is_wrong_if_it_is_asked_for(
     home, tmp_path: Path, monkeypatch, version: int | None
 ) -> None:
+    monkeypatch.setenv("DATA_PLATFORM_SPARK", "local[*]")
     program = tmp_path / "jvm/bin/java"
     if version:
         program.parent.mkdir(parents=True)
         program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}.0.2\"' >&2\n")
         program.chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jvm"))
-    monkeypatch.setattr(java.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(java, "OURS", tmp_path / "none")
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert wrong()["Java"].endswith("install Java 17 or 21, or name its directory by JAVA_HOME")
+    if version == 17:
+        assert "version 17" in " ".join(asked(code=0).output.split())
+        return
+    assert wrong()["Java"].endswith(java.WAY_OUT)
+    monkeypatch.setenv("DATA_PLATFORM_SPARK", "sail")
+    assert "Java" not in asked(code=0).output
 
 
 def test_a_file_in_the_place_of_the_home_is_wrong(home: Path) -> None:

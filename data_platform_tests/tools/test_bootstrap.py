@@ -141,6 +141,29 @@ def test_of_links_to_a_java_the_home_behind_them_is_taken(checkout: Checkout) ->
     assert "JAVA_HOME is" not in said
 
 
+def test_without_a_java_the_environment_is_complete_and_says_how_spark_is_had(
+    checkout: Checkout,
+) -> None:
+    checkout.bootstrap()  # with one
+    bootstrap = checkout.root / "tools" / "bootstrap.sh"
+    for place in ("/usr/lib/jvm", "/Library", "{/opt/homebrew,/usr/local}"):
+        assert place in bootstrap.read_text()
+        bootstrap.write_text(bootstrap.read_text().replace(place, str(checkout.root / "none")))
+    (checkout.venv / "project.stamp").write_text(f"{sha256(bootstrap)}\n")
+    tools = checkout.root / "bin"
+    for name in ("bash", "cat", "cut", "dirname", "flock", "rm", "sed", "sha256sum", "tr"):
+        if found := shutil.which(name):
+            script(tools / name, f'#!/bin/sh\nexec {found} "$@"\n')
+    none = {"JAVA_HOME": "", "PATH": str(tools)}
+
+    said = checkout.bootstrap(**none)
+
+    assert "tables run on Sail, which needs none" in said and "openjdk-17" in said
+    assert not (checkout.venv / "java").exists()
+    assert checkout.bootstrap(**none) == ""
+    assert "Preparing Spark" in checkout.bootstrap()
+
+
 def test_another_library_of_a_java_is_prepared_again_and_none_will_do(checkout: Checkout) -> None:
     checkout.bootstrap()
     library = checkout.java / "lib" / "server" / "libjvm.so"
