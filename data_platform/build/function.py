@@ -10,6 +10,8 @@ from data_platform.assets import JudgedTable
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.schema import schema_of
 from data_platform.contracts.winner import ARRIVAL
+from data_platform.engine.agreement import agreed
+from data_platform.engine.sail_plan import EngineDifference
 from data_platform.lake.errors import SchemaConflict
 from data_platform.storage.errors import LakeError
 from data_platform.tables.columns import INGESTED_AT, RECEIVED, RESCUED
@@ -20,7 +22,8 @@ def call_function(
 ) -> DataFrame:
     """The function's result for these partitions.
 
-    Raises LakeError if it is not a DataFrame, SchemaConflict if it does not fit the contract.
+    Raises LakeError if it is not a DataFrame, or if another engine would compute other rows;
+    SchemaConflict if it does not fit the contract.
     """
     values = [table.partitioning.values(key) for key in keys]
     named: dict[str, object] = dict(frames)
@@ -32,15 +35,23 @@ def call_function(
             f"{table.id}: its function returned {type(result).__name__}, not a Spark DataFrame"
         )
     try:
+        result = agreed(result)
         require_columns(table.contract, result)
+    except EngineDifference as error:
+        raise _of_function(table, str(error)) from error
     except PySparkException as error:
         # Spark reports it at once, with the line; Sail only when columns are requested, without.
         if error.getCondition():
             raise
-        code = getattr(table.function, "__code__", None)
-        line = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
-        raise LakeError(f"{line}the function of {table.id}: {error.getMessage()}") from error
+        raise _of_function(table, str(error.getMessage())) from error
     return result
+
+
+def _of_function(table: JudgedTable, why: str) -> LakeError:
+    """The error with the place of the table's function."""
+    code = getattr(table.function, "__code__", None)
+    line = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
+    return LakeError(f"{line}the function of {table.id}: {why}")
 
 
 def require_columns(contract: Contract, frame: DataFrame) -> None:

@@ -1,9 +1,9 @@
 """PySpark's private API, and Spark's behind it: nothing else in the project uses it.
 
 It gives what PySpark does not offer: the analyzed plan (`TreeNode.toJSON`), or what a Spark Connect
-client sends in its place; how many jobs have run, or queries of such a client; and the process's
-context if it has one. The version is pinned in `pyproject.toml`, and a test compares what is used
-here with it.
+client sends in its place, and a DataFrame of such a plan; how many jobs have run, or queries of
+such a client; and the process's context if it has one. The version is pinned in `pyproject.toml`,
+and a test compares what is used here with it.
 """
 
 from threading import Lock
@@ -12,6 +12,7 @@ from typing import Any
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 _WATCHING = Lock()
 
@@ -33,15 +34,32 @@ def connect_relation(frame: DataFrame) -> Any | None:
 def connect_columns(frame: DataFrame, relation: Any) -> list[tuple[str, str]] | None:
     """The names and types of a relation's columns, asked of the server of a DataFrame; None if it
     refuses the relation."""
+    try:
+        schema = connect_schema(frame, relation)
+    except PySparkException:
+        return None
+    return [(field.name, field.dataType.simpleString()) for field in schema.fields]
+
+
+def connect_schema(frame: DataFrame, relation: Any) -> StructType:
+    """A relation's columns; raises PySparkException if the server refuses it."""
     from pyspark.sql.connect.proto import Plan
 
     client = _client(frame.sparkSession)
     assert client is not None
-    try:
-        schema = client.schema(Plan(root=relation))
-    except PySparkException:
-        return None
-    return [(field.name, field.dataType.simpleString()) for field in schema.fields]
+    return client.schema(Plan(root=relation))
+
+
+def connect_frame(spark: SparkSession, relation: Any) -> DataFrame:
+    """A DataFrame of a Spark Connect client whose plan is this relation."""
+    from pyspark.sql.connect.dataframe import DataFrame as ConnectDataFrame
+    from pyspark.sql.connect.plan import LogicalPlan
+
+    class Given(LogicalPlan):
+        def plan(self, session: Any) -> Any:
+            return relation
+
+    return ConnectDataFrame(Given(None), spark)  # type: ignore[arg-type,return-value]
 
 
 def jobs_run(spark: SparkSession) -> int | None:

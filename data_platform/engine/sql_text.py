@@ -59,7 +59,7 @@ class SqlText:
 
 def read_text(text: str, *, aggregates: bool) -> SqlText | None:
     """What is known of an expression; None if nothing. `aggregates`: whether it may have any."""
-    tokens = _tokens(text)
+    tokens = tokens_of(text)
     if not tokens or not all(_is_plain(tokens, at, aggregates) for at in range(len(tokens))):
         return None
     words = [token.lower() for _, token in tokens]
@@ -76,7 +76,7 @@ def read_text(text: str, *, aggregates: bool) -> SqlText | None:
     )
 
 
-def _tokens(text: str) -> list[tuple[str, str]]:
+def tokens_of(text: str) -> list[tuple[str, str]]:
     """The kinds and texts of the tokens, without space; empty if there is anything else."""
     if "${" in text:  # a variable, which the server replaces before it parses the text
         return []

@@ -12,6 +12,7 @@ from data_platform.contracts.compile import RESCUED_RULE, compile_rules, reasons
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import quoted
 from data_platform.contracts.schema import schema_of
+from data_platform.engine.agreement import agreed
 from data_platform.engine.shuffles import dealt, in_order, together
 from data_platform.quality.received import Received
 from data_platform.quality.repeats import MAY_REPEAT
@@ -86,14 +87,17 @@ def judged(
     rules = compile_rules(contract)
     if contract.lineage and not received.has(RESCUED):  # such rows were not read from a file
         rules = tuple(rule for rule in rules if rule.check != RESCUED_RULE)
-    rows = frame.select(
-        *kept,
-        *received.columns(),
-        reasons(rules, "blocking").alias(REASONS),
-        reasons(rules, "warning").alias(WARNINGS),
-        *(F.col(quoted(name)) for name in (_place_columns(contract) if placed else [])),
-        *([TASK] if dealt else []),
-        *([MAY_REPEAT] if marked else []),
+    rows = agreed(
+        frame.select(
+            *kept,
+            *received.columns(),
+            reasons(rules, "blocking").alias(REASONS),
+            reasons(rules, "warning").alias(WARNINGS),
+            *(F.col(quoted(name)) for name in (_place_columns(contract) if placed else [])),
+            *([TASK] if dealt else []),
+            *([MAY_REPEAT] if marked else []),
+        ),
+        only_top=True,
     )
     if placed:
         rows = _settled(rows, contract, received)

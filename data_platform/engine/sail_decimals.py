@@ -1,0 +1,79 @@
+"""Arithmetic of decimals with the types that Spark gives its results."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyspark.sql import types as T
+
+from data_platform.engine.sail_messages import cast, literal_integer, with_argument
+
+MOST_DIGITS = 38
+_DIGITS: dict[type[T.DataType], int] = {
+    T.ByteType: 3,
+    T.ShortType: 5,
+    T.IntegerType: 10,
+    T.LongType: 20,
+}
+
+
+def is_exact(of: T.DataType) -> bool:
+    """Whether a type is an integer's or a decimal's."""
+    return isinstance(of, T.IntegralType | T.DecimalType)
+
+
+def arithmetic_of_decimals(
+    operator: str, arguments: Sequence[Any], types: Sequence[T.DataType]
+) -> Any:
+    """The expression, with integers cast to the decimals that Spark takes them for; a text if it is
+    refused."""
+    operands = [_decimal(a, of) for a, of in zip(arguments, types, strict=True)]
+    result = _result(operator, *operands)
+    if result is None:
+        both = " and ".join(of.simpleString() for of in operands)
+        return (
+            f"{operator} of {both} may need more than {MOST_DIGITS} digits, where Spark gives up "
+            "decimal places and Sail does not; cast them to fewer digits first, or set "
+            "DATA_PLATFORM_SPARK to local[*]"
+        )
+    made = [
+        a if of == known else cast(a, known.simpleString())
+        for a, of, known in zip(arguments, types, operands, strict=True)
+    ]
+    called = type(arguments[0])()
+    called.unresolved_function.function_name = operator
+    called.unresolved_function.arguments.extend(made)
+    return cast(called, result.simpleString())
+
+
+def rounded(called: Any, of: T.DecimalType) -> Any:
+    """`round` and `bround` of a decimal, with the type that Spark gives them."""
+    arguments = called.unresolved_function.arguments
+    places = literal_integer(arguments[1]) if len(arguments) > 1 else 0
+    if places is None:
+        return "a decimal is rounded to a number of places that is a column; give a number"
+    digits = of.precision - of.scale + 1
+    scale = min(of.scale, max(places, 0))
+    precision = max(digits, 1 - places) if places < 0 else min(digits + scale, MOST_DIGITS)
+    return cast(with_argument(called, 0, arguments[0]), f"decimal({precision},{scale})")
+
+
+def _decimal(argument: Any, of: T.DataType) -> T.DecimalType:
+    if isinstance(of, T.DecimalType):
+        return of
+    value = literal_integer(argument)
+    return T.DecimalType(_DIGITS[type(of)] if value is None else len(str(abs(value))), 0)
+
+
+def _result(operator: str, a: T.DecimalType, b: T.DecimalType) -> T.DecimalType | None:
+    """The type of the result as Spark has it; None if it would have more digits than there are."""
+    whole_a, whole_b = a.precision - a.scale, b.precision - b.scale
+    match operator:
+        case "*":
+            precision, scale = a.precision + b.precision + 1, a.scale + b.scale
+        case "%":
+            scale = max(a.scale, b.scale)
+            precision = min(whole_a, whole_b) + scale
+        case _:
+            scale = max(a.scale, b.scale)
+            precision = max(whole_a, whole_b) + scale + 1
+    return T.DecimalType(precision, scale) if precision <= MOST_DIGITS else None

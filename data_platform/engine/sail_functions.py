@@ -1,0 +1,218 @@
+"""The functions that Sail computes otherwise than Spark, and what is done about each.
+
+A call is written so that both engines agree, or refused with a way out. `docs/reference/engines.md`
+lists the same for authors of tables.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import types as T
+
+from data_platform.engine.sail_decimals import arithmetic_of_decimals, is_exact, rounded
+from data_platform.engine.sail_messages import (
+    call,
+    cast,
+    checked,
+    integer,
+    literal_text,
+    with_argument,
+)
+from data_platform.engine.sail_patterns import Unwritable, pattern_for_sail
+
+OTHERWISE = "or set DATA_PLATFORM_SPARK to local[*]"
+
+Written = Any
+"""An expression that replaces the call; None if it stays as it is; a text if it is refused."""
+
+Write = Callable[[Any, Any, Sequence[T.DataType]], Written]
+
+
+@dataclass(frozen=True)
+class OfCall:
+    """What is done about a call: `write(expression, call, types)`, where the expression is the call
+    or the window that it is the function of."""
+
+    write: Write
+    needs_types: bool = True
+
+
+def cast_problem(found: T.DataType, message: Any) -> str | None:
+    """Why a cast from this type is refused; None if it is not."""
+    to_text = message.type_str.lower() == "string" or message.type.WhichOneof("kind") == "string"
+    if to_text and isinstance(found, T.FractionalType) and not isinstance(found, T.DecimalType):
+        return _as_text(found)
+    return None
+
+
+def window_of(name: str) -> OfCall | None:
+    """The same for the function of a window, which must stay a function of the window."""
+    return OfCall(_summed_in_window) if name == "sum" else None
+
+
+def _as_text(found: T.DataType) -> str:
+    return (
+        f"a {found.simpleString()} as text: Sail writes 10000000.0 where Spark writes 1.0E7; cast "
+        f"it to a decimal first, {OTHERWISE}"
+    )
+
+
+def _arithmetic(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    function = called.unresolved_function
+    name, arguments = function.function_name, list(function.arguments)
+    if len(arguments) == 1:
+        return _negative(arguments[0], types[0], name)
+    if all(isinstance(of, T.IntegralType) for of in types):
+        return None if name == "%" else checked(name, arguments)
+    if all(map(is_exact, types)):
+        return arithmetic_of_decimals(name, arguments, types)
+    if any(isinstance(of, T.StringType) for of in types):
+        return f"{name} of text: cast the text to a number first, {OTHERWISE}"
+    if name == "-" and all(isinstance(of, T.DateType) for of in types):
+        return f"the difference of two dates is a number on Sail; use F.datediff, {OTHERWISE}"
+    return None
+
+
+def _negative(argument: Any, of: T.DataType, name: str) -> Written:
+    if not isinstance(of, T.IntegralType) or name == "+":
+        return None
+    return checked("-", [cast(integer(argument, 0), of.simpleString()), argument])
+
+
+def _divided(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    if any(isinstance(of, T.DecimalType) for of in types) and all(map(is_exact, types)):
+        return (
+            "a quotient of decimals: Sail cuts it off where Spark rounds it; cast one side to a "
+            f"double, {OTHERWISE}"
+        )
+    if any(isinstance(of, T.StringType) for of in types):
+        return f"/ of text: cast the text to a number first, {OTHERWISE}"
+    return None
+
+
+def _summed(expression: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    """A sum of bigints as one of decimals, whose cast to a bigint fails if it is too large."""
+    if not isinstance(types[0], T.LongType):
+        return _sum_problem(types[0])
+    argument = called.unresolved_function.arguments[0]
+    return cast(with_argument(called, 0, cast(argument, "decimal(28,0)")), "bigint")
+
+
+def _summed_in_window(expression: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    if not isinstance(types[0], T.LongType):
+        return _sum_problem(types[0])
+    argument = called.unresolved_function.arguments[0]
+    found = type(expression)()
+    found.CopyFrom(expression)
+    summed = with_argument(called, 0, cast(argument, "decimal(28,0)"))
+    found.window.window_function.CopyFrom(summed)
+    return cast(found, "bigint")
+
+
+def _sum_problem(of: T.DataType) -> str | None:
+    if isinstance(of, T.DecimalType) and of.precision > _SUMMABLE:
+        return (
+            f"a sum of {of.simpleString()} may have more than 38 digits, which Sail does not "
+            f"notice; cast to at most {_SUMMABLE} digits first, {OTHERWISE}"
+        )
+    return None
+
+
+_SUMMABLE = 28  # digits of a decimal whose sums have 38, as Spark types them
+
+
+def _rounded(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    if not isinstance(types[0], T.DecimalType):
+        return None
+    return rounded(called, types[0])
+
+
+def _mixed(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    texts = [isinstance(of, T.StringType) for of in types]
+    numbers = [isinstance(of, T.NumericType) for of in types]
+    if any(texts) and any(numbers):
+        name = called.unresolved_function.function_name
+        return f"{name} of text and numbers: cast them to one type first, {OTHERWISE}"
+    return None
+
+
+def _as_int(expression: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    return cast(called, "int")
+
+
+def _contains(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    """NULL rather than false where the array has a NULL and not the value."""
+    array = called.unresolved_function.arguments[0]
+    has_null = call(
+        array,
+        "<",
+        call(array, "size", call(array, "array_compact", array)),
+        call(array, "size", array),
+    )
+    unknown = call(array, "and", call(array, "not", called), has_null)
+    null = type(array)()
+    null.literal.null.boolean.SetInParent()
+    return call(array, "when", unknown, null, called)
+
+
+def _refused(why: str) -> OfCall:
+    return OfCall(lambda *_: f"{why}, {OTHERWISE}", needs_types=False)
+
+
+def _of_texts(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    doubles = [of for of in types if isinstance(of, T.DoubleType | T.FloatType)]
+    return _as_text(doubles[0]) if doubles else None
+
+
+def _matched(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    """The pattern as Rust's regular expressions have it."""
+    function = called.unresolved_function
+    if len(function.arguments) < 2 or (text := literal_text(function.arguments[1])) is None:
+        return (
+            f"{function.function_name} by a pattern that is a column: only a text can be written "
+            f"for Sail's regular expressions; give one, {OTHERWISE}"
+        )
+    try:
+        only_whether = function.function_name.lower() in _WHETHER
+        pattern = pattern_for_sail(text, only_whether=only_whether)
+    except Unwritable as problem:
+        return f"the pattern {text!r} has {problem}, {OTHERWISE}"
+    if pattern == text:
+        return None
+    written = type(called)()
+    written.literal.string = pattern
+    return with_argument(called, 1, written)
+
+
+_TEXTS = (
+    "concat",
+    "concat_ws",
+    "||",
+    "lpad",
+    "rpad",
+    "trim",
+    "upper",
+    "lower",
+    "substring",
+    "length",
+)
+_WHETHER = ("rlike", "regexp", "regexp_like")
+_PATTERNS = (
+    *(*_WHETHER, "regexp_replace", "regexp_extract", "regexp_extract_all", "regexp_count"),
+    *("regexp_substr", "regexp_instr", "split"),
+)
+
+CALLS: Mapping[str, OfCall] = {
+    **dict.fromkeys(("+", "-", "*", "%", "negative", "negate"), OfCall(_arithmetic)),
+    "/": OfCall(_divided),
+    "sum": OfCall(_summed),
+    **dict.fromkeys(("round", "bround"), OfCall(_rounded)),
+    **dict.fromkeys(("datediff", "date_diff"), OfCall(_as_int, needs_types=False)),
+    "array_contains": OfCall(_contains, needs_types=False),
+    **dict.fromkeys(("coalesce", "ifnull", "nvl", "greatest", "least"), OfCall(_mixed)),
+    "initcap": _refused("initcap begins a word after a hyphen on Sail; use another function"),
+    **dict.fromkeys(_TEXTS, OfCall(_of_texts)),
+    **dict.fromkeys(_PATTERNS, OfCall(_matched, needs_types=False)),
+}
+"""By the names that functions have in a client's plan."""

@@ -1,0 +1,125 @@
+"""Regular expressions of Java, as Spark matches them, written for Rust, as Sail does."""
+
+import re
+
+_LINE_ENDS = r"\n\r\x{85}\x{2028}\x{2029}"
+_CLASSES = {  # ASCII in Java, Unicode in Rust
+    "d": "0-9",
+    "w": "a-zA-Z_0-9",
+    "s": r" \t\n\x0B\f\r",
+}
+_TOKEN = re.compile(
+    r"""
+    (?P<reference> \\[1-9] | \\k )
+    | \\(?P<class> [dDwWsS] )
+    | (?P<category> \\[pP](?:[A-Z]|\{[A-Z][a-z]?\}) )
+    | (?P<escape> \\(?: [abBnrtfzA] | x[0-9a-fA-F]{2} | x\{[0-9a-fA-F]+\} | u[0-9a-fA-F]{4} ) )
+    | \\(?P<literal> [^0-9A-Za-z] )
+    | (?P<unknown> \\.? )
+    | (?P<set> \[ )
+    | (?P<group> \((?: \?: | \?<[A-Za-z][A-Za-z0-9]*> )? (?!\?) )
+    | (?P<around> \(\?<?[=!] )
+    | (?P<atomic> \(\?> | (?:[*+?]|\{\d+(?:,\d*)?\})\+ )
+    | (?P<flags> \(\? )
+    | (?P<dot> \. )
+    | (?P<end> \$ )
+    | (?P<other> . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_REFUSED = {
+    "reference": "a reference to a group, which Sail cannot match",
+    "around": "look-around, which Sail cannot match",
+    "atomic": "an atomic group or possessive repetition, which Sail cannot match",
+    "flags": "a flag, which Sail reads otherwise; convert the text instead (F.lower)",
+}
+
+
+class Unwritable(ValueError):
+    """What a pattern has that cannot be written for Sail, with the way out."""
+
+
+def pattern_for_sail(pattern: str, *, only_whether: bool = False) -> str:
+    r"""The pattern that matches the same on Sail; raises Unwritable.
+
+    `only_whether`: it is only asked whether a text matches, not what of it does. Then a `$` at the
+    end may be written, which Java also finds before a final line break.
+    """
+    made: list[str] = []
+    at = 0
+    while at < len(pattern):
+        token = _TOKEN.match(pattern, at)
+        assert token is not None
+        kind, text = token.lastgroup or "", token[0]
+        if kind in _REFUSED:
+            raise Unwritable(_REFUSED[kind])
+        at = token.end()
+        match kind:
+            case "class":
+                made.append(_class(token["class"]))
+            case "literal":
+                made.append(_literal(token["literal"]))
+            case "unknown":
+                raise Unwritable(f"the escape {text!r}, which Sail reads otherwise; write it out")
+            case "set":
+                text, at = _set(pattern, at)
+                made.append(text)
+            case "dot":
+                made.append(f"[^{_LINE_ENDS}]")
+            case "end" if only_whether and at == len(pattern):
+                made.append(rf"(?:\r\n|[{_LINE_ENDS}])?\z")
+            case "end":
+                raise Unwritable(
+                    r"a $, which also matches before a final line break on Spark; write \z"
+                )
+            case _:
+                made.append(text)
+    return "".join(made)
+
+
+def _class(letter: str) -> str:
+    members = _CLASSES[letter.lower()]
+    return f"[^{members}]" if letter.isupper() else f"[{members}]"
+
+
+def _literal(character: str) -> str:
+    # `\<` is the start of a word in Rust, and only ASCII may be escaped.
+    return character if character in "<>" or not character.isascii() else f"\\{character}"
+
+
+def _set(pattern: str, at: int) -> tuple[str, int]:
+    """A set of characters, whose bracket is before `at`, and where it ends."""
+    made = ["["]
+    if pattern[at : at + 1] == "^":
+        made.append("^")
+        at += 1
+    first = at
+    while at < len(pattern):
+        token = _TOKEN.match(pattern, at)
+        assert token is not None
+        text = token[0]
+        if text == "]" and at > first:
+            return "".join([*made, "]"]), at + 1
+        if pattern.startswith(("&&", "--", "~~"), at) or text in ("[", "]"):
+            raise Unwritable(
+                f"{pattern[at : at + 2]!r} within a set of characters, which Sail reads otherwise; "
+                "escape it"
+            )
+        match token.lastgroup:
+            case "class" if token["class"].islower():
+                made.append(_CLASSES[token["class"]])
+            case "class":
+                made.append(_class(token["class"]))
+            case "literal":
+                made.append(_literal(token["literal"]))
+            case "reference" | "unknown":
+                raise Unwritable(f"the escape {text!r}, which Sail reads otherwise; write it out")
+            case "escape" | "category":
+                made.append(text)
+            case _:
+                text = pattern[at]
+                made.append(text)
+                at += 1
+                continue
+        at = token.end()
+    raise Unwritable("a set of characters without an end")
