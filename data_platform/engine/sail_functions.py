@@ -19,7 +19,12 @@ from data_platform.engine.sail_messages import (
     literal_text,
     with_argument,
 )
-from data_platform.engine.sail_patterns import Unwritable, pattern_for_sail
+from data_platform.engine.sail_patterns import (
+    Unwritable,
+    is_plain_replacement,
+    matches_nothing,
+    pattern_for_sail,
+)
 
 OTHERWISE = "or set DATA_PLATFORM_SPARK to local[*]"
 
@@ -64,7 +69,7 @@ def _arithmetic(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
     if len(arguments) == 1:
         return _negative(arguments[0], types[0], name)
     if all(isinstance(of, T.IntegralType) for of in types):
-        return None if name == "%" else checked(name, arguments)
+        return None if name == "%" else _of_integers(name, arguments, types)
     if all(map(is_exact, types)):
         return arithmetic_of_decimals(name, arguments, types)
     if any(isinstance(of, T.StringType) for of in types):
@@ -77,7 +82,24 @@ def _arithmetic(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
 def _negative(argument: Any, of: T.DataType, name: str) -> Written:
     if not isinstance(of, T.IntegralType) or name == "+":
         return None
-    return checked("-", [cast(integer(argument, 0), of.simpleString()), argument])
+    return _of_integers("-", [cast(integer(argument, 0), of.simpleString()), argument], [of, of])
+
+
+_WIDTHS = {T.ByteType: 1, T.ShortType: 2, T.IntegerType: 4, T.LongType: 8}
+
+
+def _of_integers(name: str, arguments: Sequence[Any], types: Sequence[T.DataType]) -> Written:
+    if not all(isinstance(of, T.ByteType | T.ShortType) for of in types):
+        widest = max(types, key=lambda of: _WIDTHS[type(of)])
+        same = [
+            of if known == widest else cast(of, widest.simpleString())
+            for of, known in zip(arguments, types, strict=True)
+        ]
+        return checked(name, same)
+    # Of these there is nothing checked; their results fit into an int, and perhaps not back.
+    wide = call(arguments[0], name, *(cast(of, "int") for of in arguments))
+    short = any(isinstance(of, T.ShortType) for of in types)
+    return cast(wide, "smallint" if short else "tinyint")
 
 
 def _divided(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
@@ -126,6 +148,22 @@ def _rounded(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
     if not isinstance(types[0], T.DecimalType):
         return None
     return rounded(called, types[0])
+
+
+def _whole(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    if isinstance(of := types[0], T.DecimalType) and of.scale == 0:
+        return cast(called, of.simpleString())
+    return None
+
+
+def _bround(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    if isinstance(types[0], T.DecimalType):
+        return f"bround of a decimal, which Sail does not have; use round, {OTHERWISE}"
+    return None
+
+
+def _of_the_first(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    return None if types[0] == types[1] else cast(called, types[0].simpleString())
 
 
 def _mixed(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
@@ -178,11 +216,27 @@ def _matched(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
         pattern = pattern_for_sail(text, only_whether=only_whether)
     except Unwritable as problem:
         return f"the pattern {text!r} has {problem}, {OTHERWISE}"
+    if problem := pattern_problem(function.function_name.lower(), text, called):
+        return f"{problem}, {OTHERWISE}"
     if pattern == text:
         return None
     written = type(called)()
     written.literal.string = pattern
     return with_argument(called, 1, written)
+
+
+def pattern_problem(name: str, pattern: str, called: Any) -> str | None:
+    """Why a valid pattern is refused for a function."""
+    if name == "split" and matches_nothing(pattern):
+        return f"split by {pattern!r}, which matches the empty text: Sail gives other parts"
+    if name == "regexp_replace":
+        replacement = literal_text(called.unresolved_function.arguments[2])
+        if replacement is None or not is_plain_replacement(replacement, pattern):
+            return (
+                f"regexp_replace by {'a column' if replacement is None else repr(replacement)}: "
+                f"refer to the groups of {pattern!r} as $1, followed by no letter or digit"
+            )
+    return None
 
 
 _TEXTS = (
@@ -207,7 +261,10 @@ CALLS: Mapping[str, OfCall] = {
     **dict.fromkeys(("+", "-", "*", "%", "negative", "negate"), OfCall(_arithmetic)),
     "/": OfCall(_divided),
     "sum": OfCall(_summed),
-    **dict.fromkeys(("round", "bround"), OfCall(_rounded)),
+    "round": OfCall(_rounded),
+    "bround": OfCall(_bround),
+    **dict.fromkeys(("floor", "ceil", "ceiling"), OfCall(_whole)),
+    "nullif": OfCall(_of_the_first),
     **dict.fromkeys(("datediff", "date_diff"), OfCall(_as_int, needs_types=False)),
     "array_contains": OfCall(_contains, needs_types=False),
     **dict.fromkeys(("coalesce", "ifnull", "nvl", "greatest", "least"), OfCall(_mixed)),

@@ -30,6 +30,14 @@ def cast(expression: Any, to: str) -> Any:
     return made
 
 
+def aliased(expression: Any, name: str) -> Any:
+    """An expression with a name."""
+    made = type(expression)()
+    made.alias.expr.CopyFrom(expression)
+    made.alias.name.append(name)
+    return made
+
+
 def is_null(expression: Any) -> Any:
     """Whether an expression is NULL."""
     return call(expression, "isNull", expression)

@@ -123,3 +123,28 @@ def _set(pattern: str, at: int) -> tuple[str, int]:
                 continue
         at = token.end()
     raise Unwritable("a set of characters without an end")
+
+
+def matches_nothing(pattern: str) -> bool:
+    """Whether the pattern matches the empty text."""
+    try:
+        return re.match(pattern, "") is not None
+    except re.error:  # a construct that Python does not have
+        return True
+
+
+def is_plain_replacement(text: str, pattern: str) -> bool:
+    """Whether a replacement means the same on both engines: `$` and one digit of a group that the
+    pattern has, no letter or digit after it, and no backslash."""
+    groups = sum(token.lastgroup == "group" and token[0] != "(?:" for token in _tokens(pattern))
+    rest = re.sub(r"\$(\d)(?!\w)", lambda of: "" if int(of[1]) <= groups else "$", text)
+    return "$" not in rest and "\\" not in rest
+
+
+def _tokens(pattern: str) -> list[re.Match[str]]:
+    """The tokens outside sets of characters."""
+    found, at = [], 0
+    while token := _TOKEN.match(pattern, at) if at < len(pattern) else None:
+        found.append(token)
+        at = _set(pattern, token.end())[1] if token.lastgroup == "set" else token.end()
+    return found

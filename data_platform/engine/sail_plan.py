@@ -7,11 +7,14 @@ them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
+from pyspark.errors import PySparkException
 from pyspark.sql import types as T
 
-from data_platform.engine.sail_functions import CALLS, OfCall, cast_problem, window_of
+from data_platform.engine.sail_functions import CALLS, OTHERWISE, OfCall, cast_problem, window_of
+from data_platform.engine.sail_messages import aliased
 from data_platform.engine.sail_text import text_problem
 
 Typed = Callable[[Sequence[Any]], list[T.DataType] | None]
@@ -47,8 +50,13 @@ def _rewrite(relation: Any, schema: Schema, only_top: bool = False) -> None:
     if kind == "sql" and (problem := text_problem(message.query)):
         raise EngineDifference(problem)
     types = _Types(relation, kind, message, schema)
+    names = kind in ("project", "aggregate")  # a column without an alias is named by its expression
     for expression in _parts(message, "Expression"):
+        before = type(expression)()
+        before.CopyFrom(expression)
         _replace(expression, types)
+        if names and expression != before and expression.WhichOneof("expr_type") != "alias":
+            expression.CopyFrom(aliased(expression, types.name(before)))
 
 
 class _Types:
@@ -56,34 +64,53 @@ class _Types:
 
     def __init__(self, relation: Any, kind: str, message: Any, schema: Schema):
         self._relation, self._kind, self._message, self._schema = relation, kind, message, schema
-        self._input: Any = None
+
+    def name(self, expression: Any) -> str:
+        """The name of the column that an expression without an alias gives."""
+        return self._fields([expression])[-1].name
 
     def __call__(self, expressions: Sequence[Any]) -> list[T.DataType] | None:
-        asked = self._asked(expressions)
-        if asked is None:
+        """Their types."""
+        if self._kind not in ("aggregate", "join") and not self._has_input():
             return None
-        return [of.dataType for of in self._schema(asked).fields[-len(expressions) :]]
+        return [of.dataType for of in self._fields(expressions)]
+
+    def _fields(self, expressions: Sequence[Any]) -> list[T.StructField]:
+        if self._kind == "aggregate":  # arguments are mostly values of the input
+            with suppress(PySparkException):
+                return self._schema(self._projected(expressions)).fields
+        return self._schema(self._asked(expressions)).fields[-len(expressions) :]
+
+    def _has_input(self) -> bool:
+        return "input" in self._message.DESCRIPTOR.fields_by_name
 
     def _asked(self, expressions: Sequence[Any]) -> Any:
         """A relation whose last columns are the expressions."""
         asked = type(self._relation)()
-        if self._kind == "aggregate":
-            asked.aggregate.CopyFrom(self._message)
-            asked.aggregate.ClearField("pivot")
-            asked.aggregate.ClearField("aggregate_expressions")
-            asked.aggregate.aggregate_expressions.extend(expressions)
-            return asked
-        if self._kind == "join":
-            asked.project.input.join.CopyFrom(self._message)
-            asked.project.input.join.ClearField("join_condition")
-            asked.project.input.join.ClearField("using_columns")
-            asked.project.input.join.join_type = 7  # of all pairs: it has the columns of both
-        elif "input" in self._message.DESCRIPTOR.fields_by_name:
-            asked.project.input.CopyFrom(self._message.input)
-        else:
-            return None
+        match self._kind:
+            case "aggregate":
+                asked.aggregate.CopyFrom(self._message)
+                asked.aggregate.ClearField("pivot")
+                asked.aggregate.ClearField("aggregate_expressions")
+                asked.aggregate.aggregate_expressions.extend(expressions)
+                return asked
+            case "join":
+                asked.project.input.join.CopyFrom(self._message)
+                asked.project.input.join.ClearField("join_condition")
+                asked.project.input.join.ClearField("using_columns")
+                asked.project.input.join.join_type = _CROSS
+                asked.project.expressions.extend(expressions)
+                return asked
+        return self._projected(expressions)
+
+    def _projected(self, expressions: Sequence[Any]) -> Any:
+        asked = type(self._relation)()
+        asked.project.input.CopyFrom(self._message.input)
         asked.project.expressions.extend(expressions)
         return asked
+
+
+_CROSS = 7  # `JOIN_TYPE_CROSS`: it has the columns of both sides, without a condition
 
 
 def _replace(expression: Any, types: Typed, *, in_lambda: bool = False) -> None:
@@ -133,7 +160,7 @@ def _apply(
         where = " within a lambda" if in_lambda else ""
         raise EngineDifference(
             f"{name}{where}: the types of its arguments are not known, and it depends on them "
-            "whether Sail computes what Spark does"
+            f"whether Sail computes what Spark does, {OTHERWISE}"
         )
     made = of.write(expression, called, found or [])
     if isinstance(made, str):

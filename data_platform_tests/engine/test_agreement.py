@@ -1,0 +1,168 @@
+"""What Sail would compute otherwise than Spark is written so that it does not, or refused."""
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+from pyspark.sql.connect.column import Column as ConnectColumn
+
+from data_platform.engine.agreement import agreed
+from data_platform.engine.sail_plan import EngineDifference
+
+pytestmark = pytest.mark.connect_only
+
+_SCHEMA = "y tinyint, h smallint, i int, l bigint, m decimal(12,3), w decimal(38,10), s string"
+_ROW = (1, 2, 2**31 - 1, 2**63 - 1, Decimal("2.345"), Decimal("1.1"), "a\n")
+
+
+@pytest.fixture
+def frame(spark: SparkSession) -> DataFrame:
+    return spark.createDataFrame([_ROW, (None,) * 7], _SCHEMA)
+
+
+def values(frame: DataFrame) -> list[object]:
+    return [row[0] for row in agreed(frame).collect()]
+
+
+@pytest.mark.parametrize(
+    "overflowing",
+    [
+        lambda: F.col("i") + 1,
+        lambda: F.col("l") * 2,
+        lambda: -F.col("i") - 2,
+        lambda: F.col("h") * F.lit(30000).cast("smallint"),
+        lambda: F.col("y") + F.lit(127).cast("tinyint"),
+        lambda: F.when(F.col("i") > 0, F.col("i") + 1),
+        lambda: F.array(F.col("l") + 1),
+    ],
+)
+def test_an_integer_that_overflows_is_an_error(frame: DataFrame, overflowing) -> None:
+    assert frame.select(overflowing()).collect()  # Sail would wrap around
+
+    with pytest.raises(PySparkException, match=r"OVERFLOW|overflow|Can't cast value"):
+        agreed(frame.select(overflowing())).collect()
+
+
+def test_integers_that_do_not_overflow_keep_their_types_and_nulls(frame: DataFrame) -> None:
+    small = frame.select(
+        F.col("i") - 1, F.col("l") - F.col("i"), F.col("h") + F.col("y"), -F.col("h")
+    )
+
+    made = agreed(small)
+
+    assert [f.dataType.simpleString() for f in made.schema] == [
+        *("int", "bigint", "smallint", "smallint")
+    ]
+    assert made.columns == small.columns
+    assert made.collect() == [(2**31 - 2, 2**63 - 2**31, 3, -2), (None,) * 4]
+
+
+def test_a_sum_of_bigints_that_overflows_is_an_error(spark: SparkSession) -> None:
+    of_two = spark.createDataFrame([(2**63 - 1,), (1,)], "l bigint")
+    window = Window.orderBy("l").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+
+    for summed in (of_two.agg(F.sum("l")), of_two.select(F.sum("l").over(window))):
+        assert summed.collect()[0][0] < 0
+        with pytest.raises(PySparkException):
+            agreed(summed).collect()
+    assert values(of_two.agg(F.sum(F.col("l") - 2**62))) == [2**63 - 2**62 - 1 + 1 - 2**62]
+    assert agreed(of_two.agg(F.sum("l"))).schema[0].dataType.simpleString() == "bigint"
+
+
+@pytest.mark.parametrize(
+    ("expression", "type_"),
+    [
+        (lambda: F.col("m") * 3, "decimal(14,3)"),
+        (lambda: F.col("m") + F.col("i"), "decimal(14,3)"),
+        (lambda: F.col("m") % F.col("h"), "decimal(8,3)"),
+        (lambda: F.round("m", 1), "decimal(11,1)"),
+        (lambda: F.round("m", -2), "decimal(10,0)"),
+        (lambda: F.floor(F.floor("m")), "decimal(10,0)"),
+        (lambda: F.datediff(F.current_date(), F.current_date()), "int"),
+        (lambda: F.nullif("h", "i"), "smallint"),
+    ],
+)
+def test_results_have_the_types_of_spark(frame: DataFrame, expression, type_: str) -> None:
+    assert agreed(frame.select(expression())).schema[0].dataType.simpleString() == type_
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        (lambda: F.col("w") * F.col("w"), "more than 38 digits"),
+        (lambda: F.col("m") / 3, "cast one side to a double"),
+        (lambda: F.sum("w").over(Window.partitionBy("i")), "cast to at most 28 digits"),
+        (lambda: F.initcap("s"), "initcap"),
+        (lambda: F.rlike("s", F.col("s")), "a pattern that is a column"),
+        (lambda: F.regexp_replace("s", "a$", ""), r"write \z"),
+        (lambda: F.regexp_replace("s", "(a)", "$2"), "groups"),
+        (lambda: F.split("s", ""), "the empty text"),
+        (lambda: F.col("m").cast("double").cast("string"), "as text"),
+        (lambda: F.concat("s", F.col("m").cast("double")), "as text"),
+        (lambda: F.coalesce("s", "i"), "text and numbers"),
+        (lambda: F.col("s") + 1, "cast the text to a number"),
+        (lambda: F.transform(F.array("i"), lambda of: of + 1), "within a lambda"),
+        (lambda: F.expr("i + 1"), "'+'"),
+        (lambda: F.expr("sum(l)"), "'sum'"),
+        (lambda: F.lit(dt.date(2026, 1, 1)) - F.lit(dt.date(2026, 1, 2)), "datediff"),
+        (lambda: F.bround("m", 1), "use round"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_with_a_way_out(
+    frame: DataFrame, expression, why
+) -> None:
+    with pytest.raises(EngineDifference) as refused:
+        agreed(frame.select(expression()))
+
+    assert why in str(refused.value) and "DATA_PLATFORM_SPARK to local[*]" in str(refused.value)
+
+
+def test_every_operation_of_a_plan_is_written(frame: DataFrame, spark: SparkSession) -> None:
+    over = F.col("i") + 1 > 0
+    plans: list[DataFrame] = [
+        frame.where(over),
+        frame.withColumn("x", F.col("i") + 1),
+        frame.groupBy("s").agg(F.max(F.col("i") + 1)),
+        frame.groupBy(F.col("i") + 1).count(),
+        frame.join(frame.select("h"), F.col("i") + 1 > 0),
+        frame.orderBy(F.col("i") + 1),
+        frame.select(F.row_number().over(Window.partitionBy("s").orderBy(F.col("i") + 1))),
+        frame.where(over).union(frame).select("s"),
+        frame.where(over).alias("a").dropDuplicates(["s"]).limit(1).drop("m"),
+    ]
+    for plan in plans:
+        plan.collect()  # Sail would wrap around
+        with pytest.raises(PySparkException):
+            agreed(plan).collect()
+
+
+def test_columns_of_one_of_two_joined_frames_are_typed(
+    frame: DataFrame, spark: SparkSession
+) -> None:
+    other = spark.createDataFrame([(2, 5)], "h smallint, i int")
+    joined = frame.join(other, frame["h"] == other["h"]).select(frame["i"] - other["i"])
+
+    assert values(joined) == [2**31 - 6]
+
+
+def test_a_pattern_matches_what_it_matches_on_spark(spark: SparkSession) -> None:
+    of = spark.createDataFrame([("\u0661",), ("1",), ("\u00a0",), ("é",), ("1\n",)], "s string")
+
+    def found(column: Column) -> list[object]:
+        return values(of.select(column))
+
+    assert found(F.col("s").rlike(r"^\d")) == [False, True, False, False, True]
+    assert found(F.col("s").rlike(r"^1$")) == [False, True, False, False, True]
+    assert found(F.regexp_replace("s", r"\s|\w", "-")) == ["\u0661", "-", "\u00a0", "é", "--"]
+    assert found(F.regexp_extract("s", ".", 0)) == ["\u0661", "1", "\u00a0", "é", "1"]
+    assert found(F.array_contains(F.array("s", F.lit(None)), "1")) == [None, True] + [None] * 3
+
+
+def test_a_plan_without_differences_is_left_as_it_is(frame: DataFrame) -> None:
+    plain = frame.where(F.col("i") > 0).select(F.upper("s"), F.col("m") > 1)
+
+    assert agreed(plain) is plain
+    assert isinstance(plain["upper(s)"], ConnectColumn)
