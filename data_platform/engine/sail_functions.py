@@ -4,6 +4,7 @@ A call is written so that both engines agree, or refused with a way out. `docs/r
 lists the same for authors of tables.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,18 @@ def _arithmetic(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
         return f"{name} of text: cast the text to a number first, {OTHERWISE}"
     if name == "-" and all(isinstance(of, T.DateType) for of in types):
         return f"the difference of two dates is a number on Sail; use F.datediff, {OTHERWISE}"
-    return None
+    return _with_one_nan(None, called, types) if _of_doubles(types) else None
+
+
+def _of_doubles(types: Sequence[T.DataType]) -> bool:
+    return any(isinstance(of, T.DoubleType) for of in types)
+
+
+def _with_one_nan(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
+    """NaN without a sign: one with a sign, as processors give it, is the least of all on Sail."""
+    nan = type(called)()
+    nan.literal.double = math.nan
+    return call(called, "nanvl", called, nan)
 
 
 def _negative(argument: Any, of: T.DataType, name: str) -> Written:
@@ -110,7 +122,7 @@ def _divided(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
         )
     if any(isinstance(of, T.StringType) for of in types):
         return f"/ of text: cast the text to a number first, {OTHERWISE}"
-    return None
+    return _with_one_nan(None, called, types) if _of_doubles(types) else None
 
 
 def _summed(expression: Any, called: Any, types: Sequence[T.DataType]) -> Written:
@@ -239,6 +251,7 @@ def pattern_problem(name: str, pattern: str, called: Any) -> str | None:
     return None
 
 
+_MAY_BE_NAN = ("sqrt", "pow", "power", "asin", "acos", "acosh", "atanh", "log1p")
 _TEXTS = (
     "concat",
     "concat_ws",
@@ -260,6 +273,7 @@ _PATTERNS = (
 CALLS: Mapping[str, OfCall] = {
     **dict.fromkeys(("+", "-", "*", "%", "negative", "negate"), OfCall(_arithmetic)),
     "/": OfCall(_divided),
+    **dict.fromkeys(_MAY_BE_NAN, OfCall(_with_one_nan, needs_types=False)),
     "sum": OfCall(_summed),
     "round": OfCall(_rounded),
     "bround": OfCall(_bround),
