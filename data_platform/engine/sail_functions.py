@@ -11,7 +11,12 @@ from typing import Any
 
 from pyspark.sql import types as T
 
-from data_platform.engine.sail_decimals import arithmetic_of_decimals, is_exact, rounded
+from data_platform.engine.sail_decimals import (
+    arithmetic_of_decimals,
+    is_exact,
+    rounded,
+    within_digits,
+)
 from data_platform.engine.sail_messages import (
     call,
     cast,
@@ -54,7 +59,7 @@ def cast_problem(found: T.DataType, message: Any) -> str | None:
 
 def window_of(name: str) -> OfCall | None:
     """The same for the function of a window, which must stay a function of the window."""
-    return OfCall(_summed_in_window) if name == "sum" else None
+    return OfCall(_summed) if name == "sum" else None
 
 
 def _as_text(found: T.DataType) -> str:
@@ -126,30 +131,25 @@ def _divided(_: Any, called: Any, types: Sequence[T.DataType]) -> Written:
 
 
 def _summed(expression: Any, called: Any, types: Sequence[T.DataType]) -> Written:
-    """A sum of bigints as one of decimals, whose cast to a bigint fails if it is too large."""
-    if not isinstance(types[0], T.LongType):
-        return _sum_problem(types[0])
-    argument = called.unresolved_function.arguments[0]
-    return cast(with_argument(called, 0, cast(argument, "decimal(28,0)")), "bigint")
+    """A sum of bigints as one of decimals, whose cast to a bigint fails if it is too large; one of
+    long decimals with a sum of doubles beside it, which tells if it is."""
+    of, argument = types[0], called.unresolved_function.arguments[0]
 
+    def summed(value: Any) -> Any:
+        function = with_argument(called, 0, value)
+        if expression.WhichOneof("expr_type") != "window":
+            return function
+        found = type(expression)()
+        found.CopyFrom(expression)
+        found.window.window_function.CopyFrom(function)
+        return found
 
-def _summed_in_window(expression: Any, called: Any, types: Sequence[T.DataType]) -> Written:
-    if not isinstance(types[0], T.LongType):
-        return _sum_problem(types[0])
-    argument = called.unresolved_function.arguments[0]
-    found = type(expression)()
-    found.CopyFrom(expression)
-    summed = with_argument(called, 0, cast(argument, "decimal(28,0)"))
-    found.window.window_function.CopyFrom(summed)
-    return cast(found, "bigint")
-
-
-def _sum_problem(of: T.DataType) -> str | None:
+    if isinstance(of, T.LongType):
+        return cast(summed(cast(argument, "decimal(28,0)")), "bigint")
     if isinstance(of, T.DecimalType) and of.precision > _SUMMABLE:
-        return (
-            f"a sum of {of.simpleString()} may have more than 38 digits, which Sail does not "
-            f"notice; cast to at most {_SUMMABLE} digits first, {OTHERWISE}"
-        )
+        # Sail names a sum of a cast as one without, and refuses two of a name.
+        doubles = call(argument, "abs", cast(argument, "double"))
+        return within_digits(expression, summed(doubles), of.scale)
     return None
 
 

@@ -28,10 +28,10 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _REFUSED = {
-    "reference": "a reference to a group, which Sail cannot match",
-    "around": "look-around, which Sail cannot match",
-    "atomic": "an atomic group or possessive repetition, which Sail cannot match",
-    "flags": "a flag, which Sail reads otherwise; convert the text instead (F.lower)",
+    "reference": "a reference to a group, which Sail cannot match; write it without",
+    "around": "look-around, which Sail cannot match; write it without",
+    "atomic": "an atomic group or possessive repetition, which Sail cannot match; write it without",
+    "flags": "a flag, which Sail reads otherwise; write it without, as in [aA]",
 }
 
 
@@ -123,6 +123,15 @@ def _set(pattern: str, at: int) -> tuple[str, int]:
                 continue
         at = token.end()
     raise Unwritable("a set of characters without an end")
+
+
+def match_problem(pattern: str) -> str | None:
+    """What a pattern has, with the way out, if Sail cannot find whether a text matches it."""
+    try:
+        pattern_for_sail(pattern, only_whether=True)
+    except Unwritable as problem:
+        return str(problem)
+    return None
 
 
 def matches_nothing(pattern: str) -> bool:

@@ -73,7 +73,8 @@ class _Types:
         """Their types."""
         if self._kind not in ("aggregate", "join") and not self._has_input():
             return None
-        return [of.dataType for of in self._fields(expressions)]
+        named = [aliased(of, f"_{at}") for at, of in enumerate(expressions)]
+        return [of.dataType for of in self._fields(named)]
 
     def _fields(self, expressions: Sequence[Any]) -> list[T.StructField]:
         if self._kind == "aggregate":  # arguments are mostly values of the input

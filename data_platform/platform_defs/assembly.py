@@ -13,7 +13,8 @@ from data_platform.build.tables import schema_of_rows
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.names import folded
-from data_platform.contracts.patterns import require_simple_patterns
+from data_platform.contracts.patterns import require_patterns
+from data_platform.engine.sail_patterns import match_problem
 from data_platform.platform_defs.asset import asset_of
 from data_platform.platform_defs.asset_tables import is_table, table_of
 from data_platform.platform_defs.bucket_audit import (
@@ -125,7 +126,7 @@ def _require_engine(tables: Sequence[Table], settings: Settings) -> None:
     """Raises ContractError for a pattern that the engine of the settings cannot match."""
     if settings.spark.kind == "sail":
         for table in judged(tables):
-            require_simple_patterns(table.contract, str(settings.spark))
+            require_patterns(table.contract, match_problem)
 
 
 def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinition]) -> None:

@@ -2,9 +2,11 @@ import re
 
 import pytest
 
+from data_platform.contracts.checks import in_engines, whole
 from data_platform.engine.sail_patterns import (
     Unwritable,
     is_plain_replacement,
+    match_problem,
     matches_nothing,
     pattern_for_sail,
 )
@@ -65,6 +67,11 @@ def test_the_end_of_a_line_is_written_where_only_a_match_is_asked_for() -> None:
     )
     with pytest.raises(Unwritable):
         pattern_for_sail("a$|b", only_whether=True)
+
+
+@pytest.mark.parametrize("pattern", [whole("C?[0-9]{6}"), "^a|b", r"\w+@\w+$", "[^,]*"])
+def test_patterns_of_checks_are_taken(pattern: str) -> None:
+    assert match_problem(in_engines(pattern)) is None
 
 
 def test_patterns_that_match_the_empty_text_are_known() -> None:

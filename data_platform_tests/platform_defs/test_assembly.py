@@ -94,8 +94,8 @@ def test_a_pattern_that_the_engine_cannot_match_is_refused(tmp_path: Path) -> No
         definitions(tables, settings_at(tmp_path, spark=Engine("sail")))
     assert str(caught.value) == (
         "contract silver/shop/codes, column code, check code.str_matches: '(?!0)[0-9]+' has "
-        "look-around, which sail cannot match; rewrite it without, or set DATA_PLATFORM_SPARK "
-        "to local[*]"
+        "look-around, which Sail cannot match; write it without, or set DATA_PLATFORM_SPARK to "
+        "local[*]"
     )
 
 
