@@ -45,7 +45,7 @@ dev: env ## the Dagster UI on the last demo's state (HOST, PORT)
 .PHONY: test
 test: env ## run the tests, all on Sail and some on Spark too (TESTS=path, ENGINE=sail or local)
 	$(pytest) --no-loadscope-reorder --engine $(ENGINE) $(TESTS)
-ifndef TESTS
+ifeq ($(TESTS)$(ENGINE),sail)
 	@if [ -x .venv/java/bin/java ]; then \
 	    set -x; $(pytest) --no-loadscope-reorder --engine local $(ON_SPARK); \
 	else \

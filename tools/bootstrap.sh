@@ -136,12 +136,15 @@ java_version() { # the major version of a Java home; empty if it is not one
 real_path() { "$venv_python" -c 'import os, sys; print(os.path.realpath(sys.argv[1]))' "$1"; }
 
 find_java() { # the first suitable Java; nothing if there is none: the default engine needs none
-  local candidate on_path
+  local before candidate on_path
   on_path=$(command -v java || true)
   [ -z "$on_path" ] || on_path=$(dirname "$(dirname "$(real_path "$on_path")")")
+  # The one chosen before: a shell without its JAVA_HOME keeps it.
+  before=$(cut -d' ' -f1 .venv/java.stamp 2>/dev/null || true)
   for candidate in "${JAVA_HOME:-}" "$on_path" /usr/lib/jvm/* \
     /Library/Java/JavaVirtualMachines/*/Contents/Home \
-    {/opt/homebrew,/usr/local}/opt/openjdk@{17,21}/libexec/openjdk.jdk/Contents/Home; do
+    {/opt/homebrew,/usr/local}/opt/openjdk@{17,21}/libexec/openjdk.jdk/Contents/Home \
+    "$before"; do
     case "$(java_version "$candidate")" in
       17 | 21)
         java_home "$candidate"
@@ -152,10 +155,13 @@ find_java() { # the first suitable Java; nothing if there is none: the default e
 }
 
 say_no_java() {
-  local found on_path
+  local candidate found='' on_path
   on_path=$(command -v java || true)
-  [ -z "$on_path" ] || found=$(java_version "$(dirname "$(dirname "$(real_path "$on_path")")")")
-  say "No Java 17 or 21${found:+ (java is version $found)}: tables run on Sail, which needs none."
+  [ -z "$on_path" ] || on_path=$(dirname "$(dirname "$(real_path "$on_path")")")
+  for candidate in "$on_path" "${JAVA_HOME:-}"; do
+    [ -z "$(java_version "$candidate")" ] || found=" ($candidate is $(java_version "$candidate"))"
+  done
+  say "No Java 17 or 21$found: tables run on Sail, which needs none."
   say "For Spark (DATA_PLATFORM_SPARK=local[*]): apt-get install openjdk-17-jre-headless, or"
   say "brew install openjdk@17, or export JAVA_HOME=/path/to/java-17"
 }

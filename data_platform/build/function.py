@@ -10,8 +10,8 @@ from data_platform.assets import JudgedTable
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.schema import schema_of
 from data_platform.contracts.winner import ARRIVAL
-from data_platform.engine.agreement import agreed
-from data_platform.engine.sail_plan import EngineDifference
+from data_platform.engine.sail.agreement import agreed
+from data_platform.engine.sail.difference import EngineDifference
 from data_platform.lake.errors import SchemaConflict
 from data_platform.storage.errors import LakeError
 from data_platform.tables.columns import INGESTED_AT, RECEIVED, RESCUED
@@ -22,7 +22,7 @@ def call_function(
 ) -> DataFrame:
     """The function's result for these partitions.
 
-    Raises LakeError if it is not a DataFrame, or if another engine would compute other rows;
+    Raises LakeError if it is not a DataFrame, or if Sail would compute other rows than Spark;
     SchemaConflict if it does not fit the contract.
     """
     values = [table.partitioning.values(key) for key in keys]

@@ -43,8 +43,6 @@ def version_of(program: Path) -> int | None:
 
 def require_java(engine: str) -> None:
     """Raise SettingsError if this machine has no Java for Spark, or an unsuitable one."""
-    if chosen_java():
-        return
     program = java()
     version = version_of(program) if program else None
     if version not in VERSIONS:

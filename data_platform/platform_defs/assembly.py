@@ -14,7 +14,7 @@ from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.names import folded
 from data_platform.contracts.patterns import require_patterns
-from data_platform.engine.sail_patterns import match_problem
+from data_platform.engine.sail.patterns import match_problem
 from data_platform.platform_defs.asset import asset_of
 from data_platform.platform_defs.asset_tables import is_table, table_of
 from data_platform.platform_defs.bucket_audit import (

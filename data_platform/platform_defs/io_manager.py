@@ -18,6 +18,8 @@ from pyspark.sql import types as T
 from data_platform.build.events import Log
 from data_platform.build.failures import failures_explained, held_back
 from data_platform.build.result import StepResult, publish_step
+from data_platform.engine.sail.agreement import agreed
+from data_platform.engine.sail.difference import EngineDifference
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake, LakeTable
 from data_platform.lake.files import files_by_partition, some, versions
@@ -146,6 +148,11 @@ class S3ParquetIOManager(dg.IOManager):
             present = arrow_columns_of(found) if found else None
             obj = fitted(table_id, arrow_of(table_id, obj), present)
         data, columns = partitioned(table_id, obj, asked, self.spark)
+        if isinstance(data, DataFrame):
+            try:
+                data = agreed(data)
+            except EngineDifference as error:
+                raise LakeError(f"{table_id}: {error}") from error
         schema = data.schema if isinstance(data, DataFrame) else spark_schema_of(data)
         times = as_property(times_of(context.asset_partitions_def, columns)) if asked else {}
         table = self.lake.ensure(table_id, _nullable(schema), columns, times)

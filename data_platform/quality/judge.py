@@ -12,7 +12,7 @@ from data_platform.contracts.compile import RESCUED_RULE, compile_rules, reasons
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import quoted
 from data_platform.contracts.schema import schema_of
-from data_platform.engine.agreement import agreed
+from data_platform.engine.sail.agreement import agreed
 from data_platform.engine.shuffles import dealt, in_order, together
 from data_platform.quality.received import Received
 from data_platform.quality.repeats import MAY_REPEAT

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -165,97 +166,143 @@ def _lit(*values: Any) -> Exprs:
 _small = st.integers(-3, 5)
 _pattern, _format = st.sampled_from(_PATTERNS), st.sampled_from(_FORMATS)
 
-ints: Exprs = st.deferred(lambda: st.one_of(_cols("i", "j", "l"), _lit(0, 1, -1, 7), _ints()))
-doubles: Exprs = st.deferred(lambda: st.one_of(_cols("d", "e"), _lit(0.5, -1.0), _doubles()))
-decimals: Exprs = st.deferred(
-    lambda: st.one_of(_cols("m", "k"), _lit(_D("1.5"), _D("-0.05")), _decimals())
-)
-texts: Exprs = st.deferred(lambda: st.one_of(_cols("s", "t"), _lit(*_TEXTS), _of_texts()))
-truths: Exprs = st.deferred(lambda: st.one_of(_cols("b"), _truths()))
-days: Exprs = st.deferred(lambda: st.one_of(_cols("day", "other"), _days()))
-moments: Exprs = st.deferred(lambda: st.one_of(_cols("at"), _moments()))
+
+def _same(of: Column) -> Column:
+    """As it is; `one_of` does not join the choices of a mapped strategy with its own."""
+    return of
 
 
-def _chosen(of: Exprs) -> Exprs:
+@cache
+def ints(depth: int) -> Exprs:
+    leaf = st.one_of(_cols("i", "j", "l"), _lit(0, 1, -1, 7))
+    return st.one_of(leaf.map(_same), _ints(depth - 1).map(_same)) if depth else leaf
+
+
+@cache
+def doubles(depth: int) -> Exprs:
+    leaf = st.one_of(_cols("d", "e"), _lit(0.5, -1.0))
+    return st.one_of(leaf.map(_same), _doubles(depth - 1).map(_same)) if depth else leaf
+
+
+@cache
+def decimals(depth: int) -> Exprs:
+    leaf = st.one_of(_cols("m", "k"), _lit(_D("1.5"), _D("-0.05")))
+    return st.one_of(leaf.map(_same), _decimals(depth - 1).map(_same)) if depth else leaf
+
+
+@cache
+def texts(depth: int) -> Exprs:
+    leaf = st.one_of(_cols("s", "t"), _lit(*_TEXTS))
+    return st.one_of(leaf.map(_same), _of_texts(depth - 1).map(_same)) if depth else leaf
+
+
+@cache
+def truths(depth: int) -> Exprs:
+    leaf = _cols("b")
+    return st.one_of(leaf.map(_same), _truths(depth - 1).map(_same)) if depth else leaf
+
+
+@cache
+def days(depth: int) -> Exprs:
+    leaf = _cols("day", "other")
+    return st.one_of(leaf.map(_same), _days(depth - 1).map(_same)) if depth else leaf
+
+
+@cache
+def moments(depth: int) -> Exprs:
+    leaf = _cols("at")
+    return st.one_of(leaf.map(_same), _moments(depth - 1).map(_same)) if depth else leaf
+
+
+def _chosen(of: Exprs, n: int) -> Exprs:
     """An expression that takes one of two values."""
     return st.one_of(
-        st.builds(lambda c, a, b: F.when(c, a).otherwise(b), truths, of, of),
-        st.builds(lambda c, a: F.when(c, a), truths, of),
+        st.builds(lambda c, a, b: F.when(c, a).otherwise(b), truths(n), of, of),
+        st.builds(lambda c, a: F.when(c, a), truths(n), of),
         _one(F.coalesce, F.greatest, F.least, F.nullif)(of, of),
     )
 
 
-def _ints() -> Exprs:
+def _ints(n: int) -> Exprs:
     return st.one_of(
-        _one(lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b)(ints, ints),
-        _one(lambda a, b: a % b, F.pmod, F.try_add, F.try_multiply)(ints, ints),
-        _one(lambda a: -a, F.abs, F.sign)(ints),
-        _one(F.length, F.ascii, F.octet_length)(texts),
-        st.builds(F.instr, texts, st.sampled_from(_TEXTS)),
-        _one(F.year, F.month, F.dayofmonth, F.dayofweek, F.weekofyear, F.quarter)(days),
-        _one(F.hour, F.minute, F.second)(moments),
-        st.builds(F.datediff, days, days),
-        st.builds(lambda a, to: a.try_cast(to), texts, st.sampled_from(["int", "bigint"])),
-        st.builds(lambda a, to: a.cast(to), ints, st.sampled_from(["smallint", "int", "bigint"])),
-        st.builds(lambda a, to: a.cast(to), decimals, st.sampled_from(["int", "bigint"])),
-        st.builds(lambda a: a.cast("int"), doubles),
-        _one(F.floor, F.ceil)(doubles),
-        st.builds(lambda a: a.cast("int"), truths),
-        st.builds(lambda a, p: F.size(F.split(a, p)), texts, _pattern),
-        _chosen(ints),
-    )
-
-
-def _doubles() -> Exprs:
-    return st.one_of(
-        _one(lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b)(doubles, doubles),
-        _one(lambda a, b: a / b, F.try_divide)(doubles, doubles),
-        st.builds(lambda a, b: a / b, ints, ints),
-        st.builds(lambda a, b: a * b, ints, doubles),
-        st.builds(lambda a, b: a + b, _cols("m"), doubles),
-        _one(F.abs, F.sqrt, lambda a: -a)(doubles),
-        st.builds(F.nanvl, doubles, doubles),
-        st.builds(F.round, doubles, _small),
-        st.builds(lambda a: a.cast("double"), st.one_of(ints, _cols("m"))),
-        st.builds(lambda a: a.try_cast("double"), texts),
-        _chosen(doubles),
-    )
-
-
-def _decimals() -> Exprs:
-    return st.one_of(
-        _one(lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b)(decimals, decimals),
-        _one(lambda a, b: a * b, lambda a, b: a % b)(decimals, ints),
-        _one(F.abs, lambda a: -a, F.ceil, F.floor)(decimals),
-        st.builds(F.round, decimals, _small),
-        st.builds(F.bround, decimals, _small),
-        st.builds(lambda a: a.cast("decimal(12,2)"), st.one_of(ints, decimals, doubles)),
-        st.builds(lambda a: a.try_cast("decimal(12,2)"), texts),
-        _chosen(decimals),
-    )
-
-
-def _of_texts() -> Exprs:
-    return st.one_of(
-        _one(F.upper, F.lower, F.trim, F.ltrim, F.rtrim, F.reverse)(texts),
-        st.builds(F.substring, texts, _small, _small),
-        _one(F.concat, lambda a, b: F.concat_ws("-", a, b))(texts, texts),
-        _one(F.lpad, F.rpad)(texts, st.integers(0, 4), st.sampled_from(["x", "ab"])),
-        st.builds(F.regexp_replace, texts, _pattern, st.sampled_from(["", "-", "$1", "<$0>"])),
-        st.builds(lambda a, p: F.regexp_extract(a, p, 0), texts, _pattern),
+        _one(lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b)(ints(n), ints(n)),
+        _one(lambda a, b: a % b, F.pmod, F.try_add, F.try_multiply)(ints(n), ints(n)),
+        _one(lambda a: -a, F.abs, F.sign)(ints(n)),
+        _one(F.length, F.ascii, F.octet_length)(texts(n)),
+        st.builds(F.instr, texts(n), st.sampled_from(_TEXTS)),
+        _one(F.year, F.month, F.dayofmonth, F.dayofweek, F.weekofyear, F.quarter)(days(n)),
+        _one(F.hour, F.minute, F.second)(moments(n)),
+        st.builds(F.datediff, days(n), days(n)),
+        st.builds(lambda a, to: a.try_cast(to), texts(n), st.sampled_from(["int", "bigint"])),
         st.builds(
-            lambda a, b, c: F.replace(a, F.lit(b), F.lit(c)), texts, *[st.sampled_from(_TEXTS)] * 2
+            lambda a, to: a.cast(to), ints(n), st.sampled_from(["smallint", "int", "bigint"])
         ),
-        st.builds(lambda a, p, at: F.split(a, p)[at], texts, _pattern, st.integers(0, 2)),
-        st.builds(lambda a, at: F.substring_index(a, "-", at), texts, _small),
-        st.builds(lambda a: F.translate(a, "ab1", "x"), texts),
-        st.builds(lambda a: a.cast("string"), st.one_of(ints, decimals, days, moments, truths)),
-        st.builds(F.date_format, st.one_of(days, moments), _format),
-        _chosen(texts),
+        st.builds(lambda a, to: a.cast(to), decimals(n), st.sampled_from(["int", "bigint"])),
+        st.builds(lambda a: a.cast("int"), doubles(n)),
+        _one(F.floor, F.ceil)(doubles(n)),
+        st.builds(lambda a: a.cast("int"), truths(n)),
+        st.builds(lambda a, p: F.size(F.split(a, p)), texts(n), _pattern),
+        _chosen(ints(n), n),
     )
 
 
-def _truths() -> Exprs:
+def _doubles(n: int) -> Exprs:
+    return st.one_of(
+        _one(lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b)(doubles(n), doubles(n)),
+        _one(lambda a, b: a / b, F.try_divide)(doubles(n), doubles(n)),
+        st.builds(lambda a, b: a / b, ints(n), ints(n)),
+        st.builds(lambda a, b: a * b, ints(n), doubles(n)),
+        st.builds(lambda a, b: a + b, _cols("m"), doubles(n)),
+        _one(F.abs, F.sqrt, lambda a: -a)(doubles(n)),
+        st.builds(F.nanvl, doubles(n), doubles(n)),
+        st.builds(F.round, doubles(n), _small),
+        st.builds(lambda a: a.cast("double"), st.one_of(ints(n), _cols("m"))),
+        st.builds(lambda a: a.try_cast("double"), texts(n)),
+        _chosen(doubles(n), n),
+    )
+
+
+def _decimals(n: int) -> Exprs:
+    return st.one_of(
+        _one(lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b)(decimals(n), decimals(n)),
+        _one(lambda a, b: a * b, lambda a, b: a % b)(decimals(n), ints(n)),
+        _one(F.abs, lambda a: -a, F.ceil, F.floor)(decimals(n)),
+        st.builds(lambda c, a, b: F.when(c, a).otherwise(b), truths(n), decimals(n), ints(n)),
+        _one(F.coalesce, F.greatest, F.least)(ints(n), decimals(n)),
+        st.builds(F.round, decimals(n), _small),
+        st.builds(F.bround, decimals(n), _small),
+        st.builds(lambda a: a.cast("decimal(12,2)"), st.one_of(ints(n), decimals(n), doubles(n))),
+        st.builds(lambda a: a.try_cast("decimal(12,2)"), texts(n)),
+        _chosen(decimals(n), n),
+    )
+
+
+def _of_texts(n: int) -> Exprs:
+    return st.one_of(
+        _one(F.upper, F.lower, F.trim, F.ltrim, F.rtrim, F.reverse)(texts(n)),
+        st.builds(F.substring, texts(n), _small, _small),
+        _one(F.concat, lambda a, b: F.concat_ws("-", a, b))(texts(n), texts(n)),
+        _one(F.lpad, F.rpad)(texts(n), st.integers(0, 4), st.sampled_from(["x", "ab"])),
+        st.builds(F.regexp_replace, texts(n), _pattern, st.sampled_from(["", "-", "$1", "<$0>"])),
+        st.builds(lambda a, p: F.regexp_extract(a, p, 0), texts(n), _pattern),
+        st.builds(
+            lambda a, b, c: F.replace(a, F.lit(b), F.lit(c)),
+            texts(n),
+            *[st.sampled_from(_TEXTS)] * 2,
+        ),
+        st.builds(lambda a, p, at: F.split(a, p)[at], texts(n), _pattern, st.integers(0, 2)),
+        st.builds(lambda a, at: F.substring_index(a, "-", at), texts(n), _small),
+        st.builds(lambda a: F.translate(a, "ab1", "x"), texts(n)),
+        st.builds(
+            lambda a: a.cast("string"),
+            st.one_of(ints(n), decimals(n), days(n), moments(n), truths(n)),
+        ),
+        st.builds(F.date_format, st.one_of(days(n), moments(n)), _format),
+        _chosen(texts(n), n),
+    )
+
+
+def _truths(n: int) -> Exprs:
     def compared(of: Exprs) -> Exprs:
         return _one(
             lambda a, b: a == b,
@@ -268,47 +315,49 @@ def _truths() -> Exprs:
         )(of, of)
 
     return st.one_of(
-        *(compared(of) for of in (ints, doubles, decimals, texts, days, moments)),
-        compared(st.one_of(ints, decimals)),
-        st.builds(lambda a: a.isNull(), st.one_of(ints, texts, doubles)),
-        st.builds(lambda a, p: a.rlike(p), texts, _pattern),
+        *(compared(of) for of in (ints(n), doubles(n), decimals(n), texts(n), days(n), moments(n))),
+        compared(st.one_of(ints(n), decimals(n))),
+        st.builds(lambda a: a.isNull(), st.one_of(ints(n), texts(n), doubles(n))),
+        st.builds(lambda a, p: a.rlike(p), texts(n), _pattern),
         st.builds(
-            lambda a, p: a.like(p), texts, st.sampled_from(["a%", "%\n%", "_", "%-%", "a\\_%"])
+            lambda a, p: a.like(p), texts(n), st.sampled_from(["a%", "%\n%", "_", "%-%", "a\\_%"])
         ),
         st.builds(
             lambda f, a, b: f(a, b),
             st.sampled_from([Column.startswith, Column.endswith, Column.contains]),
-            *(texts, texts),
+            *(texts(n), texts(n)),
         ),
-        _one(lambda a, b: a & b, lambda a, b: a | b)(truths, truths),
-        st.builds(lambda a: ~a, truths),
-        st.builds(F.isnan, doubles),
-        st.builds(lambda a: a.try_cast("boolean"), texts),
+        _one(lambda a, b: a & b, lambda a, b: a | b)(truths(n), truths(n)),
+        st.builds(lambda a: ~a, truths(n)),
+        st.builds(F.isnan, doubles(n)),
+        st.builds(lambda a: a.try_cast("boolean"), texts(n)),
     )
 
 
-def _days() -> Exprs:
+def _days(n: int) -> Exprs:
     return st.one_of(
-        _one(F.date_add, F.date_sub, F.add_months)(days, _small),
-        st.builds(F.trunc, days, st.sampled_from(["month", "year", "week", "quarter"])),
-        st.builds(F.last_day, days),
-        st.builds(F.next_day, days, st.sampled_from(["Mon", "Sunday"])),
-        st.builds(lambda a: a.cast("date"), moments),
-        st.builds(lambda a: a.try_cast("date"), texts),
-        st.builds(lambda a, f: F.to_date(F.try_to_timestamp(a, F.lit(f))), texts, _format),
-        _chosen(days),
+        _one(F.date_add, F.date_sub, F.add_months)(days(n), _small),
+        st.builds(F.trunc, days(n), st.sampled_from(["month", "year", "week", "quarter"])),
+        st.builds(F.last_day, days(n)),
+        st.builds(F.next_day, days(n), st.sampled_from(["Mon", "Sunday"])),
+        st.builds(lambda a: a.cast("date"), moments(n)),
+        st.builds(lambda a: a.try_cast("date"), texts(n)),
+        st.builds(lambda a, f: F.to_date(F.try_to_timestamp(a, F.lit(f))), texts(n), _format),
+        _chosen(days(n), n),
     )
 
 
-def _moments() -> Exprs:
+def _moments(n: int) -> Exprs:
     return st.one_of(
-        st.builds(F.date_trunc, st.sampled_from(["hour", "day", "week", "month"]), moments),
-        st.builds(lambda a: a.cast("timestamp"), days),
-        st.builds(lambda a: a.try_cast("timestamp"), texts),
-        st.builds(lambda a, f: F.try_to_timestamp(a, F.lit(f)), texts, _format),
-        st.builds(lambda a, n: a + F.make_interval(hours=F.lit(n)), moments, _small),
-        _chosen(moments),
+        st.builds(F.date_trunc, st.sampled_from(["hour", "day", "week", "month"]), moments(n)),
+        st.builds(lambda a: a.cast("timestamp"), days(n)),
+        st.builds(lambda a: a.try_cast("timestamp"), texts(n)),
+        st.builds(lambda a, f: F.try_to_timestamp(a, F.lit(f)), texts(n), _format),
+        st.builds(lambda a, n: a + F.make_interval(hours=F.lit(n)), moments(n), _small),
+        _chosen(moments(n), n),
     )
 
 
-anything: Exprs = st.one_of(ints, doubles, decimals, texts, truths, days, moments)
+anything: Exprs = st.one_of(
+    *(of(3).map(_same) for of in (ints, doubles, decimals, texts, truths, days, moments))
+)

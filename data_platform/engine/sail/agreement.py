@@ -4,7 +4,7 @@ from pyspark.sql import DataFrame
 
 from data_platform.engine.connect import on_sail
 from data_platform.engine.pyspark_internals import connect_frame, connect_relation, connect_schema
-from data_platform.engine.sail_plan import written_for_sail
+from data_platform.engine.sail.plan import written_for_sail
 
 
 def agreed(frame: DataFrame, *, only_top: bool = False) -> DataFrame:

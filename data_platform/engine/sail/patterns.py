@@ -2,6 +2,8 @@
 
 import re
 
+from data_platform.engine.sail.difference import EngineDifference
+
 _LINE_ENDS = r"\n\r\x{85}\x{2028}\x{2029}"
 _CLASSES = {  # ASCII in Java, Unicode in Rust
     "d": "0-9",
@@ -11,9 +13,10 @@ _CLASSES = {  # ASCII in Java, Unicode in Rust
 _TOKEN = re.compile(
     r"""
     (?P<reference> \\[1-9] | \\k )
+    | (?P<boundary> \\[bB] )
     | \\(?P<class> [dDwWsS] )
     | (?P<category> \\[pP](?:[A-Z]|\{[A-Z][a-z]?\}) )
-    | (?P<escape> \\(?: [abBnrtfzA] | x[0-9a-fA-F]{2} | x\{[0-9a-fA-F]+\} | u[0-9a-fA-F]{4} ) )
+    | (?P<escape> \\(?: [anrtfzA] | x[0-9a-fA-F]{2} | x\{[0-9a-fA-F]+\} | u[0-9a-fA-F]{4} ) )
     | \\(?P<literal> [^0-9A-Za-z] )
     | (?P<unknown> \\.? )
     | (?P<set> \[ )
@@ -31,6 +34,7 @@ _REFUSED = {
     "reference": "a reference to a group, which Sail cannot match; write it without",
     "around": "look-around, which Sail cannot match; write it without",
     "atomic": "an atomic group or possessive repetition, which Sail cannot match; write it without",
+    "boundary": "a word boundary, which depends on the version of Java; write it as a set",
     "flags": "a flag, which Sail reads otherwise; write it without, as in [aA]",
 }
 
@@ -105,6 +109,10 @@ def _set(pattern: str, at: int) -> tuple[str, int]:
                 f"{pattern[at : at + 2]!r} within a set of characters, which Sail reads otherwise; "
                 "escape it"
             )
+        follows = pattern[token.end() : token.end() + 2]
+        before_range = follows[:1] == "-" and follows[1:] != "]"
+        if token.lastgroup == "class" and (made[-1] == "-" or before_range):
+            raise Unwritable(f"{text!r} as the end of a range; write it out")
         match token.lastgroup:
             case "class" if token["class"].islower():
                 made.append(_CLASSES[token["class"]])
@@ -112,7 +120,7 @@ def _set(pattern: str, at: int) -> tuple[str, int]:
                 made.append(_class(token["class"]))
             case "literal":
                 made.append(_literal(token["literal"]))
-            case "reference" | "unknown":
+            case "reference" | "boundary" | "unknown":
                 raise Unwritable(f"the escape {text!r}, which Sail reads otherwise; write it out")
             case "escape" | "category":
                 made.append(text)
@@ -134,12 +142,37 @@ def match_problem(pattern: str) -> str | None:
     return None
 
 
-def matches_nothing(pattern: str) -> bool:
-    """Whether the pattern matches the empty text."""
+def for_function(name: str, pattern: str, replacement: str | None) -> str:
+    """The pattern that a function is given on Sail; raises EngineDifference."""
+    try:
+        written = pattern_for_sail(pattern, only_whether=name in _WHETHER)
+    except Unwritable as problem:
+        raise EngineDifference(f"the pattern {pattern!r} has {problem}") from problem
+    if name == "split" and _may_match_nothing(pattern):
+        raise EngineDifference(
+            f"split by {pattern!r}, which may match the empty text: Sail gives other parts"
+        )
+    plain = replacement is not None and is_plain_replacement(replacement, pattern)
+    if name == "regexp_replace" and not plain:
+        by = "a column" if replacement is None else repr(replacement)
+        raise EngineDifference(
+            f"regexp_replace by {by}: refer to the groups of {pattern!r} as $1, followed by no "
+            "letter or digit"
+        )
+    return written
+
+
+_WHETHER = frozenset({"rlike", "regexp", "regexp_like"})
+
+
+def _may_match_nothing(pattern: str) -> bool:
     try:
         return re.match(pattern, "") is not None
-    except re.error:  # a construct that Python does not have
-        return True
+    except re.error:  # a construct that Python does not have, as a category
+        return not _CERTAIN.fullmatch(pattern)
+
+
+_CERTAIN = re.compile(r"\\[pP](?:[A-Z]|\{[A-Z][a-z]?\})\+?")
 
 
 def is_plain_replacement(text: str, pattern: str) -> bool:

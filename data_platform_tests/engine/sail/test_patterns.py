@@ -1,13 +1,12 @@
-import re
-
 import pytest
 
 from data_platform.contracts.checks import in_engines, whole
-from data_platform.engine.sail_patterns import (
+from data_platform.engine.sail.difference import EngineDifference
+from data_platform.engine.sail.patterns import (
     Unwritable,
+    for_function,
     is_plain_replacement,
     match_problem,
-    matches_nothing,
     pattern_for_sail,
 )
 
@@ -23,16 +22,11 @@ from data_platform.engine.sail_patterns import (
         (r"\.\<\é", r"\.<é"),
         (r"(?:a)(?<name>b)(c)", r"(?:a)(?<name>b)(c)"),
         (r"[(?=]\(?a", r"[(?=]\(?a"),
-        (r"[]a]\z", None),
         (r"\p{Lu}\x41\t", r"\p{Lu}\x41\t"),
     ],
 )
-def test_a_pattern_of_java_is_written_for_rust(of_java: str, of_rust: str | None) -> None:
-    if of_rust is not None:
-        assert pattern_for_sail(of_java) == of_rust
-        return
-    with pytest.raises(Unwritable, match=r"without an end|within a set"):
-        pattern_for_sail("[]a")
+def test_a_pattern_of_java_is_written_for_rust(of_java: str, of_rust: str) -> None:
+    assert pattern_for_sail(of_java) == of_rust
 
 
 @pytest.mark.parametrize(
@@ -51,6 +45,11 @@ def test_a_pattern_of_java_is_written_for_rust(of_java: str, of_rust: str | None
         ("[a&&b]", "'&&' within a set"),
         ("[[a]b]", "within a set"),
         (r"[\Q]", "the escape"),
+        ("[]a]", "within a set"),
+        ("[a", "without an end"),
+        (r"[!-\d]", "end of a range"),
+        (r"[\w-z]", "end of a range"),
+        (r"\bword", "a word boundary"),
     ],
 )
 def test_what_has_no_equal_in_rust_is_refused_with_the_way_out(pattern: str, why: str) -> None:
@@ -58,13 +57,8 @@ def test_what_has_no_equal_in_rust_is_refused_with_the_way_out(pattern: str, why
         pattern_for_sail(pattern)
 
 
-def test_the_end_of_a_line_is_written_where_only_a_match_is_asked_for() -> None:
-    ends = pattern_for_sail("a$", only_whether=True)
-
-    assert re.search(
-        ends.replace(r"\z", r"\Z").replace("x{85}", "x85").replace("x{", "u").replace("}", ""),
-        "a\n",
-    )
+def test_an_end_of_line_is_written_at_the_end_and_where_only_a_match_is_asked_for() -> None:
+    assert pattern_for_sail("a$", only_whether=True).endswith(r")?\z")
     with pytest.raises(Unwritable):
         pattern_for_sail("a$|b", only_whether=True)
 
@@ -74,9 +68,16 @@ def test_patterns_of_checks_are_taken(pattern: str) -> None:
     assert match_problem(in_engines(pattern)) is None
 
 
-def test_patterns_that_match_the_empty_text_are_known() -> None:
-    assert matches_nothing("x*") and matches_nothing("") and matches_nothing("a|")
-    assert not matches_nothing(r"\s+")
+@pytest.mark.parametrize("pattern", ["x*", "", "a|", r"\p{L}*"])
+def test_a_split_by_what_may_match_the_empty_text_is_refused(pattern: str) -> None:
+    with pytest.raises(EngineDifference, match="the empty text"):
+        for_function("split", pattern, None)
+    assert for_function("rlike", pattern, None) == pattern
+
+
+@pytest.mark.parametrize("pattern", [r"\s+", r"\p{L}", ","])
+def test_a_split_by_what_matches_something_is_written(pattern: str) -> None:
+    assert for_function("split", pattern, None) == pattern_for_sail(pattern)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,251 @@
+"""The functions that Sail computes otherwise than Spark, and what is done about each.
+
+A call is written so that both engines agree, or refused with a way out. `docs/reference/engines.md`
+lists the same for authors of tables.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import types as T
+
+from data_platform.engine.sail.arithmetic import with_one_nan
+from data_platform.engine.sail.decimals import common_type, rounded, within_digits
+from data_platform.engine.sail.difference import EngineDifference
+from data_platform.engine.sail.messages import call, cast, copied, literal_text, null, with_argument
+from data_platform.engine.sail.patterns import for_function
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a function; `whole`: the window that it is the function of, or the call itself."""
+
+    name: str
+    arguments: Sequence[Any]
+    types: Sequence[T.DataType]
+    called: Any
+    whole: Any
+
+
+Write = Callable[[Call], Any]
+"""The expression that replaces a call; None if it stays as it is. Raises EngineDifference."""
+
+
+@dataclass(frozen=True)
+class OfCall:
+    """What is done about a call, and whether the types of its arguments are needed for it."""
+
+    write: Write
+    needs_types: bool = True
+
+
+def require_cast(found: T.DataType, message: Any) -> None:
+    """Raise EngineDifference for a cast of this type to text that engines write differently."""
+    if not makes_text(message):
+        return
+    whole = message.type_str.lower() == "string" or message.type.WhichOneof("kind") == "string"
+    if whole and isinstance(found, T.ArrayType | T.MapType | T.StructType):
+        raise EngineDifference(f"a {found.simpleString()} as text; use F.to_json or F.concat_ws")
+    _require_no_doubles([found])
+
+
+def makes_text(message: Any) -> bool:
+    """Whether a cast may make texts."""
+    return bool(_TEXT_TYPES.search(message.type_str.lower() or str(message.type)))
+
+
+_TEXT_TYPES = re.compile(r"\b(?:string|varchar|char|var_char)\b")
+
+
+def _require_no_doubles(types: Sequence[T.DataType]) -> None:
+    for of in types:
+        for part in _within(of):
+            if isinstance(part, T.DoubleType | T.FloatType):
+                raise EngineDifference(
+                    f"a {part.simpleString()} as text: Sail writes 10000000.0 where Spark writes "
+                    "1.0E7; cast it to a decimal first"
+                )
+
+
+def has_doubles(of: T.DataType) -> bool:
+    """Whether a type is one of doubles or floats, or made of some."""
+    return any(isinstance(part, T.DoubleType | T.FloatType) for part in _within(of))
+
+
+def _within(of: T.DataType) -> Iterator[T.DataType]:
+    """A type and all that it is made of."""
+    yield of
+    match of:
+        case T.ArrayType():
+            yield from _within(of.elementType)
+        case T.MapType():
+            yield from _within(of.keyType)
+            yield from _within(of.valueType)
+        case T.StructType():
+            for part in of.fields:
+                yield from _within(part.dataType)
+
+
+def _summed(of: Call) -> Any:
+    """A sum of bigints as one of decimals, whose cast to a bigint fails if it is too large; one of
+    long decimals with a sum of doubles beside it, which tells if it is."""
+    (argument,), (type_,) = of.arguments, of.types
+    if isinstance(type_, T.LongType):
+        return cast(_over(of, cast(argument, "decimal(28,0)")), "bigint")
+    if isinstance(type_, T.DecimalType) and type_.precision > _SUMMABLE:
+        # `abs` gives the second sum a name of its own: Sail names that of a cast as one without.
+        doubles = call(argument, "abs", cast(argument, "double"))
+        return within_digits(of.whole, _over(of, doubles), type_.scale)
+    return None
+
+
+def _over(of: Call, argument: Any) -> Any:
+    """The same call, in the same window if it is in one, of another argument."""
+    function = with_argument(of.called, 0, argument)
+    if of.whole.WhichOneof("expr_type") != "window":
+        return function
+    made = copied(of.whole)
+    made.window.window_function.CopyFrom(function)
+    return made
+
+
+_SUMMABLE = 28  # digits of a decimal whose sums have 38, as Spark types them
+
+
+def _rounded(of: Call) -> Any:
+    return rounded(of.called, of.types[0]) if isinstance(of.types[0], T.DecimalType) else None
+
+
+def _whole(of: Call) -> Any:
+    first = of.types[0]
+    exact = isinstance(first, T.DecimalType) and first.scale == 0
+    return cast(of.called, first.simpleString()) if exact else None
+
+
+def _not_of_decimals(of: Call) -> Any:
+    if any(isinstance(each, T.DecimalType) for each in of.types):
+        raise EngineDifference(
+            f"{of.name} of a decimal: Sail has none, or another; use round and %, or doubles"
+        )
+
+
+def _of_the_first(of: Call) -> Any:
+    first, second = of.types
+    return None if first == second else cast(of.called, first.simpleString())
+
+
+def _negative(of: Call) -> Any:
+    floating = isinstance(of.types[0], T.FloatType | T.DoubleType)
+    return with_one_nan(of.called, of.types[0]) if floating else None
+
+
+def _common(of: Call) -> Any:
+    """Values of one type: of several, Sail chooses others than Spark."""
+    return _made_common(of, range(len(of.arguments)))
+
+
+def _branches(of: Call) -> Any:
+    """`when`: condition, value, condition, value, otherwise."""
+    last = len(of.arguments) - 1
+    return _made_common(of, [at for at in range(last + 1) if at % 2 or (at == last and not at % 2)])
+
+
+def _made_common(of: Call, positions: Sequence[int]) -> Any:
+    known = [of.types[at] for at in positions if not isinstance(of.types[at], T.NullType)]
+    if len({each.simpleString() for each in known}) < 2:
+        return None
+    if any(isinstance(each, T.StringType) for each in known):
+        if any(isinstance(each, T.NumericType) for each in known):
+            raise EngineDifference(f"{of.name} of text and numbers; cast them to one type first")
+        return None
+    to = common_type(known)
+    if to is None:
+        return None
+    made = copied(of.called)
+    for at in positions:
+        if not isinstance(of.types[at], T.NullType) and of.types[at] != to:
+            argument = made.unresolved_function.arguments[at]
+            argument.CopyFrom(cast(argument, to.simpleString()))
+    return made
+
+
+def _contains(of: Call) -> Any:
+    """NULL rather than false where the array has a NULL and not the value."""
+    array = of.arguments[0]
+    without = call(array, "array_compact", array)
+    has_null = call(array, "<", call(array, "size", without), call(array, "size", array))
+    unknown = call(array, "and", call(array, "not", of.called), has_null)
+    return call(array, "when", unknown, cast(null(array), "boolean"), of.called)
+
+
+def _refuse(why: str) -> OfCall:
+    def refused(_: Call) -> Any:
+        raise EngineDifference(why)
+
+    return OfCall(refused, needs_types=False)
+
+
+def _of_texts(of: Call) -> None:
+    _require_no_doubles(of.types)
+
+
+def _matched(of: Call) -> Any:
+    """The pattern as Rust's regular expressions have it."""
+    _require_no_doubles(of.types)
+    texts = [literal_text(each) for each in of.arguments]
+    if len(texts) < 2 or texts[1] is None:
+        raise EngineDifference(
+            f"{of.name} by a pattern that is a column: only a text can be written for Sail's "
+            "regular expressions; give one"
+        )
+    pattern = for_function(of.name.lower(), texts[1], texts[2] if len(texts) > 2 else None)
+    if pattern == texts[1]:
+        return None
+    written = type(of.called)()
+    written.literal.string = pattern
+    return with_argument(of.called, 1, written)
+
+
+def _with_one_nan(of: Call) -> Any:
+    return with_one_nan(of.called, T.DoubleType())
+
+
+_MAY_BE_NAN = (
+    *("sqrt", "pow", "power", "log1p", "asin", "acos", "acosh", "atanh"),
+    *("sin", "cos", "tan", "sec", "csc", "cot"),
+)
+OF_TEXTS = (
+    *("concat", "concat_ws", "||", "lpad", "rpad", "trim", "ltrim", "rtrim", "btrim"),
+    *("upper", "ucase", "lower", "lcase", "substring", "substr", "left", "right", "length"),
+    *("char_length", "character_length", "reverse", "replace", "translate", "instr", "locate"),
+    *("position", "startswith", "endswith", "contains", "like", "ilike", "repeat", "ascii"),
+    *("format_string", "printf", "array_join", "to_json", "to_csv", "md5", "sha2", "listagg"),
+    *("string_agg", "levenshtein", "substring_index", "split_part", "overlay", "to_varchar"),
+)
+_PATTERNS = (
+    *("rlike", "regexp", "regexp_like", "regexp_replace", "regexp_extract", "regexp_extract_all"),
+    *("regexp_count", "regexp_substr", "regexp_instr", "split"),
+)
+
+CALLS: Mapping[str, OfCall] = {
+    **dict.fromkeys(_MAY_BE_NAN, OfCall(_with_one_nan, needs_types=False)),
+    **dict.fromkeys(("negative", "negate"), OfCall(_negative)),
+    "sum": OfCall(_summed),
+    "round": OfCall(_rounded),
+    **dict.fromkeys(("bround", "pmod"), OfCall(_not_of_decimals)),
+    **dict.fromkeys(("floor", "ceil", "ceiling"), OfCall(_whole)),
+    "nullif": OfCall(_of_the_first),
+    **dict.fromkeys(("datediff", "date_diff"), OfCall(lambda of: cast(of.called, "int"), False)),
+    "array_contains": OfCall(_contains, needs_types=False),
+    **dict.fromkeys(("coalesce", "ifnull", "nvl", "greatest", "least", "array"), OfCall(_common)),
+    "when": OfCall(_branches),
+    "initcap": _refuse("initcap begins a word after a hyphen on Sail; use another function"),
+    **dict.fromkeys(OF_TEXTS, OfCall(_of_texts)),
+    **dict.fromkeys(_PATTERNS, OfCall(_matched)),
+}
+"""By the names that functions have in a client's plan."""
+
+WINDOWS: Mapping[str, OfCall] = {"sum": OfCall(_summed)}
+"""The same for the functions of windows, which must stay functions of them."""

@@ -1,0 +1,223 @@
+"""Write a plan for Sail so that it computes what Spark would, or refuse it.
+
+Sail and Spark differ in some functions (`functions`, `arithmetic`, `patterns`): an integer that
+overflows is an error on Spark and wraps around on Sail. What a client sends is a message of Spark
+Connect's protocol; here its calls are replaced, with the types of their arguments as Sail tells
+them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from pyspark.sql import types as T
+
+from data_platform.engine.function_names import GENERATORS
+from data_platform.engine.sail.arithmetic import arithmetic, leaves_of, operands_of
+from data_platform.engine.sail.difference import EngineDifference
+from data_platform.engine.sail.functions import (
+    CALLS,
+    WINDOWS,
+    Call,
+    OfCall,
+    has_doubles,
+    makes_text,
+    require_cast,
+)
+from data_platform.engine.sail.lambdas import variables_of
+from data_platform.engine.sail.messages import aliased, copied, parts
+from data_platform.engine.sail.text import require_text
+from data_platform.engine.sail.types import Schema, Types, Unknown, Variables
+
+_MOST_BYTES = 64 << 10  # of an expression: each check repeats what it is about
+
+
+def written_for_sail(relation: Any, schema: Schema, *, only_top: bool = False) -> Any:
+    """A copy of a relation with the same results on Sail as the relation has on Spark.
+
+    `only_top`: its inputs are written so already. Raises EngineDifference.
+    """
+    found = copied(relation)
+    try:
+        _Writing(schema).rewrite(found, only_top)
+    except DecodeError as error:  # messages are at most 100 levels deep
+        raise EngineDifference(
+            "an expression that is nested too deep; split it with withColumn"
+        ) from error
+    return found
+
+
+class _Writing:
+    """The rewriting of one plan."""
+
+    def __init__(self, schema: Schema):
+        self._schema = schema
+        self._references: list[Any] = []
+
+    def rewrite(self, relation: Any, only_top: bool = False) -> None:
+        """Write a relation and all below it, in place."""
+        kind = relation.WhichOneof("rel_type")
+        if kind is None:
+            return
+        message = getattr(relation, kind)
+        if kind == "with_relations":  # subqueries, by their plan's id
+            for reference in message.references:
+                self.rewrite(reference)
+            self._references = list(message.references)
+            self.rewrite(message.root)
+            return
+        if not only_top:
+            for below in parts(relation, "Relation"):
+                self.rewrite(below)
+        match kind:
+            case "sql":
+                require_text(message.query, lambda: True)
+            case "cached_remote_relation":
+                raise EngineDifference(
+                    "a checkpoint, whose rows were computed before; leave it out"
+                )
+            case "set_op":
+                self._require_alike(message)
+        before = copied(relation)
+        types = Types(before, self._schema, self._references)
+        for expression in parts(message, "Expression"):
+            self._replace_column(expression, types, kind == "project")
+        if kind == "aggregate" and relation != before:
+            self._name(relation, before)
+
+    def _replace_column(self, expression: Any, types: Types, is_named: bool) -> None:
+        """Write an expression; `is_named`: without an alias it names a column."""
+        before = copied(expression)
+        _Expressions(types).replace(expression, {})
+        if not is_named or expression == before or expression.WhichOneof("expr_type") == "alias":
+            return
+        function = expression.unresolved_function.function_name.lower()
+        if function not in GENERATORS:  # of which the names do not depend on arguments
+            expression.CopyFrom(aliased(expression, types.name(before)))
+
+    def _name(self, relation: Any, before: Any) -> None:
+        """Give an aggregation's columns the names that they had. An alias would do for neither a
+        grouping, which aggregates may repeat, nor two columns of a name."""
+        names = [field.name for field in self._schema(before).fields]
+        written = copied(relation)
+        relation.ClearField("aggregate")
+        relation.to_df.input.CopyFrom(written)
+        relation.to_df.column_names.extend(names)
+
+    def _require_alike(self, message: Any) -> None:
+        """Sail gives a union the types of one side, or none that fit."""
+        left, right = (self._schema(of).fields for of in (message.left_input, message.right_input))
+        if message.by_name:
+            others = {field.name.lower(): field for field in right}
+            pairs = [(f, others[f.name.lower()]) for f in left if f.name.lower() in others]
+        else:
+            pairs = list(zip(left, right, strict=False))
+        for one, other in pairs:
+            types = (one.dataType, other.dataType)
+            integers = all(isinstance(of, T.IntegralType) for of in types)
+            if len({of.simpleString() for of in types}) > 1 and not integers:
+                raise EngineDifference(
+                    f"a union of {one.name} as {types[0].simpleString()} and as "
+                    f"{types[1].simpleString()}; cast one"
+                )
+
+
+class _Expressions:
+    """The expressions of one relation."""
+
+    def __init__(self, types: Types):
+        self._types = types
+
+    def replace(self, expression: Any, variables: Variables) -> None:
+        """Write an expression and all within it, in place; `variables`: those of the lambdas
+        around it."""
+        before = expression.ByteSize()
+        self._replace(expression, variables)
+        if expression.ByteSize() > max(_MOST_BYTES, 2 * before):
+            raise EngineDifference(
+                "an expression that is nested too much; split it with withColumn"
+            )
+
+    def _replace(self, expression: Any, variables: Variables) -> None:
+        kind = expression.WhichOneof("expr_type")
+        if kind == "call_function":  # the same as an unresolved one
+            called = copied(expression.call_function)
+            expression.unresolved_function.function_name = called.function_name
+            expression.unresolved_function.arguments.extend(called.arguments)
+            kind = "unresolved_function"
+        if operands_of(expression) is not None:
+            for leaf in leaves_of(expression):
+                self.replace(leaf, variables)
+            name = expression.unresolved_function.function_name
+            made = arithmetic(expression, lambda of: self._of(name, of, variables))
+            expression.CopyFrom(made)
+            return
+        match kind:
+            case "window":
+                self._replace_window(expression, variables)
+            case "unresolved_function":
+                self._replace_call(expression, variables)
+            case "expression_string":
+                require_text(expression.expression_string.expression, self._has_doubles)
+            case "cast":
+                self.replace(expression.cast.expr, variables)
+                if makes_text(expression.cast):
+                    (found,) = self._of("a cast to text", [expression.cast.expr], variables)
+                    require_cast(found, expression.cast)
+            case str():
+                for part in parts(getattr(expression, kind), "Expression"):
+                    self.replace(part, variables)
+
+    def _replace_call(self, expression: Any, variables: Variables) -> None:
+        function = expression.unresolved_function
+        values = [of for of in function.arguments if _lambda(of) is None]
+        for value in values:
+            self.replace(value, variables)
+        name = function.function_name.lower()
+        if len(values) < len(function.arguments):
+            try:
+                known = self._types.of(values, variables)
+            except Unknown:
+                known = []
+            for of in filter(None, map(_lambda, function.arguments)):
+                self.replace(of.function, {**variables, **variables_of(name, of, known)})
+        self._apply(expression, expression, variables, CALLS.get(name))
+
+    def _replace_window(self, expression: Any, variables: Variables) -> None:
+        window = expression.window  # whose function stays one
+        orders = [order.child for order in window.order_spec]
+        arguments = list(parts(window.window_function, "Expression"))
+        for part in [*arguments, *window.partition_spec, *orders]:
+            self.replace(part, variables)
+        name = window.window_function.unresolved_function.function_name.lower()
+        self._apply(expression, window.window_function, variables, WINDOWS.get(name))
+
+    def _apply(self, expression: Any, called: Any, variables: Variables, of: OfCall | None) -> None:
+        if of is None:
+            return
+        name = called.unresolved_function.function_name
+        arguments = list(called.unresolved_function.arguments)
+        types = self._of(name, arguments, variables) if of.needs_types else []
+        made = of.write(Call(name, arguments, types, called, expression))
+        if made is not None:
+            expression.CopyFrom(made)
+
+    def _has_doubles(self) -> bool:
+        try:
+            return has_doubles(self._types.columns())
+        except Unknown:
+            return True
+
+    def _of(self, name: str, of: Sequence[Any], variables: Variables) -> list[T.DataType]:
+        try:
+            return self._types.of(of, variables) if of else []
+        except Unknown:
+            raise EngineDifference(
+                f"{name} of values whose types are not known here, and Sail's result depends on "
+                "them; split the expression with withColumn"
+            ) from None
+
+
+def _lambda(expression: Any) -> Any | None:
+    is_one = expression.WhichOneof("expr_type") == "lambda_function"
+    return expression.lambda_function if is_one else None

@@ -1,0 +1,54 @@
+"""What in a SQL text, which the server parses, Sail would compute otherwise than Spark."""
+
+from collections.abc import Callable
+
+from data_platform.engine.sail.difference import EngineDifference
+from data_platform.engine.sail.functions import CALLS, OF_TEXTS
+from data_platform.engine.sql_text import tokens_of
+
+_ARITHMETIC = frozenset("+-*/%")
+_BEFORE_A_SIGN = frozenset("(,[=<>!+-*/%")
+_WORDS = frozenset({"rlike", "regexp", "div", "case"})
+_TYPES_OF_TEXT = frozenset({"string", "varchar", "char"})
+
+
+def require_text(text: str, has_doubles: Callable[[], bool]) -> None:
+    """Raise EngineDifference for a SQL text that Sail may compute otherwise than Spark.
+
+    `has_doubles`: whether a column that it may use has any, which Sail writes otherwise as text.
+    """
+    tokens = tokens_of(text)
+    words = [token.lower() for _, token in tokens]
+    found = "" if tokens else "what is not understood here"
+    for at, word in enumerate(words):
+        if _differs(words, at) or (_makes_text(words, at) and has_doubles()):
+            found = repr(word)
+            break
+    if found:
+        raise EngineDifference(
+            f"the SQL text {text!r} has {found}, which Sail may compute otherwise than Spark; "
+            "write it with functions of pyspark.sql.functions"
+        )
+
+
+def _differs(words: list[str], at: int) -> bool:
+    word, called = words[at], words[at + 1 : at + 2] == ["("]
+    if word in _ARITHMETIC:
+        return not _is_sign_or_star(words, at)
+    return word in _WORDS or (called and word in CALLS and word not in OF_TEXTS)
+
+
+def _makes_text(words: list[str], at: int) -> bool:
+    word, follows = words[at], words[at + 1 : at + 2]
+    if word == "|":
+        return follows == ["|"]
+    return word in _TYPES_OF_TEXT or (word in OF_TEXTS and follows == ["("])
+
+
+def _is_sign_or_star(words: list[str], at: int) -> bool:
+    """`-1`, `count(*)`."""
+    before = words[at - 1] if at else "("
+    follows = words[at + 1 : at + 2]
+    if words[at] == "*":
+        return before in ("(", ".") and follows == [")"]
+    return before in _BEFORE_A_SIGN and bool(follows) and follows[0][0].isdigit()
