@@ -14,9 +14,12 @@ JOBS ?= $(if $(TESTS),0,3)
 ENGINE ?= sail
 
 # What is run on Spark as well; see docs/decisions/0030-engines.md
-ON_SPARK := $(addprefix data_platform_tests/,engine quality contracts domains lake/test_reads.py \
-	$(addprefix build/test_,failures.py function.py isolation.py merged.py placement.py) \
-	$(addprefix platform_defs/test_,gold_runs.py merge_runs.py pipeline.py reruns.py))
+ON_SPARK := $(addprefix data_platform_tests/,engine quality contracts domains \
+	$(addprefix lake/test_,outside_readers.py reads.py store_faults.py) \
+	$(addprefix build/test_,failures.py function.py isolation.py merged.py names.py placement.py \
+	step_cost.py) \
+	$(addprefix platform_defs/test_,gold_runs.py merge_runs.py ordinary_assets.py \
+	partition_expr.py pipeline.py reruns.py))
 
 export PYTHON
 
@@ -73,6 +76,7 @@ bench: env ## run the benchmarks; results are ratios
 .PHONY: soak
 soak: env ## run the long fault tests, and the property tests with many more examples
 	$(bin)/python -m pytest -m "soak or hypothesis" --hypothesis-profile soak --timeout 0 $(TESTS)
+	$(if $(TESTS),,$(bin)/python -m pytest -m soak --timeout 0 --engine local data_platform_tests/soak/test_a_year.py)
 
 .PHONY: services
 services: env ## install the servers that tests run against, and the jars, below .cache/

@@ -100,7 +100,9 @@ def timestamp(source: Text, format: str | None = None) -> Column:
     """An instant, written as for `timestamp_ntz` with an offset (Z, +05:00, -0500), or as `format`
     says. Text without an offset is refused: it would depend on the session's time zone."""
     if format is None:
-        return _written(source, _MOMENT + _OFFSET).try_cast("timestamp")
+        written = _written(source, _MOMENT + _OFFSET)
+        # Sail reads no offset directly after the minute.
+        return F.regexp_replace(written, f"^({_MINUTE})(Z|[+-])", "$1:00$2").try_cast("timestamp")
     return _read(source, format, "YmdHMSfz", "Ymdz").try_cast("timestamp")
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 import pyarrow as pa
-from pyspark.errors import AnalysisException
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -159,7 +159,7 @@ def partitioned(
     if isinstance(data, pa.Table):
         if all(dimension.expression in names for dimension in of):
             return _of_arrow(data, of)
-        data = spark().createDataFrame(data)
+        data = spark().createDataFrame(data, spark_schema_of(data))
     return _of_frame(table, data, of)
 
 
@@ -214,7 +214,7 @@ def _value(expression: str, names: list[str]) -> Column:
 def _type(table: TableId, frame: DataFrame, expression: str, value: Column) -> T.DataType:
     try:
         return frame.withColumn(_STORED, value).schema[_STORED].dataType
-    except AnalysisException as error:
+    except PySparkException as error:
         raise LakeError(
             f"{table}: partition_expr {expression!r} cannot be evaluated over the columns "
             f"{', '.join(frame.columns)}: {str(error).splitlines()[0]}"

@@ -96,6 +96,7 @@ def _row(name: str, price: str, star: str = "fine") -> list[str]:
     return [name, "1", star, price, *"456789"]
 
 
+@pytest.mark.spark_only("Sail has no column without a name")
 def test_rows_keep_their_values_through_bronze_silver_quarantine_and_duplicates(
     home: Home,
 ) -> None:

@@ -38,6 +38,7 @@ def _jobs(home: Home, spark: SparkSession, days: list[str]) -> int:
     return len(spark.sparkContext.statusTracker().getJobIdsForGroup(group))
 
 
+@pytest.mark.spark_only("about Spark's jobs and tasks")
 def test_a_silver_step_takes_as_many_spark_jobs_for_five_days_as_for_one(
     spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -47,6 +48,7 @@ def test_a_silver_step_takes_as_many_spark_jobs_for_five_days_as_for_one(
         assert _jobs(home, spark, DAYS) == _jobs(home, spark, DAYS[:1]) > 0
 
 
+@pytest.mark.spark_only("about Spark's jobs and tasks")
 def test_the_tasks_and_files_of_a_large_partition_follow_its_rows(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ def catalog(home: LakeHome) -> dict[str, str]:
     }
 
 
+@pytest.mark.spark_only("starts a JVM")
 def test_spark_reads_a_published_table_its_history_and_its_past(home: LakeHome) -> None:
     first, second = home.snapshots()
     table = "data_platform.silver_shop.sales"

@@ -197,6 +197,7 @@ def frame(world: World, spark: SparkSession):
     return ReadPlan.of(table, found).dataframe(spark, world.home.storage)
 
 
+@pytest.mark.spark_only("about Spark's s3a")
 @pytest.mark.parametrize("effect", [SLOW_DOWN, Cut("answer", after=20)], ids=["slow", "cut"])
 def test_spark_asks_again(world: World, spark: SparkSession, effect: Effect):
     rows = frame(world, spark)
@@ -205,6 +206,7 @@ def test_spark_asks_again(world: World, spark: SparkSession, effect: Effect):
     assert rule.hits == 2
 
 
+@pytest.mark.spark_only("about Spark's s3a")
 def test_spark_names_what_it_may_not_read(world: World, spark: SparkSession):
     rows = frame(world, spark)
     world.broken(ACCESS_DENIED, method="GET", key=".*/data/.*")
@@ -215,6 +217,7 @@ def test_spark_names_what_it_may_not_read(world: World, spark: SparkSession):
     assert "s3:GetObject" in described
 
 
+@pytest.mark.spark_only("about Spark's s3a")
 def test_the_magic_committer_publishes_what_spark_itself_writes(place: Place, spark: SparkSession):
     """Silently the classic one without its jar, or for a scheme that it is not configured for."""
     if not place.root.startswith("s3://"):

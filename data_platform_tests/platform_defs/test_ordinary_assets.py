@@ -68,6 +68,7 @@ def test_a_materialization_carries_its_figures(world: World) -> None:
     assert str(figures["snapshot_id"]).isdigit()
 
 
+@pytest.mark.spark_only("Sail writes a partition in one task")
 def test_a_large_partition_is_split_among_tasks_and_a_small_one_is_one_file(
     world: World, spark: SparkSession
 ) -> None:

@@ -154,14 +154,21 @@ def test_without_a_java_the_environment_is_complete_and_says_how_spark_is_had(
     for name in ("bash", "cat", "cut", "dirname", "flock", "rm", "sed", "sha256sum", "tr"):
         if found := shutil.which(name):
             script(tools / name, f'#!/bin/sh\nexec {found} "$@"\n')
-    none = {"JAVA_HOME": "", "PATH": str(tools)}
+    assert "Preparing" not in without_java(checkout, tools)  # the one chosen before is still there
+    checkout.java.rename(checkout.root / "gone")
 
-    said = checkout.bootstrap(**none)
+    said = without_java(checkout, tools)
 
     assert "tables run on Sail, which needs none" in said and "openjdk-17" in said
     assert not (checkout.venv / "java").exists()
-    assert checkout.bootstrap(**none) == ""
+    assert without_java(checkout, tools) == ""
+    (checkout.root / "gone").rename(checkout.java)
     assert "Preparing Spark" in checkout.bootstrap()
+
+
+def without_java(checkout: Checkout, tools: Path) -> str:
+    """What it says to a shell that has only these tools."""
+    return checkout.bootstrap(JAVA_HOME="", PATH=str(tools))
 
 
 def test_another_library_of_a_java_is_prepared_again_and_none_will_do(checkout: Checkout) -> None:

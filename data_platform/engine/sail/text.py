@@ -6,7 +6,7 @@ from data_platform.engine.sail.difference import EngineDifference
 from data_platform.engine.sail.functions import CALLS, OF_TEXTS
 from data_platform.engine.sql_text import tokens_of
 
-_ARITHMETIC = frozenset("+-*/%")
+_ARITHMETIC = frozenset("+-*/")
 _BEFORE_A_SIGN = frozenset("(,[=<>!+-*/%")
 _WORDS = frozenset({"rlike", "regexp", "div", "case"})
 _TYPES_OF_TEXT = frozenset({"string", "varchar", "char"})
@@ -35,7 +35,8 @@ def _differs(words: list[str], at: int) -> bool:
     word, called = words[at], words[at + 1 : at + 2] == ["("]
     if word in _ARITHMETIC:
         return not _is_sign_or_star(words, at)
-    return word in _WORDS or (called and word in CALLS and word not in OF_TEXTS)
+    known = called and word in CALLS and word not in OF_TEXTS and word != "array"
+    return known or word in _WORDS
 
 
 def _makes_text(words: list[str], at: int) -> bool:
