@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from data_platform.platform_defs.frames import spark_schema_of
 from data_platform_tests.support.ordinary_assets import World, failure
 
 daily = dg.DailyPartitionsDefinition("2022-01-01", end_date="2022-03-01")
@@ -21,7 +22,7 @@ MAKERS: dict[str, Callable[[pa.Table, SparkSession], Any]] = {
     "arrow": lambda table, _: table,
     "pandas": lambda table, _: table.to_pandas(),
     "polars": lambda table, _: pl.from_arrow(table),
-    "spark": lambda table, spark: spark.createDataFrame(table),
+    "spark": lambda table, spark: spark.createDataFrame(table, spark_schema_of(table)),
 }
 
 
@@ -382,7 +383,13 @@ def test_expressions_that_cannot_be_are_refused_with_the_way_out(world: World) -
     assert "has a column _partition_x" in _refused(world, daily, "time")
 
 
-@pytest.mark.parametrize("expression", ["CAST(tme AS DATE)", "CAST(time AS", "count(*)"])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *("CAST(tme AS DATE)", "CAST(time AS"),
+        pytest.param("count(*)", marks=pytest.mark.spark_only("Sail refuses it with its rows")),
+    ],
+)
 def test_an_expression_that_cannot_be_evaluated_is_shown_with_the_columns_there_are(
     world: World, expression: str
 ) -> None:
