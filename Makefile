@@ -47,10 +47,10 @@ dev: env ## the Dagster UI on the last demo's state (HOST, PORT)
 
 .PHONY: test
 test: env ## run the tests, all on Sail and some on Spark too (TESTS=path, ENGINE=sail or local)
-	$(pytest) --no-loadscope-reorder --engine $(ENGINE) $(TESTS)
+	$(pytest) --no-loadscope-reorder --engine=$(ENGINE) $(TESTS)
 ifeq ($(TESTS)$(ENGINE),sail)
 	@if [ -x .venv/java/bin/java ]; then \
-	    set -x; $(pytest) --no-loadscope-reorder --engine local $(ON_SPARK); \
+	    set -x; $(pytest) --no-loadscope-reorder --engine=local $(ON_SPARK); \
 	else \
 	    echo "Without Java 17 or 21, the tests on Spark are left out."; test -z "$$CI"; fi
 endif
@@ -76,7 +76,7 @@ bench: env ## run the benchmarks; results are ratios
 .PHONY: soak
 soak: env ## run the long fault tests, and the property tests with many more examples
 	$(bin)/python -m pytest -m "soak or hypothesis" --hypothesis-profile soak --timeout 0 $(TESTS)
-	$(if $(TESTS),,$(bin)/python -m pytest -m soak --timeout 0 --engine local data_platform_tests/soak/test_a_year.py)
+	$(if $(TESTS),,$(bin)/python -m pytest -m soak --timeout 0 --engine=local data_platform_tests/soak/test_a_year.py)
 
 .PHONY: services
 services: env ## install the servers that tests run against, and the jars, below .cache/
