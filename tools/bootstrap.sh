@@ -135,10 +135,15 @@ java_version() { # the major version of a Java home; empty if it is not one
 
 real_path() { "$venv_python" -c 'import os, sys; print(os.path.realpath(sys.argv[1]))' "$1"; }
 
+java_on_path() { # the home that the PATH's java seems to be in; empty if there is none
+  local found
+  found=$(command -v java || true)
+  [ -z "$found" ] || dirname "$(dirname "$(real_path "$found")")"
+}
+
 find_java() { # the first suitable Java; nothing if there is none: the default engine needs none
   local before candidate on_path
-  on_path=$(command -v java || true)
-  [ -z "$on_path" ] || on_path=$(dirname "$(dirname "$(real_path "$on_path")")")
+  on_path=$(java_on_path)
   # The one chosen before: a shell without its JAVA_HOME keeps it.
   before=$(cut -d' ' -f1 .venv/java.stamp 2>/dev/null || true)
   for candidate in "${JAVA_HOME:-}" "$on_path" /usr/lib/jvm/* \
@@ -156,8 +161,7 @@ find_java() { # the first suitable Java; nothing if there is none: the default e
 
 say_no_java() {
   local candidate found='' on_path
-  on_path=$(command -v java || true)
-  [ -z "$on_path" ] || on_path=$(dirname "$(dirname "$(real_path "$on_path")")")
+  on_path=$(java_on_path)
   for candidate in "$on_path" "${JAVA_HOME:-}"; do
     [ -z "$(java_version "$candidate")" ] || found=" ($candidate is $(java_version "$candidate"))"
   done

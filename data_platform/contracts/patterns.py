@@ -15,8 +15,7 @@ def require_patterns(contract: Contract, problem: Callable[[str], str | None]) -
             pattern = check.arguments.get("pattern")
             if pattern and (found := problem(in_engines(pattern))):
                 raise ContractError(
-                    f"{pattern_text(pattern)!r} has {found}, or set DATA_PLATFORM_SPARK to "
-                    "local[*]",
+                    f"{pattern_text(pattern)!r} has {found}",
                     table=contract.table,
                     column=column.name,
                     check=check.name,

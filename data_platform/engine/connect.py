@@ -54,14 +54,14 @@ def connected(settings: Settings) -> SparkSession:
     if sail:
         export(**store_variables(settings.aws_region, settings.aws_endpoint))
     address = _sail(settings.spark_memory) if sail else settings.spark.text
-    from pyspark.sql.connect.client.retries import DefaultPolicy  # needs what `remote` needs
-
     session = SparkSession.Builder().remote(address).getOrCreate()
     if session in _sessions:
         return session
     for name, value in _SESSION.items():
         session.conf.set(name, value)
     if sail:
+        from pyspark.sql.connect.client.retries import DefaultPolicy  # slow to import
+
         # It is in this process: if it has ended, as after Ctrl-C, it does not come back.
         session.client.set_retry_policies([DefaultPolicy(max_retries=3)])
         _of_sail.add(session)

@@ -131,12 +131,12 @@ def _reads_rows(message: Any) -> bool:
         _reads_rows(part)
         for field, value in message.ListFields()
         if field.message_type is not None
-        for part in _parts(field, value)
+        for part in messages_in(field, value)
     )
 
 
-def _parts(field: Any, value: Any) -> list[Any]:
-    """The messages in a field."""
+def messages_in(field: Any, value: Any) -> list[Any]:
+    """The messages in a field of a message of Spark Connect's protocol."""
     if field.message_type.GetOptions().map_entry:
         of = field.message_type.fields_by_name["value"].message_type
         return [] if of is None else list(value.values())

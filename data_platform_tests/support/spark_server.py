@@ -14,6 +14,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from data_platform.engine.java import chosen_java
+from tools.servers import free_port
 
 _CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
@@ -35,7 +36,7 @@ def spark_of_java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSes
 @contextmanager
 def _server(java: Path, directory: Path) -> Iterator[int]:
     home = Path(pyspark.__file__).parent
-    port = _free_port()
+    port = free_port()
     options = {
         "spark.connect.grpc.binding.port": str(port),
         "spark.connect.grpc.binding.address": "127.0.0.1",
@@ -74,9 +75,3 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
                 return
         time.sleep(0.2)
     raise TimeoutError(f"the server does not listen on {port}: {log.read_text()[-2000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

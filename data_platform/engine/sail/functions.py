@@ -7,6 +7,7 @@ lists the same for authors of tables.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from pyspark.sql import types as T
@@ -14,7 +15,15 @@ from pyspark.sql import types as T
 from data_platform.engine.sail.arithmetic import with_one_nan
 from data_platform.engine.sail.decimals import common_type, rounded, within_digits
 from data_platform.engine.sail.difference import EngineDifference
-from data_platform.engine.sail.messages import call, cast, copied, literal_text, null, with_argument
+from data_platform.engine.sail.messages import (
+    call,
+    cast,
+    copied,
+    literal_text,
+    null,
+    text,
+    with_argument,
+)
 from data_platform.engine.sail.patterns import for_function
 
 
@@ -42,9 +51,8 @@ class OfCall:
 
 
 def require_cast(found: T.DataType, message: Any) -> None:
-    """Raise EngineDifference for a cast of this type to text that engines write differently."""
-    if not makes_text(message):
-        return
+    """Raise EngineDifference for a cast, one that makes texts, of a type that engines write
+    differently."""
     whole = message.type_str.lower() == "string" or message.type.WhichOneof("kind") == "string"
     if whole and isinstance(found, T.ArrayType | T.MapType | T.StructType):
         raise EngineDifference(f"a {found.simpleString()} as text; use F.to_json or F.concat_ws")
@@ -60,18 +68,20 @@ _TEXT_TYPES = re.compile(r"\b(?:string|varchar|char|var_char)\b")
 
 
 def _require_no_doubles(types: Sequence[T.DataType]) -> None:
-    for of in types:
-        for part in _within(of):
-            if isinstance(part, T.DoubleType | T.FloatType):
-                raise EngineDifference(
-                    f"a {part.simpleString()} as text: Sail writes 10000000.0 where Spark writes "
-                    "1.0E7; cast it to a decimal first"
-                )
+    for part in chain.from_iterable(map(_doubles, types)):
+        raise EngineDifference(
+            f"a {part.simpleString()} as text: Sail writes 10000000.0 where Spark writes 1.0E7; "
+            "cast it to a decimal first"
+        )
 
 
 def has_doubles(of: T.DataType) -> bool:
     """Whether a type is one of doubles or floats, or made of some."""
-    return any(isinstance(part, T.DoubleType | T.FloatType) for part in _within(of))
+    return any(True for _ in _doubles(of))
+
+
+def _doubles(of: T.DataType) -> Iterator[T.DataType]:
+    return (part for part in _within(of) if isinstance(part, T.DoubleType | T.FloatType))
 
 
 def _within(of: T.DataType) -> Iterator[T.DataType]:
@@ -149,7 +159,7 @@ def _common(of: Call) -> Any:
 def _branches(of: Call) -> Any:
     """`when`: condition, value, condition, value, otherwise."""
     last = len(of.arguments) - 1
-    return _made_common(of, [at for at in range(last + 1) if at % 2 or (at == last and not at % 2)])
+    return _made_common(of, [at for at in range(last + 1) if at % 2 or at == last])
 
 
 def _made_common(of: Call, positions: Sequence[int]) -> Any:
@@ -203,9 +213,7 @@ def _matched(of: Call) -> Any:
     pattern = for_function(of.name.lower(), texts[1], texts[2] if len(texts) > 2 else None)
     if pattern == texts[1]:
         return None
-    written = type(of.called)()
-    written.literal.string = pattern
-    return with_argument(of.called, 1, written)
+    return with_argument(of.called, 1, text(of.called, pattern))
 
 
 def _with_one_nan(of: Call) -> Any:

@@ -1,7 +1,9 @@
 """Expressions of Spark Connect's protocol: what they are made of, and new ones from old ones."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
+
+from data_platform.engine.pyspark_internals import messages_in
 
 
 def parts(message: Any, name: str) -> Iterator[Any]:
@@ -10,18 +12,11 @@ def parts(message: Any, name: str) -> Iterator[Any]:
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
-        for part in _values(field, value):
+        for part in messages_in(field, value):
             if part.DESCRIPTOR.name == name:
                 yield part
             elif part.DESCRIPTOR.name != "Relation":
                 yield from parts(part, name)
-
-
-def _values(field: Any, value: Any) -> Iterable[Any]:
-    if field.message_type.GetOptions().map_entry:
-        of = field.message_type.fields_by_name["value"].message_type
-        return [] if of is None else list(value.values())
-    return list(value) if field.is_repeated else [value]
 
 
 def copied(message: Any) -> Any:

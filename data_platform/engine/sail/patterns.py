@@ -2,7 +2,7 @@
 
 import re
 
-from data_platform.engine.sail.difference import EngineDifference
+from data_platform.engine.sail.difference import OTHERWISE, EngineDifference
 
 _LINE_ENDS = r"\n\r\x{85}\x{2028}\x{2029}"
 _CLASSES = {  # ASCII in Java, Unicode in Rust
@@ -138,7 +138,7 @@ def match_problem(pattern: str) -> str | None:
     try:
         pattern_for_sail(pattern, only_whether=True)
     except Unwritable as problem:
-        return str(problem)
+        return f"{problem}, {OTHERWISE}"
     return None
 
 
