@@ -16,6 +16,7 @@ from data_platform.engine.sail.arithmetic import with_one_nan
 from data_platform.engine.sail.decimals import common_type, rounded, within_digits
 from data_platform.engine.sail.difference import EngineDifference
 from data_platform.engine.sail.messages import (
+    branches,
     call,
     cast,
     copied,
@@ -157,9 +158,7 @@ def _common(of: Call) -> Any:
 
 
 def _branches(of: Call) -> Any:
-    """`when`: condition, value, condition, value, otherwise."""
-    last = len(of.arguments) - 1
-    return _made_common(of, [at for at in range(last + 1) if at % 2 or at == last])
+    return _made_common(of, branches(len(of.arguments)))
 
 
 def _made_common(of: Call, positions: Sequence[int]) -> Any:

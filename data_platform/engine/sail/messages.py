@@ -100,3 +100,9 @@ def literal_integer(expression: Any) -> int | None:
 
 
 _INTEGERS = ("byte", "short", "integer", "long")
+
+
+def branches(arguments: int) -> list[int]:
+    """Where the values are among the arguments of `when`: condition, value, condition, value,
+    otherwise."""
+    return [at for at in range(arguments) if at % 2 or at == arguments - 1]

@@ -7,6 +7,7 @@ them.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -14,6 +15,7 @@ from pyspark.sql import types as T
 
 from data_platform.engine.function_names import GENERATORS
 from data_platform.engine.sail.arithmetic import arithmetic, leaves_of, operands_of
+from data_platform.engine.sail.columns import Columns, Schema, Server
 from data_platform.engine.sail.difference import EngineDifference
 from data_platform.engine.sail.functions import (
     CALLS,
@@ -27,7 +29,7 @@ from data_platform.engine.sail.functions import (
 from data_platform.engine.sail.lambdas import variables_of
 from data_platform.engine.sail.messages import aliased, copied, parts
 from data_platform.engine.sail.text import require_text
-from data_platform.engine.sail.types import Schema, Types, Unknown, Variables
+from data_platform.engine.sail.types import Types, Unknown, Variables
 
 _MOST_BYTES = 64 << 10  # of an expression: each check repeats what it is about
 
@@ -51,39 +53,43 @@ class _Writing:
     """The rewriting of one plan."""
 
     def __init__(self, schema: Schema):
-        self._schema = schema
-        self._references: list[Any] = []
+        self._server = Server(schema)
 
-    def rewrite(self, relation: Any, only_top: bool = False) -> None:
-        """Write a relation and all below it, in place."""
+    def rewrite(self, relation: Any, only_top: bool = False) -> Columns:
+        """Write a relation and all below it, in place; gives its columns."""
         kind = relation.WhichOneof("rel_type")
-        if kind is None:
-            return
-        message = getattr(relation, kind)
         if kind == "with_relations":  # subqueries, by their plan's id
-            for reference in message.references:
+            for reference in relation.with_relations.references:
                 self.rewrite(reference)
-            self._references = list(message.references)
-            self.rewrite(message.root)
-            return
-        if not only_top:
-            for below in parts(relation, "Relation"):
-                self.rewrite(below)
+            references = list(relation.with_relations.references)
+            self._server = replace(self._server, references=references)
+            return self.rewrite(relation.with_relations.root, only_top)
+        below = list(parts(relation, "Relation"))
+        inputs = [self._unchanged(of) if only_top else self.rewrite(of) for of in below]
+        if kind is not None:
+            self._rewrite_one(relation, kind, inputs)
+        return Columns(copied(relation), inputs, self._server)
+
+    def _unchanged(self, relation: Any) -> Columns:
+        return Columns(relation, [], self._server)
+
+    def _rewrite_one(self, relation: Any, kind: str, inputs: Sequence[Columns]) -> None:
+        """Write a relation whose inputs are written."""
         match kind:
             case "sql":
-                require_text(message.query, lambda: True)
+                require_text(relation.sql.query, lambda: True)
             case "cached_remote_relation":
                 raise EngineDifference(
                     "a checkpoint, whose rows were computed before; leave it out"
                 )
             case "set_op":
-                self._require_alike(message)
+                self._require_alike(relation.set_op, inputs)
         before = copied(relation)
-        types = Types(before, self._schema, self._references)
-        for expression in parts(message, "Expression"):
+        types = Types(before, inputs, self._server)
+        for expression in parts(relation, "Expression"):
             self._replace_column(expression, types, kind == "project")
         if kind == "aggregate" and relation != before:
-            self._name(relation, before)
+            self._name(relation, Columns(before, inputs, self._server))
 
     def _replace_column(self, expression: Any, types: Types, is_named: bool) -> None:
         """Write an expression; `is_named`: without an alias it names a column."""
@@ -95,18 +101,17 @@ class _Writing:
         if function not in GENERATORS:  # of which the names do not depend on arguments
             expression.CopyFrom(aliased(expression, types.name(before)))
 
-    def _name(self, relation: Any, before: Any) -> None:
+    def _name(self, relation: Any, before: Columns) -> None:
         """Give an aggregation's columns the names that they had. An alias would do for neither a
         grouping, which aggregates may repeat, nor two columns of a name."""
-        names = [field.name for field in self._schema(before).fields]
         written = copied(relation)
         relation.ClearField("aggregate")
         relation.to_df.input.CopyFrom(written)
-        relation.to_df.column_names.extend(names)
+        relation.to_df.column_names.extend(field.name for field in before.required.fields)
 
-    def _require_alike(self, message: Any) -> None:
+    def _require_alike(self, message: Any, inputs: Sequence[Columns]) -> None:
         """Sail gives a union the types of one side, or none that fit."""
-        left, right = (self._schema(of).fields for of in (message.left_input, message.right_input))
+        left, right = (of.required.fields for of in inputs)
         if message.by_name:
             others = {field.name.lower(): field for field in right}
             pairs = [(f, others[f.name.lower()]) for f in left if f.name.lower() in others]

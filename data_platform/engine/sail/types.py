@@ -1,21 +1,41 @@
 """The types of expressions that stand in a relation, as Sail tells them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from pyspark.errors import PySparkException
 from pyspark.sql import types as T
 
-from data_platform.engine.sail.messages import aliased, cast, copied, null, parts
-
-Schema = Callable[[Any], T.StructType]
-"""The columns of a relation, as the server tells them; raises what it refuses."""
+from data_platform.engine.sail.columns import Columns, Server, over_empty, point_at
+from data_platform.engine.sail.messages import aliased, branches, cast, copied, null, parts
 
 Variables = Mapping[str, T.DataType]
 """The types of the variables of the lambdas around an expression."""
 
 _CROSS = 7  # `JOIN_TYPE_CROSS`: it has the columns of both sides, without a condition
+_LITERALS: Mapping[str, T.DataType] = {
+    "null": T.NullType(),
+    "boolean": T.BooleanType(),
+    "byte": T.ByteType(),
+    "short": T.ShortType(),
+    "integer": T.IntegerType(),
+    "long": T.LongType(),
+    "float": T.FloatType(),
+    "double": T.DoubleType(),
+    "string": T.StringType(),
+}
+_CASTS: Mapping[str, T.DataType] = {
+    **{of.simpleString(): of for of in _LITERALS.values() if not isinstance(of, T.NullType)},
+    **{of.simpleString(): of for of in (T.DateType(), T.TimestampType())},
+}
+_PREDICATES = frozenset(
+    ("==", "<=>", "<", "<=", ">", ">=", "and", "or", "not", "in", "isNull", "isNotNull", "rlike")
+)
+_PARTS = re.compile("[.`]")  # of a name that is read as the path to a field
+_DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 
 
 class Unknown(Exception):
@@ -23,69 +43,115 @@ class Unknown(Exception):
 
 
 class Types:
-    """The types of the expressions of one relation; `references`: the subqueries of its plan."""
+    """The types of the expressions of one relation, which does not change any more."""
 
-    def __init__(self, relation: Any, schema: Schema, references: Sequence[Any]):
-        self._relation, self._schema, self._references = relation, schema, references
-        self._kind = relation.WhichOneof("rel_type")
-        self._message: Any = getattr(relation, self._kind)
+    def __init__(self, relation: Any, inputs: Sequence[Columns], server: Server):
+        self._relation, self._inputs, self._server = relation, inputs, server
 
     def of(self, expressions: Sequence[Any], variables: Variables) -> list[T.DataType]:
         """Their types; raises Unknown, or what Sail refuses of the relation itself."""
         bound = [_bound(of, variables) for of in expressions]
-        named = [aliased(of, f"_{at}") for at, of in enumerate(bound)]
-        return [of.dataType for of in self._fields(named)]
+        found = [self._known(of) for of in bound]
+        asked = [of for of, known in zip(bound, found, strict=True) if known is None]
+        named = [aliased(of, f"_{at}") for at, of in enumerate(asked)]
+        told = iter(self._fields(named) if named else [])
+        return [known or next(told).dataType for known in found]
 
     def columns(self) -> T.StructType:
         """The columns of the relation's input, or of both inputs of a join."""
-        asked = next(self._asked([]), None)
-        if asked is None:
+        schemas = [of.schema for of in self._inputs]
+        if not schemas:
             raise Unknown
-        return self._told(asked.project.input)
+        fields: list[T.StructField] = []
+        for schema in schemas:
+            if schema is None:
+                self._server.columns(self._relation)  # raises what is wrong with it
+                raise Unknown
+            fields.extend(schema.fields)
+        return T.StructType(fields)
 
     def name(self, expression: Any) -> str:
         """The name of the column that an expression without an alias gives."""
         return self._fields([expression])[-1].name
 
+    def _known(self, expression: Any) -> T.DataType | None:
+        """The type of an expression that need not be asked."""
+        match expression.WhichOneof("expr_type"):
+            case "literal":
+                return _LITERALS.get(expression.literal.WhichOneof("literal_type"))
+            case "cast":
+                to = expression.cast.type_str
+                digits = _DECIMAL.fullmatch(to)
+                return T.DecimalType(*map(int, digits.groups())) if digits else _CASTS.get(to)
+            case "unresolved_attribute" if point_at(copied(expression), self._inputs):
+                return self._by_name.get(expression.unresolved_attribute.unparsed_identifier)
+            case "unresolved_function":
+                return self._of_call(expression.unresolved_function)
+        return None
+
+    def _of_call(self, function: Any) -> T.DataType | None:
+        if function.function_name in _PREDICATES:
+            return T.BooleanType()
+        if function.function_name != "when":
+            return None
+        values = [function.arguments[at] for at in branches(len(function.arguments))]
+        types = [self._known(of) for of in values]
+        same = all(of == types[0] for of in types)
+        return types[0] if same else None
+
+    @cached_property
+    def _by_name(self) -> dict[str, T.DataType]:
+        """The types of the columns whose names are those of no other."""
+        fields = [field for of in self._inputs if of.schema for field in of.schema.fields]
+        names = [field.name.lower() for field in fields]
+        plain = [field for field in fields if not _PARTS.search(field.name)]
+        return {f.name: f.dataType for f in plain if names.count(f.name.lower()) == 1}
+
+    @cached_property
+    def _narrow(self) -> Any | None:
+        return over_empty(self._relation, self._inputs, self._server)
+
     def _fields(self, expressions: Sequence[Any]) -> list[T.StructField]:
-        for asked in self._asked(expressions):
+        for asked in self._all_asked(expressions):
             with suppress(PySparkException):
-                return self._told(asked).fields[-len(expressions) :]
-        self._told(self._relation)  # raises what is wrong with it
+                return self._server.columns(asked).fields[-len(expressions) :]
+        self._server.columns(self._relation)  # raises what is wrong with it
         raise Unknown
 
-    def _told(self, relation: Any) -> T.StructType:
-        if not self._references:
-            return self._schema(relation)
-        whole = type(relation)()
-        whole.with_relations.root.CopyFrom(relation)
-        whole.with_relations.references.extend(self._references)
-        return self._schema(whole)
+    def _all_asked(self, expressions: Sequence[Any]) -> Iterator[Any]:
+        """Relations whose last columns may be the expressions: first those that are small."""
+        pointed = [copied(of) for of in expressions]
+        if self._narrow is not None and all([point_at(of, self._inputs) for of in pointed]):
+            yield from _asked(self._narrow, pointed)
+        yield from _asked(self._relation, expressions)
 
-    def _asked(self, expressions: Sequence[Any]) -> Iterator[Any]:
-        """Relations whose last columns may be the expressions."""
-        if self._kind == "join":
-            joined = type(self._relation)()
-            joined.join.CopyFrom(self._message)
-            joined.join.ClearField("join_condition")
-            joined.join.ClearField("using_columns")
-            joined.join.join_type = _CROSS
-            yield _projected(joined, expressions)
-            return
-        if "input" not in self._message.DESCRIPTOR.fields_by_name:
-            return
-        below = self._message.input
+
+def _asked(relation: Any, expressions: Sequence[Any]) -> Iterator[Any]:
+    """Relations whose last columns may be the expressions of a relation."""
+    kind = relation.WhichOneof("rel_type")
+    message = getattr(relation, kind)
+    if kind == "join":
+        joined = type(relation)()
+        joined.join.CopyFrom(message)
+        joined.join.ClearField("join_condition")
+        joined.join.ClearField("using_columns")
+        joined.join.join_type = _CROSS
+        yield _projected(joined, expressions)
+        return
+    if "input" not in message.DESCRIPTOR.fields_by_name:
+        return
+    below = message.input
+    yield _projected(below, expressions)
+    if kind == "aggregate":
+        asked = type(relation)()
+        asked.aggregate.CopyFrom(message)
+        asked.aggregate.ClearField("pivot")
+        asked.aggregate.ClearField("aggregate_expressions")
+        asked.aggregate.aggregate_expressions.extend(expressions)
+        yield asked
+    while below.WhichOneof("rel_type") == "project":  # a filter may use what it leaves out
+        below = below.project.input
         yield _projected(below, expressions)
-        if self._kind == "aggregate":
-            asked = type(self._relation)()
-            asked.aggregate.CopyFrom(self._message)
-            asked.aggregate.ClearField("pivot")
-            asked.aggregate.ClearField("aggregate_expressions")
-            asked.aggregate.aggregate_expressions.extend(expressions)
-            yield asked
-        while below.WhichOneof("rel_type") == "project":  # a filter may use what it leaves out
-            below = below.project.input
-            yield _projected(below, expressions)
 
 
 def _projected(below: Any, expressions: Sequence[Any]) -> Any:

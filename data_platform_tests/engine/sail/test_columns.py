@@ -1,0 +1,74 @@
+"""Types are asked with as little of a plan as will do, and are those of the whole plan."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from data_platform.engine.pyspark_internals import connect_relation, connect_schema
+from data_platform.engine.sail.agreement import agreed
+from data_platform.engine.sail.plan import written_for_sail
+
+pytestmark = pytest.mark.connect_only
+
+
+@pytest.fixture
+def read(spark: SparkSession, tmp_path: Path) -> DataFrame:
+    """Columns i, j and s of a file."""
+    table = pa.table({"i": pa.array([3], pa.int32()), "j": pa.array([2], pa.int64()), "s": ["a"]})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    return spark.read.schema("i int, j bigint, s string").parquet(str(tmp_path))
+
+
+def asked(frame: DataFrame) -> list[bytes]:
+    """The relations whose columns are asked when a frame is written for Sail."""
+    found: list[bytes] = []
+
+    def schema(relation: Any) -> Any:
+        found.append(relation.SerializeToString())
+        return connect_schema(frame, relation)
+
+    written_for_sail(connect_relation(frame), schema)
+    return found
+
+
+def test_files_are_named_once_however_long_the_plan(read: DataFrame, tmp_path: Path) -> None:
+    frame = read
+    for at in range(5):
+        frame = frame.filter(F.col("i") > at).withColumn("j", F.abs(F.col("j")) + F.col("i"))
+
+    questions = asked(frame)
+
+    assert len(questions) > 5  # what `abs` gives is not known here
+    assert [str(tmp_path).encode() in question for question in questions].count(True) == 1
+
+
+def test_what_is_known_here_is_not_asked(read: DataFrame) -> None:
+    value = F.when(F.col("s").isNull(), F.lit(0)).otherwise(F.col("i").cast("int"))
+
+    questions = asked(read.select((F.col("j") * value).alias("n"), (F.col("i") > 1) & F.lit(True)))
+
+    assert len(questions) == 1  # the columns of the file
+
+
+def test_columns_are_those_of_the_frame_that_names_them(read: DataFrame) -> None:
+    left = read.filter("i > 0").alias("left")
+    right = read.select(F.col("i").cast("bigint").alias("i"), "s").sort("i")
+    joined = left.join(right, left["s"] == right["s"])
+
+    made = agreed(joined.select((left["i"] + 1).alias("a"), (right["i"] + 1).alias("b")))
+
+    assert [field.dataType.simpleString() for field in made.schema] == ["int", "bigint"]
+    assert [tuple(row) for row in made.collect()] == [(4, 4)]
+
+
+def test_a_frame_of_before_names_columns_as_they_were(read: DataFrame) -> None:
+    wider = read.select(F.col("i").cast("bigint").alias("n"), "i")
+
+    made = agreed(wider.sort("n").filter(read["i"] + 1 > 3).select(wider["n"] * 2))
+
+    assert [tuple(row) for row in made.collect()] == [(6,)]
