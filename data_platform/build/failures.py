@@ -10,6 +10,7 @@ from pyspark.errors import PySparkException
 
 from data_platform.contracts.errors import ContractError
 from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
+from data_platform.engine.connect import is_lost
 from data_platform.lake.errors import PartitionConflict, UnreadableFile
 from data_platform.lake.writing.publish import StagedWrite
 from data_platform.quality.held import Held
@@ -49,7 +50,7 @@ def failures_explained() -> Iterator[None]:
             raise _again() from error
         raise dg.Failure(description=str(error), allow_retries=False) from error
     except Exception as error:  # Spark's errors can only be told by their text
-        if s3_errors.is_passing(str(error)):
+        if is_lost() or s3_errors.is_passing(str(error)):
             raise _again() from error
         if why := explanation(str(error)) or _refused(error):
             raise dg.Failure(description=why, allow_retries=False) from error

@@ -1,24 +1,34 @@
-"""Sessions without a JVM in this process: a Spark Connect server, or Sail, which is embedded.
+"""Sessions of Spark Connect: on a server elsewhere, on a home's warm engine, or on Sail here.
 
-Sail is a Spark engine in Rust that speaks Spark Connect. Its server runs in this process.
+Sail is a Spark engine in Rust that speaks Spark Connect. Its server runs in this process, unless
+the home's warm engine (`warm`) is one.
 """
 
 import atexit
-import tempfile
 import warnings
 from collections.abc import Mapping
-from functools import cache
+from dataclasses import dataclass
 from weakref import WeakSet
 
 from pyspark.sql import SparkSession
 
 from data_platform.engine.parallelism import PARALLELISM
+from data_platform.engine.warm.attach import Attached, answers, attached
+from data_platform.engine.warm.engines import start_sail
 from data_platform.settings.environment import export
 from data_platform.settings.model import Settings
 
-_sessions: list[SparkSession] = []
+
+@dataclass(frozen=True)
+class _Current:
+    """This process's session, and the warm engine that it is of, if it is of one."""
+
+    session: SparkSession
+    engine: Attached | None
+
+
+_current: list[_Current] = []
 _of_sail: WeakSet[SparkSession] = WeakSet()
-_kept: list[object] = []  # a server stops when it is collected, a directory is removed
 
 _SESSION: Mapping[str, str] = {
     "spark.sql.session.timeZone": "UTC",
@@ -30,15 +40,15 @@ _SESSION: Mapping[str, str] = {
 
 class ConnectResource:
     """A Dagster resource like dagster-pyspark's, which knows no Spark Connect; the session starts
-    with the first step that uses it."""
+    with the first step that uses it. `warm`: what Spark is started with, if it is a home's."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, warm: Mapping[str, str] | None = None) -> None:
+        self._settings, self._warm = settings, warm
 
     @property
     def spark_session(self) -> SparkSession:
         """The process's session."""
-        return connected(self._settings)
+        return connected(self._settings, self._warm)
 
 
 def prepare_connect() -> None:
@@ -48,59 +58,62 @@ def prepare_connect() -> None:
     warnings.filterwarnings("ignore", message=".*No Partition Defined for Window")
 
 
-def connected(settings: Settings) -> SparkSession:
-    """The process's session on the server, started on the first call."""
+def connected(settings: Settings, warm: Mapping[str, str] | None = None) -> SparkSession:
+    """The process's session, started on the first call; `warm` as `ConnectResource` has it."""
+    variables = store_variables(settings.aws_region, settings.aws_endpoint)
+    if settings.spark.kind == "sail":  # it looks when it first reads from a bucket
+        export(**variables)
+    if not _current:
+        _current.append(_begun(settings, warm, variables))
+    return _current[0].session
+
+
+def _begun(
+    settings: Settings, warm: Mapping[str, str] | None, variables: Mapping[str, str | None]
+) -> _Current:
     sail = settings.spark.kind == "sail"
-    if sail:
-        export(**store_variables(settings.aws_region, settings.aws_endpoint))
-    address = _sail(settings.spark_memory) if sail else settings.spark.text
-    session = SparkSession.Builder().remote(address).getOrCreate()
-    if session in _sessions:
-        return session
+    engine = None if warm is None else attached(settings, warm, variables)
+    if engine is not None:
+        address = engine.address
+    elif sail:
+        address = start_sail(settings.spark_memory)
+    else:
+        address = settings.spark.text
+    session = SparkSession.Builder().remote(address).create()
     for name, value in _SESSION.items():
         session.conf.set(name, value)
-    if sail:
+    if sail or engine:
         from pyspark.sql.connect.client.retries import DefaultPolicy  # slow to import
 
-        # It is in this process: if it has ended, as after Ctrl-C, it does not come back.
+        # It is on this machine: if it has ended, as after Ctrl-C, it does not come back.
         session.client.set_retry_policies([DefaultPolicy(max_retries=3)])
-        _of_sail.add(session)
         session.conf.set(PARALLELISM, str(settings.spark.cores))
-    _sessions[:] = [session]
+    if sail:
+        _of_sail.add(session)
     atexit.register(session.stop)  # before the server ends, which it does with the process
-    return session
+    return _Current(session, engine)
 
 
 def interrupt() -> None:
     """Interrupt what this process's session executes, if it has one."""
-    for session in _sessions:
-        session.interruptAll()
+    for current in _current:
+        current.session.interruptAll()
+
+
+def is_lost() -> bool:
+    """Whether this process's session is of a warm engine that is gone; the next session is of
+    another."""
+    if not _current or (engine := _current[0].engine) is None or answers(engine.address):
+        return False
+    lost = _current.pop()
+    atexit.unregister(lost.session.stop)  # which would wait for an answer
+    engine.let_go()
+    return True
 
 
 def on_sail(spark: SparkSession) -> bool:
     """Whether Sail executes, which lacks some operations (see `shuffles`)."""
     return spark in _of_sail
-
-
-@cache
-def _sail(memory: str) -> str:
-    """The address of this process's server, which ends with the process."""
-    export(
-        RUST_LOG="error",  # it would log every query
-        # Operators that need more spill to disk; as a JVM's heap, it is written like `4g`.
-        SAIL_RUNTIME__MEMORY_POOL__TYPE="fair",
-        SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE=str(_bytes(memory)),
-        SAIL_EXECUTION__CHECKPOINT__PATH=_checkpoints(),  # of `localCheckpoint`
-    )
-    from pysail.spark import SparkConnectServer  # takes its time to import
-
-    server = SparkConnectServer("127.0.0.1", 0)
-    server.start(background=True)
-    listening = server.listening_address
-    assert listening
-    host, port = listening
-    _kept.append(server)
-    return f"sc://{host}:{port}"
 
 
 def store_variables(region: str, endpoint: str) -> dict[str, str | None]:
@@ -110,14 +123,3 @@ def store_variables(region: str, endpoint: str) -> dict[str, str | None]:
     plain = str(endpoint.startswith("http:")) if endpoint else None
     where = {"AWS_ENDPOINT": endpoint or None, "AWS_ALLOW_HTTP": plain}
     return {**where, "AWS_REGION": region} if region else {**where}
-
-
-def _bytes(memory: str) -> int:
-    return int(memory[:-1]) << {"m": 20, "g": 30}[memory[-1]]
-
-
-def _checkpoints() -> str:
-    """A directory that is removed with the process."""
-    directory = tempfile.TemporaryDirectory(prefix="data-platform-")
-    _kept.append(directory)
-    return f"file://{directory.name}"

@@ -7,6 +7,7 @@ A run has one session, shared by its steps: `spark_resource` for Dagster, `start
 tests and scripts.
 """
 
+import multiprocessing
 import sys
 from collections.abc import Mapping
 from importlib.resources import files
@@ -112,19 +113,27 @@ def cancel_jobs() -> None:
 
 def spark_resource(settings: Settings) -> JavaResource | ConnectResource:
     """The Dagster resource; the session starts with the first step that uses it."""
-    prepare_environment(settings)
-    if not settings.spark.has_jvm:
-        return ConnectResource(settings)
+    warm = is_warm(settings)
+    prepare_environment(settings, connect=warm)
+    if warm or not settings.spark.has_jvm:
+        config = spark_config(settings) if settings.spark.has_jvm else {}
+        return ConnectResource(settings, config if warm else None)
     return JavaResource(spark_config=spark_config(settings))
 
 
-def prepare_environment(settings: Settings) -> None:
+def is_warm(settings: Settings) -> bool:
+    """Whether this process uses its home's warm engine: a run that a code server launched."""
+    launched = multiprocessing.parent_process() is not None
+    return launched and settings.spark_idle > 0 and settings.spark.cores is not None
+
+
+def prepare_environment(settings: Settings, *, connect: bool = False) -> None:
     """Point a local Spark at this environment's Python and Java, or PySpark at Spark Connect.
 
     All can only be set through environment variables; otherwise workers run the first python3 on
     the PATH, and Spark the first java. A cluster has its own, so nothing is set for one.
     """
-    if not settings.spark.has_jvm:
+    if connect or not settings.spark.has_jvm:
         prepare_connect()
     if settings.spark.kind != "local":
         return

@@ -41,7 +41,7 @@ PASSWORD = PREFIX + "DATABASE_PASSWORD"
 # Defaults that differ by environment; each setting's own variable takes precedence. Empty ones must
 # be set, or are derived from the machine.
 DIFFERENCES: Mapping[Environment, Mapping[str, str]] = {
-    Environment.LOCAL: {**_DIRECTORIES, "SPARK": "sail"},
+    Environment.LOCAL: {**_DIRECTORIES, "SPARK": "sail", "SPARK_IDLE": "10"},
     Environment.TEST: {**_DIRECTORIES, "SPARK": "sail", "SPARK_MEMORY": "1g"},
     Environment.STAGING: {**_CLOUD, "SPARK": "local[*]"},
     Environment.PROD: {**_CLOUD, "SPARK": "local[*]"},
@@ -76,6 +76,7 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
         home=home,
         spark=values.engine(value("SPARK")),
         spark_memory=values.memory(value("SPARK_MEMORY") or values.memory_for_cores()),
+        spark_idle=values.minutes("SPARK_IDLE", value("SPARK_IDLE") or "0"),
         spark_jars=Path(value("SPARK_JARS") or Settings.spark_jars),
         landing_uri=values.place("LANDING", value("LANDING")),
         warehouse_uri=values.place("WAREHOUSE", value("WAREHOUSE")),

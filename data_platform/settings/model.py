@@ -36,7 +36,8 @@ class Settings:
     No URL carries a password: one that does is refused, and libpq is given `database_password`;
     `database_secret` names the secret it came from, if it came from one.
     `spark` is what executes DataFrames, `spark_memory` the driver's heap as the JVM writes it
-    (`4g`, `512m`), `spark_jars` the directory of what `make jars` fetched. `project` begins the
+    (`4g`, `512m`), `spark_idle` for how many minutes a warm engine stays without a run, 0 for none,
+    `spark_jars` the directory of what `make jars` fetched. `project` begins the
     names of the buckets; `aws_region` is empty where there is no cloud, `aws_endpoint` where S3 is
     AWS's. `storage_price` is US dollars for a GB and month, None for the list price of the region.
     """
@@ -45,6 +46,7 @@ class Settings:
     home: Path
     spark: Engine
     spark_memory: str
+    spark_idle: float = 0
     landing_uri: str
     warehouse_uri: str
     catalog_uri: str

@@ -161,6 +161,13 @@ def memory(text: str) -> str:
     raise SettingsError(f"{PREFIX}SPARK_MEMORY is {text!r}; write it like 4g or 2048m")
 
 
+def minutes(name: str, text: str) -> float:
+    """A number of minutes, at least 0."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    raise SettingsError(f"{PREFIX}{name} is {text!r}; write a number of minutes, like 10")
+
+
 def packages(text: str, of: str = f"{PREFIX}DOMAINS") -> tuple[str, ...]:
     """Dotted names of Python packages, separated by commas; `of` names their setting in errors."""
     names = tuple(filter(None, (name.strip() for name in text.split(","))))

@@ -50,6 +50,12 @@ VARIABLES = (
         "1 GB for each core, at least 2 and at most 8; `1g` in `test`",
     ),
     Variable(
+        "SPARK_IDLE",
+        "For how many minutes an engine on this machine, `sail` or `local[*]`, stays after the "
+        "last run that Dagster launched, ready for the next one; `0`: each run starts its own",
+        "10 in `local`, else 0",
+    ),
+    Variable(
         "SPARK_JARS",
         "The directory of the jars with which Spark reads S3",
         "`.cache/jars`, where `make jars` puts them",

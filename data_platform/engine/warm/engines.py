@@ -1,0 +1,98 @@
+"""Engines that speak Spark Connect, as a process of their own starts them."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pyspark
+
+from data_platform.engine.warm.place import Spec, free_port, is_listening
+from data_platform.settings.environment import export
+
+_CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
+_STARTS_WITHIN = 120  # seconds; a JVM on a busy machine takes some
+_kept: list[object] = []  # a server stops when it is collected, a directory is removed
+
+
+@dataclass(frozen=True)
+class Running:
+    """An engine that listens at an address."""
+
+    address: str
+    is_alive: Callable[[], bool]
+    stop: Callable[[], None]
+
+
+def start(spec: Spec, directory: Path, lock: int) -> Running:
+    """Start the engine, which keeps the lock of this file too; raises RuntimeError if it does not
+    listen after a while."""
+    return _sail(spec) if spec.kind == "sail" else _spark(spec, directory, lock)
+
+
+@cache
+def start_sail(memory: str) -> str:
+    """The address of this process's server, which ends with the process."""
+    export(
+        RUST_LOG="error",  # it would log every query
+        # Operators that need more spill to disk; as a JVM's heap, it is written like `4g`.
+        SAIL_RUNTIME__MEMORY_POOL__TYPE="fair",
+        SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE=str(_bytes(memory)),
+        SAIL_EXECUTION__CHECKPOINT__PATH=_checkpoints(),  # of `localCheckpoint`
+    )
+    from pysail.spark import SparkConnectServer  # takes its time to import
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    listening = server.listening_address
+    assert listening
+    host, port = listening
+    _kept.append(server)
+    return f"sc://{host}:{port}"
+
+
+def _sail(spec: Spec) -> Running:
+    export(**spec.variables)
+    return Running(start_sail(spec.memory), is_alive=lambda: True, stop=lambda: None)
+
+
+def _spark(spec: Spec, directory: Path, lock: int) -> Running:
+    port = free_port()
+    config = {
+        **spec.config,
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(port),
+        "spark.sql.warehouse.dir": str(directory / "warehouse"),
+    }
+    home = Path(pyspark.__file__).parent
+    words = [word for name, value in config.items() for word in ("--conf", f"{name}={value}")]
+    command = [str(home / "bin" / "spark-submit"), *words, "--class", _CLASS, "spark-internal"]
+    export(SPARK_HOME=str(home), PYSPARK_PYTHON=sys.executable, SPARK_CONNECT_MODE_ENABLED=None)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=directory, pass_fds=[lock])
+
+    def stop() -> None:
+        process.kill()  # it has nothing to put away, and might wait for clients
+        process.wait()
+
+    until = time.monotonic() + _STARTS_WITHIN
+    while not is_listening("127.0.0.1", port):
+        if process.poll() is not None or time.monotonic() > until:
+            stop()
+            raise RuntimeError(f"Spark Connect does not listen on port {port}")
+        time.sleep(0.1)
+    return Running(f"sc://127.0.0.1:{port}", lambda: process.poll() is None, stop)
+
+
+def _bytes(memory: str) -> int:
+    return int(memory[:-1]) << {"m": 20, "g": 30}[memory[-1]]
+
+
+def _checkpoints() -> str:
+    """A directory that is removed with the process."""
+    directory = tempfile.TemporaryDirectory(prefix="data-platform-")
+    _kept.append(directory)
+    return f"file://{directory.name}"

@@ -1,0 +1,233 @@
+"""A home has one warm engine, which whoever needs it finds, starts, and starts again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from data_platform.build.failures import failures_explained
+from data_platform.engine import connect
+from data_platform.engine.java import chosen_java
+from data_platform.engine.session import spark_config
+from data_platform.engine.warm import attach as warm
+from data_platform.engine.warm.attach import Attached, answers, attach, own_code
+from data_platform.engine.warm.place import Place, Spec
+from data_platform.settings.engine import Engine
+from data_platform.settings.environment import settings_at
+
+pytestmark = pytest.mark.connect_only
+
+
+def wait(until: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def end(place: Place) -> None:
+    if (found := place.read()) and place.is_locked("server"):
+        os.killpg(found.pid, signal.SIGKILL)
+        wait(lambda: not place.is_locked("server"))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path / "engine")
+    yield place
+    end(place)
+
+
+@pytest.fixture
+def spec() -> Spec:
+    return Spec(
+        kind="sail",
+        key="this",
+        owner=os.getpid(),
+        idle=600,
+        memory="256m",
+        config={},
+        variables={},
+    )
+
+
+def attached(place: Place, spec: Spec) -> Attached:
+    found = attach(place, spec)
+    assert found, place.log.read_text()
+    return found
+
+
+def test_many_that_need_an_engine_at_once_share_one_whose_sessions_are_apart(
+    place: Place, spec: Spec
+) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        one, *others = pool.map(lambda _: attached(place, spec), range(4))
+
+    assert {each.address for each in others} == {one.address}
+    left, right = (SparkSession.builder.remote(one.address).create() for _ in range(2))
+    left.range(3).createOrReplaceTempView("rows")
+    left.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
+    assert left.table("rows").count() == 3
+    assert not right.catalog.tableExists("rows")
+    assert right.conf.get("spark.sql.session.timeZone") != "Europe/Berlin"
+    left.stop()
+    assert right.range(2).count() == 2
+    right.stop()
+
+
+def test_an_engine_that_was_killed_is_started_again(place: Place, spec: Spec) -> None:
+    first = attached(place, spec)
+    os.kill(first.pid, signal.SIGKILL)
+    wait(lambda: not place.is_locked("server"))
+
+    second = attached(place, spec)
+
+    assert second.pid != first.pid and answers(second.address)
+
+
+def test_an_engine_that_does_not_answer_is_started_again(
+    place: Place, spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = attached(place, spec)
+    os.kill(first.pid, signal.SIGSTOP)
+    monkeypatch.setattr(warm, "answers", lambda address: answers(address, 1))
+
+    second = attached(place, spec)
+
+    assert second.pid != first.pid and answers(second.address)
+
+
+def test_it_stays_as_long_as_somebody_uses_it_and_then_for_a_while(
+    place: Place, spec: Spec
+) -> None:
+    user = attached(place, replace(spec, idle=1))
+    time.sleep(2)
+    assert answers(user.address)
+
+    user.let_go()
+
+    wait(lambda: not place.is_locked("server"))
+    assert place.read() is None
+
+
+def test_it_ends_with_its_owner_once_nobody_uses_it(place: Place, spec: Spec) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    user = attached(place, replace(spec, owner=owner.pid))
+    owner.communicate(b"\n")
+    time.sleep(1)
+    assert answers(user.address)
+
+    user.let_go()
+
+    wait(lambda: not place.is_locked("server"))
+
+
+def test_of_other_code_or_settings_it_is_replaced_unless_somebody_uses_it(
+    place: Place, spec: Spec
+) -> None:
+    changed = replace(spec, key="that")
+    first = attached(place, spec)
+    assert attach(place, changed) is None
+
+    first.let_go()
+
+    assert attached(place, changed).pid != first.pid
+
+
+def test_where_none_starts_there_is_none_and_the_log_says_why(place: Place, spec: Spec) -> None:
+    assert attach(place, replace(spec, memory="4x")) is None
+
+    assert "KeyError" in place.log.read_text()
+
+
+def test_changed_code_is_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "a_package_of_tables"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    __import__(package.name)
+    before = set(own_code())
+    assert {Path(path).parts[-2] for path, _, _ in before} >= {package.name, "contracts"}
+
+    (package / "rules.py").write_text("MOST = 5")
+
+    assert {path for path, _, _ in set(own_code()) - before} == {str(package / "rules.py")}
+
+
+def test_a_step_that_lost_its_engine_is_tried_again_on_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "_current", [])
+    settings = settings_at(tmp_path, spark_idle=1)
+    place = Place(tmp_path / "engine")
+    first = connect.connected(settings, {})
+    found = place.read()
+    assert found
+    with pytest.raises(Exception) as failure, failures_explained():
+        os.kill(found.pid, signal.SIGKILL)
+        first.range(2).count()
+
+    second = connect.connected(settings, {})
+
+    assert type(failure.value).__name__ == "RetryRequested"
+    assert second is not first and second.range(2).count() == 2
+    second.stop()
+    end(place)
+
+
+def test_the_tables_function_that_fails_has_not_lost_its_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "_current", [])
+    session = connect.connected(settings_at(tmp_path, spark_idle=1), {})
+    with pytest.raises(ZeroDivisionError), failures_explained():
+        assert session.range(2).count() // 0
+
+    assert not connect.is_lost()
+    session.stop()
+    end(Place(tmp_path / "engine"))
+
+
+def test_where_others_use_one_of_other_code_a_jvm_is_a_runs_own(
+    tmp_path: Path, place: Place, spec: Spec, of_java: Spec
+) -> None:
+    theirs = attached(place, spec)
+    settings = settings_at(tmp_path, spark=Engine("local[1]"), spark_idle=1)
+
+    ours = warm.attached(settings, of_java.config, {})
+
+    assert ours and ours.address != theirs.address and answers(ours.address)
+    ours.let_go()
+    os.killpg(ours.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def of_java(tmp_path: Path, spec: Spec, monkeypatch: pytest.MonkeyPatch) -> Spec:
+    if (java := chosen_java()) is None:
+        assert not os.environ.get("CI")
+        pytest.skip("there is no Java 17 or 21 for Spark")
+    monkeypatch.setenv("JAVA_HOME", str(java))
+    settings = settings_at(tmp_path, spark=Engine("local[1]"))
+    return replace(spec, kind="local", config=spark_config(settings))
+
+
+def test_a_jvm_does_not_outlive_the_process_that_started_it(place: Place, of_java: Spec) -> None:
+    first = attached(place, of_java)
+    os.kill(first.pid, signal.SIGKILL)
+    wait(lambda: not place.is_locked("keeper"))
+    assert place.is_locked("server")  # by the JVM
+
+    second = attached(place, of_java)
+
+    assert second.address != first.address and not answers(first.address, 1)
+    session = SparkSession.builder.remote(second.address).create()
+    assert session.range(3).count() == 3
+    session.stop()
