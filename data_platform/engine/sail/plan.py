@@ -67,14 +67,16 @@ class _Writing:
         below = list(parts(relation, "Relation"))
         inputs = [self._unchanged(of) if only_top else self.rewrite(of) for of in below]
         if kind is not None:
-            self._rewrite_one(relation, kind, inputs)
+            inputs = self._rewrite_one(relation, kind, inputs)
         return Columns(copied(relation), inputs, self._server)
 
     def _unchanged(self, relation: Any) -> Columns:
         return Columns(relation, [], self._server)
 
-    def _rewrite_one(self, relation: Any, kind: str, inputs: Sequence[Columns]) -> None:
-        """Write a relation whose inputs are written."""
+    def _rewrite_one(
+        self, relation: Any, kind: str, inputs: Sequence[Columns]
+    ) -> Sequence[Columns]:
+        """Write a relation whose inputs are written; gives the inputs that it then has."""
         match kind:
             case "sql":
                 require_text(relation.sql.query, lambda: True)
@@ -88,8 +90,10 @@ class _Writing:
         types = Types(before, inputs, self._server)
         for expression in parts(relation, "Expression"):
             self._replace_column(expression, types, kind == "project")
-        if kind == "aggregate" and relation != before:
-            self._name(relation, Columns(before, inputs, self._server))
+        if kind != "aggregate" or relation == before:
+            return inputs
+        self._name(relation, Columns(before, inputs, self._server))
+        return [Columns(copied(relation.to_df.input), inputs, self._server)]
 
     def _replace_column(self, expression: Any, types: Types, is_named: bool) -> None:
         """Write an expression; `is_named`: without an alias it names a column."""

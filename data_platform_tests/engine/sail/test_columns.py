@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -25,12 +26,15 @@ def read(spark: SparkSession, tmp_path: Path) -> DataFrame:
 
 
 def asked(frame: DataFrame) -> list[bytes]:
-    """The relations whose columns are asked when a frame is written for Sail."""
+    """The relations whose columns are asked when a frame is written for Sail; none is refused."""
     found: list[bytes] = []
 
     def schema(relation: Any) -> Any:
         found.append(relation.SerializeToString())
-        return connect_schema(frame, relation)
+        try:
+            return connect_schema(frame, relation)
+        except PySparkException as error:
+            raise AssertionError(relation) from error
 
     written_for_sail(connect_relation(frame), schema)
     return found
@@ -45,6 +49,14 @@ def test_files_are_named_once_however_long_the_plan(read: DataFrame, tmp_path: P
 
     assert len(questions) > 5  # what `abs` gives is not known here
     assert [str(tmp_path).encode() in question for question in questions].count(True) == 1
+
+
+def test_columns_of_an_aggregation_that_is_renamed_are_its_own(read: DataFrame) -> None:
+    sums = read.groupBy("s").agg(F.sum("j"), F.sum("i"), F.count("*"))
+
+    questions = asked(sums.toDF("s", "j", "i", "n").withColumn("j", F.abs("j") + F.col("i")))
+
+    assert questions
 
 
 def test_what_is_known_here_is_not_asked(read: DataFrame) -> None:
