@@ -13,14 +13,6 @@ JOBS ?= $(if $(TESTS),0,3)
 # make test TESTS=... ENGINE=local: on Spark in a JVM instead of Sail
 ENGINE ?= sail
 
-# What is run on Spark as well; see docs/decisions/0030-engines.md
-ON_SPARK := $(addprefix data_platform_tests/,engine quality contracts domains \
-	$(addprefix lake/test_,outside_readers.py reads.py store_faults.py) \
-	$(addprefix build/test_,failures.py function.py isolation.py merged.py names.py placement.py \
-	step_cost.py) \
-	$(addprefix platform_defs/test_,gold_runs.py merge_runs.py ordinary_assets.py \
-	partition_expr.py pipeline.py reruns.py))
-
 export PYTHON
 
 # Another Spark, or packages of another project, must not take precedence over the locked ones.
@@ -50,7 +42,7 @@ test: env ## run the tests, all on Sail and some on Spark too (TESTS=path, ENGIN
 	$(pytest) --no-loadscope-reorder --engine=$(ENGINE) $(TESTS)
 ifeq ($(TESTS)$(ENGINE),sail)
 	@if [ -x .venv/java/bin/java ]; then \
-	    set -x; $(pytest) --no-loadscope-reorder --engine=local $(ON_SPARK); \
+	    set -x; $(pytest) --no-loadscope-reorder --engine=local --again; \
 	else \
 	    echo "Without Java 17 or 21, the tests on Spark are left out."; test -z "$$CI"; fi
 endif

@@ -1,6 +1,7 @@
 """What all tests share: one Spark session, a SQLite that does not wait for the disk, and how long
 hypothesis may search."""
 
+import gc
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ settings.register_profile(
     "dev", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)
+# On a second engine, where what is compared is the engine.
+settings.register_profile("few", settings.get_profile("ci"), max_examples=25)
 settings.register_profile("soak", settings.get_profile("dev"), max_examples=1000)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
@@ -50,6 +53,14 @@ def _unsynced(connection: Any, _: object) -> None:
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous = OFF")
 
+
+# What must be the same on every engine: rows and what is found about them.
+_ON_BOTH = (
+    *("contracts/", "domains/", "quality/", "docs/test_tutorial.py"),
+    *("build/test_function.py", "build/test_isolation.py", "build/test_merged.py"),
+    *("lake/test_reads.py", "platform_defs/test_merge_runs.py"),
+    *("platform_defs/test_pipeline.py", "platform_defs/test_reruns.py"),
+)
 
 # Where several processes share the files of tests: none is left with a long one in the end.
 _LONGEST = (
@@ -86,31 +97,44 @@ _LONGEST = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=("sail", "local", "connect"), default="sail")
+    parser.addoption(
+        "--again",
+        action="store_true",
+        help="tests have passed on Sail: those that must agree with it, and those of Spark alone",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     engine = config.getoption("engine")
     if engine != "local":  # columns are built for one kind of session
         os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+    if config.getoption("again"):
+        settings.load_profile("few")
     if engine == "local":  # the runs of homes too
         cast("dict[str, str]", DIFFERENCES[Environment.TEST])["SPARK"] = "local[2]"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    engine = str(config.getoption("engine"))
-    left = {item for item in items if _is_of_another(engine, item)}
+    left = {item for item in items if _is_of_another(config, item)}
     config.hook.pytest_deselected(items=list(left))
     items[:] = [item for item in items if item not in left]
+    gc.set_threshold(20_000)  # else a tenth of the time is spent on looking for garbage
     if hasattr(config, "workerinput"):
         order = {name: number for number, name in enumerate(_LONGEST)}
         items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
-def _is_of_another(engine: str, item: pytest.Item) -> bool:
+def _is_of_another(config: pytest.Config, item: pytest.Item) -> bool:
     """Whether a test is of another engine."""
-    if engine == "local":
-        return item.get_closest_marker("connect_only") is not None
-    return item.get_closest_marker("spark_only") is not None
+    is_of_spark = item.get_closest_marker("spark_only") is not None
+    if config.getoption("engine") != "local":
+        return is_of_spark
+    if item.get_closest_marker("connect_only") is not None:
+        return True
+    path = item.path.relative_to(Path(__file__).parent).as_posix()
+    if not config.getoption("again") or is_of_spark:
+        return False
+    return not path.startswith(_ON_BOTH) or "shop_in_directory" in item.name  # a shop is enough
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import FunctionType
@@ -354,9 +355,14 @@ def _attributes(source: str) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name
 
 
-def _defined(source: str) -> Iterator[str]:
+@cache
+def _defined(source: str) -> frozenset[str]:
     """Functions, classes, variables and fields of a module."""
-    for node in ast.walk(ast.parse(source)):
+    return frozenset(_names_in(ast.parse(source)))
+
+
+def _names_in(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 yield name

@@ -17,8 +17,10 @@ DAY = "2011-03-04"
 
 
 def test_a_landed_text_is_read_back_from_each_place_in_which_a_row_can_end(
-    tmp_path: Path, spark: SparkSession
+    tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("AWS_ENDPOINT", "AWS_ALLOW_HTTP"):  # of another test's store
+        monkeypatch.delenv(name, raising=False)
     good = shop_lines(DAY, 200)
     bad = f"500999,20600,MUG,six,{DAY} 10:00:00,1.25,12346.0,EIRE"
     before = dict(os.environ)

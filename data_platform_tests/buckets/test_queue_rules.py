@@ -93,7 +93,7 @@ def test_a_queue_wrong_in_one_respect_fails_that_rule_and_is_fixed(
     assert (failure.name, failure.rule) == (standing.name(purpose), rule)
     assert failure.command.startswith("aws sqs ")
     standing.run(failure.command)
-    assert standing.audit().failures == ()
+    assert standing.queue(purpose) == before
 
     wrong(standing, purpose)
     done = standing.apply()

@@ -93,7 +93,7 @@ PATTERNS = ["a", "^a", "a|b", "a$", "(?i)A", ".", r"\d", r"\w", "", r"[\s\S]{2}"
 # An example costs a Spark job per check and value, so there are 2, or 20 with the profile "soak",
 # and a failing one is shown as it was found: to shrink it would take minutes.
 few = settings(
-    max_examples=cast(settings, settings.default).max_examples // 50,
+    max_examples=max(1, cast(settings, settings.default).max_examples // 50),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
 

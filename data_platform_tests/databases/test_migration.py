@@ -138,7 +138,7 @@ OLD_BUILD = (
 
 @pytest.mark.parametrize("newer", [[], [OLD_BUILDS, OLD_BUILD]])
 def test_a_ledger_older_than_migrations_keeps_its_rows(tmp_path, newer: list[str]) -> None:
-    url = f"sqlite:///{tmp_path}/ledger.db"
+    url = f"sqlite:///{tmp_path}/old.db"
     run(url, OLD_LEDGER, OLD_INDEX, OLD_OBJECT, *newer)
     [failed] = Ledger(url).failed()
     assert (failed.id, failed.attempts, failed.error) == (7, 2, "timed out")

@@ -16,8 +16,8 @@ def attempt(name: str, *, key: str = MONDAY, at: dt.datetime = NOON, held: bool 
 
 
 @pytest.fixture
-def builds(database_url: str) -> Builds:
-    return Builds(database_url)
+def builds(migrated_url: str) -> Builds:
+    return Builds(migrated_url)
 
 
 def test_the_newest_attempt_is_the_last_recorded_whatever_the_clock_says(builds: Builds) -> None:

@@ -26,8 +26,8 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def home(tmp_path: Path, postgres_url: str) -> LakeHome:
-    return LakeHome(tmp_path, database=postgres_url)
+def home(tmp_path: Path, migrated_postgres_url: str) -> LakeHome:
+    return LakeHome(tmp_path, database=migrated_postgres_url)
 
 
 def test_a_catalog_that_is_opened_by_many_at_once_is_made_once(

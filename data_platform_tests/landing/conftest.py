@@ -15,9 +15,9 @@ def bucket() -> MemoryBucket:
 
 
 @pytest.fixture
-def reopened(database_url: str) -> Callable[[], Ledger]:
+def reopened(migrated_url: str) -> Callable[[], Ledger]:
     """The same ledger as another process would open it."""
-    return lambda: Ledger(database_url, clock=lambda: NOW)
+    return lambda: Ledger(migrated_url, clock=lambda: NOW)
 
 
 @pytest.fixture

@@ -61,8 +61,8 @@ def _server(java: Path, directory: Path) -> Iterator[int]:
         _wait(process, port, log)
         yield port
     finally:
-        process.terminate()
-        process.wait(60)
+        process.kill()  # on a request to end it may wait for a client for minutes
+        process.wait()
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
