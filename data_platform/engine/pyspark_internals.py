@@ -98,7 +98,7 @@ class _Watched:
 
     def AnalyzePlan(self, request: Any, **options: Any) -> Any:
         """Tell something about a plan, which is mostly its schema."""
-        self.queries += _reads_rows(request)
+        self.queries += reads_rows(request)
         return self._stub.AnalyzePlan(request, **options)
 
 
@@ -118,7 +118,7 @@ def _watched(client: Any) -> _Watched:
         return client._stub
 
 
-def _reads_rows(message: Any) -> bool:
+def reads_rows(message: Any) -> bool:
     """Whether the analysis of a plan reads rows: its columns then depend on them."""
     name = message.DESCRIPTOR.name
     if name in ("Transpose", "StatCrosstab", "Parse", "CompressedOperation"):
@@ -128,7 +128,7 @@ def _reads_rows(message: Any) -> bool:
     if name == "DataSource" and not message.schema:
         return True
     return any(
-        _reads_rows(part)
+        reads_rows(part)
         for field, value in message.ListFields()
         if field.message_type is not None
         for part in messages_in(field, value)

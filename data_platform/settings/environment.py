@@ -41,7 +41,7 @@ PASSWORD = PREFIX + "DATABASE_PASSWORD"
 # Defaults that differ by environment; each setting's own variable takes precedence. Empty ones must
 # be set, or are derived from the machine.
 DIFFERENCES: Mapping[Environment, Mapping[str, str]] = {
-    Environment.LOCAL: {**_DIRECTORIES, "SPARK": "sail", "SPARK_IDLE": "10"},
+    Environment.LOCAL: {**_DIRECTORIES, "SPARK": "sail"},
     Environment.TEST: {**_DIRECTORIES, "SPARK": "sail", "SPARK_MEMORY": "1g"},
     Environment.STAGING: {**_CLOUD, "SPARK": "local[*]"},
     Environment.PROD: {**_CLOUD, "SPARK": "local[*]"},

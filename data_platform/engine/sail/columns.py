@@ -13,6 +13,7 @@ from typing import Any
 from pyspark.errors import PySparkException
 from pyspark.sql import types as T
 
+from data_platform.engine.pyspark_internals import reads_rows
 from data_platform.engine.sail.messages import copied, parts
 
 Schema = Callable[[Any], T.StructType]
@@ -58,7 +59,7 @@ class Columns:
     @property
     def required(self) -> T.StructType:
         """The columns; raises what Sail refuses of the relation."""
-        return self.schema or self._server.columns(self._relation)
+        return self._server.columns(self._relation) if self.schema is None else self.schema
 
     @cached_property
     def empty(self) -> Any | None:
@@ -90,6 +91,8 @@ def over_empty(relation: Any, inputs: Sequence[Columns], server: Server) -> Any 
     made = copied(relation)
     for part, of in zip(list(parts(made, "Relation")), inputs, strict=True):
         part.CopyFrom(of.empty)
+    if reads_rows(made):  # as a pivot does for its columns
+        return None
     expressions = list(parts(made, "Expression"))
     return made if all([point_at(of, inputs) for of in expressions]) else None
 

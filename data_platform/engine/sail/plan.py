@@ -71,7 +71,7 @@ class _Writing:
         return Columns(copied(relation), inputs, self._server)
 
     def _unchanged(self, relation: Any) -> Columns:
-        return Columns(relation, [], self._server)
+        return Columns(copied(relation), [], self._server)
 
     def _rewrite_one(
         self, relation: Any, kind: str, inputs: Sequence[Columns]

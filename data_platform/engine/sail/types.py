@@ -55,7 +55,7 @@ class Types:
         asked = [of for of, known in zip(bound, found, strict=True) if known is None]
         named = [aliased(of, f"_{at}") for at, of in enumerate(asked)]
         told = iter(self._fields(named) if named else [])
-        return [known or next(told).dataType for known in found]
+        return [next(told).dataType if known is None else known for known in found]
 
     def columns(self) -> T.StructType:
         """The columns of the relation's input, or of both inputs of a join."""

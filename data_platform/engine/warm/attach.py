@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -83,12 +84,13 @@ def own_code() -> Iterator[tuple[str, int, int]]:
     roots = {name.partition(".")[0] for name in list(sys.modules)} - {"__main__", "__mp_main__"}
     for name in roots:
         file = getattr(sys.modules.get(name), "__file__", None)
-        if file is None or file.startswith(places):
+        if file is None or any(Path(file).is_relative_to(place) for place in places):
             continue
         is_package = Path(file).name == "__init__.py"
         for path in Path(file).parent.rglob("*.py") if is_package else [Path(file)]:
-            found = path.stat()
-            yield str(path), found.st_mtime_ns, found.st_size
+            with suppress(FileNotFoundError):  # a link to nothing, as some editors make
+                found = path.stat()
+                yield str(path), found.st_mtime_ns, found.st_size
 
 
 def answers(address: str, seconds: float = _ANSWERS_WITHIN) -> bool:
@@ -134,9 +136,10 @@ def _usable(place: Place, spec: Spec, users: IO[str]) -> Found | None:
         _end(place, found, signal.SIGKILL)
     elif found.key == spec.key:
         return found
-    elif try_lock(users):  # nobody else uses it
-        _end(place, found, signal.SIGTERM)
-        fcntl.flock(users, fcntl.LOCK_SH)
+    else:
+        if try_lock(users):  # nobody else uses it
+            _end(place, found, signal.SIGTERM)
+        fcntl.flock(users, fcntl.LOCK_SH)  # which a try that fails gives up
     return None
 
 

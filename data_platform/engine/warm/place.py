@@ -85,7 +85,7 @@ class Place:
         """Where the engine is, or was; None if nobody told."""
         try:
             return Found(**json.loads(self._address.read_text()))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, TypeError):  # or damaged, or of another version
             return None
 
     def clear(self) -> None:

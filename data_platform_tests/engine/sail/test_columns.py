@@ -59,6 +59,15 @@ def test_columns_of_an_aggregation_that_is_renamed_are_its_own(read: DataFrame) 
     assert questions
 
 
+def test_columns_that_depend_on_rows_are_asked_of_the_rows(read: DataFrame) -> None:
+    pivoted = read.groupBy("i").pivot("s").agg(F.sum("j"))
+
+    made = agreed(pivoted.withColumn("twice", F.col("a") * 2))
+
+    assert made.columns == ["i", "a", "twice"]
+    assert [tuple(row) for row in made.collect()] == [(3, 2, 4)]
+
+
 def test_what_is_known_here_is_not_asked(read: DataFrame) -> None:
     value = F.when(F.col("s").isNull(), F.lit(0)).otherwise(F.col("i").cast("int"))
 
