@@ -11,7 +11,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -26,6 +25,7 @@ import psutil
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from data_platform.engine.warm.place import free_port
 from tools.services import MINIO, VERSITYGW, GoServer, postgres_home
 
 REGION = "us-east-1"
@@ -340,13 +340,6 @@ def launch(
             start_new_session=True,
             **_identity(owner),
         )
-
-
-def free_port() -> int:
-    """A port of the loopback address on which nothing listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager

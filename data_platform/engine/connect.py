@@ -63,8 +63,8 @@ def connected(settings: Settings, warm: Mapping[str, str] | None = None) -> Spar
     variables = store_variables(settings.aws_region, settings.aws_endpoint)
     if settings.spark.kind == "sail":  # it looks when it first reads from a bucket
         export(**variables)
-    if not _current:
-        _current.append(_begun(settings, warm, variables))
+    if not _current or _current[0].session.client.is_closed:
+        _current[:] = [_begun(settings, warm, variables)]
     return _current[0].session
 
 

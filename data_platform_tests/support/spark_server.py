@@ -1,7 +1,6 @@
 """A Spark Connect server in a JVM of its own, beside the Sail that tests run on."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from data_platform.engine.java import chosen_java
-from tools.servers import free_port
+from data_platform.engine.warm.place import free_port, is_listening
 
 _CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
@@ -70,8 +69,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     while time.monotonic() < until:
         if process.poll() is not None:
             raise RuntimeError(f"the server ended: {log.read_text()[-2000:]}")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if is_listening("127.0.0.1", port):
+            return
         time.sleep(0.2)
     raise TimeoutError(f"the server does not listen on {port}: {log.read_text()[-2000:]}")

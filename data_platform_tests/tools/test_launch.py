@@ -11,6 +11,7 @@ from pathlib import Path
 
 from data_platform.settings.model import CHECKOUT
 from tools.launch import demo_name, port_is_free
+from tools.servers import free_port
 
 LAUNCH = [sys.executable, str(CHECKOUT / "tools" / "launch.py")]
 
@@ -82,12 +83,6 @@ def test_one_state_has_one_ui_which_ends_with_sigterm_even_in_the_background(
         assert not answers(port)
     finally:
         first.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def answers(port: int) -> bool:

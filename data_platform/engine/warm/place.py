@@ -97,10 +97,10 @@ class Place:
         return self.directory / "address.json"
 
 
-def try_lock(file: IO[str], *, shared: bool = False) -> bool:
+def try_lock(file: IO[str]) -> bool:
     """Lock an open file unless another process has it locked."""
     try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -231,3 +231,18 @@ def test_a_jvm_does_not_outlive_the_process_that_started_it(place: Place, of_jav
     session = SparkSession.builder.remote(second.address).create()
     assert session.range(3).count() == 3
     session.stop()
+
+
+def test_a_session_that_was_stopped_gives_way_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "_current", [])
+    settings = settings_at(tmp_path)
+    first = connect.connected(settings)
+    assert connect.connected(settings) is first
+    first.stop()
+
+    second = connect.connected(settings)
+
+    assert second.range(2).count() == 2
+    second.stop()
