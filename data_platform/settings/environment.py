@@ -212,6 +212,11 @@ def java_home() -> str:
     return os.environ.get("JAVA_HOME", "")
 
 
+def variables_of(prefixes: tuple[str, ...]) -> dict[str, str]:
+    """The environment variables whose names begin with one of these."""
+    return {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
+
+
 @contextmanager
 def environment_kept() -> Iterator[None]:
     """Restore the variables that `enter_home` sets when the context ends."""
