@@ -114,8 +114,8 @@ def is_lost() -> bool:
 def leave_lost() -> None:
     """Leave a session that is lost, so that the next one is on another engine."""
     session = _current[0].session
-    session.release_session_on_close = False  # it would wait for an answer
     _leave()
+    session.client.close()  # else the next line waits for the server's answer
     session.stop()
 
 

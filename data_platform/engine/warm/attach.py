@@ -85,7 +85,7 @@ def answers(address: str, seconds: float = _ANSWERS_WITHIN) -> bool:
 
     builder = DefaultChannelBuilder(address)
     version = AnalyzePlanRequest.SparkVersion()
-    request = AnalyzePlanRequest(session_id=builder.session_id, spark_version=version)
+    request = AnalyzePlanRequest(session_id=builder.session_id or "", spark_version=version)
     request.user_context.user_id = builder.userId or ""
     with builder.toChannel() as channel:
         try:
