@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.bronze_rate import bronze
 from benchmarks.commits import aging, planning
+from benchmarks.dagster_dev import late_file, warm_partition
 from benchmarks.engines import engines
 from benchmarks.large_partition import large_partition
 from benchmarks.long_runs import backfill, landed_to_gold
@@ -34,6 +35,8 @@ MEASURES: dict[str, Callable[[Workload], list[Measurement]]] = {
     "aging": aging,
     "sensor_tick": sensor_tick,
     "one_partition": one_partition,
+    "warm_partition": warm_partition,
+    "late_file": late_file,
     "large_partition": large_partition,
     "merge": merge,
     "memory": memory,

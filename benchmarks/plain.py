@@ -106,7 +106,11 @@ def main() -> None:
     parser.add_argument("--one-day", action="store_true", help="without the monthly table")
     args = parser.parse_args()
     settings = settings_from_env(
-        {"DATA_PLATFORM_HOME": str(args.target), "DATA_PLATFORM_SPARK_MEMORY": args.memory}
+        {
+            "DATA_PLATFORM_HOME": str(args.target),
+            "DATA_PLATFORM_SPARK": "local[*]",
+            "DATA_PLATFORM_SPARK_MEMORY": args.memory,
+        }
     )
     spark = start_session(settings)
     pipeline(spark, args.landing, args.target, months=not args.one_day)
