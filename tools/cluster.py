@@ -1,0 +1,325 @@
+"""A Spark standalone cluster on this machine, whose hosts have addresses of their own.
+
+A host is a network namespace on a bridge. Its processes share the kernel with this machine, but
+neither its loopback address nor the directories that are hidden from them: those of the platform's
+code and of the driver. They have a Python with the libraries of this environment and without the
+platform (`Cluster.python`). The driver and the servers are outside, at `Cluster.gateway`.
+
+Namespaces need root and iproute2. `python -m tools.cluster` runs a cluster and an S3 store until
+Ctrl-C, and prints the environment variables with which a driver uses them.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import venv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
+from typing import IO
+
+import pyspark
+
+from data_platform.engine.java import chosen_java
+from data_platform.settings.model import CHECKOUT
+from tools.servers import NotInstalled, NotStarted, launch, versitygw
+
+PATIENCE = 90  # seconds for the cluster to start, on a busy machine
+PORT = 7077
+WEB_PORT = 8080
+_NETWORKS = range(77, 97)  # 10.77.0.0/24 and on: one for each cluster on this machine
+
+# Mounts in a namespace's process are seen by it and what it starts, nowhere else.
+_HIDING = 'while [ "$1" != -- ]; do mount -t tmpfs none "$1" || exit; shift; done; shift; exec "$@"'
+
+
+class NotPossible(Exception):
+    """This machine, or this user, cannot have network namespaces; the message says why."""
+
+
+@dataclass
+class Host:
+    """A host: its namespace, its address, and what runs on it."""
+
+    name: str
+    namespace: str
+    address: str
+    directory: Path
+    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+
+    @property
+    def pids(self) -> list[int]:
+        """All its processes."""
+        return [int(pid) for pid in _ip("netns", "pids", self.namespace).split()]
+
+    def kill(self, pids: Sequence[int] | None = None) -> None:
+        """Kill processes of it, else all of them, as a crash would."""
+        for pid in self.pids if pids is None else pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if pids is None and self.process:
+            self.process.wait()
+
+    def cut_off(self) -> None:
+        """Take its link down: whoever talks to it hears nothing, not even a refusal."""
+        _ip("-n", self.namespace, "link", "set", "eth0", "down")
+
+    def reconnect(self) -> None:
+        """Bring its link up again."""
+        _ip("-n", self.namespace, "link", "set", "eth0", "up")
+
+    def executors(self) -> list[int]:
+        """The processes of Spark's executors on it."""
+        return [pid for pid in self.pids if b"CoarseGrainedExecutorBackend" in _command_of(pid)]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster: a master and workers, each on its own host."""
+
+    gateway: str  # this machine's address on the bridge: the driver's, and that of servers
+    python: Path  # on every host, without the platform
+    master: Host
+    workers: tuple[Host, ...]
+    _environment: Mapping[str, str] = field(repr=False)
+    _hidden: tuple[Path, ...] = field(repr=False)
+    _worker: tuple[str, ...] = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """What DATA_PLATFORM_SPARK is set to."""
+        return f"spark://{self.master.address}:{PORT}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables with which a process is a driver of this cluster."""
+        return {
+            "DATA_PLATFORM_SPARK": self.url,
+            "PYSPARK_PYTHON": str(self.python),
+            "SPARK_LOCAL_IP": self.gateway,
+        }
+
+    def state(self) -> dict:
+        """What the master knows, as its web page has it; empty if it does not answer."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"http://{self.master.address}:{WEB_PORT}/json/", timeout=5) as answer:
+                return json.load(answer)
+        except (OSError, ValueError):
+            return {}
+
+    def start_master(self) -> None:
+        """Start the master, again if it was killed. It forgets the applications of before."""
+        command = ["org.apache.spark.deploy.master.Master", "-h", self.master.address]
+        ports = ["-p", str(PORT), "--webui-port", str(WEB_PORT)]
+        self._start(self.master, [*command, *ports])
+
+    def start_worker(self, host: Host) -> None:
+        """Start a worker, again if it was killed."""
+        command = ["org.apache.spark.deploy.worker.Worker", "-h", host.address, *self._worker]
+        self._start(host, [*command, "-d", str(host.directory), self.url])
+
+    def wait_for_workers(self) -> None:
+        """Until the master knows of all workers. Raises NotStarted if it does not in time."""
+        alive = len(self.workers)
+        if not _wait(lambda: self.state().get("aliveworkers") == alive, PATIENCE):
+            raise NotStarted(f"the cluster has not {alive} workers:\n{self.logs()}")
+
+    def logs(self) -> str:
+        """The end of what each host printed."""
+        logs = ((host.name, host.directory / "log.txt") for host in (self.master, *self.workers))
+        return "\n".join(
+            f"--- {name}\n{log.read_text('utf-8', 'replace')[-2000:]}"
+            for name, log in logs
+            if log.exists()
+        )
+
+    def _start(self, host: Host, command: Sequence[str]) -> None:
+        spark = Path(pyspark.__file__).parent
+        hidden = [str(path) for path in self._hidden if path.exists()]
+        host.process = launch(
+            [
+                *("ip", "netns", "exec", host.namespace),
+                *("/bin/sh", "-c", _HIDING, "sh", *hidden, "--"),
+                *(str(spark / "bin/spark-class"), *command),
+            ],
+            log=host.directory / "log.txt",
+            env={
+                "PATH": f"{self.python.parent}:{os.defpath}:/usr/sbin:/sbin",
+                "HOME": "/nonexistent",
+                "JAVA_HOME": str(chosen_java()),
+                "SPARK_HOME": str(spark),
+                "SPARK_LOCAL_IP": host.address,
+                "SPARK_LOCAL_DIRS": str(host.directory),
+                "SPARK_DAEMON_MEMORY": "256m",
+                "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+                **self._environment,
+            },
+        )
+
+
+@contextmanager
+def network() -> Iterator[int]:
+    """A network 10.N.0.0/24 of this process, free of what a killed one left; yields N.
+
+    Raises NotPossible where there can be none, NotInstalled without iproute2.
+    """
+    if os.geteuid():
+        raise NotPossible("only root can make network namespaces")
+    if not shutil.which("ip"):
+        raise NotInstalled("`ip` is not installed: run `apt-get install iproute2`")
+    number, lock = _claimed()
+    with lock:
+        _remove(number)
+        try:
+            _ip("link", "add", f"dp{number}", "type", "bridge")
+            _ip("address", "add", f"10.{number}.0.1/24", "dev", f"dp{number}")
+            _ip("link", "set", f"dp{number}", "up")
+            yield number
+        finally:
+            _remove(number)
+
+
+@contextmanager
+def cluster(
+    number: int,
+    *,
+    workers: int = 2,
+    cores: int = 1,
+    memory: str = "1g",
+    environment: Mapping[str, str] | None = None,
+    hidden: Sequence[Path] = (),
+) -> Iterator[Cluster]:
+    """A cluster on the network of `network()`, until the block ends.
+
+    A worker has so many cores and so much memory for executors; `environment` is that of the hosts
+    (a store's credentials), `hidden` are directories that they do not have, beside the platform's
+    code.
+    """
+    if chosen_java() is None:
+        raise NotInstalled("there is no Java 17 or 21 for Spark")
+    packages = (CHECKOUT / name for name in ("data_platform", "data_platform_tests", "benchmarks"))
+    with tempfile.TemporaryDirectory(prefix="cluster-", ignore_cleanup_errors=True) as name:
+        directory = Path(name)
+        hosts = [_host(number, 10, "master", directory)]
+        hosts += [_host(number, 11 + n, f"worker{n + 1}", directory) for n in range(workers)]
+        made = Cluster(
+            gateway=f"10.{number}.0.1",
+            python=_python_without_the_platform(directory / "python"),
+            master=hosts[0],
+            workers=tuple(hosts[1:]),
+            _environment=environment or {},
+            _hidden=(*packages, CHECKOUT / ".cache", *hidden),
+            _worker=("-c", str(cores), "-m", memory),
+        )
+        try:
+            made.start_master()
+            for worker in made.workers:
+                made.start_worker(worker)
+            made.wait_for_workers()
+            yield made
+        finally:
+            for host in hosts:
+                host.kill()
+
+
+def _host(number: int, last: int, name: str, directory: Path) -> Host:
+    namespace, address = f"dp{number}-{last}", f"10.{number}.0.{last}"
+    _ip("netns", "add", namespace)
+    _ip(*f"link add {namespace} type veth peer name eth0 netns {namespace}".split())
+    _ip("link", "set", namespace, "master", f"dp{number}", "up")
+    _ip("-n", namespace, "address", "add", f"{address}/24", "dev", "eth0")
+    for link in ("lo", "eth0"):
+        _ip("-n", namespace, "link", "set", link, "up")
+    (directory / name).mkdir()
+    return Host(name, namespace, address, directory / name)
+
+
+def _python_without_the_platform(directory: Path) -> Path:
+    """A Python with this environment's libraries, as an image of a cluster has them. The `.pth`
+    files of another environment, which put the checkout on the path, do not apply in it."""
+    venv.create(directory, symlinks=True, with_pip=False)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    libraries = Path("lib") / version / "site-packages"
+    (directory / libraries / "libraries.pth").write_text(f"{Path(sys.prefix) / libraries}\n")
+    return directory / "bin" / "python"
+
+
+def _claimed() -> tuple[int, IO[str]]:
+    """The number of a network that no living process uses, and the lock on it."""
+    for number in _NETWORKS:
+        lock = Path(tempfile.gettempdir(), f"data-platform-network-{number}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            return number, lock
+    raise NotPossible(f"all {len(_NETWORKS)} networks are in use")
+
+
+def _remove(number: int) -> None:
+    """Remove a network: its hosts, with their processes, and its bridge."""
+    for line in _ip("netns", "list").splitlines():
+        if line.startswith(f"dp{number}-"):
+            host = Host("", line.split()[0], "", Path())
+            host.kill()
+            _ip("netns", "delete", host.namespace)
+    with suppress(NotPossible):  # most of the time there is none
+        _ip("link", "delete", f"dp{number}")
+
+
+def _ip(*arguments: str) -> str:
+    """What `ip` answers. Raises NotPossible with its message if it fails."""
+    ended = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise NotPossible(f"`ip {' '.join(arguments)}` failed: {ended.stderr.strip()}")
+    return ended.stdout
+
+
+def _command_of(pid: int) -> bytes:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def _wait(until: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not until():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with ExitStack() as stack:
+        number = stack.enter_context(network())
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        store = stack.enter_context(versitygw(directory, host=f"10.{number}.0.1"))
+        made = stack.enter_context(cluster(number, environment=store.key.environment))
+        variables = {
+            **made.environment,
+            **store.key.environment,
+            "DATA_PLATFORM_AWS_ENDPOINT": store.endpoint,
+            "DATA_PLATFORM_AWS_REGION": store.region,
+        }
+        for name, value in variables.items():
+            print(f"export {name}={quote(value)}")
+        print("# The cluster runs until Ctrl-C.", flush=True)
+        with suppress(KeyboardInterrupt):
+            signal.pause()
+
+
+if __name__ == "__main__":
+    main()
