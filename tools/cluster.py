@@ -134,6 +134,17 @@ class Cluster:
         if not _wait(lambda: self.state().get("aliveworkers") == alive, PATIENCE):
             raise NotStarted(f"the cluster has not {alive} workers:\n{self.logs()}")
 
+    def repair(self) -> None:
+        """Connect and start what is cut off or was killed, and wait for the workers, without the
+        applications of before: a master that is killed forgets them."""
+        for host in (self.master, *self.workers):
+            host.reconnect()
+            host.kill()
+        self.start_master()
+        for worker in self.workers:
+            self.start_worker(worker)
+        self.wait_for_workers()
+
     def logs(self) -> str:
         """The end of what each host printed."""
         logs = ((host.name, host.directory / "log.txt") for host in (self.master, *self.workers))
@@ -257,7 +268,8 @@ def _python_without_the_platform(directory: Path) -> Path:
 def _claimed() -> tuple[int, IO[str]]:
     """The number of a network that no living process uses, and the lock on it."""
     for number in _NETWORKS:
-        lock = Path(tempfile.gettempdir(), f"data-platform-network-{number}.lock").open("w")
+        path = Path(tempfile.gettempdir(), f"data-platform-network-{number}.lock")
+        lock = path.open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -12,7 +12,8 @@ from weakref import WeakSet
 
 from pyspark.sql import SparkSession
 
-from data_platform.engine.parallelism import PARALLELISM
+from data_platform.engine.parallelism import PARALLELISM, counted
+from data_platform.engine.shipping import shipped
 from data_platform.engine.warm.attach import Attached, answers, attached
 from data_platform.engine.warm.engines import start_sail
 from data_platform.settings.environment import export
@@ -88,6 +89,10 @@ def _begun(
         # It is on this machine: if it has ended, as after Ctrl-C, it does not come back.
         session.client.set_retry_policies([DefaultPolicy(max_retries=3)])
         session.conf.set(PARALLELISM, str(settings.spark.cores))
+    if settings.spark.kind == "connect":
+        session.addArtifacts(str(shipped()), pyfile=True)
+        if not session.conf.get(PARALLELISM, None):
+            session.conf.set(PARALLELISM, str(counted(session)))
     if sail:
         _of_sail.add(session)
     atexit.register(session.stop)  # before the server ends, which it does with the process

@@ -212,6 +212,14 @@ def java_home() -> str:
     return os.environ.get("JAVA_HOME", "")
 
 
+def spark_conf() -> Path | None:
+    """The user's `spark-defaults.conf`, where Spark looks for it; None if nothing says where."""
+    if directory := os.environ.get("SPARK_CONF_DIR", ""):
+        return Path(directory, "spark-defaults.conf")
+    home = os.environ.get("SPARK_HOME", "")
+    return Path(home, "conf", "spark-defaults.conf") if home else None
+
+
 @contextmanager
 def environment_kept() -> Iterator[None]:
     """Restore the variables that `enter_home` sets when the context ends."""
