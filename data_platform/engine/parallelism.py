@@ -15,14 +15,14 @@ def parallelism(spark: SparkSession) -> int:
     """How many tasks the engine runs at once, at least 1.
 
     `spark.default.parallelism` says so for a session on this machine and for a server's
-    (`engine.session`, `engine.connect` set it), and may for a cluster, whose executors have so
-    many cores otherwise. The number of shuffle partitions says nothing about cores.
+    (`engine.session` and `engine.connect` set it), and may for a cluster. Otherwise it is the cores
+    of a cluster's executors. The number of shuffle partitions says nothing about cores.
     """
-    return int(spark.conf.get(PARALLELISM, None) or cores(spark) or 1)
+    return int(spark.conf.get(PARALLELISM, None) or cores(spark) or counted(spark))
 
 
 def counted(spark: SparkSession) -> int:
-    """The same for a server of which nothing is known, in one small job: a range has a partition
-    for each core."""
+    """The same of a server that does not say, by one small job: a range has a partition for each
+    core."""
     [row] = spark.range(_MOST).agg(F.max(F.spark_partition_id())).collect()
     return row[0] + 1

@@ -148,7 +148,7 @@ class Driven:
                 started.kill()
 
     def require_complete(self, expected: "Mapping[str, Rows]") -> None:
-        """As if nothing had happened: the rows, the ledger, and after cleaning no file left over."""
+        """As if nothing had happened: the rows, the ledger, and no file that cleaning leaves."""
         platform, later = self.platform, dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
         assert platform.ledger.summary()["pending"] == 0
         for table, rows in expected.items():
@@ -184,7 +184,7 @@ def stopped_in(table: str, place: Place, store: S3Server, driver: Driver) -> "St
 
     It stays stopped within the block: whatever writes, waits in the middle of the table.
     """
-    assert store.access_log
+    assert store.access_log  # beside its data
     bucket = place.root.removeprefix("s3://")
     data = store.access_log.parent / "data" / bucket / "warehouse" / table / "data"
     end = time.monotonic() + PATIENCE
@@ -192,15 +192,16 @@ def stopped_in(table: str, place: Place, store: S3Server, driver: Driver) -> "St
         assert driver.at_work, f"{table} was not loaded: {driver.errors}"
         assert time.monotonic() < end, driver.errors
         time.sleep(0.002)
-    return StoppedStore(store, len(list(data.glob("*/*.parquet"))))
+    return StoppedStore(store, data)
 
 
 class StoppedStore:
-    """A store that answers nobody within the block; `files` of the table were in it then."""
+    """A store that answers nobody within the block; `files` of the table are in it then."""
 
-    def __init__(self, store: S3Server, files: int) -> None:
-        self._pid, self.files = store.process.pid, files
+    def __init__(self, store: S3Server, data: Path) -> None:
+        self._pid = store.process.pid
         os.killpg(self._pid, signal.SIGSTOP)
+        self.files = len(list(data.glob("*/*.parquet")))
 
     def __enter__(self) -> "StoppedStore":
         return self

@@ -1,0 +1,66 @@
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from data_platform.engine.shipping import own_code, shipped
+
+PRINTING = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import acme.rules, single, data_platform.assets
+from data_platform.engine.shipping import shipped
+made = shipped()
+import shutil
+print(shutil.copy(made, sys.argv[2]))
+"""
+
+
+def _zip(repository: Path, target: Path) -> Path:
+    target.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", PRINTING, repository, target],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def _repository(folder: Path) -> Path:
+    (folder / "acme/data").mkdir(parents=True)
+    (folder / "acme/rules.py").write_text("LIMIT = 3\n")
+    (folder / "acme/data/rates.csv").write_text("EUR,1.0\n")
+    (folder / "acme/.cache").mkdir()
+    (folder / "acme/.cache/large.bin").write_bytes(b"0" * 1000)
+    (folder / "single.py").write_text("LIMIT = 4\n")
+    return folder
+
+
+def test_the_platform_and_what_the_process_imported_are_in_it_and_no_library(
+    tmp_path: Path,
+) -> None:
+    made = _zip(_repository(tmp_path / "repository"), tmp_path / "made")
+
+    names = zipfile.ZipFile(made).namelist()
+    assert {"acme/rules.py", "acme/data/rates.csv", "single.py"} <= set(names)
+    assert "data_platform/landing/parse.py" in names  # though nothing has imported it
+    assert {name.partition("/")[0] for name in names} == {"acme", "single.py", "data_platform"}
+    assert not any(".cache" in name or name.endswith(".pyc") for name in names)
+
+
+def test_the_same_code_is_the_same_file(tmp_path: Path) -> None:
+    repository = _repository(tmp_path / "repository")
+
+    one, same = (_zip(repository, tmp_path / name) for name in ("one", "same"))
+    (repository / "single.py").write_text("LIMIT = 5\n")
+    other = _zip(repository, tmp_path / "other")
+
+    assert (one.name, one.read_bytes()) == (same.name, same.read_bytes())
+    assert other.name != one.name
+
+
+def test_it_is_made_once_in_a_process() -> None:
+    assert shipped() == shipped()
+    assert {name for name, _ in own_code()} >= set(zipfile.ZipFile(shipped()).namelist())
