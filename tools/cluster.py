@@ -129,20 +129,29 @@ class Cluster:
         self._start(host, [*command, "-d", str(host.directory), self.url])
 
     def wait_for_workers(self) -> None:
-        """Until the master knows of all workers. Raises NotStarted if it does not in time."""
-        alive = len(self.workers)
-        if not _wait(lambda: self.state().get("aliveworkers") == alive, PATIENCE):
-            raise NotStarted(f"the cluster has not {alive} workers:\n{self.logs()}")
+        """Until the master has all workers, and none of them works for an application any more.
+        Raises NotStarted if that takes too long."""
+
+        def free() -> bool:
+            state = self.state()
+            alive = state.get("aliveworkers") == len(self.workers)
+            return alive and not state["coresused"] and not state["activeapps"]
+
+        if not _wait(free, PATIENCE):
+            raise NotStarted(f"not all workers of the cluster are free:\n{self.logs()}")
 
     def repair(self) -> None:
-        """Connect and start what is cut off or was killed, and wait for the workers, without the
-        applications of before: a master that is killed forgets them."""
+        """Connect and start what is cut off or was killed, and wait until all workers are free.
+        Workers would find a new master again, but not soon."""
         for host in (self.master, *self.workers):
             host.reconnect()
-            host.kill()
-        self.start_master()
+        if not self.master.pids:
+            for worker in self.workers:
+                worker.kill()
+            self.start_master()
         for worker in self.workers:
-            self.start_worker(worker)
+            if not worker.pids:
+                self.start_worker(worker)
         self.wait_for_workers()
 
     def logs(self) -> str:

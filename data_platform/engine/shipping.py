@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 _OURS = "data_platform"
 _DECLARING = "data_platform.domains"  # the entry point of packages with domains
@@ -54,6 +54,10 @@ def _files(name: str, place: Path) -> Iterator[tuple[str, Path]]:
             yield "/".join((name, *parts)), path
 
 
+def _folders(name: str) -> list[PurePosixPath]:
+    return list(PurePosixPath(name).parents)[:-1]
+
+
 @cache
 def _directory() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="data-platform-code-")  # removed with the process
@@ -64,6 +68,9 @@ def _zipped(files: Iterable[tuple[str, Path]]) -> Path:
     directory = Path(_directory().name)
     made = directory / "code.zip"
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as code:
+        # A folder without `__init__.py` is a package only if it has an entry of its own.
+        for folder in sorted({str(parent) for name, _ in files for parent in _folders(name)}):
+            code.writestr(zipfile.ZipInfo(f"{folder}/", _BEGINNING), b"")
         for name, path in files:
             code.writestr(zipfile.ZipInfo(name, _BEGINNING), path.read_bytes(), code.compression)
     digest = hashlib.sha256(made.read_bytes()).hexdigest()

@@ -22,6 +22,7 @@ spark.cores.max               2
 spark.network.timeout         16s
 spark.network.timeoutInterval 4s
 spark.executor.heartbeatInterval 3s
+spark.executor.extraJavaOptions -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 """
 
 
@@ -67,7 +68,7 @@ def running_hosts(number: int, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def hosts(running_hosts: Cluster) -> Iterator[Cluster]:
-    """The cluster, whole again after the test, and without its applications."""
+    """The cluster, whole and idle again after the test."""
     yield running_hosts
     running_hosts.repair()
 

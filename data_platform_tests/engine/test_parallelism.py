@@ -17,6 +17,7 @@ def test_a_session_runs_as_many_tasks_as_it_says() -> None:
     assert parallelism(cast(SparkSession, SimpleNamespace(conf=said))) == 12
 
 
+@pytest.mark.connect_only
 def test_a_server_that_does_not_say_is_asked(spark_of_java: SparkSession) -> None:
     assert spark_of_java.conf.get("spark.default.parallelism", None) is None
 

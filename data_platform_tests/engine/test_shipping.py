@@ -3,6 +3,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from data_platform.engine.shipping import own_code, shipped
 
 PRINTING = """
@@ -63,4 +65,43 @@ def test_the_same_code_is_the_same_file(tmp_path: Path) -> None:
 
 def test_it_is_made_once_in_a_process() -> None:
     assert shipped() == shipped()
-    assert {name for name, _ in own_code()} >= set(zipfile.ZipFile(shipped()).namelist())
+    assert {name for name, _ in own_code()} >= {
+        name for name in zipfile.ZipFile(shipped()).namelist() if not name.endswith("/")
+    }
+
+
+ON_A_SERVER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import acme.rules
+import pyarrow as pa
+from data_platform.engine.parallelism import PARALLELISM
+from data_platform.engine.session import start_session
+from data_platform.settings.engine import Engine
+from data_platform.settings.environment import settings_at
+
+def limits(batches):
+    for batch in batches:
+        import acme.rules
+        import single
+        yield pa.record_batch({"limit": [acme.rules.LIMIT + single.LIMIT]})
+
+import single
+spark = start_session(settings_at(sys.argv[2], spark=Engine(sys.argv[3])))
+print(spark.range(1).mapInArrow(limits, "limit long").collect()[0]["limit"])
+print(spark.conf.get(PARALLELISM))
+"""
+
+
+@pytest.mark.connect_only
+def test_a_server_elsewhere_is_sent_the_code_and_asked_for_its_cores(
+    server_of_java: str, tmp_path: Path
+) -> None:
+    arguments = [_repository(tmp_path / "repository"), tmp_path / "home", server_of_java]
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_SERVER, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["7", "1"], done.stderr

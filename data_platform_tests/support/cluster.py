@@ -70,11 +70,11 @@ class Driver:
         self._process.stdin.write("load\n")
         self._process.stdin.flush()
 
-    def end(self) -> str:
-        """Wait until the load has ended; what failed in it, empty if nothing did."""
-        before = self.errors
+    def finish(self) -> bool:
+        """Wait until the load and the process have ended; whether nothing failed in any load."""
         self._settled()
-        return self.errors.removeprefix(before) if before else self.errors
+        self._process.communicate(timeout=PATIENCE)
+        return self._process.returncode == 0
 
     @property
     def errors(self) -> str:

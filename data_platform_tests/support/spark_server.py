@@ -19,17 +19,23 @@ _CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
 
 @pytest.fixture(scope="session")
-def spark_of_java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A session of Spark in another process."""
+def server_of_java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Spark in another process."""
     java = chosen_java()
     if java is None:
         assert not os.environ.get("CI")
         pytest.skip("there is no Java 17 or 21 for Spark")
     with _server(java, tmp_path_factory.mktemp("server")) as port:
-        session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
-        session.conf.set("spark.sql.session.timeZone", "UTC")
-        yield session
-        session.stop()
+        yield f"sc://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def spark_of_java(server_of_java: str) -> Iterator[SparkSession]:
+    """A session of it."""
+    session = SparkSession.builder.remote(server_of_java).create()
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    yield session
+    session.stop()
 
 
 @contextmanager
