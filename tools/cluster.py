@@ -1,20 +1,16 @@
 """A Spark standalone cluster on this machine, whose hosts have addresses of their own.
 
-A host is a network namespace on a bridge. Its processes share the kernel with this machine, but
-neither its loopback address nor the directories that are hidden from them: those of the platform's
-code and of the driver. They have a Python with the libraries of this environment and without the
-platform (`Cluster.python`). The driver and the servers are outside, at `Cluster.gateway`.
+The hosts' processes (`tools.hosts`) have a Python with the libraries of this environment and
+without the platform (`Cluster.python`), and do not see the directories of the platform's code and
+of the driver. The driver and the servers are outside, at `Cluster.gateway`.
 
-Namespaces need root and iproute2. `python -m tools.cluster` runs a cluster and an S3 store until
-Ctrl-C, and prints the environment variables with which a driver uses them.
+`python -m tools.cluster` runs a cluster and an S3 store until Ctrl-C, and prints the environment
+variables with which a driver uses them.
 """
 
-import fcntl
 import json
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,61 +21,20 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
-from typing import IO
 
 import pyspark
 
 from data_platform.engine.java import chosen_java
 from data_platform.settings.model import CHECKOUT
+from tools.hosts import Host, make_host, network
 from tools.servers import NotInstalled, NotStarted, launch, versitygw
 
 PATIENCE = 90  # seconds for the cluster to start, on a busy machine
 PORT = 7077
 WEB_PORT = 8080
-_NETWORKS = range(77, 97)  # 10.77.0.0/24 and on: one for each cluster on this machine
 
 # Mounts in a namespace's process are seen by it and what it starts, nowhere else.
 _HIDING = 'while [ "$1" != -- ]; do mount -t tmpfs none "$1" || exit; shift; done; shift; exec "$@"'
-
-
-class NotPossible(Exception):
-    """This machine, or this user, cannot have network namespaces; the message says why."""
-
-
-@dataclass
-class Host:
-    """A host: its namespace, its address, and what runs on it."""
-
-    name: str
-    namespace: str
-    address: str
-    directory: Path
-    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
-
-    @property
-    def pids(self) -> list[int]:
-        """All its processes."""
-        return [int(pid) for pid in _ip("netns", "pids", self.namespace).split()]
-
-    def kill(self, pids: Sequence[int] | None = None) -> None:
-        """Kill processes of it, else all of them, as a crash would."""
-        for pid in self.pids if pids is None else pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if pids is None and self.process:
-            self.process.wait()
-
-    def cut_off(self) -> None:
-        """Take its link down: whoever talks to it hears nothing, not even a refusal."""
-        _ip("-n", self.namespace, "link", "set", "eth0", "down")
-
-    def reconnect(self) -> None:
-        """Bring its link up again."""
-        _ip("-n", self.namespace, "link", "set", "eth0", "up")
-
-    def executors(self) -> list[int]:
-        """The processes of Spark's executors on it."""
-        return [pid for pid in self.pids if b"CoarseGrainedExecutorBackend" in _command_of(pid)]
 
 
 @dataclass(frozen=True)
@@ -188,28 +143,6 @@ class Cluster:
 
 
 @contextmanager
-def network() -> Iterator[int]:
-    """A network 10.N.0.0/24 of this process, free of what a killed one left; yields N.
-
-    Raises NotPossible where there can be none, NotInstalled without iproute2.
-    """
-    if os.geteuid():
-        raise NotPossible("only root can make network namespaces")
-    if not shutil.which("ip"):
-        raise NotInstalled("`ip` is not installed: run `apt-get install iproute2`")
-    number, lock = _claimed()
-    with lock:
-        _remove(number)
-        try:
-            _ip("link", "add", f"dp{number}", "type", "bridge")
-            _ip("address", "add", f"10.{number}.0.1/24", "dev", f"dp{number}")
-            _ip("link", "set", f"dp{number}", "up")
-            yield number
-        finally:
-            _remove(number)
-
-
-@contextmanager
 def cluster(
     number: int,
     *,
@@ -230,8 +163,8 @@ def cluster(
     packages = (CHECKOUT / name for name in ("data_platform", "data_platform_tests", "benchmarks"))
     with tempfile.TemporaryDirectory(prefix="cluster-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
-        hosts = [_host(number, 10, "master", directory)]
-        hosts += [_host(number, 11 + n, f"worker{n + 1}", directory) for n in range(workers)]
+        hosts = [make_host(number, 10, "master", directory)]
+        hosts += [make_host(number, 11 + n, f"worker{n + 1}", directory) for n in range(workers)]
         made = Cluster(
             gateway=f"10.{number}.0.1",
             python=_python_without_the_platform(directory / "python"),
@@ -252,18 +185,6 @@ def cluster(
                 host.kill()
 
 
-def _host(number: int, last: int, name: str, directory: Path) -> Host:
-    namespace, address = f"dp{number}-{last}", f"10.{number}.0.{last}"
-    _ip("netns", "add", namespace)
-    _ip(*f"link add {namespace} type veth peer name eth0 netns {namespace}".split())
-    _ip("link", "set", namespace, "master", f"dp{number}", "up")
-    _ip("-n", namespace, "address", "add", f"{address}/24", "dev", "eth0")
-    for link in ("lo", "eth0"):
-        _ip("-n", namespace, "link", "set", link, "up")
-    (directory / name).mkdir()
-    return Host(name, namespace, address, directory / name)
-
-
 def _python_without_the_platform(directory: Path) -> Path:
     """A Python with this environment's libraries, as an image of a cluster has them. The `.pth`
     files of another environment, which put the checkout on the path, do not apply in it."""
@@ -272,45 +193,6 @@ def _python_without_the_platform(directory: Path) -> Path:
     libraries = Path("lib") / version / "site-packages"
     (directory / libraries / "libraries.pth").write_text(f"{Path(sys.prefix) / libraries}\n")
     return directory / "bin" / "python"
-
-
-def _claimed() -> tuple[int, IO[str]]:
-    """The number of a network that no living process uses, and the lock on it."""
-    for number in _NETWORKS:
-        path = Path(tempfile.gettempdir(), f"data-platform-network-{number}.lock")
-        lock = path.open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-        else:
-            return number, lock
-    raise NotPossible(f"all {len(_NETWORKS)} networks are in use")
-
-
-def _remove(number: int) -> None:
-    """Remove a network: its hosts, with their processes, and its bridge."""
-    for line in _ip("netns", "list").splitlines():
-        if line.startswith(f"dp{number}-"):
-            host = Host("", line.split()[0], "", Path())
-            host.kill()
-            _ip("netns", "delete", host.namespace)
-    with suppress(NotPossible):  # most of the time there is none
-        _ip("link", "delete", f"dp{number}")
-
-
-def _ip(*arguments: str) -> str:
-    """What `ip` answers. Raises NotPossible with its message if it fails."""
-    ended = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise NotPossible(f"`ip {' '.join(arguments)}` failed: {ended.stderr.strip()}")
-    return ended.stdout
-
-
-def _command_of(pid: int) -> bytes:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
 
 
 def _wait(until: Callable[[], bool], seconds: float) -> bool:

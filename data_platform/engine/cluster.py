@@ -44,6 +44,7 @@ LOST_HOSTS = {
 _REQUIRED = frozenset(
     {
         "spark.master",
+        "spark.sql.ansi.enabled",
         "spark.sql.session.timeZone",
         "spark.sql.execution.arrow.pyspark.enabled",
         "spark.sql.execution.arrow.pyspark.fallback.enabled",

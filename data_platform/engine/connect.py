@@ -13,7 +13,7 @@ from weakref import WeakSet
 from pyspark.sql import SparkSession
 
 from data_platform.engine.parallelism import PARALLELISM, counted
-from data_platform.engine.shipping import shipped
+from data_platform.engine.shipping import send
 from data_platform.engine.warm.attach import Attached, answers, attached
 from data_platform.engine.warm.engines import start_sail
 from data_platform.settings.environment import export
@@ -90,7 +90,7 @@ def _begun(
         session.client.set_retry_policies([DefaultPolicy(max_retries=3)])
         session.conf.set(PARALLELISM, str(settings.spark.cores))
     if settings.spark.kind == "connect":
-        session.addArtifacts(str(shipped()), pyfile=True)
+        send(session)
         if not session.conf.get(PARALLELISM, None):
             session.conf.set(PARALLELISM, str(counted(session)))
     if sail:

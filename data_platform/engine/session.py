@@ -37,6 +37,7 @@ COMMON = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.adaptive.enabled": "true",
+    "spark.sql.ansi.enabled": "true",
     "spark.sql.session.timeZone": "UTC",
     # Arrow carries whole batches between the JVM and Python; falling back to rows would be slow
     # and silent.

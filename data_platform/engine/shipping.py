@@ -6,12 +6,19 @@ is sent what this process runs, and nothing else has to be installed there than 
 
 import hashlib
 import importlib.metadata
+import logging
 import sys
+import sysconfig
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
+
+from pyspark.errors import UnsupportedOperationException
+from pyspark.sql import SparkSession
+
+_log = logging.getLogger(__name__)
 
 _OURS = "data_platform"
 _DECLARING = "data_platform.domains"  # the entry point of packages with domains
@@ -25,21 +32,39 @@ def shipped() -> Path:
     return _zipped(tuple(sorted(own_code())))
 
 
+def send(session: SparkSession) -> None:
+    """Send the code to the server of a Spark Connect session."""
+    try:
+        session.addArtifacts(str(shipped()), pyfile=True)
+    except UnsupportedOperationException:
+        _log.warning(
+            "the server takes no code, as Sail's does not: it runs %s and the packages with your "
+            "tables as they are installed there",
+            _OURS,
+        )
+
+
 def own_code() -> Iterator[tuple[str, Path]]:
     """The files of this package, of installed ones that declare tables, and of each other package
     or module that this process has imported from outside its environment: where each is in the zip,
     and where it is here."""
     declaring = {each.value for each in importlib.metadata.entry_points(group=_DECLARING)}
     always = {_OURS, *(name.partition(".")[0] for name in declaring)}
-    environment = tuple(map(Path, {sys.prefix, sys.base_prefix, sys.exec_prefix}))
     for name in {name.partition(".")[0] for name in list(sys.modules)} - _NEVER:
         module = sys.modules.get(name)
         places = [Path(place) for place in getattr(module, "__path__", ())]
         file = getattr(module, "__file__", None)
         for place in places or ([Path(file)] if file else []):
-            own = not any(place.is_relative_to(each) for each in environment)
-            if name in always or own:
+            if name in always or not _of_the_environment(place):
                 yield from _files(name, place)
+
+
+def _of_the_environment(place: Path) -> bool:
+    """Whether it is of Python or of an installed library. A checkout may well be below Python's
+    prefix, as /usr/src is."""
+    standard = (sysconfig.get_path(each) for each in ("stdlib", "platstdlib"))
+    installed = {"site-packages", "dist-packages"} & {*place.parts}
+    return bool(installed) or any(place.is_relative_to(each) for each in standard)
 
 
 def _files(name: str, place: Path) -> Iterator[tuple[str, Path]]:

@@ -11,7 +11,8 @@ from data_platform_tests.support.cluster import Driven, Drivers
 from data_platform_tests.support.databases import Databases
 from data_platform_tests.support.places import Place
 from data_platform_tests.support.servers import KEY, not_there
-from tools.cluster import Cluster, NotPossible, cluster, network
+from tools.cluster import Cluster, cluster
+from tools.hosts import NotPossible, network
 from tools.servers import NotInstalled, S3Server, versitygw
 
 # Spark's own configuration, as a team has it; silence is noticed sooner than by default.

@@ -12,7 +12,7 @@ from data_platform.demo.report import balance_of
 from data_platform.lake.upkeep import browse
 from data_platform.landing.places.objects import DirectoryBucket
 from data_platform.tables.identity import TableId
-from data_platform_tests.support.cluster import Driven
+from data_platform_tests.support.cluster import PATIENCE, Driven
 from data_platform_tests.support.homes import BRONZE, DEMAND, SALES, SEGMENTS, SILVER
 from data_platform_tests.support.retail import oracle
 from data_platform_tests.support.tables import TABLES
@@ -22,11 +22,11 @@ def _read(home: Driven, table: str) -> list[dict]:
     return browse.rows(home.platform.lake.load(TableId.parse(table))).read_all().to_pylist()
 
 
-def _loaded(home: Driven, files: list[Path]) -> bool:
+def _loaded(home: Driven, files: list[Path], patience: float = PATIENCE) -> bool:
     home.land(files)
     with home.driver(TABLES) as driver:
         driver.begin()
-        return driver.finish()
+        return driver.finish(patience)
 
 
 def test_a_month_is_what_the_rules_say(driven: Callable[..., Driven], tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_year_is_what_the_rules_say(driven: Callable[..., Driven], tmp_path: P
     land_folder(DEFAULT_DATA, DirectoryBucket(tmp_path / "files"))
     home = driven()
 
-    assert _loaded(home, sorted((tmp_path / "files/online_retail").iterdir()))
+    assert _loaded(home, sorted((tmp_path / "files/online_retail").iterdir()), patience=3600)
 
     require_the_rules(home, tmp_path / "files")
     assert sum(browse.partition_rows(home.platform.lake, TableId.parse(BRONZE)).values()) == 541_909

@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from data_platform.demo.generator import generate
-from data_platform_tests.support.cluster import Driven, Driver, Rows, rows_of, stopped_in
+from data_platform_tests.support.cluster import Driven, Rows, rows_of, stopped_in
 from data_platform_tests.support.homes import BRONZE, SILVER, home_at
 from data_platform_tests.support.tables import TABLES
 from tools.cluster import Cluster
@@ -46,26 +46,28 @@ def expected(
         return {table: rows_of(home.platform, table) for table in COMPARED}
 
 
-def kill_the_worker(hosts: Cluster, driver: Driver) -> None:
+def kill_the_worker(hosts: Cluster) -> None:
     assert hosts.workers[0].executors()
     hosts.workers[0].kill()
 
 
-def cut_the_host_off(hosts: Cluster, driver: Driver) -> None:
+def kill_the_executor(hosts: Cluster) -> None:
+    [executor] = hosts.workers[0].executors()
+    hosts.workers[0].kill([executor])
+
+
+def cut_the_host_off(hosts: Cluster) -> None:
     assert hosts.workers[1].executors()
     hosts.workers[1].cut_off()
 
 
-def kill_the_master(hosts: Cluster, driver: Driver) -> None:
+def kill_the_master(hosts: Cluster) -> None:
     hosts.master.kill()
-
-
-def kill_the_driver(hosts: Cluster, driver: Driver) -> None:
-    driver.kill()
 
 
 RECOVERED = {
     "worker killed": kill_the_worker,
+    "executor killed": kill_the_executor,
     "host cut off": cut_the_host_off,
     "master killed": kill_the_master,
 }
@@ -100,7 +102,7 @@ def test_a_run_survives_the_loss(
         driver.begin()
         with stopped_in(table, home.place, store, driver) as stopped:
             assert stopped.files < len(expected[table])
-            RECOVERED[loss](home.hosts, driver)
+            RECOVERED[loss](home.hosts)
         assert driver.finish(), driver.errors
 
     home.require_complete(expected)

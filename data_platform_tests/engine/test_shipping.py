@@ -10,7 +10,8 @@ from data_platform.engine.shipping import own_code, shipped
 PRINTING = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import acme.rules, single, data_platform.assets
+sys.path.insert(0, sys.argv[1] + "/lib/site-packages")
+import acme.rules, library, single, data_platform.assets
 from data_platform.engine.shipping import shipped
 made = shipped()
 import shutil
@@ -37,6 +38,8 @@ def _repository(folder: Path) -> Path:
     (folder / "acme/.cache").mkdir()
     (folder / "acme/.cache/large.bin").write_bytes(b"0" * 1000)
     (folder / "single.py").write_text("LIMIT = 4\n")
+    (folder / "lib/site-packages").mkdir(parents=True)
+    (folder / "lib/site-packages/library.py").write_text("")
     return folder
 
 

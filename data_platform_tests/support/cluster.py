@@ -70,9 +70,9 @@ class Driver:
         self._process.stdin.write("load\n")
         self._process.stdin.flush()
 
-    def finish(self) -> bool:
+    def finish(self, patience: float = PATIENCE) -> bool:
         """Wait until the load and the process have ended; whether nothing failed in any load."""
-        self._settled()
+        self._settled(patience)
         self._process.communicate(timeout=PATIENCE)
         return self._process.returncode == 0
 
@@ -95,9 +95,9 @@ class Driver:
                     one.kill()
         self._process.communicate()
 
-    def _settled(self) -> None:
+    def _settled(self, patience: float = PATIENCE) -> None:
         assert self._process.stdout
-        assert select.select([self._process.stdout], [], [], PATIENCE)[0], self.errors
+        assert select.select([self._process.stdout], [], [], patience)[0], self.errors
         assert self._process.stdout.readline() == "ready\n", self.errors
 
 
