@@ -47,6 +47,10 @@ ifeq ($(TESTS)$(ENGINE),sail)
 	    echo "Without Java 17 or 21, the tests on Spark are left out."; test -z "$$CI"; fi
 endif
 
+.PHONY: cluster-test
+cluster-test: env ## run the tests on a Spark cluster of hosts on this machine (root, iproute2, Java)
+	$(bin)/python -m pytest -m "cluster and not soak" -rs $(TESTS)
+
 .PHONY: check
 check: env ## linter, formatter, types
 	$(bin)/ruff check
@@ -67,7 +71,7 @@ bench: env ## run the benchmarks; results are ratios
 
 .PHONY: soak
 soak: env ## run the long fault tests, and the property tests with many more examples
-	$(bin)/python -m pytest -m "soak or hypothesis" --hypothesis-profile soak --timeout 0 $(TESTS)
+	$(bin)/python -m pytest -m "soak or hypothesis" -rs --hypothesis-profile soak --timeout 0 $(TESTS)
 	$(if $(TESTS),,$(bin)/python -m pytest -m soak --timeout 0 --engine=local data_platform_tests/soak/test_a_year.py)
 
 .PHONY: services

@@ -32,6 +32,7 @@ pytest_plugins = [
         "ordinary_assets",
         "queues",
         "servers",
+        "spark_server",
     )
 ]
 

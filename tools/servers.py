@@ -1,8 +1,9 @@
 """Real servers for tests and benchmarks, each started and stopped for one caller.
 
 `make services` installs them. Each is a context manager over its own directory. It listens on a
-free port of the loopback address, with random credentials, and is yielded once our own process
-responds there. It ends with the block, or with this process, even if that is killed.
+free port of the loopback address (unless it is given another), with random credentials, and is
+yielded once our own process responds there. It ends with the block, or with this process, even if
+that is killed.
 """
 
 import base64
@@ -91,6 +92,7 @@ class S3Server:
 
     port: int
     key: Key
+    host: str = "127.0.0.1"
     region: str = REGION
     access_log: Path | None = None
     process: "subprocess.Popen[bytes]" = field(repr=False)
@@ -98,7 +100,7 @@ class S3Server:
     @property
     def endpoint(self) -> str:
         """The URL of the API."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def client(self, service: str = "s3", **overrides: Any) -> Any:
         """A boto3 client, as root; `overrides` are its arguments."""
@@ -157,8 +159,11 @@ class Postgres:
 
 
 @contextmanager
-def versitygw(directory: Path, key: Key | None = None) -> Iterator[S3Server]:
-    """versitygw over `directory/data`, with versions, users and an access log."""
+def versitygw(
+    directory: Path, key: Key | None = None, *, host: str = "127.0.0.1"
+) -> Iterator[S3Server]:
+    """versitygw over `directory/data`, with versions, users and an access log; `host` is the
+    address of this machine where it listens."""
     key = key or Key.random()
     root = directory.absolute()
     places = {name: root / name for name in ("iam", "versions", "data")}
@@ -169,7 +174,7 @@ def versitygw(directory: Path, key: Key | None = None) -> Iterator[S3Server]:
     def start(port: int) -> S3Server:
         process = launch(
             [
-                *(_installed(VERSITYGW), "--port", f"127.0.0.1:{port}", "--region", REGION),
+                *(_installed(VERSITYGW), "--port", f"{host}:{port}", "--region", REGION),
                 *("--iam-dir", str(places["iam"]), "--access-log", str(log)),
                 *("posix", "--versioning-dir", str(places["versions"]), str(places["data"])),
             ],
@@ -179,6 +184,7 @@ def versitygw(directory: Path, key: Key | None = None) -> Iterator[S3Server]:
         return S3Server(
             port=port,
             key=key,
+            host=host,
             access_log=log,
             process=process,
         )

@@ -8,12 +8,14 @@ import atexit
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from weakref import WeakSet
 
 from pyspark.sql import SparkSession
 
 from data_platform.engine.java import require_java
-from data_platform.engine.parallelism import PARALLELISM
+from data_platform.engine.parallelism import PARALLELISM, counted
+from data_platform.engine.shipping import own_code, send
 from data_platform.engine.warm.attach import Attached, answers, attached
 from data_platform.engine.warm.engines import start_sail
 from data_platform.settings.environment import export
@@ -77,7 +79,7 @@ def _begun(
     sail = settings.spark.kind == "sail"
     if settings.spark.kind == "local":
         require_java(settings.spark.text)
-    engine = None if warm is None else attached(settings, warm, variables)
+    engine = None if warm is None else attached(settings, warm, variables, _own_files())
     if engine is not None:
         address = engine.address
     elif sail:
@@ -93,10 +95,18 @@ def _begun(
         # It is on this machine: if it has ended, as after Ctrl-C, it does not come back.
         session.client.set_retry_policies([DefaultPolicy(max_retries=3)])
         session.conf.set(PARALLELISM, str(settings.spark.cores))
+    if settings.spark.kind == "connect":
+        send(session)
+        if not session.conf.get(PARALLELISM, None):
+            session.conf.set(PARALLELISM, str(counted(session)))
     if sail:
         _of_sail.add(session)
     atexit.register(session.stop)  # before the server ends, which it does with the process
     return _Current(session, engine)
+
+
+def _own_files() -> list[Path]:
+    return [path for _, path in own_code()]
 
 
 def interrupt() -> None:

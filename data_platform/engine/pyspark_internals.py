@@ -2,8 +2,8 @@
 
 It gives what PySpark does not offer: the analyzed plan (`TreeNode.toJSON`), or what a Spark Connect
 client sends in its place, and a DataFrame of such a plan; how many jobs have run, or queries of
-such a client; and the process's context if it has one. The version is pinned in `pyproject.toml`,
-and a test compares what is used here with it.
+such a client; the process's context if it has one, and the cores and executors of its cluster. The
+version is pinned in `pyproject.toml`, and a test compares what is used here with it.
 """
 
 from threading import Lock
@@ -80,6 +80,18 @@ def running_context() -> SparkContext | None:
     own `getOrCreate()` would start one."""
     context = SparkContext._active_spark_context
     return context if context is not None and getattr(context, "_jsc", None) is not None else None
+
+
+def cores(spark: SparkSession) -> int | None:
+    """How many cores the executors have that there are now, but at least 2 on a cluster, where
+    they come and go; None without a JVM in this process."""
+    java = getattr(spark, "_jsparkSession", None)
+    return None if java is None else java.sparkContext().defaultParallelism()
+
+
+def executors(context: SparkContext) -> int:
+    """How many executors a cluster has for this context; the driver is none of them."""
+    return context._jsc.sc().getExecutorMemoryStatus().size() - 1  # type: ignore[union-attr]
 
 
 class _Watched:

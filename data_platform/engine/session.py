@@ -9,20 +9,22 @@ tests and scripts.
 
 import multiprocessing
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from dagster_pyspark import LazyPySparkResource
 from pyspark.sql import SparkSession
 
+from data_platform.engine import cluster
 from data_platform.engine.connect import ConnectResource, connected, interrupt, prepare_connect
 from data_platform.engine.java import chosen_java, require_java
 from data_platform.engine.parallelism import PARALLELISM
 from data_platform.engine.pyspark_internals import running_context
 from data_platform.engine.s3a import s3a_config
 from data_platform.settings.engine import Engine
-from data_platform.settings.environment import export
+from data_platform.settings.environment import export, spark_conf
 from data_platform.settings.model import Environment, Settings
 
 # Made once per environment (`tools/class_archive.py`), since most of a session's start is the
@@ -34,8 +36,8 @@ COMMON = {
     "spark.app.name": "data-platform",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    "spark.python.daemon.module": "data_platform.engine.worker_daemon",
     "spark.sql.adaptive.enabled": "true",
+    "spark.sql.ansi.enabled": "true",
     "spark.sql.session.timeZone": "UTC",
     # Arrow carries whole batches between the JVM and Python; falling back to rows would be slow
     # and silent.
@@ -64,8 +66,8 @@ class JavaResource(LazyPySparkResource):
     @property
     def spark_session(self) -> SparkSession:
         """The process's session, started on the first call."""
-        _require_java(self.spark_config)
-        return super().spark_session
+        with _startable(self.spark_config):
+            return super().spark_session
 
 
 def spark_config(settings: Settings) -> dict[str, str]:
@@ -76,8 +78,12 @@ def spark_config(settings: Settings) -> dict[str, str]:
         "spark.driver.extraJavaOptions": " ".join(_java_options(settings)),
     }
     config |= s3a_config(settings)
+    if settings.spark.kind == "cluster":
+        return cluster.with_defaults(config | cluster.LOST_HOSTS, spark_conf())
     if cores := settings.spark.cores:
         config |= {
+            # A cluster's workers would need the package before they are sent it.
+            "spark.python.daemon.module": "data_platform.engine.worker_daemon",
             # One shuffle partition for each core: more only add start-up costs.
             "spark.sql.shuffle.partitions": str(cores),
             PARALLELISM: str(cores),
@@ -94,14 +100,21 @@ def start_session(settings: Settings) -> SparkSession:
     if not settings.spark.has_jvm:
         return connected(settings)
     config = spark_config(settings)
-    _require_java(config)
-    return SparkSession.Builder().config(map=dict(config)).getOrCreate()
+    with _startable(config):
+        return SparkSession.Builder().config(map=dict(config)).getOrCreate()
 
 
-def _require_java(config: Mapping[str, str]) -> None:
+@contextmanager
+def _startable(config: Mapping[str, str]) -> Iterator[None]:
+    """Around the start of a session; raises SettingsError if it cannot be had."""
     master = config["spark.master"]
+    require_java(master)
     if Engine(master).kind == "local":
-        require_java(master)
+        yield
+        return
+    with cluster.reachable(master):
+        yield
+    cluster.settle()
 
 
 def cancel_jobs() -> None:
@@ -131,14 +144,14 @@ def prepare_environment(settings: Settings, *, connect: bool = False) -> None:
     """Point a local Spark at this environment's Python and Java, or PySpark at Spark Connect.
 
     All can only be set through environment variables; otherwise workers run the first python3 on
-    the PATH, and Spark the first java. A cluster has its own, so nothing is set for one.
+    the PATH, and Spark the first java. The workers of a cluster have a Python of their own; its
+    driver's Java is of this environment.
     """
     if connect or not settings.spark.has_jvm:
         prepare_connect()
-    if settings.spark.kind != "local":
-        return
-    export(PYSPARK_PYTHON=sys.executable)
-    if home := chosen_java():
+    if settings.spark.kind == "local":
+        export(PYSPARK_PYTHON=sys.executable)
+    if settings.spark.has_jvm and (home := chosen_java()):
         export(JAVA_HOME=str(home))
 
 

@@ -217,6 +217,14 @@ def variables_of(prefixes: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
 
 
+def spark_conf() -> Path | None:
+    """The user's `spark-defaults.conf`, where Spark looks for it; None if nothing says where."""
+    if directory := os.environ.get("SPARK_CONF_DIR", ""):
+        return Path(directory, "spark-defaults.conf")
+    home = os.environ.get("SPARK_HOME", "")
+    return Path(home, "conf", "spark-defaults.conf") if home else None
+
+
 @contextmanager
 def environment_kept() -> Iterator[None]:
     """Restore the variables that `enter_home` sets when the context ends."""

@@ -11,17 +11,19 @@ from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
 
 
-@pytest.mark.parametrize(
-    ("said", "tasks"),
-    [
-        ({"spark.default.parallelism": "12", "spark.sql.shuffle.partitions": "200"}, 12),
-        ({"spark.sql.shuffle.partitions": "200"}, 200),
-    ],
-)
-def test_a_session_runs_as_many_tasks_as_it_says_or_as_its_shuffles_have(
-    said: dict[str, str], tasks: int
-) -> None:
-    assert parallelism(cast(SparkSession, SimpleNamespace(conf=said))) == tasks
+def test_a_session_runs_as_many_tasks_as_it_says() -> None:
+    said = {"spark.default.parallelism": "12", "spark.sql.shuffle.partitions": "200"}
+
+    assert parallelism(cast(SparkSession, SimpleNamespace(conf=said))) == 12
+
+
+@pytest.mark.connect_only
+def test_a_server_that_does_not_say_is_asked(spark_of_java: SparkSession) -> None:
+    assert spark_of_java.conf.get("spark.default.parallelism", None) is None
+
+    assert parallelism(spark_of_java) == 1  # though its shuffles may have any number
+    spark_of_java.conf.set("spark.sql.shuffle.partitions", 7)
+    assert parallelism(spark_of_java) == 1
 
 
 @pytest.mark.spark_only("asks the JVM")

@@ -16,6 +16,8 @@ from data_platform.engine.pyspark_internals import (
     analyzed_json,
     connect_columns,
     connect_relation,
+    cores,
+    executors,
     jobs_run,
     running_context,
 )
@@ -39,6 +41,8 @@ def test_a_session_tells_its_context_its_plans_and_its_jobs(spark: SparkSession)
     assert node["class"] == "org.apache.spark.sql.catalyst.plans.logical.Range"
     assert (jobs_run(spark) or 0) > before
     assert running_context() is spark.sparkContext
+    assert cores(spark) == spark.sparkContext.defaultParallelism == 2
+    assert executors(spark.sparkContext) == 0  # all is in the driver
 
 
 def test_a_context_has_no_java_before_its_machine_has_started(

@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from data_platform.engine.java import chosen_java
+from data_platform.engine.parallelism import PARALLELISM
 from data_platform.engine.session import spark_config
 from data_platform.engine.warm.attach import attach
 from data_platform.engine.warm.place import Place, Spec
@@ -17,14 +18,16 @@ from data_platform.settings.environment import settings_at
 
 
 @pytest.fixture(scope="session")
-def spark_of_java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A session of Spark in another process."""
+def server_of_java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Spark in another process."""
     java = chosen_java()
     if java is None:
         assert not os.environ.get("CI")
         pytest.skip("there is no Java 17 or 21 for Spark")
     directory = tmp_path_factory.mktemp("server")
     settings = settings_at(directory, spark=Engine("local[1]"))
+    config = spark_config(settings)
+    del config[PARALLELISM]  # as of a server that does not tell
     spec = Spec(
         kind="local",
         key="tests",
@@ -32,15 +35,21 @@ def spark_of_java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSes
         idle=3600,
         memory=settings.spark_memory,
         path=sys.path,
-        config=spark_config(settings),
+        config=config,
         variables={},
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAVA_HOME", str(java))
         server = attach(Place(directory / "engine"), spec)
     assert server, (directory / "engine" / "log.txt").read_text()
-    session = SparkSession.builder.remote(server.address).create()
+    yield server.address.split("/;")[0]
+    os.killpg(server.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def spark_of_java(server_of_java: str) -> Iterator[SparkSession]:
+    """A session of it."""
+    session = SparkSession.builder.remote(server_of_java).create()
     session.conf.set("spark.sql.session.timeZone", "UTC")
     yield session
     session.stop()
-    os.killpg(server.pid, signal.SIGKILL)

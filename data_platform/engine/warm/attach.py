@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,17 +44,21 @@ class Attached:
 
 
 def attached(
-    settings: Settings, config: Mapping[str, str], variables: Mapping[str, str | None]
+    settings: Settings,
+    config: Mapping[str, str],
+    variables: Mapping[str, str | None],
+    code: Iterable[Path],
 ) -> Attached | None:
     """The engine of the settings' home, which ends with the process that started this one.
 
-    `config` is Spark's, for a JVM; `variables` are those by which an engine finds the store. None
-    where `attach` gives none and Sail can be had in this process instead; a JVM is its own then.
+    `config` is Spark's, for a JVM; `variables` are those by which an engine finds the store; `code`
+    are the files of this process's own packages. None where `attach` gives none and Sail can be had
+    in this process instead; a JVM is its own then.
     """
     parent = multiprocessing.parent_process()
     spec = Spec(
         kind=settings.spark.kind,
-        key=key_of(settings, config, variables),
+        key=key_of(settings, config, variables, code),
         owner=os.getpid() if parent is None or parent.pid is None else parent.pid,
         idle=settings.spark_idle * 60,
         memory=settings.spark_memory,

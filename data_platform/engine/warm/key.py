@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,9 +27,13 @@ _SET_BY_SESSIONS = {"AWS_ENDPOINT", "AWS_ALLOW_HTTP", "PYSPARK_PYTHON", "SPARK_H
 
 
 def key_of(
-    settings: Settings, config: Mapping[str, str], variables: Mapping[str, str | None]
+    settings: Settings,
+    config: Mapping[str, str],
+    variables: Mapping[str, str | None],
+    code: Iterable[Path],
 ) -> str:
-    """A digest of what an engine of this process would be."""
+    """A digest of what an engine of this process would be; `code`: the files of its own packages,
+    since an engine runs Python code that it has imported before."""
     environment = {
         name: value
         for name, value in variables_of(_READ_BY_ENGINES).items()
@@ -37,25 +41,17 @@ def key_of(
     }
     parts = [
         [settings.spark.text, settings.spark_memory, config, variables, sys.executable],
-        [environment, sys.path, sorted(_packages()), sorted(own_code())],
+        [environment, sys.path, sorted(_packages()), sorted(_states(code))],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def own_code() -> Iterator[tuple[str, int, int]]:
-    """Path, time and size of the files of each package or module that this process has imported,
-    other than those of its environment. An engine runs Python code that it has imported before."""
-    places = tuple({sys.prefix, sys.base_prefix, sys.exec_prefix})
-    roots = {name.partition(".")[0] for name in list(sys.modules)} - {"__main__", "__mp_main__"}
-    for name in roots:
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if file is None or any(Path(file).is_relative_to(place) for place in places):
-            continue
-        is_package = Path(file).name == "__init__.py"
-        for path in Path(file).parent.rglob("*.py") if is_package else [Path(file)]:
-            with suppress(FileNotFoundError):  # a link to nothing, as some editors make
-                found = path.stat()
-                yield str(path), found.st_mtime_ns, found.st_size
+def _states(code: Iterable[Path]) -> Iterator[tuple[str, int, int]]:
+    """Path, time and size of files."""
+    for path in code:
+        with suppress(FileNotFoundError):  # a link to nothing, as some editors make
+            found = path.stat()
+            yield str(path), found.st_mtime_ns, found.st_size
 
 
 def _packages() -> Iterator[str]:

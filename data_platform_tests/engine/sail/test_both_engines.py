@@ -13,7 +13,6 @@ from data_platform.engine.sail.agreement import agreed
 from data_platform.engine.sail.difference import EngineDifference
 from data_platform_tests.support.expressions import ROWS, SCHEMA, anything
 
-pytest_plugins = ["data_platform_tests.support.spark_server"]
 pytestmark = pytest.mark.connect_only
 
 FAILED = "failed"

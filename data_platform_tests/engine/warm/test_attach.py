@@ -316,7 +316,7 @@ def test_where_others_use_one_of_other_code_a_jvm_is_a_runs_own(
     theirs = attached(place, spec)
     settings = settings_at(tmp_path, spark=Engine("local[1]"), spark_idle=1)
 
-    ours = warm.attached(settings, of_java.config, {})
+    ours = warm.attached(settings, of_java.config, {}, [])
 
     assert ours and ours.address != theirs.address and answers(ours.address)
     ours.let_go()

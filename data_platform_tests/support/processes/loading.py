@@ -1,16 +1,18 @@
 """A process that loads tables of the checkout, and can be killed at work.
 
 `python -m data_platform_tests.support.processes.loading HOME PLACE TABLE...`: PLACE is what
-differs from a home whose files are in its directory, as JSON. It says "ready" once it is, and
-again after each line of its input, for which it does everything that the sensors would ask for of
-the tables: so that it is killed at work and not at its imports, and can load again without another
-session's start. What failed is on its standard error, and its status says so in the end.
+differs from a home whose files are in its directory, as JSON, and `spark` if the engine does. It
+says "ready" once it is, and again after each line of its input, for which it does everything that
+the sensors would ask for of the tables: so that it is killed at work and not at its imports, and
+can load again without another session's start. What failed is on its standard error, and its status
+says so in the end.
 """
 
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from data_platform.assets import Table
 from data_platform.build.platform import Platform
@@ -19,13 +21,17 @@ from data_platform.platform_defs.assembly import definitions
 from data_platform.runs.home import prepare_home
 from data_platform.runs.in_process import run_until_quiet
 from data_platform.runs.scope import Scope
+from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
 from data_platform_tests.support.tables import TABLES
 
 
 def load(home: Path, place: dict[str, str], tables: Sequence[Table]) -> list[str]:
     """What failed."""
-    settings = settings_at(home, **place)
+    fields: dict[str, Any] = dict(place)
+    if "spark" in fields:
+        fields["spark"] = Engine(fields["spark"])
+    settings = settings_at(home, **fields)
     prepare_home(settings)
     platform = Platform(settings)
     with instance_of(platform) as instance:

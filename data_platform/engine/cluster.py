@@ -1,0 +1,142 @@
+"""What a session on a cluster needs beside a local one: a master that answers, defaults for hosts
+that are lost, the code, and executors.
+
+The driver is this process. What `spark-defaults.conf` says takes precedence over these defaults and
+over those of every session, except for what the tables' content depends on.
+"""
+
+import logging
+import re
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyspark
+from py4j.protocol import Py4JJavaError
+from pyspark import SparkContext
+
+from data_platform.engine.pyspark_internals import executors, running_context
+from data_platform.engine.shipping import shipped
+from data_platform.settings.values import PREFIX, SettingsError
+
+_log = logging.getLogger(__name__)
+
+_ANSWERS_WITHIN = 10  # seconds, for a connection to a master
+_EXECUTORS_WITHIN = 60
+_PAUSE = 0.1
+_ADDRESS = (
+    "Set the address of this machine by SPARK_LOCAL_IP, or spark.driver.host and "
+    "spark.driver.bindAddress in spark-defaults.conf"
+)
+
+LOST_HOSTS = {
+    # A host that is silent for a minute is lost, and its tasks run elsewhere. Spark's two minutes
+    # are also for each connection to it, several of which are tried one after the other.
+    "spark.network.timeout": "60s",
+    "spark.network.timeoutInterval": "15s",
+    # What a lost host had shuffled is computed again at once, not executor by executor.
+    "spark.files.fetchFailure.unRegisterOutputOnHost": "true",
+}
+
+# What tables contain, and what the platform's own code relies on.
+_REQUIRED = frozenset(
+    {
+        "spark.master",
+        "spark.sql.ansi.enabled",
+        "spark.sql.session.timeZone",
+        "spark.sql.execution.arrow.pyspark.enabled",
+        "spark.sql.execution.arrow.pyspark.fallback.enabled",
+        "spark.sql.parquet.outputTimestampType",
+        "spark.hadoop.fs.s3.impl",
+    }
+)
+
+_LINE = re.compile(r"\s*([^\s=:#!]+)\s*[\s=:]\s*(.*?)\s*")
+
+
+def with_defaults(config: Mapping[str, str], defaults: Path | None) -> dict[str, str]:
+    """The configuration without what the user's `spark-defaults.conf` sets: the builder of a
+    session would take precedence over it. Jars of both are used."""
+    users = users_defaults(defaults)
+    left = {k: v for k, v in config.items() if k in _REQUIRED or k not in users}
+    if theirs := users.get("spark.jars"):
+        left["spark.jars"] = ",".join(filter(None, (config.get("spark.jars"), theirs)))
+    return left
+
+
+def users_defaults(path: Path | None) -> dict[str, str]:
+    """What a `spark-defaults.conf` sets; empty if there is none."""
+    try:
+        lines = path.read_text("utf-8").splitlines() if path else []
+    except FileNotFoundError:
+        return {}
+    return {found[1]: found[2] for line in lines if (found := _LINE.fullmatch(line))}
+
+
+@contextmanager
+def reachable(master: str) -> Iterator[None]:
+    """Around the start of a session. Raises SettingsError if there is no master, or none that
+    accepts it."""
+    if master.startswith("spark://") and running_context() is None:
+        _require_answer(master)
+    try:
+        yield
+    except Py4JJavaError as failed:
+        raise SettingsError(
+            f"{PREFIX}SPARK is {master}, and it starts no session for this process "
+            f"({failed.java_exception}); is it a master of Spark {pyspark.__version__}, and can it "
+            f"reach this process? {_ADDRESS}"
+        ) from failed
+
+
+def _require_answer(master: str) -> None:
+    """Spark itself would try for a minute, and fail with a NullPointerException."""
+    failed = []
+    for address in master.removeprefix("spark://").split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), _ANSWERS_WITHIN).close()
+            return
+        except (OSError, ValueError) as why:
+            failed.append(f"{address}: {why}")
+    raise SettingsError(
+        f"{PREFIX}SPARK is {master}, and no master answers there ({'; '.join(failed)}); start the "
+        "master, correct the address, or set it to local[*] to run on this machine"
+    )
+
+
+def settle() -> None:
+    """Send the code, and wait for the first executor, so that the number of cores is known.
+
+    Without one the session is not refused: a busy cluster may give cores later, as Spark waits too.
+    """
+    context = running_context()
+    code = shipped()
+    if context is None or any(each.endswith(code.name) for each in context.listFiles):
+        return
+    context.addPyFile(str(code))
+    end = time.monotonic() + _EXECUTORS_WITHIN
+    while not executors(context):
+        if time.monotonic() > end:
+            _log.warning(
+                "the cluster has started no executor in %s seconds; the run waits until it does: "
+                "have its workers enough memory and cores left (spark.executor.memory, "
+                "spark.executor.cores), and can they reach this process at %s? %s",
+                _EXECUTORS_WITHIN,
+                context.getConf().get("spark.driver.host"),
+                _ADDRESS,
+            )
+            return
+        time.sleep(_PAUSE)
+    _wait_for_more(context)
+
+
+def _wait_for_more(context: SparkContext) -> None:
+    """Executors start at about the same time: the first steps use them all."""
+    found, since = executors(context), time.monotonic()
+    while time.monotonic() - since < 1:
+        time.sleep(_PAUSE)
+        if (now := executors(context)) != found:
+            found, since = now, time.monotonic()

@@ -1,0 +1,141 @@
+"""Hosts on this machine that have addresses of their own: network namespaces on a bridge.
+
+Their processes share the kernel and the files with this machine, not its loopback address.
+Namespaces need root and iproute2.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from tools.servers import NotInstalled
+
+_NETWORKS = range(77, 97)  # 10.77.0.0/24 and on: one for each process that has hosts
+
+
+class NotPossible(Exception):
+    """This machine, or this user, cannot have network namespaces; the message says why."""
+
+
+@dataclass
+class Host:
+    """A host: its namespace, its address, and what runs on it."""
+
+    name: str
+    namespace: str
+    address: str
+    directory: Path
+    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+
+    @property
+    def pids(self) -> list[int]:
+        """All its processes."""
+        return [int(pid) for pid in _ip("netns", "pids", self.namespace).split()]
+
+    def kill(self, pids: Sequence[int] | None = None) -> None:
+        """Kill processes of it, else all of them, as a crash would."""
+        for pid in self.pids if pids is None else pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if pids is None and self.process:
+            self.process.wait()
+
+    def cut_off(self) -> None:
+        """Take its link down: whoever talks to it hears nothing, not even a refusal."""
+        _ip("-n", self.namespace, "link", "set", "eth0", "down")
+
+    def reconnect(self) -> None:
+        """Bring its link up again."""
+        _ip("-n", self.namespace, "link", "set", "eth0", "up")
+
+    def executors(self) -> list[int]:
+        """The processes of Spark's executors on it."""
+        return [pid for pid in self.pids if b"CoarseGrainedExecutorBackend" in _command_of(pid)]
+
+
+@contextmanager
+def network() -> Iterator[int]:
+    """A network 10.N.0.0/24 of this process; yields N.
+
+    Raises NotPossible where there can be none, NotInstalled without iproute2.
+    """
+    if os.geteuid():
+        raise NotPossible("only root can make network namespaces")
+    if not shutil.which("ip"):
+        raise NotInstalled("`ip` is not installed: run `apt-get install iproute2`")
+    number, lock = _claimed()
+    with lock:
+        try:
+            _ip("link", "add", f"dp{number}", "type", "bridge")
+            _ip("address", "add", f"10.{number}.0.1/24", "dev", f"dp{number}")
+            _ip("link", "set", f"dp{number}", "up")
+            yield number
+        finally:
+            _remove(number)
+
+
+def make_host(number: int, last: int, name: str, directory: Path) -> Host:
+    """A host 10.N.0.`last` on the network N, with a directory of its own below `directory`."""
+    namespace, address = f"dp{number}-{last}", f"10.{number}.0.{last}"
+    _ip("netns", "add", namespace)
+    _ip(*f"link add {namespace} type veth peer name eth0 netns {namespace}".split())
+    _ip("link", "set", namespace, "master", f"dp{number}", "up")
+    _ip("-n", namespace, "address", "add", f"{address}/24", "dev", "eth0")
+    for link in ("lo", "eth0"):
+        _ip("-n", namespace, "link", "set", link, "up")
+    (directory / name).mkdir()
+    return Host(name, namespace, address, directory / name)
+
+
+def _claimed() -> tuple[int, IO[str]]:
+    """The number of a network of this process, and the lock on it; what killed processes left of
+    any network is removed."""
+    claimed: tuple[int, IO[str]] | None = None
+    for number in _NETWORKS:
+        path = Path(tempfile.gettempdir(), f"data-platform-network-{number}.lock")
+        lock = path.open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # a living process uses it
+            lock.close()
+            continue
+        _remove(number)
+        if claimed:
+            lock.close()
+        claimed = claimed or (number, lock)
+    if claimed is None:
+        raise NotPossible(f"all {len(_NETWORKS)} networks are in use")
+    return claimed
+
+
+def _remove(number: int) -> None:
+    """Remove a network: its hosts, with their processes, and its bridge."""
+    for line in _ip("netns", "list").splitlines():
+        if line.startswith(f"dp{number}-"):
+            host = Host("", line.split()[0], "", Path())
+            host.kill()
+            _ip("netns", "delete", host.namespace)
+    with suppress(NotPossible):  # most of the time there is none
+        _ip("link", "delete", f"dp{number}")
+
+
+def _ip(*arguments: str) -> str:
+    """What `ip` answers. Raises NotPossible with its message if it fails."""
+    ended = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise NotPossible(f"`ip {' '.join(arguments)}` failed: {ended.stderr.strip()}")
+    return ended.stdout
+
+
+def _command_of(pid: int) -> bytes:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
