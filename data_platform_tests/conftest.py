@@ -107,6 +107,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     engine = config.getoption("engine")
+    if config.getoption("again") and engine != "local":
+        raise pytest.UsageError("--again is for a second engine: add --engine=local")
     if engine != "local":  # columns are built for one kind of session
         os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
     if config.getoption("again"):

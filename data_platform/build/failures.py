@@ -10,7 +10,7 @@ from pyspark.errors import PySparkException
 
 from data_platform.contracts.errors import ContractError
 from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
-from data_platform.engine.connect import is_lost
+from data_platform.engine.connect import is_lost, leave_lost
 from data_platform.lake.errors import PartitionConflict, UnreadableFile
 from data_platform.lake.writing.publish import StagedWrite
 from data_platform.quality.held import Held
@@ -43,18 +43,29 @@ def failures_explained() -> Iterator[None]:
     errors propagate unchanged, with their stack trace."""
     try:
         yield
-    except TRANSIENT as error:
-        raise _again() from error
-    except EXPLAINED as error:
-        if isinstance(error, StoreError) and s3_errors.is_passing(str(error)):
+    except Exception as error:
+        if is_lost():  # whatever else the error says
+            leave_lost()
             raise _again() from error
-        raise dg.Failure(description=str(error), allow_retries=False) from error
-    except Exception as error:  # Spark's errors can only be told by their text
-        if is_lost() or s3_errors.is_passing(str(error)):
+        if _is_transient(error):
             raise _again() from error
-        if why := explanation(str(error)) or _refused(error):
+        if why := _why(error):
             raise dg.Failure(description=why, allow_retries=False) from error
         raise
+
+
+def _is_transient(error: Exception) -> bool:
+    if isinstance(error, EXPLAINED) and not isinstance(error, StoreError):
+        return isinstance(error, TRANSIENT)
+    # Spark's errors, too, can only be told by their text.
+    return isinstance(error, TRANSIENT) or s3_errors.is_passing(str(error))
+
+
+def _why(error: Exception) -> str | None:
+    """What a run's failure says; None if the error is unknown."""
+    if isinstance(error, EXPLAINED):
+        return str(error)
+    return explanation(str(error)) or _refused(error)
 
 
 def _refused(error: Exception) -> str | None:

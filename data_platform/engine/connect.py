@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from pyspark.sql import SparkSession
 
+from data_platform.engine.java import require_java
 from data_platform.engine.parallelism import PARALLELISM, counted
 from data_platform.engine.shipping import send
 from data_platform.engine.warm.attach import Attached, answers, attached
@@ -64,8 +65,10 @@ def connected(settings: Settings, warm: Mapping[str, str] | None = None) -> Spar
     variables = store_variables(settings.aws_region, settings.aws_endpoint)
     if settings.spark.kind == "sail":  # it looks when it first reads from a bucket
         export(**variables)
-    if not _current or _current[0].session.client.is_closed:
-        _current[:] = [_begun(settings, warm, variables)]
+    if _current and _current[0].session.client.is_closed:
+        _leave()
+    if not _current:
+        _current.append(_begun(settings, warm, variables))
     return _current[0].session
 
 
@@ -73,6 +76,8 @@ def _begun(
     settings: Settings, warm: Mapping[str, str] | None, variables: Mapping[str, str | None]
 ) -> _Current:
     sail = settings.spark.kind == "sail"
+    if settings.spark.kind == "local":
+        require_java(settings.spark.text)
     engine = None if warm is None else attached(settings, warm, variables)
     if engine is not None:
         address = engine.address
@@ -106,14 +111,25 @@ def interrupt() -> None:
 
 
 def is_lost() -> bool:
-    """Whether this process's session is of a warm engine that is gone; the next session is of
-    another."""
-    if not _current or (engine := _current[0].engine) is None or answers(engine.address):
-        return False
-    lost = _current.pop()
-    atexit.unregister(lost.session.stop)  # which would wait for an answer
-    engine.let_go()
-    return True
+    """Whether this process's session is of a warm engine that does not answer any more."""
+    engine = _current[0].engine if _current else None
+    return engine is not None and not answers(engine.address)
+
+
+def leave_lost() -> None:
+    """Leave a session that is lost, so that the next one is on another engine."""
+    session = _current[0].session
+    _leave()
+    session.client.close()  # else the next line waits for the server's answer
+    session.stop()
+
+
+def _leave() -> None:
+    """Let go of this process's session, which is stopped or lost."""
+    left = _current.pop()
+    atexit.unregister(left.session.stop)
+    if left.engine is not None:
+        left.engine.let_go()
 
 
 def on_sail(spark: SparkSession) -> bool:

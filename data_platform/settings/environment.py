@@ -41,10 +41,10 @@ PASSWORD = PREFIX + "DATABASE_PASSWORD"
 # Defaults that differ by environment; each setting's own variable takes precedence. Empty ones must
 # be set, or are derived from the machine.
 DIFFERENCES: Mapping[Environment, Mapping[str, str]] = {
-    Environment.LOCAL: {**_DIRECTORIES, "SPARK": "sail"},
+    Environment.LOCAL: {**_DIRECTORIES, "SPARK": "sail", "SPARK_IDLE": "10"},
     Environment.TEST: {**_DIRECTORIES, "SPARK": "sail", "SPARK_MEMORY": "1g"},
-    Environment.STAGING: {**_CLOUD, "SPARK": "local[*]"},
-    Environment.PROD: {**_CLOUD, "SPARK": "local[*]"},
+    Environment.STAGING: {**_CLOUD, "SPARK": "local[*]", "SPARK_IDLE": "10"},
+    Environment.PROD: {**_CLOUD, "SPARK": "local[*]", "SPARK_IDLE": "10"},
 }
 
 # Events that Dagster stores at once: a lock on its database for a second does no harm.
@@ -218,6 +218,11 @@ def spark_conf() -> Path | None:
         return Path(directory, "spark-defaults.conf")
     home = os.environ.get("SPARK_HOME", "")
     return Path(home, "conf", "spark-defaults.conf") if home else None
+
+
+def variables_of(prefixes: tuple[str, ...]) -> dict[str, str]:
+    """The environment variables whose names begin with one of these."""
+    return {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
 
 
 @contextmanager

@@ -53,7 +53,7 @@ VARIABLES = (
         "SPARK_IDLE",
         "For how many minutes an engine on this machine, `sail` or `local[*]`, stays after the "
         "last run that Dagster launched, ready for the next one; `0`: each run starts its own",
-        "`0`",
+        "`10`; `0` in `test`",
     ),
     Variable(
         "SPARK_JARS",

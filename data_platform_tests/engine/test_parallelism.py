@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 from pyspark.sql import SparkSession
 
-from data_platform.engine.parallelism import parallelism
+from data_platform.engine.parallelism import counted, parallelism
 from data_platform.engine.session import spark_config
 from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
@@ -18,12 +18,10 @@ def test_a_session_runs_as_many_tasks_as_it_says() -> None:
 
 
 @pytest.mark.connect_only
-def test_a_server_that_does_not_say_is_asked(spark_of_java: SparkSession) -> None:
-    assert spark_of_java.conf.get("spark.default.parallelism", None) is None
+def test_a_server_that_does_not_say_is_asked_for_its_cores(spark_of_java: SparkSession) -> None:
+    spark_of_java.conf.set("spark.sql.shuffle.partitions", 7)  # which says nothing about them
 
-    assert parallelism(spark_of_java) == 1  # though its shuffles may have any number
-    spark_of_java.conf.set("spark.sql.shuffle.partitions", 7)
-    assert parallelism(spark_of_java) == 1
+    assert counted(spark_of_java) == 1
 
 
 @pytest.mark.spark_only("asks the JVM")

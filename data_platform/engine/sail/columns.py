@@ -63,11 +63,17 @@ class Columns:
 
     @cached_property
     def empty(self) -> Any | None:
-        """A relation of these columns without rows; None if they are not known."""
+        """A relation of these columns and this alias without rows; None if they are not known."""
+        if self._passes_on:
+            return self._inputs[0].empty
         if self.schema is None:
             return None
         made = type(self._relation)()
-        made.local_relation.schema = self.schema.json()
+        alias = self._relation.subquery_alias if self._is_alias else None
+        rows = made if alias is None else made.subquery_alias.input
+        rows.local_relation.schema = self.schema.json()
+        if alias is not None:  # columns may be named by it
+            made.subquery_alias.alias = alias.alias
         if self._relation.common.HasField("plan_id"):
             made.common.plan_id = self._relation.common.plan_id
         return made
@@ -78,6 +84,10 @@ class Columns:
         common = self._relation.common
         own = {common.plan_id} if common.HasField("plan_id") else set()
         return frozenset(own).union(self._inputs[0].ids if self._passes_on else ())
+
+    @property
+    def _is_alias(self) -> bool:
+        return self._relation.WhichOneof("rel_type") == "subquery_alias"
 
     @property
     def _passes_on(self) -> bool:

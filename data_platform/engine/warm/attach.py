@@ -1,8 +1,5 @@
 """Use a home's warm engine: found by its address, started by the first process that needs it."""
 
-import fcntl
-import hashlib
-import json
 import logging
 import multiprocessing
 import os
@@ -11,18 +8,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
-from data_platform.engine.warm.place import Found, Place, Spec, is_listening, try_lock
+from data_platform.engine.warm.key import key_of
+from data_platform.engine.warm.place import Found, Place, Spec, User, session_address
 from data_platform.settings.model import Settings
 
 _log = logging.getLogger(__name__)
 
 _ANSWERS_WITHIN = 10  # seconds
+_ANSWERS_OTHERS_WITHIN = 60  # it may be busy with what others asked
 _STARTS_WITHIN = 150
 _ENDS_WITHIN = 30
 _PAUSE = 0.05
@@ -31,15 +29,18 @@ _kept: list[object] = []  # directories, which are removed with the process
 
 @dataclass(frozen=True)
 class Attached:
-    """A warm engine that this process uses, until it is let go or the process ends."""
+    """A warm engine that this process uses, until it is let go or the process ends.
+
+    `address` names this process's session.
+    """
 
     address: str
     pid: int
-    _users: IO[str]
+    _user: User
 
     def let_go(self) -> None:
         """Use it no more."""
-        self._users.close()
+        self._user.leave()
 
 
 def attached(
@@ -51,14 +52,13 @@ def attached(
     where `attach` gives none and Sail can be had in this process instead; a JVM is its own then.
     """
     parent = multiprocessing.parent_process()
-    same = (settings.spark.text, settings.spark_memory, config, variables, sys.executable)
-    digest = hashlib.sha256(json.dumps([same, sorted(own_code())]).encode())
     spec = Spec(
         kind=settings.spark.kind,
-        key=digest.hexdigest(),
+        key=key_of(settings, config, variables),
         owner=os.getpid() if parent is None or parent.pid is None else parent.pid,
         idle=settings.spark_idle * 60,
         memory=settings.spark_memory,
+        path=[place or os.getcwd() for place in sys.path],
         config=config,
         variables=variables,
     )
@@ -77,36 +77,21 @@ def _own(spec: Spec) -> Attached:
     return found
 
 
-def own_code() -> Iterator[tuple[str, int, int]]:
-    """Path, time and size of the files of each package or module that this process has imported,
-    other than those of its environment. An engine runs Python code that it has imported before."""
-    places = tuple({sys.prefix, sys.base_prefix, sys.exec_prefix})
-    roots = {name.partition(".")[0] for name in list(sys.modules)} - {"__main__", "__mp_main__"}
-    for name in roots:
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if file is None or any(Path(file).is_relative_to(place) for place in places):
-            continue
-        is_package = Path(file).name == "__init__.py"
-        for path in Path(file).parent.rglob("*.py") if is_package else [Path(file)]:
-            with suppress(FileNotFoundError):  # a link to nothing, as some editors make
-                found = path.stat()
-                yield str(path), found.st_mtime_ns, found.st_size
-
-
 def answers(address: str, seconds: float = _ANSWERS_WITHIN) -> bool:
-    """Whether an engine at an address answers in time."""
+    """Whether an engine answers a request of an address's session in time."""
     import grpc  # slow to import
+    from pyspark.sql.connect.client.core import DefaultChannelBuilder
+    from pyspark.sql.connect.proto import AnalyzePlanRequest, SparkConnectServiceStub
 
-    host, port = address.removeprefix("sc://").split(":")
-    if not is_listening(host, int(port)):
-        return False
-    channel = grpc.insecure_channel(f"{host}:{port}")
-    try:
-        grpc.channel_ready_future(channel).result(timeout=seconds)
-    except grpc.FutureTimeoutError:
-        return False
-    finally:
-        channel.close()
+    builder = DefaultChannelBuilder(address)
+    version = AnalyzePlanRequest.SparkVersion()
+    request = AnalyzePlanRequest(session_id=builder.session_id or "", spark_version=version)
+    request.user_context.user_id = builder.userId or ""
+    with builder.toChannel() as channel:
+        try:
+            SparkConnectServiceStub(channel).AnalyzePlan(request, timeout=seconds)
+        except grpc.RpcError:
+            return False
     return True
 
 
@@ -114,32 +99,37 @@ def attach(place: Place, spec: Spec) -> Attached | None:
     """The engine of a place. None if it cannot be had: others use one of another key, or none
     starts; the log says which.
     """
-    users = place.file("users")
-    fcntl.flock(users, fcntl.LOCK_SH)
-    with place.locked("starting"):
-        found = _usable(place, spec, users) or _started(place, spec)
-    if found is None:
-        users.close()
+    with place.locked("attach"):
+        others, _ = place.users()
+        user = place.enter()
+        found = _usable(place, spec, user, others) or _started(place, spec, others)
+    if found is None or found.address is None:
+        user.leave()
         return None
-    return Attached(found.address, found.pid, users)
+    return Attached(session_address(found.address, user.session), found.pid, user)
 
 
-def _usable(place: Place, spec: Spec, users: IO[str]) -> Found | None:
+def _usable(place: Place, spec: Spec, user: User, others: set[str]) -> Found | None:
     """The engine that is there, if it can be used; one that nobody can use any more is ended."""
     found = place.read()
     if found is None or not place.is_locked("server"):
         return None
-    if not place.is_locked("keeper") or not answers(found.address):
+    if found.address is None:  # whoever started it has ended meanwhile
+        found = _listening(place, lambda: not place.is_locked("keeper")) or found
+    seconds = _ANSWERS_OTHERS_WITHIN if others else _ANSWERS_WITHIN
+    if (
+        found.address is None
+        or not place.is_locked("keeper")
+        or not answers(session_address(found.address, user.session), seconds)
+    ):
         _log.warning(
             "the warm engine (process %s) is gone or does not answer; it is restarted", found.pid
         )
         _end(place, found, signal.SIGKILL)
     elif found.key == spec.key:
         return found
-    else:
-        if try_lock(users):  # nobody else uses it
-            _end(place, found, signal.SIGTERM)
-        fcntl.flock(users, fcntl.LOCK_SH)  # which a try that fails gives up
+    elif not others:
+        _end(place, found, signal.SIGTERM)
     return None
 
 
@@ -152,11 +142,15 @@ def _end(place: Place, found: Found, by: signal.Signals) -> None:
     _wait(lambda: not place.is_locked("server"), _ENDS_WITHIN)
 
 
-def _started(place: Place, spec: Spec) -> Found | None:
-    if place.is_locked("server") and not _wait(lambda: not place.is_locked("server"), 1):
-        _log.info("others use the warm engine with other code or settings; this run has its own")
-        return None
-    place.clear()
+def _started(place: Place, spec: Spec, others: set[str]) -> Found | None:
+    if place.is_locked("server"):
+        if place.read() and others:
+            _log.info(
+                "others use the warm engine with other code or settings; this run has its own"
+            )
+            return None
+        _wait(lambda: not place.is_locked("server"), _ENDS_WITHIN)  # it ends
+    place.prepare()
     with place.log.open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "data_platform.engine.warm.server", str(place.directory)],
@@ -169,11 +163,23 @@ def _started(place: Place, spec: Spec) -> Found | None:
     assert process.stdin
     process.stdin.write(spec.to_json())
     process.stdin.close()
-    _wait(lambda: place.read() is not None or process.poll() is not None, _STARTS_WITHIN)
-    if (found := place.read()) is None:
-        process.kill()
+    found = _listening(place, lambda: process.poll() is not None)
+    if found is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # and its JVM
         _log.warning("no warm engine started; this run has its own: see %s", place.log)
     return found
+
+
+def _listening(place: Place, ended: Callable[[], bool]) -> Found | None:
+    """The engine that starts, once it listens; None if it ends before that, or takes too long."""
+
+    def listening() -> Found | None:
+        found = place.read()
+        return found if found and found.address else None
+
+    _wait(lambda: listening() is not None or ended(), _STARTS_WITHIN)
+    return listening()
 
 
 def _wait(until: Callable[[], bool], seconds: float) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyspark
 
-from data_platform.engine.warm.place import Spec, free_port, is_listening
+from data_platform.engine.warm.place import Place, Spec, free_port, is_listening
 from data_platform.settings.environment import export
 
 _CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
@@ -28,10 +28,10 @@ class Running:
     stop: Callable[[], None]
 
 
-def start(spec: Spec, directory: Path, lock: int) -> Running:
+def start(spec: Spec, place: Place, lock: int) -> Running:
     """Start the engine, which keeps the lock of this file too; raises RuntimeError if it does not
     listen after a while."""
-    return _sail(spec) if spec.kind == "sail" else _spark(spec, directory, lock)
+    return _sail(spec) if spec.kind == "sail" else _spark(spec, place, lock)
 
 
 @cache
@@ -56,23 +56,30 @@ def start_sail(memory: str) -> str:
 
 
 def _sail(spec: Spec) -> Running:
-    export(**spec.variables)
     return Running(start_sail(spec.memory), is_alive=lambda: True, stop=lambda: None)
 
 
-def _spark(spec: Spec, directory: Path, lock: int) -> Running:
+def _spark(spec: Spec, place: Place, lock: int) -> Running:
     port = free_port()
+    options = spec.config.get("spark.driver.extraJavaOptions", "")
     config = {
         **spec.config,
+        # Without memory its threads end one by one, and it would listen for ever.
+        "spark.driver.extraJavaOptions": (
+            f'{options} -XX:+ExitOnOutOfMemoryError "-Djava.io.tmpdir={place.work}"'
+        ),
+        "spark.local.dir": str(place.work),
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
-        "spark.sql.warehouse.dir": str(directory / "warehouse"),
+        "spark.sql.warehouse.dir": str(place.work / "warehouse"),
     }
     home = Path(pyspark.__file__).parent
     words = [word for name, value in config.items() for word in ("--conf", f"{name}={value}")]
     command = [str(home / "bin" / "spark-submit"), *words, "--class", _CLASS, "spark-internal"]
     export(SPARK_HOME=str(home), PYSPARK_PYTHON=sys.executable, SPARK_CONNECT_MODE_ENABLED=None)
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=directory, pass_fds=[lock])
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, cwd=place.directory, pass_fds=[lock]
+    )
 
     def stop() -> None:
         process.kill()  # it has nothing to put away, and might wait for clients

@@ -1,19 +1,24 @@
 """Where processes find a home's warm engine, and how they tell each other what they do.
 
-Locks of files say who is there: the system releases them however a process ends. `users` is locked
-by each process that uses the engine, `starting` by the one that looks for it or starts it,
-`keeper` by the process that keeps it, and `server` by that and by its JVM if it has one.
+Locks of files say who is there: the system releases them however a process ends. `keeper` is locked
+by the process that keeps the engine, `server` by that and by its JVM if it has one, and a file in
+`users` by each process that uses the engine. Whoever looks at these and acts on it, to start an
+engine or to end it, holds `attach` meanwhile.
 """
 
 import fcntl
 import json
 import os
+import shutil
 import socket
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
+
+_USER = "data-platform"  # an engine tells sessions apart by user, too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +26,8 @@ class Spec:
     """What an engine is started with.
 
     `key` is the same for runs that may share it; `owner` is the process that it ends with, `idle`
-    how many seconds it stays without a user. `config` is Spark's, for a JVM; `variables` are the
-    environment variables that it finds the object store by.
+    how many seconds it stays without a user. `path` is where it finds Python's modules, `config` is
+    Spark's, for a JVM; `variables` are the environment variables that it finds the store by.
     """
 
     kind: str
@@ -30,6 +35,7 @@ class Spec:
     owner: int
     idle: float
     memory: str
+    path: Sequence[str]
     config: Mapping[str, str]
     variables: Mapping[str, str | None]
 
@@ -37,14 +43,32 @@ class Spec:
         """As the engine's process reads it."""
         return json.dumps(asdict(self))
 
+    @classmethod
+    def from_json(cls, text: str) -> "Spec":
+        """What `to_json` wrote."""
+        return cls(**json.loads(text))
+
 
 @dataclass(frozen=True)
 class Found:
-    """An engine's address, its process, and the key that it was started with."""
+    """An engine's process, the key that it was started with, and its address once it listens."""
 
-    address: str
     pid: int
     key: str
+    address: str | None = None
+
+
+@dataclass(frozen=True)
+class User:
+    """A process that uses the engine; `session` is the identifier of its session."""
+
+    session: str
+    file: IO[str]
+
+    def leave(self) -> None:
+        """Use the engine no more."""
+        Path(self.file.name).unlink(missing_ok=True)
+        self.file.close()
 
 
 @dataclass(frozen=True)
@@ -58,9 +82,23 @@ class Place:
         """What the engine's process prints."""
         return self.directory / "log.txt"
 
+    @property
+    def work(self) -> Path:
+        """The engine's temporary files."""
+        return self.directory / "work"
+
+    def prepare(self) -> None:
+        """Make room for a new engine: the address, the log and the files of the last one go."""
+        self.clear()
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir(parents=True)
+        if self.log.exists():
+            self.log.replace(self.directory / "log.previous.txt")
+
     def file(self, name: str) -> IO[str]:
         """A file to lock, open."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        # Its log and temporary files show rows: they are for this user alone.
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return (self.directory / f"{name}.lock").open("a")
 
     @contextmanager
@@ -74,6 +112,30 @@ class Place:
         """Whether any process holds a lock."""
         with self.file(name) as file:
             return not try_lock(file)
+
+    def enter(self) -> User:
+        """Be a user of the engine, until the process ends or leaves; `attach` must be locked."""
+        session = str(uuid.uuid4())
+        self._users.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (self._users / session).open("a")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return User(session, file)
+
+    def users(self) -> tuple[set[str], set[str]]:
+        """The sessions of the processes that use the engine, and of those that ended without
+        leaving it; `attach` must be locked."""
+        using, gone = set[str](), set[str]()
+        for path in self._users.iterdir() if self._users.exists() else ():
+            try:
+                with path.open("a") as file:
+                    (gone if try_lock(file) else using).add(path.name)
+            except FileNotFoundError:
+                continue  # it left just now
+        return using, gone
+
+    def forget(self, session: str) -> None:
+        """Forget the session of a process that has ended."""
+        (self._users / session).unlink(missing_ok=True)
 
     def write(self, found: Found) -> None:
         """Tell where the engine is."""
@@ -95,6 +157,15 @@ class Place:
     @property
     def _address(self) -> Path:
         return self.directory / "address.json"
+
+    @property
+    def _users(self) -> Path:
+        return self.directory / "users"
+
+
+def session_address(server: str, session: str) -> str:
+    """The address of a session on a server."""
+    return f"{server}/;session_id={session};user_id={_USER}"
 
 
 def try_lock(file: IO[str]) -> bool:

@@ -1,20 +1,21 @@
 """The process of a home's warm engine: `python -m data_platform.engine.warm.server DIRECTORY`.
 
-It reads its `Spec` from standard input, tells its address in the directory, and ends when nobody
-has used it for a while, or nobody uses it and its owner has ended.
+It reads its `Spec` from standard input, tells its address in the directory, closes the sessions of
+runs that were killed, and ends when nobody has used it for a while, or nobody uses it and its owner
+has ended.
 """
 
-import fcntl
-import json
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from types import FrameType
 
 from data_platform.engine.warm.engines import Running, start
-from data_platform.engine.warm.place import Found, Place, Spec, try_lock
+from data_platform.engine.warm.place import Found, Place, Spec, session_address, try_lock
+from data_platform.settings.environment import export
 
 _PAUSE = 0.5  # seconds between two looks at who is there
 
@@ -25,9 +26,13 @@ def main(directory: Path, spec: Spec) -> int:
     with place.file("keeper") as keeper, place.file("server") as alive:
         if not (try_lock(keeper) and try_lock(alive)):
             return 1  # another process was first
-        running = start(spec, directory, alive.fileno())
+        # Before there is a JVM: if this process is killed, its group can be.
+        place.write(Found(os.getpid(), spec.key))
+        sys.path[:] = spec.path
+        export(PYTHONPATH=os.pathsep.join(spec.path), TMPDIR=str(place.work), **spec.variables)
+        running = start(spec, place, alive.fileno())
         try:
-            place.write(Found(running.address, os.getpid(), spec.key))
+            place.write(Found(os.getpid(), spec.key, running.address))
             return 0 if _serve(place, spec, running) else 1
         finally:
             place.clear()
@@ -37,17 +42,37 @@ def main(directory: Path, spec: Spec) -> int:
 def _serve(place: Place, spec: Spec, running: Running) -> bool:
     """Wait until the engine is not needed any more; False if it has ended by itself."""
     used = time.monotonic()
-    with place.file("users") as users:
-        while running.is_alive():
-            if not try_lock(users):
-                used = time.monotonic()
-            elif time.monotonic() - used > spec.idle or not _is_alive(spec.owner):
-                place.clear()  # who comes now waits for the lock, and then finds no address
-                return True
-            else:
-                fcntl.flock(users, fcntl.LOCK_UN)
-            time.sleep(_PAUSE)
+    while running.is_alive():
+        with place.file("attach") as attach:
+            if try_lock(attach):  # else a run is looking for the engine
+                using, gone = place.users()
+                for session in gone:
+                    _close(place, session, running.address)
+                if using:
+                    used = time.monotonic()
+                elif time.monotonic() - used > spec.idle or not _is_alive(spec.owner):
+                    place.clear()  # who comes now finds no address, and waits for the end
+                    return True
+        time.sleep(_PAUSE)
     return False
+
+
+def _close(place: Place, session: str, server: str) -> None:
+    """Interrupt what a session executes, and close it."""
+
+    def close() -> None:
+        from pyspark.sql.connect.client import SparkConnectClient  # slow to import
+
+        client = SparkConnectClient(
+            session_address(server, session), use_reattachable_execute=False
+        )
+        try:
+            client.release_session()
+        finally:
+            client.close()
+
+    place.forget(session)
+    threading.Thread(target=close, daemon=True).start()  # the engine may take its time
 
 
 def _is_alive(pid: int) -> bool:
@@ -66,4 +91,4 @@ def _end(_: int, __: FrameType | None) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _end)
-    sys.exit(main(Path(sys.argv[1]), Spec(**json.load(sys.stdin))))
+    sys.exit(main(Path(sys.argv[1]), Spec.from_json(sys.stdin.read())))

@@ -1,18 +1,23 @@
 """Types are asked with as little of a plan as will do, and are those of the whole plan."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import assume, event, given
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.engine.pyspark_internals import connect_relation, connect_schema
+from data_platform.engine.sail import columns
 from data_platform.engine.sail.agreement import agreed
+from data_platform.engine.sail.difference import EngineDifference
 from data_platform.engine.sail.plan import written_for_sail
+from data_platform_tests.support.random_plans import Program, inputs, programs
 
 pytestmark = pytest.mark.connect_only
 
@@ -93,3 +98,43 @@ def test_a_frame_of_before_names_columns_as_they_were(read: DataFrame) -> None:
     made = agreed(wider.sort("n").filter(read["i"] + 1 > 3).select(wider["n"] * 2))
 
     assert [tuple(row) for row in made.collect()] == [(6,)]
+
+
+def test_columns_are_named_by_an_alias_over_empty_inputs_too(
+    spark: SparkSession, read: DataFrame
+) -> None:
+    of_text = read.withColumn("a", F.struct(F.lit("text").alias("j"))).alias("a").filter("i > 0")
+
+    made = agreed(of_text.withColumn("twice", F.col("a.j") * 2))
+
+    assert [row["twice"] for row in made.collect()] == [4]
+
+
+@given(program=programs())
+def test_columns_over_empty_inputs_are_those_of_the_whole_plan(
+    program: Program, spark: SparkSession
+) -> None:
+    try:
+        frame = program.make(inputs(spark))
+    except PySparkException:  # the engine refuses the function
+        assume(False)
+    compared = 0
+    over_empty = columns.over_empty
+
+    def schema(relation: Any) -> Any:
+        return connect_schema(frame, relation)
+
+    def both(relation: Any, below: Any, server: Any) -> Any:
+        nonlocal compared
+        made = over_empty(relation, below, server)
+        if made is not None:
+            with suppress(PySparkException):  # what is refused is asked of the whole plan
+                assert schema(made) == schema(relation)
+                compared += 1
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "over_empty", both)
+        with suppress(EngineDifference):
+            written_for_sail(connect_relation(frame), schema)
+    event(f"compared {min(compared, 3)}")

@@ -18,7 +18,7 @@ from data_platform.engine import connect
 from data_platform.engine.java import chosen_java
 from data_platform.engine.session import spark_config
 from data_platform.engine.warm import attach as warm
-from data_platform.engine.warm.attach import Attached, answers, attach, own_code
+from data_platform.engine.warm.attach import Attached, answers, attach
 from data_platform.engine.warm.place import Place, Spec
 from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
@@ -54,6 +54,7 @@ def spec() -> Spec:
         owner=os.getpid(),
         idle=600,
         memory="256m",
+        path=sys.path,
         config={},
         variables={},
     )
@@ -71,8 +72,8 @@ def test_many_that_need_an_engine_at_once_share_one_whose_sessions_are_apart(
     with ThreadPoolExecutor(4) as pool:
         one, *others = pool.map(lambda _: attached(place, spec), range(4))
 
-    assert {each.address for each in others} == {one.address}
-    left, right = (SparkSession.builder.remote(one.address).create() for _ in range(2))
+    assert {each.pid for each in others} == {one.pid}
+    left, right = (SparkSession.builder.remote(each.address).create() for each in (one, others[0]))
     left.range(3).createOrReplaceTempView("rows")
     left.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
     assert left.table("rows").count() == 3
@@ -98,7 +99,7 @@ def test_an_engine_that_does_not_answer_is_started_again(
 ) -> None:
     first = attached(place, spec)
     os.kill(first.pid, signal.SIGSTOP)
-    monkeypatch.setattr(warm, "answers", lambda address: answers(address, 1))
+    monkeypatch.setattr(warm, "_ANSWERS_OTHERS_WITHIN", 1)
 
     second = attached(place, spec)
 
@@ -142,24 +143,136 @@ def test_of_other_code_or_settings_it_is_replaced_unless_somebody_uses_it(
     assert attached(place, changed).pid != first.pid
 
 
+TICKS = """
+import sys, time
+from pathlib import Path
+from pyspark.sql import SparkSession
+from data_platform.engine.warm.attach import attach
+from data_platform.engine.warm.place import Place, Spec
+
+ticks_file = Path(sys.argv[3])
+
+def ticking(batches):
+    for batch in batches:
+        for _ in range(2000):
+            with ticks_file.open("a") as ticks:
+                ticks.write(".")
+            time.sleep(0.05)
+            yield batch
+
+engine = attach(Place(Path(sys.argv[1])), Spec.from_json(sys.argv[2]))
+session = SparkSession.builder.remote(engine.address).create()
+session.range(1).mapInArrow(ticking, "id long").count()
+"""
+
+
+def test_what_a_killed_run_executes_ends_and_the_engine_stays(
+    place: Place, spec: Spec, tmp_path: Path
+) -> None:
+    _ends_with_its_run(place, spec, tmp_path / "ticks")
+
+
+def _ends_with_its_run(place: Place, spec: Spec, ticks: Path) -> None:
+    ours = attached(place, spec)
+    script = [sys.executable, "-c", TICKS, str(place.directory), spec.to_json(), str(ticks)]
+    run = subprocess.Popen(script)
+    wait(ticks.exists)
+
+    run.kill()
+    run.wait()
+
+    wait(lambda: not _grows(ticks))
+    assert len(ticks.read_bytes()) < 2000  # it did not end by itself
+    assert answers(ours.address)
+    with place.locked("attach"):
+        assert place.users() == ({Path(ours._user.file.name).name}, set())
+
+
+def _grows(file: Path) -> bool:
+    before = file.stat().st_size
+    time.sleep(1)
+    return file.stat().st_size > before
+
+
+STARTS = """
+import sys
+from pathlib import Path
+from data_platform.engine.warm.attach import attach
+from data_platform.engine.warm.place import Place, Spec
+
+attach(Place(Path(sys.argv[1])), Spec.from_json(sys.argv[2]))
+"""
+
+
+def _starting(place: Place, spec: Spec) -> tuple["subprocess.Popen[bytes]", int]:
+    """A run that starts an engine which does not listen yet, and the engine's process."""
+    script = [sys.executable, "-c", STARTS, str(place.directory), spec.to_json()]
+    run = subprocess.Popen(script)
+    wait(lambda: place.read() is not None)
+    found = place.read()
+    assert found and found.address is None
+    return run, found.pid
+
+
+def test_an_engine_whose_starter_was_killed_is_waited_for(place: Place, of_java: Spec) -> None:
+    run, pid = _starting(place, of_java)
+    run.kill()
+    run.wait()
+
+    assert attached(place, of_java).pid == pid
+
+
+def test_a_jvm_that_starts_does_not_outlive_its_keeper(place: Place, of_java: Spec) -> None:
+    run, pid = _starting(place, of_java)
+    wait(lambda: _children(pid) != [])
+    (jvm, *_) = _children(pid)
+    os.kill(pid, signal.SIGKILL)
+    run.wait()
+
+    second = attached(place, of_java)
+
+    assert second.pid != pid and not Path(f"/proc/{jvm}").exists()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except FileNotFoundError:
+        return []
+    return [int(each) for each in text.split()]
+
+
+def test_with_a_damaged_address_a_second_engine_is_not_started(
+    place: Place, spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = attached(place, spec)
+    (place.directory / "address.json").write_text("{")
+    monkeypatch.setattr(warm, "_ENDS_WITHIN", 1)
+
+    assert attach(place, spec) is None
+    assert answers(first.address)
+    os.killpg(first.pid, signal.SIGKILL)
+
+
+def test_files_of_an_engine_are_its_users_alone_and_go_with_the_next(
+    place: Place, spec: Spec
+) -> None:
+    first = attached(place, spec)
+    assert place.directory.stat().st_mode & 0o777 == 0o700
+    (place.work / "spilled").write_text("rows")
+    os.killpg(first.pid, signal.SIGKILL)
+    wait(lambda: not place.is_locked("server"))
+
+    attached(place, spec)
+
+    assert not (place.work / "spilled").exists()
+    assert (place.directory / "log.previous.txt").exists()
+
+
 def test_where_none_starts_there_is_none_and_the_log_says_why(place: Place, spec: Spec) -> None:
     assert attach(place, replace(spec, memory="4x")) is None
 
     assert "KeyError" in place.log.read_text()
-
-
-def test_changed_code_is_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "a_package_of_tables"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
-    __import__(package.name)
-    before = set(own_code())
-    assert {Path(path).parts[-2] for path, _, _ in before} >= {package.name, "contracts"}
-
-    (package / "rules.py").write_text("MOST = 5")
-
-    assert {path for path, _, _ in set(own_code()) - before} == {str(package / "rules.py")}
 
 
 def test_a_step_that_lost_its_engine_is_tried_again_on_another(
@@ -178,6 +291,7 @@ def test_a_step_that_lost_its_engine_is_tried_again_on_another(
     second = connect.connected(settings, {})
 
     assert type(failure.value).__name__ == "RetryRequested"
+    assert SparkSession.getActiveSession() is second
     assert second is not first and second.range(2).count() == 2
     second.stop()
     end(place)
@@ -217,6 +331,12 @@ def of_java(tmp_path: Path, spec: Spec, monkeypatch: pytest.MonkeyPatch) -> Spec
     monkeypatch.setenv("JAVA_HOME", str(java))
     settings = settings_at(tmp_path, spark=Engine("local[1]"))
     return replace(spec, kind="local", config=spark_config(settings))
+
+
+def test_what_a_killed_run_executes_ends_in_a_jvm_too(
+    place: Place, of_java: Spec, tmp_path: Path
+) -> None:
+    _ends_with_its_run(place, of_java, tmp_path / "ticks")
 
 
 def test_a_jvm_does_not_outlive_the_process_that_started_it(place: Place, of_java: Spec) -> None:
