@@ -4,8 +4,10 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from data_platform.engine.java import chosen_java
@@ -49,4 +51,5 @@ def spark_of_java(server_of_java: str) -> Iterator[SparkSession]:
     session = SparkSession.builder.remote(server_of_java).create()
     session.conf.set("spark.sql.session.timeZone", "UTC")
     yield session
-    session.stop()
+    with suppress(PySparkException):  # the server closes a session that is idle for long
+        session.stop()
