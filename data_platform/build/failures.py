@@ -43,6 +43,8 @@ def failures_explained() -> Iterator[None]:
     errors propagate unchanged, with their stack trace."""
     try:
         yield
+    except (dg.Failure, dg.RetryRequested):
+        raise  # of a job, which has explained it
     except TRANSIENT as error:
         raise _again() from error
     except EXPLAINED as error:
