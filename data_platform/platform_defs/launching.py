@@ -42,7 +42,7 @@ def launched(
     Raises what the step raised in the job, and JobError if the job ended without telling.
     """
     store = ObjectStore(settings.aws_region, settings.aws_endpoint)
-    place = f"{settings.remote_messages}/{context.run_id}"
+    place = f"{settings.remote_messages}/{asked.run_id}"
     messages = _Messages(store, place)
     run = partial(
         _client(settings, store, messages, place, context).run,
@@ -89,7 +89,7 @@ def _client(
 ) -> Any:
     assert settings.spark.service is not None
     service, _ = settings.spark.service
-    look = partial(require_going_on, context.instance, context.run_id)
+    look = partial(require_going_on, context.instance, context.run.run_id)
     through: dict[str, Any] = {
         "client": JobClient(service, settings.aws_region, look),
         "context_injector": _Context(store, place),

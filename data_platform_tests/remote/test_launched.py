@@ -1,0 +1,101 @@
+"""Steps that run as jobs of a service do what they do in Dagster's process."""
+
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from data_platform.lake.upkeep import browse
+from data_platform.tables.identity import TableId
+from data_platform_tests.remote.conftest import ROLE, Elsewhere
+from data_platform_tests.support.homes import Home, rows_of_a_load
+
+pytestmark = pytest.mark.integration
+
+TABLES = (
+    "bronze/corner/sales",
+    "silver/corner/sales",
+    "quarantine/corner/sales",
+    "duplicates/corner/sales",
+    "gold/corner/totals",
+)
+_OF_THE_RUN = {"attempt", "snapshot_id", "size_kib", "files", "held_back_since"}
+_KINDS = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.ASSET_OBSERVATION,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.STEP_SUCCESS,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_SUCCESS,
+}
+
+
+def test_jobs_of_emr_serverless_build_the_tables_and_log_the_events_of_runs_in_this_process(
+    elsewhere: Elsewhere,
+) -> None:
+    with elsewhere.home("here", SPARK="sail") as home:
+        runs_here = [(ran.state, ran.failures) for ran in home.run()]
+        here, rows = _events(home), _rows(home)
+
+    spark = elsewhere.application()
+    with (
+        elsewhere.home("there", SPARK=spark, REMOTE_ROLE=ROLE) as home,
+        elsewhere.service(home) as service,
+    ):
+        runs_there = [(ran.state, ran.failures) for ran in home.run()]
+        there = _events(home)
+        assert service.outputs, "no job was started"
+        failed = "\n".join(path.read_text()[-3000:] for path in service.outputs)
+        assert runs_there == runs_here, failed
+        assert _rows(home) == rows
+        assert there == here
+        secret = elsewhere.password
+        assert not any(secret in word for command in service.commands for word in command)
+        assert not any(secret in value for each in service.environments for value in each.values())
+        assert not any(secret in path.read_text() for path in service.outputs)
+        written = home.place.files("/pipes")
+        assert written
+        assert not any(secret.encode() in home.place.read(uri) for uri in written)
+
+
+def _rows(home: Home) -> dict[str, list[dict]]:
+    found = {}
+    for name in TABLES:
+        table = home.platform.lake.find(TableId.parse(name))
+        found[name] = rows_of_a_load(browse.rows(table).read_all()) if table else []
+    return found
+
+
+def _events(home: Home) -> list[tuple[Any, ...]]:
+    """What the runs logged, without what differs between two runs of the same work."""
+    found = []
+    for record in reversed(home.instance.get_run_records()):
+        for entry in home.instance.all_logs(record.dagster_run.run_id):
+            event = entry.dagster_event
+            if event and event.event_type in _KINDS:
+                found.append((event.event_type.value, event.step_key, *_said(event)))
+    return found
+
+
+def _said(event: dg.DagsterEvent) -> tuple[Any, ...]:
+    data: Any = event.event_specific_data
+    match event.event_type:
+        case dg.DagsterEventType.ASSET_MATERIALIZATION:
+            return (data.materialization.partition, _metadata(data.materialization.metadata))
+        case dg.DagsterEventType.ASSET_OBSERVATION:
+            of = data.asset_observation
+            return (of.partition, of.description, _metadata(of.metadata))
+        case dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            severity, found = data.severity.value, _metadata(data.metadata)
+            about = data.target_materialization_data is not None
+            said = (data.check_name, data.partition, data.passed, severity, data.description)
+            return (*said, about, found)
+        case dg.DagsterEventType.STEP_FAILURE:
+            failure = data.user_failure_data
+            return (failure.description, _metadata(failure.metadata)) if failure else (data.error,)
+    return ()
+
+
+def _metadata(metadata: Any) -> dict[str, str]:
+    return {name: repr(each) for name, each in metadata.items() if name not in _OF_THE_RUN}
