@@ -1,5 +1,6 @@
 """Steps that run as jobs of a service do what they do in Dagster's process."""
 
+import re
 from typing import Any
 
 import dagster as dg
@@ -19,7 +20,8 @@ TABLES = (
     "duplicates/corner/sales",
     "gold/corner/totals",
 )
-_OF_THE_RUN = {"attempt", "snapshot_id", "size_kib", "files", "held_back_since"}
+_OF_THE_RUN = {"attempt", "snapshot_id", "size_kib", "files"}
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 _KINDS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -67,14 +69,15 @@ def _rows(home: Home) -> dict[str, list[dict]]:
     return found
 
 
-def _events(home: Home) -> list[tuple[Any, ...]]:
+def _events(home: Home) -> list[str]:
     """What the runs logged, without what differs between two runs of the same work."""
     found = []
     for record in reversed(home.instance.get_run_records()):
         for entry in home.instance.all_logs(record.dagster_run.run_id):
             event = entry.dagster_event
             if event and event.event_type in _KINDS:
-                found.append((event.event_type.value, event.step_key, *_said(event)))
+                said = repr((event.event_type.value, event.step_key, *_said(event)))
+                found.append(_MOMENT.sub("(time)", said))
     return found
 
 
