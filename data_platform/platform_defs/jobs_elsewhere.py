@@ -1,4 +1,4 @@
-"""What each service is asked to start: the entry script of the package, in its environment.
+"""What each service is asked to start: the entry script of the package, with its packages.
 
 Nothing here is secret: settings and what is to be built are in the Pipes context in S3.
 """
@@ -9,10 +9,10 @@ from data_platform.engine.session import job_config
 from data_platform.settings.engine import Service
 from data_platform.settings.model import Settings
 
-ENTRY, ENVIRONMENT, WHEELS = "entry.py", "environment.tar.gz", "data-platform.gluewheels.zip"
+ENTRY, PACKAGES, WHEELS = "entry.py", "packages.tar.gz", "data-platform.gluewheels.zip"
 """The files of a package, by which a job finds them."""
 
-_PYTHON = "./environment/bin/python"
+_UNPACKED = "packages"  # beside the driver and each executor
 
 
 def job(settings: Settings, name: str) -> dict[str, Any]:
@@ -23,25 +23,21 @@ def job(settings: Settings, name: str) -> dict[str, Any]:
 
 
 def _emr_serverless(settings: Settings, target: str, name: str) -> dict[str, Any]:
-    driver, executor = "spark.emr-serverless.driverEnv", "spark.executorEnv"
-    python = {f"{of}.PYSPARK_PYTHON": _PYTHON for of in (driver, executor)}
-    python[f"{driver}.PYSPARK_DRIVER_PYTHON"] = _PYTHON
     return {
         "applicationId": target,
         "executionRoleArn": settings.remote_role,
         "name": name,
-        "jobDriver": {"sparkSubmit": _submitted(settings, python)},
+        "jobDriver": {"sparkSubmit": _submitted(settings, "spark.emr-serverless.driverEnv")},
     }
 
 
 def _emr_containers(settings: Settings, target: str, name: str) -> dict[str, Any]:
-    python = {"spark.pyspark.python": _PYTHON, "spark.pyspark.driver.python": _PYTHON}
     return {
         "virtualClusterId": target,
         "executionRoleArn": settings.remote_role,
         "releaseLabel": settings.remote_release,
         "name": name,
-        "jobDriver": {"sparkSubmitJobDriver": _submitted(settings, python)},
+        "jobDriver": {"sparkSubmitJobDriver": _submitted(settings, "spark.kubernetes.driverEnv")},
     }
 
 
@@ -53,6 +49,7 @@ def _glue(settings: Settings, target: str, name: str) -> dict[str, Any]:
         "Arguments": {
             "--scriptLocation": f"{package}/{ENTRY}",
             "--additional-python-modules": f"{package}/{WHEELS}",
+            "--python-modules-installer-option": "--no-index",
             "--conf": " --conf ".join(configured),
         },
     }
@@ -65,10 +62,14 @@ _JOBS: dict[Service, Any] = {
 }
 
 
-def _submitted(settings: Settings, python: dict[str, str]) -> dict[str, str]:
+def _submitted(settings: Settings, driver: str) -> dict[str, str]:
     package = settings.remote_package
-    archive = {"spark.archives": f"{package}/{ENVIRONMENT}#environment"}
-    config = {**job_config(), **archive, **python}
+    config = {
+        **job_config(),
+        "spark.archives": f"{package}/{PACKAGES}#{_UNPACKED}",
+        f"{driver}.PYTHONPATH": f"./{_UNPACKED}",
+        "spark.executorEnv.PYTHONPATH": f"./{_UNPACKED}",
+    }
     return {
         "entryPoint": f"{package}/{ENTRY}",
         "sparkSubmitParameters": " ".join(f"--conf {key}={value}" for key, value in config.items()),
