@@ -157,10 +157,17 @@ def _built_wheel(project: Path, wheels: Path) -> None:
         raise PackagingError(f"{project} has no pyproject.toml, so no wheel can be made of it")
     with TemporaryDirectory(prefix="data-platform-") as copy:  # a build leaves files in its source
         source = Path(copy, "source")
-        ignored = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "node_modules")
-        shutil.copytree(project, source, ignore=ignored, symlinks=True)
+        shutil.copytree(project, source, ignore=_left_out, symlinks=True)
         own = ["--no-build-isolation"] if project == CHECKOUT else []
         _pip("wheel", "--no-deps", *own, "-w", str(wheels), str(source))
+
+
+def _left_out(directory: str, names: list[str]) -> list[str]:
+    """What is no source: hidden, made by builds, or by Python."""
+    made = {"__pycache__", "node_modules"}
+    if "pyproject.toml" in names:  # elsewhere a package may have this name
+        made |= {"build", "dist"}
+    return [each for each in names if each in made or each.startswith(".")]
 
 
 def _pip(*arguments: str) -> None:

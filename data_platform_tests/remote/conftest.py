@@ -12,10 +12,9 @@ import pytest
 
 from data_platform.assets import Table
 from data_platform.build.platform import Platform
+from data_platform.operations.packaging import package
 from data_platform.operations.repair import instance_of
 from data_platform.platform_defs import launching
-from data_platform.platform_defs.jobs_elsewhere import ENTRY
-from data_platform.remote import __main__ as entry
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import environment_kept, settings_from_env
 from data_platform_tests.remote.corner_shop.tables import LANDED, TABLES
@@ -37,6 +36,7 @@ class Elsewhere:
     moto: str
     region: str
     databases: Databases
+    package: Path
     password: str
 
     @contextmanager
@@ -64,7 +64,8 @@ class Elsewhere:
                 home = Home(opened, instance, tuple(tables), place)
                 for day, lines in LANDED.items():
                     home.land(f"till/{day}.csv", "\n".join(["sku,amount", *lines, ""]).encode())
-                place.write(f"{place.root}/package/{ENTRY}", Path(entry.__file__).read_bytes())
+                for file in self.package.iterdir():
+                    place.write(f"{place.root}/package/{file.name}", file.read_bytes())
                 yield home
 
     @contextmanager
@@ -84,6 +85,10 @@ class Elsewhere:
             name="data-platform", releaseLabel="emr-7.0.0", type="SPARK"
         )
         return f"emr-serverless:{made['applicationId']}"
+
+    def serverless(self) -> dict[str, str]:
+        """The settings for jobs of a new application of EMR Serverless."""
+        return {"SPARK": self.application(), "REMOTE_ROLE": ROLE}
 
     def cluster(self) -> str:
         """The setting of a new virtual cluster of EMR on EKS."""
@@ -107,9 +112,16 @@ class Elsewhere:
         return "glue:data-platform"
 
 
+@pytest.fixture(scope="session")
+def made_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `data-platform package` makes, without what this environment has."""
+    return package(tmp_path_factory.mktemp("package"), dependencies=False).directory
+
+
 @pytest.fixture
 def elsewhere(
     tmp_path: Path,
+    made_package: Path,
     versitygw: S3Server,
     postgres: Postgres,
     databases: Databases,
@@ -123,7 +135,7 @@ def elsewhere(
     place = Place.bucket(versitygw)
     _reset(moto_endpoint)
     found = Elsewhere(
-        tmp_path, place, moto_endpoint, versitygw.region, databases, postgres.password
+        tmp_path, place, moto_endpoint, versitygw.region, databases, made_package, postgres.password
     )
     found.client("secretsmanager").create_secret(
         Name="database", SecretString=json.dumps({"password": postgres.password})

@@ -1,19 +1,25 @@
 """Steps that run as jobs of a service do what they do in Dagster's process."""
 
 import re
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from data_platform.lake.upkeep import browse
+from data_platform.runs.stopping import cancel_run
 from data_platform.tables.identity import TableId
 from data_platform_tests.remote.conftest import ROLE, Elsewhere
+from data_platform_tests.remote.corner_shop.tables import LANDED, TABLES
 from data_platform_tests.support.homes import Home, rows_of_a_load
+from data_platform_tests.support.job_service import JobService
 
 pytestmark = pytest.mark.integration
 
-TABLES = (
+NAMES = (
     "bronze/corner/sales",
     "silver/corner/sales",
     "quarantine/corner/sales",
@@ -40,16 +46,13 @@ def test_jobs_of_emr_serverless_build_the_tables_and_log_the_events_of_runs_in_t
         runs_here = [(ran.state, ran.failures) for ran in home.run()]
         here, rows = _events(home), _rows(home)
 
-    spark = elsewhere.application()
     with (
-        elsewhere.home("there", SPARK=spark, REMOTE_ROLE=ROLE) as home,
+        elsewhere.home("there", TABLES, **elsewhere.serverless()) as home,
         elsewhere.service(home) as service,
     ):
         runs_there = [(ran.state, ran.failures) for ran in home.run()]
         there = _events(home)
-        assert service.outputs, "no job was started"
-        failed = "\n".join(path.read_text()[-3000:] for path in service.outputs)
-        assert runs_there == runs_here, failed
+        assert runs_there == runs_here, _output(service)
         assert _rows(home) == rows
         assert there == here
         secret = elsewhere.password
@@ -61,9 +64,80 @@ def test_jobs_of_emr_serverless_build_the_tables_and_log_the_events_of_runs_in_t
         assert not any(secret.encode() in home.place.read(uri) for uri in written)
 
 
+@pytest.mark.parametrize("service", ["emr-containers", "glue"])
+def test_a_job_of_another_service_is_given_the_same(elsewhere: Elsewhere, service: str) -> None:
+    spark = elsewhere.glue_job() if service == "glue" else elsewhere.cluster()
+    more = {} if service == "glue" else {"REMOTE_ROLE": ROLE, "REMOTE_RELEASE": "emr-spark-8.0.0"}
+    with (
+        elsewhere.home("there", TABLES[:1], **{"SPARK": spark, **more}) as home,
+        elsewhere.service(home) as jobs,
+    ):
+        (ran,) = home.run()
+
+        assert ran.state == "done", (ran.failures, _output(jobs))
+        assert home.counts("bronze/corner/sales") == {
+            day: len(each) for day, each in LANDED.items()
+        }
+        assert set(home.materialized("bronze/corner/sales")) == set(LANDED)
+
+
+def test_a_job_that_is_killed_fails_its_step_and_the_next_run_builds_what_is_due(
+    elsewhere: Elsewhere,
+) -> None:
+    with elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home:
+        with elsewhere.service(home) as jobs:
+            killing = threading.Thread(target=_once_running, args=(jobs, jobs.kill))
+            killing.start()
+            (ran,) = home.run()
+            killing.join()
+
+        assert ran.state == "failed"
+        (why,) = ran.failures
+        assert "bronze/corner/sales: the job ended without saying how its step did" in why
+        assert "EMR Serverless job failed" in why
+        assert not home.versions()["bronze/corner/sales"]
+        with elsewhere.service(home):
+            (again,) = home.run()
+        assert again.state == "done"
+        assert set(home.versions()["bronze/corner/sales"]) == set(LANDED)
+
+
+def test_canceling_a_run_cancels_its_job(elsewhere: Elsewhere) -> None:
+    with (
+        elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home,
+        elsewhere.service(home) as jobs,
+    ):
+
+        def cancel() -> None:
+            (record,) = home.instance.get_run_records()
+            cancel_run(home.instance, record.dagster_run.run_id)
+
+        canceling = threading.Thread(target=_once_running, args=(jobs, cancel))
+        canceling.start()
+        (ran,) = home.run()
+        canceling.join()
+
+        assert ran.state == "canceled"
+        application = home.settings.spark.text.partition(":")[2]
+        listed = elsewhere.client("emr-serverless").list_job_runs(applicationId=application)
+        assert [job["state"] for job in listed["jobRuns"]] == ["CANCELLED"]
+        assert not home.versions()["bronze/corner/sales"]
+
+
+def _once_running(jobs: JobService, then: Callable[[], object]) -> None:
+    while not jobs.running:
+        time.sleep(0.05)
+    then()
+
+
+def _output(jobs: JobService) -> str:
+    assert jobs.outputs, "no job was started"
+    return "\n".join(path.read_text()[-3000:] for path in jobs.outputs)
+
+
 def _rows(home: Home) -> dict[str, list[dict]]:
     found = {}
-    for name in TABLES:
+    for name in NAMES:
         table = home.platform.lake.find(TableId.parse(name))
         found[name] = rows_of_a_load(browse.rows(table).read_all()) if table else []
     return found

@@ -2,15 +2,17 @@
 
 A job is what the service was asked to start: its entry script is taken from the store and given to
 `spark-submit` with the job's own parameters. The service gives it a master and S3, as EMR does, and
-of this process's environment only the credentials. It has no archive to unpack: `./environment` is
-this environment, and what `data-platform package` makes has tests of its own.
+of this process's environment only the credentials. Its Python is that of this environment, as in
+an image with the locked packages; the job's archive is unpacked before it, with the platform.
 """
 
+import io
 import os
 import shlex
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -118,14 +120,14 @@ class JobService:
     def _start(self, job: "_Job") -> subprocess.Popen[bytes]:
         place = self.directory / job.id
         place.mkdir(parents=True)
-        (place / "environment").symlink_to(ENVIRONMENT)
+        self._unpack(job, place)
         (place / "entry.py").write_bytes(self.place.read(job.entry))
         config = {**_LIGHT, **s3a_config(self.settings), **self.config, **job.config}
-        config.pop("spark.archives", None)
         variables = {
             "PATH": os.environ["PATH"],
             "HOME": str(place),
             "JAVA_HOME": str(ENVIRONMENT / "java"),
+            "PYSPARK_PYTHON": str(ENVIRONMENT / "bin/python"),
             **{name: os.environ[name] for name in _CREDENTIALS},
             **job.variables,
         }
@@ -140,6 +142,12 @@ class JobService:
             return subprocess.Popen(
                 command, cwd=place, env=variables, stdout=output, stderr=output, process_group=0
             )
+
+    def _unpack(self, job: "_Job", place: Path) -> None:
+        uri, _, name = job.config.pop("spark.archives", "").partition("#")
+        if uri:
+            with tarfile.open(fileobj=io.BytesIO(self.place.read(uri))) as archive:
+                archive.extractall(place / name, filter="data")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -194,7 +202,9 @@ class _Containers(_Job):
         super().__init__(job)
         submitted = job.job_driver["sparkSubmitJobDriver"]
         self.id, self.entry = job.id, submitted["entryPoint"]
-        self.config = _conf(submitted["sparkSubmitParameters"])
+        found = _conf(submitted["sparkSubmitParameters"])
+        driver = "spark.kubernetes.driverEnv."
+        self.config = {k: v for k, v in found.items() if not k.startswith(driver)}
         configured = job.configuration_overrides["applicationConfiguration"]
         exported = [
             inner["properties"]
@@ -203,6 +213,9 @@ class _Containers(_Job):
             for inner in each["configurations"]
         ]
         (self.variables,) = map(dict, exported)
+        self.variables |= {
+            k.removeprefix(driver): v for k, v in found.items() if k.startswith(driver)
+        }
 
 
 class _Glue(_Job):
@@ -213,8 +226,7 @@ class _Glue(_Job):
         given = run.arguments
         self.id, self.entry = run.job_run_id, given["--scriptLocation"]
         self.config = _conf(f"--conf {given['--conf']}")
-        python = {"PYSPARK_PYTHON": f"{ENVIRONMENT}/bin/python"}  # Glue has installed the wheels
-        self.variables = python
+        self.variables = {}
         self.arguments = tuple(
             word
             for name, value in given.items()
