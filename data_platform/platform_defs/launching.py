@@ -39,7 +39,7 @@ def launched(
 ) -> None:
     """Build and publish what is asked for in a job, and log what it reports.
 
-    Raises what the step raised in the job, and JobError if the job ended without telling.
+    Raises what the step raised in the job, and Failure if the job ended without telling.
     """
     store = ObjectStore(settings.aws_region, settings.aws_endpoint)
     place = f"{settings.remote_messages}/{asked.run_id}"
@@ -68,7 +68,7 @@ def _repeat(received: list[Message], log: Log, failed: Exception | None, table: 
     except JobError as error:
         if failed is None or str(failed) in str(error):
             raise
-        raise JobError(
+        raise dg.Failure(
             f"{table.id}: {error} ({failed}); its log in the service's console has more. What was "
             "published before is as it was, unless this run's log says that it published."
         ) from failed

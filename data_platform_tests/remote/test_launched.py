@@ -131,7 +131,6 @@ def _once_running(jobs: JobService, then: Callable[[], object]) -> None:
 
 
 def _output(jobs: JobService) -> str:
-    assert jobs.outputs, "no job was started"
     return "\n".join(path.read_text()[-3000:] for path in jobs.outputs)
 
 
