@@ -1,8 +1,10 @@
 """Platforms on a store and a database server, whose steps may run as jobs of a service."""
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 
 from data_platform.assets import Table
 from data_platform.build.platform import Platform
+from data_platform.engine.warm.place import free_port
 from data_platform.operations.packaging import package
 from data_platform.operations.repair import instance_of
 from data_platform.platform_defs import launching
@@ -20,7 +23,12 @@ from data_platform.settings.environment import environment_kept, settings_from_e
 from data_platform_tests.remote.corner_shop.tables import LANDED, TABLES
 from data_platform_tests.support.databases import Databases
 from data_platform_tests.support.homes import Home
-from data_platform_tests.support.job_service import JobService, endpoints, start_no_job_as_ended
+from data_platform_tests.support.job_service import (
+    ENVIRONMENT,
+    JobService,
+    endpoints,
+    start_no_job_as_ended,
+)
 from data_platform_tests.support.places import Place
 from tools.servers import Postgres, S3Server
 
@@ -116,6 +124,32 @@ class Elsewhere:
 def made_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `data-platform package` makes, without what this environment has."""
     return package(tmp_path_factory.mktemp("package"), dependencies=False).directory
+
+
+@pytest.fixture
+def standalone(tmp_path: Path) -> Iterator[str]:
+    """The address of a standalone master of Spark on the loopback address, with one worker."""
+    port = free_port()
+    master = f"spark://127.0.0.1:{port}"
+    of = "org.apache.spark.deploy"
+    here = ["-h", "127.0.0.1", "--webui-port", "0"]
+    commands = (
+        [f"{of}.master.Master", *here, "-p", str(port)],
+        [f"{of}.worker.Worker", *here, *("-c", "1", "-m", "1g", "-d", str(tmp_path)), master],
+    )
+    environment = {**os.environ, "JAVA_HOME": str(ENVIRONMENT / "java")}
+    with ExitStack() as stack, (tmp_path / "standalone.txt").open("wb") as output:
+        for command in commands:
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [str(ENVIRONMENT / "bin/spark-class"), *command],
+                    env=environment,
+                    stdout=output,
+                    stderr=output,
+                )
+            )
+            stack.callback(process.terminate)
+        yield master
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_jobs_of_emr_serverless_build_the_tables_and_log_the_events_of_runs_in_t
 @pytest.mark.parametrize("service", ["emr-containers", "glue"])
 def test_a_job_of_another_service_is_given_the_same(elsewhere: Elsewhere, service: str) -> None:
     spark = elsewhere.glue_job() if service == "glue" else elsewhere.cluster()
-    more = {} if service == "glue" else {"REMOTE_ROLE": ROLE, "REMOTE_RELEASE": "emr-spark-8.0.0"}
+    more = {} if service == "glue" else {"REMOTE_ROLE": ROLE, "REMOTE_RELEASE": "emr-8.0.0-latest"}
     with (
         elsewhere.home("there", TABLES[:1], **{"SPARK": spark, **more}) as home,
         elsewhere.service(home) as jobs,
@@ -79,6 +79,19 @@ def test_a_job_of_another_service_is_given_the_same(elsewhere: Elsewhere, servic
             day: len(each) for day, each in LANDED.items()
         }
         assert set(home.materialized("bronze/corner/sales")) == set(LANDED)
+
+
+def test_a_job_runs_on_a_standalone_cluster(elsewhere: Elsewhere, standalone: str) -> None:
+    here = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    with (
+        elsewhere.home("there", TABLES[:2], **elsewhere.serverless()) as home,
+        elsewhere.service(home, master=standalone, config=here) as jobs,
+    ):
+        ended = home.run()
+
+        assert [ran.state for ran in ended] == ["held back"], (ended, _output(jobs))
+        assert set(home.materialized("silver/corner/sales")) == set(LANDED) - {"2011-03-03"}
+        assert all("--master spark://" in " ".join(command) for command in jobs.commands)
 
 
 def test_a_job_that_is_killed_fails_its_step_and_the_next_run_builds_what_is_due(
