@@ -20,9 +20,9 @@ from dagster_aws.pipes import (
 
 from data_platform.assets import Table
 from data_platform.build.events import Log
+from data_platform.build.jobs_elsewhere import job
 from data_platform.build.reports import JobError, Message, repeat
 from data_platform.platform_defs.dagster_aws_internals import EMRServerlessClient
-from data_platform.platform_defs.jobs_elsewhere import job
 from data_platform.platform_defs.step import Asked
 from data_platform.runs.stopping import require_going_on
 from data_platform.settings.environment import passed_on

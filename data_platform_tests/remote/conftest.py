@@ -20,7 +20,7 @@ from data_platform.operations.repair import instance_of
 from data_platform.platform_defs import launching
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import environment_kept, settings_from_env
-from data_platform_tests.remote.corner_shop.tables import LANDED, TABLES
+from data_platform_tests.support.corner_shop.tables import LANDED, TABLES
 from data_platform_tests.support.databases import Databases
 from data_platform_tests.support.homes import Home
 from data_platform_tests.support.job_service import (
@@ -57,7 +57,7 @@ class Elsewhere:
             "DATA_PLATFORM_HOME": str(self.directory / name),
             "DATA_PLATFORM_DATABASE": self.databases.migrated(),
             "DATA_PLATFORM_DATABASE_PASSWORD": "secretsmanager:database#password",
-            "DATA_PLATFORM_DOMAINS": "data_platform_tests.remote.corner_shop",
+            "DATA_PLATFORM_DOMAINS": "data_platform_tests.support.corner_shop",
             "DATA_PLATFORM_REMOTE_MESSAGES": f"{place.root}/pipes",
             "DATA_PLATFORM_REMOTE_PACKAGE": f"{place.root}/package",
             **place.environment,

@@ -13,7 +13,7 @@ from data_platform.lake.upkeep import browse
 from data_platform.runs.stopping import cancel_run
 from data_platform.tables.identity import TableId
 from data_platform_tests.remote.conftest import ROLE, Elsewhere
-from data_platform_tests.remote.corner_shop.tables import LANDED, TABLES
+from data_platform_tests.support.corner_shop.tables import LANDED, TABLES
 from data_platform_tests.support.homes import Home, rows_of_a_load
 from data_platform_tests.support.job_service import JobService
 
