@@ -9,7 +9,7 @@ from benchmarks.measuring import Stopwatch
 from data_platform.build.platform import Platform
 from data_platform.definitions import declared
 from data_platform.operations.repair import instance_of
-from data_platform.platform_defs import io_manager
+from data_platform.platform_defs import step
 from data_platform.platform_defs.assembly import definitions
 from data_platform.runs.home import prepare_home
 from data_platform.runs.in_process import run_until_quiet
@@ -36,17 +36,17 @@ def build_everything(settings: Settings, instance: dg.DagsterInstance | None = N
 @contextmanager
 def commits_timed() -> Iterator[Stopwatch]:
     """Measures the total time of the publications in the block, with all commits of each."""
-    watch, publish = Stopwatch(), io_manager.publish_step
+    watch, publish = Stopwatch(), step.publish_step
 
     def timed(*args, **kwargs):
         with watch.running():
             return publish(*args, **kwargs)
 
-    io_manager.publish_step = timed
+    step.publish_step = timed
     try:
         yield watch
     finally:
-        io_manager.publish_step = publish
+        step.publish_step = publish
 
 
 def main() -> None:

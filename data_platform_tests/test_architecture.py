@@ -37,7 +37,7 @@ LAYERS = (
     ("operations", "platform_defs"),
     ("domains",),
     ("definitions", "testing"),
-    ("cli",),
+    ("cli", "remote"),
     ("demo",),
 )
 FOR_DOMAINS = 5  # layers that a domain may use, beside itself
@@ -58,6 +58,7 @@ OF_KINDS = tuple(f"{PACKAGE}.{name}" for name in ("assets", "build.kinds", "buil
 INTERNALS = {
     "alembic": f"{PACKAGE}.databases.migration",
     "dagster": f"{PACKAGE}.build.dagster_internals",
+    "dagster_aws": f"{PACKAGE}.platform_defs.dagster_aws_internals",
     "dagster_postgres": f"{PACKAGE}.platform_defs.postgres_storage",
     "pandera": f"{PACKAGE}.contracts.pandera_internals",
     "pyiceberg": f"{PACKAGE}.lake.pyiceberg_internals",

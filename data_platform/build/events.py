@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import dagster as dg
 
 from data_platform.build.dagster_internals import AssetEvent, Target, log_batch, target_of
-from data_platform.lake.writing.publish import Published, StagedWrite
+from data_platform.build.reports import Figures
+from data_platform.lake.writing.publish import Published
 from data_platform.quality.findings import Finding
 
 DATA_VERSION_TAG = "dagster/data_version"  # of a materialization
@@ -77,20 +78,16 @@ class Log:
             ]
         )
 
-    def published(self, write: StagedWrite, published: Mapping[str, Published]) -> None:
+    def published(self, attempt: str, figures: Figures) -> None:
         """Log a materialization for each published partition, with its figures."""
         self.materializations(
             dg.AssetMaterialization(
                 asset_key=self.asset,
                 partition=key or None,
-                metadata={
-                    **figures_of(figures),
-                    "attempt": write.attempt,
-                    **{k: _metadata(v) for k, v in write.metadata.get(key, {}).items()},
-                },
-                tags={DATA_VERSION_TAG: write.attempt},
+                metadata={name: _metadata(value) for name, value in said.items()},
+                tags={DATA_VERSION_TAG: attempt},
             )
-            for key, figures in published.items()
+            for key, said in figures.items()
         )
 
     def held_back(self, held: Mapping[str, Mapping[str, str]]) -> None:

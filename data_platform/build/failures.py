@@ -43,6 +43,8 @@ def failures_explained() -> Iterator[None]:
     errors propagate unchanged, with their stack trace."""
     try:
         yield
+    except (dg.Failure, dg.RetryRequested):
+        raise  # of a job, which has explained it
     except Exception as error:
         if is_lost():  # whatever else the error says
             leave_lost()

@@ -16,6 +16,7 @@ from data_platform.cli.doctor import doctor
 from data_platform.cli.exploring import shell, try_
 from data_platform.cli.landing import landing
 from data_platform.cli.new import new
+from data_platform.cli.package import package
 from data_platform.cli.policies import policies
 from data_platform.cli.quarantine import quarantine
 from data_platform.cli.reading import export, history, show, tables
@@ -35,7 +36,7 @@ COMMANDS = (
     *(new, try_, shell, doctor, settings),
     *(landing, quarantine),
     *(rollback, release, drop, expire, clean),
-    *(buckets, policies),
+    *(buckets, policies, package),
 )
 
 

@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from dagster_pyspark import LazyPySparkResource
+from pyspark import __version__ as version
 from pyspark.sql import SparkSession
 
 from data_platform.engine import cluster
@@ -26,6 +27,7 @@ from data_platform.engine.s3a import s3a_config
 from data_platform.settings.engine import Engine
 from data_platform.settings.environment import export, spark_conf
 from data_platform.settings.model import Environment, Settings
+from data_platform.settings.values import SettingsError
 
 # Made once per environment (`tools/class_archive.py`), since most of a session's start is the
 # JVM loading Spark's classes. The JVM ignores an archive for another version or class path; a
@@ -58,6 +60,18 @@ COMMON = {
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
 }
+
+
+class NoSessionHere:
+    """The resource where tables are built in jobs of a service."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def spark_session(self) -> SparkSession:
+        """Raises SettingsError."""
+        return start_session(self._settings)
 
 
 class JavaResource(LazyPySparkResource):
@@ -94,14 +108,41 @@ def spark_config(settings: Settings) -> dict[str, str]:
     return config
 
 
+def job_config() -> dict[str, str]:
+    """What a job's session on a service needs beside the service's own configuration: what the
+    platform's results depend on. Where it runs, and how it reads S3, is the service's."""
+    own = ("spark.app.", "spark.ui.", "spark.hadoop.fs.")
+    return {name: value for name, value in COMMON.items() if not name.startswith(own)}
+
+
+def submitted_session() -> SparkSession:
+    """The session of a process that `spark-submit` or a service started. Raises SettingsError if
+    its Spark is too old."""
+    if int(version.split(".")[0]) < 4:
+        raise SettingsError(
+            f"this job's Spark is {version}, and the platform needs 4: choose a release of the "
+            "service with it"
+        )
+    return SparkSession.Builder().config(map=dict(job_config())).getOrCreate()
+
+
 def start_session(settings: Settings) -> SparkSession:
     """The process's session, started on the first call."""
+    _require_engine(settings)
     prepare_environment(settings)
     if not settings.spark.has_jvm:
         return connected(settings)
     config = spark_config(settings)
     with _startable(config):
         return SparkSession.Builder().config(map=dict(config)).getOrCreate()
+
+
+def _require_engine(settings: Settings) -> None:
+    if settings.spark.kind == "service":
+        raise SettingsError(
+            f"DATA_PLATFORM_SPARK is {settings.spark}, which builds tables in jobs: there is no "
+            "session here. For this command, set it to sail"
+        )
 
 
 @contextmanager
@@ -124,8 +165,10 @@ def cancel_jobs() -> None:
     interrupt()
 
 
-def spark_resource(settings: Settings) -> JavaResource | ConnectResource:
+def spark_resource(settings: Settings) -> JavaResource | ConnectResource | NoSessionHere:
     """The Dagster resource; the session starts with the first step that uses it."""
+    if settings.spark.kind == "service":
+        return NoSessionHere(settings)
     warm = is_warm(settings)
     prepare_environment(settings, connect=warm)
     if warm or not settings.spark.has_jvm:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 
 import dagster as dg
 from pyspark.sql import types as T
@@ -11,20 +10,15 @@ from data_platform.assets import Table
 from data_platform.build.dagster_internals import LOGGED
 from data_platform.build.events import Log
 from data_platform.build.failures import failures_explained
-from data_platform.build.kinds import build_step, landed
+from data_platform.build.kinds import landed
 from data_platform.build.mappings import Partitions, dep
-from data_platform.build.planning import Plan, plan, require_buildable
+from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
 from data_platform.build.result import StepResult
-from data_platform.build.table_checks import (
-    check_specs,
-    checks_left_alone,
-    explained,
-    held_by,
-    rule_state,
-    still_held,
-)
+from data_platform.build.table_checks import check_specs, checks_left_alone
 from data_platform.contracts.errors import ContractError
+from data_platform.platform_defs.launching import launched
+from data_platform.platform_defs.step import Asked, built, nothing_to_build, planned
 from data_platform.platform_defs.table_page import definition_metadata
 from data_platform.runs.arrivals import settle
 from data_platform.runs.stopping import stoppable
@@ -69,37 +63,34 @@ def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
 
 
 def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None:
-    """The staged partitions that are due, with the findings of the table's checks. None if none is
-    due; then the checks are logged here."""
+    """The staged partitions that are due, with the findings of the table's checks. None where there
+    is nothing to publish: none is due, and the checks are logged here, or a job has published."""
     platform: Platform = context.resources.platform
-    requested = _requested(table, context)
-    chosen = context.run.tags.get(ONLY_PARTITIONS)
+    asked = _asked(table, context)
     for bronze in landed([table]):
-        settle(bronze, platform, requested)
-    planned = require_buildable(
-        plan(
-            table,
-            platform,
-            requested,
-            only_stale=ONLY_STALE in context.run.tags,
-            among=json.loads(chosen) if chosen else None,
-        )
-    )
-    _log_left(table, planned, requested, context)
-    if not planned.keys:
-        context.log.info(f"{table.id}: nothing to build of {counted(len(requested), 'partition')}")
-        found = rule_state(table, platform) + still_held(table, platform, besides=())
-        Log.of(context, table.key).findings(found)
+        settle(bronze, platform, asked.keys)
+    due = planned(table, platform, asked)
+    _log_left(table, due, asked, context)
+    if not due.keys:
+        nothing_to_build(table, platform, asked, Log.of(context, table.key), context.log.info)
         return None
-    context.log.info(f"{table.id}: building {counted(len(planned.keys), 'partition')}")
+    context.log.info(f"{table.id}: building {counted(len(due.keys), 'partition')}")
+    if platform.settings.spark.service:
+        launched(table, platform.settings, asked, context)
+        return None
     spark = context.resources.pyspark.spark_session
-    result = build_step(table, planned, platform, spark, context.run.run_id)
-    staged = result.write
-    held = held_by(table, platform, staged)
-    found = explained(result.findings, held)
-    found += rule_state(table, platform, staged)
-    found += still_held(table, platform, besides=staged.slice.keys)
-    return replace(result, findings=found, held={key: of.said for key, of in held.items()})
+    return built(table, due, platform, spark, asked.run_id)
+
+
+def _asked(table: Table, context: dg.AssetExecutionContext) -> Asked:
+    chosen = context.run.tags.get(ONLY_PARTITIONS)
+    return Asked(
+        str(table.id),
+        context.run.run_id,
+        _requested(table, context),
+        only_stale=ONLY_STALE in context.run.tags,
+        among=json.loads(chosen) if chosen else None,
+    )
 
 
 def _requested(table: Table, context: dg.AssetExecutionContext) -> list[str]:
@@ -117,17 +108,15 @@ def _requested(table: Table, context: dg.AssetExecutionContext) -> list[str]:
     return list(context.partition_keys)
 
 
-def _log_left(
-    table: Table, planned: Plan, requested: list[str], context: dg.AssetExecutionContext
-) -> None:
+def _log_left(table: Table, due: Plan, asked: Asked, context: dg.AssetExecutionContext) -> None:
     """Log for Dagster the partitions of a range that this run does not build.
 
     Dagster expects a result of each check, and shows those without one as skipped. A backfill also
     expects a materialization of each; in other runs, partitions without input stay missing.
     """
-    building = set(planned.keys)
-    if left := [key for key in requested if key not in building]:
-        found = checks_left_alone(table, context.resources.platform, planned, left)
+    building = set(due.keys)
+    if left := [key for key in asked.keys if key not in building]:
+        found = checks_left_alone(table, context.resources.platform, due, left)
         log = Log.of(context, table.key)
         if BACKFILL_ID_TAG in context.run.tags:
             log.without_input(found.without_input)

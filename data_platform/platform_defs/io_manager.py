@@ -17,7 +17,7 @@ from pyspark.sql import types as T
 
 from data_platform.build.events import Log
 from data_platform.build.failures import failures_explained, held_back
-from data_platform.build.result import StepResult, publish_step
+from data_platform.build.result import StepResult
 from data_platform.engine.sail.agreement import agreed
 from data_platform.engine.sail.difference import EngineDifference
 from data_platform.lake.builds import Builds
@@ -26,7 +26,7 @@ from data_platform.lake.files import files_by_partition, some, versions
 from data_platform.lake.reads import ReadPlan
 from data_platform.lake.schema import arrow_columns_of
 from data_platform.lake.upkeep.browse import first_row
-from data_platform.lake.writing.publish import WRITTEN, Publication, Published, StagedWrite, publish
+from data_platform.lake.writing.publish import Published, StagedWrite, publish
 from data_platform.lake.writing.staging import (
     Staged,
     new_attempt,
@@ -39,12 +39,11 @@ from data_platform.landing.ledger.ledger import Ledger
 from data_platform.platform_defs.asset_tables import table_read, table_written
 from data_platform.platform_defs.frames import arrow_of, converted, fitted, spark_schema_of
 from data_platform.platform_defs.partition_expr import Dimension, dimensions, is_stored, partitioned
-from data_platform.quality.findings import written_finding
-from data_platform.quality.held import Held
+from data_platform.platform_defs.step import published, said_of
 from data_platform.storage.errors import LakeError
 from data_platform.storage.files import Storage
 from data_platform.tables.identity import WHOLE_TABLE, TableId, TableSlice
-from data_platform.tables.outcomes import DATA, DUPLICATES, QUARANTINE
+from data_platform.tables.outcomes import DATA
 from data_platform.tables.partition_times import as_property, times_of
 from data_platform.telemetry.wording import counted
 
@@ -74,48 +73,14 @@ class S3ParquetIOManager(dg.IOManager):
             return
         with failures_explained():
             publication = publish(self.lake, self.builds, self._staged(context, obj))
-            _log_published(context, publication)
+            context.log.info(said_of(publication))
         context.add_output_metadata(_totals(publication.partitions))
         if publication.write.held_back:
             raise held_back(publication.write)
 
     def _publish_step(self, context: dg.OutputContext, result: StepResult) -> None:
-        """What the checks found is known whether or not it can be published."""
         log = Log(context.step_context.instance, context.asset_key, context.step_context)
-        held, found = dict(result.held), list(result.findings)
-        try:
-            with failures_explained():
-                publication = publish_step(self.lake, self.builds, self.ledger, result)
-                _log_published(context, publication)
-                log.published(publication.write, publication.partitions)
-                unsound = self._unsound(publication.write)
-                held |= {key: of.said for key, of in unsound.items()}
-                found += [
-                    written_finding(key, f"{of.why}. {of.text}" if of else None)
-                    for key in result.write.slice.keys
-                    for of in [unsound.get(key)]
-                ]
-        finally:
-            log.held_back(held)
-            log.findings(found)
-        if publication.write.held_back:
-            raise held_back(publication.write)
-
-    def _unsound(self, write: StagedWrite) -> dict[str, Held]:
-        """The partitions of which a file is not what its writer reported, with why."""
-        keys = [key for key, names in write.failed.items() if WRITTEN in names]
-        since = self.builds.held_since(write.table, keys) if keys else {}
-        return {
-            key: Held(
-                write.table,
-                key,
-                write.held_back[key],
-                write.failed[key],
-                key in write.slice.base,
-                since.get(key),
-            )
-            for key in keys
-        }
+        published(self.lake, self.builds, self.ledger, result, log, context.log.info)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The input's partitions as one table of the annotated type, a Spark DataFrame if none."""
@@ -163,19 +128,6 @@ class S3ParquetIOManager(dg.IOManager):
         staged = with_empty_partitions(stage_data(data, layout), table, layout, keys)
         _require_asked(table_id, keys, asked, staged, table)
         return StagedWrite(TableSlice(table_id, keys, base), attempt, context.run_id, staged)
-
-
-def _log_published(context: dg.OutputContext, publication: Publication) -> None:
-    published, write = publication.partitions, publication.write
-    rejected = [write.staged.rows(outcome) for outcome in (QUARANTINE, DUPLICATES)]
-    quarantined, duplicates = (sum(rows[key] for key in published) for rows in rejected)
-    said = [
-        f"{counted(len(published), 'partition')} published",
-        counted(sum(figures.rows for figures in published.values()), "row"),
-        *([f"{quarantined:,} quarantined"] if quarantined else []),
-        *([counted(duplicates, "duplicate")] if duplicates else []),
-    ]
-    context.log.info(f"{write.table}: {', '.join(said)}")
 
 
 def _nullable(schema: T.StructType) -> T.StructType:

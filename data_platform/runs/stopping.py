@@ -126,16 +126,17 @@ def stoppable(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
     Raises DagsterExecutionInterruptedError then.
     """
-    _go_on(instance, run_id)
+    require_going_on(instance, run_id)
     try:
         yield
     except Exception:  # usually from a canceled Spark job
-        _go_on(instance, run_id)
+        require_going_on(instance, run_id)
         raise
-    _go_on(instance, run_id)
+    require_going_on(instance, run_id)
 
 
-def _go_on(instance: dg.DagsterInstance, run_id: str) -> None:
+def require_going_on(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Raises DagsterExecutionInterruptedError if the run is being canceled."""
     run = instance.get_run_by_id(run_id)
     if run and run.status is dg.DagsterRunStatus.CANCELING:
         raise dg.DagsterExecutionInterruptedError("the run is being canceled") from None

@@ -1,6 +1,7 @@
 """Settings that are valid by themselves but not together."""
 
 from data_platform.settings import values
+from data_platform.settings.engine import Service
 from data_platform.settings.model import Settings
 from data_platform.settings.values import PREFIX, SettingsError
 
@@ -13,6 +14,8 @@ def refuse_impossible(settings: Settings) -> None:
             f"{PREFIX}DATABASE must be set when {PREFIX}ENV is {str(settings.environment)!r}: "
             "postgresql://user@host/database holds the ledger and Dagster's own state"
         )
+    if service := settings.spark.service:
+        _refuse_for_jobs(settings, *service)
     on_s3 = [name for name, uri in (("LANDING", landing), ("WAREHOUSE", warehouse)) if _is_s3(uri)]
     glue = settings.catalog_uri == "glue"
     deployed = settings.environment in ("staging", "prod")
@@ -44,6 +47,34 @@ def refuse_impossible(settings: Settings) -> None:
                 f"{PREFIX}{name} is {uri!r}, a bucket of {str(other)!r}, and {PREFIX}ENV is "
                 f"{str(settings.environment)!r}; set one of them to the other's environment"
             )
+
+
+def _refuse_for_jobs(settings: Settings, service: Service, target: str) -> None:
+    """Jobs elsewhere need a package, a role, and state that they can reach."""
+    spark = f"{PREFIX}SPARK is {service}:{target}"
+    needed = {"REMOTE_PACKAGE": settings.remote_package}
+    if service != "glue":
+        needed["REMOTE_ROLE"] = settings.remote_role
+    if service == "emr-containers":
+        needed["REMOTE_RELEASE"] = settings.remote_release
+    if missing := [PREFIX + name for name, value in needed.items() if not value]:
+        raise SettingsError(f"{spark}, and {' and '.join(missing)} must be set, too")
+    shared = {
+        "LANDING": _is_s3(settings.landing_uri),
+        "WAREHOUSE": _is_s3(settings.warehouse_uri),
+        "CATALOG": not values.is_file(settings.catalog_uri),
+        "LEDGER": not values.is_file(settings.ledger_uri),
+    }
+    if alone := [PREFIX + name for name, held in shared.items() if not held]:
+        raise SettingsError(
+            f"{spark}, whose jobs cannot reach this machine's files: set {', '.join(alone)} to "
+            "s3://bucket, or to the URL of a database on a server"
+        )
+    if settings.database_password and not settings.database_secret:
+        raise SettingsError(
+            f"{spark}, whose jobs are given no secret: store the password in AWS Secrets Manager "
+            f"and set {PREFIX}DATABASE_PASSWORD to secretsmanager:NAME#KEY"
+        )
 
 
 def _is_s3(uri: str) -> bool:

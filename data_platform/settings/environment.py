@@ -33,6 +33,11 @@ _CLOUD = {
     "LEDGER": "",
 }
 
+_MESSAGES = "s3://{project}-temp-{env}/pipes"
+
+# Of this machine, or of Dagster's process alone: a job elsewhere has its own, or none.
+_NOT_PASSED_ON = ("HOME", "DAGSTER_DATABASE", "SPARK_JARS", "SPARK_IDLE")
+
 # Settings whose default is `DATABASE`, except a Glue catalog; Dagster's storage only on a server.
 IN_DATABASE = ("CATALOG", "LEDGER")
 PASSWORD = PREFIX + "DATABASE_PASSWORD"
@@ -91,9 +96,29 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
         aws_region=_region(env),
         aws_endpoint=values.endpoint(_value(env, "AWS_ENDPOINT")),
         storage_price=values.price(_value(env, "STORAGE_PRICE")),
+        remote_package=values.bucket("REMOTE_PACKAGE", _value(env, "REMOTE_PACKAGE")),
+        remote_messages=values.bucket(
+            "REMOTE_MESSAGES", _value(env, "REMOTE_MESSAGES") or _MESSAGES.format(**places)
+        ),
+        remote_role=values.role("REMOTE_ROLE", _value(env, "REMOTE_ROLE")),
+        remote_release=_value(env, "REMOTE_RELEASE"),
     )
     refuse_impossible(settings)
     return settings
+
+
+def passed_on(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables from which a job elsewhere makes the same settings.
+
+    No secret is among them: a password is passed on as its place in Secrets Manager, or not.
+    """
+    env = os.environ if env is None else env
+    names = {each.variable for each in VARIABLES if each.name not in _NOT_PASSED_ON}
+    if not secret_name(env.get(PASSWORD, "")):
+        names.discard(PASSWORD)
+    found = {name: env[name] for name in sorted(names) if env.get(name)}
+    region = _region(env)
+    return {**found, PREFIX + "AWS_REGION": region} if region else found
 
 
 _IN_URL = re.compile(r"(//[^/@\s:]*:).*@")  # a password, which other commands refuse there

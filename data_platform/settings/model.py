@@ -37,8 +37,11 @@ class Settings:
     `database_secret` names the secret it came from, if it came from one.
     `spark` is what executes DataFrames, `spark_memory` the driver's heap as the JVM writes it
     (`4g`, `512m`), `spark_idle` for how many minutes a warm engine stays without a run, 0 for none,
-    `spark_jars` the directory of what `make jars` fetched. `project` begins the
-    names of the buckets; `aws_region` is empty where there is no cloud, `aws_endpoint` where S3 is
+    `spark_jars` the directory of what `make jars` fetched. For jobs of a service, `remote_package`
+    (`s3://`) is what `data-platform package` made, `remote_messages` (`s3://`) where they exchange
+    messages with Dagster, `remote_role` the ARN of their role, `remote_release` a release of EMR,
+    each empty where it is not needed. `project` begins the names of the buckets; `aws_region` is
+    empty where there is no cloud, `aws_endpoint` where S3 is
     AWS's. `storage_price` is US dollars for a GB and month, None for the list price of the region.
     """
 
@@ -61,6 +64,10 @@ class Settings:
     aws_region: str = ""
     aws_endpoint: str = ""
     storage_price: float | None = None
+    remote_package: str = ""
+    remote_messages: str = ""
+    remote_role: str = ""
+    remote_release: str = ""
 
     @property
     def has_buckets(self) -> bool:

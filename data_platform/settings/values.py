@@ -220,6 +220,22 @@ def endpoint(url: str) -> str:
     return url.rstrip("/")
 
 
+def bucket(name: str, text: str) -> str:
+    """`s3://bucket` or `s3://bucket/prefix`, or empty."""
+    if text and not text.startswith("s3://"):
+        raise SettingsError(f"{PREFIX}{name} is {text!r}; write it like s3://bucket/prefix")
+    return place(name, text) if text else ""
+
+
+def role(name: str, text: str) -> str:
+    """The ARN of a role, or empty."""
+    if text and re.fullmatch(r"arn:[\w-]+:iam::\d{12}:role/\S+", text) is None:
+        raise SettingsError(
+            f"{PREFIX}{name} is {text!r}; write it like arn:aws:iam::123456789012:role/transform"
+        )
+    return text
+
+
 def price(text: str) -> float | None:
     """US dollars per GB and month; None if empty."""
     try:

@@ -41,8 +41,9 @@ VARIABLES = (
     ),
     Variable(
         "SPARK",
-        "What executes DataFrames: `sail`, `local[*]`, `spark://host:port`, `k8s://…`, `yarn` or "
-        "`sc://host:port;token=…`",
+        "What executes DataFrames: `sail`, `local[*]`, `spark://host:port`, `k8s://…`, `yarn`, "
+        "`sc://host:port;token=…`, or a service that runs each step as a job: "
+        "`emr-serverless:APPLICATION`, `emr-containers:VIRTUAL_CLUSTER`, `glue:JOB`",
     ),
     Variable(
         "SPARK_MEMORY",
@@ -59,6 +60,27 @@ VARIABLES = (
         "SPARK_JARS",
         "The directory of the jars with which Spark reads S3",
         "`.cache/jars`, where `make jars` puts them",
+    ),
+    Variable(
+        "REMOTE_PACKAGE",
+        "Where the files of `data-platform package` are, for jobs of EMR and Glue: "
+        "`s3://bucket/prefix`",
+        "none; must be set for these",
+    ),
+    Variable(
+        "REMOTE_MESSAGES",
+        "Where jobs of EMR and Glue exchange messages with Dagster: `s3://bucket/prefix`",
+        "`pipes` in the project's bucket for temporary objects, `{project}-temp-{env}`",
+    ),
+    Variable(
+        "REMOTE_ROLE",
+        "The ARN of the role under which jobs of EMR run; Glue's is in the definition of its job",
+        "none; must be set for EMR",
+    ),
+    Variable(
+        "REMOTE_RELEASE",
+        "The release of EMR on EKS, with Spark 4",
+        "none; must be set for EMR on EKS",
     ),
     Variable(
         "PROJECT",

@@ -40,7 +40,8 @@ ASKING: dict[tuple[str, ...], tuple[str, ...]] = {
     ("policies", "exceptions"): ACCOUNT,
 }
 WITHOUT = {("tables",), ("sql",), ("landing",), ("expire",), ("clean",), ("policies", "trust")}
-WITHOUT |= {("doctor",), ("settings",), ("new",)}  # the first examines them with the rest
+# `doctor` examines them with the rest
+WITHOUT |= {("doctor",), ("settings",), ("new",), ("package",)}
 WRONG = {
     "a table without a name": (
         "from data_platform.tables.identity import TableId\nTableId.parse('lines')",

@@ -1,0 +1,76 @@
+"""What each service is asked to start: the entry script of the package, with its packages.
+
+Nothing here is secret: settings and what is to be built are in the Pipes context in S3.
+"""
+
+from typing import Any
+
+from data_platform.engine.session import job_config
+from data_platform.settings.engine import Service
+from data_platform.settings.model import Settings
+
+ENTRY, PACKAGES, WHEELS = "entry.py", "packages.tar.gz", "data-platform.gluewheels.zip"
+"""The files of a package, by which a job finds them."""
+
+_UNPACKED = "packages"  # beside the driver and each executor
+
+
+def job(settings: Settings, name: str) -> dict[str, Any]:
+    """The arguments of `start_job_run` for a job of this name."""
+    assert settings.spark.service is not None
+    service, target = settings.spark.service
+    return _JOBS[service](settings, target, name)
+
+
+def _emr_serverless(settings: Settings, target: str, name: str) -> dict[str, Any]:
+    return {
+        "applicationId": target,
+        "executionRoleArn": settings.remote_role,
+        "name": name,
+        "jobDriver": {"sparkSubmit": _submitted(settings, "spark.emr-serverless.driverEnv")},
+    }
+
+
+def _emr_containers(settings: Settings, target: str, name: str) -> dict[str, Any]:
+    return {
+        "virtualClusterId": target,
+        "executionRoleArn": settings.remote_role,
+        "releaseLabel": settings.remote_release,
+        "name": name,
+        "jobDriver": {"sparkSubmitJobDriver": _submitted(settings, "spark.kubernetes.driverEnv")},
+    }
+
+
+def _glue(settings: Settings, target: str, name: str) -> dict[str, Any]:
+    package = settings.remote_package
+    configured = [f"{key}={value}" for key, value in job_config().items()]
+    return {
+        "JobName": target,
+        "Arguments": {
+            "--scriptLocation": f"{package}/{ENTRY}",
+            "--additional-python-modules": f"{package}/{WHEELS}",
+            "--python-modules-installer-option": "--no-index",
+            "--conf": " --conf ".join(configured),
+        },
+    }
+
+
+_JOBS: dict[Service, Any] = {
+    "emr-serverless": _emr_serverless,
+    "emr-containers": _emr_containers,
+    "glue": _glue,
+}
+
+
+def _submitted(settings: Settings, driver: str) -> dict[str, str]:
+    package = settings.remote_package
+    config = {
+        **job_config(),
+        "spark.archives": f"{package}/{PACKAGES}#{_UNPACKED}",
+        f"{driver}.PYTHONPATH": f"./{_UNPACKED}",
+        "spark.executorEnv.PYTHONPATH": f"./{_UNPACKED}",
+    }
+    return {
+        "entryPoint": f"{package}/{ENTRY}",
+        "sparkSubmitParameters": " ".join(f"--conf {key}={value}" for key, value in config.items()),
+    }

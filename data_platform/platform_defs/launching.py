@@ -1,0 +1,147 @@
+"""Launch a table's step as a job of EMR Serverless, EMR on EKS or Glue, and repeat what it reports.
+
+Dagster's Pipes clients start the job, wait for it, and cancel it when the run is canceled. The
+context goes to the job, and its messages come back, as objects below
+`DATA_PLATFORM_REMOTE_MESSAGES`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import dagster as dg
+from dagster_aws.pipes import (
+    PipesEMRContainersClient,
+    PipesGlueClient,
+    PipesS3ContextInjector,
+    PipesS3MessageReader,
+)
+
+from data_platform.assets import Table
+from data_platform.build.events import Log
+from data_platform.build.jobs_elsewhere import job
+from data_platform.build.reports import JobError, Message, repeat
+from data_platform.platform_defs.dagster_aws_internals import EMRServerlessClient
+from data_platform.platform_defs.step import Asked
+from data_platform.runs.stopping import require_going_on
+from data_platform.settings.environment import passed_on
+from data_platform.settings.model import Settings
+from data_platform.storage.object_store import ObjectStore, split
+from data_platform.storage.services import JobClient
+
+SECONDS = 5  # between looks at a job's state, and at its messages
+STORE = ("region", "endpoint")  # of the Pipes context, for the job to find it
+
+
+def launched(
+    table: Table, settings: Settings, asked: Asked, context: dg.AssetExecutionContext
+) -> None:
+    """Build and publish what is asked for in a job, and log what it reports.
+
+    Raises what the step raised in the job, and Failure if the job ended without telling.
+    """
+    store = ObjectStore(settings.aws_region, settings.aws_endpoint)
+    place = f"{settings.remote_messages}/{asked.run_id}"
+    messages = _Messages(store, place)
+    run = partial(
+        _client(settings, store, messages, place, context).run,
+        context=context,
+        extras={"asked": asked.values(), "settings": passed_on(), "version": table.version},
+    )
+    failed: Exception | None = None
+    try:
+        run(**{_PARAMETERS: job(settings, _name(table, asked))})
+    except dg.DagsterExecutionInterruptedError:
+        raise
+    except Exception as error:  # the service's word that the job failed; it may have said why
+        failed = error
+    _repeat(messages.received, Log.of(context, table.key), failed, table)
+
+
+_PARAMETERS = "start_job_run_params"  # of each client
+
+
+def _repeat(received: list[Message], log: Log, failed: Exception | None, table: Table) -> None:
+    try:
+        repeat(received, log)
+    except JobError as error:
+        if failed is None or str(failed) in str(error):
+            raise
+        raise dg.Failure(
+            f"{table.id}: {error} ({failed}); its log in the service's console has more. What was "
+            "published before is as it was, unless this run's log says that it published."
+        ) from failed
+    if failed is not None:
+        raise failed
+
+
+def _name(table: Table, asked: Asked) -> str:
+    return f"{table.id} {asked.run_id[:8]}".replace("/", "-").replace(" ", "-")
+
+
+def _client(
+    settings: Settings,
+    store: ObjectStore,
+    messages: "_Messages",
+    place: str,
+    context: dg.AssetExecutionContext,
+) -> Any:
+    assert settings.spark.service is not None
+    service, _ = settings.spark.service
+    look = partial(require_going_on, context.instance, context.run.run_id)
+    through: dict[str, Any] = {
+        "client": JobClient(service, settings.aws_region, look),
+        "context_injector": _Context(store, place),
+        "message_reader": messages,
+    }
+    match service:
+        case "emr-serverless":
+            return EMRServerlessClient(**through, poll_interval=SECONDS)
+        case "emr-containers":
+            waits = {"Delay": SECONDS, "MaxAttempts": 10**6}
+            return PipesEMRContainersClient(**through, waiter_config=waits)  # type: ignore[arg-type]
+        case "glue":
+            return PipesGlueClient(**through)
+
+
+class _Context(PipesS3ContextInjector):
+    """The context in S3, with what a job needs to find the store; deleted when the step ends."""
+
+    def __init__(self, store: ObjectStore, place: str) -> None:
+        bucket, prefix = split(place)
+        super().__init__(bucket=bucket, client=store.client(), key_prefix=f"{prefix}/")
+        self._store = store
+
+    @contextmanager
+    def inject_context(self, context: Any) -> Iterator[Any]:
+        """See `PipesContextInjector`."""
+        with super().inject_context(context) as found:
+            yield {**found, **{name: getattr(self._store, name) for name in STORE}}
+
+
+class _Messages(PipesS3MessageReader):
+    """Messages below a place in S3; `received` are the platform's own, in their order."""
+
+    def __init__(self, store: ObjectStore, place: str) -> None:
+        bucket, self._prefix = split(place)
+        super().__init__(bucket=bucket, client=store.client(), interval=SECONDS)
+        self._handler: Any = None
+
+    @contextmanager
+    def get_params(self) -> Iterator[Any]:
+        """See `PipesBlobStoreMessageReader`."""
+        with super().get_params() as found:
+            yield {**found, "key_prefix": f"{self._prefix}/{found['key_prefix']}"}
+
+    @contextmanager
+    def read_messages(self, handler: Any) -> Iterator[Any]:
+        """See `PipesMessageReader`."""
+        self._handler = handler
+        with super().read_messages(handler) as found:
+            yield found
+
+    @property
+    def received(self) -> list[Message]:
+        """The messages of `build.reports`."""
+        return list(self._handler.get_custom_messages()) if self._handler else []

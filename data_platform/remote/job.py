@@ -1,0 +1,109 @@
+"""A table's step as a job of EMR, Glue or any `spark-submit`, launched by Dagster's Pipes.
+
+It builds and publishes what Dagster's process asks for, with the settings that it was given there,
+in the session of the service, and reports what happened to Dagster.
+"""
+
+import sys
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import dagster as dg
+from dagster_pipes import (
+    PipesCliArgsParamsLoader,
+    PipesContext,
+    PipesEnvVarParamsLoader,
+    PipesParamsLoader,
+    PipesS3ContextLoader,
+    PipesS3MessageWriter,
+    open_dagster_pipes,
+)
+
+from data_platform.assets import Table
+from data_platform.build.failures import failures_explained
+from data_platform.build.platform import Platform
+from data_platform.build.reports import Sent
+from data_platform.engine.session import submitted_session
+from data_platform.platform_defs.discovery import discovered, packages
+from data_platform.platform_defs.step import (
+    Asked,
+    built,
+    nothing_to_build,
+    planned,
+    published,
+    table_named,
+)
+from data_platform.settings.environment import named_domains, settings_from_env
+from data_platform.storage.object_store import ObjectStore
+
+SECONDS = 5  # between uploads of messages
+
+
+def main() -> int:
+    """Run the step that the Pipes context asks for; returns the process's exit code.
+
+    Raises what the step raises and Dagster would show with its stack trace; other failures are
+    only reported.
+    """
+    loader = _loader()
+    found = loader.load_context_params()
+    client = ObjectStore(found["region"], found["endpoint"]).client()
+    with (
+        TemporaryDirectory(prefix="data-platform-") as home,
+        open_dagster_pipes(
+            params_loader=loader,
+            context_loader=PipesS3ContextLoader(client),
+            message_writer=PipesS3MessageWriter(client, interval=SECONDS),
+        ) as pipes,
+    ):
+        reports = Sent(pipes.report_custom_message)
+        try:
+            _run(pipes, home, reports)
+        except (dg.Failure, dg.RetryRequested) as failure:
+            reports.failed(failure)
+            return 1
+        except Exception as error:
+            reports.failed(error)
+            raise
+        reports.done()
+    return 0
+
+
+def _run(pipes: PipesContext, home: str, reports: Sent) -> None:
+    variables = {**pipes.get_extra("settings"), "DATA_PLATFORM_HOME": home}
+    asked = Asked(**pipes.get_extra("asked"))
+    table = _table(asked.table, pipes.get_extra("version"), variables)
+    platform = Platform(settings_from_env(variables))
+    say = pipes.log.info
+    with failures_explained():
+        due = planned(table, platform, asked)
+        if not due.keys:  # another run has built them since
+            nothing_to_build(table, platform, asked, reports, say)
+            return
+        result = built(table, due, platform, submitted_session(), asked.run_id)
+    published(platform.lake, platform.builds, platform.ledger, result, reports, say)
+
+
+def _table(name: str, version: str, variables: dict[str, Any]) -> Table:
+    """The table as this package declares it. Raises Failure if that is not how Dagster's process
+    has it."""
+    table = table_named(name, discovered(packages(named_domains(variables))).tables)
+    if table is None or table.version != version:
+        has = "does not have it" if table is None else "has another version of its contract"
+        raise dg.Failure(
+            description=f"{name}: the job's package {has}; make it again with `data-platform "
+            "package`, upload it, and set DATA_PLATFORM_REMOTE_PACKAGE to it",
+            allow_retries=False,
+        )
+    return table
+
+
+def _loader() -> PipesParamsLoader:
+    """Glue passes arguments, the others environment variables."""
+    arguments = PipesCliArgsParamsLoader()
+    if arguments.is_dagster_pipes_process():
+        return arguments
+    found = PipesEnvVarParamsLoader()
+    if not found.is_dagster_pipes_process():
+        sys.exit("data_platform.remote is started by Dagster, which says what to build")
+    return found

@@ -1,0 +1,190 @@
+"""Steps that run as jobs of a service do what they do in Dagster's process."""
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from data_platform.lake.upkeep import browse
+from data_platform.runs.stopping import cancel_run
+from data_platform.tables.identity import TableId
+from data_platform_tests.remote.conftest import ROLE, Elsewhere
+from data_platform_tests.support.corner_shop.tables import LANDED, TABLES
+from data_platform_tests.support.homes import Home, rows_of_a_load
+from data_platform_tests.support.job_service import JobService
+
+pytestmark = pytest.mark.integration
+
+NAMES = (
+    "bronze/corner/sales",
+    "silver/corner/sales",
+    "quarantine/corner/sales",
+    "duplicates/corner/sales",
+    "gold/corner/totals",
+)
+_OF_THE_RUN = {"attempt", "snapshot_id", "size_kib", "files"}
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
+_KINDS = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.ASSET_OBSERVATION,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.STEP_SUCCESS,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_SUCCESS,
+}
+
+
+def test_jobs_of_emr_serverless_build_the_tables_and_log_the_events_of_runs_in_this_process(
+    elsewhere: Elsewhere,
+) -> None:
+    with elsewhere.home("here", SPARK="sail") as home:
+        runs_here = [(ran.state, ran.failures) for ran in home.run()]
+        here, rows = _events(home), _rows(home)
+
+    with (
+        elsewhere.home("there", TABLES, **elsewhere.serverless()) as home,
+        elsewhere.service(home) as service,
+    ):
+        runs_there = [(ran.state, ran.failures) for ran in home.run()]
+        there = _events(home)
+        assert runs_there == runs_here, _output(service)
+        assert _rows(home) == rows
+        assert there == here
+        secret = elsewhere.password
+        assert not any(secret in word for command in service.commands for word in command)
+        assert not any(secret in value for each in service.environments for value in each.values())
+        assert not any(secret in path.read_text() for path in service.outputs)
+        written = home.place.files("/pipes")
+        assert written
+        assert not any(secret.encode() in home.place.read(uri) for uri in written)
+
+
+@pytest.mark.parametrize("service", ["emr-containers", "glue"])
+def test_a_job_of_another_service_is_given_the_same(elsewhere: Elsewhere, service: str) -> None:
+    spark = elsewhere.glue_job() if service == "glue" else elsewhere.cluster()
+    more = {} if service == "glue" else {"REMOTE_ROLE": ROLE, "REMOTE_RELEASE": "emr-8.0.0-latest"}
+    with (
+        elsewhere.home("there", TABLES[:1], **{"SPARK": spark, **more}) as home,
+        elsewhere.service(home) as jobs,
+    ):
+        (ran,) = home.run()
+
+        assert ran.state == "done", (ran.failures, _output(jobs))
+        assert home.counts("bronze/corner/sales") == {
+            day: len(each) for day, each in LANDED.items()
+        }
+        assert set(home.materialized("bronze/corner/sales")) == set(LANDED)
+
+
+def test_a_job_runs_on_a_standalone_cluster(elsewhere: Elsewhere, standalone: str) -> None:
+    here = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    with (
+        elsewhere.home("there", TABLES[:2], **elsewhere.serverless()) as home,
+        elsewhere.service(home, master=standalone, config=here) as jobs,
+    ):
+        ended = home.run()
+
+        assert [ran.state for ran in ended] == ["held back"], (ended, _output(jobs))
+        assert set(home.materialized("silver/corner/sales")) == set(LANDED) - {"2011-03-03"}
+        assert all("--master spark://" in " ".join(command) for command in jobs.commands)
+
+
+def test_a_job_that_is_killed_fails_its_step_and_the_next_run_builds_what_is_due(
+    elsewhere: Elsewhere,
+) -> None:
+    with elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home:
+        with elsewhere.service(home) as jobs:
+            killing = threading.Thread(target=_once_running, args=(jobs, jobs.kill))
+            killing.start()
+            (ran,) = home.run()
+            killing.join()
+
+        assert ran.state == "failed"
+        (why,) = ran.failures
+        assert "bronze/corner/sales: the job ended without saying how its step did" in why
+        assert "EMR Serverless job failed" in why
+        assert not home.versions()["bronze/corner/sales"]
+        with elsewhere.service(home):
+            (again,) = home.run()
+        assert again.state == "done"
+        assert set(home.versions()["bronze/corner/sales"]) == set(LANDED)
+
+
+def test_canceling_a_run_cancels_its_job(elsewhere: Elsewhere) -> None:
+    with (
+        elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home,
+        elsewhere.service(home) as jobs,
+    ):
+
+        def cancel() -> None:
+            (record,) = home.instance.get_run_records()
+            cancel_run(home.instance, record.dagster_run.run_id)
+
+        canceling = threading.Thread(target=_once_running, args=(jobs, cancel))
+        canceling.start()
+        (ran,) = home.run()
+        canceling.join()
+
+        assert ran.state == "canceled"
+        application = home.settings.spark.text.partition(":")[2]
+        listed = elsewhere.client("emr-serverless").list_job_runs(applicationId=application)
+        assert [job["state"] for job in listed["jobRuns"]] == ["CANCELLED"]
+        assert not home.versions()["bronze/corner/sales"]
+
+
+def _once_running(jobs: JobService, then: Callable[[], object]) -> None:
+    while not jobs.running:
+        time.sleep(0.05)
+    then()
+
+
+def _output(jobs: JobService) -> str:
+    return "\n".join(path.read_text()[-3000:] for path in jobs.outputs)
+
+
+def _rows(home: Home) -> dict[str, list[dict]]:
+    found = {}
+    for name in NAMES:
+        table = home.platform.lake.find(TableId.parse(name))
+        found[name] = rows_of_a_load(browse.rows(table).read_all()) if table else []
+    return found
+
+
+def _events(home: Home) -> list[str]:
+    """What the runs logged, without what differs between two runs of the same work."""
+    found = []
+    for record in reversed(home.instance.get_run_records()):
+        for entry in home.instance.all_logs(record.dagster_run.run_id):
+            event = entry.dagster_event
+            if event and event.event_type in _KINDS:
+                said = repr((event.event_type.value, event.step_key, *_said(event)))
+                found.append(_MOMENT.sub("(time)", said))
+    return found
+
+
+def _said(event: dg.DagsterEvent) -> tuple[Any, ...]:
+    data: Any = event.event_specific_data
+    match event.event_type:
+        case dg.DagsterEventType.ASSET_MATERIALIZATION:
+            return (data.materialization.partition, _metadata(data.materialization.metadata))
+        case dg.DagsterEventType.ASSET_OBSERVATION:
+            of = data.asset_observation
+            return (of.partition, of.description, _metadata(of.metadata))
+        case dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            severity, found = data.severity.value, _metadata(data.metadata)
+            about = data.target_materialization_data is not None
+            said = (data.check_name, data.partition, data.passed, severity, data.description)
+            return (*said, about, found)
+        case dg.DagsterEventType.STEP_FAILURE:
+            failure = data.user_failure_data
+            return (failure.description, _metadata(failure.metadata)) if failure else (data.error,)
+    return ()
+
+
+def _metadata(metadata: Any) -> dict[str, str]:
+    return {name: repr(each) for name, each in metadata.items() if name not in _OF_THE_RUN}
