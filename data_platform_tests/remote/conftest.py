@@ -137,7 +137,8 @@ def standalone(tmp_path: Path) -> Iterator[str]:
         [f"{of}.master.Master", *here, "-p", str(port)],
         [f"{of}.worker.Worker", *here, *("-c", "1", "-m", "1g", "-d", str(tmp_path)), master],
     )
-    environment = {**os.environ, "JAVA_HOME": str(ENVIRONMENT / "java")}
+    java, python = str(ENVIRONMENT / "java"), str(ENVIRONMENT / "bin/python")
+    environment = {**os.environ, "JAVA_HOME": java, "PYSPARK_PYTHON": python}
     with ExitStack() as stack, (tmp_path / "standalone.txt").open("wb") as output:
         for command in commands:
             process = stack.enter_context(
