@@ -69,6 +69,8 @@ _LONGEST = (
     "test_cli_after_runs.py",
     "test_cli_rollback.py",
     "test_later_arrivals.py",
+    "test_launched.py",
+    "test_attach.py",
     "test_pipeline.py",
     "test_guides_to_fixing.py",
     "test_reruns.py",

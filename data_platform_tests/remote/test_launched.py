@@ -81,6 +81,7 @@ def test_a_job_of_another_service_is_given_the_same(elsewhere: Elsewhere, servic
         assert set(home.materialized("bronze/corner/sales")) == set(LANDED)
 
 
+@pytest.mark.cluster
 def test_a_job_runs_on_a_standalone_cluster(elsewhere: Elsewhere, standalone: str) -> None:
     here = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     with (
