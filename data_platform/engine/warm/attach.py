@@ -66,7 +66,12 @@ def attached(
         config=config,
         variables=variables,
     )
-    found = attach(Place(settings.home / "engine"), spec)
+    place = Place(settings.home / "engine")
+    try:
+        found = attach(place, spec)
+    except OSError as error:  # a full disk, or one without locks, as some of a network are
+        _log.warning("no warm engine in %s: %s; this run has its own", place.directory, error)
+        found = None
     return found if found or spec.kind == "sail" else _own(spec)
 
 

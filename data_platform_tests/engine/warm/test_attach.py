@@ -269,6 +269,18 @@ def test_files_of_an_engine_are_its_users_alone_and_go_with_the_next(
     assert (place.directory / "log.previous.txt").exists()
 
 
+def test_where_a_home_cannot_have_one_a_run_has_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "_current", [])
+    (tmp_path / "engine").write_text("in the way")
+
+    session = connect.connected(settings_at(tmp_path, spark_idle=1), {})
+
+    assert session.range(2).count() == 2
+    session.stop()
+
+
 def test_where_none_starts_there_is_none_and_the_log_says_why(place: Place, spec: Spec) -> None:
     assert attach(place, replace(spec, memory="4x")) is None
 
