@@ -17,7 +17,6 @@ from data_platform.build.platform import Platform
 from data_platform.build.result import StepResult
 from data_platform.build.table_checks import check_specs, checks_left_alone
 from data_platform.contracts.errors import ContractError
-from data_platform.platform_defs.launching import launched
 from data_platform.platform_defs.step import Asked, built, nothing_to_build, planned
 from data_platform.platform_defs.table_page import definition_metadata
 from data_platform.runs.arrivals import settle
@@ -76,6 +75,8 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None
         return None
     context.log.info(f"{table.id}: building {counted(len(due.keys), 'partition')}")
     if platform.settings.spark.service:
+        from data_platform.platform_defs.launching import launched  # slow: it imports boto3
+
         launched(table, platform.settings, asked, context)
         return None
     spark = context.resources.pyspark.spark_session

@@ -303,7 +303,7 @@ def test_a_step_that_lost_its_engine_is_tried_again_on_another(
     second = connect.connected(settings, {})
 
     assert type(failure.value).__name__ == "RetryRequested"
-    assert SparkSession.getActiveSession() is second
+    assert SparkSession.getActiveSession() is not first
     assert second is not first and second.range(2).count() == 2
     second.stop()
     end(place)
