@@ -18,7 +18,7 @@ from data_platform.engine.parallelism import PARALLELISM, counted
 from data_platform.engine.shipping import own_code, send
 from data_platform.engine.warm.attach import Attached, answers, attached
 from data_platform.engine.warm.engines import start_sail
-from data_platform.settings.environment import export
+from data_platform.settings.environment import credential_files, export
 from data_platform.settings.model import Settings
 
 
@@ -101,38 +101,49 @@ def _begun(
             session.conf.set(PARALLELISM, str(counted(session)))
     if sail:
         _of_sail.add(session)
-    atexit.register(session.stop)  # before the server ends, which it does with the process
+    atexit.register(_at_exit)  # before the server ends, which it does with the process
     return _Current(session, engine)
 
 
+def _at_exit() -> None:
+    for current in _current:
+        if current.engine is not None and not answers(current.engine.address):
+            current.session.client.close()  # it would wait for an answer
+        current.session.stop()
+
+
 def _own_files() -> list[Path]:
-    return [path for _, path in own_code()]
+    """The code that an engine runs, and the credentials that it reads."""
+    return [*(path for _, path in own_code()), *credential_files()]
 
 
 def interrupt() -> None:
     """Interrupt what this process's session executes, if it has one."""
     for current in _current:
-        current.session.interruptAll()
+        if current.engine is None or answers(current.engine.address):
+            current.session.interruptAll()
 
 
 def is_lost() -> bool:
     """Whether this process's session is of a warm engine that does not answer any more."""
     engine = _current[0].engine if _current else None
-    return engine is not None and not answers(engine.address)
+    return engine is not None and engine.is_lost()
 
 
 def leave_lost() -> None:
     """Leave a session that is lost, so that the next one is on another engine."""
-    session = _current[0].session
-    _leave()
-    session.client.close()  # else the next line waits for the server's answer
-    session.stop()
+    left = _current.pop()
+    atexit.unregister(_at_exit)
+    if left.engine is not None:
+        left.engine.abandon()
+    left.session.client.close()  # else the next line waits for the server's answer
+    left.session.stop()
 
 
 def _leave() -> None:
-    """Let go of this process's session, which is stopped or lost."""
+    """Let go of this process's session, which is stopped."""
     left = _current.pop()
-    atexit.unregister(left.session.stop)
+    atexit.unregister(_at_exit)
     if left.engine is not None:
         left.engine.let_go()
 

@@ -242,6 +242,13 @@ def variables_of(prefixes: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
 
 
+def credential_files() -> list[Path]:
+    """Where AWS's tools look for credentials and their configuration."""
+    named = {"AWS_SHARED_CREDENTIALS_FILE": "credentials", "AWS_CONFIG_FILE": "config"}
+    default = Path.home() / ".aws"
+    return [Path(os.environ.get(name) or default / file) for name, file in named.items()]
+
+
 def spark_conf() -> Path | None:
     """The user's `spark-defaults.conf`, where Spark looks for it; None if nothing says where."""
     if directory := os.environ.get("SPARK_CONF_DIR", ""):

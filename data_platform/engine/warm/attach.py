@@ -14,17 +14,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_platform.engine.warm.key import key_of
-from data_platform.engine.warm.place import Found, Place, Spec, User, session_address
+from data_platform.engine.warm.place import Found, Place, Spec, User, session_address, this_machine
 from data_platform.settings.model import Settings
 
 _log = logging.getLogger(__name__)
 
 _ANSWERS_WITHIN = 10  # seconds
-_ANSWERS_OTHERS_WITHIN = 60  # it may be busy with what others asked
+_ANSWERS_BUSY_WITHIN = 60  # what others asked, or this process, may keep it busy
 _STARTS_WITHIN = 150
 _ENDS_WITHIN = 30
 _PAUSE = 0.05
-_kept: list[object] = []  # directories, which are removed with the process
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,17 @@ class Attached:
     pid: int
     _user: User
 
+    def is_lost(self) -> bool:
+        """Whether it does not answer any more."""
+        return not answers(self.address, _ANSWERS_BUSY_WITHIN)
+
     def let_go(self) -> None:
-        """Use it no more."""
+        """Stop using it; the session is closed."""
         self._user.leave()
+
+    def abandon(self) -> None:
+        """Stop using it; if it still runs, it closes the session."""
+        self._user.abandon()
 
 
 def attached(
@@ -77,12 +84,10 @@ def attached(
 
 def _own(spec: Spec) -> Attached:
     """A Spark for this process alone, which is a client of Spark Connect already."""
-    directory = tempfile.TemporaryDirectory(prefix="data-platform-")
-    place = Place(Path(directory.name))
-    found = attach(place, replace(spec, owner=os.getpid()))
+    place = Place(Path(tempfile.mkdtemp(prefix="data-platform-")))
+    found = attach(place, replace(spec, owner=os.getpid(), idle=0, temporary=True))
     if found is None:
         raise RuntimeError(f"Spark does not start: {place.log.read_text()[-2000:]}")
-    _kept.append(directory)
     return found
 
 
@@ -108,10 +113,15 @@ def attach(place: Place, spec: Spec) -> Attached | None:
     """The engine of a place. None if it cannot be had: others use one of another key, or none
     starts; the log says which.
     """
+    place.make()
     with place.locked("attach"):
         others, _ = place.users()
         user = place.enter()
-        found = _usable(place, spec, user, others) or _started(place, spec, others)
+        try:
+            found = _usable(place, spec, user, others) or _started(place, spec, others)
+        except BaseException:
+            user.leave()
+            raise
     if found is None or found.address is None:
         user.leave()
         return None
@@ -121,11 +131,13 @@ def attach(place: Place, spec: Spec) -> Attached | None:
 def _usable(place: Place, spec: Spec, user: User, others: set[str]) -> Found | None:
     """The engine that is there, if it can be used; one that nobody can use any more is ended."""
     found = place.read()
-    if found is None or not place.is_locked("server"):
+    if found is None or not place.is_locked("server") or found.machine != this_machine():
         return None
     if found.address is None:  # whoever started it has ended meanwhile
         found = _listening(place, lambda: not place.is_locked("keeper")) or found
-    seconds = _ANSWERS_OTHERS_WITHIN if others else _ANSWERS_WITHIN
+    if found.key != spec.key and others and place.is_locked("keeper"):
+        return None
+    seconds = _ANSWERS_BUSY_WITHIN if others else _ANSWERS_WITHIN
     if (
         found.address is None
         or not place.is_locked("keeper")
@@ -137,7 +149,7 @@ def _usable(place: Place, spec: Spec, user: User, others: set[str]) -> Found | N
         _end(place, found, signal.SIGKILL)
     elif found.key == spec.key:
         return found
-    elif not others:
+    else:
         _end(place, found, signal.SIGTERM)
     return None
 
@@ -148,17 +160,20 @@ def _end(place: Place, found: Found, by: signal.Signals) -> None:
         os.killpg(found.pid, by)  # a JVM outlives a killed parent
     except ProcessLookupError:
         return
-    _wait(lambda: not place.is_locked("server"), _ENDS_WITHIN)
+    if not _wait(lambda: not place.is_locked("server"), _ENDS_WITHIN) and by != signal.SIGKILL:
+        _end(place, found, signal.SIGKILL)
 
 
 def _started(place: Place, spec: Spec, others: set[str]) -> Found | None:
     if place.is_locked("server"):
-        if place.read() and others:
+        if (found := place.read()) and (others or found.machine != this_machine()):
             _log.info(
-                "others use the warm engine with other code or settings; this run has its own"
+                "the warm engine is another machine's, or others use it with other code or "
+                "settings; this run has its own"
             )
             return None
-        _wait(lambda: not place.is_locked("server"), _ENDS_WITHIN)  # it ends
+        if not _wait(lambda: not place.is_locked("server"), _ENDS_WITHIN):  # it ends
+            return None
     place.prepare()
     with place.log.open("w") as log:
         process = subprocess.Popen(
@@ -173,10 +188,17 @@ def _started(place: Place, spec: Spec, others: set[str]) -> Found | None:
     process.stdin.write(spec.to_json())
     process.stdin.close()
     found = _listening(place, lambda: process.poll() is not None)
-    if found is None:
+    if found is None or found.key != spec.key:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # and its JVM
-        _log.warning("no warm engine started; this run has its own: see %s", place.log)
+        said = place.log.read_text().strip().splitlines()
+        _log.warning(
+            "no warm engine started, and this run has its own: %s (%s has more; with "
+            "DATA_PLATFORM_SPARK_IDLE=0 none is tried)",
+            said[-1] if said else "it printed nothing",
+            place.log,
+        )
+        return None
     return found
 
 

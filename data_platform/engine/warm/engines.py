@@ -1,5 +1,7 @@
 """Engines that speak Spark Connect, as a process of their own starts them."""
 
+import ctypes
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +17,9 @@ from data_platform.engine.warm.place import Place, Spec, free_port, is_listening
 from data_platform.settings.environment import export
 
 _CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
+_NEVER = 10**8  # seconds
 _STARTS_WITHIN = 120  # seconds; a JVM on a busy machine takes some
+_PR_SET_PDEATHSIG = 1
 _kept: list[object] = []  # a server stops when it is collected, a directory is removed
 
 
@@ -42,6 +46,8 @@ def start_sail(memory: str) -> str:
         # Operators that need more spill to disk; as a JVM's heap, it is written like `4g`.
         SAIL_RUNTIME__MEMORY_POOL__TYPE="fair",
         SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE=str(_bytes(memory)),
+        # A run may do something else for hours. Its session is closed when it ends.
+        SAIL_SPARK__SESSION_TIMEOUT_SECS=str(_NEVER),
         SAIL_EXECUTION__CHECKPOINT__PATH=_checkpoints(),  # of `localCheckpoint`
     )
     from pysail.spark import SparkConnectServer  # takes its time to import
@@ -69,6 +75,7 @@ def _spark(spec: Spec, place: Place, lock: int) -> Running:
             f'{options} -XX:+ExitOnOutOfMemoryError "-Djava.io.tmpdir={place.work}"'
         ),
         "spark.local.dir": str(place.work),
+        "spark.connect.session.manager.defaultSessionTimeout": f"{_NEVER}s",
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
         "spark.sql.warehouse.dir": str(place.work / "warehouse"),
@@ -78,7 +85,11 @@ def _spark(spec: Spec, place: Place, lock: int) -> Running:
     command = [str(home / "bin" / "spark-submit"), *words, "--class", _CLASS, "spark-internal"]
     export(SPARK_HOME=str(home), PYSPARK_PYTHON=sys.executable, SPARK_CONNECT_MODE_ENABLED=None)
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, cwd=place.directory, pass_fds=[lock]
+        command,
+        stdin=subprocess.DEVNULL,
+        cwd=place.directory,
+        pass_fds=[lock],
+        preexec_fn=_end_with_parent,
     )
 
     def stop() -> None:
@@ -86,12 +97,21 @@ def _spark(spec: Spec, place: Place, lock: int) -> Running:
         process.wait()
 
     until = time.monotonic() + _STARTS_WITHIN
-    while not is_listening("127.0.0.1", port):
-        if process.poll() is not None or time.monotonic() > until:
-            stop()
-            raise RuntimeError(f"Spark Connect does not listen on port {port}")
-        time.sleep(0.1)
+    try:
+        while not is_listening("127.0.0.1", port):
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"Spark Connect does not listen on port {port}")
+            time.sleep(0.1)
+    except BaseException:  # SIGTERM, too
+        stop()
+        raise
     return Running(f"sc://127.0.0.1:{port}", lambda: process.poll() is None, stop)
+
+
+def _end_with_parent() -> None:
+    """Have Linux kill this process when the one that started it ends, however it does."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _bytes(memory: str) -> int:

@@ -13,8 +13,9 @@ import shutil
 import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -26,8 +27,9 @@ class Spec:
     """What an engine is started with.
 
     `key` is the same for runs that may share it; `owner` is the process that it ends with, `idle`
-    how many seconds it stays without a user. `path` is where it finds Python's modules, `config` is
-    Spark's, for a JVM; `variables` are the environment variables that it finds the store by.
+    how many seconds it stays without a user. `path` is where it finds Python's modules; a
+    `temporary` directory is removed with the engine. `config` is Spark's, for a JVM; `variables`
+    are the environment variables that it finds the store by.
     """
 
     kind: str
@@ -36,6 +38,7 @@ class Spec:
     idle: float
     memory: str
     path: Sequence[str]
+    temporary: bool = False
     config: Mapping[str, str]
     variables: Mapping[str, str | None]
 
@@ -51,11 +54,13 @@ class Spec:
 
 @dataclass(frozen=True)
 class Found:
-    """An engine's process, the key that it was started with, and its address once it listens."""
+    """An engine's process, the key that it was started with, its address once it listens, and the
+    machine, or the container, where both mean something."""
 
     pid: int
     key: str
     address: str | None = None
+    machine: str = field(default_factory=lambda: this_machine())
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,12 @@ class User:
     file: IO[str]
 
     def leave(self) -> None:
-        """Use the engine no more."""
+        """Stop using the engine. The session is closed already."""
         Path(self.file.name).unlink(missing_ok=True)
+        self.file.close()
+
+    def abandon(self) -> None:
+        """Stop using the engine, which closes the session if it still runs."""
         self.file.close()
 
 
@@ -87,6 +96,19 @@ class Place:
         """The engine's temporary files."""
         return self.directory / "work"
 
+    def make(self) -> None:
+        """Make the directory, for this user alone: its log and temporary files show rows."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.chmod(0o700)
+
+    def is_there(self, file: IO[str]) -> bool:
+        """Whether an open file of this directory still is the one of its name: somebody may have
+        removed the home, and made another."""
+        try:
+            return os.path.samestat(os.stat(file.name), os.fstat(file.fileno()))
+        except FileNotFoundError:
+            return False
+
     def prepare(self) -> None:
         """Make room for a new engine: the address, the log and the files of the last one go."""
         self.clear()
@@ -96,9 +118,7 @@ class Place:
             self.log.replace(self.directory / "log.previous.txt")
 
     def file(self, name: str) -> IO[str]:
-        """A file to lock, open."""
-        # Its log and temporary files show rows: they are for this user alone.
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """A file to lock, open. Raises FileNotFoundError if the directory is not there."""
         return (self.directory / f"{name}.lock").open("a")
 
     @contextmanager
@@ -127,7 +147,7 @@ class Place:
         using, gone = set[str](), set[str]()
         for path in self._users.iterdir() if self._users.exists() else ():
             try:
-                with path.open("a") as file:
+                with path.open() as file:
                     (gone if try_lock(file) else using).add(path.name)
             except FileNotFoundError:
                 continue  # it left just now
@@ -138,20 +158,20 @@ class Place:
         (self._users / session).unlink(missing_ok=True)
 
     def write(self, found: Found) -> None:
-        """Tell where the engine is."""
+        """Record where the engine is."""
         new = self._address.with_suffix(".new")
         new.write_text(json.dumps(asdict(found)))
         os.replace(new, self._address)
 
     def read(self) -> Found | None:
-        """Where the engine is, or was; None if nobody told."""
+        """Where the engine is, or was; None if that is not recorded."""
         try:
             return Found(**json.loads(self._address.read_text()))
         except (FileNotFoundError, ValueError, TypeError):  # or damaged, or of another version
             return None
 
     def clear(self) -> None:
-        """Tell that there is no engine."""
+        """Record that there is no engine."""
         self._address.unlink(missing_ok=True)
 
     @property
@@ -161,6 +181,18 @@ class Place:
     @property
     def _users(self) -> Path:
         return self.directory / "users"
+
+
+@cache
+def this_machine() -> str:
+    """What this process shares with those to which its process numbers and ports mean the same."""
+    found = [socket.gethostname()]
+    for kind in ("pid", "net"):
+        with suppress(OSError):  # not Linux
+            found.append(os.readlink(f"/proc/self/ns/{kind}"))
+    with suppress(OSError):
+        found.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    return " ".join(found)
 
 
 def session_address(server: str, session: str) -> str:

@@ -1,17 +1,19 @@
 """The process of a home's warm engine: `python -m data_platform.engine.warm.server DIRECTORY`.
 
-It reads its `Spec` from standard input, tells its address in the directory, closes the sessions of
-runs that were killed, and ends when nobody has used it for a while, or nobody uses it and its owner
-has ended.
+It reads its `Spec` from standard input, records its address in the directory, closes the sessions
+of runs that were killed, and ends when nobody has used it for a while, or nobody uses it and its
+owner has ended.
 """
 
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from data_platform.engine.warm.engines import Running, start
 from data_platform.engine.warm.place import Found, Place, Spec, session_address, try_lock
@@ -23,6 +25,14 @@ _PAUSE = 0.5  # seconds between two looks at who is there
 def main(directory: Path, spec: Spec) -> int:
     """Be the engine of a directory; gives the process's exit code."""
     place = Place(directory)
+    try:
+        return _keep(place, spec)
+    finally:
+        if spec.temporary:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _keep(place: Place, spec: Spec) -> int:
     with place.file("keeper") as keeper, place.file("server") as alive:
         if not (try_lock(keeper) and try_lock(alive)):
             return 1  # another process was first
@@ -33,16 +43,19 @@ def main(directory: Path, spec: Spec) -> int:
         running = start(spec, place, alive.fileno())
         try:
             place.write(Found(os.getpid(), spec.key, running.address))
-            return 0 if _serve(place, spec, running) else 1
+            return 0 if _serve(place, spec, running, keeper) else 1
         finally:
-            place.clear()
+            if place.is_there(keeper):
+                place.clear()
             running.stop()
 
 
-def _serve(place: Place, spec: Spec, running: Running) -> bool:
+def _serve(place: Place, spec: Spec, running: Running, keeper: IO[str]) -> bool:
     """Wait until the engine is not needed any more; False if it has ended by itself."""
     used = time.monotonic()
     while running.is_alive():
+        if not place.is_there(keeper):
+            return True  # the home was removed
         with place.file("attach") as attach:
             if try_lock(attach):  # else a run is looking for the engine
                 using, gone = place.users()

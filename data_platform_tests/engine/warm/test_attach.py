@@ -1,6 +1,7 @@
 """A home has one warm engine, which whoever needs it finds, starts, and starts again."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from data_platform.engine.java import chosen_java
 from data_platform.engine.session import spark_config
 from data_platform.engine.warm import attach as warm
 from data_platform.engine.warm.attach import Attached, answers, attach
-from data_platform.engine.warm.place import Place, Spec
+from data_platform.engine.warm.place import Found, Place, Spec, try_lock
 from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
 
@@ -42,6 +43,7 @@ def end(place: Place) -> None:
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     place = Place(tmp_path / "engine")
+    place.make()
     yield place
     end(place)
 
@@ -99,7 +101,7 @@ def test_an_engine_that_does_not_answer_is_started_again(
 ) -> None:
     first = attached(place, spec)
     os.kill(first.pid, signal.SIGSTOP)
-    monkeypatch.setattr(warm, "_ANSWERS_OTHERS_WITHIN", 1)
+    monkeypatch.setattr(warm, "_ANSWERS_BUSY_WITHIN", 1)
 
     second = attached(place, spec)
 
@@ -269,6 +271,42 @@ def test_files_of_an_engine_are_its_users_alone_and_go_with_the_next(
     assert (place.directory / "log.previous.txt").exists()
 
 
+def test_an_engine_of_another_machine_is_neither_used_nor_killed(place: Place, spec: Spec) -> None:
+    theirs = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    with place.file("server") as server, place.file("keeper") as keeper:
+        assert try_lock(server) and try_lock(keeper)
+        place.write(Found(theirs.pid, spec.key, "sc://127.0.0.1:1", machine="another"))
+
+        assert attach(place, spec) is None
+
+    assert theirs.poll() is None
+    theirs.kill()
+    theirs.wait()
+
+
+def test_an_engine_ends_with_its_home(place: Place, spec: Spec) -> None:
+    user = attached(place, spec)
+    shutil.rmtree(place.directory)
+
+    wait(lambda: not answers(user.address))
+
+    assert not place.directory.exists()
+
+
+def test_the_session_of_a_run_that_gave_its_engine_up_is_closed(place: Place, spec: Spec) -> None:
+    first, other = attached(place, spec), attached(place, spec)
+    session = SparkSession.builder.remote(first.address).create()
+    session.range(3).createOrReplaceTempView("rows")
+
+    first.abandon()
+
+    wait(lambda: len(list((place.directory / "users").iterdir())) == 1)
+    wait(lambda: not answers(first.address))
+    assert answers(other.address)
+    session.client.close()
+    session.stop()
+
+
 def test_where_a_home_cannot_have_one_a_run_has_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,8 +392,7 @@ def test_what_a_killed_run_executes_ends_in_a_jvm_too(
 def test_a_jvm_does_not_outlive_the_process_that_started_it(place: Place, of_java: Spec) -> None:
     first = attached(place, of_java)
     os.kill(first.pid, signal.SIGKILL)
-    wait(lambda: not place.is_locked("keeper"))
-    assert place.is_locked("server")  # by the JVM
+    wait(lambda: not place.is_locked("server"))  # which the JVM keeps, too
 
     second = attached(place, of_java)
 
