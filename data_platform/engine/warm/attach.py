@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,7 +88,9 @@ def _own(spec: Spec) -> Attached:
     place = Place(Path(tempfile.mkdtemp(prefix="data-platform-")))
     found = attach(place, replace(spec, owner=os.getpid(), idle=0, temporary=True))
     if found is None:
-        raise RuntimeError(f"Spark does not start: {place.log.read_text()[-2000:]}")
+        said = place.log.read_text()[-2000:]
+        shutil.rmtree(place.directory)
+        raise RuntimeError(f"Spark does not start: {said}")
     return found
 
 

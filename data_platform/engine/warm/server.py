@@ -25,11 +25,10 @@ _PAUSE = 0.5  # seconds between two looks at who is there
 def main(directory: Path, spec: Spec) -> int:
     """Be the engine of a directory; gives the process's exit code."""
     place = Place(directory)
-    try:
-        return _keep(place, spec)
-    finally:
-        if spec.temporary:
-            shutil.rmtree(directory, ignore_errors=True)
+    code = _keep(place, spec)
+    if spec.temporary and code == 0:  # else somebody wants to read the log
+        shutil.rmtree(directory, ignore_errors=True)
+    return code
 
 
 def _keep(place: Place, spec: Spec) -> int:

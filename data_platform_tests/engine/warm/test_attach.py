@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -381,6 +382,30 @@ def of_java(tmp_path: Path, spec: Spec, monkeypatch: pytest.MonkeyPatch) -> Spec
     monkeypatch.setenv("JAVA_HOME", str(java))
     settings = settings_at(tmp_path, spark=Engine("local[1]"))
     return replace(spec, kind="local", config=spark_config(settings))
+
+
+def test_a_runs_own_spark_that_does_not_start_says_why_and_leaves_nothing(
+    of_java: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    wrong = {**of_java.config, "spark.driver.memory": "99999999g"}
+
+    with pytest.raises(RuntimeError, match="initialization of VM"):
+        warm._own(replace(of_java, config=wrong))
+
+    assert not list(tmp_path.glob("data-platform-*"))
+
+
+def test_a_runs_own_spark_leaves_nothing_when_the_run_ends(
+    of_java: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own = warm._own(of_java)
+    assert answers(own.address) and list(tmp_path.glob("data-platform-*"))
+
+    own.let_go()
+
+    wait(lambda: not list(tmp_path.glob("data-platform-*")))
 
 
 def test_what_a_killed_run_executes_ends_in_a_jvm_too(
