@@ -17,8 +17,6 @@ Figures = Mapping[str, Mapping[str, object]]
 """By partition, the metadata of its materialization: numbers, texts, lists of records."""
 Message = dict[str, Any]
 
-_REPORT, _FAILURE, _DONE = "report", "failure", "done"
-
 
 class Reports(Protocol):
     """Where a step reports its results; `events.Log` logs them for Dagster."""
@@ -60,14 +58,14 @@ class Sent:
 
     def failed(self, error: BaseException) -> None:
         """The step failed with this error, after the reports before."""
-        self.send({_FAILURE: _of_error(error)})
+        self.send({"failure": _of_error(error)})
 
     def done(self) -> None:
         """The step ended without an error."""
-        self.send({_DONE: True})
+        self.send({"done": True})
 
     def _report(self, what: str, **values: Any) -> None:
-        self.send({_REPORT: what, **values})
+        self.send({"report": what, **values})
 
 
 def repeat(messages: Iterable[Message], reports: Reports) -> None:
@@ -84,7 +82,7 @@ def repeat(messages: Iterable[Message], reports: Reports) -> None:
             case {"report": "findings", "findings": found}:
                 reports.findings(Finding(**each) for each in found)
             case {"failure": failure}:
-                ended = True
+                pass
             case {"done": True}:
                 ended = True
             case _:

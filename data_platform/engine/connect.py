@@ -132,8 +132,7 @@ def is_lost() -> bool:
 
 def leave_lost() -> None:
     """Leave a session that is lost, so that the next one is on another engine."""
-    left = _current.pop()
-    atexit.unregister(_at_exit)
+    left = _taken()
     if left.engine is not None:
         left.engine.abandon()
     left.session.client.close()  # else the next line waits for the server's answer
@@ -142,10 +141,15 @@ def leave_lost() -> None:
 
 def _leave() -> None:
     """Let go of this process's session, which is stopped."""
-    left = _current.pop()
-    atexit.unregister(_at_exit)
+    left = _taken()
     if left.engine is not None:
         left.engine.let_go()
+
+
+def _taken() -> _Current:
+    """What was this process's session, which has none any more."""
+    atexit.unregister(_at_exit)
+    return _current.pop()
 
 
 def on_sail(spark: SparkSession) -> bool:

@@ -149,7 +149,8 @@ def _require_engine(settings: Settings) -> None:
 def _startable(config: Mapping[str, str]) -> Iterator[None]:
     """Around the start of a session; raises SettingsError if it cannot be had."""
     master = config["spark.master"]
-    require_java(master)
+    if running_context() is None:  # asking Java takes a process, and each step comes here
+        require_java(master)
     if Engine(master).kind == "local":
         yield
         return

@@ -24,6 +24,7 @@ from data_platform.build.platform import Platform
 from data_platform.runs.requests import job_name, tables_by_job
 from data_platform.runs.scope import Scope
 from data_platform.runs.tags import RECONCILIATION
+from data_platform.storage.locks import try_lock
 
 BEGINS_WITHIN = dt.timedelta(minutes=10)  # a run locks its file seconds after it has started
 _DRIVER = "driver.lock"
@@ -64,7 +65,7 @@ def driving(
     If another process is driving, calls `waiting` and waits until it is done.
     """
     with (platform.settings.home / _DRIVER).open("w") as lock:
-        if not _locked(lock):
+        if not try_lock(lock):
             waiting()
             fcntl.flock(lock, fcntl.LOCK_EX)
         try:
@@ -87,7 +88,7 @@ def at_work(platform: Platform) -> tuple[bool, list[str], list[str]]:
 
 def _is_locked(path: Path) -> bool:
     with path.open() as file:
-        return not _locked(file)
+        return not try_lock(file)
 
 
 def hold(platform: Platform, run_id: str) -> IO[str]:
@@ -122,7 +123,7 @@ def fail_dead_runs(instance: dg.DagsterInstance, platform: Platform) -> list[dg.
         if file.suffix:
             continue  # not yet locked
         with file.open("a") as lock:
-            if not _locked(lock):
+            if not try_lock(lock):
                 continue
             found += _buried(instance, file.name)
             file.unlink(missing_ok=True)
@@ -161,11 +162,3 @@ def _buried(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterRun]:
 
 def _running(platform: Platform) -> Path:
     return platform.settings.home / "running"
-
-
-def _locked(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

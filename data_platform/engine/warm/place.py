@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from data_platform.storage.locks import try_lock
+
 _USER = "data-platform"  # an engine tells sessions apart by user, too
 
 
@@ -198,15 +200,6 @@ def this_machine() -> str:
 def session_address(server: str, session: str) -> str:
     """The address of a session on a server."""
     return f"{server}/;session_id={session};user_id={_USER}"
-
-
-def try_lock(file: IO[str]) -> bool:
-    """Lock an open file unless another process has it locked."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def free_port() -> int:

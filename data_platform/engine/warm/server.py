@@ -16,8 +16,9 @@ from types import FrameType
 from typing import IO
 
 from data_platform.engine.warm.engines import Running, start
-from data_platform.engine.warm.place import Found, Place, Spec, session_address, try_lock
+from data_platform.engine.warm.place import Found, Place, Spec, session_address
 from data_platform.settings.environment import export
+from data_platform.storage.locks import try_lock
 
 _PAUSE = 0.5  # seconds between two looks at who is there
 

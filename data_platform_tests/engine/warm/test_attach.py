@@ -21,9 +21,10 @@ from data_platform.engine.java import chosen_java
 from data_platform.engine.session import spark_config
 from data_platform.engine.warm import attach as warm
 from data_platform.engine.warm.attach import Attached, answers, attach
-from data_platform.engine.warm.place import Found, Place, Spec, try_lock
+from data_platform.engine.warm.place import Found, Place, Spec
 from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
+from data_platform.storage.locks import try_lock
 
 pytestmark = pytest.mark.connect_only
 
