@@ -148,7 +148,9 @@ def _met(table: JudgedTable, spread: Spread, received: DataFrame) -> DataFrame:
         return received
     marked = _marked(table, spread, received)
     if marked is not None:
-        moved = marked if spread.alone else _met_by_partition(table, spread, marked)
+        # Marked rows meet by themselves: only small files of one partition would be gathered.
+        stay = spread.alone or (spread.grouped and not spread.shared)
+        moved = marked if stay else _met_by_partition(table, spread, marked)
         return with_boundary(moved)
     return _met_by_partition(table, spread, received)
 

@@ -116,7 +116,8 @@ def _is_typed(column: ColumnSpec, check: Check) -> Column:
 
 
 def _never_null(condition: Callable[[], Column]) -> Callable[[], Column]:
-    return lambda: F.coalesce(condition(), F.lit(True))
+    # Sail computes an argument of `coalesce` three times.
+    return lambda: ~condition().eqNullSafe(F.lit(False))
 
 
 def _all(conditions: list[Column]) -> Column:

@@ -285,6 +285,7 @@ def _of_texts(n: int) -> Exprs:
         _one(F.lpad, F.rpad)(texts(n), st.integers(0, 4), st.sampled_from(["x", "ab"])),
         st.builds(F.regexp_replace, texts(n), _pattern, st.sampled_from(["", "-", "$1", "<$0>"])),
         st.builds(lambda a, p: F.regexp_extract(a, p, 0), texts(n), _pattern),
+        st.builds(lambda a, p: F.regexp_extract(a, rf"^(?:{p})\z", 0), texts(n), _pattern),
         st.builds(
             lambda a, b, c: F.replace(a, F.lit(b), F.lit(c)),
             texts(n),

@@ -20,12 +20,14 @@ from data_platform.engine.sail.messages import (
     call,
     cast,
     copied,
+    is_quick,
+    literal_integer,
     literal_text,
     null,
     text,
     with_argument,
 )
-from data_platform.engine.sail.patterns import for_function
+from data_platform.engine.sail.patterns import for_function, is_of_whole_text
 
 
 @dataclass(frozen=True)
@@ -209,10 +211,25 @@ def _matched(of: Call) -> Any:
             f"{of.name} by a pattern that is a column: only a text can be written for Sail's "
             "regular expressions; give one"
         )
-    pattern = for_function(of.name.lower(), texts[1], texts[2] if len(texts) > 2 else None)
-    if pattern == texts[1]:
-        return None
-    return with_argument(of.called, 1, text(of.called, pattern))
+    name = of.name.lower()
+    pattern = for_function(name, texts[1], texts[2] if len(texts) > 2 else None)
+    written = with_argument(of.called, 1, text(of.called, pattern))
+    if name == "regexp_extract" and is_of_whole_text(pattern) and _is_quick_text(of):
+        return _whole_match(written)
+    return None if pattern == texts[1] else written
+
+
+def _is_quick_text(of: Call) -> bool:
+    """Whether all of the match is asked for, of a text that costs little to compute again."""
+    asked = literal_integer(of.arguments[2]) if len(of.arguments) > 2 else 1
+    return asked == 0 and isinstance(of.types[0], T.StringType) and is_quick(of.arguments[0])
+
+
+def _whole_match(extract: Any) -> Any:
+    """The whole text or '', without finding where the match is, which costs twice as much."""
+    source, pattern = extract.unresolved_function.arguments[:2]
+    matches, known = call(extract, "rlike", source, pattern), call(extract, "isNotNull", source)
+    return call(extract, "when", matches, source, known, text(extract, ""))
 
 
 def _with_one_nan(of: Call) -> Any:

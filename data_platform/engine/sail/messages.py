@@ -83,6 +83,20 @@ def is_literal(expression: Any) -> bool:
     return expression.WhichOneof("expr_type") == "literal"
 
 
+_QUICK = frozenset({"when", "rlike", "isNull", "isNotNull"})
+
+
+def is_quick(expression: Any) -> bool:
+    """Whether an expression is made of columns, their fields, values and tests of them alone."""
+    kind = expression.WhichOneof("expr_type")
+    if kind == "unresolved_function":
+        called = expression.unresolved_function
+        return called.function_name in _QUICK and all(map(is_quick, called.arguments))
+    if kind == "unresolved_extract_value":
+        return is_quick(expression.unresolved_extract_value.child)
+    return kind in ("unresolved_attribute", "literal")
+
+
 def literal_text(expression: Any) -> str | None:
     """The text if the expression is one; None if it is anything else."""
     if not is_literal(expression):

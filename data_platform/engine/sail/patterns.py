@@ -183,6 +183,18 @@ def is_plain_replacement(text: str, pattern: str) -> bool:
     return "$" not in rest and "\\" not in rest
 
 
+def is_of_whole_text(pattern: str) -> bool:
+    r"""Whether a pattern matches all of a text or nothing: `^(?:...)\z`, of one group."""
+    if not (pattern.startswith("^(?:") and pattern.endswith(r")\z")):
+        return False
+    inner, depth = _tokens(pattern[1:-2]), 0
+    for number, token in enumerate(inner, 1):
+        depth += (token.lastgroup == "group") - (token[0] == ")")
+        if depth == 0 and number < len(inner):
+            return False
+    return depth == 0
+
+
 def _tokens(pattern: str) -> list[re.Match[str]]:
     """The tokens outside sets of characters."""
     found, at = [], 0

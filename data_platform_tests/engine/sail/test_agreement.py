@@ -209,6 +209,25 @@ def test_a_pattern_matches_what_it_matches_on_spark(spark: SparkSession) -> None
     assert found(F.array_contains(F.array("s", F.lit(None)), "1")) == [None, True] + [None] * 3
 
 
+def test_a_pattern_of_the_whole_text_extracts_all_of_it_or_nothing(spark: SparkSession) -> None:
+    texts = [("12",), ("1",), ("12\n",), ("",), (None,), ("x12",), ("y",)]
+    of = spark.createDataFrame(texts, "s string")
+    whole, either = r"^(?:[0-9]{2}|y)\z", r"^(?:1)|(?:y)\z"
+    given = F.when(F.col("s").rlike("1"), F.col("s"))
+
+    assert values(of.select(F.regexp_extract("s", whole, 0))) == ["12", *[""] * 3, None, "", "y"]
+    assert values(of.select(F.regexp_extract(given, whole, 0))) == [
+        "12",
+        "",
+        "",
+        *[None] * 2,
+        "",
+        None,
+    ]
+    assert values(of.select(F.regexp_extract("s", either, 0))) == ["1"] * 3 + ["", None, "", "y"]
+    assert values(of.select(F.length(F.regexp_extract(F.upper("s"), whole, 0))))[:2] == [2, 0]
+
+
 def test_a_plan_without_differences_is_left_as_it_is(frame: DataFrame) -> None:
     plain = frame.where(F.col("i") > 0).select(F.upper("s"), F.col("m") > 1)
 

@@ -5,6 +5,7 @@ from data_platform.engine.sail.difference import EngineDifference
 from data_platform.engine.sail.patterns import (
     Unwritable,
     for_function,
+    is_of_whole_text,
     is_plain_replacement,
     match_problem,
     pattern_for_sail,
@@ -89,3 +90,17 @@ def test_a_split_by_what_matches_something_is_written(pattern: str) -> None:
 )
 def test_a_replacement_is_plain_if_it_names_groups_that_are_there(text: str, plain: bool) -> None:
     assert is_plain_replacement(text, r"(?:x)[(](\d)") == plain
+
+
+@pytest.mark.parametrize(
+    ("pattern", "whole"),
+    [
+        *((r"^(?:a|b)\z", True), (r"^(?:(?:a)(b)[)(])\z", True), (r"^(?:\))\z", True)),
+        *((r"^(?:a)(?:b)\z", False), (r"^(?:a)|(?:b)\z", False), (r"^a\z", False)),
+        *((r"(?:a)\z", False), (r"^(?:a)", False)),
+    ],
+)
+def test_a_pattern_of_the_whole_text_is_one_group_between_both_ends(
+    pattern: str, whole: bool
+) -> None:
+    assert is_of_whole_text(pattern) == whole
