@@ -63,3 +63,31 @@ def test_a_master_that_is_not_there_is_named_with_the_way_out(
 
     assert said.startswith(f"DATA_PLATFORM_SPARK is {nobody}, and no master answers there")
     assert len(said.splitlines()) == 1
+
+
+REFUSED = """
+import socketserver, sys, threading
+
+class Refusing(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.server.asked += bool(self.request.recv(1))
+
+with socketserver.ThreadingTCPServer((sys.argv[1], 0), Refusing) as server:
+    server.daemon_threads, server.asked = True, 0
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.argv[1] = f"spark://{sys.argv[1]}:{server.server_address[1]}"
+    exec(sys.argv.pop(3))
+    print(server.asked > 0)
+"""
+
+
+@pytest.mark.soak  # Spark asks for a minute
+def test_a_master_that_takes_no_application_is_named_with_the_way_out(
+    hosts: Cluster, drivers: Drivers, tmp_path: Path
+) -> None:
+    said = drivers.run("-c", REFUSED, hosts.gateway, str(tmp_path), STARTING).splitlines()
+
+    assert said[-1] == "True"
+    assert said[-2].startswith(f"DATA_PLATFORM_SPARK is spark://{hosts.gateway}:")
+    assert "and it starts no session for this process" in said[-2]
+    assert "SPARK_LOCAL_IP" in said[-2]

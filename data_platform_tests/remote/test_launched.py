@@ -12,8 +12,8 @@ import pytest
 from data_platform.lake.upkeep import browse
 from data_platform.runs.stopping import cancel_run
 from data_platform.tables.identity import TableId
-from data_platform_tests.remote.conftest import ROLE, Elsewhere
 from data_platform_tests.support.corner_shop.tables import LANDED, TABLES
+from data_platform_tests.support.elsewhere import ROLE, Elsewhere
 from data_platform_tests.support.homes import Home, rows_of_a_load
 from data_platform_tests.support.job_service import JobService
 
@@ -79,20 +79,6 @@ def test_a_job_of_another_service_is_given_the_same(elsewhere: Elsewhere, servic
             day: len(each) for day, each in LANDED.items()
         }
         assert set(home.materialized("bronze/corner/sales")) == set(LANDED)
-
-
-@pytest.mark.cluster
-def test_a_job_runs_on_a_standalone_cluster(elsewhere: Elsewhere, standalone: str) -> None:
-    here = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-    with (
-        elsewhere.home("there", TABLES[:2], **elsewhere.serverless()) as home,
-        elsewhere.service(home, master=standalone, config=here) as jobs,
-    ):
-        ended = home.run()
-
-        assert [ran.state for ran in ended] == ["held back"], (ended, _output(jobs))
-        assert set(home.materialized("silver/corner/sales")) == set(LANDED) - {"2011-03-03"}
-        assert all("--master spark://" in " ".join(command) for command in jobs.commands)
 
 
 def test_a_job_that_is_killed_fails_its_step_and_the_next_run_builds_what_is_due(
