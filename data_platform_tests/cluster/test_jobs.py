@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from data_platform.engine.session import job_config
 from data_platform_tests.cluster.conftest import DEFAULTS
 from data_platform_tests.support.corner_shop.tables import LANDED, TABLES
 from data_platform_tests.support.elsewhere import Elsewhere
