@@ -84,9 +84,10 @@ def reachable(master: str) -> Iterator[None]:
     try:
         yield
     except Py4JJavaError as failed:
+        why = str(failed.java_exception).splitlines()[0]  # the others are places in Spark's code
         raise SettingsError(
             f"{PREFIX}SPARK is {master}, and it starts no session for this process "
-            f"({failed.java_exception}); is it a master of Spark {pyspark.__version__}, and can it "
+            f"({why}); is it a master of Spark {pyspark.__version__}, and can it "
             f"reach this process? {_ADDRESS}"
         ) from failed
 

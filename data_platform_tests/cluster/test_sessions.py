@@ -90,5 +90,5 @@ def test_a_master_that_takes_no_application_is_named_with_the_way_out(
     assert any(b"org.apache.spark" in each for each in Refusing.heard), Refusing.heard
     assert said[-1].startswith(
         f"DATA_PLATFORM_SPARK is {master}, and it starts no session for this process ("
-    )
+    ), said
     assert "SPARK_LOCAL_IP" in said[-1]
