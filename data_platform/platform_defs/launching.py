@@ -89,8 +89,9 @@ def _repeat(
         if failed is None or str(failed) in str(error):
             raise
         raise dg.Failure(
-            f"{table.id}: {abandoned or error} ({failed}); its log in the service's console has more. What was "
-            "published before is as it was, unless this run's log says that it published."
+            f"{table.id}: {abandoned or error} ({failed}); its log in the service's console has "
+            "more. What was published before is as it was, unless this run's log says that it "
+            "published."
         ) from failed
     if failed is not None:
         raise failed
