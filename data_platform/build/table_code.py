@@ -7,23 +7,22 @@ partition stale. Of two processes that build one table, both must have it.
 import ast
 import hashlib
 import importlib.util
-import inspect
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import data_platform
-from data_platform.assets import JudgedTable, Table
+from data_platform.assets import Table
+from data_platform.build.kinds import module_of
 
 
 def code_of(table: Table) -> dict[str, str]:
     """What names the code, by what it is the code of: the table's declaration with its function
     (`table`), its function's module with what that imports of its own package (`modules`), and this
     project (`platform`)."""
-    own: dict[str, Path] = {}
-    if isinstance(table, JudgedTable):
-        module = inspect.unwrap(table.function).__module__
-        own = {} if _package(module) == data_platform.__name__ else dict(_imported(module))
+    module = module_of(table)
+    users = module is not None and _package(module) != data_platform.__name__
+    own = dict(_imported(module)) if module and users else {}
     return {"table": table.version, "modules": _digest(own), "platform": _platform()}
 
 
