@@ -125,7 +125,7 @@ def submitted_session() -> SparkSession:
         )
     session = SparkSession.Builder().config(map=dict(job_config())).getOrCreate()
     context = running_context()
-    if context is not None and not context.master.startswith("local"):
+    if context is not None and not str(context.master).startswith("local"):
         cluster.wait_for_executors(context)
     return session
 

@@ -9,10 +9,9 @@ import pytest
 from pyspark import cloudpickle
 from pyspark.sql import SparkSession
 
-from data_platform.build.bronze import build_bronze
+from data_platform.build.kinds import build_step
 from data_platform.build.planning import plan
 from data_platform.build.result import publish_step
-from data_platform.build.steps import build
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform_tests.support.homes import csv, home_at, key_of, shop_lines
@@ -44,10 +43,10 @@ def _steps(directory: Path, spark: SparkSession, days: int, objects: int) -> Non
                 lines = shop_lines(day, 1, first=number)
                 home.land(key_of(day, f"-{number}"), csv(lines))
         home.record()
-        for table, building in ((bronze, build_bronze), (silver, build)):
+        for table in (bronze, silver):
             planned = plan(table, home.platform, keys, only_stale=True)
             assert planned.keys == tuple(keys)
-            result = building(table, planned, home.platform, spark, "run")
+            result = build_step(table, planned, home.platform, spark, "run")
             publish_step(home.platform.lake, home.platform.builds, home.platform.ledger, result)
 
 

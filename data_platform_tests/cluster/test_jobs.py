@@ -14,8 +14,9 @@ def test_jobs_build_tables_on_hosts_that_have_nothing_but_the_jobs_archive(
     elsewhere_on: Callable[[S3Server], Elsewhere], store: S3Server, hosts: Cluster
 ) -> None:
     elsewhere = elsewhere_on(store)
+    defaults = (line.partition(" ") for line in DEFAULTS.strip().splitlines())
     ours = {
-        **dict(line.split(maxsplit=1) for line in DEFAULTS.strip().splitlines()),
+        **{name: value.strip() for name, _, value in defaults},
         "spark.driver.host": hosts.gateway,
         "spark.driver.bindAddress": hosts.gateway,
         "spark.pyspark.python": str(hosts.python),

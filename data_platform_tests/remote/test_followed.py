@@ -14,9 +14,13 @@ from tools.faulty import ACCESS_DENIED, Cut, Effect, FaultyStore, Refused, Rule,
 
 pytestmark = pytest.mark.integration
 
-STATE = {"method": "GET", "bucket": "applications", "key": ".*/jobruns/.*"}
 THROTTLED = Refused(429, "ThrottlingException", "Rate exceeded")
 BROKEN = Refused(500, "InternalServerException", "Try again")
+
+
+def _asked(effect: Effect, *, first: int = 1, times: int | None = None) -> Rule:
+    """What happens when a job's state is asked for."""
+    return Rule(effect=effect, first=first, times=times, method="GET", key=".*/jobruns/.*")
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +46,7 @@ def test_a_service_that_does_not_answer_for_a_while_is_asked_again(
     application = elsewhere.application().partition(":")[2]
     client = JobClient("emr-serverless", elsewhere.region, lambda: None)
     started = client.start_job_run(applicationId=application, executionRoleArn=ROLE)
-    rule = proxy.add(Rule(effect=effect, times=3, **STATE))
+    rule = proxy.add(_asked(effect, times=3))
     job = {"applicationId": application, "jobRunId": started["jobRunId"]}
 
     assert client.get_job_run(**job)["jobRun"]["state"] == "SUBMITTED"
@@ -54,7 +58,7 @@ def test_a_job_that_cannot_be_followed_is_canceled(
     elsewhere: Elsewhere, proxy: FaultyStore, effect: Effect
 ) -> None:
     with elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home:
-        rule = proxy.add(Rule(effect=effect, first=3, **STATE))
+        rule = proxy.add(_asked(effect, first=3))
         (ran,) = home.run()
 
         assert ran.state == "failed"
@@ -71,7 +75,7 @@ def test_a_job_that_cannot_even_be_canceled_is_left_to_a_person(
     elsewhere: Elsewhere, proxy: FaultyStore
 ) -> None:
     with elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home:
-        proxy.add(Rule(effect=THROTTLED, first=3, **STATE))
+        proxy.add(_asked(THROTTLED, first=3))
         proxy.add(Rule(effect=THROTTLED, method="DELETE"))
         (ran,) = home.run()
 
