@@ -29,6 +29,7 @@ pytest_plugins = [
         "cloud",
         "command_line",
         "databases",
+        "elsewhere",
         "ordinary_assets",
         "queues",
         "servers",

@@ -10,6 +10,7 @@ from data_platform.buckets.account import Account
 from data_platform.buckets.errors import BucketError
 from data_platform.buckets.standard import BucketSpec, Purpose, bucket_specs
 from data_platform.buckets.tables import TableUse
+from data_platform.settings.engine import Service
 from data_platform.settings.model import Settings
 from data_platform.tables.identity import TableId
 
@@ -23,7 +24,7 @@ class Site:
     `landing`, `warehouse` and `inventory` (where S3 writes its inventory of the landing bucket) are
     `bucket` or `bucket/prefix`. `queue` is an SQS queue's URL, `secret` a secret's name or ARN,
     `key` the ARN of the buckets' KMS key; each is empty if there is none. `glue` says whether the
-    catalog is Glue.
+    catalog is Glue. `jobs` is None where steps run in Dagster's process.
     """
 
     account: Account
@@ -36,6 +37,7 @@ class Site:
     inventory: str = ""
     secret: str = ""
     key: str = ""
+    jobs: "Jobs | None" = None
 
     @property
     def tables(self) -> list[TableId]:
@@ -56,6 +58,18 @@ class Site:
         account, _, name = self.queue.partition("://")[2].partition("/")[2].partition("/")
         region = self.account.region
         return f"arn:{self.account.partition}:sqs:{region}:{account}:{name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs:
+    """A service that runs steps as jobs: `target` is the id of its application or virtual cluster,
+    or the name of its job; `package` and `messages` are `bucket/prefix`, `role` is an ARN."""
+
+    service: Service
+    target: str
+    package: str
+    messages: str
+    role: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +110,20 @@ def site(settings: Settings, account: Account, uses: Sequence[TableUse], *, key:
         inventory=settings.inventory_uri.removeprefix("s3://"),
         secret=settings.database_secret,
         key=key,
+        jobs=_jobs(settings),
+    )
+
+
+def _jobs(settings: Settings) -> Jobs | None:
+    if settings.spark.service is None:
+        return None
+    service, target = settings.spark.service
+    return Jobs(
+        service=service,
+        target=target,
+        package=settings.remote_package.removeprefix("s3://"),
+        messages=settings.remote_messages.removeprefix("s3://"),
+        role=settings.remote_role,
     )
 
 

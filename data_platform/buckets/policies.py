@@ -124,7 +124,8 @@ def endpoint_policy(site: Site) -> Document:
     """The policy of a VPC's gateway endpoint for S3: only this project's buckets, only for this
     account, and only what some role may do."""
     account = site.account
-    places = filter(None, (site.landing, site.warehouse, site.inventory))
+    jobs = (site.jobs.package, site.jobs.messages) if site.jobs else ()
+    places = filter(None, (site.landing, site.warehouse, site.inventory, *jobs))
     buckets = _unique([*(s.name for s in site.specs), *map(_bucket, places)])
     reach: dict[str, list[str]] = {
         "Objects": [account.arn(f"{bucket}/*") for bucket in buckets],
@@ -154,9 +155,9 @@ def endpoint_policy(site: Site) -> Document:
 
 
 def _parts(allowed: Iterable[Grant]) -> list[list[Grant]]:
-    parts: list[list[Grant]] = [[]]
+    parts: list[list[Grant]] = []
     for grant in allowed:
-        if parts[-1] and size(document([*parts[-1], grant])) > LIMIT:
+        if not parts or size(document([*parts[-1], grant])) > LIMIT:
             parts.append([])
         parts[-1].append(grant)
     return parts

@@ -18,13 +18,15 @@ from data_platform.buckets.grants import (
     listing,
     objects,
 )
+from data_platform.buckets.jobs import launching, running_as_job
 from data_platform.buckets.queue_standard import queue_specs
 from data_platform.buckets.standard import Purpose
 from data_platform.tables.identity import TableId
 
 
 class Role(StrEnum):
-    """The roles that the platform runs under; each has its own policies."""
+    """The roles that the platform runs under; each has its own policies. LAUNCH is Dagster's
+    process where steps are jobs of a service; elsewhere it has none."""
 
     INGEST = "ingest"
     TRANSFORM = "transform"
@@ -32,6 +34,7 @@ class Role(StrEnum):
     PERSON = "person"
     AUDIT = "audit"
     UPKEEP = "upkeep"
+    LAUNCH = "launch"
 
 
 # The S3 operations of a bucket's audit, by boto3's names.
@@ -82,6 +85,7 @@ def _ingest(site: Site) -> list[Grant]:
         *_scratch(site, Role.INGEST),
         *_queue(site),
         *_inventory(site),
+        *running_as_job(site),
         *_secret(site),
         *_key(site, writes=True),
     ]
@@ -91,6 +95,7 @@ def _transform(site: Site) -> list[Grant]:
     uses = [use for use in site.uses if use.landing is None]
     return [
         *_building(site, uses),
+        *running_as_job(site),
         *_secret(site),
         *_key(site, writes=True),
     ]
@@ -168,6 +173,26 @@ def _upkeep(site: Site) -> list[Grant]:
     ]
 
 
+def _launch(site: Site) -> list[Grant]:
+    """Dagster's process lists what landed and plans from metadata; jobs do all else."""
+    if site.jobs is None:
+        return []
+    named = [f"{site.landing}/*"] if site.queue or site.inventory else []
+    return [
+        *launching(site),
+        listing(site, site.landing, why=_UNKNOWN_KEYS),
+        *(objects(site, "ReadLanding", ["GetObject"], at, why=_NAMED_KEYS) for at in named),
+        *_metadata(site, site.tables),
+        *_listing(site, site.tables),
+        *glue(site, "LookUpInGlue", ["GetTable"], site.tables),
+        *_looking_up(site, _looked_up(site.uses), site.tables),
+        *_queue(site),
+        *_inventory(site),
+        *_secret(site),
+        *_key(site, writes=True),
+    ]
+
+
 _ROLES: Mapping[Role, Callable[[Site], list[Grant]]] = {
     Role.INGEST: _ingest,
     Role.TRANSFORM: _transform,
@@ -175,6 +200,7 @@ _ROLES: Mapping[Role, Callable[[Site], list[Grant]]] = {
     Role.PERSON: _person,
     Role.AUDIT: _audit,
     Role.UPKEEP: _upkeep,
+    Role.LAUNCH: _launch,
 }
 
 

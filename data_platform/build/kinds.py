@@ -4,6 +4,7 @@ Only this module, `build.tables` and `assets` distinguish kinds. A new kind is a
 with its source or contract, a schema in `build.tables`, and a case in each function here.
 """
 
+import inspect
 from collections.abc import Iterable
 
 from pyspark.sql import SparkSession
@@ -102,3 +103,8 @@ def _of_contract(table: JudgedTable) -> list[CheckText]:
         own = "Every row is of the partition that it was built for, or of one around it."
         found.append((checks.PARTITION, table.outside == "blocking", own))
     return found
+
+
+def module_of(table: Table) -> str | None:
+    """The module of its function; None if it has none."""
+    return inspect.unwrap(table.function).__module__ if isinstance(table, JudgedTable) else None

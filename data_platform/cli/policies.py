@@ -26,8 +26,8 @@ _KEY = click.option("--kms-key", metavar="ARN", default="", help="of buckets wit
 def policies() -> None:
     """What each role may do in DATA_PLATFORM_ENV, as documents for IAM; nothing is sent to AWS.
 
-    Roles: ingest, transform, serve, person, audit, upkeep; `endpoint` is the policy of a VPC's
-    gateway endpoint.
+    Roles: ingest, transform, serve, person, audit, upkeep; launch, where DATA_PLATFORM_SPARK names
+    a service that runs jobs; `endpoint` is the policy of a VPC's gateway endpoint.
     """
 
 
@@ -44,7 +44,13 @@ def show(name: str, account: str | None, kms_key: str) -> None:
     names = _names()
     if name not in names:
         raise click.UsageError(unknown("role", name, names))
-    for document in _documents(name, _site(_settings(), account, kms_key)):
+    found = _documents(name, _site(_settings(), account, kms_key))
+    if not found:
+        raise SettingsError(
+            f"role {name} may do nothing here: it launches jobs, and DATA_PLATFORM_SPARK names no "
+            "service that runs them; set it to emr-serverless:…, emr-containers:… or glue:…"
+        )
+    for document in found:
         click.echo(text(document), nl=False)
 
 
@@ -78,7 +84,7 @@ def write(
         for number, part in enumerate(parts, 1)
     }
     if oidc_provider and namespace:
-        for role in Role:
+        for role in (each for each in Role if found[each]):
             trust = trust_policy(oidc_provider, namespace, f"{settings.project}-{role}")
             files[f"{role}.trust.json"] = trust
     directory.mkdir(parents=True, exist_ok=True)

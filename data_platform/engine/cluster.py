@@ -84,9 +84,10 @@ def reachable(master: str) -> Iterator[None]:
     try:
         yield
     except Py4JJavaError as failed:
+        why = str(failed.java_exception).splitlines()[0]  # the others are places in Spark's code
         raise SettingsError(
             f"{PREFIX}SPARK is {master}, and it starts no session for this process "
-            f"({failed.java_exception}); is it a master of Spark {pyspark.__version__}, and can it "
+            f"({why}); is it a master of Spark {pyspark.__version__}, and can it "
             f"reach this process? {_ADDRESS}"
         ) from failed
 
@@ -108,15 +109,20 @@ def _require_answer(master: str) -> None:
 
 
 def settle() -> None:
-    """Send the code, and wait for the first executor, so that the number of cores is known.
-
-    Without one the session is not refused: a busy cluster may give cores later, as Spark waits too.
-    """
+    """Send the code and wait for executors; once in a session, unless the code has changed."""
     context = running_context()
     code = shipped()
     if context is None or any(each.endswith(code.name) for each in context.listFiles):
         return
     context.addPyFile(str(code))
+    wait_for_executors(context)
+
+
+def wait_for_executors(context: SparkContext) -> None:
+    """Wait for the first executor, so that the number of cores is known.
+
+    Without one the session is not refused: a busy cluster may give cores later, as Spark waits too.
+    """
     end = time.monotonic() + _EXECUTORS_WITHIN
     while not executors(context):
         if time.monotonic() > end:

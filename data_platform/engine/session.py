@@ -123,7 +123,11 @@ def submitted_session() -> SparkSession:
             f"this job's Spark is {version}, and the platform needs 4: choose a release of the "
             "service with it"
         )
-    return SparkSession.Builder().config(map=dict(job_config())).getOrCreate()
+    session = SparkSession.Builder().config(map=dict(job_config())).getOrCreate()
+    context = running_context()
+    if context is not None and not str(context.master).startswith("local"):
+        cluster.wait_for_executors(context)
+    return session
 
 
 def start_session(settings: Settings) -> SparkSession:

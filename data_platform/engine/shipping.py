@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -27,9 +27,9 @@ _NEVER = {"__pycache__", "__main__", "__mp_main__"}
 
 
 def shipped() -> Path:
-    """A zip of the code, made once in this process for what it had imported by then; its name has
-    the digest of its content."""
-    return _zipped(tuple(sorted(own_code())))
+    """A zip of the code, made once in this process for the packages and modules that it had
+    imported by then; its name has the digest of its content."""
+    return _zipped(_own(_imported()))
 
 
 def send(session: SparkSession) -> None:
@@ -48,15 +48,30 @@ def own_code() -> Iterator[tuple[str, Path]]:
     """The files of this package, of installed ones that declare tables, and of each other package
     or module that this process has imported from outside its environment: where each is in the zip,
     and where it is here."""
+    for name, place in _own(_imported()):
+        yield from _files(name, place)
+
+
+def _imported() -> frozenset[str]:
+    """The packages, and modules outside of packages, that this process has imported."""
+    return frozenset(name.partition(".")[0] for name in list(sys.modules)) - _NEVER
+
+
+@cache
+def _own(imported: frozenset[str]) -> tuple[tuple[str, Path], ...]:
+    """Those whose code is sent, with the folder or file of each: found out anew only after another
+    has been imported, since each step asks."""
     declaring = {each.value for each in importlib.metadata.entry_points(group=_DECLARING)}
     always = {_OURS, *(name.partition(".")[0] for name in declaring)}
-    for name in {name.partition(".")[0] for name in list(sys.modules)} - _NEVER:
+    found: list[tuple[str, Path]] = []
+    for name in sorted(imported):
         module = sys.modules.get(name)
         places = [Path(place) for place in getattr(module, "__path__", ())]
         file = getattr(module, "__file__", None)
         for place in places or ([Path(file)] if file else []):
             if name in always or not _of_the_environment(place):
-                yield from _files(name, place)
+                found.append((name, place))
+    return tuple(found)
 
 
 def _of_the_environment(place: Path) -> bool:
@@ -89,7 +104,8 @@ def _directory() -> tempfile.TemporaryDirectory[str]:
 
 
 @cache
-def _zipped(files: Iterable[tuple[str, Path]]) -> Path:
+def _zipped(own: tuple[tuple[str, Path], ...]) -> Path:
+    files = sorted(found for name, place in own for found in _files(name, place))
     directory = Path(_directory().name)
     made = directory / "code.zip"
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as code:

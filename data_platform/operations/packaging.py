@@ -85,7 +85,7 @@ def package(
         for project in (CHECKOUT, *also):
             _built_wheel(project, wheels)
         if dependencies:
-            _fetch(_locked(lock), wheels, python, platforms)
+            _fetch(locked(lock, python), wheels, python, platforms)
         made = sorted(wheels.glob("*.whl"))
         target = ["--python-version", python, *_each("--platform", platforms)]
         into = ["--target", str(unpacked), "--no-compile", "--no-deps", "--only-binary=:all:"]
@@ -104,7 +104,7 @@ def package(
     return Package(final, tuple(each.name for each in made))
 
 
-def needed() -> set[str]:
+def needed(python: str = HERE) -> set[str]:
     """The packages that this project imports on the service, from what is installed here."""
     import tomllib
 
@@ -123,23 +123,36 @@ def needed() -> set[str]:
             more = [Requirement(each) for each in requires(asked.name) or ()]
         except PackageNotFoundError:  # of another platform
             continue
-        waiting += [each for each in more if _applies(each, asked.extras)]
+        waiting += [each for each in more if _applies(each, asked.extras, python)]
     return found
 
 
-def _applies(requirement: Requirement, extras: Iterable[str]) -> bool:
+def _applies(requirement: Requirement, extras: Iterable[str], python: str) -> bool:
+    """Whether it does with that Python on the service's system, not this process's."""
     marker = requirement.marker
-    return marker is None or any(marker.evaluate({"extra": each}) for each in ("", *extras))
-
-
-def _locked(lock: Path) -> str:
-    """The entries of the lock for what is needed, with their hashes."""
-    names = needed()
-    entries = re.split(r"\n(?=\S)", lock.read_text("utf-8"))
-    pinned: dict[str, str] = {
-        canonicalize_name(entry.split("==")[0]): entry for entry in entries if "==" in entry[:200]
+    there = {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": "x86_64",
     }
-    return "\n".join(pinned[name] for name in sorted(names & pinned.keys())) + "\n"
+    return marker is None or any(marker.evaluate({**there, "extra": e}) for e in ("", *extras))
+
+
+def locked(lock: Path, python: str) -> str:
+    """The entries of the lock for what is needed with that Python, with their hashes and without
+    conditions, which pip would check of the Python that runs it."""
+    names = needed(python)
+    entries: dict[str, str] = {}
+    for entry in re.split(r"\n(?=\S)", lock.read_text("utf-8").rstrip()):
+        head, hashes, rest = entry.partition(" \\\n")
+        if hashes and _applies(requirement := Requirement(head), (), python):
+            name = canonicalize_name(requirement.name)
+            entries[name] = f"{name}{requirement.specifier} \\\n{rest}"
+    if missing := names - entries.keys():
+        raise PackagingError(f"{lock} has no {', '.join(sorted(missing))} for Python {python}")
+    return "\n".join(entries[name] for name in sorted(names)) + "\n"
 
 
 def _fetch(pinned: str, wheels: Path, python: str, platforms: Sequence[str]) -> None:

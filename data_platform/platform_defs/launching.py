@@ -22,9 +22,11 @@ from data_platform.assets import Table
 from data_platform.build.events import Log
 from data_platform.build.jobs_elsewhere import job
 from data_platform.build.reports import JobError, Message, repeat
+from data_platform.build.table_code import code_of
 from data_platform.platform_defs.dagster_aws_internals import EMRServerlessClient
 from data_platform.platform_defs.step import Asked
 from data_platform.runs.stopping import require_going_on
+from data_platform.settings.engine import Service
 from data_platform.settings.environment import passed_on
 from data_platform.settings.model import Settings
 from data_platform.storage.object_store import ObjectStore, split
@@ -39,15 +41,20 @@ def launched(
 ) -> None:
     """Build and publish what is asked for in a job, and log what it reports.
 
-    Raises what the step raised in the job, and Failure if the job ended without telling.
+    Raises what the step raised in the job, and Failure if the job ended without telling, or had to
+    be canceled because this process cannot follow it any more.
     """
     store = ObjectStore(settings.aws_region, settings.aws_endpoint)
     place = f"{settings.remote_messages}/{asked.run_id}"
     messages = _Messages(store, place)
+    look = partial(require_going_on, context.instance, context.run.run_id)
+    assert settings.spark.service is not None
+    service, _ = settings.spark.service
+    jobs = JobClient(service, settings.aws_region, look)
     run = partial(
-        _client(settings, store, messages, place, context).run,
+        _client(service, jobs, _Context(store, place), messages).run,
         context=context,
-        extras={"asked": asked.values(), "settings": passed_on(), "version": table.version},
+        extras={"asked": asked.values(), "settings": passed_on(), "code": code_of(table)},
     )
     failed: Exception | None = None
     try:
@@ -56,21 +63,35 @@ def launched(
         raise
     except Exception as error:  # the service's word that the job failed; it may have said why
         failed = error
-    _repeat(messages.received, Log.of(context, table.key), failed, table)
+    abandoned = _abandoned(jobs)
+    _repeat(messages.received, Log.of(context, table.key), failed, table, abandoned)
 
 
 _PARAMETERS = "start_job_run_params"  # of each client
 
 
-def _repeat(received: list[Message], log: Log, failed: Exception | None, table: Table) -> None:
+def _abandoned(jobs: JobClient) -> str:
+    """What became of a job that goes on while nobody waits for it; empty if it has ended. It would
+    publish unseen, and the next run would start another."""
+    try:
+        canceled = jobs.cancel()
+    except Exception as error:
+        return f"its job may go on and cannot be canceled ({error}): see to it in the console"
+    return "its job cannot be followed and was canceled" if canceled else ""
+
+
+def _repeat(
+    received: list[Message], log: Log, failed: Exception | None, table: Table, abandoned: str
+) -> None:
     try:
         repeat(received, log)
     except JobError as error:
         if failed is None or str(failed) in str(error):
             raise
         raise dg.Failure(
-            f"{table.id}: {error} ({failed}); its log in the service's console has more. What was "
-            "published before is as it was, unless this run's log says that it published."
+            f"{table.id}: {abandoned or error} ({failed}); its log in the service's console has "
+            "more. What was published before is as it was, unless this run's log says that it "
+            "published."
         ) from failed
     if failed is not None:
         raise failed
@@ -80,19 +101,10 @@ def _name(table: Table, asked: Asked) -> str:
     return f"{table.id} {asked.run_id[:8]}".replace("/", "-").replace(" ", "-")
 
 
-def _client(
-    settings: Settings,
-    store: ObjectStore,
-    messages: "_Messages",
-    place: str,
-    context: dg.AssetExecutionContext,
-) -> Any:
-    assert settings.spark.service is not None
-    service, _ = settings.spark.service
-    look = partial(require_going_on, context.instance, context.run.run_id)
+def _client(service: Service, jobs: JobClient, given: "_Context", messages: "_Messages") -> Any:
     through: dict[str, Any] = {
-        "client": JobClient(service, settings.aws_region, look),
-        "context_injector": _Context(store, place),
+        "client": jobs,
+        "context_injector": given,
         "message_reader": messages,
     }
     match service:

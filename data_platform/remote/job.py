@@ -5,6 +5,7 @@ in the session of the service, and reports what happened to Dagster.
 """
 
 import sys
+from collections.abc import Mapping
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -23,6 +24,7 @@ from data_platform.assets import Table
 from data_platform.build.failures import failures_explained
 from data_platform.build.platform import Platform
 from data_platform.build.reports import Sent
+from data_platform.build.table_code import code_of
 from data_platform.engine.session import submitted_session
 from data_platform.platform_defs.discovery import discovered, packages
 from data_platform.platform_defs.step import (
@@ -72,7 +74,7 @@ def main() -> int:
 def _run(pipes: PipesContext, home: str, reports: Sent) -> None:
     variables = {**pipes.get_extra("settings"), "DATA_PLATFORM_HOME": home}
     asked = Asked(**pipes.get_extra("asked"))
-    table = _table(asked.table, pipes.get_extra("version"), variables)
+    table = _table(asked.table, pipes.get_extra("code"), variables)
     platform = Platform(settings_from_env(variables))
     say = pipes.log.info
     with failures_explained():
@@ -84,18 +86,29 @@ def _run(pipes: PipesContext, home: str, reports: Sent) -> None:
     published(platform.lake, platform.builds, platform.ledger, result, reports, say)
 
 
-def _table(name: str, version: str, variables: dict[str, Any]) -> Table:
-    """The table as this package declares it. Raises Failure if that is not how Dagster's process
-    has it."""
+def _table(name: str, code: Mapping[str, str], variables: dict[str, Any]) -> Table:
+    """The table as this package declares it. Raises Failure if its code is not that of Dagster's
+    process."""
     table = table_named(name, discovered(packages(named_domains(variables))).tables)
-    if table is None or table.version != version:
-        has = "does not have it" if table is None else "has another version of its contract"
+    has = _differs(code_of(table), code) if table else "does not have it"
+    if table is None or has:
         raise dg.Failure(
             description=f"{name}: the job's package {has}; make it again with `data-platform "
             "package`, upload it, and set DATA_PLATFORM_REMOTE_PACKAGE to it",
             allow_retries=False,
         )
     return table
+
+
+def _differs(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
+    """What this package has that Dagster's process has otherwise; empty if nothing."""
+    said = {
+        "table": "another version of it: its contract or its function was changed",
+        "modules": "other code of its module, or of what that imports",
+        "platform": "other code of data_platform",
+    }
+    found = [what for part, what in said.items() if ours[part] != theirs[part]]
+    return f"has {found[0]}" if found else ""
 
 
 def _loader() -> PipesParamsLoader:

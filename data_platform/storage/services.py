@@ -1,13 +1,36 @@
 """Clients of AWS's services that run jobs."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+PATIENCE = 300.0  # seconds for which a state is asked for again
+PAUSE, LONGEST_PAUSE = 1.0, 30.0  # between attempts, twice as long each time
+
+# What cancels a job, and its arguments from those that started it and the answer to that.
+_CANCELING: dict[str, tuple[str, Callable[[Any, Any], dict[str, Any]]]] = {
+    "emr-serverless": (
+        "cancel_job_run",
+        lambda asked, job: {"applicationId": asked["applicationId"], "jobRunId": job["jobRunId"]},
+    ),
+    "emr-containers": (
+        "cancel_job_run",
+        lambda asked, job: {"virtualClusterId": asked["virtualClusterId"], "id": job["id"]},
+    ),
+    "glue": (
+        "batch_stop_job_run",
+        lambda asked, job: {"JobName": asked["JobName"], "JobRunIds": [job["JobRunId"]]},
+    ),
+}
+_UNDER_WAY = {"SUBMITTED", "PENDING", "SCHEDULED", "QUEUED", "STARTING", "WAITING", "RUNNING"}
+
 
 class JobClient:
-    """boto3's client of a service that runs jobs. Each time a job's state is asked for, `look` is
-    called first, and may raise; only Glue's first time is left out, when Dagster's client of Glue
-    would not yet stop the job.
+    """boto3's client of a service that runs jobs, which starts one job.
+
+    Each time the job's state is asked for, `look` is called first, and may raise; only Glue's first
+    time is left out, when Dagster's client of Glue would not yet stop the job. While the service
+    cannot be asked, since it is throttled or the network is down, it is asked again for PATIENCE.
     """
 
     def __init__(self, service: str, region: str, look: Callable[[], None]) -> None:
@@ -16,26 +39,78 @@ class JobClient:
         self._client = boto3.Session().client(service, region_name=region or None)  # type: ignore[call-overload]
         self._look = look
         self._free = int(service == "glue")
+        self._canceling, self._named = _CANCELING[service]
+        self._job: dict[str, Any] | None = None  # the arguments that cancel it, while it may run
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
+    def start_job_run(self, **asked: Any) -> Any:
+        """Start the job."""
+        started = self._client.start_job_run(**asked)
+        self._job = self._named(asked, started)
+        return started
+
     def get_job_run(self, **asked: Any) -> Any:
         """The state of a job of EMR Serverless or Glue."""
-        self._looked()
-        return self._client.get_job_run(**asked)
+        return self._state(self._client.get_job_run, asked)
 
     def describe_job_run(self, **asked: Any) -> Any:
         """The state of a job of EMR on EKS."""
-        self._looked()
-        return self._client.describe_job_run(**asked)
+        return self._state(self._client.describe_job_run, asked)
 
     def get_dashboard_for_job_run(self, **asked: Any) -> dict[str, str]:
         """No address of Spark's UI: AWS's own has a token in it, and Dagster's client logs it."""
         return {"url": "in EMR Studio"}
 
-    def _looked(self) -> None:
-        if self._free:
-            self._free -= 1
-        else:
-            self._look()
+    def cancel(self) -> bool:
+        """Cancel the job if it was under way when it was last heard of; False if it was not.
+
+        Raises what the service answers, after it was asked again for PATIENCE.
+        """
+        if self._job is None:
+            return False
+        job, self._job = self._job, None
+        _again(lambda: getattr(self._client, self._canceling)(**job))
+        return True
+
+    def _state(self, ask: Callable[..., Any], asked: dict[str, Any]) -> Any:
+        def look_and_ask() -> Any:
+            if self._free:
+                self._free -= 1
+            else:
+                self._look()
+            return ask(**asked)
+
+        answer = _again(look_and_ask)
+        run = answer.get("jobRun") or answer["JobRun"]
+        if (run.get("state") or run["JobRunState"]) not in _UNDER_WAY:
+            self._job = None
+        return answer
+
+
+def _again(ask: Callable[[], Any]) -> Any:
+    """The answer, asked for again after errors that time heals."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    end, pause = time.monotonic() + PATIENCE, PAUSE
+    while True:
+        try:
+            return ask()
+        except (BotoCoreError, ClientError) as error:
+            if not _passes(error) or time.monotonic() + pause > end:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the same request may succeed later: nothing answered, or the service has too much to
+    do, or an error of its own."""
+    from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+    if not isinstance(error, ClientError):
+        return isinstance(error, ConnectionError | HTTPClientError)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = error.response.get("Error", {}).get("Code", "")
+    return status >= 500 or status == 429 or "Throttl" in code or "TooManyRequests" in code

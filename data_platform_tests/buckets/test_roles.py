@@ -4,6 +4,8 @@ import json
 import re
 from dataclasses import replace
 
+import pytest
+
 from data_platform.assets import BronzeTable
 from data_platform.buckets.grants import Site, site
 from data_platform.buckets.policies import exemptions, role_policies
@@ -11,9 +13,10 @@ from data_platform.buckets.roles import Role, grants
 from data_platform.buckets.standard import Purpose
 from data_platform.buckets.tables import TableUse
 from data_platform.platform_defs.table_uses import table_uses
+from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId
-from data_platform_tests.support.acme import ACCOUNT, TABLE, WAREHOUSE, acme
+from data_platform_tests.support.acme import ACCOUNT, JOBS, TABLE, WAREHOUSE, acme
 from data_platform_tests.support.tables import TABLES
 
 
@@ -103,7 +106,7 @@ def test_rejected_rows_of_a_table_that_the_code_has_no_more_are_looked_up_all_th
     assert tables_of(Role.INGEST, "s3:PutObject") == {"bronze/retail/order_lines"}
 
 
-def test_only_ingest_and_nobody_else_sees_what_landed() -> None:
+def test_only_ingest_and_who_launches_its_jobs_see_what_landed() -> None:
     landing = "arn:aws:s3:::acme-raw-landing-test"
     roles = {
         role
@@ -112,7 +115,61 @@ def test_only_ingest_and_nobody_else_sees_what_landed() -> None:
         if landing in json.dumps(policy)
     }
 
-    assert roles == {Role.INGEST}
+    assert roles == {Role.INGEST, Role.LAUNCH}
+    assert not any(
+        landing in r for r in allowed(Role.LAUNCH, "s3:GetObject", acme(queue="", inventory_uri=""))
+    )
+
+
+def test_jobs_read_their_package_and_exchange_messages_and_no_others_do() -> None:
+    package, messages = (
+        "arn:aws:s3:::acme-artifacts-test/packages/one/*",
+        "arn:aws:s3:::acme-temp-test/pipes/*",
+    )
+    reading = {role for role in Role if package in allowed(role, "s3:GetObject")}
+    writing = {role for role in Role if messages in allowed(role, "s3:PutObject")}
+
+    assert reading == {Role.INGEST, Role.TRANSFORM}
+    assert writing == {Role.INGEST, Role.TRANSFORM, Role.LAUNCH}
+    assert {role for role in Role if messages in allowed(role, "s3:DeleteObject")} == {Role.LAUNCH}
+    for role in Role:
+        assert package not in allowed(role, "s3:GetObject", acme(jobs=False))
+        assert messages not in allowed(role, "s3:GetObject", acme(jobs=False))
+
+
+SERVICES = {
+    "emr-serverless:00abc": ("emr-serverless", "/applications/00abc", "GetJobRun"),
+    "emr-containers:0abc": ("emr-containers", "/virtualclusters/0abc", "DescribeJobRun"),
+}
+
+
+@pytest.mark.parametrize("spark", SERVICES)
+def test_who_launches_starts_follows_and_cancels_jobs_of_one_application(spark: str) -> None:
+    service, place, asking = SERVICES[spark]
+    at = acme(spark=Engine(spark), remote_release="emr-8.0.0-latest")
+    arn = f"arn:aws:{service}:eu-west-1:123456789012:{place}"
+
+    assert allowed(Role.LAUNCH, f"{service}:StartJobRun", at) == {arn}
+    for action in (asking, "CancelJobRun", "TagResource"):
+        assert allowed(Role.LAUNCH, f"{service}:{action}", at) == {f"{arn}/jobruns/*"}
+    passed = allowed(Role.LAUNCH, "iam:PassRole", at)
+    assert passed == ({JOBS["remote_role"]} if service == "emr-serverless" else set())
+
+
+def test_who_launches_runs_one_job_of_glue() -> None:
+    at = acme(spark=Engine("glue:acme-tables"))
+    arn = "arn:aws:glue:eu-west-1:123456789012:job/acme-tables"
+
+    for action in ("StartJobRun", "GetJobRun", "BatchStopJobRun"):
+        assert allowed(Role.LAUNCH, f"glue:{action}", at) == {arn}
+    assert not allowed(Role.LAUNCH, "iam:PassRole", at)
+
+
+def test_who_launches_reads_metadata_and_no_rows() -> None:
+    assert tables_of(Role.LAUNCH, "s3:PutObject") == set()
+    for resource in allowed(Role.LAUNCH, "s3:GetObject"):
+        assert not resource.startswith(WAREHOUSE) or resource.endswith("/metadata/*")
+    assert not role_policies(Role.LAUNCH, acme(jobs=False))
 
 
 def test_serve_reads_gold_and_writes_nothing() -> None:
@@ -161,6 +218,7 @@ def test_what_is_not_there_is_not_granted() -> None:
     }
 
     assert services.pop(Role.AUDIT) == {"s3", "sqs"}  # it looks for the queue all the same
+    assert services.pop(Role.LAUNCH) == set()
     assert all(used == {"s3"} for used in services.values())
     assert at.warehouse == "acme-warehouse-test"
 
@@ -198,6 +256,6 @@ def test_ingest_has_intermediate_work_of_its_own_and_no_other_role_has() -> None
     temp = acme().bucket(Purpose.TEMP)
 
     for role in Role:
-        found = {r for r in allowed(role, "s3:PutObject") if temp in r}
+        found = {r for r in allowed(role, "s3:PutObject", acme(jobs=False)) if temp in r}
         expected = {f"arn:aws:s3:::{temp}/ingest/*"} if role is Role.INGEST else set()
         assert found == expected

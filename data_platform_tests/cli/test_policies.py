@@ -51,6 +51,25 @@ def test_show_has_the_endpoints_policy_too(run: Run) -> None:
     assert all(statement["Principal"] == "*" for statement in found["Statement"])
 
 
+SERVICE = {
+    "SPARK": "emr-serverless:00abc",
+    "REMOTE_ROLE": "arn:aws:iam::123456789012:role/acme-transform",
+    "REMOTE_PACKAGE": "s3://acme-artifacts-prod/packages/one",
+}
+
+
+def test_who_launches_jobs_has_a_policy_where_a_service_runs_them(run: Run, tmp_path: Path) -> None:
+    found = run(*ours("show", "launch"), **SERVICE).stdout
+    run(*ours("write", str(tmp_path)), **SERVICE)
+
+    assert "emr-serverless:StartJobRun" in found
+    assert (tmp_path / "launch.json").read_text() == found
+    refused = run(*ours("show", "launch"), code=1).output
+    assert "DATA_PLATFORM_SPARK names no service" in refused
+    run(*ours("write", str(tmp_path)))
+    assert not (tmp_path / "launch.json").exists()
+
+
 def test_a_mistyped_role_is_answered_with_the_nearest(run: Run) -> None:
     output = run(*ours("show", "transfrom"), code=2).output
 
@@ -63,7 +82,8 @@ def test_write_leaves_a_file_for_each_policy(run: Run, tmp_path: Path) -> None:
 
     names = {path.name for path in folder.iterdir()}
     assert {str(folder / name) for name in names} == set(said)
-    assert {name.partition(".")[0].partition("-")[0] for name in names} == {*Role, "endpoint"}
+    policies = {name.partition(".")[0].partition("-")[0] for name in names}
+    assert policies == {*Role, "endpoint"} - {Role.LAUNCH}
     assert json.loads((folder / "serve.json").read_text()) == json.loads(
         run(*ours("show", "serve")).stdout
     )
@@ -106,7 +126,7 @@ def test_with_a_cluster_each_role_has_a_trust_policy(run: Run, tmp_path: Path) -
     run(*ours("write", str(tmp_path), "--oidc-provider", PROVIDER, "--namespace", "data"))
 
     trusted = {path.name for path in tmp_path.glob("*.trust.json")}
-    assert trusted == {f"{role}.trust.json" for role in Role}
+    assert trusted == {f"{role}.trust.json" for role in Role if role is not Role.LAUNCH}
     assert "system:serviceaccount:data:acme-ingest" in (tmp_path / "ingest.trust.json").read_text()
 
 

@@ -4,17 +4,17 @@
 that the others are being written or wait; then the loss; then the store answers again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from data_platform.demo.generator import generate
-from data_platform_tests.support.cluster import Driven, Rows, rows_of, stopped_in
+from data_platform_tests.support.cluster import Driven, Driver, Rows, rows_of, stopped_in
 from data_platform_tests.support.homes import BRONZE, SILVER, home_at
 from data_platform_tests.support.tables import TABLES
-from tools.cluster import Cluster
 from tools.servers import S3Server
 
 LOADED = [table for table in TABLES if str(table.id) in (BRONZE, SILVER)]
@@ -46,23 +46,56 @@ def expected(
         return {table: rows_of(home.platform, table) for table in COMPARED}
 
 
-def kill_the_worker(hosts: Cluster) -> None:
-    assert hosts.workers[0].executors()
-    hosts.workers[0].kill()
+Loss = Callable[[Driven, Driver], None]
+Losing = Callable[[str, Loss], AbstractContextManager[tuple[Driven, Driver]]]
 
 
-def kill_the_executor(hosts: Cluster) -> None:
-    [executor] = hosts.workers[0].executors()
-    hosts.workers[0].kill([executor])
+@pytest.fixture
+def losing(
+    driven: Callable[..., Driven],
+    files: list[Path],
+    expected: Mapping[str, Rows],
+    store: S3Server,
+) -> Losing:
+    """Loses something in the middle of a table; gives the home and its driver after that, and after
+    the block requires that the home is complete."""
+
+    @contextmanager
+    def losing(table: str, lose: Loss) -> Iterator[tuple[Driven, Driver]]:
+        home = driven()
+        home.land(files)
+        with home.driver(LOADED) as driver:
+            driver.begin()
+            with stopped_in(table, home.place, store, driver) as stopped:
+                assert stopped.files < len(expected[table])
+                lose(home, driver)
+            yield home, driver
+        home.require_complete(expected)
+
+    return losing
 
 
-def cut_the_host_off(hosts: Cluster) -> None:
-    assert hosts.workers[1].executors()
-    hosts.workers[1].cut_off()
+def kill_the_worker(home: Driven, _: Driver) -> None:
+    assert home.hosts.workers[0].executors()
+    home.hosts.workers[0].kill()
 
 
-def kill_the_master(hosts: Cluster) -> None:
-    hosts.master.kill()
+def kill_the_executor(home: Driven, _: Driver) -> None:
+    [executor] = home.hosts.workers[0].executors()
+    home.hosts.workers[0].kill([executor])
+
+
+def cut_the_host_off(home: Driven, _: Driver) -> None:
+    assert home.hosts.workers[1].executors()
+    home.hosts.workers[1].cut_off()
+
+
+def kill_the_master(home: Driven, _: Driver) -> None:
+    home.hosts.master.kill()
+
+
+def kill_the_driver(_: Driven, driver: Driver) -> None:
+    driver.kill()
 
 
 RECOVERED = {
@@ -87,46 +120,15 @@ IN_CI = {("worker killed", BRONZE), ("host cut off", SILVER)}
         for table in (BRONZE, SILVER)
     ],
 )
-def test_a_run_survives_the_loss(
-    loss: str,
-    table: str,
-    driven: Callable[..., Driven],
-    files: list[Path],
-    expected: Mapping[str, Rows],
-    store: S3Server,
-) -> None:
-    home = driven()
-    home.land(files)
-
-    with home.driver(LOADED) as driver:
-        driver.begin()
-        with stopped_in(table, home.place, store, driver) as stopped:
-            assert stopped.files < len(expected[table])
-            RECOVERED[loss](home.hosts)
+def test_a_run_survives_the_loss(loss: str, table: str, losing: Losing) -> None:
+    with losing(table, RECOVERED[loss]) as (_, driver):
         assert driver.finish(), driver.errors
-
-    home.require_complete(expected)
 
 
 @pytest.mark.parametrize("table", [BRONZE, pytest.param(SILVER, marks=pytest.mark.soak)])
-def test_a_rerun_finishes_what_a_killed_driver_began(
-    table: str,
-    driven: Callable[..., Driven],
-    files: list[Path],
-    expected: Mapping[str, Rows],
-    store: S3Server,
-) -> None:
-    home = driven()
-    home.land(files)
-
-    with home.driver(LOADED) as driver:
-        driver.begin()
-        with stopped_in(table, home.place, store, driver) as stopped:
-            assert stopped.files < len(expected[table])
-            driver.kill()
-    assert rows_of(home.platform, table) == {}
-
-    with home.driver(LOADED) as again:
-        again.begin()
-        assert again.finish(), again.errors
-    home.require_complete(expected)
+def test_a_rerun_finishes_what_a_killed_driver_began(table: str, losing: Losing) -> None:
+    with losing(table, kill_the_driver) as (home, _):
+        assert rows_of(home.platform, table) == {}
+        with home.driver(LOADED) as again:
+            again.begin()
+            assert again.finish(), again.errors

@@ -2,7 +2,10 @@
 
 import json
 import socket
+import socketserver
+import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -63,3 +66,29 @@ def test_a_master_that_is_not_there_is_named_with_the_way_out(
 
     assert said.startswith(f"DATA_PLATFORM_SPARK is {nobody}, and no master answers there")
     assert len(said.splitlines()) == 1
+
+
+class Refusing(socketserver.BaseRequestHandler):
+    """Takes a connection, hears what is asked, and hangs up."""
+
+    heard: ClassVar[list[bytes]] = []
+
+    def handle(self) -> None:
+        self.heard.append(self.request.recv(1 << 16))
+
+
+@pytest.mark.soak  # Spark asks three times in a minute
+def test_a_master_that_takes_no_application_is_named_with_the_way_out(
+    hosts: Cluster, drivers: Drivers, tmp_path: Path
+) -> None:
+    with socketserver.ThreadingTCPServer((hosts.gateway, 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        master = f"spark://{hosts.gateway}:{server.server_address[1]}"
+        said = drivers.run("-c", STARTING, master, str(tmp_path)).splitlines()
+        server.shutdown()
+
+    assert any(b"org.apache.spark" in each for each in Refusing.heard), Refusing.heard
+    assert said[-1].startswith(
+        f"DATA_PLATFORM_SPARK is {master}, and it starts no session for this process ("
+    ), said
+    assert "SPARK_LOCAL_IP" in said[-1]

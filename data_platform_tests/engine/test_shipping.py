@@ -1,6 +1,8 @@
+import importlib
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,30 @@ def test_it_is_made_once_in_a_process() -> None:
     assert {name for name, _ in own_code()} >= {
         name for name in zipfile.ZipFile(shipped()).namelist() if not name.endswith("/")
     }
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """What the test imports is not imported for others."""
+    before = {*sys.modules}
+    yield
+    for name in {*sys.modules} - before:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_folders_are_listed_again_only_after_something_else_was_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(_repository(tmp_path))
+    importlib.import_module("acme.rules")
+    made = shipped()
+    (tmp_path / "acme/later.py").touch()
+
+    assert shipped() == made
+    importlib.import_module("single")
+    again = zipfile.ZipFile(shipped()).namelist()
+    assert {"acme/later.py", "single.py"} <= {*again} - {*zipfile.ZipFile(made).namelist()}
 
 
 ON_A_SERVER = """

@@ -1,6 +1,11 @@
 """Steps that run as jobs of a service do what they do in Dagster's process."""
 
+import io
+import os
 import re
+import signal
+import subprocess
+import tarfile
 import threading
 import time
 from collections.abc import Callable
@@ -12,10 +17,10 @@ import pytest
 from data_platform.lake.upkeep import browse
 from data_platform.runs.stopping import cancel_run
 from data_platform.tables.identity import TableId
-from data_platform_tests.remote.conftest import ROLE, Elsewhere
 from data_platform_tests.support.corner_shop.tables import LANDED, TABLES
+from data_platform_tests.support.elsewhere import ROLE, Elsewhere
 from data_platform_tests.support.homes import Home, rows_of_a_load
-from data_platform_tests.support.job_service import JobService
+from data_platform_tests.support.job_service import ENVIRONMENT, JobService
 
 pytestmark = pytest.mark.integration
 
@@ -81,20 +86,6 @@ def test_a_job_of_another_service_is_given_the_same(elsewhere: Elsewhere, servic
         assert set(home.materialized("bronze/corner/sales")) == set(LANDED)
 
 
-@pytest.mark.cluster
-def test_a_job_runs_on_a_standalone_cluster(elsewhere: Elsewhere, standalone: str) -> None:
-    here = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-    with (
-        elsewhere.home("there", TABLES[:2], **elsewhere.serverless()) as home,
-        elsewhere.service(home, master=standalone, config=here) as jobs,
-    ):
-        ended = home.run()
-
-        assert [ran.state for ran in ended] == ["held back"], (ended, _output(jobs))
-        assert set(home.materialized("silver/corner/sales")) == set(LANDED) - {"2011-03-03"}
-        assert all("--master spark://" in " ".join(command) for command in jobs.commands)
-
-
 def test_a_job_that_is_killed_fails_its_step_and_the_next_run_builds_what_is_due(
     elsewhere: Elsewhere,
 ) -> None:
@@ -114,6 +105,75 @@ def test_a_job_that_is_killed_fails_its_step_and_the_next_run_builds_what_is_due
             (again,) = home.run()
         assert again.state == "done"
         assert set(home.versions()["bronze/corner/sales"]) == set(LANDED)
+
+
+def test_a_job_that_was_overtaken_publishes_nothing(elsewhere: Elsewhere) -> None:
+    """Dagster's process is killed while its job writes; the next run starts a second job of the
+    same partitions, which publishes them; then the first one goes on."""
+    with (
+        elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home,
+        elsewhere.service(home) as jobs,
+    ):
+        dagster = subprocess.Popen([ENVIRONMENT / "bin/data-platform", "run"])
+        first = _stopped_while_writing(home, jobs)
+        dagster.kill()
+        dagster.wait()
+        assert not home.versions()["bronze/corner/sales"]
+
+        (ran,) = home.run()
+        assert ran.state == "done", (ran.failures, _output(jobs))
+        published = home.versions()["bronze/corner/sales"]
+        os.killpg(first.pid, signal.SIGCONT)
+
+        assert first.wait(120) == 1, _output(jobs)
+        assert len(jobs.running) == 2
+        said = [home.place.read(uri).decode() for uri in home.place.files("/pipes")]
+        assert [text for text in said if "PartitionConflict" in text], said
+        assert home.versions()["bronze/corner/sales"] == published
+        assert home.counts("bronze/corner/sales") == {
+            day: len(lines) for day, lines in LANDED.items()
+        }
+
+
+def _stopped_while_writing(home: Home, jobs: JobService) -> "subprocess.Popen[bytes]":
+    """The only job, which has planned and written files, and stands still before it publishes."""
+    data = f"{home.settings.warehouse_uri.removeprefix(home.place.root)}/bronze/corner/sales/data"
+    while not home.place.files(data):
+        time.sleep(0.01)
+    (job,) = jobs.running.values()
+    os.killpg(job.pid, signal.SIGSTOP)
+    return job
+
+
+def test_a_package_with_other_code_than_dagsters_process_is_refused(elsewhere: Elsewhere) -> None:
+    with (
+        elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home,
+        elsewhere.service(home) as jobs,
+    ):
+        package = f"{home.settings.remote_package}/packages.tar.gz"
+        home.place.write(package, _changed(home.place.read(package), "data_platform/assets.py"))
+        (ran,) = home.run()
+
+        (why,) = ran.failures
+        assert "bronze/corner/sales: the job's package has other code of data_platform" in why
+        assert "set DATA_PLATFORM_REMOTE_PACKAGE" in why
+        assert len(jobs.running) == 1
+        assert not home.versions()["bronze/corner/sales"]
+
+
+def _changed(archive: bytes, name: str) -> bytes:
+    """The archive with a comment in one of its files."""
+    changed = io.BytesIO()
+    with (
+        tarfile.open(fileobj=io.BytesIO(archive)) as old,
+        tarfile.open(fileobj=changed, mode="w:gz") as new,
+    ):
+        for entry in old:
+            content = b"".join(old.extractfile(entry) or ())
+            content += b"# changed\n" if entry.name == name else b""
+            entry.size = len(content)
+            new.addfile(entry, io.BytesIO(content))
+    return changed.getvalue()
 
 
 def test_canceling_a_run_cancels_its_job(elsewhere: Elsewhere) -> None:

@@ -4,9 +4,9 @@ A job is what the service was asked to start: its entry script is taken from the
 `spark-submit` with the job's own parameters. The service gives it a master and S3, as EMR does, and
 of this process's environment only the credentials. Its Python is that of this environment, as in
 an image with the locked packages; the job's archive is unpacked before it, with the platform.
+On a cluster of hosts the executors have a Python without the platform.
 """
 
-import io
 import os
 import shlex
 import signal
@@ -144,10 +144,15 @@ class JobService:
             )
 
     def _unpack(self, job: "_Job", place: Path) -> None:
-        uri, _, name = job.config.pop("spark.archives", "").partition("#")
+        """Put the job's archive beside its driver; Spark does it for executors elsewhere, which
+        get it from the driver instead of S3."""
+        uri, _, name = job.config.get("spark.archives", "").partition("#")
         if uri:
-            with tarfile.open(fileobj=io.BytesIO(self.place.read(uri))) as archive:
+            file = place / Path(uri).name
+            file.write_bytes(self.place.read(uri))
+            with tarfile.open(file) as archive:
                 archive.extractall(place / name, filter="data")
+            job.config["spark.archives"] = f"{file}#{name}"
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -45,7 +45,8 @@ def role_users(server: S3Server, site: Site) -> dict[Role, Key]:
         for number, document in enumerate(role_policies(role, site)):
             names.append(f"{key.id}-{role}-{number}")
             admin.policy_add(names[-1], policy=translated(document))
-        admin.attach_policy(names, user=key.id)
+        if names:
+            admin.attach_policy(names, user=key.id)
     return keys
 
 
