@@ -41,7 +41,7 @@ def _warm_partition(on: Workload, load: Workload) -> Measurement:
     settings = on.home(files=[])
     _without_queue(settings)
     left = iter(days)
-    with _dagster(settings, "dagster-webserver") as client:
+    with dagster_process(settings, "dagster-webserver") as client:
 
         def run() -> float:
             on.land(settings, [next(left)])
@@ -83,7 +83,7 @@ def late_file(load: Workload) -> list[Measurement]:
     settings = on.home(files=[])
     platform = Platform(settings)
     found: list[tuple[float, ...]] = []
-    with _dagster(settings, "dagster", "dev"), instance_of(platform) as instance:
+    with dagster_process(settings, "dagster", "dev"), instance_of(platform) as instance:
         for number, day in enumerate(days):
             time.sleep(number * 10 / len(days))  # the sensor looks every ten seconds
             landed = time.time()
@@ -121,7 +121,7 @@ def _parts(instance: dg.DagsterInstance, landed: float) -> tuple[float, float, f
 
 
 @contextmanager
-def _dagster(settings: Settings, *command: str) -> Iterator[DagsterGraphQLClient]:
+def dagster_process(settings: Settings, *command: str) -> Iterator[DagsterGraphQLClient]:
     """A Dagster process with a webserver on a home, and a client of it."""
     port = free_port()
     program = str(Path(sys.executable).with_name(command[0]))
