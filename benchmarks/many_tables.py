@@ -38,7 +38,9 @@ _ARRIVE = 2  # objects before each tick
 
 def many_tables(load: Workload) -> list[Measurement]:
     """What grows with the number of tables, and what with the number of their partitions."""
-    tables, few_tables, days, few_days = (40, 20, 60, 30) if load.quick else (1_000, 100, 3_650, 365)
+    tables, few_tables, days, few_days = (
+        (40, 20, 60, 30) if load.quick else (1_000, 100, 3_650, 365)
+    )
     with ExitStack() as stack:
 
         def shops(tables: int, days: int) -> "Shops":
