@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence, Sized
 
 import dagster as dg
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable, Table
 from data_platform.build.dagster_internals import AssetJob
 from data_platform.build.kinds import derived, landed
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
-from data_platform.runs.arrivals import record_arrivals
+from data_platform.runs.arrivals import record_arrivals, unsettled
 from data_platform.runs.due import Waiting, stale, unloaded, waiting_lines
 from data_platform.runs.failed_partitions import fail_runs_that_died
 from data_platform.runs.liveness import under_way
@@ -52,24 +52,36 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Senso
         now = dt.datetime.now(dt.UTC)
         scope = Scope(context.instance, platform, tables)
         fail_runs_that_died(scope)
-        declared = ",".join(table.version for table in bronze)
-        redeclared = context.cursor != declared
-        warnings = record_arrivals(platform, bronze, now, redeclared=redeclared).warnings
+        declared = _digest(table.version for table in bronze)
+        known = (context.cursor or "").split()
+        states = _states_of_landed(platform, bronze)
+        settled = set(known) & set(states.values())
+        quiet = {table.id for table in bronze if states[table.id] in settled}
+        warnings = record_arrivals(
+            platform, bronze, now, redeclared=declared not in known, settled=quiet
+        ).warnings
         for warning in warnings:
             context.log.warning(warning)
         by_job = tables_by_job(bronze)
         busy = {name: under_way(scope.of(group)) for name, group in by_job.items()}
         free = [table for table in bronze if not busy[job_name(table)]]
         troubles: list[str] = []
-        found = list(unloaded(scope.of(free), trouble=troubles.append))
+
+        def planned(plan: Plan) -> None:
+            if not plan.keys:
+                settled.add(states[plan.table.id])
+
+        asked = scope.of(unsettled(platform, free, quiet))
+        found = list(unloaded(asked, trouble=troubles.append, planned=planned))
         for text in troubles:
             context.log.error(text)
+        cursor = _cursor([declared, *settled])
         if requests := [each.request for each in found if each.at <= now]:
-            return dg.SensorResult(run_requests=requests, cursor=declared)
+            return dg.SensorResult(run_requests=requests, cursor=cursor)
         reasons = [*warnings, *troubles, *filter(None, busy.values())]
         reasons += [each.waits for each in found]
         skipped = dg.SkipReason("; ".join(reasons) or "nothing waits to be loaded")
-        return dg.SensorResult(skip_reason=skipped, cursor=declared)
+        return dg.SensorResult(skip_reason=skipped, cursor=cursor)
 
     return landing_arrivals
 
@@ -125,7 +137,7 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Sens
 
 
 def _cursor(settled: Iterable[str]) -> str | None:
-    """The states of the tables in which nothing was to be built."""
+    """The states of tables in which nothing was to be built."""
     return " ".join(sorted(settled)) or None
 
 
@@ -149,8 +161,17 @@ def _states(platform: Platform, tables: Sequence[Table]) -> dict[TableId, str]:
     states: dict[TableId, str] = {}
     for table in computed:
         count = table.partitions.get_num_partitions() if table.partitions else 1
-        seen = [str(table.id), table.version, count, changes.get(str(table.id), 0)]
-        seen += [files[each] for each in read[table.id]]
-        digest = hashlib.sha256("\n".join(map(str, seen)).encode()).hexdigest()
-        states[table.id] = digest[:_DIGITS]
+        own = [table.id, table.version, count, changes.get(str(table.id), 0)]
+        states[table.id] = _digest([*own, *(files[each] for each in read[table.id])])
     return states
+
+
+def _states_of_landed(platform: Platform, bronze: Sequence[BronzeTable]) -> dict[TableId, str]:
+    """For each bronze table, a text that changes whenever it is declared differently, and with its
+    attempts in the register of builds."""
+    changes = platform.builds.changes()
+    return {t.id: _digest([t.id, t.version, changes.get(str(t.id), 0)]) for t in bronze}
+
+
+def _digest(parts: Iterable[object]) -> str:
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:_DIGITS]

@@ -30,18 +30,26 @@ def waiting_lines(found: Mapping[TableId, Waiting]) -> list[str]:
     return lines
 
 
-def unloaded(scope: Scope, *, trouble: Callable[[str], object]) -> Iterator[DueRun]:
+def unloaded(
+    scope: Scope,
+    *,
+    trouble: Callable[[str], object],
+    planned: Callable[[Plan], object] = lambda plan: None,
+) -> Iterator[DueRun]:
     """One run for each job with bronze partitions that are due, planned when the iterator comes to
     it. Nothing is written.
 
     No run may be building the tables: what a run reads still counts as pending.
     How often an object was tried is not part of the work's id, so retries of unreadable objects are
-    delayed more and more, too. A table that cannot be planned is reported to `trouble` and skipped.
+    delayed more and more, too. A table that cannot be planned is reported to `trouble` and skipped;
+    for every other one, `planned` is called with its plan.
     """
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(landed(scope.tables)).items():
-        planned = plans(group, scope.platform, look, trouble=_told(trouble), one=due_of_bronze)
-        if parts := _parts(planned):
+        found = [*plans(group, scope.platform, look, trouble=_told(trouble), one=due_of_bronze)]
+        for each in found:
+            planned(each)
+        if parts := _parts(found):
             keys = sorted(parts)
             work = work_id("landed", name, (f"{key} {parts[key]}" for key in keys))
             request = run_request(name, keys, run_key=work, partitions=group[0].partitions)
