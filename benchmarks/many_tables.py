@@ -6,6 +6,7 @@ As a program, `python -m benchmarks.many_tables`, it loads the definitions as a 
 import bisect
 import itertools
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 import dagster as dg
 from pyiceberg.manifest import clear_manifest_cache
 
+from benchmarks.dagster_dev import dagster_process
 from benchmarks.declared_tables import write_package
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
 from benchmarks.one_partition import run_process
@@ -31,7 +33,7 @@ from data_platform.operations.repair import instance_of
 from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.discovery import discovered
 
-_LOADS, _TICKS, _PLANS = 5, 9, 15  # pairs
+_LOADS, _SERVES, _TICKS, _PLANS = 5, 3, 9, 15  # pairs
 _ARRIVE = 2  # objects before each tick
 
 
@@ -42,12 +44,12 @@ def many_tables(load: Workload) -> list[Measurement]:
     )
     with ExitStack() as stack:
 
-        def shops(tables: int, days: int) -> "Shops":
-            return stack.enter_context(_shops(load, tables, days))
+        def of(tables: int, days: int) -> "Shops":
+            return stack.enter_context(shops(load, tables, days))
 
-        large = shops(tables, days)
+        large = of(tables, days)
         found: list[Measurement] = []
-        for small in (shops(few_tables, days), shops(tables, few_days)):
+        for small in (of(few_tables, days), of(tables, few_days)):
             found += _compared(load, large, small)
     return found
 
@@ -61,11 +63,13 @@ def _compared(load: Workload, large: "Shops", small: "Shops") -> list[Measuremen
         return interleaved(own, base, pairs=load.pairs(many), warm=True)
 
     first = [(large.first_look, small.first_look)]
+    looked = f"first look in {large.looks} ticks of half a minute at most"
     return [
         measured("definitions loaded in a new process", pairs("load", _LOADS)),
         measured(f"tick of landing_arrivals, {_ARRIVE} new objects", pairs("arrivals", _TICKS)),
         measured(f"tick of stale_tables, {_ARRIVE} tables published", pairs("stale", _TICKS)),
-        measured("first look of stale_tables at all tables", first),
+        measured("first look of stale_tables at all tables", first, looked),
+        measured("dagster-webserver until it listens", pairs("serve", _SERVES)),
         measured("plan of a step of one partition", pairs("plan", _PLANS)),
     ]
 
@@ -91,6 +95,7 @@ class Shops:
     instance: dg.DagsterInstance
     package: Path
     first_look: float = 0.0
+    looks: int = 0
     cursors: dict[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -112,12 +117,20 @@ class Shops:
 
     def load(self) -> float:
         """A process imports the domains and makes Dagster's repository of them."""
-        domains = {
-            "DATA_PLATFORM_DOMAINS": self.package.name,
-            "PYTHONPATH": str(self.package.parent),
-        }
         command = ["-m", "benchmarks.many_tables", str(len(self.tables))]
-        return seconds(lambda: run_process(self.platform.settings, command, domains))
+        return seconds(lambda: run_process(self.platform.settings, command, self.domains))
+
+    @property
+    def domains(self) -> dict[str, str]:
+        """What a process is given to find the package."""
+        place = {"PYTHONPATH": str(self.package.parent)}
+        return {"DATA_PLATFORM_DOMAINS": self.package.name, **place}
+
+    def serve(self) -> float:
+        """A webserver and its code server start, until the webserver listens."""
+        began = time.perf_counter()
+        with dagster_process(self.platform.settings, "dagster-webserver", more=self.domains):
+            return time.perf_counter() - began
 
     def arrivals(self) -> float:
         """Late files land for two tables; the sensor asks for a run of their days."""
@@ -147,6 +160,7 @@ class Shops:
             took, requests = self.tick("stale_tables")
             assert requests == 0, requests
             self.first_look += took
+            self.looks += 1
             if self.skipped.startswith("every table"):
                 return
 
@@ -181,7 +195,8 @@ class Shops:
 
 
 @contextmanager
-def _shops(load: Workload, tables: int, days: int) -> Iterator[Shops]:
+def shops(load: Workload, tables: int, days: int) -> Iterator[Shops]:
+    """Declared and published in a new home; the sensor has found each up to date."""
     folder = load.folder()
     package = folder / f"shops_{tables}_{days}"
     write_package(package, tables=tables, days=days)
