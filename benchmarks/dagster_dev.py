@@ -124,8 +124,8 @@ def _parts(instance: dg.DagsterInstance, landed: float) -> tuple[float, float, f
 def dagster_process(
     settings: Settings, *command: str, more: Mapping[str, str] | None = None
 ) -> Iterator[DagsterGraphQLClient]:
-    """A Dagster process with a webserver on a home, and a client of it, once it listens: then it has
-    loaded the definitions. It gets `more` environment variables."""
+    """A Dagster process with a webserver on a home, and a client of it, once it listens: by then it
+    has loaded the definitions. It gets `more` environment variables."""
     port = free_port()
     program = str(Path(sys.executable).with_name(command[0]))
     words = [program, *command[1:], *_DEFINITIONS, "-h", "127.0.0.1", "-p", str(port)]
