@@ -9,9 +9,11 @@ from pathlib import Path
 from benchmarks.bronze_rate import bronze
 from benchmarks.commits import aging, planning
 from benchmarks.dagster_dev import late_file, warm_partition
+from benchmarks.demo_run import demo
 from benchmarks.engines import engines
 from benchmarks.large_partition import large_partition
 from benchmarks.long_runs import backfill, landed_to_gold
+from benchmarks.many_tables import many_tables
 from benchmarks.measuring import Measurement, machine
 from benchmarks.memory import memory
 from benchmarks.merging import merge
@@ -44,6 +46,8 @@ MEASURES: dict[str, Callable[[Workload], list[Measurement]]] = {
     "s3_requests": s3_requests,
     "s3_planning": s3_planning,
     "queue_tick": queue_tick,
+    "many_tables": many_tables,
+    "demo": demo,
 }
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
@@ -41,7 +41,7 @@ def _warm_partition(on: Workload, load: Workload) -> Measurement:
     settings = on.home(files=[])
     _without_queue(settings)
     left = iter(days)
-    with _dagster(settings, "dagster-webserver") as client:
+    with dagster_process(settings, "dagster-webserver") as client:
 
         def run() -> float:
             on.land(settings, [next(left)])
@@ -83,7 +83,7 @@ def late_file(load: Workload) -> list[Measurement]:
     settings = on.home(files=[])
     platform = Platform(settings)
     found: list[tuple[float, ...]] = []
-    with _dagster(settings, "dagster", "dev"), instance_of(platform) as instance:
+    with dagster_process(settings, "dagster", "dev"), instance_of(platform) as instance:
         for number, day in enumerate(days):
             time.sleep(number * 10 / len(days))  # the sensor looks every ten seconds
             landed = time.time()
@@ -121,14 +121,17 @@ def _parts(instance: dg.DagsterInstance, landed: float) -> tuple[float, float, f
 
 
 @contextmanager
-def _dagster(settings: Settings, *command: str) -> Iterator[DagsterGraphQLClient]:
-    """A Dagster process with a webserver on a home, and a client of it."""
+def dagster_process(
+    settings: Settings, *command: str, more: Mapping[str, str] | None = None
+) -> Iterator[DagsterGraphQLClient]:
+    """A Dagster process with a webserver on a home, and a client of it, once it listens: by then it
+    has loaded the definitions. It gets `more` environment variables."""
     port = free_port()
     program = str(Path(sys.executable).with_name(command[0]))
     words = [program, *command[1:], *_DEFINITIONS, "-h", "127.0.0.1", "-p", str(port)]
     log = (settings.home / "dagster.txt").open("w")
     process = subprocess.Popen(
-        words, env=process_env(settings), cwd=CHECKOUT, stdout=log, stderr=log
+        words, env=process_env(settings) | dict(more or {}), cwd=CHECKOUT, stdout=log, stderr=log
     )
     try:
         _wait(lambda: is_listening("127.0.0.1", port) or process.poll() is not None)

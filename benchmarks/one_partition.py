@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.measuring import Measurement, interleaved, of_pairs, seconds
@@ -75,11 +76,14 @@ def script(load: Workload, day: Path) -> float:
     return took
 
 
-def run_process(settings: Settings, arguments: list[str]) -> None:
-    """Run Python with these arguments on this home. Raises RuntimeError with its output."""
+def run_process(
+    settings: Settings, arguments: list[str], more: Mapping[str, str] | None = None
+) -> None:
+    """Run Python with these arguments on this home, with `more` environment variables. Raises
+    RuntimeError with its output."""
     done = subprocess.run(
         [sys.executable, *arguments],
-        env=process_env(settings),
+        env=process_env(settings) | dict(more or {}),
         cwd=CHECKOUT,
         capture_output=True,
         text=True,

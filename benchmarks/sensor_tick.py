@@ -3,7 +3,7 @@
 import bisect
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -35,8 +35,8 @@ class SortedBucket:
     name = "raw-landing"
     starts_after = True
 
-    def __init__(self) -> None:
-        self.keys: list[str] = []
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self.keys = sorted(keys)
 
     def land(self, day: date) -> None:
         self.keys += [f"shop/{day}-{number:02}.csv" for number in range(PER_DAY)]
@@ -44,11 +44,13 @@ class SortedBucket:
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[LandedObject]:
         start = max(prefix, start_after or "")
         for position in range(bisect.bisect_right(self.keys, start), len(self.keys)):
-            yield _object(self.keys[position])
+            if not self.keys[position].startswith(prefix):
+                return
+            yield landed_object(self.keys[position])
 
     def head(self, key: str) -> LandedObject | None:
         place = bisect.bisect_left(self.keys, key)
-        return _object(key) if self.keys[place : place + 1] == [key] else None
+        return landed_object(key) if self.keys[place : place + 1] == [key] else None
 
     def uri(self, key: str) -> str:
         return f"memory://{key}"
@@ -110,7 +112,8 @@ class Shop:
         assert partitions_of(self.ledger.pending("shop"))
 
 
-def _object(key: str) -> LandedObject:
+def landed_object(key: str) -> LandedObject:
+    """The object of a key, always the same."""
     return LandedObject(
         key, 1000, datetime(2020, 1, 1, tzinfo=UTC), hashlib.md5(key.encode()).hexdigest()
     )

@@ -83,6 +83,8 @@ def plan(
     A partition without inputs (gone, or never landed) is left as it is.
     """
     requested = tuple(requested)
+    if not requested:
+        return Plan(table, (), {}, {})
     look = look or Look(platform.lake)
     present = look.files(table.id, _comparable(table, requested))
     found = versions(present)

@@ -19,6 +19,7 @@ from data_platform.databases.chunks import chunks
 from data_platform.databases.connections import Database
 from data_platform.databases.tables import METADATA, Message, Name
 from data_platform.databases.urls import WAIT_SECONDS
+from data_platform.lake.build_changes import changes_of, count_change
 from data_platform.tables.identity import TableId
 
 State = Literal["published", "held_back"]
@@ -50,8 +51,6 @@ BUILDS = sa.Table(
 _OF_PARTITION = (BUILDS.c.table_id, BUILDS.c.partition)
 sa.Index("builds_attempt", *_OF_PARTITION, BUILDS.c.attempt, unique=True)
 sa.Index("builds_latest", *_OF_PARTITION, BUILDS.c.sequence)
-# One row, a number: how often attempts were added to the register or removed from it.
-_CHANGES = sa.Table("builds_changes", METADATA, sa.Column("number", sa.BigInteger, nullable=False))
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class Builds:
         """Add these builds, in one transaction."""
         rows = [_row(build) for build in builds]
         if rows:
-            with self._change() as connection:
+            with self._change(*(row["table_id"] for row in rows)) as connection:
                 connection.execute(BUILDS.insert(), rows)
 
     def of(self, table: TableId, attempts: Mapping[str, str]) -> dict[str, Build]:
@@ -175,16 +174,17 @@ class Builds:
             rows = connection.execute(query)
             return {row["partition"]: _build(row) for row in rows.mappings()}
 
-    def state(self) -> str:
-        """A text that changes whenever attempts are recorded or forgotten; reads one row."""
+    def changes(self) -> dict[str, int]:
+        """By table, a number that changes whenever attempts are recorded or forgotten; 0 for those
+        that are left out. No attempt is read."""
         with self.database.read() as connection:
-            return f"{connection.execute(sa.select(_CHANGES.c.number)).scalar_one()} changes"
+            return changes_of(connection)
 
     @contextmanager
-    def _change(self) -> Iterator[sa.Connection]:
-        """A transaction that adds attempts or removes them."""
+    def _change(self, *tables: str) -> Iterator[sa.Connection]:
+        """A transaction that adds attempts at these tables or removes them."""
         with self.database.write() as connection:
-            connection.execute(sa.update(_CHANGES).values(number=_CHANGES.c.number + 1))
+            count_change(connection, tables)
             yield connection
 
     def held_back(self, table: TableId) -> dict[str, Build]:
@@ -224,7 +224,7 @@ class Builds:
     def forget(self, table: TableId, partitions: Iterable[str] | None = None) -> None:
         """Remove all attempts at these partitions (None: all), as if none had ever been made."""
         of_table = BUILDS.c.table_id == str(table)
-        with self._change() as connection:
+        with self._change(str(table)) as connection:
             if partitions is None:
                 connection.execute(BUILDS.delete().where(of_table))
                 return
@@ -275,7 +275,7 @@ class Builds:
     def _record_anew(self, table: TableId, builds: Iterable[Build]) -> None:
         """Record known attempts again, as the newest ones."""
         same = sa.tuple_(BUILDS.c.partition, BUILDS.c.attempt)
-        with self._change() as connection:
+        with self._change(str(table)) as connection:
             for chunk in chunks(builds):
                 rows = [_row(build) for build in chunk]
                 pairs = [(row["partition"], row["attempt"]) for row in rows]

@@ -3,13 +3,13 @@
 Tables are loaded, created and evolved here; `writing.commit` publishes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
@@ -19,7 +19,7 @@ from pyiceberg.exceptions import (
 from pyiceberg.table import Table
 from pyiceberg.table.name_mapping import create_mapping_from_schema
 from pyspark.sql import types as T
-from sqlalchemy import make_url
+from sqlalchemy import make_url, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from data_platform.databases.connections import explained
@@ -117,10 +117,25 @@ class Lake:
             raise UnknownTable(f"there is no table {table} in the catalog")
         return found
 
-    def metadata_location(self, table: TableId) -> str:
-        """The current metadata file, another one after each commit; empty if never written."""
-        found = self.find(table)
-        return found.metadata_location if found else ""
+    def metadata_locations(self, tables: Iterable[TableId]) -> dict[TableId, str]:
+        """The current metadata file of each table, another one after each commit; empty if it was
+        never written. A catalog in a database is asked once for all, and no file is read."""
+        if isinstance(self.catalog, SqlCatalog):
+            known = self._current(self.catalog)
+            return {table: known.get(table.identifier, "") for table in tables}
+        found = {table: self.find(table) for table in tables}
+        return {table: each.metadata_location if each else "" for table, each in found.items()}
+
+    @staticmethod
+    def _current(catalog: SqlCatalog) -> dict[tuple[str, str], str]:
+        """The metadata file of each table of the catalog, by namespace and name."""
+        columns = IcebergTables.table_namespace, IcebergTables.table_name
+        query = select(*columns, IcebergTables.metadata_location)
+        with catalog.engine.connect() as connection:
+            of_catalog = query.where(IcebergTables.catalog_name == catalog.name)
+            return {
+                (space, name): file or "" for space, name, file in connection.execute(of_catalog)
+            }
 
     def tables(self) -> list[TableId]:
         """The catalog's tables that follow the naming rule, sorted; of Glue, which is shared, only

@@ -8,15 +8,17 @@ and longer waits (`runs/retry.py`).
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence, Sized
 
 import dagster as dg
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable, Table
 from data_platform.build.dagster_internals import AssetJob
 from data_platform.build.kinds import derived, landed
+from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
-from data_platform.runs.arrivals import record_arrivals
+from data_platform.runs.arrivals import record_arrivals, unsettled
 from data_platform.runs.due import Waiting, stale, unloaded, waiting_lines
 from data_platform.runs.failed_partitions import fail_runs_that_died
 from data_platform.runs.liveness import under_way
@@ -24,7 +26,9 @@ from data_platform.runs.requests import job_name, tables_by_job
 from data_platform.runs.scope import Scope
 from data_platform.tables.identity import TableId
 
-_UP_TO_DATE = "every table is up to date"
+# Dagster ends a tick after a minute. What a look has found is kept, and the next tick goes on.
+_LONGEST_LOOK = 30  # seconds
+_DIGITS = 12  # of a table's state: Dagster keeps the cursors of a week
 
 
 def sensors(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
@@ -48,24 +52,36 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Senso
         now = dt.datetime.now(dt.UTC)
         scope = Scope(context.instance, platform, tables)
         fail_runs_that_died(scope)
-        declared = ",".join(table.version for table in bronze)
-        redeclared = context.cursor != declared
-        warnings = record_arrivals(platform, bronze, now, redeclared=redeclared).warnings
+        declared = _digest(table.version for table in bronze)
+        known = (context.cursor or "").split()
+        states = _states_of_landed(platform, bronze)
+        settled = set(known) & set(states.values())
+        quiet = {table.id for table in bronze if states[table.id] in settled}
+        warnings = record_arrivals(
+            platform, bronze, now, redeclared=declared not in known, settled=quiet
+        ).warnings
         for warning in warnings:
             context.log.warning(warning)
         by_job = tables_by_job(bronze)
         busy = {name: under_way(scope.of(group)) for name, group in by_job.items()}
         free = [table for table in bronze if not busy[job_name(table)]]
         troubles: list[str] = []
-        found = list(unloaded(scope.of(free), trouble=troubles.append))
+
+        def planned(plan: Plan) -> None:
+            if not plan.keys:
+                settled.add(states[plan.table.id])
+
+        asked = scope.of(unsettled(platform, free, quiet))
+        found = list(unloaded(asked, trouble=troubles.append, planned=planned))
         for text in troubles:
             context.log.error(text)
+        cursor = _cursor([declared, *settled])
         if requests := [each.request for each in found if each.at <= now]:
-            return dg.SensorResult(run_requests=requests, cursor=declared)
+            return dg.SensorResult(run_requests=requests, cursor=cursor)
         reasons = [*warnings, *troubles, *filter(None, busy.values())]
         reasons += [each.waits for each in found]
         skipped = dg.SkipReason("; ".join(reasons) or "nothing waits to be loaded")
-        return dg.SensorResult(skip_reason=skipped, cursor=declared)
+        return dg.SensorResult(skip_reason=skipped, cursor=cursor)
 
     return landing_arrivals
 
@@ -82,44 +98,80 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Sens
     )
     def stale_tables(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
-        now = dt.datetime.now(dt.UTC)
-        seen = _state(platform, tables)
-        if context.cursor == seen:
+        now, began = dt.datetime.now(dt.UTC), time.monotonic()
+        states = _states(platform, tables)
+        settled = set((context.cursor or "").split()) & set(states.values())
+        changed = [table for table, state in states.items() if state not in settled]
+        if not changed:
             return dg.SkipReason("no table has changed since the last look")
         scope = Scope(context.instance, platform, tables)
         if busy := under_way(scope):
             return dg.SkipReason(busy)
         waits: list[str] = []
+        waiting: dict[TableId, Waiting] = {}
 
         def trouble(text: str) -> None:
             context.log.error(text)
             waits.append(text)
 
-        waiting: dict[TableId, Waiting] = {}
-        for found in stale(scope, trouble=trouble, waits=waiting.__setitem__):
+        def planned(plan: Plan) -> None:
+            waiting[plan.table.id] = plan.waiting
+            # Not one with something to build: a requested run may fail and change no table, and
+            # neither does waiting for the next try.
+            if not plan.keys:
+                settled.add(states[plan.table.id])
+
+        def enough() -> bool:
+            return time.monotonic() - began > _LONGEST_LOOK
+
+        due = stale(scope, trouble=trouble, among=changed, planned=planned, enough=enough)
+        for found in due:
             if found.at <= now:
-                return dg.SensorResult(run_requests=[found.request])
+                return dg.SensorResult(run_requests=[found.request], cursor=_cursor(settled))
             waits.append(found.waits)
-        if waits:
-            return dg.SkipReason("; ".join(waits))
-        # Only now: a requested run may fail and change no table, and neither does waiting for the
-        # next try.
-        said = ["every other table is up to date" if any(waiting.values()) else _UP_TO_DATE]
-        skipped = dg.SkipReason("; ".join([*waiting_lines(waiting), *said]))
-        return dg.SensorResult(cursor=seen, skip_reason=skipped)
+        if not waits:
+            waits = _said(waiting, changed, states)
+        return dg.SensorResult(skip_reason=dg.SkipReason("; ".join(waits)), cursor=_cursor(settled))
 
     return stale_tables
 
 
-def _state(platform: Platform, tables: Sequence[Table]) -> str:
-    """A text that changes whenever a table or an input is published, is declared differently, or
-    gains a partition, and with the register of builds, which a person may change. Costs a look at
-    each table."""
-    read = {upstream for table in tables for upstream in table.inputs.values()}
-    looked_at = sorted({*read, *(table.id for table in tables)}, key=str)
-    lines = [f"{table} {platform.lake.metadata_location(table)}" for table in looked_at]
-    lines.append(platform.builds.state())
-    for table in tables:
+def _cursor(settled: Iterable[str]) -> str | None:
+    """The states of tables in which nothing was to be built."""
+    return " ".join(sorted(settled)) or None
+
+
+def _said(looked_at: Mapping[TableId, Waiting], changed: Sized, tables: Sized) -> list[str]:
+    """What a look says that found nothing to build."""
+    if len(looked_at) < len(changed):
+        return [f"looked at {len(looked_at)} of {len(changed)} tables; the next tick goes on"]
+    every = "every other table" if any(looked_at.values()) else "every table"
+    which = "" if len(changed) == len(tables) else " that has changed"
+    return [*waiting_lines(looked_at), f"{every}{which} is up to date"]
+
+
+def _states(platform: Platform, tables: Sequence[Table]) -> dict[TableId, str]:
+    """For each table that is computed from others, a text that changes whenever it or one of its
+    inputs is published, it is declared differently or gains a partition, and with its attempts in
+    the register of builds, which a person may change."""
+    computed = derived(tables)
+    read = {table.id: sorted({table.id, *table.inputs.values()}) for table in computed}
+    files = platform.lake.metadata_locations({each for found in read.values() for each in found})
+    changes = platform.builds.changes()
+    states: dict[TableId, str] = {}
+    for table in computed:
         count = table.partitions.get_num_partitions() if table.partitions else 1
-        lines.append(f"{table.id} {table.version} {count}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        own = [table.id, table.version, count, changes.get(str(table.id), 0)]
+        states[table.id] = _digest([*own, *(files[each] for each in read[table.id])])
+    return states
+
+
+def _states_of_landed(platform: Platform, bronze: Sequence[BronzeTable]) -> dict[TableId, str]:
+    """For each bronze table, a text that changes whenever it is declared differently, and with its
+    attempts in the register of builds."""
+    changes = platform.builds.changes()
+    return {t.id: _digest([t.id, t.version, changes.get(str(t.id), 0)]) for t in bronze}
+
+
+def _digest(parts: Iterable[object]) -> str:
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:_DIGITS]

@@ -1,7 +1,7 @@
 """Record what landed in the ledger, settle it after killed runs, and plan what is due for it."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from data_platform.assets import BronzeTable
@@ -12,6 +12,7 @@ from data_platform.landing.arrivals.listing import ListingIntake, Taken, partiti
 from data_platform.landing.ledger.tables import State
 from data_platform.runs.tags import MOST_ATTEMPTS
 from data_platform.storage.errors import LakeError
+from data_platform.tables.identity import TableId
 
 _DECLARED: tuple[State, ...] = ("pending", "loaded", "failed", "moving")
 
@@ -23,25 +24,37 @@ def record_arrivals(
     *,
     listed: bool = False,
     redeclared: bool = False,
+    settled: Collection[TableId] = (),
 ) -> Taken:
     """Record in the ledger what landed and settle what was pending; returns what was recorded.
 
     `landed` are the bronze tables. `redeclared` says that their declarations may have changed,
-    which costs O(ledger); with `listed` the landing place is not listed again.
+    which costs O(ledger); with `listed` the landing place is not listed again. In the register of
+    builds, nothing is to be settled of the `settled` tables.
     """
-    settle_arrivals(platform, landed)
+    settle_arrivals(platform, unsettled(platform, landed, settled))
     sources = [table.source for table in landed]
     known = listed and isinstance(platform.intake, ListingIntake)
     arrived = Taken() if known else platform.intake.take(sources, platform.ledger, now)
-    for table in landed:
+    waiting = unsettled(platform, landed, {table.id for table in landed})
+    for table in waiting:
         platform.ledger.give_up(
             table.source.name, attempts=MOST_ATTEMPTS, declaration=table.version
         )
     states = _DECLARED if redeclared else _DECLARED[:1]
     platform.ledger.move(sources, now, states=states)
-    for table in landed:
+    for table in waiting:
         platform.ledger.reopen(_failed_otherwise(table, platform))
     return arrived
+
+
+def unsettled(
+    platform: Platform, landed: Sequence[BronzeTable], settled: Collection[TableId]
+) -> list[BronzeTable]:
+    """The tables that may have something to do: those with objects that are not loaded, and those
+    that are not `settled`."""
+    waiting = platform.ledger.open_sources()
+    return [t for t in landed if t.id not in settled or t.source.name in waiting]
 
 
 def list_landed(platform: Platform, landed: Sequence[BronzeTable], now: dt.datetime) -> None:

@@ -1,6 +1,6 @@
 """Find the runs that are due: for pending objects and for stale partitions."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from data_platform.assets import Table
 from data_platform.build.kinds import derived, landed
@@ -30,18 +30,26 @@ def waiting_lines(found: Mapping[TableId, Waiting]) -> list[str]:
     return lines
 
 
-def unloaded(scope: Scope, *, trouble: Callable[[str], object]) -> Iterator[DueRun]:
+def unloaded(
+    scope: Scope,
+    *,
+    trouble: Callable[[str], object],
+    planned: Callable[[Plan], object] = lambda plan: None,
+) -> Iterator[DueRun]:
     """One run for each job with bronze partitions that are due, planned when the iterator comes to
     it. Nothing is written.
 
     No run may be building the tables: what a run reads still counts as pending.
     How often an object was tried is not part of the work's id, so retries of unreadable objects are
-    delayed more and more, too. A table that cannot be planned is reported to `trouble` and skipped.
+    delayed more and more, too. A table that cannot be planned is reported to `trouble` and skipped;
+    for every other one, `planned` is called with its plan.
     """
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(landed(scope.tables)).items():
-        planned = plans(group, scope.platform, look, trouble=_told(trouble), one=due_of_bronze)
-        if parts := _parts(planned):
+        found = [*plans(group, scope.platform, look, trouble=_told(trouble), one=due_of_bronze)]
+        for each in found:
+            planned(each)
+        if parts := _parts(found):
             keys = sorted(parts)
             work = work_id("landed", name, (f"{key} {parts[key]}" for key in keys))
             request = run_request(name, keys, run_key=work, partitions=group[0].partitions)
@@ -66,27 +74,42 @@ def stale(
     scope: Scope,
     *,
     trouble: Callable[[str], object],
-    waits: Callable[[TableId, Waiting], object] = lambda table, waiting: None,
+    among: Collection[TableId] | None = None,
+    planned: Callable[[Plan], object] = lambda plan: None,
+    enough: Callable[[], bool] = lambda: False,
 ) -> Iterator[DueRun]:
     """A run for each job with stale partitions, in the order of the tables.
 
     Run the first that is due, then ask again: what it publishes decides what is stale downstream.
     So a job is planned when the iterator comes to it. Nothing is written.
 
-    A table that cannot be planned is reported to `trouble` and skipped; for every other table,
-    `waits` is called with the partitions that wait and what they wait for.
+    A table that cannot be planned is reported to `trouble` and skipped; for every other one,
+    `planned` is called with its plan. Those that are not `among` these tables, if given, are known
+    to be up to date and not planned. Ends early, between two plans, once `enough` says so, unless
+    the job that it is at has something to build.
     """
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(derived(scope.tables)).items():
-        found: list[Plan] = []
-        selected: list[Table] = []
-        for planned in plans(group, scope.platform, look, trouble=_told(trouble)):
-            table = planned.table
-            waits(table.id, planned.waiting)
-            if planned.keys or any(up.id in table.inputs.values() for up in selected):
-                selected.append(table)
-            found.append(planned)
-        if parts := _parts(found):
-            asked = sorted(parts)
-            work = work_id("stale", name, (f"{key} {parts[key]}" for key in asked))
-            yield due(scope.instance, run_request(name, asked, run_key=work, only=selected))
+        asked = [table for table in group if among is None or table.id in among]
+        found: dict[TableId, Plan] = {}
+        for each in plans(asked, scope.platform, look, trouble=_told(trouble)):
+            planned(each)
+            found[each.table.id] = each
+            if enough() and not any(plan.keys for plan in found.values()):
+                return
+        if parts := _parts(found.values()):
+            failed = {table.id for table in asked if table.id not in found}
+            selected = _selected([table for table in group if table.id not in failed], found)
+            keys = sorted(parts)
+            work = work_id("stale", name, (f"{key} {parts[key]}" for key in keys))
+            yield due(scope.instance, run_request(name, keys, run_key=work, only=selected))
+
+
+def _selected(tables: Sequence[Table], found: Mapping[TableId, Plan]) -> list[Table]:
+    """The tables of a job that have something to build, or will have it: those downstream."""
+    selected: dict[TableId, Table] = {}
+    for table in tables:
+        plan = found.get(table.id)
+        if (plan and plan.keys) or any(each in selected for each in table.inputs.values()):
+            selected[table.id] = table
+    return list(selected.values())

@@ -159,7 +159,7 @@ def _next(
             _log.warning(warning)
     found = chain(
         unloaded(scope, trouble=trouble),
-        stale(scope, trouble=trouble, waits=waits),
+        stale(scope, trouble=trouble, planned=lambda plan: waits(plan.table.id, plan.waiting)),
     )
     for each in found:
         if tried.in_circles(each):

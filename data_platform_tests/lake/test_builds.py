@@ -64,15 +64,18 @@ def test_a_partition_is_held_back_since_its_first_attempt_that_was(builds: Build
     assert builds.held_since(SALES) == {MONDAY: hours[2]}
 
 
-def test_the_state_changes_with_each_attempt_that_is_recorded_accepted_released_or_forgotten(
+def test_a_table_changes_with_each_attempt_that_is_recorded_accepted_released_or_forgotten(
     builds: Builds,
 ) -> None:
-    seen = [builds.state()]
-    assert builds.state() == seen[0]
+    builds.record([replace(attempt("a"), table_id="silver/shop/other")])
+    before = builds.changes()
+    seen = [before.get(str(SALES), 0)]
 
     def changed(what: object) -> None:
-        seen.append(builds.state())
+        found = builds.changes()
+        seen.append(found.pop(str(SALES)))
         assert len(set(seen)) == len(seen)
+        assert found == before  # the other table's attempts are as they were
 
     for _ in range(2):  # the second time as the first: what is removed last leaves no trace
         changed(builds.record([attempt("a"), attempt("held", key=TUESDAY, held=True)]))
@@ -82,14 +85,14 @@ def test_the_state_changes_with_each_attempt_that_is_recorded_accepted_released_
         changed(builds.forget(SALES))
 
 
-def test_the_state_costs_one_row_however_many_attempts_there_are(builds: Builds) -> None:
+def test_what_has_changed_is_known_without_reading_an_attempt(builds: Builds) -> None:
     asked: list[str] = []
     event.listen(
         builds.database.engine, "before_cursor_execute", lambda *sent: asked.append(sent[2])
     )
-    builds.state()
+    builds.changes()
     asked.clear()
-    builds.state()
+    builds.changes()
     assert [query for query in asked if "builds" in query and "changes" not in query] == []
 
 

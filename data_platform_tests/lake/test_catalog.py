@@ -121,7 +121,7 @@ def test_a_type_that_iceberg_lacks_is_refused_by_name(home: LakeHome):
 def test_an_unknown_table_is_named(home: LakeHome):
     with pytest.raises(UnknownTable, match="no table silver/shop/sales in the catalog"):
         home.lake.load(SALES)
-    assert home.lake.metadata_location(SALES) == ""
+    assert home.lake.metadata_locations([SALES]) == {SALES: ""}
 
 
 def test_tables_are_listed_by_name(home: LakeHome):

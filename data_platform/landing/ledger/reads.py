@@ -123,6 +123,15 @@ class LedgerReads:
         query = sa.select(objects).where(WAITING, _c.source == source)
         return self._entries(query.order_by(_c.partition, _c.key))
 
+    def open_sources(self) -> set[str]:
+        """The sources with objects to load, to move, to settle, or that could not be read. All
+        others have nothing to do, however much they have loaded."""
+        left = sa.and_(_c.state == "moved", _c.bronze_version.is_not(None))
+        waiting = _c.state.in_(["pending", "moving", "unsettled", "failed"])
+        query = sa.select(_c.source).where(_c.source.is_not(None), sa.or_(waiting, left))
+        with self.database.read() as connection:
+            return set(connection.execute(query.distinct()).scalars())
+
     def prepared(self, source: str) -> list[str]:
         """The partitions with objects that a run was about to publish when it ended: see `settle`.
 

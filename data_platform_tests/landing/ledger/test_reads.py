@@ -45,6 +45,21 @@ def test_what_a_killed_run_prepared_is_not_asked_for_once_a_later_version_is_loa
     assert [entry.id for entry in ledger.loaded("shop")] == list(later)
 
 
+def test_a_source_is_open_until_each_of_its_objects_is_loaded(
+    ledger: Ledger, bucket: MemoryBucket
+) -> None:
+    bucket.land(KEY)
+    bucket.land("elsewhere.txt")  # of no source
+    record(ledger, bucket)
+    assert ledger.open_sources() == {"shop"}
+    load(ledger)
+    assert ledger.open_sources() == set()
+    bucket.land(KEY, b"\xff")
+    record(ledger, bucket)
+    ledger.mark_failed({ledger.pending("shop")[0].id: "not UTF-8"})
+    assert ledger.open_sources() == {"shop"}  # another declaration may read it
+
+
 def _rows(ledger: Ledger) -> list:
     with ledger.database.read() as connection:
         return list(connection.execute(sa.select(objects).order_by(objects.c.id)))

@@ -1,0 +1,91 @@
+"""The synthetic tables of the benchmark are as real ones, and show what sensors do not look at."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from benchmarks.many_tables import Shops, shops
+from benchmarks.workload import Workload
+from data_platform.build.kinds import derived, landed
+from data_platform.build.planning import plan_all
+from data_platform.platform_defs import sensors
+from data_platform.platform_defs.assembly import definitions
+
+TABLES, DAYS = 20, 30
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Iterator[Shops]:
+    load = Workload(tmp_path / "no data", tmp_path, quick=True, engine="sail")
+    with shops(load, TABLES, DAYS) as found:
+        yield found
+
+
+def test_the_tables_are_declared_and_every_partition_is_published_and_up_to_date(
+    many: Shops,
+) -> None:
+    assert (len(many.tables), len(many.keys)) == (TABLES, DAYS)
+    for table in many.tables:
+        found = plan_all(table, many.platform)
+        assert (found.keys, set(found.rows)) == ((), set(many.keys))
+
+
+def test_each_sample_asks_for_a_run_and_can_be_taken_again(many: Shops) -> None:
+    for sample in (many.arrivals, many.stale, many.plan):
+        assert sample() > 0 and sample() > 0
+
+
+def test_a_tick_reads_no_metadata_of_tables_that_did_not_change(many: Shops) -> None:
+    unchanged = [table for table in derived(many.own) if table.id.name[-1] in "234"]
+    warehouse = many.platform.settings.home / "warehouse"
+    for table in unchanged:
+        for file in warehouse.joinpath(*table.id.path).rglob("*.*"):
+            file.unlink()
+
+    assert many.stale() > 0  # of the tables 0 and 1
+
+    many.cursors.clear()
+    with pytest.raises(FileNotFoundError):
+        many.tick("stale_tables")
+
+
+def test_a_landed_table_is_looked_at_again_once_its_attempts_have_changed(many: Shops) -> None:
+    table, key = landed(many.own)[0], many.keys[0]
+    assert many.arrivals() > 0
+    assert many.tick("landing_arrivals")[1] == 0
+
+    many.platform.builds.accept(table.id, {key: "attempt"}, {}, "another declaration", "a test")
+
+    assert many.tick("landing_arrivals")[1] == 1
+    assert many.tick("landing_arrivals")[1] == 1  # as long as it is due
+
+
+def test_a_look_that_takes_too_long_goes_on_with_the_next_tick(
+    many: Shops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "_LONGEST_LOOK", -1.0)
+    many.cursors.clear()
+    ticks = 0
+    while not many.skipped.startswith("every table") or not ticks:
+        _, requests = many.tick("stale_tables")
+        assert not requests
+        ticks += 1
+    assert ticks == len(derived(many.tables))
+    assert many.skipped == "every table that has changed is up to date"
+
+
+def test_definitions_list_no_partitions(many: Shops, monkeypatch: pytest.MonkeyPatch) -> None:
+    def listed(*_: object, **__: object) -> list[str]:
+        raise AssertionError("a definition may have thousands of partitions")
+
+    monkeypatch.setattr(dg.TimeWindowPartitionsDefinition, "get_partition_keys", listed)
+    definitions(many.tables, many.platform.settings).get_repository_def()
+
+
+def test_what_is_due_is_asked_for_however_long_the_look_takes(
+    many: Shops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "_LONGEST_LOOK", -1.0)
+    assert many.stale() > 0
