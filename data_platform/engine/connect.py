@@ -16,8 +16,9 @@ from pyspark.sql import SparkSession
 from data_platform.engine.java import require_java
 from data_platform.engine.parallelism import PARALLELISM, counted
 from data_platform.engine.shipping import own_code, send
-from data_platform.engine.warm.attach import Attached, answers, attached
+from data_platform.engine.warm.attach import Attached, attached
 from data_platform.engine.warm.engines import start_sail
+from data_platform.engine.warm.liveness import answers
 from data_platform.settings.environment import credential_files, export
 from data_platform.settings.model import Settings
 
@@ -106,10 +107,11 @@ def _begun(
 
 
 def _at_exit() -> None:
-    for current in _current:
-        if current.engine is not None and not answers(current.engine.address):
-            current.session.client.close()  # it would wait for an answer
-        current.session.stop()
+    if _current and (engine := _current[0].engine) and not answers(engine.address):
+        leave_lost()
+    elif _current:
+        _current[0].session.stop()
+        _leave()
 
 
 def _own_files() -> list[Path]:

@@ -101,6 +101,8 @@ def spark_config(settings: Settings) -> dict[str, str]:
             # One shuffle partition for each core: more only add start-up costs.
             "spark.sql.shuffle.partitions": str(cores),
             PARALLELISM: str(cores),
+            # The JVM listens on ports of its own, and runs what it is sent there.
+            "spark.authenticate": "true",
             # The loopback address stays the same when a laptop changes networks.
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",

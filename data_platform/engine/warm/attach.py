@@ -8,23 +8,24 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from data_platform.engine.waiting import wait
+from data_platform.engine.warm import liveness
 from data_platform.engine.warm.key import key_of
+from data_platform.engine.warm.liveness import answers, watch
 from data_platform.engine.warm.place import Found, Place, Spec, User, session_address, this_machine
 from data_platform.settings.model import Settings
 
 _log = logging.getLogger(__name__)
 
-_ANSWERS_WITHIN = 10  # seconds
-_ANSWERS_BUSY_WITHIN = 60  # what others asked, or this process, may keep it busy
-_STARTS_WITHIN = 150
+_STARTS_WITHIN = 150  # seconds
 _ENDS_WITHIN = 30
-_PAUSE = 0.05
+_ATTACHES_WITHIN = 300  # another run may have to end an engine first, and start one
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,20 @@ class Attached:
     address: str
     pid: int
     _user: User
+    _end_watch: Callable[[], None]
 
     def is_lost(self) -> bool:
         """Whether it does not answer any more."""
-        return not answers(self.address, _ANSWERS_BUSY_WITHIN)
+        return not answers(self.address, liveness.BUSY_ANSWERS_WITHIN)
 
     def let_go(self) -> None:
         """Stop using it; the session is closed."""
+        self._end_watch()
         self._user.leave()
 
     def abandon(self) -> None:
         """Stop using it; if it still runs, it closes the session."""
+        self._end_watch()
         self._user.abandon()
 
 
@@ -94,30 +98,12 @@ def _own(spec: Spec) -> Attached:
     return found
 
 
-def answers(address: str, seconds: float = _ANSWERS_WITHIN) -> bool:
-    """Whether an engine answers a request of an address's session in time."""
-    import grpc  # slow to import
-    from pyspark.sql.connect.client.core import DefaultChannelBuilder
-    from pyspark.sql.connect.proto import AnalyzePlanRequest, SparkConnectServiceStub
-
-    builder = DefaultChannelBuilder(address)
-    version = AnalyzePlanRequest.SparkVersion()
-    request = AnalyzePlanRequest(session_id=builder.session_id or "", spark_version=version)
-    request.user_context.user_id = builder.userId or ""
-    with builder.toChannel() as channel:
-        try:
-            SparkConnectServiceStub(channel).AnalyzePlan(request, timeout=seconds)
-        except grpc.RpcError:
-            return False
-    return True
-
-
 def attach(place: Place, spec: Spec) -> Attached | None:
     """The engine of a place. None if it cannot be had: others use one of another key, or none
     starts; the log says which.
     """
     place.make()
-    with place.locked("attach"):
+    with place.locked("attach", _ATTACHES_WITHIN):
         others, _ = place.users()
         user = place.enter()
         try:
@@ -128,7 +114,8 @@ def attach(place: Place, spec: Spec) -> Attached | None:
     if found is None or found.address is None:
         user.leave()
         return None
-    return Attached(session_address(found.address, user.session), found.pid, user)
+    address = session_address(found.address, user.session)
+    return Attached(address, found.pid, user, watch(address, partial(_end_silent, place, found)))
 
 
 def _usable(place: Place, spec: Spec, user: User, others: set[str]) -> Found | None:
@@ -140,7 +127,7 @@ def _usable(place: Place, spec: Spec, user: User, others: set[str]) -> Found | N
         found = _listening(place, lambda: not place.is_locked("keeper")) or found
     if found.key != spec.key and others and place.is_locked("keeper"):
         return None
-    seconds = _ANSWERS_BUSY_WITHIN if others else _ANSWERS_WITHIN
+    seconds = liveness.BUSY_ANSWERS_WITHIN if others else liveness.ANSWERS_WITHIN
     if (
         found.address is None
         or not place.is_locked("keeper")
@@ -157,13 +144,30 @@ def _usable(place: Place, spec: Spec, user: User, others: set[str]) -> Found | N
     return None
 
 
+def _end_silent(place: Place, found: Found) -> None:
+    """End an engine that has stopped answering, so that calls that wait for it fail.
+
+    This does not wait for the lock `attach`, which the engine's own process may hold.
+    """
+    now = place.read()
+    if now is None or now.pid != found.pid or not place.is_locked("server"):
+        return  # it has ended already
+    _log.warning(
+        "the warm engine (process %s) has not answered for %s seconds; it is ended, and what used "
+        "it is retried on a new one",
+        found.pid,
+        liveness.BUSY_ANSWERS_WITHIN,
+    )
+    _end(place, found, signal.SIGKILL)
+
+
 def _end(place: Place, found: Found, by: signal.Signals) -> None:
     """End an engine whose lock is held, so that its process group is still its own."""
     try:
         os.killpg(found.pid, by)  # a JVM outlives a killed parent
     except ProcessLookupError:
         return
-    if not _wait(lambda: not place.is_locked("server"), _ENDS_WITHIN) and by != signal.SIGKILL:
+    if not wait(lambda: not place.is_locked("server"), _ENDS_WITHIN) and by != signal.SIGKILL:
         _end(place, found, signal.SIGKILL)
 
 
@@ -175,7 +179,7 @@ def _started(place: Place, spec: Spec, others: set[str]) -> Found | None:
                 "settings; this run has its own"
             )
             return None
-        if not _wait(lambda: not place.is_locked("server"), _ENDS_WITHIN):  # it ends
+        if not wait(lambda: not place.is_locked("server"), _ENDS_WITHIN):  # it ends
             return None
     place.prepare()
     with place.log.open("w") as log:
@@ -212,14 +216,5 @@ def _listening(place: Place, ended: Callable[[], bool]) -> Found | None:
         found = place.read()
         return found if found and found.address else None
 
-    _wait(lambda: listening() is not None or ended(), _STARTS_WITHIN)
+    wait(lambda: listening() is not None or ended(), _STARTS_WITHIN)
     return listening()
-
-
-def _wait(until: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not until():
-        if time.monotonic() > end:
-            return False
-        time.sleep(_PAUSE)
-    return True

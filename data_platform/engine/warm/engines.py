@@ -1,11 +1,11 @@
 """Engines that speak Spark Connect, as a process of their own starts them."""
 
 import ctypes
+import secrets
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +13,14 @@ from pathlib import Path
 
 import pyspark
 
-from data_platform.engine.warm.place import Place, Spec, free_port, is_listening
+from data_platform.engine.waiting import wait
+from data_platform.engine.warm.place import (
+    Place,
+    Spec,
+    is_listening,
+    reserved_port,
+    server_address,
+)
 from data_platform.settings.environment import export
 
 _CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
@@ -56,9 +63,8 @@ def start_sail(memory: str) -> str:
     server.start(background=True)
     listening = server.listening_address
     assert listening
-    host, port = listening
     _kept.append(server)
-    return f"sc://{host}:{port}"
+    return server_address(listening[1])
 
 
 def _sail(spec: Spec) -> Running:
@@ -66,7 +72,11 @@ def _sail(spec: Spec) -> Running:
 
 
 def _spark(spec: Spec, place: Place, lock: int) -> Running:
-    port = free_port()
+    with reserved_port() as port:
+        return _spark_on(port, spec, place, lock)
+
+
+def _spark_on(port: int, spec: Spec, place: Place, lock: int) -> Running:
     options = spec.config.get("spark.driver.extraJavaOptions", "")
     config = {
         **spec.config,
@@ -83,7 +93,13 @@ def _spark(spec: Spec, place: Place, lock: int) -> Running:
     home = Path(pyspark.__file__).parent
     words = [word for name, value in config.items() for word in ("--conf", f"{name}={value}")]
     command = [str(home / "bin" / "spark-submit"), *words, "--class", _CLASS, "spark-internal"]
-    export(SPARK_HOME=str(home), PYSPARK_PYTHON=sys.executable, SPARK_CONNECT_MODE_ENABLED=None)
+    token = secrets.token_hex(32)
+    export(
+        SPARK_HOME=str(home),
+        PYSPARK_PYTHON=sys.executable,
+        SPARK_CONNECT_MODE_ENABLED=None,
+        SPARK_CONNECT_AUTHENTICATE_TOKEN=token,  # other users see a process's arguments
+    )
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -96,16 +112,17 @@ def _spark(spec: Spec, place: Place, lock: int) -> Running:
         process.kill()  # it has nothing to put away, and might wait for clients
         process.wait()
 
-    until = time.monotonic() + _STARTS_WITHIN
+    def has_ended() -> bool:
+        return process.poll() is not None
+
     try:
-        while not is_listening("127.0.0.1", port):
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"Spark Connect does not listen on port {port}")
-            time.sleep(0.1)
+        wait(lambda: has_ended() or is_listening("127.0.0.1", port), _STARTS_WITHIN)
+        if has_ended() or not is_listening("127.0.0.1", port):
+            raise RuntimeError(f"Spark Connect does not listen on port {port}")
     except BaseException:  # SIGTERM, too
         stop()
         raise
-    return Running(f"sc://127.0.0.1:{port}", lambda: process.poll() is None, stop)
+    return Running(server_address(port, token), lambda: not has_ended(), stop)
 
 
 def _end_with_parent() -> None:

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from data_platform.engine.waiting import wait
 from data_platform.storage.locks import try_lock
 
 _USER = "data-platform"  # an engine tells sessions apart by user, too
@@ -124,10 +126,11 @@ class Place:
         return (self.directory / f"{name}.lock").open("a")
 
     @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """Hold a lock, waiting for it."""
+    def locked(self, name: str, seconds: float) -> Iterator[None]:
+        """Hold a lock, waiting for it. Raises TimeoutError if it is not released in time."""
         with self.file(name) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            if not wait(lambda: try_lock(file), seconds):
+                raise TimeoutError(f"{file.name} is locked by a process that does not release it")
             yield
 
     def is_locked(self, name: str) -> bool:
@@ -162,6 +165,8 @@ class Place:
     def write(self, found: Found) -> None:
         """Record where the engine is."""
         new = self._address.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)  # an address has the token of the engine
         new.write_text(json.dumps(asdict(found)))
         os.replace(new, self._address)
 
@@ -197,13 +202,39 @@ def this_machine() -> str:
     return " ".join(found)
 
 
+def server_address(port: int, token: str | None = None) -> str:
+    """The address of an engine on this machine.
+
+    PySpark sends parameters that it does not know as headers. Its own `token` needs the host name
+    `localhost`, and another user could listen at that name's IPv6 address, to be sent the token.
+    """
+    address = f"sc://127.0.0.1:{port}/"
+    return f"{address};authorization=Bearer%20{token}" if token else address
+
+
 def session_address(server: str, session: str) -> str:
-    """The address of a session on a server."""
-    return f"{server}/;session_id={session};user_id={_USER}"
+    """The address of a session on a server, whose own address is as `server_address` has it."""
+    return f"{server};session_id={session};user_id={_USER}"
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of the loopback address, for a server that cannot choose one and say which.
+
+    On Linux no other process is given it until the block ends. Servers there set SO_REUSEADDR, so
+    that they can listen on a port that another socket has and does not listen on.
+    """
+    with socket.socket() as reserving:
+        reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserving.bind(("127.0.0.1", 0))
+        port = reserving.getsockname()[1]
+        if sys.platform != "linux":
+            reserving.close()
+        yield port
 
 
 def free_port() -> int:
-    """A port of the loopback address that nothing listens on."""
+    """A port of the loopback address that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
