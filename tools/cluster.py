@@ -13,10 +13,9 @@ import os
 import signal
 import sys
 import tempfile
-import time
 import urllib.request
 import venv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from shlex import quote
 import pyspark
 
 from data_platform.engine.java import chosen_java
+from data_platform.engine.waiting import wait
 from data_platform.settings.model import CHECKOUT
 from tools.hosts import Host, make_host, network
 from tools.servers import NotInstalled, NotStarted, launch, versitygw
@@ -92,7 +92,7 @@ class Cluster:
             alive = state.get("aliveworkers") == len(self.workers)
             return alive and not state["coresused"] and not state["activeapps"]
 
-        if not _wait(free, PATIENCE):
+        if not wait(free, PATIENCE):
             raise NotStarted(f"not all workers of the cluster are free:\n{self.logs()}")
 
     def repair(self) -> None:
@@ -193,15 +193,6 @@ def _python_without_the_platform(directory: Path) -> Path:
     libraries = Path("lib") / version / "site-packages"
     (directory / libraries / "libraries.pth").write_text(f"{Path(sys.prefix) / libraries}\n")
     return directory / "bin" / "python"
-
-
-def _wait(until: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not until():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def main() -> None:

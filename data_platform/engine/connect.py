@@ -78,6 +78,8 @@ def _begun(
     settings: Settings, warm: Mapping[str, str] | None, variables: Mapping[str, str | None]
 ) -> _Current:
     sail = settings.spark.kind == "sail"
+    if settings.spark.kind != "connect":  # it is for a server elsewhere, and asks for TLS here
+        export(SPARK_CONNECT_AUTHENTICATE_TOKEN=None)
     if settings.spark.kind == "local":
         require_java(settings.spark.text)
     engine = None if warm is None else attached(settings, warm, variables, _own_files())

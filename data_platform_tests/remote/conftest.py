@@ -14,7 +14,7 @@ import pytest
 
 from data_platform.assets import Table
 from data_platform.build.platform import Platform
-from data_platform.engine.warm.place import free_port
+from data_platform.engine.warm.place import reserved_port
 from data_platform.operations.packaging import package
 from data_platform.operations.repair import instance_of
 from data_platform.platform_defs import launching
@@ -129,17 +129,17 @@ def made_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def standalone(tmp_path: Path) -> Iterator[str]:
     """The address of a standalone master of Spark on the loopback address, with one worker."""
-    port = free_port()
-    master = f"spark://127.0.0.1:{port}"
-    of = "org.apache.spark.deploy"
-    here = ["-h", "127.0.0.1", "--webui-port", "0"]
-    commands = (
-        [f"{of}.master.Master", *here, "-p", str(port)],
-        [f"{of}.worker.Worker", *here, *("-c", "1", "-m", "1g", "-d", str(tmp_path)), master],
-    )
     java, python = str(ENVIRONMENT / "java"), str(ENVIRONMENT / "bin/python")
     environment = {**os.environ, "JAVA_HOME": java, "PYSPARK_PYTHON": python}
     with ExitStack() as stack, (tmp_path / "standalone.txt").open("wb") as output:
+        port = stack.enter_context(reserved_port())
+        master = f"spark://127.0.0.1:{port}"
+        of = "org.apache.spark.deploy"
+        here = ["-h", "127.0.0.1", "--webui-port", "0"]
+        commands = (
+            [f"{of}.master.Master", *here, "-p", str(port)],
+            [f"{of}.worker.Worker", *here, *("-c", "1", "-m", "1g", "-d", str(tmp_path)), master],
+        )
         for command in commands:
             process = stack.enter_context(
                 subprocess.Popen(

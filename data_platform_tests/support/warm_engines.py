@@ -4,6 +4,8 @@ import os
 import signal
 from collections.abc import Callable
 
+import psutil
+
 from data_platform.engine.waiting import wait
 from data_platform.engine.warm.attach import Attached, attach
 from data_platform.engine.warm.place import Place, Spec
@@ -26,3 +28,11 @@ def attached(place: Place, spec: Spec) -> Attached:
     found = attach(place, spec)
     assert found, place.log.read_text()
     return found
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started; none if it has ended."""
+    try:
+        return [each.pid for each in psutil.Process(pid).children()]
+    except psutil.NoSuchProcess:
+        return []

@@ -107,6 +107,7 @@ def _spark_on(port: int, spec: Spec, place: Place, lock: int) -> Running:
         pass_fds=[lock],
         preexec_fn=_end_with_parent,
     )
+    export(SPARK_CONNECT_AUTHENTICATE_TOKEN=None)  # with it, clients here would want TLS
 
     def stop() -> None:
         process.kill()  # it has nothing to put away, and might wait for clients

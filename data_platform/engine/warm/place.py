@@ -233,13 +233,6 @@ def reserved_port() -> Iterator[int]:
         yield port
 
 
-def free_port() -> int:
-    """A port of the loopback address that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def is_listening(host: str, port: int) -> bool:
     """Whether something accepts connections there."""
     with socket.socket() as probe:
