@@ -1,4 +1,4 @@
-"""Engines that speak Spark Connect, as a process of their own starts them."""
+"""Start the servers of Spark Connect on this machine: Sail, and Spark in a JVM."""
 
 import ctypes
 import secrets
@@ -27,12 +27,12 @@ _CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
 _NEVER = 10**8  # seconds
 _STARTS_WITHIN = 120  # seconds; a JVM on a busy machine takes some
 _PR_SET_PDEATHSIG = 1
-_kept: list[object] = []  # a server stops when it is collected, a directory is removed
+_kept: list[object] = []  # when collected, a server stops and a directory is removed
 
 
 @dataclass(frozen=True)
 class Running:
-    """An engine that listens at an address."""
+    """A server that listens at an address."""
 
     address: str
     is_alive: Callable[[], bool]
@@ -40,24 +40,25 @@ class Running:
 
 
 def start(spec: Spec, place: Place, lock: int) -> Running:
-    """Start the engine, which keeps the lock of this file too; raises RuntimeError if it does not
-    listen after a while."""
+    """Start the engine. `lock` is a locked file descriptor, which a JVM inherits. Raises
+    RuntimeError if the engine does not listen within two minutes."""
     return _sail(spec) if spec.kind == "sail" else _spark(spec, place, lock)
 
 
 @cache
 def start_sail(memory: str) -> str:
-    """The address of this process's server, which ends with the process."""
+    """The address of this process's Sail server, which ends with the process."""
     export(
-        RUST_LOG="error",  # it would log every query
-        # Operators that need more spill to disk; as a JVM's heap, it is written like `4g`.
+        RUST_LOG="error",  # otherwise it logs every query
+        # Operators that need more memory spill to disk. The size is written as a JVM's, like `4g`.
         SAIL_RUNTIME__MEMORY_POOL__TYPE="fair",
         SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE=str(_bytes(memory)),
-        # A run may do something else for hours. Its session is closed when it ends.
+        # By default, a session that is idle for 15 minutes is closed. A run may do other work for
+        # hours, and its session is closed when it ends.
         SAIL_SPARK__SESSION_TIMEOUT_SECS=str(_NEVER),
         SAIL_EXECUTION__CHECKPOINT__PATH=_checkpoints(),  # of `localCheckpoint`
     )
-    from pysail.spark import SparkConnectServer  # takes its time to import
+    from pysail.spark import SparkConnectServer  # slow to import
 
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
@@ -80,7 +81,7 @@ def _spark_on(port: int, spec: Spec, place: Place, lock: int) -> Running:
     options = spec.config.get("spark.driver.extraJavaOptions", "")
     config = {
         **spec.config,
-        # Without memory its threads end one by one, and it would listen for ever.
+        # Otherwise, out of memory, its threads end one by one while it keeps listening.
         "spark.driver.extraJavaOptions": (
             f'{options} -XX:+ExitOnOutOfMemoryError "-Djava.io.tmpdir={place.work}"'
         ),
@@ -98,7 +99,7 @@ def _spark_on(port: int, spec: Spec, place: Place, lock: int) -> Running:
         SPARK_HOME=str(home),
         PYSPARK_PYTHON=sys.executable,
         SPARK_CONNECT_MODE_ENABLED=None,
-        SPARK_CONNECT_AUTHENTICATE_TOKEN=token,  # other users see a process's arguments
+        SPARK_CONNECT_AUTHENTICATE_TOKEN=token,  # arguments are visible to other users
     )
     process = subprocess.Popen(
         command,
@@ -107,10 +108,10 @@ def _spark_on(port: int, spec: Spec, place: Place, lock: int) -> Running:
         pass_fds=[lock],
         preexec_fn=_end_with_parent,
     )
-    export(SPARK_CONNECT_AUTHENTICATE_TOKEN=None)  # with it, clients here would want TLS
+    export(SPARK_CONNECT_AUTHENTICATE_TOKEN=None)  # with it, this process's clients require TLS
 
     def stop() -> None:
-        process.kill()  # it has nothing to put away, and might wait for clients
+        process.kill()  # it has nothing to save, and a clean shutdown might wait for clients
         process.wait()
 
     def has_ended() -> bool:
@@ -127,7 +128,7 @@ def _spark_on(port: int, spec: Spec, place: Place, lock: int) -> Running:
 
 
 def _end_with_parent() -> None:
-    """Have Linux kill this process when the one that started it ends, however it does."""
+    """Have Linux kill this process when its parent ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -137,7 +138,7 @@ def _bytes(memory: str) -> int:
 
 
 def _checkpoints() -> str:
-    """A directory that is removed with the process."""
+    """The URI of a directory that is removed when the process ends."""
     directory = tempfile.TemporaryDirectory(prefix="data-platform-")
     _kept.append(directory)
     return f"file://{directory.name}"

@@ -1,4 +1,4 @@
-"""Whether an engine answers: asked once, or for as long as a run uses it."""
+"""Check whether an engine answers: once, or for as long as a run uses it."""
 
 import threading
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from collections.abc import Callable
 ANSWERS_WITHIN = 10  # seconds
 BUSY_ANSWERS_WITHIN = 60  # while runs use it, this one or others
 
-# Queries of several runs on two busy cores delay an answer by some seconds. It takes two requests
-# in a row: when a suspended machine wakes up, one may expire although it was answered.
+# The queries of several runs on two busy cores delay an answer by a few seconds. One request may
+# expire although it was answered, as when a suspended machine resumes; so two in a row must fail.
 _ASKED_EVERY = 10  # seconds
 _UNANSWERED = 2
 
 
 def answers(address: str, seconds: float = ANSWERS_WITHIN) -> bool:
-    """Whether an engine answers a request of an address's session in time, and without an error."""
+    """Whether an engine answers a request of the address's session in time, without an error."""
     request = _Request(address)
     try:
         return request.sent(seconds) == "OK"
@@ -24,8 +24,8 @@ def answers(address: str, seconds: float = ANSWERS_WITHIN) -> bool:
 def watch(address: str, lost: Callable[[], None]) -> Callable[[], None]:
     """Call `lost`, once, if an engine stops answering; returns a function that ends the watch.
 
-    A query may take hours, so a call of Spark Connect has no deadline: if the engine is frozen, the
-    call never returns. A thread asks the engine meanwhile, on a connection of its own.
+    Calls of Spark Connect have no deadline, since a query may take hours: if the engine is frozen,
+    they never return. So a thread sends requests meanwhile, on its own connection.
     """
     ended = threading.Event()
     request = _Request(address)
@@ -34,7 +34,7 @@ def watch(address: str, lost: Callable[[], None]) -> Callable[[], None]:
         unanswered = 0
         while unanswered < _UNANSWERED and not ended.wait(_ASKED_EVERY):
             status = request.sent(BUSY_ANSWERS_WITHIN / _UNANSWERED)
-            # Any other status is an answer, as that the session is closed.
+            # Any other error is an answer, such as that the session is closed.
             silent = status in ("DEADLINE_EXCEEDED", "UNAVAILABLE")
             unanswered = unanswered + 1 if silent else 0
         request.close()
@@ -46,7 +46,7 @@ def watch(address: str, lost: Callable[[], None]) -> Callable[[], None]:
 
 
 class _Request:
-    """The cheapest request of a session, for the engine's version, on a connection of its own."""
+    """A request for the engine's version, the cheapest one, on its own connection."""
 
     def __init__(self, address: str) -> None:
         from pyspark.sql.connect.client.core import DefaultChannelBuilder  # slow to import
@@ -61,7 +61,7 @@ class _Request:
         self._request, self._metadata = request, tuple(builder.metadata())
 
     def sent(self, seconds: float) -> str:
-        """Send it, and wait for the answer; the name of its gRPC status."""
+        """Send it, wait for the answer, and return the name of the gRPC status."""
         import grpc
 
         try:

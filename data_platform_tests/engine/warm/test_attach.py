@@ -70,7 +70,7 @@ def test_it_stays_as_long_as_somebody_uses_it_and_then_for_a_while(
     time.sleep(2)
     assert answers(user.address)
 
-    user.let_go()
+    user.release()
 
     soon(lambda: not place.is_locked("server"))
     assert place.read() is None
@@ -83,7 +83,7 @@ def test_it_ends_with_its_owner_once_nobody_uses_it(place: Place, spec: Spec) ->
     time.sleep(1)
     assert answers(user.address)
 
-    user.let_go()
+    user.release()
 
     soon(lambda: not place.is_locked("server"))
 
@@ -95,7 +95,7 @@ def test_of_other_code_or_settings_it_is_replaced_unless_somebody_uses_it(
     first = attached(place, spec)
     assert attach(place, changed) is None
 
-    first.let_go()
+    first.release()
 
     assert attached(place, changed).pid != first.pid
 

@@ -101,7 +101,7 @@ def test_where_others_use_one_of_other_code_a_jvm_is_a_runs_own(
     ours = warm.attached(settings, of_java.config, {}, [])
 
     assert ours and ours.address != theirs.address and answers(ours.address)
-    ours.let_go()
+    ours.release()
     os.killpg(ours.pid, signal.SIGKILL)
 
 
@@ -124,6 +124,6 @@ def test_a_runs_own_spark_leaves_nothing_when_the_run_ends(
     own = warm._own(of_java)
     assert answers(own.address) and list(tmp_path.glob("data-platform-*"))
 
-    own.let_go()
+    own.release()
 
     soon(lambda: not list(tmp_path.glob("data-platform-*")))

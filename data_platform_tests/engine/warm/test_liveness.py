@@ -26,7 +26,7 @@ def test_an_engine_that_does_not_answer_twice_is_lost(
 ) -> None:
     monkeypatch.setattr(liveness, "BUSY_ANSWERS_WITHIN", 2)
     engine, lost = attached(place, spec), threading.Event()
-    engine.let_go()  # its own watch
+    engine.release()  # its own watch
     watch(engine.address, lost.set)
 
     os.killpg(engine.pid, by)
@@ -53,7 +53,7 @@ def test_a_watch_that_was_ended_loses_nothing(
     monkeypatch.setattr(liveness, "BUSY_ANSWERS_WITHIN", 2)
     engine, lost = attached(place, spec), threading.Event()
     watch(engine.address, lost.set)()
-    engine.let_go()
+    engine.release()
 
     os.killpg(engine.pid, signal.SIGKILL)
 
