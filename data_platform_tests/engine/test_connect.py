@@ -1,4 +1,4 @@
-"""A process's session of Spark Connect, on its home's warm engine or on one of its own."""
+"""A process's session of Spark Connect, on its home's warm engine or its own engine."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def _no_session_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    """That of the home's engine."""
+    """The directory of the home's engine."""
     place = Place(tmp_path / "engine")
     yield place
     if place.directory.is_dir():
@@ -40,7 +40,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 def _connected(home: Path, engine: str = "sail") -> SparkSession:
-    """As a run that a code server launched."""
+    """Connect as a run launched by a code server does."""
     settings = settings_at(home, spark=Engine(engine), spark_idle=1)
     if not settings.spark.has_jvm:
         return connect.connected(settings, {})
@@ -51,7 +51,7 @@ def _connected(home: Path, engine: str = "sail") -> SparkSession:
     return connect.connected(settings, spark_config(settings))
 
 
-def test_where_a_home_cannot_have_one_a_run_has_its_own(tmp_path: Path) -> None:
+def test_a_run_starts_its_own_engine_if_the_home_cannot_have_one(tmp_path: Path) -> None:
     (tmp_path / "engine").write_text("in the way")
 
     session = _connected(tmp_path)
@@ -60,9 +60,7 @@ def test_where_a_home_cannot_have_one_a_run_has_its_own(tmp_path: Path) -> None:
     session.stop()
 
 
-def test_a_step_that_lost_its_engine_is_tried_again_on_another(
-    tmp_path: Path, place: Place
-) -> None:
+def test_a_step_that_lost_its_engine_is_retried_on_another(tmp_path: Path, place: Place) -> None:
     first = _connected(tmp_path)
     found = place.read()
     assert found
@@ -78,7 +76,7 @@ def test_a_step_that_lost_its_engine_is_tried_again_on_another(
 
 
 @pytest.mark.parametrize("engine", ["sail", "local[1]"])
-def test_a_step_whose_engine_freezes_in_a_query_is_tried_again_on_another(
+def test_a_step_whose_engine_freezes_during_a_query_is_retried_on_another(
     tmp_path: Path, place: Place, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "_ASKED_EVERY", 0.1)
@@ -113,7 +111,7 @@ def test_a_step_whose_engine_freezes_in_a_query_is_tried_again_on_another(
     second.stop()
 
 
-def test_an_engine_that_is_busy_on_all_cores_is_not_lost(
+def test_an_engine_with_all_cores_busy_is_not_lost(
     tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "_ASKED_EVERY", 0.1)
@@ -139,7 +137,7 @@ def test_an_engine_that_is_busy_on_all_cores_is_not_lost(
     session.stop()
 
 
-def test_the_token_of_a_server_elsewhere_is_not_sent_to_an_engine_here(
+def test_the_token_of_a_remote_server_is_not_used_for_a_local_engine(
     tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPARK_CONNECT_AUTHENTICATE_TOKEN", "elsewhere")
@@ -150,9 +148,7 @@ def test_the_token_of_a_server_elsewhere_is_not_sent_to_an_engine_here(
     session.stop()
 
 
-def test_the_tables_function_that_fails_has_not_lost_its_engine(
-    tmp_path: Path, place: Place
-) -> None:
+def test_an_error_in_a_function_is_not_a_lost_engine(tmp_path: Path, place: Place) -> None:
     session = _connected(tmp_path)
     with pytest.raises(ZeroDivisionError), failures_explained():
         assert session.range(2).count() // 0
@@ -161,7 +157,7 @@ def test_the_tables_function_that_fails_has_not_lost_its_engine(
     session.stop()
 
 
-def test_a_session_that_was_stopped_gives_way_to_another(tmp_path: Path) -> None:
+def test_a_stopped_session_is_replaced(tmp_path: Path) -> None:
     settings = settings_at(tmp_path)
     first = connect.connected(settings)
     assert connect.connected(settings) is first
@@ -174,7 +170,7 @@ def test_a_session_that_was_stopped_gives_way_to_another(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("variable", ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"])
-def test_changed_credentials_in_a_file_need_another_engine(
+def test_a_changed_file_of_credentials_changes_the_key(
     tmp_path: Path, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, settings = tmp_path / "aws", settings_at(tmp_path)

@@ -36,7 +36,7 @@ ROLE = "arn:aws:iam::123456789012:role/transform"
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class RemoteJobs:
     """Homes with the shop's tables, of which nothing is on this machine but Dagster's own state."""
 
     directory: Path
@@ -154,7 +154,7 @@ def standalone(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def elsewhere(
+def remote(
     tmp_path: Path,
     made_package: Path,
     versitygw: S3Server,
@@ -162,14 +162,14 @@ def elsewhere(
     databases: Databases,
     moto_endpoint: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> Elsewhere:
+) -> RemoteJobs:
     for variable, value in endpoints(moto_endpoint).items():
         monkeypatch.setenv(variable, value)
     start_no_job_as_ended(monkeypatch)
     monkeypatch.setattr(launching, "SECONDS", 0.2)  # moto answers for nothing
     place = Place.bucket(versitygw)
     _reset(moto_endpoint)
-    found = Elsewhere(
+    found = RemoteJobs(
         tmp_path, place, moto_endpoint, versitygw.region, databases, made_package, postgres.password
     )
     found.client("secretsmanager").create_secret(

@@ -1,4 +1,4 @@
-"""A place for a warm engine, and what one is started with."""
+"""The directory and the specification of a warm engine."""
 
 import os
 import sys

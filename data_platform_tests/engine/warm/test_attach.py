@@ -1,4 +1,4 @@
-"""A home has one warm engine, which each run finds, starts, or replaces."""
+"""A home has one warm engine, which a run attaches to, starts or replaces."""
 
 import os
 import shutil
@@ -23,9 +23,7 @@ from data_platform_tests.support.warm_engines import attached, soon
 pytestmark = pytest.mark.connect_only
 
 
-def test_many_that_need_an_engine_at_once_share_one_whose_sessions_are_apart(
-    place: Place, spec: Spec
-) -> None:
+def test_concurrent_runs_share_an_engine_with_isolated_sessions(place: Place, spec: Spec) -> None:
     with ThreadPoolExecutor(4) as pool:
         one, *others = pool.map(lambda _: attached(place, spec), range(4))
 
@@ -41,7 +39,7 @@ def test_many_that_need_an_engine_at_once_share_one_whose_sessions_are_apart(
     right.stop()
 
 
-def test_an_engine_that_was_killed_is_started_again(place: Place, spec: Spec) -> None:
+def test_a_killed_engine_is_replaced(place: Place, spec: Spec) -> None:
     first = attached(place, spec)
     os.kill(first.pid, signal.SIGKILL)
     soon(lambda: not place.is_locked("server"))
@@ -51,7 +49,7 @@ def test_an_engine_that_was_killed_is_started_again(place: Place, spec: Spec) ->
     assert second.pid != first.pid and answers(second.address)
 
 
-def test_an_engine_that_does_not_answer_is_started_again(
+def test_an_engine_that_does_not_answer_is_replaced(
     place: Place, spec: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = attached(place, spec)
@@ -63,9 +61,7 @@ def test_an_engine_that_does_not_answer_is_started_again(
     assert second.pid != first.pid and answers(second.address)
 
 
-def test_it_stays_as_long_as_somebody_uses_it_and_then_for_a_while(
-    place: Place, spec: Spec
-) -> None:
+def test_it_ends_when_it_has_been_idle(place: Place, spec: Spec) -> None:
     user = attached(place, replace(spec, idle=1))
     time.sleep(2)
     assert answers(user.address)
@@ -76,7 +72,7 @@ def test_it_stays_as_long_as_somebody_uses_it_and_then_for_a_while(
     assert place.read() is None
 
 
-def test_it_ends_with_its_owner_once_nobody_uses_it(place: Place, spec: Spec) -> None:
+def test_it_ends_after_its_owner_when_no_run_uses_it(place: Place, spec: Spec) -> None:
     owner = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     user = attached(place, replace(spec, owner=owner.pid))
     owner.communicate(b"\n")
@@ -88,7 +84,7 @@ def test_it_ends_with_its_owner_once_nobody_uses_it(place: Place, spec: Spec) ->
     soon(lambda: not place.is_locked("server"))
 
 
-def test_of_other_code_or_settings_it_is_replaced_unless_somebody_uses_it(
+def test_an_engine_with_another_key_is_replaced_unless_it_is_in_use(
     place: Place, spec: Spec
 ) -> None:
     changed = replace(spec, key="that")
@@ -112,7 +108,7 @@ def test_with_a_damaged_address_a_second_engine_is_not_started(
     os.killpg(first.pid, signal.SIGKILL)
 
 
-def test_files_of_an_engine_are_its_users_alone_and_go_with_the_next(
+def test_temporary_files_are_private_and_removed_by_the_next_engine(
     place: Place, spec: Spec
 ) -> None:
     first = attached(place, spec)
@@ -127,7 +123,7 @@ def test_files_of_an_engine_are_its_users_alone_and_go_with_the_next(
     assert (place.directory / "log.previous.txt").exists()
 
 
-def test_an_engine_of_another_machine_is_neither_used_nor_killed(place: Place, spec: Spec) -> None:
+def test_an_engine_on_another_machine_is_neither_used_nor_killed(place: Place, spec: Spec) -> None:
     theirs = subprocess.Popen(["sleep", "600"], start_new_session=True)
     with place.file("server") as server, place.file("keeper") as keeper:
         assert try_lock(server) and try_lock(keeper)
@@ -140,7 +136,7 @@ def test_an_engine_of_another_machine_is_neither_used_nor_killed(place: Place, s
     theirs.wait()
 
 
-def test_an_engine_ends_with_its_home(place: Place, spec: Spec) -> None:
+def test_an_engine_ends_when_its_home_is_removed(place: Place, spec: Spec) -> None:
     user = attached(place, spec)
     shutil.rmtree(place.directory)
 
@@ -149,7 +145,7 @@ def test_an_engine_ends_with_its_home(place: Place, spec: Spec) -> None:
     assert not place.directory.exists()
 
 
-def test_where_none_starts_there_is_none_and_the_log_says_why(place: Place, spec: Spec) -> None:
+def test_if_none_starts_the_log_says_why(place: Place, spec: Spec) -> None:
     assert attach(place, replace(spec, memory="4x")) is None
 
     assert "KeyError" in place.log.read_text()

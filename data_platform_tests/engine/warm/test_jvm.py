@@ -43,7 +43,7 @@ def _starting(place: Place, spec: Spec) -> tuple["subprocess.Popen[bytes]", int]
     return run, found.pid
 
 
-def test_an_engine_whose_starter_was_killed_is_waited_for(place: Place, of_java: Spec) -> None:
+def test_an_engine_that_a_killed_run_started_is_used(place: Place, of_java: Spec) -> None:
     run, pid = _starting(place, of_java)
     run.kill()
     run.wait()
@@ -51,7 +51,7 @@ def test_an_engine_whose_starter_was_killed_is_waited_for(place: Place, of_java:
     assert attached(place, of_java).pid == pid
 
 
-def test_a_jvm_that_starts_does_not_outlive_its_keeper(place: Place, of_java: Spec) -> None:
+def test_a_starting_jvm_ends_with_its_keeper(place: Place, of_java: Spec) -> None:
     run, pid = _starting(place, of_java)
     soon(lambda: children(pid) != [])
     (jvm, *_) = children(pid)
@@ -63,7 +63,7 @@ def test_a_jvm_that_starts_does_not_outlive_its_keeper(place: Place, of_java: Sp
     assert second.pid != pid and not Path(f"/proc/{jvm}").exists()
 
 
-def test_a_jvm_does_not_outlive_the_process_that_started_it(place: Place, of_java: Spec) -> None:
+def test_a_jvm_ends_with_its_keeper(place: Place, of_java: Spec) -> None:
     first = attached(place, of_java)
     os.kill(first.pid, signal.SIGKILL)
     soon(lambda: not place.is_locked("server"))  # which the JVM keeps, too
@@ -76,7 +76,7 @@ def test_a_jvm_does_not_outlive_the_process_that_started_it(place: Place, of_jav
     session.stop()
 
 
-def test_a_client_without_the_token_of_the_home_is_refused(place: Place, of_java: Spec) -> None:
+def test_a_client_without_the_token_is_refused(place: Place, of_java: Spec) -> None:
     engine = attached(place, of_java)
     found = place.read()
     assert found and found.address and "Bearer" in found.address
@@ -92,7 +92,7 @@ def test_a_client_without_the_token_of_the_home_is_refused(place: Place, of_java
     assert answers(engine.address)
 
 
-def test_where_others_use_one_of_other_code_a_jvm_is_a_runs_own(
+def test_a_run_starts_its_own_jvm_if_others_use_an_engine_with_another_key(
     tmp_path: Path, place: Place, spec: Spec, of_java: Spec
 ) -> None:
     theirs = attached(place, spec)
@@ -105,7 +105,7 @@ def test_where_others_use_one_of_other_code_a_jvm_is_a_runs_own(
     os.killpg(ours.pid, signal.SIGKILL)
 
 
-def test_a_runs_own_spark_that_does_not_start_says_why_and_leaves_nothing(
+def test_a_runs_own_jvm_that_does_not_start_says_why_and_leaves_no_files(
     of_java: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -117,7 +117,7 @@ def test_a_runs_own_spark_that_does_not_start_says_why_and_leaves_nothing(
     assert not list(tmp_path.glob("data-platform-*"))
 
 
-def test_a_runs_own_spark_leaves_nothing_when_the_run_ends(
+def test_a_runs_own_jvm_leaves_no_files_when_the_run_ends(
     of_java: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

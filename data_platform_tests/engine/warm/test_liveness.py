@@ -21,7 +21,7 @@ def _asked_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("by", [signal.SIGSTOP, signal.SIGKILL])
-def test_an_engine_that_does_not_answer_twice_is_lost(
+def test_an_engine_that_stops_answering_is_lost(
     place: Place, spec: Spec, by: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "BUSY_ANSWERS_WITHIN", 2)
@@ -34,7 +34,7 @@ def test_an_engine_that_does_not_answer_twice_is_lost(
     assert lost.wait(60)
 
 
-def test_an_engine_that_has_closed_the_session_is_not_lost(place: Place, spec: Spec) -> None:
+def test_an_engine_that_closed_the_session_is_not_lost(place: Place, spec: Spec) -> None:
     engine, lost = attached(place, spec), threading.Event()
     watch(engine.address, lost.set)
 
@@ -47,7 +47,7 @@ def test_an_engine_that_has_closed_the_session_is_not_lost(place: Place, spec: S
     assert place.is_locked("server")
 
 
-def test_a_watch_that_was_ended_loses_nothing(
+def test_a_watch_that_was_ended_reports_nothing(
     place: Place, spec: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "BUSY_ANSWERS_WITHIN", 2)

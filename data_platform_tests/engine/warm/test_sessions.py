@@ -1,4 +1,4 @@
-"""A run's session on a warm engine ends with the run, and what it executes with it."""
+"""A run's session on a warm engine, and its queries, end with the run."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ session.range(1).mapInArrow(ticking, "id long").count()
 
 
 @pytest.mark.parametrize("engine", ["spec", "of_java"])
-def test_what_a_killed_run_executes_ends_and_the_engine_stays(
+def test_the_queries_of_a_killed_run_are_interrupted(
     place: Place, engine: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     spec: Spec = request.getfixturevalue(engine)
@@ -145,7 +145,7 @@ def _has_rows(session: SparkSession) -> bool:
         return False
 
 
-def test_the_session_of_a_run_that_gave_its_engine_up_is_closed(place: Place, spec: Spec) -> None:
+def test_an_abandoned_session_is_closed(place: Place, spec: Spec) -> None:
     first, other = attached(place, spec), attached(place, spec)
     session = SparkSession.builder.remote(first.address).create()
     session.range(3).createOrReplaceTempView("rows")
