@@ -19,6 +19,7 @@ from pyspark import SparkContext
 
 from data_platform.engine.pyspark_internals import executors, running_context
 from data_platform.engine.shipping import shipped
+from data_platform.engine.warm.waiting import wait
 from data_platform.settings.values import PREFIX, SettingsError
 
 _log = logging.getLogger(__name__)
@@ -117,20 +118,17 @@ def settle() -> None:
     if context is None or any(each.endswith(code.name) for each in context.listFiles):
         return
     context.addPyFile(str(code))
-    end = time.monotonic() + _EXECUTORS_WITHIN
-    while not executors(context):
-        if time.monotonic() > end:
-            _log.warning(
-                "the cluster has started no executor in %s seconds; the run waits until it does. "
-                "Check that its workers have enough free memory and cores (spark.executor.memory, "
-                "spark.executor.cores) and can connect to this process at %s. %s",
-                _EXECUTORS_WITHIN,
-                context.getConf().get("spark.driver.host"),
-                _ADDRESS,
-            )
-            return
-        time.sleep(_PAUSE)
-    _wait_for_more(context)
+    if wait(lambda: bool(executors(context)), _EXECUTORS_WITHIN):
+        _wait_for_more(context)
+    else:
+        _log.warning(
+            "the cluster has started no executor in %s seconds; the run waits until it does. "
+            "Check that its workers have enough free memory and cores (spark.executor.memory, "
+            "spark.executor.cores) and can connect to this process at %s. %s",
+            _EXECUTORS_WITHIN,
+            context.getConf().get("spark.driver.host"),
+            _ADDRESS,
+        )
 
 
 def _wait_for_more(context: SparkContext) -> None:

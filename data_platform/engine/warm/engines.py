@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pyspark
 
-from data_platform.engine.waiting import wait
 from data_platform.engine.warm.place import (
     Place,
     Spec,
@@ -21,6 +20,7 @@ from data_platform.engine.warm.place import (
     reserved_port,
     server_address,
 )
+from data_platform.engine.warm.waiting import wait
 from data_platform.settings.environment import export
 
 _CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from data_platform.engine.waiting import wait
+from data_platform.engine.warm.waiting import wait
 from data_platform.storage.locks import try_lock
 
 _USER = "data-platform"  # a session is identified by its user, too
