@@ -74,12 +74,20 @@ def connected(settings: Settings, warm: Mapping[str, str] | None = None) -> Spar
         _drop_stopped()
     if not _current:
         _current.append(_begun(settings, warm, variables))
+        atexit.register(_at_exit)  # runs before Sail's server in this process ends
+        try:
+            _configure(_current[0], settings)
+        except BaseException:
+            if not is_lost():  # a lost one is dropped by whoever retries
+                drop()
+            raise
     return _current[0].session
 
 
 def _begun(
     settings: Settings, warm: Mapping[str, str] | None, variables: Mapping[str, str | None]
 ) -> _Current:
+    """A session, to which no request has been sent yet."""
     sail = settings.spark.kind == "sail"
     if settings.spark.kind != "connect":  # a remote server's; with it, PySpark requires TLS
         export(SPARK_CONNECT_AUTHENTICATE_TOKEN=None)
@@ -93,27 +101,30 @@ def _begun(
     else:
         address = settings.spark.text
     session = SparkSession.Builder().remote(address).create()
-    for name, value in _SESSION.items():
-        session.conf.set(name, value)
-    if sail or engine:
+    if sail:
+        _of_sail.add(session)
+    return _Current(session, engine)
+
+
+def _configure(current: _Current, settings: Settings) -> None:
+    session = current.session
+    if settings.spark.kind != "connect":
         from pyspark.sql.connect.client.retries import DefaultPolicy  # slow to import
 
         # A server on this machine that has ended, as after Ctrl-C, is not started again.
         session.client.set_retry_policies([DefaultPolicy(max_retries=3)])
         session.conf.set(PARALLELISM, str(settings.spark.cores))
+    for name, value in _SESSION.items():
+        session.conf.set(name, value)
     if settings.spark.kind == "connect":
         send(session)
         if not session.conf.get(PARALLELISM, None):
             session.conf.set(PARALLELISM, str(counted(session)))
-    if sail:
-        _of_sail.add(session)
-    atexit.register(_at_exit)  # runs before Sail's server in this process ends
-    return _Current(session, engine)
 
 
 def _at_exit() -> None:
     if _current and (engine := _current[0].engine) and not answers(engine.address):
-        drop_lost()
+        drop()
     elif _current:
         _current[0].session.stop()
         _drop_stopped()
@@ -137,13 +148,13 @@ def is_lost() -> bool:
     return engine is not None and engine.is_lost()
 
 
-def drop_lost() -> None:
-    """Drop a session that is lost, so that the next one is on another engine."""
-    lost = _forgotten()
-    if lost.engine is not None:
-        lost.engine.abandon()
-    lost.session.client.close()  # otherwise the next line waits for the server's answer
-    lost.session.stop()
+def drop() -> None:
+    """Drop this process's session without asking its engine, so that the next one is a new one."""
+    dropped = _forgotten()
+    if dropped.engine is not None:
+        dropped.engine.abandon()
+    dropped.session.client.close()  # otherwise the next line waits for the server's answer
+    dropped.session.stop()
 
 
 def _drop_stopped() -> None:

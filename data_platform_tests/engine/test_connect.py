@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -15,7 +16,7 @@ from data_platform.build.failures import failures_explained
 from data_platform.engine import connect
 from data_platform.engine.java import chosen_java
 from data_platform.engine.session import prepare_environment, spark_config
-from data_platform.engine.warm import liveness
+from data_platform.engine.warm import attach, liveness
 from data_platform.engine.warm.key import key_of
 from data_platform.engine.warm.place import Place
 from data_platform.settings.engine import Engine
@@ -57,6 +58,20 @@ def test_a_run_starts_its_own_engine_if_the_home_cannot_have_one(tmp_path: Path)
     session = _connected(tmp_path)
 
     assert session.range(2).count() == 2
+    session.stop()
+
+
+def test_a_run_starts_its_own_engine_if_another_process_keeps_the_lock(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attach, "_ATTACHES_WITHIN", 0.2)
+    place.make()
+
+    with place.locked("attach", 60):
+        session = _connected(tmp_path)
+
+    assert session.range(2).count() == 2
+    assert place.read() is None
     session.stop()
 
 
@@ -102,11 +117,33 @@ def test_a_step_whose_engine_freezes_during_a_query_is_retried_on_another(
         try:
             with pytest.raises(dg.RetryRequested):
                 failed.result(60)
+            assert not place.is_locked("server")
         finally:
-            os.killpg(found.pid, signal.SIGKILL) if not failed.done() else None
+            end(place)  # otherwise a step that hangs would keep the pool
 
-    assert not place.is_locked("server")
     second = _connected(tmp_path, engine)
+    assert second.range(2).count() == 2
+    second.stop()
+
+
+def test_a_step_whose_engine_freezes_before_its_session_starts_is_retried_on_another(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "_ASKED_EVERY", 0.1)
+    monkeypatch.setattr(liveness, "BUSY_ANSWERS_WITHIN", 2)
+
+    def freezing(*arguments: Any) -> attach.Attached | None:
+        engine = attach.attached(*arguments)
+        assert engine
+        os.killpg(engine.pid, signal.SIGSTOP)
+        return engine
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connect, "attached", freezing)
+        with pytest.raises(dg.RetryRequested), failures_explained():
+            _connected(tmp_path)
+
+    second = _connected(tmp_path)
     assert second.range(2).count() == 2
     second.stop()
 
