@@ -181,7 +181,7 @@ def spark_resource(settings: Settings) -> JavaResource | ConnectResource | NoSes
 
 
 def is_warm(settings: Settings) -> bool:
-    """Whether this process, if it is a run launched by a code server, uses the warm engine."""
+    """Whether this process uses its home's warm engine: it is a run launched by a code server."""
     launched = multiprocessing.parent_process() is not None
     return launched and settings.spark_idle > 0 and settings.spark.cores is not None
 
