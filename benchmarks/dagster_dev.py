@@ -18,10 +18,12 @@ from benchmarks.one_partition import BASELINE, JOB, asked, process_env, script
 from benchmarks.workload import Workload, remove
 from data_platform.build.planning import current_versions
 from data_platform.build.platform import Platform
-from data_platform.engine.warm.place import free_port, is_listening
+from data_platform.engine.warm.place import is_listening
+from data_platform.engine.warm.waiting import wait
 from data_platform.operations.repair import instance_of
 from data_platform.settings.model import CHECKOUT, Settings
 from data_platform.tables.identity import TableId
+from tools.servers import free_port
 
 _GOLD = TableId.parse("gold/retail/daily_sales")
 _PAIRS = 9
@@ -143,8 +145,7 @@ def dagster_process(
 
 
 def _wait(until: Callable[[], bool]) -> None:
-    end = time.monotonic() + _ENDS_WITHIN
-    while not until():
-        if time.monotonic() > end:
-            raise TimeoutError("nothing came of a run")
-        time.sleep(0.05)
+    if not wait(until, _ENDS_WITHIN):
+        raise TimeoutError(
+            f"Dagster was not ready, or a run did not end, in {_ENDS_WITHIN} seconds"
+        )

@@ -1,11 +1,11 @@
-"""A Spark standalone cluster on this machine, whose hosts have addresses of their own.
+"""A Spark standalone cluster on this machine, each of whose hosts has its own address.
 
-The hosts' processes (`tools.hosts`) have a Python with the libraries of this environment and
-without the platform (`Cluster.python`), and do not see the directories of the platform's code and
-of the driver. The driver and the servers are outside, at `Cluster.gateway`.
+Processes on the hosts (`tools.hosts`) run a Python with this environment's libraries but without
+the platform (`Cluster.python`), and cannot see the directories of the platform's code and of the
+driver. The driver and the servers run outside, at `Cluster.gateway`.
 
 `python -m tools.cluster` runs a cluster and an S3 store until Ctrl-C, and prints the environment
-variables with which a driver uses them.
+variables that a driver needs to use them.
 """
 
 import json
@@ -13,10 +13,9 @@ import os
 import signal
 import sys
 import tempfile
-import time
 import urllib.request
 import venv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from shlex import quote
 import pyspark
 
 from data_platform.engine.java import chosen_java
+from data_platform.engine.warm.waiting import wait
 from data_platform.settings.model import CHECKOUT
 from tools.hosts import Host, make_host, network
 from tools.servers import NotInstalled, NotStarted, launch, versitygw
@@ -33,7 +33,7 @@ PATIENCE = 90  # seconds for the cluster to start, on a busy machine
 PORT = 7077
 WEB_PORT = 8080
 
-# Mounts in a namespace's process are seen by it and what it starts, nowhere else.
+# Only a namespace's process and its children see what is mounted in it.
 _HIDING = 'while [ "$1" != -- ]; do mount -t tmpfs none "$1" || exit; shift; done; shift; exec "$@"'
 
 
@@ -41,8 +41,8 @@ _HIDING = 'while [ "$1" != -- ]; do mount -t tmpfs none "$1" || exit; shift; don
 class Cluster:
     """A running cluster: a master and workers, each on its own host."""
 
-    gateway: str  # this machine's address on the bridge: the driver's, and that of servers
-    python: Path  # on every host, without the platform
+    gateway: str  # this machine's address on the bridge, for the driver and servers
+    python: Path  # the hosts' Python, without the platform
     master: Host
     workers: tuple[Host, ...]
     _environment: Mapping[str, str] = field(repr=False)
@@ -51,12 +51,12 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        """What DATA_PLATFORM_SPARK is set to."""
+        """The value of DATA_PLATFORM_SPARK for this cluster."""
         return f"spark://{self.master.address}:{PORT}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables with which a process is a driver of this cluster."""
+        """The environment variables of a driver of this cluster."""
         return {
             "DATA_PLATFORM_SPARK": self.url,
             "PYSPARK_PYTHON": str(self.python),
@@ -64,7 +64,7 @@ class Cluster:
         }
 
     def state(self) -> dict:
-        """What the master knows, as its web page has it; empty if it does not answer."""
+        """The cluster's state as the master's web page reports it; empty if it does not answer."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(f"http://{self.master.address}:{WEB_PORT}/json/", timeout=5) as answer:
@@ -73,31 +73,31 @@ class Cluster:
             return {}
 
     def start_master(self) -> None:
-        """Start the master, again if it was killed. It forgets the applications of before."""
+        """Start the master, or restart it after a kill. It does not remember applications."""
         command = ["org.apache.spark.deploy.master.Master", "-h", self.master.address]
         ports = ["-p", str(PORT), "--webui-port", str(WEB_PORT)]
         self._start(self.master, [*command, *ports])
 
     def start_worker(self, host: Host) -> None:
-        """Start a worker, again if it was killed."""
+        """Start a worker, or restart it after a kill."""
         command = ["org.apache.spark.deploy.worker.Worker", "-h", host.address, *self._worker]
         self._start(host, [*command, "-d", str(host.directory), self.url])
 
     def wait_for_workers(self) -> None:
-        """Until the master has all workers, and none of them works for an application any more.
-        Raises NotStarted if that takes too long."""
+        """Wait until all workers have registered and no application uses them. Raises NotStarted if
+        that takes too long."""
 
         def free() -> bool:
             state = self.state()
             alive = state.get("aliveworkers") == len(self.workers)
             return alive and not state["coresused"] and not state["activeapps"]
 
-        if not _wait(free, PATIENCE):
+        if not wait(free, PATIENCE):
             raise NotStarted(f"not all workers of the cluster are free:\n{self.logs()}")
 
     def repair(self) -> None:
-        """Connect and start what is cut off or was killed, and wait until all workers are free.
-        Workers would find a new master again, but not soon."""
+        """Reconnect hosts, restart what was killed, and wait until all workers are free. Workers
+        are restarted with the master, since they would take long to find a new one."""
         for host in (self.master, *self.workers):
             host.reconnect()
         if not self.master.pids:
@@ -110,7 +110,7 @@ class Cluster:
         self.wait_for_workers()
 
     def logs(self) -> str:
-        """The end of what each host printed."""
+        """The end of each host's log."""
         logs = ((host.name, host.directory / "log.txt") for host in (self.master, *self.workers))
         return "\n".join(
             f"--- {name}\n{log.read_text('utf-8', 'replace')[-2000:]}"
@@ -154,9 +154,9 @@ def cluster(
 ) -> Iterator[Cluster]:
     """A cluster on the network of `network()`, until the block ends.
 
-    A worker has so many cores and so much memory for executors; `environment` is that of the hosts
-    (a store's credentials), `hidden` are directories that they do not have, beside the platform's
-    code.
+    `cores` and `memory` are what each worker offers to executors. `environment` are variables of
+    the hosts (a store's credentials); `hidden` are directories that they cannot see, in addition to
+    the platform's code.
     """
     if chosen_java() is None:
         raise NotInstalled("there is no Java 17 or 21 for Spark")
@@ -186,22 +186,13 @@ def cluster(
 
 
 def _python_without_the_platform(directory: Path) -> Path:
-    """A Python with this environment's libraries, as an image of a cluster has them. The `.pth`
-    files of another environment, which put the checkout on the path, do not apply in it."""
+    """A Python with this environment's libraries, as in the image of a cluster. This environment's
+    `.pth` files, which put the checkout on the path, have no effect in it."""
     venv.create(directory, symlinks=True, with_pip=False)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     libraries = Path("lib") / version / "site-packages"
     (directory / libraries / "libraries.pth").write_text(f"{Path(sys.prefix) / libraries}\n")
     return directory / "bin" / "python"
-
-
-def _wait(until: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not until():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def main() -> None:

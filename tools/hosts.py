@@ -1,7 +1,7 @@
-"""Hosts on this machine that have addresses of their own: network namespaces on a bridge.
+"""Simulated hosts on this machine, each with its own address: network namespaces on a bridge.
 
-Their processes share the kernel and the files with this machine, not its loopback address.
-Namespaces need root and iproute2.
+Their processes share this machine's kernel and files, but not its loopback address. Namespaces
+need root and iproute2.
 """
 
 import fcntl
@@ -18,16 +18,16 @@ from typing import IO
 
 from tools.servers import NotInstalled
 
-_NETWORKS = range(77, 97)  # 10.77.0.0/24 and on: one for each process that has hosts
+_NETWORKS = range(77, 97)  # 10.77.0.0/24 and following: one for each process that has hosts
 
 
 class NotPossible(Exception):
-    """This machine, or this user, cannot have network namespaces; the message says why."""
+    """Network namespaces are not available here, or not to this user; the message says why."""
 
 
 @dataclass
 class Host:
-    """A host: its namespace, its address, and what runs on it."""
+    """A host: its namespace, its address and its main process."""
 
     name: str
     namespace: str
@@ -37,11 +37,11 @@ class Host:
 
     @property
     def pids(self) -> list[int]:
-        """All its processes."""
+        """The ids of all its processes."""
         return [int(pid) for pid in _ip("netns", "pids", self.namespace).split()]
 
     def kill(self, pids: Sequence[int] | None = None) -> None:
-        """Kill processes of it, else all of them, as a crash would."""
+        """Kill these of its processes, or all of them, as a crash would."""
         for pid in self.pids if pids is None else pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -49,26 +49,26 @@ class Host:
             self.process.wait()
 
     def cut_off(self) -> None:
-        """Take its link down: whoever talks to it hears nothing, not even a refusal."""
+        """Take its link down: connections to it time out, and are not refused."""
         _ip("-n", self.namespace, "link", "set", "eth0", "down")
 
     def reconnect(self) -> None:
-        """Bring its link up again."""
+        """Bring its link up."""
         _ip("-n", self.namespace, "link", "set", "eth0", "up")
 
     def executors(self) -> list[int]:
-        """The processes of Spark's executors on it."""
+        """The ids of the processes of Spark's executors."""
         return [pid for pid in self.pids if b"CoarseGrainedExecutorBackend" in _command_of(pid)]
 
 
 @contextmanager
 def network() -> Iterator[int]:
-    """A network 10.N.0.0/24 of this process; yields N.
+    """A network 10.N.0.0/24 for this process; yields N.
 
-    Raises NotPossible where there can be none, NotInstalled without iproute2.
+    Raises NotPossible if it cannot be created, NotInstalled without iproute2.
     """
     if os.geteuid():
-        raise NotPossible("only root can make network namespaces")
+        raise NotPossible("only root can create network namespaces")
     if not shutil.which("ip"):
         raise NotInstalled("`ip` is not installed: run `apt-get install iproute2`")
     number, lock = _claimed()
@@ -83,7 +83,7 @@ def network() -> Iterator[int]:
 
 
 def make_host(number: int, last: int, name: str, directory: Path) -> Host:
-    """A host 10.N.0.`last` on the network N, with a directory of its own below `directory`."""
+    """Create the host 10.N.0.`last` on the network N, with its own directory in `directory`."""
     namespace, address = f"dp{number}-{last}", f"10.{number}.0.{last}"
     _ip("netns", "add", namespace)
     _ip(*f"link add {namespace} type veth peer name eth0 netns {namespace}".split())
@@ -96,15 +96,15 @@ def make_host(number: int, last: int, name: str, directory: Path) -> Host:
 
 
 def _claimed() -> tuple[int, IO[str]]:
-    """The number of a network of this process, and the lock on it; what killed processes left of
-    any network is removed."""
+    """Claim a network: its number, and the lock on it. Networks left by killed processes are
+    removed."""
     claimed: tuple[int, IO[str]] | None = None
     for number in _NETWORKS:
         path = Path(tempfile.gettempdir(), f"data-platform-network-{number}.lock")
         lock = path.open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # a living process uses it
+        except BlockingIOError:  # another process uses it
             lock.close()
             continue
         _remove(number)
@@ -123,12 +123,12 @@ def _remove(number: int) -> None:
             host = Host("", line.split()[0], "", Path())
             host.kill()
             _ip("netns", "delete", host.namespace)
-    with suppress(NotPossible):  # most of the time there is none
+    with suppress(NotPossible):  # usually there is none
         _ip("link", "delete", f"dp{number}")
 
 
 def _ip(*arguments: str) -> str:
-    """What `ip` answers. Raises NotPossible with its message if it fails."""
+    """The output of `ip`. Raises NotPossible with its error message if it fails."""
     ended = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
     if ended.returncode:
         raise NotPossible(f"`ip {' '.join(arguments)}` failed: {ended.stderr.strip()}")

@@ -12,9 +12,9 @@ import pwd
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ import psutil
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from data_platform.engine.warm.place import free_port
+from data_platform.engine.warm.waiting import wait
 from tools.services import MINIO, VERSITYGW, GoServer, postgres_home
 
 REGION = "us-east-1"
@@ -373,14 +373,11 @@ def _started(start: Callable[[int], AnyServer], log: Path) -> AnyServer:
 
 def _comes_up(server: Server) -> bool:
     """Wait until it responds; False if it ended before."""
-    patience = time.monotonic() + PATIENCE
-    while time.monotonic() < patience:
-        if server.process.poll() is not None:
-            return False
-        if server.answers():
-            return True
-        time.sleep(0.05)
-    return False
+
+    def has_ended() -> bool:
+        return server.process.poll() is not None
+
+    return wait(lambda: has_ended() or server.answers(), PATIENCE) and not has_ended()
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
@@ -392,6 +389,14 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def free_port() -> int:
+    """A port of the loopback address that nothing listens on now. Another process may take it, so
+    whoever starts a server there tries again."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def listens(process: "subprocess.Popen[bytes]", port: int) -> bool:

@@ -10,7 +10,7 @@ from pyspark.errors import PySparkException
 
 from data_platform.contracts.errors import ContractError
 from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
-from data_platform.engine.connect import is_lost, leave_lost
+from data_platform.engine.connect import drop, is_lost
 from data_platform.lake.errors import PartitionConflict, UnreadableFile
 from data_platform.lake.writing.publish import StagedWrite
 from data_platform.quality.held import Held
@@ -47,7 +47,7 @@ def failures_explained() -> Iterator[None]:
         raise  # of a job, which has explained it
     except Exception as error:
         if is_lost():  # whatever else the error says
-            leave_lost()
+            drop()
             raise _again() from error
         if _is_transient(error):
             raise _again() from error

@@ -1,8 +1,7 @@
-"""What a step reports, as values that another process can send: JSON, and back.
+"""What a step reports, and its exchange between processes as JSON.
 
-A step publishes where its session is. If that is a job elsewhere, the job sends its reports and
-failures as messages, and the step in Dagster's process makes of them the events and errors of a
-step that ran there.
+A step publishes in the process that has the session. If that is a remote job, it sends its reports
+and failures as messages, and Dagster's process turns them into the step's events and errors.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -35,7 +34,7 @@ class Reports(Protocol):
 
 
 class JobError(Exception):
-    """An error in a job elsewhere, or a job that ended without a result."""
+    """An error in a remote job, or a job that ended without a result."""
 
 
 @dataclass(frozen=True)

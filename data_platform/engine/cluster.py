@@ -1,8 +1,8 @@
-"""What a session on a cluster needs beside a local one: a master that answers, defaults for hosts
-that are lost, the code, and executors.
+"""A session on a cluster, with what a local one does not need: a master that answers, timeouts for
+lost hosts, the code, and executors.
 
-The driver is this process. What `spark-defaults.conf` says takes precedence over these defaults and
-over those of every session, except for what the tables' content depends on.
+The driver is this process. `spark-defaults.conf` takes precedence over these defaults and those of
+every session, except for what the content of tables depends on.
 """
 
 import logging
@@ -19,6 +19,7 @@ from pyspark import SparkContext
 
 from data_platform.engine.pyspark_internals import executors, running_context
 from data_platform.engine.shipping import shipped
+from data_platform.engine.warm.waiting import wait
 from data_platform.settings.values import PREFIX, SettingsError
 
 _log = logging.getLogger(__name__)
@@ -27,20 +28,20 @@ _ANSWERS_WITHIN = 10  # seconds, for a connection to a master
 _EXECUTORS_WITHIN = 60
 _PAUSE = 0.1
 _ADDRESS = (
-    "Set the address of this machine by SPARK_LOCAL_IP, or spark.driver.host and "
+    "Set this machine's address with SPARK_LOCAL_IP, or with spark.driver.host and "
     "spark.driver.bindAddress in spark-defaults.conf"
 )
 
 LOST_HOSTS = {
-    # A host that is silent for a minute is lost, and its tasks run elsewhere. Spark's two minutes
-    # are also for each connection to it, several of which are tried one after the other.
+    # A host that does not answer for a minute counts as lost, and its tasks run on others. Spark's
+    # default is two minutes, also for each of several connections that it tries one by one.
     "spark.network.timeout": "60s",
     "spark.network.timeoutInterval": "15s",
-    # What a lost host had shuffled is computed again at once, not executor by executor.
+    # The shuffle output of a lost host is computed again at once, not executor by executor.
     "spark.files.fetchFailure.unRegisterOutputOnHost": "true",
 }
 
-# What tables contain, and what the platform's own code relies on.
+# The content of tables depends on these, or the platform's code does.
 _REQUIRED = frozenset(
     {
         "spark.master",
@@ -57,8 +58,8 @@ _LINE = re.compile(r"\s*([^\s=:#!]+)\s*[\s=:]\s*(.*?)\s*")
 
 
 def with_defaults(config: Mapping[str, str], defaults: Path | None) -> dict[str, str]:
-    """The configuration without what the user's `spark-defaults.conf` sets: the builder of a
-    session would take precedence over it. Jars of both are used."""
+    """The configuration without what the user's `spark-defaults.conf` sets, since a session's own
+    configuration takes precedence over that file. The jars of both are used."""
     users = users_defaults(defaults)
     left = {k: v for k, v in config.items() if k in _REQUIRED or k not in users}
     if theirs := users.get("spark.jars"):
@@ -67,7 +68,7 @@ def with_defaults(config: Mapping[str, str], defaults: Path | None) -> dict[str,
 
 
 def users_defaults(path: Path | None) -> dict[str, str]:
-    """What a `spark-defaults.conf` sets; empty if there is none."""
+    """The values set by a `spark-defaults.conf`; empty if there is no file."""
     try:
         lines = path.read_text("utf-8").splitlines() if path else []
     except FileNotFoundError:
@@ -77,8 +78,8 @@ def users_defaults(path: Path | None) -> dict[str, str]:
 
 @contextmanager
 def reachable(master: str) -> Iterator[None]:
-    """Around the start of a session. Raises SettingsError if there is no master, or none that
-    accepts it."""
+    """For a block that starts a session. Raises SettingsError if no master answers or accepts
+    it."""
     if master.startswith("spark://") and running_context() is None:
         _require_answer(master)
     try:
@@ -86,14 +87,14 @@ def reachable(master: str) -> Iterator[None]:
     except Py4JJavaError as failed:
         why = str(failed.java_exception).splitlines()[0]  # the others are places in Spark's code
         raise SettingsError(
-            f"{PREFIX}SPARK is {master}, and it starts no session for this process "
-            f"({why}); is it a master of Spark {pyspark.__version__}, and can it "
-            f"reach this process? {_ADDRESS}"
+            f"{PREFIX}SPARK is {master}, and no session could be started there ({why}). Check that "
+            f"the master runs Spark {pyspark.__version__} and can connect to this process. "
+            f"{_ADDRESS}"
         ) from failed
 
 
 def _require_answer(master: str) -> None:
-    """Spark itself would try for a minute, and fail with a NullPointerException."""
+    """Spark itself tries for a minute and then fails with a NullPointerException."""
     failed = []
     for address in master.removeprefix("spark://").split(","):
         host, _, port = address.rpartition(":")
@@ -121,26 +122,23 @@ def settle() -> None:
 def wait_for_executors(context: SparkContext) -> None:
     """Wait for the first executor, so that the number of cores is known.
 
-    Without one the session is not refused: a busy cluster may give cores later, as Spark waits too.
+    If none starts in time, this only warns: a busy cluster may assign cores later.
     """
-    end = time.monotonic() + _EXECUTORS_WITHIN
-    while not executors(context):
-        if time.monotonic() > end:
-            _log.warning(
-                "the cluster has started no executor in %s seconds; the run waits until it does: "
-                "have its workers enough memory and cores left (spark.executor.memory, "
-                "spark.executor.cores), and can they reach this process at %s? %s",
-                _EXECUTORS_WITHIN,
-                context.getConf().get("spark.driver.host"),
-                _ADDRESS,
-            )
-            return
-        time.sleep(_PAUSE)
-    _wait_for_more(context)
+    if wait(lambda: bool(executors(context)), _EXECUTORS_WITHIN):
+        _wait_for_more(context)
+    else:
+        _log.warning(
+            "the cluster has started no executor in %s seconds; the run waits until it does. "
+            "Check that its workers have enough free memory and cores (spark.executor.memory, "
+            "spark.executor.cores) and can connect to this process at %s. %s",
+            _EXECUTORS_WITHIN,
+            context.getConf().get("spark.driver.host"),
+            _ADDRESS,
+        )
 
 
 def _wait_for_more(context: SparkContext) -> None:
-    """Executors start at about the same time: the first steps use them all."""
+    """Wait until no more executors start, so that the first steps use them all."""
     found, since = executors(context), time.monotonic()
     while time.monotonic() - since < 1:
         time.sleep(_PAUSE)

@@ -1,7 +1,7 @@
 """The Spark session: its configuration as data, and the two ways to get one.
 
-`settings.spark` says which engine executes: Spark in this process's JVM (`local`, or the driver of
-a cluster), or a server that speaks Spark Connect, started here for `sail` (see `connect`).
+`settings.spark` selects the engine: Spark in this process's JVM (`local`, or the driver of a
+cluster), or a Spark Connect server, which for `sail` is started here (see `connect`).
 
 A run has one session, shared by its steps: `spark_resource` for Dagster, `start_session` for
 tests and scripts.
@@ -29,9 +29,9 @@ from data_platform.settings.environment import export, spark_conf
 from data_platform.settings.model import Environment, Settings
 from data_platform.settings.values import SettingsError
 
-# Made once per environment (`tools/class_archive.py`), since most of a session's start is the
-# JVM loading Spark's classes. The JVM ignores an archive for another version or class path; a
-# truncated one would crash it, so it is renamed into place when complete.
+# Made once per environment (`tools/class_archive.py`), since a session spends most of its start
+# loading Spark's classes. The JVM ignores an archive for another version or class path. A truncated
+# one would crash it, so the archive is renamed into place when it is complete.
 CLASS_ARCHIVE = Path(sys.prefix) / "spark-classes.jsa"
 
 COMMON = {
@@ -41,29 +41,29 @@ COMMON = {
     "spark.sql.adaptive.enabled": "true",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.session.timeZone": "UTC",
-    # Arrow carries whole batches between the JVM and Python; falling back to rows would be slow
-    # and silent.
+    # Arrow transfers batches between the JVM and Python. Spark would fall back to rows without an
+    # error, which is slow.
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.pyspark.fallback.enabled": "false",
-    # Batches are cut by rows alone: measuring their bytes costs a seventh of a silver step.
+    # Only rows limit a batch: measuring bytes takes a seventh of a silver step's time.
     "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
     "spark.sql.execution.arrow.maxRecordsPerBatch": "4000",
-    # Bytes decide which task reads what. By default Spark counts 4 MB on top of each file's size,
-    # and 8 MB of bronze can have millions of rows for a single task.
+    # Files are assigned to tasks by size. By default Spark adds 4 MB to the size of each file, and
+    # 8 MB of bronze can have millions of rows for a single task.
     "spark.sql.files.openCostInBytes": str(64 << 10),
     "spark.sql.parquet.compression.codec": "zstd",
     # Iceberg refuses Spark's default, INT96.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    # The lake hands Spark the files to read: listing them in a job of its own gains nothing.
+    # The lake passes Spark the files to read, so a Spark job that lists them gains nothing.
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000000",
-    # The commit says which files count, so no success markers and no checksum files.
+    # Iceberg's commit says which files count: no success markers and no checksum files.
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
 }
 
 
 class NoSessionHere:
-    """The resource where tables are built in jobs of a service."""
+    """The resource if tables are built by jobs of a service."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -75,7 +75,7 @@ class NoSessionHere:
 
 
 class JavaResource(LazyPySparkResource):
-    """dagster-pyspark's resource, with a clear error where there is no Java."""
+    """dagster-pyspark's resource, with a clear error if there is no Java."""
 
     @property
     def spark_session(self) -> SparkSession:
@@ -96,12 +96,14 @@ def spark_config(settings: Settings) -> dict[str, str]:
         return cluster.with_defaults(config | cluster.LOST_HOSTS, spark_conf())
     if cores := settings.spark.cores:
         config |= {
-            # A cluster's workers would need the package before they are sent it.
+            # Not on a cluster: its workers start this before they are sent the package.
             "spark.python.daemon.module": "data_platform.engine.worker_daemon",
-            # One shuffle partition for each core: more only add start-up costs.
+            # One shuffle partition for each core: more add only start-up costs.
             "spark.sql.shuffle.partitions": str(cores),
             PARALLELISM: str(cores),
-            # The loopback address stays the same when a laptop changes networks.
+            # The JVM also listens on ports that executors would use to run code in it.
+            "spark.authenticate": "true",
+            # The loopback address does not change when a laptop changes networks.
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
         }
@@ -109,19 +111,19 @@ def spark_config(settings: Settings) -> dict[str, str]:
 
 
 def job_config() -> dict[str, str]:
-    """What a job's session on a service needs beside the service's own configuration: what the
-    platform's results depend on. Where it runs, and how it reads S3, is the service's."""
+    """The configuration of a job's session on a service: only what the platform's results depend
+    on. The service configures where the job runs and how it reads S3."""
     own = ("spark.app.", "spark.ui.", "spark.hadoop.fs.")
     return {name: value for name, value in COMMON.items() if not name.startswith(own)}
 
 
 def submitted_session() -> SparkSession:
-    """The session of a process that `spark-submit` or a service started. Raises SettingsError if
-    its Spark is too old."""
+    """The session of a process started by `spark-submit` or a service. Raises SettingsError if its
+    Spark is too old."""
     if int(version.split(".")[0]) < 4:
         raise SettingsError(
-            f"this job's Spark is {version}, and the platform needs 4: choose a release of the "
-            "service with it"
+            f"this job runs on Spark {version}, and the platform needs Spark 4: choose a release "
+            "of the service that has it"
         )
     session = SparkSession.Builder().config(map=dict(job_config())).getOrCreate()
     context = running_context()
@@ -144,16 +146,16 @@ def start_session(settings: Settings) -> SparkSession:
 def _require_engine(settings: Settings) -> None:
     if settings.spark.kind == "service":
         raise SettingsError(
-            f"DATA_PLATFORM_SPARK is {settings.spark}, which builds tables in jobs: there is no "
-            "session here. For this command, set it to sail"
+            f"DATA_PLATFORM_SPARK is {settings.spark}, which builds tables in jobs, so this "
+            "process has no session. Set it to sail for this command"
         )
 
 
 @contextmanager
 def _startable(config: Mapping[str, str]) -> Iterator[None]:
-    """Around the start of a session; raises SettingsError if it cannot be had."""
+    """Raises SettingsError if the session that the block starts cannot start."""
     master = config["spark.master"]
-    if running_context() is None:  # asking Java takes a process, and each step comes here
+    if running_context() is None:  # the check starts a process, and each step calls this
         require_java(master)
     if Engine(master).kind == "local":
         yield
@@ -183,7 +185,7 @@ def spark_resource(settings: Settings) -> JavaResource | ConnectResource | NoSes
 
 
 def is_warm(settings: Settings) -> bool:
-    """Whether this process uses its home's warm engine: a run that a code server launched."""
+    """Whether this process uses its home's warm engine: it is a run launched by a code server."""
     launched = multiprocessing.parent_process() is not None
     return launched and settings.spark_idle > 0 and settings.spark.cores is not None
 
@@ -191,9 +193,9 @@ def is_warm(settings: Settings) -> bool:
 def prepare_environment(settings: Settings, *, connect: bool = False) -> None:
     """Point a local Spark at this environment's Python and Java, or PySpark at Spark Connect.
 
-    All can only be set through environment variables; otherwise workers run the first python3 on
-    the PATH, and Spark the first java. The workers of a cluster have a Python of their own; its
-    driver's Java is of this environment.
+    This is possible only with environment variables; otherwise workers run the first python3 on
+    the PATH, and Spark the first java. The workers of a cluster have their own Python; the driver
+    uses this environment's Java.
     """
     if connect or not settings.spark.has_jvm:
         prepare_connect()
@@ -207,8 +209,8 @@ def _java_options(settings: Settings) -> list[str]:
     logging = files("data_platform.engine").joinpath("log4j2.properties")
     options = [f'"-Dlog4j2.configurationFile={logging}"']
     if settings.environment is Environment.TEST:
-        # The quick compiler alone: a test's JVM is too short-lived for the optimizing one. One
-        # thread collects garbage: the heap is small, and other tests use the other cores.
+        # Only the fast compiler: a test's JVM ends before the optimizing one pays off. One thread
+        # collects garbage: the heap is small, and other tests use the other cores.
         options += ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
     else:
         options.append("-XX:+UseParallelGC")

@@ -1,7 +1,7 @@
-"""Code that an engine elsewhere runs: this package and the user's, as a zip for its workers.
+"""Send code to the workers of a remote engine: this package and the user's, as a zip.
 
-Functions are pickled by the names of their modules, so a worker must be able to import them. It
-is sent what this process runs, and nothing else has to be installed there than the libraries.
+Functions are pickled by reference to their modules, so a worker must be able to import these. It is
+sent the code that this process runs; only the libraries have to be installed there.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ _log = logging.getLogger(__name__)
 
 _OURS = "data_platform"
 _DECLARING = "data_platform.domains"  # the entry point of packages with domains
-_BEGINNING = (1980, 1, 1, 0, 0, 0)  # of a zip's time: the same code is the same file
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # of zip files: with fixed times, the same code is the same file
 _NEVER = {"__pycache__", "__main__", "__mp_main__"}
 
 
 def shipped() -> Path:
     """A zip of the code, made once in this process for the packages and modules that it had
-    imported by then; its name has the digest of its content."""
+    imported by then; a digest of its content is in its name."""
     return _zipped(_own(_imported()))
 
 
@@ -38,16 +38,16 @@ def send(session: SparkSession) -> None:
         session.addArtifacts(str(shipped()), pyfile=True)
     except UnsupportedOperationException:
         _log.warning(
-            "the server takes no code, as Sail's does not: it runs %s and the packages with your "
-            "tables as they are installed there",
+            "the server does not accept code (Sail's does not): it runs %s and the packages with "
+            "your tables as they are installed there",
             _OURS,
         )
 
 
 def own_code() -> Iterator[tuple[str, Path]]:
-    """The files of this package, of installed ones that declare tables, and of each other package
-    or module that this process has imported from outside its environment: where each is in the zip,
-    and where it is here."""
+    """The files of this package, of installed packages that declare tables, and of each other
+    package or module that this process has imported from outside its environment: the name in the
+    zip, and the path."""
     for name, place in _own(_imported()):
         yield from _files(name, place)
 
@@ -59,8 +59,8 @@ def _imported() -> frozenset[str]:
 
 @cache
 def _own(imported: frozenset[str]) -> tuple[tuple[str, Path], ...]:
-    """Those whose code is sent, with the folder or file of each: found out anew only after another
-    has been imported, since each step asks."""
+    """The packages and modules whose code is sent, with the folder or file of each. Cached, since
+    each step asks for them."""
     declaring = {each.value for each in importlib.metadata.entry_points(group=_DECLARING)}
     always = {_OURS, *(name.partition(".")[0] for name in declaring)}
     found: list[tuple[str, Path]] = []
@@ -75,8 +75,8 @@ def _own(imported: frozenset[str]) -> tuple[tuple[str, Path], ...]:
 
 
 def _of_the_environment(place: Path) -> bool:
-    """Whether it is of Python or of an installed library. A checkout may well be below Python's
-    prefix, as /usr/src is."""
+    """Whether a path belongs to Python or an installed library. A checkout may be below Python's
+    prefix, too, as /usr/src is."""
     standard = (sysconfig.get_path(each) for each in ("stdlib", "platstdlib"))
     installed = {"site-packages", "dist-packages"} & {*place.parts}
     return bool(installed) or any(place.is_relative_to(each) for each in standard)
@@ -111,8 +111,8 @@ def _zipped(own: tuple[tuple[str, Path], ...]) -> Path:
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as code:
         # A folder without `__init__.py` is a package only if it has an entry of its own.
         for folder in sorted({str(parent) for name, _ in files for parent in _folders(name)}):
-            code.writestr(zipfile.ZipInfo(f"{folder}/", _BEGINNING), b"")
+            code.writestr(zipfile.ZipInfo(f"{folder}/", _EPOCH), b"")
         for name, path in files:
-            code.writestr(zipfile.ZipInfo(name, _BEGINNING), path.read_bytes(), code.compression)
+            code.writestr(zipfile.ZipInfo(name, _EPOCH), path.read_bytes(), code.compression)
     digest = hashlib.sha256(made.read_bytes()).hexdigest()
     return made.rename(directory / f"data-platform-{digest[:12]}.zip")

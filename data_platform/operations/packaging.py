@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from data_platform.build.jobs_elsewhere import ENTRY, PACKAGES, WHEELS
+from data_platform.build.remote_jobs import ENTRY, PACKAGES, WHEELS
 from data_platform.settings.environment import export
 from data_platform.settings.model import CHECKOUT
 from data_platform.storage.errors import LakeError

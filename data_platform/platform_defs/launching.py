@@ -1,8 +1,7 @@
-"""Launch a table's step as a job of EMR Serverless, EMR on EKS or Glue, and repeat what it reports.
+"""Launch a table's step as a job of EMR Serverless, EMR on EKS or Glue, and log what it reports.
 
 Dagster's Pipes clients start the job, wait for it, and cancel it when the run is canceled. The
-context goes to the job, and its messages come back, as objects below
-`DATA_PLATFORM_REMOTE_MESSAGES`.
+job's context and its messages are objects below `DATA_PLATFORM_REMOTE_MESSAGES`.
 """
 
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from dagster_aws.pipes import (
 
 from data_platform.assets import Table
 from data_platform.build.events import Log
-from data_platform.build.jobs_elsewhere import job
+from data_platform.build.remote_jobs import job
 from data_platform.build.reports import JobError, Message, repeat
 from data_platform.build.table_code import code_of
 from data_platform.platform_defs.dagster_aws_internals import EMRServerlessClient
@@ -32,17 +31,17 @@ from data_platform.settings.model import Settings
 from data_platform.storage.object_store import ObjectStore, split
 from data_platform.storage.services import JobClient
 
-SECONDS = 5  # between looks at a job's state, and at its messages
-STORE = ("region", "endpoint")  # of the Pipes context, for the job to find it
+SECONDS = 5  # between checks of a job's state, and of its messages
+STORE = ("region", "endpoint")  # where the job finds the Pipes context
 
 
 def launched(
     table: Table, settings: Settings, asked: Asked, context: dg.AssetExecutionContext
 ) -> None:
-    """Build and publish what is asked for in a job, and log what it reports.
+    """Build and publish in a job, and log what it reports.
 
-    Raises what the step raised in the job, and Failure if the job ended without telling, or had to
-    be canceled because this process cannot follow it any more.
+    Raises the error that the step raised in the job, and Failure if the job ended without a result,
+    or was canceled because its state could not be requested.
     """
     store = ObjectStore(settings.aws_region, settings.aws_endpoint)
     place = f"{settings.remote_messages}/{asked.run_id}"
@@ -61,7 +60,7 @@ def launched(
         run(**{_PARAMETERS: job(settings, _name(table, asked))})
     except dg.DagsterExecutionInterruptedError:
         raise
-    except Exception as error:  # the service's word that the job failed; it may have said why
+    except Exception as error:  # the service reports a failure; the job may have sent the reason
         failed = error
     abandoned = _abandoned(jobs)
     _repeat(messages.received, Log.of(context, table.key), failed, table, abandoned)
@@ -118,7 +117,7 @@ def _client(service: Service, jobs: JobClient, given: "_Context", messages: "_Me
 
 
 class _Context(PipesS3ContextInjector):
-    """The context in S3, with what a job needs to find the store; deleted when the step ends."""
+    """The context in S3, with the location of the store; deleted when the step ends."""
 
     def __init__(self, store: ObjectStore, place: str) -> None:
         bucket, prefix = split(place)
@@ -133,7 +132,7 @@ class _Context(PipesS3ContextInjector):
 
 
 class _Messages(PipesS3MessageReader):
-    """Messages below a place in S3; `received` are the platform's own, in their order."""
+    """The messages below an S3 prefix; `received` are the platform's own, in order."""
 
     def __init__(self, store: ObjectStore, place: str) -> None:
         bucket, self._prefix = split(place)

@@ -1,6 +1,6 @@
 """A table's step without Dagster: plan what a run asks for, build it, publish and report it.
 
-It runs in Dagster's process (`asset.py`, `io_manager.py`), or in a job elsewhere (`remote`).
+It runs in Dagster's process (`asset.py`, `io_manager.py`), or in a remote job (`remote`).
 """
 
 from collections.abc import Callable, Mapping, Sequence

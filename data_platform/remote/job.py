@@ -1,7 +1,7 @@
-"""A table's step as a job of EMR, Glue or any `spark-submit`, launched by Dagster's Pipes.
+"""A table's step as a job of EMR, Glue or any `spark-submit`, launched through Dagster's Pipes.
 
-It builds and publishes what Dagster's process asks for, with the settings that it was given there,
-in the session of the service, and reports what happened to Dagster.
+It builds and publishes what Dagster's process requests, with the settings of that process and in
+the service's session, and reports the results to Dagster.
 """
 
 import sys
@@ -42,10 +42,10 @@ SECONDS = 5  # between uploads of messages
 
 
 def main() -> int:
-    """Run the step that the Pipes context asks for; returns the process's exit code.
+    """Run the step that the Pipes context requests; returns the process's exit code.
 
-    Raises what the step raises and Dagster would show with its stack trace; other failures are
-    only reported.
+    Unexpected errors are reported and raised, so that the job's log has the stack trace; failures
+    with an explanation are only reported.
     """
     loader = _loader()
     found = loader.load_context_params()
@@ -79,7 +79,7 @@ def _run(pipes: PipesContext, home: str, reports: Sent) -> None:
     say = pipes.log.info
     with failures_explained():
         due = planned(table, platform, asked)
-        if not due.keys:  # another run has built them since
+        if not due.keys:  # another run has built them in the meantime
             nothing_to_build(table, platform, asked, reports, say)
             return
         result = built(table, due, platform, submitted_session(), asked.run_id)
@@ -93,7 +93,7 @@ def _table(name: str, code: Mapping[str, str], variables: dict[str, Any]) -> Tab
     has = _differs(code_of(table), code) if table else "does not have it"
     if table is None or has:
         raise dg.Failure(
-            description=f"{name}: the job's package {has}; make it again with `data-platform "
+            description=f"{name}: the job's package {has}; build a new one with `data-platform "
             "package`, upload it, and set DATA_PLATFORM_REMOTE_PACKAGE to it",
             allow_retries=False,
         )
@@ -112,11 +112,11 @@ def _differs(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
 
 
 def _loader() -> PipesParamsLoader:
-    """Glue passes arguments, the others environment variables."""
+    """Glue passes parameters as arguments, the others as environment variables."""
     arguments = PipesCliArgsParamsLoader()
     if arguments.is_dagster_pipes_process():
         return arguments
     found = PipesEnvVarParamsLoader()
     if not found.is_dagster_pipes_process():
-        sys.exit("data_platform.remote is started by Dagster, which says what to build")
+        sys.exit("data_platform.remote has no Pipes parameters: it can be started only by Dagster")
     return found

@@ -50,7 +50,7 @@ def refuse_impossible(settings: Settings) -> None:
 
 
 def _refuse_for_jobs(settings: Settings, service: Service, target: str) -> None:
-    """Jobs elsewhere need a package, a role, and state that they can reach."""
+    """Remote jobs need a package, a role, and state that they can reach."""
     spark = f"{PREFIX}SPARK is {service}:{target}"
     needed = {"REMOTE_PACKAGE": settings.remote_package}
     if service != "glue":

@@ -35,7 +35,7 @@ _CLOUD = {
 
 _MESSAGES = "s3://{project}-temp-{env}/pipes"
 
-# Of this machine, or of Dagster's process alone: a job elsewhere has its own, or none.
+# Of this machine or Dagster's process only: a remote job has its own values, or none.
 _NOT_PASSED_ON = ("HOME", "DAGSTER_DATABASE", "SPARK_JARS", "SPARK_IDLE")
 
 # Settings whose default is `DATABASE`, except a Glue catalog; Dagster's storage only on a server.
@@ -108,7 +108,7 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
 
 
 def passed_on(env: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables from which a job elsewhere makes the same settings.
+    """The variables from which a remote job makes the same settings.
 
     No secret is among them: a password is passed on as its place in Secrets Manager, or not.
     """

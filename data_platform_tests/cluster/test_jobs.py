@@ -4,16 +4,16 @@ from collections.abc import Callable
 
 from data_platform_tests.cluster.conftest import DEFAULTS
 from data_platform_tests.support.corner_shop.tables import LANDED, TABLES
-from data_platform_tests.support.elsewhere import Elsewhere
 from data_platform_tests.support.job_service import ENVIRONMENT
+from data_platform_tests.support.remote_jobs import RemoteJobs
 from tools.cluster import Cluster
 from tools.servers import S3Server
 
 
 def test_jobs_build_tables_on_hosts_that_have_nothing_but_the_jobs_archive(
-    elsewhere_on: Callable[[S3Server], Elsewhere], store: S3Server, hosts: Cluster
+    remote_on: Callable[[S3Server], RemoteJobs], store: S3Server, hosts: Cluster
 ) -> None:
-    elsewhere = elsewhere_on(store)
+    remote = remote_on(store)
     defaults = (line.partition(" ") for line in DEFAULTS.strip().splitlines())
     ours = {
         **{name: value.strip() for name, _, value in defaults},
@@ -23,8 +23,8 @@ def test_jobs_build_tables_on_hosts_that_have_nothing_but_the_jobs_archive(
         "spark.pyspark.driver.python": str(ENVIRONMENT / "bin/python"),
     }
     with (
-        elsewhere.home("there", TABLES[:2], **elsewhere.serverless()) as home,
-        elsewhere.service(home, master=hosts.url, config=ours) as jobs,
+        remote.home("there", TABLES[:2], **remote.serverless()) as home,
+        remote.service(home, master=hosts.url, config=ours) as jobs,
     ):
         ended = home.run()
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from data_platform_tests.support.elsewhere import Elsewhere
+from data_platform_tests.support.remote_jobs import RemoteJobs
 from tools.servers import S3Server
 
 
 @pytest.fixture
-def elsewhere(elsewhere_on: Callable[[S3Server], Elsewhere], versitygw: S3Server) -> Elsewhere:
-    return elsewhere_on(versitygw)
+def remote(remote_on: Callable[[S3Server], RemoteJobs], versitygw: S3Server) -> RemoteJobs:
+    return remote_on(versitygw)

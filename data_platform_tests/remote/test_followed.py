@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from data_platform.storage import services
 from data_platform.storage.services import JobClient
 from data_platform_tests.support.corner_shop.tables import TABLES
-from data_platform_tests.support.elsewhere import ROLE, Elsewhere
+from data_platform_tests.support.remote_jobs import ROLE, RemoteJobs
 from tools.faulty import ACCESS_DENIED, Cut, Effect, FaultyStore, Refused, Rule, faulty
 
 pytestmark = pytest.mark.integration
@@ -32,19 +32,19 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def proxy(elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyStore]:
+def proxy(remote: RemoteJobs, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyStore]:
     """In front of EMR Serverless."""
-    with faulty(elsewhere.moto) as proxy:
+    with faulty(remote.moto) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_EMR_SERVERLESS", proxy.endpoint)
         yield proxy
 
 
 @pytest.mark.parametrize("effect", [THROTTLED, BROKEN, Cut("answer")], ids=lambda each: str(each))
 def test_a_service_that_does_not_answer_for_a_while_is_asked_again(
-    elsewhere: Elsewhere, proxy: FaultyStore, effect: Effect
+    remote: RemoteJobs, proxy: FaultyStore, effect: Effect
 ) -> None:
-    application = elsewhere.application().partition(":")[2]
-    client = JobClient("emr-serverless", elsewhere.region, lambda: None)
+    application = remote.application().partition(":")[2]
+    client = JobClient("emr-serverless", remote.region, lambda: None)
     started = client.start_job_run(applicationId=application, executionRoleArn=ROLE)
     rule = proxy.add(_asked(effect, times=3))
     job = {"applicationId": application, "jobRunId": started["jobRunId"]}
@@ -55,9 +55,9 @@ def test_a_service_that_does_not_answer_for_a_while_is_asked_again(
 
 @pytest.mark.parametrize("effect", [THROTTLED, ACCESS_DENIED], ids=["for good", "refused"])
 def test_a_job_that_cannot_be_followed_is_canceled(
-    elsewhere: Elsewhere, proxy: FaultyStore, effect: Effect
+    remote: RemoteJobs, proxy: FaultyStore, effect: Effect
 ) -> None:
-    with elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home:
+    with remote.home("there", TABLES[:1], **remote.serverless()) as home:
         rule = proxy.add(_asked(effect, first=3))
         (ran,) = home.run()
 
@@ -67,14 +67,14 @@ def test_a_job_that_cannot_be_followed_is_canceled(
         assert "GetJobRun" in why
         assert (rule.hits == 1) == (effect is ACCESS_DENIED)
         application = home.settings.spark.text.partition(":")[2]
-        listed = elsewhere.client("emr-serverless").list_job_runs(applicationId=application)
+        listed = remote.client("emr-serverless").list_job_runs(applicationId=application)
         assert [job["state"] for job in listed["jobRuns"]] == ["CANCELLED"]
 
 
 def test_a_job_that_cannot_even_be_canceled_is_left_to_a_person(
-    elsewhere: Elsewhere, proxy: FaultyStore
+    remote: RemoteJobs, proxy: FaultyStore
 ) -> None:
-    with elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home:
+    with remote.home("there", TABLES[:1], **remote.serverless()) as home:
         proxy.add(_asked(THROTTLED, first=3))
         proxy.add(Rule(effect=THROTTLED, method="DELETE"))
         (ran,) = home.run()
@@ -84,9 +84,9 @@ def test_a_job_that_cannot_even_be_canceled_is_left_to_a_person(
         assert "CancelJobRun" in why
 
 
-def test_a_job_of_emr_on_eks_is_canceled(elsewhere: Elsewhere) -> None:
-    target = elsewhere.cluster().partition(":")[2]
-    client = JobClient("emr-containers", elsewhere.region, lambda: None)
+def test_a_job_of_emr_on_eks_is_canceled(remote: RemoteJobs) -> None:
+    target = remote.cluster().partition(":")[2]
+    client = JobClient("emr-containers", remote.region, lambda: None)
     started = client.start_job_run(
         virtualClusterId=target,
         name="job",
@@ -101,9 +101,9 @@ def test_a_job_of_emr_on_eks_is_canceled(elsewhere: Elsewhere) -> None:
     assert not client.cancel()  # there is none any more
 
 
-def test_a_job_of_glue_is_canceled_by_a_call_that_boto3_accepts(elsewhere: Elsewhere) -> None:
-    client = JobClient("glue", elsewhere.region, lambda: None)
-    client.start_job_run(JobName=elsewhere.glue_job().partition(":")[2])
+def test_a_job_of_glue_is_canceled_by_a_call_that_boto3_accepts(remote: RemoteJobs) -> None:
+    client = JobClient("glue", remote.region, lambda: None)
+    client.start_job_run(JobName=remote.glue_job().partition(":")[2])
 
     with pytest.raises(ClientError) as error:  # moto has no such call
         client.cancel()

@@ -18,9 +18,9 @@ from data_platform.lake.upkeep import browse
 from data_platform.runs.stopping import cancel_run
 from data_platform.tables.identity import TableId
 from data_platform_tests.support.corner_shop.tables import LANDED, TABLES
-from data_platform_tests.support.elsewhere import ROLE, Elsewhere
 from data_platform_tests.support.homes import Home, rows_of_a_load
 from data_platform_tests.support.job_service import ENVIRONMENT, JobService
+from data_platform_tests.support.remote_jobs import ROLE, RemoteJobs
 
 pytestmark = pytest.mark.integration
 
@@ -45,22 +45,22 @@ _KINDS = {
 
 
 def test_jobs_of_emr_serverless_build_the_tables_and_log_the_events_of_runs_in_this_process(
-    elsewhere: Elsewhere,
+    remote: RemoteJobs,
 ) -> None:
-    with elsewhere.home("here", SPARK="sail") as home:
+    with remote.home("here", SPARK="sail") as home:
         runs_here = [(ran.state, ran.failures) for ran in home.run()]
         here, rows = _events(home), _rows(home)
 
     with (
-        elsewhere.home("there", TABLES, **elsewhere.serverless()) as home,
-        elsewhere.service(home) as service,
+        remote.home("there", TABLES, **remote.serverless()) as home,
+        remote.service(home) as service,
     ):
         runs_there = [(ran.state, ran.failures) for ran in home.run()]
         there = _events(home)
         assert runs_there == runs_here, _output(service)
         assert _rows(home) == rows
         assert there == here
-        secret = elsewhere.password
+        secret = remote.password
         assert not any(secret in word for command in service.commands for word in command)
         assert not any(secret in value for each in service.environments for value in each.values())
         assert not any(secret in path.read_text() for path in service.outputs)
@@ -70,12 +70,12 @@ def test_jobs_of_emr_serverless_build_the_tables_and_log_the_events_of_runs_in_t
 
 
 @pytest.mark.parametrize("service", ["emr-containers", "glue"])
-def test_a_job_of_another_service_is_given_the_same(elsewhere: Elsewhere, service: str) -> None:
-    spark = elsewhere.glue_job() if service == "glue" else elsewhere.cluster()
+def test_a_job_of_another_service_is_given_the_same(remote: RemoteJobs, service: str) -> None:
+    spark = remote.glue_job() if service == "glue" else remote.cluster()
     more = {} if service == "glue" else {"REMOTE_ROLE": ROLE, "REMOTE_RELEASE": "emr-8.0.0-latest"}
     with (
-        elsewhere.home("there", TABLES[:1], **{"SPARK": spark, **more}) as home,
-        elsewhere.service(home) as jobs,
+        remote.home("there", TABLES[:1], **{"SPARK": spark, **more}) as home,
+        remote.service(home) as jobs,
     ):
         (ran,) = home.run()
 
@@ -87,10 +87,10 @@ def test_a_job_of_another_service_is_given_the_same(elsewhere: Elsewhere, servic
 
 
 def test_a_job_that_is_killed_fails_its_step_and_the_next_run_builds_what_is_due(
-    elsewhere: Elsewhere,
+    remote: RemoteJobs,
 ) -> None:
-    with elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home:
-        with elsewhere.service(home) as jobs:
+    with remote.home("there", TABLES[:1], **remote.serverless()) as home:
+        with remote.service(home) as jobs:
             killing = threading.Thread(target=_once_running, args=(jobs, jobs.kill))
             killing.start()
             (ran,) = home.run()
@@ -101,18 +101,18 @@ def test_a_job_that_is_killed_fails_its_step_and_the_next_run_builds_what_is_due
         assert "bronze/corner/sales: the job ended without saying how its step did" in why
         assert "EMR Serverless job failed" in why
         assert not home.versions()["bronze/corner/sales"]
-        with elsewhere.service(home):
+        with remote.service(home):
             (again,) = home.run()
         assert again.state == "done"
         assert set(home.versions()["bronze/corner/sales"]) == set(LANDED)
 
 
-def test_a_job_that_was_overtaken_publishes_nothing(elsewhere: Elsewhere) -> None:
+def test_a_job_that_was_overtaken_publishes_nothing(remote: RemoteJobs) -> None:
     """Dagster's process is killed while its job writes; the next run starts a second job of the
     same partitions, which publishes them; then the first one goes on."""
     with (
-        elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home,
-        elsewhere.service(home) as jobs,
+        remote.home("there", TABLES[:1], **remote.serverless()) as home,
+        remote.service(home) as jobs,
     ):
         dagster = subprocess.Popen([ENVIRONMENT / "bin/data-platform", "run"])
         first = _stopped_while_writing(home, jobs)
@@ -145,10 +145,10 @@ def _stopped_while_writing(home: Home, jobs: JobService) -> "subprocess.Popen[by
     return job
 
 
-def test_a_package_with_other_code_than_dagsters_process_is_refused(elsewhere: Elsewhere) -> None:
+def test_a_package_with_other_code_than_dagsters_process_is_refused(remote: RemoteJobs) -> None:
     with (
-        elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home,
-        elsewhere.service(home) as jobs,
+        remote.home("there", TABLES[:1], **remote.serverless()) as home,
+        remote.service(home) as jobs,
     ):
         package = f"{home.settings.remote_package}/packages.tar.gz"
         home.place.write(package, _changed(home.place.read(package), "data_platform/assets.py"))
@@ -176,10 +176,10 @@ def _changed(archive: bytes, name: str) -> bytes:
     return changed.getvalue()
 
 
-def test_canceling_a_run_cancels_its_job(elsewhere: Elsewhere) -> None:
+def test_canceling_a_run_cancels_its_job(remote: RemoteJobs) -> None:
     with (
-        elsewhere.home("there", TABLES[:1], **elsewhere.serverless()) as home,
-        elsewhere.service(home) as jobs,
+        remote.home("there", TABLES[:1], **remote.serverless()) as home,
+        remote.service(home) as jobs,
     ):
 
         def cancel() -> None:
@@ -193,7 +193,7 @@ def test_canceling_a_run_cancels_its_job(elsewhere: Elsewhere) -> None:
 
         assert ran.state == "canceled"
         application = home.settings.spark.text.partition(":")[2]
-        listed = elsewhere.client("emr-serverless").list_job_runs(applicationId=application)
+        listed = remote.client("emr-serverless").list_job_runs(applicationId=application)
         assert [job["state"] for job in listed["jobRuns"]] == ["CANCELLED"]
         assert not home.versions()["bronze/corner/sales"]
 

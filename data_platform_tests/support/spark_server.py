@@ -42,7 +42,7 @@ def server_of_java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("JAVA_HOME", str(java))
         server = attach(Place(directory / "engine"), spec)
     assert server, (directory / "engine" / "log.txt").read_text()
-    yield server.address.split("/;")[0]
+    yield server.address.split(";session_id=")[0]
     os.killpg(server.pid, signal.SIGKILL)
 
 

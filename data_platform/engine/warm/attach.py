@@ -1,4 +1,4 @@
-"""Use a home's warm engine: found by its address, started by the first process that needs it."""
+"""Attach to a home's warm engine, and start it if it is not running."""
 
 import logging
 import multiprocessing
@@ -8,46 +8,50 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from data_platform.engine.warm import liveness
 from data_platform.engine.warm.key import key_of
+from data_platform.engine.warm.liveness import answers, watch
 from data_platform.engine.warm.place import Found, Place, Spec, User, session_address, this_machine
+from data_platform.engine.warm.waiting import wait
 from data_platform.settings.model import Settings
 
 _log = logging.getLogger(__name__)
 
-_ANSWERS_WITHIN = 10  # seconds
-_ANSWERS_BUSY_WITHIN = 60  # what others asked, or this process, may keep it busy
-_STARTS_WITHIN = 150
+_STARTS_WITHIN = 150  # seconds
 _ENDS_WITHIN = 30
-_PAUSE = 0.05
+_ATTACHES_WITHIN = 300  # another run may end an engine first, and start one
 
 
 @dataclass(frozen=True)
 class Attached:
-    """A warm engine that this process uses, until it is let go or the process ends.
+    """A warm engine that this process uses until it releases it or ends.
 
-    `address` names this process's session.
+    `address` includes the id of this process's session; `pid` is the engine's process.
     """
 
     address: str
     pid: int
     _user: User
+    _end_watch: Callable[[], None]
 
     def is_lost(self) -> bool:
-        """Whether it does not answer any more."""
-        return not answers(self.address, _ANSWERS_BUSY_WITHIN)
+        """Whether the engine has stopped answering."""
+        return not answers(self.address, liveness.BUSY_ANSWERS_WITHIN)
 
-    def let_go(self) -> None:
-        """Stop using it; the session is closed."""
+    def release(self) -> None:
+        """Stop using the engine, after the session was closed."""
+        self._end_watch()
         self._user.leave()
 
     def abandon(self) -> None:
-        """Stop using it; if it still runs, it closes the session."""
+        """Stop using the engine, and leave it to the engine to close the session."""
+        self._end_watch()
         self._user.abandon()
 
 
@@ -57,11 +61,12 @@ def attached(
     variables: Mapping[str, str | None],
     code: Iterable[Path],
 ) -> Attached | None:
-    """The engine of the settings' home, which ends with the process that started this one.
+    """The engine of the settings' home; it ends with the process that started this one.
 
-    `config` is Spark's, for a JVM; `variables` are those by which an engine finds the store; `code`
-    are the files of this process's own packages. None where `attach` gives none and Sail can be had
-    in this process instead; a JVM is its own then.
+    `config` is the configuration of a JVM, `variables` are the environment variables with which an
+    engine finds the object store, and `code` are the files of this process's own packages. If
+    `attach` returns None, so does this for Sail, which can run in this process; for Spark it starts
+    a JVM for this process alone.
     """
     parent = multiprocessing.parent_process()
     spec = Spec(
@@ -77,47 +82,33 @@ def attached(
     place = Place(settings.home / "engine")
     try:
         found = attach(place, spec)
-    except OSError as error:  # a full disk, or one without locks, as some of a network are
-        _log.warning("no warm engine in %s: %s; this run has its own", place.directory, error)
+    except OSError as error:  # a full disk, or a network file system without locks
+        _log.warning(
+            "no warm engine in %s: %s; this run starts its own engine", place.directory, error
+        )
         found = None
     return found if found or spec.kind == "sail" else _own(spec)
 
 
 def _own(spec: Spec) -> Attached:
-    """A Spark for this process alone, which is a client of Spark Connect already."""
+    """A JVM for this process alone. PySpark is set up for Spark Connect already, so it cannot use
+    Spark in this process."""
     place = Place(Path(tempfile.mkdtemp(prefix="data-platform-")))
     found = attach(place, replace(spec, owner=os.getpid(), idle=0, temporary=True))
     if found is None:
-        said = place.log.read_text()[-2000:]
+        output = place.log.read_text()[-2000:]
         shutil.rmtree(place.directory)
-        raise RuntimeError(f"Spark does not start: {said}")
+        raise RuntimeError(f"Spark did not start: {output}")
     return found
 
 
-def answers(address: str, seconds: float = _ANSWERS_WITHIN) -> bool:
-    """Whether an engine answers a request of an address's session in time."""
-    import grpc  # slow to import
-    from pyspark.sql.connect.client.core import DefaultChannelBuilder
-    from pyspark.sql.connect.proto import AnalyzePlanRequest, SparkConnectServiceStub
-
-    builder = DefaultChannelBuilder(address)
-    version = AnalyzePlanRequest.SparkVersion()
-    request = AnalyzePlanRequest(session_id=builder.session_id or "", spark_version=version)
-    request.user_context.user_id = builder.userId or ""
-    with builder.toChannel() as channel:
-        try:
-            SparkConnectServiceStub(channel).AnalyzePlan(request, timeout=seconds)
-        except grpc.RpcError:
-            return False
-    return True
-
-
 def attach(place: Place, spec: Spec) -> Attached | None:
-    """The engine of a place. None if it cannot be had: others use one of another key, or none
-    starts; the log says which.
+    """The engine in a directory, started if necessary. None if other runs use an engine with
+    another key, or if none starts; the log says which. Raises OSError if the directory cannot be
+    used.
     """
     place.make()
-    with place.locked("attach"):
+    with place.locked("attach", _ATTACHES_WITHIN):
         others, _ = place.users()
         user = place.enter()
         try:
@@ -128,42 +119,57 @@ def attach(place: Place, spec: Spec) -> Attached | None:
     if found is None or found.address is None:
         user.leave()
         return None
-    return Attached(session_address(found.address, user.session), found.pid, user)
+    address = session_address(found.address, user.session)
+    return Attached(address, found.pid, user, watch(address, partial(_end_silent, place, found)))
 
 
 def _usable(place: Place, spec: Spec, user: User, others: set[str]) -> Found | None:
-    """The engine that is there, if it can be used; one that nobody can use any more is ended."""
+    """The running engine, if this process can use it. An engine that does not answer is ended, and
+    so is one with another key that no other process uses."""
     found = place.read()
     if found is None or not place.is_locked("server") or found.machine != this_machine():
         return None
-    if found.address is None:  # whoever started it has ended meanwhile
+    if found.address is None:  # it is starting, and the run that started it was killed
         found = _listening(place, lambda: not place.is_locked("keeper")) or found
-    if found.key != spec.key and others and place.is_locked("keeper"):
-        return None
-    seconds = _ANSWERS_BUSY_WITHIN if others else _ANSWERS_WITHIN
-    if (
-        found.address is None
-        or not place.is_locked("keeper")
-        or not answers(session_address(found.address, user.session), seconds)
-    ):
-        _log.warning(
-            "the warm engine (process %s) is gone or does not answer; it is restarted", found.pid
-        )
-        _end(place, found, signal.SIGKILL)
-    elif found.key == spec.key:
-        return found
-    else:
-        _end(place, found, signal.SIGTERM)
+    if place.is_locked("keeper"):
+        if found.key != spec.key:
+            if not others:
+                _end(place, found, signal.SIGTERM)
+            return None
+        seconds = liveness.BUSY_ANSWERS_WITHIN if others else liveness.ANSWERS_WITHIN
+        if found.address and answers(session_address(found.address, user.session), seconds):
+            return found
+    _log.warning(
+        "the warm engine (process %s) has ended or does not answer; it is restarted", found.pid
+    )
+    _end(place, found, signal.SIGKILL)
     return None
 
 
+def _end_silent(place: Place, found: Found) -> None:
+    """Kill an engine that has stopped answering, so that calls that wait for it fail.
+
+    This does not wait for the lock `attach`, since the engine's process may hold it.
+    """
+    now = place.read()
+    if now is None or now.pid != found.pid or not place.is_locked("server"):
+        return  # it has ended already
+    _log.warning(
+        "the warm engine (process %s) has not answered for %s seconds; it is killed, and steps "
+        "that used it are retried on a new one",
+        found.pid,
+        liveness.BUSY_ANSWERS_WITHIN,
+    )
+    _end(place, found, signal.SIGKILL)
+
+
 def _end(place: Place, found: Found, by: signal.Signals) -> None:
-    """End an engine whose lock is held, so that its process group is still its own."""
+    """End an engine. Its lock `server` must be held, so that its process group still exists."""
     try:
         os.killpg(found.pid, by)  # a JVM outlives a killed parent
     except ProcessLookupError:
         return
-    if not _wait(lambda: not place.is_locked("server"), _ENDS_WITHIN) and by != signal.SIGKILL:
+    if not wait(lambda: not place.is_locked("server"), _ENDS_WITHIN) and by != signal.SIGKILL:
         _end(place, found, signal.SIGKILL)
 
 
@@ -171,11 +177,11 @@ def _started(place: Place, spec: Spec, others: set[str]) -> Found | None:
     if place.is_locked("server"):
         if (found := place.read()) and (others or found.machine != this_machine()):
             _log.info(
-                "the warm engine is another machine's, or others use it with other code or "
-                "settings; this run has its own"
+                "the warm engine runs on another machine, or other runs use it with different code "
+                "or settings; this run starts its own engine"
             )
             return None
-        if not _wait(lambda: not place.is_locked("server"), _ENDS_WITHIN):  # it ends
+        if not wait(lambda: not place.is_locked("server"), _ENDS_WITHIN):  # it is ending
             return None
     place.prepare()
     with place.log.open("w") as log:
@@ -185,7 +191,7 @@ def _started(place: Place, spec: Spec, others: set[str]) -> Found | None:
             stdout=log,
             stderr=log,
             text=True,
-            start_new_session=True,  # Ctrl-C in a terminal is for the run
+            start_new_session=True,  # Ctrl-C in a terminal ends the run, not the engine
         )
     assert process.stdin
     process.stdin.write(spec.to_json())
@@ -194,11 +200,11 @@ def _started(place: Place, spec: Spec, others: set[str]) -> Found | None:
     if found is None or found.key != spec.key:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # and its JVM
-        said = place.log.read_text().strip().splitlines()
+        output = place.log.read_text().strip().splitlines()
         _log.warning(
-            "no warm engine started, and this run has its own: %s (%s has more; with "
-            "DATA_PLATFORM_SPARK_IDLE=0 none is tried)",
-            said[-1] if said else "it printed nothing",
+            "the warm engine did not start, and this run starts its own: %s (see %s; set "
+            "DATA_PLATFORM_SPARK_IDLE=0 to run without one)",
+            output[-1] if output else "it printed nothing",
             place.log,
         )
         return None
@@ -206,20 +212,11 @@ def _started(place: Place, spec: Spec, others: set[str]) -> Found | None:
 
 
 def _listening(place: Place, ended: Callable[[], bool]) -> Found | None:
-    """The engine that starts, once it listens; None if it ends before that, or takes too long."""
+    """A starting engine, once it listens; None if it ends before, or takes too long."""
 
     def listening() -> Found | None:
         found = place.read()
         return found if found and found.address else None
 
-    _wait(lambda: listening() is not None or ended(), _STARTS_WITHIN)
+    wait(lambda: listening() is not None or ended(), _STARTS_WITHIN)
     return listening()
-
-
-def _wait(until: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not until():
-        if time.monotonic() > end:
-            return False
-        time.sleep(_PAUSE)
-    return True

@@ -1,11 +1,11 @@
-"""Engines that speak Spark Connect, as a process of their own starts them."""
+"""Start the servers of Spark Connect on this machine: Sail, and Spark in a JVM."""
 
 import ctypes
+import secrets
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -13,19 +13,26 @@ from pathlib import Path
 
 import pyspark
 
-from data_platform.engine.warm.place import Place, Spec, free_port, is_listening
+from data_platform.engine.warm.place import (
+    Place,
+    Spec,
+    is_listening,
+    reserved_port,
+    server_address,
+)
+from data_platform.engine.warm.waiting import wait
 from data_platform.settings.environment import export
 
 _CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
 _NEVER = 10**8  # seconds
 _STARTS_WITHIN = 120  # seconds; a JVM on a busy machine takes some
 _PR_SET_PDEATHSIG = 1
-_kept: list[object] = []  # a server stops when it is collected, a directory is removed
+_kept: list[object] = []  # when collected, a server stops and a directory is removed
 
 
 @dataclass(frozen=True)
 class Running:
-    """An engine that listens at an address."""
+    """A server that listens at an address."""
 
     address: str
     is_alive: Callable[[], bool]
@@ -33,32 +40,32 @@ class Running:
 
 
 def start(spec: Spec, place: Place, lock: int) -> Running:
-    """Start the engine, which keeps the lock of this file too; raises RuntimeError if it does not
-    listen after a while."""
+    """Start the engine. `lock` is a locked file descriptor, which a JVM inherits. Raises
+    RuntimeError if the engine does not listen within two minutes."""
     return _sail(spec) if spec.kind == "sail" else _spark(spec, place, lock)
 
 
 @cache
 def start_sail(memory: str) -> str:
-    """The address of this process's server, which ends with the process."""
+    """The address of this process's Sail server, which ends with the process."""
     export(
-        RUST_LOG="error",  # it would log every query
-        # Operators that need more spill to disk; as a JVM's heap, it is written like `4g`.
+        RUST_LOG="error",  # otherwise it logs every query
+        # Operators that need more memory spill to disk. The size is written as a JVM's, like `4g`.
         SAIL_RUNTIME__MEMORY_POOL__TYPE="fair",
         SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE=str(_bytes(memory)),
-        # A run may do something else for hours. Its session is closed when it ends.
+        # By default, a session that is idle for 15 minutes is closed. A run may do other work for
+        # hours, and its session is closed when it ends.
         SAIL_SPARK__SESSION_TIMEOUT_SECS=str(_NEVER),
         SAIL_EXECUTION__CHECKPOINT__PATH=_checkpoints(),  # of `localCheckpoint`
     )
-    from pysail.spark import SparkConnectServer  # takes its time to import
+    from pysail.spark import SparkConnectServer  # slow to import
 
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
     listening = server.listening_address
     assert listening
-    host, port = listening
     _kept.append(server)
-    return f"sc://{host}:{port}"
+    return server_address(listening[1])
 
 
 def _sail(spec: Spec) -> Running:
@@ -66,11 +73,15 @@ def _sail(spec: Spec) -> Running:
 
 
 def _spark(spec: Spec, place: Place, lock: int) -> Running:
-    port = free_port()
+    with reserved_port() as port:
+        return _spark_on(port, spec, place, lock)
+
+
+def _spark_on(port: int, spec: Spec, place: Place, lock: int) -> Running:
     options = spec.config.get("spark.driver.extraJavaOptions", "")
     config = {
         **spec.config,
-        # Without memory its threads end one by one, and it would listen for ever.
+        # Otherwise, out of memory, its threads end one by one while it keeps listening.
         "spark.driver.extraJavaOptions": (
             f'{options} -XX:+ExitOnOutOfMemoryError "-Djava.io.tmpdir={place.work}"'
         ),
@@ -83,7 +94,13 @@ def _spark(spec: Spec, place: Place, lock: int) -> Running:
     home = Path(pyspark.__file__).parent
     words = [word for name, value in config.items() for word in ("--conf", f"{name}={value}")]
     command = [str(home / "bin" / "spark-submit"), *words, "--class", _CLASS, "spark-internal"]
-    export(SPARK_HOME=str(home), PYSPARK_PYTHON=sys.executable, SPARK_CONNECT_MODE_ENABLED=None)
+    token = secrets.token_hex(32)
+    export(
+        SPARK_HOME=str(home),
+        PYSPARK_PYTHON=sys.executable,
+        SPARK_CONNECT_MODE_ENABLED=None,
+        SPARK_CONNECT_AUTHENTICATE_TOKEN=token,  # arguments are visible to other users
+    )
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -91,25 +108,27 @@ def _spark(spec: Spec, place: Place, lock: int) -> Running:
         pass_fds=[lock],
         preexec_fn=_end_with_parent,
     )
+    export(SPARK_CONNECT_AUTHENTICATE_TOKEN=None)  # with it, this process's clients require TLS
 
     def stop() -> None:
-        process.kill()  # it has nothing to put away, and might wait for clients
+        process.kill()  # it has nothing to save, and a clean shutdown might wait for clients
         process.wait()
 
-    until = time.monotonic() + _STARTS_WITHIN
+    def has_ended() -> bool:
+        return process.poll() is not None
+
     try:
-        while not is_listening("127.0.0.1", port):
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"Spark Connect does not listen on port {port}")
-            time.sleep(0.1)
+        wait(lambda: has_ended() or is_listening("127.0.0.1", port), _STARTS_WITHIN)
+        if has_ended() or not is_listening("127.0.0.1", port):
+            raise RuntimeError(f"Spark Connect does not listen on port {port}")
     except BaseException:  # SIGTERM, too
         stop()
         raise
-    return Running(f"sc://127.0.0.1:{port}", lambda: process.poll() is None, stop)
+    return Running(server_address(port, token), lambda: not has_ended(), stop)
 
 
 def _end_with_parent() -> None:
-    """Have Linux kill this process when the one that started it ends, however it does."""
+    """Have Linux kill this process when its parent ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -119,7 +138,7 @@ def _bytes(memory: str) -> int:
 
 
 def _checkpoints() -> str:
-    """A directory that is removed with the process."""
+    """The URI of a directory that is removed when the process ends."""
     directory = tempfile.TemporaryDirectory(prefix="data-platform-")
     _kept.append(directory)
     return f"file://{directory.name}"

@@ -1,4 +1,4 @@
-"""What runs must have in common to share an engine: settings, environment, packages, code."""
+"""The key of an engine: runs share one if their settings, environment, packages and code agree."""
 
 import hashlib
 import json
@@ -10,8 +10,8 @@ from pathlib import Path
 from data_platform.settings.environment import variables_of
 from data_platform.settings.model import Settings
 
-# An engine has the environment of the run that started it: credentials, and where Java, Spark and
-# Python are and what they are told.
+# An engine inherits the environment of the run that started it: credentials, and the locations and
+# options of Java, Spark and Python.
 _READ_BY_ENGINES = (
     "AWS_",
     "HADOOP_",
@@ -22,7 +22,7 @@ _READ_BY_ENGINES = (
     "SAIL_",
     "SPARK_",
 )
-# Set by a session's start in the run that starts the engine, and not yet in the others.
+# Set when a session starts: in the run that started the engine, but not yet in others.
 _SET_BY_SESSIONS = {"AWS_ENDPOINT", "AWS_ALLOW_HTTP", "PYSPARK_PYTHON", "SPARK_HOME"}
 
 
@@ -32,8 +32,8 @@ def key_of(
     variables: Mapping[str, str | None],
     code: Iterable[Path],
 ) -> str:
-    """A digest of what an engine of this process would be; `code`: the files of its own packages,
-    since an engine runs Python code that it has imported before."""
+    """A digest of all that an engine started by this process depends on. `code` are the files of
+    the process's own packages: an engine does not import a changed module again."""
     environment = {
         name: value
         for name, value in variables_of(_READ_BY_ENGINES).items()
@@ -47,15 +47,15 @@ def key_of(
 
 
 def _states(code: Iterable[Path]) -> Iterator[tuple[str, int, int]]:
-    """Path, time and size of files."""
+    """Path, modification time (ns) and size (bytes) of files."""
     for path in code:
-        with suppress(FileNotFoundError):  # a link to nothing, as some editors make
+        with suppress(FileNotFoundError):  # a dangling link, as some editors make
             found = path.stat()
             yield str(path), found.st_mtime_ns, found.st_size
 
 
 def _packages() -> Iterator[str]:
-    """The installed distributions, as their directories are named: with their versions."""
+    """The installed distributions: the names of their directories, which have the versions."""
     for place in sys.path:
         with suppress(OSError):
             yield from (path.name for path in Path(place).glob("*.dist-info"))

@@ -1,9 +1,9 @@
-"""Where processes find a home's warm engine, and how they tell each other what they do.
+"""The directory of a home's warm engine: its address, and the locks that coordinate processes.
 
-Locks of files say who is there: the system releases them however a process ends. `keeper` is locked
-by the process that keeps the engine, `server` by that and by its JVM if it has one, and a file in
-`users` by each process that uses the engine. Whoever looks at these and acts on it, to start an
-engine or to end it, holds `attach` meanwhile.
+File locks record which processes are alive, since the system releases them however a process ends.
+The engine's process holds `keeper`; it and its JVM, if it has one, hold `server`; each process that
+uses the engine holds a file in `users`. A process that reads these to start or end an engine holds
+`attach` meanwhile.
 """
 
 import fcntl
@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,19 +20,20 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from data_platform.engine.warm.waiting import wait
 from data_platform.storage.locks import try_lock
 
-_USER = "data-platform"  # an engine tells sessions apart by user, too
+_USER = "data-platform"  # a session is identified by its user, too
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """What an engine is started with.
 
-    `key` is the same for runs that may share it; `owner` is the process that it ends with, `idle`
-    how many seconds it stays without a user. `path` is where it finds Python's modules; a
-    `temporary` directory is removed with the engine. `config` is Spark's, for a JVM; `variables`
-    are the environment variables that it finds the store by.
+    Runs with the same `key` may share it. It ends with the process `owner`, or after `idle` seconds
+    without a user. `path` is Python's module search path. A `temporary` directory is removed when
+    the engine ends. `config` is the configuration of a JVM; `variables` are the environment
+    variables with which it finds the object store.
     """
 
     kind: str
@@ -45,19 +47,19 @@ class Spec:
     variables: Mapping[str, str | None]
 
     def to_json(self) -> str:
-        """As the engine's process reads it."""
+        """Serialize it for the engine's process."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Spec":
-        """What `to_json` wrote."""
+        """Read what `to_json` returned."""
         return cls(**json.loads(text))
 
 
 @dataclass(frozen=True)
 class Found:
-    """An engine's process, the key that it was started with, its address once it listens, and the
-    machine, or the container, where both mean something."""
+    """A recorded engine: its process, its key, its address (None until it listens), and the machine
+    or container on which the process id and the address are valid."""
 
     pid: int
     key: str
@@ -67,30 +69,30 @@ class Found:
 
 @dataclass(frozen=True)
 class User:
-    """A process that uses the engine; `session` is the identifier of its session."""
+    """A process that uses the engine, and the id of its session."""
 
     session: str
     file: IO[str]
 
     def leave(self) -> None:
-        """Stop using the engine. The session is closed already."""
+        """Stop using the engine, after the session was closed."""
         Path(self.file.name).unlink(missing_ok=True)
         self.file.close()
 
     def abandon(self) -> None:
-        """Stop using the engine, which closes the session if it still runs."""
+        """Stop using the engine, and leave it to the engine to close the session."""
         self.file.close()
 
 
 @dataclass(frozen=True)
 class Place:
-    """A directory in the home."""
+    """The directory, in a home or a temporary one."""
 
     directory: Path
 
     @property
     def log(self) -> Path:
-        """What the engine's process prints."""
+        """The output of the engine's process."""
         return self.directory / "log.txt"
 
     @property
@@ -99,20 +101,22 @@ class Place:
         return self.directory / "work"
 
     def make(self) -> None:
-        """Make the directory, for this user alone: its log and temporary files show rows."""
+        """Create the directory with access for this user only: its log and temporary files may
+        contain rows."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory.chmod(0o700)
 
     def is_there(self, file: IO[str]) -> bool:
-        """Whether an open file of this directory still is the one of its name: somebody may have
-        removed the home, and made another."""
+        """Whether an open file of this directory still exists: the home may have been removed, and
+        created again."""
         try:
             return os.path.samestat(os.stat(file.name), os.fstat(file.fileno()))
         except FileNotFoundError:
             return False
 
     def prepare(self) -> None:
-        """Make room for a new engine: the address, the log and the files of the last one go."""
+        """Prepare for a new engine: remove the address and the temporary files of the previous one,
+        and keep its log as `log.previous.txt`."""
         self.clear()
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
@@ -120,14 +124,15 @@ class Place:
             self.log.replace(self.directory / "log.previous.txt")
 
     def file(self, name: str) -> IO[str]:
-        """A file to lock, open. Raises FileNotFoundError if the directory is not there."""
+        """Open a lock file. Raises FileNotFoundError if the directory does not exist."""
         return (self.directory / f"{name}.lock").open("a")
 
     @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """Hold a lock, waiting for it."""
+    def locked(self, name: str, seconds: float) -> Iterator[None]:
+        """Hold a lock in a block. Raises TimeoutError if it cannot be had in this time."""
         with self.file(name) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            if not wait(lambda: try_lock(file), seconds):
+                raise TimeoutError(f"another process has locked {file.name} for {seconds:g} s")
             yield
 
     def is_locked(self, name: str) -> bool:
@@ -136,7 +141,8 @@ class Place:
             return not try_lock(file)
 
     def enter(self) -> User:
-        """Be a user of the engine, until the process ends or leaves; `attach` must be locked."""
+        """Register this process as a user of the engine, until it leaves or ends. The caller holds
+        `attach`."""
         session = str(uuid.uuid4())
         self._users.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (self._users / session).open("a")
@@ -145,7 +151,7 @@ class Place:
 
     def users(self) -> tuple[set[str], set[str]]:
         """The sessions of the processes that use the engine, and of those that ended without
-        leaving it; `attach` must be locked."""
+        leaving it. The caller holds `attach`."""
         using, gone = set[str](), set[str]()
         for path in self._users.iterdir() if self._users.exists() else ():
             try:
@@ -156,24 +162,26 @@ class Place:
         return using, gone
 
     def forget(self, session: str) -> None:
-        """Forget the session of a process that has ended."""
+        """Remove the record of a session whose process has ended."""
         (self._users / session).unlink(missing_ok=True)
 
     def write(self, found: Found) -> None:
-        """Record where the engine is."""
+        """Record the engine."""
         new = self._address.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)  # an address has the token of the engine
         new.write_text(json.dumps(asdict(found)))
         os.replace(new, self._address)
 
     def read(self) -> Found | None:
-        """Where the engine is, or was; None if that is not recorded."""
+        """The recorded engine, which may have ended; None if there is no valid record."""
         try:
             return Found(**json.loads(self._address.read_text()))
-        except (FileNotFoundError, ValueError, TypeError):  # or damaged, or of another version
+        except (FileNotFoundError, ValueError, TypeError):  # damaged, or written by another version
             return None
 
     def clear(self) -> None:
-        """Record that there is no engine."""
+        """Remove the record of the engine."""
         self._address.unlink(missing_ok=True)
 
     @property
@@ -187,7 +195,8 @@ class Place:
 
 @cache
 def this_machine() -> str:
-    """What this process shares with those to which its process numbers and ports mean the same."""
+    """Identifies this machine or container: processes with the same value see the same process ids
+    and ports."""
     found = [socket.gethostname()]
     for kind in ("pid", "net"):
         with suppress(OSError):  # not Linux
@@ -197,19 +206,39 @@ def this_machine() -> str:
     return " ".join(found)
 
 
+def server_address(port: int, token: str | None = None) -> str:
+    """The address of an engine on this machine.
+
+    PySpark sends unknown parameters as headers. Its own parameter `token` requires the host name
+    `localhost`, which is tried as an IPv6 address first: another user could listen there and be
+    sent the token.
+    """
+    address = f"sc://127.0.0.1:{port}/"
+    return f"{address};authorization=Bearer%20{token}" if token else address
+
+
 def session_address(server: str, session: str) -> str:
-    """The address of a session on a server."""
-    return f"{server}/;session_id={session};user_id={_USER}"
+    """The address of a session on a server; the server's is of `server_address`."""
+    return f"{server};session_id={session};user_id={_USER}"
 
 
-def free_port() -> int:
-    """A port of the loopback address that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of the loopback address for a server that cannot choose a port and report it.
+
+    On Linux it is not given to another process before the block ends. A server that sets
+    SO_REUSEADDR, as most do, can listen on it nevertheless, because this socket does not listen.
+    """
+    with socket.socket() as reserving:
+        reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserving.bind(("127.0.0.1", 0))
+        port = reserving.getsockname()[1]
+        if sys.platform != "linux":
+            reserving.close()
+        yield port
 
 
 def is_listening(host: str, port: int) -> bool:
-    """Whether something accepts connections there."""
+    """Whether a process accepts connections at this address."""
     with socket.socket() as probe:
         return probe.connect_ex((host, port)) == 0

@@ -1,8 +1,8 @@
 """The process of a home's warm engine: `python -m data_platform.engine.warm.server DIRECTORY`.
 
-It reads its `Spec` from standard input, records its address in the directory, closes the sessions
-of runs that were killed, and ends when nobody has used it for a while, or nobody uses it and its
-owner has ended.
+It reads its `Spec` from standard input, records its address in the directory, and closes the
+sessions of runs that were killed. It ends when it has been idle for the given time, or when its
+owner has ended and no run uses it.
 """
 
 import os
@@ -20,14 +20,14 @@ from data_platform.engine.warm.place import Found, Place, Spec, session_address
 from data_platform.settings.environment import export
 from data_platform.storage.locks import try_lock
 
-_PAUSE = 0.5  # seconds between two looks at who is there
+_PAUSE = 0.5  # seconds between checks for users
 
 
 def main(directory: Path, spec: Spec) -> int:
-    """Be the engine of a directory; gives the process's exit code."""
+    """Run the engine of a directory; returns the process's exit code."""
     place = Place(directory)
     code = _keep(place, spec)
-    if spec.temporary and code == 0:  # else somebody wants to read the log
+    if spec.temporary and code == 0:  # after a failure the log is needed
         shutil.rmtree(directory, ignore_errors=True)
     return code
 
@@ -36,7 +36,7 @@ def _keep(place: Place, spec: Spec) -> int:
     with place.file("keeper") as keeper, place.file("server") as alive:
         if not (try_lock(keeper) and try_lock(alive)):
             return 1  # another process was first
-        # Before there is a JVM: if this process is killed, its group can be.
+        # Recorded before the JVM starts, so that its process group can always be killed.
         place.write(Found(os.getpid(), spec.key))
         sys.path[:] = spec.path
         export(PYTHONPATH=os.pathsep.join(spec.path), TMPDIR=str(place.work), **spec.variables)
@@ -51,27 +51,27 @@ def _keep(place: Place, spec: Spec) -> int:
 
 
 def _serve(place: Place, spec: Spec, running: Running, keeper: IO[str]) -> bool:
-    """Wait until the engine is not needed any more; False if it has ended by itself."""
+    """Wait until the engine is no longer needed; False if it ended on its own."""
     used = time.monotonic()
     while running.is_alive():
         if not place.is_there(keeper):
             return True  # the home was removed
         with place.file("attach") as attach:
-            if try_lock(attach):  # else a run is looking for the engine
+            if try_lock(attach):  # otherwise a run is attaching
                 using, gone = place.users()
                 for session in gone:
                     _close(place, session, running.address)
                 if using:
                     used = time.monotonic()
                 elif time.monotonic() - used > spec.idle or not _is_alive(spec.owner):
-                    place.clear()  # who comes now finds no address, and waits for the end
+                    place.clear()  # a run that attaches now waits for the end
                     return True
         time.sleep(_PAUSE)
     return False
 
 
 def _close(place: Place, session: str, server: str) -> None:
-    """Interrupt what a session executes, and close it."""
+    """Close a session, and interrupt its queries."""
 
     def close() -> None:
         from pyspark.sql.connect.client import SparkConnectClient  # slow to import
@@ -85,7 +85,7 @@ def _close(place: Place, session: str, server: str) -> None:
             client.close()
 
     place.forget(session)
-    threading.Thread(target=close, daemon=True).start()  # the engine may take its time
+    threading.Thread(target=close, daemon=True).start()  # it may take long
 
 
 def _is_alive(pid: int) -> bool:
@@ -93,7 +93,7 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's
+    except PermissionError:  # it belongs to another user
         pass
     return True
 

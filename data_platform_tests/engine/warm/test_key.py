@@ -1,4 +1,4 @@
-"""Runs share an engine if nothing that it depends on differs."""
+"""Runs share an engine only if all that it depends on is the same."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ def settings(tmp_path: Path) -> Settings:
     return settings_at(tmp_path)
 
 
-def test_of_changed_code_the_key_is_another(settings: Settings, tmp_path: Path) -> None:
+def test_changed_code_changes_the_key(settings: Settings, tmp_path: Path) -> None:
     code = [tmp_path / "rules.py", tmp_path / "link_to_nothing.py"]
     code[0].write_text("MOST = 5")
     before = key_of(settings, {}, {}, code)
@@ -29,7 +29,7 @@ def test_of_changed_code_the_key_is_another(settings: Settings, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["AWS_SESSION_TOKEN", "AWS_PROFILE", "JAVA_TOOL_OPTIONS"])
-def test_of_other_credentials_or_options_the_key_is_another(
+def test_other_credentials_or_options_change_the_key(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     before = key_of(settings, {}, {}, [])
@@ -38,7 +38,7 @@ def test_of_other_credentials_or_options_the_key_is_another(
     assert key_of(settings, {}, {}, []) != before
 
 
-def test_what_a_run_is_about_does_not_change_the_key(
+def test_variables_of_a_run_do_not_change_the_key(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = key_of(settings, {}, {}, [])
@@ -48,7 +48,7 @@ def test_what_a_run_is_about_does_not_change_the_key(
     assert key_of(settings, {}, {}, []) == before
 
 
-def test_with_a_distribution_of_another_version_the_key_is_another(
+def test_another_version_of_a_distribution_changes_the_key(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "site")])

@@ -1,4 +1,4 @@
-"""Runs of processes that a code server starts: tables are built on their home's warm engine."""
+"""Processes started by a code server build tables on their home's warm engine."""
 
 import json
 import multiprocessing
@@ -34,7 +34,7 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 
 
 def _load(directory: Path, spark: str, day: str) -> None:
-    """Load a day, as a run's process does; tell what it was."""
+    """Load a day, as a run's process does, and write down the result."""
     settings = settings_at(directory, spark=Engine(spark), spark_idle=10)
     prepare_home(settings)
     with instance_of(Platform(settings)) as instance:
@@ -60,7 +60,7 @@ def _loaded_by_a_process(directory: Path, spark: str, day: str) -> dict:
 
 
 @pytest.mark.parametrize("spark", ["sail", "local[1]"])
-def test_runs_one_after_another_build_tables_on_one_engine(directory: Path, spark: str) -> None:
+def test_consecutive_runs_use_one_engine(directory: Path, spark: str) -> None:
     if spark != "sail" and chosen_java() is None:
         assert not os.environ.get("CI")
         pytest.skip("there is no Java 17 or 21 for Spark")
@@ -73,5 +73,5 @@ def test_runs_one_after_another_build_tables_on_one_engine(directory: Path, spar
     assert first["engine"] == second["engine"] is not None
 
 
-def test_a_process_that_no_code_server_started_has_its_own(tmp_path: Path) -> None:
+def test_other_processes_do_not_use_the_warm_engine(tmp_path: Path) -> None:
     assert not is_warm(settings_at(tmp_path, spark_idle=10))

@@ -1,6 +1,6 @@
-"""What each service is asked to start: the entry script of the package, with its packages.
+"""The request with which each service starts a job: the package's entry script and libraries.
 
-Nothing here is secret: settings and what is to be built are in the Pipes context in S3.
+Nothing here is secret: the settings and what to build are in the Pipes context in S3.
 """
 
 from typing import Any
@@ -10,13 +10,13 @@ from data_platform.settings.engine import Service
 from data_platform.settings.model import Settings
 
 ENTRY, PACKAGES, WHEELS = "entry.py", "packages.tar.gz", "data-platform.gluewheels.zip"
-"""The files of a package, by which a job finds them."""
+"""The names of a package's files."""
 
-_UNPACKED = "packages"  # beside the driver and each executor
+_UNPACKED = "packages"  # a directory beside the driver and each executor
 
 
 def job(settings: Settings, name: str) -> dict[str, Any]:
-    """The arguments of `start_job_run` for a job of this name."""
+    """The arguments of `start_job_run` for a job with this name."""
     assert settings.spark.service is not None
     service, target = settings.spark.service
     return _JOBS[service](settings, target, name)

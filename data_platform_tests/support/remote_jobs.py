@@ -33,7 +33,7 @@ ROLE = "arn:aws:iam::123456789012:role/transform"
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class RemoteJobs:
     """Homes with the shop's tables, of which nothing is on this machine but Dagster's own state."""
 
     directory: Path
@@ -124,14 +124,14 @@ def made_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def elsewhere_on(
+def remote_on(
     tmp_path: Path,
     made_package: Path,
     postgres: Postgres,
     databases: Databases,
     moto_endpoint: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[S3Server], Elsewhere]:
+) -> Callable[[S3Server], RemoteJobs]:
     """Gives homes whose files are in a new bucket of a store."""
     for variable, value in endpoints(moto_endpoint).items():
         monkeypatch.setenv(variable, value)
@@ -139,9 +139,9 @@ def elsewhere_on(
     monkeypatch.setattr(launching, "SECONDS", 0.2)  # moto answers for nothing
     _reset(moto_endpoint)
 
-    def made(store: S3Server) -> Elsewhere:
+    def made(store: S3Server) -> RemoteJobs:
         place, secret = Place.bucket(store), {"password": postgres.password}
-        found = Elsewhere(
+        found = RemoteJobs(
             tmp_path, place, moto_endpoint, store.region, databases, made_package, postgres.password
         )
         found.client("secretsmanager").create_secret(

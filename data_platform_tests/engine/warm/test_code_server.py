@@ -1,0 +1,106 @@
+"""Runs that a Dagster webserver launches through its code server use their home's warm engine."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+from dagster_graphql import DagsterGraphQLClient
+
+from data_platform.assets import BronzeTable
+from data_platform.build.platform import Platform
+from data_platform.engine.warm.place import Place as EnginePlace
+from data_platform.engine.warm.place import is_listening, reserved_port
+from data_platform.operations.repair import instance_of
+from data_platform.runs.requests import job_name, range_tags
+from data_platform.settings.environment import settings_at
+from data_platform.settings.model import CHECKOUT, Settings
+from data_platform_tests.support.homes import SALES, Home, csv, key_of, shop_lines
+from data_platform_tests.support.places import Place
+from data_platform_tests.support.tables import TABLES
+from data_platform_tests.support.warm_engines import end, soon
+
+pytestmark = pytest.mark.connect_only
+
+DAYS = ("2011-03-01", "2011-03-02")
+(RECEIVED,) = (table for table in TABLES if isinstance(table, BronzeTable))
+
+
+def test_runs_of_a_code_server_share_an_engine_which_ends_with_it(tmp_path: Path) -> None:
+    settings = settings_at(tmp_path)
+    engine, pids = EnginePlace(tmp_path / "engine"), list[int]()
+    with instance_of(Platform(settings)) as instance:
+        _without_queue(settings)
+        home = Home(settings, instance, tuple(TABLES), Place.directory(tmp_path))
+        try:
+            with _webserver(settings) as client:
+                for day in DAYS:
+                    home.land(key_of(day), csv(shop_lines(day)))
+                    home.record()
+                    _run(client, day, engine)
+                    found = engine.read()
+                    assert found and engine.is_locked("server")
+                    pids.append(found.pid)
+
+            assert pids[0] == pids[1]
+            assert sorted(home.counts(SALES)) == [*DAYS]
+            soon(lambda: not engine.is_locked("server"))
+        finally:
+            end(engine)
+
+
+def _run(client: DagsterGraphQLClient, day: str, engine: EnginePlace) -> None:
+    """Build a day's tables by a run, which must have used the engine."""
+    tags = dict(range_tags([day], RECEIVED.partitions))
+    run = client.submit_job_execution(job_name(RECEIVED), tags=tags)
+    soon(lambda: _users(engine) == 1)
+    soon(lambda: _users(engine) == 0)
+    ended = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
+    soon(lambda: client.get_run_status(run) in ended)
+    assert client.get_run_status(run) is dg.DagsterRunStatus.SUCCESS
+
+
+def _users(engine: EnginePlace) -> int:
+    users = engine.directory / "users"
+    return len(list(users.iterdir())) if users.exists() else 0
+
+
+def _without_queue(settings: Settings) -> None:
+    """Let a webserver launch runs itself: a queue is the daemon's, whose sensors launch others."""
+    file = settings.dagster_home / "dagster.yaml"
+    config = yaml.safe_load(file.read_text())
+    del config["concurrency"]
+    coordinator = {"module": "dagster.core.run_coordinator", "class": "DefaultRunCoordinator"}
+    file.write_text(yaml.safe_dump({**config, "run_coordinator": coordinator}))
+
+
+@contextmanager
+def _webserver(settings: Settings) -> Iterator[DagsterGraphQLClient]:
+    variables = {
+        "PYTHONPATH": str(CHECKOUT),
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "DATA_PLATFORM_HOME": str(settings.home),
+        "DATA_PLATFORM_LANDING": settings.landing_uri,
+        "DATA_PLATFORM_WAREHOUSE": settings.warehouse_uri,
+    }
+    ours = ("DATA_PLATFORM_", "SPARK_CONNECT_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    program = str(Path(sys.executable).with_name("dagster-webserver"))
+    log = settings.home / "webserver.txt"
+    with reserved_port() as port, log.open("w") as output:
+        words = ["-m", "data_platform.definitions", "-h", "127.0.0.1", "-p", str(port)]
+        process = subprocess.Popen(
+            [program, *words], env=inherited | variables, stdout=output, stderr=output
+        )
+        try:
+            soon(lambda: is_listening("127.0.0.1", port) or process.poll() is not None)
+            assert process.poll() is None, log.read_text()
+            yield DagsterGraphQLClient("127.0.0.1", port_number=port)
+        finally:
+            process.terminate()
+            process.wait()
