@@ -29,7 +29,7 @@ pytest_plugins = [
         "cloud",
         "command_line",
         "databases",
-        "remote",
+        "remote_jobs",
         "ordinary_assets",
         "queues",
         "servers",

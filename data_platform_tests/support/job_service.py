@@ -144,7 +144,7 @@ class JobService:
             )
 
     def _unpack(self, job: "_Job", place: Path) -> None:
-        """Put the job's archive beside its driver; Spark does it for executors remote, which
+        """Put the job's archive beside its driver; Spark does it for executors, which
         get it from the driver instead of S3."""
         uri, _, name = job.config.get("spark.archives", "").partition("#")
         if uri:
