@@ -31,11 +31,11 @@ env:
 
 .PHONY: demo
 demo: env ## load the demo's files (two months), or those in DATA=dir, and account for each row
-	@$(bin)/python tools/launch.py demo $(if $(DATA),--data "$(DATA)")
+	@exec $(bin)/python tools/launch.py demo $(if $(DATA),--data "$(DATA)")
 
 .PHONY: dev
 dev: env ## the Dagster UI on the last demo's state (HOST, PORT)
-	@$(bin)/python tools/launch.py dev --host "$(HOST)" --port "$(PORT)"
+	@exec $(bin)/python tools/launch.py dev --host "$(HOST)" --port "$(PORT)"
 
 .PHONY: test
 test: env ## run the tests, all on Sail and some on Spark too (TESTS=path, ENGINE=sail or local)

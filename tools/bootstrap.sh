@@ -165,7 +165,7 @@ say_no_java() {
   for candidate in "$on_path" "${JAVA_HOME:-}"; do
     [ -z "$(java_version "$candidate")" ] || found=" ($candidate is $(java_version "$candidate"))"
   done
-  say "No Java 17 or 21$found: tables run on Sail, which needs none."
+  say "No Java 17 or 21$found. The default engine, Sail, needs none."
   say "For Spark (DATA_PLATFORM_SPARK=local[*]): apt-get install openjdk-17-jre-headless, or"
   say "brew install openjdk@17, or export JAVA_HOME=/path/to/java-17"
 }

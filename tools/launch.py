@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from data_platform.demo.landing import require_shop_files
+from data_platform.engine.java import require_java
 from data_platform.settings.environment import local_state, settings_from_env
 from data_platform.settings.model import CHECKOUT, Settings
 from data_platform.settings.values import SettingsError
@@ -98,6 +99,8 @@ def _only_here(settings: Settings, url: str) -> None:
 def _home() -> Settings:
     """The settings of the home, after preparing it for Dagster."""
     settings = settings_from_env()
+    if settings.spark.has_jvm:
+        require_java(settings.spark.text)
     os.environ["DATA_PLATFORM_HOME"] = str(settings.home)
     from data_platform.runs.instance import open_instance  # slow: it imports Dagster
 

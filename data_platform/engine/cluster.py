@@ -7,7 +7,6 @@ every session, except for what the content of tables depends on.
 
 import logging
 import re
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,14 +17,14 @@ from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
 
 from data_platform.engine.pyspark_internals import executors, running_context
+from data_platform.engine.reach import require_master, require_yarn
 from data_platform.engine.shipping import shipped
 from data_platform.engine.warm.waiting import wait
 from data_platform.settings.values import PREFIX, SettingsError
 
 _log = logging.getLogger(__name__)
 
-_ANSWERS_WITHIN = 10  # seconds, for a connection to a master
-_EXECUTORS_WITHIN = 60
+_EXECUTORS_WITHIN = 60  # seconds
 _PAUSE = 0.1
 _ADDRESS = (
     "Set this machine's address with SPARK_LOCAL_IP, or with spark.driver.host and "
@@ -81,7 +80,9 @@ def reachable(master: str) -> Iterator[None]:
     """For a block that starts a session. Raises SettingsError if no master answers or accepts
     it."""
     if master.startswith("spark://") and running_context() is None:
-        _require_answer(master)
+        require_master(master)
+    if master == "yarn":
+        require_yarn()
     try:
         yield
     except Py4JJavaError as failed:
@@ -91,22 +92,6 @@ def reachable(master: str) -> Iterator[None]:
             f"the master runs Spark {pyspark.__version__} and can connect to this process. "
             f"{_ADDRESS}"
         ) from failed
-
-
-def _require_answer(master: str) -> None:
-    """Spark itself tries for a minute and then fails with a NullPointerException."""
-    failed = []
-    for address in master.removeprefix("spark://").split(","):
-        host, _, port = address.rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), _ANSWERS_WITHIN).close()
-            return
-        except (OSError, ValueError) as why:
-            failed.append(f"{address}: {why}")
-    raise SettingsError(
-        f"{PREFIX}SPARK is {master}, and no master answers there ({'; '.join(failed)}); start the "
-        "master, correct the address, or set it to local[*] to run on this machine"
-    )
 
 
 def settle() -> None:

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 
 from data_platform.engine.java import require_java
 from data_platform.engine.parallelism import PARALLELISM, counted
+from data_platform.engine.reach import require_connect_server
 from data_platform.engine.shipping import own_code, send
 from data_platform.engine.warm.attach import Attached, attached
 from data_platform.engine.warm.engines import start_sail
@@ -100,6 +101,7 @@ def _begun(
         address = start_sail(settings.spark_memory)
     else:
         address = settings.spark.text
+        require_connect_server(address)
     session = SparkSession.Builder().remote(address).create()
     if sail:
         _of_sail.add(session)

@@ -14,11 +14,12 @@ from data_platform.build.platform import Platform
 from data_platform.databases.connections import connect
 from data_platform.databases.errors import DatabaseError
 from data_platform.engine.java import VERSIONS, WAY_OUT, java, version_of
+from data_platform.engine.reach import require_connect_server, require_master, require_yarn
 from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.runs.liveness import at_work
 from data_platform.settings.environment import give_password
 from data_platform.settings.model import Settings
-from data_platform.settings.values import is_file
+from data_platform.settings.values import SettingsError, is_file
 from data_platform.storage import s3_errors
 from data_platform.storage.errors import LakeError
 from data_platform.storage.object_store import is_object
@@ -43,11 +44,10 @@ class Examined:
 
 
 def examine(settings: Settings) -> Iterator[Examined]:
-    """Examine Java, disk, permissions, stores, databases and locks, one after the other."""
+    """Examine the engine, disk, permissions, stores, databases and locks, one after the other."""
     platform = Platform(settings)
     yield Examined("settings", f"{settings.environment}, home {settings.home}")
-    if settings.spark.kind == "local":
-        yield _java()
+    yield from _engine(settings)
     for setting, place in _directories(settings):
         yield _writable(setting, place)
     yield from _mistyped_landing(settings)
@@ -67,6 +67,33 @@ def examine(settings: Settings) -> Iterator[Examined]:
         give_password(settings)
         yield _answers("Dagster's database", lambda: connect(settings.dagster_database))
     yield _locks(platform)
+
+
+def _engine(settings: Settings) -> Iterator[Examined]:
+    """What executes DataFrames, and what it needs."""
+    engine = settings.spark
+    try:
+        if engine.text.startswith("spark://"):
+            require_master(engine.text)
+        elif engine.kind == "connect":
+            require_connect_server(engine.text)
+        elif engine.text == "yarn":
+            require_yarn()
+    except SettingsError as error:
+        yield Examined("engine", str(engine), str(error))
+    else:
+        yield Examined("engine", str(engine))
+    if engine.has_jvm:
+        yield _java()
+    uris = (settings.landing_uri, settings.warehouse_uri)
+    if engine.kind in ("cluster", "connect") and not all(map(is_object, uris)):
+        yield Examined(
+            "engine",
+            "landing and warehouse are directories of this machine",
+            "executors on other machines cannot reach them: set DATA_PLATFORM_LANDING and "
+            "DATA_PLATFORM_WAREHOUSE to S3",
+            warning=True,
+        )
 
 
 def _java() -> Examined:

@@ -5,18 +5,24 @@ included. Among the valid rows of a partition the winner of each key is publishe
 are duplicates that name the row they repeat.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from data_platform.contracts.compile import RESCUED_RULE, compile_rules, reasons
+from data_platform.contracts.compile import RESCUED_RULE, CompiledRule, compile_rules, reasons
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.names import quoted
 from data_platform.contracts.schema import schema_of
 from data_platform.engine.sail.agreement import agreed
+from data_platform.engine.sail.difference import EngineDifference
 from data_platform.engine.shuffles import dealt, in_order, together
 from data_platform.quality.received import Received
 from data_platform.quality.repeats import MAY_REPEAT
 from data_platform.quality.winners import PLACE, TASK, Judging, compared, key_of, where_marked
+from data_platform.storage.errors import LakeError
 from data_platform.tables.columns import RECEIVED, RESCUED, ROW_NUMBER, SOURCE_OBJECT
 from data_platform.tables.outcomes import (
     CONTEXT,
@@ -87,18 +93,17 @@ def judged(
     rules = compile_rules(contract)
     if contract.lineage and not received.has(RESCUED):  # such rows were not read from a file
         rules = tuple(rule for rule in rules if rule.check != RESCUED_RULE)
-    rows = agreed(
-        frame.select(
-            *kept,
-            *received.columns(),
-            reasons(rules, "blocking").alias(REASONS),
-            reasons(rules, "warning").alias(WARNINGS),
-            *(F.col(quoted(name)) for name in (_place_columns(contract) if placed else [])),
-            *([TASK] if dealt else []),
-            *([MAY_REPEAT] if marked else []),
-        ),
-        only_top=True,
+    selected = frame.select(
+        *kept,
+        *received.columns(),
+        reasons(rules, "blocking").alias(REASONS),
+        reasons(rules, "warning").alias(WARNINGS),
+        *(F.col(quoted(name)) for name in (_place_columns(contract) if placed else [])),
+        *([TASK] if dealt else []),
+        *([MAY_REPEAT] if marked else []),
     )
+    with _rule_named(frame, contract, rules):
+        rows = agreed(selected, only_top=True)
     if placed:
         rows = _settled(rows, contract, received)
     met = clustered or dealt or (marked and one_partition)
@@ -118,6 +123,29 @@ def judged(
         by = [*contract.partition_by, *([TASK] if in_tasks else [])]
         rows = in_order(rows, [F.col(name) for name in by])
     return _as_written(rows, contract, received)
+
+
+@contextmanager
+def _rule_named(
+    frame: DataFrame, contract: Contract, rules: Sequence[CompiledRule]
+) -> Iterator[None]:
+    """Raises LakeError with the table and the rule where Sail refuses one; Spark's errors have the
+    line."""
+    try:
+        yield
+    except (EngineDifference, PySparkException) as error:
+        if isinstance(error, PySparkException) and error.getCondition():
+            raise
+        why = next(filter(None, (_refusal(frame, rule) for rule in rules)), f": {error}")
+        raise LakeError(f"{contract.table}{why}") from error
+
+
+def _refusal(frame: DataFrame, rule: CompiledRule) -> str:
+    try:
+        _ = agreed(frame.select(rule.holds()), only_top=True).schema
+    except (EngineDifference, PySparkException) as error:
+        return f": the rule {rule.name}: {error}"
+    return ""
 
 
 def _place_columns(contract: Contract) -> list[str]:

@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 Kind = Literal["sail", "local", "cluster", "connect", "service"]
@@ -13,6 +14,7 @@ _CLUSTER = re.compile(r"(?:spark|k8s)://\S+|yarn")
 _SERVICE = re.compile(r"(emr-serverless|emr-containers):([0-9a-z]+)|(glue):([\w.-]+)")
 _CONNECT = re.compile(r"sc://[^/;\s]+(?:/?(?:;[^;=\s]+=[^;\s]+)*)")
 
+_NAMES = ("sail", "local[*]", "yarn")
 ALLOWED = (
     "sail (without Java), local[*] or local[4] (Spark on this machine), spark://host:port, k8s://… "
     "or yarn (a cluster), sc://host:port (a Spark Connect server, with ;token=… if it wants one), "
@@ -36,7 +38,11 @@ class Engine:
         if self.text != "sail" and not any(
             each.fullmatch(self.text) for each in (_LOCAL, _CLUSTER, _CONNECT, _SERVICE)
         ):
-            raise ValueError(f"{without_token(self.text)!r} is not an engine; allowed: {ALLOWED}")
+            close = get_close_matches(self.text.lower(), _NAMES, n=1)
+            meant = f"did you mean {close[0]}? " if close else ""
+            raise ValueError(
+                f"{without_token(self.text)!r} is not an engine; {meant}Allowed: {ALLOWED}"
+            )
 
     @property
     def kind(self) -> Kind:

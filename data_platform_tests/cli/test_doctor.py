@@ -219,6 +219,20 @@ def test_the_setting_that_names_a_directory_is_the_way_out(
     assert f"{tmp_path}/file is not a directory" in said and "in DATA_PLATFORM_LANDING" in said
 
 
+@pytest.mark.parametrize("engine", ["spark://127.0.0.1:1", "sc://127.0.0.1:1"])
+def test_an_engine_that_does_not_answer_is_wrong(home: Path, monkeypatch, engine: str) -> None:
+    monkeypatch.setenv("DATA_PLATFORM_SPARK", engine)
+
+    assert "127.0.0.1:1: [Errno 111]" in wrong()["engine"]
+
+
+def test_directories_are_told_to_be_out_of_a_clusters_reach(home: Path, monkeypatch) -> None:
+    monkeypatch.setenv("DATA_PLATFORM_SPARK", "k8s://https://host")
+
+    said = asked(code=0).output
+    assert "executors on other machines cannot reach them" in said and "k8s://https" in said
+
+
 def test_a_full_disk_is_wrong(home: Path, monkeypatch) -> None:
     least = shutil.disk_usage(home.parent).total + 1
     monkeypatch.setattr(doctor, "LEAST_FREE", least)

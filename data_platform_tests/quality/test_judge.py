@@ -16,6 +16,7 @@ from data_platform.contracts.declare import contract
 from data_platform.contracts.winner import greatest, least
 from data_platform.quality.judge import built_for, judged, with_received
 from data_platform.quality.winners import KEY_NOT_UNIQUE, PLACE
+from data_platform.storage.errors import LakeError
 from data_platform.tables.outcomes import (
     CONTEXT,
     DATA,
@@ -63,6 +64,26 @@ def test_hundreds_of_rules_are_judged_as_one_is(spark: SparkSession, rules: int)
 
     assert _names(found["a"]["_reasons"]) == [f"above_{n}" for n in range(rules - 10, rules)]
     assert found["b"]["_outcome"] == DATA and _names(found["b"]["_reasons"]) == []
+
+
+@pytest.mark.connect_only
+@pytest.mark.parametrize(
+    ("condition", "why"),
+    [
+        (lambda: F.col("nobody") > 0, "nobody"),
+        (lambda: F.initcap("name") == "A", "initcap"),
+    ],
+)
+def test_a_rule_that_sail_refuses_is_named_with_its_table(
+    spark: SparkSession, condition, why: str
+) -> None:
+    refused = replace(
+        Totals, rules=(Rule("first", lambda: F.col("total") > 0), Rule("no", condition))
+    )
+    frame = spark.createDataFrame([(DAY, "a", 1)], "day date, name string, total bigint")
+
+    with pytest.raises(LakeError, match=f"{Totals.table}: the rule no: .*{why}"):
+        judged(frame, refused)
 
 
 def test_every_row_has_one_outcome_and_all_the_reasons(spark: SparkSession) -> None:

@@ -45,6 +45,14 @@ def test_an_unknown_engine_is_refused_with_those_that_are_allowed(text: str) -> 
     assert all(each in message for each in ("sail", "local[*]", "spark://", "yarn", "sc://"))
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"), [("sial", "sail"), ("Sail", "sail"), ("local(*)", r"local\[\*\]")]
+)
+def test_a_mistyped_engine_is_asked_about(text: str, meant: str) -> None:
+    with pytest.raises(SettingsError, match=f"did you mean {meant}\\?"):
+        settings_from_env({"DATA_PLATFORM_SPARK": text})
+
+
 def test_the_former_name_of_the_setting_is_refused_with_the_new_one() -> None:
     with pytest.raises(SettingsError, match=r"did you mean DATA_PLATFORM_SPARK(_\w+)?\?"):
         settings_from_env({"DATA_PLATFORM_SPARK_MASTER": "local[2]"})

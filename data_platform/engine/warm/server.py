@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -74,13 +75,15 @@ def _close(place: Place, session: str, server: str) -> None:
     """Close a session, and interrupt its queries."""
 
     def close() -> None:
-        from pyspark.sql.connect.client import SparkConnectClient  # slow to import
+        from pyspark.errors import PySparkException  # both are slow to import
+        from pyspark.sql.connect.client import SparkConnectClient
 
         client = SparkConnectClient(
             session_address(server, session), use_reattachable_execute=False
         )
         try:
-            client.release_session()
+            with suppress(PySparkException):  # it was closed already, or the engine is ending
+                client.release_session()
         finally:
             client.close()
 

@@ -50,6 +50,7 @@ def test_runs_of_a_code_server_share_an_engine_which_ends_with_it(tmp_path: Path
             assert pids[0] == pids[1]
             assert sorted(home.counts(SALES)) == [*DAYS]
             soon(lambda: not engine.is_locked("server"))
+            assert "Traceback" not in (engine.directory / "log.txt").read_text()
         finally:
             end(engine)
 
