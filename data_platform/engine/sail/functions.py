@@ -232,6 +232,12 @@ def _whole_match(extract: Any) -> Any:
     return call(extract, "when", matches, source, known, text(extract, ""))
 
 
+def _is_nan(of: Call) -> Any:
+    """False for NULL, for which Sail's is NULL."""
+    known = call(of.called, "isNotNull", of.arguments[0])
+    return call(of.called, "and", known, of.called)
+
+
 def _with_one_nan(of: Call) -> Any:
     return with_one_nan(of.called, T.DoubleType())
 
@@ -256,6 +262,7 @@ _PATTERNS = (
 CALLS: Mapping[str, OfCall] = {
     **dict.fromkeys(_MAY_BE_NAN, OfCall(_with_one_nan, needs_types=False)),
     **dict.fromkeys(("negative", "negate"), OfCall(_negative)),
+    "isnan": OfCall(_is_nan, needs_types=False),
     "sum": OfCall(_summed),
     "round": OfCall(_rounded),
     **dict.fromkeys(("bround", "pmod"), OfCall(_not_of_decimals)),

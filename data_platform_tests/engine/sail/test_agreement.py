@@ -228,6 +228,12 @@ def test_a_pattern_of_the_whole_text_extracts_all_of_it_or_nothing(spark: SparkS
     assert values(of.select(F.length(F.regexp_extract(F.upper("s"), whole, 0))))[:2] == [2, 0]
 
 
+def test_null_is_not_nan(spark: SparkSession) -> None:
+    of = spark.createDataFrame([(None,), (1.0,), (float("nan"),)], "d double")
+
+    assert values(of.select(F.isnan("d"))) == [False, False, True]
+
+
 def test_a_plan_without_differences_is_left_as_it_is(frame: DataFrame) -> None:
     plain = frame.where(F.col("i") > 0).select(F.upper("s"), F.col("m") > 1)
 
