@@ -47,7 +47,7 @@ VARIABLES = (
     ),
     Variable(
         "SPARK_MEMORY",
-        "The driver's heap, like `4g`",
+        "The heap of Spark's driver, and the memory of each run on Sail, like `4g`",
         "1 GB for each core, at least 2 and at most 8; `1g` in `test`",
     ),
     Variable(
@@ -65,7 +65,7 @@ VARIABLES = (
         "REMOTE_PACKAGE",
         "Where the files of `data-platform package` are, for jobs of EMR and Glue: "
         "`s3://bucket/prefix`",
-        "none; must be set for these",
+        "none; required by these services",
     ),
     Variable(
         "REMOTE_MESSAGES",
