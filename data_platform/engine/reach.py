@@ -29,7 +29,8 @@ def require_connect_server(engine: str) -> None:
 
 def require_yarn() -> None:
     """Raise SettingsError if YARN's configuration is not named: Spark would not find a master."""
-    if not variables_of(("HADOOP_CONF_DIR", "YARN_CONF_DIR")):
+    found = variables_of(("HADOOP_CONF_DIR", "YARN_CONF_DIR"))
+    if not (found.get("HADOOP_CONF_DIR") or found.get("YARN_CONF_DIR")):
         raise SettingsError(
             f"{PREFIX}SPARK is yarn, and neither HADOOP_CONF_DIR nor YARN_CONF_DIR is set; set one "
             "to the directory with the cluster's configuration (core-site.xml, yarn-site.xml)"

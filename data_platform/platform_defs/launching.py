@@ -59,6 +59,8 @@ def launched(
     try:
         run(**{_PARAMETERS: job(settings, _name(table, asked))})
     except dg.DagsterExecutionInterruptedError:
+        if left := _abandoned(jobs):  # Dagster's client does not cancel it at every moment
+            context.log.warning(f"{table.id}: {left}")
         raise
     except Exception as error:  # the service reports a failure; the job may have sent the reason
         failed = error
@@ -75,7 +77,7 @@ def _abandoned(jobs: JobClient) -> str:
     try:
         canceled = jobs.cancel()
     except Exception as error:
-        return f"its job may go on and cannot be canceled ({error}): see to it in the console"
+        return f"its job cannot be canceled ({error}): stop it in the service's console"
     return "its job cannot be followed and was canceled" if canceled else ""
 
 
@@ -85,13 +87,15 @@ def _repeat(
     try:
         repeat(received, log)
     except JobError as error:
-        if failed is None or str(failed) in str(error):
+        if failed is None or (str(failed) in str(error) and not abandoned):
             raise
         raise dg.Failure(
             f"{table.id}: {abandoned or error} ({failed}); its log in the service's console has "
             "more. What was published before is as it was, unless this run's log says that it "
             "published."
         ) from failed
+    if failed is not None and abandoned:
+        raise dg.Failure(f"{table.id}: {abandoned} ({failed})") from failed
     if failed is not None:
         raise failed
 

@@ -9,7 +9,9 @@ and longer waits (`runs/retry.py`).
 import datetime as dt
 import hashlib
 import time
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from itertools import count
+from operator import attrgetter
 
 import dagster as dg
 
@@ -28,7 +30,7 @@ from data_platform.tables.identity import TableId
 
 # Dagster ends a tick after a minute. What a look has found is kept, and the next tick goes on.
 _LONGEST_LOOK = 30  # seconds
-_DIGITS = 12  # of a table's state: Dagster keeps the cursors of a week
+_DIGITS = 12  # of a table's state: Dagster keeps the cursors of skipped ticks for a day
 
 
 def sensors(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
@@ -49,7 +51,7 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Senso
     )
     def landing_arrivals(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
-        now = dt.datetime.now(dt.UTC)
+        now, enough = dt.datetime.now(dt.UTC), _half_a_minute()
         scope = Scope(context.instance, platform, tables)
         fail_runs_that_died(scope)
         declared = _digest(table.version for table in bronze)
@@ -72,7 +74,7 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Senso
                 settled.add(states[plan.table.id])
 
         asked = scope.of(unsettled(platform, free, quiet))
-        found = list(unloaded(asked, trouble=troubles.append, planned=planned))
+        found = list(unloaded(asked, trouble=troubles.append, planned=planned, enough=enough))
         for text in troubles:
             context.log.error(text)
         cursor = _cursor([declared, *settled])
@@ -98,7 +100,7 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Sens
     )
     def stale_tables(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
-        now, began = dt.datetime.now(dt.UTC), time.monotonic()
+        now, enough = dt.datetime.now(dt.UTC), _half_a_minute()
         states = _states(platform, tables)
         settled = set((context.cursor or "").split()) & set(states.values())
         changed = [table for table, state in states.items() if state not in settled]
@@ -121,9 +123,6 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Sens
             if not plan.keys:
                 settled.add(states[plan.table.id])
 
-        def enough() -> bool:
-            return time.monotonic() - began > _LONGEST_LOOK
-
         due = stale(scope, trouble=trouble, among=changed, planned=planned, enough=enough)
         for found in due:
             if found.at <= now:
@@ -134,6 +133,13 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Sens
         return dg.SensorResult(skip_reason=dg.SkipReason("; ".join(waits)), cursor=_cursor(settled))
 
     return stale_tables
+
+
+def _half_a_minute() -> Callable[[], bool]:
+    """Whether half a minute has passed since this call; never before the first table, so that each
+    tick gets further."""
+    began, asked = time.monotonic(), count()
+    return lambda: next(asked) > 0 and time.monotonic() - began > _LONGEST_LOOK
 
 
 def _cursor(settled: Iterable[str]) -> str | None:
@@ -151,24 +157,39 @@ def _said(looked_at: Mapping[TableId, Waiting], changed: Sized, tables: Sized) -
 
 
 def _states(platform: Platform, tables: Sequence[Table]) -> dict[TableId, str]:
-    """For each table that is computed from others, a text that changes whenever it or one of its
-    inputs is published, it is declared differently or gains a partition, and with its attempts in
-    the register of builds, which a person may change."""
+    """A text for each table that is computed from others. It changes with each publication of the
+    table or an input, with the table's declaration and partitions, and with its attempts in the
+    register of builds."""
     computed = derived(tables)
     read = {table.id: sorted({table.id, *table.inputs.values()}) for table in computed}
     files = platform.lake.metadata_locations({each for found in read.values() for each in found})
     changes = platform.builds.changes()
     states: dict[TableId, str] = {}
     for table in computed:
-        count = table.partitions.get_num_partitions() if table.partitions else 1
-        own = [table.id, table.version, count, changes.get(str(table.id), 0)]
+        own = [table.id, table.version, *_extent(table.partitions)]
+        own.append(changes.get(str(table.id), 0))
         states[table.id] = _digest([*own, *(files[each] for each in read[table.id])])
     return states
 
 
+def _extent(partitions: dg.PartitionsDefinition | None) -> Iterable[object]:
+    """What changes with the partitions of a table. Those of a time window are not listed: ten years
+    of days take milliseconds for each table."""
+    match partitions:
+        case None:
+            return ()
+        case dg.MultiPartitionsDefinition():
+            of = sorted(partitions.partitions_defs, key=attrgetter("name"))
+            return [part for each in of for part in (each.name, *_extent(each.partitions_def))]
+        case dg.TimeWindowPartitionsDefinition():
+            ends = partitions.get_first_partition_key(), partitions.get_last_partition_key()
+            return (partitions.get_num_partitions(), *ends)
+    return partitions.get_partition_keys()
+
+
 def _states_of_landed(platform: Platform, bronze: Sequence[BronzeTable]) -> dict[TableId, str]:
-    """For each bronze table, a text that changes whenever it is declared differently, and with its
-    attempts in the register of builds."""
+    """A text for each bronze table. It changes with the table's declaration, and with its attempts
+    in the register of builds."""
     changes = platform.builds.changes()
     return {t.id: _digest([t.id, t.version, changes.get(str(t.id), 0)]) for t in bronze}
 

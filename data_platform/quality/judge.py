@@ -8,7 +8,7 @@ are duplicates that name the row they repeat.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pyspark.errors import PySparkException
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -133,8 +133,8 @@ def _rule_named(
     line."""
     try:
         yield
-    except (EngineDifference, PySparkException) as error:
-        if isinstance(error, PySparkException) and error.getCondition():
+    except (EngineDifference, AnalysisException) as error:
+        if isinstance(error, AnalysisException) and error.getCondition():
             raise
         why = next(filter(None, (_refusal(frame, rule) for rule in rules)), f": {error}")
         raise LakeError(f"{contract.table}{why}") from error
@@ -143,7 +143,7 @@ def _rule_named(
 def _refusal(frame: DataFrame, rule: CompiledRule) -> str:
     try:
         _ = agreed(frame.select(rule.holds()), only_top=True).schema
-    except (EngineDifference, PySparkException) as error:
+    except (EngineDifference, AnalysisException) as error:
         return f": the rule {rule.name}: {error}"
     return ""
 

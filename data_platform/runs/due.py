@@ -1,6 +1,8 @@
 """Find the runs that are due: for pending objects and for stale partitions."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import TypeVar
 
 from data_platform.assets import Table
 from data_platform.build.kinds import derived, landed
@@ -15,6 +17,8 @@ from data_platform.telemetry.wording import counted
 
 Waiting = Mapping[str, Sequence[TableId]]
 """By partition, the unpublished tables that it waits for."""
+
+_T = TypeVar("_T")
 
 
 def waiting_lines(found: Mapping[TableId, Waiting]) -> list[str]:
@@ -35,6 +39,7 @@ def unloaded(
     *,
     trouble: Callable[[str], object],
     planned: Callable[[Plan], object] = lambda plan: None,
+    enough: Callable[[], bool] = lambda: False,
 ) -> Iterator[DueRun]:
     """One run for each job with bronze partitions that are due, planned when the iterator comes to
     it. Nothing is written.
@@ -42,11 +47,13 @@ def unloaded(
     No run may be building the tables: what a run reads still counts as pending.
     How often an object was tried is not part of the work's id, so retries of unreadable objects are
     delayed more and more, too. A table that cannot be planned is reported to `trouble` and skipped;
-    for every other one, `planned` is called with its plan.
+    for every other one, `planned` is called with its plan. No further table is planned once
+    `enough` says so.
     """
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(landed(scope.tables)).items():
-        found = [*plans(group, scope.platform, look, trouble=_told(trouble), one=due_of_bronze)]
+        asked = _until(enough, group)
+        found = [*plans(asked, scope.platform, look, trouble=_told(trouble), one=due_of_bronze)]
         for each in found:
             planned(each)
         if parts := _parts(found):
@@ -85,24 +92,27 @@ def stale(
 
     A table that cannot be planned is reported to `trouble` and skipped; for every other one,
     `planned` is called with its plan. Those that are not `among` these tables, if given, are known
-    to be up to date and not planned. Ends early, between two plans, once `enough` says so, unless
-    the job that it is at has something to build.
+    to be up to date and not planned. No further table is planned once `enough` says so: the run for
+    the job that it is at then builds what is known to be due.
     """
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(derived(scope.tables)).items():
         asked = [table for table in group if among is None or table.id in among]
         found: dict[TableId, Plan] = {}
-        for each in plans(asked, scope.platform, look, trouble=_told(trouble)):
+        asked_now = _until(enough, asked)
+        for each in plans(asked_now, scope.platform, look, trouble=_told(trouble)):
             planned(each)
             found[each.table.id] = each
-            if enough() and not any(plan.keys for plan in found.values()):
-                return
         if parts := _parts(found.values()):
             failed = {table.id for table in asked if table.id not in found}
             selected = _selected([table for table in group if table.id not in failed], found)
             keys = sorted(parts)
             work = work_id("stale", name, (f"{key} {parts[key]}" for key in keys))
             yield due(scope.instance, run_request(name, keys, run_key=work, only=selected))
+
+
+def _until(enough: Callable[[], bool], tables: Iterable[_T]) -> Iterator[_T]:
+    return takewhile(lambda _: not enough(), tables)
 
 
 def _selected(tables: Sequence[Table], found: Mapping[TableId, Plan]) -> list[Table]:

@@ -64,14 +64,16 @@ class JobClient:
         return {"url": "in EMR Studio"}
 
     def cancel(self) -> bool:
-        """Cancel the job if it was under way when it was last heard of; False if it was not.
+        """Cancel the job unless the last known state says that it has ended; False if it has.
 
-        Raises what the service answers, after it was asked again for PATIENCE.
+        Raises the service's error; transient ones after PATIENCE.
         """
         if self._job is None:
             return False
         job, self._job = self._job, None
-        _again(lambda: getattr(self._client, self._canceling)(**job))
+        answer = _again(lambda: getattr(self._client, self._canceling)(**job))
+        if errors := answer.get("Errors"):  # Glue's, in an answer of success
+            raise RuntimeError(errors[0].get("ErrorDetail", {}).get("ErrorMessage") or errors)
         return True
 
     def _state(self, ask: Callable[..., Any], asked: dict[str, Any]) -> Any:
@@ -90,7 +92,7 @@ class JobClient:
 
 
 def _again(ask: Callable[[], Any]) -> Any:
-    """The answer, asked for again after errors that time heals."""
+    """The answer, asked for again after transient errors."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     end, pause = time.monotonic() + PATIENCE, PAUSE

@@ -95,7 +95,6 @@ def test_a_step_whose_engine_freezes_during_a_query_is_retried_on_another(
     tmp_path: Path, place: Place, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "_ASKED_EVERY", 0.1)
-    monkeypatch.setattr(liveness, "BUSY_ANSWERS_WITHIN", 2)
     session, started = _connected(tmp_path, engine), tmp_path / "started"
     found = place.read()
     assert found
@@ -110,10 +109,11 @@ def test_a_step_whose_engine_freezes_during_a_query_is_retried_on_another(
         with failures_explained():
             session.range(1).mapInArrow(waiting, "id long").count()
 
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, monkeypatch.context() as impatient:
         failed = pool.submit(step)
         soon(started.exists)
         os.killpg(found.pid, signal.SIGSTOP)
+        impatient.setattr(liveness, "BUSY_ANSWERS_WITHIN", 2)
         try:
             with pytest.raises(dg.RetryRequested):
                 failed.result(60)
@@ -130,15 +130,16 @@ def test_a_step_whose_engine_freezes_before_its_session_starts_is_retried_on_ano
     tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness, "_ASKED_EVERY", 0.1)
-    monkeypatch.setattr(liveness, "BUSY_ANSWERS_WITHIN", 2)
-
-    def freezing(*arguments: Any) -> attach.Attached | None:
-        engine = attach.attached(*arguments)
-        assert engine
-        os.killpg(engine.pid, signal.SIGSTOP)
-        return engine
 
     with monkeypatch.context() as patch:
+
+        def freezing(*arguments: Any) -> attach.Attached | None:
+            engine = attach.attached(*arguments)
+            assert engine
+            os.killpg(engine.pid, signal.SIGSTOP)
+            patch.setattr(liveness, "BUSY_ANSWERS_WITHIN", 2)
+            return engine
+
         patch.setattr(connect, "attached", freezing)
         with pytest.raises(dg.RetryRequested), failures_explained():
             _connected(tmp_path)

@@ -10,6 +10,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from data_platform.domains.retail.bronze import order_lines
+from data_platform.platform_defs.sensors import _extent
 from data_platform.runs.tags import RANGE_END, RANGE_START
 from data_platform.tables.identity import TableId
 from data_platform_tests.support import bakery
@@ -230,3 +231,24 @@ def test_a_partition_that_comes_with_time_is_looked_at(seen: tuple[Bakery, str])
     tomorrow = home.declaring(replace(bakery.days, partitions=longer))
 
     assert "up to date" in _skipped(tomorrow, "stale_tables", cursor)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (dg.StaticPartitionsDefinition(["a", "b"]), dg.StaticPartitionsDefinition(["a", "c"])),
+        (
+            dg.DailyPartitionsDefinition("2026-01-01", "2026-02-01"),
+            dg.DailyPartitionsDefinition("2026-03-01", "2026-04-01"),
+        ),
+    ],
+)
+def test_other_partitions_of_the_same_number_are_a_change(
+    one: dg.PartitionsDefinition, other: dg.PartitionsDefinition
+) -> None:
+    def of_two(partitions: dg.PartitionsDefinition) -> dg.PartitionsDefinition:
+        shops = dg.StaticPartitionsDefinition(["x", "y"])
+        return dg.MultiPartitionsDefinition({"it": partitions, "shop": shops})
+
+    for made in (lambda of: of, of_two):
+        assert [*_extent(made(one))] == [*_extent(made(one))] != [*_extent(made(other))]

@@ -214,7 +214,7 @@ def _matched(of: Call) -> Any:
     name = of.name.lower()
     pattern = for_function(name, texts[1], texts[2] if len(texts) > 2 else None)
     written = with_argument(of.called, 1, text(of.called, pattern))
-    if name == "regexp_extract" and is_of_whole_text(pattern) and _is_quick_text(of):
+    if name == "regexp_extract" and is_of_whole_text(texts[1]) and _is_quick_text(of):
         return _whole_match(written)
     return None if pattern == texts[1] else written
 

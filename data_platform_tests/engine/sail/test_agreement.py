@@ -224,6 +224,7 @@ def test_a_pattern_of_the_whole_text_extracts_all_of_it_or_nothing(spark: SparkS
         "",
         None,
     ]
+    assert values(of.select(F.regexp_extract("s", r"^(?:[^\D]+)\z", 0)))[0] == "12"
     assert values(of.select(F.regexp_extract("s", either, 0))) == ["1"] * 3 + ["", None, "", "y"]
     assert values(of.select(F.length(F.regexp_extract(F.upper("s"), whole, 0))))[:2] == [2, 0]
 

@@ -97,7 +97,7 @@ def test_a_replacement_is_plain_if_it_names_groups_that_are_there(text: str, pla
     [
         *((r"^(?:a|b)\z", True), (r"^(?:(?:a)(b)[)(])\z", True), (r"^(?:\))\z", True)),
         *((r"^(?:a)(?:b)\z", False), (r"^(?:a)|(?:b)\z", False), (r"^a\z", False)),
-        *((r"(?:a)\z", False), (r"^(?:a)", False)),
+        *((r"(?:a)\z", False), (r"^(?:a)", False), (r"^(?:[\D]+[)])\z", True)),
     ],
 )
 def test_a_pattern_of_the_whole_text_is_one_group_between_both_ends(
