@@ -159,7 +159,7 @@ def test_without_a_java_the_environment_is_complete_and_says_how_spark_is_had(
 
     said = without_java(checkout, tools)
 
-    assert "tables run on Sail, which needs none" in said and "openjdk-17" in said
+    assert "The default engine, Sail, needs none" in said and "openjdk-17" in said
     assert not (checkout.venv / "java").exists()
     assert without_java(checkout, tools) == ""
     (checkout.root / "gone").rename(checkout.java)
