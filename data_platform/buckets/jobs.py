@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from data_platform.buckets.grants import TLS, Grant, Jobs, Site, listing, objects
 
 _PACKAGE = "the package of a job belongs to no table: below its own prefix"
-_MESSAGES = "what jobs and Dagster tell each other belongs to no table: below its own prefix"
+_MESSAGES = "messages between jobs and Dagster belong to no table: below their own prefix"
 _RUNS = "a job's id is known only once it runs: all of this application or virtual cluster"
 
 # Of EMR's services: where an application's ARN has its id, and what is asked about a job.

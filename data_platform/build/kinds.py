@@ -105,6 +105,13 @@ def _of_contract(table: JudgedTable) -> list[CheckText]:
     return found
 
 
-def module_of(table: Table) -> str | None:
-    """The module of its function; None if it has none."""
-    return inspect.unwrap(table.function).__module__ if isinstance(table, JudgedTable) else None
+def modules_of(table: Table) -> set[str]:
+    """The modules of its function, or of what reads its source's objects and names their
+    partitions."""
+    match table:
+        case BronzeTable():
+            source = table.source
+            return {type(source.format).__module__, inspect.unwrap(source.partition).__module__}
+        case JudgedTable():
+            return {inspect.unwrap(table.function).__module__}
+    return set()

@@ -9,20 +9,20 @@ import hashlib
 import importlib.util
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import data_platform
 from data_platform.assets import Table
-from data_platform.build.kinds import module_of
+from data_platform.build.kinds import modules_of
 
 
 def code_of(table: Table) -> dict[str, str]:
-    """What names the code, by what it is the code of: the table's declaration with its function
-    (`table`), its function's module with what that imports of its own package (`modules`), and this
-    project (`platform`)."""
-    module = module_of(table)
-    users = module is not None and _package(module) != data_platform.__name__
-    own = dict(_imported(module)) if module and users else {}
+    """Digests of the table's declaration with its function (`table`), of the modules that it is
+    computed by with what they import of their own packages (`modules`), and of this project
+    (`platform`)."""
+    users = {each for each in modules_of(table) if _package(each) != data_platform.__name__}
+    own = dict(chain.from_iterable(map(_imported, users)))
     return {"table": table.version, "modules": _digest(own), "platform": _platform()}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyspark
 from py4j.protocol import Py4JJavaError
-from pyspark import SparkContext
+from pyspark import SparkConf, SparkContext
 
 from data_platform.engine.pyspark_internals import executors, running_context
 from data_platform.engine.reach import require_master, require_yarn
@@ -107,8 +107,11 @@ def settle() -> None:
 def wait_for_executors(context: SparkContext) -> None:
     """Wait for the first executor, so that the number of cores is known.
 
-    If none starts in time, this only warns: a busy cluster may assign cores later.
+    If none starts in time, this only warns: a busy cluster may assign cores later. With dynamic
+    allocation that begins with none, there is nothing to wait for before the first task.
     """
+    if starts_with_none(context.getConf()):
+        return
     if wait(lambda: bool(executors(context)), _EXECUTORS_WITHIN):
         _wait_for_more(context)
     else:
@@ -120,6 +123,16 @@ def wait_for_executors(context: SparkContext) -> None:
             context.getConf().get("spark.driver.host"),
             _ADDRESS,
         )
+
+
+def starts_with_none(config: SparkConf) -> bool:
+    """Whether a cluster starts executors only for tasks that wait."""
+    dynamic = "spark.dynamicAllocation"
+    if config.get(f"{dynamic}.enabled", "false") != "true":
+        return False
+    return all(
+        config.get(f"{dynamic}.{name}", "0") == "0" for name in ("minExecutors", "initialExecutors")
+    )
 
 
 def _wait_for_more(context: SparkContext) -> None:

@@ -128,6 +128,8 @@ def _at_exit() -> None:
     if _current and (engine := _current[0].engine) and not answers(engine.address):
         drop()
     elif _current:
+        if engine:
+            engine.end_watch()  # its next request could open the session again
         _current[0].session.stop()
         _drop_stopped()
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from data_platform.databases.tables import METADATA, Name
 
-# The row of no table counts all changes; that of a table has the number of its last one.
+# The row without a table counts all changes; a table's row has the number of its last change.
 _CHANGES = sa.Table(
     "builds_changes",
     METADATA,

@@ -1,6 +1,6 @@
 """Make what jobs of EMR and Glue need: this project, packages with tables, and what they import.
 
-Three files, by whose names a job finds them: an entry script; the packages unpacked, in an archive
+Three files, which a job finds by their names: an entry script; the packages unpacked, in an archive
 that EMR puts beside a job (`PYTHONPATH`); and their wheels in a zip, which Glue installs. Packages
 come from the lock, with its hashes, for the service's Python and platform, which may be others
 than this machine's. Spark itself is the service's. The same input makes the same bytes.

@@ -30,7 +30,36 @@ def counted(numbers):
     '''Numbers.'''
     return numbers.limit(LIMIT)
 """
+RECEIVED = """
+import dagster as dg
+from data_platform.assets import bronze
+from data_platform.landing.source import Source
+from beans.keys import day
+from beans.rules.formats import Lines
+
+received = bronze(
+    source=Source(
+        name="beans",
+        pattern=r"beans/(.+)\\.csv",
+        prefix="beans/",
+        table="bronze/beans/received",
+        format=Lines(columns=("n",)),
+        partition=day,
+    ),
+    partitions=dg.DailyPartitionsDefinition("2026-01-01"),
+    owner="team:beans",
+    description="Beans.",
+)
+"""
 FILES = {
+    "received.py": RECEIVED,
+    "keys.py": "def day(text):\n    return text\n",
+    "rules/formats.py": """
+from data_platform.landing.formats.csv import Csv
+
+class Lines(Csv):
+    pass
+""",
     "tables.py": TABLES,
     "numbers.py": "MANY = 1\n",
     "words.py": "",
@@ -63,3 +92,14 @@ def test_it_changes_with_whatever_the_tables_module_imports_of_its_package(packa
     assert len({*others}) == len(others)
     assert after_unrelated == others[-1]
     assert len({(code["table"], code["platform"]) for code in codes}) == 1
+
+
+def test_of_a_bronze_table_it_changes_with_its_format_and_its_partitions(package: Path) -> None:
+    table = importlib.import_module("beans.received").received
+    codes = [code_of(table)["modules"]]
+    for changed in ("rules/formats.py", "keys.py", "unrelated.py"):
+        with (package / changed).open("a") as file:
+            file.write("# changed\n")
+        codes.append(code_of(table)["modules"])
+
+    assert len({*codes[:3]}) == 3 and codes[3] == codes[2]

@@ -3,8 +3,14 @@ import socket
 from pathlib import Path
 
 import pytest
+from pyspark import SparkConf
 
-from data_platform.engine.cluster import reachable, users_defaults, with_defaults
+from data_platform.engine.cluster import (
+    reachable,
+    starts_with_none,
+    users_defaults,
+    with_defaults,
+)
 from data_platform.engine.session import spark_config
 from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
@@ -92,3 +98,22 @@ def test_only_variables_say_where_the_defaults_are(monkeypatch: pytest.MonkeyPat
     assert spark_conf() == Path("/etc/spark/spark-defaults.conf")
     monkeypatch.setattr(os, "environ", {})
     assert spark_conf() is None
+
+
+@pytest.mark.parametrize(
+    ("config", "none"),
+    [
+        ({}, False),
+        ({"enabled": "true"}, True),
+        ({"enabled": "true", "initialExecutors": "3"}, False),
+        ({"enabled": "true", "minExecutors": "1"}, False),
+    ],
+)
+def test_executors_are_not_awaited_where_none_starts_before_the_first_task(
+    config: dict[str, str], none: bool
+) -> None:
+    conf = SparkConf(loadDefaults=False)
+    for name, value in config.items():
+        conf.set(f"spark.dynamicAllocation.{name}", value)
+
+    assert starts_with_none(conf) == none

@@ -136,7 +136,7 @@ def remote_on(
     for variable, value in endpoints(moto_endpoint).items():
         monkeypatch.setenv(variable, value)
     start_no_job_as_ended(monkeypatch)
-    monkeypatch.setattr(launching, "SECONDS", 0.2)  # moto answers for nothing
+    monkeypatch.setattr(launching, "SECONDS", 0.2)  # moto answers at once, at no cost
     _reset(moto_endpoint)
 
     def made(store: S3Server) -> RemoteJobs:

@@ -33,12 +33,13 @@ class Attached:
     """A warm engine that this process uses until it releases it or ends.
 
     `address` includes the id of this process's session; `pid` is the engine's process.
+    `end_watch` stops asking the engine whether it answers.
     """
 
     address: str
     pid: int
     _user: User
-    _end_watch: Callable[[], None]
+    end_watch: Callable[[], None]
 
     def is_lost(self) -> bool:
         """Whether the engine has stopped answering."""
@@ -46,12 +47,12 @@ class Attached:
 
     def release(self) -> None:
         """Stop using the engine, after the session was closed."""
-        self._end_watch()
+        self.end_watch()
         self._user.leave()
 
     def abandon(self) -> None:
         """Stop using the engine, and leave it to the engine to close the session."""
-        self._end_watch()
+        self.end_watch()
         self._user.abandon()
 
 
@@ -136,14 +137,22 @@ def _usable(place: Place, spec: Spec, user: User, others: set[str]) -> Found | N
             if not others:
                 _end(place, found, signal.SIGTERM)
             return None
-        seconds = liveness.BUSY_ANSWERS_WITHIN if others else liveness.ANSWERS_WITHIN
-        if found.address and answers(session_address(found.address, user.session), seconds):
+        if found.address and _answers(session_address(found.address, user.session), others):
             return found
     _log.warning(
         "the warm engine (process %s) has ended or does not answer; it is restarted", found.pid
     )
     _end(place, found, signal.SIGKILL)
     return None
+
+
+def _answers(address: str, others: set[str]) -> bool:
+    """Whether the engine answers; with other users, a second request is sent if the first one
+    fails, since they would lose their queries."""
+    if not others:
+        return answers(address)
+    seconds = liveness.BUSY_ANSWERS_WITHIN / 2
+    return answers(address, seconds) or answers(address, seconds)
 
 
 def _end_silent(place: Place, found: Found) -> None:
