@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -25,6 +25,7 @@ _rows = st.lists(st.sampled_from([*ROWS[:3], *ROWS[4:]]), min_size=1, max_size=6
 Rows = list[tuple[Any, ...]]
 
 
+@settings(max_examples=settings().max_examples * 2 // 5)
 @given(of=aggregates, key=st.sampled_from(KEYS), rows=_rows)
 def test_sail_aggregates_as_spark_does_or_fails(
     of: Column, key: str, rows: Rows, spark: SparkSession, spark_of_java: SparkSession
@@ -32,6 +33,7 @@ def test_sail_aggregates_as_spark_does_or_fails(
     require_same(lambda frame: frame.groupBy(key).agg(of.alias("x")), rows, spark, spark_of_java)
 
 
+@settings(max_examples=settings().max_examples * 2 // 5)
 @given(of=windows(), rows=_rows)
 def test_sail_computes_a_window_as_spark_does_or_fails(
     of: Column, rows: Rows, spark: SparkSession, spark_of_java: SparkSession
@@ -39,6 +41,7 @@ def test_sail_computes_a_window_as_spark_does_or_fails(
     require_same(lambda frame: frame.select(NUMBER, of.alias("x")), rows, spark, spark_of_java)
 
 
+@settings(max_examples=settings().max_examples * 2 // 5)
 @given(key=st.sampled_from(KEYS), rows=_rows, ascending=st.booleans())
 def test_sail_sorts_and_drops_repeats_as_spark_does(
     key: str, rows: Rows, ascending: bool, spark: SparkSession, spark_of_java: SparkSession
