@@ -60,7 +60,7 @@ def _demo(data: Path | None) -> None:
         os.environ["DATA_PLATFORM_HOME"] = str(local_state() / name)
         local_state().mkdir(exist_ok=True)
         (local_state() / "last").write_text(name + "\n", "utf-8")
-    _home()
+    _settings()
     _execute("-m", "data_platform.demo", *(["--data", str(data.resolve())] if data else []))
 
 
@@ -98,14 +98,20 @@ def _only_here(settings: Settings, url: str) -> None:
 
 def _home() -> Settings:
     """The settings of the home, after preparing it for Dagster."""
-    settings = settings_from_env()
-    if settings.spark.has_jvm:
-        require_java(settings.spark.text)
-    os.environ["DATA_PLATFORM_HOME"] = str(settings.home)
+    settings = _settings()
     from data_platform.runs.instance import open_instance  # slow: it imports Dagster
 
     with open_instance(settings):
         pass  # since `dagster dev` starts several processes at once
+    return settings
+
+
+def _settings() -> Settings:
+    """The settings of the home, which the next process has, too."""
+    settings = settings_from_env()
+    if settings.spark.has_jvm:
+        require_java(settings.spark.text)
+    os.environ["DATA_PLATFORM_HOME"] = str(settings.home)
     print(f"State: {settings.home}", flush=True)
     return settings
 
