@@ -41,7 +41,7 @@ def warm_partition(load: Workload) -> list[Measurement]:
 def _warm_partition(on: Workload, load: Workload) -> Measurement:
     days = sorted(load.files, key=lambda path: path.stat().st_size)
     settings = on.home(files=[])
-    _without_queue(settings)
+    without_queue(settings)
     left = iter(days)
     with dagster_process(settings, "dagster-webserver") as client:
 
@@ -61,7 +61,7 @@ def _warm_partition(on: Workload, load: Workload) -> Measurement:
     return of_pairs("warm_partition", name, pairs, bound="at most", goal=0.6, note=note)
 
 
-def _without_queue(settings: Settings) -> None:
+def without_queue(settings: Settings) -> None:
     """Have a webserver launch runs itself: a queue is the daemon's, whose sensors launch others."""
     file = settings.dagster_home / "dagster.yaml"
     config = yaml.safe_load(file.read_text())

@@ -104,8 +104,8 @@ def stale(
             planned(each)
             found[each.table.id] = each
         if parts := _parts(found.values()):
-            failed = {table.id for table in asked if table.id not in found}
-            selected = _selected([table for table in group if table.id not in failed], found)
+            unplanned = {table.id for table in asked} - found.keys()
+            selected = _selected([table for table in group if table.id not in unplanned], found)
             keys = sorted(parts)
             work = work_id("stale", name, (f"{key} {parts[key]}" for key in keys))
             yield due(scope.instance, run_request(name, keys, run_key=work, only=selected))

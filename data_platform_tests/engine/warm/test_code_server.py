@@ -9,9 +9,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-import yaml
 from dagster_graphql import DagsterGraphQLClient
 
+from benchmarks.dagster_dev import without_queue
 from data_platform.assets import BronzeTable
 from data_platform.build.platform import Platform
 from data_platform.engine.warm.place import Place as EnginePlace
@@ -35,7 +35,7 @@ def test_runs_of_a_code_server_share_an_engine_which_ends_with_it(tmp_path: Path
     settings = settings_at(tmp_path)
     engine, pids = EnginePlace(tmp_path / "engine"), list[int]()
     with instance_of(Platform(settings)) as instance:
-        _without_queue(settings)
+        without_queue(settings)
         home = Home(settings, instance, tuple(TABLES), Place.directory(tmp_path))
         try:
             with _webserver(settings) as client:
@@ -69,15 +69,6 @@ def _run(client: DagsterGraphQLClient, day: str, engine: EnginePlace) -> None:
 def _users(engine: EnginePlace) -> int:
     users = engine.directory / "users"
     return len(list(users.iterdir())) if users.exists() else 0
-
-
-def _without_queue(settings: Settings) -> None:
-    """Let a webserver launch runs itself: a queue is the daemon's, whose sensors launch others."""
-    file = settings.dagster_home / "dagster.yaml"
-    config = yaml.safe_load(file.read_text())
-    del config["concurrency"]
-    coordinator = {"module": "dagster.core.run_coordinator", "class": "DefaultRunCoordinator"}
-    file.write_text(yaml.safe_dump({**config, "run_coordinator": coordinator}))
 
 
 @contextmanager
