@@ -1,8 +1,9 @@
 """Declare the columns of a contract on a pandera model, and read them from it."""
 
+import inspect
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -19,6 +20,7 @@ from data_platform.contracts.pandera_internals import arguments as arguments_of
 from data_platform.contracts.pandera_internals import built_in
 from data_platform.contracts.schema import column_type
 from data_platform.contracts.spec import Check, ColumnSpec, Sensitivity, Severity
+from data_platform.tables.nearest import nearest
 
 _DECLARED = "data_platform"
 """The key in a pandera field's metadata for what `column` adds to pandera's own arguments."""
@@ -60,12 +62,28 @@ def column(
     """
     metadata = field.pop("metadata", None) or {}
     declared = _Declared(source, exact, sensitivity, unique=field.pop("unique", False))
+    if refused := _unknown(field):
+        return pa.Field(metadata={_DECLARED: replace(declared, refused=refused)})
     try:
         return pa.Field(metadata={**metadata, _DECLARED: declared}, **field)
     except (SchemaInitError, TypeError, ValueError, AttributeError, re.error) as error:
         given = ", ".join(f"{name}={value!r}" for name, value in field.items())
         refused = f"pandera refuses column({given}): {error}"
         return pa.Field(metadata={_DECLARED: replace(declared, refused=refused)})
+
+
+def _unknown(field: Mapping[str, Any]) -> str | None:
+    """What to say of an argument that pandera would take for a check of the user's own."""
+    known = inspect.signature(pa.Field).parameters
+    for name in sorted(name for name in field if name not in known and not _is_check(name)):
+        near = nearest(name, (*known, *inspect.signature(column).parameters))
+        hint = f"did you mean {' or '.join(near)}?" if near else _NOT_A_COLUMN
+        return f"column() has no argument {name!r}; {hint}"
+    return None
+
+
+def _is_check(name: str) -> bool:
+    return hasattr(PanderaCheck, name)
 
 
 def read_columns(model: type[pa.DataFrameModel], *, table: str) -> tuple[ColumnSpec, ...]:

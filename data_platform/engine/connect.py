@@ -24,12 +24,13 @@ from data_platform.settings.environment import credential_files, export
 from data_platform.settings.model import Settings
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Current:
     """This process's session, and the warm engine that it is on, if any."""
 
     session: SparkSession
     engine: Attached | None
+    configured: bool = False
 
 
 _current: list[_Current] = []
@@ -76,13 +77,16 @@ def connected(settings: Settings, warm: Mapping[str, str] | None = None) -> Spar
     if not _current:
         _current.append(_begun(settings, warm, variables))
         atexit.register(_at_exit)  # runs before Sail's server in this process ends
+    current = _current[0]
+    if not current.configured:
         try:
-            _configure(_current[0], settings)
+            _configure(current, settings)
         except BaseException:
             if not is_lost():  # a lost one is dropped by whoever retries
                 drop()
             raise
-    return _current[0].session
+        current.configured = True
+    return current.session
 
 
 def _begun(

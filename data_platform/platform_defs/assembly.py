@@ -146,6 +146,25 @@ def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinitio
                     f"{table.id}: its function's parameter {name!r} reads {upstream}, which is not "
                     f"a declared table; {hint}ins={{{name!r}: 'layer/domain/name'}} names another"
                 )
+    _require_bronze(tables)
+
+
+def _require_bronze(tables: Sequence[Table]) -> None:
+    """Refuse a silver table without its bronze table if there is one of a similar name that no
+    table reads: one of the two is mistyped."""
+    read = {upstream for table in tables for upstream in table.inputs.values()}
+    unread = {str(table.id) for table in landed(tables) if table.id not in read}
+    missing = read - {table.id for table in tables}
+    for table in tables:
+        own = table.id.sibling("bronze")
+        if table.id.layer != "silver" or own not in missing & set(table.inputs.values()):
+            continue
+        if near := nearest(str(own), unread, separator="/"):
+            raise ValueError(
+                f"{table.id} reads {own}, which is not a declared table; did you mean "
+                f"{' or '.join(near)}? silver(source=...) names the table it reads, and "
+                "Source(table=...) the table that a source's rows go to"
+            )
 
 
 def _require_received(tables: Sequence[Table]) -> None:

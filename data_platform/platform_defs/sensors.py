@@ -7,19 +7,16 @@ and longer waits (`runs/retry.py`).
 """
 
 import datetime as dt
-import hashlib
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from itertools import count
-from operator import attrgetter
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from data_platform.assets import BronzeTable, Table
+from data_platform.assets import Table
 from data_platform.build.dagster_internals import AssetJob
 from data_platform.build.kinds import derived, landed
 from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
+from data_platform.platform_defs.scanning import Scan, digest, states_of_derived, states_of_landed
 from data_platform.runs.arrivals import record_arrivals, unsettled
 from data_platform.runs.due import Waiting, stale, unloaded, waiting_lines
 from data_platform.runs.failed_partitions import fail_runs_that_died
@@ -27,10 +24,6 @@ from data_platform.runs.liveness import under_way
 from data_platform.runs.requests import job_name, tables_by_job
 from data_platform.runs.scope import Scope
 from data_platform.tables.identity import TableId
-
-# Dagster ends a tick after a minute. What a look has found is kept, and the next tick goes on.
-_LONGEST_LOOK = 30  # seconds
-_DIGITS = 12  # of a table's state: Dagster keeps the cursors of skipped ticks for a day
 
 
 def sensors(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> list[dg.SensorDefinition]:
@@ -51,33 +44,30 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Senso
     )
     def landing_arrivals(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
-        now, enough = dt.datetime.now(dt.UTC), _half_a_minute()
+        now = dt.datetime.now(dt.UTC)
         scope = Scope(context.instance, platform, tables)
         fail_runs_that_died(scope)
-        declared = _digest(table.version for table in bronze)
-        known = (context.cursor or "").split()
-        states = _states_of_landed(platform, bronze)
-        settled = set(known) & set(states.values())
-        quiet = {table.id for table in bronze if states[table.id] in settled}
+        declared = digest(table.version for table in bronze)
+        scan = Scan(context.cursor, states_of_landed(platform, bronze))
+        quiet = {table.id for table in bronze if scan.is_settled(table.id)}
+        redeclared = declared not in (context.cursor or "").split()
         warnings = record_arrivals(
-            platform, bronze, now, redeclared=declared not in known, settled=quiet
+            platform, bronze, now, redeclared=redeclared, settled=quiet
         ).warnings
         for warning in warnings:
             context.log.warning(warning)
         by_job = tables_by_job(bronze)
         busy = {name: under_way(scope.of(group)) for name, group in by_job.items()}
         free = [table for table in bronze if not busy[job_name(table)]]
+        among = scan.rest([table.id for table in unsettled(platform, free, quiet)])
         troubles: list[str] = []
-
-        def planned(plan: Plan) -> None:
-            if not plan.keys:
-                settled.add(states[plan.table.id])
-
-        asked = scope.of(unsettled(platform, free, quiet))
-        found = list(unloaded(asked, trouble=troubles.append, planned=planned, enough=enough))
+        asked = scope.of([table for table in free if table.id in among])
+        found = list(
+            unloaded(asked, trouble=troubles.append, planned=scan.planned, reaches=scan.reaches)
+        )
         for text in troubles:
             context.log.error(text)
-        cursor = _cursor([declared, *settled])
+        cursor = scan.cursor(declared)
         if requests := [each.request for each in found if each.at <= now]:
             return dg.SensorResult(run_requests=requests, cursor=cursor)
         reasons = [*warnings, *troubles, *filter(None, busy.values())]
@@ -100,10 +90,9 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Sens
     )
     def stale_tables(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
-        now, enough = dt.datetime.now(dt.UTC), _half_a_minute()
-        states = _states(platform, tables)
-        settled = set((context.cursor or "").split()) & set(states.values())
-        changed = [table for table, state in states.items() if state not in settled]
+        now = dt.datetime.now(dt.UTC)
+        scan = Scan(context.cursor, states_of_derived(platform, tables))
+        changed = [table for table in scan.states if not scan.is_settled(table)]
         if not changed:
             return dg.SkipReason("no table has changed since the last look")
         scope = Scope(context.instance, platform, tables)
@@ -118,81 +107,26 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Sens
 
         def planned(plan: Plan) -> None:
             waiting[plan.table.id] = plan.waiting
-            # Not one with something to build: a requested run may fail and change no table, and
-            # neither does waiting for the next try.
-            if not plan.keys:
-                settled.add(states[plan.table.id])
+            scan.planned(plan)
 
-        due = stale(scope, trouble=trouble, among=changed, planned=planned, enough=enough)
+        among = scan.rest(changed)
+        due = stale(scope, trouble=trouble, among=among, planned=planned, reaches=scan.reaches)
         for found in due:
             if found.at <= now:
-                return dg.SensorResult(run_requests=[found.request], cursor=_cursor(settled))
+                return dg.SensorResult(run_requests=[found.request], cursor=scan.cursor())
             waits.append(found.waits)
+        if not scan.is_complete or len(among) < len(changed):
+            then = "a new look begins" if scan.is_complete else "the next tick goes on"
+            waits.append(f"looked at {len(waiting)} of {len(changed)} tables; {then}")
         if not waits:
-            waits = _said(waiting, changed, states)
-        return dg.SensorResult(skip_reason=dg.SkipReason("; ".join(waits)), cursor=_cursor(settled))
+            waits = _said(waiting, every=len(changed) == len(scan.states))
+        return dg.SensorResult(skip_reason=dg.SkipReason("; ".join(waits)), cursor=scan.cursor())
 
     return stale_tables
 
 
-def _half_a_minute() -> Callable[[], bool]:
-    """Whether half a minute has passed since this call; never before the first table, so that each
-    tick gets further."""
-    began, asked = time.monotonic(), count()
-    return lambda: next(asked) > 0 and time.monotonic() - began > _LONGEST_LOOK
-
-
-def _cursor(settled: Iterable[str]) -> str | None:
-    """The states of tables in which nothing was to be built."""
-    return " ".join(sorted(settled)) or None
-
-
-def _said(looked_at: Mapping[TableId, Waiting], changed: Sized, tables: Sized) -> list[str]:
-    """What a look says that found nothing to build."""
-    if len(looked_at) < len(changed):
-        return [f"looked at {len(looked_at)} of {len(changed)} tables; the next tick goes on"]
-    every = "every other table" if any(looked_at.values()) else "every table"
-    which = "" if len(changed) == len(tables) else " that has changed"
-    return [*waiting_lines(looked_at), f"{every}{which} is up to date"]
-
-
-def _states(platform: Platform, tables: Sequence[Table]) -> dict[TableId, str]:
-    """A text for each table that is computed from others. It changes with each publication of the
-    table or an input, with the table's declaration and partitions, and with its attempts in the
-    register of builds."""
-    computed = derived(tables)
-    read = {table.id: sorted({table.id, *table.inputs.values()}) for table in computed}
-    files = platform.lake.metadata_locations({each for found in read.values() for each in found})
-    changes = platform.builds.changes()
-    states: dict[TableId, str] = {}
-    for table in computed:
-        own = [table.id, table.version, *_extent(table.partitions)]
-        own.append(changes.get(str(table.id), 0))
-        states[table.id] = _digest([*own, *(files[each] for each in read[table.id])])
-    return states
-
-
-def _extent(partitions: dg.PartitionsDefinition | None) -> Iterable[object]:
-    """What changes with the partitions of a table. Those of a time window are not listed: ten years
-    of days take milliseconds for each table."""
-    match partitions:
-        case None:
-            return ()
-        case dg.MultiPartitionsDefinition():
-            of = sorted(partitions.partitions_defs, key=attrgetter("name"))
-            return [part for each in of for part in (each.name, *_extent(each.partitions_def))]
-        case dg.TimeWindowPartitionsDefinition():
-            ends = partitions.get_first_partition_key(), partitions.get_last_partition_key()
-            return (partitions.get_num_partitions(), *ends)
-    return partitions.get_partition_keys()
-
-
-def _states_of_landed(platform: Platform, bronze: Sequence[BronzeTable]) -> dict[TableId, str]:
-    """A text for each bronze table. It changes with the table's declaration, and with its attempts
-    in the register of builds."""
-    changes = platform.builds.changes()
-    return {t.id: _digest([t.id, t.version, changes.get(str(t.id), 0)]) for t in bronze}
-
-
-def _digest(parts: Iterable[object]) -> str:
-    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:_DIGITS]
+def _said(looked_at: Mapping[TableId, Waiting], *, every: bool) -> list[str]:
+    """What a scan of `every` table says, or of those that have changed, with nothing to build."""
+    those = "every other table" if any(looked_at.values()) else "every table"
+    which = "" if every else " that has changed"
+    return [*waiting_lines(looked_at), f"{those}{which} is up to date"]

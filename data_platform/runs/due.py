@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
-from typing import TypeVar
 
 from data_platform.assets import Table
 from data_platform.build.kinds import derived, landed
@@ -17,8 +16,6 @@ from data_platform.telemetry.wording import counted
 
 Waiting = Mapping[str, Sequence[TableId]]
 """By partition, the unpublished tables that it waits for."""
-
-_T = TypeVar("_T")
 
 
 def waiting_lines(found: Mapping[TableId, Waiting]) -> list[str]:
@@ -39,7 +36,7 @@ def unloaded(
     *,
     trouble: Callable[[str], object],
     planned: Callable[[Plan], object] = lambda plan: None,
-    enough: Callable[[], bool] = lambda: False,
+    reaches: Callable[[Table], bool] = lambda table: True,
 ) -> Iterator[DueRun]:
     """One run for each job with bronze partitions that are due, planned when the iterator comes to
     it. Nothing is written.
@@ -47,12 +44,12 @@ def unloaded(
     No run may be building the tables: what a run reads still counts as pending.
     How often an object was tried is not part of the work's id, so retries of unreadable objects are
     delayed more and more, too. A table that cannot be planned is reported to `trouble` and skipped;
-    for every other one, `planned` is called with its plan. No further table is planned once
-    `enough` says so.
+    for every other one, `planned` is called with its plan. Planning ends with the first table that
+    `reaches` returns False for.
     """
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(landed(scope.tables)).items():
-        asked = _until(enough, group)
+        asked = takewhile(reaches, group)
         found = [*plans(asked, scope.platform, look, trouble=_told(trouble), one=due_of_bronze)]
         for each in found:
             planned(each)
@@ -83,7 +80,7 @@ def stale(
     trouble: Callable[[str], object],
     among: Collection[TableId] | None = None,
     planned: Callable[[Plan], object] = lambda plan: None,
-    enough: Callable[[], bool] = lambda: False,
+    reaches: Callable[[Table], bool] = lambda table: True,
 ) -> Iterator[DueRun]:
     """A run for each job with stale partitions, in the order of the tables.
 
@@ -91,16 +88,15 @@ def stale(
     So a job is planned when the iterator comes to it. Nothing is written.
 
     A table that cannot be planned is reported to `trouble` and skipped; for every other one,
-    `planned` is called with its plan. Those that are not `among` these tables, if given, are known
-    to be up to date and not planned. No further table is planned once `enough` says so: the run for
-    the job that it is at then builds what is known to be due.
+    `planned` is called with its plan. Those that are not `among` these tables, if given, are not
+    planned. Planning ends with the first table that `reaches` returns False for: the run for its
+    job then builds what is known to be due.
     """
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(derived(scope.tables)).items():
         asked = [table for table in group if among is None or table.id in among]
         found: dict[TableId, Plan] = {}
-        asked_now = _until(enough, asked)
-        for each in plans(asked_now, scope.platform, look, trouble=_told(trouble)):
+        for each in plans(takewhile(reaches, asked), scope.platform, look, trouble=_told(trouble)):
             planned(each)
             found[each.table.id] = each
         if parts := _parts(found.values()):
@@ -109,10 +105,6 @@ def stale(
             keys = sorted(parts)
             work = work_id("stale", name, (f"{key} {parts[key]}" for key in keys))
             yield due(scope.instance, run_request(name, keys, run_key=work, only=selected))
-
-
-def _until(enough: Callable[[], bool], tables: Iterable[_T]) -> Iterator[_T]:
-    return takewhile(lambda _: not enough(), tables)
 
 
 def _selected(tables: Sequence[Table], found: Mapping[TableId, Plan]) -> list[Table]:

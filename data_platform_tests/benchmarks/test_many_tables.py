@@ -11,7 +11,7 @@ from benchmarks.published_tables import publish_again
 from benchmarks.workload import Workload
 from data_platform.build.kinds import derived, landed
 from data_platform.build.planning import Plan, plan_all
-from data_platform.platform_defs import sensors
+from data_platform.platform_defs import scanning
 from data_platform.platform_defs.assembly import definitions
 from data_platform.runs.due import stale
 from data_platform.runs.scope import Scope
@@ -68,7 +68,7 @@ def test_a_landed_table_is_looked_at_again_once_its_attempts_have_changed(many: 
 def test_a_look_that_takes_too_long_goes_on_with_the_next_tick(
     many: Shops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "_LONGEST_LOOK", -1.0)
+    monkeypatch.setattr(scanning, "_LONGEST", -1.0)
     many.cursors.clear()
     ticks = 0
     while len((many.cursors.get("stale_tables") or "").split()) < len(derived(many.tables)):
@@ -90,7 +90,7 @@ def test_definitions_list_no_partitions(many: Shops, monkeypatch: pytest.MonkeyP
 def test_what_is_due_is_asked_for_however_long_the_look_takes(
     many: Shops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "_LONGEST_LOOK", -1.0)
+    monkeypatch.setattr(scanning, "_LONGEST", -1.0)
     assert many.stale() > 0
 
 
@@ -104,7 +104,7 @@ def test_one_job_with_much_to_build_does_not_hold_up_a_look(many: Shops) -> None
             Scope(many.instance, many.platform, many.tables),
             trouble=pytest.fail,
             planned=looked_at.append,
-            enough=lambda: bool(looked_at),
+            reaches=lambda _: not looked_at,
         )
     )
 

@@ -127,6 +127,18 @@ def test_a_parameter_that_is_no_declared_table_is_refused_with_the_nearest(tmp_p
         definitions([*_tables("Quantity"), _totals()], settings_at(tmp_path))
 
 
+def test_a_silver_table_without_its_bronze_table_is_refused_with_the_nearest(
+    tmp_path: Path,
+) -> None:
+    received, lines = _tables("Quantity")
+    mistyped = replace(received, id=TableId.parse("bronze/shop/line"))
+    with pytest.raises(
+        ValueError, match=r"lines reads bronze/shop/lines, .*mean bronze/shop/line\?"
+    ):
+        definitions([mistyped, lines], settings_at(tmp_path))
+    assert definitions([lines], settings_at(tmp_path))  # of bronze in other code
+
+
 def test_a_table_named_in_full_may_come_from_other_code(tmp_path: Path) -> None:
     totals = _totals(ins={"line": "silver/tills/line"})
     assert definitions([*_tables("Quantity"), totals], settings_at(tmp_path))
