@@ -153,7 +153,8 @@ def test_a_package_with_other_code_than_dagsters_process_is_refused(remote: Remo
         remote.service(home) as jobs,
     ):
         package = f"{home.settings.remote_package}/packages.tar.gz"
-        home.place.write(package, _changed(home.place.read(package), "data_platform/assets.py"))
+        changed = _changed(home.place.read(package), "data_platform/assets.py", "# changed")
+        home.place.write(package, changed)
         (ran,) = home.run()
 
         (why,) = ran.failures
@@ -166,8 +167,22 @@ def test_a_package_with_other_code_than_dagsters_process_is_refused(remote: Remo
         assert not home.versions()["bronze/corner/sales"]
 
 
-def _changed(archive: bytes, name: str) -> bytes:
-    """The archive with a comment in one of its files."""
+def test_an_unexpected_error_in_a_job_is_the_error_of_its_step(remote: RemoteJobs) -> None:
+    with (
+        remote.home("there", TABLES[:1], **remote.serverless()) as home,
+        remote.service(home),
+    ):
+        package = f"{home.settings.remote_package}/packages.tar.gz"
+        failing = "def _run(*_): raise ValueError('of the job')"
+        changed = _changed(home.place.read(package), "data_platform/remote/job.py", failing)
+        home.place.write(package, changed)
+        (ran,) = home.run()
+
+        assert ran.failures == {"ValueError: of the job"}
+
+
+def _changed(archive: bytes, name: str, line: str) -> bytes:
+    """The archive with a line at the end of one of its files."""
     changed = io.BytesIO()
     with (
         tarfile.open(fileobj=io.BytesIO(archive)) as old,
@@ -175,7 +190,7 @@ def _changed(archive: bytes, name: str) -> bytes:
     ):
         for entry in old:
             content = b"".join(old.extractfile(entry) or ())
-            content += b"# changed\n" if entry.name == name else b""
+            content += f"{line}\n".encode() if entry.name == name else b""
             entry.size = len(content)
             new.addfile(entry, io.BytesIO(content))
     return changed.getvalue()
