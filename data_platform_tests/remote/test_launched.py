@@ -178,7 +178,7 @@ def test_an_unexpected_error_in_a_job_is_the_error_of_its_step(remote: RemoteJob
         home.place.write(package, changed)
         (ran,) = home.run()
 
-        assert ran.failures == {"ValueError: of the job"}
+        assert ran.failures == ("ValueError: of the job",)
 
 
 def _changed(archive: bytes, name: str, line: str) -> bytes:
