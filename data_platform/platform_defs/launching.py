@@ -5,12 +5,11 @@ objects below `DATA_PLATFORM_REMOTE_MESSAGES`.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import dagster as dg
-from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.pipes import (
     PipesEMRContainersClient,
     PipesGlueClient,
@@ -30,7 +29,7 @@ from data_platform.settings.engine import Service
 from data_platform.settings.environment import passed_on
 from data_platform.settings.model import Settings
 from data_platform.storage.object_store import ObjectStore, split
-from data_platform.storage.services import JobClient, StartUnknown
+from data_platform.storage.services import JobClient, StartUnknown, errors_ignored
 
 SECONDS = 5  # between checks of a job's state, and of its messages
 STORE = ("region", "endpoint")  # where the job finds the Pipes context
@@ -139,7 +138,7 @@ class _Context(PipesS3ContextInjector):
         try:
             yield {**found, **{name: getattr(self._store, name) for name in STORE}}
         finally:  # also after an error, at which Dagster's injector would leave the object
-            with suppress(BotoCoreError, ClientError):  # it expires with the messages
+            with errors_ignored():  # it expires with the messages
                 given.__exit__(None, None, None)
 
 
@@ -166,17 +165,15 @@ class MessageReader(PipesS3MessageReader):
 
     def messages_are_readable(self, params: Any) -> bool:
         """See `PipesThreadedMessageReader`, which would stop reading after a network error."""
-        try:
+        with errors_ignored():
             return super().messages_are_readable(params)
-        except BotoCoreError:
-            return False
+        return False
 
     def download_messages_chunk(self, index: int, params: Any) -> str | None:
         """See `PipesBlobStoreMessageReader`; None also after a network error."""
-        try:
+        with errors_ignored():
             return super().download_messages_chunk(index, params)
-        except BotoCoreError:
-            return None
+        return None
 
     @property
     def received(self) -> list[Message]:

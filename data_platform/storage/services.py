@@ -1,7 +1,8 @@
 """Clients of AWS's services that run jobs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -114,6 +115,15 @@ class JobClient:
         if state == "EXPIRED":  # Glue's, after which Dagster's client would ask for ever
             raise RuntimeError("the job run expired before it started")
         return answer
+
+
+@contextmanager
+def errors_ignored() -> Iterator[None]:
+    """A request that fails ends the context, without an error."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    with suppress(BotoCoreError, ClientError):
+        yield
 
 
 def is_transient(error: Exception) -> bool:
