@@ -1,11 +1,13 @@
 """Find the runs that are due: for pending objects and for stale partitions."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
+from typing import TypeVar
 
 from data_platform.assets import Table
 from data_platform.build.kinds import derived, landed
-from data_platform.build.planning import Plan, plans
+from data_platform.build.planning import Plan, plan_due, plans
+from data_platform.build.platform import Platform
 from data_platform.lake.look import Look
 from data_platform.runs.arrivals import due_of_bronze
 from data_platform.runs.requests import run_request, tables_by_job
@@ -13,6 +15,8 @@ from data_platform.runs.retry import DueRun, due, work_id
 from data_platform.runs.scope import Scope
 from data_platform.tables.identity import WHOLE_TABLE, TableId
 from data_platform.telemetry.wording import counted
+
+_T = TypeVar("_T", bound=Table)
 
 Waiting = Mapping[str, Sequence[TableId]]
 """By partition, the unpublished tables that it waits for."""
@@ -49,19 +53,45 @@ def unloaded(
     """
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(landed(scope.tables)).items():
-        asked = takewhile(reaches, group)
-        found = [*plans(asked, scope.platform, look, trouble=_told(trouble), one=due_of_bronze)]
-        for each in found:
-            planned(each)
-        if parts := _parts(found):
+        found = _planned(group, scope, look, trouble, planned, reaches, one=due_of_bronze)
+        if parts := _parts(found.values()):
             keys = sorted(parts)
             work = work_id("landed", name, (f"{key} {parts[key]}" for key in keys))
             request = run_request(name, keys, run_key=work, partitions=group[0].partitions)
             yield due(scope.instance, request)
 
 
-def _told(trouble: Callable[[str], object]) -> Callable[[Table, str], object]:
-    return lambda table, why: trouble(f"{table.id} is not built: {why}")
+def _planned(
+    tables: Sequence[_T],
+    scope: Scope,
+    look: Look,
+    trouble: Callable[[str], object],
+    planned: Callable[[Plan], object],
+    reaches: Callable[[Table], bool],
+    *,
+    one: Callable[[_T, Platform, Look], Plan],
+) -> dict[TableId, Plan]:
+    """The plans of a job's tables, or that of the first one with something to build if not every
+    table was reached: the id of the work, and with it the wait for the next try, must not depend on
+    how many were."""
+    reached: list[_T] = []
+
+    def in_time() -> Iterator[_T]:
+        for table in takewhile(reaches, tables):
+            reached.append(table)
+            yield table
+
+    def told(table: Table, why: str) -> None:
+        trouble(f"{table.id} is not built: {why}")
+
+    found: dict[TableId, Plan] = {}
+    for each in plans(in_time(), scope.platform, look, trouble=told, one=one):
+        planned(each)
+        found[each.table.id] = each
+    if len(reached) < len(tables):
+        with_work = (each for each in found.values() if each.keys)
+        return {each.table.id: each for each in islice(with_work, 1)}
+    return found
 
 
 def _parts(planned: Iterable[Plan]) -> dict[str, str]:
@@ -95,10 +125,7 @@ def stale(
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(derived(scope.tables)).items():
         asked = [table for table in group if among is None or table.id in among]
-        found: dict[TableId, Plan] = {}
-        for each in plans(takewhile(reaches, asked), scope.platform, look, trouble=_told(trouble)):
-            planned(each)
-            found[each.table.id] = each
+        found = _planned(asked, scope, look, trouble, planned, reaches, one=plan_due)
         if parts := _parts(found.values()):
             unplanned = {table.id for table in asked} - found.keys()
             selected = _selected([table for table in group if table.id not in unplanned], found)
