@@ -1,4 +1,4 @@
-"""What a person who watches Dagster waits for: runs on a warm engine, and a late file in gold."""
+"""Latencies that a user sees in Dagster: a run on a warm engine, and a late file to gold."""
 
 import dataclasses
 import subprocess

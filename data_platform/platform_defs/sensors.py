@@ -59,9 +59,9 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Senso
         by_job = tables_by_job(bronze)
         busy = {name: under_way(scope.of(group)) for name, group in by_job.items()}
         free = [table for table in bronze if not busy[job_name(table)]]
-        among = scan.rest([table.id for table in unsettled(platform, free, quiet)])
+        open_ = {table.id: table for table in unsettled(platform, free, quiet)}
+        asked = scope.of([open_[table] for table in scan.rest(open_)])
         troubles: list[str] = []
-        asked = scope.of([table for table in free if table.id in among])
         found = list(
             unloaded(asked, trouble=troubles.append, planned=scan.planned, reaches=scan.reaches)
         )

@@ -1,7 +1,8 @@
 """Find the runs that are due: for pending objects and for stale partitions."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice, takewhile
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import TypeVar
 
 from data_platform.assets import Table
@@ -54,11 +55,25 @@ def unloaded(
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(landed(scope.tables)).items():
         found = _planned(group, scope, look, trouble, planned, reaches, one=due_of_bronze)
-        if parts := _parts(found.values()):
-            keys = sorted(parts)
-            work = work_id("landed", name, (f"{key} {parts[key]}" for key in keys))
+        if keys := sorted(_parts(found.plans.values())):
+            work = found.work("landed", name)
             request = run_request(name, keys, run_key=work, partitions=group[0].partitions)
             yield due(scope.instance, request)
+
+
+@dataclass(frozen=True)
+class _OfJob:
+    """The plans of a job's tables, `whole` unless planning ended before the last table."""
+
+    plans: Mapping[TableId, Plan]
+    whole: bool
+
+    def work(self, kind: str, job: str) -> str:
+        """The id of the work. Without the last tables, it is that of the first one with something
+        to build: the wait for the next try must not depend on how many were planned."""
+        found = [each for each in self.plans.values() if each.keys]
+        parts = _parts(found if self.whole else found[:1])
+        return work_id(kind, job, (f"{key} {parts[key]}" for key in sorted(parts)))
 
 
 def _planned(
@@ -70,10 +85,7 @@ def _planned(
     reaches: Callable[[Table], bool],
     *,
     one: Callable[[_T, Platform, Look], Plan],
-) -> dict[TableId, Plan]:
-    """The plans of a job's tables, or that of the first one with something to build if not every
-    table was reached: the id of the work, and with it the wait for the next try, must not depend on
-    how many were."""
+) -> _OfJob:
     reached: list[_T] = []
 
     def in_time() -> Iterator[_T]:
@@ -88,10 +100,7 @@ def _planned(
     for each in plans(in_time(), scope.platform, look, trouble=told, one=one):
         planned(each)
         found[each.table.id] = each
-    if len(reached) < len(tables):
-        with_work = (each for each in found.values() if each.keys)
-        return {each.table.id: each for each in islice(with_work, 1)}
-    return found
+    return _OfJob(found, len(reached) == len(tables))
 
 
 def _parts(planned: Iterable[Plan]) -> dict[str, str]:
@@ -126,11 +135,10 @@ def stale(
     for name, group in tables_by_job(derived(scope.tables)).items():
         asked = [table for table in group if among is None or table.id in among]
         found = _planned(asked, scope, look, trouble, planned, reaches, one=plan_due)
-        if parts := _parts(found.values()):
-            unplanned = {table.id for table in asked} - found.keys()
-            selected = _selected([table for table in group if table.id not in unplanned], found)
-            keys = sorted(parts)
-            work = work_id("stale", name, (f"{key} {parts[key]}" for key in keys))
+        if keys := sorted(_parts(found.plans.values())):
+            unplanned = {table.id for table in asked} - found.plans.keys()
+            known = [table for table in group if table.id not in unplanned]
+            selected, work = _selected(known, found.plans), found.work("stale", name)
             yield due(scope.instance, run_request(name, keys, run_key=work, only=selected))
 
 
