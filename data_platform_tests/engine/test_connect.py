@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from pyspark.errors import SparkConnectException
 from pyspark.sql import SparkSession
 
 from data_platform.build.failures import failures_explained
@@ -147,6 +148,47 @@ def test_a_step_whose_engine_freezes_before_its_session_starts_is_retried_on_ano
     second = _connected(tmp_path)
     assert second.range(2).count() == 2
     second.stop()
+
+
+@pytest.mark.parametrize("engine", ["sail", "local[1]"])
+def test_a_session_that_could_not_be_configured_is_not_used(
+    tmp_path: Path, place: Place, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = {**connect._SESSION, "spark.sql.session.timeZone": None}
+    with monkeypatch.context() as patch:
+        patch.setattr(connect, "_SESSION", wrong)
+        with pytest.raises(Exception, match="timeZone|None"):
+            _connected(tmp_path, engine)
+        assert connect._current == []
+
+    session = _connected(tmp_path, engine)
+
+    found = {name: session.conf.get(name) for name in connect._SESSION}
+    assert found == connect._SESSION
+    session.stop()
+
+
+def test_a_session_whose_engine_was_lost_before_it_was_configured_is_not_used(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: Any) -> attach.Attached | None:
+        engine = attach.attached(*arguments)
+        assert engine
+        os.killpg(engine.pid, signal.SIGKILL)
+        return engine
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connect, "attached", killed)
+        for _ in range(2):  # the second call finds the session of the first
+            with pytest.raises(SparkConnectException):
+                _connected(tmp_path)
+    assert connect.is_lost()
+    connect.drop()
+
+    session = _connected(tmp_path)
+
+    assert session.conf.get("spark.sql.session.timeZone") == "UTC"
+    session.stop()
 
 
 def test_an_engine_with_all_cores_busy_is_not_lost(
