@@ -14,6 +14,7 @@ from data_platform.engine.connect import drop, is_lost
 from data_platform.lake.errors import PartitionConflict, UnreadableFile
 from data_platform.lake.writing.publish import StagedWrite
 from data_platform.quality.held import Held
+from data_platform.settings.values import PREFIX
 from data_platform.storage import s3_errors
 from data_platform.storage.errors import LakeError
 from data_platform.storage.s3_errors import StoreError
@@ -27,7 +28,8 @@ EXPLAINED = (ContractError, DatabaseError, LakeError)
 _SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew")
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
 _PYTHON_LINE = re.compile(r"\.py:\d+$")
-_PLACES = {
+_WAYS_OUT = {
+    r"memory pool: fair\(": f"raise {PREFIX}SPARK_MEMORY and run it again",  # Sail's
     "No space left on device|Disk quota exceeded": "free some space and run it again",
     "Read-only file system|Permission denied": "make the place writable and run it again",
 }
@@ -128,7 +130,7 @@ def explanation(text: str) -> str | None:
         return f"{refused}. What was published before is as it was."
     if damaged := _DAMAGED.search(text):
         return str(UnreadableFile(damaged[1], "cannot be read: it is not a complete Parquet file"))
-    for pattern, way_out in _PLACES.items():
+    for pattern, way_out in _WAYS_OUT.items():
         for line in reversed(text.splitlines()):
             if re.search(pattern, line):
                 return f"{line.strip()}; {way_out}. What was published before is as it was."
