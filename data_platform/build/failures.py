@@ -10,7 +10,7 @@ from pyspark.errors import PySparkException
 
 from data_platform.contracts.errors import ContractError
 from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
-from data_platform.engine.connect import drop, is_lost
+from data_platform.engine.connect import drop, lost
 from data_platform.lake.errors import PartitionConflict, UnreadableFile
 from data_platform.lake.writing.publish import StagedWrite
 from data_platform.quality.held import Held
@@ -25,7 +25,7 @@ from data_platform.telemetry.wording import counted
 TRANSIENT = (PartitionConflict, DatabaseUnavailable, ConnectionError, TimeoutError)
 EXPLAINED = (ContractError, DatabaseError, LakeError)
 # These errors' messages already name the place and what to do.
-_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew")
+_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew", "EngineLost")
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
 _PYTHON_LINE = re.compile(r"\.py:\d+$")
 _WAYS_OUT = {
@@ -48,9 +48,10 @@ def failures_explained() -> Iterator[None]:
     except (dg.Failure, dg.RetryRequested):
         raise  # of a job, which has explained it
     except Exception as error:
-        if is_lost():  # whatever else the error says
+        if engine_lost := lost():  # whatever else the error says
             drop()
-            raise _again() from error
+            engine_lost.__cause__ = error
+            raise _again() from engine_lost  # Dagster's UI shows the causes of a retry
         if _is_transient(error):
             raise _again() from error
         if why := _why(error):
