@@ -12,7 +12,9 @@ from pyspark.sql import SparkSession
 from benchmarks import duck, plain
 from data_platform.demo.generator import generate
 from data_platform.domains.retail.contracts import CustomerSegment, DailySales, ProductDemand
-from data_platform_tests.support.retail import oracle
+from data_platform_tests.support.retail import oracle, rules
+
+GOLD = {contract.name: contract for contract in (DailySales, CustomerSegment, ProductDemand)}
 
 
 @pytest.fixture(scope="module")
@@ -64,23 +66,10 @@ def require_the_rules(landing: Path, made: Path) -> None:
     assert len(_rows(made / "bronze", "day")) == silver.received
     assert Counter(_rows(made / "silver", ", ".join(oracle.Line._fields))) == Counter(lines)
 
-    sales, segments, demand = (
-        _rows(made / contract.name, ", ".join(column.name for column in contract.columns))
-        for contract in (DailySales, CustomerSegment, ProductDemand)
+    rules.require_gold(
+        lambda name: _rows(made / name, ", ".join(column.name for column in GOLD[name].columns)),
+        lines,
     )
-    assert len(sales) == len(set(sales)) and set(sales) == oracle.daily_sales(lines)
-    months = sorted({line.day.replace(day=1) for line in lines})
-    assert len(segments) == len(set(segments))
-    assert set(segments) == oracle.customer_segments(lines, months)
-    expected = oracle.product_demand(lines)
-    assert len(demand) == len(expected) and any(spike for *_, spike in demand)
-    for day, code, *row in demand:
-        assert tuple(row) == tuple(map(_near, expected[day, code])), (day, code)
-
-
-def _near(value: object) -> object:
-    """Sums of doubles depend on their order; all else is exact."""
-    return pytest.approx(value, rel=1e-9) if isinstance(value, float) else value
 
 
 def _rows(table: Path, columns: str) -> list[tuple]:
