@@ -1,4 +1,4 @@
-"""Of a long table, a window of days reads only its own files, found by the metadata's statistics."""
+"""A window of days reads only its own files of a long table, which the metadata's statistics name."""
 
 import dagster as dg
 import pytest
