@@ -1,4 +1,4 @@
-"""A window of days reads only its own files of a long table, which the metadata's statistics name."""
+"""A window of days reads, of a long table, the files and manifests that have its days."""
 
 import dagster as dg
 import pytest
