@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import IO
 
 from tools.servers import NotInstalled
 
+_LOCKS = "/run"  # only root writes there; in /tmp another user could put a link in a file's place
 _NETWORKS = range(77, 97)  # 10.77.0.0/24 and following: one for each process that has hosts
 
 
@@ -100,7 +100,7 @@ def _claimed() -> tuple[int, IO[str]]:
     removed."""
     claimed: tuple[int, IO[str]] | None = None
     for number in _NETWORKS:
-        path = Path(tempfile.gettempdir(), f"data-platform-network-{number}.lock")
+        path = Path(_LOCKS, f"data-platform-network-{number}.lock")
         lock = path.open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

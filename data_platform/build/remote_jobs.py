@@ -8,11 +8,19 @@ from typing import Any
 from data_platform.engine.session import job_config
 from data_platform.settings.engine import Service
 from data_platform.settings.model import Settings
+from data_platform.tables.identity import TableId
 
 ENTRY, PACKAGES, WHEELS = "entry.py", "packages.tar.gz", "data-platform.gluewheels.zip"
 """The names of a package's files."""
 
 _UNPACKED = "packages"  # a directory beside the driver and each executor
+_LONGEST_NAME = 64  # of a job of EMR on EKS
+
+
+def job_name(table: TableId, run_id: str) -> str:
+    """The name of a table's job in a run, which ends with the start of the run's id."""
+    end = f"-{run_id[:8]}"
+    return str(table).replace("/", "-")[: _LONGEST_NAME - len(end)] + end
 
 
 def job(settings: Settings, name: str) -> dict[str, Any]:

@@ -34,7 +34,11 @@ class Reports(Protocol):
 
 
 class JobError(Exception):
-    """An error in a remote job, or a job that ended without a result."""
+    """An error in a remote job."""
+
+
+class NoResult(JobError):
+    """A job ended without a message that its step is done, or why it failed."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ class Sent:
 
 
 def repeat(messages: Iterable[Message], reports: Reports) -> None:
-    """Report what was sent. Raises the error that the sender's step raised, and JobError if there
-    is neither one nor the message that the step is done."""
+    """Report what was sent. Raises the error that the sender's step raised, NoResult if there is
+    neither one nor the message that the step is done, and JobError after an unknown message."""
     failure: Message | None = None
     ended = False
     for message in messages:
@@ -93,7 +97,7 @@ def repeat(messages: Iterable[Message], reports: Reports) -> None:
         error, cause = _to_error(failure)
         raise error from cause
     if not ended:
-        raise JobError("the job ended without saying how its step did")
+        raise NoResult("the job ended without reporting a result")
 
 
 def _of_error(error: BaseException) -> Message:

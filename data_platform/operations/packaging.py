@@ -1,9 +1,10 @@
 """Make what jobs of EMR and Glue need: this project, packages with tables, and what they import.
 
 Three files, which a job finds by their names: an entry script; the packages unpacked, in an archive
-that EMR puts beside a job (`PYTHONPATH`); and their wheels in a zip, which Glue installs. Packages
-come from the lock, with its hashes, for the service's Python and platform, which may be others
-than this machine's. Spark itself is the service's. The same input makes the same bytes.
+that EMR puts beside a job (`PYTHONPATH`); and their wheels in a zip, which Glue installs. What this
+project imports comes from the lock, with its hashes, for the service's Python and platform, which
+may be others than this machine's; projects with tables may import that, and nothing else. Spark
+itself is the service's. Builds are reproducible.
 """
 
 import gzip
@@ -16,7 +17,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import Distribution, PackageNotFoundError, distributions, requires
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -75,17 +76,23 @@ def package(
     """A package below `out`: this project, the projects in the directories `also`, and, with
     `dependencies`, what this project imports, as `lock` pins it.
 
-    Raises PackagingError if pip fails, or if a needed file is missing.
+    Raises PackagingError if pip fails, if a needed file is missing, or, with `dependencies`, if a
+    project in `also` requires what is not packaged.
     """
     if not (CHECKOUT / "pyproject.toml").exists():
-        raise PackagingError("the project is packaged from a checkout, and this is none: clone it")
+        raise PackagingError(
+            "packages are built from a checkout, and this installation is not one: clone the "
+            "repository"
+        )
     export(SOURCE_DATE_EPOCH=str(_EPOCH))  # of the files in wheels
     with TemporaryDirectory(prefix="data-platform-") as folder:
         wheels, unpacked = Path(folder, "wheels"), Path(folder, "packages")
         for project in (CHECKOUT, *also):
             _built_wheel(project, wheels)
         if dependencies:
-            _fetch(locked(lock, python), wheels, python, platforms)
+            pinned = locked(lock, python)
+            _require_packaged(wheels, pinned, python)
+            _fetch(pinned, wheels, python, platforms)
         made = sorted(wheels.glob("*.whl"))
         target = ["--python-version", python, *_each("--platform", platforms)]
         into = ["--target", str(unpacked), "--no-compile", "--no-deps", "--only-binary=:all:"]
@@ -109,26 +116,60 @@ def needed(python: str = HERE) -> set[str]:
     import tomllib
 
     text = (CHECKOUT / "pyproject.toml").read_text("utf-8")
-    waiting = [Requirement(each) for each in tomllib.loads(text)["project"]["dependencies"]]
-    found: set[str] = set()
-    seen: set[tuple[str, frozenset[str]]] = set()
+    asked = [Requirement(each) for each in tomllib.loads(text)["project"]["dependencies"]]
+    return {canonicalize_name(each.name) for each in _with_theirs(asked, python)}
+
+
+def _with_theirs(asked: Iterable[Requirement], python: str) -> list[Requirement]:
+    """These requirements and those of what they name, as it is installed here, but for what is
+    left out."""
+    waiting = list(asked)
+    found: dict[str, Requirement] = {}
     while waiting:
-        asked = waiting.pop()
-        name = canonicalize_name(asked.name)
-        if name in LEFT_OUT or (key := (name, frozenset(asked.extras))) in seen:
+        each = waiting.pop()
+        if canonicalize_name(each.name) in LEFT_OUT or str(each) in found:
             continue
-        seen.add(key)
-        found.add(name)
+        found[str(each)] = each
         try:
-            more = [Requirement(each) for each in requires(asked.name) or ()]
+            more = map(Requirement, requires(each.name) or ())
         except PackageNotFoundError:  # of another platform
             continue
-        waiting += [each for each in more if _applies(each, asked.extras, python)]
-    return found
+        waiting += [one for one in more if _applies(one, each.extras, python)]
+    return list(found.values())
+
+
+def _require_packaged(wheels: Path, pinned: str, python: str) -> None:
+    """Raises PackagingError if a built wheel requires what is neither built nor pinned."""
+    built = list(distributions(path=[str(each) for each in sorted(wheels.glob("*.whl"))]))
+    there = dict(re.findall(r"^(\S+)==(\S+)", pinned, re.MULTILINE))
+    there |= {canonicalize_name(each.name): each.version for each in built}
+    for project in built:
+        asked = _required_by(project, python)
+        missing = {
+            f"{each.name}{each.specifier}"
+            for each in _with_theirs(asked, python)
+            if canonicalize_name(each.name) not in there
+        }
+        for each in asked:
+            version = there.get(canonicalize_name(each.name))
+            if version and not each.specifier.contains(version, prereleases=True):
+                missing.add(f"{each.name}{each.specifier} (packaged: {version})")
+        if missing:
+            raise PackagingError(
+                f"{project.name} requires {', '.join(sorted(missing))}, which is not packaged: add "
+                f"it to the dependencies in {CHECKOUT / 'pyproject.toml'}, run `make lock` and "
+                "`make env`, and package again; or install all dependencies in the service's "
+                "image, and package with --without-dependencies"
+            )
+
+
+def _required_by(project: Distribution, python: str) -> list[Requirement]:
+    found = map(Requirement, project.requires or ())
+    return [each for each in found if _applies(each, (), python)]
 
 
 def _applies(requirement: Requirement, extras: Iterable[str], python: str) -> bool:
-    """Whether it does with that Python on the service's system, not this process's."""
+    """Whether the requirement applies to that Python on the service's platform."""
     marker = requirement.marker
     there = {
         "python_version": python,

@@ -1,15 +1,16 @@
 """Launch a table's step as a job of EMR Serverless, EMR on EKS or Glue, and log what it reports.
 
-Dagster's Pipes clients start the job, wait for it, and cancel it when the run is canceled. The
-job's context and its messages are objects below `DATA_PLATFORM_REMOTE_MESSAGES`.
+Dagster's Pipes clients start the job and wait for it. The job's context and its messages are
+objects below `DATA_PLATFORM_REMOTE_MESSAGES`.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 import dagster as dg
+from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.pipes import (
     PipesEMRContainersClient,
     PipesGlueClient,
@@ -19,8 +20,8 @@ from dagster_aws.pipes import (
 
 from data_platform.assets import Table
 from data_platform.build.events import Log
-from data_platform.build.remote_jobs import job
-from data_platform.build.reports import JobError, Message, repeat
+from data_platform.build.remote_jobs import job, job_name
+from data_platform.build.reports import Message, NoResult, repeat
 from data_platform.build.table_code import code_of
 from data_platform.platform_defs.dagster_aws_internals import EMRServerlessClient
 from data_platform.platform_defs.step import StepRequest
@@ -29,7 +30,7 @@ from data_platform.settings.engine import Service
 from data_platform.settings.environment import passed_on
 from data_platform.settings.model import Settings
 from data_platform.storage.object_store import ObjectStore, split
-from data_platform.storage.services import JobClient
+from data_platform.storage.services import JobClient, StartUnknown
 
 SECONDS = 5  # between checks of a job's state, and of its messages
 STORE = ("region", "endpoint")  # where the job finds the Pipes context
@@ -41,11 +42,11 @@ def launched(
     """Build and publish in a job, and log what it reports.
 
     Raises the error that the step raised in the job, and Failure if the job ended without a result,
-    or was canceled because its state could not be requested.
+    was canceled because its state could not be requested, or may have been started unanswered.
     """
     store = ObjectStore(settings.aws_region, settings.aws_endpoint)
     place = f"{settings.remote_messages}/{asked.run_id}"
-    messages = _Messages(store, place)
+    messages = MessageReader(store, place)
     look = partial(require_going_on, context.instance, context.run.run_id)
     assert settings.spark.service is not None
     service, _ = settings.spark.service
@@ -57,14 +58,17 @@ def launched(
     )
     failed: Exception | None = None
     try:
-        run(**{_PARAMETERS: job(settings, _name(table, asked))})
+        run(**{_PARAMETERS: job(settings, job_name(table.id, asked.run_id))})
     except dg.DagsterExecutionInterruptedError:
-        if left := _abandoned(jobs):  # Dagster's client does not cancel it at every moment
-            context.log.warning(f"{table.id}: {left}")
+        if left := _abandoned(jobs):
+            context.log.warning(f"{table.id}: its job {left}")
         raise
+    except StartUnknown as error:
+        raise dg.Failure(f"{table.id}: {error}", allow_retries=False) from error
     except Exception as error:  # the service reports a failure; the job may have sent the reason
         failed = error
-    abandoned = _abandoned(jobs)
+    left = _abandoned(jobs)
+    abandoned = f"its job cannot be followed and {left}" if left else ""
     _repeat(messages.received, Log.of(context, table.key), failed, table, abandoned)
 
 
@@ -72,26 +76,28 @@ _PARAMETERS = "start_job_run_params"  # of each client
 
 
 def _abandoned(jobs: JobClient) -> str:
-    """What became of a job that goes on while nobody waits for it; empty if it has ended. It would
-    publish unseen, and the next run would start another."""
+    """Cancel the job if it may still be running. Returns what to tell the user, or '' if it has
+    ended. A job that nobody follows would publish without events, and the next run would start
+    another."""
     try:
-        canceled = jobs.cancel()
+        return "was canceled" if jobs.cancel() else ""
     except Exception as error:
-        return f"its job cannot be canceled ({error}): stop it in the service's console"
-    return "its job cannot be followed and was canceled" if canceled else ""
+        return f"cannot be canceled ({error}): stop it in the service's console"
 
 
 def _repeat(
     received: list[Message], log: Log, failed: Exception | None, table: Table, abandoned: str
 ) -> None:
+    """Log what the job reported. Raises the error that its step raised; without one, a Failure that
+    says why it has no result, or that it was not followed to its end."""
     try:
         repeat(received, log)
-    except JobError as error:
-        if failed is None or (str(failed) in str(error) and not abandoned):
+    except NoResult as error:
+        if failed is None:
             raise
         raise dg.Failure(
-            f"{table.id}: {abandoned or error} ({failed}); its log in the service's console has "
-            "more. What was published before is as it was, unless this run's log says that it "
+            f"{table.id}: {abandoned or error} ({failed}); its log in the service's console "
+            "has more. What was published before is as it was, unless this run's log says that it "
             "published."
         ) from failed
     if failed is not None and abandoned:
@@ -100,15 +106,12 @@ def _repeat(
         raise failed
 
 
-def _name(table: Table, asked: StepRequest) -> str:
-    return f"{table.id} {asked.run_id[:8]}".replace("/", "-").replace(" ", "-")
-
-
-def _client(service: Service, jobs: JobClient, given: "_Context", messages: "_Messages") -> Any:
+def _client(service: Service, jobs: JobClient, given: "_Context", messages: "MessageReader") -> Any:
     through: dict[str, Any] = {
         "client": jobs,
         "context_injector": given,
         "message_reader": messages,
+        "forward_termination": False,  # `launched` cancels the job, at whatever moment
     }
     match service:
         case "emr-serverless":
@@ -131,11 +134,16 @@ class _Context(PipesS3ContextInjector):
     @contextmanager
     def inject_context(self, context: Any) -> Iterator[Any]:
         """See `PipesContextInjector`."""
-        with super().inject_context(context) as found:
+        given = super().inject_context(context)
+        found = given.__enter__()
+        try:
             yield {**found, **{name: getattr(self._store, name) for name in STORE}}
+        finally:  # also after an error, at which Dagster's injector would leave the object
+            with suppress(BotoCoreError, ClientError):  # it expires with the messages
+                given.__exit__(None, None, None)
 
 
-class _Messages(PipesS3MessageReader):
+class MessageReader(PipesS3MessageReader):
     """The messages below an S3 prefix; `received` are the platform's own, in order."""
 
     def __init__(self, store: ObjectStore, place: str) -> None:
@@ -155,6 +163,20 @@ class _Messages(PipesS3MessageReader):
         self._handler = handler
         with super().read_messages(handler) as found:
             yield found
+
+    def messages_are_readable(self, params: Any) -> bool:
+        """See `PipesThreadedMessageReader`, which would stop reading after a network error."""
+        try:
+            return super().messages_are_readable(params)
+        except BotoCoreError:
+            return False
+
+    def download_messages_chunk(self, index: int, params: Any) -> str | None:
+        """See `PipesBlobStoreMessageReader`; None also after a network error."""
+        try:
+            return super().download_messages_chunk(index, params)
+        except BotoCoreError:
+            return None
 
     @property
     def received(self) -> list[Message]:

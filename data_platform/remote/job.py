@@ -4,10 +4,11 @@ It builds and publishes what Dagster's process requests, with the settings of th
 the service's session, and reports the results to Dagster.
 """
 
+import math
 import sys
 from collections.abc import Mapping
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 import dagster as dg
 from dagster_pipes import (
@@ -17,6 +18,7 @@ from dagster_pipes import (
     PipesParamsLoader,
     PipesS3ContextLoader,
     PipesS3MessageWriter,
+    PipesS3MessageWriterChannel,
     open_dagster_pipes,
 )
 
@@ -37,6 +39,7 @@ from data_platform.platform_defs.step import (
 )
 from data_platform.settings.environment import named_domains, settings_from_env
 from data_platform.storage.object_store import ObjectStore
+from data_platform.storage.services import retried
 
 SECONDS = 5  # between uploads of messages
 
@@ -55,7 +58,7 @@ def main() -> int:
         open_dagster_pipes(
             params_loader=loader,
             context_loader=PipesS3ContextLoader(client),
-            message_writer=PipesS3MessageWriter(client, interval=SECONDS),
+            message_writer=MessageWriter(client),
         ) as pipes,
     ):
         reports = Sent(pipes.report_custom_message)
@@ -101,14 +104,36 @@ def _table(name: str, code: Mapping[str, str], variables: dict[str, Any]) -> Tab
 
 
 def _differs(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
-    """What this package has that Dagster's process has otherwise; empty if nothing."""
+    """Which part of this package differs from Dagster's process; empty if none."""
     said = {
         "table": "another version of it: its contract or its function was changed",
-        "modules": "other code of its module, or of what that imports",
-        "platform": "other code of data_platform",
+        "modules": "a different version of its module's code, or of what that imports",
+        "platform": "a different version of data_platform's code",
     }
     found = [what for part, what in said.items() if ours[part] != theirs[part]]
     return f"has {found[0]}" if found else ""
+
+
+class MessageWriter(PipesS3MessageWriter):
+    """Uploads messages to S3. An upload that fails because of the network or throttling is retried
+    for as long as the job runs: Dagster's own writer would upload no more."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client, interval=SECONDS)
+        self._s3 = client
+
+    def make_channel(self, params: Mapping[str, Any]) -> PipesS3MessageWriterChannel:
+        """See `PipesBlobStoreMessageWriter`."""
+        return _Channel(self._s3, params["bucket"], params["key_prefix"], interval=SECONDS)
+
+
+class _Channel(PipesS3MessageWriterChannel):
+    def upload_messages_chunk(self, payload: IO[str], index: int) -> None:
+        def upload() -> None:
+            payload.seek(0)
+            super(_Channel, self).upload_messages_chunk(payload, index)
+
+        retried(upload, patience=math.inf)
 
 
 def _loader() -> PipesParamsLoader:

@@ -2,9 +2,13 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
+from uuid import uuid4
 
-PATIENCE = 300.0  # seconds for which a state is asked for again
+from data_platform.storage.errors import LakeError
+
+PATIENCE = 300.0  # seconds for which a request is retried
 PAUSE, LONGEST_PAUSE = 1.0, 30.0  # between attempts, twice as long each time
 
 # What cancels a job, and its arguments from those that started it and the answer to that. Dagster's
@@ -24,22 +28,31 @@ _CANCELING: dict[str, tuple[str, Callable[[Any, Any], dict[str, Any]]]] = {
     ),
 }
 _UNDER_WAY = {"SUBMITTED", "PENDING", "SCHEDULED", "QUEUED", "STARTING", "WAITING", "RUNNING"}
+_T = TypeVar("_T")
+
+
+class StartUnknown(LakeError):
+    """No answer says whether a job was started."""
 
 
 class JobClient:
     """boto3's client of a service that runs jobs, which starts one job.
 
-    Each time the job's state is asked for, `look` is called first, and may raise; only Glue's first
-    time is left out, when Dagster's client of Glue would not yet stop the job. While the service
-    cannot be asked, since it is throttled or the network is down, it is asked again for PATIENCE.
+    `look` is called before each request for the job's state and may raise. Requests that fail
+    because of throttling or the network are retried for PATIENCE seconds.
     """
 
     def __init__(self, service: str, region: str, look: Callable[[], None]) -> None:
         import boto3  # slow to import, and most processes launch nothing
+        from botocore.config import Config
 
-        self._client = boto3.Session().client(service, region_name=region or None)  # type: ignore[call-overload]
+        made = partial(boto3.Session().client, service, region_name=region or None)
+        self._client: Any = made()
+        # Requests to start a job of Glue have no token: if repeated, they may start another one.
+        self._has_tokens = service != "glue"
+        once = Config(retries={"total_max_attempts": 1})
+        self._starting: Any = self._client if self._has_tokens else made(config=once)
         self._look = look
-        self._free = int(service == "glue")
         self._canceling, self._named = _CANCELING[service]
         self._job: dict[str, Any] | None = None  # the arguments that cancel it, while it may run
 
@@ -47,8 +60,20 @@ class JobClient:
         return getattr(self._client, name)
 
     def start_job_run(self, **asked: Any) -> Any:
-        """Start the job."""
-        started = self._client.start_job_run(**asked)
+        """Start the job. Raises StartUnknown if it may have been started without an answer."""
+        if self._has_tokens:
+            token, may_repeat, is_unknown = {"clientToken": uuid4().hex}, is_transient, is_transient
+        else:
+            token, may_repeat, is_unknown = {}, _is_undone, _is_lost
+        try:
+            started = retried(lambda: self._starting.start_job_run(**asked, **token), may_repeat)
+        except Exception as error:
+            if not is_unknown(error):
+                raise
+            raise StartUnknown(
+                "the answer to the request to start its job was lost, so the job may be running: "
+                f"look in the service's console before you run it again ({error})"
+            ) from error
         self._job = self._named(asked, started)
         return started
 
@@ -72,48 +97,71 @@ class JobClient:
         if self._job is None:
             return False
         job, self._job = self._job, None
-        answer = _again(lambda: getattr(self._client, self._canceling)(**job))
+        answer = retried(lambda: getattr(self._client, self._canceling)(**job))
         if errors := answer.get("Errors"):  # Glue's, in an answer of success
             raise RuntimeError(errors[0].get("ErrorDetail", {}).get("ErrorMessage") or errors)
         return True
 
     def _state(self, ask: Callable[..., Any], asked: dict[str, Any]) -> Any:
         def look_and_ask() -> Any:
-            if self._free:
-                self._free -= 1
-            else:
-                self._look()
+            self._look()
             return ask(**asked)
 
-        answer = _again(look_and_ask)
+        answer = retried(look_and_ask)
         run = answer.get("jobRun") or answer["JobRun"]
-        if (run.get("state") or run["JobRunState"]) not in _UNDER_WAY:
+        state = run.get("state") or run["JobRunState"]
+        if state not in _UNDER_WAY:
             self._job = None
+        if state == "EXPIRED":  # Glue's, after which Dagster's client would ask for ever
+            raise RuntimeError("the job run expired before it started")
         return answer
 
 
-def _again(ask: Callable[[], Any]) -> Any:
-    """The answer, asked for again after transient errors."""
-    from botocore.exceptions import BotoCoreError, ClientError
+def is_transient(error: Exception) -> bool:
+    """Whether the same request may succeed later: there was no answer, or the service throttles, or
+    had an error of its own."""
+    return _is_undone(error) or _is_lost(error)
 
-    end, pause = time.monotonic() + PATIENCE, PAUSE
+
+def retried(
+    ask: Callable[[], _T],
+    may_repeat: Callable[[Exception], bool] = is_transient,
+    patience: float | None = None,
+) -> _T:
+    """The answer to a request that is repeated after such errors, for `patience` seconds, or
+    PATIENCE. Raises the last error."""
+    end, pause = time.monotonic() + (PATIENCE if patience is None else patience), PAUSE
     while True:
         try:
             return ask()
-        except (BotoCoreError, ClientError) as error:
-            if not _passes(error) or time.monotonic() + pause > end:
+        except Exception as error:
+            if not may_repeat(error) or time.monotonic() + pause > end:
                 raise
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _passes(error: Exception) -> bool:
-    """Whether the same request may succeed later: nothing answered, or the service has too much to
-    do, or an error of its own."""
-    from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+def _is_undone(error: Exception) -> bool:
+    """Whether the service did nothing: it could not be reached, or throttles."""
+    from botocore.exceptions import ClientError, ConnectionError
 
     if not isinstance(error, ClientError):
-        return isinstance(error, ConnectionError | HTTPClientError)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return isinstance(error, ConnectionError)
     code = error.response.get("Error", {}).get("Code", "")
-    return status >= 500 or status == 429 or "Throttl" in code or "TooManyRequests" in code
+    return _status(error) == 429 or "Throttl" in code or "TooManyRequests" in code
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the service may have done it all the same."""
+    from botocore.exceptions import HTTPClientError
+
+    return isinstance(error, HTTPClientError) or _status(error) >= 500
+
+
+def _status(error: Exception) -> int:
+    """The HTTP status of a service's error; 0 of any other."""
+    from botocore.exceptions import ClientError
+
+    if not isinstance(error, ClientError):
+        return 0
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

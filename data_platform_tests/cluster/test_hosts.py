@@ -4,7 +4,10 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+import pytest
 
 from data_platform.settings.model import CHECKOUT
 from tools.cluster import Cluster
@@ -49,6 +52,20 @@ def test_hosts_have_addresses_of_their_own_and_not_the_code(hosts: Cluster) -> N
         assert (root / "usr").is_dir()
         for package in ("data_platform", "data_platform_tests"):
             assert list((root / CHECKOUT.relative_to("/") / package).iterdir()) == []
+
+
+def test_links_that_others_put_in_the_directory_for_temporary_files_are_not_followed(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    other = tmp_path / "other"
+    other.write_text("of another program")
+    for each in range(256):
+        (tmp_path / f"data-platform-network-{each}.lock").symlink_to(other)
+    with network() as another:
+        assert another != number
+
+    assert other.read_text() == "of another program"
 
 
 def _namespaces() -> str:

@@ -98,8 +98,9 @@ def test_a_job_that_is_killed_fails_its_step_and_the_next_run_builds_what_is_due
 
         assert ran.state == "failed"
         (why,) = ran.failures
-        assert "bronze/corner/sales: the job ended without saying how its step did" in why
+        assert "bronze/corner/sales: the job ended without reporting a result" in why
         assert "EMR Serverless job failed" in why
+        assert not _contexts(home)
         assert not home.versions()["bronze/corner/sales"]
         with remote.service(home):
             (again,) = home.run()
@@ -115,9 +116,11 @@ def test_a_job_that_was_overtaken_publishes_nothing(remote: RemoteJobs) -> None:
         remote.service(home) as jobs,
     ):
         dagster = subprocess.Popen([ENVIRONMENT / "bin/data-platform", "run"])
-        first = _stopped_while_writing(home, jobs)
-        dagster.kill()
-        dagster.wait()
+        try:
+            first = _stopped_while_writing(home, jobs)
+        finally:
+            dagster.kill()
+            dagster.wait()
         assert not home.versions()["bronze/corner/sales"]
 
         (ran,) = home.run()
@@ -138,8 +141,7 @@ def test_a_job_that_was_overtaken_publishes_nothing(remote: RemoteJobs) -> None:
 def _stopped_while_writing(home: Home, jobs: JobService) -> "subprocess.Popen[bytes]":
     """The only job, which has planned and written files, and stands still before it publishes."""
     data = f"{home.settings.warehouse_uri.removeprefix(home.place.root)}/bronze/corner/sales/data"
-    while not home.place.files(data):
-        time.sleep(0.01)
+    _wait(lambda: home.place.files(data), 0.01)
     (job,) = jobs.running.values()
     os.killpg(job.pid, signal.SIGSTOP)
     return job
@@ -151,18 +153,36 @@ def test_a_package_with_other_code_than_dagsters_process_is_refused(remote: Remo
         remote.service(home) as jobs,
     ):
         package = f"{home.settings.remote_package}/packages.tar.gz"
-        home.place.write(package, _changed(home.place.read(package), "data_platform/assets.py"))
+        changed = _changed(home.place.read(package), "data_platform/assets.py", "# changed")
+        home.place.write(package, changed)
         (ran,) = home.run()
 
         (why,) = ran.failures
-        assert "bronze/corner/sales: the job's package has other code of data_platform" in why
+        assert (
+            "bronze/corner/sales: the job's package has a different version of data_platform's code"
+            in why
+        )
         assert "set DATA_PLATFORM_REMOTE_PACKAGE" in why
         assert len(jobs.running) == 1
         assert not home.versions()["bronze/corner/sales"]
 
 
-def _changed(archive: bytes, name: str) -> bytes:
-    """The archive with a comment in one of its files."""
+def test_an_unexpected_error_in_a_job_is_the_error_of_its_step(remote: RemoteJobs) -> None:
+    with (
+        remote.home("there", TABLES[:1], **remote.serverless()) as home,
+        remote.service(home),
+    ):
+        package = f"{home.settings.remote_package}/packages.tar.gz"
+        failing = "def _run(*_): raise ValueError('of the job')"
+        changed = _changed(home.place.read(package), "data_platform/remote/job.py", failing)
+        home.place.write(package, changed)
+        (ran,) = home.run()
+
+        assert ran.failures == ("ValueError: of the job",)
+
+
+def _changed(archive: bytes, name: str, line: str) -> bytes:
+    """The archive with a line at the end of one of its files."""
     changed = io.BytesIO()
     with (
         tarfile.open(fileobj=io.BytesIO(archive)) as old,
@@ -170,7 +190,7 @@ def _changed(archive: bytes, name: str) -> bytes:
     ):
         for entry in old:
             content = b"".join(old.extractfile(entry) or ())
-            content += b"# changed\n" if entry.name == name else b""
+            content += f"{line}\n".encode() if entry.name == name else b""
             entry.size = len(content)
             new.addfile(entry, io.BytesIO(content))
     return changed.getvalue()
@@ -196,12 +216,28 @@ def test_canceling_a_run_cancels_its_job(remote: RemoteJobs) -> None:
         listed = remote.client("emr-serverless").list_job_runs(applicationId=application)
         assert [job["state"] for job in listed["jobRuns"]] == ["CANCELLED"]
         assert not home.versions()["bronze/corner/sales"]
+        (record,) = home.instance.get_run_records()
+        logged = [each.message for each in home.instance.all_logs(record.dagster_run.run_id)]
+        about = [text for text in logged if "its job" in text]
+        assert about == ["bronze/corner/sales: its job was canceled"], logged
+        assert not _contexts(home)
 
 
 def _once_running(jobs: JobService, then: Callable[[], object]) -> None:
-    while not jobs.running:
-        time.sleep(0.05)
+    _wait(lambda: jobs.running, 0.05)
     then()
+
+
+def _wait(until: Callable[[], object], every: float) -> None:
+    end = time.monotonic() + 300
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(every)
+
+
+def _contexts(home: Home) -> list[str]:
+    """What is left of the jobs' contexts."""
+    return [uri for uri in home.place.files("/pipes") if uri.endswith("/context.json")]
 
 
 def _output(jobs: JobService) -> str:

@@ -64,3 +64,66 @@ def test_a_package_that_is_not_locked_is_named(tmp_path: Path) -> None:
 def test_a_directory_without_a_project_is_named(tmp_path: Path) -> None:
     with pytest.raises(PackagingError, match=r"has no pyproject\.toml"):
         package(tmp_path / "out", also=[tmp_path], dependencies=False)
+
+
+_BACKEND = """
+import zipfile
+
+def build_wheel(directory, *_):
+    info = "acme-1.0.dist-info"
+    with zipfile.ZipFile(f"{directory}/acme-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("acme.py", "")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{info}/METADATA", METADATA)
+        wheel.writestr(f"{info}/RECORD", "")
+    return "acme-1.0-py3-none-any.whl"
+"""
+
+
+def _project(directory: Path, *requirements: str) -> Path:
+    """A project that is built without another package."""
+    lines = ["Metadata-Version: 2.1", "Name: acme", "Version: 1.0"]
+    metadata = "\n".join([*lines, *(f"Requires-Dist: {each}" for each in requirements), ""])
+    directory.mkdir()
+    (directory / "backend.py").write_text(f"METADATA = {metadata!r}\n{_BACKEND}")
+    (directory / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("requirement", "named"),
+    [
+        ("shapely>=2", "shapely>=2"),
+        ("pandas>=3", r"pandas>=3 \(packaged: 2\..*\)"),
+        ("fsspec[sftp]", "paramiko"),  # of the extra
+    ],
+)
+def test_what_a_project_requires_and_the_package_lacks_is_named(
+    tmp_path: Path, requirement: str, named: str
+) -> None:
+    project = _project(tmp_path / "acme", "click", "pyspark>=4", requirement)
+
+    with pytest.raises(PackagingError, match=f"acme requires {named}, which is not packaged"):
+        package(tmp_path / "out", also=[project])
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_another_python_or_an_extra_requires_need_not_be_packaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = ('shapely; python_version < "3"', 'shapely; extra == "maps"')
+    project = _project(tmp_path / "acme", "data-platform", "click>=8", "pyspark>=4", *elsewhere)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+
+    with pytest.raises(PackagingError, match="pip download failed"):  # the next thing to be done
+        package(tmp_path / "out", also=[project])
+
+
+def test_requirements_are_not_compared_for_an_image_that_has_them(tmp_path: Path) -> None:
+    made = package(
+        tmp_path / "out", also=[_project(tmp_path / "acme", "shapely")], dependencies=False
+    )
+
+    assert "acme-1.0-py3-none-any.whl" in made.wheels

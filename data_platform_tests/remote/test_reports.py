@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from dagster_aws.pipes import PipesEMRServerlessClient
 
-from data_platform.build.reports import JobError, Message, Sent, repeat
+from data_platform.build.reports import JobError, Message, NoResult, Sent, repeat
 from data_platform.platform_defs.dagster_aws_internals import EMRServerlessClient
 from data_platform.quality.findings import Finding
 from data_platform.settings.environment import passed_on, settings_from_env
@@ -67,7 +67,7 @@ def test_failures_and_retries_are_raised_as_they_were() -> None:
 
 
 def test_a_job_without_a_result_and_an_unknown_message_are_errors() -> None:
-    with pytest.raises(JobError, match="without saying"):
+    with pytest.raises(NoResult, match="without reporting a result"):
         repeat([], _Heard())
     with pytest.raises(JobError, match="another version"):
         repeat([{"report": "something new"}], _Heard())
