@@ -10,7 +10,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from data_platform.domains.retail.bronze import order_lines
-from data_platform.platform_defs.sensors import _extent
+from data_platform.platform_defs.scanning import _extent
 from data_platform.runs.tags import RANGE_END, RANGE_START
 from data_platform.tables.identity import TableId
 from data_platform_tests.support import bakery

@@ -8,17 +8,17 @@ from google.protobuf.message import DecodeError
 from pyspark.sql import types as T
 
 from data_platform.engine.sail.arithmetic import arithmetic, leaves_of, operands_of
+from data_platform.engine.sail.calls import Call, OfCall
 from data_platform.engine.sail.difference import EngineDifference
 from data_platform.engine.sail.functions import (
     CALLS,
     WINDOWS,
-    Call,
-    OfCall,
     has_doubles,
-    makes_text,
-    require_cast,
+    is_of_types,
+    written_cast,
 )
 from data_platform.engine.sail.lambdas import variables_of
+from data_platform.engine.sail.literals import require_literal, require_plain_text
 from data_platform.engine.sail.messages import copied, parts
 from data_platform.engine.sail.text import require_text
 from data_platform.engine.sail.types import Unknown, Variables
@@ -87,13 +87,32 @@ class Expressions:
             case "expression_string":
                 require_text(expression.expression_string.expression, self._has_doubles)
             case "cast":
-                self.replace(expression.cast.expr, variables)
-                if makes_text(expression.cast):
-                    (found,) = self._of("a cast to text", [expression.cast.expr], variables)
-                    require_cast(found, expression.cast)
+                self._replace_cast(expression, variables)
+            case "update_fields":
+                self._replace_field(expression.update_fields, variables)
+            case "literal":
+                require_literal(expression.literal)
             case str():
                 for part in parts(getattr(expression, kind), "Expression"):
                     self.replace(part, variables)
+
+    def _replace_cast(self, expression: Any, variables: Variables) -> None:
+        self.replace(expression.cast.expr, variables)
+        require_plain_text(expression.cast.type)
+        if is_of_types(expression.cast):
+            (found,) = self._of("a cast", [expression.cast.expr], variables)
+            if (made := written_cast(expression, found)) is not None:
+                expression.CopyFrom(made)
+
+    def _replace_field(self, message: Any, variables: Variables) -> None:
+        """Sail finds a struct's field to replace or drop by its name in the same case alone."""
+        for part in parts(message, "Expression"):
+            self.replace(part, variables)
+        (found,) = self._of("withField or dropFields", [message.struct_expression], variables)
+        names = found.names if isinstance(found, T.StructType) else []
+        name = message.field_name
+        if name not in names and name.lower() in (each.lower() for each in names):
+            raise EngineDifference(f"a struct's field {name}; write its name as {', '.join(names)}")
 
     def _replace_call(self, expression: Any, variables: Variables) -> None:
         function = expression.unresolved_function

@@ -16,7 +16,8 @@ from data_platform.engine.function_names import GENERATORS
 from data_platform.engine.sail.columns import Columns, Schema, Server
 from data_platform.engine.sail.difference import EngineDifference
 from data_platform.engine.sail.expressions import Expressions, within_depth
-from data_platform.engine.sail.messages import aliased, copied, parts
+from data_platform.engine.sail.literals import require_plain_text
+from data_platform.engine.sail.messages import aliased, cast, copied, null, parts
 from data_platform.engine.sail.text import require_text
 from data_platform.engine.sail.types import Types
 
@@ -68,7 +69,11 @@ class _Writing:
                     "a checkpoint, whose rows were computed before; leave it out"
                 )
             case "set_op":
-                self._require_alike(relation.set_op, inputs)
+                inputs = self._alike(relation.set_op, inputs)
+            case "with_columns_renamed":
+                _name_as_is(relation.with_columns_renamed, inputs[0].required.names)
+            case "to_schema":
+                require_plain_text(relation.to_schema.schema)
         before = copied(relation)
         types = Types(before, inputs, self._server)
         for expression in parts(relation, "Expression"):
@@ -96,8 +101,9 @@ class _Writing:
         relation.to_df.input.CopyFrom(written)
         relation.to_df.column_names.extend(field.name for field in before.required.fields)
 
-    def _require_alike(self, message: Any, inputs: Sequence[Columns]) -> None:
-        """Sail gives a union the types of one side, or none that fit."""
+    def _alike(self, message: Any, inputs: Sequence[Columns]) -> Sequence[Columns]:
+        """Sail gives a union the types of one side, or none that fit; gives its inputs, which have
+        all columns of the union."""
         left, right = (of.required.fields for of in inputs)
         if message.by_name:
             others = {field.name.lower(): field for field in right}
@@ -112,3 +118,30 @@ class _Writing:
                     f"a union of {one.name} as {types[0].simpleString()} and as "
                     f"{types[1].simpleString()}; cast one"
                 )
+        if not (message.by_name and message.allow_missing_columns):
+            return inputs
+        names = {field.name.lower() for field in left}
+        missing = [field for field in right if field.name.lower() not in names]
+        return [self._filled(message.left_input, inputs[0], missing), *inputs[1:]]
+
+    def _filled(self, relation: Any, columns: Columns, missing: Sequence[T.StructField]) -> Columns:
+        """Give a relation columns of NULLs, in place, whose types Sail would not tell."""
+        if not missing:
+            return columns
+        below = copied(relation)
+        relation.Clear()
+        relation.with_columns.input.CopyFrom(below)
+        for field in missing:
+            alias = relation.with_columns.aliases.add()
+            alias.name.append(field.name)
+            empty = cast(null(alias.expr), field.dataType.simpleString())
+            alias.expr.CopyFrom(empty)
+        return Columns(copied(relation), [columns], self._server)
+
+
+def _name_as_is(message: Any, names: Sequence[str]) -> None:
+    """Have columns that are renamed named in their own case: Sail finds them in no other."""
+    own = {name.lower(): name for name in names}
+    for rename in message.renames:
+        if rename.col_name not in names:
+            rename.col_name = own.get(rename.col_name.lower(), rename.col_name)

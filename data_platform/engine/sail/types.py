@@ -76,6 +76,20 @@ def by_name(fields: Sequence[T.StructField]) -> dict[str, T.DataType]:
     return {f.name: f.dataType for f in plain if names.count(f.name.lower()) == 1}
 
 
+def within(of: T.DataType) -> Iterator[T.DataType]:
+    """A type and all that it is made of."""
+    yield of
+    match of:
+        case T.ArrayType():
+            yield from within(of.elementType)
+        case T.MapType():
+            yield from within(of.keyType)
+            yield from within(of.valueType)
+        case T.StructType():
+            for part in of.fields:
+                yield from within(part.dataType)
+
+
 class Types:
     """The types of the expressions of one relation, which does not change any more."""
 
