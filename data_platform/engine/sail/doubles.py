@@ -8,9 +8,17 @@ from typing import Any
 from pyspark.sql import types as T
 
 from data_platform.engine.sail.difference import EngineDifference
-from data_platform.engine.sail.messages import call, cast, copied, double, literal_integer
+from data_platform.engine.sail.messages import (
+    call,
+    cast,
+    copied,
+    double,
+    literal_integer,
+    with_argument,
+)
 
 _WRITTEN_OUT = (1e-5, 1e16)  # Sail writes smaller and greater doubles with an exponent
+_EXACT = 9e15  # whole numbers up to it are doubles
 _MOST_DIGITS = 38
 
 
@@ -38,15 +46,22 @@ def rounded_double(called: Any, of: T.DataType) -> Any:
     places = literal_integer(arguments[1]) if len(arguments) > 1 else 0
     if places is None:
         raise EngineDifference("a double rounded to places that are a column; give a number")
-    if places <= 0:
-        return None
     value = _as_double(arguments[0], of)
-    size, (least, most) = call(value, "abs", value), _WRITTEN_OUT
-    digits = min(_MOST_DIGITS, len(str(int(most))) + places)
-    decimal = cast(cast(value, "string"), f"decimal({digits},{min(places, digits)})")
-    small = call(value, "round", value, arguments[1])
-    made = _by_size(size, [(least, small), (most, cast(decimal, "double"))], otherwise=value)
-    return cast(made, "float") if isinstance(of, T.FloatType) else made
+    made = with_argument(called, 0, value)
+    if places > 0:
+        made = _by_digits(made, value, places)
+    if isinstance(of, T.FloatType):
+        return cast(made, "float")
+    return made if places > 0 else None
+
+
+def _by_digits(rounded: Any, value: Any, places: int) -> Any:
+    """`rounded` by its digits if it has a part to round that Sail writes without an exponent."""
+    size, (least, _) = call(value, "abs", value), _WRITTEN_OUT
+    most = _EXACT / 10**places  # a greater one has no more than these places
+    decimal = f"decimal({min(_MOST_DIGITS, 16 + places)},{min(places, 22)})"
+    exact = cast(cast(cast(value, "string"), decimal), "double")
+    return _by_size(size, [(least, rounded), (most, exact)], otherwise=value)
 
 
 def _as_double(value: Any, of: T.DataType) -> Any:

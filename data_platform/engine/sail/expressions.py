@@ -65,6 +65,17 @@ class Expressions:
                 "an expression that is nested too much; split it with withColumn"
             )
 
+    def require_order(self, order: Any) -> None:
+        """Raise EngineDifference for a place of NULLs that Sail also gives those within structs."""
+        if order.direction == order.null_ordering:  # ascending and first, descending and last
+            return
+        (found,) = self._of("a sort", [order.child], {})
+        if isinstance(found, T.StructType | T.ArrayType):
+            raise EngineDifference(
+                f"a sort of {found.simpleString()} with NULLs first or last: Sail has those within "
+                "there, too; sort by its parts"
+            )
+
     def _replace(self, expression: Any, variables: Variables) -> None:
         kind = expression.WhichOneof("expr_type")
         if kind == "call_function":  # the same as an unresolved one

@@ -76,6 +76,8 @@ class _Writing:
                 require_plain_text(relation.to_schema.schema)
         before = copied(relation)
         types = Types(before, inputs, self._server)
+        for order in parts(before, "SortOrder"):
+            Expressions(types).require_order(order)
         for expression in parts(relation, "Expression"):
             self._replace_column(expression, types, kind == "project")
         if kind != "aggregate" or relation == before:
