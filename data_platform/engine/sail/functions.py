@@ -37,8 +37,12 @@ def written_cast(expression: Any, of: T.DataType) -> Any:
     Raises EngineDifference for one to a text of a type that engines write differently."""
     message = expression.cast
     to = message.type_str.lower() or str(message.type)
-    if _DECIMAL_TYPES.search(to):
+    if _DECIMAL_TYPES.match(to):
         return double_as_decimal(expression, of) if is_double(of) else None
+    if _DECIMAL_TYPES.search(to) and has_doubles(of):
+        raise EngineDifference(f"a {of.simpleString()} as {to}; cast its parts (F.transform)")
+    if not _TEXT_TYPES.search(to):
+        return None
     whole = to == "string" or message.type.WhichOneof("kind") == "string"
     if whole and isinstance(of, T.ArrayType | T.MapType | T.StructType):
         raise EngineDifference(f"a {of.simpleString()} as text; use F.to_json or F.concat_ws")
@@ -53,7 +57,7 @@ def is_of_types(message: Any) -> bool:
 
 
 _TEXT_TYPES = re.compile(r"\b(?:string|varchar|char|var_char)\b")
-_DECIMAL_TYPES = re.compile(r"^(?:decimal|dec|numeric)\b")
+_DECIMAL_TYPES = re.compile(r"\b(?:decimal|dec|numeric)\b")
 
 
 def _require_no_doubles(types: Sequence[T.DataType]) -> None:

@@ -145,6 +145,9 @@ def test_results_have_the_types_of_spark(frame: DataFrame, expression, type_: st
         (lambda: F.expr("sum(l)"), "'sum'"),
         (lambda: F.lit(dt.date(2026, 1, 1)) - F.lit(dt.date(2026, 1, 2)), "datediff"),
         (lambda: F.bround("m", 1), "use round"),
+        (lambda: F.bround(F.col("m").cast("double"), 1), "use round"),
+        (lambda: F.round(F.col("m").cast("double"), F.col("i")), "give a number"),
+        (lambda: F.array(F.lit(1.5)).cast("array<decimal(9,2)>"), "cast its parts"),
     ],
 )
 def test_what_cannot_be_written_is_refused_with_a_way_out(
@@ -158,9 +161,14 @@ def test_what_cannot_be_written_is_refused_with_a_way_out(
 
 @pytest.mark.parametrize(
     ("sql", "what"),
-    [("cast(d as string)", "'string'"), ("s || d", "'|'"), ("upper(d)", "'upper'")],
+    [
+        *(("cast(d as string)", "'string'"), ("s || d", "'|'"), ("upper(d)", "'upper'")),
+        ("cast(d as decimal(18,2))", "'decimal'"),
+    ],
 )
-def test_sql_of_doubles_as_text_is_refused(frame: DataFrame, sql: str, what: str) -> None:
+def test_sql_of_doubles_as_text_or_decimals_is_refused(
+    frame: DataFrame, sql: str, what: str
+) -> None:
     of_doubles = frame.withColumn("d", F.lit(1e7))
 
     with pytest.raises(EngineDifference, match=what):

@@ -102,6 +102,17 @@ def test_the_least_of_structs_is_refused(spark: SparkSession) -> None:
     assert "max of structs or arrays" in refusal(frame.agg(F.max(F.array("i"))))
 
 
+def test_a_window_ordered_by_a_struct_needs_rows(on_both: OnBoth, spark: SparkSession) -> None:
+    over = Window.orderBy("p")
+    rows = over.rowsBetween(Window.unboundedPreceding, Window.currentRow)
+
+    with pytest.raises(PySparkException, match="range queries"):
+        agreed(with_nulls(spark).select(F.count("n").over(over))).collect()
+    assert on_both(
+        lambda spark: with_nulls(spark).select("n", F.count("n").over(rows).alias("x")).orderBy("x")
+    ) == [(3, 1), (1, 2), (0, 3), (2, 4)]
+
+
 # --- the case of names ----------------------------------------------------------------------
 
 
@@ -152,6 +163,16 @@ def test_a_name_in_two_cases_is_one_name(spark: SparkSession, spark_of_java: Spa
         joined = sales(session).crossJoin(prices(session))
         with pytest.raises(PySparkException, match=r"(?i)ambiguous"):
             joined.select("day").collect()
+
+
+def test_names_that_only_spark_finds(spark: SparkSession, spark_of_java: SparkSession) -> None:
+    number = F.row_number().over(Window.partitionBy("day").orderBy("Name"))
+
+    assert agreed(sales(spark).select(number)).columns == ["row_number()"]
+    assert sales(spark_of_java).select(number).columns[0].startswith("row_number() OVER (")
+    assert agreed(sales(spark).alias("a").select("A.*")).columns == []
+    assert agreed(sales(spark).alias("a").select("a.*")).columns == ["day", "Name"]
+    assert sales(spark_of_java).alias("a").select("A.*").columns == ["day", "Name"]
 
 
 def test_a_field_of_a_struct_is_replaced_by_its_own_name_only(spark: SparkSession) -> None:
