@@ -150,11 +150,19 @@ def _common(of: Call) -> Any:
 
 
 def _branches(of: Call) -> Any:
-    return _made_common(of, branches(len(of.arguments)))
+    made = _made_common(of, branches(len(of.arguments)))
+    types = {each.simpleString() for each in _known(of, branches(len(of.arguments)))}
+    if made is None and len(types) > 1 and any("<" in each for each in types):
+        raise EngineDifference(f"{of.name} of {' and '.join(sorted(types))}; cast them to one type")
+    return made
+
+
+def _known(of: Call, positions: Sequence[int]) -> list[T.DataType]:
+    return [of.types[at] for at in positions if not isinstance(of.types[at], T.NullType)]
 
 
 def _made_common(of: Call, positions: Sequence[int]) -> Any:
-    known = [of.types[at] for at in positions if not isinstance(of.types[at], T.NullType)]
+    known = _known(of, positions)
     if len({each.simpleString() for each in known}) < 2:
         return None
     if any(isinstance(each, T.StringType) for each in known):

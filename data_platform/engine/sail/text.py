@@ -8,7 +8,7 @@ from data_platform.engine.sql_text import tokens_of
 
 _ARITHMETIC = frozenset("+-*/")
 _BEFORE_A_SIGN = frozenset("(,[=<>!+-*/%")
-_WORDS = frozenset({"rlike", "regexp", "div", "case", "collate"})
+_WORDS = frozenset({"rlike", "regexp", "div", "case", "if", "collate"})
 _TYPES = frozenset({"string", "varchar", "char", "decimal", "dec", "numeric"})
 _FUNCTIONS = "functions of pyspark.sql.functions"
 _INSTEAD = {"div": "F.call_function('div', a, b)", "collate": "F.lower of both texts"}
