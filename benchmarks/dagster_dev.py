@@ -1,4 +1,4 @@
-"""What a person who watches Dagster waits for: runs on a warm engine, and a late file in gold."""
+"""Latencies that a user sees in Dagster: a run on a warm engine, and a late file to gold."""
 
 import dataclasses
 import subprocess
@@ -137,11 +137,17 @@ def dagster_process(
     )
     try:
         _wait(lambda: is_listening("127.0.0.1", port) or process.poll() is not None)
+        if process.poll() is not None:
+            text = (settings.home / "dagster.txt").read_text()
+            raise RuntimeError(f"{' '.join(words)} ended:\n{text[-4000:]}")
         yield DagsterGraphQLClient("127.0.0.1", port_number=port)
     finally:
         process.terminate()
-        process.wait(timeout=120)
-        log.close()
+        try:
+            process.wait(timeout=120)
+        finally:
+            process.kill()
+            log.close()
 
 
 def _wait(until: Callable[[], bool]) -> None:

@@ -43,12 +43,12 @@ class Measurement:
 
     @property
     def met(self) -> bool | None:
-        low = self.quartiles[0]
+        _, middle, _ = self.quartiles
         match self.bound:
             case "at most":
-                return low <= self.goal
+                return middle <= self.goal
             case "at least":
-                return low >= self.goal
+                return middle >= self.goal
         return None
 
     @property
@@ -138,7 +138,7 @@ def machine() -> dict[str, str]:
     memory = psutil.virtual_memory().total / 2**30
     return {
         "machine": f"{psutil.cpu_count()} cores ({_processor()}), {memory:.0f} GB, "
-        f"{platform.system()} {platform.release()}",
+        f"{platform.system()}",
         "versions": ", ".join(
             [
                 f"Python {platform.python_version()}",

@@ -45,9 +45,9 @@ def publish_all(platform: Platform, tables: Sequence[Table]) -> None:
             first[shape] = _publish(platform.lake, table, keys)
     platform.ledger.summary()  # creates the database's tables
     with closing(sqlite3.connect(platform.settings.home / "ledger.db")) as database:
-        ids = _know_objects(database, platform.bucket.name, tables, keys)
+        ids = _insert_objects(database, platform.bucket.name, tables, keys)
         for table in tables:
-            _know_builds(database, table, keys, ids)
+            _insert_builds(database, table, keys, ids)
         database.commit()
 
 
@@ -116,7 +116,7 @@ def object_key(table: Table, day: str, suffix: str = "") -> str:
     return f"{table.source.prefix}{day}{suffix}.csv"
 
 
-def _know_objects(
+def _insert_objects(
     database: sqlite3.Connection, bucket: str, tables: Sequence[Table], keys: Sequence[str]
 ) -> dict[TableId, int]:
     """Record one loaded object for each day of each source, as the ledger does; returns the id of
@@ -141,7 +141,7 @@ def _know_objects(
     return first
 
 
-def _know_builds(
+def _insert_builds(
     database: sqlite3.Connection, table: Table, keys: Sequence[str], ids: dict[TableId, int]
 ) -> None:
     """Record one committed build of each partition, as the register does."""

@@ -70,9 +70,9 @@ class Shop:
         for _ in range(objects // PER_DAY):
             self.bucket.land(self.day)
             self.day += timedelta(days=1)
-        self._know_all()
+        self._insert_all()
 
-    def _know_all(self) -> None:
+    def _insert_all(self) -> None:
         """Insert the rows that the ledger would, but a million at a time."""
         now = "2020-01-01 00:00:00.000000"
         rows = (

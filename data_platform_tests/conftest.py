@@ -26,6 +26,7 @@ pytest_plugins = [
     f"data_platform_tests.support.{name}"
     for name in (
         "loaded_shop",  # before those that import it
+        "both_engines",
         "cloud",
         "command_line",
         "databases",

@@ -75,6 +75,11 @@ OF_SPARK = frozenset(
     | {"trigger", "xml"}
 )
 
+# What only a session in its own JVM has, and the modules for such sessions.
+OF_A_JVM = frozenset({"sparkContext", "rdd", "_jdf", "_jsc", "_jsparkSession", "_jvm"})
+WITH_A_JVM = (f"{PACKAGE}.engine.cluster", f"{PACKAGE}.engine.pyspark_internals")
+CONFIGURING = (f"{PACKAGE}.engine.connect", f"{PACKAGE}.engine.shuffles")
+
 # Of PyIceberg's tables; `schema` is one as well, and as a call without arguments nobody else's.
 OF_ICEBERG = frozenset(
     {"current_snapshot", "manage_snapshots", "refs", "scan", "schemas", "snapshot_by_id"}
@@ -323,6 +328,22 @@ def only_the_lake_knows_iceberg(sources: Sources) -> Iterator[str]:
                         yield f"{module}:{node.lineno} calls {name}() of PyIceberg's table"
 
 
+def sessions_are_used_as_spark_connect_has_them(sources: Sources) -> Iterator[str]:
+    for module, source in sources.items():
+        if module not in WITH_A_JVM:
+            for name in sorted(imports(module, sources)):
+                if within(name, "pyspark.SparkContext", "pyspark.context", "pyspark.rdd"):
+                    yield f"{module} imports {name}, which needs a JVM in this process"
+            for line, name in _attributes(source):
+                if name in OF_A_JVM:
+                    yield f"{module}:{line} uses {name}, which a Connect session lacks"
+        for node in ast.walk(ast.parse(source)):
+            match node:
+                case ast.Attribute(value=ast.Attribute(attr="conf"), attr="set" | "unset"):
+                    if module not in CONFIGURING:
+                        yield f"{module}:{node.lineno} configures a session"
+
+
 def private_parts_of_others_are_used_in_one_module_each(sources: Sources) -> Iterator[str]:
     graph = dependencies(sources)
     for module, source in sources.items():
@@ -511,6 +532,30 @@ RULES_AND_OFFENDERS: list[tuple[Rule, Sources]] = [
         {"data_platform.build.steps": "def f(table): return table.schema().fields"},
     ),
     (
+        sessions_are_used_as_spark_connect_has_them,
+        {"data_platform.lake.reads": "def f(spark): return spark.sparkContext.defaultParallelism"},
+    ),
+    (
+        sessions_are_used_as_spark_connect_has_them,
+        {"data_platform.quality.spread": "def f(frame): return frame.select('a').rdd"},
+    ),
+    (
+        sessions_are_used_as_spark_connect_has_them,
+        {"data_platform.runs.due": "x = getattr(y, '_jvm')"},
+    ),
+    (
+        sessions_are_used_as_spark_connect_has_them,
+        {"data_platform.lake.reads": "def f():\n    from pyspark import SparkContext"},
+    ),
+    (
+        sessions_are_used_as_spark_connect_has_them,
+        {"data_platform.build.steps": "def f(spark): spark.conf.set('spark.sql.ansi.enabled', 1)"},
+    ),
+    (
+        sessions_are_used_as_spark_connect_has_them,
+        {"data_platform.engine.pyspark_internals": "def f(s): s.sparkSession.conf.unset('a')"},
+    ),
+    (
         private_parts_of_others_are_used_in_one_module_each,
         {"data_platform.build.events": "from dagster._core.storage.tags import MAX_RETRIES_TAG"},
     ),
@@ -570,6 +615,8 @@ def test_the_rule_lets_a_decent_tree_pass(rule: Rule) -> None:
         "def f(df, table): df.write.parquet(table.schema())",
         "data_platform.build.steps": "def f(frame, kind): return frame.schema, kind.schema(1)",
         "data_platform.build.kinds": "match t:\n    case JudgedTable():\n        isinstance(t, X)",
+        "data_platform.engine.pyspark_internals": "def f(spark): return spark._jvm",
+        "data_platform.engine.shuffles": "def f(spark): spark.conf.set('a', spark.conf.get('b'))",
         "data_platform.serving.api": "from data_platform.contracts import contract",
         "data_platform.domains.retail.gold": "from .contracts import X\nimport dagster",
         "data_platform.build.dagster_internals": "from dagster._core import events as _events",

@@ -167,7 +167,7 @@ def cluster(
         hosts += [make_host(number, 11 + n, f"worker{n + 1}", directory) for n in range(workers)]
         made = Cluster(
             gateway=f"10.{number}.0.1",
-            python=_python_without_the_platform(directory / "python"),
+            python=python_without_the_platform(directory / "python"),
             master=hosts[0],
             workers=tuple(hosts[1:]),
             _environment=environment or {},
@@ -185,7 +185,7 @@ def cluster(
                 host.kill()
 
 
-def _python_without_the_platform(directory: Path) -> Path:
+def python_without_the_platform(directory: Path) -> Path:
     """A Python with this environment's libraries, as in the image of a cluster. This environment's
     `.pth` files, which put the checkout on the path, have no effect in it."""
     venv.create(directory, symlinks=True, with_pip=False)

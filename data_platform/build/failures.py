@@ -10,10 +10,11 @@ from pyspark.errors import PySparkException
 
 from data_platform.contracts.errors import ContractError
 from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
-from data_platform.engine.connect import drop, is_lost
+from data_platform.engine.connect import drop, lost
 from data_platform.lake.errors import PartitionConflict, UnreadableFile
 from data_platform.lake.writing.publish import StagedWrite
 from data_platform.quality.held import Held
+from data_platform.settings.values import PREFIX
 from data_platform.storage import s3_errors
 from data_platform.storage.errors import LakeError
 from data_platform.storage.s3_errors import StoreError
@@ -24,10 +25,11 @@ from data_platform.telemetry.wording import counted
 TRANSIENT = (PartitionConflict, DatabaseUnavailable, ConnectionError, TimeoutError)
 EXPLAINED = (ContractError, DatabaseError, LakeError)
 # These errors' messages already name the place and what to do.
-_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew")
+_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew", "EngineLost")
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
 _PYTHON_LINE = re.compile(r"\.py:\d+$")
-_PLACES = {
+_WAYS_OUT = {
+    r"memory pool: fair\(": f"raise {PREFIX}SPARK_MEMORY and run it again",  # Sail's
     "No space left on device|Disk quota exceeded": "free some space and run it again",
     "Read-only file system|Permission denied": "make the place writable and run it again",
 }
@@ -46,9 +48,10 @@ def failures_explained() -> Iterator[None]:
     except (dg.Failure, dg.RetryRequested):
         raise  # of a job, which has explained it
     except Exception as error:
-        if is_lost():  # whatever else the error says
+        if engine_lost := lost():  # whatever else the error says
             drop()
-            raise _again() from error
+            engine_lost.__cause__ = error
+            raise _again() from engine_lost  # Dagster's UI shows the causes of a retry
         if _is_transient(error):
             raise _again() from error
         if why := _why(error):
@@ -128,7 +131,7 @@ def explanation(text: str) -> str | None:
         return f"{refused}. What was published before is as it was."
     if damaged := _DAMAGED.search(text):
         return str(UnreadableFile(damaged[1], "cannot be read: it is not a complete Parquet file"))
-    for pattern, way_out in _PLACES.items():
+    for pattern, way_out in _WAYS_OUT.items():
         for line in reversed(text.splitlines()):
             if re.search(pattern, line):
                 return f"{line.strip()}; {way_out}. What was published before is as it was."

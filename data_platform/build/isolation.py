@@ -7,7 +7,6 @@ the results of several calls are united into one job.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -33,6 +32,7 @@ from data_platform.build.platform import Platform
 from data_platform.engine.logical_plan import Node, marked
 from data_platform.engine.plan_reading import analyzed
 from data_platform.engine.pyspark_internals import jobs_run
+from data_platform.engine.shuffles import without_adaptive
 from data_platform.lake.reads import ReadPlan
 from data_platform.quality.locality import Input, Proof, proof, row_by_row
 from data_platform.quality.mapping import EventTime
@@ -49,7 +49,6 @@ from data_platform.tables.identity import Partitioning
 
 # Calls in one job: the plans of a few hundred would not fit into the driver's memory.
 TOGETHER = 32
-_ADAPTIVE = "spark.sql.adaptive.enabled"
 
 Prepare = Callable[[DataFrame], DataFrame]
 _Read = TypeVar("_Read")
@@ -297,14 +296,3 @@ def united(frames: Sequence[DataFrame]) -> DataFrame:
     middle = len(frames) // 2
     left, right = united(frames[:middle]), united(frames[middle:])
     return left.unionByName(right, allowMissingColumns=True)
-
-
-@contextmanager
-def without_adaptive(spark: SparkSession) -> Iterator[None]:
-    """Turns off adaptive execution, which runs a job for each shuffle of a query."""
-    before = spark.conf.get(_ADAPTIVE) or "true"
-    spark.conf.set(_ADAPTIVE, "false")
-    try:
-        yield
-    finally:
-        spark.conf.set(_ADAPTIVE, before)

@@ -13,7 +13,6 @@ from data_platform.build.isolation import (
     Calls,
     Result,
     is_row_by_row,
-    without_adaptive,
 )
 from data_platform.build.placement import among
 from data_platform.build.planning import Plan
@@ -25,7 +24,7 @@ from data_platform.contracts.names import folded, quoted
 from data_platform.contracts.schema import schema_of
 from data_platform.engine.logical_plan import with_boundary
 from data_platform.engine.parallelism import parallelism
-from data_platform.engine.shuffles import small_groups_are_slow, together
+from data_platform.engine.shuffles import small_groups_are_slow, together, without_adaptive
 from data_platform.lake.files import partitioning_of
 from data_platform.lake.reads import columns_of
 from data_platform.lake.writing.layout import Layout, SourcePath

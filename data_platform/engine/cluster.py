@@ -1,5 +1,5 @@
-"""A session on a cluster, with what a local one does not need: a master that answers, timeouts for
-lost hosts, the code, and executors.
+"""A session on a cluster: checks that the master answers, sets timeouts for lost hosts, sends the
+code, and waits for executors.
 
 The driver is this process. `spark-defaults.conf` takes precedence over these defaults and those of
 every session, except for what the content of tables depends on.

@@ -17,7 +17,7 @@ from data_platform.engine.java import require_java
 from data_platform.engine.parallelism import PARALLELISM, counted
 from data_platform.engine.reach import require_connect_server
 from data_platform.engine.shipping import own_code, send
-from data_platform.engine.warm.attach import Attached, attached
+from data_platform.engine.warm.attach import Attached, EngineLost, attached
 from data_platform.engine.warm.engines import start_sail
 from data_platform.engine.warm.liveness import answers
 from data_platform.settings.environment import credential_files, export
@@ -82,7 +82,7 @@ def connected(settings: Settings, warm: Mapping[str, str] | None = None) -> Spar
         try:
             _configure(current, settings)
         except BaseException:
-            if not is_lost():  # a lost one is dropped by whoever retries
+            if not lost():  # a lost one is dropped by whoever retries
                 drop()
             raise
         current.configured = True
@@ -150,10 +150,11 @@ def interrupt() -> None:
             current.session.interruptAll()
 
 
-def is_lost() -> bool:
-    """Whether this process's session is on a warm engine that has stopped answering."""
+def lost() -> EngineLost | None:
+    """An error that says so if this process's session is on a warm engine that has stopped
+    answering."""
     engine = _current[0].engine if _current else None
-    return engine is not None and engine.is_lost()
+    return None if engine is None else engine.lost()
 
 
 def drop() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 _WATCHING = Lock()
@@ -60,6 +60,13 @@ def connect_frame(spark: SparkSession, relation: Any) -> DataFrame:
             return relation
 
     return ConnectDataFrame(Given(None), spark)  # type: ignore[arg-type,return-value]
+
+
+def connect_expression(column: Column) -> Any | None:
+    """The `Expression` that a Spark Connect client would send for a column; None if the column is
+    none of such a client. No session is needed, except for functions that a JVM has by name."""
+    expression = getattr(column, "_expr", None)
+    return None if expression is None else expression.to_plan(None)
 
 
 def jobs_run(spark: SparkSession) -> int | None:

@@ -1,6 +1,7 @@
 """Shuffles and windows: Sail has no shuffle by id, takes no hints, and is slow at small groups."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -9,6 +10,7 @@ from data_platform.engine.connect import on_sail
 from data_platform.engine.parallelism import parallelism
 
 _NTH = "data-platform nth"
+_ADAPTIVE = "spark.sql.adaptive.enabled"
 
 
 def dealt(frame: DataFrame, tasks: int, column: str) -> DataFrame:
@@ -51,3 +53,14 @@ def small_groups_are_slow(spark: SparkSession) -> bool:
     """Whether a window with a group for each key costs more than finding the keys that occur more
     than once: Sail takes about 10 microseconds for each group."""
     return on_sail(spark)
+
+
+@contextmanager
+def without_adaptive(spark: SparkSession) -> Iterator[None]:
+    """Turns off adaptive execution, which runs a job for each shuffle of a query."""
+    before = spark.conf.get(_ADAPTIVE) or "true"
+    spark.conf.set(_ADAPTIVE, "false")
+    try:
+        yield
+    finally:
+        spark.conf.set(_ADAPTIVE, before)

@@ -157,7 +157,8 @@ def files_by_partition(
     records = None if wanted is None else set(wanted.values())
     found: Files = {}
     for manifest in snapshot.manifests(table.io):
-        if not relevant(manifest):
+        has_live = manifest.has_added_files() or manifest.has_existing_files()
+        if not has_live or not relevant(manifest):
             continue
         for file in _files_of(manifest, table.io, {} if listed is None else listed):
             if records is None or partition_record(file) in records:

@@ -13,8 +13,6 @@ from data_platform.build.tables import schema_of_rows
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
 from data_platform.contracts.names import folded
-from data_platform.contracts.patterns import require_patterns
-from data_platform.engine.sail.patterns import match_problem
 from data_platform.platform_defs.asset import asset_of
 from data_platform.platform_defs.asset_tables import is_table, table_of
 from data_platform.platform_defs.bucket_audit import (
@@ -23,6 +21,7 @@ from data_platform.platform_defs.bucket_audit import (
     bucket_audit_schedule,
 )
 from data_platform.platform_defs.console import as_usual_console, console
+from data_platform.platform_defs.engine_rules import require_engine
 from data_platform.platform_defs.jobs import jobs
 from data_platform.platform_defs.reconciliation import reconciliation_job, reconciliation_schedule
 from data_platform.platform_defs.resources import resources
@@ -51,7 +50,8 @@ def definitions(
 ) -> dg.Definitions:
     """Assets, jobs, sensors and schedules of all tables; `others` are ordinary assets.
 
-    Raises ContractError if a contract names bronze columns that its bronze table lacks, ValueError
+    Raises ContractError if a contract names bronze columns that its bronze table lacks, or has a
+    pattern or a rule that the engine of the settings would compute otherwise than Spark; ValueError
     if a function's parameter is not a declared table.
     """
     quiet_libraries()
@@ -60,7 +60,7 @@ def definitions(
     _require_received(tables)
     _require_arrival(tables)
     _require_inputs(tables, others)
-    _require_engine(tables, settings)
+    require_engine(tables, settings)
     require_mappings(tables)
     known = partitions_of(tables, others)
     with previews_accepted():
@@ -120,13 +120,6 @@ def _second(tables: Sequence[_T], of: Callable[[_T], object]) -> Iterator[_T]:
         if (said := of(table)) and said in seen:
             yield table
         seen.add(said)
-
-
-def _require_engine(tables: Sequence[Table], settings: Settings) -> None:
-    """Raises ContractError for a pattern that the engine of the settings cannot match."""
-    if settings.spark.kind == "sail":
-        for table in judged(tables):
-            require_patterns(table.contract, match_problem)
 
 
 def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinition]) -> None:

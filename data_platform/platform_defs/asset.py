@@ -17,7 +17,7 @@ from data_platform.build.platform import Platform
 from data_platform.build.result import StepResult
 from data_platform.build.table_checks import check_specs, checks_left_alone
 from data_platform.contracts.errors import ContractError
-from data_platform.platform_defs.step import Asked, built, nothing_to_build, planned
+from data_platform.platform_defs.step import StepRequest, built, nothing_to_build, planned
 from data_platform.platform_defs.table_page import definition_metadata
 from data_platform.runs.arrivals import settle
 from data_platform.runs.stopping import stoppable
@@ -83,9 +83,9 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None
     return built(table, due, platform, spark, asked.run_id)
 
 
-def _asked(table: Table, context: dg.AssetExecutionContext) -> Asked:
+def _asked(table: Table, context: dg.AssetExecutionContext) -> StepRequest:
     chosen = context.run.tags.get(ONLY_PARTITIONS)
-    return Asked(
+    return StepRequest(
         str(table.id),
         context.run.run_id,
         _requested(table, context),
@@ -109,7 +109,9 @@ def _requested(table: Table, context: dg.AssetExecutionContext) -> list[str]:
     return list(context.partition_keys)
 
 
-def _log_left(table: Table, due: Plan, asked: Asked, context: dg.AssetExecutionContext) -> None:
+def _log_left(
+    table: Table, due: Plan, asked: StepRequest, context: dg.AssetExecutionContext
+) -> None:
     """Log for Dagster the partitions of a range that this run does not build.
 
     Dagster expects a result of each check, and shows those without one as skipped. A backfill also

@@ -23,7 +23,7 @@ from data_platform.build.remote_jobs import job, job_name
 from data_platform.build.reports import Message, NoResult, repeat
 from data_platform.build.table_code import code_of
 from data_platform.platform_defs.dagster_aws_internals import EMRServerlessClient
-from data_platform.platform_defs.step import Asked
+from data_platform.platform_defs.step import StepRequest
 from data_platform.runs.stopping import require_going_on
 from data_platform.settings.engine import Service
 from data_platform.settings.environment import passed_on
@@ -36,7 +36,7 @@ STORE = ("region", "endpoint")  # where the job finds the Pipes context
 
 
 def launched(
-    table: Table, settings: Settings, asked: Asked, context: dg.AssetExecutionContext
+    table: Table, settings: Settings, asked: StepRequest, context: dg.AssetExecutionContext
 ) -> None:
     """Build and publish in a job, and log what it reports.
 

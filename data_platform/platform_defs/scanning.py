@@ -16,7 +16,7 @@ from data_platform.tables.identity import TableId
 # Dagster ends a tick after a minute. What a scan has found is kept, and the next tick goes on.
 _LONGEST = 30  # seconds
 _DIGITS = 12  # of a table's state: Dagster keeps the cursors of skipped ticks for a day
-_SCANNED = "+"
+_SCANNED, _NOTHING = "+", "-"
 
 
 class Scan:
@@ -53,7 +53,7 @@ class Scan:
 
     def reaches(self, table: Table) -> bool:
         """Whether there is time to plan this table, too. There always is for the first of a tick,
-        so that each tick gets further."""
+        so that every tick makes progress."""
         if self._reached and time.monotonic() - self._began > _LONGEST:
             return False
         self._reached.add(table.id)
@@ -71,13 +71,14 @@ class Scan:
         """Whether this tick has reached the last of the tables."""
         return self._reached.issuperset(self._asked)
 
-    def cursor(self, *more: str) -> str | None:
-        """The cursor for the next tick, with `more` words."""
+    def cursor(self, *more: str) -> str:
+        """The cursor for the next tick, with `more` words; never empty, since Dagster would keep
+        the one before."""
         words = {*more, *self.settled}
         if not self.is_complete:
             reached = self._earlier | {self.states[table] for table in self._reached}
             words |= {_SCANNED + state for state in reached - self.settled}
-        return " ".join(sorted(words)) or None
+        return " ".join(sorted(words)) or _NOTHING
 
 
 def states_of_derived(platform: Platform, tables: Sequence[Table]) -> dict[TableId, str]:
@@ -90,13 +91,13 @@ def states_of_derived(platform: Platform, tables: Sequence[Table]) -> dict[Table
     changes = platform.builds.changes()
     states: dict[TableId, str] = {}
     for table in computed:
-        own = [table.id, table.version, *_extent(table.partitions)]
+        own = [table.id, table.version, *extent(table.partitions)]
         own.append(changes.get(str(table.id), 0))
         states[table.id] = digest([*own, *(files[each] for each in read[table.id])])
     return states
 
 
-def _extent(partitions: dg.PartitionsDefinition | None) -> Iterable[object]:
+def extent(partitions: dg.PartitionsDefinition | None) -> Iterable[object]:
     """What changes with the partitions of a table. Those of a time window are not listed: ten years
     of days take milliseconds for each table."""
     match partitions:
@@ -104,7 +105,7 @@ def _extent(partitions: dg.PartitionsDefinition | None) -> Iterable[object]:
             return ()
         case dg.MultiPartitionsDefinition():
             of = sorted(partitions.partitions_defs, key=attrgetter("name"))
-            return [part for each in of for part in (each.name, *_extent(each.partitions_def))]
+            return [part for each in of for part in (each.name, *extent(each.partitions_def))]
         case dg.TimeWindowPartitionsDefinition():
             ends = partitions.get_first_partition_key(), partitions.get_last_partition_key()
             return (partitions.get_num_partitions(), *ends)

@@ -40,7 +40,7 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Senso
         minimum_interval_seconds=10,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"platform"},
-        description="Records what landed, and asks for a run of what waits to be loaded.",
+        description="Records landed objects and requests runs that load the pending ones.",
     )
     def landing_arrivals(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
@@ -59,9 +59,9 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Senso
         by_job = tables_by_job(bronze)
         busy = {name: under_way(scope.of(group)) for name, group in by_job.items()}
         free = [table for table in bronze if not busy[job_name(table)]]
-        among = scan.rest([table.id for table in unsettled(platform, free, quiet)])
+        open_ = {table.id: table for table in unsettled(platform, free, quiet)}
+        asked = scope.of([open_[table] for table in scan.rest(open_)])
         troubles: list[str] = []
-        asked = scope.of([table for table in free if table.id in among])
         found = list(
             unloaded(asked, trouble=troubles.append, planned=scan.planned, reaches=scan.reaches)
         )
@@ -86,7 +86,7 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Sens
         minimum_interval_seconds=20,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"platform"},
-        description="Asks for a run of the partitions whose inputs or contract have changed.",
+        description="Requests runs for partitions whose inputs or contract have changed.",
     )
     def stale_tables(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
@@ -94,7 +94,7 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Sens
         scan = Scan(context.cursor, states_of_derived(platform, tables))
         changed = [table for table in scan.states if not scan.is_settled(table)]
         if not changed:
-            return dg.SkipReason("no table has changed since the last look")
+            return dg.SkipReason("no table has changed since the last scan")
         scope = Scope(context.instance, platform, tables)
         if busy := under_way(scope):
             return dg.SkipReason(busy)
@@ -116,8 +116,8 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Sens
                 return dg.SensorResult(run_requests=[found.request], cursor=scan.cursor())
             waits.append(found.waits)
         if not scan.is_complete or len(among) < len(changed):
-            then = "a new look begins" if scan.is_complete else "the next tick goes on"
-            waits.append(f"looked at {len(waiting)} of {len(changed)} tables; {then}")
+            then = "a new scan starts" if scan.is_complete else "the next tick continues"
+            waits.append(f"planned {len(waiting)} of {len(changed)} tables; {then}")
         if not waits:
             waits = _said(waiting, every=len(changed) == len(scan.states))
         return dg.SensorResult(skip_reason=dg.SkipReason("; ".join(waits)), cursor=scan.cursor())

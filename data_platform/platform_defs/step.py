@@ -33,9 +33,12 @@ Say = Callable[[str], object]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a run asks of a table's step: which partitions ('' for a table without), of these only
-    stale ones, and only those `among` others (None: all)."""
+class StepRequest:
+    """The partitions that a run requests of a table's step ('' for an unpartitioned table).
+
+    `only_stale`: build only the stale ones; `among`: restrict them to these keys (None: no
+    restriction).
+    """
 
     table: str
     run_id: str
@@ -44,11 +47,11 @@ class Asked:
     among: Sequence[str] | None = None
 
     def values(self) -> dict[str, Any]:
-        """As JSON has it; `Asked(**values)` is the same again."""
+        """As JSON has it; `StepRequest(**values)` is the same again."""
         return asdict(self)
 
 
-def planned(table: Table, platform: Platform, asked: Asked) -> Plan:
+def planned(table: Table, platform: Platform, asked: StepRequest) -> Plan:
     """The plan of what is asked for. Raises as `require_buildable` does."""
     return require_buildable(
         plan(table, platform, asked.keys, only_stale=asked.only_stale, among=asked.among)
@@ -56,7 +59,7 @@ def planned(table: Table, platform: Platform, asked: Asked) -> Plan:
 
 
 def nothing_to_build(
-    table: Table, platform: Platform, asked: Asked, log: Reports, say: Say
+    table: Table, platform: Platform, asked: StepRequest, log: Reports, say: Say
 ) -> None:
     """Report the table's checks where nothing is due."""
     say(f"{table.id}: nothing to build of {counted(len(asked.keys), 'partition')}")

@@ -30,7 +30,7 @@ from data_platform.build.table_code import code_of
 from data_platform.engine.session import submitted_session
 from data_platform.platform_defs.discovery import discovered, packages
 from data_platform.platform_defs.step import (
-    Asked,
+    StepRequest,
     built,
     nothing_to_build,
     planned,
@@ -76,7 +76,7 @@ def main() -> int:
 
 def _run(pipes: PipesContext, home: str, reports: Sent) -> None:
     variables = {**pipes.get_extra("settings"), "DATA_PLATFORM_HOME": home}
-    asked = Asked(**pipes.get_extra("asked"))
+    asked = StepRequest(**pipes.get_extra("asked"))
     table = _table(asked.table, pipes.get_extra("code"), variables)
     platform = Platform(settings_from_env(variables))
     say = pipes.log.info

@@ -51,10 +51,12 @@ def record_arrivals(
 def unsettled(
     platform: Platform, landed: Sequence[BronzeTable], settled: Collection[TableId]
 ) -> list[BronzeTable]:
-    """The tables that may have something to do: those with objects that are not loaded, and those
+    """The tables that may have something to do: those with objects that are not loaded, then those
     that are not `settled`."""
-    waiting = platform.ledger.open_sources()
-    return [t for t in landed if t.id not in settled or t.source.name in waiting]
+    names = platform.ledger.open_sources()
+    waiting = [table for table in landed if table.source.name in names]
+    others = [t for t in landed if t.id not in settled and t.source.name not in names]
+    return waiting + others
 
 
 def list_landed(platform: Platform, landed: Sequence[BronzeTable], now: dt.datetime) -> None:

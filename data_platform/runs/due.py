@@ -1,11 +1,14 @@
 """Find the runs that are due: for pending objects and for stale partitions."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
+from typing import TypeVar
 
 from data_platform.assets import Table
 from data_platform.build.kinds import derived, landed
-from data_platform.build.planning import Plan, plans
+from data_platform.build.planning import Plan, plan_due, plans
+from data_platform.build.platform import Platform
 from data_platform.lake.look import Look
 from data_platform.runs.arrivals import due_of_bronze
 from data_platform.runs.requests import run_request, tables_by_job
@@ -13,6 +16,8 @@ from data_platform.runs.retry import DueRun, due, work_id
 from data_platform.runs.scope import Scope
 from data_platform.tables.identity import WHOLE_TABLE, TableId
 from data_platform.telemetry.wording import counted
+
+_T = TypeVar("_T", bound=Table)
 
 Waiting = Mapping[str, Sequence[TableId]]
 """By partition, the unpublished tables that it waits for."""
@@ -49,19 +54,53 @@ def unloaded(
     """
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(landed(scope.tables)).items():
-        asked = takewhile(reaches, group)
-        found = [*plans(asked, scope.platform, look, trouble=_told(trouble), one=due_of_bronze)]
-        for each in found:
-            planned(each)
-        if parts := _parts(found):
-            keys = sorted(parts)
-            work = work_id("landed", name, (f"{key} {parts[key]}" for key in keys))
+        found = _planned(group, scope, look, trouble, planned, reaches, one=due_of_bronze)
+        if keys := sorted(_parts(found.plans.values())):
+            work = found.work("landed", name)
             request = run_request(name, keys, run_key=work, partitions=group[0].partitions)
             yield due(scope.instance, request)
 
 
-def _told(trouble: Callable[[str], object]) -> Callable[[Table, str], object]:
-    return lambda table, why: trouble(f"{table.id} is not built: {why}")
+@dataclass(frozen=True)
+class _OfJob:
+    """The plans of a job's tables, `whole` unless planning ended before the last table."""
+
+    plans: Mapping[TableId, Plan]
+    whole: bool
+
+    def work(self, kind: str, job: str) -> str:
+        """The id of the work. Without the last tables, it is that of the first one with something
+        to build: the wait for the next try must not depend on how many were planned."""
+        found = [each for each in self.plans.values() if each.keys]
+        parts = _parts(found if self.whole else found[:1])
+        return work_id(kind, job, (f"{key} {parts[key]}" for key in sorted(parts)))
+
+
+def _planned(
+    tables: Sequence[_T],
+    scope: Scope,
+    look: Look,
+    trouble: Callable[[str], object],
+    planned: Callable[[Plan], object],
+    reaches: Callable[[Table], bool],
+    *,
+    one: Callable[[_T, Platform, Look], Plan],
+) -> _OfJob:
+    reached: list[_T] = []
+
+    def in_time() -> Iterator[_T]:
+        for table in takewhile(reaches, tables):
+            reached.append(table)
+            yield table
+
+    def told(table: Table, why: str) -> None:
+        trouble(f"{table.id} is not built: {why}")
+
+    found: dict[TableId, Plan] = {}
+    for each in plans(in_time(), scope.platform, look, trouble=told, one=one):
+        planned(each)
+        found[each.table.id] = each
+    return _OfJob(found, len(reached) == len(tables))
 
 
 def _parts(planned: Iterable[Plan]) -> dict[str, str]:
@@ -95,15 +134,11 @@ def stale(
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(derived(scope.tables)).items():
         asked = [table for table in group if among is None or table.id in among]
-        found: dict[TableId, Plan] = {}
-        for each in plans(takewhile(reaches, asked), scope.platform, look, trouble=_told(trouble)):
-            planned(each)
-            found[each.table.id] = each
-        if parts := _parts(found.values()):
-            unplanned = {table.id for table in asked} - found.keys()
-            selected = _selected([table for table in group if table.id not in unplanned], found)
-            keys = sorted(parts)
-            work = work_id("stale", name, (f"{key} {parts[key]}" for key in keys))
+        found = _planned(asked, scope, look, trouble, planned, reaches, one=plan_due)
+        if keys := sorted(_parts(found.plans.values())):
+            unplanned = {table.id for table in asked} - found.plans.keys()
+            known = [table for table in group if table.id not in unplanned]
+            selected, work = _selected(known, found.plans), found.work("stale", name)
             yield due(scope.instance, run_request(name, keys, run_key=work, only=selected))
 
 

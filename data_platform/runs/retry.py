@@ -18,7 +18,7 @@ from data_platform.runs.tags import HIDDEN, NO_RETRIES
 
 WORK = f"{HIDDEN}data_platform_work"  # run tag, hidden from Dagster's pages
 LONGEST_WAIT = dt.timedelta(hours=1)
-MOST_REPEATS = 5  # work that makes other work must not run for ever
+MOST_REPEATS = 5  # work that triggers other work must not loop forever
 _ENDED = [
     dg.DagsterRunStatus.SUCCESS,
     dg.DagsterRunStatus.FAILURE,
@@ -42,7 +42,7 @@ class DueRun:
     @property
     def waits(self) -> str:
         """The message of a sensor that skips it until the next try."""
-        return f"{self.request.job_name} waits for its next try at {self.at.astimezone():%H:%M}"
+        return f"{self.request.job_name} will be retried at {self.at.astimezone():%H:%M}"
 
 
 @dataclass

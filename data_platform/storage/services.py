@@ -12,7 +12,8 @@ from data_platform.storage.errors import LakeError
 PATIENCE = 300.0  # seconds for which a request is retried
 PAUSE, LONGEST_PAUSE = 1.0, 30.0  # between attempts, twice as long each time
 
-# What cancels a job, and its arguments from those that started it and the answer to that.
+# What cancels a job, and its arguments from those that started it and the answer to that. Dagster's
+# clients have this only in private methods, and Glue's does not tell why the service refuses.
 _CANCELING: dict[str, tuple[str, Callable[[Any, Any], dict[str, Any]]]] = {
     "emr-serverless": (
         "cancel_job_run",

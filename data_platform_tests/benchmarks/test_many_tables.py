@@ -1,5 +1,6 @@
 """The synthetic tables of the benchmark are as real ones, and show what sensors do not look at."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,7 @@ def test_a_look_that_takes_too_long_goes_on_with_the_next_tick(
         _, requests = many.tick("stale_tables")
         assert not requests
         ticks += 1
+        assert ticks <= len(derived(many.tables))
     assert ticks == len(derived(many.tables))
     assert many.skipped == "every table that has changed is up to date"
 
@@ -92,6 +94,21 @@ def test_what_is_due_is_asked_for_however_long_the_look_takes(
 ) -> None:
     monkeypatch.setattr(scanning, "_LONGEST", -1.0)
     assert many.stale() > 0
+
+
+def test_the_work_of_a_job_is_the_same_however_many_of_its_tables_were_planned(
+    many: Shops,
+) -> None:
+    for table in landed(many.own):
+        publish_again(many.platform.lake, table, many.keys[-1], f"again-{next(many.count)}")
+    scope = Scope(many.instance, many.platform, many.tables)
+
+    def work(tables: int) -> str:
+        reached = itertools.count(1)
+        [each] = stale(scope, trouble=pytest.fail, reaches=lambda _: next(reached) <= tables)
+        return each.work
+
+    assert work(1) == work(2) == work(3)
 
 
 def test_one_job_with_much_to_build_does_not_hold_up_a_look(many: Shops) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from pyspark.errors import IllegalArgumentException
+from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from pyspark.sql import SparkSession
 
 from data_platform.build.failures import failures_explained
@@ -17,6 +19,7 @@ from data_platform.engine import connect
 from data_platform.engine.java import chosen_java
 from data_platform.engine.session import prepare_environment, spark_config
 from data_platform.engine.warm import attach, liveness
+from data_platform.engine.warm.attach import EngineLost
 from data_platform.engine.warm.key import key_of
 from data_platform.engine.warm.place import Place
 from data_platform.settings.engine import Engine
@@ -79,9 +82,12 @@ def test_a_step_that_lost_its_engine_is_retried_on_another(tmp_path: Path, place
     first = _connected(tmp_path)
     found = place.read()
     assert found
-    with pytest.raises(dg.RetryRequested), failures_explained():
+    with pytest.raises(dg.RetryRequested) as retried, failures_explained():
         os.kill(found.pid, signal.SIGKILL)
         first.range(2).count()
+    why = retried.value.__cause__
+    assert isinstance(why, EngineLost) and f"process {found.pid}" in str(why)
+    assert isinstance(why.__cause__, SparkConnectGrpcException)
 
     second = _connected(tmp_path)
 
@@ -149,6 +155,46 @@ def test_a_step_whose_engine_freezes_before_its_session_starts_is_retried_on_ano
     second.stop()
 
 
+def test_a_session_that_could_not_be_configured_is_not_used(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = {**connect._SESSION, "spark.sql.session.timeZone": None}  # which Sail refuses
+    with monkeypatch.context() as patch:
+        patch.setattr(connect, "_SESSION", wrong)
+        with pytest.raises(IllegalArgumentException, match="timeZone"):
+            _connected(tmp_path)
+        assert connect._current == []
+
+    session = _connected(tmp_path)
+
+    found = {name: session.conf.get(name) for name in connect._SESSION}
+    assert found == connect._SESSION
+    session.stop()
+
+
+def test_a_session_whose_engine_was_lost_before_it_was_configured_is_not_used(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: Any) -> attach.Attached | None:
+        engine = attach.attached(*arguments)
+        assert engine
+        os.killpg(engine.pid, signal.SIGKILL)
+        return engine
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connect, "attached", killed)
+        for _ in range(2):  # the second call finds the session of the first
+            with pytest.raises(SparkConnectGrpcException):
+                _connected(tmp_path)
+    assert connect.lost()
+    connect.drop()
+
+    session = _connected(tmp_path)
+
+    assert session.conf.get("spark.sql.session.timeZone") == "UTC"
+    session.stop()
+
+
 def test_an_engine_with_all_cores_busy_is_not_lost(
     tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,11 +213,11 @@ def test_an_engine_with_all_cores_busy_is_not_lost(
         rows = session.range(0, tasks, 1, tasks).mapInArrow(computing, "id long")
         query = pool.submit(rows.count)
         soon(lambda: len(list(tmp_path.glob("started-*"))) > 1)
-        lost = connect.is_lost()
+        lost = connect.lost()
         enough.touch()
 
         assert query.result() == tasks
-    assert not lost and not connect.is_lost()
+    assert not lost and not connect.lost()
     session.stop()
 
 
@@ -191,7 +237,7 @@ def test_an_error_in_a_function_is_not_a_lost_engine(tmp_path: Path, place: Plac
     with pytest.raises(ZeroDivisionError), failures_explained():
         assert session.range(2).count() // 0
 
-    assert not connect.is_lost()
+    assert not connect.lost()
     session.stop()
 
 

@@ -9,12 +9,13 @@ from typing import cast
 import pytest
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from data_platform.engine.pyspark_internals import (
     analyzed_json,
     connect_columns,
+    connect_expression,
     connect_relation,
     cores,
     executors,
@@ -78,6 +79,19 @@ def test_a_client_tells_the_plan_it_sends_and_the_server_its_columns(remote: Spa
     assert connect_columns(frame, relation) == [("n", "bigint")]
     assert connect_columns(frame, relation.project.input) == [("id", "bigint")]
     assert connect_columns(frame, connect_relation(frame.select("missing"))) is None
+
+
+@pytest.mark.connect_only
+def test_a_column_tells_its_expression_without_a_session() -> None:
+    for column, kind in (
+        (F.col("n"), "unresolved_attribute"),
+        (F.exists(F.array("n"), lambda of: of + 1 > 0), "unresolved_function"),
+        (F.expr("n > 1"), "expression_string"),
+        (F.udf(str, "string")("n"), "common_inline_user_defined_function"),
+        (F.col("n").try_cast("decimal(12,2)"), "cast"),
+    ):
+        assert connect_expression(column).WhichOneof("expr_type") == kind  # type: ignore[union-attr]
+    assert connect_expression(cast(Column, SimpleNamespace())) is None
 
 
 RUNS: dict[str, Callable[[DataFrame], object]] = {

@@ -1,4 +1,6 @@
 import importlib
+import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -8,6 +10,20 @@ from pathlib import Path
 import pytest
 
 from data_platform.engine.shipping import own_code, shipped
+from data_platform.settings.model import CHECKOUT
+from data_platform_tests.support.homes import (
+    BRONZE,
+    SALES,
+    SILVER,
+    csv,
+    home_at,
+    key_of,
+    shop_lines,
+)
+from data_platform_tests.support.processes import importing, loading
+from data_platform_tests.support.tables import TABLES
+
+ROWS = {"2011-03-01": 30, "2011-03-02": 20}  # by day
 
 PRINTING = """
 import sys
@@ -134,3 +150,40 @@ def test_a_server_elsewhere_is_sent_the_code_and_asked_for_its_cores(
         check=False,
     )
     assert done.stdout.splitlines() == ["7", "1"], done.stderr
+
+
+@pytest.mark.connect_only
+def test_tables_are_built_by_workers_of_a_server_that_have_only_what_they_were_sent(
+    server_without_the_platform: str, tmp_path: Path
+) -> None:
+    home, modules = tmp_path / "home", ("data_platform.landing.parse", "data_platform.assets")
+    home.mkdir()
+    with home_at(home, TABLES) as loaded:
+        for day, count in ROWS.items():
+            loaded.land(key_of(day), csv(shop_lines(day, count)))
+
+        found = json.loads(
+            _said(importing.__file__, server_without_the_platform, str(home), *modules)[-1]
+        )
+        elsewhere = json.dumps({"spark": server_without_the_platform})
+        said = _said("-m", loading.__name__, str(home), elsewhere, BRONZE, SILVER, SALES)
+
+        assert {name: found["before"][name] for name in modules} == dict.fromkeys(modules)
+        assert all(".zip/" in found["after"][name] for name in modules), found
+        assert said == ["ready", "ready"]
+        assert loaded.counts(BRONZE) == loaded.counts(SILVER) == ROWS
+        assert loaded.counts(SALES) == dict.fromkeys(ROWS, 1)
+
+
+def _said(*arguments: str) -> list[str]:
+    """The lines that a process prints, once it has ended well."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        input="load\n",
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()

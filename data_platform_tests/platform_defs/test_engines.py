@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from data_platform.build.platform import Platform
+from data_platform.engine.java import java
 from data_platform.lake.files import files_by_partition
 from data_platform.lake.upkeep import browse
 from data_platform.settings.environment import settings_at
@@ -40,14 +43,19 @@ BY = {  # what rows are told apart by, and their partition
 class Loaded:
     platform: Platform
     said: str  # what it printed as errors
+    environment: Mapping[str, str]
+    by_java: Path  # a file that every JVM creates which is started in this environment
 
 
 @pytest.fixture(scope="module")
 def loaded(shop: LoadedShop, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    """The files of the shop's first load, loaded on Sail by a process that finds no Java."""
-    home = tmp_path_factory.mktemp("other") / "home"
+    """The files of the shop's first load, loaded on Sail by a process that finds no Java but that
+    of its own environment, and would notice if that was started."""
+    directory = tmp_path_factory.mktemp("other")
+    home, by_java = directory / "home", directory / "java.txt"
     env = {name: value for name, value in os.environ.items() if name != "JAVA_HOME"}
     env |= {"DATA_PLATFORM_HOME": str(home), "DATA_PLATFORM_SPARK": "sail", "PATH": ""}
+    env |= {"JAVA_TOOL_OPTIONS": f"-Xlog:os:file={by_java}"}
     ended = subprocess.run(
         [sys.executable, "-m", "data_platform.demo", "--data", shop.landed / "online_retail"],
         env=env,
@@ -56,7 +64,7 @@ def loaded(shop: LoadedShop, tmp_path_factory: pytest.TempPathFactory) -> Loaded
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    return Loaded(Platform(settings_at(home)), ended.stderr)
+    return Loaded(Platform(settings_at(home)), ended.stderr, env, by_java)
 
 
 @pytest.fixture
@@ -64,8 +72,13 @@ def other(loaded: Loaded) -> Platform:
     return loaded.platform
 
 
-def test_sail_needs_no_java_and_prints_no_errors_of_its_own(loaded: Loaded) -> None:
+def test_sail_starts_no_java_and_prints_no_errors_of_its_own(loaded: Loaded) -> None:
     assert "Java" not in loaded.said and "GRPC" not in loaded.said
+    assert not loaded.by_java.exists()
+    program = java()
+    assert program  # tests on two engines have one
+    subprocess.run([program, "-version"], env=loaded.environment, capture_output=True, check=True)
+    assert loaded.by_java.exists()
 
 
 def test_every_table_has_the_same_rows_in_each_partition(other: Platform, shop: LoadedShop) -> None:

@@ -10,7 +10,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from data_platform.domains.retail.bronze import order_lines
-from data_platform.platform_defs.sensors import _extent
+from data_platform.platform_defs.scanning import extent
 from data_platform.runs.tags import RANGE_END, RANGE_START
 from data_platform.tables.identity import TableId
 from data_platform_tests.support import bakery
@@ -101,7 +101,7 @@ def test_arrivals_whose_run_ended_are_asked_for_again_under_another_key(
     ended(home.instance, second, how=how)
 
     assert first.run_key != second.run_key
-    assert "retail_daily waits for its next try at" in _skipped(home, "landing_arrivals")
+    assert "retail_daily will be retried at" in _skipped(home, "landing_arrivals")
     _land(home, "2011-03-02")  # other work, which is not delayed
     assert len(_requests(home)) == 1
 
@@ -159,7 +159,9 @@ def test_tables_that_did_not_change_are_not_looked_at_again(home: Home) -> None:
     found = _evaluated(home, "stale_tables")
 
     assert found.skip_message == "every table is up to date"
-    assert "no table has changed" in _skipped(home, "stale_tables", found.cursor)
+    assert "no table has changed since the last scan" in _skipped(
+        home, "stale_tables", found.cursor
+    )
 
 
 def _stale(shop: Home, cursor: str | None = None) -> list[dg.RunRequest]:
@@ -190,9 +192,9 @@ def test_the_sensor_looks_again_as_long_as_something_waits(shop: Bakery) -> None
     ended(shop.instance, monthly)
 
     found = _evaluated(shop, "stale_tables")
-    assert found.cursor is None
-    assert "bakery_daily waits" in (found.skip_message or "")
-    assert "; bakery_monthly waits" in (found.skip_message or "")
+    assert found.cursor == "-"
+    assert "bakery_daily will be retried" in (found.skip_message or "")
+    assert "; bakery_monthly will be retried" in (found.skip_message or "")
 
 
 def test_each_try_at_the_same_work_has_a_key_of_its_own(shop: Bakery) -> None:
@@ -251,4 +253,4 @@ def test_other_partitions_of_the_same_number_are_a_change(
         return dg.MultiPartitionsDefinition({"it": partitions, "shop": shops})
 
     for made in (lambda of: of, of_two):
-        assert [*_extent(made(one))] == [*_extent(made(one))] != [*_extent(made(other))]
+        assert [*extent(made(one))] == [*extent(made(one))] != [*extent(made(other))]

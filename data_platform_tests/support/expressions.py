@@ -118,8 +118,8 @@ ROWS: list[tuple[Any, ...]] = [
         10,
         100,
         1000,
-        -1.0,
-        0.1,
+        -1.005,
+        0.285,
         _D("1.005"),
         _D("-1.0005"),
         False,
@@ -256,6 +256,7 @@ def _doubles(n: int) -> Exprs:
         _one(F.abs, F.sqrt, lambda a: -a)(doubles(n)),
         st.builds(F.nanvl, doubles(n), doubles(n)),
         st.builds(F.round, doubles(n), _small),
+        st.builds(F.bround, doubles(n), _small),  # refused
         st.builds(lambda a: a.cast("double"), st.one_of(ints(n), _cols("m"))),
         st.builds(lambda a: a.try_cast("double"), texts(n)),
         _chosen(doubles(n), n),
@@ -271,7 +272,13 @@ def _decimals(n: int) -> Exprs:
         _one(F.coalesce, F.greatest, F.least)(ints(n), decimals(n)),
         st.builds(F.round, decimals(n), _small),
         st.builds(F.bround, decimals(n), _small),
-        st.builds(lambda a: a.cast("decimal(12,2)"), st.one_of(ints(n), decimals(n), doubles(n))),
+        st.builds(lambda a, b: a / b, decimals(n), st.one_of(ints(n), decimals(n))),  # refused
+        st.builds(
+            lambda a, to: a.cast(to),
+            st.one_of(ints(n), decimals(n), doubles(n)),
+            st.sampled_from(["decimal(12,2)", "decimal(38,10)"]),
+        ),
+        st.builds(lambda a: a.try_cast("decimal(9,1)"), doubles(n)),
         st.builds(lambda a: a.try_cast("decimal(12,2)"), texts(n)),
         _chosen(decimals(n), n),
     )

@@ -39,6 +39,7 @@ aggregates: Exprs = st.one_of(
     *(st.builds(of, truths(1)) for of in (F.bool_and, F.bool_or, F.count_if)),
     st.builds(lambda a: F.max_by(NUMBER, F.struct(a, NUMBER)), st.one_of(ints(1), days(1))),
     st.builds(lambda a: F.max(F.struct(a, NUMBER))[NUMBER], _plain),
+    st.builds(lambda a, b: F.max(F.struct(a, b.alias("b"), NUMBER))[NUMBER], _plain, _plain),
 )
 
 

@@ -44,14 +44,14 @@ def as_decimal(expression: Any, of: T.DataType) -> Decimal:
 
 
 def common_type(types: Sequence[T.DataType]) -> T.DataType | None:
-    """The type that Spark gives values of which some are decimals; None if none is, or if others
-    are no numbers. Raises EngineDifference."""
-    if not any(isinstance(of, T.DecimalType) for of in types):
+    """The type that Spark gives values of numbers of several types; None if others are among them.
+    Raises EngineDifference."""
+    if not all(isinstance(of, T.NumericType) for of in types):
         return None
     if any(isinstance(of, T.DoubleType | T.FloatType) for of in types):
-        return T.DoubleType() if all(isinstance(of, T.NumericType) for of in types) else None
-    if not all(map(is_exact, types)):
-        return None
+        return T.DoubleType()
+    if not any(isinstance(of, T.DecimalType) for of in types):
+        return max(types, key=lambda of: _DIGITS[type(of)])
     decimals = [
         of if isinstance(of, T.DecimalType) else T.DecimalType(_DIGITS[type(of)], 0) for of in types
     ]

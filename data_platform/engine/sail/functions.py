@@ -5,16 +5,16 @@ lists the same for authors of tables.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import types as T
 
 from data_platform.engine.sail.arithmetic import with_one_nan
-from data_platform.engine.sail.decimals import common_type, rounded, within_digits
+from data_platform.engine.sail.calls import Call, OfCall, refused
+from data_platform.engine.sail.decimals import common_type, is_exact, rounded, within_digits
 from data_platform.engine.sail.difference import EngineDifference
+from data_platform.engine.sail.doubles import double_as_decimal, is_double, rounded_double
 from data_platform.engine.sail.messages import (
     branches,
     call,
@@ -27,51 +27,41 @@ from data_platform.engine.sail.messages import (
     text,
     with_argument,
 )
+from data_platform.engine.sail.nested import OF_NESTED, WINDOWS_OF_NESTED, not_of_nested
 from data_platform.engine.sail.patterns import for_function, is_of_whole_text
+from data_platform.engine.sail.types import within
 
 
-@dataclass(frozen=True)
-class Call:
-    """A call of a function; `whole`: the window that it is the function of, or the call itself."""
-
-    name: str
-    arguments: Sequence[Any]
-    types: Sequence[T.DataType]
-    called: Any
-    whole: Any
-
-
-Write = Callable[[Call], Any]
-"""The expression that replaces a call; None if it stays as it is. Raises EngineDifference."""
-
-
-@dataclass(frozen=True)
-class OfCall:
-    """What is done about a call, and whether the types of its arguments are needed for it."""
-
-    write: Write
-    needs_types: bool = True
+def written_cast(expression: Any, of: T.DataType) -> Any:
+    """A cast of a type to a text or a decimal (see `is_of_types`); None if it stays as it is.
+    Raises EngineDifference for one to a text of a type that engines write differently."""
+    message = expression.cast
+    to = message.type_str.lower() or str(message.type)
+    if _DECIMAL_TYPES.match(to):
+        return double_as_decimal(expression, of) if is_double(of) else None
+    if _DECIMAL_TYPES.search(to) and has_doubles(of):
+        raise EngineDifference(f"a {of.simpleString()} as {to}; cast its parts (F.transform)")
+    if not _TEXT_TYPES.search(to):
+        return None
+    whole = to == "string" or message.type.WhichOneof("kind") == "string"
+    if whole and isinstance(of, T.ArrayType | T.MapType | T.StructType):
+        raise EngineDifference(f"a {of.simpleString()} as text; use F.to_json or F.concat_ws")
+    _require_no_doubles([of])
+    return None
 
 
-def require_cast(found: T.DataType, message: Any) -> None:
-    """Raise EngineDifference for a cast, one that makes texts, of a type that engines write
-    differently."""
-    whole = message.type_str.lower() == "string" or message.type.WhichOneof("kind") == "string"
-    if whole and isinstance(found, T.ArrayType | T.MapType | T.StructType):
-        raise EngineDifference(f"a {found.simpleString()} as text; use F.to_json or F.concat_ws")
-    _require_no_doubles([found])
-
-
-def makes_text(message: Any) -> bool:
-    """Whether a cast may make texts."""
-    return bool(_TEXT_TYPES.search(message.type_str.lower() or str(message.type)))
+def is_of_types(message: Any) -> bool:
+    """Whether what a cast gives on Sail depends on the type that it is of."""
+    to = message.type_str.lower() or str(message.type)
+    return bool(_TEXT_TYPES.search(to) or _DECIMAL_TYPES.search(to))
 
 
 _TEXT_TYPES = re.compile(r"\b(?:string|varchar|char|var_char)\b")
+_DECIMAL_TYPES = re.compile(r"\b(?:decimal|dec|numeric)\b")
 
 
 def _require_no_doubles(types: Sequence[T.DataType]) -> None:
-    for part in chain.from_iterable(map(_doubles, types)):
+    for part in (part for of in types for part in within(of) if is_double(part)):
         raise EngineDifference(
             f"a {part.simpleString()} as text: Sail writes 10000000.0 where Spark writes 1.0E7; "
             "cast it to a decimal first"
@@ -80,25 +70,7 @@ def _require_no_doubles(types: Sequence[T.DataType]) -> None:
 
 def has_doubles(of: T.DataType) -> bool:
     """Whether a type is one of doubles or floats, or made of some."""
-    return any(True for _ in _doubles(of))
-
-
-def _doubles(of: T.DataType) -> Iterator[T.DataType]:
-    return (part for part in _within(of) if isinstance(part, T.DoubleType | T.FloatType))
-
-
-def _within(of: T.DataType) -> Iterator[T.DataType]:
-    """A type and all that it is made of."""
-    yield of
-    match of:
-        case T.ArrayType():
-            yield from _within(of.elementType)
-        case T.MapType():
-            yield from _within(of.keyType)
-            yield from _within(of.valueType)
-        case T.StructType():
-            for part in of.fields:
-                yield from _within(part.dataType)
+    return any(map(is_double, within(of)))
 
 
 def _summed(of: Call) -> Any:
@@ -128,7 +100,10 @@ _SUMMABLE = 28  # digits of a decimal whose sums have 38, as Spark types them
 
 
 def _rounded(of: Call) -> Any:
-    return rounded(of.called, of.types[0]) if isinstance(of.types[0], T.DecimalType) else None
+    first = of.types[0]
+    if is_double(first):
+        return rounded_double(of.called, first)
+    return rounded(of.called, first) if isinstance(first, T.DecimalType) else None
 
 
 def _whole(of: Call) -> Any:
@@ -137,11 +112,21 @@ def _whole(of: Call) -> Any:
     return cast(of.called, first.simpleString()) if exact else None
 
 
-def _not_of_decimals(of: Call) -> Any:
+def _modulus(of: Call) -> None:
     if any(isinstance(each, T.DecimalType) for each in of.types):
+        raise EngineDifference("pmod of a decimal: Sail has another; use %, or doubles")
+
+
+def _rounded_to_even(of: Call) -> None:
+    if is_double(of.types[0]) or isinstance(of.types[0], T.DecimalType):
         raise EngineDifference(
-            f"{of.name} of a decimal: Sail has none, or another; use round and %, or doubles"
+            f"bround of a {of.types[0].simpleString()}: Sail has none, or another; use round"
         )
+
+
+def _divided(of: Call) -> None:
+    if not all(map(is_exact, of.types)):
+        raise EngineDifference("div of what is neither integers nor decimals; cast it first")
 
 
 def _of_the_first(of: Call) -> Any:
@@ -154,17 +139,30 @@ def _negative(of: Call) -> Any:
     return with_one_nan(of.called, of.types[0]) if floating else None
 
 
+def _extreme(of: Call) -> Any:
+    not_of_nested(of)
+    return _common(of)
+
+
 def _common(of: Call) -> Any:
     """Values of one type: of several, Sail chooses others than Spark."""
     return _made_common(of, range(len(of.arguments)))
 
 
 def _branches(of: Call) -> Any:
-    return _made_common(of, branches(len(of.arguments)))
+    made = _made_common(of, branches(len(of.arguments)))
+    types = {each.simpleString() for each in _known(of, branches(len(of.arguments)))}
+    if made is None and len(types) > 1 and any("<" in each for each in types):
+        raise EngineDifference(f"{of.name} of {' and '.join(sorted(types))}; cast them to one type")
+    return made
+
+
+def _known(of: Call, positions: Sequence[int]) -> list[T.DataType]:
+    return [of.types[at] for at in positions if not isinstance(of.types[at], T.NullType)]
 
 
 def _made_common(of: Call, positions: Sequence[int]) -> Any:
-    known = [of.types[at] for at in positions if not isinstance(of.types[at], T.NullType)]
+    known = _known(of, positions)
     if len({each.simpleString() for each in known}) < 2:
         return None
     if any(isinstance(each, T.StringType) for each in known):
@@ -189,13 +187,6 @@ def _contains(of: Call) -> Any:
     has_null = call(array, "<", call(array, "size", without), call(array, "size", array))
     unknown = call(array, "and", call(array, "not", of.called), has_null)
     return call(array, "when", unknown, cast(null(array), "boolean"), of.called)
-
-
-def _refuse(why: str) -> OfCall:
-    def refused(_: Call) -> Any:
-        raise EngineDifference(why)
-
-    return OfCall(refused, needs_types=False)
 
 
 def _of_texts(of: Call) -> None:
@@ -251,7 +242,7 @@ OF_TEXTS = (
     *("upper", "ucase", "lower", "lcase", "substring", "substr", "left", "right", "length"),
     *("char_length", "character_length", "reverse", "replace", "translate", "instr", "locate"),
     *("position", "startswith", "endswith", "contains", "like", "ilike", "repeat", "ascii"),
-    *("format_string", "printf", "array_join", "to_json", "to_csv", "md5", "sha2", "listagg"),
+    *("format_string", "printf", "array_join", "to_csv", "md5", "sha2", "listagg"),
     *("string_agg", "levenshtein", "substring_index", "split_part", "overlay", "to_varchar"),
 )
 _PATTERNS = (
@@ -265,18 +256,24 @@ CALLS: Mapping[str, OfCall] = {
     "isnan": OfCall(_is_nan, needs_types=False),
     "sum": OfCall(_summed),
     "round": OfCall(_rounded),
-    **dict.fromkeys(("bround", "pmod"), OfCall(_not_of_decimals)),
+    "bround": OfCall(_rounded_to_even),
+    "pmod": OfCall(_modulus),
+    "div": OfCall(_divided),
     **dict.fromkeys(("floor", "ceil", "ceiling"), OfCall(_whole)),
     "nullif": OfCall(_of_the_first),
     **dict.fromkeys(("datediff", "date_diff"), OfCall(lambda of: cast(of.called, "int"), False)),
     "array_contains": OfCall(_contains, needs_types=False),
-    **dict.fromkeys(("coalesce", "ifnull", "nvl", "greatest", "least", "array"), OfCall(_common)),
+    **dict.fromkeys(("coalesce", "ifnull", "nvl", "array"), OfCall(_common)),
+    **dict.fromkeys(("greatest", "least"), OfCall(_extreme)),
     "when": OfCall(_branches),
-    "initcap": _refuse("initcap begins a word after a hyphen on Sail; use another function"),
+    "initcap": refused("initcap begins a word after a hyphen on Sail; use another function"),
+    "collate": refused("collate, which Sail does not have; compare F.lower of both texts"),
+    "collation": refused("collation, which Sail does not have; leave it out"),
     **dict.fromkeys(OF_TEXTS, OfCall(_of_texts)),
     **dict.fromkeys(_PATTERNS, OfCall(_matched)),
+    **OF_NESTED,
 }
 """By the names that functions have in a client's plan."""
 
-WINDOWS: Mapping[str, OfCall] = {"sum": OfCall(_summed)}
+WINDOWS: Mapping[str, OfCall] = {"sum": OfCall(_summed), **WINDOWS_OF_NESTED}
 """The same for the functions of windows, which must stay functions of them."""

@@ -10,28 +10,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from google.protobuf.message import DecodeError
 from pyspark.sql import types as T
 
 from data_platform.engine.function_names import GENERATORS
-from data_platform.engine.sail.arithmetic import arithmetic, leaves_of, operands_of
 from data_platform.engine.sail.columns import Columns, Schema, Server
 from data_platform.engine.sail.difference import EngineDifference
-from data_platform.engine.sail.functions import (
-    CALLS,
-    WINDOWS,
-    Call,
-    OfCall,
-    has_doubles,
-    makes_text,
-    require_cast,
-)
-from data_platform.engine.sail.lambdas import variables_of
-from data_platform.engine.sail.messages import aliased, copied, parts
+from data_platform.engine.sail.expressions import Expressions, within_depth
+from data_platform.engine.sail.literals import require_plain_text
+from data_platform.engine.sail.messages import aliased, cast, copied, null, parts
 from data_platform.engine.sail.text import require_text
-from data_platform.engine.sail.types import Types, Unknown, Variables
-
-_MOST_BYTES = 64 << 10  # of an expression: each check repeats what it is about
+from data_platform.engine.sail.types import Types
 
 
 def written_for_sail(relation: Any, schema: Schema, *, only_top: bool = False) -> Any:
@@ -40,12 +28,8 @@ def written_for_sail(relation: Any, schema: Schema, *, only_top: bool = False) -
     `only_top`: its inputs are written so already. Raises EngineDifference.
     """
     found = copied(relation)
-    try:
+    with within_depth():
         _Writing(schema).rewrite(found, only_top)
-    except DecodeError as error:  # messages are at most 100 levels deep
-        raise EngineDifference(
-            "an expression that is nested too deep; split it with withColumn"
-        ) from error
     return found
 
 
@@ -85,9 +69,15 @@ class _Writing:
                     "a checkpoint, whose rows were computed before; leave it out"
                 )
             case "set_op":
-                self._require_alike(relation.set_op, inputs)
+                inputs = self._alike(relation.set_op, inputs)
+            case "with_columns_renamed":
+                _name_as_is(relation.with_columns_renamed, inputs[0].required.names)
+            case "to_schema":
+                require_plain_text(relation.to_schema.schema)
         before = copied(relation)
         types = Types(before, inputs, self._server)
+        for order in parts(before, "SortOrder"):
+            Expressions(types).require_order(order)
         for expression in parts(relation, "Expression"):
             self._replace_column(expression, types, kind == "project")
         if kind != "aggregate" or relation == before:
@@ -98,7 +88,7 @@ class _Writing:
     def _replace_column(self, expression: Any, types: Types, is_named: bool) -> None:
         """Write an expression; `is_named`: without an alias it names a column."""
         before = copied(expression)
-        _Expressions(types).replace(expression, {})
+        Expressions(types).replace(expression, {})
         if not is_named or expression == before or expression.WhichOneof("expr_type") == "alias":
             return
         function = expression.unresolved_function.function_name.lower()
@@ -113,8 +103,9 @@ class _Writing:
         relation.to_df.input.CopyFrom(written)
         relation.to_df.column_names.extend(field.name for field in before.required.fields)
 
-    def _require_alike(self, message: Any, inputs: Sequence[Columns]) -> None:
-        """Sail gives a union the types of one side, or none that fit."""
+    def _alike(self, message: Any, inputs: Sequence[Columns]) -> Sequence[Columns]:
+        """Sail gives a union the types of one side, or none that fit; gives its inputs, which have
+        all columns of the union."""
         left, right = (of.required.fields for of in inputs)
         if message.by_name:
             others = {field.name.lower(): field for field in right}
@@ -129,104 +120,30 @@ class _Writing:
                     f"a union of {one.name} as {types[0].simpleString()} and as "
                     f"{types[1].simpleString()}; cast one"
                 )
+        if not (message.by_name and message.allow_missing_columns):
+            return inputs
+        names = {field.name.lower() for field in left}
+        missing = [field for field in right if field.name.lower() not in names]
+        return [self._filled(message.left_input, inputs[0], missing), *inputs[1:]]
+
+    def _filled(self, relation: Any, columns: Columns, missing: Sequence[T.StructField]) -> Columns:
+        """Give a relation columns of NULLs, in place, whose types Sail would not tell."""
+        if not missing:
+            return columns
+        below = copied(relation)
+        relation.Clear()
+        relation.with_columns.input.CopyFrom(below)
+        for field in missing:
+            alias = relation.with_columns.aliases.add()
+            alias.name.append(field.name)
+            empty = cast(null(alias.expr), field.dataType.simpleString())
+            alias.expr.CopyFrom(empty)
+        return Columns(copied(relation), [columns], self._server)
 
 
-class _Expressions:
-    """The expressions of one relation."""
-
-    def __init__(self, types: Types):
-        self._types = types
-
-    def replace(self, expression: Any, variables: Variables) -> None:
-        """Write an expression and all within it, in place; `variables`: those of the lambdas
-        around it."""
-        before = expression.ByteSize()
-        self._replace(expression, variables)
-        if expression.ByteSize() > max(_MOST_BYTES, 2 * before):
-            raise EngineDifference(
-                "an expression that is nested too much; split it with withColumn"
-            )
-
-    def _replace(self, expression: Any, variables: Variables) -> None:
-        kind = expression.WhichOneof("expr_type")
-        if kind == "call_function":  # the same as an unresolved one
-            called = copied(expression.call_function)
-            expression.unresolved_function.function_name = called.function_name
-            expression.unresolved_function.arguments.extend(called.arguments)
-            kind = "unresolved_function"
-        if operands_of(expression) is not None:
-            for leaf in leaves_of(expression):
-                self.replace(leaf, variables)
-            name = expression.unresolved_function.function_name
-            made = arithmetic(expression, lambda of: self._of(name, of, variables))
-            expression.CopyFrom(made)
-            return
-        match kind:
-            case "window":
-                self._replace_window(expression, variables)
-            case "unresolved_function":
-                self._replace_call(expression, variables)
-            case "expression_string":
-                require_text(expression.expression_string.expression, self._has_doubles)
-            case "cast":
-                self.replace(expression.cast.expr, variables)
-                if makes_text(expression.cast):
-                    (found,) = self._of("a cast to text", [expression.cast.expr], variables)
-                    require_cast(found, expression.cast)
-            case str():
-                for part in parts(getattr(expression, kind), "Expression"):
-                    self.replace(part, variables)
-
-    def _replace_call(self, expression: Any, variables: Variables) -> None:
-        function = expression.unresolved_function
-        values = [of for of in function.arguments if _lambda(of) is None]
-        for value in values:
-            self.replace(value, variables)
-        name = function.function_name.lower()
-        if len(values) < len(function.arguments):
-            try:
-                known = self._types.of(values, variables)
-            except Unknown:
-                known = []
-            for of in filter(None, map(_lambda, function.arguments)):
-                self.replace(of.function, {**variables, **variables_of(name, of, known)})
-        self._apply(expression, expression, variables, CALLS.get(name))
-
-    def _replace_window(self, expression: Any, variables: Variables) -> None:
-        window = expression.window  # whose function stays one
-        orders = [order.child for order in window.order_spec]
-        arguments = list(parts(window.window_function, "Expression"))
-        for part in [*arguments, *window.partition_spec, *orders]:
-            self.replace(part, variables)
-        name = window.window_function.unresolved_function.function_name.lower()
-        self._apply(expression, window.window_function, variables, WINDOWS.get(name))
-
-    def _apply(self, expression: Any, called: Any, variables: Variables, of: OfCall | None) -> None:
-        if of is None:
-            return
-        name = called.unresolved_function.function_name
-        arguments = list(called.unresolved_function.arguments)
-        types = self._of(name, arguments, variables) if of.needs_types else []
-        made = of.write(Call(name, arguments, types, called, expression))
-        if made is not None:
-            expression.CopyFrom(made)
-
-    def _has_doubles(self) -> bool:
-        try:
-            return has_doubles(self._types.columns())
-        except Unknown:
-            return True
-
-    def _of(self, name: str, of: Sequence[Any], variables: Variables) -> list[T.DataType]:
-        try:
-            return self._types.of(of, variables) if of else []
-        except Unknown:
-            raise EngineDifference(
-                f"{name} of values whose types are not known here, and Sail's result depends on "
-                "them; split the expression with withColumn"
-            ) from None
-
-
-def _lambda(expression: Any) -> Any | None:
-    is_one = expression.WhichOneof("expr_type") == "lambda_function"
-    return expression.lambda_function if is_one else None
+def _name_as_is(message: Any, names: Sequence[str]) -> None:
+    """Have columns that are renamed named in their own case: Sail finds them in no other."""
+    own = {name.lower(): name for name in names}
+    for rename in message.renames:
+        if rename.col_name not in names:
+            rename.col_name = own.get(rename.col_name.lower(), rename.col_name)

@@ -8,26 +8,29 @@ from data_platform.engine.sql_text import tokens_of
 
 _ARITHMETIC = frozenset("+-*/")
 _BEFORE_A_SIGN = frozenset("(,[=<>!+-*/%")
-_WORDS = frozenset({"rlike", "regexp", "div", "case"})
-_TYPES_OF_TEXT = frozenset({"string", "varchar", "char"})
+_WORDS = frozenset({"rlike", "regexp", "div", "case", "if", "collate"})
+_TYPES = frozenset({"string", "varchar", "char", "decimal", "dec", "numeric"})
+_FUNCTIONS = "functions of pyspark.sql.functions"
+_INSTEAD = {"div": "F.call_function('div', a, b)", "collate": "F.lower of both texts"}
 
 
 def require_text(text: str, has_doubles: Callable[[], bool]) -> None:
     """Raise EngineDifference for a SQL text that Sail may compute otherwise than Spark.
 
-    `has_doubles`: whether a column that it may use has any, which Sail writes otherwise as text.
+    `has_doubles`: whether a column that it may use has any, which Sail writes otherwise as text,
+    and takes for other decimals.
     """
     tokens = tokens_of(text)
     words = [token.lower() for _, token in tokens]
-    found = "" if tokens else "what is not understood here"
+    found, instead = "" if tokens else "what is not understood here", _FUNCTIONS
     for at, word in enumerate(words):
-        if _differs(words, at) or (_makes_text(words, at) and has_doubles()):
-            found = repr(word)
+        if _differs(words, at) or (_casts(words, at) and has_doubles()):
+            found, instead = repr(word), _INSTEAD.get(word, _FUNCTIONS)
             break
     if found:
         raise EngineDifference(
             f"the SQL text {text!r} has {found}, which Sail may compute otherwise than Spark; "
-            "write it with functions of pyspark.sql.functions"
+            f"write it with {instead}"
         )
 
 
@@ -39,11 +42,11 @@ def _differs(words: list[str], at: int) -> bool:
     return known or word in _WORDS
 
 
-def _makes_text(words: list[str], at: int) -> bool:
+def _casts(words: list[str], at: int) -> bool:
     word, follows = words[at], words[at + 1 : at + 2]
     if word == "|":
         return follows == ["|"]
-    return word in _TYPES_OF_TEXT or (word in OF_TEXTS and follows == ["("])
+    return word in _TYPES or (word in OF_TEXTS and follows == ["("])
 
 
 def _is_sign_or_star(words: list[str], at: int) -> bool:

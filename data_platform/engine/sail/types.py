@@ -1,7 +1,7 @@
 """The types of expressions that stand in a relation, as Sail tells them."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -42,6 +42,54 @@ class Unknown(Exception):
     """The types cannot be told."""
 
 
+def told(expression: Any, of_column: Callable[[Any], T.DataType | None]) -> T.DataType | None:
+    """The type of an expression if it need not be asked; `of_column` tells that of a column."""
+    match expression.WhichOneof("expr_type"):
+        case "literal":
+            return _LITERALS.get(expression.literal.WhichOneof("literal_type"))
+        case "cast":
+            to = expression.cast.type_str
+            digits = _DECIMAL.fullmatch(to)
+            return T.DecimalType(*map(int, digits.groups())) if digits else _CASTS.get(to)
+        case "unresolved_attribute":
+            return of_column(expression)
+        case "unresolved_function":
+            return _of_call(expression.unresolved_function, of_column)
+    return None
+
+
+def _of_call(function: Any, of_column: Callable[[Any], T.DataType | None]) -> T.DataType | None:
+    if function.function_name in _PREDICATES:
+        return T.BooleanType()
+    if function.function_name != "when":
+        return None
+    values = [function.arguments[at] for at in branches(len(function.arguments))]
+    types = [told(of, of_column) for of in values]
+    same = all(of == types[0] for of in types)
+    return types[0] if same else None
+
+
+def by_name(fields: Sequence[T.StructField]) -> dict[str, T.DataType]:
+    """The types of the columns whose names are those of no other."""
+    names = [field.name.lower() for field in fields]
+    plain = [field for field in fields if not _PARTS.search(field.name)]
+    return {f.name: f.dataType for f in plain if names.count(f.name.lower()) == 1}
+
+
+def within(of: T.DataType) -> Iterator[T.DataType]:
+    """A type and all that it is made of."""
+    yield of
+    match of:
+        case T.ArrayType():
+            yield from within(of.elementType)
+        case T.MapType():
+            yield from within(of.keyType)
+            yield from within(of.valueType)
+        case T.StructType():
+            for part in of.fields:
+                yield from within(part.dataType)
+
+
 class Types:
     """The types of the expressions of one relation, which does not change any more."""
 
@@ -76,36 +124,18 @@ class Types:
 
     def _known(self, expression: Any) -> T.DataType | None:
         """The type of an expression that need not be asked."""
-        match expression.WhichOneof("expr_type"):
-            case "literal":
-                return _LITERALS.get(expression.literal.WhichOneof("literal_type"))
-            case "cast":
-                to = expression.cast.type_str
-                digits = _DECIMAL.fullmatch(to)
-                return T.DecimalType(*map(int, digits.groups())) if digits else _CASTS.get(to)
-            case "unresolved_attribute" if point_at(copied(expression), self._inputs):
-                return self._by_name.get(expression.unresolved_attribute.unparsed_identifier)
-            case "unresolved_function":
-                return self._of_call(expression.unresolved_function)
-        return None
 
-    def _of_call(self, function: Any) -> T.DataType | None:
-        if function.function_name in _PREDICATES:
-            return T.BooleanType()
-        if function.function_name != "when":
-            return None
-        values = [function.arguments[at] for at in branches(len(function.arguments))]
-        types = [self._known(of) for of in values]
-        same = all(of == types[0] for of in types)
-        return types[0] if same else None
+        def of_column(expression: Any) -> T.DataType | None:
+            if not point_at(copied(expression), self._inputs):
+                return None
+            return self._by_name.get(expression.unresolved_attribute.unparsed_identifier)
+
+        return told(expression, of_column)
 
     @cached_property
     def _by_name(self) -> dict[str, T.DataType]:
         """The types of the columns whose names are those of no other."""
-        fields = [field for of in self._inputs if of.schema for field in of.schema.fields]
-        names = [field.name.lower() for field in fields]
-        plain = [field for field in fields if not _PARTS.search(field.name)]
-        return {f.name: f.dataType for f in plain if names.count(f.name.lower()) == 1}
+        return by_name([field for of in self._inputs if of.schema for field in of.schema.fields])
 
     @cached_property
     def _narrow(self) -> Any | None:

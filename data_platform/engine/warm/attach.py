@@ -28,22 +28,33 @@ _ENDS_WITHIN = 30
 _ATTACHES_WITHIN = 300  # another run may end an engine first, and start one
 
 
+class EngineLost(Exception):
+    """A warm engine has ended or stopped answering while a step used it."""
+
+
 @dataclass(frozen=True)
 class Attached:
     """A warm engine that this process uses until it releases it or ends.
 
-    `address` includes the id of this process's session; `pid` is the engine's process.
-    `end_watch` stops asking the engine whether it answers.
+    `address` includes the id of this process's session; `pid` is the engine's process, and `log`
+    its output. `end_watch` stops asking the engine whether it answers.
     """
 
     address: str
     pid: int
+    log: Path
     _user: User
     end_watch: Callable[[], None]
 
-    def is_lost(self) -> bool:
-        """Whether the engine has stopped answering."""
-        return not answers(self.address, liveness.BUSY_ANSWERS_WITHIN)
+    def lost(self) -> EngineLost | None:
+        """An error that says so if the engine has stopped answering."""
+        if answers(self.address, liveness.BUSY_ANSWERS_WITHIN):
+            return None
+        return EngineLost(
+            f"the warm engine (process {self.pid}) has ended or stopped answering, so the step is "
+            f"run again on a new one. The engine's output is in {self.log}, and in "
+            f"{self.log.with_suffix('.previous.txt').name} beside it once the new one has started"
+        )
 
     def release(self) -> None:
         """Stop using the engine, after the session was closed."""
@@ -121,7 +132,8 @@ def attach(place: Place, spec: Spec) -> Attached | None:
         user.leave()
         return None
     address = session_address(found.address, user.session)
-    return Attached(address, found.pid, user, watch(address, partial(_end_silent, place, found)))
+    end_watch = watch(address, partial(_end_silent, place, found))
+    return Attached(address, found.pid, place.log, user, end_watch)
 
 
 def _usable(place: Place, spec: Spec, user: User, others: set[str]) -> Found | None:

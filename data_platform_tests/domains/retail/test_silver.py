@@ -12,7 +12,7 @@ from data_platform.domains.retail.silver import order_lines
 from data_platform.quality.judge import judged
 from data_platform.tables.columns import REPEATS_OBJECT, REPEATS_ROW
 from data_platform.tables.outcomes import DATA, DUPLICATES, OUTCOME, QUARANTINE, REASONS, SEPARATOR
-from data_platform_tests.support.retail import frames, oracle
+from data_platform_tests.support.retail import frames, oracle, rules
 
 DAY = date(2011, 3, 4)
 GOOD = {
@@ -164,9 +164,7 @@ def test_every_generated_row_ends_where_the_rules_put_it(
     assert sorted(published, key=repr) == sorted(map(tuple, expected.published), key=repr)
 
     assert {
-        (row["_source_object"], row["_row_number"]): {
-            _column(reason) for reason in row[REASONS].split(SEPARATOR)
-        }
+        (row["_source_object"], row["_row_number"]): rules.broken(row[REASONS].split(SEPARATOR))
         for row in outcomes[QUARANTINE]
     } == {(row.object, row.number): wrong for row, wrong in expected.quarantined}
 
@@ -182,7 +180,3 @@ def _judged(spark: SparkSession, rows: list[oracle.Received]) -> dict[int, list[
     for row in judged(order_lines(frames.bronze(spark, rows)), OrderLine).collect():
         outcomes[row[OUTCOME]].append(row)
     return outcomes
-
-
-def _column(reason: str) -> str:
-    return "invoiced_at" if reason == "invoiced_on_day" else reason.split(".")[0]

@@ -108,6 +108,9 @@ def test_a_decimal_of_more_than_38_digits_is_an_error(spark: SparkSession) -> No
         (lambda: F.nullif("h", "i"), "smallint"),
         (lambda: F.when(F.col("i") > 0, F.col("m")).otherwise(0), "decimal(13,3)"),
         (lambda: F.least(F.col("m"), F.lit(1.5)), "double"),
+        (lambda: F.when(F.col("i") > 0, F.col("i")).otherwise(F.col("l")), "bigint"),
+        (lambda: F.when(F.col("i") > 0, F.col("i")).otherwise(F.lit(1.5)), "double"),
+        (lambda: F.coalesce("i", F.lit(1).cast("float")), "double"),
         (lambda: F.call_function("round", F.col("m"), F.lit(1)), "decimal(11,1)"),
         (lambda: F.transform(F.array("m"), lambda of: of * 3), "array<decimal(14,3)>"),
     ],
@@ -144,7 +147,11 @@ def test_results_have_the_types_of_spark(frame: DataFrame, expression, type_: st
         (lambda: F.expr("i + 1"), "'+'"),
         (lambda: F.expr("sum(l)"), "'sum'"),
         (lambda: F.lit(dt.date(2026, 1, 1)) - F.lit(dt.date(2026, 1, 2)), "datediff"),
+        (lambda: F.when(F.col("i") > 0, F.array("i")).otherwise(F.array("l")), "to one type"),
         (lambda: F.bround("m", 1), "use round"),
+        (lambda: F.bround(F.col("m").cast("double"), 1), "use round"),
+        (lambda: F.round(F.col("m").cast("double"), F.col("i")), "give a number"),
+        (lambda: F.array(F.lit(1.5)).cast("array<decimal(9,2)>"), "cast its parts"),
     ],
 )
 def test_what_cannot_be_written_is_refused_with_a_way_out(
@@ -158,9 +165,14 @@ def test_what_cannot_be_written_is_refused_with_a_way_out(
 
 @pytest.mark.parametrize(
     ("sql", "what"),
-    [("cast(d as string)", "'string'"), ("s || d", "'|'"), ("upper(d)", "'upper'")],
+    [
+        *(("cast(d as string)", "'string'"), ("s || d", "'|'"), ("upper(d)", "'upper'")),
+        ("cast(d as decimal(18,2))", "'decimal'"),
+    ],
 )
-def test_sql_of_doubles_as_text_is_refused(frame: DataFrame, sql: str, what: str) -> None:
+def test_sql_of_doubles_as_text_or_decimals_is_refused(
+    frame: DataFrame, sql: str, what: str
+) -> None:
     of_doubles = frame.withColumn("d", F.lit(1e7))
 
     with pytest.raises(EngineDifference, match=what):

@@ -23,7 +23,11 @@ from data_platform_tests.support.warm_engines import attached, soon
 pytestmark = pytest.mark.connect_only
 
 
-def test_concurrent_runs_share_an_engine_with_isolated_sessions(place: Place, spec: Spec) -> None:
+@pytest.mark.parametrize("engine", ["spec", "of_java"])
+def test_concurrent_runs_share_an_engine_with_isolated_sessions(
+    place: Place, engine: str, request: pytest.FixtureRequest
+) -> None:
+    spec: Spec = request.getfixturevalue(engine)
     with ThreadPoolExecutor(4) as pool:
         one, *others = pool.map(lambda _: attached(place, spec), range(4))
 

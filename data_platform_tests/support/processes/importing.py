@@ -39,7 +39,8 @@ def asked(spark: SparkSession, names: list[str]) -> dict[str, str | None]:
 
 
 def main(master: str, home: str, *names: str) -> None:
-    plain = SparkSession.Builder().master(master).getOrCreate()
+    builder = SparkSession.Builder()
+    plain = (builder.remote if master.startswith("sc://") else builder.master)(master).getOrCreate()
     before = asked(plain, list(names))
     plain.stop()
 

@@ -58,8 +58,11 @@ class Line(NamedTuple):
 
 @dataclass
 class Silver:
+    """What becomes of the rows received; `origins` are those of the published lines, in order."""
+
     received: int = 0
     published: list[Line] = field(default_factory=list)
+    origins: list[Received] = field(default_factory=list)
     quarantined: list[tuple[Received, set[str]]] = field(default_factory=list)
     duplicates: list[tuple[Received, Received]] = field(default_factory=list)
 
@@ -189,6 +192,7 @@ def silver(rows: Iterable[Received]) -> Silver:
         else:
             first[row.day, row.fields] = row
             result.published.append(line)
+            result.origins.append(row)
     return result
 
 
