@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pyspark
 
+from data_platform.engine.waiting import is_listening, wait
 from data_platform.engine.warm.place import (
     Place,
     Spec,
-    is_listening,
     reserved_port,
     server_address,
 )
-from data_platform.engine.warm.waiting import wait
 from data_platform.settings.environment import export
 
 _CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"

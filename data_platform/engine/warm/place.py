@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from data_platform.engine.warm.waiting import wait
+from data_platform.engine.waiting import wait
 from data_platform.storage.locks import try_lock
 
 _USER = "data-platform"  # a session is identified by its user, too
@@ -236,9 +236,3 @@ def reserved_port() -> Iterator[int]:
         if sys.platform != "linux":
             reserving.close()
         yield port
-
-
-def is_listening(host: str, port: int) -> bool:
-    """Whether a process accepts connections at this address."""
-    with socket.socket() as probe:
-        return probe.connect_ex((host, port)) == 0

@@ -16,8 +16,9 @@ from dagster_graphql import DagsterGraphQLClient
 from benchmarks.dagster_dev import without_queue
 from data_platform.assets import BronzeTable
 from data_platform.build.platform import Platform
+from data_platform.engine.waiting import is_listening
 from data_platform.engine.warm.place import Place as EnginePlace
-from data_platform.engine.warm.place import is_listening, reserved_port
+from data_platform.engine.warm.place import reserved_port
 from data_platform.operations.repair import instance_of
 from data_platform.runs.requests import job_name, range_tags
 from data_platform.settings.environment import settings_at

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from data_platform.engine.warm.place import Found, Place, is_listening, reserved_port
+from data_platform.engine.waiting import is_listening
+from data_platform.engine.warm.place import Found, Place, reserved_port
 
 pytestmark = pytest.mark.connect_only
 

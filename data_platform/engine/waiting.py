@@ -1,5 +1,6 @@
 """Wait for something that gives no notice when it happens."""
 
+import socket
 import time
 from collections.abc import Callable
 
@@ -14,3 +15,9 @@ def wait(until: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(_PAUSE)
     return True
+
+
+def is_listening(host: str, port: int) -> bool:
+    """Whether a process accepts connections at this address."""
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
