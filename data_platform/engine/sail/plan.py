@@ -72,6 +72,8 @@ class _Writing:
                 inputs = self._alike(relation.set_op, inputs)
             case "with_columns_renamed":
                 _name_as_is(relation.with_columns_renamed, inputs[0].required.names)
+            case "replace":
+                _require_own(relation.replace.cols, inputs[0].required.names)
             case "to_schema":
                 require_plain_text(relation.to_schema.schema)
         before = copied(relation)
@@ -147,3 +149,10 @@ def _name_as_is(message: Any, names: Sequence[str]) -> None:
     for rename in message.renames:
         if rename.col_name not in names:
             rename.col_name = own.get(rename.col_name.lower(), rename.col_name)
+
+
+def _require_own(named: Sequence[str], names: Sequence[str]) -> None:
+    """Raise EngineDifference for columns in another case, whose values Sail alone replaces."""
+    for name in named:
+        if name not in names and name.lower() in (each.lower() for each in names):
+            raise EngineDifference(f"replace in {name}; write the name as in {', '.join(names)}")

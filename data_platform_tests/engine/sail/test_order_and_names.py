@@ -184,6 +184,16 @@ def test_a_field_of_a_struct_is_replaced_by_its_own_name_only(spark: SparkSessio
     assert agreed(replaced).select("p.Name").distinct().collect() == [("z",)]
 
 
+def test_values_are_replaced_in_a_column_by_its_own_name_only(
+    on_both: OnBoth, spark: SparkSession, spark_of_java: SparkSession
+) -> None:
+    assert "write the name as in day" in refusal(sales(spark).replace(1, 7, subset=["DAY"]))
+    assert sales(spark).replace(1, 7, subset=["DAY"]).first() == (7, "x")
+    assert sales(spark_of_java).replace(1, 7, subset=["DAY"]).first() == (1, "x")
+    assert on_both(lambda spark: sales(spark).replace(1, 7, subset=["day"])) == [(7, "x"), (2, "y")]
+    assert on_both(lambda spark: sales(spark).replace("x", "z")) == [(1, "z"), (2, "y")]
+
+
 def test_a_column_that_a_union_adds_has_its_type(on_both: OnBoth) -> None:
     def made(spark: SparkSession) -> DataFrame:
         united = sales(spark).unionByName(prices(spark), allowMissingColumns=True)
