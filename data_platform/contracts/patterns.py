@@ -1,4 +1,4 @@
-"""Refuse patterns that an engine would match otherwise than Spark, or not at all."""
+"""Refuse patterns that an engine would match differently from Spark, or not at all."""
 
 from collections.abc import Callable
 

@@ -12,7 +12,7 @@ from data_platform.settings.values import PREFIX, SettingsError
 VERSIONS = (17, 21)  # that PySpark 4.1 runs on
 OURS = Path(sys.prefix) / "java"  # the one that tools/bootstrap.sh has chosen, if it found one
 WAY_OUT = (
-    f"install Java {' or '.join(map(str, VERSIONS))}, name its directory by JAVA_HOME, or set "
+    f"install Java {' or '.join(map(str, VERSIONS))}, set JAVA_HOME to its directory, or set "
     f"{PREFIX}SPARK to sail, which needs none"
 )
 

@@ -1,4 +1,4 @@
-"""Refuse, when definitions load, what the engine of the settings would compute otherwise than
+"""Refuse, when definitions load, what the engine of the settings would compute differently from
 Spark."""
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from data_platform.settings.model import Settings
 
 def require_engine(tables: Sequence[Table], settings: Settings) -> None:
     """Raises ContractError for a check's pattern or a rule that Sail, if the settings have it,
-    would match or compute otherwise than Spark.
+    would match or compute differently from Spark.
 
     No server is started. So a rule is skipped here if it needs a session, or fails, and what
     depends on types that the contract does not tell is: a run refuses it.

@@ -11,7 +11,7 @@ from data_platform.engine.sail.types import Variables, by_name, told
 
 
 def require_expression(expression: Any, columns: T.StructType) -> None:
-    """Raise EngineDifference for what Sail would compute otherwise than Spark in an expression over
+    """Raise EngineDifference for what Sail would compute differently from Spark in an expression over
     these columns, as far as their types tell it: the whole plan is checked when it is executed."""
     with within_depth():
         Expressions(_Declared(columns)).replace(copied(expression), {})

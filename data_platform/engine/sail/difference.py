@@ -1,4 +1,4 @@
-"""What Sail would compute otherwise than Spark, and cannot be told to compute alike."""
+"""What Sail would compute differently from Spark, and cannot be told to compute alike."""
 
 OTHERWISE = "or set DATA_PLATFORM_SPARK to local[*]"
 

@@ -1,4 +1,4 @@
-"""The functions that Sail computes otherwise than Spark, and what is done about each.
+"""The functions that Sail computes differently from Spark, and what is done about each.
 
 A call is written so that both engines agree, or refused with a way out. `docs/reference/engines.md`
 lists the same for authors of tables.

@@ -1,4 +1,4 @@
-"""Values and types that Sail takes otherwise than Spark."""
+"""Values and types that Sail takes differently from Spark."""
 
 import re
 from datetime import date

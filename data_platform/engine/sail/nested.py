@@ -1,4 +1,4 @@
-"""The functions of structs, arrays and JSON that Sail computes otherwise than Spark."""
+"""The functions of structs, arrays and JSON that Sail computes differently from Spark."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -54,7 +54,7 @@ def _as_json(of: Call) -> None:
 
 def _parsed(name: str) -> OfCall:
     return refused(
-        f"{name}: Sail reads malformed texts and numbers that are too large otherwise than Spark; "
+        f"{name}: Sail reads malformed texts and numbers that are too large differently from Spark; "
         "parse the text in Python (F.udf)"
     )
 

@@ -25,7 +25,7 @@ from data_platform.engine.sail.types import Types
 def written_for_sail(relation: Any, schema: Schema, *, only_top: bool = False) -> Any:
     """A copy of a relation with the same results on Sail as the relation has on Spark.
 
-    `only_top`: its inputs are written so already. Raises EngineDifference.
+    `only_top`: its inputs have already been rewritten. Raises EngineDifference.
     """
     found = copied(relation)
     with within_depth():

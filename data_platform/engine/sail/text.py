@@ -1,4 +1,4 @@
-"""What in a SQL text, which the server parses, Sail would compute otherwise than Spark."""
+"""What in a SQL text, which the server parses, Sail would compute differently from Spark."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ _INSTEAD = {"div": "F.call_function('div', a, b)", "collate": "F.lower of both t
 
 
 def require_text(text: str, has_doubles: Callable[[], bool]) -> None:
-    """Raise EngineDifference for a SQL text that Sail may compute otherwise than Spark.
+    """Raise EngineDifference for a SQL text that Sail may compute differently from Spark.
 
     `has_doubles`: whether a column that it may use has any, which Sail writes otherwise as text,
     and takes for other decimals.
@@ -29,7 +29,7 @@ def require_text(text: str, has_doubles: Callable[[], bool]) -> None:
             break
     if found:
         raise EngineDifference(
-            f"the SQL text {text!r} has {found}, which Sail may compute otherwise than Spark; "
+            f"the SQL text {text!r} has {found}, which Sail may compute differently from Spark; "
             f"write it with {instead}"
         )
 

@@ -1,4 +1,4 @@
-"""What Sail would compute otherwise than Spark is written so that it does not, or refused."""
+"""What Sail would compute differently from Spark is written so that it does not, or refused."""
 
 import datetime as dt
 from decimal import Decimal
