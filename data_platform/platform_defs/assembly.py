@@ -51,8 +51,8 @@ def definitions(
     """Assets, jobs, sensors and schedules of all tables; `others` are ordinary assets.
 
     Raises ContractError if a contract names bronze columns that its bronze table lacks, or has a
-    pattern or a rule that the engine of the settings would compute differently from Spark; ValueError
-    if a function's parameter is not a declared table.
+    pattern or a rule that the engine of the settings would compute differently from Spark;
+    ValueError if a function's parameter is not a declared table.
     """
     quiet_libraries()
     as_usual_console()

@@ -17,8 +17,8 @@ _CONNECT = re.compile(r"sc://[^/;\s]+(?:/?(?:;[^;=\s]+=[^;\s]+)*)")
 _NAMES = ("sail", "local[*]", "yarn")
 ALLOWED = (
     "sail (without Java), local[*] or local[4] (Spark on this machine), spark://host:port, k8s://… "
-    "or yarn (a cluster), sc://host:port (a Spark Connect server, with ;token=… if it requires one), "
-    "emr-serverless:APPLICATION, emr-containers:VIRTUAL_CLUSTER or glue:JOB (a service of AWS that "
+    "or yarn (a cluster), sc://host:port (a Spark Connect server, with ;token=… if it requires "
+    "one), emr-serverless:APPLICATION, emr-containers:VIRTUAL_CLUSTER or glue:JOB (a service of AWS that "
     "runs each table's step as a job)"
 )
 

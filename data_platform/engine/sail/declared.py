@@ -11,8 +11,9 @@ from data_platform.engine.sail.types import Variables, by_name, told
 
 
 def require_expression(expression: Any, columns: T.StructType) -> None:
-    """Raise EngineDifference for what Sail would compute differently from Spark in an expression over
-    these columns, as far as their types tell it: the whole plan is checked when it is executed."""
+    """Raise EngineDifference for what Sail would compute differently from Spark in an expression
+    over these columns, as far as their types tell: the whole plan is checked when it is executed.
+    """
     with within_depth():
         Expressions(_Declared(columns)).replace(copied(expression), {})
 

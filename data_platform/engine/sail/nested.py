@@ -54,8 +54,8 @@ def _as_json(of: Call) -> None:
 
 def _parsed(name: str) -> OfCall:
     return refused(
-        f"{name}: Sail reads malformed texts and numbers that are too large differently from Spark; "
-        "parse the text in Python (F.udf)"
+        f"{name}: Sail reads malformed texts and numbers that are too large differently from "
+        "Spark; parse the text in Python (F.udf)"
     )
 
 
