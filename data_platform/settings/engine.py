@@ -18,8 +18,8 @@ _NAMES = ("sail", "local[*]", "yarn")
 ALLOWED = (
     "sail (without Java), local[*] or local[4] (Spark on this machine), spark://host:port, k8s://… "
     "or yarn (a cluster), sc://host:port (a Spark Connect server, with ;token=… if it requires "
-    "one), emr-serverless:APPLICATION, emr-containers:VIRTUAL_CLUSTER or glue:JOB (a service of AWS that "
-    "runs each table's step as a job)"
+    "one), emr-serverless:APPLICATION, emr-containers:VIRTUAL_CLUSTER or glue:JOB (a service of "
+    "AWS that runs each table's step as a job)"
 )
 
 
