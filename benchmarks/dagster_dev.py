@@ -18,9 +18,9 @@ from benchmarks.one_partition import BASELINE, JOB, asked, process_env, script
 from benchmarks.workload import Workload, remove
 from data_platform.build.planning import current_versions
 from data_platform.build.platform import Platform
-from data_platform.engine.waiting import is_listening, wait
 from data_platform.operations.repair import instance_of
 from data_platform.settings.model import CHECKOUT, Settings
+from data_platform.storage.waiting import is_listening, wait
 from data_platform.tables.identity import TableId
 from tools.servers import free_port
 

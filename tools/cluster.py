@@ -24,8 +24,8 @@ from shlex import quote
 import pyspark
 
 from data_platform.engine.java import chosen_java
-from data_platform.engine.waiting import wait
 from data_platform.settings.model import CHECKOUT
+from data_platform.storage.waiting import wait
 from tools.hosts import Host, make_host, network
 from tools.servers import NotInstalled, NotStarted, launch, versitygw
 

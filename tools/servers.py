@@ -26,7 +26,7 @@ import psutil
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from data_platform.engine.waiting import wait
+from data_platform.storage.waiting import wait
 from tools.services import MINIO, VERSITYGW, GoServer, postgres_home
 
 REGION = "us-east-1"

@@ -19,8 +19,8 @@ from pyspark import SparkConf, SparkContext
 from data_platform.engine.pyspark_internals import executors, running_context
 from data_platform.engine.reach import require_master, require_yarn
 from data_platform.engine.shipping import shipped
-from data_platform.engine.waiting import wait
 from data_platform.settings.values import PREFIX, SettingsError
+from data_platform.storage.waiting import wait
 
 _log = logging.getLogger(__name__)
 

@@ -14,12 +14,12 @@ from pyspark.sql import SparkSession
 from data_platform.engine.java import chosen_java
 from data_platform.engine.parallelism import PARALLELISM
 from data_platform.engine.session import spark_config
-from data_platform.engine.waiting import is_listening
 from data_platform.engine.warm.attach import attach
 from data_platform.engine.warm.engines import _CLASS
 from data_platform.engine.warm.place import Place, Spec, reserved_port
 from data_platform.settings.engine import Engine
 from data_platform.settings.environment import settings_at
+from data_platform.storage.waiting import is_listening
 from data_platform_tests.support.warm_engines import soon
 from tools.cluster import python_without_the_platform
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import psutil
 
-from data_platform.engine.waiting import wait
 from data_platform.engine.warm.attach import Attached, attach
 from data_platform.engine.warm.place import Place, Spec
+from data_platform.storage.waiting import wait
 
 
 def soon(condition: Callable[[], bool]) -> None:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from data_platform.engine.waiting import wait
 from data_platform.engine.warm import liveness
 from data_platform.engine.warm.key import key_of
 from data_platform.engine.warm.liveness import answers, watch
 from data_platform.engine.warm.place import Found, Place, Spec, User, session_address, this_machine
 from data_platform.settings.model import Settings
+from data_platform.storage.waiting import wait
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pyspark
 
-from data_platform.engine.waiting import is_listening, wait
 from data_platform.engine.warm.place import (
     Place,
     Spec,
@@ -21,6 +20,7 @@ from data_platform.engine.warm.place import (
     server_address,
 )
 from data_platform.settings.environment import export
+from data_platform.storage.waiting import is_listening, wait
 
 _CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
 _NEVER = 10**8  # seconds

@@ -20,8 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from data_platform.engine.waiting import wait
 from data_platform.storage.locks import try_lock
+from data_platform.storage.waiting import wait
 
 _USER = "data-platform"  # a session is identified by its user, too
 

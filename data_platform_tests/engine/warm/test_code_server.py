@@ -16,13 +16,13 @@ from dagster_graphql import DagsterGraphQLClient
 from benchmarks.dagster_dev import without_queue
 from data_platform.assets import BronzeTable
 from data_platform.build.platform import Platform
-from data_platform.engine.waiting import is_listening
 from data_platform.engine.warm.place import Place as EnginePlace
 from data_platform.engine.warm.place import reserved_port
 from data_platform.operations.repair import instance_of
 from data_platform.runs.requests import job_name, range_tags
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import CHECKOUT, Settings
+from data_platform.storage.waiting import is_listening
 from data_platform_tests.support.homes import (
     BRONZE,
     DEMAND,

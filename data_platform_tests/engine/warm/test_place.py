@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from data_platform.engine.waiting import is_listening
 from data_platform.engine.warm.place import Found, Place, reserved_port
+from data_platform.storage.waiting import is_listening
 
 pytestmark = pytest.mark.connect_only
 
