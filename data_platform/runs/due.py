@@ -1,7 +1,6 @@
 """Find the runs that are due: for pending objects and for stale partitions."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import TypeVar
 
@@ -55,25 +54,10 @@ def unloaded(
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(landed(scope.tables)).items():
         found = _planned(group, scope, look, trouble, planned, reaches, one=due_of_bronze)
-        if keys := sorted(_parts(found.plans.values())):
-            work = found.work("landed", name)
+        if keys := sorted(_parts(found.values())):
+            work, works = _work("landed", name, found)
             request = run_request(name, keys, run_key=work, partitions=group[0].partitions)
-            yield due(scope.instance, request)
-
-
-@dataclass(frozen=True)
-class _OfJob:
-    """The plans of a job's tables, `whole` unless planning ended before the last table."""
-
-    plans: Mapping[TableId, Plan]
-    whole: bool
-
-    def work(self, kind: str, job: str) -> str:
-        """The id of the work. Without the last tables, it is that of the first one with something
-        to build: the wait for the next try must not depend on how many were planned."""
-        found = [each for each in self.plans.values() if each.keys]
-        parts = _parts(found if self.whole else found[:1])
-        return work_id(kind, job, (f"{key} {parts[key]}" for key in sorted(parts)))
+            yield due(scope.instance, request, works)
 
 
 def _planned(
@@ -85,22 +69,28 @@ def _planned(
     reaches: Callable[[Table], bool],
     *,
     one: Callable[[_T, Platform, Look], Plan],
-) -> _OfJob:
-    reached: list[_T] = []
-
-    def in_time() -> Iterator[_T]:
-        for table in takewhile(reaches, tables):
-            reached.append(table)
-            yield table
+) -> dict[TableId, Plan]:
+    """The plans of a job's tables, as far as time reaches."""
 
     def told(table: Table, why: str) -> None:
         trouble(f"{table.id} is not built: {why}")
 
     found: dict[TableId, Plan] = {}
-    for each in plans(in_time(), scope.platform, look, trouble=told, one=one):
+    for each in plans(takewhile(reaches, tables), scope.platform, look, trouble=told, one=one):
         planned(each)
         found[each.table.id] = each
-    return _OfJob(found, len(reached) == len(tables))
+    return found
+
+
+def _work(kind: str, job: str, found: Mapping[TableId, Plan]) -> tuple[str, dict[TableId, str]]:
+    """The id of the work of a job, and those of the work of its tables."""
+
+    def work_of(name: str, planned: Collection[Plan]) -> str:
+        parts = _parts(planned)
+        return work_id(kind, name, (f"{key} {parts[key]}" for key in sorted(parts)))
+
+    works = {table: work_of(str(table), [each]) for table, each in found.items() if each.keys}
+    return work_of(job, found.values()), works
 
 
 def _parts(planned: Iterable[Plan]) -> dict[str, str]:
@@ -135,11 +125,12 @@ def stale(
     for name, group in tables_by_job(derived(scope.tables)).items():
         asked = [table for table in group if among is None or table.id in among]
         found = _planned(asked, scope, look, trouble, planned, reaches, one=plan_due)
-        if keys := sorted(_parts(found.plans.values())):
-            unplanned = {table.id for table in asked} - found.plans.keys()
-            known = [table for table in group if table.id not in unplanned]
-            selected, work = _selected(known, found.plans), found.work("stale", name)
-            yield due(scope.instance, run_request(name, keys, run_key=work, only=selected))
+        if keys := sorted(_parts(found.values())):
+            unplanned = {table.id for table in asked} - found.keys()
+            selected = _selected([table for table in group if table.id not in unplanned], found)
+            work, works = _work("stale", name, found)
+            request = run_request(name, keys, run_key=work, only=selected)
+            yield due(scope.instance, request, works)
 
 
 def _selected(tables: Sequence[Table], found: Mapping[TableId, Plan]) -> list[Table]:

@@ -1,20 +1,22 @@
 """The work that a run is requested for, and when it is requested again.
 
-Dagster never repeats a run key, however the run ended. So the work itself (what is pending, what
-is stale) is a tag of the run, and its run key also names the last run of that work that ended. As
-long as the work is due, another run is requested, after longer and longer waits; other work is not
-delayed.
+Dagster never repeats a run key, however the run ended. So the work of each table (what is pending,
+what is stale) is a tag of the run, and the run key also names the last run with such work that
+ended. As long as the work is due, another run is requested, after longer and longer waits; other
+work is not delayed.
 """
 
 import datetime as dt
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import dagster as dg
 
 from data_platform.runs.tags import HIDDEN, NO_RETRIES
+from data_platform.tables.identity import TableId
 
 WORK = f"{HIDDEN}data_platform_work"  # run tag, hidden from Dagster's pages
 LONGEST_WAIT = dt.timedelta(hours=1)
@@ -75,7 +77,7 @@ class Tried:
 
 def _asked(each: DueRun) -> tuple:
     request = each.request
-    tags = {name: value for name, value in request.tags.items() if name != WORK}
+    tags = {name: value for name, value in request.tags.items() if not name.startswith(WORK)}
     assets = sorted(key.to_string() for key in request.asset_selection or ())
     return request.job_name, *sorted(tags.items()), *assets
 
@@ -86,16 +88,31 @@ def work_id(kind: str, job: str | None, parts: Iterable[str]) -> str:
     return f"{kind}-{job}-{digest[:16]}"
 
 
-def due(instance: dg.DagsterInstance, request: dg.RunRequest) -> DueRun:
-    """The run to request and the earliest time for it; `request` has its work's id as run key."""
+def due(
+    instance: dg.DagsterInstance, request: dg.RunRequest, works: Mapping[TableId, str]
+) -> DueRun:
+    """The run to request and the earliest time for it; `request` has its work's id as run key.
+
+    `works` has the id of each table's work. The run is due as soon as that of one table is: how
+    many tables a tick planned must not decide how long each waits.
+    """
     work = request.run_key or ""
-    of_work = dg.RunsFilter(tags={WORK: work}, statuses=_ENDED)
-    ended = instance.get_run_records(of_work, limit=_ENOUGH)
-    key = f"{work}-{ended[0].dagster_run.run_id[:8]}" if ended else work
-    tags = {**request.tags, WORK: work, **NO_RETRIES}
-    moments = [record.end_time for record in ended if record.end_time is not None]
-    at = next_try(moments, dt.datetime.now(dt.UTC))
+    by_tag = {_tag(table): of_table for table, of_table in works.items()}
+    ended = [
+        instance.get_run_records(dg.RunsFilter(tags={name: value}, statuses=_ENDED), limit=_ENOUGH)
+        for name, value in by_tag.items()
+    ]
+    last = max((found[0] for found in ended if found), key=attrgetter("storage_id"), default=None)
+    key = f"{work}-{last.dagster_run.run_id[:8]}" if last else work
+    tags = {**request.tags, WORK: work, **by_tag, **NO_RETRIES}
+    now = dt.datetime.now(dt.UTC)
+    at = min(next_try([one.end_time for one in found if one.end_time], now) for found in ended)
     return DueRun(request.with_replaced_attrs(run_key=key, tags=tags), at)
+
+
+def _tag(table: TableId) -> str:
+    """The run tag for the id of a table's work."""
+    return f"{WORK}.{hashlib.sha256(str(table).encode()).hexdigest()[:12]}"
 
 
 def next_try(ended: Sequence[float], now: dt.datetime) -> dt.datetime:

@@ -1,5 +1,6 @@
 """The synthetic tables of the benchmark are as real ones, and show what sensors do not look at."""
 
+import datetime as dt
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ from data_platform.build.planning import Plan, plan_all
 from data_platform.platform_defs import scanning
 from data_platform.platform_defs.assembly import definitions
 from data_platform.runs.due import stale
+from data_platform.runs.retry import DueRun
 from data_platform.runs.scope import Scope
+from data_platform_tests.support.bakery import ended
 
 TABLES, DAYS = 20, 30
 
@@ -96,19 +99,31 @@ def test_what_is_due_is_asked_for_however_long_the_look_takes(
     assert many.stale() > 0
 
 
-def test_the_work_of_a_job_is_the_same_however_many_of_its_tables_were_planned(
-    many: Shops,
-) -> None:
+def test_what_failed_waits_however_many_tables_of_its_job_are_planned(many: Shops) -> None:
     for table in landed(many.own):
         publish_again(many.platform.lake, table, many.keys[-1], f"again-{next(many.count)}")
     scope = Scope(many.instance, many.platform, many.tables)
+    tables = [table.id for table in derived(many.own)]
 
-    def work(tables: int) -> str:
-        reached = itertools.count(1)
-        [each] = stale(scope, trouble=pytest.fail, reaches=lambda _: next(reached) <= tables)
-        return each.work
+    def asked(first: int, last: int) -> DueRun:
+        reached = itertools.count(first)
+        [each] = stale(
+            scope,
+            trouble=pytest.fail,
+            among=tables[first:],
+            reaches=lambda _: next(reached) < last,
+        )
+        return each
 
-    assert work(1) == work(2) == work(3)
+    def waits(each: DueRun) -> bool:
+        return each.at > dt.datetime.now(dt.UTC)
+
+    ended(many.instance, asked(0, 2).request)
+    assert waits(asked(0, 1)) and waits(asked(0, 2)) and waits(asked(1, 2))
+    assert not waits(asked(0, 3)) and not waits(asked(2, 4))  # other work is not delayed
+
+    ended(many.instance, asked(0, len(tables)).request)
+    assert waits(asked(0, 1)) and waits(asked(2, 4)) and waits(asked(0, len(tables)))
 
 
 def test_one_job_with_much_to_build_does_not_hold_up_a_look(many: Shops) -> None:
