@@ -79,8 +79,8 @@ def silver_write(load: Workload) -> list[Measurement]:
         )
         name = f"silver write with {count} rules / with one, through the same writer"
         more = median(own - base for own, base in pairs) / (count - 1)
-        note = f"{more * 1e3:.0f} ms for each more rule; the jobs, the columns read and the files "
-        note += "written are the same"
+        note = f"{more * 1e3:.0f} ms for each additional rule; the jobs, the columns read and the "
+        note += "files written are the same"
         found.append(of_pairs("silver_write", name, pairs, bound="at most", goal=1.1, note=note))
     found.append(_jobs(platform, spark))
     remove(platform.settings.home)

@@ -57,7 +57,7 @@ def _glue(settings: Settings, target: str, name: str) -> dict[str, Any]:
         "Arguments": {
             "--scriptLocation": f"{package}/{ENTRY}",
             "--additional-python-modules": f"{package}/{WHEELS}",
-            "--python-modules-installer-option": "--no-index --no-deps",  # Spark is there
+            "--python-modules-installer-option": "--no-index --no-deps",  # pip would look for Spark
             "--conf": " --conf ".join(configured),
         },
     }

@@ -38,7 +38,7 @@ class JobError(Exception):
 
 
 class NoResult(JobError):
-    """A job ended without a message that its step is done, or why it failed."""
+    """The job ended without reporting that its step is done or why it failed."""
 
 
 @dataclass(frozen=True)

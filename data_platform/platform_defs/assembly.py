@@ -1,6 +1,6 @@
 """Assemble Dagster's definitions from declared tables."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeVar
 
 import dagster as dg
@@ -139,15 +139,15 @@ def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinitio
                     f"{table.id}: its function's parameter {name!r} reads {upstream}, which is not "
                     f"a declared table; {hint}ins={{{name!r}: 'layer/domain/name'}} names another"
                 )
-    _require_bronze(tables)
+    _require_bronze(tables, declared)
 
 
-def _require_bronze(tables: Sequence[Table]) -> None:
+def _require_bronze(tables: Sequence[Table], declared: Collection[TableId]) -> None:
     """Refuse a silver table without its bronze table if there is one of a similar name that no
     table reads: one of the two is mistyped."""
     read = {upstream for table in tables for upstream in table.inputs.values()}
     unread = {str(table.id) for table in landed(tables) if table.id not in read}
-    missing = read - {table.id for table in tables}
+    missing = read.difference(declared)
     for table in tables:
         own = table.id.sibling("bronze")
         if table.id.layer != "silver" or own not in missing & set(table.inputs.values()):

@@ -20,7 +20,7 @@ from dagster_aws.pipes import (
 from data_platform.assets import Table
 from data_platform.build.events import Log
 from data_platform.build.remote_jobs import job, job_name
-from data_platform.build.reports import Message, NoResult, repeat
+from data_platform.build.reports import JobError, Message, NoResult, repeat
 from data_platform.build.table_code import code_of
 from data_platform.platform_defs.dagster_aws_internals import EMRServerlessClient
 from data_platform.platform_defs.step import StepRequest
@@ -99,6 +99,10 @@ def _repeat(
             "has more. What was published before is as it was, unless this run's log says that it "
             "published."
         ) from failed
+    except JobError as error:
+        if not abandoned:
+            raise
+        raise dg.Failure(f"{table.id}: {error}; {abandoned}") from error
     if failed is not None and abandoned:
         raise dg.Failure(f"{table.id}: {abandoned} ({failed})") from failed
     if failed is not None:
@@ -174,6 +178,15 @@ class MessageReader(PipesS3MessageReader):
         with errors_ignored():
             return super().download_messages_chunk(index, params)
         return None
+
+    def download_messages(self, cursor: int | None, params: Any) -> tuple[int, str] | None:
+        """See `PipesThreadedMessageReader`: all chunks there are, since after the job Dagster reads
+        for ten seconds only."""
+        chunks: list[str] = []
+        while found := super().download_messages(cursor, params):
+            cursor, chunk = found
+            chunks.append(chunk)
+        return (cursor, "\n".join(chunks)) if cursor is not None and chunks else None
 
     @property
     def received(self) -> list[Message]:

@@ -16,7 +16,7 @@ from data_platform.tables.identity import TableId
 # Dagster ends a tick after a minute. What a scan has found is kept, and the next tick goes on.
 _LONGEST = 30  # seconds
 _DIGITS = 12  # of a table's state: Dagster keeps the cursors of skipped ticks for a day
-_SCANNED, _NOTHING = "+", "-"
+_NOTHING = "-"
 
 
 class Scan:
@@ -24,8 +24,8 @@ class Scan:
 
     `states` has a text for each table, which changes when there may be something new to build. The
     cursor keeps the states in which there was nothing to build (`settled`). Until the scan is
-    complete, it also keeps the states of the tables that the scan has reached: otherwise many that
-    fail or wait for their next try would take each tick's time, and the others would never be
+    complete, it also keeps which tables the scan has reached: otherwise those that fail, wait for
+    their next try or change all the time would take each tick, and the others would never be
     planned.
     """
 
@@ -33,7 +33,7 @@ class Scan:
         words = set((cursor or "").split())
         self.states = states
         self.settled = words & set(states.values())
-        self._earlier = {state for state in states.values() if _SCANNED + state in words}
+        self._earlier = {table for table in states if _scanned(table) in words}
         self._reached: set[TableId] = set()
         self._asked: Collection[TableId] = ()
         self._began = time.monotonic()
@@ -45,7 +45,7 @@ class Scan:
     def rest(self, tables: Collection[TableId]) -> Collection[TableId]:
         """Those of the tables to scan that earlier ticks have not reached; all of them if the scan
         is complete, and a new one begins."""
-        rest = [table for table in tables if self.states[table] not in self._earlier]
+        rest = [table for table in tables if table not in self._earlier]
         if not rest:
             self._earlier.clear()
         self._asked = rest or tables
@@ -71,14 +71,27 @@ class Scan:
         """Whether this tick has reached the last of the tables."""
         return self._reached.issuperset(self._asked)
 
+    @property
+    def progress(self) -> list[str]:
+        """A line that says how far a scan has come that takes several ticks."""
+        if self.is_complete and not self._earlier:
+            return []
+        then = "a new scan starts" if self.is_complete else "the next tick continues"
+        done = len(self._earlier | self._reached)
+        return [f"scanned {done} of {len({*self._earlier, *self._asked})} tables; {then}"]
+
     def cursor(self, *more: str) -> str:
         """The cursor for the next tick, with `more` words; never empty, since Dagster would keep
         the one before."""
         words = {*more, *self.settled}
         if not self.is_complete:
-            reached = self._earlier | {self.states[table] for table in self._reached}
-            words |= {_SCANNED + state for state in reached - self.settled}
+            reached = self._earlier | self._reached
+            words |= {_scanned(table) for table in reached if not self.is_settled(table)}
         return " ".join(sorted(words)) or _NOTHING
+
+
+def _scanned(table: TableId) -> str:
+    return f"+{digest([table])}"
 
 
 def states_of_derived(platform: Platform, tables: Sequence[Table]) -> dict[TableId, str]:

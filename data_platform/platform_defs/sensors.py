@@ -71,7 +71,7 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Senso
         if requests := [each.request for each in found if each.at <= now]:
             return dg.SensorResult(run_requests=requests, cursor=cursor)
         reasons = [*warnings, *troubles, *filter(None, busy.values())]
-        reasons += [each.waits for each in found]
+        reasons += [*(each.waits for each in found), *scan.progress]
         skipped = dg.SkipReason("; ".join(reasons) or "nothing waits to be loaded")
         return dg.SensorResult(skip_reason=skipped, cursor=cursor)
 
@@ -115,10 +115,7 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Sens
             if found.at <= now:
                 return dg.SensorResult(run_requests=[found.request], cursor=scan.cursor())
             waits.append(found.waits)
-        if not scan.is_complete or len(among) < len(changed):
-            then = "a new scan starts" if scan.is_complete else "the next tick continues"
-            waits.append(f"planned {len(waiting)} of {len(changed)} tables; {then}")
-        if not waits:
+        if not (waits := [*waits, *scan.progress]):
             waits = _said(waiting, every=len(changed) == len(scan.states))
         return dg.SensorResult(skip_reason=dg.SkipReason("; ".join(waits)), cursor=scan.cursor())
 

@@ -62,14 +62,17 @@ class JobClient:
 
     def start_job_run(self, **asked: Any) -> Any:
         """Start the job. Raises StartUnknown if it may have been started without an answer."""
-        if self._has_tokens:
-            token, may_repeat, is_unknown = {"clientToken": uuid4().hex}, is_transient, is_transient
-        else:
-            token, may_repeat, is_unknown = {}, _is_undone, _is_lost
+        token = {"clientToken": uuid4().hex} if self._has_tokens else {}
+        lost: list[Exception] = []
+
+        def may_repeat(error: Exception) -> bool:
+            lost.extend([error] if _is_lost(error) else [])
+            return is_transient(error) if self._has_tokens else _is_undone(error)
+
         try:
             started = retried(lambda: self._starting.start_job_run(**asked, **token), may_repeat)
         except Exception as error:
-            if not is_unknown(error):
+            if not lost:
                 raise
             raise StartUnknown(
                 "the answer to the request to start its job was lost, so the job may be running: "
@@ -152,20 +155,21 @@ def retried(
 
 
 def _is_undone(error: Exception) -> bool:
-    """Whether the service did nothing: it could not be reached, or throttles."""
-    from botocore.exceptions import ClientError, ConnectionError
+    """Whether the request was certainly not executed: the service could not be reached, or
+    throttles."""
+    from botocore.exceptions import ClientError, ConnectionError, SSLError
 
     if not isinstance(error, ClientError):
-        return isinstance(error, ConnectionError)
+        return isinstance(error, ConnectionError) and not isinstance(error, SSLError)
     code = error.response.get("Error", {}).get("Code", "")
     return _status(error) == 429 or "Throttl" in code or "TooManyRequests" in code
 
 
 def _is_lost(error: Exception) -> bool:
-    """Whether the service may have done it all the same."""
-    from botocore.exceptions import HTTPClientError
+    """Whether the service may have executed the request although no answer arrived."""
+    from botocore.exceptions import HTTPClientError, SSLError
 
-    return isinstance(error, HTTPClientError) or _status(error) >= 500
+    return isinstance(error, HTTPClientError | SSLError) or _status(error) >= 500
 
 
 def _status(error: Exception) -> int:

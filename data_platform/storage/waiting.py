@@ -8,7 +8,7 @@ _PAUSE = 0.05
 
 
 def wait(until: Callable[[], bool], seconds: float) -> bool:
-    """Wait until a condition holds, at most so many seconds; whether it does."""
+    """Wait up to `seconds` until the condition holds; returns whether it does."""
     end = time.monotonic() + seconds
     while not until():
         if time.monotonic() > end:

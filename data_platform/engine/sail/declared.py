@@ -7,7 +7,7 @@ from pyspark.sql import types as T
 
 from data_platform.engine.sail.expressions import Expressions, within_depth
 from data_platform.engine.sail.messages import copied
-from data_platform.engine.sail.types import Variables, by_name, told
+from data_platform.engine.sail.types import UnknownType, Variables, by_name, told
 
 
 def require_expression(expression: Any, columns: T.StructType) -> None:
@@ -18,10 +18,6 @@ def require_expression(expression: Any, columns: T.StructType) -> None:
         Expressions(_Declared(columns)).replace(copied(expression), {})
 
 
-class _UnknownType(T.DataType):
-    """The type of an expression that only a server could tell; it is no other type."""
-
-
 class _Declared:
     """The types of expressions over declared columns."""
 
@@ -30,7 +26,7 @@ class _Declared:
 
     def of(self, expressions: Sequence[Any], variables: Variables) -> list[T.DataType]:
         """Their types, as far as they are known here."""
-        return [told(of, self._of_column) or _UnknownType() for of in expressions]
+        return [told(of, self._of_column) or UnknownType() for of in expressions]
 
     def columns(self) -> T.StructType:
         """The declared columns."""

@@ -1,5 +1,5 @@
-"""Doubles as decimals and rounded, as Spark does: it counts the digits that a double is written
-with, where Sail counts those that it stands for. 1.005 is 1.00499999999999989...
+"""Doubles as decimals and rounded, as on Spark, which rounds the decimal text of a double, where
+Sail rounds its exact binary value: 1.005 is stored as 1.00499999999999989...
 """
 
 import math
@@ -7,6 +7,7 @@ from typing import Any
 
 from pyspark.sql import types as T
 
+from data_platform.engine.sail.decimals import MOST_DIGITS
 from data_platform.engine.sail.difference import EngineDifference
 from data_platform.engine.sail.messages import (
     call,
@@ -19,7 +20,6 @@ from data_platform.engine.sail.messages import (
 
 _WRITTEN_OUT = (1e-5, 1e16)  # Sail writes smaller and greater doubles with an exponent
 _EXACT = 9e15  # whole numbers up to it are doubles
-_MOST_DIGITS = 38
 
 
 def is_double(of: T.DataType) -> bool:
@@ -31,7 +31,7 @@ def double_as_decimal(message: Any, of: T.DataType) -> Any:
     """A cast of a double, or float, to a decimal; NaN and the infinities are NULL."""
     value = _as_double(message.cast.expr, of)
     size, (least, most) = call(value, "abs", value), _WRITTEN_OUT
-    whole = _recast(message, value, f"decimal({_MOST_DIGITS},0)")
+    whole = _recast(message, value, f"decimal({MOST_DIGITS},0)")
     branches = [
         (least, _recast(message, value)),
         (most, _recast(message, cast(value, "string"))),
@@ -59,7 +59,7 @@ def _by_digits(rounded: Any, value: Any, places: int) -> Any:
     """`rounded` by its digits if it has a part to round that Sail writes without an exponent."""
     size, (least, _) = call(value, "abs", value), _WRITTEN_OUT
     most = _EXACT / 10**places  # a greater one has no more than these places
-    decimal = f"decimal({min(_MOST_DIGITS, 16 + places)},{min(places, 22)})"
+    decimal = f"decimal({min(MOST_DIGITS, 16 + places)},{min(places, 22)})"
     exact = cast(cast(cast(value, "string"), decimal), "double")
     return _by_size(size, [(least, rounded), (most, exact)], otherwise=value)
 

@@ -123,7 +123,10 @@ class Expressions:
         names = found.names if isinstance(found, T.StructType) else []
         name = message.field_name
         if name not in names and name.lower() in (each.lower() for each in names):
-            raise EngineDifference(f"a struct's field {name}; write its name as {', '.join(names)}")
+            raise EngineDifference(
+                f"a struct's field {name}: Sail finds it by its exact name only; the fields are "
+                f"{', '.join(names)}"
+            )
 
     def _replace_call(self, expression: Any, variables: Variables) -> None:
         function = expression.unresolved_function

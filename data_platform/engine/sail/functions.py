@@ -29,7 +29,7 @@ from data_platform.engine.sail.messages import (
 )
 from data_platform.engine.sail.nested import OF_NESTED, WINDOWS_OF_NESTED, not_of_nested
 from data_platform.engine.sail.patterns import for_function, is_of_whole_text
-from data_platform.engine.sail.types import within
+from data_platform.engine.sail.types import UnknownType, within
 
 
 def written_cast(expression: Any, of: T.DataType) -> Any:
@@ -96,6 +96,7 @@ def _over(of: Call, argument: Any) -> Any:
     return made
 
 
+_NO_TYPE = (T.NullType, UnknownType)
 _SUMMABLE = 28  # digits of a decimal whose sums have 38, as Spark types them
 
 
@@ -114,18 +115,19 @@ def _whole(of: Call) -> Any:
 
 def _modulus(of: Call) -> None:
     if any(isinstance(each, T.DecimalType) for each in of.types):
-        raise EngineDifference("pmod of a decimal: Sail has another; use %, or doubles")
+        raise EngineDifference("pmod of a decimal: Sail's result differs; use % or doubles")
 
 
 def _rounded_to_even(of: Call) -> None:
     if is_double(of.types[0]) or isinstance(of.types[0], T.DecimalType):
         raise EngineDifference(
-            f"bround of a {of.types[0].simpleString()}: Sail has none, or another; use round"
+            f"bround of a {of.types[0].simpleString()}: Sail lacks it or gives another result; use "
+            "round, which rounds ties away from zero"
         )
 
 
 def _divided(of: Call) -> None:
-    if not all(map(is_exact, of.types)):
+    if not all(is_exact(each) or isinstance(each, UnknownType) for each in of.types):
         raise EngineDifference("div of what is neither integers nor decimals; cast it first")
 
 
@@ -158,7 +160,7 @@ def _branches(of: Call) -> Any:
 
 
 def _known(of: Call, positions: Sequence[int]) -> list[T.DataType]:
-    return [of.types[at] for at in positions if not isinstance(of.types[at], T.NullType)]
+    return [of.types[at] for at in positions if not isinstance(of.types[at], _NO_TYPE)]
 
 
 def _made_common(of: Call, positions: Sequence[int]) -> Any:
@@ -174,7 +176,7 @@ def _made_common(of: Call, positions: Sequence[int]) -> Any:
         return None
     made = copied(of.called)
     for at in positions:
-        if not isinstance(of.types[at], T.NullType) and of.types[at] != to:
+        if not isinstance(of.types[at], _NO_TYPE) and of.types[at] != to:
             argument = made.unresolved_function.arguments[at]
             argument.CopyFrom(cast(argument, to.simpleString()))
     return made

@@ -24,7 +24,8 @@ def require_literal(literal: Any) -> None:
     if kind in days and (day := days[kind]()) in _LEFT_OUT:
         text = date.fromordinal(day + _EPOCH).isoformat()
         raise EngineDifference(
-            f"F.lit of {text}, for which Spark takes 1582-10-15; cast the text {text!r}"
+            f"F.lit of {text}: Spark Connect reads it as 1582-10-15; cast the text {text!r} to a "
+            "date"
         )
 
 

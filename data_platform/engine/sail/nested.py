@@ -22,8 +22,8 @@ def not_of_nested(of: Call) -> None:
     """Raise EngineDifference for a comparison of structs or arrays."""
     if any(isinstance(part, T.StructType | T.ArrayType) for part in of.types):
         raise EngineDifference(
-            f"{of.name} of structs or arrays: Sail orders those that have a NULL otherwise; use "
-            "F.sort_array(F.collect_list(...))[0], or a sort"
+            f"{of.name} of structs or arrays: Sail orders values that contain a NULL differently "
+            "from Spark; use F.sort_array(F.collect_list(...))[0], or a sort"
         )
 
 
@@ -31,8 +31,8 @@ def _not_of_elements(of: Call) -> None:
     (array,) = of.types
     if isinstance(array, T.ArrayType) and isinstance(array.elementType, T.StructType | T.ArrayType):
         raise EngineDifference(
-            f"{of.name} of structs or arrays: Sail orders those that have a NULL otherwise; use "
-            "F.sort_array(...)[0]"
+            f"{of.name} of structs or arrays: Sail orders values that contain a NULL differently "
+            "from Spark; use F.sort_array(...)[0]"
         )
 
 

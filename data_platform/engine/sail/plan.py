@@ -155,4 +155,7 @@ def _require_own(named: Sequence[str], names: Sequence[str]) -> None:
     """Raise EngineDifference for columns in another case, whose values Sail alone replaces."""
     for name in named:
         if name not in names and name.lower() in (each.lower() for each in names):
-            raise EngineDifference(f"replace in {name}; write the name as in {', '.join(names)}")
+            raise EngineDifference(
+                f"replace in {name}: Sail and Spark treat the case of names differently; the "
+                f"columns are {', '.join(names)}"
+            )

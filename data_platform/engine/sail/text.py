@@ -1,4 +1,4 @@
-"""What in a SQL text, which the server parses, Sail would compute differently from Spark."""
+"""Refuse SQL text that Sail may compute differently from Spark."""
 
 from collections.abc import Callable
 
@@ -39,14 +39,15 @@ def _differs(words: list[str], at: int) -> bool:
     if word in _ARITHMETIC:
         return not _is_sign_or_star(words, at)
     known = called and word in CALLS and word not in OF_TEXTS and word != "array"
-    return known or word in _WORDS
+    return known or (word in _WORDS and (word != "if" or called))
 
 
 def _casts(words: list[str], at: int) -> bool:
     word, follows = words[at], words[at + 1 : at + 2]
     if word == "|":
         return follows == ["|"]
-    return word in _TYPES or (word in OF_TEXTS and follows == ["("])
+    is_type = word in _TYPES and (follows == ["("] or words[at - 1 : at] in (["as"], [":"]))
+    return is_type or (word in OF_TEXTS and follows == ["("])
 
 
 def _is_sign_or_star(words: list[str], at: int) -> bool:

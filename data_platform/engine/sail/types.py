@@ -15,6 +15,11 @@ from data_platform.engine.sail.messages import aliased, branches, cast, copied, 
 Variables = Mapping[str, T.DataType]
 """The types of the variables of the lambdas around an expression."""
 
+
+class UnknownType(T.DataType):
+    """The type of an expression that only a server could tell; it is no other type."""
+
+
 _CROSS = 7  # `JOIN_TYPE_CROSS`: it has the columns of both sides, without a condition
 _LITERALS: Mapping[str, T.DataType] = {
     "null": T.NullType(),

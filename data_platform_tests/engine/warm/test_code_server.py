@@ -83,10 +83,9 @@ def test_a_run_whose_engine_is_killed_twice_ends_well_on_a_third_and_says_why(
                 run = _submitted(client, day)
                 for table in (BRONZE, SILVER):
                     soon(partial(_is_writing, settings, table))
-                    found = engine.read()
-                    assert found
-                    os.kill(found.pid, signal.SIGKILL)
-                    lost.append(found.pid)
+                    soon(lambda: _pid(engine) not in (None, *lost))
+                    lost.append(_pid(engine) or 0)
+                    os.kill(lost[-1], signal.SIGKILL)
                 _require_success(client, run)
                 now = engine.read()
 
@@ -102,6 +101,11 @@ def test_a_run_whose_engine_is_killed_twice_ends_well_on_a_third_and_says_why(
             assert home.counts(DEMAND) == {day: len(lines)}  # each of another product
         finally:
             end(engine)
+
+
+def _pid(engine: EnginePlace) -> int | None:
+    found = engine.read()
+    return found.pid if found else None
 
 
 def _is_writing(settings: Settings, table: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from time import sleep
 
@@ -26,10 +26,12 @@ def _session(place: Place, spec: Spec, memory: str) -> Iterator[SparkSession]:
     """A session of a warm engine with so much memory."""
     engine = attached(place, replace(spec, memory=memory))
     session = SparkSession.builder.remote(engine.address).create()
-    yield session
-    session.stop()
-    engine.release()
-    end(place)
+    try:
+        yield session
+        session.stop()
+        engine.release()
+    finally:
+        end(place)
 
 
 def _digests(session: SparkSession) -> DataFrame:
@@ -41,7 +43,8 @@ def _digests(session: SparkSession) -> DataFrame:
 def _spills_while(query: "Future[int]", place: Place) -> bool:
     spilled = False
     while not query.done():
-        spilled = spilled or any(path.is_file() for path in place.work.rglob("*"))
+        with suppress(FileNotFoundError):  # a file or directory of the engine is gone again
+            spilled = spilled or any(path.is_file() for path in place.work.rglob("*"))
         sleep(0.01)
     return spilled
 
