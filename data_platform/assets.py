@@ -26,6 +26,7 @@ from data_platform.landing.source import Source
 from data_platform.quality.mapping import How, require_time
 from data_platform.tables.identity import Partitioning, TableId
 from data_platform.tables.outcomes import DATA, DUPLICATES, QUARANTINE, Outcome
+from data_platform.tables.owners import checked_owner
 from data_platform.tables.partition_columns import partitioning_by
 from data_platform.tables.partition_times import times_of
 from data_platform.telemetry.warnings import accept_backfill_policies
@@ -185,14 +186,14 @@ def bronze(
 
     `partition_by` is the column that stores the partition, or one for each dimension in the order
     of their names; `day` by default for daily partitions. Silver is partitioned by it, too. Raises
-    ValueError for a column that cannot be used, such as one that the files have, and for a source
-    whose keys cannot name a partition.
+    ValueError for a column that cannot be used, such as one that the files have, for a source
+    whose keys cannot name a partition, and for an owner that is neither a team nor an address.
     """
     return BronzeTable(
         id=partition_names.bronze_table_of(source),
         partitions=partitions,
         partition_by=partition_names.partition_columns(source, partitions, partition_by),
-        owner=owner,
+        owner=checked_owner(owner, source.table),
         description=description,
         source=partition_names.placed(source, partitions),
         retention=retention or Retention(),

@@ -60,7 +60,7 @@ def test_the_partition_of_received_rows_is_of_a_type_that_tells_all_of_them_apar
         source=replace(ONLINE_RETAIL, partition=str),
         partitions=partitions,
         partition_by="p",
-        owner="a",
+        owner="team:shop",
         description="b",
     )
 

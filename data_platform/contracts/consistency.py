@@ -11,6 +11,7 @@ from data_platform.contracts.names import check_name
 from data_platform.contracts.spec import ColumnSpec, Severity
 from data_platform.tables.columns import INGESTED_AT, LINEAGE
 from data_platform.tables.nearest import nearest
+from data_platform.tables.owners import owner_problem
 
 Layer = Literal["bronze", "silver", "gold"]
 
@@ -98,6 +99,8 @@ def refuse_contradictions(declared: Contract) -> None:
     for setting in ("owner", "version"):
         if not isinstance(getattr(declared, setting), str) or not getattr(declared, setting):
             raise refuse(f"{setting} is {getattr(declared, setting)!r}; give a text")
+    if problem := owner_problem(declared.owner):
+        raise refuse(problem)
     if not 0 <= declared.quarantine_threshold <= 1:
         raise refuse(
             f"quarantine_threshold is a share from 0 to 1, not {declared.quarantine_threshold!r}"

@@ -15,10 +15,12 @@ from data_platform.databases.errors import DatabaseError
 from data_platform.demo.landing import land_folder, land_generated
 from data_platform.demo.outcome import print_outcome
 from data_platform.demo.report import print_report
+from data_platform.engine.reach import require_reachable
 from data_platform.landing.arrivals.queue import QueueError
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.model import Settings
+from data_platform.settings.values import SettingsError
 from data_platform.storage.errors import LakeError
 from data_platform.telemetry.wording import counted
 
@@ -39,6 +41,10 @@ def _main() -> None:
     )
     data = parser.parse_args().data
     settings = settings_from_env()
+    try:
+        require_reachable(settings.spark)
+    except SettingsError as error:
+        sys.exit(f"error: {error}")
     prepare_home(settings)
     landing = Platform(settings).bucket
     started = time.monotonic()

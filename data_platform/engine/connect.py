@@ -5,6 +5,8 @@ the process uses the home's warm engine (`warm`).
 """
 
 import atexit
+import logging
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +38,7 @@ class _Current:
 _current: list[_Current] = []
 _of_sail: WeakSet[SparkSession] = WeakSet()
 
+_LOG = "pyspark.sql.connect.logging"
 _SESSION: Mapping[str, str] = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.parquet.compression.codec": "zstd",
@@ -64,6 +67,8 @@ def prepare_connect() -> None:
     """Make PySpark build columns for Spark Connect, before it builds the first one."""
     # Its log repeats each error that it raises; with `critical` the console shows it once.
     export(SPARK_CONNECT_MODE_ENABLED="1", SPARK_CONNECT_LOG_LEVEL="critical")
+    if _LOG in sys.modules:  # which has read the variable already
+        logging.getLogger(_LOG).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", message=".*No Partition Defined for Window")
 
 

@@ -3,11 +3,22 @@
 import socket
 from collections.abc import Iterable
 
+from data_platform.settings.engine import Engine
 from data_platform.settings.environment import variables_of
 from data_platform.settings.values import PREFIX, SettingsError
 
 _ANSWERS_WITHIN = 10  # seconds, for each address
 _CONNECT_PORT = 15002  # of a Spark Connect server whose address has none
+
+
+def require_reachable(engine: Engine) -> None:
+    """Raise SettingsError if the engine is on other machines, and cannot be reached."""
+    if engine.text.startswith("spark://"):
+        require_master(engine.text)
+    elif engine.kind == "connect":
+        require_connect_server(engine.text)
+    elif engine.text == "yarn":
+        require_yarn()
 
 
 def require_master(engine: str) -> None:

@@ -14,7 +14,7 @@ from data_platform.build.platform import Platform
 from data_platform.databases.connections import connect
 from data_platform.databases.errors import DatabaseError
 from data_platform.engine.java import VERSIONS, WAY_OUT, java, version_of
-from data_platform.engine.reach import require_connect_server, require_master, require_yarn
+from data_platform.engine.reach import require_reachable
 from data_platform.landing.places.s3_bucket import S3Bucket
 from data_platform.runs.liveness import at_work
 from data_platform.settings.environment import give_password
@@ -73,12 +73,7 @@ def _engine(settings: Settings) -> Iterator[Examined]:
     """What executes DataFrames, and what it needs."""
     engine = settings.spark
     try:
-        if engine.text.startswith("spark://"):
-            require_master(engine.text)
-        elif engine.kind == "connect":
-            require_connect_server(engine.text)
-        elif engine.text == "yarn":
-            require_yarn()
+        require_reachable(engine)
     except SettingsError as error:
         yield Examined("engine", str(engine), str(error))
     else:

@@ -88,7 +88,7 @@ def test_a_pattern_that_only_python_takes_is_refused_where_it_is_declared(patter
         re.compile(pattern)
     model = {"__annotations__": {"v": T.StringType}, "v": column(str_contains=pattern)}
     with pytest.raises(ContractError, match="Python's alone") as caught:
-        contract(table="gold/shop/sales", owner="team", version="1")(
+        contract(table="gold/shop/sales", owner="team:shop", version="1")(
             type("Model", (pa.DataFrameModel,), model)
         )
     error = caught.value

@@ -28,7 +28,7 @@ SHOP = T.StructType(
 def _shop_contract() -> Contract:
     @contract(
         table="silver/shop/things",
-        owner="team",
+        owner="team:shop",
         version="1",
         warn=("name.str_length",),
         rules=(

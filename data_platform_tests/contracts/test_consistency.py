@@ -36,6 +36,8 @@ def test_pandera_s_own_unique_is_the_key():
         (dict(table="sliver/shop/sales"), "layer/domain/name"),
         (dict(table="silver/sales"), "layer/domain/name"),
         (dict(owner=""), "owner is ''"),
+        (dict(owner="The Shop"), r"neither a team .* did you mean 'team:the_shop'"),
+        (dict(owner="team: shop"), "did you mean 'team:shop'"),
         (dict(version=1), "version is 1"),
         (dict(quarantine_threshold=1.5), "share from 0 to 1"),
         (dict(retention=Retention(days=0)), "keeps nothing"),

@@ -57,7 +57,7 @@ def test_the_fingerprint_tells_rules_and_columns_but_not_words():
     plain = declare(model(field=column(isin=["a", "b"]), annotation=T.StringType)).fingerprint
     assert plain == "f5d0e0006375db11"  # or every partition would look stale
     reworded = model(T.StringType, column(isin=["b", "a"], description="x", sensitivity="public"))
-    assert declare(reworded, owner="other", retention=Retention(days=1)).fingerprint == plain
+    assert declare(reworded, owner="team:other", retention=Retention(days=1)).fingerprint == plain
     changed = [
         declare(model(T.StringType, column(isin=["a", "c"]))),
         declare(model(T.StringType, column(isin=["a", "b"], nullable=True))),

@@ -1,5 +1,6 @@
 """A process's session of Spark Connect, on its home's warm engine or its own engine."""
 
+import logging
 import os
 import signal
 import time
@@ -266,3 +267,10 @@ def test_a_changed_file_of_credentials_changes_the_key(
     file.write_text("[default]\naws_access_key_id = other")
 
     assert key_of(settings, {}, {}, connect._own_files()) != before
+
+
+def test_the_log_of_spark_connect_repeats_no_error() -> None:
+    log = logging.getLogger("pyspark.sql.connect.logging")
+    log.setLevel(logging.WARNING)  # as the module does that is imported before the engine is known
+    connect.prepare_connect()
+    assert not log.isEnabledFor(logging.ERROR)

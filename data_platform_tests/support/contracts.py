@@ -26,7 +26,7 @@ class Sale(pa.DataFrameModel):
 
 def declare(model: Any = Sale, **settings: Any) -> Contract:
     """The contract of a model, with the settings that every contract must have."""
-    known = {"table": "silver/shop/sales", "owner": "team", "version": "1"}
+    known = {"table": "silver/shop/sales", "owner": "team:shop", "version": "1"}
     return contract(**{**known, **settings})(model)
 
 
