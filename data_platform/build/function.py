@@ -12,9 +12,11 @@ from data_platform.contracts.schema import schema_of
 from data_platform.contracts.winner import ARRIVAL
 from data_platform.engine.sail.agreement import agreed
 from data_platform.engine.sail.difference import EngineDifference
+from data_platform.engine.sail.errors import missing_column
 from data_platform.lake.errors import SchemaConflict
 from data_platform.storage.errors import LakeError
 from data_platform.tables.columns import INGESTED_AT, RECEIVED, RESCUED
+from data_platform.telemetry.wording import unknown
 
 
 def call_function(
@@ -43,8 +45,17 @@ def call_function(
         # Spark reports it at once, with the line; Sail only when columns are requested, without.
         if error.getCondition():
             raise
-        raise _of_function(table, str(error.getMessage())) from error
+        raise _of_function(table, _said(error, frames)) from error
     return result
+
+
+def _said(error: PySparkException, frames: Mapping[str, DataFrame]) -> str:
+    """Sail's message, or the nearest names for a column that there is not."""
+    message = str(error.getMessage())
+    name = missing_column(message)
+    if name is None:
+        return message
+    return unknown("column", name, sorted({each for of in frames.values() for each in of.columns}))
 
 
 def _of_function(table: JudgedTable, why: str) -> LakeError:
