@@ -7,11 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
 from data_platform.build.remote_jobs import job_name
 from data_platform.storage import services
-from data_platform.storage.services import JobClient
+from data_platform.storage.services import JobClient, StartUnknown
 from data_platform.tables.identity import TableId
 from data_platform_tests.support.corner_shop.tables import TABLES
 from data_platform_tests.support.remote_jobs import ROLE, RemoteJobs
@@ -153,12 +154,36 @@ def test_a_job_of_glue_is_not_started_again_if_it_may_have_been(
     remote: RemoteJobs, monkeypatch: pytest.MonkeyPatch, effect: Effect
 ) -> None:
     monkeypatch.delenv("AWS_MAX_ATTEMPTS")
+    name = remote.glue_job().partition(":")[2]
+    with faulty(remote.moto) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", proxy.endpoint)
+        starting = proxy.add(Rule(effect=effect, method="POST", times=1))
+        with pytest.raises(StartUnknown, match="look in the service's console"):
+            JobClient("glue", remote.region, lambda: None).start_job_run(JobName=name)
+        assert starting.matched == 1
+
+
+def test_a_service_that_throttles_all_the_time_has_started_no_job(
+    remote: RemoteJobs, proxy: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "PATIENCE", 0.0)
+    client = JobClient("emr-serverless", remote.region, lambda: None)
+    application = remote.application().partition(":")[2]
+    proxy.add(Rule(effect=THROTTLED, method="POST"))
+    with pytest.raises(ClientError):
+        client.start_job_run(applicationId=application, executionRoleArn=ROLE)
+
+
+def test_a_run_whose_job_may_have_been_started_fails_and_says_so(
+    remote: RemoteJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_MAX_ATTEMPTS")
     with (
         remote.home("there", TABLES[:1], SPARK=remote.glue_job()) as home,
         faulty(remote.moto) as proxy,
     ):
         monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", proxy.endpoint)
-        starting = proxy.add(Rule(effect=effect, method="POST", times=1))
+        starting = proxy.add(Rule(effect=Cut("answer"), method="POST", times=1))
         (ran,) = home.run()
 
         (why,) = ran.failures

@@ -69,7 +69,9 @@ def test_jobs_of_emr_serverless_build_the_tables_and_log_the_events_of_runs_in_t
         assert not any(secret.encode() in home.place.read(uri) for uri in written)
 
 
-@pytest.mark.parametrize("service", ["emr-containers", "glue"])
+@pytest.mark.parametrize(
+    "service", [pytest.param("emr-containers", marks=pytest.mark.soak), "glue"]
+)
 def test_a_job_of_another_service_is_given_the_same(remote: RemoteJobs, service: str) -> None:
     spark = remote.glue_job() if service == "glue" else remote.cluster()
     more = {} if service == "glue" else {"REMOTE_ROLE": ROLE, "REMOTE_RELEASE": "emr-8.0.0-latest"}
@@ -108,6 +110,7 @@ def test_a_job_that_is_killed_fails_its_step_and_the_next_run_builds_what_is_due
         assert set(home.versions()["bronze/corner/sales"]) == set(LANDED)
 
 
+@pytest.mark.soak  # waits for three jobs
 def test_a_job_that_was_overtaken_publishes_nothing(remote: RemoteJobs) -> None:
     """Dagster's process is killed while its job writes; the next run starts a second job of the
     same partitions, which publishes them; then the first one goes on."""

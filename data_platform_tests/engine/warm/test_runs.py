@@ -59,7 +59,7 @@ def _loaded_by_a_process(directory: Path, spark: str, day: str) -> dict:
     return json.loads((directory / f"{day}.json").read_text())
 
 
-@pytest.mark.parametrize("spark", ["sail", "local[1]"])
+@pytest.mark.parametrize("spark", ["sail", pytest.param("local[1]", marks=pytest.mark.soak)])
 def test_consecutive_runs_use_one_engine(directory: Path, spark: str) -> None:
     if spark != "sail" and chosen_java() is None:
         assert not os.environ.get("CI")
