@@ -23,17 +23,17 @@ class Scan:
     """A scan of tables for what is due, in one tick or in several.
 
     `states` has a text for each table, which changes when there may be something new to build. The
-    cursor keeps the states in which there was nothing to build (`settled`). Until the scan is
-    complete, it also keeps which tables the scan has reached: otherwise those that fail, wait for
-    their next try or change all the time would take each tick, and the others would never be
-    planned.
+    cursor, read as `words`, keeps the states in which there was nothing to build (`settled`). Until
+    the scan is complete, it also keeps which tables the scan has reached: otherwise those that
+    fail, wait for their next try or change all the time would take each tick, and the others would
+    never be planned.
     """
 
     def __init__(self, cursor: str | None, states: Mapping[TableId, str]) -> None:
-        words = set((cursor or "").split())
+        self.words = frozenset((cursor or "").split())
         self.states = states
-        self.settled = words & set(states.values())
-        self._earlier = {table for table in states if _scanned(table) in words}
+        self.settled = set(states.values()) & self.words
+        self._earlier = {table for table in states if _scanned(table) in self.words}
         self._reached: set[TableId] = set()
         self._asked: Collection[TableId] = ()
         self._began = time.monotonic()

@@ -50,9 +50,8 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Senso
         declared = digest(table.version for table in bronze)
         scan = Scan(context.cursor, states_of_landed(platform, bronze))
         quiet = {table.id for table in bronze if scan.is_settled(table.id)}
-        redeclared = declared not in (context.cursor or "").split()
         warnings = record_arrivals(
-            platform, bronze, now, redeclared=redeclared, settled=quiet
+            platform, bronze, now, redeclared=declared not in scan.words, settled=quiet
         ).warnings
         for warning in warnings:
             context.log.warning(warning)

@@ -54,8 +54,8 @@ def unloaded(
     look = Look(scope.platform.lake)
     for name, group in tables_by_job(landed(scope.tables)).items():
         found = _planned(group, scope, look, trouble, planned, reaches, one=due_of_bronze)
-        if keys := sorted(_parts(found.values())):
-            work, works = _work("landed", name, found)
+        keys, work, works = _work("landed", name, found)
+        if keys:
             request = run_request(name, keys, run_key=work, partitions=group[0].partitions)
             yield due(scope.instance, request, works)
 
@@ -82,15 +82,19 @@ def _planned(
     return found
 
 
-def _work(kind: str, job: str, found: Mapping[TableId, Plan]) -> tuple[str, dict[TableId, str]]:
-    """The id of the work of a job, and those of the work of its tables."""
+def _work(
+    kind: str, job: str, found: Mapping[TableId, Plan]
+) -> tuple[list[str], str, dict[TableId, str]]:
+    """The partitions that a job has to build, the id of its work, and those of its tables' work."""
 
-    def work_of(name: str, planned: Collection[Plan]) -> str:
-        parts = _parts(planned)
+    def work_of(name: str, parts: Mapping[str, str]) -> str:
         return work_id(kind, name, (f"{key} {parts[key]}" for key in sorted(parts)))
 
-    works = {table: work_of(str(table), [each]) for table, each in found.items() if each.keys}
-    return work_of(job, found.values()), works
+    parts = _parts(found.values())
+    works = {
+        table: work_of(str(table), _parts([each])) for table, each in found.items() if each.keys
+    }
+    return sorted(parts), work_of(job, parts), works
 
 
 def _parts(planned: Iterable[Plan]) -> dict[str, str]:
@@ -125,10 +129,10 @@ def stale(
     for name, group in tables_by_job(derived(scope.tables)).items():
         asked = [table for table in group if among is None or table.id in among]
         found = _planned(asked, scope, look, trouble, planned, reaches, one=plan_due)
-        if keys := sorted(_parts(found.values())):
+        keys, work, works = _work("stale", name, found)
+        if keys:
             unplanned = {table.id for table in asked} - found.keys()
             selected = _selected([table for table in group if table.id not in unplanned], found)
-            work, works = _work("stale", name, found)
             request = run_request(name, keys, run_key=work, only=selected)
             yield due(scope.instance, request, works)
 
