@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from data_platform.databases.leases import Leases
+from data_platform.databases.urls import is_sqlite
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
 from data_platform.landing.arrivals.inventory import Inventory, S3Inventory
@@ -51,6 +53,15 @@ class Platform:
         """The register of builds: each attempt at a partition, its inputs and its outcome."""
         give_password(self.settings)
         return Builds(self.settings.ledger_uri, clock=self.clock)
+
+    @cached_property
+    def leases(self) -> Leases | None:
+        """The leases of those at work on several machines; None on a laptop, whose database is a
+        file."""
+        if is_sqlite(self.settings.ledger_uri):
+            return None
+        give_password(self.settings)
+        return Leases(self.settings.ledger_uri, self.settings.run_lease)
 
     @cached_property
     def ledger(self) -> Ledger:

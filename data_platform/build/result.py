@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
+from data_platform.databases.fencing import fenced, lease_of
 from data_platform.lake.builds import Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.writing.publish import Publication, StagedWrite, publish
@@ -40,6 +41,8 @@ def publish_step(lake: Lake, builds: Builds, ledger: Ledger, result: StepResult)
         write = publication.write
         good = [result.loaded[key] for key in write.good if key in result.loaded]
         rows = {number: count for each in good for number, count in each.rows.items()}
-        ledger.mark_loaded(rows, write.run_id, write.attempt)
-        ledger.finish_moves(set(chain.from_iterable(each.moved for each in good)), write.attempt)
+        moved = set(chain.from_iterable(each.moved for each in good))
+        with fenced(lease_of(write.run_id)):
+            ledger.mark_loaded(rows, write.run_id, write.attempt)
+            ledger.finish_moves(moved, write.attempt)
     return publication

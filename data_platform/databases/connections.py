@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from data_platform.databases.errors import unavailable
+from data_platform.databases.fencing import require_held
 from data_platform.databases.migration import is_current, upgrade
 from data_platform.databases.urls import WAIT_SECONDS, is_sqlite, with_driver
 
@@ -53,10 +54,20 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A write transaction; no two overlap."""
+        """A write transaction; no two overlap. Raises LeaseLost within a `fenced` block whose
+        lease is lost."""
         with self._errors():
             self._prepare()
             with self._begin_write() as connection:
+                require_held(connection)
+                yield connection
+
+    @contextmanager
+    def beside(self) -> Iterator[sa.Connection]:
+        """A transaction beside the writers, for rows that only this process changes."""
+        with self._errors():
+            self._prepare()
+            with self.engine.begin() as connection:
                 yield connection
 
     def _prepare(self) -> None:

@@ -49,6 +49,10 @@ class DatabaseUnavailable(DatabaseError):
     """The database is locked or out of reach; a later try may succeed."""
 
 
+class LeaseLost(DatabaseError):
+    """This process has lost its lease, so others do its work; nothing of the write was made."""
+
+
 class DatabaseTooNew(DatabaseError):
     """A later version of this package has changed the tables; only a newer one can use them."""
 

@@ -19,11 +19,12 @@ from pyiceberg.exceptions import (
 from pyiceberg.table import Table
 from pyiceberg.table.name_mapping import create_mapping_from_schema
 from pyspark.sql import types as T
-from sqlalchemy import make_url, select
+from sqlalchemy import inspect, make_url, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from data_platform.databases.connections import explained
 from data_platform.databases.errors import unavailable
+from data_platform.databases.fencing import fence
 from data_platform.databases.urls import waiting, with_driver
 from data_platform.lake import schema as schemas
 from data_platform.lake.errors import ForeignTable, PartitionConflict, SchemaConflict, UnknownTable
@@ -75,6 +76,7 @@ class Lake:
             raise LakeError(f"the catalog {uri} cannot be opened: {error}") from error
         if isinstance(catalog, SqlCatalog):
             explained(catalog.engine)
+            fence(catalog.engine, inspect(IcebergTables).local_table)
         if self._in_glue:
             from data_platform.lake import glue  # boto3 takes its time to import
 

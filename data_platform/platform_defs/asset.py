@@ -17,6 +17,7 @@ from data_platform.build.platform import Platform
 from data_platform.build.result import StepResult
 from data_platform.build.table_checks import check_specs, checks_left_alone
 from data_platform.contracts.errors import ContractError
+from data_platform.databases.fencing import held_here, lease_of
 from data_platform.platform_defs.step import StepRequest, built, nothing_to_build, planned
 from data_platform.platform_defs.table_page import definition_metadata
 from data_platform.runs.arrivals import settle
@@ -54,7 +55,7 @@ def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
         required_resource_keys={"platform", "pyspark"},
     )
     def step(context: dg.AssetExecutionContext) -> Iterator[dg.Output]:
-        with stoppable(context.instance, context.run.run_id), failures_explained():
+        with failures_explained(), stoppable(context.instance, context.run.run_id):
             result = _built(table, context)
         yield from _outputs(table, result)
 
@@ -85,12 +86,14 @@ def _built(table: Table, context: dg.AssetExecutionContext) -> StepResult | None
 
 def _asked(table: Table, context: dg.AssetExecutionContext) -> StepRequest:
     chosen = context.run.tags.get(ONLY_PARTITIONS)
+    lease = held_here(lease_of(context.run.run_id))
     return StepRequest(
         str(table.id),
         context.run.run_id,
         _requested(table, context),
         only_stale=ONLY_STALE in context.run.tags,
         among=json.loads(chosen) if chosen else None,
+        epoch=lease.epoch if lease else None,
     )
 
 

@@ -37,7 +37,7 @@ class StepRequest:
     """The partitions that a run requests of a table's step ('' for an unpartitioned table).
 
     `only_stale`: build only the stale ones; `among`: restrict them to these keys (None: no
-    restriction).
+    restriction). `epoch` is of the run's lease, with which another process may publish for it.
     """
 
     table: str
@@ -45,6 +45,7 @@ class StepRequest:
     keys: Sequence[str]
     only_stale: bool = False
     among: Sequence[str] | None = None
+    epoch: int | None = None
 
     def values(self) -> dict[str, Any]:
         """As JSON has it; `StepRequest(**values)` is the same again."""

@@ -6,7 +6,8 @@ the service's session, and reports the results to Dagster.
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
@@ -27,6 +28,7 @@ from data_platform.build.failures import failures_explained
 from data_platform.build.platform import Platform
 from data_platform.build.reports import Sent
 from data_platform.build.table_code import code_of
+from data_platform.databases.fencing import held, lease_of
 from data_platform.engine.session import submitted_session
 from data_platform.platform_defs.discovery import discovered, packages
 from data_platform.platform_defs.step import (
@@ -80,13 +82,23 @@ def _run(pipes: PipesContext, home: str, reports: Sent) -> None:
     table = _table(asked.table, pipes.get_extra("code"), variables)
     platform = Platform(settings_from_env(variables))
     say = pipes.log.info
-    with failures_explained():
+    with failures_explained(), _lease(platform, asked):
         due = planned(table, platform, asked)
         if not due.keys:  # another run has built them in the meantime
             nothing_to_build(table, platform, asked, reports, say)
             return
         result = built(table, due, platform, submitted_session(), asked.run_id)
     published(platform.lake, platform.builds, platform.ledger, result, reports, say)
+
+
+@contextmanager
+def _lease(platform: Platform, asked: StepRequest) -> Iterator[None]:
+    """The lease of Dagster's process, which beats for it, is this process's as well."""
+    if platform.leases is None or asked.epoch is None:
+        yield
+        return
+    with held(platform.leases.known(lease_of(asked.run_id), asked.epoch)):
+        yield
 
 
 def _table(name: str, code: Mapping[str, str], variables: dict[str, Any]) -> Table:

@@ -23,7 +23,7 @@ from data_platform.runs.arrivals import list_landed, record_arrivals
 from data_platform.runs.due import Waiting, stale, unloaded
 from data_platform.runs.failed_partitions import clear_failed_status, fail_runs_that_died
 from data_platform.runs.launched import LAUNCHED_BY, execute_here, person
-from data_platform.runs.liveness import driving, hold, under_way
+from data_platform.runs.liveness import driving, hold, require_driving, under_way
 from data_platform.runs.retry import MOST_REPEATS, DueRun, Tried
 from data_platform.runs.scope import Scope
 from data_platform.runs.stopping import Stop, cancel_run
@@ -133,6 +133,7 @@ def driving_idle(scope: Scope, *, waiting: Callable[[], None] = lambda: None) ->
 
 
 def _require_idle(scope: Scope) -> None:
+    require_driving()
     if busy := under_way(scope):
         raise TablesBusy(
             f"{busy}, and builds the same tables; the sensors ask for what is left when it has "

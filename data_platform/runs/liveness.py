@@ -7,12 +7,17 @@ and nothing monitors a run of `in_process`. So each run has a file in the home t
 keeps locked; the system releases the lock however the process ends. If the lock is free, the run
 has ended or never will. Child processes do not inherit it: Python opens files close-on-exec, and
 neither the JVM nor Spark's workers are forked without exec.
+
+Files are seen on one machine only. On a database that machines share a run has a lease as well:
+its process beats, and one that is silent for too long counts as gone and can write no more.
 """
 
+import atexit
 import datetime as dt
 import fcntl
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -21,13 +26,22 @@ import dagster as dg
 from data_platform.assets import Table
 from data_platform.build.dagster_internals import is_without_job, requested_backfills
 from data_platform.build.platform import Platform
+from data_platform.databases.fencing import (
+    RUNS,
+    fenced,
+    held_here,
+    lease_of,
+    require_held_now,
+)
+from data_platform.databases.leases import Leases
+from data_platform.runs.heartbeat import beating, holder
 from data_platform.runs.requests import job_name, tables_by_job
 from data_platform.runs.scope import Scope
 from data_platform.runs.tags import RECONCILIATION
 from data_platform.storage.locks import try_lock
 
 BEGINS_WITHIN = dt.timedelta(minutes=10)  # a run locks its file seconds after it has started
-_DRIVER = "driver.lock"
+_DRIVER, _DRIVER_LEASE = "driver.lock", "driver"
 _BEGUN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -36,7 +50,6 @@ _UNDER_WAY = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_until_exit: list[IO[str]] = []
 
 
 def under_way(scope: Scope) -> str | None:
@@ -60,30 +73,61 @@ def driving(
     *,
     waiting: Callable[[], None] = lambda: None,
 ) -> Iterator[list[dg.DagsterRun]]:
-    """Be the home's only driver; yields the dead runs that were marked as failed.
+    """Be the only driver, of the home or of all machines on its database; yields the dead runs
+    that were marked as failed.
 
-    If another process is driving, calls `waiting` and waits until it is done.
+    If another process is driving, calls `waiting` and waits until it is done, or counts as gone.
     """
     with (platform.settings.home / _DRIVER).open("w") as lock:
         if not try_lock(lock):
             waiting()
             fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield fail_dead_runs(instance, platform)
-        finally:
-            fail_dead_runs(instance, platform)  # also removes the files of runs that ended
+        with _only_driver(platform.leases, waiting):
+            try:
+                yield fail_dead_runs(instance, platform)
+            finally:
+                fail_dead_runs(instance, platform)  # also removes the files of runs that ended
+
+
+@contextmanager
+def _only_driver(leases: Leases | None, waiting: Callable[[], None]) -> Iterator[None]:
+    if leases is None:
+        yield
+        return
+    waited = False
+    while (lease := leases.acquire(_DRIVER_LEASE, holder())) is None:
+        if not waited:
+            waiting()
+        waited = True
+        time.sleep(leases.beats_every)
+        for silent in leases.look(""):  # its runs count as silent when it does
+            if silent.name == _DRIVER_LEASE:
+                leases.end(silent)
+    with beating(leases, lease):
+        yield
+
+
+def require_driving() -> None:
+    """Raises LeaseLost if this process counted as gone since it began `driving`."""
+    with fenced(_DRIVER_LEASE):
+        require_held_now()
 
 
 def at_work(platform: Platform) -> tuple[bool, list[str], list[str]]:
     """Whether a command drives the home now; runs with a process; runs whose process is gone, which
     the next driver marks failed. Changes nothing."""
-    live: list[str] = []
-    dead: list[str] = []
+    live: set[str] = set()
+    dead: set[str] = set()
     for file in sorted(_running(platform).glob("*")):
         if not file.suffix:
-            (live if _is_locked(file) else dead).append(file.name)
+            (live if _is_locked(file) else dead).add(file.name)
     driver = platform.settings.home / _DRIVER
-    return driver.exists() and _is_locked(driver), live, dead
+    driven = driver.exists() and _is_locked(driver)
+    if leases := platform.leases:
+        holders = leases.holders("")
+        driven = driven or _DRIVER_LEASE in holders
+        live |= {name.removeprefix(RUNS) for name in holders if name.startswith(RUNS)} - dead
+    return driven, sorted(live), sorted(dead)
 
 
 def _is_locked(path: Path) -> bool:
@@ -91,8 +135,17 @@ def _is_locked(path: Path) -> bool:
         return not try_lock(file)
 
 
-def hold(platform: Platform, run_id: str) -> IO[str]:
-    """The run's file, locked until it is closed or the process ends."""
+def hold(platform: Platform, run_id: str) -> ExitStack:
+    """Show that the run has a process, until this is closed or the process ends."""
+    with ExitStack() as stack:
+        if leases := platform.leases:
+            lease = leases.take(lease_of(run_id), holder())
+            stack.enter_context(beating(leases, lease))
+        stack.enter_context(_locked_file(platform, run_id))
+        return stack.pop_all()
+
+
+def _locked_file(platform: Platform, run_id: str) -> IO[str]:
     final = _running(platform) / run_id
     final.parent.mkdir(parents=True, exist_ok=True)
     made = final.with_suffix(".new")
@@ -105,7 +158,7 @@ def hold(platform: Platform, run_id: str) -> IO[str]:
 def hold_until_exit(
     platform: Platform, instance: dg.DagsterInstance | None, run: dg.DagsterRun | None
 ) -> None:
-    """Hold the run's file for the life of this process, unless the run's driver holds it.
+    """Hold the run for the life of this process, unless the run's driver holds it.
 
     A run ends after its resources are torn down, so these must not release the file. With a process
     for each step, none of them lives as long as the run: such a run has no file.
@@ -113,18 +166,28 @@ def hold_until_exit(
     if run is None or instance is None or (_running(platform) / run.run_id).exists():
         return
     if not instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_WORKER_STARTING):
-        _until_exit.append(hold(platform, run.run_id))
+        atexit.register(hold(platform, run.run_id).close)
 
 
 def fail_dead_runs(instance: dg.DagsterInstance, platform: Platform) -> list[dg.DagsterRun]:
-    """Mark the runs whose process is gone as failed, and return them."""
+    """Mark the runs whose process is gone as failed, and return them.
+
+    Those of other machines are found by looking at their leases again and again: each call looks
+    once.
+    """
     found = []
+    if leases := platform.leases:
+        for silent in leases.look(RUNS):
+            if leases.end(silent):  # from here on it cannot write
+                found += _buried(instance, silent.name.removeprefix(RUNS))
     for file in sorted(_running(platform).glob("*")):
         if file.suffix:
             continue  # not yet locked
         with file.open("a") as lock:
             if not try_lock(lock):
                 continue
+            if leases and not held_here(lease_of(file.name)):
+                leases.withdraw(lease_of(file.name))
             found += _buried(instance, file.name)
             file.unlink(missing_ok=True)
     return found
@@ -134,15 +197,24 @@ def fail_lost_runs(scope: Scope, now: dt.datetime) -> list[dg.DagsterRun]:
     """Mark as failed the runs of these tables that died before they had a file, and return them.
 
     Only runs that would have one by now: other code may run for as long as it likes. A start time
-    far in the future means that the clock was set back since.
+    far in the future means that the clock was set back since. On a shared database, where clocks
+    of machines differ, their leases are expected, and `fail_dead_runs` finds those that stay away.
     """
+    begun = [
+        record
+        for record in scope.instance.get_run_records(dg.RunsFilter(statuses=_BEGUN))
+        if _has_a_file(record.dagster_run, scope.tables)
+    ]
+    if leases := scope.platform.leases:
+        leases.expect(lease_of(record.dagster_run.run_id) for record in begun)
+        return []
     found = []
     running = _running(scope.platform)
-    for record in scope.instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):
-        run, begun = record.dagster_run, record.start_time
-        late = begun is not None and abs(now.timestamp() - begun) > BEGINS_WITHIN.total_seconds()
-        if late and _has_a_file(run, scope.tables) and not (running / run.run_id).exists():
-            found += _buried(scope.instance, run.run_id)
+    for record in begun:
+        run_id, at = record.dagster_run.run_id, record.start_time
+        late = at is not None and abs(now.timestamp() - at) > BEGINS_WITHIN.total_seconds()
+        if late and not (running / run_id).exists():
+            found += _buried(scope.instance, run_id)
     return found
 
 

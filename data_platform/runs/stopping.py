@@ -18,6 +18,7 @@ from typing import Self, TypeVar
 
 import dagster as dg
 
+from data_platform.databases.fencing import fenced, lease_of, require_held_now
 from data_platform.engine.session import cancel_jobs
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -122,9 +123,10 @@ def cancel_run(instance: dg.DagsterInstance, run_id: str) -> None:
 
 @contextmanager
 def stoppable(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """A part of a run that is skipped, or whose result is discarded, once the run is canceled.
+    """A part of a run that is skipped, or whose result is discarded, once the run is canceled or
+    counts as dead.
 
-    Raises DagsterExecutionInterruptedError then.
+    Raises DagsterExecutionInterruptedError if it is canceled, LeaseLost if it counts as dead.
     """
     require_going_on(instance, run_id)
     try:
@@ -136,7 +138,10 @@ def stoppable(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
 
 def require_going_on(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Raises DagsterExecutionInterruptedError if the run is being canceled."""
+    """Raises DagsterExecutionInterruptedError if the run is being canceled, LeaseLost if it counts
+    as dead."""
+    with fenced(lease_of(run_id)):
+        require_held_now()
     run = instance.get_run_by_id(run_id)
     if run and run.status is dg.DagsterRunStatus.CANCELING:
         raise dg.DagsterExecutionInterruptedError("the run is being canceled") from None

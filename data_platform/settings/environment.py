@@ -82,6 +82,7 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
         spark=values.engine(value("SPARK")),
         spark_memory=values.memory(value("SPARK_MEMORY") or values.memory_for_cores()),
         spark_idle=values.minutes("SPARK_IDLE", value("SPARK_IDLE") or "0"),
+        run_lease=values.lease("RUN_LEASE", _value(env, "RUN_LEASE") or "60"),
         spark_jars=Path(value("SPARK_JARS") or Settings.spark_jars),
         landing_uri=values.place("LANDING", value("LANDING")),
         warehouse_uri=values.place("WAREHOUSE", value("WAREHOUSE")),

@@ -37,7 +37,9 @@ class Settings:
     `database_secret` names the secret it came from, if it came from one.
     `spark` is what executes DataFrames, `spark_memory` the driver's heap as the JVM writes it
     (`4g`, `512m`), `spark_idle` for how many minutes a warm engine stays without a run, 0 for none,
-    `spark_jars` the directory of what `make jars` fetched. For jobs of a service, `remote_package`
+    `spark_jars` the directory of what `make jars` fetched.
+    `run_lease` is for how many seconds a run on a shared database may be silent before it counts
+    as dead. For jobs of a service, `remote_package`
     (`s3://`) is what `data-platform package` made, `remote_messages` (`s3://`) where they exchange
     messages with Dagster, `remote_role` the ARN of their role, `remote_release` a release of EMR,
     each empty where it is not needed. `project` begins the names of the buckets; `aws_region` is
@@ -50,6 +52,7 @@ class Settings:
     spark: Engine
     spark_memory: str
     spark_idle: float = 0
+    run_lease: float = 60
     landing_uri: str
     warehouse_uri: str
     catalog_uri: str

@@ -168,6 +168,13 @@ def minutes(name: str, text: str) -> float:
     raise SettingsError(f"{PREFIX}{name} is {text!r}; write a number of minutes, like 10")
 
 
+def lease(name: str, text: str) -> float:
+    """A number of seconds, at least 1: a process cannot beat much oftener."""
+    if re.fullmatch(r"\d+(\.\d+)?", text) and float(text) >= 1:
+        return float(text)
+    raise SettingsError(f"{PREFIX}{name} is {text!r}; write a number of seconds from 1, like 60")
+
+
 def packages(text: str, of: str = f"{PREFIX}DOMAINS") -> tuple[str, ...]:
     """Dotted names of Python packages, separated by commas; `of` names their setting in errors."""
     names = tuple(filter(None, (name.strip() for name in text.split(","))))

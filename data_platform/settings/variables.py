@@ -62,6 +62,12 @@ VARIABLES = (
         "`.cache/jars`, where `make jars` puts them",
     ),
     Variable(
+        "RUN_LEASE",
+        "On a database that several machines share: for how many seconds a run may give no sign of "
+        "life before it counts as dead and can no longer publish",
+        "`60`",
+    ),
+    Variable(
         "REMOTE_PACKAGE",
         "Where the files of `data-platform package` are, for jobs of EMR and Glue: "
         "`s3://bucket/prefix`",

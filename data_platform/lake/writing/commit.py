@@ -13,6 +13,7 @@ from pyiceberg.manifest import DataFile, ManifestEntry, ManifestEntryStatus, Man
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Operation
 
+from data_platform.databases.fencing import require_held_now
 from data_platform.lake.errors import PartitionConflict
 from data_platform.lake.files import (
     Files,
@@ -50,8 +51,10 @@ def replace_partitions(
     which `keep(key, file)` holds are kept. `properties` go into the snapshot's summary. `live` has
     the files of `keys` in this very `table`, if the caller has read them already.
 
-    Raises PartitionConflict if another writer replaced one of the partitions meanwhile.
+    Raises PartitionConflict if another writer replaced one of the partitions meanwhile, LeaseLost
+    within a `fenced` block whose lease is lost.
     """
+    require_held_now()  # Glue's commits cannot be refused by a lease; those in a database are, too
     keys = sorted(set(keys))
     added = list(add)
     if live is None:

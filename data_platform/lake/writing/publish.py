@@ -14,6 +14,7 @@ from itertools import chain
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
+from data_platform.databases.fencing import fenced, lease_of
 from data_platform.lake.builds import Build, Builds
 from data_platform.lake.catalog import Lake
 from data_platform.lake.expiry import forget_old_snapshots
@@ -95,8 +96,14 @@ def publish(lake: Lake, builds: Builds, write: StagedWrite) -> Publication:
     """Publish the partitions that passed, and the quarantine of those that did not.
 
     A partition with a staged file that is not what its writer reported is held back alone and stays
-    due. Raises PartitionConflict if another writer was first; then nothing was committed.
+    due. Raises PartitionConflict if another writer was first; then nothing was committed. Raises
+    LeaseLost if the run counts as dead: then nothing more of it is.
     """
+    with fenced(lease_of(write.run_id)):
+        return _publish(lake, builds, write)
+
+
+def _publish(lake: Lake, builds: Builds, write: StagedWrite) -> Publication:
     table = lake.load(write.table)
     # Before anything is committed: a write that has already lost must not touch rejected rows.
     live = files_by_partition(table, write.slice.keys)

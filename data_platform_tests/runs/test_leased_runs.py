@@ -1,0 +1,124 @@
+"""Runs on a database that machines share: what one sees of another's, and marks as failed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from data_platform.build.platform import Platform
+from data_platform.databases.errors import LeaseLost
+from data_platform.databases.fencing import LEASES, lease_of
+from data_platform.runs.liveness import (
+    at_work,
+    driving,
+    fail_dead_runs,
+    fail_lost_runs,
+    hold,
+    require_driving,
+)
+from data_platform.runs.scope import Scope
+from data_platform.settings.environment import settings_at
+from data_platform_tests.runs.test_liveness import begun, status
+from data_platform_tests.support.memory_bucket import NOW
+from data_platform_tests.support.tables import TABLES
+
+FAILURE = dg.DagsterRunStatus.FAILURE
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def machines(tmp_path: Path, migrated_postgres_url: str) -> tuple[Platform, Platform]:
+    """This one and another, which see nothing of each other's homes."""
+    here, there = (
+        Platform(settings_at(tmp_path / name, ledger_uri=migrated_postgres_url, run_lease=3600))
+        for name in ("here", "there")
+    )
+    here.settings.home.mkdir()
+    there.settings.home.mkdir()
+    return here, there
+
+
+def looks(platform: Platform, instance: dg.DagsterInstance, times: int, apart: float) -> list[str]:
+    """The runs that were marked as failed in so many looks."""
+    found = []
+    for _ in range(times):
+        assert platform.leases
+        with platform.leases.database.write() as connection:
+            connection.execute(LEASES.update().values(watched=LEASES.c.watched - apart))
+        found += [run.run_id for run in fail_dead_runs(instance, platform)]
+    return found
+
+
+def test_a_run_of_another_machine_is_at_work_until_it_ends(machines, instance):
+    here, there = machines
+    run = begun(instance)
+    with driving(instance, there), hold(there, run):
+        assert at_work(here) == (True, [run], [])
+        assert fail_dead_runs(instance, here) == []
+
+    assert at_work(here) == (False, [], [])
+
+
+def test_a_run_of_another_machine_that_is_silent_is_failed_once(machines, instance):
+    here, there = machines
+    run = begun(instance)
+    with hold(there, run):
+        assert looks(here, instance, 3, apart=1800) == [run]
+        assert looks(there, instance, 3, apart=1800) == []
+
+    assert status(instance, run) is FAILURE
+
+
+def test_a_run_that_ended_before_its_machine_was_lost_stays_as_it_ended(machines, instance):
+    here, there = machines
+    run = begun(instance)
+    with hold(there, run):
+        event = dg.DagsterEvent(dg.DagsterEventType.PIPELINE_SUCCESS.value, job_name="retail_daily")
+        instance.report_dagster_event(event, run)
+        assert looks(here, instance, 3, apart=1800) == []
+        assert at_work(here) == (False, [], [])
+
+    assert status(instance, run) is dg.DagsterRunStatus.SUCCESS
+
+
+def test_a_run_that_never_got_its_lease_is_failed_after_ten_minutes_of_looks(machines, instance):
+    here, there = machines
+    scope = Scope(instance, here, TABLES)
+    lost, alive, others = begun(instance), begun(instance), begun(instance, "reports")
+    with hold(there, alive):
+        assert fail_lost_runs(scope, NOW) == []  # whatever the time is on this machine
+        assert looks(here, instance, 1, apart=500) == []
+        assert fail_lost_runs(scope, NOW) == []
+        assert looks(here, instance, 1, apart=200) == [lost]
+
+    assert status(instance, lost) is FAILURE
+    assert {status(instance, run) for run in (alive, others)} == {dg.DagsterRunStatus.STARTED}
+
+
+def test_a_killed_run_of_this_machine_is_failed_at_once_and_can_write_no_more(machines, instance):
+    here, there = machines
+    run = begun(instance)
+    assert here.leases
+    here.leases.take(lease_of(run), "a killed process")
+    (here.settings.home / "running").mkdir()
+    (here.settings.home / "running" / run).touch()
+
+    assert [each.run_id for each in fail_dead_runs(instance, here)] == [run]
+    assert at_work(there) == (False, [], [])
+
+
+def test_a_driver_that_counts_as_gone_asks_for_no_more_runs(machines, instance):
+    here, there = machines
+    with driving(instance, there):
+        require_driving()
+        assert here.leases
+        here.leases.withdraw("driver")
+
+        with pytest.raises(LeaseLost, match=r"^driver: this process"):
+            require_driving()
