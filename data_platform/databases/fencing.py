@@ -115,7 +115,7 @@ def require_held_now() -> None:
             lease.require(connection)
 
 
-def fence(engine: sa.Engine, table: sa.Table) -> None:
+def fence(engine: sa.Engine, table: sa.FromClause) -> None:
     """Refuse changes of the table through a library's engine where the block's lease is lost.
 
     On PostgreSQL a transaction of a process that is frozen ends as those of `Database` do.

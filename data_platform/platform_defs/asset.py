@@ -52,6 +52,7 @@ def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
         code_version=table.version if table.contract else None,
         description=table.description,
         io_manager_key="io_manager",
+        pool=str(table.id),  # of which dagster.yaml lets one run at a time build
         required_resource_keys={"platform", "pyspark"},
     )
     def step(context: dg.AssetExecutionContext) -> Iterator[dg.Output]:
