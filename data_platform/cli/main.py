@@ -24,6 +24,7 @@ from data_platform.cli.reporting import Suggesting
 from data_platform.cli.running import held, run, stale
 from data_platform.cli.settings import settings
 from data_platform.cli.sql import sql
+from data_platform.cli.status import status
 from data_platform.cli.upkeep import clean, drop, expire, release, rollback
 
 # Objects made by imports are never garbage: with Python's own thresholds the collector would take a
@@ -32,7 +33,7 @@ _COLLECTED_AFTER = (100_000, 50, 100)
 
 COMMANDS = (
     *(tables, show, sql, export, history),
-    *(run, stale, held),
+    *(run, status, stale, held),
     *(new, try_, shell, doctor, settings),
     *(landing, quarantine),
     *(rollback, release, drop, expire, clean),

@@ -1,5 +1,6 @@
 """What commands say after files landed in two rounds, each with a run."""
 
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -99,3 +100,24 @@ def test_dates_that_other_engines_lack_are_quarantined_with_row_and_column_and_t
     assert [row["InvoiceDate"] for row in rows] == FAR_DATES
     assert [row["_row_number"] for row in rows] == [401, 402, 403]
     assert all("invoiced_at.typed" in row["_reasons"] for row in rows)
+
+
+def test_the_status_counts_what_the_other_commands_list(run: Run, rounds: Rounds) -> None:
+    found = parsed(run("status", "--json"))
+
+    tables = {row["table"]: row for row in found["tables"]}
+    held = parsed(run("held", "--json"))
+    assert tables[SILVER]["held"] == sum(row["table"] == SILVER for row in held) > 0
+    assert [row["stale"] for row in tables.values()] == [0] * len(tables)
+    pages = {row["table"]: row for row in parsed(run("tables", "--json"))}
+    assert tables[SALES]["published"] == pages[SALES]["partitions"] > 0
+    assert found["objects"] == parsed(run("landing", "--json"))["states"]
+    assert (found["runs_at_work"], found["failed_runs"]) == ([], [])
+
+
+def test_the_status_says_what_is_left_for_a_person(run: Run, rounds: Rounds) -> None:
+    said = run("status", "--check", code=LEFT).output
+
+    assert re.search(rf"{SILVER} .*\b1\b", said)
+    assert "runs at work: none" in said
+    assert "data-platform held: which, since when and why" in said

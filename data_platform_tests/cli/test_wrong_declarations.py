@@ -25,6 +25,7 @@ ASKING: dict[tuple[str, ...], tuple[str, ...]] = {
     ("run",): (),
     ("try",): (TABLE, "--partition", "2011-03-04"),
     ("shell",): (),
+    ("status",): (),
     ("stale",): (),
     ("held",): (),
     ("quarantine", "list"): (TABLE,),

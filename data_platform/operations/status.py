@@ -1,0 +1,135 @@
+"""The state of the platform in one screen: tables, landed objects, runs."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import dagster as dg
+
+from data_platform.assets import Table
+from data_platform.build.held import held_now
+from data_platform.build.planning import current_versions, plan_due
+from data_platform.build.platform import Platform
+from data_platform.lake.look import Look
+from data_platform.operations.attention import Attention, attention
+from data_platform.operations.repair import instance_of
+from data_platform.runs.liveness import at_work
+from data_platform.storage.errors import LakeError
+from data_platform.telemetry.wording import counted
+
+_FAILED_SINCE = dt.timedelta(days=1)
+_MOST_RUNS = 20
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """Numbers of partitions of a table, 0 or 1 for one without partitions. `stale`: to build, new
+    ones included; `held`: their last build was held back; `waiting`: an input was never published;
+    `expired`: can no longer be built. `trouble` says why a table cannot be planned."""
+
+    table: str
+    published: int
+    stale: int
+    held: int
+    waiting: int
+    expired: int
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """A run that failed in the last day; runs of the same job after it have not succeeded."""
+
+    run: str
+    job: str
+    ended: dt.datetime | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is published and what is left to do. `objects` are counts of landed objects by state,
+    `at_work` the runs that have a process, `failed` those that nothing has made good."""
+
+    tables: Sequence[TableStatus]
+    objects: dict[str, int]
+    at_work: Sequence[str]
+    failed: Sequence[FailedRun]
+    attention: Attention
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether there is something that no run will do by itself."""
+        troubled = any(each.trouble or each.expired for each in self.tables)
+        return bool(self.attention or self.failed or troubled)
+
+    @property
+    def values(self) -> dict[str, object]:
+        """As JSON has it."""
+        return {
+            "tables": [asdict(each) for each in self.tables],
+            "objects": self.objects,
+            "runs_at_work": list(self.at_work),
+            "failed_runs": [asdict(each) for each in self.failed],
+        }
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """All but the tables, in words."""
+        states = [f"{count:,} {state}" for state, count in self.objects.items() if count]
+        for table in self.tables:
+            if table.trouble:
+                yield f"{table.table} cannot be planned: {table.trouble}"
+        yield f"landed objects: {', '.join(states) or 'none'}"
+        yield f"runs at work: {', '.join(self.at_work) or 'none'}"
+        if self.failed:
+            failed = counted(len(self.failed), "failed run")
+            newest = self.failed[0]
+            yield f"{failed} in the last day, the newest {newest.run} of {newest.job}"
+        yield from self.attention.lines
+
+
+def status(platform: Platform, tables: Sequence[Table], now: dt.datetime) -> Status:
+    """The state now; reads metadata only."""
+    driven, live, _ = at_work(platform)
+    look = Look(platform.lake)
+    return Status(
+        [_of_table(table, platform, look) for table in tables],
+        {str(state): count for state, count in platform.ledger.summary().items()},
+        live or (["a command is between two runs"] if driven else []),
+        _failed(platform, now),
+        attention(platform, tables),
+    )
+
+
+def _of_table(table: Table, platform: Platform, look: Look) -> TableStatus:
+    found = TableStatus(str(table.id), 0, 0, 0, 0, 0)
+    try:
+        published = len(current_versions(platform, table.id, None))
+        found = replace(found, published=published, held=len(held_now(table, platform)))
+        plan = plan_due(table, platform, look)
+    except (LakeError, ValueError) as error:  # of this table alone
+        return replace(found, trouble=str(error))
+    return replace(
+        found, stale=len(plan.keys), waiting=len(plan.waiting), expired=len(plan.expired)
+    )
+
+
+def _failed(platform: Platform, now: dt.datetime) -> list[FailedRun]:
+    """The runs that failed since yesterday, newest first, without those whose job succeeded
+    later."""
+    since = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
+        updated_after=now - _FAILED_SINCE,
+    )
+    found: list[FailedRun] = []
+    succeeded: set[str] = set()
+    with instance_of(platform) as instance:
+        for record in instance.get_run_records(since, limit=_MOST_RUNS):
+            run = record.dagster_run
+            if run.status is dg.DagsterRunStatus.SUCCESS:
+                succeeded.add(run.job_name)
+            elif run.job_name not in succeeded:
+                at = record.end_time
+                ended = dt.datetime.fromtimestamp(at, dt.UTC) if at else None
+                found.append(FailedRun(run.run_id, run.job_name, ended))
+    return found

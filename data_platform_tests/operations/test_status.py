@@ -1,0 +1,67 @@
+"""The status of runs: which have a process, and which failures nothing has made good."""
+
+import datetime as dt
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from data_platform.build.platform import Platform
+from data_platform.operations.repair import instance_of
+from data_platform.operations.status import Status, status
+from data_platform.runs.home import prepare_home
+from data_platform.runs.liveness import hold
+from data_platform.settings.environment import environment_kept, settings_at
+
+STARTED = dg.DagsterEventType.PIPELINE_START
+SUCCESS, FAILURE = dg.DagsterEventType.PIPELINE_SUCCESS, dg.DagsterEventType.PIPELINE_FAILURE
+LATER = dt.timedelta(days=1, minutes=1)
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Platform:
+    settings = settings_at(tmp_path)
+    prepare_home(settings)
+    return Platform(settings)
+
+
+def ran(platform: Platform, *ends: tuple[str, dg.DagsterEventType]) -> list[str]:
+    """The ids of runs of these jobs that ended so, one after the other."""
+    ids = []
+    with environment_kept(), instance_of(platform) as instance:
+        for job, end in ends:
+            run = instance.add_run(dg.DagsterRun(job_name=job))
+            for kind in (STARTED, end):
+                event = dg.DagsterEvent(kind.value, job_name=job)
+                instance.report_dagster_event(event, run.run_id)
+            ids.append(run.run_id)
+    return ids
+
+
+def seen(platform: Platform, after: dt.timedelta = dt.timedelta()) -> Status:
+    with environment_kept():
+        return status(platform, (), dt.datetime.now(dt.UTC) + after)
+
+
+def test_a_failed_run_is_listed_until_its_job_succeeds(platform):
+    first, other = ran(platform, ("daily", FAILURE), ("monthly", FAILURE))
+    assert [each.run for each in seen(platform).failed] == [other, first]
+    assert seen(platform).needs_attention
+
+    ran(platform, ("daily", SUCCESS))
+    assert [each.run for each in seen(platform).failed] == [other]
+
+    (last,) = ran(platform, ("daily", FAILURE))
+    assert [each.run for each in seen(platform).failed] == [last, other]
+
+
+def test_runs_that_failed_before_the_past_day_are_not_listed(platform):
+    ran(platform, ("daily", FAILURE))
+    assert not seen(platform, LATER).needs_attention
+
+
+def test_a_run_with_a_process_is_at_work(platform):
+    with hold(platform, "a-run"):
+        assert seen(platform).at_work == ["a-run"]
+        assert "runs at work: a-run" in list(seen(platform).lines)
+    assert "runs at work: none" in list(seen(platform).lines)
