@@ -6,6 +6,7 @@ a code location's name, or to replace the storage of its event log. The version 
 `platform_defs.postgres_storage` is the same for dagster-postgres.
 """
 
+import datetime as dt
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,6 +54,7 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_shared.error import SerializableErrorInfo
+from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 AssetJob = UnresolvedAssetJobDefinition
@@ -135,6 +137,25 @@ def target_of(record: dg.EventLogRecord) -> Target:
     return Target(  # its fields are not visible to a type checker
         storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
     )
+
+
+def targets_of(instance: dg.DagsterInstance, ids: Sequence[int]) -> dict[str | None, Target]:
+    """The materializations with these ids in the log, by partition.
+
+    A record's whole event would be read and deserialized for a moment of its.
+    """
+    storage, log = instance.event_log_storage, EVENTS.c
+    assert isinstance(storage, SqlEventLogStorage)
+    found = select(log.partition, log.id, log.run_id, log.timestamp).where(log.id.in_(ids))
+    with storage.index_connection() as connection:
+        return {
+            partition: Target(
+                storage_id=number,
+                run_id=run_id,
+                timestamp=moment.replace(tzinfo=dt.UTC).timestamp(),
+            )
+            for partition, number, run_id, moment in connection.execute(found)
+        }
 
 
 def error_outside_steps(event: dg.DagsterEvent) -> SerializableErrorInfo | None:

@@ -15,7 +15,13 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from data_platform.build.dagster_internals import AssetEvent, Target, log_batch, target_of
+from data_platform.build.dagster_internals import (
+    AssetEvent,
+    Target,
+    log_batch,
+    target_of,
+    targets_of,
+)
 from data_platform.build.reports import Figures
 from data_platform.lake.writing.publish import Published
 from data_platform.quality.findings import Finding
@@ -144,11 +150,7 @@ class Log:
         )
         wanted = [number for key, number in ids.items() if key in keys]
         for start in range(0, len(wanted), _CHUNK):
-            chunk = wanted[start : start + _CHUNK]
-            records = self.instance.fetch_materializations(
-                dg.AssetRecordsFilter(self.asset, storage_ids=chunk), limit=_CHUNK
-            ).records
-            found |= {record.partition_key: target_of(record) for record in records}
+            found |= targets_of(self.instance, wanted[start : start + _CHUNK])
         return found
 
     def _log(self, events: Sequence[tuple[AssetEvent, str]]) -> None:

@@ -10,15 +10,14 @@ own storage, and either can read the other's. `postgres_storage` is the same for
 
 import os
 import threading
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple, Self
 
 from dagster import AssetKey, DagsterEventType, EventLogEntry, StringSource, serialize_value
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from data_platform.build.dagster_internals import (
@@ -32,6 +31,7 @@ from data_platform.build.dagster_internals import (
     StorageConfig,
     shortened_failure,
 )
+from data_platform.platform_defs.check_executions import replace_planned
 from data_platform.telemetry.metadata import HELD_BACK, SILENT
 
 _OF_ASSETS = {
@@ -44,13 +44,6 @@ _OF_CHECKS = {
 }
 _COLUMNS = CHECK_EXECUTIONS.c
 _AT_ONCE = 500  # partitions in a statement
-# Its rows are an `Identity` and the columns of `_evaluation_row`, which it sets.
-_PLANNED_BECOMES_EVALUATED = CHECK_EXECUTIONS.update().where(
-    _COLUMNS.asset_key == bindparam("of_asset"),
-    _COLUMNS.check_name == bindparam("of_check"),
-    _COLUMNS.run_id == bindparam("of_run"),
-    _COLUMNS.partition.is_not_distinct_from(bindparam("of_partition")),
-)
 _NUMBERED = EVENTS.insert().returning(EVENTS.c.id, sort_by_parameter_order=True)
 
 
@@ -67,36 +60,6 @@ def _is_silent(event: EventLogEntry) -> bool:
     if event.dagster_event_type != DagsterEventType.STEP_OUTPUT:
         return False
     return SILENT.keys() <= event.get_dagster_event().step_output_data.metadata.keys()
-
-
-class Identity(NamedTuple):
-    """Which row of `CHECK_EXECUTIONS` an evaluation has: one for each check, run and partition."""
-
-    of_asset: str
-    of_check: str
-    of_run: str
-    of_partition: str | None
-
-    @property
-    def columns(self) -> dict[str, str | None]:
-        """The values by column."""
-        names = (_COLUMNS.asset_key, _COLUMNS.check_name, _COLUMNS.run_id, _COLUMNS.partition)
-        return {column.name: value for column, value in zip(names, self, strict=True)}
-
-
-def _identity(event: EventLogEntry) -> Identity:
-    of = event.get_dagster_event().asset_check_evaluation_data
-    return Identity(of.asset_key.to_string(), of.check_name, event.run_id, of.partition)
-
-
-def _known(connection: Connection, evaluations: Iterable[Identity]) -> Iterator[Identity]:
-    """The rows there are for the runs and assets of these evaluations."""
-    pairs = {(each.of_asset, each.of_run) for each in evaluations}
-    for asset, run in pairs:
-        found = select(
-            _COLUMNS.asset_key, _COLUMNS.check_name, _COLUMNS.run_id, _COLUMNS.partition
-        ).where(_COLUMNS.asset_key == asset, _COLUMNS.run_id == run)
-        yield from (Identity(*row) for row in connection.execute(found))
 
 
 class Stored(NamedTuple):
@@ -164,26 +127,21 @@ class Batching(EventLog):
             self.store_as_newest(connection, event, event_id)
         self._store_evaluations(connection, evaluations)
 
-    def _store_evaluations(self, connection: Connection, evaluations: list["Stored"]) -> None:
-        """Update the rows that are planned for the evaluations, and insert the others."""
-        rows = {_identity(stored.event): self._evaluation_row(stored) for stored in evaluations}
-        known = Counter(_known(connection, rows))
-        if len(rows) < len(evaluations) or any(count > 1 for count in known.values()):
+    def _store_evaluations(self, connection: Connection, evaluations: list[Stored]) -> None:
+        rows = [self._evaluation_row(stored) for stored in evaluations]
+        if not replace_planned(connection, rows):
             for stored in evaluations:  # as Dagster does, which refuses one that is planned twice
                 self.store_asset_check_event(stored.event, stored.id)
-            return
-        planned = [{**key._asdict(), **row} for key, row in rows.items() if key in known]
-        others = [{**key.columns, **row} for key, row in rows.items() if key not in known]
-        if planned:
-            connection.execute(_PLANNED_BECOMES_EVALUATED, planned)
-        if others:
-            connection.execute(CHECK_EXECUTIONS.insert(), others)
 
-    def _evaluation_row(self, stored: "Stored") -> dict[str, object]:
+    def _evaluation_row(self, stored: Stored) -> dict[str, object]:
         evaluation = stored.event.get_dagster_event().asset_check_evaluation_data
         status = CheckStatus.SUCCEEDED if evaluation.passed else CheckStatus.FAILED
         target = evaluation.target_materialization_data
         return {
+            "asset_key": evaluation.asset_key.to_string(),
+            "check_name": evaluation.check_name,
+            "run_id": stored.event.run_id,
+            "partition": evaluation.partition,
             "execution_status": status.value,
             "evaluation_event": stored.text,
             "evaluation_event_timestamp": self.inserted_at(stored.event),
