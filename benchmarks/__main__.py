@@ -11,6 +11,7 @@ from benchmarks.commits import aging, planning
 from benchmarks.dagster_dev import late_file, warm_partition
 from benchmarks.demo_run import demo
 from benchmarks.engines import engines
+from benchmarks.event_volume import event_volume
 from benchmarks.large_partition import large_partition
 from benchmarks.long_runs import backfill, landed_to_gold
 from benchmarks.many_tables import many_tables
@@ -47,6 +48,7 @@ MEASURES: dict[str, Callable[[Workload], list[Measurement]]] = {
     "s3_planning": s3_planning,
     "queue_tick": queue_tick,
     "many_tables": many_tables,
+    "event_volume": event_volume,
     "demo": demo,
 }
 

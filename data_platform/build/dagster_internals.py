@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
     AssetCheckEvaluationTargetMaterializationData,
 )
 from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
@@ -186,6 +187,15 @@ def shortened_failure(event: dg.EventLogEntry, *, expected: str) -> dg.EventLogE
         case _:
             return event
     return event._replace(dagster_event=failure._replace(event_specific_data=shown))
+
+
+def planned_of_one(event: dg.EventLogEntry) -> dg.EventLogEntry:
+    """The event that a check is planned, without the partitions of the run."""
+    planned = event.get_dagster_event().asset_check_planned_data
+    alone = AssetCheckEvaluationPlanned(asset_key=planned.asset_key, check_name=planned.check_name)
+    return event._replace(
+        dagster_event=event.get_dagster_event()._replace(event_specific_data=alone)
+    )
 
 
 # --- runs and backfills -------------------------------------------------------------------

@@ -29,6 +29,7 @@ from data_platform.build.dagster_internals import (
     EventLog,
     SqliteEventLog,
     StorageConfig,
+    planned_of_one,
     shortened_failure,
 )
 from data_platform.platform_defs.check_executions import replace_planned
@@ -44,7 +45,6 @@ _OF_CHECKS = {
 }
 _COLUMNS = CHECK_EXECUTIONS.c
 _AT_ONCE = 500  # partitions in a statement
-_NUMBERED = EVENTS.insert().returning(EVENTS.c.id, sort_by_parameter_order=True)
 
 
 def _is_evaluation(event: EventLogEntry) -> bool:
@@ -113,11 +113,11 @@ class Batching(EventLog):
     def _store_at_once(self, events: Sequence[EventLogEntry], rows: list[dict]) -> None:
         raise NotImplementedError
 
-    def _store_beside(self, connection: Connection, stored: list[Stored]) -> None:
+    def _store_beside(self, connection: Connection, batch: list[Stored]) -> None:
         """Store what `store_event` stores besides the log, in one or two statements for all."""
-        of_assets = [each for each in stored if each.event.dagster_event_type in _OF_ASSETS]
-        evaluations = [each for each in stored if _is_evaluation(each.event)]
-        for event, event_id, _ in stored:
+        of_assets = [each for each in batch if each.event.dagster_event_type in _OF_ASSETS]
+        evaluations = [each for each in batch if _is_evaluation(each.event)]
+        for event, event_id, _ in batch:
             if event.dagster_event_type in _OF_CHECKS and not _is_evaluation(event):
                 self.store_asset_check_event(event, event_id)
         events, ids = [each.event for each in of_assets], [each.id for each in of_assets]
@@ -128,29 +128,30 @@ class Batching(EventLog):
         self._store_evaluations(connection, evaluations)
 
     def _store_evaluations(self, connection: Connection, evaluations: list[Stored]) -> None:
-        rows = [self._evaluation_row(stored) for stored in evaluations]
+        rows = [self._evaluation_row(one) for one in evaluations]
         if not replace_planned(connection, rows):
-            for stored in evaluations:  # as Dagster does, which refuses one that is planned twice
-                self.store_asset_check_event(stored.event, stored.id)
+            for one in evaluations:  # as Dagster does, which refuses one that is planned twice
+                self.store_asset_check_event(one.event, one.id)
 
-    def _evaluation_row(self, stored: Stored) -> dict[str, object]:
-        evaluation = stored.event.get_dagster_event().asset_check_evaluation_data
+    def _evaluation_row(self, one: Stored) -> dict[str, object]:
+        evaluation = one.event.get_dagster_event().asset_check_evaluation_data
         status = CheckStatus.SUCCEEDED if evaluation.passed else CheckStatus.FAILED
         target = evaluation.target_materialization_data
         return {
             "asset_key": evaluation.asset_key.to_string(),
             "check_name": evaluation.check_name,
-            "run_id": stored.event.run_id,
+            "run_id": one.event.run_id,
             "partition": evaluation.partition,
             "execution_status": status.value,
-            "evaluation_event": stored.text,
-            "evaluation_event_timestamp": self.inserted_at(stored.event),
-            "evaluation_event_storage_id": stored.id,
+            "evaluation_event": one.text,
+            "evaluation_event_timestamp": self.inserted_at(one.event),
+            "evaluation_event_storage_id": one.id,
             "materialization_event_storage_id": target.storage_id if target else None,
         }
 
     def store_planned_checks(self, event: EventLogEntry, event_id: int | None) -> None:
-        """Like Dagster's own, which serializes the same text again for each partition."""
+        """Like Dagster's own, except that the event in the row of a partition does not list all
+        partitions of the run: of a thousand static ones that would be a million keys."""
         planned = event.get_dagster_event().asset_check_planned_data
         subset = planned.partitions_subset
         keys = subset.get_partition_keys() if subset else [None]
@@ -159,7 +160,7 @@ class Batching(EventLog):
             "check_name": planned.check_name,
             "run_id": event.run_id,
             "execution_status": CheckStatus.PLANNED.value,
-            "evaluation_event": serialize_value(event),
+            "evaluation_event": serialize_value(planned_of_one(event)),
             "evaluation_event_timestamp": self.inserted_at(event),
             "evaluation_event_storage_id": event_id,
         }
@@ -224,7 +225,12 @@ class BatchingSqliteEventLogStorage(Batching, SqliteEventLog):
             with self.run_connection(run_id) as connection:
                 connection.execute(EVENTS.insert(), list(own))
         with self.index_connection() as connection:
-            self._store_beside(connection, stored_in(connection, events, rows))
+            connection.execute(EVENTS.insert(), rows)
+            # Nobody else can write to the file now, so that these are the last ones in it. (For
+            # numbers that an insert returns, SQLAlchemy executes one for each row here.)
+            last = select(EVENTS.c.id).order_by(EVENTS.c.id.desc()).limit(len(rows))
+            ids = connection.execute(last).scalars().all()[::-1]
+            self._store_beside(connection, stored(events, ids, rows))
 
     @contextmanager
     def connected(self, shard: str) -> Iterator[Connection]:
@@ -239,11 +245,8 @@ class BatchingSqliteEventLogStorage(Batching, SqliteEventLog):
             yield self._shared[shard]
 
 
-def stored_in(
-    connection: Connection, events: Sequence[EventLogEntry], rows: list[dict]
-) -> list[Stored]:
-    """The events, in the log now, with their numbers."""
-    ids = connection.execute(_NUMBERED, rows).scalars()
+def stored(events: Sequence[EventLogEntry], ids: Sequence[int], rows: list[dict]) -> list[Stored]:
+    """The events with their ids in the log."""
     return [
         Stored(event, id, row["event"]) for event, id, row in zip(events, ids, rows, strict=True)
     ]

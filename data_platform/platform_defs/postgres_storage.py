@@ -18,7 +18,9 @@ from dagster_postgres.storage import DagsterPostgresStorage
 from sqlalchemy.engine import Connection
 
 from data_platform.build.dagster_internals import EVENTS, StorageConfig
-from data_platform.platform_defs.event_log import Batching, stored_in
+from data_platform.platform_defs.event_log import Batching, stored
+
+_NUMBERED = EVENTS.insert().returning(EVENTS.c.id, sort_by_parameter_order=True)
 
 
 class BatchingPostgresEventLogStorage(Batching, PostgresEventLogStorage):
@@ -34,14 +36,13 @@ class BatchingPostgresEventLogStorage(Batching, PostgresEventLogStorage):
 
     def _store_at_once(self, events: Sequence[EventLogEntry], rows: list[dict]) -> None:
         with self._connect() as connection:
-            stored = stored_in(connection, events, rows)
+            ids = connection.execute(_NUMBERED, rows).scalars().all()
         try:
             with self.index_transaction() as connection:
                 self._batch.connection = connection
-                self._store_beside(connection, stored)
+                self._store_beside(connection, stored(events, ids, rows))
         except Exception:
             self._batch.connection = None
-            ids = [each.id for each in stored]
             with self._connect() as connection:
                 events_of_batch = EVENTS.c.id.in_(ids)
                 connection.execute(EVENTS.delete().where(events_of_batch))

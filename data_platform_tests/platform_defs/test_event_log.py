@@ -98,7 +98,8 @@ def index_queries() -> dict[str, str]:
     """What the UI asks for, without the times and the text of events, which differ by run."""
     return {
         "events": "select id, dagster_event_type, asset_key, partition, step_key from event_logs",
-        "checks": "select check_name, partition, execution_status, evaluation_event_storage_id "
+        "checks": "select id, create_timestamp is not null, check_name, partition, "
+        "execution_status, evaluation_event_storage_id "
         "from asset_check_executions",
         "assets": "select asset_key, last_materialization is not null from asset_keys",
         "tags": "select event_id, asset_key, key from asset_event_tags "
@@ -268,6 +269,7 @@ def test_a_check_of_a_partition_that_was_materialized_in_another_run_names_that_
     assert newest.evaluation and newest.evaluation.target_materialization_data
     assert newest.evaluation.target_materialization_data.storage_id == first.storage_id
     assert newest.evaluation.target_materialization_data.run_id == first.run_id
+    assert newest.evaluation.target_materialization_data.timestamp == first.timestamp
 
 
 def test_checks_that_belong_to_no_run_are_told_again_and_the_newest_counts(home: Path) -> None:
