@@ -165,7 +165,7 @@ def ranged_run(instance: dg.DagsterInstance, of: Shop) -> tuple[float, ...]:
 
 
 def defs() -> dg.Definitions:
-    """For a webserver beside the program's home (`-m benchmarks.event_volume -a ranged`)."""
+    """For a webserver beside the program's home (`-m benchmarks.event_volume -a defs`)."""
     return shop("lines", 12_000).definitions
 
 

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import dagster as dg
+from dagster._core.asset_graph_view.serializable_entity_subset import SerializableEntitySubset
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationPlanned,
     AssetCheckEvaluationTargetMaterializationData,
@@ -44,7 +45,12 @@ from dagster._core.remote_origin import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecordStatus,
+    AssetCheckExecutionResolvedStatus,
+    AssetCheckPartitionInfo,
+)
+from dagster._core.storage.asset_check_state import AssetCheckState
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     AssetEventTagsTable,
@@ -63,6 +69,13 @@ AssetJob = UnresolvedAssetJobDefinition
 Target = AssetCheckEvaluationTargetMaterializationData
 """The materialization that a check's result is about."""
 CheckStatus = AssetCheckExecutionRecordStatus
+CheckOfPartition = AssetCheckPartitionInfo
+"""The newest evaluation of a check of a partition."""
+ShownStatus = AssetCheckExecutionResolvedStatus
+"""The status of a check that the UI shows."""
+CheckState = AssetCheckState
+"""The partitions of a check by that status."""
+PartitionsOf = SerializableEntitySubset
 StorageConfig = ConfigurableClassData
 """How `dagster.yaml` configures a storage."""
 
@@ -240,6 +253,11 @@ def use_logger(logger: dg.LoggerDefinition, config: Mapping[str, Any]) -> None:
 
 class EventLog(SqlEventLogStorage):
     """An event log in a database, with public names for what a subclass uses and overrides."""
+
+    @property
+    def owner(self) -> dg.DagsterInstance:
+        """The instance whose storage it is."""
+        return self._instance
 
     def row_of(self, event: dg.EventLogEntry) -> dict[str, Any]:
         """The event's row in `EVENTS`."""

@@ -16,7 +16,14 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple, Self
 
-from dagster import AssetKey, DagsterEventType, EventLogEntry, StringSource, serialize_value
+from dagster import (
+    AssetCheckKey,
+    AssetKey,
+    DagsterEventType,
+    EventLogEntry,
+    StringSource,
+    serialize_value,
+)
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
@@ -25,6 +32,7 @@ from data_platform.build.dagster_internals import (
     CHECK_EXECUTIONS,
     EVENT_TAGS,
     EVENTS,
+    CheckState,
     CheckStatus,
     EventLog,
     SqliteEventLog,
@@ -33,6 +41,8 @@ from data_platform.build.dagster_internals import (
     shortened_failure,
 )
 from data_platform.platform_defs.check_executions import replace_planned
+from data_platform.platform_defs.check_states import CheckOfAsset, check_states
+from data_platform.settings.environment import log_in_batches
 from data_platform.telemetry.metadata import HELD_BACK, SILENT
 
 _OF_ASSETS = {
@@ -101,6 +111,13 @@ class Batching(EventLog):
             # Dagster looks both up again in the log.
             known = {"last_materialization": None, "cached_status_data": None}
             connection.execute(assets.update().values(known).where(assets.c.asset_key == asset))
+
+    def get_asset_check_state(
+        self, keys: Sequence[CheckOfAsset]
+    ) -> Mapping[AssetCheckKey, CheckState]:
+        """What every page of an asset asks for, and its checks' page."""
+        infos = self.get_asset_check_partition_info([key for key, _ in keys])
+        return check_states(self.owner, keys, infos)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store all events, or none if one fails: Dagster then stores them one by one."""
@@ -210,6 +227,7 @@ class BatchingSqliteEventLogStorage(Batching, SqliteEventLog):
     def from_config_value(
         cls, inst_data: StorageConfig | None, config_value: Mapping[str, str]
     ) -> Self:
+        log_in_batches()  # a webserver and a daemon create runs, too
         return cls(os.path.join(config_value["dagster_home"], "history", "runs"), inst_data)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from data_platform.build.dagster_internals import EVENTS, StorageConfig
 from data_platform.platform_defs.event_log import Batching, stored
+from data_platform.settings.environment import log_in_batches
 
 _NUMBERED = EVENTS.insert().returning(EVENTS.c.id, sort_by_parameter_order=True)
 
@@ -70,4 +71,5 @@ class BatchingPostgresStorage(DagsterPostgresStorage):
     def from_config_value(
         cls, inst_data: StorageConfig | None, config_value: Mapping[str, str]
     ) -> Self:
+        log_in_batches()  # a webserver and a daemon create runs, too
         return cls(config_value["postgres_url"], inst_data=inst_data)

@@ -218,6 +218,12 @@ def enter_home(settings: Settings) -> None:
     give_password(settings)
 
 
+def log_in_batches() -> None:
+    """Have Dagster log in batches in this process and those it starts, unless it was told how many
+    events a batch has."""
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENT_BATCH_SIZE)
+
+
 def give_password(settings: Settings) -> None:
     """Give libpq the password, in this process and those it starts, so that no URL contains it.
     Call it where databases are opened; PyIceberg and Dagster, which open their own, need it too."""
