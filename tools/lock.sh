@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Resolve requirements into a lock with hashes, for every supported platform and Python:
-# `tools/lock.sh [--upgrade]` resolves pyproject.toml into requirements.lock, `tools/lock.sh auditors`
-# and `tools/lock.sh docs` the locks of the separate environments.
+# `tools/lock.sh [--upgrade]` resolves pyproject.toml into requirements.lock, and into
+# docker/requirements.lock without what only development needs; `tools/lock.sh auditors` and
+# `tools/lock.sh docs` resolve the locks of the separate environments.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,8 +23,16 @@ case "${1:-}" in
     ;;
 esac
 
+resolve() { # the requirements $2... into the lock $1, keeping the versions that it has
+  .venv/lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+    --no-header --python-version 3.11 --output-file "$@"
+  git --no-pager diff --stat -- "$1"
+}
+
 python3 -m venv --clear .venv/lock
 .venv/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
-.venv/lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
-  --no-header --python-version 3.11 --output-file "$lock" "$@"
-git --no-pager diff --stat -- "$lock"
+resolve "$lock" "$@"
+if [ "$lock" = requirements.lock ]; then
+  cp requirements.lock docker/requirements.lock
+  resolve docker/requirements.lock --group pyproject.toml:build pyproject.toml
+fi

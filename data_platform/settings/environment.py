@@ -224,6 +224,11 @@ def log_in_batches() -> None:
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENT_BATCH_SIZE)
 
 
+def given_dagster_home() -> str:
+    """DAGSTER_HOME as a deployment has set it; empty if it is not set."""
+    return os.environ.get("DAGSTER_HOME", "")
+
+
 def give_password(settings: Settings) -> None:
     """Give libpq the password, in this process and those it starts, so that no URL contains it.
     Call it where databases are opened; PyIceberg and Dagster, which open their own, need it too."""

@@ -1,0 +1,69 @@
+"""The command of a container: a short name of one of Dagster's servers, or any program.
+
+`webserver`, `daemon` and `code-server` are Dagster's own commands with the addresses that an image
+has. Before a program of Dagster starts, it is given what `data-platform` commands see to themselves:
+the home's `dagster.yaml`, and the database's password. Where DAGSTER_HOME is set, a deployment has
+its own `dagster.yaml` there (in Kubernetes, with its own run launcher), which stays as it is.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from data_platform.runs.home import prepare_home
+from data_platform.settings.environment import (
+    enter_home,
+    given_dagster_home,
+    give_password,
+    settings_from_env,
+)
+from data_platform.settings.values import SettingsError
+
+WEBSERVER_PORT = 3000
+CODE_SERVER_PORT = 4000
+WORKSPACE = "/etc/data-platform/workspace.yaml"  # another one: mount it there
+
+_ANYWHERE = ("--host", "0.0.0.0")
+COMMANDS = {
+    "webserver": ("dagster-webserver", *_ANYWHERE, "--port", str(WEBSERVER_PORT), "-w", WORKSPACE),
+    "daemon": ("dagster-daemon", "run", "-w", WORKSPACE),
+    "code-server": (
+        *("dagster", "code-server", "start", *_ANYWHERE, "--port", str(CODE_SERVER_PORT)),
+        *("-m", "data_platform.definitions", "--location-name", "data_platform"),
+    ),
+}
+
+
+def command_of(arguments: Sequence[str]) -> list[str]:
+    """The program that the arguments mean, with its own; what follows a short name is added."""
+    if not arguments:
+        return ["data-platform", "--help"]
+    first, *others = arguments
+    return [*COMMANDS.get(first, (first,)), *others]
+
+
+def is_of_dagster(program: str) -> bool:
+    """Whether the program opens Dagster's instance without being told where it is."""
+    return program.startswith("dagster")
+
+
+def main() -> None:
+    command = command_of(sys.argv[1:])
+    try:
+        if is_of_dagster(command[0]):
+            settings = settings_from_env()
+            if given_dagster_home():
+                give_password(settings)
+            else:
+                prepare_home(settings)
+                enter_home(settings)
+        os.execvp(command[0], command)
+    except SettingsError as error:
+        sys.exit(f"error: {error}")
+    except FileNotFoundError:
+        known = ", ".join(COMMANDS)
+        sys.exit(f"error: {command[0]} is no program of this image, nor one of: {known}")
+
+
+if __name__ == "__main__":
+    main()
