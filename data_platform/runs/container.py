@@ -1,9 +1,10 @@
 """The command of a container: a short name of one of Dagster's servers, or any program.
 
 `webserver`, `daemon` and `code-server` are Dagster's own commands with the addresses that an image
-has. Before a program of Dagster starts, it is given what `data-platform` commands see to themselves:
-the home's `dagster.yaml`, and the database's password. Where DAGSTER_HOME is set, a deployment has
-its own `dagster.yaml` there (in Kubernetes, with its own run launcher), which stays as it is.
+has. Before a program of Dagster starts, the home is given its `dagster.yaml`, and libpq the
+database's password, as `data-platform` commands do themselves. Where DAGSTER_HOME is set, a
+deployment has its own `dagster.yaml` there (in Kubernetes, with its own run launcher), which stays
+as it is.
 """
 
 import os
@@ -13,8 +14,8 @@ from collections.abc import Sequence
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import (
     enter_home,
-    given_dagster_home,
     give_password,
+    given_dagster_home,
     settings_from_env,
 )
 from data_platform.settings.values import SettingsError
