@@ -82,6 +82,14 @@ services: env ## install the servers that tests run against, and the jars, below
 stack: services ## run an S3 store and PostgreSQL for the platform, until Ctrl-C
 	@$(bin)/python -m tools.stack
 
+.PHONY: up
+up: env ## run the platform with its servers in Docker, and load a file (UI_PORT, STORE_PORT)
+	@$(bin)/python -m tools.compose up
+
+.PHONY: down
+down: env ## stop what `make up` has started; WIPE=1 deletes its data, too
+	@$(bin)/python -m tools.compose down $(if $(WIPE),--wipe)
+
 .PHONY: jars
 jars: env ## fetch the jars that Spark needs for S3 into .cache/jars (MAVEN_REPOSITORY)
 	@$(bin)/python tools/jars.py

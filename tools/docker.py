@@ -10,6 +10,7 @@ and SSL_CERT_FILE for certificates that builds have to trust.
 
 import argparse
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from data_platform.storage.waiting import wait
 from tools.jars import CACHE, ROOT
-from tools.services import say
+from tools.services import VERSITYGW, GoServer, say
 
 BASE = "debian:bookworm-slim"
 SUITE = "bookworm"
@@ -32,6 +33,7 @@ deb {MIRROR} {SUITE}-updates main
 deb {MIRROR}-security {SUITE}-security main
 """
 PATIENCE = 60  # seconds for a daemon to start
+BUILT = ROOT / "docker" / "services" / "built"
 PASSED_ON = ("PIP_INDEX_URL", "GOPROXY", "MAVEN_REPOSITORY")
 
 
@@ -169,6 +171,8 @@ def daemon() -> Iterator[Docker]:
 def build(docker: Docker, image: Image) -> None:
     """Build the image. Raises DockerError with the end of the output."""
     ensure_base(docker)
+    if image.target == "store":
+        _hand_over(VERSITYGW)
     certificates = os.environ.get("SSL_CERT_FILE", "")
     say(f"Image {image.name}")
     docker.run(
@@ -179,6 +183,13 @@ def build(docker: Docker, image: Image) -> None:
         ".",
         cwd=ROOT,
     )
+
+
+def _hand_over(server: GoServer) -> None:
+    """Put the program that `make services` has built where the image's build takes it from."""
+    if platform.system() == "Linux" and server.binary.exists():
+        BUILT.mkdir(exist_ok=True)
+        shutil.copy2(server.binary, BUILT / server.name)
 
 
 def revision() -> str:

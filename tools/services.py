@@ -1,7 +1,8 @@
 """Install the real servers that tests and benchmarks run against: `make services`.
 
 Everything is installed below .cache/ under versioned names, and renamed into place when complete,
-so that nothing is installed twice. `python -m tools.services [NAME ...]` installs some of them.
+so that nothing is installed twice. `python -m tools.services [NAME ...]` installs some of them, and
+`compose` for `make docker-test`.
 """
 
 import argparse
@@ -40,16 +41,35 @@ class InstallError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class GoServer:
-    """A server that `go install` builds from its module; Go verifies the modules' checksums."""
+    """A server that `go install` builds from its module; Go verifies the modules' checksums.
+
+    `module` is set where its go.mod has directives that `go install` refuses: the package is then
+    built in a module that requires it, with the same versions of its dependencies.
+    """
 
     name: str
     package: str
     version: str
+    module: str = ""
+    ldflags: str = "-s -w"
 
     @property
     def binary(self) -> Path:
         """The path of the built program."""
         return CACHE / "bin" / f"{self.name}-{self.version}"
+
+    @property
+    def commands(self) -> list[list[str]]:
+        """What Go is told, in a directory where the program is then."""
+        if not self.module:
+            return [["install", f"{self.package}@{self.version}"]]
+        ldflags = self.ldflags.format(version=self.version)
+        build = ["build", "-trimpath", "-ldflags", ldflags, "-o", self.name, self.package]
+        return [
+            ["mod", "init", "built"],
+            ["get", f"{self.module}@{self.version}", f"{self.package}@{self.version}"],
+            build,
+        ]
 
 
 VERSITYGW = GoServer(
@@ -57,6 +77,13 @@ VERSITYGW = GoServer(
 )
 MINIO = GoServer(
     name="minio", package="github.com/minio/minio", version="v0.0.0-20260212201848-7aac2a2c5b7c"
+)
+COMPOSE = GoServer(  # Docker's plugin, for where Docker comes without
+    name="compose",
+    package="github.com/docker/compose/v2/cmd",
+    version="v2.40.3",
+    module="github.com/docker/compose/v2",
+    ldflags="-s -w -X github.com/docker/compose/v2/internal.Version={version}",
 )
 
 
@@ -114,20 +141,23 @@ def install_go_server(server: GoServer) -> None:
         return
     with _go() as go, _unfinished() as directory:
         say(f"{server.name} {server.version}: building it (takes a few minutes, once)")
-        built = subprocess.run(
-            [go.program, "install", f"{server.package}@{server.version}"],
-            env={**go.environment, "GOBIN": str(directory)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if built.returncode:
-            raise InstallError(
-                f"{server.name} could not be built. The end of Go's output:\n"
-                f"{built.stderr[-2000:]}\n"
-                "       No network? Behind a proxy: export HTTPS_PROXY=http://host:port\n"
-                "       Your own module proxy: export GOPROXY=https://host"
+        environment = {**go.environment, "GOBIN": str(directory)}
+        for command in server.commands:
+            built = subprocess.run(
+                [go.program, *command],
+                env=environment,
+                cwd=directory,
+                capture_output=True,
+                text=True,
+                check=False,
             )
+            if built.returncode:
+                raise InstallError(
+                    f"{server.name} could not be built. The end of Go's output:\n"
+                    f"{built.stderr[-2000:]}\n"
+                    "       No network? Behind a proxy: export HTTPS_PROXY=http://host:port\n"
+                    "       Your own module proxy: export GOPROXY=https://host"
+                )
         server.binary.parent.mkdir(parents=True, exist_ok=True)
         (directory / server.name).rename(server.binary)
     _remove_others(server.binary, f"{server.name}-*")
@@ -230,12 +260,15 @@ SERVICES: Mapping[str, Callable[[], None]] = {
     MINIO.name: lambda: install_go_server(MINIO),
     "elasticmq": lambda: install_jars("elasticmq"),
     "auditors": install_auditors,
+    COMPOSE.name: lambda: install_go_server(COMPOSE),
 }
+BY_NAME_ONLY = frozenset({COMPOSE.name})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Install the servers that the tests run against.")
-    parser.add_argument("names", nargs="*", default=list(SERVICES), metavar="NAME")
+    usual = [name for name in SERVICES if name not in BY_NAME_ONLY]
+    parser.add_argument("names", nargs="*", default=usual, metavar="NAME")
     names = parser.parse_args(arguments).names
     if unknown := [name for name in names if name not in SERVICES]:
         parser.error(f"{', '.join(unknown)}: no such service; there are: {', '.join(SERVICES)}")
