@@ -107,6 +107,10 @@ jars-lock: env ## resolve the jars of tools/jars_lock.py again into tools/jars.l
 auditors-lock: env ## resolve tools/auditors.in again into tools/auditors.lock
 	@tools/lock.sh auditors
 
+.PHONY: manifests-lock
+manifests-lock: env ## resolve tools/manifests.in again into tools/manifests.lock
+	@tools/lock.sh manifests
+
 .PHONY: docs-lock
 docs-lock: env ## resolve tools/docs.in again into tools/docs.lock
 	@tools/lock.sh docs

@@ -324,6 +324,42 @@ def test_preparing_a_home_again_brings_its_dagster_configuration_up_to_date(tmp_
     assert yaml.safe_load(shipped)["nux"] == {"enabled": False}
 
 
+def test_a_deployments_own_sections_replace_those_of_dagsters_configuration(tmp_path: Path) -> None:
+    own = tmp_path / "instance.yaml"
+    own.write_text("concurrency: {runs: {max_concurrent_runs: 7}}\nrun_launcher: {class: Theirs}")
+    settings = settings_at(tmp_path / "home", dagster_config=own)
+
+    prepare_home(settings)
+
+    written = yaml.safe_load((settings.dagster_home / "dagster.yaml").read_text())
+    assert written["concurrency"] == {"runs": {"max_concurrent_runs": 7}}
+    assert written["run_launcher"] == {"class": "Theirs"}
+    assert written["nux"] == {"enabled": False}
+    assert "event_log_storage" in written
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("storage: {postgres: {}}", "has storage; leave it out and set DATA_PLATFORM_DAGSTER_DATA"),
+        ("- run_launcher", "write sections of dagster.yaml in it"),
+        ("run_launcher: {", "cannot be read"),
+        (None, "No such file"),
+    ],
+)
+def test_what_is_no_configuration_of_dagster_is_refused(
+    tmp_path: Path, text: str | None, why: str
+) -> None:
+    own = tmp_path / "instance.yaml"
+    if text is not None:
+        own.write_text(text)
+
+    with pytest.raises(SettingsError, match=why) as caught:
+        prepare_home(settings_at(tmp_path / "home", dagster_config=own))
+
+    assert f"DATA_PLATFORM_DAGSTER_CONFIG is {own}" in str(caught.value)
+
+
 def test_the_price_of_storage_is_a_number_of_dollars() -> None:
     assert settings_from_env({"DATA_PLATFORM_STORAGE_PRICE": "0.021"}).storage_price == 0.021
     assert settings_from_env({}).storage_price is None

@@ -65,4 +65,5 @@ class LockedEnvironment:
 
 
 AUDITORS = LockedEnvironment("auditors", "make services")  # prowler and parliament
+MANIFESTS = LockedEnvironment("manifests", "make services")  # checkov and kubernetes-validate
 DOCS = LockedEnvironment("docs", "make docs")  # the generator of the documentation site

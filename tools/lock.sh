@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Resolve requirements into a lock with hashes, for every supported platform and Python:
 # `tools/lock.sh [--upgrade]` resolves pyproject.toml into requirements.lock, and into
-# docker/requirements.lock without what only development needs; `tools/lock.sh auditors` and
-# `tools/lock.sh docs` resolve the locks of the separate environments.
+# docker/requirements.lock without what only development needs; `tools/lock.sh auditors`,
+# `manifests` and `docs` resolve the locks of the separate environments.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,6 +12,11 @@ case "${1:-}" in
     lock=tools/auditors.lock
     set -- tools/auditors.in --excludes tools/auditors.excludes "$@"
     ;;
+  manifests)
+    shift
+    lock=tools/manifests.lock
+    set -- tools/manifests.in "$@"
+    ;;
   docs)
     shift
     lock=tools/docs.lock
@@ -19,7 +24,7 @@ case "${1:-}" in
     ;;
   *)
     lock=requirements.lock
-    set -- --group pyproject.toml:dev pyproject.toml "$@"
+    set -- --group pyproject.toml:dev --extra kubernetes pyproject.toml "$@"
     ;;
 esac
 

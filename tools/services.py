@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.environments import AUDITORS, PackagesError
+from tools.environments import AUDITORS, MANIFESTS, LockedEnvironment, PackagesError
 from tools.jars import CACHE, ROOT, SPARK, Jar, JarError, fetch, read_lock
 
 # The highest version that the servers' go.mod files require.
@@ -85,6 +85,8 @@ COMPOSE = GoServer(  # Docker's plugin, for where Docker comes without
     module="github.com/docker/compose/v2",
     ldflags="-s -w -X github.com/docker/compose/v2/internal.Version={version}",
 )
+
+HELM = GoServer(name="helm", package="helm.sh/helm/v3/cmd/helm", version="v3.19.5")
 
 
 def postgres_jar() -> Jar:
@@ -163,11 +165,11 @@ def install_go_server(server: GoServer) -> None:
     _remove_others(server.binary, f"{server.name}-*")
 
 
-def install_auditors() -> None:
-    """Install the auditors' environment. Raises PackagesError."""
-    if not AUDITORS.installed():
-        say("prowler and parliament: a separate environment with 160 packages, 760 MB")
-        AUDITORS.install()
+def install_environment(environment: LockedEnvironment, what: str) -> None:
+    """Install the environment, unless it is there. Raises PackagesError."""
+    if not environment.installed():
+        say(what)
+        environment.install()
 
 
 def _remove_others(kept: Path, pattern: str) -> None:
@@ -259,7 +261,13 @@ SERVICES: Mapping[str, Callable[[], None]] = {
     VERSITYGW.name: lambda: install_go_server(VERSITYGW),
     MINIO.name: lambda: install_go_server(MINIO),
     "elasticmq": lambda: install_jars("elasticmq"),
-    "auditors": install_auditors,
+    "auditors": lambda: install_environment(
+        AUDITORS, "prowler and parliament: a separate environment with 160 packages, 760 MB"
+    ),
+    HELM.name: lambda: install_go_server(HELM),
+    "manifests": lambda: install_environment(
+        MANIFESTS, "checkov and kubernetes-validate: a separate environment with 100 packages"
+    ),
     COMPOSE.name: lambda: install_go_server(COMPOSE),
 }
 BY_NAME_ONLY = frozenset({COMPOSE.name})

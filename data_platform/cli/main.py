@@ -15,6 +15,7 @@ from data_platform.cli.buckets import buckets
 from data_platform.cli.doctor import doctor
 from data_platform.cli.exploring import shell, try_
 from data_platform.cli.landing import landing
+from data_platform.cli.migrating import migrate
 from data_platform.cli.new import new
 from data_platform.cli.package import package
 from data_platform.cli.policies import policies
@@ -36,7 +37,7 @@ COMMANDS = (
     *(run, status, stale, held),
     *(new, try_, shell, doctor, settings),
     *(landing, quarantine),
-    *(rollback, release, drop, expire, clean),
+    *(rollback, release, drop, expire, clean, migrate),
     *(buckets, policies, package),
 )
 

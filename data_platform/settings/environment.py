@@ -36,7 +36,7 @@ _CLOUD = {
 _MESSAGES = "s3://{project}-temp-{env}/pipes"
 
 # Of this machine or Dagster's process only: a remote job has its own values, or none.
-_NOT_PASSED_ON = ("HOME", "DAGSTER_DATABASE", "SPARK_JARS", "SPARK_IDLE")
+_NOT_PASSED_ON = ("HOME", "DAGSTER_CONFIG", "DAGSTER_DATABASE", "SPARK_JARS", "SPARK_IDLE")
 
 # Settings whose default is `DATABASE`, except a Glue catalog; Dagster's storage only on a server.
 IN_DATABASE = ("CATALOG", "LEDGER")
@@ -89,6 +89,7 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
         catalog_uri=values.catalog(value("CATALOG")),
         ledger_uri=values.database("LEDGER", value("LEDGER")),
         dagster_database=values.dagster_database(_value(env, "DAGSTER_DATABASE"), database),
+        dagster_config=Path(given) if (given := _value(env, "DAGSTER_CONFIG")) else None,
         database_password=secret(PASSWORD, password, _region(env)) if secrets else "",
         database_secret=secret_name(password),
         queue_url=values.queue(value("QUEUE")),

@@ -126,6 +126,12 @@ VARIABLES = (
         "`DATA_PLATFORM_DATABASE`, else SQLite in the home's `dagster/`",
     ),
     Variable(
+        "DAGSTER_CONFIG",
+        "A file like Dagster's `dagster.yaml`, whose sections replace the platform's: where runs "
+        "execute, how many at once",
+        "none: runs are processes of the machine, one at a time",
+    ),
+    Variable(
         "DATABASE_PASSWORD",
         "The password of the users in those URLs, none of which may carry one: the password, or "
         "`secretsmanager:NAME#KEY`",

@@ -23,7 +23,7 @@ from tools.servers import Key, NotInstalled, Postgres, S3Server
 KEY = Key.random()
 os.environ |= KEY.environment
 
-SERVERS = frozenset({"versitygw", "minio", "postgres", "elasticmq", "auditor"})
+SERVERS = frozenset({"versitygw", "minio", "postgres", "elasticmq", "auditor", "helm", "validator"})
 
 Server = TypeVar("Server")
 

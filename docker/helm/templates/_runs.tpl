@@ -1,0 +1,74 @@
+{{/* The configuration of dagster-k8s's launcher: the pod of a run. */}}
+{{- define "dp.launcher" -}}
+job_namespace: {{ .Release.Namespace }}
+service_account_name: {{ include "dp.name" . }}-runs
+instance_config_map: {{ include "dp.name" . }}-configuration
+dagster_home: {{ include "dp.home" . }}/dagster
+image_pull_policy: {{ .Values.image.pullPolicy }}
+{{- with .Values.image.pullSecrets }}
+image_pull_secrets: {{ toJson . }}
+{{- end }}
+fail_pod_on_run_failure: true
+run_k8s_config:
+  container_config:
+    {{- include "dp.container" . | nindent 4 }}
+    resources: {{ toJson .Values.runs.resources }}
+  pod_spec_config:
+    enableServiceLinks: false
+    automountServiceAccountToken: {{ eq (include "dp.onSpark" .) "true" }}
+    securityContext:
+      {{- include "dp.podSecurity" . | nindent 6 }}
+    {{- with .Values.runs.nodeSelector }}
+    nodeSelector: {{ toJson . }}
+    {{- end }}
+    {{- with .Values.runs.tolerations }}
+    tolerations: {{ toJson . }}
+    {{- end }}
+    volumes:
+      {{- include "dp.volumes" . | nindent 6 }}
+  pod_template_spec_metadata:
+    labels:
+      {{- include "dp.labels" (dict "root" . "component" "runs") | nindent 6 }}
+    annotations:  # a node is not scaled away under a run
+      cluster-autoscaler.kubernetes.io/safe-to-evict: "false"
+      karpenter.sh/do-not-disrupt: "true"
+  job_spec_config:
+    backoffLimit: 0
+    ttlSecondsAfterFinished: {{ .Values.runs.keepFor }}
+{{- end -}}
+
+{{/* Spark's own configuration: the run is the driver, its executors are pods. */}}
+{{- define "dp.spark" -}}
+spark.kubernetes.namespace {{ .Release.Namespace }}
+spark.kubernetes.container.image {{ include "dp.image" . }}
+spark.kubernetes.container.image.pullPolicy {{ .Values.image.pullPolicy }}
+spark.kubernetes.executor.podTemplateFile {{ include "dp.configuration" . }}/executor.yaml
+spark.kubernetes.executor.podTemplateContainerName executor
+spark.kubernetes.driver.pod.name ${env:POD_NAME}
+spark.driver.host ${env:SPARK_LOCAL_IP}
+spark.executor.instances {{ .Values.spark.executors }}
+spark.executor.cores {{ .Values.spark.cores }}
+spark.executor.memory {{ .Values.spark.memory }}
+{{- end -}}
+
+{{- define "dp.executor" -}}
+apiVersion: v1
+kind: Pod
+metadata:
+  labels:
+    {{- include "dp.labels" (dict "root" . "component" "executors") | nindent 4 }}
+spec:
+  serviceAccountName: {{ include "dp.name" . }}-runs
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  securityContext:
+    {{- include "dp.podSecurity" . | nindent 4 }}
+  volumes:
+    - {name: tmp, emptyDir: {}}
+  containers:
+    - name: executor
+      securityContext:
+        {{- include "dp.containerSecurity" . | nindent 8 }}
+      volumeMounts:
+        - {name: tmp, mountPath: /tmp}
+{{- end -}}
