@@ -1,0 +1,226 @@
+"""What holds for every manifest, and for the pods that Dagster makes for runs."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from data_platform_tests.support.chart import (
+    ENVIRONMENTS,
+    Chart,
+    Manifest,
+    configuration,
+    named,
+    pods,
+    run_job,
+)
+
+SECRET = re.compile(r"password|secret|token|access_key", re.IGNORECASE)
+
+
+def all_pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
+    """Those of the manifests, those of runs, and of their executors."""
+    yield from pods(manifests)
+    yield "a run", run_job(manifests)["spec"]["template"]
+    if executor := configuration(manifests).get("executor.yaml"):
+        yield "an executor", yaml.safe_load(executor)
+
+
+def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a label selector selects what has these labels."""
+    wanted = selector.get("matchLabels", {})
+    chosen = {each["key"]: each["values"] for each in selector.get("matchExpressions", [])}
+    return all(labels.get(key) == value for key, value in wanted.items()) and all(
+        labels.get(key) in values for key, values in chosen.items()
+    )
+
+
+@pytest.fixture(params=ENVIRONMENTS)
+def manifests(helm: Chart, request: pytest.FixtureRequest) -> list[Manifest]:
+    return helm.manifests(request.param)
+
+
+def test_no_container_is_root_or_writes_to_its_image(manifests: list[Manifest]) -> None:
+    checked = 0
+    for name, pod in all_pods(manifests):
+        of_pod = pod["spec"]["securityContext"]
+        assert of_pod["runAsNonRoot"] is True, name
+        assert of_pod["runAsUser"] == 10001, name
+        assert of_pod["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        for container in pod["spec"]["containers"]:
+            security = container["securityContext"]
+            assert security["readOnlyRootFilesystem"] is True, name
+            assert security["allowPrivilegeEscalation"] is False, name
+            assert security["capabilities"] == {"drop": ["ALL"]}, name
+            checked += 1
+    assert checked >= 5
+
+
+def test_no_pod_has_the_links_to_services_which_look_like_settings(
+    manifests: list[Manifest],
+) -> None:
+    assert {pod["spec"]["enableServiceLinks"] for _, pod in all_pods(manifests)} == {False}
+
+
+def test_only_what_starts_pods_has_a_token_of_the_api(helm: Chart) -> None:
+    def with_token(environment: str) -> set[str]:
+        found = all_pods(helm.manifests(environment))
+        return {name for name, pod in found if pod["spec"]["automountServiceAccountToken"]}
+
+    assert with_token("prod") == {"acme-daemon", "acme-webserver"}
+    assert with_token("staging") == {"acme-daemon", "acme-webserver", "a run"}
+
+
+def test_every_container_has_requests_and_a_limit_of_memory(manifests: list[Manifest]) -> None:
+    for name, pod in all_pods(manifests):
+        if name == "an executor":
+            continue  # Spark sets those of executors
+        for container in pod["spec"]["containers"]:
+            assert {"cpu", "memory"} <= set(container["resources"]["requests"]), name
+            assert "memory" in container["resources"]["limits"], name
+
+
+def test_what_runs_for_ever_is_probed(manifests: list[Manifest]) -> None:
+    deployments = [m for m in manifests if m["kind"] == "Deployment"]
+    assert len(deployments) >= 3
+    for deployment in deployments:
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        assert {"livenessProbe", "readinessProbe"} <= set(container), deployment["metadata"]["name"]
+
+
+def test_no_manifest_has_the_value_of_a_secret(manifests: list[Manifest]) -> None:
+    assert not [m for m in manifests if m["kind"] == "Secret"]
+    referred = 0
+    for name, pod in all_pods(manifests):
+        for container in pod["spec"]["containers"]:
+            for variable in container.get("env", []):
+                if SECRET.search(variable["name"]):
+                    assert set(variable) == {"name", "valueFrom"}, (name, variable)
+                    assert set(variable["valueFrom"]) == {"secretKeyRef"}, (name, variable)
+                    referred += 1
+    assert referred >= 10
+
+
+def test_external_secrets_makes_every_secret_that_is_referred_to(helm: Chart) -> None:
+    manifests = helm.manifests("prod")
+    made = {
+        (m["spec"]["target"]["name"], each["secretKey"])
+        for m in manifests
+        if m["kind"] == "ExternalSecret"
+        for each in m["spec"]["data"]
+    }
+    referred = {
+        (reference["name"], reference["key"])
+        for _, pod in all_pods(manifests)
+        for container in pod["spec"]["containers"]
+        for variable in container.get("env", [])
+        if (reference := variable.get("valueFrom", {}).get("secretKeyRef"))
+    }
+    assert referred == made
+
+
+def test_by_default_every_pod_reaches_nothing_and_is_reached_by_nothing(
+    manifests: list[Manifest],
+) -> None:
+    [deny] = [
+        m
+        for m in manifests
+        if m["kind"] == "NetworkPolicy" and m["metadata"]["name"].endswith("-default-deny")
+    ]
+    assert deny["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_pods_reach_only_what_they_must(helm: Chart) -> None:
+    manifests = helm.manifests("prod")
+    labels = {name: pod["metadata"]["labels"] for name, pod in all_pods(manifests)}
+    allowed = {
+        name: {
+            m["metadata"]["name"].removeprefix("acme-")
+            for m in manifests
+            if m["kind"] == "NetworkPolicy"
+            and "default-deny" not in m["metadata"]["name"]
+            and selects(m["spec"]["podSelector"], of)
+        }
+        for name, of in labels.items()
+    }
+    code, webserver = "webserver-daemon-reach-code", "proxy-reach-webserver"
+    assert allowed == {
+        "acme-code": {"to-dns", "to-database", "to-store", "webserver-daemon-into-code"},
+        "acme-daemon": {"to-dns", "to-database", "to-kubernetes", code},
+        "acme-webserver": {
+            *("to-dns", "to-database", "to-kubernetes", code, "proxy-into-webserver"),
+        },
+        "acme-proxy": {"to-dns", "to-identity", webserver, "ingress-into-proxy"},
+        "acme-migrations": {"to-dns", "to-database"},
+        "a run": {"to-dns", "to-database", "to-store"},
+    }
+
+
+def test_services_and_budgets_select_the_pods_of_their_deployment(
+    manifests: list[Manifest],
+) -> None:
+    labels = {name: pod["metadata"]["labels"] for name, pod in pods(manifests)}
+    selecting = [m for m in manifests if m["kind"] in ("Service", "PodDisruptionBudget")]
+    assert len(selecting) >= 5
+    for manifest in selecting:
+        selector = manifest["spec"]["selector"]
+        selector = selector if "matchLabels" in selector else {"matchLabels": selector}
+        found = [name for name, of in labels.items() if selects(selector, of)]
+        assert found == [manifest["metadata"]["name"]]
+
+
+def test_from_outside_only_the_proxy_is_reached(helm: Chart) -> None:
+    manifests = helm.manifests("prod")
+
+    [rule] = named(manifests, "Ingress", "acme-proxy")["spec"]["rules"]
+    [path] = rule["http"]["paths"]
+    assert path["backend"]["service"]["name"] == "acme-proxy"
+    assert not [m for m in helm.manifests("laptop") if m["kind"] == "Ingress"]
+    services = [m for m in manifests if m["kind"] == "Service"]
+    assert {m["spec"].get("type", "ClusterIP") for m in services} == {"ClusterIP"}
+
+
+def test_only_code_and_runs_take_a_role_that_reaches_the_buckets(helm: Chart) -> None:
+    roles = {
+        m["metadata"]["name"]: m["metadata"]["annotations"]["eks.amazonaws.com/role-arn"]
+        for m in helm.manifests("prod")
+        if m["kind"] == "ServiceAccount"
+        and "eks.amazonaws.com/role-arn" in m["metadata"].get("annotations", {})
+    }
+    assert roles == {
+        "acme-code": "arn:aws:iam::123456789012:role/acme-prod-code",
+        "acme-runs": "arn:aws:iam::123456789012:role/acme-prod-runs",
+    }
+
+
+def test_a_changed_configuration_restarts_the_pods_that_read_it(helm: Chart) -> None:
+    def checksums(more: dict[str, Any]) -> set[str]:
+        found = pods(helm.manifests("prod", more))
+        annotations = [pod["metadata"].get("annotations", {}) for _, pod in found]
+        return {a["checksum/configuration"] for a in annotations if a}
+
+    before, after = checksums({}), checksums({"runs": {"concurrent": 9}})
+    assert len(before) == len(after) == 1
+    assert before != after
+
+
+def test_migrations_come_before_the_pods_of_a_version_and_need_nothing_of_the_chart(
+    helm: Chart,
+) -> None:
+    manifests = helm.manifests("prod")
+    job = named(manifests, "Job", "acme-migrations")
+    hooks = [
+        m
+        for m in manifests
+        if "pre-install" in m["metadata"].get("annotations", {}).get("helm.sh/hook", "")
+    ]
+
+    assert job in hooks
+    spec = job["spec"]["template"]["spec"]
+    accounts = [m["metadata"]["name"] for m in hooks if m["kind"] == "ServiceAccount"]
+    assert [spec["serviceAccountName"]] == accounts
+    assert all("emptyDir" in volume for volume in spec["volumes"])
+    weight = {m["kind"]: int(m["metadata"]["annotations"]["helm.sh/hook-weight"]) for m in hooks}
+    assert weight["ServiceAccount"] < weight["ExternalSecret"] < weight["Job"]
