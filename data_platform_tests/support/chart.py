@@ -101,6 +101,12 @@ def configuration(manifests: list[Manifest]) -> Mapping[str, str]:
     return found
 
 
+def executor(manifests: list[Manifest]) -> Manifest | None:
+    """The template of the executors' pods, if runs are on Spark. Spark names them."""
+    text = configuration(manifests).get("executor.yaml")
+    return yaml.safe_load(text) if text else None
+
+
 def run_job(manifests: list[Manifest]) -> Manifest:
     """The Job with which dagster-k8s starts a run, configured as the chart has it."""
     config = yaml.safe_load(configuration(manifests)["instance.yaml"])["run_launcher"]["config"]
@@ -113,9 +119,22 @@ def run_job(manifests: list[Manifest]) -> Manifest:
         ).rehydrate(as_type=K8sRunLauncher)
     context = launcher.get_container_context_for_run(DagsterRun(job_name="daily"))
     job = construct_dagster_k8s_job(
-        job_config=context.get_k8s_job_config("data-platform", launcher),
+        job_config=context.get_k8s_job_config(run_image(manifests), launcher),
         args=["dagster", "api", "execute_run"],
         job_name="dagster-run",
         user_defined_k8s_config=context.run_k8s_config,
     )
+    job.metadata.namespace = context.namespace
     return ApiClient().sanitize_for_serialization(job)
+
+
+def run_image(manifests: list[Manifest]) -> str:
+    """The image that the code location names for its runs."""
+    [image] = {
+        variable["value"]
+        for _, pod in pods(manifests)
+        for container in pod["spec"]["containers"]
+        for variable in container.get("env", [])
+        if variable["name"] == "DAGSTER_CURRENT_IMAGE"
+    }
+    return image

@@ -54,18 +54,16 @@ runAsUser: 10001
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* The settings, as variables; the secrets by reference. libpq has its password in PGPASSWORD. Runs
-     log in batches, as in data_platform/settings/environment.py: they are not started by the platform. */}}
+{{/* The settings, as variables; the secrets by reference. Runs log in batches, as those do that the
+     platform's own commands start. */}}
 {{- define "dp.env" -}}
 - {name: DATA_PLATFORM_HOME, value: {{ include "dp.home" . }}}
 - {name: DAGSTER_EVENT_BATCH_SIZE, value: "1000"}
 {{- range $name, $value := .Values.settings }}
 - {name: DATA_PLATFORM_{{ $name }}, value: {{ $value | quote }}}
 {{- end }}
-{{- range $secret := .Values.secrets }}
-{{- range $variable := eq .variable "DATA_PLATFORM_DATABASE_PASSWORD" | ternary (list .variable "PGPASSWORD") (list .variable) }}
-- {name: {{ $variable }}, valueFrom: {secretKeyRef: {name: {{ $secret.secret }}, key: {{ $secret.key }}}}}
-{{- end }}
+{{- range .Values.secrets }}
+- {name: {{ .variable }}, valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .key }}}}}
 {{- end }}
 {{- end -}}
 
