@@ -51,6 +51,14 @@ endif
 cluster-test: env ## run the tests on a Spark cluster of hosts on this machine (root, iproute2, Java)
 	$(bin)/python -m pytest -m "cluster and not soak" -rs $(TESTS)
 
+.PHONY: kubernetes
+kubernetes: services ## build Kubernetes into .cache/ (once, ten minutes of two cores; Debian or Ubuntu)
+	@$(bin)/python -m tools.kubernetes_programs
+
+.PHONY: kubernetes-test
+kubernetes-test: kubernetes ## install the chart on a Kubernetes of this machine, and break what runs (root)
+	$(bin)/python -m pytest -m kubernetes -rs $(TESTS)
+
 .PHONY: check
 check: env ## linter, formatter, types
 	$(bin)/ruff check

@@ -38,7 +38,7 @@ class Host:
     @property
     def pids(self) -> list[int]:
         """The ids of all its processes."""
-        return [int(pid) for pid in _ip("netns", "pids", self.namespace).split()]
+        return [int(pid) for pid in ip("netns", "pids", self.namespace).split()]
 
     def kill(self, pids: Sequence[int] | None = None) -> None:
         """Kill these of its processes, or all of them, as a crash would."""
@@ -50,11 +50,11 @@ class Host:
 
     def cut_off(self) -> None:
         """Take its link down: connections to it time out, and are not refused."""
-        _ip("-n", self.namespace, "link", "set", "eth0", "down")
+        ip("-n", self.namespace, "link", "set", "eth0", "down")
 
     def reconnect(self) -> None:
         """Bring its link up."""
-        _ip("-n", self.namespace, "link", "set", "eth0", "up")
+        ip("-n", self.namespace, "link", "set", "eth0", "up")
 
     def executors(self) -> list[int]:
         """The ids of the processes of Spark's executors."""
@@ -74,9 +74,9 @@ def network() -> Iterator[int]:
     number, lock = _claimed()
     with lock:
         try:
-            _ip("link", "add", f"dp{number}", "type", "bridge")
-            _ip("address", "add", f"10.{number}.0.1/24", "dev", f"dp{number}")
-            _ip("link", "set", f"dp{number}", "up")
+            ip("link", "add", f"dp{number}", "type", "bridge")
+            ip("address", "add", f"10.{number}.0.1/24", "dev", f"dp{number}")
+            ip("link", "set", f"dp{number}", "up")
             yield number
         finally:
             _remove(number)
@@ -85,12 +85,12 @@ def network() -> Iterator[int]:
 def make_host(number: int, last: int, name: str, directory: Path) -> Host:
     """Create the host 10.N.0.`last` on the network N, with its own directory in `directory`."""
     namespace, address = f"dp{number}-{last}", f"10.{number}.0.{last}"
-    _ip("netns", "add", namespace)
-    _ip(*f"link add {namespace} type veth peer name eth0 netns {namespace}".split())
-    _ip("link", "set", namespace, "master", f"dp{number}", "up")
-    _ip("-n", namespace, "address", "add", f"{address}/24", "dev", "eth0")
+    ip("netns", "add", namespace)
+    ip(*f"link add {namespace} type veth peer name eth0 netns {namespace}".split())
+    ip("link", "set", namespace, "master", f"dp{number}", "up")
+    ip("-n", namespace, "address", "add", f"{address}/24", "dev", "eth0")
     for link in ("lo", "eth0"):
-        _ip("-n", namespace, "link", "set", link, "up")
+        ip("-n", namespace, "link", "set", link, "up")
     (directory / name).mkdir()
     return Host(name, namespace, address, directory / name)
 
@@ -118,16 +118,16 @@ def _claimed() -> tuple[int, IO[str]]:
 
 def _remove(number: int) -> None:
     """Remove a network: its hosts, with their processes, and its bridge."""
-    for line in _ip("netns", "list").splitlines():
+    for line in ip("netns", "list").splitlines():
         if line.startswith(f"dp{number}-"):
             host = Host("", line.split()[0], "", Path())
             host.kill()
-            _ip("netns", "delete", host.namespace)
+            ip("netns", "delete", host.namespace)
     with suppress(NotPossible):  # usually there is none
-        _ip("link", "delete", f"dp{number}")
+        ip("link", "delete", f"dp{number}")
 
 
-def _ip(*arguments: str) -> str:
+def ip(*arguments: str) -> str:
     """The output of `ip`. Raises NotPossible with its error message if it fails."""
     ended = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
     if ended.returncode:

