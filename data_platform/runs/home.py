@@ -59,8 +59,3 @@ def own_sections(settings: Settings) -> Mapping[str, Any]:
             f"{name} and has {', '.join(storage)}; leave it out and set {PREFIX}DAGSTER_DATABASE"
         )
     return sections
-
-
-def launched_elsewhere(settings: Settings) -> bool:
-    """Whether a launcher of the deployment starts the runs, on other machines, and follows them."""
-    return "run_launcher" in own_sections(settings)

@@ -20,7 +20,9 @@ from data_platform_tests.support.pages import Block, all_blocks
 BLOCKS = tuple(all_blocks())
 MAKEFILE = (CHECKOUT / "Makefile").read_text("utf-8")
 TARGETS = frozenset(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
-OTHERS = frozenset({"cd", "cp", "createdb", "mkdir", "mv", "python", "dagster", "dg", "rm", "."})
+OTHERS = frozenset(
+    {"cd", "cp", "createdb", "helm", "kubectl", "mkdir", "mv", "python", "dagster", "dg", "rm", "."}
+)
 READ_ELSEWHERE = "docs/how-to/read-elsewhere.md"
 
 

@@ -1,5 +1,6 @@
 """One Kubernetes with the chart installed, for all tests of this folder."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,7 @@ from tools.kubernetes import kubernetes
 from tools.kubernetes_images import saved
 from tools.servers import NotInstalled, postgres, versitygw
 
-IMAGE = "data-platform:latest"
+IMAGE = os.environ.get("IMAGE") or "data-platform:latest"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,9 +41,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             not_there(str(missing))
         except NotPossible as impossible:
             pytest.skip(f"no network namespaces here: {impossible}")
-        made = Deployment(
-            cluster, store, database, directory / "home", f"docker.io/library/{IMAGE}"
-        )
+        image = f"docker.io/library/{IMAGE}"
+        made = Deployment(cluster, store, database, directory / "home", image)
         made.prepare()
         made.install()
         yield made

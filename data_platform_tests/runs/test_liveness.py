@@ -156,20 +156,6 @@ def test_a_run_that_never_got_its_file_is_failed_when_it_should_long_have_it(
     assert {status(instance, run) for run in (*others, alive)} == {STARTED}
 
 
-def test_runs_of_a_deployments_own_launcher_are_left_to_it(instance, tmp_path: Path):
-    config = tmp_path / "instance.yaml"
-    config.write_text("run_launcher: {module: elsewhere, class: Launcher}")
-    platform = Platform(settings_at(tmp_path / "home", dagster_config=config))
-    run = begun(instance)
-
-    late = dt.datetime.now(dt.UTC) + 2 * BEGINS_WITHIN
-
-    assert fail_lost_runs(Scope(instance, platform, TABLES), late) == []
-    config.write_text("concurrency: {runs: {max_concurrent_runs: 4}}")
-    lost = fail_lost_runs(Scope(instance, platform, TABLES), late)
-    assert [each.run_id for each in lost] == [run]
-
-
 def test_a_driver_learns_which_runs_died_before_it(instance, platform):
     dead = begun(instance)
     hold(platform, dead).close()

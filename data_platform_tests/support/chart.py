@@ -124,8 +124,9 @@ def run_job(manifests: list[Manifest]) -> Manifest:
         job_name="dagster-run",
         user_defined_k8s_config=context.run_k8s_config,
     )
-    job.metadata.namespace = context.namespace
-    return ApiClient().sanitize_for_serialization(job)
+    made: Any = ApiClient().sanitize_for_serialization(job)
+    made["metadata"]["namespace"] = context.namespace
+    return made
 
 
 def run_image(manifests: list[Manifest]) -> str:
