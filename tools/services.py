@@ -25,7 +25,7 @@ from tools.environments import AUDITORS, MANIFESTS, LockedEnvironment, PackagesE
 from tools.jars import CACHE, ROOT, SPARK, Jar, JarError, fetch, read_lock
 
 # The highest version that the servers' go.mod files require.
-GO_NEEDED = (1, 25)
+GO_NEEDED = (1, 26)
 GO_LOCK = ROOT / "tools" / "go.lock"
 POSTGRES_PLATFORMS = {
     ("Linux", "x86_64"): "linux-amd64",
