@@ -39,5 +39,5 @@ python3 -m venv --clear .venv/lock
 resolve "$lock" "$@"
 if [ "$lock" = requirements.lock ]; then
   cp requirements.lock docker/requirements.lock
-  resolve docker/requirements.lock --group pyproject.toml:build pyproject.toml
+  resolve docker/requirements.lock --group pyproject.toml:build --extra kubernetes pyproject.toml
 fi
