@@ -4,6 +4,7 @@ There is one writer at a time, and readers do not wait for it: two sensors may t
 each reads again under the write lock before it changes anything.
 """
 
+import math
 import random
 import sqlite3
 import time
@@ -26,13 +27,17 @@ class Database:
     """The database at an SQLAlchemy URL, opened on first use, which also creates or migrates its
     tables.
 
-    A writer waits at most `wait` seconds for another. Every method raises DatabaseUnavailable if
-    the database cannot be used, DatabaseTooNew if a later version of this package has migrated it.
+    A writer waits at most `wait` seconds for another. With `within`, a server that does not answer
+    for so many seconds is out of reach, whatever happened to the packets. Every method raises
+    DatabaseUnavailable if the database cannot be used, DatabaseTooNew if a later version of this
+    package has migrated it.
     Each transaction has its own connection: none is shared across a fork, and the next one works
     after a server was away.
     """
 
-    def __init__(self, url: str, *, wait: float = WAIT_SECONDS) -> None:
+    def __init__(
+        self, url: str, *, wait: float = WAIT_SECONDS, within: float | None = None
+    ) -> None:
         self._wait = wait
         self._ready = False
         url = with_driver(url)
@@ -41,8 +46,12 @@ class Database:
             event.listen(self.engine, "connect", self._on_sqlite_connect)
             event.listen(self.engine, "begin", _on_sqlite_begin)
         else:  # updates of many rows are sent as a batch, not with a round trip for each
-            mode = "values_plus_batch"
-            self.engine = sa.create_engine(url, poolclass=sa.NullPool, executemany_mode=mode)
+            self.engine = sa.create_engine(
+                url,
+                poolclass=sa.NullPool,
+                executemany_mode="values_plus_batch",
+                connect_args=_answering(sa.make_url(url), within) if within else {},
+            )
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -64,11 +73,12 @@ class Database:
 
     @contextmanager
     def beside(self) -> Iterator[sa.Connection]:
-        """A transaction beside the writers, for rows that only this process changes."""
+        """A connection beside the writers, for rows that only this process changes. Each statement
+        is a transaction: no row stays locked where the process is frozen between two."""
         with self._errors():
             self._prepare()
-            with self.engine.begin() as connection:
-                yield connection
+            with self.engine.connect() as connection:
+                yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     def _prepare(self) -> None:
         if self._ready:
@@ -119,6 +129,16 @@ class Database:
             yield
         except (exc.DBAPIError, sqlite3.Error) as error:
             raise unavailable(self.engine.url, getattr(error, "orig", None) or error) from error
+
+
+def _answering(url: sa.URL, within: float) -> dict[str, object]:
+    """libpq's parameters with which a server that does not answer counts as out of reach."""
+    milliseconds = round(within * 1000)
+    return {
+        "connect_timeout": max(2, math.ceil(within)),  # libpq's least
+        "tcp_user_timeout": milliseconds,
+        "options": f"{url.query.get('options', '')} -c statement_timeout={milliseconds}".strip(),
+    }
 
 
 def connect(url: str) -> None:

@@ -5,8 +5,8 @@ each write within `fenced` looks for the lease's row first, and keeps it until i
 lease cannot be ended while such a transaction is open, nor can one begin after that.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ LEASES = sa.Table(
     sa.Column("epoch", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
     sa.Column("name", Name, nullable=False, unique=True),
     sa.Column("holder", sa.String, nullable=False),
+    sa.Column("term", sa.Float, nullable=False),
     sa.Column("beats", sa.BigInteger, nullable=False),
     sa.Column("seen", sa.BigInteger, nullable=False),
     sa.Column("watched", sa.Float, nullable=False),
@@ -33,28 +34,36 @@ LEASES = sa.Table(
 
 @dataclass(frozen=True)
 class Lease:
-    """A lease as its holder knows it; `engine` connects to the database it is in."""
+    """A lease as its holder knows it: `url` is the database it is in, which `connect` opens for a
+    statement that is a transaction of its own."""
 
     name: str
     epoch: int
-    engine: sa.Engine
+    url: sa.URL
+    connect: Callable[[], AbstractContextManager[sa.Connection]]
 
     def require(self, connection: sa.Connection) -> None:
         """Raises LeaseLost if the lease is no longer held; else it is until the transaction ends.
 
         With a connection to another database it is only known to be held now.
         """
-        if _place(connection.engine) == _place(self.engine):
-            self._require(connection)
+        if _place(connection.engine.url) == _place(self.url):
+            # Against deletion alone, so that nobody who beats or looks waits.
+            self._require(connection, self._mine.with_for_update(read=True, key_share=True))
         else:
-            with self.engine.connect() as own:
-                self._require(own)
+            self.require_now()
 
-    def _require(self, connection: sa.Connection) -> None:
-        mine = sa.select(LEASES.c.epoch).where(LEASES.c.epoch == self.epoch)
-        # Against deletion alone, so that nobody who beats or watches waits.
-        kept = mine.with_for_update(read=True, key_share=True)
-        if connection.execute(kept).scalar() is None:
+    def require_now(self) -> None:
+        """Raises LeaseLost if the lease is not held now."""
+        with self.connect() as connection:
+            self._require(connection, self._mine)
+
+    @property
+    def _mine(self) -> sa.Select:
+        return sa.select(LEASES.c.epoch).where(LEASES.c.epoch == self.epoch)
+
+    def _require(self, connection: sa.Connection, query: sa.Select) -> None:
+        if connection.execute(query).scalar() is None:
             raise LeaseLost(
                 f"{self.name}: this process was not heard of for so long that it counted as dead, "
                 "and its work was given to others; nothing more of it is written. It was frozen, "
@@ -111,11 +120,10 @@ def require_held(connection: sa.Connection) -> None:
 def require_held_now() -> None:
     """The same, for a write that is no transaction of a database."""
     if lease := _fence.get():
-        with lease.engine.connect() as connection:
-            lease.require(connection)
+        lease.require_now()
 
 
-def fence(engine: sa.Engine, table: sa.FromClause) -> None:
+def fence(engine: sa.Engine, table: str) -> None:
     """Refuse changes of the table through a library's engine where the block's lease is lost.
 
     On PostgreSQL a transaction of a process that is frozen ends as those of `Database` do.
@@ -123,7 +131,8 @@ def fence(engine: sa.Engine, table: sa.FromClause) -> None:
 
     @event.listens_for(engine, "before_execute")
     def refuse(connection: sa.Connection, statement: object, *_: object) -> None:
-        if isinstance(statement, sa.UpdateBase) and statement.table is table:
+        # An ORM's statement has a copy of the table.
+        if isinstance(statement, sa.UpdateBase) and getattr(statement.table, "name", "") == table:
             require_held(connection)
 
     @event.listens_for(engine, "begin")
@@ -135,6 +144,8 @@ def fence(engine: sa.Engine, table: sa.FromClause) -> None:
             )
 
 
-def _place(engine: sa.Engine) -> tuple[object, ...]:
-    url = engine.url
-    return url.get_backend_name(), url.host, url.port, url.database, dict(url.query).get("host")
+def _place(url: sa.URL) -> tuple[object, ...]:
+    """What two URLs of the same tables have in common."""
+    port = url.port or (5432 if url.get_backend_name() == "postgresql" else None)
+    schema = url.username, tuple(sorted(url.query.items()))
+    return url.get_backend_name(), url.host, port, url.database, schema

@@ -6,7 +6,7 @@ and of the time between two looks only a part counts: while the database is away
 and that must not end a lease.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,7 +33,8 @@ class Silent:
 
 @dataclass(frozen=True)
 class Leases:
-    """The leases in a PostgreSQL database; each ends after `term` seconds without a beat.
+    """The leases in a PostgreSQL database; those taken here end after `term` seconds without a
+    beat.
 
     Every method raises DatabaseUnavailable if the database cannot be used.
     """
@@ -46,6 +47,11 @@ class Leases:
         """The database, migrated on first use."""
         return Database(self.uri)
 
+    @cached_property
+    def _quick(self) -> Database:
+        """The same for a holder: a beat that comes late is of no use."""
+        return Database(self.uri, within=self.beats_every)
+
     @property
     def beats_every(self) -> float:
         """Seconds between two beats."""
@@ -57,27 +63,27 @@ class Leases:
             taken = sa.select(_ROW.epoch).where(_ROW.name == name)
             if connection.execute(taken).scalar() is not None:
                 return None
-            return self._new(connection, name, holder)
+            return self._new(connection, name, holder, self.term)
 
     def take(self, name: str, holder: str) -> Lease:
         """The lease; whoever had it has lost it."""
         with self.database.write() as connection:
             connection.execute(LEASES.delete().where(_ROW.name == name))
-            return self._new(connection, name, holder)
+            return self._new(connection, name, holder, self.term)
 
     def known(self, name: str, epoch: int) -> Lease:
         """A lease that another process holds, for one that works for it."""
-        return Lease(name, epoch, self.database.engine)
+        return Lease(name, epoch, self._quick.engine.url, self._quick.beside)
 
     def beat(self, lease: Lease) -> bool:
         """Say that the holder is at work; returns whether it still has the lease."""
         beat = LEASES.update().where(_ROW.epoch == lease.epoch).values(beats=_ROW.beats + 1)
-        with self.database.beside() as connection:
+        with self._quick.beside() as connection:
             return connection.execute(beat).rowcount == 1
 
     def release(self, lease: Lease) -> None:
         """Give the lease up."""
-        with self.database.beside() as connection:
+        with self._quick.beside() as connection:
             connection.execute(LEASES.delete().where(_ROW.epoch == lease.epoch))
 
     def expect(self, names: Iterable[str]) -> None:
@@ -86,7 +92,7 @@ class Leases:
         with self.database.write() as connection:
             known = set(connection.execute(sa.select(_ROW.name)).scalars())
             for name in sorted(set(names) - known):
-                self._new(connection, name, _EXPECTED)
+                self._new(connection, name, _EXPECTED, _EXPECTED_WITHIN)
 
     def holders(self, prefix: str) -> dict[str, str]:
         """Who holds the leases whose names begin so."""
@@ -100,7 +106,7 @@ class Leases:
         It takes at least three looks until one is, over its term.
         """
         since = sa.func.greatest(_NOW - _ROW.watched, 0.0)
-        silent = _ROW.silent + sa.func.least(since, self.term / 2)
+        silent = _ROW.silent + sa.func.least(since, _ROW.term / 2)
         looked = (
             LEASES.update()
             .where(_of(prefix))
@@ -110,9 +116,8 @@ class Leases:
                 watched=_NOW,
             )
         )
-        term = sa.case((_ROW.holder == _EXPECTED, _EXPECTED_WITHIN), else_=self.term)
         columns = _ROW.name, _ROW.holder, _ROW.epoch, _ROW.beats
-        found = sa.select(*columns).where(_of(prefix), _ROW.silent >= term).order_by(_ROW.name)
+        found = sa.select(*columns).where(_of(prefix), _ROW.silent >= _ROW.term).order_by(_ROW.name)
         with self.database.write() as connection:
             connection.execute(looked)
             return [Silent(*row) for row in connection.execute(found)]
@@ -124,13 +129,13 @@ class Leases:
         with self.database.write() as connection:
             return connection.execute(LEASES.delete().where(unheard)).rowcount == 1
 
-    def withdraw(self, name: str) -> None:
-        """End a lease whose holder is known to be gone."""
+    def withdraw(self, epochs: Collection[int]) -> None:
+        """End leases whose holders are known to be gone."""
         with self.database.write() as connection:
-            connection.execute(LEASES.delete().where(_ROW.name == name))
+            connection.execute(LEASES.delete().where(_ROW.epoch.in_(epochs)))
 
-    def _new(self, connection: sa.Connection, name: str, holder: str) -> Lease:
-        row = {"name": name, "holder": holder, "beats": 0, "seen": 0, "silent": 0.0}
+    def _new(self, connection: sa.Connection, name: str, holder: str, term: float) -> Lease:
+        row = {"name": name, "holder": holder, "term": term, "beats": 0, "seen": 0, "silent": 0.0}
         added = LEASES.insert().values(**row, watched=_NOW).returning(_ROW.epoch)
         return self.known(name, connection.execute(added).scalar_one())
 

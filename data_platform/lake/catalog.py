@@ -19,7 +19,7 @@ from pyiceberg.exceptions import (
 from pyiceberg.table import Table
 from pyiceberg.table.name_mapping import create_mapping_from_schema
 from pyspark.sql import types as T
-from sqlalchemy import inspect, make_url, select
+from sqlalchemy import make_url, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from data_platform.databases.connections import explained
@@ -76,7 +76,7 @@ class Lake:
             raise LakeError(f"the catalog {uri} cannot be opened: {error}") from error
         if isinstance(catalog, SqlCatalog):
             explained(catalog.engine)
-            fence(catalog.engine, inspect(IcebergTables).local_table)
+            fence(catalog.engine, IcebergTables.__tablename__)
         if self._in_glue:
             from data_platform.lake import glue  # boto3 takes its time to import
 

@@ -18,7 +18,6 @@ from data_platform.storage.errors import LakeError
 from data_platform.telemetry.wording import counted
 
 _FAILED_SINCE = dt.timedelta(days=1)
-_MOST_RUNS = 20
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class TableStatus:
 
 @dataclass(frozen=True)
 class FailedRun:
-    """A run that failed in the last day; runs of the same job after it have not succeeded."""
+    """A run that failed in the last day; no run of the same job and assets succeeded after it."""
 
     run: str
     job: str
@@ -58,7 +57,7 @@ class Status:
 
     @property
     def needs_attention(self) -> bool:
-        """Whether there is something that no run will do by itself."""
+        """Whether a person should look: at what no run can fix, or at a run that failed."""
         troubled = any(each.trouble or each.expired for each in self.tables)
         return bool(self.attention or self.failed or troubled)
 
@@ -70,6 +69,7 @@ class Status:
             "objects": self.objects,
             "runs_at_work": list(self.at_work),
             "failed_runs": [asdict(each) for each in self.failed],
+            "attention": self.attention.lines,
         }
 
     @property
@@ -122,14 +122,14 @@ def _failed(platform: Platform, now: dt.datetime) -> list[FailedRun]:
         updated_after=now - _FAILED_SINCE,
     )
     found: list[FailedRun] = []
-    succeeded: set[str] = set()
+    succeeded: set[tuple[str, frozenset[dg.AssetKey]]] = set()
     with instance_of(platform) as instance:
-        for record in instance.get_run_records(since, limit=_MOST_RUNS):
-            run = record.dagster_run
+        for record in instance.get_run_records(since):
+            run, at = record.dagster_run, record.end_time
+            job = run.job_name, frozenset(run.asset_selection or ())
             if run.status is dg.DagsterRunStatus.SUCCESS:
-                succeeded.add(run.job_name)
-            elif run.job_name not in succeeded:
-                at = record.end_time
+                succeeded.add(job)
+            elif job not in succeeded:
                 ended = dt.datetime.fromtimestamp(at, dt.UTC) if at else None
                 found.append(FailedRun(run.run_id, run.job_name, ended))
     return found

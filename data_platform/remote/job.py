@@ -82,18 +82,20 @@ def _run(pipes: PipesContext, home: str, reports: Sent) -> None:
     table = _table(asked.table, pipes.get_extra("code"), variables)
     platform = Platform(settings_from_env(variables))
     say = pipes.log.info
-    with failures_explained(), _lease(platform, asked):
-        due = planned(table, platform, asked)
-        if not due.keys:  # another run has built them in the meantime
-            nothing_to_build(table, platform, asked, reports, say)
-            return
-        result = built(table, due, platform, submitted_session(), asked.run_id)
-    published(platform.lake, platform.builds, platform.ledger, result, reports, say)
+    with run_leased(platform, asked):
+        with failures_explained():
+            due = planned(table, platform, asked)
+            if not due.keys:  # another run has built them in the meantime
+                nothing_to_build(table, platform, asked, reports, say)
+                return
+            result = built(table, due, platform, submitted_session(), asked.run_id)
+        published(platform.lake, platform.builds, platform.ledger, result, reports, say)
 
 
 @contextmanager
-def _lease(platform: Platform, asked: StepRequest) -> Iterator[None]:
-    """The lease of Dagster's process, which beats for it, is this process's as well."""
+def run_leased(platform: Platform, asked: StepRequest) -> Iterator[None]:
+    """Within the block this process holds the lease of Dagster's, which beats for it: once that is
+    lost, it can publish nothing."""
     if platform.leases is None or asked.epoch is None:
         yield
         return

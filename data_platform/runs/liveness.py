@@ -28,8 +28,8 @@ from data_platform.build.dagster_internals import is_without_job, requested_back
 from data_platform.build.platform import Platform
 from data_platform.databases.fencing import (
     RUNS,
+    Lease,
     fenced,
-    held_here,
     lease_of,
     require_held_now,
 )
@@ -78,33 +78,52 @@ def driving(
 
     If another process is driving, calls `waiting` and waits until it is done, or counts as gone.
     """
-    with (platform.settings.home / _DRIVER).open("w") as lock:
+    with (platform.settings.home / _DRIVER).open("a+") as lock:
         if not try_lock(lock):
             waiting()
             fcntl.flock(lock, fcntl.LOCK_EX)
-        with _only_driver(platform.leases, waiting):
+        with _only_driver(platform.leases, lock, waiting):
             try:
-                yield fail_dead_runs(instance, platform)
+                dead = fail_dead_runs(instance, platform)
+                with fenced(_DRIVER_LEASE):
+                    yield dead
             finally:
                 fail_dead_runs(instance, platform)  # also removes the files of runs that ended
 
 
 @contextmanager
-def _only_driver(leases: Leases | None, waiting: Callable[[], None]) -> Iterator[None]:
+def _only_driver(
+    leases: Leases | None, lock: IO[str], waiting: Callable[[], None]
+) -> Iterator[None]:
     if leases is None:
         yield
         return
-    waited = False
+    leases.withdraw(_epoch_in(lock))  # of a command in this home, which is gone
+    waited, silent = False, set()
     while (lease := leases.acquire(_DRIVER_LEASE, holder())) is None:
         if not waited:
             waiting()
         waited = True
         time.sleep(leases.beats_every)
-        for silent in leases.look(""):  # its runs count as silent when it does
-            if silent.name == _DRIVER_LEASE:
-                leases.end(silent)
+        before, silent = silent, set(leases.look(""))
+        for each in silent & before:  # a look later, so that its runs are silent as well
+            if each.name == _DRIVER_LEASE:
+                leases.end(each)
+    _write_epoch(lock, lease)
     with beating(leases, lease):
         yield
+
+
+def _epoch_in(lock: IO[str]) -> list[int]:
+    """The epoch of the lease that is held with this file."""
+    lock.seek(0)
+    return [int(text) for text in lock.read().split() if text.isdigit()]
+
+
+def _write_epoch(lock: IO[str], lease: Lease) -> None:
+    lock.truncate(0)
+    lock.write(str(lease.epoch))
+    lock.flush()
 
 
 def require_driving() -> None:
@@ -138,10 +157,13 @@ def _is_locked(path: Path) -> bool:
 def hold(platform: Platform, run_id: str) -> ExitStack:
     """Show that the run has a process, until this is closed or the process ends."""
     with ExitStack() as stack:
+        lease = None
         if leases := platform.leases:
             lease = leases.take(lease_of(run_id), holder())
             stack.enter_context(beating(leases, lease))
-        stack.enter_context(_locked_file(platform, run_id))
+        file = stack.enter_context(_locked_file(platform, run_id))
+        if lease:
+            _write_epoch(file, lease)
         return stack.pop_all()
 
 
@@ -183,11 +205,11 @@ def fail_dead_runs(instance: dg.DagsterInstance, platform: Platform) -> list[dg.
     for file in sorted(_running(platform).glob("*")):
         if file.suffix:
             continue  # not yet locked
-        with file.open("a") as lock:
+        with file.open("a+") as lock:
             if not try_lock(lock):
                 continue
-            if leases and not held_here(lease_of(file.name)):
-                leases.withdraw(lease_of(file.name))
+            if leases:
+                leases.withdraw(_epoch_in(lock))
             found += _buried(instance, file.name)
             file.unlink(missing_ok=True)
     return found

@@ -18,6 +18,7 @@ from typing import Self, TypeVar
 
 import dagster as dg
 
+from data_platform.databases.errors import LeaseLost
 from data_platform.databases.fencing import fenced, lease_of, require_held_now
 from data_platform.engine.session import cancel_jobs
 
@@ -143,5 +144,10 @@ def require_going_on(instance: dg.DagsterInstance, run_id: str) -> None:
     with fenced(lease_of(run_id)):
         require_held_now()
     run = instance.get_run_by_id(run_id)
+    if run and run.is_finished:  # before it took its lease
+        raise LeaseLost(
+            f"run {run_id} is marked as {run.status.value.lower()} already, so nothing of it is "
+            "written; what is still due is built by the next run"
+        )
     if run and run.status is dg.DagsterRunStatus.CANCELING:
         raise dg.DagsterExecutionInterruptedError("the run is being canceled") from None

@@ -11,6 +11,7 @@ from data_platform.databases.errors import LeaseLost
 from data_platform.databases.fencing import LEASES, Lease, fence, fenced, held, require_held_now
 from data_platform.databases.leases import Leases
 from data_platform.databases.urls import with_driver
+from data_platform.storage.waiting import wait
 
 TERM = 60.0
 RUN = "run/a"
@@ -151,13 +152,13 @@ def books(migrated_postgres_url: str) -> Iterator[sa.Table]:
 def test_a_process_that_lost_its_lease_writes_nothing(leases: Leases, books: sa.Table):
     lease = leases.take(RUN, "here")
     engine = sa.create_engine(leases.database.engine.url)
-    fence(engine, books)
+    fence(engine, books.name)
     with held(lease), fenced(RUN):
         with leases.database.write() as connection:
             connection.execute(books.insert(), {"title": "Emma"})
         with engine.begin() as connection:
             connection.execute(books.insert(), {"title": "Persuasion"})
-        leases.withdraw(RUN)
+        leases.withdraw([lease.epoch])
         with pytest.raises(LeaseLost, match=f"^{RUN}: this process was not heard of"):
             leases.expect(["run/b"])
         with pytest.raises(LeaseLost), engine.begin() as connection:
@@ -170,27 +171,37 @@ def test_a_process_that_lost_its_lease_writes_nothing(leases: Leases, books: sa.
 
 def test_what_is_fenced_for_one_run_does_not_concern_another(leases: Leases, books: sa.Table):
     lost = leases.take(RUN, "here")
-    leases.withdraw(RUN)
+    leases.withdraw([lost.epoch])
     with held(lost), fenced("run/b"), leases.database.write() as connection:
         connection.execute(books.insert(), {"title": "Emma"})
+
+
+def is_waited_for(leases: Leases) -> bool:
+    """Whether a DELETE waits for another transaction."""
+    waits = sa.text(
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' "
+        "and query like 'DELETE FROM leases%' and datname = current_database()"
+    )
+    with leases.database.read() as connection:
+        return bool(connection.execute(waits).scalar())
 
 
 def test_a_lease_is_not_ended_between_a_write_and_its_commit(leases: Leases, books: sa.Table):
     lease = leases.take(RUN, "here")
     engine = sa.create_engine(leases.database.engine.url)
-    fence(engine, books)
+    fence(engine, books.name)
     order: list[str] = []
 
     def withdraw() -> None:
-        Leases(leases.uri, TERM).withdraw(RUN)
+        Leases(leases.uri, TERM).withdraw([lease.epoch])
         order.append("withdrawn")
 
     thread = threading.Thread(target=withdraw)
     with held(lease), fenced(RUN), engine.begin() as connection:
         connection.execute(books.insert(), {"title": "Emma"})
         thread.start()
-        assert leases.beat(lease)  # beats, and looks at other leases, do not wait
-        thread.join(0.3)
+        assert wait(lambda: is_waited_for(leases), 60)
+        assert leases.beat(lease)  # a beat does not wait
         order.append("commits")
     thread.join()
 
@@ -203,7 +214,7 @@ def test_a_lease_in_another_database_is_asked_there(leases: Leases, tmp_path):
     with held(lease), fenced(RUN):
         with elsewhere.write() as connection:
             connection.execute(sa.text("CREATE TABLE one (number INTEGER)"))
-        leases.withdraw(RUN)
+        leases.withdraw([lease.epoch])
         with pytest.raises(LeaseLost), elsewhere.write() as connection:
             connection.execute(sa.text("CREATE TABLE two (number INTEGER)"))
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from data_platform.databases.errors import LeaseLost
+from data_platform.databases.fencing import fenced, held
+from data_platform.databases.leases import Leases
 from data_platform.databases.urls import with_driver
 from data_platform.lake.catalog import open_catalog
 from data_platform_tests.lake.writing.test_commit import (  # noqa: F401  pytest runs them here, too
@@ -20,7 +23,7 @@ from data_platform_tests.lake.writing.test_commit import (  # noqa: F401  pytest
     test_the_old_rows_stay_readable_in_the_snapshot_before,
     test_writers_that_find_no_catalog_and_no_table_all_make_the_same,
 )
-from data_platform_tests.support.lake_home import LakeHome
+from data_platform_tests.support.lake_home import SALES, LakeHome
 
 pytestmark = pytest.mark.integration
 
@@ -44,3 +47,20 @@ def test_a_catalog_that_is_opened_by_many_at_once_is_made_once(
 
         with ThreadPoolExecutor(WRITERS) as pool:
             assert list(pool.map(look, range(WRITERS))) == [[]] * WRITERS
+
+
+def test_the_catalog_refuses_the_commit_of_a_run_that_has_lost_its_lease(home: LakeHome) -> None:
+    """PyIceberg's own statement is refused, however far the commit had come."""
+    leases = Leases(home.database, term=60)
+    lease = leases.take("run/a", "here")
+    with held(lease), fenced("run/a"):
+        table = home.make()
+        with table.transaction() as transaction:
+            transaction.set_properties({"written": "while it was held"})
+        leases.withdraw([lease.epoch])
+        with pytest.raises(LeaseLost), home.lake.load(SALES).transaction() as transaction:
+            transaction.set_properties({"written": "after it was lost"})
+        with pytest.raises(LeaseLost):
+            home.lake.catalog.drop_table(SALES.identifier)
+
+    assert home.again().lake.load(SALES).properties["written"] == "while it was held"

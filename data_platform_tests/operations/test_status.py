@@ -65,3 +65,8 @@ def test_a_run_with_a_process_is_at_work(platform):
         assert seen(platform).at_work == ["a-run"]
         assert "runs at work: a-run" in list(seen(platform).lines)
     assert "runs at work: none" in list(seen(platform).lines)
+
+
+def test_a_failure_is_listed_however_many_other_runs_succeeded_since(platform):
+    failed, *_ = ran(platform, ("daily", FAILURE), *[("monthly", SUCCESS)] * 25)
+    assert [each.run for each in seen(platform).failed] == [failed]

@@ -8,7 +8,9 @@ import pytest
 
 from data_platform.build.platform import Platform
 from data_platform.databases.errors import LeaseLost
-from data_platform.databases.fencing import LEASES, lease_of
+from data_platform.databases.fencing import LEASES, fenced, lease_of
+from data_platform.platform_defs.step import StepRequest
+from data_platform.remote.job import run_leased
 from data_platform.runs.liveness import (
     at_work,
     driving,
@@ -93,9 +95,9 @@ def test_a_run_that_never_got_its_lease_is_failed_after_ten_minutes_of_looks(mac
     lost, alive, others = begun(instance), begun(instance), begun(instance, "reports")
     with hold(there, alive):
         assert fail_lost_runs(scope, NOW) == []  # whatever the time is on this machine
-        assert looks(here, instance, 1, apart=500) == []
+        assert looks(here, instance, 2, apart=250) == []
         assert fail_lost_runs(scope, NOW) == []
-        assert looks(here, instance, 1, apart=200) == [lost]
+        assert looks(here, instance, 1, apart=250) == [lost]
 
     assert status(instance, lost) is FAILURE
     assert {status(instance, run) for run in (alive, others)} == {dg.DagsterRunStatus.STARTED}
@@ -105,9 +107,9 @@ def test_a_killed_run_of_this_machine_is_failed_at_once_and_can_write_no_more(ma
     here, there = machines
     run = begun(instance)
     assert here.leases
-    here.leases.take(lease_of(run), "a killed process")
+    lease = here.leases.take(lease_of(run), "a killed process")
     (here.settings.home / "running").mkdir()
-    (here.settings.home / "running" / run).touch()
+    (here.settings.home / "running" / run).write_text(str(lease.epoch))
 
     assert [each.run_id for each in fail_dead_runs(instance, here)] == [run]
     assert at_work(there) == (False, [], [])
@@ -118,7 +120,20 @@ def test_a_driver_that_counts_as_gone_asks_for_no_more_runs(machines, instance):
     with driving(instance, there):
         require_driving()
         assert here.leases
-        here.leases.withdraw("driver")
+        (epoch,) = map(int, (there.settings.home / "driver.lock").read_text().split())
+        here.leases.withdraw([epoch])
 
         with pytest.raises(LeaseLost, match=r"^driver: this process"):
             require_driving()
+
+
+def test_a_job_can_write_for_its_run_while_that_has_its_lease(machines):
+    here, job = machines
+    assert here.leases and job.leases
+    lease = here.leases.take(lease_of("a"), "Dagster's process")
+    asked = StepRequest("silver/shop/sales", "a", ["2011-03-04"], epoch=lease.epoch)
+    with run_leased(job, asked), fenced(lease_of("a")):
+        job.leases.expect(["run/b"])
+        here.leases.withdraw([lease.epoch])
+        with pytest.raises(LeaseLost):
+            job.leases.expect(["run/c"])

@@ -72,15 +72,19 @@ class Machines:
     def machine(self, name: str, moment: str = "") -> Iterator["Machine"]:
         command = [sys.executable, "-m", "data_platform_tests.support.processes.machine"]
         arguments = [str(self.folder / name), json.dumps(self.place), moment, *TABLES]
-        with subprocess.Popen(
-            [*command, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        said = self.folder / f"{name}.log"  # a pipe that nobody reads would stop it
+        with (
+            said.open("w") as log,
+            subprocess.Popen(
+                [*command, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            ) as process,
+        ):
             try:
-                yield Machine(process)
+                yield Machine(process, said)
             finally:
                 process.kill()
 
@@ -109,10 +113,11 @@ class Machines:
 @dataclass(frozen=True)
 class Machine:
     process: subprocess.Popen[str]
+    said: Path
 
     def waits(self, moment: str) -> None:
         assert self.process.stdout
-        assert self.process.stdout.readline() == f"{moment}\n", self._said()
+        assert self.process.stdout.readline() == f"{moment}\n", self.said.read_text()
 
     def freeze(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
@@ -126,12 +131,8 @@ class Machine:
 
     def ends(self) -> tuple[int, str]:
         """Its status, and what it said."""
-        _, said = self.process.communicate(timeout=240)
-        return self.process.returncode, said
-
-    def _said(self) -> str:
-        self.process.kill()
-        return self.process.communicate()[1]
+        self.process.communicate(timeout=240)
+        return self.process.returncode, self.said.read_text()
 
 
 @pytest.fixture(scope="module")

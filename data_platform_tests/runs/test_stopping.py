@@ -10,6 +10,7 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
+from data_platform.databases.errors import LeaseLost
 from data_platform.runs.stopping import Stop, cancel_run, stoppable
 from data_platform.settings.model import CHECKOUT
 
@@ -156,3 +157,13 @@ def test_a_step_of_any_other_run_is_as_it_is() -> None:
         pass
     with pytest.raises(ZeroDivisionError), stoppable(instance, run_id):
         _fails()
+
+
+def test_a_step_of_a_run_that_is_marked_as_failed_meanwhile_is_not_used() -> None:
+    instance = dg.DagsterInstance.ephemeral()
+    run_id = _run(instance, dg.DagsterRunStatus.STARTED)
+
+    with pytest.raises(LeaseLost, match="is marked as failure"), stoppable(instance, run_id):
+        run = instance.get_run_by_id(run_id)
+        assert run
+        instance.report_run_failed(run)

@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("epoch", number, primary_key=True),
         sa.Column("name", Name, nullable=False, unique=True),
         sa.Column("holder", sa.String, nullable=False),
+        sa.Column("term", sa.Float, nullable=False),
         sa.Column("beats", sa.BigInteger, nullable=False),
         sa.Column("seen", sa.BigInteger, nullable=False),
         sa.Column("watched", sa.Float, nullable=False),
