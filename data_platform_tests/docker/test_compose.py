@@ -1,0 +1,63 @@
+"""The platform of docker/compose.yaml: a landed file reaches gold, and data stays or goes."""
+
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from data_platform_tests.support.servers import not_there
+from tools.compose import EXAMPLE, KEY, TABLE, Stack, has_compose, new_passwords
+from tools.docker import IMAGES, Docker, DockerError, build
+from tools.servers import free_port
+
+LATER = EXAMPLE.with_name("2011-03-07.csv").name
+
+
+@pytest.fixture(scope="module")
+def stack(docker: Docker, image: str) -> Iterator[Stack]:
+    """A project of its own, on free ports, with everything healthy."""
+    try:
+        has_compose(docker)
+    except DockerError as missing:
+        not_there(str(missing))
+    for target in ("postgres", "store", "queue"):
+        build(docker, IMAGES[target])
+    ports = {name: str(free_port()) for name in ("UI_PORT", "STORE_PORT")}
+    made = Stack(docker, new_passwords() | ports, project="data-platform-tests")
+    try:
+        made.start()
+        yield made
+    finally:
+        made.down(wipe=True)
+
+
+def volumes(stack: Stack) -> list[str]:
+    listed = stack.docker.run("volume", "ls", "--quiet", "--filter", f"name={stack.project}_")
+    return sorted(name.removeprefix(f"{stack.project}_") for name in listed.stdout.split())
+
+
+def test_a_landed_file_reaches_gold_and_stays_until_the_data_is_wiped(
+    stack: Stack, tmp_path: Path
+) -> None:
+    with urllib.request.urlopen(f"{stack.url}/server_info") as answer:
+        assert b"dagster_webserver_version" in answer.read()
+    assert stack.rows(TABLE) == []
+
+    stack.land(EXAMPLE, KEY)
+    landed = stack.arrives(TABLE)
+
+    assert {(row["day"], row["country"], row["units"]) for row in landed} == {
+        ("2011-03-04", "France", 32),
+        ("2011-03-04", "United Kingdom", 14),
+    }
+    said = stack.compose("logs", "daemon").stdout
+    assert "Sensor landing_arrivals" in said
+
+    stack.down(wipe=False)
+    assert volumes(stack) == ["home", "postgres", "store"]
+    stack.start()
+    assert stack.rows(TABLE) == landed
+
+    stack.down(wipe=True)
+    assert volumes(stack) == []
