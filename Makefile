@@ -10,6 +10,9 @@ TESTS ?=
 # make test JOBS=4: how many processes share the tests
 JOBS ?= $(if $(TESTS),0,3)
 
+# make image TARGET=spark: with Java and the jars of Spark
+TARGET ?= platform
+
 # make test TESTS=... ENGINE=local: on Spark in a JVM instead of Sail
 ENGINE ?= sail
 
@@ -51,6 +54,10 @@ endif
 cluster-test: env ## run the tests on a Spark cluster of hosts on this machine (root, iproute2, Java)
 	$(bin)/python -m pytest -m "cluster and not soak" -rs $(TESTS)
 
+.PHONY: docker-test
+docker-test: docker-tools ## build the images, and run the tests of them and of compose.yaml
+	$(bin)/python -m pytest -m docker -rs --engine=sail $(TESTS)
+
 .PHONY: kubernetes
 kubernetes: services ## build Kubernetes into .cache/ (once, ten minutes of two cores; Debian or Ubuntu)
 	@$(bin)/python -m tools.kubernetes_programs
@@ -89,6 +96,17 @@ services: env ## install the servers that tests run against, and the jars, below
 .PHONY: stack
 stack: services ## run an S3 store and PostgreSQL for the platform, until Ctrl-C
 	@$(bin)/python -m tools.stack
+
+.PHONY: image
+image: env ## build an image of the platform, with its bill of materials (TARGET=spark: with Java)
+	@$(bin)/python -m tools.docker $(TARGET)
+	@mkdir -p build
+	@$(bin)/python -m tools.sbom $(TARGET) >build/$(TARGET).cdx.json
+	@echo "Its bill of materials: build/$(TARGET).cdx.json"
+
+.PHONY: docker-tools
+docker-tools: env ## build Docker's plugin compose below .cache/, for a Docker that comes without
+	@docker compose version >/dev/null 2>&1 || $(bin)/python -m tools.services compose
 
 .PHONY: up
 up: env ## run the platform with its servers in Docker, and load a file (UI_PORT, STORE_PORT)

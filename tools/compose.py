@@ -39,20 +39,12 @@ class Stack:
     variables: Mapping[str, str]
     project: str = "data-platform"
 
-    def compose(self, *arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
+    def compose(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """A command of Docker Compose. Raises DockerError if it fails."""
+        program, *words = composer(self.docker)
+        client = Docker(program, {**self.docker.environment, **self.variables})
         where = ("--project-name", self.project, "--file", str(FILE))
-        return self._plugin.run(*self._words, *where, *arguments, **options)
-
-    @property
-    def _plugin(self) -> Docker:
-        environment = {**self.docker.environment, **self.variables}
-        program = self.docker.program if self._words else str(COMPOSE.binary)
-        return Docker(program, environment)
-
-    @property
-    def _words(self) -> tuple[str, ...]:
-        return ("compose",) if has_compose(self.docker) else ()
+        return client.run(*words, *where, *arguments)
 
     @property
     def url(self) -> str:
@@ -94,29 +86,35 @@ class Stack:
         except DockerError:
             return []
 
-    def arrives(self, table: str) -> list[dict[str, object]]:
-        """The rows of a table once it has some. Raises DockerError after a while."""
+    def arrives(self, table: str, *, more_than: int = 0) -> list[dict[str, object]]:
+        """The rows of a table once it has more than so many. Raises DockerError after a while."""
         found: list[dict[str, object]] = []
 
         def there() -> bool:
             found[:] = self.rows(table)
-            return bool(found)
+            return len(found) > more_than
 
         if not wait(there, PATIENCE):
-            raise DockerError(f"{KEY} is not in {table} after {PATIENCE} s; look at {self.url}")
+            raise DockerError(
+                f"{table} has {len(found)} rows after {PATIENCE} s: no landed file has reached it; "
+                f"look at the runs at {self.url}"
+            )
         return found
 
 
-def has_compose(docker: Docker) -> bool:
-    """Whether Docker has its own plugin. Raises DockerError if there is none at all."""
+def composer(docker: Docker) -> list[str]:
+    """The command of Docker Compose: Docker's plugin, else the one that the project has built.
+
+    Raises DockerError if there is neither.
+    """
     if docker.ask("compose", "version").returncode == 0:
-        return True
-    if not COMPOSE.binary.exists():
-        raise DockerError(
-            "Docker has no plugin compose: install it (docker-compose-plugin), or build the pinned "
-            "one: .venv/bin/python -m tools.services compose"
-        )
-    return False
+        return [docker.program, "compose"]
+    if COMPOSE.binary.exists():
+        return [str(COMPOSE.binary)]
+    raise DockerError(
+        "Docker has no plugin `compose`: install it (docker-compose-plugin), or build the pinned "
+        "one: make docker-tools"
+    )
 
 
 def variables() -> dict[str, str]:

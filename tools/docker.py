@@ -145,7 +145,7 @@ def daemon() -> Iterator[Docker]:
     data = (CACHE / "docker").resolve()
     data.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="docker-") as name, (data / "log").open("wb") as log:
-        own = Docker(running.program, running.environment | {"DOCKER_HOST": f"unix://{name}/sock"})
+        own = Docker(running.program, {**running.environment, "DOCKER_HOST": f"unix://{name}/sock"})
         process = subprocess.Popen(
             [
                 *(program, "--host", f"unix://{name}/sock", "--data-root", str(data / "data")),
@@ -190,6 +190,12 @@ def _hand_over(server: GoServer) -> None:
     if platform.system() == "Linux" and server.binary.exists():
         BUILT.mkdir(exist_ok=True)
         shutil.copy2(server.binary, BUILT / server.name)
+
+
+def megabytes(docker: Docker, image: Image) -> int:
+    """The size of the image's layers, unpacked."""
+    size = docker.run("image", "inspect", "--format", "{{.Size}}", image.name).stdout
+    return round(int(size) / 1_000_000)
 
 
 def revision() -> str:
@@ -240,14 +246,15 @@ def _slim(root: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Build images of this project.")
-    parser.add_argument("targets", nargs="*", choices=list(IMAGES), default=["platform"])
+    parser.add_argument("targets", nargs="+", choices=list(IMAGES))
     targets = parser.parse_args(arguments).targets
     try:
         docker = client()
         if not docker.runs:
             raise DockerError("Docker does not run; start it")
-        for target in targets if isinstance(targets, list) else [targets]:
+        for target in targets:
             build(docker, IMAGES[target])
+            print(f"{IMAGES[target].name}: {megabytes(docker, IMAGES[target])} MB")
     except DockerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,6 +1,6 @@
 """The software bill of materials of an image, as CycloneDX: what is installed in it.
 
-`python -m tools.sbom IMAGE` prints it. Packages of Debian come from dpkg, those of Python from
+`python -m tools.sbom TARGET` prints it. Packages of Debian come from dpkg, those of Python from
 their own metadata, and jars from the names of their files.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from tools.docker import Docker, DockerError, client
+from tools.docker import IMAGES, Docker, DockerError, client
 from tools.jars import read_lock
 
 DEBIAN = r"dpkg-query --show --showformat '${Package} ${Version} ${Architecture}\n'"
@@ -102,8 +102,8 @@ def sbom(docker: Docker, image: str) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("image")
-    image = parser.parse_args(arguments).image
+    parser.add_argument("target", choices=list(IMAGES))
+    image = IMAGES[parser.parse_args(arguments).target].name
     try:
         print(json.dumps(sbom(client(), image), indent=1))
     except DockerError as error:

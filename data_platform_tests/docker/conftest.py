@@ -14,6 +14,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "docker" in getattr(item, "fixturenames", ()):
             item.add_marker("docker")
             item.add_marker("integration")
+            item.add_marker(pytest.mark.timeout(1200))  # the first ones build images
 
 
 @pytest.fixture(scope="session")

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from data_platform_tests.support.servers import not_there
-from tools.compose import EXAMPLE, KEY, TABLE, Stack, has_compose, new_passwords
+from tools.compose import EXAMPLE, KEY, TABLE, Stack, composer, new_passwords
 from tools.docker import IMAGES, Docker, DockerError, build
 from tools.servers import free_port
 
-LATER = EXAMPLE.with_name("2011-03-07.csv").name
+LATER = "online_retail/2011-03-07.csv"
 
 
 @pytest.fixture(scope="module")
 def stack(docker: Docker, image: str) -> Iterator[Stack]:
     """A project of its own, on free ports, with everything healthy."""
     try:
-        has_compose(docker)
+        composer(docker)
     except DockerError as missing:
         not_there(str(missing))
     for target in ("postgres", "store", "queue"):
@@ -30,6 +30,13 @@ def stack(docker: Docker, image: str) -> Iterator[Stack]:
         yield made
     finally:
         made.down(wipe=True)
+
+
+def next_day(directory: Path) -> Path:
+    """The example's lines, sold on the next trading day."""
+    made = directory / "lines.csv"
+    made.write_text(EXAMPLE.read_text("utf-8").replace("2011-03-04", "2011-03-07"))
+    return made
 
 
 def volumes(stack: Stack) -> list[str]:
@@ -51,13 +58,14 @@ def test_a_landed_file_reaches_gold_and_stays_until_the_data_is_wiped(
         ("2011-03-04", "France", 32),
         ("2011-03-04", "United Kingdom", 14),
     }
-    said = stack.compose("logs", "daemon").stdout
-    assert "Sensor landing_arrivals" in said
-
     stack.down(wipe=False)
     assert volumes(stack) == ["home", "postgres", "store"]
     stack.start()
     assert stack.rows(TABLE) == landed
+
+    # The bucket is listed at night only: the queue tells of this one.
+    stack.land(next_day(tmp_path), LATER)
+    assert {row["day"] for row in stack.arrives(TABLE, more_than=2)} == {"2011-03-04", "2011-03-07"}
 
     stack.down(wipe=True)
     assert volumes(stack) == []
