@@ -24,6 +24,7 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.errors import DagsterLaunchFailedError, DagsterUserCodeUnreachableError
 from dagster._core.events import (
     AssetObservationData,
     DagsterEventBatchMetadata,
@@ -40,6 +41,7 @@ from dagster._core.execution.backfill import (
 )
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
+from dagster._core.launcher import DefaultRunLauncher, LaunchRunContext
 from dagster._core.remote_origin import (
     RegisteredCodeLocationOrigin,
     RemoteJobOrigin,
@@ -76,6 +78,12 @@ ShownStatus = AssetCheckExecutionResolvedStatus
 CheckState = AssetCheckState
 """The partitions of a check by that status."""
 PartitionsOf = SerializableEntitySubset
+RunLauncher = DefaultRunLauncher
+LaunchContext = LaunchRunContext
+"""It has a code server start a run."""
+LaunchFailed = DagsterLaunchFailedError
+Unreachable = DagsterUserCodeUnreachableError
+"""A code server refuses to start a run; it cannot be reached."""
 StorageConfig = ConfigurableClassData
 """How `dagster.yaml` configures a storage."""
 

@@ -26,6 +26,8 @@ _CALLED: dict[Callable[..., Any], str] = {
     dg.DagsterInstance.report_dagster_event: (
         "self, dagster_event, run_id, log_level=, batch_metadata=, timestamp="
     ),
+    internals.RunLauncher.launch_run: "self, context",
+    internals.PartitionsOf: "key, value",
     dg.DagsterInstance.get_backfills: "self, filters=, cursor=, limit=, status=",
 }
 _EVENT_LOG: dict[str, str] = {
@@ -40,10 +42,18 @@ _EVENT_LOG: dict[str, str] = {
     "store_asset_check_event": "self, event, event_id",
     "wipe_asset_partitions": "self, asset_key, partition_keys",
     "has_table": "self, table_name",
+    "get_asset_check_state": "self, keys",
+    "get_asset_check_partition_info": "self, keys, after_storage_id=, partition_keys=",
     "index_connection": "self",
 }
 _RECORDS: dict[type, set[str]] = {
     internals.Target: {"storage_id", "run_id", "timestamp"},
+    internals.AssetCheckEvaluationPlanned: {"asset_key", "check_name", "partitions_subset"},
+    internals.CheckState: {"latest_storage_id", "subsets", "in_progress_runs"},
+    internals.CheckOfPartition: {
+        *{"check_key", "partition_key", "latest_execution_status", "latest_planned_run_id"},
+        *{"latest_check_event_storage_id", "latest_materialization_storage_id"},
+    },
     internals.RegisteredCodeLocationOrigin: {"location_name"},
     internals.RemoteRepositoryOrigin: {"code_location_origin", "repository_name"},
     internals.RemoteJobOrigin: {"repository_origin", "job_name"},
@@ -56,13 +66,21 @@ _RECORDS: dict[type, set[str]] = {
     },
 }
 _TABLES = {
-    "EVENTS": {"id", "run_id", "event", "asset_key", "partition", "dagster_event_type"},
+    "EVENTS": {
+        "id",
+        "run_id",
+        "event",
+        "asset_key",
+        "partition",
+        "dagster_event_type",
+        "timestamp",
+    },
     "EVENT_TAGS": {"event_id"},
     "ASSETS": {"asset_key", "last_materialization", "cached_status_data"},
     "CHECK_EXECUTIONS": {
         *{"asset_key", "check_name", "run_id", "partition", "execution_status"},
         *{"evaluation_event", "evaluation_event_timestamp", "evaluation_event_storage_id"},
-        "materialization_event_storage_id",
+        *{"materialization_event_storage_id", "id", "create_timestamp"},
     },
 }
 

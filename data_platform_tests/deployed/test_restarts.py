@@ -1,0 +1,101 @@
+"""Processes of a deployment that end in the middle of a backfill: nothing is lost or run twice."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from data_platform.engine.warm.place import Place as EnginePlace
+from data_platform.runs.tags import BACKFILL_ID_TAG, RANGE_END, RANGE_START
+from data_platform.storage.waiting import wait
+from data_platform_tests.support.deployed import deployment, launch_backfill
+from data_platform_tests.support.homes import (
+    BRONZE,
+    SALES,
+    SILVER,
+    csv,
+    home_at,
+    key_of,
+    shop_lines,
+)
+from data_platform_tests.support.tables import TABLES
+from data_platform_tests.support.warm_engines import end
+
+pytestmark = [pytest.mark.connect_only, pytest.mark.integration, pytest.mark.timeout(600)]
+
+# Not adjacent, so that each is a run of the backfill.
+DAYS = ("2011-03-01", "2011-03-03", "2011-03-05")
+BUILT = [BRONZE, SILVER, SALES]
+ROWS = 20_000
+PATIENCE = 180  # seconds, on a busy machine
+STARTED, SUCCESS = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.SUCCESS
+
+
+def test_a_backfill_completes_with_each_day_built_once_whatever_process_ends_meanwhile(
+    tmp_path: Path, migrated_postgres_url: str
+) -> None:
+    with (
+        home_at(tmp_path, TABLES, database=migrated_postgres_url) as home,
+        deployment(home.settings, migrated_postgres_url) as deployed,
+    ):
+        landed = {day: shop_lines(day, ROWS, first=n * ROWS) for n, day in enumerate(DAYS)}
+        for day, lines in landed.items():
+            home.land(key_of(day), csv(lines))
+        home.record()
+        deployed.start_code_server()
+        backfill = launch_backfill(deployed.start_webserver(), BUILT, list(DAYS))
+        deployed.start_daemon()
+
+        def runs() -> list[dg.DagsterRun]:
+            return list(home.instance.get_runs(dg.RunsFilter(tags={BACKFILL_ID_TAG: backfill})))
+
+        def until(condition: Callable[[], object], what: str) -> None:
+            logs = "daemon", "code-server"
+            said = "\n".join(deployed.log(name)[-4000:] for name in logs)
+            assert wait(lambda: bool(condition()), PATIENCE), f"{what}: {runs()}\n{said}"
+
+        def started(other_than: str = "") -> list[str]:
+            return [r.run_id for r in runs() if r.status is STARTED and r.run_id != other_than]
+
+        try:
+            until(started, "no run of the backfill starts")
+            (first,) = started()
+            deployed.kill("daemon")
+            deployed.stop("webserver")
+            deployed.start_daemon()
+            until(lambda: started(first), "no other run starts under the new daemon")
+            (replaced,) = started(first)
+            deployed.stop("code-server")
+            deployed.start_code_server()
+            client = deployed.start_webserver()
+
+            def ended() -> bool:
+                found = home.instance.get_backfill(backfill)
+                return found is not None and found.status.value.startswith("COMPLETED")
+
+            until(ended, "the backfill does not end")
+            assert client.get_run_status(replaced) is SUCCESS
+        finally:
+            deployed.end()
+            end(EnginePlace(tmp_path / "engine"))
+
+        said = {
+            run.run_id: [entry.message for entry in home.instance.all_logs(run.run_id)[-8:]]
+            for run in runs()
+            if run.status is not SUCCESS
+        }
+        assert not said
+        ranges = [(run.tags[RANGE_START], run.tags[RANGE_END]) for run in runs()]
+        assert sorted(ranges) == [(day, day) for day in DAYS]
+        for table in BUILT:
+            key = dg.AssetKey(table.split("/"))
+            records = home.instance.fetch_materializations(key, limit=1000).records
+            assert Counter(record.partition_key for record in records) == Counter(DAYS)
+        for table, column in ((BRONZE, "InvoiceNo"), (SILVER, "invoice_no")):
+            found = sorted(home.read(table)[column].to_pylist())
+            assert found == sorted(
+                line.partition(",")[0] for lines in landed.values() for line in lines
+            )
+        assert home.counts(SALES) == dict.fromkeys(DAYS, 1)

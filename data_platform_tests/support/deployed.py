@@ -1,0 +1,149 @@
+"""Dagster as it is deployed: a code server, a daemon and a webserver, each a process of its own.
+
+Each can be killed and started again; all of them end with the block. Their logs are in the home.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dagster_graphql import DagsterGraphQLClient
+
+from data_platform.runs.launched import CODE_LOCATION
+from data_platform.settings.model import CHECKOUT, Settings
+from data_platform.storage.waiting import is_listening, wait
+from tools.servers import free_port
+
+PATIENCE = 120  # seconds for a process to start, on a busy machine
+_HOST = "127.0.0.1"
+_DEFINITIONS = "data_platform.definitions"
+
+
+@dataclass
+class Deployment:
+    """The processes on a home, by name; their ports stay when they are started again."""
+
+    settings: Settings
+    database: str
+    code_port: int = field(default_factory=free_port)
+    web_port: int = field(default_factory=free_port)
+    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def start_code_server(self, **variables: str) -> None:
+        """Load the definitions; `variables` are those of a new version."""
+        server = ("code-server", "start", "-m", _DEFINITIONS)
+        address = ("-h", _HOST, "-p", str(self.code_port))
+        self._start("code-server", "dagster", *server, *address, more=variables)
+        self._listens("code-server", self.code_port)
+
+    def start_daemon(self) -> None:
+        """Begin with sensors, backfills and the queue of runs."""
+        self._start("daemon", "dagster-daemon", "run", "-w", str(self._workspace()))
+
+    def start_webserver(self) -> DagsterGraphQLClient:
+        """A client of the webserver."""
+        words = ("-w", str(self._workspace()), "-h", _HOST, "-p", str(self.web_port))
+        self._start("webserver", "dagster-webserver", *words)
+        self._listens("webserver", self.web_port)
+        return DagsterGraphQLClient(_HOST, port_number=self.web_port)
+
+    def kill(self, name: str) -> None:
+        """End a process without letting it do anything more."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def stop(self, name: str) -> None:
+        """Ask a process to end, as a service manager does, and wait until it has."""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
+
+    def end(self) -> None:
+        """End all of them, with the processes that they started."""
+        for process in self.processes.values():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self.processes.clear()
+
+    def log(self, name: str) -> str:
+        """What a process has said."""
+        return self._log(name).read_text("utf-8", "replace")
+
+    def _start(self, name: str, *words: str, more: Mapping[str, str] | None = None) -> None:
+        program, *rest = words
+        command = [str(Path(sys.executable).with_name(program)), *rest]
+        with self._log(name).open("ab") as output:
+            self.processes[name] = subprocess.Popen(
+                command,
+                env=self._environment() | dict(more or {}),
+                cwd=self.settings.home,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def _listens(self, name: str, port: int) -> None:
+        process = self.processes[name]
+        up = wait(lambda: is_listening(_HOST, port) or process.poll() is not None, PATIENCE)
+        assert up and process.poll() is None, self.log(name)
+
+    def _environment(self) -> dict[str, str]:
+        ours = ("DATA_PLATFORM_", "SPARK_CONNECT_", "DAGSTER_")
+        inherited = {n: value for n, value in os.environ.items() if not n.startswith(ours)}
+        return inherited | {
+            "PYTHONPATH": str(CHECKOUT),
+            "PYTHONWARNINGS": "ignore",
+            "DAGSTER_HOME": str(self.settings.dagster_home),
+            "DATA_PLATFORM_HOME": str(self.settings.home),
+            "DATA_PLATFORM_DATABASE": self.database,
+            "DATA_PLATFORM_LANDING": self.settings.landing_uri,
+            "DATA_PLATFORM_WAREHOUSE": self.settings.warehouse_uri,
+        }
+
+    def _workspace(self) -> Path:
+        file = self.settings.home / "workspace.yaml"
+        server = {"host": _HOST, "port": self.code_port, "location_name": CODE_LOCATION}
+        file.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
+        return file
+
+    def _log(self, name: str) -> Path:
+        return self.settings.home / f"{name}.txt"
+
+
+@contextmanager
+def deployment(settings: Settings, database: str) -> Iterator[Deployment]:
+    """No process yet; those that the block starts end with it."""
+    found = Deployment(settings, database)
+    try:
+        yield found
+    finally:
+        found.end()
+
+
+_BACKFILL = """
+mutation($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+
+
+def launch_backfill(client: DagsterGraphQLClient, assets: list[str], partitions: list[str]) -> str:
+    """Ask for a backfill as the UI does; its id."""
+    selection = [{"path": asset.split("/")} for asset in assets]
+    params: dict[str, Any] = {"assetSelection": selection, "partitionNames": partitions}
+    answer = client._execute(_BACKFILL, {"params": params})["launchPartitionBackfill"]
+    assert answer["__typename"] == "LaunchBackfillSuccess", answer
+    return answer["backfillId"]
