@@ -99,6 +99,10 @@ class Kubernetes:
         """Give the node an image, from what `docker save` wrote."""
         self._ctr("images", "import", "--no-unpack", str(image))
 
+    def tag(self, image: str, name: str) -> None:
+        """Give an image of the node another name."""
+        self._ctr("images", "tag", image, name)
+
     def kill(self, name: str) -> None:
         """Kill one of the processes, as a crash would."""
         process = self._processes.pop(name)

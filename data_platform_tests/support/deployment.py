@@ -1,10 +1,9 @@
 """The chart, installed on a Kubernetes of this machine, with a store and a database beside it."""
 
-import datetime as dt
 import json
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from data_platform.operations.repair import stale_by_table
 from data_platform.runs.instance import open_instance
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import Settings
+from data_platform.storage.waiting import wait
 from data_platform_tests.support.chart import CHART, NAMESPACE, values_file
 from data_platform_tests.support.tables import TABLES
 from tools.kubernetes import Kubernetes
@@ -26,6 +26,19 @@ from tools.services import HELM
 PATIENCE = 1200  # seconds until all that landed is built, on a busy machine
 NAME = "data-platform"
 _BUCKETS = {"LANDING": "s3://laptop-landing", "WAREHOUSE": "s3://laptop-warehouse"}
+_BACKFILL = """
+mutation ($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+_STATUS = """
+query ($id: String!) {
+  partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } }
+}
+"""
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -104,6 +117,12 @@ class Deployment:
             given=json.dumps(values | dict(more or {})),
         )
 
+    def another_image(self) -> dict[str, str]:
+        """The same image under another tag, as values of the chart: a new version."""
+        repository, _, tag = self.image.rpartition(":")
+        self.cluster.tag(self.image, f"{repository}:{tag}-next")
+        return {"repository": repository, "tag": f"{tag}-next"}
+
     def helm(self, *arguments: str, given: str = "") -> str:
         """The output of `helm` in the deployment's namespace."""
         return self.cluster.run(str(HELM.binary), *arguments, "-n", NAMESPACE, given=given)
@@ -133,18 +152,62 @@ class Deployment:
         with opener.open(request, timeout=60) as answer:
             return json.load(answer)["data"]
 
+    def backfill(self, table: str, partitions: Sequence[str]) -> str:
+        """Launch a backfill as the UI does; returns its id. Raises NotDone if it is refused."""
+        params = {"assetSelection": [{"path": table.split("/")}], "partitionNames": [*partitions]}
+        launched = self.ask(_BACKFILL, params=params)["launchPartitionBackfill"]
+        if "backfillId" not in launched:
+            raise NotDone(f"the backfill of {table} was refused: {launched}")
+        return launched["backfillId"]
+
+    def end_of_backfill(self, backfill: str) -> str:
+        """How it ended, once it has."""
+
+        def status() -> str:
+            return self.ask(_STATUS, id=backfill)["partitionBackfillOrError"]["status"]
+
+        under_way = ("REQUESTED", "CANCELING", "FAILING")
+        self.wait_for(f"the end of backfill {backfill}", lambda: status() not in under_way)
+        return status()
+
+    def pod_at_work(self) -> dict[str, Any]:
+        """The pod of a run that has started and not ended, as soon as there is one."""
+        found: list[dict[str, Any]] = []
+
+        def looked() -> bool:
+            with open_instance(self.settings) as instance:
+                started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+                ids = {run.run_id for run in instance.get_runs(started)}
+            found[:] = [
+                pod
+                for pod in self.pods("runs")
+                if pod["metadata"]["labels"]["dagster/run-id"] in ids
+                and pod["status"]["phase"] == "Running"
+            ]
+            return bool(found)
+
+        self.wait_for("that a run is at work", looked, every=0.5)
+        return found[0]
+
+    def kill(self, pod: Mapping[str, Any]) -> None:
+        """Kill a pod at once, as the loss of its node would."""
+        name = pod["metadata"]["name"]
+        at_once = ("--grace-period=0", "--force", "--wait=false")
+        self.cluster.kubectl("delete", "pod", name, "-n", NAMESPACE, *at_once)
+
     def runs(self) -> list[dg.DagsterRun]:
         """All runs, the newest first."""
         with open_instance(self.settings) as instance:
             return list(instance.get_runs())
 
-    def wait_for(self, what: str, condition: Any, patience: float = PATIENCE) -> None:
+    def wait_for(self, what: str, condition: Callable[[], bool], every: float = 3) -> None:
         """Wait until a condition is true. Raises NotDone with what the deployment says."""
-        end = dt.datetime.now() + dt.timedelta(seconds=patience)
-        while not condition():
-            if dt.datetime.now() > end:
-                raise NotDone(f"{what} did not happen:\n{self.described()}")
-            time.sleep(3)
+
+        def looked() -> bool:
+            return condition() or time.sleep(every) is not None
+
+        if not wait(looked, PATIENCE):
+            raise NotDone(f"{what}: in vain.\n{self.described()}")
 
     def wait_until_built(self) -> None:
         """Wait until everything that landed is built and no run is under way."""
