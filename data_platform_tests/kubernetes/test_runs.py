@@ -1,4 +1,4 @@
-"""Runs are pods: what lands is in gold, with no row lost or doubled, whatever is killed meanwhile."""
+"""Runs are pods: what lands is in gold, no row lost or doubled, whatever is killed meanwhile."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
