@@ -5,6 +5,7 @@ It ends with its block, or with this process, even if that is killed; mounts are
 ends with it, and only its cgroups and data are removed afterwards.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -18,13 +19,14 @@ from typing import Any
 
 from data_platform.storage.waiting import wait
 from tools import kubernetes_programs as programs
-from tools.hosts import Host, ip, make_host
+from tools.hosts import Host, NotPossible, ip, make_host
 from tools.kubernetes_credentials import config_of, write_credentials
 from tools.kubernetes_images import archive
 from tools.kubernetes_node import containerd, coredns, kubelet, network, proxy
 from tools.servers import NotInstalled, NotStarted, launch
 
 PATIENCE = 180  # seconds for a part to start, on a busy machine
+_LOCK = Path("/run/data-platform-kubernetes.lock")
 SOCKET = "/run/containerd/containerd.sock"
 PAUSE = "docker.io/local/pause:1"
 SERVICES = "10.96.0.0/16"
@@ -34,6 +36,7 @@ FIRST_SERVICE = "10.96.0.1"  # the API server's own
 # wants of the kernel, which it only reads here.
 _MOUNTS = """
 mkdir -p /run/containerd && mount -t tmpfs none /run/containerd
+mount --make-private /run/netns && mount -t tmpfs none /run/netns
 cd "$1"
 for at in /var/lib/kubelet /var/log/pods /var/log/containers /etc/cni/net.d /var/lib/cni; do
     mkdir -p "$at" "mounts$at" && mount --bind "mounts$at" "$at"
@@ -253,10 +256,15 @@ class Kubernetes:
 
 @contextmanager
 def kubernetes(number: int) -> Iterator[Kubernetes]:
-    """A cluster on the network of `hosts.network()`, until the block ends. Raises NotInstalled."""
+    """A cluster on the network of `hosts.network()`, until the block ends.
+
+    Raises NotInstalled, and NotPossible while another process has one: the cgroups of pods are the
+    machine's.
+    """
     if not programs.installed():
         raise NotInstalled("Kubernetes is not built: run `make kubernetes`")
-    with tempfile.TemporaryDirectory(prefix="kubernetes-", ignore_cleanup_errors=True) as name:
+    temporary = tempfile.TemporaryDirectory(prefix="kubernetes-", ignore_cleanup_errors=True)
+    with _alone(), temporary as name:
         directory = Path(name)
         directory.chmod(0o755)
         host = make_host(number, 2, "node", directory)
@@ -269,6 +277,18 @@ def kubernetes(number: int) -> Iterator[Kubernetes]:
         finally:
             host.kill()
             _kill_pods()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Be the only one; pods that a killed process left are killed."""
+    with _LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise NotPossible("another process on this machine has a Kubernetes") from error
+        _kill_pods()
+        yield
 
 
 def _kill_pods() -> None:

@@ -65,10 +65,28 @@ spec:
     {{- include "dp.podSecurity" . | nindent 4 }}
   volumes:
     - {name: tmp, emptyDir: {}}
+    - {name: configuration, configMap: {name: {{ include "dp.name" . }}-configuration}}
   containers:
     - name: executor
+      command: [sh, {{ include "dp.configuration" . }}/executor.sh]
       securityContext:
         {{- include "dp.containerSecurity" . | nindent 8 }}
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
+        - {name: configuration, mountPath: {{ include "dp.configuration" . }}, readOnly: true}
+{{- end -}}
+
+{{/* How an executor starts, from the variables that Spark gives its pod; Spark's own images have the
+     like. A file of arguments keeps each option whole. */}}
+{{- define "dp.executorScript" -}}
+set -eu
+env | sed -n 's/^SPARK_JAVA_OPT_[0-9]*=\(.*\)/"\1"/p' >/tmp/options
+spark=$(python3 -c 'import os, pyspark; print(os.path.dirname(pyspark.__file__))')
+exec java @/tmp/options "-Xms$SPARK_EXECUTOR_MEMORY" "-Xmx$SPARK_EXECUTOR_MEMORY" \
+  -cp "${SPARK_CLASSPATH:-}:$spark/jars/*" \
+  org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend \
+  --driver-url "$SPARK_DRIVER_URL" --executor-id "$SPARK_EXECUTOR_ID" \
+  --cores "$SPARK_EXECUTOR_CORES" --app-id "$SPARK_APPLICATION_ID" \
+  --hostname "$SPARK_EXECUTOR_POD_IP" --resourceProfileId "$SPARK_RESOURCE_PROFILE_ID" \
+  --podName "$SPARK_EXECUTOR_POD_NAME"
 {{- end -}}
