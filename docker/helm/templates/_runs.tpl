@@ -51,7 +51,12 @@ spark.executor.cores {{ .Values.spark.cores }}
 spark.executor.memory {{ .Values.spark.memory }}
 {{- end -}}
 
+{{/* An executor reaches the store, and never the database. */}}
 {{- define "dp.executor" -}}
+{{- $secrets := list }}
+{{- range .Values.secrets }}
+{{- if ne .variable "DATA_PLATFORM_DATABASE_PASSWORD" }}{{ $secrets = append $secrets . }}{{ end }}
+{{- end -}}
 apiVersion: v1
 kind: Pod
 metadata:
@@ -69,6 +74,12 @@ spec:
   containers:
     - name: executor
       command: [sh, {{ include "dp.configuration" . }}/executor.sh]
+      {{- with $secrets }}
+      env:
+        {{- range . }}
+        - {name: {{ .variable }}, valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .key }}}}}
+        {{- end }}
+      {{- end }}
       securityContext:
         {{- include "dp.containerSecurity" . | nindent 8 }}
       volumeMounts:
