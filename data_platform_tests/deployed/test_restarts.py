@@ -10,7 +10,7 @@ import pytest
 from data_platform.engine.warm.place import Place as EnginePlace
 from data_platform.runs.tags import BACKFILL_ID_TAG, RANGE_END, RANGE_START
 from data_platform.storage.waiting import wait
-from data_platform_tests.support.deployed import deployment, launch_backfill
+from data_platform_tests.support.dagster_processes import deployment, launch_backfill
 from data_platform_tests.support.homes import (
     BRONZE,
     SALES,
