@@ -48,6 +48,7 @@ spark.kubernetes.driver.pod.name ${env:POD_NAME}
 spark.driver.host ${env:SPARK_LOCAL_IP}
 spark.executor.instances {{ .Values.spark.executors }}
 spark.executor.cores {{ .Values.spark.cores }}
+spark.kubernetes.executor.request.cores {{ .Values.spark.request }}
 spark.executor.memory {{ .Values.spark.memory }}
 {{- end -}}
 
@@ -69,6 +70,7 @@ spec:
   securityContext:
     {{- include "dp.podSecurity" . | nindent 4 }}
   volumes:
+    - {name: home, emptyDir: {}}
     - {name: tmp, emptyDir: {}}
     - {name: configuration, configMap: {name: {{ include "dp.name" . }}-configuration}}
   containers:
@@ -83,6 +85,7 @@ spec:
       securityContext:
         {{- include "dp.containerSecurity" . | nindent 8 }}
       volumeMounts:
+        - {name: home, mountPath: {{ include "dp.home" . }}}
         - {name: tmp, mountPath: /tmp}
         - {name: configuration, mountPath: {{ include "dp.configuration" . }}, readOnly: true}
 {{- end -}}
