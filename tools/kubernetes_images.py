@@ -22,7 +22,9 @@ def saved(name: str, directory: Path) -> Iterator[Path]:
     except FileNotFoundError as missing:
         raise NotInstalled("docker is not installed, which builds the image") from missing
     if done.returncode:
-        raise NotInstalled(f"there is no image {name}: build it; docker: {done.stderr.strip()}")
+        raise NotInstalled(
+            f"there is no image {name}: run `make image`; docker: {done.stderr.strip()}"
+        )
     try:
         yield file
     finally:

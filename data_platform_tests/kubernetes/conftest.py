@@ -14,7 +14,7 @@ from tools.kubernetes import kubernetes
 from tools.kubernetes_images import saved
 from tools.servers import NotInstalled, postgres, versitygw
 
-IMAGE = os.environ.get("IMAGE") or "data-platform:latest"
+IMAGE = os.environ.get("IMAGE") or "data-platform:local"  # of `make image`
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
