@@ -332,7 +332,10 @@ def test_a_deployments_own_sections_replace_those_of_dagsters_configuration(tmp_
     prepare_home(settings)
 
     written = yaml.safe_load((settings.dagster_home / "dagster.yaml").read_text())
-    assert written["concurrency"] == {"runs": {"max_concurrent_runs": 7}}
+    assert written["concurrency"] == {
+        "pools": {"granularity": "run", "default_limit": 1},  # kept
+        "runs": {"max_concurrent_runs": 7},
+    }
     assert written["run_launcher"] == {"class": "Theirs"}
     assert written["nux"] == {"enabled": False}
     assert "event_log_storage" in written

@@ -79,11 +79,12 @@ CheckState = AssetCheckState
 """The partitions of a check by that status."""
 PartitionsOf = SerializableEntitySubset
 RunLauncher = DefaultRunLauncher
-LaunchContext = LaunchRunContext
 """It has a code server start a run."""
+LaunchContext = LaunchRunContext
 LaunchFailed = DagsterLaunchFailedError
+"""A code server refuses to start a run."""
 Unreachable = DagsterUserCodeUnreachableError
-"""A code server refuses to start a run; it cannot be reached."""
+"""A code server cannot be reached."""
 StorageConfig = ConfigurableClassData
 """How `dagster.yaml` configures a storage."""
 
@@ -164,7 +165,7 @@ def target_of(record: dg.EventLogRecord) -> Target:
 def targets_of(instance: dg.DagsterInstance, ids: Sequence[int]) -> dict[str | None, Target]:
     """The materializations with these ids in the log, by partition.
 
-    A record's whole event would be read and deserialized for a moment of its.
+    Reading a whole record would deserialize its event just for the timestamp.
     """
     storage, log = instance.event_log_storage, EVENTS.c
     assert isinstance(storage, SqlEventLogStorage)

@@ -15,6 +15,7 @@ from data_platform.operations.attention import Attention, attention
 from data_platform.operations.repair import instance_of
 from data_platform.runs.liveness import at_work
 from data_platform.storage.errors import LakeError
+from data_platform.telemetry.metadata import HELD_BACK
 from data_platform.telemetry.wording import counted
 
 _FAILED_SINCE = dt.timedelta(days=1)
@@ -37,7 +38,8 @@ class TableStatus:
 
 @dataclass(frozen=True)
 class FailedRun:
-    """A run that failed in the last day; no run of the same job and assets succeeded after it."""
+    """A run that failed in the last day, for another reason than held back partitions; no run of
+    the same job and assets succeeded after it."""
 
     run: str
     job: str
@@ -131,5 +133,13 @@ def _failed(platform: Platform, now: dt.datetime) -> list[FailedRun]:
                 succeeded.add(job)
             elif job not in succeeded:
                 ended = dt.datetime.fromtimestamp(at, dt.UTC) if at else None
-                found.append(FailedRun(run.run_id, run.job_name, ended))
+                if not _only_held_back(instance, run.run_id):
+                    found.append(FailedRun(run.run_id, run.job_name, ended))
     return found
+
+
+def _only_held_back(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether nothing failed but the checks of partitions, which are counted as held back."""
+    failed = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    found = [entry.get_dagster_event().step_failure_data.user_failure_data for entry in failed]
+    return bool(found) and all(data and HELD_BACK in data.metadata for data in found)

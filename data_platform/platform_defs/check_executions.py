@@ -26,7 +26,8 @@ def replace_planned(connection: Connection, rows: Sequence[Mapping[str, Any]]) -
     """Store the rows of evaluations, each instead of the one that is planned for it, if there is
     one. It keeps that one's id, since Dagster takes the highest id for the newest evaluation.
 
-    False if an evaluation is there or planned twice: then nothing is stored.
+    False if two rows, or two of these evaluations, are of the same check, run and partition: then
+    nothing is stored.
     """
     found = list(_planned(connection, rows))
     planned = {_identity(row): row for row in found}

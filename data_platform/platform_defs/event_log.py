@@ -193,7 +193,7 @@ class Batching(EventLog):
             _COLUMNS.asset_key == evaluation.asset_key.to_string(),
             _COLUMNS.check_name == evaluation.check_name,
             _COLUMNS.run_id == event.run_id,
-            _COLUMNS.partition.is_not_distinct_from(evaluation.partition),
+            _COLUMNS.partition == evaluation.partition,  # IS NULL for None; both use the index
         )
         with self.index_connection() as connection:
             connection.execute(before)
@@ -239,10 +239,12 @@ class BatchingSqliteEventLogStorage(Batching, SqliteEventLog):
                 self._shared = None
 
     def _store_at_once(self, events: Sequence[EventLogEntry], rows: list[dict]) -> None:
-        for run_id, own in groupby(rows, key=itemgetter("run_id")):
-            with self.run_connection(run_id) as connection:
-                connection.execute(EVENTS.insert(), list(own))
+        # The file that is opened last is committed first: the log of a run may have more events
+        # than the index, as Dagster's own storage leaves it, but never fewer.
         with self.index_connection() as connection:
+            for run_id, own in groupby(rows, key=itemgetter("run_id")):
+                with self.run_connection(run_id) as of_run:
+                    of_run.execute(EVENTS.insert(), list(own))
             connection.execute(EVENTS.insert(), rows)
             # Nobody else can write to the file now, so that these are the last ones in it. (For
             # numbers that an insert returns, SQLAlchemy executes one for each row here.)

@@ -30,7 +30,7 @@ def prepare_home(settings: Settings) -> None:
         settings.dagster_home.mkdir(parents=True, exist_ok=True)
     wanted = files("data_platform").joinpath("dagster.yaml").read_text("utf-8")
     if own := own_sections(settings):
-        wanted = yaml.safe_dump({**yaml.safe_load(wanted), **own}, sort_keys=False)
+        wanted = yaml.safe_dump(_with_sections(yaml.safe_load(wanted), own), sort_keys=False)
     if settings.dagster_database:
         wanted = on_postgres(wanted, settings.dagster_database)
     instance = settings.dagster_home / "dagster.yaml"
@@ -38,6 +38,15 @@ def prepare_home(settings: Settings) -> None:
         unfinished = instance.with_suffix(f".{os.getpid()}.part")  # others may be reading it
         unfinished.write_text(wanted, "utf-8")
         unfinished.replace(instance)
+
+
+def _with_sections(shipped: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The shipped configuration with these sections. How many runs there may be at once does not
+    replace that those of a table wait for each other."""
+    found = {**shipped, **own}
+    if isinstance(own.get("concurrency"), Mapping):
+        found["concurrency"] = {**shipped["concurrency"], **own["concurrency"]}
+    return found
 
 
 def own_sections(settings: Settings) -> Mapping[str, Any]:

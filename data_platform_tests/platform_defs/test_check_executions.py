@@ -1,6 +1,6 @@
 """The rows of check evaluations, and what storing many of them costs a database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +41,16 @@ class Cost:
 def counted() -> Iterator[Cost]:
     cost = Cost()
 
-    def executed(*_: object) -> None:
-        cost.statements += 1
+    def executed(
+        connection: object,
+        cursor: object,
+        statement: str,
+        parameters: Sized,
+        context: object,
+        many: bool,
+    ) -> None:
+        # Inserted rows are sent together, what else is executed for many rows one by one.
+        cost.statements += len(parameters) if many and not statement.startswith("INSERT") else 1
 
     def committed(*_: object) -> None:
         cost.transactions += 1
