@@ -166,7 +166,10 @@ def _answers(what: str, ask: Callable[[], object]) -> Examined:
 
 
 def _locks(platform: Platform) -> Examined:
-    driven, live, dead = at_work(platform)
+    try:
+        driven, live, dead = at_work(platform)
+    except DatabaseError:  # of the ledger, which says so itself
+        return Examined("locks", "unknown, since the ledger is out of reach")
     if dead:
         gone = counted(len(dead), "run")
         said = f"the process of {gone} is gone: {', '.join(dead)}"
