@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import which
 from typing import IO
 
 from tools.servers import NotInstalled
@@ -77,6 +78,7 @@ def network() -> Iterator[int]:
             ip("link", "add", f"dp{number}", "type", "bridge")
             ip("address", "add", f"10.{number}.0.1/24", "dev", f"dp{number}")
             ip("link", "set", f"dp{number}", "up")
+            _let_pass(number)
             yield number
         finally:
             _remove(number)
@@ -125,6 +127,28 @@ def _remove(number: int) -> None:
             ip("netns", "delete", host.namespace)
     with suppress(NotPossible):  # usually there is none
         ip("link", "delete", f"dp{number}")
+    while _is_filtered() and _iptables("-D", number):
+        pass
+
+
+def _let_pass(number: int) -> None:
+    """Let hosts of a network reach each other where Docker has been started: it has the system
+    drop what is forwarded, frames on a bridge included."""
+    if _is_filtered() and not _iptables("-I", number):
+        raise NotPossible("iptables refuses a rule for the bridge of the hosts")
+
+
+def _is_filtered() -> bool:
+    """Whether iptables filters the frames on bridges."""
+    setting = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+    return setting.is_file() and setting.read_text().strip() == "1" and bool(which("iptables"))
+
+
+def _iptables(action: str, number: int) -> bool:
+    bridge = f"dp{number}"
+    rule = ["FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT"]
+    ended = subprocess.run(["iptables", "-w", action, *rule], capture_output=True, check=False)
+    return ended.returncode == 0
 
 
 def ip(*arguments: str) -> str:
