@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import which
 from typing import IO
 
 from tools.servers import NotInstalled
@@ -141,7 +140,8 @@ def _let_pass(number: int) -> None:
 def _is_filtered() -> bool:
     """Whether iptables filters the frames on bridges."""
     setting = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
-    return setting.is_file() and setting.read_text().strip() == "1" and bool(which("iptables"))
+    on = setting.is_file() and setting.read_text().strip() == "1"
+    return on and shutil.which("iptables") is not None
 
 
 def _iptables(action: str, number: int) -> bool:
