@@ -2,7 +2,7 @@
 
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import dagster as dg
@@ -123,6 +123,12 @@ def held_back(write: StagedWrite) -> dg.Failure:
         metadata={HELD_BACK: ", ".join(sorted(write.held_back))},
         allow_retries=False,
     )
+
+
+def are_held_back(failures: Iterable[dg.DagsterEvent]) -> bool:
+    """Whether steps failed, and all of them by `held_back`."""
+    failed = [event.step_failure_data.user_failure_data for event in failures]
+    return bool(failed) and all(data and HELD_BACK in data.metadata for data in failed)
 
 
 def explanation(text: str) -> str | None:

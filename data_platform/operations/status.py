@@ -1,21 +1,22 @@
 """The state of the platform in one screen: tables, landed objects, runs."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import dagster as dg
 
 from data_platform.assets import Table
-from data_platform.build.held import held_now
-from data_platform.build.planning import current_versions, plan_due
+from data_platform.build.failures import are_held_back
+from data_platform.build.planning import plan_due
 from data_platform.build.platform import Platform
+from data_platform.lake.files import versions
 from data_platform.lake.look import Look
 from data_platform.operations.attention import Attention, attention
 from data_platform.operations.repair import instance_of
 from data_platform.runs.liveness import at_work
 from data_platform.storage.errors import LakeError
-from data_platform.telemetry.metadata import HELD_BACK
 from data_platform.telemetry.wording import counted
 
 _FAILED_SINCE = dt.timedelta(days=1)
@@ -93,21 +94,21 @@ class Status:
 def status(platform: Platform, tables: Sequence[Table], now: dt.datetime) -> Status:
     """The state now; reads metadata only."""
     driven, live, _ = at_work(platform)
-    look = Look(platform.lake)
+    look, left = Look(platform.lake), attention(platform, tables)
+    held = Counter(str(row["table"]) for row in left.held)
     return Status(
-        [_of_table(table, platform, look) for table in tables],
+        [_of_table(table, platform, look, held[str(table.id)]) for table in tables],
         {str(state): count for state, count in platform.ledger.summary().items()},
         live or (["a command is between two runs"] if driven else []),
         _failed(platform, now),
-        attention(platform, tables),
+        left,
     )
 
 
-def _of_table(table: Table, platform: Platform, look: Look) -> TableStatus:
-    found = TableStatus(str(table.id), 0, 0, 0, 0, 0)
+def _of_table(table: Table, platform: Platform, look: Look, held: int) -> TableStatus:
+    found = TableStatus(str(table.id), 0, 0, held, 0, 0)
     try:
-        published = len(current_versions(platform, table.id, None))
-        found = replace(found, published=published, held=len(held_now(table, platform)))
+        found = replace(found, published=len(versions(look.files(table.id))))
         plan = plan_due(table, platform, look)
     except (LakeError, ValueError) as error:  # of this table alone
         return replace(found, trouble=str(error))
@@ -133,13 +134,7 @@ def _failed(platform: Platform, now: dt.datetime) -> list[FailedRun]:
                 succeeded.add(job)
             elif job not in succeeded:
                 ended = dt.datetime.fromtimestamp(at, dt.UTC) if at else None
-                if not _only_held_back(instance, run.run_id):
+                logs = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+                if not are_held_back(entry.get_dagster_event() for entry in logs):
                     found.append(FailedRun(run.run_id, run.job_name, ended))
     return found
-
-
-def _only_held_back(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether nothing failed but the checks of partitions, which are counted as held back."""
-    failed = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-    found = [entry.get_dagster_event().step_failure_data.user_failure_data for entry in failed]
-    return bool(found) and all(data and HELD_BACK in data.metadata for data in found)

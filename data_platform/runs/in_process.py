@@ -17,7 +17,7 @@ from typing import Literal
 import dagster as dg
 
 from data_platform.build.dagster_internals import error_outside_steps
-from data_platform.build.failures import cause
+from data_platform.build.failures import are_held_back, cause
 from data_platform.build.kinds import landed
 from data_platform.runs.arrivals import list_landed, record_arrivals
 from data_platform.runs.due import Waiting, stale, unloaded
@@ -30,7 +30,6 @@ from data_platform.runs.stopping import Stop, cancel_run
 from data_platform.runs.tags import NO_RETRIES, RANGE_END, RANGE_START, WITHOUT_FAILURES
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
-from data_platform.telemetry.metadata import HELD_BACK
 
 _log = logging.getLogger(__name__)
 
@@ -246,8 +245,4 @@ def _outside_steps(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
 
 def only_held_back(result: dg.ExecuteInProcessResult) -> bool:
     """Whether nothing failed in a run but the checks of partitions."""
-    failed = [
-        event.step_failure_data.user_failure_data for event in result.get_step_failure_events()
-    ]
-    held_back = bool(failed) and all(data and HELD_BACK in data.metadata for data in failed)
-    return held_back and not _outside_steps(result)
+    return are_held_back(result.get_step_failure_events()) and not _outside_steps(result)
