@@ -16,7 +16,8 @@ from data_platform.telemetry.wording import counted
 @JSON
 @reporting
 def doctor(as_json: bool) -> None:
-    """Check settings, Java, disk, permissions, databases, locks and declarations.
+    """Check settings, packages, the engine, disk, permissions, stores, queue, databases, clocks,
+    locks and declarations.
 
     Each line says ok, warn or WRONG; the last two come with what to do. Fails where any is wrong.
     """
@@ -34,7 +35,8 @@ def doctor(as_json: bool) -> None:
 
 
 def _examined():
-    from data_platform.operations.doctor import Examined, examine
+    from data_platform.operations.doctor import examine
+    from data_platform.operations.examined import Examined
 
     try:
         settings = settings_from_env()

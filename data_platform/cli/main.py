@@ -49,7 +49,7 @@ def _freeze() -> None:
 
 def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not context.resilient_parsing:
-        from data_platform.cli.version import installed_version
+        from data_platform.operations.versions import installed_version
 
         click.echo(f"data-platform {installed_version()}")
         context.exit()

@@ -141,13 +141,6 @@ def _answering(url: sa.URL, within: float) -> dict[str, object]:
     }
 
 
-def connect(url: str) -> None:
-    """Connect to a database, and change nothing. Raises DatabaseUnavailable."""
-    engine = explained(sa.create_engine(with_driver(url), poolclass=sa.NullPool))
-    with engine.connect() as connection:
-        connection.execute(sa.select(1))
-
-
 def explained(engine: sa.Engine) -> sa.Engine:
     """The engine of a library, whose operational errors become DatabaseUnavailable."""
     event.listen(engine, "handle_error", _explain)

@@ -20,7 +20,7 @@ VERSION_TABLE = "data_platform_version"
 
 def is_current(connection: sa.Connection) -> bool:
     """Whether the tables are of this version."""
-    return _version(connection) == HEAD
+    return version_of(connection) == HEAD
 
 
 def upgrade(connection: sa.Connection, to: str = HEAD) -> None:
@@ -28,7 +28,7 @@ def upgrade(connection: sa.Connection, to: str = HEAD) -> None:
 
     Raises DatabaseTooNew if a later version of this package has migrated them.
     """
-    version = _version(connection)
+    version = version_of(connection)
     if version == to:  # another process was first
         return
     from alembic.config import Config
@@ -51,7 +51,7 @@ def upgrade(connection: sa.Connection, to: str = HEAD) -> None:
         environment.run_migrations()
 
 
-def _version(connection: sa.Connection) -> str | None:
+def version_of(connection: sa.Connection) -> str | None:
     """The revision of the database's tables; None if it was never migrated."""
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None

@@ -5,68 +5,44 @@ Changes nothing. Declarations are checked by the caller, which loads them.
 
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from data_platform.build.platform import Platform
-from data_platform.databases.connections import connect
-from data_platform.databases.errors import DatabaseError
 from data_platform.engine.java import VERSIONS, WAY_OUT, java, version_of
 from data_platform.engine.reach import require_reachable
-from data_platform.landing.places.s3_bucket import S3Bucket
-from data_platform.runs.liveness import at_work
-from data_platform.settings.environment import give_password
+from data_platform.operations.doctor_services import examine_services
+from data_platform.operations.examined import Examined
+from data_platform.operations.versions import installed_version, unmet_requirements
 from data_platform.settings.model import Settings
-from data_platform.settings.values import SettingsError, is_file
-from data_platform.storage import s3_errors
-from data_platform.storage.errors import LakeError
+from data_platform.settings.values import SettingsError
 from data_platform.storage.object_store import is_object
-from data_platform.telemetry.wording import counted
 
 LEAST_FREE = 2 << 30  # bytes; with less, a partition that is sorted on disk may not fit
-
-
-@dataclass(frozen=True)
-class Examined:
-    """One thing that the platform needs; `way_out` is empty if nothing has to be done. With a
-    `warning` the platform works, but perhaps not as intended."""
-
-    what: str
-    said: str
-    way_out: str = ""
-    warning: bool = False
-
-    @property
-    def ok(self) -> bool:
-        return self.warning or not self.way_out
 
 
 def examine(settings: Settings) -> Iterator[Examined]:
     """Examine the engine, disk, permissions, stores, databases and locks, one after the other."""
     platform = Platform(settings)
     yield Examined("settings", f"{settings.environment}, home {settings.home}")
+    yield _packages()
     yield from _engine(settings)
     for setting, place in _directories(settings):
         yield _writable(setting, place)
     yield from _mistyped_landing(settings)
     for place in dict.fromkeys((_there(settings.home), Path(tempfile.gettempdir()))):
         yield _disk(place)
-    if is_object(settings.landing_uri):
-        yield _answers("landing bucket", lambda: next(iter(platform.bucket.list()), None))
-    if is_object(settings.warehouse_uri):
-        warehouse = S3Bucket(settings.warehouse_uri, platform.store)
-        yield _answers("warehouse", lambda: next(iter(warehouse.list()), None))
-    here = _exists(settings.home)
-    if here or not is_file(settings.catalog_uri):  # otherwise connecting would create it
-        yield _answers("catalog", lambda: counted(len(platform.lake.tables()), "table"))
-    if here or not is_file(settings.ledger_uri):
-        yield _answers("ledger", lambda: counted(sum(platform.ledger.summary().values()), "object"))
-    if settings.dagster_database:  # otherwise its files are in the home
-        give_password(settings)
-        yield _answers("Dagster's database", lambda: connect(settings.dagster_database))
-    yield _locks(platform)
+    yield from examine_services(platform)
+
+
+def _packages() -> Examined:
+    python = ".".join(map(str, sys.version_info[:3]))
+    said = f"data-platform {installed_version()}, Python {python}"
+    if unmet := list(unmet_requirements()):
+        return Examined("packages", f"{said}; {'; '.join(unmet)}", "install what the lock pins")
+    return Examined("packages", said)
 
 
 def _engine(settings: Settings) -> Iterator[Examined]:
@@ -153,28 +129,3 @@ def _disk(place: Path) -> Examined:
     enough = free >= LEAST_FREE
     way_out = f"free some: below {LEAST_FREE >> 30} GB a run may fail (`data-platform clean`)"
     return Examined("disk", said, "" if enough else way_out)
-
-
-def _answers(what: str, ask: Callable[[], object]) -> Examined:
-    try:
-        found = ask()
-    except (DatabaseError, LakeError, OSError) as error:
-        why = s3_errors.explanation(str(error)) or str(error)
-        way_out = "correct the setting that names it; `data-platform settings` lists all"
-        return Examined(what, why, s3_errors.way_out(why) or way_out)
-    return Examined(what, f"answers{f', {found}' if isinstance(found, str) else ''}")
-
-
-def _locks(platform: Platform) -> Examined:
-    try:
-        driven, live, dead = at_work(platform)
-    except DatabaseError:  # of the ledger, which says so itself
-        return Examined("locks", "unknown, since the ledger is out of reach")
-    if dead:
-        gone = counted(len(dead), "run")
-        said = f"the process of {gone} is gone: {', '.join(dead)}"
-        return Examined("locks", said, "`data-platform run` marks it failed and goes on")
-    busy = ", ".join(
-        [*(["a command drives this home"] if driven else []), *(f"run {run}" for run in live)]
-    )
-    return Examined("locks", busy or "free: nothing is at work")

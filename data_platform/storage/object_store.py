@@ -4,12 +4,16 @@ Credentials come from where AWS's own tools look for them, on each machine: the 
 role of the pod or of the instance. Python workers import this module.
 """
 
+import datetime as dt
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from pyarrow import fs
+
+from data_platform.storage.s3_errors import about
 
 SCHEME = "s3://"
 
@@ -33,6 +37,16 @@ class ObjectStore:
     def client(self) -> Any:
         """boto3's client, for operations that PyArrow lacks."""
         return _client(self)
+
+    def time(self, uri: str) -> dt.datetime:
+        """The store's time, to a second, as a listing of the place's first key says it.
+
+        Raises StoreError if the place cannot be listed.
+        """
+        bucket, prefix = split(uri)
+        with about(uri):
+            found = self.client().list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        return parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
 
 
 def is_object(uri: str) -> bool:

@@ -90,6 +90,10 @@ _WAYS_OUT = (
         "see that the environment (AWS_ACCESS_KEY_ID, AWS_PROFILE ...) or the role of this machine "
         "has credentials that the store knows",
     ),
+    (
+        re.compile(r"RequestTimeTooSkewed|RequestExpired|REQUEST_TIME_TOO_SKEWED"),
+        "set this machine's clock: let it follow a time server (chrony, systemd-timesyncd)",
+    ),
 )
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from data_platform.cli.version import installed_version
+from data_platform.operations.versions import installed_version
 from data_platform.storage.waiting import wait
 from data_platform_tests.docker.test_dockerfiles import locked
 from tools.docker import Docker, revision

@@ -110,6 +110,12 @@ class QueueIntake:
             outside=tick.outside,
         )
 
+    def waiting(self) -> int:
+        """About how many messages wait, as SQS counts them. Raises QueueError."""
+        name = "ApproximateNumberOfMessages"
+        found = self._call("get_queue_attributes", AttributeNames=[name])
+        return int(found["Attributes"][name])
+
     def _receive(self, most: int) -> dict[str, dict[str, Any]]:
         """Messages by id; SQS often returns fewer than there are."""
         found: dict[str, dict[str, Any]] = {}

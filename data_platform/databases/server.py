@@ -1,0 +1,39 @@
+"""A look at a database that changes nothing, not even to migrate its tables."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from data_platform.databases.errors import unavailable
+from data_platform.databases.migration import version_of
+from data_platform.databases.urls import is_sqlite, with_driver
+
+
+@dataclass(frozen=True)
+class Look:
+    """`tables` is the version of the platform's tables, None where there are none; `ahead` is by
+    how many seconds the server's clock is ahead of the given one, 0 for a file."""
+
+    tables: str | None
+    ahead: float
+
+
+NOTHING = Look(None, 0)
+
+
+def look(url: str, clock: Callable[[], dt.datetime]) -> Look:
+    """Raises DatabaseUnavailable."""
+    engine = sa.create_engine(with_driver(url), poolclass=sa.NullPool)
+    try:
+        with engine.connect() as connection:
+            return Look(version_of(connection), 0 if is_sqlite(url) else _ahead(connection, clock))
+    except exc.DBAPIError as error:
+        raise unavailable(engine.url, error.orig or error) from error
+
+
+def _ahead(connection: sa.Connection, clock: Callable[[], dt.datetime]) -> float:
+    there = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    return (there - clock()).total_seconds()

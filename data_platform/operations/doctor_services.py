@@ -1,0 +1,139 @@
+"""Examine the services that the settings name: stores, queue, databases, and their clocks.
+
+Changes nothing: tables of an older version are not migrated.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from data_platform.build.platform import Platform
+from data_platform.databases.errors import DatabaseError
+from data_platform.databases.migration import HEAD
+from data_platform.databases.server import NOTHING, Look, look
+from data_platform.databases.urls import is_sqlite
+from data_platform.landing.arrivals.queue import QueueError, QueueIntake
+from data_platform.operations.examined import Examined
+from data_platform.runs.liveness import at_work
+from data_platform.settings.environment import give_password
+from data_platform.storage import s3_errors
+from data_platform.storage.errors import LakeError
+from data_platform.storage.object_store import is_object
+from data_platform.telemetry.wording import counted
+
+# Seconds. AWS refuses what was signed by a clock that is minutes off.
+MOST_OFF, MOST_OFF_TO_WORK = 30, 300
+_CLOCK = "let this machine's clock follow a time server (chrony, systemd-timesyncd)"
+
+
+def examine_services(platform: Platform) -> Iterator[Examined]:
+    """Stores, queue, databases, the clocks of those that have one, and locks."""
+    settings = platform.settings
+    ahead: dict[str, float] = {}
+    if is_object(settings.landing_uri):
+        yield _store("landing bucket", settings.landing_uri, platform, ahead)
+    if is_object(settings.warehouse_uri):
+        yield _store("warehouse", settings.warehouse_uri, platform, ahead)
+    if isinstance(queue := platform.intake, QueueIntake):
+        yield _answers("queue", lambda: f"about {counted(queue.waiting(), 'message')} waiting")
+    yield from _databases(platform, ahead)
+    yield from _clock(ahead)
+
+
+def _store(what: str, uri: str, platform: Platform, ahead: dict[str, float]) -> Examined:
+    def ask() -> None:
+        ahead[what] = (platform.store.time(uri) - platform.clock()).total_seconds()
+
+    return _answers(what, ask)
+
+
+def _databases(platform: Platform, ahead: dict[str, float]) -> Iterator[Examined]:
+    settings = platform.settings
+    give_password(settings)
+    seen: dict[str, Look] = {}
+    for what, uri in {
+        "catalog": settings.catalog_uri,
+        "ledger": settings.ledger_uri,
+        "Dagster's database": settings.dagster_database,  # without one, files in the home
+    }.items():
+        if uri == "glue":
+            yield _answers(what, lambda: counted(len(platform.lake.tables()), "table"))
+        elif not uri or _is_absent(uri):  # connecting would create the file
+            continue
+        else:
+            yield _answers(what, lambda uri=uri: seen.update({uri: look(uri, platform.clock)}))
+            if uri in seen and not is_sqlite(uri):
+                ahead[what] = seen[uri].ahead
+    if settings.ledger_uri in seen:
+        yield _tables(seen[settings.ledger_uri].tables)
+    if is_sqlite(settings.ledger_uri) or seen.get(settings.ledger_uri, NOTHING).tables == HEAD:
+        yield _locks(platform)
+    else:
+        yield Examined("locks", "unknown, since they are in the ledger's database")
+    if settings.catalog_uri not in ("glue", settings.ledger_uri) and platform.leases:
+        yield Examined(
+            "databases",
+            "the catalog and the ledger are not in one database",
+            "a run that was frozen or cut off may publish though its lease is lost: let "
+            "DATA_PLATFORM_DATABASE name one PostgreSQL for both",
+            warning=True,
+        )
+
+
+def _is_absent(uri: str) -> bool:
+    name = sa.make_url(uri).database
+    return is_sqlite(uri) and bool(name) and not Path(name).is_file()
+
+
+def _tables(version: str | None) -> Examined:
+    if version == HEAD:
+        return Examined("tables of the ledger", f"version {version}, as this package's")
+    if version is None:
+        return Examined("tables of the ledger", "none yet: a run creates them")
+    said = f"version {version}, this package's is {HEAD}"
+    if version > HEAD:
+        return Examined("tables of the ledger", said, "use the package that changed them")
+    return Examined(
+        "tables of the ledger",
+        said,
+        "`data-platform migrate` brings them up to date, as the next run does; processes of an "
+        "older package can then no longer start",
+        warning=True,
+    )
+
+
+def _clock(ahead: dict[str, float]) -> Iterator[Examined]:
+    """This machine's clock against the services'; a second or two are a request's own time."""
+    if not ahead:
+        return
+    what, most = max(ahead.items(), key=lambda each: abs(each[1]))
+    said = f"{abs(most):.0f} s {'behind' if most > 0 else 'ahead of'} that of the {what}"
+    if abs(most) <= MOST_OFF:
+        yield Examined("clock", said)
+    else:
+        yield Examined("clock", said, _CLOCK, warning=abs(most) <= MOST_OFF_TO_WORK)
+
+
+def _answers(what: str, ask: Callable[[], object]) -> Examined:
+    try:
+        found = ask()
+    except (DatabaseError, LakeError, OSError) as error:
+        why = s3_errors.explanation(str(error)) or str(error)
+        way_out = "correct the setting that names it; `data-platform settings` lists all"
+        return Examined(what, why, s3_errors.way_out(why) or way_out)
+    except QueueError as error:
+        return Examined(what, str(error), "correct DATA_PLATFORM_QUEUE, or the queue's policy")
+    return Examined(what, f"answers{f', {found}' if isinstance(found, str) else ''}")
+
+
+def _locks(platform: Platform) -> Examined:
+    driven, live, dead = at_work(platform)
+    if dead:
+        gone = counted(len(dead), "run")
+        said = f"the process of {gone} is gone: {', '.join(dead)}"
+        return Examined("locks", said, "`data-platform run` marks it failed and goes on")
+    busy = ", ".join(
+        [*(["a command drives this home"] if driven else []), *(f"run {run}" for run in live)]
+    )
+    return Examined("locks", busy or "free: nothing is at work")

@@ -1,0 +1,113 @@
+"""What is said of stores, queue, databases and clocks, with real ones."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from data_platform.build.platform import Platform
+from data_platform.databases.connections import Database
+from data_platform.databases.migration import HEAD, upgrade
+from data_platform.operations.doctor_services import examine_services
+from data_platform.operations.examined import Examined
+from data_platform.settings.environment import settings_at
+from data_platform_tests.support.databases import Databases
+from data_platform_tests.support.places import Place
+from data_platform_tests.support.queues import Queue
+from tools.servers import S3Server
+
+
+def by_subject(platform: Platform) -> dict[str, Examined]:
+    return {each.what: each for each in examine_services(platform)}
+
+
+def on_database(home: Path, url: str, **more: object) -> Platform:
+    return Platform(settings_at(home, catalog_uri=url, ledger_uri=url, **more))
+
+
+def clock_off(platform: Platform, **by: float) -> Platform:
+    return Platform(platform.settings, clock=lambda: dt.datetime.now(dt.UTC) + dt.timedelta(**by))
+
+
+def test_a_queue_says_how_many_messages_wait_and_one_that_is_not_there_is_wrong(
+    tmp_path: Path, queue: Queue, versitygw: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place.bucket(versitygw)
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    queue.send(["a", "b", "c"])
+
+    def asked(url: str) -> Examined:
+        settings = settings_at(tmp_path, queue_url=url, **place.settings)
+        return by_subject(Platform(settings))["queue"]
+
+    assert asked(queue.url) == Examined("queue", "answers, about 3 messages waiting")
+    missing = asked(f"{queue.url}-not")
+    assert not missing.ok and "buckets apply" in missing.said
+
+
+@pytest.mark.parametrize(
+    ("minutes", "ok", "way_out"), [(0, True, False), (-2, True, True), (20, False, True)]
+)
+def test_a_clock_is_compared_with_the_servers(
+    tmp_path: Path, postgres_url: str, minutes: float, ok: bool, way_out: bool
+) -> None:
+    here = by_subject(clock_off(on_database(tmp_path, postgres_url), minutes=minutes))["clock"]
+
+    assert (here.ok, bool(here.way_out)) == (ok, way_out), here
+    if minutes:
+        side = "behind" if minutes < 0 else "ahead of"
+        assert f"{abs(minutes) * 60} s {side}" in here.said
+
+
+def test_a_clock_is_compared_with_the_stores(
+    tmp_path: Path, versitygw: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place.bucket(versitygw)
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = settings_at(tmp_path, **place.settings)
+
+    assert by_subject(Platform(settings))["clock"].way_out == ""
+    slow = by_subject(clock_off(Platform(settings), hours=-1))["clock"]
+    assert not slow.ok and "behind that of the landing bucket" in slow.said
+
+
+def test_tables_of_another_version_are_named_and_left_as_they_are(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    platform = on_database(tmp_path, postgres_url)
+    engine = Database(postgres_url).engine
+
+    def said_of(version: str) -> Examined:
+        with engine.begin() as connection:
+            connection.execute(
+                sa.text("UPDATE data_platform_version SET version_num = :version"),
+                {"version": version},
+            )
+        found = by_subject(platform)["tables of the ledger"]
+        with engine.connect() as connection:
+            query = sa.text("SELECT version_num FROM data_platform_version")
+            assert connection.scalar(query) == version
+        return found
+
+    assert "none yet" in by_subject(platform)["tables of the ledger"].said
+    with engine.begin() as connection:
+        upgrade(connection, "0005")
+    older, newer = said_of("0005"), said_of("9999")
+
+    assert older.ok and older.warning and "data-platform migrate" in older.way_out
+    assert not newer.ok and f"this package's is {HEAD}" in newer.said
+    assert "unknown" in by_subject(platform)["locks"].said
+
+
+def test_a_catalog_and_a_ledger_in_two_databases_are_a_warning(
+    tmp_path: Path, databases: Databases, postgres_url: str
+) -> None:
+    apart = settings_at(tmp_path, catalog_uri=databases.empty(), ledger_uri=postgres_url)
+
+    found = by_subject(Platform(apart))["databases"]
+
+    assert found.ok and "lease is lost" in found.way_out
+    assert "databases" not in by_subject(on_database(tmp_path, postgres_url))
