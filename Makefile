@@ -63,7 +63,7 @@ kubernetes: services ## build Kubernetes into .cache/ (once, ten minutes of two 
 	@$(bin)/python -m tools.kubernetes_programs
 
 .PHONY: kubernetes-test
-kubernetes-test: kubernetes image ## install the chart on a Kubernetes of this machine, and break what runs (root)
+kubernetes-test: kubernetes ## install the chart on a Kubernetes of this machine, and break what runs (root)
 	$(bin)/python -m pytest -m kubernetes -rs $(TESTS)
 
 .PHONY: check

@@ -3,29 +3,20 @@
 import hashlib
 import io
 import json
-import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.servers import NotInstalled
+from tools.docker import Docker
 
 
 @contextmanager
-def saved(name: str, directory: Path) -> Iterator[Path]:
-    """An image of this machine's Docker, as a file. Raises NotInstalled if there is none."""
+def saved(docker: Docker, name: str, directory: Path) -> Iterator[Path]:
+    """An image that Docker has, as a file. Raises DockerError if there is none."""
     file = directory / "image.tar"
-    save = ["docker", "save", "--output", str(file), name]
     try:
-        done = subprocess.run(save, capture_output=True, text=True, check=False)
-    except FileNotFoundError as missing:
-        raise NotInstalled("docker is not installed, which builds the image") from missing
-    if done.returncode:
-        raise NotInstalled(
-            f"there is no image {name}: run `make image`; docker: {done.stderr.strip()}"
-        )
-    try:
+        docker.run("save", "--output", str(file), name)
         yield file
     finally:
         file.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """One Kubernetes with the chart installed, for all tests of this folder."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from data_platform_tests.support.deployment import Deployment
+from data_platform_tests.support.landed_month import LandedMonth
 from data_platform_tests.support.servers import KEY, not_there
+from tools.docker import IMAGES, DockerError, build, daemon
 from tools.hosts import NotPossible, network
-from tools.kubernetes import kubernetes
+from tools.kubernetes import Kubernetes, kubernetes
 from tools.kubernetes_images import saved
 from tools.servers import NotInstalled, postgres, versitygw
 
-IMAGE = os.environ.get("IMAGE") or "data-platform:local"  # of `make image`
+_IMAGES = (IMAGES["platform"], IMAGES["spark"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,14 +36,27 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             host = cluster.gateway
             store = stack.enter_context(versitygw(directory / "store", KEY, host=host))
             database = stack.enter_context(postgres(directory / "database", host=host))
-            with saved(IMAGE, directory) as archive:
-                cluster.load(archive)
-        except NotInstalled as missing:
+            _load(cluster, directory)
+        except (DockerError, NotInstalled) as missing:
             not_there(str(missing))
         except NotPossible as impossible:
             pytest.skip(f"no network namespaces here: {impossible}")
-        image = f"docker.io/library/{IMAGE}"
-        made = Deployment(cluster, store, database, directory / "home", image)
+        images = (f"docker.io/library/{image.name}" for image in _IMAGES)
+        made = Deployment(cluster, store, database, directory / "home", *images)
         made.prepare()
         made.install()
         yield made
+
+
+def _load(cluster: Kubernetes, directory: Path) -> None:
+    """Build the images of this checkout, and give them to the node."""
+    with daemon() as docker:
+        for image in _IMAGES:
+            build(docker, image)
+            with saved(docker, image.name, directory) as archive:
+                cluster.load(archive)
+
+
+@pytest.fixture(scope="session")
+def landed(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> LandedMonth:
+    return LandedMonth.land(deployment, tmp_path_factory.mktemp("files"))

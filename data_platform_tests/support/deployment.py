@@ -34,6 +34,11 @@ mutation ($params: LaunchBackfillParams!) {
   }
 }
 """
+_CANCEL = """
+mutation ($run: String!) {
+  terminateRun(runId: $run) { __typename ... on TerminateRunFailure { message } }
+}
+"""
 _STATUS = """
 query ($id: String!) {
   partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } }
@@ -54,13 +59,14 @@ class NotDone(Exception):
 
 @dataclass
 class Deployment:
-    """A deployment of the chart; `image` is `repository:tag`, which the node has."""
+    """A deployment of the chart; the images are `repository:tag`, which the node has."""
 
     cluster: Kubernetes
     store: S3Server
     database: Postgres
     home: Path  # of this process, which only looks
     image: str
+    spark_image: str
 
     @cached_property
     def settings(self) -> Settings:
@@ -100,10 +106,9 @@ class Deployment:
 
     def install(self, more: Mapping[str, Any] | None = None) -> None:
         """Install the chart, or upgrade it to `more` values, and wait until its pods are ready."""
-        repository, _, tag = self.image.rpartition(":")
         here = f"{self.cluster.gateway}/32"
         values = {
-            "image": {"repository": repository, "tag": tag},
+            "image": as_values(self.image),
             "settings": {"AWS_ENDPOINT": self.store.endpoint, "DATABASE": self.database.url},
             "networkPolicy": {
                 "database": {"cidrs": [here], "port": self.database.port},
@@ -114,14 +119,13 @@ class Deployment:
         self.helm(
             *("upgrade", "--install", NAME, str(CHART), "--wait", "--timeout", "15m"),
             *("-f", str(values_file("laptop")), "-f", "-"),
-            given=json.dumps(values | dict(more or {})),
+            given=json.dumps(_merged(values, more or {})),
         )
 
-    def another_image(self) -> dict[str, str]:
-        """The same image under another tag, as values of the chart: a new version."""
-        repository, _, tag = self.image.rpartition(":")
-        self.cluster.tag(self.image, f"{repository}:{tag}-next")
-        return {"repository": repository, "tag": f"{tag}-next"}
+    def another_image(self) -> str:
+        """The same image under another tag: a new version."""
+        self.cluster.tag(self.image, f"{self.image}-next")
+        return f"{self.image}-next"
 
     def helm(self, *arguments: str, given: str = "") -> str:
         """The output of `helm` in the deployment's namespace."""
@@ -169,6 +173,12 @@ class Deployment:
         under_way = ("REQUESTED", "CANCELING", "FAILING")
         self.wait_for(f"the end of backfill {backfill}", lambda: status() not in under_way)
         return status()
+
+    def cancel(self, run: dg.DagsterRun) -> None:
+        """Cancel a run as the UI does. Raises NotDone if it cannot be."""
+        answer = self.ask(_CANCEL, run=run.run_id)["terminateRun"]
+        if answer["__typename"] != "TerminateRunSuccess":
+            raise NotDone(f"run {run.run_id} could not be canceled: {answer}")
 
     def pod_at_work(self) -> dict[str, Any]:
         """The pod of a run that has started and not ended, as soon as there is one."""
@@ -230,3 +240,18 @@ class Deployment:
             for name in ("daemon", "code")
         ]
         return "\n".join([self.cluster.kubectl(*get), *logs])
+
+
+def as_values(image: str) -> dict[str, str]:
+    """An image, `repository:tag`, as values of the chart."""
+    repository, _, tag = image.rpartition(":")
+    return {"repository": repository, "tag": tag}
+
+
+def _merged(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with more of them; those of one section are put together."""
+    merged = {**values, **more}
+    for key in values.keys() & more.keys():
+        if isinstance(more[key], Mapping):
+            merged[key] = _merged(values[key], more[key])
+    return merged

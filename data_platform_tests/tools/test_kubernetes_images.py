@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.docker import Docker, DockerError
 from tools.kubernetes_images import archive, saved
-from tools.servers import NotInstalled
 
 
 def test_an_image_of_files_names_its_layer_by_what_is_in_it(tmp_path: Path) -> None:
@@ -31,10 +31,6 @@ def test_an_image_of_files_names_its_layer_by_what_is_in_it(tmp_path: Path) -> N
         assert files.getmember("bin/program").mode & 0o111
 
 
-def test_without_docker_an_image_is_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    with pytest.raises(NotInstalled, match="docker is not installed"), saved("image", tmp_path):
+def test_an_image_that_docker_does_not_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DockerError, match="docker save"), saved(Docker("false"), "no", tmp_path):
         pass
