@@ -1,0 +1,126 @@
+"""The runbook's commands do what they are there for: all of them, in their order, on stand-ins.
+
+moto is AWS; PostgreSQL is itself. What `aws`, `kubectl` and `helm` are asked for is not run.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+import pytest
+import sqlalchemy as sa
+
+from data_platform.demo.generator import generate
+from data_platform_tests.support.cloud import PROJECT, REGION
+from data_platform_tests.support.pages import blocks
+
+PAGE = "docs/operations.md"
+LANDING = f"{PROJECT}-raw-landing-prod"
+NOT_RUN = frozenset({"aws", "helm", "kubectl"})
+# Exit code 3: the files have an unreadable one, and a day that is held back.
+_MAIN = "from data_platform.cli.main import main; main()"
+DECISIONS = frozenset({"run"})
+
+
+@dataclass
+class Shell:
+    """Runs commands one after the other; `export` lasts, as in a shell."""
+
+    folder: Path
+    given: dict[str, str]  # instead of the page's values
+    exported: dict[str, str] = field(default_factory=dict)
+    ran: list[str] = field(default_factory=list)
+
+    def run(self, program: str, *arguments: str) -> str:
+        if program == "export":
+            self.exported |= dict(each.split("=", 1) for each in arguments) | self.given
+        elif program == "data-platform":
+            return self.ask(*arguments)
+        else:
+            assert program in NOT_RUN, program
+        return ""
+
+    def ask(self, *arguments: str) -> str:
+        """The output of `data-platform`."""
+        done = subprocess.run(
+            [sys.executable, "-c", _MAIN, *arguments],
+            cwd=self.folder,
+            env={**os.environ, **self.exported},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        expected = {0, 3} if arguments[0] in DECISIONS else {0}
+        said = f"{done.stdout}\n{done.stderr}"
+        assert done.returncode in expected, f"{shlex.join(arguments)}:\n{said}"
+        assert said.strip(), f"{shlex.join(arguments)} said nothing"
+        self.ran.append(shlex.join(arguments))
+        return done.stdout
+
+
+def commands() -> Iterator[list[str]]:
+    for block in blocks(PAGE):
+        for line in block.text.splitlines():
+            yield shlex.split(line.removeprefix("$ "))
+
+
+@pytest.fixture
+def shell(tmp_path: Path, moto_endpoint: str, postgres_url: str) -> Shell:
+    """On an empty account, whose Secrets Manager has the database's password."""
+    secrets = boto3.client("secretsmanager", endpoint_url=moto_endpoint, region_name=REGION)
+    password = json.dumps({"password": os.environ["PGPASSWORD"]})
+    secrets.create_secret(Name="acme/prod/db", SecretString=password)
+    url = sa.make_url(postgres_url).render_as_string()
+    account = "123456789012"
+    given = {
+        "DATA_PLATFORM_DATABASE": url,
+        "DATA_PLATFORM_QUEUE": f"{moto_endpoint}/{account}/{PROJECT}-arrivals-prod",
+        "DATA_PLATFORM_AWS_ENDPOINT": moto_endpoint,
+        "DATA_PLATFORM_HOME": str(tmp_path / "home"),
+        "AWS_ENDPOINT_URL": moto_endpoint,
+        "PGPASSWORD": "",
+    }
+    return Shell(tmp_path, given)
+
+
+def test_the_runbooks_commands_work_in_their_order(shell: Shell, tmp_path: Path) -> None:
+    landed = False
+    for program, *arguments in commands():
+        if program == "aws" and arguments[:2] == ["s3", "cp"]:
+            allow_plain_http(shell)
+            land(shell, tmp_path / "files")
+            landed = True
+        audits = [program, *arguments] == ["data-platform", "buckets", "audit"]
+        if landed and audits:
+            shell.ask("buckets", "apply")  # the policies again
+        if "SNAPSHOT" in arguments:
+            table, partition = arguments[1], arguments[arguments.index("--partition") + 1]
+            shell.ask("run", table, "--partition", partition)
+            history = json.loads(shell.ask("history", table, "--partition", partition, "--json"))
+            arguments[arguments.index("SNAPSHOT")] = history[-1]["snapshot"]
+        shell.run(program, *arguments)
+        if landed and audits:
+            allow_plain_http(shell)
+    assert landed
+    assert len(shell.ran) > 20
+
+
+def allow_plain_http(shell: Shell) -> None:
+    """moto is asked without TLS, which the policies of the standard deny."""
+    s3 = boto3.client("s3", endpoint_url=shell.given["AWS_ENDPOINT_URL"], region_name=REGION)
+    for bucket in s3.list_buckets()["Buckets"]:
+        s3.delete_bucket_policy(Bucket=bucket["Name"])
+
+
+def land(shell: Shell, folder: Path) -> None:
+    """A month of files, in the landing bucket."""
+    generate(folder, seed=3, months=1)
+    s3 = boto3.client("s3", endpoint_url=shell.given["AWS_ENDPOINT_URL"], region_name=REGION)
+    for file in sorted(each for each in folder.rglob("*") if each.is_file()):
+        s3.upload_file(str(file), LANDING, file.relative_to(folder).as_posix())
