@@ -43,7 +43,7 @@ from data_platform.storage.locks import try_lock
 BEGINS_WITHIN = dt.timedelta(minutes=10)  # a run locks its file seconds after it has started
 _DRIVER, _DRIVER_LEASE = "driver.lock", "driver"
 _BEGUN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-_UNDER_WAY = [
+UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -57,7 +57,7 @@ def under_way(scope: Scope) -> str | None:
     instance = scope.instance
     keys = {table.key for table in scope.tables}
     jobs = {job_name(table) for table in scope.tables}
-    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)):
         if run.job_name in jobs or keys & set(run.asset_selection or ()):
             return f"run {run.run_id} of {run.job_name} is under way"
     for backfill in requested_backfills(instance):

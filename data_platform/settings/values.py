@@ -163,16 +163,18 @@ def memory(text: str) -> str:
 
 def minutes(name: str, text: str) -> float:
     """A number of minutes, at least 0."""
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    raise SettingsError(f"{PREFIX}{name} is {text!r}; write a number of minutes, like 10")
+    return _number(name, text, 0, "a number of minutes, like 10")
 
 
 def lease(name: str, text: str) -> float:
     """A number of seconds, at least 1: a process cannot beat much oftener."""
-    if re.fullmatch(r"\d+(\.\d+)?", text) and float(text) >= 1:
+    return _number(name, text, 1, "a number of seconds from 1, like 60")
+
+
+def _number(name: str, text: str, least: float, allowed: str) -> float:
+    if re.fullmatch(r"\d+(\.\d+)?", text) and float(text) >= least:
         return float(text)
-    raise SettingsError(f"{PREFIX}{name} is {text!r}; write a number of seconds from 1, like 60")
+    raise SettingsError(f"{PREFIX}{name} is {text!r}; write {allowed}")
 
 
 def packages(text: str, of: str = f"{PREFIX}DOMAINS") -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import dagster as dg
 from data_platform.build.platform import Platform
 from data_platform.operations.repair import stale_by_table
 from data_platform.runs.instance import open_instance
+from data_platform.runs.liveness import UNDER_WAY
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import Settings
 from data_platform.storage.waiting import wait
@@ -44,13 +45,6 @@ query ($id: String!) {
   partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } }
 }
 """
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 class NotDone(Exception):
@@ -225,7 +219,7 @@ class Deployment:
 
     def _is_built(self) -> bool:
         with open_instance(self.settings) as instance:
-            if instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
+            if instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)):
                 return False
         summary = self.platform.ledger.summary()
         if summary["pending"] or not summary["loaded"]:
