@@ -1,5 +1,7 @@
 """On Spark a run is the driver, and its executors are pods: the tables are the same."""
 
+from typing import Any
+
 from data_platform_tests.support.deployment import Deployment, as_values
 from data_platform_tests.support.landed_month import LandedMonth
 
@@ -7,6 +9,13 @@ from data_platform_tests.support.landed_month import LandedMonth
 def test_executors_of_a_run_are_pods_and_its_tables_the_same(
     deployment: Deployment, landed: LandedMonth
 ) -> None:
+    def executors_of(run: str) -> list[dict[str, Any]]:
+        return [
+            executor
+            for executor in deployment.pods("executors")
+            if run in {owner["uid"] for owner in executor["metadata"].get("ownerReferences", ())}
+        ]
+
     deployment.install(
         {
             "image": as_values(deployment.spark_image),
@@ -15,14 +24,11 @@ def test_executors_of_a_run_are_pods_and_its_tables_the_same(
     )
     try:
         with landed.during_a_run() as pod:
-            deployment.wait_for("executors", lambda: bool(deployment.pods("executors")), every=0.5)
-            owners = {
-                owner["uid"]
-                for executor in deployment.pods("executors")
-                for owner in executor["metadata"].get("ownerReferences", ())
-            }
-        deployment.wait_for("that executors end", lambda: not deployment.pods("executors"))
+            run = pod["metadata"]["uid"]
+            deployment.wait_for("executors", lambda: bool(executors_of(run)), every=0.5)
+        found = executors_of(run)
     finally:
         deployment.install()
 
-    assert owners == {pod["metadata"]["uid"]}
+    assert found
+    assert {executor["status"]["phase"] for executor in found} == {"Succeeded"}
