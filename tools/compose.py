@@ -21,12 +21,11 @@ from data_platform.settings.environment import local_state
 from data_platform.storage.waiting import wait
 from tools.docker import IMAGES, Docker, DockerError, build, client
 from tools.jars import ROOT
+from tools.reporting import reported
 from tools.services import COMPOSE, say
+from tools.smoke import EXAMPLE, KEY, TABLE
 
 FILE = ROOT / "docker" / "compose.yaml"
-EXAMPLE = ROOT / "docker" / "example" / "2011-03-04.csv"
-KEY = f"online_retail/{EXAMPLE.name}"
-TABLE = "gold/retail/daily_sales"
 TARGETS = ("platform", "postgres", "store", "queue")
 PATIENCE = 300  # seconds, for each of: healthy servers, a file in gold
 
@@ -155,16 +154,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("up")
     commands.add_parser("down").add_argument("--wipe", action="store_true")
     given = parser.parse_args(arguments)
-    try:
+
+    def command() -> None:
         stack = Stack(client(), variables())
         if given.command == "up":
             up(stack)
         else:
             stack.down(wipe=given.wipe)
-    except DockerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return reported(command, DockerError)
 
 
 if __name__ == "__main__":

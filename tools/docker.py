@@ -1,7 +1,8 @@
 """Docker for images and their tests: a client that builds, a daemon, the base image.
 
-`python -m tools.docker [TARGET ...]` builds images. It uses the Docker that runs. Tests may start a
-daemon of their own (`daemon`), with its data below .cache/, where none runs and they are root.
+`python -m tools.docker [--fresh] TARGET ...` builds images. It uses the Docker that runs. Tests may
+start a daemon of their own (`daemon`), with its data below .cache/, where none runs and they are
+root.
 
 Where the base image cannot be pulled, `debootstrap` makes one of the same name: the same packages
 from Debian, without the registry. Settings: DOCKER_HOST, PIP_INDEX_URL, GOPROXY, MAVEN_REPOSITORY,
@@ -20,8 +21,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data_platform.operations.versions import installed_version
 from data_platform.storage.waiting import wait
 from tools.jars import CACHE, ROOT
+from tools.reporting import reported
 from tools.services import VERSITYGW, GoServer, say
 
 BASE = "debian:bookworm-slim"
@@ -168,9 +171,13 @@ def daemon() -> Iterator[Docker]:
 # --- images -------------------------------------------------------------------------------
 
 
-def build(docker: Docker, image: Image) -> None:
-    """Build the image. Raises DockerError with the end of the output."""
-    ensure_base(docker)
+def build(docker: Docker, image: Image, *, fresh: bool = False) -> None:
+    """Build the image. Raises DockerError with the end of the output.
+
+    Layers that did not change are not built again, and keep the packages of Debian that they have;
+    a `fresh` image has the newest ones.
+    """
+    ensure_base(docker, fresh=fresh)
     if image.target == "store":
         _hand_over(VERSITYGW)
     certificates = os.environ.get("SSL_CERT_FILE", "")
@@ -178,6 +185,8 @@ def build(docker: Docker, image: Image) -> None:
     docker.run(
         *("build", "--file", image.file, "--target", image.target, "--tag", image.name),
         *("--network", "host", "--progress", "plain", "--build-arg", f"REVISION={revision()}"),
+        *("--build-arg", f"VERSION={installed_version().split()[0]}"),
+        *(["--no-cache"] if fresh else []),
         *(f"--build-arg={name}" for name in PASSED_ON if os.environ.get(name)),
         *([f"--secret=id=ca,src={certificates}"] if certificates else []),
         ".",
@@ -204,9 +213,12 @@ def revision() -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
-def ensure_base(docker: Docker) -> None:
-    """Pull the base image, or make it where no registry is reached. Raises DockerError."""
-    if docker.has(BASE) or docker.ask("pull", "--quiet", BASE).returncode == 0:
+def ensure_base(docker: Docker, *, fresh: bool = False) -> None:
+    """Pull the base image, or make it where no registry is reached; a `fresh` one even if an older
+    one is there. Raises DockerError."""
+    if docker.has(BASE) and not fresh:
+        return
+    if docker.ask("pull", "--quiet", BASE).returncode == 0:
         return
     program = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if os.geteuid() or not program:
@@ -247,18 +259,18 @@ def _slim(root: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Build images of this project.")
     parser.add_argument("targets", nargs="+", choices=list(IMAGES))
-    targets = parser.parse_args(arguments).targets
-    try:
+    parser.add_argument("--fresh", action="store_true", help="with the newest packages of Debian")
+    given = parser.parse_args(arguments)
+
+    def build_all() -> None:
         docker = client()
         if not docker.runs:
             raise DockerError("Docker does not run; start it")
-        for target in targets:
-            build(docker, IMAGES[target])
+        for target in given.targets:
+            build(docker, IMAGES[target], fresh=given.fresh)
             print(f"{IMAGES[target].name}: {megabytes(docker, IMAGES[target])} MB")
-    except DockerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return reported(build_all, DockerError)
 
 
 if __name__ == "__main__":

@@ -14,26 +14,36 @@ from urllib.parse import quote
 
 from tools.docker import IMAGES, Docker, DockerError, client
 from tools.jars import read_lock
+from tools.reporting import reported
 
-DEBIAN = r"dpkg-query --show --showformat '${Package} ${Version} ${Architecture}\n'"
+DEBIAN = (
+    "dpkg-query --show --showformat "
+    r"'${Package} ${Version} ${Architecture} ${source:Package} ${source:Version}\n'"
+)
 PYTHON = """\
 from importlib.metadata import distributions
 for each in distributions():
     print(each.metadata["Name"], each.version)
 """
+WHERE_PYTHON = 'if command -v python >/dev/null; then python -c "$0"; fi'  # the services have none
 JARS = "find / -xdev -name '*.jar' -type f -printf '%f\\n'"
 
 Component = dict[str, Any]
 
 
 def debian(listed: str) -> list[Component]:
-    """Components of lines `name version architecture`."""
-    found = (line.split() for line in listed.splitlines())
+    """Components of lines `name version architecture source version-of-the-source`.
+
+    Advisories are about sources, which the qualifier `upstream` names.
+    """
     return [
         _library(
-            name, version, f"deb/debian/{quote(name)}@{quote(version)}?arch={arch}&distro=debian-12"
+            name,
+            version,
+            f"deb/debian/{quote(name)}@{quote(version)}?arch={arch}&distro=debian-12"
+            f"&upstream={quote(f'{source}@{of_source}', safe='')}",
         )
-        for name, version, arch in found
+        for name, version, arch, source, of_source in map(str.split, listed.splitlines())
     ]
 
 
@@ -92,11 +102,11 @@ def sbom(docker: Docker, image: str) -> dict[str, Any]:
     """The document of an image that is there. Raises DockerError."""
     run = ("run", "--rm", "--network", "none", "--read-only", "--entrypoint")
     digest = docker.run("image", "inspect", "--format", "{{.Id}}", image).stdout.strip()
-    listed = [
-        docker.run(*run, program, image, "-c", code).stdout
-        for program, code in (("sh", DEBIAN), ("python", PYTHON), ("sh", f"{JARS} 2>/dev/null; :"))
-    ]
-    found = [*debian(listed[0]), *python(listed[1]), *jars(listed[2])]
+    packages, distributions, archives = (
+        docker.run(*run, "sh", image, "-c", *code).stdout
+        for code in ((DEBIAN,), (WHERE_PYTHON, PYTHON), (f"{JARS} 2>/dev/null; :",))
+    )
+    found = [*debian(packages), *python(distributions), *jars(archives)]
     return document(image, digest, found)
 
 
@@ -104,12 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", choices=list(IMAGES))
     image = IMAGES[parser.parse_args(arguments).target].name
-    try:
-        print(json.dumps(sbom(client(), image), indent=1))
-    except DockerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return reported(lambda: print(json.dumps(sbom(client(), image), indent=1)), DockerError)
 
 
 if __name__ == "__main__":

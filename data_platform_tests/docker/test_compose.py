@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from data_platform_tests.support.servers import not_there
-from tools.compose import EXAMPLE, KEY, TABLE, Stack, composer, new_passwords
+from tools.compose import Stack, composer, new_passwords
 from tools.docker import IMAGES, Docker, DockerError, build
 from tools.servers import free_port
+from tools.smoke import EXAMPLE, KEY, TABLE
 
 LATER = "online_retail/2011-03-07.csv"
 

@@ -1,0 +1,221 @@
+"""Whether a deployment works, from outside: `make smoke`.
+
+Its webserver answers, its code locations load, its daemons are alive; and, where files may be
+landed, one comes out in gold. The webserver is at a URL, or else reached through kubectl in the
+cluster of its current context, since the URL for people asks for their login.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+
+from data_platform.storage.waiting import is_listening, wait
+from tools.jars import ROOT
+from tools.release import NAME
+from tools.reporting import reported
+from tools.servers import free_port
+from tools.services import say
+
+EXAMPLE = ROOT / "docker" / "example" / "2011-03-04.csv"
+KEY = f"online_retail/{EXAMPLE.name}"
+TABLE, PARTITION = "gold/retail/daily_sales", EXAMPLE.stem
+PATIENCE = 900  # seconds, for each check; a node may have to be started for the first run
+
+Put = Callable[[str, bytes], object]
+
+_LOCATIONS = """
+query {
+  workspaceOrError {
+    ... on Workspace {
+      locationEntries {
+        name
+        loadStatus
+        locationOrLoadError { __typename ... on PythonError { message } }
+      }
+    }
+    ... on PythonError { message }
+  }
+}
+"""
+_DAEMONS = """
+query { instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }
+"""
+_BUILT = """
+query ($table: [String!]!, $partition: String!) {
+  assetNodeOrError(assetKey: {path: $table}) {
+    ... on AssetNode { assetMaterializations(partitions: [$partition], limit: 1) { runId } }
+    ... on AssetNotFoundError { message }
+  }
+}
+"""
+
+
+class SmokeError(Exception):
+    """The deployment does not work; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Webserver:
+    """Dagster's webserver at a URL, and what its GraphQL API answers."""
+
+    url: str
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """The data of an answer. Raises OSError, and SmokeError if the query is refused."""
+        request = urllib.request.Request(
+            f"{self.url.rstrip('/')}/graphql",
+            json.dumps({"query": query, "variables": variables}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        local = urllib.request.ProxyHandler({}) if _is_local(self.url) else None
+        opener = urllib.request.build_opener(*filter(None, [local]))
+        with opener.open(request, timeout=60) as answer:
+            said = json.load(answer)
+        if errors := said.get("errors"):
+            raise SmokeError(f"{self.url} refuses a query: {errors[0]['message']}")
+        return said["data"]
+
+    def broken_locations(self) -> dict[str, str]:
+        """What is wrong with each code location that has not loaded."""
+        found = self.ask(_LOCATIONS)["workspaceOrError"]
+        if not found.get("locationEntries"):
+            return {"the workspace": found.get("message", "it has no code location")}
+        return {
+            each["name"]: (each["locationOrLoadError"] or {}).get("message", each["loadStatus"])
+            for each in found["locationEntries"]
+            if (each["locationOrLoadError"] or {}).get("__typename") != "RepositoryLocation"
+        }
+
+    def dead_daemons(self) -> list[str]:
+        """The daemons that a deployment needs and that give no sign of life."""
+        found = self.ask(_DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
+        return [each["daemonType"] for each in found if each["required"] and not each["healthy"]]
+
+    def last_run(self, table: str, partition: str) -> str | None:
+        """The run that last built a partition. Raises SmokeError if there is no such table."""
+        answer = self.ask(_BUILT, table=table.split("/"), partition=partition)["assetNodeOrError"]
+        if "assetMaterializations" not in answer:
+            raise SmokeError(f"{table}: {answer['message']}")
+        return next((each["runId"] for each in answer["assetMaterializations"]), None)
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost")
+
+
+def smoke(web: Webserver, put: Put | None = None, patience: float = PATIENCE) -> list[str]:
+    """Check a deployment, and land a file through `put` if it may be; what was seen.
+
+    Raises SmokeError for the first thing that is wrong for longer than `patience` seconds.
+    """
+    broken, dead = {"the webserver": "it was not asked"}, ["no daemon was asked"]
+
+    def loads() -> bool:
+        try:
+            broken.clear()
+            broken.update(web.broken_locations())
+        except OSError as error:
+            broken["the webserver"] = str(error)
+        return not broken
+
+    def lives() -> bool:
+        dead[:] = web.dead_daemons()
+        return not dead
+
+    if not _until(loads, patience):
+        wrong = "; ".join(f"{name}: {why}" for name, why in broken.items())
+        raise SmokeError(f"{web.url} does not serve all code locations: {wrong}")
+    seen = [f"{web.url} answers, all code locations are loaded"]
+    if not _until(lives, patience):
+        raise SmokeError(f"no sign of life from: {', '.join(dead)}; look at the daemon's log")
+    seen.append("all daemons are alive")
+    if put:
+        before = web.last_run(TABLE, PARTITION)
+        put(KEY, new_content())
+        if not _until(lambda: web.last_run(TABLE, PARTITION) != before, patience):
+            raise SmokeError(
+                f"{KEY} was landed, and {TABLE} has no new {PARTITION} after {patience:.0f} s; "
+                f"look at the sensors and the runs at {web.url}"
+            )
+        seen.append(f"{KEY} has reached {TABLE} in run {web.last_run(TABLE, PARTITION)}")
+    return seen
+
+
+def _until(condition: Callable[[], bool], patience: float) -> bool:
+    """Wait until a condition holds, without asking a webserver more often than it bears."""
+    return wait(lambda: condition() or time.sleep(2) is not None, patience)
+
+
+def new_content() -> bytes:
+    """The example with a description that no other landing has, so that its day is built again."""
+    text = EXAMPLE.read_text("utf-8")
+    return text.replace("METAL LANTERN", f"METAL LANTERN {uuid.uuid4().hex[:8]}").encode()
+
+
+def into_s3(landing: str) -> Put:
+    """Puts objects below `s3://bucket/prefix`, with AWS's own settings of the environment."""
+    bucket, _, prefix = landing.removeprefix("s3://").partition("/")
+    store = boto3.client("s3")
+
+    def put(key: str, content: bytes) -> None:
+        store.put_object(Bucket=bucket, Key="/".join(filter(None, [prefix, key])), Body=content)
+
+    return put
+
+
+@contextmanager
+def forwarded(namespace: str) -> Iterator[Webserver]:
+    """The webserver of a namespace, through kubectl. Raises SmokeError."""
+    selector = "app.kubernetes.io/component=webserver"
+    get = ["kubectl", "get", "service", "-n", namespace, "-l", selector, "-o", "name"]
+    found = subprocess.run(get, capture_output=True, text=True, check=False)
+    [name, *others] = found.stdout.split() or [""]
+    if not name or others:
+        raise SmokeError(
+            f"not one webserver in namespace {namespace}: {found.stdout or found.stderr.strip()}"
+        )
+    port = free_port()
+    forward = ["kubectl", "port-forward", "-n", namespace, name, f"{port}:80"]
+    with subprocess.Popen(forward, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait(lambda: is_listening("127.0.0.1", port) or process.poll() is not None, 60)
+            if not is_listening("127.0.0.1", port) or process.poll() is not None:
+                raise SmokeError(f"kubectl does not forward to {name} in namespace {namespace}")
+            yield Webserver(f"http://127.0.0.1:{port}")
+        finally:
+            process.terminate()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", help="of the webserver; else it is reached through kubectl")
+    parser.add_argument("--namespace", default=NAME)
+    parser.add_argument("--landing", help="s3://bucket to land a file in; else none is landed")
+    given = parser.parse_args(arguments)
+    put = into_s3(given.landing) if given.landing else None
+
+    def check() -> None:
+        if given.url:
+            seen = smoke(Webserver(given.url), put)
+        else:
+            with forwarded(given.namespace) as web:
+                seen = smoke(web, put)
+        for line in seen:
+            say(line)
+
+    return reported(check, SmokeError)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
