@@ -2,7 +2,7 @@
 
 Everything is installed below .cache/ under versioned names, and renamed into place when complete,
 so that nothing is installed twice. `python -m tools.services [NAME ...]` installs some of them, and
-`compose` for `make docker-test`.
+`compose` and `registry` for `make docker-test`.
 """
 
 import argparse
@@ -87,6 +87,19 @@ COMPOSE = GoServer(  # Docker's plugin, for where Docker comes without
 )
 
 HELM = GoServer(name="helm", package="helm.sh/helm/v3/cmd/helm", version="v3.19.5")
+ACTIONLINT = GoServer(  # checks .github/workflows
+    name="actionlint", package="github.com/rhysd/actionlint/cmd/actionlint", version="v1.7.12"
+)
+SCANNER = GoServer(  # the last version that Go 1.26 builds
+    name="osv-scanner",
+    package="github.com/google/osv-scanner/v2/cmd/osv-scanner",
+    version="v2.5.1",
+)
+REGISTRY = GoServer(  # of images, which tests publish to
+    name="registry",
+    package="github.com/distribution/distribution/v3/cmd/registry",
+    version="v3.1.2",
+)
 
 
 def postgres_jar() -> Jar:
@@ -268,9 +281,12 @@ SERVICES: Mapping[str, Callable[[], None]] = {
     "manifests": lambda: install_environment(
         MANIFESTS, "checkov and kubernetes-validate: a separate environment with 100 packages"
     ),
+    ACTIONLINT.name: lambda: install_go_server(ACTIONLINT),
+    SCANNER.name: lambda: install_go_server(SCANNER),
+    REGISTRY.name: lambda: install_go_server(REGISTRY),
     COMPOSE.name: lambda: install_go_server(COMPOSE),
 }
-BY_NAME_ONLY = frozenset({COMPOSE.name})
+BY_NAME_ONLY = frozenset({COMPOSE.name, REGISTRY.name})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

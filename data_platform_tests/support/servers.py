@@ -23,7 +23,10 @@ from tools.servers import Key, NotInstalled, Postgres, S3Server
 KEY = Key.random()
 os.environ |= KEY.environment
 
-SERVERS = frozenset({"versitygw", "minio", "postgres", "elasticmq", "auditor", "helm", "validator"})
+SERVERS = frozenset(
+    {"versitygw", "minio", "postgres", "elasticmq", "auditor", "helm", "validator"}
+    | {"actionlint", "image_registry", "scanner"}
+)
 
 Server = TypeVar("Server")
 
