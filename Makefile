@@ -13,6 +13,21 @@ JOBS ?= $(if $(TESTS),0,3)
 # make image TARGET=spark: with Java and the jars of Spark
 TARGET ?= platform
 
+# make image FRESH=1: with the newest base image and packages of Debian, as what is published has
+FRESH ?=
+
+# make publish REPOSITORY=ghcr.io/acme/data-platform
+REPOSITORY ?=
+# make deploy ENVIRONMENT=staging IMAGE=repository@sha256:...; NAMESPACE= for another one
+ENVIRONMENT ?=
+IMAGE ?=
+NAMESPACE ?= data-platform
+# make kubeconfig CLUSTER=acme-staging: the cluster of EKS that kubectl and Helm talk to
+CLUSTER ?=
+# make smoke URL=http://127.0.0.1:3000 LANDING=s3://acme-landing-staging
+URL ?=
+LANDING ?=
+
 # make test TESTS=... ENGINE=local: on Spark in a JVM instead of Sail
 ENGINE ?= sail
 
@@ -72,6 +87,10 @@ check: env ## linter, formatter, types
 	$(bin)/ruff format --check
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(bin)/pyright
 
+.PHONY: contracts
+contracts: env ## load every definition, with the consistency of every contract
+	@$(bin)/dg check defs
+
 .PHONY: docs
 docs: env ## build the documentation into build/site; a broken link is an error
 	@$(bin)/python -m tools.docs
@@ -99,13 +118,43 @@ stack: services ## run an S3 store and PostgreSQL for the platform, until Ctrl-C
 
 .PHONY: image
 image: env ## build an image of the platform, with its bill of materials (TARGET=spark: with Java)
-	@$(bin)/python -m tools.docker $(TARGET)
+	@$(bin)/python -m tools.docker $(if $(FRESH),--fresh) $(TARGET)
 	@mkdir -p build
 	@$(bin)/python -m tools.sbom $(TARGET) >build/$(TARGET).cdx.json
 	@echo "Its bill of materials: build/$(TARGET).cdx.json"
 
+.PHONY: scan
+scan: env ## look for known vulnerabilities in the locked packages and in the image (TARGET)
+	@$(bin)/python -m tools.services osv-scanner
+	@$(bin)/python -m tools.scan requirements.lock build/$(TARGET).cdx.json
+
+.PHONY: publish
+publish: env ## push the image to REPOSITORY, and write its digest to build/image.digest (TARGET)
+	@$(bin)/python -m tools.publish $(TARGET) "$(REPOSITORY)"
+
+.PHONY: helm
+helm: env
+	@$(bin)/python -m tools.services helm
+
+.PHONY: kubeconfig
+kubeconfig: ## let kubectl and Helm talk to the cluster CLUSTER of EKS
+	@aws eks update-kubeconfig --name "$(CLUSTER)"
+
+.PHONY: deploy
+deploy: helm ## install IMAGE (by its digest) in ENVIRONMENT; what does not start is rolled back
+	@$(bin)/python -m tools.release deploy --namespace "$(NAMESPACE)" --image "$(IMAGE)" "$(ENVIRONMENT)"
+
+.PHONY: smoke
+smoke: env ## check a deployment from outside (URL, else by kubectl; LANDING to land a file)
+	@$(bin)/python -m tools.smoke --namespace "$(NAMESPACE)" --url "$(URL)" --landing "$(LANDING)"
+
+.PHONY: rollback
+rollback: helm ## return ENVIRONMENT to what was deployed before
+	@$(bin)/python -m tools.release rollback --namespace "$(NAMESPACE)" "$(ENVIRONMENT)"
+
 .PHONY: docker-tools
-docker-tools: env ## build Docker's plugin compose below .cache/, for a Docker that comes without
+docker-tools: env ## build a registry, and Docker's plugin compose where Docker comes without
+	@$(bin)/python -m tools.services registry
 	@docker compose version >/dev/null 2>&1 || $(bin)/python -m tools.services compose
 
 .PHONY: up
