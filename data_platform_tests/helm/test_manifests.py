@@ -10,6 +10,7 @@ from data_platform_tests.support.chart import (
     ENVIRONMENTS,
     Chart,
     Manifest,
+    configuration,
     executor,
     named,
     pods,
@@ -86,7 +87,92 @@ def test_what_runs_for_ever_is_probed(manifests: list[Manifest]) -> None:
     assert len(deployments) >= 3
     for deployment in deployments:
         [container] = deployment["spec"]["template"]["spec"]["containers"]
-        assert {"livenessProbe", "readinessProbe"} <= set(container), deployment["metadata"]["name"]
+        assert "readinessProbe" in container, deployment["metadata"]["name"]
+
+
+def test_no_probe_ends_a_container_because_the_database_is_away(
+    manifests: list[Manifest],
+) -> None:
+    ending = {
+        (name, kind)
+        for name, pod in pods(manifests)
+        for container in pod["spec"]["containers"]
+        for kind in ("livenessProbe", "startupProbe")
+        if "exec" in container.get(kind, {})
+    }
+    assert ending == set()
+    kept_alive = {
+        name.rpartition("-")[2]
+        for name, pod in pods(manifests)
+        if "livenessProbe" in pod["spec"]["containers"][0]
+    }
+    assert {"code", "webserver"} <= kept_alive
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_pod_has_the_secrets_to_pull_its_image_and_its_place(
+    helm: Chart, environment: str
+) -> None:
+    selectors = {"placement": {"pool": "servers"}, "runs": {"pool": "runs"}}
+    tolerations = [{"key": "runs", "operator": "Exists"}]
+    more = {name: {"nodeSelector": selector} for name, selector in selectors.items()}
+    more["runs"] |= {"tolerations": tolerations}
+    image = {"pullSecrets": [{"name": "registry"}]}
+
+    found = dict(all_pods(helm.manifests(environment, {"image": image, **more})))
+
+    assert len(found) >= 5
+    for name, pod in found.items():
+        of_run = name in ("a run", "an executor")
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}], name
+        wanted = selectors["runs" if of_run else "placement"]
+        assert pod["spec"]["nodeSelector"] == wanted, name
+        assert pod["spec"].get("tolerations", []) == (tolerations if of_run else []), name
+
+
+def test_a_password_that_is_read_on_aws_gives_who_reads_it_a_role_and_the_way(
+    helm: Chart,
+) -> None:
+    readers = ("webserver", "daemon", "migrations", "code", "runs")
+    role = "arn:aws:iam::123456789012:role/acme-"
+    more = {
+        "settings": {"DATABASE_PASSWORD": "secretsmanager:acme/db#password"},
+        "serviceAccounts": {each: {"role": f"{role}{each}"} for each in readers},
+    }
+
+    manifests = helm.manifests("prod", more)
+
+    to_store = named(manifests, "NetworkPolicy", "acme-to-store")["spec"]["podSelector"]
+    [components] = [
+        each["values"]
+        for each in to_store["matchExpressions"]
+        if each["key"].endswith("/component")
+    ]
+    assert set(components) == {*readers, "executors"}
+    for each in readers:
+        annotations = named(manifests, "ServiceAccount", f"acme-{each}")["metadata"]["annotations"]
+        assert annotations["eks.amazonaws.com/role-arn"] == f"{role}{each}"
+
+
+def test_a_run_may_only_make_and_end_pods(helm: Chart) -> None:
+    manifests = helm.manifests("staging")
+
+    [rule] = named(manifests, "Role", "acme-executors")["rules"]
+    assert rule["resources"] == ["pods"]
+    assert not {"patch", "update"} & set(rule["verbs"])
+    assert "Role" not in {
+        m["kind"] for m in helm.manifests("prod") if m["metadata"]["name"] == "acme-executors"
+    }
+    spark = configuration(manifests)["spark-defaults.conf"]
+    assert "spark.kubernetes.executor.disableConfigMap true" in spark
+    assert "spark.kubernetes.driver.ownPersistentVolumeClaim false" in spark
+
+
+def test_names_are_resolved_by_a_cache_on_the_node_too(helm: Chart) -> None:
+    [rule] = named(helm.manifests("prod"), "NetworkPolicy", "acme-to-dns")["spec"]["egress"]
+
+    assert {"ipBlock": {"cidr": "169.254.20.10/32"}} in rule["to"]
+    assert {each["port"] for each in rule["ports"]} == {53}
 
 
 def test_no_manifest_has_the_value_of_a_secret(manifests: list[Manifest]) -> None:

@@ -9,7 +9,7 @@ from data_platform.settings.variables import NAMES
 from data_platform_tests.support.chart import CHART, ENVIRONMENTS, Chart, Refused
 
 # What a pod has from the chart, or from a secret; or from the image.
-NOT_GIVEN = {"HOME", "DATABASE_PASSWORD", "DAGSTER_CONFIG", "SPARK_JARS"}
+NOT_GIVEN = {"HOME", "DAGSTER_CONFIG", "SPARK_JARS"}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -35,6 +35,10 @@ def test_the_settings_of_the_chart_are_those_of_the_platform() -> None:
         ({"settings": {"LEDGER": "postgresql://me:hunter2@db/x"}}, "settings/LEDGER"),
         ({"settings": {"CATALOG": "postgresql://me:hunter2@db/x"}}, "settings/CATALOG"),
         ({"settings": {"DATABASE_PASSWORD": "hunter2"}}, "DATABASE_PASSWORD"),
+        (
+            {"settings": {"DATABASE_PASSWORD": "secretsmanager:acme/db#password"}},
+            "serviceAccounts/daemon/role",
+        ),
         ({"secrets": [{"variable": "A", "secret": "b", "value": "hunter2"}]}, "value"),
         ({"webserver": {"replicas": 0}}, "replicas"),
         ({"webserver": {"resources": {"limits": {"memory": None}}}}, "memory"),

@@ -46,6 +46,15 @@ fsGroup: 10001
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
+{{/* On which nodes a pod is, and how its images are pulled: (dict "root" $ "on" .Values.placement). */}}
+{{- define "dp.placement" -}}
+{{- $fields := dict "imagePullSecrets" .root.Values.image.pullSecrets "nodeSelector" .on.nodeSelector "tolerations" .on.tolerations }}
+{{- range $name, $value := $fields }}
+{{- with $value }}{{ $name }}: {{ toJson . }}
+{{ end }}
+{{- end }}
+{{- end -}}
+
 {{- define "dp.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -107,9 +116,7 @@ spec:
   enableServiceLinks: false
   securityContext:
     {{- include "dp.podSecurity" .root | nindent 4 }}
-  {{- with .root.Values.image.pullSecrets }}
-  imagePullSecrets: {{ toJson . }}
-  {{- end }}
+  {{- with include "dp.placement" (dict "root" .root "on" .root.Values.placement) }}{{ . | nindent 2 }}{{ end }}
   volumes:
     {{- include "dp.volumes" .root | nindent 4 }}
 {{- end -}}

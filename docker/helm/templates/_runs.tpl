@@ -37,7 +37,8 @@ run_k8s_config:
     ttlSecondsAfterFinished: {{ .Values.runs.keepFor }}
 {{- end -}}
 
-{{/* Spark's own configuration: the run is the driver, its executors are pods. */}}
+{{/* Spark's own configuration: the run is the driver, its executors are pods, and nothing else is made:
+     no ConfigMap, volume claim or service, which the run's role could not make or look for. */}}
 {{- define "dp.spark" -}}
 spark.kubernetes.namespace {{ .Release.Namespace }}
 spark.kubernetes.container.image {{ include "dp.image" . }}
@@ -45,6 +46,10 @@ spark.kubernetes.container.image.pullPolicy {{ .Values.image.pullPolicy }}
 spark.kubernetes.executor.podTemplateFile {{ include "dp.configuration" . }}/executor.yaml
 spark.kubernetes.executor.podTemplateContainerName executor
 spark.kubernetes.driver.pod.name ${env:POD_NAME}
+spark.kubernetes.executor.disableConfigMap true
+spark.kubernetes.driver.ownPersistentVolumeClaim false
+spark.kubernetes.driver.reusePersistentVolumeClaim false
+spark.kubernetes.driver.service.deleteOnTermination false
 spark.driver.host ${env:SPARK_LOCAL_IP}
 spark.executor.instances {{ .Values.spark.executors }}
 spark.executor.cores {{ .Values.spark.cores }}
@@ -69,6 +74,7 @@ spec:
   enableServiceLinks: false
   securityContext:
     {{- include "dp.podSecurity" . | nindent 4 }}
+  {{- with include "dp.placement" (dict "root" . "on" .Values.runs) }}{{ . | nindent 2 }}{{ end }}
   volumes:
     - {name: home, emptyDir: {}}
     - {name: tmp, emptyDir: {}}
