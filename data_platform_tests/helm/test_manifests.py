@@ -115,7 +115,7 @@ def test_every_pod_has_the_secrets_to_pull_its_image_and_its_place(
 ) -> None:
     selectors = {"placement": {"pool": "servers"}, "runs": {"pool": "runs"}}
     tolerations = [{"key": "runs", "operator": "Exists"}]
-    more = {name: {"nodeSelector": selector} for name, selector in selectors.items()}
+    more: dict[str, Any] = {name: {"nodeSelector": each} for name, each in selectors.items()}
     more["runs"] |= {"tolerations": tolerations}
     image = {"pullSecrets": [{"name": "registry"}]}
 
