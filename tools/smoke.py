@@ -6,6 +6,7 @@ cluster of its current context, since the URL for people asks for their login.
 """
 
 import argparse
+import ipaddress
 import json
 import subprocess
 import sys
@@ -78,8 +79,8 @@ class Webserver:
             json.dumps({"query": query, "variables": variables}).encode(),
             {"Content-Type": "application/json"},
         )
-        local = urllib.request.ProxyHandler({}) if _is_local(self.url) else None
-        opener = urllib.request.build_opener(*filter(None, [local]))
+        direct = [urllib.request.ProxyHandler({})] if _is_near(self.url) else []
+        opener = urllib.request.build_opener(*direct)
         with opener.open(request, timeout=60) as answer:
             said = json.load(answer)
         if errors := said.get("errors"):
@@ -110,8 +111,12 @@ class Webserver:
         return next((each["runId"] for each in answer["assetMaterializations"]), None)
 
 
-def _is_local(url: str) -> bool:
-    return urlsplit(url).hostname in ("127.0.0.1", "localhost")
+def _is_near(url: str) -> bool:
+    """Whether the address is of this machine or network, which no proxy reaches."""
+    try:
+        return ipaddress.ip_address(urlsplit(url).hostname or "").is_private
+    except ValueError:
+        return urlsplit(url).hostname == "localhost"
 
 
 def smoke(web: Webserver, put: Put | None = None, patience: float = PATIENCE) -> list[str]:

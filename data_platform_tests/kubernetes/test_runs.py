@@ -5,11 +5,13 @@ import dagster as dg
 from data_platform_tests.support.deployment import Deployment, as_values
 from data_platform_tests.support.homes import SILVER
 from data_platform_tests.support.landed_month import LandedMonth
+from tools.smoke import smoke
 
 
 def test_what_lands_is_in_gold_by_runs_that_are_pods(
     deployment: Deployment, landed: LandedMonth
 ) -> None:
+    smoke(deployment.web)
     landed.require_right()
     runs = {run.run_id for run in deployment.runs()}
     pods = {pod["metadata"]["labels"]["dagster/run-id"] for pod in deployment.pods("runs")}
@@ -85,7 +87,7 @@ def test_an_upgrade_leaves_a_run_its_image_and_a_rollback_returns_to_the_old_one
     with landed.during_a_run() as under_way:
         deployment.install({"image": as_values(new)})
     with landed.during_a_run() as upgraded:
-        deployment.helm("rollback", "data-platform", "--wait", "--timeout", "15m")
+        deployment.release.roll_back()
     with landed.during_a_run() as rolled_back:
         pass
 

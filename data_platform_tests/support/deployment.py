@@ -2,7 +2,6 @@
 
 import json
 import time
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,14 +17,15 @@ from data_platform.runs.liveness import UNDER_WAY
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import Settings
 from data_platform.storage.waiting import wait
-from data_platform_tests.support.chart import CHART, NAMESPACE, values_file
+from data_platform_tests.support.chart import NAMESPACE, values_file
 from data_platform_tests.support.tables import TABLES
 from tools.kubernetes import Kubernetes
+from tools.release import NAME, Release
 from tools.servers import Postgres, S3Server
 from tools.services import HELM
+from tools.smoke import Webserver
 
 PATIENCE = 1200  # seconds until all that landed is built, on a busy machine
-NAME = "data-platform"
 _BUCKETS = {"LANDING": "s3://laptop-landing", "WAREHOUSE": "s3://laptop-warehouse"}
 _BACKFILL = """
 mutation ($params: LaunchBackfillParams!) {
@@ -110,20 +110,21 @@ class Deployment:
                 "kubernetes": {"cidrs": [f"{self.cluster.address}/32"], "ports": [6443]},
             },
         }
-        self.helm(
-            *("upgrade", "--install", NAME, str(CHART), "--wait", "--timeout", "15m"),
-            *("-f", str(values_file("laptop")), "-f", "-"),
-            given=json.dumps(_merged(values, more or {})),
-        )
+        self.release.deploy(values_file("laptop"), _merged(values, more or {}))
 
     def another_image(self) -> str:
         """The same image under another tag: a new version."""
         self.cluster.tag(self.image, f"{self.image}-next")
         return f"{self.image}-next"
 
-    def helm(self, *arguments: str, given: str = "") -> str:
-        """The output of `helm` in the deployment's namespace."""
-        return self.cluster.run(str(HELM.binary), *arguments, "-n", NAMESPACE, given=given)
+    @property
+    def release(self) -> Release:
+        """What `make deploy` and `make rollback` work on."""
+
+        def helm(*arguments: str, given: str = "") -> str:
+            return self.cluster.run(str(HELM.binary), *arguments, given=given)
+
+        return Release(helm, NAMESPACE, timeout="15m")
 
     def pods(self, component: str) -> list[dict[str, Any]]:
         """The pods of a component that there are now."""
@@ -138,17 +139,15 @@ class Deployment:
         for file in files:
             self.platform.bucket.put(file.relative_to(below).as_posix(), file)
 
+    @property
+    def web(self) -> Webserver:
+        """The webserver, at the address of its pod."""
+        [pod] = self.pods("webserver")
+        return Webserver(f"http://{pod['status']['podIP']}:3000")
+
     def ask(self, query: str, **variables: Any) -> Any:
         """The answer of the webserver's GraphQL API."""
-        [pod] = self.pods("webserver")
-        request = urllib.request.Request(
-            f"http://{pod['status']['podIP']}:3000/graphql",
-            json.dumps({"query": query, "variables": variables}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=60) as answer:
-            return json.load(answer)["data"]
+        return self.web.ask(query, **variables)
 
     def backfill(self, table: str, partitions: Sequence[str]) -> str:
         """Launch a backfill as the UI does; returns its id. Raises NotDone if it is refused."""
