@@ -5,13 +5,14 @@ images, starts everything, lands a file, and waits until the shop's gold tables 
 """
 
 import argparse
+import hashlib
 import json
 import os
 import secrets
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
@@ -27,6 +28,7 @@ from tools.smoke import EXAMPLE, KEY, TABLE
 
 FILE = ROOT / "docker" / "compose.yaml"
 TARGETS = ("platform", "postgres", "store", "queue")
+NOT_BUILT = "is declared, not built yet"  # what `show` says of such a table
 PATIENCE = 300  # seconds, for each of: healthy servers, a file in gold
 
 
@@ -36,14 +38,22 @@ class Stack:
 
     docker: Docker
     variables: Mapping[str, str]
-    project: str = "data-platform"
+    project: str = field(default_factory=lambda: project_of(ROOT))
 
     def compose(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """A command of Docker Compose. Raises DockerError if it fails."""
+        done = self.ask(*arguments)
+        if done.returncode:
+            said = (done.stderr or done.stdout)[-4000:]
+            raise DockerError(f"docker compose {' '.join(arguments[:4])} failed:\n{said}")
+        return done
+
+    def ask(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """A command's output and exit code, whatever that is."""
         program, *words = composer(self.docker)
         client = Docker(program, {**self.docker.environment, **self.variables})
         where = ("--project-name", self.project, "--file", str(FILE))
-        return client.run(*words, *where, *arguments)
+        return client.ask(*words, *where, *arguments)
 
     @property
     def url(self) -> str:
@@ -78,12 +88,13 @@ class Stack:
         store.upload_file(str(file), "landing", key)
 
     def rows(self, table: str) -> list[dict[str, object]]:
-        """The rows of a table; none while it does not exist."""
-        command = ("exec", "-T", "code-server", "data-platform", "show", table, "--json")
-        try:
-            return json.loads(self.compose(*command).stdout)
-        except DockerError:
+        """The rows of a table; none while it does not exist. Raises DockerError."""
+        done = self.ask("exec", "-T", "code-server", "data-platform", "show", table, "--json")
+        if done.returncode == 0:
+            return json.loads(done.stdout)
+        if NOT_BUILT in done.stderr:
             return []
+        raise DockerError(f"{table} cannot be shown:\n{done.stderr[-2000:]}")
 
     def arrives(self, table: str, *, more_than: int = 0) -> list[dict[str, object]]:
         """The rows of a table once it has more than so many. Raises DockerError after a while."""
@@ -114,6 +125,11 @@ def composer(docker: Docker) -> list[str]:
         "Docker has no plugin `compose`: install it (docker-compose-plugin), or build the pinned "
         "one: make docker-tools"
     )
+
+
+def project_of(checkout: Path) -> str:
+    """The compose project of a checkout: another one has volumes and passwords of its own."""
+    return f"data-platform-{hashlib.sha256(str(checkout).encode()).hexdigest()[:6]}"
 
 
 def variables() -> dict[str, str]:
