@@ -18,10 +18,11 @@ FRESH ?=
 
 # make publish REPOSITORY=ghcr.io/acme/data-platform
 REPOSITORY ?=
-# make deploy ENVIRONMENT=staging IMAGE=repository@sha256:...; NAMESPACE= for another one
+# make deploy ENVIRONMENT=staging IMAGE=repository@sha256:...
 ENVIRONMENT ?=
 IMAGE ?=
-NAMESPACE ?= data-platform
+# make deploy ENVIRONMENT=staging BRANCH=pr-12 IMAGE=...: beside it, with data of its own
+BRANCH ?=
 # make kubeconfig CLUSTER=acme-staging: the cluster of EKS that kubectl and Helm talk to
 CLUSTER ?=
 # make smoke URL=http://127.0.0.1:3000 LANDING=s3://acme-landing-staging
@@ -142,15 +143,19 @@ kubeconfig: ## let kubectl and Helm talk to the cluster CLUSTER of EKS
 
 .PHONY: deploy
 deploy: helm ## install IMAGE (by its digest) in ENVIRONMENT; what does not start is rolled back
-	@$(bin)/python -m tools.release deploy --namespace "$(NAMESPACE)" --image "$(IMAGE)" "$(ENVIRONMENT)"
+	@$(bin)/python -m tools.release deploy --branch "$(BRANCH)" --image "$(IMAGE)" "$(ENVIRONMENT)"
 
 .PHONY: smoke
 smoke: env ## check a deployment from outside (URL, else by kubectl; LANDING to land a file)
-	@$(bin)/python -m tools.smoke --namespace "$(NAMESPACE)" --url "$(URL)" --landing "$(LANDING)"
+	@$(bin)/python -m tools.smoke --branch "$(BRANCH)" --url "$(URL)" --landing "$(LANDING)"
 
 .PHONY: rollback
 rollback: helm ## return ENVIRONMENT to what was deployed before
-	@$(bin)/python -m tools.release rollback --namespace "$(NAMESPACE)" "$(ENVIRONMENT)"
+	@$(bin)/python -m tools.release rollback --branch "$(BRANCH)" "$(ENVIRONMENT)"
+
+.PHONY: undeploy
+undeploy: helm ## remove the release of BRANCH in ENVIRONMENT, and its data
+	@$(bin)/python -m tools.release remove --branch "$(BRANCH)" "$(ENVIRONMENT)"
 
 .PHONY: docker-tools
 docker-tools: env ## build a registry, and Docker's plugin compose where Docker comes without

@@ -20,9 +20,11 @@ from tools.reporting import reported
 from tools.services import HELM, say
 
 CHART = ROOT / "docker" / "helm"
+BRANCH_VALUES = CHART / "values" / "branch.yaml"
 NAME = "data-platform"
 TIMEOUT = "35m"  # migrations alone have thirty
 _IMAGE = re.compile(r"(?P<repository>[^@\s]+)@(?P<digest>sha256:[0-9a-f]{64})")
+_BRANCH = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ROLLED_BACK = re.compile(r"Rollback to (\d+)")
 
 
@@ -47,19 +49,28 @@ class Revision:
 
 @dataclass(frozen=True)
 class Release:
-    """The release in a namespace, which has no other."""
+    """The release in a namespace, which has no other; that of a branch is made with it."""
 
     helm: Helm
     namespace: str = NAME
     timeout: str = TIMEOUT
 
-    def deploy(self, values: Path, more: Mapping[str, Any]) -> None:
+    def deploy(self, values: Sequence[Path], more: Mapping[str, Any]) -> None:
         """Install or upgrade, and wait until everything is ready; a failure is rolled back."""
         self._do(
-            *("upgrade", "--install", NAME, str(CHART), "--create-namespace", "--atomic"),
-            *("--timeout", self.timeout, "--values", str(values), "--values", "-"),
+            *("upgrade", "--install", NAME, str(CHART), "--atomic", "--timeout", self.timeout),
+            *([] if self.namespace == NAME else ["--create-namespace"]),
+            *(f"--values={file}" for file in values),
+            "--values=-",
             given=json.dumps(more),
         )
+
+    def remove(self) -> bool:
+        """Remove everything that was deployed, if anything was; returns whether."""
+        if not self.history():
+            return False
+        self._do("uninstall", NAME, "--wait", "--timeout", self.timeout)
+        return True
 
     def roll_back(self) -> int:
         """Return to what was deployed before; its revision. Raises ReleaseError."""
@@ -125,18 +136,44 @@ def image_values(image: str) -> dict[str, str]:
 def values_of(environment: str) -> Path:
     """The file with the values of an environment. Raises ReleaseError if there is none."""
     folder = CHART / "values"
-    if not (file := folder / f"{environment}.yaml").exists():
-        known = ", ".join(sorted(each.stem for each in folder.glob("*.yaml")))
-        raise ReleaseError(f"ENVIRONMENT={environment}: no such environment; there are: {known}")
-    return file
+    known = sorted(each.stem for each in folder.glob("*.yaml") if each != BRANCH_VALUES)
+    if environment not in known:
+        raise ReleaseError(
+            f"ENVIRONMENT={environment}: no such environment; there are: {', '.join(known)}"
+        )
+    return folder / f"{environment}.yaml"
+
+
+def namespace_of(branch: str) -> str:
+    """The namespace of the release of a branch, which has no other; that of the environment's own
+    release without one. Raises ReleaseError."""
+    if not branch:
+        return NAME
+    if not _BRANCH.fullmatch(branch):
+        raise ReleaseError(f"BRANCH={branch}: give it a name like pr-12: letters, digits, hyphens")
+    return f"{NAME}-{branch}"
+
+
+def values_of_branch(branch: str) -> dict[str, str]:
+    """The chart's values of a branch: the virtual environment of its tables, none without one."""
+    return {"environment": branch.replace("-", "_")} if branch else {}
 
 
 def helm(*arguments: str, given: str = "") -> str:
     """Helm, on the cluster of the current context. Raises ReleaseError with what it says."""
-    command = [str(HELM.binary), *arguments]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    return _run(str(HELM.binary), *arguments, given=given)
+
+
+def _run(program: str, *arguments: str, given: str = "") -> str:
+    try:
+        done = subprocess.run(
+            [program, *arguments], input=given, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as missing:
+        raise ReleaseError(f"{program} is not installed") from missing
     if done.returncode:
-        raise ReleaseError(f"helm {' '.join(arguments[:2])}: {done.stderr.strip()}")
+        called = " ".join([Path(program).name, *arguments[:2]])
+        raise ReleaseError(f"{called}: {done.stderr.strip()}")
     return done.stdout
 
 
@@ -145,24 +182,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("deploy").add_argument("--image", required=True)
     commands.add_parser("rollback")
+    commands.add_parser("remove")
     for command in commands.choices.values():
         command.add_argument("environment")
-        command.add_argument("--namespace", default=NAME)
+        command.add_argument("--branch", default="", help="the release of a branch, like pr-12")
     given = parser.parse_args(arguments)
-    release = Release(helm, given.namespace)
 
     def deploy() -> None:
-        values, image = values_of(given.environment), image_values(given.image)
-        release.require(given.environment)
-        say(f"{given.environment}: {given.image}")
-        release.deploy(values, {"image": image})
+        files, image = [values_of(given.environment)], image_values(given.image)
+        release = _release(given.branch, given.environment)
+        say(f"{given.environment} {given.branch}: {given.image}")
+        if given.branch:
+            files.append(BRANCH_VALUES)
+        release.deploy(files, {"image": image, **values_of_branch(given.branch)})
 
     def roll_back() -> None:
-        values_of(given.environment)
-        release.require(given.environment)
+        release = _release(given.branch, given.environment)
         say(f"{given.environment}: back to revision {release.roll_back()}")
 
-    return reported(deploy if given.command == "deploy" else roll_back, ReleaseError)
+    def remove() -> None:
+        if not given.branch:
+            raise ReleaseError("only the release of a branch is removed: name it, BRANCH=pr-12")
+        release = _release(given.branch, given.environment)
+        removed = release.remove()
+        _run("kubectl", "delete", "namespace", release.namespace, "--ignore-not-found")
+        say(f"{given.branch} {'is removed' if removed else 'was not deployed'}")
+
+    work = {"deploy": deploy, "rollback": roll_back, "remove": remove}
+    return reported(work[given.command], ReleaseError)
+
+
+def _release(branch: str, environment: str) -> Release:
+    """The release of an environment or a branch of it. Raises ReleaseError for another cluster."""
+    values_of(environment)
+    release = Release(helm, namespace_of(branch))
+    release.require(environment)
+    return release
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import boto3
 
 from data_platform.storage.waiting import is_listening, wait
 from tools.jars import ROOT
-from tools.release import NAME
+from tools.release import ReleaseError, namespace_of
 from tools.reporting import reported
 from tools.servers import free_port
 from tools.services import say
@@ -205,7 +205,7 @@ def forwarded(namespace: str) -> Iterator[Webserver]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", help="of the webserver; else it is reached through kubectl")
-    parser.add_argument("--namespace", default=NAME)
+    parser.add_argument("--branch", default="", help="the release of a branch, like pr-12")
     parser.add_argument("--landing", help="s3://bucket to land a file in; else none is landed")
     given = parser.parse_args(arguments)
     put = into_s3(given.landing) if given.landing else None
@@ -214,12 +214,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.url:
             seen = smoke(Webserver(given.url), put)
         else:
-            with forwarded(given.namespace) as web:
+            with forwarded(namespace_of(given.branch)) as web:
                 seen = smoke(web, put)
         for line in seen:
             say(line)
 
-    return reported(check, SmokeError)
+    return reported(check, SmokeError, ReleaseError)
 
 
 if __name__ == "__main__":

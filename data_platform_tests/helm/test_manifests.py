@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+import yaml
 
 from data_platform_tests.support.chart import (
     ENVIRONMENTS,
@@ -16,6 +17,7 @@ from data_platform_tests.support.chart import (
     pods,
     run_job,
 )
+from tools.release import BRANCH_VALUES
 
 SECRET = re.compile(r"password|secret|token|access_key", re.IGNORECASE)
 
@@ -152,6 +154,35 @@ def test_a_password_that_is_read_on_aws_gives_who_reads_it_a_role_and_the_way(
     for each in readers:
         annotations = named(manifests, "ServiceAccount", f"acme-{each}")["metadata"]["annotations"]
         assert annotations["eks.amazonaws.com/role-arn"] == f"{role}{each}"
+
+
+def test_the_release_of_a_branch_works_in_an_environment_that_comes_and_goes_with_it(
+    helm: Chart,
+) -> None:
+    values = yaml.safe_load(BRANCH_VALUES.read_text("utf-8"))
+
+    manifests = helm.manifests("staging", {**values, "environment": "pr_12"})
+
+    hooks = {
+        m["metadata"]["annotations"]["helm.sh/hook"]: m["spec"]["template"]["spec"]["containers"][0]
+        for m in manifests
+        if m["kind"] == "Job"
+    }
+    assert {when: container["args"][1:4] for when, container in hooks.items()} == {
+        "pre-install": ["environment", "create", "pr_12"],
+        "post-delete": ["environment", "drop", "pr_12"],
+    }
+    chosen = {
+        name: variable["value"]
+        for name, pod in all_pods(manifests)
+        for variable in pod["spec"]["containers"][0].get("env", [])
+        if variable["name"] == "DATA_PLATFORM_VIRTUAL_ENVIRONMENT"
+    }
+    assert set(chosen) == {"a run", "acme-code", "acme-daemon", "acme-webserver"}
+    assert set(chosen.values()) == {"pr_12"}
+    assert not [m for m in manifests if m["kind"] == "Ingress"]
+    account = named(manifests, "ServiceAccount", "acme-migrations")
+    assert account["metadata"]["annotations"]["eks.amazonaws.com/role-arn"].endswith("-code")
 
 
 def test_a_run_may_only_make_and_end_pods(helm: Chart) -> None:

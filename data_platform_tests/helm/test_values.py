@@ -9,7 +9,7 @@ from data_platform.settings.variables import NAMES
 from data_platform_tests.support.chart import CHART, ENVIRONMENTS, Chart, Refused
 
 # What a pod has from the chart, or from a secret; or from the image.
-NOT_GIVEN = {"HOME", "DAGSTER_CONFIG", "SPARK_JARS"}
+NOT_GIVEN = {"HOME", "DAGSTER_CONFIG", "SPARK_JARS", "VIRTUAL_ENVIRONMENT"}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

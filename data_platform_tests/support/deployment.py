@@ -110,7 +110,7 @@ class Deployment:
                 "kubernetes": {"cidrs": [f"{self.cluster.address}/32"], "ports": [6443]},
             },
         }
-        self.release.deploy(values_file("laptop"), _merged(values, more or {}))
+        self.release.deploy([values_file("laptop")], _merged(values, more or {}))
 
     def another_image(self) -> str:
         """The same image under another tag: a new version."""

@@ -13,8 +13,10 @@ from tools.release import (
     Revision,
     image_values,
     main,
+    namespace_of,
     previous,
     values_of,
+    values_of_branch,
 )
 
 DIGEST = f"sha256:{64 * 'a'}"
@@ -114,11 +116,11 @@ def test_a_deployment_is_by_the_digest_and_all_or_nothing() -> None:
     helm = RecordedHelm([])
 
     Release(helm, "acme").deploy(
-        values_of("prod"), {"image": image_values(f"ghcr.io/a/b@{DIGEST}")}
+        [values_of("prod")], {"image": image_values(f"ghcr.io/a/b@{DIGEST}")}
     )
 
     told, given = helm.told[-1]
-    assert {"--install", "--atomic", str(CHART), str(values_of("prod"))} <= set(told)
+    assert {"--install", "--atomic", str(CHART), f"--values={values_of('prod')}"} <= set(told)
     assert told[-2:] == ("--namespace", "acme")
     assert json.loads(given) == {"image": {"repository": "ghcr.io/a/b", "digest": DIGEST}}
 
@@ -151,3 +153,23 @@ def test_an_environment_without_values_is_refused_with_those_that_have_some(
 
 def test_the_values_of_each_environment_are_a_file() -> None:
     assert values_of("staging") == Path(CHART, "values", "staging.yaml")
+
+
+def test_a_branch_has_a_namespace_and_an_environment_of_tables_of_its_own() -> None:
+    assert namespace_of("") == "data-platform"
+    assert namespace_of("pr-12") == "data-platform-pr-12"
+    assert values_of_branch("") == {}
+    assert values_of_branch("pr-12") == {"environment": "pr_12"}
+    for wrong in ("PR-12", "pr_12", "-", "pr-12;true"):
+        with pytest.raises(ReleaseError, match="give it a name like pr-12"):
+            namespace_of(wrong)
+
+
+def test_only_the_release_of_a_branch_is_removed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["remove", "prod"]) == 1
+    assert "only the release of a branch" in capsys.readouterr().err
+
+    helm = RecordedHelm(revisions(NOW))
+    assert Release(helm, "data-platform-pr-12").remove()
+    assert helm.told[-1][0][:2] == ("uninstall", "data-platform")
+    assert not Release(RecordedHelm([])).remove()

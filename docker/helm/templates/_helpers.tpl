@@ -88,6 +88,9 @@ volumeMounts:
 env:
   {{- include "dp.env" . | nindent 2 }}
   - {name: DATA_PLATFORM_DAGSTER_CONFIG, value: {{ include "dp.configuration" . }}/instance.yaml}
+  {{- with .Values.environment }}
+  - {name: DATA_PLATFORM_VIRTUAL_ENVIRONMENT, value: {{ . | quote }}}
+  {{- end }}
   {{- if include "dp.onSpark" . }}
   - {name: SPARK_CONF_DIR, value: {{ include "dp.configuration" . }}}
   - {name: PYSPARK_PYTHON, value: python3}
