@@ -21,21 +21,8 @@ BLOCKS = tuple(all_blocks())
 MAKEFILE = (CHECKOUT / "Makefile").read_text("utf-8")
 TARGETS = frozenset(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 OTHERS = frozenset(
-    {
-        "aws",
-        "cd",
-        "cp",
-        "createdb",
-        "dagster",
-        "dagster-cloud",
-        "dg",
-        "docker",
-        "helm",
-        "kubectl",
-        "mkdir",
-        "mv",
-    }
-    | {"python", "rm", "."}
+    {"aws", "cd", "cp", "createdb", "dagster", "dagster-cloud", "dg", "docker", "helm", "kubectl"}
+    | {"mkdir", "mv", "python", "rm", "."}
 )
 READ_ELSEWHERE = "docs/how-to/read-elsewhere.md"
 
