@@ -90,7 +90,9 @@ def test_no_layer_has_a_secret(docker: Docker, image: str) -> None:
 def test_it_says_what_it_is(docker: Docker, image: str) -> None:
     config = inspected(docker, image)["Config"]
 
-    built_from = config["Labels"]["org.opencontainers.image.revision"]
+    labels = config["Labels"]
+    assert labels["org.opencontainers.image.version"] == installed_version().split()[0]
+    built_from = labels["org.opencontainers.image.revision"]
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", built_from)
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", revision())
     assert config["User"] == "10001:10001"
