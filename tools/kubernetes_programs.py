@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools.jars import CACHE, ROOT
+from tools.reporting import reported
 from tools.services import Go, InstallError, go_toolchain, say, unfinished
 
 VERSION = "v1.34.4"
@@ -129,12 +130,7 @@ def environment() -> dict[str, str]:
 
 
 def main() -> int:
-    try:
-        install()
-    except InstallError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return reported(install, InstallError)
 
 
 if __name__ == "__main__":
