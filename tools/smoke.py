@@ -8,6 +8,7 @@ cluster of its current context, since the URL for people asks for their login.
 import argparse
 import ipaddress
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -182,6 +183,8 @@ def into_s3(landing: str) -> Put:
 @contextmanager
 def forwarded(namespace: str) -> Iterator[Webserver]:
     """The webserver of a namespace, through kubectl. Raises SmokeError."""
+    if not shutil.which("kubectl"):
+        raise SmokeError("kubectl is not installed: install it, or give the webserver's URL")
     selector = "app.kubernetes.io/component=webserver"
     get = ["kubectl", "get", "service", "-n", namespace, "-l", selector, "-o", "name"]
     found = subprocess.run(get, capture_output=True, text=True, check=False)
