@@ -61,8 +61,8 @@ def actionlint() -> Path:
 
 
 def linted(program: Path, *files: Path) -> "subprocess.CompletedProcess[str]":
-    """What actionlint says; shellcheck and pyflakes, which a machine may have, are left out."""
-    options = ["-no-color", "-oneline", "-shellcheck=", "-pyflakes="]
+    """What actionlint says, with shellcheck where the machine has it."""
+    options = ["-no-color", "-oneline", "-pyflakes="]
     return subprocess.run(
         [program, *options, *files], cwd=ROOT, capture_output=True, text=True, check=False
     )
