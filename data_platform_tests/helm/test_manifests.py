@@ -139,6 +139,7 @@ def test_a_password_that_is_read_on_aws_gives_who_reads_it_a_role_and_the_way(
     role = "arn:aws:iam::123456789012:role/acme-"
     more = {
         "settings": {"DATABASE_PASSWORD": "secretsmanager:acme/db#password"},
+        "secrets": [],
         "serviceAccounts": {each: {"role": f"{role}{each}"} for each in readers},
     }
 

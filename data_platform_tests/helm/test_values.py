@@ -39,6 +39,7 @@ def test_the_settings_of_the_chart_are_those_of_the_platform() -> None:
             {"settings": {"DATABASE_PASSWORD": "secretsmanager:acme/db#password"}},
             "serviceAccounts/daemon/role",
         ),
+        ({"settings": {"DATABASE_PASSWORD": "secretsmanager:acme/db"}}, "secrets/0/variable"),
         ({"secrets": [{"variable": "A", "secret": "b", "value": "hunter2"}]}, "value"),
         ({"webserver": {"replicas": 0}}, "replicas"),
         ({"webserver": {"resources": {"limits": {"memory": None}}}}, "memory"),

@@ -99,6 +99,14 @@ def test_another_command_is_seen(command: str) -> None:
     assert wrong_command(command)
 
 
+def test_ci_on_another_machine_gives_targets_of_make_too() -> None:
+    lines = (line.strip() for line in (ROOT / ".ci" / "run").read_text("utf-8").splitlines())
+    commands = [line for line in lines if line.startswith("make ")]
+
+    assert {"make check", "make test"} <= set(commands)
+    assert [why for why in map(wrong_command, commands) if why] == []
+
+
 def test_variables_of_make_are_what_a_job_sets_in_its_environment() -> None:
     set_by_jobs = {name for _, job in jobs() for name in job.get("env", {})}
 
