@@ -57,6 +57,8 @@ class Release:
 
     def deploy(self, values: Sequence[Path], more: Mapping[str, Any]) -> None:
         """Install or upgrade, and wait until everything is ready; a failure is rolled back."""
+        if (history := self.history()) and history[-1].status.startswith("pending-"):
+            raise ReleaseError(self._way_out(history[-1]))
         self._do(
             *("upgrade", "--install", NAME, str(CHART), "--atomic", "--timeout", self.timeout),
             *([] if self.namespace == NAME else ["--create-namespace"]),
@@ -96,6 +98,13 @@ class Release:
                 "kubectl's context names another cluster than you mean"
             )
 
+    def _way_out(self, broken_off: Revision) -> str:
+        if broken_off.status == "pending-install":
+            way_out = f"`helm uninstall {NAME} -n {self.namespace}`"
+        else:
+            way_out = "`make rollback`, unless it is under way"
+        return f"revision {broken_off.number} of {NAME} was broken off; first: {way_out}"
+
     def _do(self, *arguments: str, given: str = "") -> str:
         return self.helm(*arguments, "--namespace", self.namespace, given=given)
 
@@ -110,8 +119,9 @@ def previous(history: Sequence[Revision]) -> int:
     deployed = [each for each in history if each.status == "deployed"]
     if not deployed:
         raise ReleaseError(f"no revision of {NAME} is deployed: run `make deploy`")
-    now = deployed[-1]
-    if history[-1] != now:
+    now, last = deployed[-1], history[-1]
+    upgraded = last.status == "pending-upgrade" or last.description.startswith("Upgrade ")
+    if upgraded and last != now:  # it failed, or was broken off
         return now.number
     while returned := _ROLLED_BACK.match(now.description):
         if (number := int(returned[1])) not in by_number:

@@ -14,9 +14,10 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,7 +52,11 @@ query {
 }
 """
 _DAEMONS = """
-query { instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }
+query {
+  instance {
+    daemonHealth { allDaemonStatuses { daemonType required healthy lastHeartbeatTime } }
+  }
+}
 """
 _BUILT = """
 query ($table: [String!]!, $partition: String!) {
@@ -69,12 +74,15 @@ class SmokeError(Exception):
 
 @dataclass(frozen=True)
 class Webserver:
-    """Dagster's webserver at a URL, and what its GraphQL API answers."""
+    """Dagster's webserver at a URL, and what its GraphQL API answers; `reach` is called before it
+    is asked."""
 
     url: str
+    reach: Callable[[], None] = lambda: None
 
     def ask(self, query: str, **variables: Any) -> Any:
         """The data of an answer. Raises OSError, and SmokeError if the query is refused."""
+        self.reach()
         request = urllib.request.Request(
             f"{self.url.rstrip('/')}/graphql",
             json.dumps({"query": query, "variables": variables}).encode(),
@@ -99,10 +107,17 @@ class Webserver:
             if (each["locationOrLoadError"] or {}).get("__typename") != "RepositoryLocation"
         }
 
-    def dead_daemons(self) -> list[str]:
-        """The daemons that a deployment needs and that give no sign of life."""
+    def heartbeats(self) -> dict[str, float]:
+        """The last sign of life of each daemon that a deployment needs, 0 for an unhealthy one.
+
+        One of an older daemon counts as healthy for half an hour.
+        """
         found = self.ask(_DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
-        return [each["daemonType"] for each in found if each["required"] and not each["healthy"]]
+        return {
+            each["daemonType"]: (each["lastHeartbeatTime"] or 0) * each["healthy"]
+            for each in found
+            if each["required"]
+        }
 
     def last_run(self, table: str, partition: str) -> str | None:
         """The run that last built a partition. Raises SmokeError if there is no such table."""
@@ -125,42 +140,75 @@ def smoke(web: Webserver, put: Put | None = None, patience: float = PATIENCE) ->
 
     Raises SmokeError for the first thing that is wrong for longer than `patience` seconds.
     """
-    broken, dead = {"the webserver": "it was not asked"}, ["no daemon was asked"]
+    trial = _Trial(patience)
+    broken: dict[str, str] = {}
+    first: dict[str, float] = {}
+    silent: list[str] = []
+    runs: list[str | None] = []
 
     def loads() -> bool:
-        try:
-            broken.clear()
-            broken.update(web.broken_locations())
-        except OSError as error:
-            broken["the webserver"] = str(error)
+        broken.clear()
+        broken.update(web.broken_locations())
         return not broken
 
     def lives() -> bool:
-        dead[:] = web.dead_daemons()
-        return not dead
+        beats = web.heartbeats()
+        first.update({name: beat for name, beat in beats.items() if name not in first})
+        silent[:] = [name for name, beat in beats.items() if beat <= first[name]]
+        return bool(beats) and not silent
 
-    if not _until(loads, patience):
-        wrong = "; ".join(f"{name}: {why}" for name, why in broken.items())
-        raise SmokeError(f"{web.url} does not serve all code locations: {wrong}")
+    def is_built() -> bool:
+        runs.append(web.last_run(TABLE, PARTITION))
+        return runs[-1] != runs[0]
+
+    trial.require(loads, lambda: f"{web.url} does not serve all code locations: {_lines(broken)}")
     seen = [f"{web.url} answers, all code locations are loaded"]
-    if not _until(lives, patience):
-        raise SmokeError(f"no sign of life from: {', '.join(dead)}; look at the daemon's log")
+    trial.require(lives, lambda: f"no new sign of life from: {', '.join(silent)}; see its log")
     seen.append("all daemons are alive")
     if put:
-        before = web.last_run(TABLE, PARTITION)
+        trial.require(lambda: is_built() or True, lambda: f"{TABLE} is not known")
         put(KEY, new_content())
-        if not _until(lambda: web.last_run(TABLE, PARTITION) != before, patience):
-            raise SmokeError(
-                f"{KEY} was landed, and {TABLE} has no new {PARTITION} after {patience:.0f} s; "
-                f"look at the sensors and the runs at {web.url}"
-            )
-        seen.append(f"{KEY} has reached {TABLE} in run {web.last_run(TABLE, PARTITION)}")
+        trial.require(
+            is_built,
+            lambda: (
+                f"{KEY} was landed, and {TABLE} has no new {PARTITION}; look at the sensors "
+                f"and the runs at {web.url}"
+            ),
+        )
+        seen.append(f"{KEY} has reached {TABLE} in run {runs[-1]}")
     return seen
 
 
-def _until(condition: Callable[[], bool], patience: float) -> bool:
-    """Wait until a condition holds, without asking a webserver more often than it bears."""
-    return wait(lambda: condition() or time.sleep(2) is not None, patience)
+def _lines(broken: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in broken.items())
+
+
+@dataclass
+class _Trial:
+    """Repeats a check until it holds, without asking a webserver more often than it bears.
+
+    No answer, or a page instead of one, means that it does not hold yet: a pod may be replaced.
+    """
+
+    patience: float
+
+    def require(self, check: Callable[[], bool], wrong: Callable[[], str]) -> None:
+        """Raises SmokeError if the check does not hold in time."""
+        trouble = ""
+
+        def looked() -> bool:
+            nonlocal trouble
+            try:
+                trouble = ""
+                if check():
+                    return True
+            except (OSError, ValueError, HTTPException) as error:
+                trouble = f" ({error})"
+            time.sleep(2)
+            return False
+
+        if not wait(looked, self.patience):
+            raise SmokeError(f"{wrong()}{trouble}")
 
 
 def new_content() -> bytes:
@@ -194,15 +242,41 @@ def forwarded(namespace: str) -> Iterator[Webserver]:
             f"not one webserver in namespace {namespace}: {found.stdout or found.stderr.strip()}"
         )
     port = free_port()
-    forward = ["kubectl", "port-forward", "-n", namespace, name, f"{port}:80"]
-    with subprocess.Popen(forward, stdout=subprocess.DEVNULL) as process:
-        try:
-            wait(lambda: is_listening("127.0.0.1", port) or process.poll() is not None, 60)
-            if not is_listening("127.0.0.1", port) or process.poll() is not None:
-                raise SmokeError(f"kubectl does not forward to {name} in namespace {namespace}")
-            yield Webserver(f"http://127.0.0.1:{port}")
-        finally:
+    forward = _Forward(["kubectl", "port-forward", "-n", namespace, name, f"{port}:80"], port)
+    try:
+        forward.reach()
+        yield Webserver(f"http://127.0.0.1:{port}", forward.reach)
+    except ForwardError as error:
+        raise SmokeError(str(error)) from error
+    finally:
+        forward.end()
+
+
+class ForwardError(OSError):
+    """There is no pod to forward to."""
+
+
+@dataclass
+class _Forward:
+    """`kubectl port-forward`, which goes to one pod and ends with it: then it is started again."""
+
+    command: Sequence[str]
+    port: int
+    running: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def reach(self) -> None:
+        """Raises ForwardError."""
+        if self.running and self.running[-1].poll() is None:
+            return
+        self.running[:] = [process := subprocess.Popen(self.command, stdout=subprocess.DEVNULL)]
+        wait(lambda: is_listening("127.0.0.1", self.port) or process.poll() is not None, 60)
+        if process.poll() is not None:
+            raise ForwardError(f"{' '.join(self.command)} ended with {process.returncode}")
+
+    def end(self) -> None:
+        for process in self.running:
             process.terminate()
+            process.wait()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

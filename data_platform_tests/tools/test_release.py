@@ -60,7 +60,10 @@ class RecordedHelm:
         (revisions(OLD, ("failed", UP), NOW), 1),
         # An upgrade that was broken off: what is deployed is what was there before.
         (revisions(OLD, NOW, ("pending-upgrade", UP)), 2),
-        (revisions(NOW, ("failed", UP)), 1),
+        (revisions(NOW, ("failed", 'Upgrade "data-platform" failed: timed out')), 1),
+        # A rollback from 2 that failed: 2 is still what is deployed, and to be left.
+        (revisions(OLD, NOW, ("failed", 'Release "data-platform" failed: timed out')), 1),
+        (revisions(OLD, NOW, ("pending-rollback", "Rollback to 1")), 1),
         # 4 is the same as 2, so what was before it is 1.
         (
             revisions(

@@ -1,6 +1,7 @@
 """How a smoke test reaches a deployment: through kubectl, with a program in its place, and S3."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server:
 def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a `kubectl` that does as two scripts say: `get` and `port-forward`."""
     program = tmp_path / "kubectl"
-    program.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/told\n. {tmp_path}/"$1"\n')
+    script = f'echo "$@" >>{tmp_path}/told\necho $$ >{tmp_path}/pid\n. {tmp_path}/"$1"\n'
+    program.write_text(f"#!/bin/sh\n{script}")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     (tmp_path / "get").write_text(SERVICE)
@@ -55,8 +57,22 @@ def test_a_namespace_without_one_webserver_is_an_error(kubectl: Path, services: 
 def test_what_cannot_be_forwarded_is_an_error(kubectl: Path) -> None:
     (kubectl / "port-forward").write_text("exit 1")
 
-    with pytest.raises(SmokeError, match="does not forward to service/acme"), forwarded("acme"):
+    with (
+        pytest.raises(SmokeError, match=r"port-forward -n acme .* ended with 1"),
+        forwarded("acme"),
+    ):
         pass
+
+
+def test_a_forward_whose_pod_has_gone_is_made_again(kubectl: Path) -> None:
+    with forwarded("acme") as web:
+        port = int(web.url.rpartition(":")[2])
+        os.kill(int((kubectl / "pid").read_text()), signal.SIGKILL)
+        assert wait(lambda: not is_listening("127.0.0.1", port), 10)
+
+        web.reach()
+
+        assert is_listening("127.0.0.1", port)
 
 
 def test_a_branch_without_a_valid_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
