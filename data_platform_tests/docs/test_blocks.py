@@ -15,7 +15,7 @@ from data_platform.cli.main import main
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.model import CHECKOUT
 from data_platform_tests.support.loaded_shop import LoadedShop
-from data_platform_tests.support.pages import Block, all_blocks
+from data_platform_tests.support.pages import Block, all_blocks, blocks
 
 BLOCKS = tuple(all_blocks())
 MAKEFILE = (CHECKOUT / "Makefile").read_text("utf-8")
@@ -43,6 +43,14 @@ def _commands(block: Block) -> Iterator[list[str]]:
                 yield shlex.split(command, comments=True)
 
 
+def _exported_before(block: Block) -> dict[str, str]:
+    """What the blocks of the page before this one export."""
+    before = (each for each in blocks(block.page) if each.line < block.line)
+    commands = (words for each in before if each.language == "console" for words in _commands(each))
+    given = (each for program, *words in commands if program == "export" for each in words)
+    return dict(each.split("=", 1) for each in given)
+
+
 def _idle(command: click.Command) -> click.Command:
     """The same arguments, options and commands, and nothing that they do."""
     idle = copy.copy(command)
@@ -65,7 +73,7 @@ def test_every_block_says_in_a_language_that_is_checked_what_it_is() -> None:
 
 @pytest.mark.parametrize("block", _of("console"), ids=_named)
 def test_commands_can_be_given_as_they_are_written(block: Block) -> None:
-    exported: dict[str, str] = {}
+    exported = _exported_before(block)
     commands = list(_commands(block))
     assert commands, "no line begins with $"
     for program, *arguments in commands:

@@ -99,11 +99,11 @@ def test_the_runbooks_commands_work_in_their_order(shell: Shell, tmp_path: Path)
         audits = [program, *arguments] == ["data-platform", "buckets", "audit"]
         if landed and audits:
             shell.ask("buckets", "apply")  # the policies again
-        if "SNAPSHOT" in arguments:
+        if "--to" in arguments:
             table, partition = arguments[1], arguments[arguments.index("--partition") + 1]
             shell.ask("run", table, "--partition", partition)
             history = json.loads(shell.ask("history", table, "--partition", partition, "--json"))
-            arguments[arguments.index("SNAPSHOT")] = history[-1]["snapshot"]
+            arguments[arguments.index("--to") + 1] = history[-1]["snapshot"]
         shell.run(program, *arguments)
         if landed and audits:
             allow_plain_http(shell)
