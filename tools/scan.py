@@ -109,7 +109,7 @@ def findings(report: Mapping[str, Any]) -> Iterator[Finding]:
             kept = {name for group in each.get("groups", ()) for name in group["ids"]}
             for advisory in each.get("vulnerabilities", ()):
                 if advisory["id"] in kept:
-                    fixed = tuple(sorted(set(_fixed(advisory, package))))
+                    fixed = tuple(sorted(set(filter(None, _fixed(advisory, package)))))
                     yield Finding(package["name"], package["version"], advisory["id"], fixed)
 
 
@@ -118,7 +118,14 @@ def _fixed(advisory: Mapping[str, Any], package: Mapping[str, str]) -> Iterator[
         of = affected.get("package", {})
         if (of.get("name"), of.get("ecosystem")) == (package["name"], package["ecosystem"]):
             for span in affected.get("ranges", ()):
-                yield from (event["fixed"] for event in span["events"] if "fixed" in event)
+                if span["type"] != "GIT":  # commits, which no package manager installs
+                    yield from map(_beyond, span["events"])
+
+
+def _beyond(event: Mapping[str, str]) -> str:
+    """The first versions that are not affected, as an event of a range says it; else empty."""
+    last = event.get("last_affected")
+    return f"a version after {last}" if last else event.get("fixed", "")
 
 
 def judge(found: Iterable[Finding]) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from data_platform_tests.support.servers import not_there
 from tools.sbom import debian, document, python
-from tools.scan import Finding, ScanError, judge, scan
+from tools.scan import Finding, ScanError, findings, judge, scan
 from tools.services import SCANNER
 
 OPENSSL = "libssl3 3.0.11-1~deb12u2 amd64 openssl 3.0.11-1~deb12u2"
@@ -108,3 +108,30 @@ def test_missing_advisories_are_an_error(scanner: Path, tmp_path: Path) -> None:
 
     with pytest.raises(ScanError, match="no package could be compared"):
         scan([file], database=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "event", "fixed"),
+    [
+        ("ECOSYSTEM", {"fixed": "2.1"}, ("2.1",)),
+        ("ECOSYSTEM", {"last_affected": "2.0"}, ("a version after 2.0",)),
+        ("ECOSYSTEM", {"introduced": "0"}, ()),
+        ("GIT", {"fixed": 40 * "a"}, ()),
+    ],
+)
+def test_a_fix_is_a_version_that_can_be_installed(
+    kind: str, event: dict[str, str], fixed: tuple[str, ...]
+) -> None:
+    affected = {
+        "package": {"ecosystem": "PyPI", "name": "acme"},
+        "ranges": [{"type": kind, "events": [event]}],
+    }
+    found = {
+        "package": {"name": "acme", "version": "2.0", "ecosystem": "PyPI"},
+        "groups": [{"ids": ["PYSEC-1"]}],
+        "vulnerabilities": [{"id": "PYSEC-1", "affected": [affected]}],
+    }
+
+    [finding] = findings({"results": [{"packages": [found]}]})
+
+    assert finding == Finding("acme", "2.0", "PYSEC-1", fixed)
