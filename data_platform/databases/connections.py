@@ -167,5 +167,6 @@ def _use_wal(connection: sqlite3.Connection, deadline: float) -> None:
 
 
 def _on_sqlite_begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get("isolation_level") != "AUTOCOMMIT":  # else SQLite commits each statement
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")

@@ -57,6 +57,14 @@ def test_a_killed_writer_leaves_nothing_and_no_lock(database_url: str) -> None:
             assert connection.execute(sa.text("select count(*) from builds")).scalar() == 0
 
 
+def test_each_statement_beside_the_writers_is_committed(database_url: str) -> None:
+    with Database(database_url).beside() as connection:
+        connection.exec_driver_sql("insert into builds_changes (number, table_id) values (7, 'x')")
+        with Database(database_url).read() as other:
+            found = other.exec_driver_sql("select number from builds_changes where table_id = 'x'")
+            assert found.scalars().all() == [7]
+
+
 def test_readers_do_not_wait_for_a_writer_nor_see_its_changes(database_url: str) -> None:
     Builds(database_url).latest(SALES)
     with writer_half_way(database_url):
