@@ -28,7 +28,7 @@ ENTRY_POINT = f"{PACKAGE}.definitions"
 # Each imports only what is above it, and nothing beside it.
 LAYERS = (
     ("settings", "tables", "storage", "databases"),
-    ("contracts", "engine", "telemetry"),
+    ("access", "contracts", "engine", "telemetry"),
     ("landing", "lake"),
     ("quality",),
     ("assets",),
@@ -37,7 +37,7 @@ LAYERS = (
     ("operations", "platform_defs"),
     ("domains",),
     ("definitions", "testing"),
-    ("cli", "remote"),
+    ("cli", "remote", "webserver"),
     ("demo",),
 )
 FOR_DOMAINS = 5  # layers that a domain may use, beside itself
@@ -59,6 +59,7 @@ INTERNALS = {
     "alembic": f"{PACKAGE}.databases.migration",
     "dagster": f"{PACKAGE}.build.dagster_internals",
     "dagster_aws": f"{PACKAGE}.platform_defs.dagster_aws_internals",
+    "dagster_webserver": f"{PACKAGE}.webserver.dagster_webserver_internals",
     "dagster_postgres": f"{PACKAGE}.platform_defs.postgres_storage",
     "pandera": f"{PACKAGE}.contracts.pandera_internals",
     "pyiceberg": f"{PACKAGE}.lake.pyiceberg_internals",

@@ -14,6 +14,11 @@ def refuse_impossible(settings: Settings) -> None:
             f"{PREFIX}DATABASE must be set when {PREFIX}ENV is {str(settings.environment)!r}: "
             "postgresql://user@host/database holds the ledger and Dagster's own state"
         )
+    if settings.proxy_secret and not (settings.operators or settings.viewers):
+        raise SettingsError(
+            f"{PREFIX}PROXY_SECRET is set, and neither {PREFIX}OPERATORS nor {PREFIX}VIEWERS: "
+            "nobody could use the UI; set them to groups of the people who may"
+        )
     if service := settings.spark.service:
         _refuse_for_jobs(settings, *service)
     on_s3 = [name for name, uri in (("LANDING", landing), ("WAREHOUSE", warehouse)) if _is_s3(uri)]

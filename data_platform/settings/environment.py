@@ -36,11 +36,15 @@ _CLOUD = {
 _MESSAGES = "s3://{project}-temp-{env}/pipes"
 
 # Of this machine or Dagster's process only: a remote job has its own values, or none.
-_NOT_PASSED_ON = ("HOME", "DAGSTER_CONFIG", "DAGSTER_DATABASE", "SPARK_JARS", "SPARK_IDLE")
+_NOT_PASSED_ON = (
+    *("HOME", "DAGSTER_CONFIG", "DAGSTER_DATABASE", "SPARK_JARS", "SPARK_IDLE"),
+    *("ACTOR", "PROXY_SECRET", "OPERATORS", "VIEWERS"),
+)
 
 # Settings whose default is `DATABASE`, except a Glue catalog; Dagster's storage only on a server.
 IN_DATABASE = ("CATALOG", "LEDGER")
 PASSWORD = PREFIX + "DATABASE_PASSWORD"
+PROXY_SECRET = PREFIX + "PROXY_SECRET"
 
 
 # Defaults that differ by environment; each setting's own variable takes precedence. Empty ones must
@@ -72,6 +76,7 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
 
     database = values.database("DATABASE", _value(env, "DATABASE"))
     password = _value(env, "DATABASE_PASSWORD")
+    of_proxy = secret(PROXY_SECRET, _value(env, "PROXY_SECRET"), _region(env)) if secrets else ""
 
     def value(name: str) -> str:
         return _value(env, name) or _default(name, environment, database, places)
@@ -97,6 +102,10 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
         project=project,
         aws_region=_region(env),
         aws_endpoint=values.endpoint(_value(env, "AWS_ENDPOINT")),
+        actor=values.actor(_value(env, "ACTOR")),
+        proxy_secret=values.proxy_secret(PROXY_SECRET, of_proxy),
+        operators=values.groups("OPERATORS", _value(env, "OPERATORS")),
+        viewers=values.groups("VIEWERS", _value(env, "VIEWERS")),
         storage_price=values.price(_value(env, "STORAGE_PRICE")),
         remote_package=values.bucket("REMOTE_PACKAGE", _value(env, "REMOTE_PACKAGE")),
         remote_messages=values.bucket(
@@ -160,7 +169,7 @@ def listed(env: Mapping[str, str] | None = None) -> list[dict[str, str]]:
 
     def shown(variable: Variable) -> dict[str, str]:
         value = _value(env, variable.name)
-        if variable.variable == PASSWORD and value and not secret_name(value):
+        if variable.variable in (PASSWORD, PROXY_SECRET) and value and not secret_name(value):
             value = "(not shown)"
         return {
             "setting": variable.variable,
@@ -185,6 +194,7 @@ def settings_at(home: Path | str, **other: Any) -> Settings:
         "warehouse_uri": default["WAREHOUSE"],
         "catalog_uri": default["CATALOG"],
         "ledger_uri": default["LEDGER"],
+        "actor": values.actor(""),
     }
     settings = Settings(**{**fields, **other})
     refuse_impossible(settings)

@@ -45,7 +45,10 @@ class Settings:
     messages with Dagster, `remote_role` the ARN of their role, `remote_release` a release of EMR,
     each empty where it is not needed. `project` begins the names of the buckets; `aws_region` is
     empty where there is no cloud, `aws_endpoint` where S3 is
-    AWS's. `storage_price` is US dollars for a GB and month, None for the list price of the region.
+    AWS's. `actor` is whom the audit trail names for commands. Where a proxy authenticates those who
+    open the UI, `proxy_secret` is how it proves to be the proxy, and `operators` and `viewers` are
+    the groups whose members may change and may read. `storage_price` is US dollars for a GB and
+    month, None for the list price of the region.
     """
 
     environment: Environment
@@ -68,6 +71,10 @@ class Settings:
     project: str = "data-platform"
     aws_region: str = ""
     aws_endpoint: str = ""
+    actor: str = "unknown"
+    proxy_secret: str = field(default="", repr=False)
+    operators: frozenset[str] = frozenset()
+    viewers: frozenset[str] = frozenset()
     storage_price: float | None = None
     remote_package: str = ""
     remote_messages: str = ""

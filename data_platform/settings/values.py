@@ -4,8 +4,10 @@ Rules about several settings are in `consistency`.
 """
 
 import errno
+import getpass
 import os
 import re
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -22,6 +24,8 @@ UNUSABLE_IN_HOME = frozenset("#?%*{}[]\\")
 # A bucket's name has at most 63 characters: those of `-raw-landing-staging` are the longest ones
 # beside the project.
 LONGEST_PROJECT = 43
+
+SHORTEST_SECRET = 16  # characters
 
 # Prefixes of names that S3 reserves.
 RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
@@ -241,6 +245,36 @@ def role(name: str, text: str) -> str:
     if text and re.fullmatch(r"arn:[\w-]+:iam::\d{12}:role/\S+", text) is None:
         raise SettingsError(
             f"{PREFIX}{name} is {text!r}; write it like arn:aws:iam::123456789012:role/transform"
+        )
+    return text
+
+
+def actor(text: str) -> str:
+    """Whom this process works for; the system's user and the host if nobody is named."""
+    if not text.isprintable():
+        raise SettingsError(f"{PREFIX}ACTOR is {text!r}; write it like nightly-build")
+    if text:
+        return text
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container whose user has no name
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def groups(name: str, text: str) -> frozenset[str]:
+    """Names of groups, separated by commas; `*` is everyone who logs in, among viewers only."""
+    found = frozenset(filter(None, (each.strip() for each in text.split(","))))
+    if "*" in found and name != "VIEWERS":
+        raise SettingsError(f"{PREFIX}{name} is {text!r}; name the groups, like data-operators")
+    return found
+
+
+def proxy_secret(setting: str, text: str) -> str:
+    """A secret that nobody guesses, or empty. The value is never part of a message."""
+    if 0 < len(text) < SHORTEST_SECRET:
+        raise SettingsError(
+            f"{setting} has {len(text)} characters; use at least {SHORTEST_SECRET}, made at random"
         )
     return text
 

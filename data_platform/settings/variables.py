@@ -138,6 +138,29 @@ VARIABLES = (
         "none",
     ),
     Variable(
+        "ACTOR",
+        "Who changes something by a command, for the audit trail and the pages of runs; in a "
+        "pipeline its name",
+        "the system's user and the host, `user@host`",
+    ),
+    Variable(
+        "PROXY_SECRET",
+        "Of the webserver behind an authenticating proxy: the password that the proxy sends with "
+        "each request, at least 16 characters, or `secretsmanager:NAME#KEY`",
+        "none: nobody logs in, and whoever reaches the UI may do everything; must be set in "
+        "`staging` and `prod`",
+    ),
+    Variable(
+        "OPERATORS",
+        "Groups whose members may change something in the UI, separated by commas",
+        "none: nobody may, behind a proxy",
+    ),
+    Variable(
+        "VIEWERS",
+        "Groups whose members may look at the UI; `*` is everyone who logs in",
+        "none but the operators",
+    ),
+    Variable(
         "DOMAINS",
         "Packages with tables of other repositories, separated by commas",
         "none beside `data_platform.domains` and those of installed packages",

@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from data_platform.access.trail import AUDIT_TRAIL
 from data_platform.databases import migration
 from data_platform.databases.connections import Database
 from data_platform.databases.errors import DatabaseTooNew
@@ -61,6 +62,7 @@ def run(url: str, *statements: str) -> None:
 
 def test_migrations_make_the_tables_that_the_code_has(database_url: str) -> None:
     database = Database(database_url)
+    assert AUDIT_TRAIL.name in METADATA.tables  # each module of tables is imported
     assert differences(database, METADATA) == []
     assert version(database) == HEAD
 
