@@ -1,10 +1,10 @@
-"""The command of a container: a short name of one of Dagster's servers, or any program.
+"""The command of a container: a short name of one of the servers, or any program.
 
-`webserver`, `daemon` and `code-server` are Dagster's own commands with the addresses that an image
-has. Before a program of Dagster starts, the home is given its `dagster.yaml`, and libpq the
-database's password, as `data-platform` commands do themselves. Where DAGSTER_HOME is set, a
-deployment has its own `dagster.yaml` there (in Kubernetes, with its own run launcher), which stays
-as it is.
+`daemon` and `code-server` are Dagster's own commands with the addresses that an image has;
+`webserver` is the platform's, with the options of Dagster's. Before a program that opens Dagster's
+instance starts, the home is given its `dagster.yaml`, and libpq the database's password, as
+`data-platform` commands do themselves. Where DAGSTER_HOME is set, a deployment has its own
+`dagster.yaml` there (in Kubernetes, with its own run launcher), which stays as it is.
 """
 
 import os
@@ -22,11 +22,15 @@ from data_platform.settings.values import SettingsError
 
 WEBSERVER_PORT = 3000
 CODE_SERVER_PORT = 4000
+WEBSERVER = "data_platform.webserver"
 WORKSPACE = "/etc/data-platform/workspace.yaml"  # another one: mount it there
 
 _ANYWHERE = ("--host", "0.0.0.0")
 COMMANDS = {
-    "webserver": ("dagster-webserver", *_ANYWHERE, "--port", str(WEBSERVER_PORT), "-w", WORKSPACE),
+    "webserver": (
+        *(sys.executable, "-m", WEBSERVER, *_ANYWHERE),
+        *("--port", str(WEBSERVER_PORT), "-w", WORKSPACE),
+    ),
     "daemon": ("dagster-daemon", "run", "-w", WORKSPACE),
     "code-server": (
         *("dagster", "code-server", "start", *_ANYWHERE, "--port", str(CODE_SERVER_PORT)),
@@ -43,15 +47,15 @@ def command_of(arguments: Sequence[str]) -> list[str]:
     return [*COMMANDS.get(first, (first,)), *others]
 
 
-def is_of_dagster(program: str) -> bool:
-    """Whether the program opens Dagster's instance without being told where it is."""
-    return program.startswith("dagster")
+def is_of_dagster(command: Sequence[str]) -> bool:
+    """Whether the command opens Dagster's instance without being told where it is."""
+    return command[0].startswith("dagster") or WEBSERVER in command[1:3]
 
 
 def main() -> None:
     command = command_of(sys.argv[1:])
     try:
-        if is_of_dagster(command[0]):
+        if is_of_dagster(command):
             settings = settings_from_env()
             if given_dagster_home():
                 give_password(settings)

@@ -1,0 +1,33 @@
+"""The webserver: the command `dagster-webserver` with its own options, behind a proxy."""
+
+import sys
+
+from data_platform.settings.environment import give_password, settings_from_env
+from data_platform.settings.model import Environment, Settings
+from data_platform.settings.values import PREFIX, SettingsError
+from data_platform.webserver.dagster_webserver_internals import serve
+
+
+def served(settings: Settings) -> Settings:
+    """The settings of a webserver. Raises SettingsError for a deployment where nobody logs in."""
+    deployed = settings.environment in (Environment.STAGING, Environment.PROD)
+    if deployed and not settings.proxy_secret:
+        raise SettingsError(
+            f"{PREFIX}PROXY_SECRET must be set when {PREFIX}ENV is {str(settings.environment)!r}: "
+            "the webserver answers an authenticating proxy only, which sends it; docs/how-to/"
+            "access.md says how"
+        )
+    return settings
+
+
+def main() -> None:
+    try:
+        settings = served(settings_from_env())
+    except SettingsError as error:
+        sys.exit(f"error: {error}")
+    give_password(settings)
+    serve(settings)
+
+
+if __name__ == "__main__":
+    main()
