@@ -34,32 +34,36 @@ class JarError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Jar:
-    """A Maven artifact and the SHA-256 of its jar."""
+    """A Maven artifact and the SHA-256 of its file, a jar unless it has another extension."""
 
     group: str
     artifact: str
     version: str
     sha256: str
+    extension: str = "jar"
 
     @classmethod
     def parse(cls, coordinates: str, sha256: str) -> "Jar":
-        """A jar from `group:artifact:version`."""
+        """A jar from `group:artifact:version`, another file from `…:version:extension`."""
         parts = coordinates.split(":")
-        if len(parts) != 3 or len(sha256) != 64:
+        if len(parts) not in (3, 4) or len(sha256) != 64:
             raise JarError(
                 f"jars.lock has {coordinates} = {sha256}; write group:artifact:version = SHA-256"
             )
-        return cls(group=parts[0], artifact=parts[1], version=parts[2], sha256=sha256)
+        group, artifact, version, *extension = parts
+        kind = {"extension": extension[0]} if extension else {}
+        return cls(group=group, artifact=artifact, version=version, sha256=sha256, **kind)
 
     @property
     def coordinates(self) -> str:
-        """`group:artifact:version`."""
-        return f"{self.group}:{self.artifact}:{self.version}"
+        """As `parse` reads them."""
+        extension = "" if self.extension == "jar" else f":{self.extension}"
+        return f"{self.group}:{self.artifact}:{self.version}{extension}"
 
     @property
     def name(self) -> str:
         """The file name."""
-        return f"{self.artifact}-{self.version}.jar"
+        return f"{self.artifact}-{self.version}.{self.extension}"
 
     @property
     def path(self) -> str:

@@ -20,6 +20,7 @@ HADOOP = "3.4.2"  # the version of Spark's own hadoop-client jars
 SPARK_CLOUD = "4.1.2"  # the magic committer; the newest of Spark 4.1
 AWS = "2.29.52"  # what hadoop-aws was built with
 POSTGRES = "17.11.0"
+KEYCLOAK = "26.4.7"
 
 PACKAGES = (
     f"org.apache.hadoop:hadoop-aws:{HADOOP}",
@@ -63,9 +64,11 @@ SERVERS = tuple(
     f"io.zonky.test.postgres:embedded-postgres-binaries-{platform}:{POSTGRES}"
     for platform in ("linux-amd64", "linux-arm64v8", "darwin-amd64", "darwin-arm64v8")
 )
+IDENTITY = (f"org.keycloak:keycloak-quarkus-dist:{KEYCLOAK}:tar.gz",)
 
 HEAD = """\
-# Jars from a Maven repository, pinned: group:artifact:version = SHA-256.
+# Jars from a Maven repository, pinned: group:artifact:version = SHA-256. What is not a jar has its
+# extension: group:artifact:version:extension.
 # Made by `make jars-lock` from the lists in tools/jars_lock.py; fetched by `make jars` and
 # `make services`. A section is the directory below .cache/ that its jars are fetched into.
 """
@@ -74,6 +77,7 @@ SECTIONS = {
     "readers": "An outside reader of the published tables, for tests.",
     "elasticmq": "An SQS queue for tests: ElasticMQ with all that it needs.",
     "postgres": "PostgreSQL for tests; `make services` takes the one of the machine.",
+    "keycloak": "An OpenID Connect provider for tests.",
 }
 
 
@@ -87,6 +91,7 @@ def main() -> None:
                 *_as_they_are(ELASTICMQ_BESIDE, Path(directory)),
             ],
             "postgres": list(_as_they_are(SERVERS, Path(directory))),
+            "keycloak": list(_as_they_are(IDENTITY, Path(directory))),
         }
     LOCK.write_text("\n".join([HEAD, *_lines(jars)]), "utf-8")
     print(f"==> {LOCK.name}: " + ", ".join(f"{len(jars[name])} {name}" for name in jars))
@@ -120,8 +125,7 @@ def _jar(file: Path) -> Jar:
 
 def _as_they_are(coordinates: Iterable[str], directory: Path) -> Iterator[Jar]:
     for each in coordinates:
-        group, artifact, version = each.split(":")
-        jar = Jar(group=group, artifact=artifact, version=version, sha256="")
+        jar = Jar.parse(each, sha256="0" * 64)  # not known yet
         yield replace(jar, sha256=sha256(download(jar, directory)))
 
 

@@ -353,20 +353,22 @@ def launch(
 
 
 @contextmanager
-def running(start: Callable[[int], AnyServer], log: Path) -> Iterator[AnyServer]:
+def running(
+    start: Callable[[int], AnyServer], log: Path, patience: float = PATIENCE
+) -> Iterator[AnyServer]:
     """The server that `start` launches on a given port, once it responds; ends with the block."""
-    server = _started(start, log)
+    server = _started(start, log, patience)
     try:
         yield server
     finally:
         _stop(server.process)
 
 
-def _started(start: Callable[[int], AnyServer], log: Path) -> AnyServer:
+def _started(start: Callable[[int], AnyServer], log: Path, patience: float) -> AnyServer:
     for _ in range(STARTS):
         server = start(free_port())
         try:
-            if _comes_up(server):
+            if _comes_up(server, patience):
                 return server
         except BaseException:
             _stop(server.process)
@@ -375,13 +377,13 @@ def _started(start: Callable[[int], AnyServer], log: Path) -> AnyServer:
     raise NotStarted(f"did not start, {STARTS} times; {log} ends:\n{_end_of(log)}")
 
 
-def _comes_up(server: Server) -> bool:
+def _comes_up(server: Server, patience: float) -> bool:
     """Wait until it responds; False if it ended before."""
 
     def has_ended() -> bool:
         return server.process.poll() is not None
 
-    return wait(lambda: has_ended() or server.answers(), PATIENCE) and not has_ended()
+    return wait(lambda: has_ended() or server.answers(), patience) and not has_ended()
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -21,12 +21,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_platform.engine.java import java
 from tools.environments import AUDITORS, MANIFESTS, LockedEnvironment, PackagesError
 from tools.jars import CACHE, ROOT, SPARK, Jar, JarError, fetch, read_lock
 
 # The highest version that the servers' go.mod files require.
 GO_NEEDED = (1, 26)
 GO_LOCK = ROOT / "tools" / "go.lock"
+KEYCLOAK_BUILD = ("--db=dev-mem",)  # what an optimized start cannot change
 POSTGRES_PLATFORMS = {
     ("Linux", "x86_64"): "linux-amd64",
     ("Linux", "aarch64"): "linux-arm64v8",
@@ -86,6 +88,10 @@ COMPOSE = GoServer(  # Docker's plugin, for where Docker comes without
     ldflags="-s -w -X github.com/docker/compose/v2/internal.Version={version}",
 )
 
+# Logs people in for the webserver; the chart has the same version.
+OAUTH2_PROXY = GoServer(
+    name="oauth2-proxy", package="github.com/oauth2-proxy/oauth2-proxy/v7", version="v7.15.6"
+)
 HELM = GoServer(name="helm", package="helm.sh/helm/v3/cmd/helm", version="v3.19.5")
 ACTIONLINT = GoServer(  # checks .github/workflows
     name="actionlint", package="github.com/rhysd/actionlint/cmd/actionlint", version="v1.7.12"
@@ -115,6 +121,11 @@ def postgres_jar() -> Jar:
 def postgres_home() -> Path:
     """The directory with PostgreSQL's bin, lib and share."""
     return CACHE / f"postgres-{postgres_jar().version}"
+
+
+def keycloak_home() -> Path:
+    """The directory with Keycloak's bin and lib."""
+    return CACHE / f"keycloak-{read_lock()['keycloak'][0].version}"
 
 
 def say(what: str) -> None:
@@ -148,6 +159,33 @@ def install_postgres() -> None:
                 files.extractall(directory / "postgres")
         (directory / "postgres").rename(home)
     _remove_others(home, "postgres-*")
+
+
+def install_keycloak() -> None:
+    """Unpack Keycloak, and prepare it for a quick start, unless it is there. Raises InstallError,
+    JarError."""
+    if (home := keycloak_home()).exists():
+        return
+    program = java()
+    if program is None:
+        say("Keycloak is left out: it needs Java 17 or later")
+        return
+    [archive] = read_lock()["keycloak"]
+    say(f"Keycloak {archive.version}: preparing it (takes a minute, once)")
+    with unfinished() as directory:
+        fetch([archive], directory)
+        with tarfile.open(directory / archive.name) as files:
+            files.extractall(directory, filter="data")
+        unpacked = directory / f"keycloak-{archive.version}"
+        command = ["/bin/sh", str(unpacked / "bin" / "kc.sh"), "build", *KEYCLOAK_BUILD]
+        environment = {**os.environ, "JAVA": str(program)}
+        built = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False
+        )
+        if built.returncode:
+            raise InstallError(f"Keycloak could not be prepared:\n{built.stdout[-2000:]}")
+        unpacked.rename(home)
+    _remove_others(home, "keycloak-*")
 
 
 def install_go_server(server: GoServer) -> None:
@@ -277,6 +315,8 @@ SERVICES: Mapping[str, Callable[[], None]] = {
     "auditors": lambda: install_environment(
         AUDITORS, "prowler and parliament: a separate environment with 160 packages, 760 MB"
     ),
+    OAUTH2_PROXY.name: lambda: install_go_server(OAUTH2_PROXY),
+    "keycloak": install_keycloak,
     HELM.name: lambda: install_go_server(HELM),
     "manifests": lambda: install_environment(
         MANIFESTS, "checkov and kubernetes-validate: a separate environment with 100 packages"

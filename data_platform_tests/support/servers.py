@@ -13,8 +13,10 @@ from typing import Any, NoReturn, TypeVar
 
 import pytest
 
-from tools import queue_server, servers
+from data_platform_tests.support.company import realm
+from tools import identity, queue_server, servers
 from tools.environments import AUDITORS, PackagesError
+from tools.identity import Client, Keycloak
 from tools.queue_server import QueueServer
 from tools.servers import Key, NotInstalled, Postgres, S3Server
 
@@ -24,7 +26,7 @@ KEY = Key.random()
 os.environ |= KEY.environment
 
 SERVERS = frozenset(
-    {"versitygw", "minio", "postgres", "elasticmq", "auditor", "helm", "validator"}
+    {"versitygw", "minio", "postgres", "elasticmq", "keycloak", "auditor", "helm", "validator"}
     | {"actionlint", "image_registry", "scanner"}
 )
 
@@ -61,6 +63,20 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def elasticmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueServer]:
     yield from running(queue_server.elasticmq(tmp_path_factory.mktemp("elasticmq")))
+
+
+@pytest.fixture(scope="session")
+def client_at_keycloak() -> Client:
+    """The client of a proxy at the provider."""
+    return Client()
+
+
+@pytest.fixture(scope="session")
+def keycloak(
+    tmp_path_factory: pytest.TempPathFactory, client_at_keycloak: Client
+) -> Iterator[Keycloak]:
+    folder = tmp_path_factory.mktemp("keycloak")
+    yield from running(identity.keycloak(folder, realm(client_at_keycloak)))
 
 
 @pytest.fixture(scope="session")
