@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from data_platform.access.trail import Trail
 from data_platform.databases.leases import Leases
 from data_platform.databases.urls import is_sqlite
 from data_platform.lake.builds import Builds
@@ -62,6 +63,12 @@ class Platform:
             return None
         give_password(self.settings)
         return Leases(self.settings.ledger_uri, self.settings.run_lease)
+
+    @cached_property
+    def trail(self) -> Trail:
+        """The audit trail: who changed what."""
+        give_password(self.settings)
+        return Trail(self.settings.ledger_uri)
 
     @cached_property
     def ledger(self) -> Ledger:

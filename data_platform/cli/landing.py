@@ -5,6 +5,7 @@ import shlex
 import click
 
 from data_platform.cli import printing as out
+from data_platform.cli.audit_log import recorded
 from data_platform.cli.options import CHECK, JSON, exit_if_any, open_platform
 from data_platform.cli.reporting import reporting
 from data_platform.telemetry.wording import unknown
@@ -45,12 +46,15 @@ def landing(
 
     `--check` looks at failed and unknown ones.
     """
-    ledger = open_platform().ledger
+    platform = open_platform()
+    ledger = platform.ledger
     if reopen or reopen_all:
-        _reopen(ledger, reopen, reopen_all, as_json)
+        with recorded(platform, "reopen", detail=", ".join(reopen) or "all that failed"):
+            _reopen(ledger, reopen, reopen_all, as_json)
         return
     if forget:
-        _forget(ledger, forget, as_json)
+        with recorded(platform, "forget", detail=", ".join(forget)):
+            _forget(ledger, forget, as_json)
         return
     entries = [*ledger.failed(), *ledger.unknown()]
     unread = [

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from data_platform.cli.audit_log import audit_log
 from data_platform.cli.buckets import buckets
 from data_platform.cli.doctor import doctor
 from data_platform.cli.exploring import shell, try_
@@ -38,7 +39,7 @@ COMMANDS = (
     *(new, try_, shell, doctor, settings),
     *(landing, quarantine),
     *(rollback, release, drop, expire, clean, migrate),
-    *(buckets, policies, package),
+    *(buckets, policies, package, audit_log),
 )
 
 

@@ -2,6 +2,7 @@
 
 import click
 
+from data_platform.cli.audit_log import recorded
 from data_platform.cli.reporting import reporting
 from data_platform.settings.environment import settings_from_env
 
@@ -22,7 +23,8 @@ def migrate() -> None:
         instance.upgrade()
     click.echo(f"Dagster: {settings.dagster_database or settings.dagster_home}")
     platform = Platform(settings)
-    platform.ledger.summary()
+    with recorded(platform, "migrate"):  # which migrates the ledger's database
+        platform.ledger.summary()
     click.echo(f"ledger and builds: {settings.ledger_uri}")
     if settings.catalog_uri != "glue":
         platform.lake.tables()

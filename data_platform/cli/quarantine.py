@@ -5,6 +5,7 @@ from collections import Counter
 import click
 
 from data_platform.cli import printing as out
+from data_platform.cli.audit_log import recorded
 from data_platform.cli.options import (
     JSON,
     LIMIT,
@@ -58,15 +59,20 @@ def quarantine_replay(table: str, partition: str | None) -> None:
     platform = open_platform()
     tables, definitions = declarations()
     table_id, _ = load(platform, table, partition)
+    from data_platform.access.ranges import as_ranges
     from data_platform.operations.repair import instance_of
     from data_platform.operations.replay import apply_replay, plan_replay
     from data_platform.runs.scope import Scope
 
     planned = plan_replay(platform, tables, table_id, partition=partition)
     click.echo("\n".join(planned.lines))
-    with stopping(lambda: []) as stop, instance_of(platform) as instance:
+    with (
+        recorded(platform, "replay", table=table, partitions=as_ranges(planned.keys)),
+        stopping(lambda: []) as stop,
+        instance_of(platform) as instance,
+    ):
         scope = Scope(instance, platform, tables)
         done = apply_replay(definitions, scope, planned, ended=print_run, stop=stop)
         click.echo("".join(f"{line}\n" for line in done.lines), nl=False)
-    ended = Counter(ran.state for ran in done.runs)
-    exit_as(ended, left=bool(ended["held back"]))
+        ended = Counter(ran.state for ran in done.runs)
+        exit_as(ended, left=bool(ended["held back"]))

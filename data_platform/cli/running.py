@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sized
 import click
 
 from data_platform.cli import printing as out
+from data_platform.cli.audit_log import recorded
 from data_platform.cli.options import (
     CHECK,
     JSON,
@@ -70,10 +71,13 @@ def run(
     tables, definitions = declarations()
     if dry_run:
         _say_costs(platform, tables, table, partition, span, as_json)
-    elif table is not None:
-        _run_table(platform, tables, definitions, table, partition, span)
-    else:
-        _run_all(platform, tables, definitions)
+        return
+    named = partition or "..".join(span or ())
+    with recorded(platform, "run", table=table or "", partitions=named):
+        if table is not None:
+            _run_table(platform, tables, definitions, table, partition, span)
+        else:
+            _run_all(platform, tables, definitions)
 
 
 def _run_all(platform, tables, definitions) -> None:

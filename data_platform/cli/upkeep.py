@@ -1,10 +1,12 @@
 """Repairing tables and keeping them small: rollback, release, expire, clean."""
 
 import datetime as dt
+from contextlib import nullcontext
 
 import click
 
 from data_platform.cli import printing as out
+from data_platform.cli.audit_log import recorded
 from data_platform.cli.options import (
     JSON,
     PARTITION,
@@ -35,7 +37,8 @@ def rollback(table: str, partition: str | None, to: int) -> None:
     table_id, _ = load(platform, table)
     from data_platform.operations.repair import roll_back
 
-    done = roll_back(platform, tables, table_id, to=to, partition=partition)
+    with recorded(platform, "rollback", table=table, partitions=partition, detail=f"to {to}"):
+        done = roll_back(platform, tables, table_id, to=to, partition=partition)
     click.echo("\n".join(done.lines))
 
 
@@ -43,7 +46,7 @@ def rollback(table: str, partition: str | None, to: int) -> None:
 @TABLE
 @PARTITION
 @click.option("--reason", required=True, metavar="WHY", help="recorded with the partition")
-@click.option("--by", metavar="WHO", help="who decides; by default the current user")
+@click.option("--by", metavar="WHO", help="who decides; by default DATA_PLATFORM_ACTOR")
 @reporting
 def release(table: str, partition: str | None, reason: str, by: str | None) -> None:
     """Publish a partition that its checks held back, as it is, this once.
@@ -56,7 +59,6 @@ def release(table: str, partition: str | None, reason: str, by: str | None) -> N
     tables, _ = declarations()
     from data_platform.lake.files import partitioning_of
     from data_platform.operations import release as releasing
-    from data_platform.runs.launched import person
     from data_platform.tables.identity import WHOLE_TABLE
 
     table_id, loaded = load(platform, table, partition)
@@ -64,14 +66,17 @@ def release(table: str, partition: str | None, reason: str, by: str | None) -> N
         raise click.UsageError(f"{table} has partitions; name one with --partition, see `held`")
     if not reason.strip():
         raise click.UsageError("--reason is empty; say why the partition may be published")
-    done = releasing.release(
-        platform,
-        tables,
-        table_id,
-        partition=WHOLE_TABLE if partition is None else partition,
-        by=by or person(),
-        reason=reason.strip(),
-    )
+    by, reason = by or platform.settings.actor, reason.strip()
+    detail = f"by {by}: {reason}"
+    with recorded(platform, "release", table=table, partitions=partition, detail=detail):
+        done = releasing.release(
+            platform,
+            tables,
+            table_id,
+            partition=WHOLE_TABLE if partition is None else partition,
+            by=by,
+            reason=reason,
+        )
     click.echo("\n".join(done.lines))
 
 
@@ -100,7 +105,10 @@ def drop(table: str, partition: str | None, yes: bool) -> None:
         out.paragraph(line)
     if not yes and not click.confirm("drop it?"):
         raise click.Abort
-    with instance_of(platform) as instance:
+    with (
+        recorded(platform, "drop", table=table, partitions=partition),
+        instance_of(platform) as instance,
+    ):
         done = apply_drop(Scope(instance, platform, tables), planned)
     for line in done.lines:
         out.paragraph(line)
@@ -114,8 +122,9 @@ def expire(as_json: bool) -> None:
     from data_platform.lake.expiry import expire_all
     from data_platform.lake.refusals import passing_over
 
-    with passing_over() as guard:
-        forgotten = expire_all(open_platform().lake, dt.datetime.now(dt.UTC), guard)
+    platform = open_platform()
+    with recorded(platform, "expire"), passing_over() as guard:
+        forgotten = expire_all(platform.lake, dt.datetime.now(dt.UTC), guard)
         found = [{"table": str(t), "snapshots": count} for t, count in forgotten.items() if count]
         out.records("forgotten snapshots", found, as_json)
 
@@ -138,7 +147,8 @@ def clean(dry_run: bool, grace_hours: float, as_json: bool) -> None:
 
     platform, now, grace = open_platform(), dt.datetime.now(dt.UTC), dt.timedelta(hours=grace_hours)
     find, did = (cleaning.orphans, "would be deleted") if dry_run else (cleaning.clean, "deleted")
-    with passing_over() as guard:
+    noted = nullcontext() if dry_run else recorded(platform, "clean")
+    with noted, passing_over() as guard:
         spared = platform.builds.staged_files
         found = list(find(platform.lake, platform.storage, now, grace, guard, spared))
         files = [{"table": str(t), "file": f.path, "bytes": f.size} for t, f in found]

@@ -22,7 +22,7 @@ from data_platform.build.kinds import landed
 from data_platform.runs.arrivals import list_landed, record_arrivals
 from data_platform.runs.due import Waiting, stale, unloaded
 from data_platform.runs.failed_partitions import clear_failed_status, fail_runs_that_died
-from data_platform.runs.launched import LAUNCHED_BY, execute_here, person
+from data_platform.runs.launched import LAUNCHED_BY, execute_here
 from data_platform.runs.liveness import driving, hold, require_driving, under_way
 from data_platform.runs.retry import MOST_REPEATS, DueRun, Tried
 from data_platform.runs.scope import Scope
@@ -189,7 +189,8 @@ def run_one(
     run_id = str(uuid.uuid4())
 
     def execute() -> Ran:
-        return _execute(definitions, scope.instance, request, only=only, run_id=run_id, by=by)
+        who = f"{scope.platform.settings.actor}, {by}"
+        return _execute(definitions, scope.instance, request, only=only, run_id=run_id, by=who)
 
     def cancel() -> None:
         cancel_run(scope.instance, run_id)
@@ -216,7 +217,7 @@ def _execute(
         job,
         instance,
         run_id=run_id,
-        tags={**request.tags, **NO_RETRIES, LAUNCHED_BY: f"{person()}, {by}"},
+        tags={**request.tags, **NO_RETRIES, LAUNCHED_BY: by},
         run_config=WITHOUT_FAILURES,
         asset_selection=[only] if only else request.asset_selection,
     )

@@ -4,7 +4,6 @@ Runs that Dagster launches belong to a code location, and its job pages list onl
 `execute_in_process` sets none.
 """
 
-import getpass
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
@@ -13,14 +12,6 @@ from data_platform.build.dagster_internals import execute, job_origin
 
 CODE_LOCATION = "data_platform"  # as workspace.yaml calls it
 LAUNCHED_BY = "user"  # the run tag that Dagster's pages show as who launched a run
-
-
-def person() -> str:
-    """The name of the system's user who runs this process."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container whose user has no name
-        return "unknown"
 
 
 def execute_here(

@@ -77,6 +77,9 @@ def test_a_rollback_brings_a_partition_back_and_makes_what_is_below_it_stale(hom
 
     said = _called(home, "rollback", SILVER, "--partition", day, "--to", snapshot)
 
+    entry = home.platform.trail.entries()[-1]
+    assert (entry.action, entry.outcome) == ("rollback", "done")
+    assert (entry.tables, entry.partitions) == (SILVER, day)
     assert f"{SILVER}: 1 partition as in snapshot {snapshot} again" in said
     assert f"stale now: {SALES}, 1 partition" in said
     assert home.versions()[SILVER] == before[SILVER]

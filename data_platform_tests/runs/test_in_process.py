@@ -1,6 +1,5 @@
 """What waits, carried out in this process; here every run fails before it needs Spark."""
 
-import getpass
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -140,10 +139,10 @@ def test_a_run_is_the_code_locations_own_and_says_who_launched_it(shop: Bakery) 
     assert of.code_location_origin.location_name == location["python_module"]["location_name"]
     listed = shop.instance.get_runs(dg.RunsFilter(tags={REPOSITORY_LABEL_TAG: of.get_label()}))
     assert ran.run_id in {each.run_id for each in listed}
-    assert run.tags["user"] == f"{getpass.getuser()}, command line"
+    assert run.tags["user"] == f"{shop.scope.platform.settings.actor}, command line"
     [again, *_] = run_until_quiet(shop.definitions, shop.scope, by="demo")
     run_again = shop.instance.get_run_by_id(again.run_id)
-    assert run_again and run_again.tags["user"] == f"{getpass.getuser()}, demo"
+    assert run_again and run_again.tags["user"] == f"{shop.scope.platform.settings.actor}, demo"
     shown = {tag for tag in run.tags if get_tag_type(tag) is TagType.USER_PROVIDED}
     assert shown == {"user"}
 
