@@ -17,7 +17,9 @@ from data_platform_tests.support.chart import (
     pods,
     run_job,
 )
+from tools.identity import PROXY_OPTIONS
 from tools.release import BRANCH_VALUES
+from tools.services import OAUTH2_PROXY
 
 SECRET = re.compile(r"password|secret|token|access_key", re.IGNORECASE)
 
@@ -297,6 +299,31 @@ def test_from_outside_only_the_proxy_is_reached(helm: Chart) -> None:
     assert not [m for m in helm.manifests("laptop") if m["kind"] == "Ingress"]
     services = [m for m in manifests if m["kind"] == "Service"]
     assert {m["spec"].get("type", "ClusterIP") for m in services} == {"ClusterIP"}
+
+
+def test_the_proxy_says_who_someone_is_as_tests_have_seen_it(helm: Chart) -> None:
+    manifests = helm.manifests("prod")
+    [proxy] = [pod for name, pod in pods(manifests) if name == "acme-proxy"]
+    [webserver] = [pod for name, pod in pods(manifests) if name == "acme-webserver"]
+    [of_proxy], [of_webserver] = (pod["spec"]["containers"] for pod in (proxy, webserver))
+    theirs = {each["name"]: each for each in of_proxy["env"]}
+    ours = {each["name"]: each for each in of_webserver["env"]}
+
+    assert {*PROXY_OPTIONS} <= {*of_proxy["args"]}
+    assert of_proxy["image"].endswith(f":{OAUTH2_PROXY.version}")
+    password = theirs["OAUTH2_PROXY_BASIC_AUTH_PASSWORD"]["valueFrom"]
+    assert password == {"secretKeyRef": {"name": "acme-login", "key": "upstream-password"}}
+    assert ours["DATA_PLATFORM_PROXY_SECRET"]["valueFrom"] == password
+    assert ours["DATA_PLATFORM_OPERATORS"]["value"] == "data-operators"
+    assert ours["DATA_PLATFORM_VIEWERS"]["value"] == "data-viewers"
+
+
+def test_the_proxys_password_is_the_webservers_alone(helm: Chart) -> None:
+    manifests = helm.manifests("prod")
+    having = {name for name, pod in pods(manifests) if "upstream-password" in str(pod)}
+
+    assert having == {"acme-proxy", "acme-webserver"}
+    assert "upstream-password" not in str(run_job(manifests))
 
 
 def test_only_code_and_runs_take_a_role_that_reaches_the_buckets(helm: Chart) -> None:

@@ -9,7 +9,8 @@ from data_platform.settings.variables import NAMES
 from data_platform_tests.support.chart import CHART, ENVIRONMENTS, Chart, Refused
 
 # What a pod has from the chart, or from a secret; or from the image.
-NOT_GIVEN = {"HOME", "DAGSTER_CONFIG", "SPARK_JARS", "VIRTUAL_ENVIRONMENT"}
+NOT_GIVEN = {"HOME", "DAGSTER_CONFIG", "SPARK_JARS", "VIRTUAL_ENVIRONMENT", "ACTOR"}
+NOT_GIVEN |= {"PROXY_SECRET", "OPERATORS", "VIEWERS"}  # the webserver has them from `proxy`
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -48,7 +49,11 @@ def test_the_settings_of_the_chart_are_those_of_the_platform() -> None:
         ({"networkPolicy": {"database": {"cidrs": []}}}, "networkPolicy/database"),
         ({"networkPolicy": {"kubernetes": {"cidrs": []}}}, "networkPolicy/kubernetes"),
         ({"proxy": {"enabled": False}}, "proxy/enabled"),
+        ({"proxy": {"enabled": False}, "ingress": {"enabled": False}}, "proxy/enabled"),
         ({"proxy": {"issuer": "http://login"}}, "proxy/issuer"),
+        ({"proxy": {"operators": []}}, "proxy/operators"),
+        ({"proxy": {"operators": ["*"]}}, "proxy/operators/0"),
+        ({"proxy": {"viewers": ["a,b"]}}, "proxy/viewers/0"),
         ({"ingress": {"tlsSecret": ""}}, "tlsSecret"),
         ({"image": {"digest": "", "tag": "latest"}}, "image/digest"),
         ({"colour": "blue"}, "colour"),
