@@ -23,6 +23,7 @@ PROXY_OPTIONS = (
     "--code-challenge-method=S256",
     "--skip-provider-button=true",
     "--cookie-samesite=lax",
+    "--cookie-expire=8h",
     "--pass-basic-auth=true",
     "--prefer-email-to-user=true",
     "--pass-user-headers=true",

@@ -9,7 +9,7 @@ import logging
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -131,17 +131,19 @@ class Trail:
     def add(self, change: Change, outcome: Outcome) -> None:
         """Write an entry."""
         with self.database.beside() as connection:
-            values = asdict(change) | {
+            values = {
                 "change": change.id,
                 "at": _NOW[connection.dialect.name],
                 "who": change.who.name,
                 "role": str(change.who.role),
                 "through": str(change.through),
+                "action": change.action,
                 "tables": ", ".join(change.tables),
+                "partitions": change.partitions,
+                "run": change.run,
                 "detail": change.detail[:_LONGEST],
                 "outcome": str(outcome),
             }
-            del values["id"]
             connection.execute(AUDIT_TRAIL.insert().values(**values))
 
     def end(self, change: Change, outcome: Outcome) -> None:
