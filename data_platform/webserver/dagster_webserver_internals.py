@@ -163,15 +163,28 @@ def _admit(change: Change, trail: Trail, path: list[str | int] | None = None) ->
 
 
 def _ended(change: Change, result: Any) -> tuple[Change, Outcome]:
-    """The change with the runs of a result of Dagster's, and whether that is an error."""
-    kind = type(result).__name__.removeprefix("Graphene")
-    message = getattr(result, "message", None) or getattr(result, "_message", None)
-    run = getattr(getattr(result, "run", None), "run_id", "")
-    runs = ", ".join(filter(None, (change.run, run, getattr(result, "backfill_id", ""))))
-    if message or kind.endswith(_FAILURES):
-        detail = ", ".join(filter(None, (change.detail, kind, message)))
-        return replace(change, run=runs, detail=detail), Outcome.FAILED
-    return replace(change, run=runs), Outcome.DONE
+    """The change with the runs of a result of Dagster's, and whether that has an error."""
+    runs, errors = [change.run], list[str]()
+    for each in _each(result):
+        run = getattr(getattr(each, "run", None), "run_id", "")
+        runs += [run, getattr(each, "backfill_id", "")]
+        kind = type(each).__name__.removeprefix("Graphene")
+        message = getattr(each, "message", None) or getattr(each, "_message", None)
+        if message or kind.endswith(_FAILURES):
+            errors.append(": ".join(filter(None, (kind, message))))
+    ended = replace(
+        change,
+        run=", ".join(dict.fromkeys(filter(None, runs))),
+        detail=", ".join(filter(None, (change.detail, *errors))),
+    )
+    return ended, Outcome.FAILED if errors else Outcome.DONE
+
+
+def _each(result: Any) -> list[Any]:
+    """The results of a mutation that does several things, each of which may fail."""
+    several = getattr(result, "launchMultipleRunsResult", None)
+    several = several or getattr(result, "terminateRunResults", None)
+    return list(several) if several else [result]
 
 
 async def _result(found: Any) -> Any:

@@ -70,7 +70,7 @@ def test_a_viewer_reads_and_launches_nothing(pages: Pages) -> None:
     assert (entry.who, entry.action, entry.outcome) == ("vera@example.com", "launchRun", "refused")
 
 
-def test_a_backfill_says_who_on_each_of_its_runs_and_what_it_is_of(pages: Pages) -> None:
+def test_a_backfill_says_who_and_the_trail_what_it_is_of(pages: Pages) -> None:
     days = {**LINES, "partitionNames": ["2011-03-01", "2011-03-02"]}
     answer = pages.graphql(BACKFILL, {"params": days}, who=OPERATOR).json()
 
@@ -81,6 +81,26 @@ def test_a_backfill_says_who_on_each_of_its_runs_and_what_it_is_of(pages: Pages)
     [entry] = pages.entries()
     assert (entry.tables, entry.partitions) == ("silver/shop/lines", "2011-03-01..2011-03-02")
     assert (entry.run, entry.outcome) == (backfill_id, "done")
+
+
+def test_each_of_several_runs_says_who_and_is_in_the_entry(pages: Pages) -> None:
+    launch = """
+      mutation($list: [ExecutionParams!]!) {
+        launchMultipleRuns(executionParamsList: $list) { __typename }
+      }
+    """
+    [params] = launching().values()
+    missing = {**params, "selector": {**params["selector"], "pipelineName": "loud"}}
+
+    pages.graphql(launch, {"list": [params, params]}, who=OPERATOR)
+    pages.graphql(launch, {"list": [params, missing]}, who=OPERATOR)
+
+    runs = pages.instance.get_runs()
+    assert [run.tags["user"] for run in runs] == ["olga@example.com"] * 3
+    both, one = pages.entries()
+    assert {*both.run.split(", "), one.run} == {run.run_id for run in runs}
+    assert (both.outcome, one.outcome) == ("done", "failed")
+    assert "PipelineNotFoundError" in one.detail
 
 
 def test_what_dagster_answers_with_an_error_has_failed(pages: Pages) -> None:
