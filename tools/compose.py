@@ -21,9 +21,10 @@ from botocore.config import Config
 from data_platform.settings.environment import local_state
 from data_platform.storage.waiting import wait
 from tools.docker import IMAGES, Docker, DockerError, build, client
+from tools.go_programs import COMPOSE
+from tools.installing import say
 from tools.jars import ROOT
 from tools.reporting import reported
-from tools.services import COMPOSE, say
 from tools.smoke import EXAMPLE, KEY, TABLE
 
 FILE = ROOT / "docker" / "compose.yaml"

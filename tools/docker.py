@@ -23,9 +23,10 @@ from pathlib import Path
 
 from data_platform.operations.versions import installed_version
 from data_platform.storage.waiting import wait
+from tools.go_programs import VERSITYGW, GoServer
+from tools.installing import say
 from tools.jars import CACHE, ROOT
 from tools.reporting import reported
-from tools.services import VERSITYGW, GoServer, say
 
 BASE = "debian:bookworm-slim"
 SUITE = "bookworm"

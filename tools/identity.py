@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from data_platform.engine.java import java
+from tools.go_programs import OAUTH2_PROXY
 from tools.servers import NotInstalled, launch, listens, running
-from tools.services import OAUTH2_PROXY, keycloak_home
+from tools.services import keycloak_home
 
 PATIENCE = 240  # seconds for Keycloak to start, on a busy machine
 # What the proxy is told wherever it is, as in the chart: the webserver relies on these.

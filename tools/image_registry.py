@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tools.go_programs import REGISTRY
 from tools.servers import NotInstalled, launch, listens, running
-from tools.services import REGISTRY
 
 _CONFIGURATION = """
 version: 0.1

@@ -13,9 +13,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tools.go_programs import Go, go_toolchain
+from tools.installing import InstallError, say, unfinished
 from tools.jars import CACHE, ROOT
 from tools.reporting import reported
-from tools.services import Go, InstallError, go_toolchain, say, unfinished
 
 VERSION = "v1.34.4"
 MODULES = ROOT / "tools" / "go"

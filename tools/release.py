@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from tools.go_programs import HELM
+from tools.installing import say
 from tools.jars import ROOT
 from tools.reporting import reported
-from tools.services import HELM, say
 
 CHART = ROOT / "docker" / "helm"
 BRANCH_VALUES = CHART / "values" / "branch.yaml"

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from tools.go_programs import SCANNER
 from tools.jars import ROOT
 from tools.reporting import reported
-from tools.services import SCANNER
 
 ACCEPTED = ROOT / "tools" / "osv-scanner.toml"
 _FOUND = (0, 1)  # nothing, or something; other codes are failures of the scanner itself

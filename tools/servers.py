@@ -27,7 +27,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from data_platform.storage.waiting import wait
-from tools.services import MINIO, VERSITYGW, GoServer, postgres_home
+from tools.go_programs import MINIO, VERSITYGW, GoServer
+from tools.services import postgres_home
 
 REGION = "us-east-1"
 PATIENCE = 60  # seconds for a server to start, on a busy machine

@@ -24,11 +24,11 @@ from urllib.parse import urlsplit
 import boto3
 
 from data_platform.storage.waiting import is_listening, wait
+from tools.installing import say
 from tools.jars import ROOT
 from tools.release import ReleaseError, namespace_of
 from tools.reporting import reported
 from tools.servers import free_port
-from tools.services import say
 
 EXAMPLE = ROOT / "docker" / "example" / "2011-03-04.csv"
 KEY = f"online_retail/{EXAMPLE.name}"

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from data_platform.runs.container import CODE_SERVER_PORT, COMMANDS, WEBSERVER_PORT
+from tools.go_programs import VERSITYGW
 from tools.jars import ROOT
-from tools.services import VERSITYGW
 
 DOCKERFILES = sorted((ROOT / "docker").rglob("Dockerfile"))
 HADOLINT = Path(sys.prefix, "bin", "hadolint")

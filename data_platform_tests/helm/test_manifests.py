@@ -17,9 +17,9 @@ from data_platform_tests.support.chart import (
     pods,
     run_job,
 )
+from tools.go_programs import OAUTH2_PROXY
 from tools.identity import PROXY_OPTIONS
 from tools.release import BRANCH_VALUES
-from tools.services import OAUTH2_PROXY
 
 SECRET = re.compile(r"password|secret|token|access_key", re.IGNORECASE)
 

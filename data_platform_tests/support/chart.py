@@ -16,8 +16,8 @@ from dagster_k8s.job import construct_dagster_k8s_job
 from kubernetes.client import ApiClient
 
 from data_platform.settings.model import CHECKOUT
+from tools.go_programs import HELM
 from tools.servers import NotInstalled
-from tools.services import HELM
 
 CHART = CHECKOUT / "docker" / "helm"
 ENVIRONMENTS = ("laptop", "staging", "prod")

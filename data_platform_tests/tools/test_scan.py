@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from data_platform_tests.support.servers import not_there
+from tools.go_programs import SCANNER
 from tools.sbom import debian, document, python
 from tools.scan import Finding, ScanError, findings, judge, scan
-from tools.services import SCANNER
 
 OPENSSL = "libssl3 3.0.11-1~deb12u2 amd64 openssl 3.0.11-1~deb12u2"
 SAFE = "libc6 2.36-9+deb12u4 amd64 glibc 2.36-9+deb12u4"

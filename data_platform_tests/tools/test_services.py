@@ -9,18 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from tools import services
+from tools import go_programs, installing, services
+from tools.go_programs import GoServer, go_version, install_go_servers
+from tools.installing import InstallError
 from tools.jars import Jar
-from tools.services import GoServer, InstallError, go_version, install_go_server, install_postgres
+from tools.services import install_postgres
 
 SERVER = GoServer(name="server", package="example.org/server", version="v2.0.0")
+OTHER = GoServer(name="other", package="example.org/other", version="v1.0.0")
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = tmp_path / "cache"
     made.mkdir()
-    monkeypatch.setattr(services, "CACHE", made)
+    for module in (services, go_programs, installing):
+        monkeypatch.setattr(module, "CACHE", made)
     return made
 
 
@@ -35,7 +39,7 @@ def go(directory: Path, *, version: str, install: str) -> Path:
 
 
 def builds(version: str) -> str:
-    return f'echo "{version} $2" > "$GOBIN/server"'
+    return f'echo "{version} $2" > "$GOBIN/$(basename "${{2%@*}}")"'
 
 
 def on_path(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,12 +54,12 @@ def test_a_server_is_built_once_and_takes_the_place_of_older_ones(
     (cache / "bin").mkdir()
     (cache / "bin" / "server-v1.0.0").touch()
 
-    install_go_server(SERVER)
+    install_go_servers(SERVER)
 
     assert SERVER.binary.read_text() == "1.26.1 example.org/server@v2.0.0\n"
     assert [file.name for file in (cache / "bin").iterdir()] == ["server-v2.0.0"]
     go(tmp_path / "go", version="go1.26.1", install="exit 1")
-    install_go_server(SERVER)
+    install_go_servers(SERVER)
 
 
 def test_a_build_that_fails_leaves_nothing_and_names_the_ways_out(
@@ -66,7 +70,7 @@ def test_a_build_that_fails_leaves_nothing_and_names_the_ways_out(
     on_path(tmp_path / "go", monkeypatch)
 
     with pytest.raises(InstallError, match="server could not be built") as refused:
-        install_go_server(SERVER)
+        install_go_servers(SERVER)
 
     assert "why" in str(refused.value) and "GOPROXY" in str(refused.value)
     assert list(cache.iterdir()) == []
@@ -79,15 +83,18 @@ def test_where_go_is_too_old_another_one_is_fetched_for_the_build_and_goes_with_
     go(tmp_path / "go", version=version, install="exit 1")
     on_path(tmp_path / "go", monkeypatch)
     builds_elsewhere = f'test -n "$GOCACHE" && {builds("1.26.6")}'
-    monkeypatch.setattr(
-        services,
-        "install_go",
-        lambda directory: str(go(directory, version="go1.26.6", install=builds_elsewhere)),
-    )
+    fetched = []
 
-    install_go_server(SERVER)
+    def install_go(directory: Path) -> str:
+        fetched.append(directory)
+        return str(go(directory, version="go1.26.6", install=builds_elsewhere))
+
+    monkeypatch.setattr(go_programs, "install_go", install_go)
+
+    install_go_servers(SERVER, OTHER)
 
     assert SERVER.binary.read_text().startswith("1.26.6 ")
+    assert OTHER.binary.exists() and len(fetched) == 1
     assert [each.name for each in cache.iterdir()] == ["bin"]
 
 
@@ -96,12 +103,12 @@ def test_where_go_cannot_be_fetched_it_says_how_to_install_it(
 ) -> None:
     lock = tmp_path / "go.lock"
     lock.write_text(f"nothing-of-this-name==1.0 --hash=sha256:{64 * '0'}")
-    monkeypatch.setattr(services, "GO_LOCK", lock)
+    monkeypatch.setattr(go_programs, "GO_LOCK", lock)
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
 
     with pytest.raises(InstallError, match="apt-get install golang"):
-        services.install_go(tmp_path / "go")
+        go_programs.install_go(tmp_path / "go")
 
 
 def test_gos_version_is_read_and_what_is_no_go_has_none(tmp_path: Path) -> None:
@@ -176,6 +183,4 @@ def test_a_name_that_is_no_service_is_refused_with_those_that_are(
     with pytest.raises(SystemExit):
         services.main(["versitygate"])
 
-    assert (
-        "no such service; there are: jars, readers, postgres, versitygw" in capsys.readouterr().err
-    )
+    assert "no such service; there are: jars, readers, postgres, " in capsys.readouterr().err

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from data_platform_tests.support.servers import not_there
+from tools.go_programs import ACTIONLINT
 from tools.jars import ROOT
-from tools.services import ACTIONLINT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
