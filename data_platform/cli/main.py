@@ -14,6 +14,7 @@ import click
 from data_platform.cli.audit_log import audit_log
 from data_platform.cli.buckets import buckets
 from data_platform.cli.doctor import doctor
+from data_platform.cli.environments import environment
 from data_platform.cli.exploring import shell, try_
 from data_platform.cli.landing import landing
 from data_platform.cli.migrating import migrate
@@ -39,6 +40,7 @@ COMMANDS = (
     *(new, try_, shell, doctor, settings),
     *(landing, quarantine),
     *(rollback, release, drop, expire, clean, migrate),
+    environment,
     *(buckets, policies, package, audit_log),
 )
 

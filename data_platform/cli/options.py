@@ -60,17 +60,21 @@ def open_platform(*, create: bool = False):
     from data_platform.build.platform import Platform
 
     settings = settings_from_env()
-    new = not settings.home.exists()
+    platform = Platform(settings)
+    home = platform.production.settings.home
+    if settings.virtual_environment and home.exists():
+        platform.environments.require(settings.virtual_environment)
+    new = not home.exists()
     if new and not create and is_file(settings.catalog_uri):
         raise SettingsError(
-            f"there is no state in {settings.home}; make it with `data-platform run` or `make "
+            f"there is no state in {home}; make it with `data-platform run` or `make "
             "demo`, or set DATA_PLATFORM_HOME to where it is"
         )
-    if new or create:  # another machine's state is on servers
+    if create or not settings.home.exists():  # another machine's state is on servers
         prepare_home(settings)
     if new and create:
         click.echo(f"a new home, {settings.home}; files land in {settings.landing_uri}")
-    return Platform(settings)
+    return platform
 
 
 def declarations():

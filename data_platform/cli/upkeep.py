@@ -144,12 +144,16 @@ def clean(dry_run: bool, grace_hours: float, as_json: bool) -> None:
     """Delete files that no snapshot refers to, and uploads that were never completed."""
     from data_platform.lake.refusals import passing_over
     from data_platform.lake.upkeep import clean as cleaning
+    from data_platform.operations.environments import forget_emptied, left_warehouses
 
     platform, now, grace = open_platform(), dt.datetime.now(dt.UTC), dt.timedelta(hours=grace_hours)
     find, did = (cleaning.orphans, "would be deleted") if dry_run else (cleaning.clean, "deleted")
     noted = nullcontext() if dry_run else recorded(platform, "clean")
     with noted, passing_over() as guard:
         spared = platform.builds.staged_files
-        found = list(find(platform.lake, platform.storage, now, grace, guard, spared))
+        others = platform.lakes_beside(), left_warehouses(platform)
+        found = list(find(platform.lake, platform.storage, now, grace, guard, spared, *others))
         files = [{"table": str(t), "file": f.path, "bytes": f.size} for t, f in found]
         out.records(did, files, as_json, counts=["bytes"])
+    if not dry_run:
+        forget_emptied(platform)

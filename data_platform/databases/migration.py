@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from data_platform.databases.errors import DatabaseTooNew, shown
 
-HEAD = "0013"
+HEAD = "0014"
 
 # Dagster's storage may be in the same schema, and uses alembic's default name.
 VERSION_TABLE = "data_platform_version"

@@ -268,6 +268,10 @@ class Builds:
         released = replace(build, state="published", created=now, detail="", released=by, staged=())
         self._record_anew(TableId.parse(build.table_id), [released])
 
+    def adopt(self, table: TableId, builds: Iterable[Build]) -> None:
+        """Record attempts of another register as the newest ones, before they are committed."""
+        self._record_anew(table, [replace(build, committed=False) for build in builds])
+
     def staged_files(self, table: TableId) -> set[str]:
         """Paths of the data files of attempts that are held back now and may be released."""
         return {path for build in self.held_back(table).values() for path, _, _ in build.staged}

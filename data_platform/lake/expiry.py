@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 KEEP_SNAPSHOTS = "data_platform.retention.snapshots"
 KEEP_DAYS = "data_platform.retention.days"
+# Of a table of a virtual environment: production's snapshot that it began with, which is kept.
+BASE = "data_platform.environment.base"
 _DEFAULT_SNAPSHOTS, _DEFAULT_DAYS = 100, 30
 _SLACK = 20  # snapshots beyond the limit, so that not every commit is followed by an expiry
 
@@ -38,7 +40,8 @@ def retention(table: Table) -> tuple[int, int]:
 
 
 def expired(table: Table, now: dt.datetime) -> list[int]:
-    """The ids of the snapshots beyond the table's retention, never the current one."""
+    """The ids of the snapshots beyond the table's retention, never the current one, nor the one
+    that an environment's table began with."""
     count, days = retention(table)
     newest_first = reversed(snapshots_in_order(table))
     oldest = (now - dt.timedelta(days=days)).timestamp() * 1000
@@ -48,6 +51,7 @@ def expired(table: Table, now: dt.datetime) -> list[int]:
         for position, snapshot in enumerate(newest_first)
         if (position >= count or snapshot.timestamp_ms < oldest)
         and (current is None or snapshot.snapshot_id != current.snapshot_id)
+        and str(snapshot.snapshot_id) != table.properties.get(BASE)
     ]
 
 

@@ -75,7 +75,7 @@ def unrecorded(platform: Platform, tables: Sequence[Table]) -> Unrecorded:
     """The landed objects that are not in the ledger yet. Lists the landing bucket, records
     nothing."""
     sources, bucket = [table.source for table in landed(tables)], platform.bucket
-    if not sources:
+    if not sources or not platform.takes_arrivals:
         return {}
     return platform.ledger.unrecorded(bucket.list(), bucket, sources, dt.datetime.now(dt.UTC))
 

@@ -61,9 +61,10 @@ def unsettled(
 
 def list_landed(platform: Platform, landed: Sequence[BronzeTable], now: dt.datetime) -> None:
     """Record everything in the landing bucket, not only recent days as a sensor's tick may; first
-    settles what killed runs had published."""
+    settles what killed runs had published. A virtual environment records nothing."""
     settle_arrivals(platform, landed)
-    reconcile(platform.bucket, [table.source for table in landed], platform.ledger, now)
+    if platform.takes_arrivals:
+        reconcile(platform.bucket, [table.source for table in landed], platform.ledger, now)
 
 
 def settle_arrivals(platform: Platform, landed: Sequence[BronzeTable]) -> None:

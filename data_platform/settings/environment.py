@@ -15,6 +15,7 @@ from data_platform.settings.model import CHECKOUT, Environment, Settings
 from data_platform.settings.secrets import secret, secret_name
 from data_platform.settings.values import PREFIX, SettingsError
 from data_platform.settings.variables import NAMES, VARIABLES, Variable
+from data_platform.settings.virtual import inside
 
 # Set by the platforms that run deployments: there, a forgotten DATA_PLATFORM_ENV must not
 # silently mean "local".
@@ -115,7 +116,7 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
         remote_release=_value(env, "REMOTE_RELEASE"),
     )
     refuse_impossible(settings)
-    return settings
+    return inside(settings, _value(env, "VIRTUAL_ENVIRONMENT"))
 
 
 def passed_on(env: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -49,6 +49,8 @@ class Settings:
     open the UI, `proxy_secret` is how it proves to be the proxy, and `operators` and `viewers` are
     the groups whose members may change and may read. `storage_price` is US dollars for a GB and
     month, None for the list price of the region.
+    `virtual_environment` is the name of the environment of tables that these are the settings of,
+    and `production` has those of the tables beside all environments; empty and None for the latter.
     """
 
     environment: Environment
@@ -80,6 +82,8 @@ class Settings:
     remote_messages: str = ""
     remote_role: str = ""
     remote_release: str = ""
+    virtual_environment: str = ""
+    production: "Settings | None" = field(default=None, repr=False)
 
     @property
     def has_buckets(self) -> bool:

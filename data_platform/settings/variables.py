@@ -161,6 +161,12 @@ VARIABLES = (
         "none but the operators",
     ),
     Variable(
+        "VIRTUAL_ENVIRONMENT",
+        "The environment of tables to work in, which `data-platform environment create` made; "
+        "what is written stays in it until it is promoted",
+        "none: production",
+    ),
+    Variable(
         "DOMAINS",
         "Packages with tables of other repositories, separated by commas",
         "none beside `data_platform.domains` and those of installed packages",

@@ -41,6 +41,7 @@ ASKING: dict[tuple[str, ...], tuple[str, ...]] = {
     ("policies", "exceptions"): ACCOUNT,
 }
 WITHOUT = {("tables",), ("sql",), ("landing",), ("expire",), ("clean",), ("policies", "trust")}
+WITHOUT |= {("environment", name) for name in ("create", "list", "drop")}
 # `doctor` examines them with the rest
 WITHOUT |= {("doctor",), ("settings",), ("new",), ("package",), ("migrate",)}
 WITHOUT |= {("audit-log",)}

@@ -1,5 +1,8 @@
 """Orphans: files below a table's location that no snapshot refers to, and unfinished uploads.
 
+A file may be in use by several lakes: a virtual environment's tables refer to production's files,
+and production's to those that were promoted.
+
 Killed runs, held back attempts and expired snapshots leave them. Files younger than the grace
 period may belong to a run under way and are kept; so are files of attempts held back now, which a
 person may release.
@@ -25,29 +28,45 @@ def orphans(
     grace: dt.timedelta = GRACE,
     guard: Guard = strict,
     spared: Callable[[TableId], Collection[str]] = lambda table: (),
+    beside: Collection[Lake] = (),
+    left: Collection[str] = (),
 ) -> Iterator[tuple[TableId, StoredFile]]:
     """Orphans of every table of the catalog, each with its table; `spared` gives paths that may
-    still be published.
+    still be published. Files that a lake `beside` refers to are none; `left` are warehouses that
+    nobody else cleans any more.
 
     A folder of no known table is never touched: if the catalog lost a table, its data must not be
     lost as well.
     """
     for table_id in lake.tables():
         with guard(table_id):
-            found = list(_below(lake, storage, table_id))
+            found = list(_below(lake, storage, table_id, beside, left))
             kept = spared(table_id)  # after the listing: an attempt may have been held back since
             for file in found:
                 if now - file.modified >= grace and file.path not in kept:
                     yield table_id, file
 
 
-def _below(lake: Lake, storage: Storage, table_id: TableId) -> Iterator[StoredFile]:
+def _below(
+    lake: Lake,
+    storage: Storage,
+    table_id: TableId,
+    beside: Collection[Lake],
+    left: Collection[str],
+) -> Iterator[StoredFile]:
     """Files that no snapshot refers to, and unfinished uploads."""
-    table = lake.load(table_id)
-    listed = list(storage.files(table.location()))
-    referenced = referenced_files(lake.load(table_id))  # after the listing: it may be newer
+    places = [lake.load(table_id).location(), *("/".join([each, *table_id.path]) for each in left)]
+    listed = [file for place in places for file in storage.files(place)]
+    referenced = referenced_by(table_id, [lake, *beside])  # after the listing: it may be newer
     yield from (file for file in listed if file.path not in referenced)
-    yield from storage.uploads(table.location())
+    for place in places:
+        yield from storage.uploads(place)
+
+
+def referenced_by(table_id: TableId, lakes: Collection[Lake]) -> set[str]:
+    """Every file that a snapshot of the table needs in one of the lakes."""
+    found = (each.find(table_id) for each in lakes)
+    return set().union(*(referenced_files(table) for table in found if table))
 
 
 def referenced_files(table: Table) -> set[str]:
@@ -73,13 +92,15 @@ def clean(
     grace: dt.timedelta = GRACE,
     guard: Guard = strict,
     spared: Callable[[TableId], Collection[str]] = lambda table: (),
+    beside: Collection[Lake] = (),
+    left: Collection[str] = (),
 ) -> list[tuple[TableId, StoredFile]]:
     """Delete the orphans; returns what was deleted.
 
     Each is deleted as soon as it is found: a rollback or a long run may make an orphan live again.
     """
     deleted = []
-    for table_id, file in orphans(lake, storage, now, grace, guard, spared):
+    for table_id, file in orphans(lake, storage, now, grace, guard, spared, beside, left):
         if file.upload:
             storage.abort(file)
         else:

@@ -58,6 +58,14 @@ class ListingIntake:
 
 
 @dataclass(frozen=True)
+class NoIntake:
+    """Takes nothing: what lands is another platform's to record."""
+
+    def take(self, sources: Sequence[Source], ledger: Ledger, now: datetime) -> Taken:
+        return Taken()
+
+
+@dataclass(frozen=True)
 class Inspected:
     """What `inspect` recorded; `failed` keys could not be looked at, each with the error."""
 

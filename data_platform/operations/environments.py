@@ -1,0 +1,172 @@
+"""Virtual environments of tables: create, list and drop them.
+
+An environment begins as references to production's snapshots, and what is built in it is written
+to places of its own. `environment_diff` compares it with production, `promotion` promotes it.
+"""
+
+import datetime as dt
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from data_platform.build.platform import Platform, lake_of
+from data_platform.databases.copying import copy_rows, drop_schema, make_schema
+from data_platform.lake.builds import BUILDS
+from data_platform.lake.environments import forget_table, refer
+from data_platform.lake.upkeep.clean import referenced_by
+from data_platform.landing.ledger.tables import objects
+from data_platform.operations.repair import instance_of
+from data_platform.runs.home import prepare_home
+from data_platform.runs.in_process import TablesBusy
+from data_platform.runs.liveness import at_work, driving
+from data_platform.settings.model import Settings
+from data_platform.settings.virtual import inside, schema_of, warehouse_of
+from data_platform.telemetry.wording import counted
+
+
+@dataclass(frozen=True)
+class Created:
+    """A new environment and the number of its tables."""
+
+    name: str
+    tables: int
+
+    @property
+    def lines(self) -> list[str]:
+        """What was done, as lines to print."""
+        return [
+            f"created {self.name}: {counted(self.tables, 'table')}, no data copied",
+            f"DATA_PLATFORM_VIRTUAL_ENVIRONMENT={self.name} data-platform run builds in it what "
+            "this code makes stale",
+        ]
+
+
+@dataclass(frozen=True)
+class DroppedEnvironment:
+    """An environment that was dropped: the files that were deleted, and those left because
+    production, or another environment, refers to them."""
+
+    name: str
+    deleted: int
+    kept: int
+
+    @property
+    def lines(self) -> list[str]:
+        """What was done, as lines to print."""
+        found = [f"dropped {self.name}: {counted(self.deleted, 'file')} deleted"]
+        if self.kept:
+            found.append(
+                f"{counted(self.kept, 'file')} stay, which other tables refer to; `data-platform "
+                "clean` deletes them when no snapshot needs them any more"
+            )
+        return found
+
+
+def create(platform: Platform, name: str) -> Created:
+    """Make an environment whose tables are production's as they are now. Run it again if it was
+    interrupted.
+
+    Writes a metadata file for each table, and copies the rows of the ledger and of the register of
+    builds within their database. Raises NoEnvironment if it exists already.
+    """
+    production = platform.production
+    settings = inside(production.settings, name)
+    platform.environments.set(name, "creating", among=(None, "creating", "kept"))
+    for url in _databases(production.settings):
+        make_schema(url, schema_of(name))
+    prepare_home(settings)
+    lake = lake_of(settings)
+    for table_id in lake.tables():
+        forget_table(lake, table_id)  # of an attempt that was interrupted
+    # First the tables, so that every version they have is in the register.
+    tables = production.lake.tables()
+    for table_id in tables:
+        refer(production.lake.load(table_id), table_id, lake)
+    ledger = production.settings.ledger_uri, settings.ledger_uri
+    copy_rows(*ledger, schema_of(name), (objects, BUILDS))
+    platform.environments.set(name, "ready", among=("creating",))
+    return Created(name, len(tables))
+
+
+def listed(platform: Platform) -> list[dict[str, object]]:
+    """The environments, each with its state and when it was made."""
+    return [
+        {"name": each.name, "state": each.state, "created": each.created.replace(tzinfo=dt.UTC)}
+        for each in platform.environments.all()
+    ]
+
+
+def drop(
+    platform: Platform, name: str, *, waiting: Callable[[], None] = lambda: None
+) -> DroppedEnvironment:
+    """Remove an environment with its catalog, its ledger, its register and those of its files that
+    nothing else refers to. Run it again if it was interrupted.
+
+    Waits for another command that changes production, which may be promoting from it. Raises
+    NoEnvironment if there is none, TablesBusy while something is at work in it.
+    """
+    production, inner = platform.production, platform.inside(name)
+    with instance_of(production) as instance, driving(instance, production, waiting=waiting):
+        _require_idle(inner)
+        platform.environments.set(name, "dropping", among=("creating", "ready", "dropping"))
+        deleted, kept = _delete_files(production, name)
+        for url in _databases(production.settings):
+            drop_schema(url, schema_of(name))
+        shutil.rmtree(inner.settings.home, ignore_errors=True)
+        if kept:
+            platform.environments.set(name, "kept", among=("dropping",))
+        else:
+            platform.environments.forget(name)
+    return DroppedEnvironment(name, deleted, kept)
+
+
+def left_warehouses(platform: Platform) -> list[str]:
+    """Where the files of dropped environments are that production refers to, for production to
+    clean; none for an environment."""
+    if platform.settings.virtual_environment:
+        return []
+    kept = [each.name for each in platform.environments.all() if each.state == "kept"]
+    return [warehouse_of(platform.settings, name) for name in kept]
+
+
+def forget_emptied(platform: Platform) -> None:
+    """Forget the dropped environments of which no file is left."""
+    for each in platform.environments.all():
+        place = warehouse_of(platform.production.settings, each.name)
+        if each.state == "kept" and not any(platform.storage.files(place)):
+            platform.environments.forget(each.name)
+
+
+def _require_idle(inner: Platform) -> None:
+    name = inner.settings.virtual_environment
+    found = inner.environments.find(name)
+    if found is None or found.state != "ready":
+        return  # nothing can begin in it
+    driven, live, _ = at_work(inner)
+    if driven or live:
+        what = f"run {live[0]}" if live else "a command"
+        raise TablesBusy(
+            f"{what} is at work in the virtual environment {name}; end it, and drop it then"
+        )
+
+
+def _delete_files(production: Platform, name: str) -> tuple[int, int]:
+    """Delete the environment's files to which nothing else refers; how many, and how many stay."""
+    place, storage = warehouse_of(production.settings, name), production.storage
+    lakes = [production.lake, *production.lakes_beside()]
+    listed = list(storage.files(place))
+    used: set[str] = set()
+    for table_id in sorted({table for lake in lakes for table in lake.tables()}):
+        used |= referenced_by(table_id, lakes)
+    orphans = [file.path for file in listed if file.path not in used]
+    for path in orphans:
+        storage.delete(path)
+    for upload in storage.uploads(place):
+        storage.abort(upload)
+    return len(orphans), len(listed) - len(orphans)
+
+
+def _databases(production: Settings) -> list[str]:
+    """Production's databases, each once, all of which an environment has a part in."""
+    urls = (production.catalog_uri, production.ledger_uri, production.dagster_database)
+    return sorted(set(filter(None, urls)))

@@ -1,0 +1,87 @@
+"""The settings of a process that works in a virtual environment of tables.
+
+An environment has places of its own for everything that is written: its home and Dagster's state
+below production's home, its files below production's warehouse, its catalog, ledger and register
+of builds in files or in a schema of production's database. It has production's landing place,
+which it only reads, and neither queue nor inventory.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode
+
+from data_platform.settings.model import Settings
+from data_platform.settings.values import PREFIX, SettingsError, is_file
+
+FOLDER = "_environments"  # in the warehouse; no layer begins with "_"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # PostgreSQL cuts names after 63 characters
+
+
+def checked_name(name: str) -> str:
+    """The name of an environment. Raises SettingsError if it cannot be one."""
+    if _NAME.fullmatch(name) is None:
+        raise SettingsError(
+            f"{name!r} cannot be the name of an environment; write a lower case letter, then at "
+            "most 39 letters, digits and _, like pr_42"
+        )
+    return name
+
+
+def schema_of(name: str) -> str:
+    """The schema with an environment's tables, in each of production's PostgreSQL databases."""
+    return f"environment_{name}"
+
+
+def home_of(production: Settings, name: str) -> Path:
+    """The directory of what an environment keeps on this machine."""
+    return production.home / "environments" / name
+
+
+def warehouse_of(production: Settings, name: str) -> str:
+    """Where an environment's files are written."""
+    return f"{production.warehouse_uri}/{FOLDER}/{name}"
+
+
+def inside(settings: Settings, name: str) -> Settings:
+    """The settings in the environment `name`, whichever one `settings` are of; those of production
+    if it is empty.
+
+    Raises SettingsError for a wrong name, and where the catalog cannot have environments.
+    """
+    production = settings.production or settings
+    if not name:
+        return production
+    home = home_of(production, checked_name(name))
+    if production.catalog_uri == "glue":
+        raise SettingsError(
+            f"{PREFIX}CATALOG is 'glue', which has one catalog for each account and region, so it "
+            f"has no virtual environments; unset {PREFIX}VIRTUAL_ENVIRONMENT, or set "
+            f"{PREFIX}CATALOG to postgresql://user@host/database"
+        )
+    return replace(
+        production,
+        production=production,
+        virtual_environment=name,
+        home=home,
+        warehouse_uri=warehouse_of(production, name),
+        catalog_uri=_database(production.catalog_uri, home / "catalog.db", name),
+        ledger_uri=_database(production.ledger_uri, home / "ledger.db", name),
+        dagster_database=production.dagster_database
+        and _in_schema(production.dagster_database, schema_of(name)),
+        queue_url="",
+        inventory_uri="",
+    )
+
+
+def _database(url: str, file: Path, name: str) -> str:
+    return f"sqlite:///{file}" if is_file(url) else _in_schema(url, schema_of(name))
+
+
+def _in_schema(url: str, schema: str) -> str:
+    """The URL of a PostgreSQL database, such that names are looked up in that schema alone."""
+    place, _, query = url.partition("?")
+    parameters = dict(parse_qsl(query))
+    given = parameters.get("options", "")
+    parameters["options"] = f"{given} -csearch_path={schema}".strip()
+    return f"{place}?{urlencode(parameters, quote_via=quote)}"

@@ -1,0 +1,183 @@
+"""Virtual environments: made without copying, built in without touching production, dropped."""
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from data_platform.domains.retail.bronze import order_lines as bronze
+from data_platform.domains.retail.gold import daily_sales
+from data_platform.domains.retail.silver import order_lines as silver
+from data_platform.lake.environments import NoEnvironment
+from data_platform.lake.expiry import KEEP_SNAPSHOTS, expire_all
+from data_platform.operations.environments import create, drop, listed
+from data_platform.operations.repair import stale_partitions
+from data_platform_tests.support.environments import NAME, changed, clean_at_once, within
+from data_platform_tests.support.homes import (
+    BRONZE,
+    SALES,
+    SILVER,
+    Home,
+    csv,
+    home_at,
+    key_of,
+    rows_of_a_load,
+    shop_lines,
+)
+
+DAYS = ("2011-03-07", "2011-03-08")
+
+
+@pytest.fixture
+def home(spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
+    """Two days, built, with a duplicate and a rejected row on the first."""
+    with home_at(tmp_path / "home", (bronze, silver, daily_sales)) as home:
+        lines = shop_lines(DAYS[0], 200)
+        bad = lines[0].replace(",1.25,", ",cheap,")
+        home.land(key_of(DAYS[0]), csv([*lines, lines[0], bad]))
+        home.land(key_of(DAYS[1]), csv(shop_lines(DAYS[1])))
+        assert all(ran.success for ran in home.run())
+        yield home
+
+
+def everything(home: Home) -> dict[str, list[dict]]:
+    """Every row that production's readers see."""
+    names = [str(table) for table in home.platform.lake.tables()]
+    return {name: home.read(name).to_pylist() for name in names}
+
+
+def hashes(home: Home) -> dict[str, str]:
+    """Every file of production's tables, by its content."""
+    place = home.place
+    found = {uri for uri in place.files("/warehouse") if "/_environments/" not in uri}
+    return {uri: hashlib.sha256(place.read(uri)).hexdigest() for uri in found}
+
+
+def own_files(home: Home, kind: str = "") -> set[str]:
+    return home.place.files(f"/warehouse/_environments/{NAME}{kind}")
+
+
+def test_creating_one_copies_no_data_and_leaves_production_as_it_is(home: Home) -> None:
+    before, rows = hashes(home), everything(home)
+
+    made = create(home.platform, NAME)
+
+    written = own_files(home)
+    assert made.tables == len(rows) == len(written) > 0
+    assert all(file.endswith(".metadata.json") for file in written)
+    assert hashes(home) == before
+    with within(home) as inner:
+        assert everything(inner) == rows
+        assert stale_partitions(inner.platform, inner.tables) == []
+        assert inner.run() == []
+
+
+def test_changed_code_is_built_in_the_environment_alone(home: Home) -> None:
+    home.land(key_of(DAYS[1]), csv(shop_lines(DAYS[1], 5)))
+    assert all(ran.success for ran in home.run())
+    before, rows, versions = hashes(home), everything(home), home.versions()
+    create(home.platform, NAME)
+
+    with within(home, changed()) as inner:
+        assert all(ran.success for ran in inner.run())
+        assert inner.changed(versions) == {BRONZE: set(), SILVER: set(DAYS), SALES: set(DAYS)}
+        described = set(inner.read(SILVER).column("description").to_pylist())
+        assert described == {"mug"}
+        assert stale_partitions(inner.platform, inner.tables) == []
+
+    assert any(file.endswith(".parquet") for file in own_files(home))
+    assert hashes(home) == before and everything(home) == rows
+    assert home.run() == []
+
+
+def test_what_lands_is_left_to_production(home: Home) -> None:
+    create(home.platform, NAME)
+    later = "2011-03-09"
+    home.land(key_of(later), csv(shop_lines(later)))
+
+    with within(home) as inner:
+        assert inner.run() == []
+        assert later not in inner.counts(BRONZE)
+
+    assert all(ran.success for ran in home.run())
+    assert home.counts(BRONZE)[later] == 3
+
+
+def test_bronze_is_read_again_in_the_environment_from_what_had_landed(home: Home) -> None:
+    create(home.platform, NAME)
+    landed = home.platform.ledger.summary()
+    with within(home) as inner:
+        before = rows_of_a_load(inner.read(BRONZE))
+        result = inner.build(bronze, *DAYS)
+        assert result.success
+        assert rows_of_a_load(inner.read(BRONZE)) == before
+        assert inner.changed(home.versions())[BRONZE] == set(DAYS)
+    assert home.platform.ledger.summary() == landed
+    assert home.run() == []
+
+
+def test_cleaning_production_spares_what_an_environment_refers_to(home: Home) -> None:
+    create(home.platform, NAME)
+    rows = everything(home)
+    home.land(key_of(DAYS[0]), csv(shop_lines(DAYS[0], 4)))
+    assert all(ran.success for ran in home.run())
+    forget_history(home)
+
+    clean_at_once(home)
+
+    with within(home) as inner:
+        assert everything(inner) == rows
+    drop(home.platform, NAME)
+    deleted = clean_at_once(home)
+    assert any("/data/" in file for file in deleted)
+    assert home.counts(SILVER)[DAYS[0]] == 4
+
+
+def test_cleaning_and_expiring_in_an_environment_delete_no_file_of_production(home: Home) -> None:
+    create(home.platform, NAME)
+    before = hashes(home)
+    with within(home, changed()) as inner:
+        for _ in range(2):
+            assert inner.build(inner.tables[1], *DAYS).success
+        forget_history(inner)
+        assert any("/data/" in file for file in clean_at_once(inner))
+        assert inner.counts(SILVER) == home.counts(SILVER)
+    assert hashes(home) == before
+
+
+def test_a_dropped_environment_leaves_nothing_but_production(home: Home) -> None:
+    before, rows = hashes(home), everything(home)
+    create(home.platform, NAME)
+    with within(home, changed()) as inner:
+        inner.run()
+        place = inner.settings.home
+
+    done = drop(home.platform, NAME)
+
+    assert done.kept == 0 and done.deleted > 0
+    assert own_files(home) == set() and not place.exists()
+    assert listed(home.platform) == []
+    assert hashes(home) == before and everything(home) == rows
+
+
+def test_an_environment_that_does_not_exist_is_refused(home: Home) -> None:
+    with pytest.raises(NoEnvironment, match=f"`data-platform environment create {NAME}`"):
+        home.platform.inside(NAME).lake.tables()
+    with pytest.raises(NoEnvironment, match="does not exist"):
+        drop(home.platform, NAME)
+    create(home.platform, NAME)
+    with pytest.raises(NoEnvironment, match="is ready"):
+        create(home.platform, NAME)
+
+
+def forget_history(home: Home) -> None:
+    """Expire all snapshots that retention lets go of, as if it kept one."""
+    lake = home.platform.lake
+    for table_id in lake.tables():
+        table = lake.load(table_id)
+        with table.transaction() as change:
+            change.set_properties({KEEP_SNAPSHOTS: "1"})
+    expire_all(lake, dt.datetime.now(dt.UTC))
