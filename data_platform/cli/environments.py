@@ -1,9 +1,10 @@
-"""Virtual environments of tables: environment create, list, drop."""
+"""Virtual environments of tables: environment create, list, diff, promote, drop."""
 
 import click
 
 from data_platform.cli import printing as out
-from data_platform.cli.options import JSON, open_platform
+from data_platform.cli.exit_codes import ExitCode
+from data_platform.cli.options import CHECK, JSON, declarations, exit_if_any, open_platform
 from data_platform.cli.reporting import reporting
 
 NAME = click.argument("name", metavar="NAME")
@@ -62,3 +63,54 @@ def drop(name: str, yes: bool) -> None:
         raise click.Abort
     for line in drop_environment(platform, name, waiting=out.waiting).lines:
         out.paragraph(line)
+
+
+@environment.command()
+@NAME
+@CHECK
+@JSON
+@reporting
+def diff(name: str, check: bool, as_json: bool) -> None:
+    """Show what an environment differs in from production, under the present code.
+
+    Tables, columns, the partitions that are to be built with their cost, and the rows of those that
+    were built, before and after. Reads metadata only.
+    """
+    platform = open_platform().production
+    tables, _ = declarations()
+    from data_platform.operations.environment_diff import diff as diff_of
+
+    found = diff_of(platform, tables, name)
+    if as_json:
+        out.as_json(found.values)
+    else:
+        for line in found.lines:
+            out.paragraph(line)
+    exit_if_any(found.tables, check)
+
+
+@environment.command()
+@NAME
+@JSON
+@reporting
+def promote(name: str, as_json: bool) -> None:
+    """Have production take over what was built in an environment, without computing it again.
+
+    Under the code that built it. Exits with 3 if partitions are left for `data-platform run`:
+    those that production changed since the environment was created, and what was built from them.
+    """
+    platform = open_platform().production
+    tables, _ = declarations()
+    from data_platform.operations.promotion import promote as promote_environment
+    from data_platform.operations.repair import instance_of
+    from data_platform.runs.scope import Scope
+
+    with instance_of(platform) as instance:
+        done = promote_environment(Scope(instance, platform, tables), name)
+    if as_json:
+        out.as_json(done.values)
+    else:
+        for line in done.lines:
+            out.paragraph(line)
+    if not done.complete:
+        raise SystemExit(ExitCode.NEEDS_DECISION)

@@ -33,6 +33,8 @@ ASKING: dict[tuple[str, ...], tuple[str, ...]] = {
     ("rollback",): (TABLE, "--to", "1"),
     ("release",): (TABLE, "--reason", "seen"),
     ("drop",): (TABLE, "--yes"),
+    ("environment", "diff"): ("pr_42",),
+    ("environment", "promote"): ("pr_42",),
     ("buckets", "plan"): (),
     ("buckets", "apply"): (),
     ("buckets", "audit"): (),

@@ -1,7 +1,5 @@
 """Virtual environments: made without copying, built in without touching production, dropped."""
 
-import datetime as dt
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +10,20 @@ from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.lake.environments import NoEnvironment
-from data_platform.lake.expiry import KEEP_SNAPSHOTS, expire_all
 from data_platform.operations.environments import create, drop, listed
 from data_platform.operations.repair import stale_partitions
-from data_platform_tests.support.environments import NAME, changed, clean_at_once, within
+from data_platform_tests.support.environments import (
+    DAYS,
+    NAME,
+    changed,
+    clean_at_once,
+    everything,
+    forget_history,
+    hashes,
+    land_two_days,
+    own_files,
+    within,
+)
 from data_platform_tests.support.homes import (
     BRONZE,
     SALES,
@@ -28,36 +36,14 @@ from data_platform_tests.support.homes import (
     shop_lines,
 )
 
-DAYS = ("2011-03-07", "2011-03-08")
-
 
 @pytest.fixture
 def home(spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
     """Two days, built, with a duplicate and a rejected row on the first."""
     with home_at(tmp_path / "home", (bronze, silver, daily_sales)) as home:
-        lines = shop_lines(DAYS[0], 200)
-        bad = lines[0].replace(",1.25,", ",cheap,")
-        home.land(key_of(DAYS[0]), csv([*lines, lines[0], bad]))
-        home.land(key_of(DAYS[1]), csv(shop_lines(DAYS[1])))
+        land_two_days(home)
         assert all(ran.success for ran in home.run())
         yield home
-
-
-def everything(home: Home) -> dict[str, list[dict]]:
-    """Every row that production's readers see."""
-    names = [str(table) for table in home.platform.lake.tables()]
-    return {name: home.read(name).to_pylist() for name in names}
-
-
-def hashes(home: Home) -> dict[str, str]:
-    """Every file of production's tables, by its content."""
-    place = home.place
-    found = {uri for uri in place.files("/warehouse") if "/_environments/" not in uri}
-    return {uri: hashlib.sha256(place.read(uri)).hexdigest() for uri in found}
-
-
-def own_files(home: Home, kind: str = "") -> set[str]:
-    return home.place.files(f"/warehouse/_environments/{NAME}{kind}")
 
 
 def test_creating_one_copies_no_data_and_leaves_production_as_it_is(home: Home) -> None:
@@ -171,13 +157,3 @@ def test_an_environment_that_does_not_exist_is_refused(home: Home) -> None:
     create(home.platform, NAME)
     with pytest.raises(NoEnvironment, match="is ready"):
         create(home.platform, NAME)
-
-
-def forget_history(home: Home) -> None:
-    """Expire all snapshots that retention lets go of, as if it kept one."""
-    lake = home.platform.lake
-    for table_id in lake.tables():
-        table = lake.load(table_id)
-        with table.transaction() as change:
-            change.set_properties({KEEP_SNAPSHOTS: "1"})
-    expire_all(lake, dt.datetime.now(dt.UTC))

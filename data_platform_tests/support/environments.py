@@ -1,6 +1,7 @@
 """A home in a virtual environment of another one, and what a change of code in it is."""
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,14 +11,16 @@ from pyspark.sql import functions as F
 
 from data_platform.assets import JudgedTable, Table
 from data_platform.domains.retail.silver import order_lines as silver
+from data_platform.lake.expiry import KEEP_SNAPSHOTS, expire_all
 from data_platform.lake.upkeep.clean import clean
 from data_platform.operations.environments import left_warehouses
 from data_platform.operations.repair import instance_of
 from data_platform.settings.environment import environment_kept
 from data_platform.settings.virtual import inside
-from data_platform_tests.support.homes import Home
+from data_platform_tests.support.homes import Home, csv, key_of, shop_lines
 
 NAME = "pr_42"
+DAYS = ("2011-03-07", "2011-03-08")
 
 
 @contextmanager
@@ -52,3 +55,38 @@ def clean_at_once(home: Home) -> set[str]:
         left=left_warehouses(platform),
     )
     return {file.path for _, file in found}
+
+
+def land_two_days(home: Home) -> None:
+    """The first with a duplicate and a rejected row."""
+    lines = shop_lines(DAYS[0], 200)
+    bad = lines[0].replace(",1.25,", ",cheap,")
+    home.land(key_of(DAYS[0]), csv([*lines, lines[0], bad]))
+    home.land(key_of(DAYS[1]), csv(shop_lines(DAYS[1])))
+
+
+def everything(home: Home) -> dict[str, list[dict]]:
+    """Every row that readers see, in an order of its own."""
+    names = [str(table) for table in home.platform.lake.tables()]
+    return {name: sorted(home.read(name).to_pylist(), key=repr) for name in names}
+
+
+def hashes(home: Home) -> dict[str, str]:
+    """Every file of production's tables, by its content."""
+    place = home.place
+    found = {uri for uri in place.files("/warehouse") if "/_environments/" not in uri}
+    return {uri: hashlib.sha256(place.read(uri)).hexdigest() for uri in found}
+
+
+def own_files(home: Home) -> set[str]:
+    """The files of the environment."""
+    return home.place.files(f"/warehouse/_environments/{NAME}")
+
+
+def forget_history(home: Home) -> None:
+    """Expire all snapshots but the current ones, as far as an environment lets go of them."""
+    lake = home.platform.lake
+    for table_id in lake.tables():
+        with lake.load(table_id).transaction() as change:
+            change.set_properties({KEEP_SNAPSHOTS: "1"})
+    expire_all(lake, dt.datetime.now(dt.UTC))

@@ -5,7 +5,7 @@ Each is the real thing that counts its steps in a `Faults` and raises where that
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +24,7 @@ from data_platform.lake.catalog import Lake
 from data_platform.lake.file_io import LakeFileIO
 from data_platform.landing.ledger.ledger import Ledger
 from data_platform.storage.files import Storage
+from data_platform.tables.identity import TableId
 from data_platform_tests.support.faults import Faults
 
 
@@ -178,6 +179,10 @@ class FaultyBuilds(Builds):
         found: list[Build] = list(builds)
         with self.faults.step("register builds"):
             super().record(found)
+
+    def adopt(self, table: TableId, builds: Iterable[Build]) -> None:
+        with self.faults.step("adopt builds"):
+            super().adopt(table, builds)
 
 
 class _FaultyDatabase(Database):

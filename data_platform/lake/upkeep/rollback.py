@@ -17,7 +17,7 @@ from data_platform.lake.errors import NotThere, UnreadableFile
 from data_platform.lake.files import Files, data_files, files_by_partition, versions
 from data_platform.lake.rejected import REJECTED_LAYERS, files_of_attempts, rejected_by
 from data_platform.lake.upkeep.browse import require_partition, require_snapshot
-from data_platform.lake.writing.commit import replace_partitions, require_base
+from data_platform.lake.writing.commit import replace_with_rejected
 from data_platform.lake.writing.staging import (
     Staged,
     directory,
@@ -48,18 +48,13 @@ class Rollback:
     def apply(self) -> int:
         """Publish them; returns the id of the new snapshot. Raises PartitionConflict if another
         writer was first."""
-        keys = sorted(self.versions)
-        require_base(self.table, self.base, files_by_partition(self.table, keys), keys)
-        properties = {"data_platform.run": f"rollback to {self.to}"}
-        for table, add in self.beside:
-            if add or files_by_partition(table, keys):
-                replace_partitions(table, keys=keys, add=add, base=None, properties=properties)
-        return replace_partitions(
+        return replace_with_rejected(
             self.table,
-            keys=keys,
+            self.beside,
+            keys=self.versions,
             add=self.files,
             base=self.base,
-            properties={**properties, "data_platform.partitions": str(len(keys))},
+            properties={"data_platform.run": f"rollback to {self.to}"},
         )
 
 

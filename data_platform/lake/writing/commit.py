@@ -89,6 +89,27 @@ def replace_partitions(
     return producer.snapshot_id
 
 
+def replace_with_rejected(
+    table: Table,
+    beside: Iterable[tuple[Table, list[DataFile]]],
+    *,
+    keys: Iterable[str],
+    add: Iterable[DataFile],
+    base: Mapping[str, str],
+    properties: Mapping[str, str],
+) -> int:
+    """Publish versions that are complete already, the rejected rows of each (`beside`) before the
+    table itself; returns the id of the table's new snapshot. Raises as `replace_partitions`, and
+    where another writer was first before anything is committed."""
+    keys = sorted(keys)
+    require_base(table, base, files_by_partition(table, keys), keys)
+    for rejecting, files in beside:
+        if files or files_by_partition(rejecting, keys):
+            replace_partitions(rejecting, keys=keys, add=files, base=None, properties=properties)
+    properties = {**properties, "data_platform.partitions": str(len(keys))}
+    return replace_partitions(table, keys=keys, add=add, base=base, properties=properties)
+
+
 def require_base(table: Table, base: Mapping[str, str], live: Files, keys: Iterable[str]) -> None:
     """Raises PartitionConflict if a key's `live` files are not of its `base` version."""
     now = versions(live)

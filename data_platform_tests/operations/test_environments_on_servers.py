@@ -1,0 +1,98 @@
+"""An environment's life with metadata in PostgreSQL and files in an object store."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from pyspark.sql import SparkSession
+
+from data_platform.databases.urls import with_driver
+from data_platform.domains.retail.bronze import order_lines as bronze
+from data_platform.domains.retail.gold import daily_sales
+from data_platform.domains.retail.silver import order_lines as silver
+from data_platform.operations.environment_diff import diff
+from data_platform.operations.environments import create, drop, listed
+from data_platform.operations.promotion import promote
+from data_platform.operations.repair import stale_partitions
+from data_platform_tests.support.environments import (
+    DAYS,
+    NAME,
+    changed,
+    clean_at_once,
+    everything,
+    hashes,
+    land_two_days,
+    own_files,
+    within,
+)
+from data_platform_tests.support.homes import BRONZE, SALES, SILVER, Home, home_at
+from data_platform_tests.support.places import place_of
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def home(
+    spark: SparkSession,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    new_postgres_url: Callable[[], str],
+) -> Iterator[Home]:
+    place = place_of(request, "versitygw", tmp_path)
+    tables = (bronze, silver, daily_sales)
+    with home_at(tmp_path / "home", tables, place, new_postgres_url()) as home:
+        land_two_days(home)
+        assert all(ran.success for ran in home.run())
+        yield home
+
+
+def schemas(home: Home) -> set[str]:
+    engine = sa.create_engine(with_driver(home.settings.ledger_uri), poolclass=sa.NullPool)
+    return {name for name in sa.inspect(engine).get_schema_names() if name.startswith("env")}
+
+
+def test_an_environment_is_made_built_promoted_and_dropped(home: Home) -> None:
+    before, rows, versions = hashes(home), everything(home), home.versions()
+
+    create(home.platform, NAME)
+
+    assert schemas(home) == {f"environment_{NAME}"}
+    assert len(own_files(home)) == len(rows) and hashes(home) == before
+    with within(home) as inner:
+        assert everything(inner) == rows
+        assert inner.run() == []
+    with within(home, changed()) as inner:
+        assert all(ran.success for ran in inner.run())
+        assert inner.changed(versions) == {BRONZE: set(), SILVER: set(DAYS), SALES: set(DAYS)}
+        built = everything(inner)
+    assert hashes(home) == before and everything(home) == rows
+    assert home.run() == []
+
+    newer = home.declaring(changed())
+    [silver_diff, sales_diff] = diff(newer.platform, newer.tables, NAME).tables
+    assert [silver_diff.built[0].rows_after, sales_diff.built[0].rows_after] == [203, 2]
+
+    assert promote(newer.scope, NAME).complete
+
+    assert everything(newer) == built
+    assert stale_partitions(newer.platform, newer.tables) == []
+    assert newer.run() == []
+
+    assert drop(newer.platform, NAME).kept > 0
+
+    assert schemas(home) == set() and [each["state"] for each in listed(home.platform)] == ["kept"]
+    clean_at_once(newer)
+    assert everything(newer) == built
+
+
+def test_rows_recorded_in_an_environment_are_numbered_after_those_it_began_with(
+    home: Home,
+) -> None:
+    create(home.platform, NAME)
+    known = home.platform.builds.latest(silver.id)
+    with within(home, changed()) as inner:
+        assert all(ran.success for ran in inner.run())
+        latest = inner.platform.builds.latest(silver.id)
+    assert min(b.sequence for b in latest.values()) > max(b.sequence for b in known.values())
+    assert home.platform.builds.latest(silver.id) == known
