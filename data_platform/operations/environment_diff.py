@@ -67,7 +67,8 @@ class TableDiff:
     number of partitions. `to_build` are partitions that are stale in the environment, and
     `following` those that become stale once these are built; `rows` are published in both now.
     `input_bytes` and `seconds` are the cost of `to_build`; the latter is None if it is unknown.
-    `moved` are partitions that production published since, which cannot be promoted.
+    `held` are partitions that their checks held back in the environment alone, and `moved` those
+    that production published since, which cannot be promoted.
     """
 
     table: str
@@ -82,6 +83,7 @@ class TableDiff:
     input_bytes: int = 0
     seconds: float | None = None
     built: Sequence[Built] = ()
+    held: Sequence[str] = ()
     moved: Sequence[str] = ()
     trouble: str = ""
 
@@ -89,7 +91,7 @@ class TableDiff:
     def differs(self) -> bool:
         """Whether there is anything to say of it."""
         unlike = self.change != "same" or self.to_build or self.following or self.built
-        return bool(unlike or self.moved or self.waiting or self.trouble)
+        return bool(unlike or self.held or self.moved or self.waiting or self.trouble)
 
     @property
     def lines(self) -> list[str]:
@@ -117,6 +119,9 @@ class TableDiff:
             waiting = counted(len(self.waiting), "partition")
             found.append(f"  waiting for an input that was never published: {waiting}")
         found += [each.line for each in self.built]
+        if self.held:
+            held = counted(len(self.held), "partition")
+            found.append(f"  held back by its checks in the environment: {held}")
         if self.moved:
             found.append(f"  changed in production since: {counted(len(self.moved), 'partition')}")
         if self.trouble:
@@ -192,6 +197,7 @@ def _of_table(
         costs.input_bytes,
         costs.seconds,
         _ranges(table, changed, partition_rows(production.lake, table.id), rows),
+        sorted({*inner.builds.held_back(table.id)} - {*production.builds.held_back(table.id)}),
         sorted(key for key in {*base, *now} if now.get(key) not in (base.get(key), there.get(key))),
         *troubles,
     )
@@ -246,8 +252,9 @@ def _types(schema: T.StructType) -> dict[str, str]:
 def _ranges(
     table: Table, keys: set[str], before: Mapping[str, int], after: Mapping[str, int]
 ) -> list[Built]:
-    """The partitions as ranges of those that follow each other among the table's own."""
-    known = table.partitions.get_partition_keys() if table.partitions else [""]
+    """The partitions as ranges of those that follow each other among the published ones."""
+    keys_of_table = table.partitions.get_partition_keys() if table.partitions else [""]
+    known = [key for key in keys_of_table if key in before or key in after]
     runs = groupby(known, key=keys.__contains__)
     groups = [list(group) for there, group in runs if there]
     groups += [[key] for key in sorted(keys.difference(known))]

@@ -1,0 +1,115 @@
+"""A table of an environment: what it shares with production's, and which environments there are."""
+
+from pathlib import Path
+
+import pytest
+
+from data_platform.lake.environments import (
+    Environments,
+    NoEnvironment,
+    base_versions,
+    forget_table,
+    refer,
+)
+from data_platform.lake.expiry import KEEP_SNAPSHOTS, expire
+from data_platform.lake.files import files_by_partition, versions
+from data_platform.lake.upkeep.clean import clean, referenced_files
+from data_platform_tests.lake.upkeep.test_clean import HOUR, later
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, LakeHome
+
+MORE_THAN_A_TABLE_LOGS = 12  # of its metadata files, beyond which a commit deletes the oldest
+
+
+@pytest.fixture
+def inner(home: LakeHome, tmp_path: Path) -> LakeHome:
+    """An environment beside two versions of Monday."""
+    home.make()
+    home.write({MONDAY: [1], TUESDAY: [1]})
+    home.write({MONDAY: [2]})
+    folder = tmp_path / "environment"
+    folder.mkdir()
+    found = LakeHome(folder, home.place)
+    found.__dict__["lake"] = type(home.lake)(
+        {**home.lake.properties, "uri": f"sqlite:///{folder}/catalog.db"},
+        f"{home.lake.warehouse}/_environments/pr_42",
+    )
+    refer(home.lake.load(SALES), SALES, found.lake)
+    return found
+
+
+def test_it_begins_with_productions_history_and_one_file_of_its_own(
+    home: LakeHome, inner: LakeHome
+) -> None:
+    own = home.place.files("/warehouse/_environments")
+    assert len(own) == 1
+    assert inner.numbers() == home.numbers() == {MONDAY: [2], TUESDAY: [1]}
+    assert [inner.numbers(snapshot=s) for s in inner.snapshots()] == [
+        home.numbers(snapshot=s) for s in home.snapshots()
+    ]
+    there = versions(files_by_partition(inner.lake.load(SALES)))
+    assert base_versions(inner.lake, SALES) == there
+
+
+def test_its_commits_delete_no_metadata_of_production(home: LakeHome, inner: LakeHome) -> None:
+    before = referenced_files(home.lake.load(SALES))
+    for number in range(MORE_THAN_A_TABLE_LOGS):
+        inner.write({MONDAY: [number]})
+    assert before <= home.place.files("/warehouse")
+    assert home.numbers() == {MONDAY: [2], TUESDAY: [1]}
+    assert inner.numbers() == {MONDAY: [MORE_THAN_A_TABLE_LOGS - 1], TUESDAY: [1]}
+
+
+def test_the_versions_it_began_with_do_not_expire(home: LakeHome, inner: LakeHome) -> None:
+    began = base_versions(inner.lake, SALES)
+    inner.make(properties={KEEP_SNAPSHOTS: "1"})
+    for number in range(3):
+        inner.write({MONDAY: [number]})
+    assert expire(inner.lake, SALES, later())[SALES] > 0
+    assert base_versions(inner.lake, SALES) == began == _versions(home)
+    assert _versions(inner) != began
+
+
+def test_a_table_that_production_lacks_began_with_nothing(home: LakeHome, inner: LakeHome) -> None:
+    forget_table(inner.lake, SALES)
+    assert base_versions(inner.lake, SALES) == {}
+    inner.make()
+    inner.write({MONDAY: [1]})
+    assert base_versions(inner.lake, SALES) == {} != _versions(home)
+
+
+def test_without_the_lake_beside_it_cleaning_would_take_what_it_refers_to(
+    home: LakeHome, inner: LakeHome
+) -> None:
+    home.make(properties={KEEP_SNAPSHOTS: "1"})
+    home.write({MONDAY: [3], TUESDAY: [3]})
+    expire(home.lake, SALES, later())
+
+    def cleaned(**beside) -> set[str]:
+        found = clean(home.lake, home.storage, later(), 0 * HOUR, **beside)
+        return {file.path for _, file in found}
+
+    assert not cleaned(beside=[inner.lake]) & referenced_files(inner.lake.load(SALES))
+    assert inner.numbers() == {MONDAY: [2], TUESDAY: [1]}
+    assert any("/data/" in path for path in cleaned())
+
+
+def _versions(home: LakeHome) -> dict[str, str]:
+    return versions(files_by_partition(home.lake.load(SALES)))
+
+
+def test_an_environment_is_used_in_the_state_ready_alone(database_url: str) -> None:
+    there = Environments(database_url)
+    with pytest.raises(NoEnvironment, match="`data-platform environment create pr_42` makes it"):
+        there.require("pr_42")
+    there.set("pr_42", "creating", among=(None,))
+    with pytest.raises(NoEnvironment, match="run `data-platform environment create pr_42` again"):
+        there.require("pr_42")
+    there.set("pr_42", "ready", among=("creating",))
+    assert there.require("pr_42").name == "pr_42"
+    with pytest.raises(NoEnvironment, match="pr_42 is ready"):
+        there.set("pr_42", "creating", among=(None, "creating"))
+    there.set("pr_42", "dropping", among=("ready",))
+    with pytest.raises(NoEnvironment, match="run `data-platform environment drop pr_42` again"):
+        there.require("pr_42")
+    there.forget("pr_42")
+    assert there.all() == []
