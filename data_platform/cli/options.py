@@ -13,6 +13,7 @@ from data_platform.cli.reporting import DeclarationError
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.values import SettingsError, is_file
+from data_platform.settings.virtual import inside
 from data_platform.telemetry.wording import counted, unknown
 
 TABLE = click.argument("table", metavar="TABLE")
@@ -55,11 +56,14 @@ def exit_as(ended: Counter[str], *, left: bool) -> None:
         raise SystemExit(ExitCode.NEEDS_DECISION)
 
 
-def open_platform(*, create: bool = False):
-    """The platform in the configured home, which is created if allowed and missing."""
+def open_platform(*, create: bool = False, production: bool = False):
+    """The platform in the configured home, which is created if allowed and missing; `production`'s,
+    even if the settings name a virtual environment. Raises NoEnvironment if there is none."""
     from data_platform.build.platform import Platform
 
     settings = settings_from_env()
+    if production:
+        settings = inside(settings, "")
     platform = Platform(settings)
     home = platform.production.settings.home
     if settings.virtual_environment and home.exists():

@@ -1,6 +1,7 @@
 """Virtual environments: made without copying, built in without touching production, dropped."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.lake.environments import NoEnvironment
+from data_platform.operations import environments
 from data_platform.operations.environments import create, drop, listed
 from data_platform.operations.repair import stale_partitions
+from data_platform.runs.in_process import TablesBusy
+from data_platform.runs.liveness import hold
 from data_platform_tests.support.environments import (
     DAYS,
     NAME,
@@ -24,6 +28,8 @@ from data_platform_tests.support.environments import (
     own_files,
     within,
 )
+from data_platform_tests.support.faults import Crash, Faults
+from data_platform_tests.support.faulty_platform import FaultyStorage
 from data_platform_tests.support.homes import (
     BRONZE,
     SALES,
@@ -157,3 +163,51 @@ def test_an_environment_that_does_not_exist_is_refused(home: Home) -> None:
     create(home.platform, NAME)
     with pytest.raises(NoEnvironment, match="is ready"):
         create(home.platform, NAME)
+
+
+def test_an_environment_whose_creation_was_interrupted_is_created_again(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patched, pytest.raises(Crash):
+        patched.setattr(environments, "copy_rows", killed)
+        create(home.platform, NAME)
+    with pytest.raises(NoEnvironment, match="run `data-platform environment create"):
+        home.platform.inside(NAME).lake.tables()
+    home.land(key_of(DAYS[1]), csv(shop_lines(DAYS[1], 5)))
+    assert all(ran.success for ran in home.run())
+
+    create(home.platform, NAME)
+
+    with within(home) as inner:
+        assert everything(inner) == everything(home) and inner.run() == []
+
+
+def test_a_drop_that_was_interrupted_is_completed_by_the_next(home: Home) -> None:
+    before = hashes(home)
+    create(home.platform, NAME)
+    with within(home, changed()) as inner:
+        inner.run()
+    faults = Faults(at=3, only="delete")
+    with pytest.raises(Crash):
+        drop(replace(home.platform, given_storage=FaultyStorage(faults)), NAME)
+    with pytest.raises(NoEnvironment, match="run `data-platform environment drop"):
+        home.platform.inside(NAME).lake.tables()
+
+    assert drop(home.platform, NAME).deleted > 0
+
+    assert own_files(home) == set() and listed(home.platform) == []
+    assert hashes(home) == before and home.run() == []
+
+
+def test_an_environment_that_is_at_work_is_not_dropped(home: Home) -> None:
+    create(home.platform, NAME)
+    with (
+        within(home) as inner,
+        hold(inner.platform, "run00001"),
+        pytest.raises(TablesBusy, match=f"run run00001 is at work in .* {NAME};"),
+    ):
+        drop(home.platform, NAME)
+    assert [each["state"] for each in listed(home.platform)] == ["ready"]
