@@ -123,7 +123,7 @@ class Platform:
         """The virtual environments beside production."""
         production = self.production.settings
         give_password(production)
-        return Environments(production.ledger_uri)
+        return Environments(production.ledger_uri, bool(self.settings.virtual_environment))
 
     def inside(self, name: str) -> "Platform":
         """The platform in a virtual environment, opened on first use."""

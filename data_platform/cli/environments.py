@@ -6,8 +6,19 @@ from data_platform.cli import printing as out
 from data_platform.cli.exit_codes import ExitCode
 from data_platform.cli.options import CHECK, JSON, declarations, exit_if_any, open_platform
 from data_platform.cli.reporting import reporting
+from data_platform.settings.environment import give_password
 
 NAME = click.argument("name", metavar="NAME")
+
+
+def _production():
+    """The platform beside all environments, whose database this code has no need to migrate."""
+    from data_platform.lake.environments import require_same_tables
+
+    platform = open_platform(production=True)
+    give_password(platform.settings)
+    require_same_tables(platform.settings.ledger_uri)
+    return platform
 
 
 @click.group()
@@ -26,7 +37,7 @@ def create(name: str) -> None:
 
     No data is copied. What lands later is loaded by production alone.
     """
-    platform = open_platform(production=True)
+    platform = _production()
     from data_platform.operations.environments import create as create_environment
 
     for line in create_environment(platform, name).lines:
@@ -41,7 +52,7 @@ def list_(as_json: bool) -> None:
 
     One that is kept was dropped, and production refers to files that were promoted from it.
     """
-    platform = open_platform(production=True)
+    platform = _production()
     from data_platform.operations.environments import listed
 
     out.records("environments", listed(platform), as_json)
@@ -56,7 +67,7 @@ def drop(name: str, yes: bool) -> None:
 
     What was promoted from it stays readable.
     """
-    platform = open_platform(production=True)
+    platform = _production()
     from data_platform.operations.environments import drop as drop_environment
 
     if not yes and not click.confirm(f"drop {name}, with all that was built in it?"):
@@ -76,7 +87,7 @@ def diff(name: str, check: bool, as_json: bool) -> None:
     Tables, columns, the partitions that are to be built with their cost, and the rows of those that
     were built, before and after. Reads metadata only.
     """
-    platform = open_platform(production=True)
+    platform = _production()
     tables, _ = declarations()
     from data_platform.operations.environment_diff import diff as diff_of
 
@@ -99,7 +110,7 @@ def promote(name: str, as_json: bool) -> None:
     Under the code that built it. Exits with 3 if partitions are left for `data-platform run`:
     those that production changed since the environment was created, and what was built from them.
     """
-    platform = open_platform(production=True)
+    platform = _production()
     tables, _ = declarations()
     from data_platform.operations.promotion import promote as promote_environment
     from data_platform.operations.repair import instance_of

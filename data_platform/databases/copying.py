@@ -10,8 +10,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from data_platform.databases.connections import Database
-from data_platform.databases.urls import is_sqlite
+from data_platform.databases.connections import Database, explained
+from data_platform.databases.urls import is_sqlite, with_driver
 
 _ATTACHED = "copied_to"
 
@@ -22,16 +22,21 @@ def make_schema(url: str, schema: str) -> None:
     if is_sqlite(url):
         _file(url).parent.mkdir(parents=True, exist_ok=True)
         return
-    with Database(url).write() as connection:
-        connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+    _execute(url, sa.schema.CreateSchema(schema, if_not_exists=True))
 
 
 def drop_schema(url: str, schema: str) -> None:
     """Drop the schema with all its tables, if it is there. A file of SQLite is left to whoever
     removes its folder."""
     if not is_sqlite(url):
-        with Database(url).write() as connection:
-            connection.execute(sa.schema.DropSchema(schema, cascade=True, if_exists=True))
+        _execute(url, sa.schema.DropSchema(schema, cascade=True, if_exists=True))
+
+
+def _execute(url: str, statement: sa.schema.ExecutableDDLElement) -> None:
+    """Execute a statement at a database that may have other tables than the platform's."""
+    engine = explained(sa.create_engine(with_driver(url), poolclass=sa.NullPool))
+    with engine.begin() as connection:
+        connection.execute(statement)
 
 
 def copy_rows(source: str, target: str, schema: str, tables: Sequence[sa.Table]) -> None:

@@ -24,6 +24,8 @@ from pyiceberg.table import Table
 from sqlalchemy.exc import IntegrityError
 
 from data_platform.databases.connections import Database
+from data_platform.databases.migration import HEAD
+from data_platform.databases.server import look
 from data_platform.databases.tables import METADATA, Name
 from data_platform.lake.catalog import Lake
 from data_platform.lake.expiry import BASE
@@ -46,6 +48,22 @@ class NoEnvironment(LakeError):
     """There is no environment of that name, or it cannot be used in its state."""
 
 
+class OtherTables(LakeError):
+    """Production's database has the tables of another version of this package."""
+
+
+def require_same_tables(uri: str) -> None:
+    """Raises OtherTables if production's database at `uri` is of another version than this code,
+    which may be a branch's: it must not migrate what production's code uses."""
+    there = look(uri, lambda: dt.datetime.now(dt.UTC)).tables
+    if there not in (None, HEAD):
+        raise OtherTables(
+            f"production's database has tables of version {there}, and this code those of {HEAD}; "
+            "nothing was changed. Use the version of this package that production has, or "
+            "`data-platform migrate` production first, when its new version is deployed"
+        )
+
+
 @dataclass(frozen=True)
 class Environment:
     """A virtual environment. `kept`: it was dropped, and production refers to files of it;
@@ -58,13 +76,18 @@ class Environment:
 
 @dataclass(frozen=True)
 class Environments:
-    """The environments beside production, in production's database at `uri`."""
+    """The environments beside production, in production's database at `uri`. From `within` an
+    environment that database is not migrated: methods raise OtherTables if it is of another
+    version."""
 
     uri: str
+    within: bool = False
 
     @cached_property
     def database(self) -> Database:
-        """The database, migrated on first use."""
+        """The database, migrated on first use by production alone."""
+        if self.within:
+            require_same_tables(self.uri)
         return Database(self.uri)
 
     def all(self) -> list[Environment]:

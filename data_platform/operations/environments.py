@@ -6,6 +6,7 @@ to places of its own. `environment_diff` compares it with production, `promotion
 
 import datetime as dt
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from data_platform.runs.liveness import at_work, driving
 from data_platform.settings.model import Settings
 from data_platform.settings.virtual import inside, schema_of, warehouse_of
 from data_platform.telemetry.wording import counted
+
+_LOOKS = 10  # at leases, six of which are a term: whoever is gone is silent before the last
 
 
 @dataclass(frozen=True)
@@ -142,12 +145,19 @@ def _require_idle(inner: Platform) -> None:
     found = inner.environments.find(name)
     if found is None or found.state != "ready":
         return  # nothing can begin in it
-    driven, live, _ = at_work(inner)
-    if driven or live:
-        what = f"run {live[0]}" if live else "a command"
-        raise TablesBusy(
-            f"{what} is at work in the virtual environment {name}; end it, and drop it then"
-        )
+    leases = inner.leases
+    for _ in range(_LOOKS if leases else 1):
+        driven, live, _ = at_work(inner)
+        if not (driven or live):
+            return
+        if leases:  # the pods of a branch may have been killed a moment ago
+            for silent in leases.look(""):
+                leases.end(silent)
+            time.sleep(leases.beats_every)
+    what = f"run {live[0]}" if live else "a command"
+    raise TablesBusy(
+        f"{what} is at work in the virtual environment {name}; end it, and drop it then"
+    )
 
 
 def _delete_files(production: Platform, name: str) -> tuple[int, int]:

@@ -4,12 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from data_platform.databases.migration import HEAD
+from data_platform.lake import environments
 from data_platform.lake.environments import (
     Environments,
     NoEnvironment,
+    OtherTables,
     base_versions,
     forget_table,
     refer,
+    require_same_tables,
 )
 from data_platform.lake.expiry import KEEP_SNAPSHOTS, expire
 from data_platform.lake.files import files_by_partition, versions
@@ -113,3 +117,18 @@ def test_an_environment_is_used_in_the_state_ready_alone(database_url: str) -> N
         there.require("pr_42")
     there.forget("pr_42")
     assert there.all() == []
+
+
+def test_a_branch_does_not_migrate_productions_database(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Environments(database_url).set("pr_42", "creating", among=(None,))
+    Environments(database_url).set("pr_42", "ready", among=("creating",))
+    assert Environments(database_url, within=True).require("pr_42").state == "ready"
+
+    monkeypatch.setattr(environments, "HEAD", "9999")  # as a branch with a migration has it
+
+    with pytest.raises(OtherTables, match=f"of version {HEAD}, and this code those of 9999"):
+        Environments(database_url, within=True).require("pr_42")
+    with pytest.raises(OtherTables, match="nothing was changed"):
+        require_same_tables(database_url)

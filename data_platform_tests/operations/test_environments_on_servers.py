@@ -1,12 +1,14 @@
 """An environment's life with metadata in PostgreSQL and files in an object store."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from pyspark.sql import SparkSession
 
+from data_platform.databases.fencing import lease_of
 from data_platform.databases.urls import with_driver
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
@@ -15,6 +17,8 @@ from data_platform.operations.environment_diff import diff
 from data_platform.operations.environments import create, drop, listed
 from data_platform.operations.promotion import promote
 from data_platform.operations.repair import stale_partitions
+from data_platform.runs.in_process import TablesBusy
+from data_platform.runs.liveness import hold
 from data_platform_tests.support.environments import (
     DAYS,
     NAME,
@@ -96,3 +100,28 @@ def test_rows_recorded_in_an_environment_are_numbered_after_those_it_began_with(
         latest = inner.platform.builds.latest(silver.id)
     assert min(b.sequence for b in latest.values()) > max(b.sequence for b in known.values())
     assert home.platform.builds.latest(silver.id) == known
+
+
+def test_an_environment_whose_run_was_killed_is_dropped_once_it_counts_as_dead(
+    home: Home,
+) -> None:
+    create(home.platform, NAME)
+    short = Home(replace(home.settings, run_lease=1), home.instance, home.tables, home.place)
+    leases = short.platform.inside(NAME).leases
+    assert leases
+    leases.take(lease_of("run00001"), "a pod that is gone")
+
+    assert drop(short.platform, NAME).kept == 0
+
+    assert schemas(home) == set() and listed(home.platform) == []
+
+
+def test_an_environment_with_a_run_that_beats_is_not_dropped(home: Home) -> None:
+    create(home.platform, NAME)
+    short = Home(replace(home.settings, run_lease=1), home.instance, home.tables, home.place)
+    with (
+        hold(short.platform.inside(NAME), "run00001"),
+        pytest.raises(TablesBusy, match="run run00001 is at work"),
+    ):
+        drop(short.platform, NAME)
+    assert [each["state"] for each in listed(home.platform)] == ["ready"]
