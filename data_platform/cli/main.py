@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from data_platform.cli.audit_log import audit_log
+from data_platform.cli.backing_up import backup, restore
 from data_platform.cli.buckets import buckets
 from data_platform.cli.doctor import doctor
 from data_platform.cli.exploring import shell, try_
@@ -38,7 +39,7 @@ COMMANDS = (
     *(run, status, stale, held),
     *(new, try_, shell, doctor, settings),
     *(landing, quarantine),
-    *(rollback, release, drop, expire, clean, migrate),
+    *(rollback, release, drop, expire, clean, migrate, backup, restore),
     *(buckets, policies, package, audit_log),
 )
 

@@ -36,12 +36,14 @@ def upgrade(connection: sa.Connection, to: str = HEAD) -> None:
     from alembic.script import ScriptDirectory
 
     script = ScriptDirectory(os.path.dirname(__file__))
-    if version is not None and version not in {known.revision for known in script.walk_revisions()}:
-        raise DatabaseTooNew(
-            f"database {shown(connection.engine.url)}: its tables are of version {version}, and "
-            f"this package knows them up to {HEAD}; use the package that changed them, or a newer "
-            "one. Nothing was changed."
-        )
+    known = {revision.revision for revision in script.walk_revisions()}
+    for asked in (version, to):
+        if asked is not None and asked not in known:
+            raise DatabaseTooNew(
+                f"database {shown(connection.engine.url)}: its tables are of version {asked}, and "
+                f"this package knows them up to {HEAD}; use the package that changed them, or a "
+                "newer one. Nothing was changed."
+            )
 
     def steps(revision, context):
         return script._upgrade_revs(to, revision)

@@ -58,6 +58,10 @@ class Storage:
         found, path = self._resolve(location)
         return found.open_output_stream(path)
 
+    def open_input(self, location: str) -> BinaryIO:
+        found, path = self._resolve(location)
+        return found.open_input_stream(path)
+
     def dataset(self, locations: Sequence[str], schema: "pa.Schema") -> "ds.Dataset":
         """Parquet files of one place as one table of this schema, columns by name."""
         import pyarrow.dataset as ds

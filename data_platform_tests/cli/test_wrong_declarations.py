@@ -44,6 +44,7 @@ WITHOUT = {("tables",), ("sql",), ("landing",), ("expire",), ("clean",), ("polic
 # `doctor` examines them with the rest
 WITHOUT |= {("doctor",), ("settings",), ("new",), ("package",), ("migrate",)}
 WITHOUT |= {("audit-log",)}
+WITHOUT |= {("backup",), ("restore",)}
 WRONG = {
     "a table without a name": (
         "from data_platform.tables.identity import TableId\nTableId.parse('lines')",

@@ -112,10 +112,12 @@ Rows = list[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class SmallShop:
-    """A home with a landing directory, and what is done there."""
+    """A home with a landing directory, and what is done there; its metadata is in files, or in
+    the `database` of a server."""
 
     home: Path
     place: Place
+    database: str = ""
     received: BronzeTable = RECEIVED
     sold: JudgedTable = sales
     clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
@@ -129,7 +131,9 @@ class SmallShop:
 
     def platform(self, faults: Faults | None = None) -> FaultyPlatform:
         faults = faults or Faults()
-        settings = settings_at(self.home, **self.place.settings)
+        metadata = ("catalog_uri", "ledger_uri", "dagster_database") if self.database else ()
+        places = {**self.place.settings, **dict.fromkeys(metadata, self.database)}
+        settings = settings_at(self.home, **places)
         storage = FaultyStorage(faults, store=self.place.store)
         return FaultyPlatform(settings, storage, self.clock, faults)
 

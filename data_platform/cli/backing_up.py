@@ -1,0 +1,62 @@
+"""Backing the platform up and restoring it: backup, restore."""
+
+import datetime as dt
+
+import click
+
+from data_platform.cli import printing as out
+from data_platform.cli.options import open_platform
+from data_platform.cli.reporting import reporting
+from data_platform.cli.version import installed_version
+from data_platform.settings.environment import settings_from_env
+from data_platform.settings.values import place as location
+
+PLACE = click.argument("place", metavar="PLACE")
+
+
+@click.command()
+@PLACE
+@click.option(
+    "--keep-days",
+    default=30,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="keep the files that it refers to for",
+)
+@reporting
+def backup(place: str, keep_days: int) -> None:
+    """Back up ledger, catalog and Dagster's history to PLACE, a new directory or s3:// location.
+
+    Runs may go on meanwhile. The tables' files stay in the warehouse, where the snapshots that the
+    backup refers to do not expire for as long as it is kept.
+    """
+    platform = open_platform()
+    from data_platform.operations.backup import back_up
+
+    made = back_up(
+        platform,
+        location("PLACE", place),
+        now=dt.datetime.now(dt.UTC),
+        keep=dt.timedelta(days=keep_days),
+        version=installed_version(),
+    )
+    for line in made.lines:
+        out.paragraph(line)
+
+
+@click.command()
+@PLACE
+@reporting
+def restore(place: str) -> None:
+    """Restore the backup in PLACE into a new home and empty databases, those of the settings.
+
+    The warehouse may be another one than it was: copy its files there first.
+    """
+    from data_platform.build.platform import Platform
+    from data_platform.operations.restore import restore as restored
+    from data_platform.runs.home import prepare_home
+
+    settings = settings_from_env()
+    prepare_home(settings)
+    for line in restored(Platform(settings), location("PLACE", place)).lines:
+        out.paragraph(line)

@@ -1,0 +1,111 @@
+"""A table as a backup has it: its metadata whole, its other files by reference.
+
+The metadata file itself is copied: a table deletes its oldest ones as it is written to.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pyiceberg.exceptions import NamespaceAlreadyExistsError
+from pyiceberg.table import Table
+from pyiceberg.table.metadata import TableMetadata, TableMetadataUtil
+
+from data_platform.lake.catalog import Lake
+from data_platform.lake.file_io import LakeFileIO
+from data_platform.lake.pins import pin
+from data_platform.lake.relocation import Move, Relocation
+from data_platform.storage.files import Storage
+from data_platform.tables.identity import TableId
+
+_READERS = 8
+
+
+@dataclass(frozen=True)
+class TableCopy:
+    """A table's metadata at one moment. `files` are those of its current snapshot, which a restored
+    table cannot be without: locations and bytes, None where Iceberg does not say."""
+
+    table: TableId
+    metadata: TableMetadata
+    files: Mapping[str, int | None]
+
+    def to_json(self) -> str:
+        """The copy as one line."""
+        document = {
+            "table": str(self.table),
+            "snapshot": self.metadata.current_snapshot_id,
+            "files": self.files,
+            "metadata": json.loads(self.metadata.model_dump_json(exclude_none=True)),
+        }
+        return json.dumps(document)
+
+    @classmethod
+    def from_json(cls, line: str) -> "TableCopy":
+        document = json.loads(line)
+        metadata = TableMetadataUtil.parse_obj(document["metadata"])
+        return cls(TableId.parse(document["table"]), metadata, document["files"])
+
+    def relocation(self, lake: Lake, storage: Storage) -> Relocation:
+        """How the table gets to its place in the lake's warehouse, from what is there now."""
+        location = lake.location(self.table)
+        there = {file.path for file in storage.files(location)}
+        move = Move(self.metadata.location, location)
+        return Relocation(self.table, self.metadata, move, there, LakeFileIO(dict(lake.properties)))
+
+
+def tables_now(lake: Lake) -> list[Table]:
+    """Every table of the catalog, as it is now."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(lake.load, lake.tables()))
+
+
+def copies(
+    tables: Iterable[Table], name: str, now: dt.datetime, until: dt.datetime
+) -> Iterator[TableCopy]:
+    """Copies of tables, whose current snapshots are pinned until then under the backup's name.
+
+    Raises NotThere if one has expired since it was loaded.
+    """
+    for table in tables:
+        metadata = table.metadata
+        current = metadata.current_snapshot()
+        if current:
+            pin(table, current.snapshot_id, name, now, until)
+        files: dict[str, int | None] = {}
+        if current:
+            files[current.manifest_list] = None
+            for manifest in current.manifests(table.io):
+                files[manifest.manifest_path] = manifest.manifest_length
+                for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+                    files[entry.data_file.file_path] = entry.data_file.file_size_in_bytes
+        yield TableCopy(TableId.of(table.name()), metadata, files)
+
+
+def missing_files(copy: TableCopy, relocation: Relocation, storage: Storage) -> list[str]:
+    """Files of the current snapshot that are not at their new place, or have another size."""
+    paths = [relocation.move(path) for path in copy.files]
+    sizes = storage.sizes(paths) if paths else []
+    return [
+        path
+        for path, found, wanted in zip(paths, sizes, copy.files.values(), strict=True)
+        if found is None or (wanted is not None and found != wanted)
+    ]
+
+
+def register(lake: Lake, locations: Mapping[TableId, str]) -> None:
+    """Add tables to the catalog, each by its metadata file."""
+    for table, metadata_location in locations.items():
+        namespace, _ = table.identifier
+        with suppress(NamespaceAlreadyExistsError):
+            lake.catalog.create_namespace(namespace)
+        lake.catalog.register_table(table.identifier, metadata_location)
+
+
+def shown(paths: Sequence[str]) -> str:
+    """The first paths, for a message."""
+    rest = f" and {len(paths) - 5:,} more" if len(paths) > 5 else ""
+    return ", ".join(paths[:5]) + rest
