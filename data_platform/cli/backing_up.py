@@ -1,4 +1,4 @@
-"""Backing the platform up and restoring it: backup, restore."""
+"""Backing the platform up, restoring and moving it: backup, restore, relocate."""
 
 import datetime as dt
 
@@ -46,11 +46,12 @@ def backup(place: str, keep_days: int) -> None:
 
 @click.command()
 @PLACE
+@click.option("--copy", is_flag=True, help="copy the tables' files from where they were")
 @reporting
-def restore(place: str) -> None:
+def restore(place: str, copy: bool) -> None:
     """Restore the backup in PLACE into a new home and empty databases, those of the settings.
 
-    The warehouse may be another one than it was: copy its files there first.
+    The warehouse may be another one than it was: copy its files there first, or have --copy do so.
     """
     from data_platform.build.platform import Platform
     from data_platform.operations.restore import restore as restored
@@ -58,5 +59,20 @@ def restore(place: str) -> None:
 
     settings = settings_from_env()
     prepare_home(settings)
-    for line in restored(Platform(settings), location("PLACE", place)).lines:
+    for line in restored(Platform(settings), location("PLACE", place), copy=copy).lines:
+        out.paragraph(line)
+
+
+@click.command()
+@reporting
+def relocate() -> None:
+    """Make the tables work after the home or the warehouse was moved or copied.
+
+    Rewrites the locations in their metadata, in the catalog and in the register. Stop what is at
+    work first.
+    """
+    platform = open_platform()
+    from data_platform.operations.relocating import relocate as relocated
+
+    for line in relocated(platform).lines:
         out.paragraph(line)

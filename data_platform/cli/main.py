@@ -13,6 +13,7 @@ import click
 
 from data_platform.cli.audit_log import audit_log
 from data_platform.cli.backing_up import backup, restore
+from data_platform.cli.backing_up import backup, relocate, restore
 from data_platform.cli.buckets import buckets
 from data_platform.cli.doctor import doctor
 from data_platform.cli.exploring import shell, try_
@@ -39,7 +40,8 @@ COMMANDS = (
     *(run, status, stale, held),
     *(new, try_, shell, doctor, settings),
     *(landing, quarantine),
-    *(rollback, release, drop, expire, clean, migrate, backup, restore),
+    *(rollback, release, drop, expire, clean, migrate),
+    *(backup, restore, relocate),
     *(buckets, policies, package, audit_log),
 )
 

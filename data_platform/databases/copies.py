@@ -59,7 +59,12 @@ class TableCopies:
     def write(self, opened: Opening) -> dict[str, Any]:
         """Write the tables to streams; returns what describes them."""
         found = sa.inspect(self.connection)
-        columns = {name: [c["name"] for c in found.get_columns(name)] for name in self.tables}
+        there = set(found.get_table_names())  # nobody may have used them yet
+        columns = {
+            name: [column["name"] for column in found.get_columns(name)]
+            for name in self.tables
+            if name in there
+        }
         for table, names in columns.items():
             with opened(f"{self.prefix}/{table}") as sink:
                 self._copy(f"COPY {_quoted(table, names)} TO STDOUT", sink)

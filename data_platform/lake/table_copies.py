@@ -5,7 +5,7 @@ The metadata file itself is copied: a table deletes its oldest ones as it is wri
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -85,6 +85,17 @@ def copies(
         yield TableCopy(TableId.of(table.name()), metadata, files)
 
 
+def copy_files(copy: TableCopy, lake: Lake, storage: Storage) -> None:
+    """Copy the table's files that are not in the lake's warehouse from where they were."""
+    move = Move(copy.metadata.location, lake.location(copy.table))
+    if move.old == move.new:
+        return
+    there = {file.path: file.size for file in storage.files(move.new)}
+    wanted = [f.path for f in storage.files(move.old) if there.get(move(f.path)) != f.size]
+    with ThreadPoolExecutor(_READERS) as pool:
+        list(pool.map(lambda path: storage.copy(path, move(path)), wanted))
+
+
 def missing_files(copy: TableCopy, relocation: Relocation, storage: Storage) -> list[str]:
     """Files of the current snapshot that are not at their new place, or have another size."""
     paths = [relocation.move(path) for path in copy.files]
@@ -103,9 +114,3 @@ def register(lake: Lake, locations: Mapping[TableId, str]) -> None:
         with suppress(NamespaceAlreadyExistsError):
             lake.catalog.create_namespace(namespace)
         lake.catalog.register_table(table.identifier, metadata_location)
-
-
-def shown(paths: Sequence[str]) -> str:
-    """The first paths, for a message."""
-    rest = f" and {len(paths) - 5:,} more" if len(paths) > 5 else ""
-    return ", ".join(paths[:5]) + rest

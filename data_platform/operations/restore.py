@@ -18,10 +18,12 @@ from data_platform.build.platform import Platform
 from data_platform.databases import migration
 from data_platform.databases.connections import Database
 from data_platform.databases.copies import load_rows, load_tables, read_file
+from data_platform.databases.tables import METADATA
 from data_platform.databases.urls import is_sqlite
+from data_platform.lake.files import some
 from data_platform.lake.relocation import Move, Relocation
 from data_platform.lake.staged_paths import move_staged_paths
-from data_platform.lake.table_copies import TableCopy, missing_files, register, shown
+from data_platform.lake.table_copies import TableCopy, copy_files, missing_files, register
 from data_platform.landing.ledger.tables import rename_bucket
 from data_platform.operations.backup import (
     DAGSTER,
@@ -65,8 +67,9 @@ class Restored:
         ]
 
 
-def restore(platform: Platform, place: str) -> Restored:
-    """Restore a backup to where the platform's settings say.
+def restore(platform: Platform, place: str, *, copy: bool = False) -> Restored:
+    """Restore a backup to where the platform's settings say; with `copy`, files of tables that are
+    not in their warehouse are copied from where they were.
 
     Raises ArchiveError for a backup that is not whole, RestoreError if the place to restore to is
     not empty or files of tables are missing, DatabaseTooNew for a backup of a later version.
@@ -75,7 +78,7 @@ def restore(platform: Platform, place: str) -> Restored:
     _require_known(archive)
     _require_empty(platform, archive)
     archive.verify()
-    planned = _planned(platform, archive)
+    planned = _planned(platform, archive, copy)
     forgotten = {
         each.table: gone
         for each in planned
@@ -95,6 +98,7 @@ def _require_known(archive: Archive) -> None:
             f"{archive.about['package']}; restore it with that one"
         )
 
+    migration.require_known(archive.about["migration"], f"in the backup {archive.place}")
     made_with = archive.about["dagster_version"]
     if archive.about[DAGSTER]["kind"] == "postgresql" and made_with != dagster_version():
         raise RestoreError(
@@ -119,8 +123,9 @@ def _require_empty(platform: Platform, archive: Archive) -> None:
     if found := platform.lake.tables():
         raise RestoreError(f"the catalog has tables already, such as {found[0]}; {_EMPTY}")
     with platform.builds.database.restoring() as connection:
-        version = migration.version_of(connection)
-        if version and (version != archive.about["migration"] or _rows(connection, LEDGER_TABLES)):
+        there = migration.version_of(connection)
+        migration.require_known(there, settings.ledger_uri)
+        if _rows(connection, [table.name for table in METADATA.sorted_tables]):
             raise RestoreError(f"the ledger, {settings.ledger_uri}, is not empty; {_EMPTY}")
     with _dagster(settings) as connection:
         there = _rows(connection, ("runs", "event_logs")) if connection else dagster_files(settings)
@@ -131,20 +136,22 @@ def _require_empty(platform: Platform, archive: Archive) -> None:
 _EMPTY = "a backup is restored into a new home and empty databases: name others in the settings"
 
 
-def _planned(platform: Platform, archive: Archive) -> list[Relocation]:
+def _planned(platform: Platform, archive: Archive, copied: bool) -> list[Relocation]:
     """How each table gets to its place. Raises RestoreError naming the files that are missing."""
     planned: list[Relocation] = []
     missing: list[str] = []
     with archive.reading(TABLES) as source:
         for line in source.read().decode().splitlines():
             copy = TableCopy.from_json(line)
+            if copied:
+                copy_files(copy, platform.lake, platform.storage)
             each = copy.relocation(platform.lake, platform.storage)
             missing += missing_files(copy, each, platform.storage)
             planned.append(each)
     if missing:
         raise RestoreError(
             f"{counted(len(missing), 'file')} of the tables missing or cut short: "
-            f"{shown(missing)}; copy them from {archive.about['warehouse']} to "
+            f"{some(missing)}; copy them from {archive.about['warehouse']} to "
             f"{platform.settings.warehouse_uri}, or name another warehouse. Nothing was changed"
         )
     return planned
@@ -156,8 +163,9 @@ def _restore_dagster(platform: Platform, archive: Archive) -> None:
         for name in described["files"]:
             target = settings.dagster_home / name.removeprefix(f"{DAGSTER}/")
             read_file(name, archive.reading, target)
-    with open_instance(settings) as instance:  # which makes tables that are not there
-        instance.upgrade()
+    with open_instance(settings) as instance:  # which makes what is not there
+        if archive.about["dagster_version"] != dagster_version():
+            instance.upgrade()
     if described["kind"] == "postgresql":
         with _dagster(settings) as connection:
             assert connection
@@ -171,6 +179,7 @@ def _restore_ledger(platform: Platform, archive: Archive) -> None:
         TemporaryDirectory() as folder,
         platform.builds.database.restoring() as connection,
     ):
+        migration.remove(connection)  # they are empty, perhaps as a newer version has them
         migration.upgrade(connection, about["migration"])
         _load(connection, about[LEDGER], archive, Path(folder))
         migration.upgrade(connection)

@@ -45,6 +45,7 @@ WITHOUT = {("tables",), ("sql",), ("landing",), ("expire",), ("clean",), ("polic
 WITHOUT |= {("doctor",), ("settings",), ("new",), ("package",), ("migrate",)}
 WITHOUT |= {("audit-log",)}
 WITHOUT |= {("backup",), ("restore",)}
+WITHOUT |= {("backup",), ("restore",), ("relocate",)}
 WRONG = {
     "a table without a name": (
         "from data_platform.tables.identity import TableId\nTableId.parse('lines')",

@@ -1,27 +1,45 @@
 """A backup, restored into an empty place: every table is as it was, and the work goes on."""
 
-import datetime as dt
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import dagster as dg
+import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
+from data_platform.databases.connections import Database
+from data_platform.databases.errors import DatabaseTooNew
+from data_platform.lake.expiry import expire_all
+from data_platform.lake.files import files_by_partition, versions
+from data_platform.lake.upkeep.clean import clean
 from data_platform.operations.backup import back_up
-from data_platform.operations.repair import instance_of
-from data_platform.operations.restore import restore
+from data_platform.operations.restore import RestoreError, restore
 from data_platform.settings.environment import environment_kept
+from data_platform.storage.archive import ArchiveError
+from data_platform.storage.files import Storage
+from data_platform_tests.support.backups import (
+    DAY,
+    DAYS,
+    NOW,
+    SILVER,
+    backed_up,
+    copied,
+    deleted,
+    loaded,
+    materialized,
+    publishing,
+    shop_in,
+)
 from data_platform_tests.support.places import Place, place_of
 from data_platform_tests.support.small_shop import SmallShop
 
-NOW = dt.datetime.now(dt.UTC)
-DAY = dt.timedelta(days=1)
-KEY = dg.AssetKey(["silver", "shop", "sales"])
 MakeShop = Callable[[str], SmallShop]
 
 
 @pytest.fixture(autouse=True)
-def environment():
+def environment() -> Iterator[None]:
     with environment_kept():
         yield
 
@@ -33,56 +51,266 @@ def new_shop(request: pytest.FixtureRequest, tmp_path: Path) -> MakeShop:
     def make(name: str) -> SmallShop:
         home = tmp_path / name
         if request.param == "files":
-            return SmallShop(home, Place.directory(home))
+            return shop_in(home)
         place = place_of(request, "versitygw", home)
         return SmallShop(home, place, request.getfixturevalue("new_postgres_url")())
 
     return make
 
 
-def loaded(shop: SmallShop) -> SmallShop:
-    """Rows that are published, rejected and repeated, one day published twice, and Dagster's
-    events."""
-    shop.land("2011-03-04", ["a,1", "b,x", "a,1", "c,2"])
-    shop.land("2011-03-05", ["a,1", "c,3"])
-    shop.run()
-    shop.land("2011-03-05", ["d,4"], suffix="-late")
-    shop.run()
-    with instance_of(shop.platform()) as instance:
-        for day in ("2011-03-04", "2011-03-05"):
-            instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition=day))
-    return shop
+@pytest.fixture
+def old(tmp_path: Path) -> SmallShop:
+    return loaded(shop_in(tmp_path / "old"))
 
 
-def copied(old: SmallShop, new: SmallShop) -> None:
-    """The files of one place in another, the first one's deleted."""
-    for uri, content in old.place.save().items():
-        name = uri.removeprefix(old.place.root)
-        if name.startswith(("/warehouse/", "/landing/")):
-            new.place.write(new.place.root + name, content)
-        old.place.delete(uri)
+@pytest.fixture
+def new(tmp_path: Path) -> SmallShop:
+    return shop_in(tmp_path / "new")
 
 
-def materialized(shop: SmallShop) -> set[str]:
-    with instance_of(shop.platform()) as instance:
-        return instance.get_materialized_partitions(KEY)
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    return tmp_path / "backup"
 
 
 def test_every_table_is_as_it_was_in_another_place_and_the_work_goes_on(
-    new_shop: MakeShop, tmp_path: Path
+    new_shop: MakeShop, backup: Path
 ) -> None:
-    old, new, place = loaded(new_shop("old")), new_shop("new"), str(tmp_path / "backup")
+    old, new = loaded(new_shop("old")), new_shop("new")
+    place = f"{new.place.root}/backup"
     before, objects = old.everything(), old.platform().ledger.summary()
-    back_up(old.platform(), place, now=NOW, keep=DAY, version="")
+    backed_up(old, place)
     copied(old, new)
+    deleted(old)
 
-    restore(new.platform(), place)
+    done = restore(new.platform(), place)
 
+    assert (done.tables, done.forgotten) == (len(before), {})
     assert all(before.values())
     assert new.everything() == before
     assert new.platform().ledger.summary() == objects
-    assert materialized(new) == {"2011-03-04", "2011-03-05"}
+    assert materialized(new) == DAYS
+    staged = new.platform().builds.staged_files(SILVER)
+    assert staged
+    assert staged <= new.place.files()
     assert new.run() == set()
     new.land("2011-03-06", ["e,5"])
     assert new.run() == {"bronze 2011-03-06", "silver 2011-03-06"}
     assert new.run() == set()
+
+
+def test_backups_that_were_made_while_runs_publish_hold_every_published_version_in_the_register(
+    new_shop: MakeShop, tmp_path: Path
+) -> None:
+    old = new_shop("old")
+    places = [f"{old.place.root}/backup{n}" for n in range(3)]
+    with publishing(old) as until_published:
+        for n, place in enumerate(places):
+            until_published(2 * n + 1)
+            backed_up(old, place)
+    in_the_end = old.everything()
+    states = []
+    for n, place in enumerate(places):
+        new = new_shop(f"new{n}")
+        copied(old, new)
+        restore(new.platform(), place)
+        platform = new.platform()
+        for table in platform.lake.tables():
+            published = versions(files_by_partition(platform.lake.load(table)))
+            if table.layer in ("bronze", "silver"):
+                assert platform.builds.of(table, published).keys() == published.keys()
+        states.append(new.rows(SILVER))
+        new.run()
+        assert new.everything() == in_the_end
+    assert len({len(rows) for rows in states}) > 1  # they are of different moments
+
+
+def test_files_are_copied_where_that_is_asked_for(
+    old: SmallShop, new: SmallShop, backup: Path
+) -> None:
+    backed_up(old, backup)
+
+    restore(new.platform(), str(backup), copy=True)
+
+    before = old.everything()
+    deleted(old)
+    assert new.everything() == before
+
+
+def test_what_a_backup_refers_to_outlives_expiry_and_cleaning_while_it_is_kept(
+    old: SmallShop, new: SmallShop, backup: Path
+) -> None:
+    before = old.everything()
+    until = backed_up(old, backup, keep=7 * DAY).until
+    for n in range(5):
+        for day in DAYS:
+            old.land(day, [f"later{n},{n}", "bad,x"])
+        old.run()
+    platform = old.platform()
+    expire_all(platform.lake, NOW + 6 * DAY)
+    clean(platform.lake, platform.storage, NOW + 6 * DAY)
+    there = SmallShop(new.home, old.place)
+
+    restore(there.platform(), str(backup))
+
+    assert old.everything() != before
+    assert there.everything() == before
+    table = platform.lake.load(SILVER)
+    [pinned] = [ref.snapshot_id for name, ref in table.refs().items() if name != "main"]
+    assert table.snapshot_by_id(pinned)
+    expire_all(platform.lake, until + DAY)
+    table.refresh()
+    assert (set(table.refs()), table.snapshot_by_id(pinned)) == ({"main"}, None)
+
+
+def test_snapshots_whose_files_are_gone_are_left_out_of_the_history_and_said_so(
+    old: SmallShop, new: SmallShop, backup: Path
+) -> None:
+    table = old.platform().lake.load(SILVER)
+    first, *rest = [s.snapshot_id for s in table.snapshots()]
+    before = old.everything()
+    backed_up(old, backup)
+    copied(old, new)
+    lost = table.snapshots()[0].manifest_list
+    new.place.delete(lost.replace(old.place.root, new.place.root))
+
+    done = restore(new.platform(), str(backup))
+
+    assert done.forgotten == {SILVER: 1}
+    assert f"{SILVER}: 1 snapshot left out" in " ".join(done.lines)
+    there = [s.snapshot_id for s in new.platform().lake.load(SILVER).snapshots()]
+    assert (first in there, there) == (False, rest)
+    assert new.everything() == before
+
+
+def test_files_that_are_missing_or_cut_short_are_named_before_anything_is_restored(
+    old: SmallShop, new: SmallShop, backup: Path
+) -> None:
+    before = old.everything()
+    backed_up(old, backup)
+    copied(old, new)
+    gone, short = sorted(f for f in new.place.files("/warehouse/silver") if "/data/" in f)[:2]
+    contents = {file: new.place.read(file) for file in (gone, short)}
+    new.place.delete(gone)
+    new.place.write(short, contents[short][:-1])
+
+    with pytest.raises(RestoreError) as refused:
+        restore(new.platform(), str(backup))
+
+    assert "2 files of the tables missing or cut short" in str(refused.value)
+    assert all(file in str(refused.value) for file in (gone, short))
+    for file, content in contents.items():
+        new.place.write(file, content)
+    restore(new.platform(), str(backup))
+    assert new.everything() == before
+
+
+class FullDisk(Storage):
+    """Has no space left for one file."""
+
+    refused: str = ""
+
+    def open_output(self, location: str):
+        if self.refused in location:
+            raise OSError(28, "No space left on device", location)
+        return super().open_output(location)
+
+
+@pytest.mark.parametrize("file", ["ledger.db", "runs.db", "index.db"])
+def test_an_interrupted_backup_is_never_taken_for_a_whole_one(
+    old: SmallShop, new: SmallShop, backup: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FullDisk, "refused", file)
+    with pytest.raises(OSError, match="No space"):
+        back_up(
+            replace(old.platform(), given_storage=FullDisk()),
+            str(backup),
+            now=NOW,
+            keep=DAY,
+            version="1.0",
+        )
+
+    with pytest.raises(ArchiveError, match="was interrupted before it was complete"):
+        restore(new.platform(), str(backup))
+    with pytest.raises(ArchiveError, match="holds files already"):
+        backed_up(old, backup)
+    backed_up(old, f"{backup}2")
+    copied(old, new)
+    restore(new.platform(), f"{backup}2")
+
+
+def test_a_damaged_or_absent_backup_is_refused(
+    old: SmallShop, new: SmallShop, backup: Path
+) -> None:
+    backed_up(old, backup)
+    copied(old, new)
+    [file] = backup.glob("ledger*")
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + b"x")
+    with pytest.raises(ArchiveError, match=r"ledger\.db missing or damaged"):
+        restore(new.platform(), str(backup))
+    with pytest.raises(ArchiveError, match="does not exist"):
+        restore(new.platform(), f"{backup}2")
+
+    file.write_bytes(content)
+    restore(new.platform(), str(backup))
+
+
+def changed(backup: Path, **about: object) -> None:
+    """What a backup says about itself."""
+    file = backup / "contents.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **about}))
+
+
+def test_a_backup_of_a_later_version_is_refused(
+    old: SmallShop, new: SmallShop, backup: Path
+) -> None:
+    backed_up(old, backup)
+    copied(old, new)
+    changed(backup, format=99, package="9.0")
+    with pytest.raises(RestoreError, match=r"a later version of this package, 9\.0"):
+        restore(new.platform(), str(backup))
+    changed(backup, format=1, migration="0999")
+    with pytest.raises(DatabaseTooNew, match="of version 0999"):
+        restore(new.platform(), str(backup))
+
+    assert not new.platform().lake.tables()
+
+
+def test_nothing_is_restored_over_something_that_is_there(
+    new_shop: MakeShop, tmp_path: Path
+) -> None:
+    old, new = loaded(new_shop("old")), new_shop("new")
+    place = f"{new.place.root}/backup"
+    backed_up(old, place)
+    with pytest.raises(RestoreError, match="the catalog has tables already"):
+        restore(old.platform(), place)
+
+    copied(old, new)
+    new.platform().ledger.summary()  # which makes its tables: they are empty
+    restore(new.platform(), place)
+    for table in new.platform().lake.tables():
+        new.platform().lake.catalog.drop_table(table.identifier)
+    with pytest.raises(RestoreError, match=r"the ledger, .* is not empty"):
+        restore(new.platform(), place)
+    with Database(new.platform().settings.ledger_uri).write() as connection:
+        for name in ("landed_objects", "builds"):
+            connection.execute(sa.text(f"DELETE FROM {name}"))
+    with pytest.raises(RestoreError, match="Dagster has a history here already"):
+        restore(new.platform(), place)
+
+
+@pytest.mark.integration
+def test_a_backup_of_a_server_has_no_password_and_is_not_restored_into_files(
+    request: pytest.FixtureRequest, tmp_path: Path, new: SmallShop
+) -> None:
+    postgres = request.getfixturevalue("postgres")
+    url = request.getfixturevalue("postgres_url")
+    old = loaded(SmallShop(tmp_path / "old", Place.directory(tmp_path / "old"), url))
+    backed_up(old, tmp_path / "backup")
+
+    for file in (tmp_path / "backup").rglob("*.*"):
+        stream = pa.input_stream(file, compression="zstd" if file.suffix == ".zst" else None)
+        assert postgres.password.encode() not in stream.read()
+    with pytest.raises(RestoreError, match="set it to postgresql"):
+        restore(new.platform(), str(tmp_path / "backup"))
