@@ -1,6 +1,7 @@
 """Backing the platform up, restoring and moving it: backup, restore, relocate."""
 
 import datetime as dt
+from pathlib import Path
 
 import click
 
@@ -9,9 +10,24 @@ from data_platform.cli.options import open_platform
 from data_platform.cli.reporting import reporting
 from data_platform.cli.version import installed_version
 from data_platform.settings.environment import settings_from_env
+from data_platform.settings.values import PREFIX, SettingsError
 from data_platform.settings.values import place as location
 
-PLACE = click.argument("place", metavar="PLACE")
+
+class _Place(click.ParamType):
+    """A directory or `s3://bucket/prefix`, as a location."""
+
+    name = "place"
+
+    def convert(self, value: str, param, ctx) -> str:
+        given = value if "://" in value else str(Path(value).absolute())
+        try:
+            return location("PLACE", given)
+        except SettingsError as error:
+            self.fail(str(error).removeprefix(PREFIX), param, ctx)
+
+
+PLACE = click.argument("place", metavar="PLACE", type=_Place())
 
 
 @click.command()
@@ -35,7 +51,7 @@ def backup(place: str, keep_days: int) -> None:
 
     made = back_up(
         platform,
-        location("PLACE", place),
+        place,
         now=dt.datetime.now(dt.UTC),
         keep=dt.timedelta(days=keep_days),
         version=installed_version(),
@@ -59,7 +75,7 @@ def restore(place: str, copy: bool) -> None:
 
     settings = settings_from_env()
     prepare_home(settings)
-    for line in restored(Platform(settings), location("PLACE", place), copy=copy).lines:
+    for line in restored(Platform(settings), place, copy=copy).lines:
         out.paragraph(line)
 
 
