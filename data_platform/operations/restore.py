@@ -34,7 +34,7 @@ from data_platform.operations.backup import (
     dagster_files,
     dagster_version,
 )
-from data_platform.runs.instance import open_instance
+from data_platform.runs.instance import open_instance, upgrade_storage
 from data_platform.settings.model import Settings
 from data_platform.storage.archive import Archive, open_archive
 from data_platform.storage.errors import LakeError
@@ -165,7 +165,7 @@ def _restore_dagster(platform: Platform, archive: Archive) -> None:
             read_file(name, archive.reading, target)
     with open_instance(settings) as instance:  # which makes what is not there
         if archive.about["dagster_version"] != dagster_version():
-            instance.upgrade()
+            upgrade_storage(instance, settings)
     if described["kind"] == "postgresql":
         with _dagster(settings) as connection:
             assert connection

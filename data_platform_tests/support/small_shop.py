@@ -113,11 +113,12 @@ Rows = list[tuple[Any, ...]]
 @dataclass(frozen=True)
 class SmallShop:
     """A home with a landing directory, and what is done there; its metadata is in files, or in
-    the `database` of a server."""
+    the `database` of a server; `ledger` is another one for the ledger."""
 
     home: Path
     place: Place
     database: str = ""
+    ledger: str = ""
     received: BronzeTable = RECEIVED
     sold: JudgedTable = sales
     clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
@@ -133,6 +134,7 @@ class SmallShop:
         faults = faults or Faults()
         metadata = ("catalog_uri", "ledger_uri", "dagster_database") if self.database else ()
         places = {**self.place.settings, **dict.fromkeys(metadata, self.database)}
+        places |= {"ledger_uri": self.ledger} if self.ledger else {}
         settings = settings_at(self.home, **places)
         storage = FaultyStorage(faults, store=self.place.store)
         return FaultyPlatform(settings, storage, self.clock, faults)
