@@ -44,7 +44,8 @@ class Move:
 
 @dataclass(frozen=True)
 class Relocation:
-    """A table's metadata and how its files moved; `there` are the files at the new location.
+    """A table's metadata and how its files moved; `there` are the files at the new location, with
+    their bytes. Files that are outside of a table's location are taken to be where they were.
 
     Nothing needs to have moved: then only the metadata file is written anew, without what is gone.
     """
@@ -52,7 +53,7 @@ class Relocation:
     table: TableId
     metadata: TableMetadata
     move: Move
-    there: Collection[str]
+    there: Mapping[str, int]
     io: FileIO
     _missing: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
 
@@ -65,6 +66,20 @@ class Relocation:
         """Files of the current snapshot that are not there."""
         current = self.metadata.current_snapshot()
         return self._missing_of(current) if current else []
+
+    def absent(self, files: Mapping[str, int | None]) -> list[str]:
+        """Those of the files, given by their old paths, that are not there, or not with these bytes
+        (None: any), by their new paths."""
+        paths = {self.move(path): size for path, size in files.items()}
+        return [
+            path
+            for path, size in paths.items()
+            if not self._is_there(path) or size not in (None, self.there.get(path, size))
+        ]
+
+    def forgotten(self) -> int:
+        """How many snapshots are left out, since files of theirs are gone."""
+        return len(self.metadata.snapshots) - len(self.kept())
 
     def kept(self) -> list[Snapshot]:
         """The snapshots whose files are all there."""
@@ -86,9 +101,12 @@ class Relocation:
         ToOutputFile.table_metadata(moved, self.io.new_output(target))
         return target
 
+    def _is_there(self, path: str) -> bool:
+        return path in self.there or not path.startswith(f"{self.location}/")
+
     def _missing_of(self, snapshot: Snapshot) -> list[str]:
         listed = self.move(snapshot.manifest_list)
-        if listed not in self.there:
+        if not self._is_there(listed):
             return [listed]
         missing = []
         for manifest in _manifests(_Avro.read(self.io, listed)):
@@ -99,11 +117,11 @@ class Relocation:
         return missing
 
     def _missing_in(self, manifest: str) -> Iterator[str]:
-        if manifest not in self.there:
+        if not self._is_there(manifest):
             yield manifest
             return
         for path in map(self.move, _live(_Avro.read(self.io, manifest))):
-            if path not in self.there:
+            if not self._is_there(path):
                 yield path
 
     def _lists_rewritten(self, snapshots: Collection[Snapshot]) -> dict[str, str]:

@@ -52,7 +52,7 @@ class TableCopy:
     def relocation(self, lake: Lake, storage: Storage) -> Relocation:
         """How the table gets to its place in the lake's warehouse, from what is there now."""
         location = lake.location(self.table)
-        there = {file.path for file in storage.files(location)}
+        there = {file.path: file.size for file in storage.files(location)}
         move = Move(self.metadata.location, location)
         return Relocation(self.table, self.metadata, move, there, LakeFileIO(dict(lake.properties)))
 
@@ -96,21 +96,9 @@ def copy_files(copy: TableCopy, lake: Lake, storage: Storage) -> None:
         list(pool.map(lambda path: storage.copy(path, move(path)), wanted))
 
 
-def missing_files(copy: TableCopy, relocation: Relocation, storage: Storage) -> list[str]:
-    """Files of the current snapshot that are not at their new place, or have another size."""
-    paths = [relocation.move(path) for path in copy.files]
-    sizes = storage.sizes(paths) if paths else []
-    return [
-        path
-        for path, found, wanted in zip(paths, sizes, copy.files.values(), strict=True)
-        if found is None or (wanted is not None and found != wanted)
-    ]
-
-
-def register(lake: Lake, locations: Mapping[TableId, str]) -> None:
-    """Add tables to the catalog, each by its metadata file."""
-    for table, metadata_location in locations.items():
-        namespace, _ = table.identifier
-        with suppress(NamespaceAlreadyExistsError):
-            lake.catalog.create_namespace(namespace)
-        lake.catalog.register_table(table.identifier, metadata_location)
+def register(lake: Lake, table: TableId, metadata_location: str) -> None:
+    """Add a table to the catalog by its metadata file."""
+    namespace, _ = table.identifier
+    with suppress(NamespaceAlreadyExistsError):
+        lake.catalog.create_namespace(namespace)
+    lake.catalog.register_table(table.identifier, metadata_location)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from data_platform.build.platform import Platform
 from data_platform.lake.staged_paths import move_staged_paths
-from data_platform.lake.upkeep.relocate import plan_relocation
+from data_platform.lake.upkeep.relocate import relocate as relocate_tables
 from data_platform.runs.liveness import at_work
 from data_platform.storage.errors import LakeError
 from data_platform.telemetry.wording import counted
@@ -33,17 +33,13 @@ class Relocated:
 def relocate(platform: Platform) -> Relocated:
     """Rewrite what names the old place of the warehouse; what is there already stays as it is.
 
-    Raises LakeError if runs are at work, or as `plan_relocation` does.
+    Raises LakeError if runs are at work, or as `relocate_tables` does.
     """
     driven, live, _ = at_work(platform)
     if driven or live:
         raise LakeError("runs are at work; stop them, and the daemon, and relocate again")
-    moved = plan_relocation(platform.lake, platform.storage)
-    forgotten = sum(
-        len(each.metadata.snapshots) - len(each.kept()) for each in moved.tables.values()
-    )
-    moved.apply()
+    moved = relocate_tables(platform.lake, platform.storage)
     with platform.builds.database.write() as connection:
-        for each in moved.tables.values():
-            move_staged_paths(connection, each.move)
-    return Relocated(platform.lake.warehouse, len(moved.tables), forgotten)
+        for move in moved:
+            move_staged_paths(connection, move)
+    return Relocated(platform.lake.warehouse, len(moved), sum(moved.values()))

@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,9 +22,9 @@ from data_platform.databases.copies import load_rows, load_tables, read_file
 from data_platform.databases.tables import METADATA
 from data_platform.databases.urls import is_sqlite
 from data_platform.lake.files import some
-from data_platform.lake.relocation import Move, Relocation
+from data_platform.lake.relocation import Move
 from data_platform.lake.staged_paths import move_staged_paths
-from data_platform.lake.table_copies import TableCopy, copy_files, missing_files, register
+from data_platform.lake.table_copies import TableCopy, copy_files, register
 from data_platform.landing.ledger.tables import rename_bucket
 from data_platform.operations.backup import (
     DAGSTER,
@@ -78,17 +79,15 @@ def restore(platform: Platform, place: str, *, copy: bool = False) -> Restored:
     _require_known(archive)
     _require_empty(platform, archive)
     archive.verify()
-    planned = _planned(platform, archive, copy)
-    forgotten = {
-        each.table: gone
-        for each in planned
-        if (gone := len(each.metadata.snapshots) - len(each.kept()))
-    }
+    if copy:
+        for each in _copies(archive):
+            copy_files(each, platform.lake, platform.storage)
+    _require_files(platform, archive)
     _restore_dagster(platform, archive)
-    register(platform.lake, {each.table: each.write() for each in planned})
+    tables, forgotten = _restore_tables(platform, archive)
     _restore_ledger(platform, archive)
     made = dt.datetime.fromisoformat(archive.about["made"])
-    return Restored(made, len(planned), forgotten)
+    return Restored(made, tables, forgotten)
 
 
 def _require_known(archive: Archive) -> None:
@@ -136,25 +135,34 @@ def _require_empty(platform: Platform, archive: Archive) -> None:
 _EMPTY = "a backup is restored into a new home and empty databases: name others in the settings"
 
 
-def _planned(platform: Platform, archive: Archive, copied: bool) -> list[Relocation]:
-    """How each table gets to its place. Raises RestoreError naming the files that are missing."""
-    planned: list[Relocation] = []
-    missing: list[str] = []
+def _copies(archive: Archive) -> Iterator[TableCopy]:
     with archive.reading(TABLES) as source:
-        for line in source.read().decode().splitlines():
-            copy = TableCopy.from_json(line)
-            if copied:
-                copy_files(copy, platform.lake, platform.storage)
-            each = copy.relocation(platform.lake, platform.storage)
-            missing += missing_files(copy, each, platform.storage)
-            planned.append(each)
+        yield from map(TableCopy.from_json, TextIOWrapper(source, "utf-8"))
+
+
+def _require_files(platform: Platform, archive: Archive) -> None:
+    """Raises RestoreError naming the files of current snapshots that are missing."""
+    missing: list[str] = []
+    for copy in _copies(archive):
+        missing += copy.relocation(platform.lake, platform.storage).absent(copy.files)
     if missing:
         raise RestoreError(
             f"{counted(len(missing), 'file')} of the tables missing or cut short: "
             f"{some(missing)}; copy them from {archive.about['warehouse']} to "
             f"{platform.settings.warehouse_uri}, or name another warehouse. Nothing was changed"
         )
-    return planned
+
+
+def _restore_tables(platform: Platform, archive: Archive) -> tuple[int, dict[TableId, int]]:
+    """How many tables there are now, and how many snapshots of which were left out."""
+    tables, forgotten = 0, {}
+    for copy in _copies(archive):
+        relocation = copy.relocation(platform.lake, platform.storage)
+        register(platform.lake, copy.table, relocation.write())
+        tables += 1
+        if gone := relocation.forgotten():
+            forgotten[copy.table] = gone
+    return tables, forgotten
 
 
 def _restore_dagster(platform: Platform, archive: Archive) -> None:

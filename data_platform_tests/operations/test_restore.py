@@ -189,7 +189,10 @@ def test_files_that_are_missing_or_cut_short_are_named_before_anything_is_restor
     before = old.everything()
     backed_up(old, backup)
     copied(old, new)
-    gone, short = sorted(f for f in new.place.files("/warehouse/silver") if "/data/" in f)[:2]
+    live = files_by_partition(old.platform().lake.load(SILVER))
+    gone, short = (
+        live[day][0].file_path.replace(old.place.root, new.place.root) for day in sorted(DAYS)
+    )
     contents = {file: new.place.read(file) for file in (gone, short)}
     new.place.delete(gone)
     new.place.write(short, contents[short][:-1])

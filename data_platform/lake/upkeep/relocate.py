@@ -4,8 +4,7 @@ The catalog still names the metadata files of the old place. They are rewritten 
 all tables before the catalog is changed, in one transaction.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.serializers import FromInputFile
@@ -20,50 +19,48 @@ from data_platform.storage.files import Storage
 from data_platform.tables.identity import TableId
 
 
-@dataclass(frozen=True)
-class Moved:
-    """The tables that are not where the catalog says, with their metadata files there."""
+def relocate(lake: Lake, storage: Storage) -> dict[Move, int]:
+    """Relocate the tables that are not where the catalog says; how each moved, and how many of its
+    snapshots were left out since files of theirs are gone. Empty if all are where it says.
 
-    lake: Lake
-    tables: Mapping[str, Relocation]
-
-    def apply(self) -> None:
-        """Rewrite the metadata, then have the catalog name it."""
-        written = {old: each.write() for old, each in self.tables.items()}
-        catalog = self.lake.catalog
-        assert isinstance(catalog, SqlCatalog)
-        location, before = IcebergTables.metadata_location, "previous_metadata_location"
-        with catalog.engine.begin() as connection:
-            for old, new in written.items():
-                row = update(IcebergTables).where(location == old)
-                connection.execute(row.values({location.key: new, before: None}))
-
-
-def plan_relocation(lake: Lake, storage: Storage) -> Moved:
-    """The tables that must be relocated, empty if all are where the catalog says.
-
-    Raises LakeError if the catalog is no database, if a table was never in a warehouse, or if files
-    of a current snapshot are missing at the new place.
+    Raises LakeError if the catalog is no database, or if files of a current snapshot are missing at
+    the new place.
     """
-    if not isinstance(lake.catalog, SqlCatalog):
+    catalog = lake.catalog
+    if not isinstance(catalog, SqlCatalog):
         raise LakeError(
             "the tables of Glue cannot be relocated in place: `data-platform backup` them, and "
             "restore them with the settings of the new place"
         )
-    found, missing = {}, []
-    for table, metadata_location in lake.metadata_locations(lake.tables()).items():
-        old = metadata_location.rpartition("/metadata/")[0]
-        if old == lake.location(table):
-            continue
-        each = _relocation(lake, storage, table, Move(old, lake.location(table)), metadata_location)
-        missing += each.missing()
-        found[metadata_location] = each
+    missing = [path for _, each in _relocations(lake, storage) for path in each.missing()]
     if missing:
         raise LakeError(
             f"{len(missing):,} files of the tables are not in {lake.warehouse}: {some(missing)}; "
             "copy them there first. Nothing was changed"
         )
-    return Moved(lake, found)
+    written, moved = {}, {}
+    for old, each in _relocations(lake, storage):
+        written[old] = each.write()
+        moved[each.move] = each.forgotten()
+    _name(catalog, written)
+    return moved
+
+
+def _relocations(lake: Lake, storage: Storage) -> Iterator[tuple[str, Relocation]]:
+    """The tables that are elsewhere, each with the metadata file that the catalog names."""
+    for table, metadata_location in lake.metadata_locations(lake.tables()).items():
+        move = Move(metadata_location.rpartition("/metadata/")[0], lake.location(table))
+        if move.old != move.new:
+            yield metadata_location, _relocation(lake, storage, table, move, metadata_location)
+
+
+def _name(catalog: SqlCatalog, written: Mapping[str, str]) -> None:
+    """Have the catalog name new metadata files instead of old ones."""
+    location, before = IcebergTables.metadata_location, "previous_metadata_location"
+    with catalog.engine.begin() as connection:
+        for old, new in written.items():
+            row = update(IcebergTables).where(location == old)
+            connection.execute(row.values({location.key: new, before: None}))
 
 
 def _relocation(
@@ -78,5 +75,5 @@ def _relocation(
             "copy its files there, or name the warehouse that has them in "
             "DATA_PLATFORM_WAREHOUSE. Nothing was changed"
         ) from error
-    there = {file.path for file in storage.files(move.new)}
+    there = {file.path: file.size for file in storage.files(move.new)}
     return Relocation(table, metadata, move, there, io)
