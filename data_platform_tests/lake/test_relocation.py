@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyiceberg.avro.file import AvroFile
-from pyiceberg.expressions import EqualTo
 from pyspark.sql import types as T
 
 from data_platform.lake.catalog import LakeTable
