@@ -8,7 +8,6 @@ import click
 from data_platform.cli import printing as out
 from data_platform.cli.options import open_platform
 from data_platform.cli.reporting import reporting
-from data_platform.cli.version import installed_version
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.values import PREFIX, SettingsError
 from data_platform.settings.values import place as location
@@ -54,7 +53,6 @@ def backup(place: str, keep_days: int) -> None:
         place,
         now=dt.datetime.now(dt.UTC),
         keep=dt.timedelta(days=keep_days),
-        version=installed_version(),
     )
     for line in made.lines:
         out.paragraph(line)
@@ -71,11 +69,8 @@ def restore(place: str, copy: bool) -> None:
     """
     from data_platform.build.platform import Platform
     from data_platform.operations.restore import restore as restored
-    from data_platform.runs.home import prepare_home
 
-    settings = settings_from_env()
-    prepare_home(settings)
-    for line in restored(Platform(settings), place, copy=copy).lines:
+    for line in restored(Platform(settings_from_env()), place, copy=copy).lines:
         out.paragraph(line)
 
 

@@ -31,6 +31,7 @@ from data_platform.databases.tables import METADATA
 from data_platform.databases.urls import is_sqlite
 from data_platform.lake.catalog import LakeTable
 from data_platform.lake.table_copies import copies, tables_now
+from data_platform.operations.versions import installed_version
 from data_platform.settings.environment import give_password
 from data_platform.settings.model import Settings
 from data_platform.storage.archive import new_archive
@@ -63,9 +64,7 @@ class BackedUp:
         ]
 
 
-def back_up(
-    platform: Platform, place: str, *, now: dt.datetime, keep: dt.timedelta, version: str
-) -> BackedUp:
+def back_up(platform: Platform, place: str, *, now: dt.datetime, keep: dt.timedelta) -> BackedUp:
     """Write a backup to an empty place; the tables' snapshots are pinned for as long as `keep`.
 
     Raises ArchiveError if the place is not empty, NotThere if a table was written to so often that
@@ -84,7 +83,7 @@ def back_up(
             "format": FORMAT,
             "made": now.isoformat(),
             "kept_until": until.isoformat(),
-            "package": version,
+            "package": installed_version(),
             "migration": HEAD,
             "dagster_version": dagster_version(),
             "landing": platform.bucket.name,

@@ -35,6 +35,7 @@ from data_platform.operations.backup import (
     dagster_files,
     dagster_version,
 )
+from data_platform.runs.home import prepare_home
 from data_platform.runs.instance import open_instance, upgrade_storage
 from data_platform.settings.model import Settings
 from data_platform.storage.archive import Archive, open_archive
@@ -77,6 +78,7 @@ def restore(platform: Platform, place: str, *, copy: bool = False) -> Restored:
     """
     archive = open_archive(place, platform.storage)
     _require_known(archive)
+    prepare_home(platform.settings)
     _require_empty(platform, archive)
     archive.verify()
     if copy:
@@ -141,9 +143,11 @@ def _copies(archive: Archive) -> Iterator[TableCopy]:
 
 
 def _require_files(platform: Platform, archive: Archive) -> None:
-    """Raises RestoreError naming the files of current snapshots that are missing."""
+    """Raises RestoreError naming the files of current snapshots that are missing, ForeignTable if
+    a catalog that others share has a table of the same name."""
     missing: list[str] = []
     for copy in _copies(archive):
+        platform.lake.find(copy.table)
         missing += copy.relocation(platform.lake, platform.storage).absent(copy.files)
     if missing:
         raise RestoreError(

@@ -1,6 +1,7 @@
 """A backup, restored into an empty place: every table is as it was, and the work goes on."""
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +10,19 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
+from data_platform.build.platform import Platform
 from data_platform.databases.connections import Database
 from data_platform.databases.errors import DatabaseTooNew
+from data_platform.lake.errors import ForeignTable
 from data_platform.lake.expiry import expire_all
 from data_platform.lake.files import files_by_partition, versions
 from data_platform.lake.upkeep.clean import clean
 from data_platform.operations.backup import back_up
 from data_platform.operations.restore import RestoreError, restore
-from data_platform.settings.environment import environment_kept
+from data_platform.settings.environment import environment_kept, settings_at
 from data_platform.storage.archive import ArchiveError
 from data_platform.storage.files import Storage
+from data_platform.storage.object_store import ObjectStore
 from data_platform_tests.support.backups import (
     DAY,
     DAYS,
@@ -33,7 +37,7 @@ from data_platform_tests.support.backups import (
     shop_in,
 )
 from data_platform_tests.support.places import Place, place_of
-from data_platform_tests.support.small_shop import SmallShop
+from data_platform_tests.support.small_shop import TABLES, SmallShop
 
 MakeShop = Callable[[str], SmallShop]
 
@@ -230,7 +234,6 @@ def test_an_interrupted_backup_is_never_taken_for_a_whole_one(
             str(backup),
             now=NOW,
             keep=DAY,
-            version="1.0",
         )
 
     with pytest.raises(ArchiveError, match="was interrupted before it was complete"):
@@ -257,6 +260,39 @@ def test_a_damaged_or_absent_backup_is_refused(
 
     file.write_bytes(content)
     restore(new.platform(), str(backup))
+
+
+def test_a_catalog_may_be_glue_instead_of_a_database_and_the_reverse(
+    moto_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", moto_endpoint)
+    region = "eu-central-1"  # its Glue is used by this test alone
+
+    def new_place() -> Place:
+        store, bucket = ObjectStore(region, moto_endpoint), f"test-{uuid.uuid4().hex[:12]}"
+        location = {"LocationConstraint": region}
+        store.client().create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+        return Place(f"s3://{bucket}", store)
+
+    def in_glue(name: str, place: Place) -> Platform:
+        return Platform(settings_at(tmp_path / name, **place.settings, catalog_uri="glue"))
+
+    old = loaded(SmallShop(tmp_path / "old", new_place()))
+    again = SmallShop(tmp_path / "again", old.place)
+    before, backups = old.everything(), f"{old.place.root}/backups"
+    backed_up(old, f"{backups}/1")
+    glue = in_glue("glue", old.place)
+    restore(glue, f"{backups}/1")
+    assert all(before.values())
+    assert {table: old.rows(table, glue.lake) for table in TABLES} == before
+
+    elsewhere = new_place()
+    with pytest.raises(ForeignTable, match="it is another environment's or project's"):
+        restore(in_glue("beside", elsewhere), f"{backups}/1")
+    back_up(glue, f"{backups}/2", now=NOW, keep=DAY)
+    restore(again.platform(), f"{backups}/2")
+    assert again.everything() == before
+    assert again.run() == set()
 
 
 def changed(backup: Path, **about: object) -> None:

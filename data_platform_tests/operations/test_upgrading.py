@@ -85,7 +85,7 @@ def test_a_home_of_any_earlier_version_has_all_its_tables_and_builds_nothing_ane
 
 
 def older(shop: SmallShop, url: str) -> SmallShop:
-    return SmallShop(shop.home, shop.place, ledger=url)
+    return SmallShop(shop.home, shop.place, others={"ledger_uri": url})
 
 
 def storages(settings: Settings) -> list[sa.Engine]:

@@ -43,7 +43,7 @@ def loaded(shop: SmallShop) -> SmallShop:
 
 
 def backed_up(shop: SmallShop, place: Path | str, keep: dt.timedelta = DAY) -> BackedUp:
-    return back_up(shop.platform(), str(place), now=NOW, keep=keep, version="1.0")
+    return back_up(shop.platform(), str(place), now=NOW, keep=keep)
 
 
 def copied(old: SmallShop, new: SmallShop) -> None:
