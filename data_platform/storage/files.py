@@ -58,11 +58,11 @@ class Storage:
 
     def open_output(self, location: str) -> BinaryIO:
         found, path = self._resolve(location)
-        return found.open_output_stream(path)
+        return found.open_output_stream(path, compression=None)  # whatever its name says
 
     def open_input(self, location: str) -> BinaryIO:
         found, path = self._resolve(location)
-        return found.open_input_stream(path)
+        return found.open_input_stream(path, compression=None)
 
     def copy(self, location: str, target: str) -> None:
         """Copy a file, through this machine; its folder is made."""
