@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
+from pyiceberg.table.refs import SnapshotRef
 
 from data_platform.lake.errors import NotThere, PartitionConflict
 from data_platform.tables.identity import TableId
@@ -23,23 +24,26 @@ def pinned(table: Table, now: dt.datetime) -> set[int]:
     return {ref.snapshot_id for name, ref in table.metadata.refs.items() if name not in ended}
 
 
-def pin(table: Table, snapshot_id: int, name: str, now: dt.datetime, until: dt.datetime) -> None:
-    """Keep a snapshot from expiry for a while, and remove pins that have ended.
+def pin(
+    table: Table, snapshot_id: int, name: str, now: dt.datetime, until: dt.datetime
+) -> dict[str, SnapshotRef]:
+    """Keep a snapshot from expiry for a while, and remove pins that have ended; returns the tag.
 
     Raises NotThere if it has expired meanwhile.
     """
+    tag = _PREFIX + name
     for _ in range(_TRIES):
         snapshot = table.snapshot_by_id(snapshot_id)
         if snapshot is None:
             break
         # Iceberg counts the age of a tag from its snapshot.
         age = round(until.timestamp() * 1000) - snapshot.timestamp_ms
-        changes = table.manage_snapshots().create_tag(snapshot_id, _PREFIX + name, max(age, 1))
+        changes = table.manage_snapshots().create_tag(snapshot_id, tag, max(age, 1))
         for ended in _ended(table, now):
             changes.remove_tag(ended)
         with suppress(CommitFailedException):  # another writer was first
             changes.commit()
-            return
+            return {tag: table.metadata.refs[tag]}
         table.refresh()
     else:
         raise PartitionConflict(

@@ -66,7 +66,8 @@ def tables_now(lake: Lake) -> list[Table]:
 def copies(
     tables: Iterable[Table], name: str, now: dt.datetime, until: dt.datetime
 ) -> Iterator[TableCopy]:
-    """Copies of tables, whose current snapshots are pinned until then under the backup's name.
+    """Copies of tables, whose current snapshots are pinned until then under the backup's name, in
+    the copies, too: they can be restored more than once.
 
     Raises NotThere if one has expired since it was loaded.
     """
@@ -74,7 +75,8 @@ def copies(
         metadata = table.metadata
         current = metadata.current_snapshot()
         if current:
-            pin(table, current.snapshot_id, name, now, until)
+            tag = pin(table, current.snapshot_id, name, now, until)
+            metadata = metadata.model_copy(update={"refs": {**metadata.refs, **tag}})
         files: dict[str, int | None] = {}
         if current:
             files[current.manifest_list] = None

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import dagster
 import sqlalchemy as sa
@@ -72,11 +73,12 @@ def back_up(platform: Platform, place: str, *, now: dt.datetime, keep: dt.timede
     """
     archive = new_archive(place, platform.storage)
     until, tables = now + keep, 0
+    name = f"{now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
     with TemporaryDirectory() as folder, ExitStack() as stack:
         scratch = Path(folder)
         history, ledger, found = stack.enter_context(_at_one_moment(platform, scratch))
         with archive.writing(TABLES) as sink:
-            for copy in copies(found, f"{now:%Y%m%dT%H%M%SZ}", now, until):
+            for copy in copies(found, name, now, until):
                 sink.write(f"{copy.to_json()}\n".encode())
                 tables += 1
         about = {

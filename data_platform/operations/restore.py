@@ -43,6 +43,8 @@ from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
 from data_platform.telemetry.wording import counted
 
+_EMPTY = "a backup is restored into a new home and empty databases: name others in the settings"
+
 
 class RestoreError(LakeError):
     """A backup cannot be restored here; the message says why and what to do."""
@@ -98,7 +100,6 @@ def _require_known(archive: Archive) -> None:
             f"the backup {archive.place} was made by a later version of this package, "
             f"{archive.about['package']}; restore it with that one"
         )
-
     migration.require_known(archive.about["migration"], f"in the backup {archive.place}")
     made_with = archive.about["dagster_version"]
     if archive.about[DAGSTER]["kind"] == "postgresql" and made_with != dagster_version():
@@ -124,17 +125,12 @@ def _require_empty(platform: Platform, archive: Archive) -> None:
     if found := platform.lake.tables():
         raise RestoreError(f"the catalog has tables already, such as {found[0]}; {_EMPTY}")
     with platform.builds.database.restoring() as connection:
-        there = migration.version_of(connection)
-        migration.require_known(there, settings.ledger_uri)
+        migration.require_known(migration.version_of(connection), settings.ledger_uri)
         if _rows(connection, [table.name for table in METADATA.sorted_tables]):
             raise RestoreError(f"the ledger, {settings.ledger_uri}, is not empty; {_EMPTY}")
     with _dagster(settings) as connection:
-        there = _rows(connection, ("runs", "event_logs")) if connection else dagster_files(settings)
-        if there:
+        if _rows(connection, ("runs", "event_logs")) if connection else dagster_files(settings):
             raise RestoreError(f"Dagster has a history here already; {_EMPTY}")
-
-
-_EMPTY = "a backup is restored into a new home and empty databases: name others in the settings"
 
 
 def _copies(archive: Archive) -> Iterator[TableCopy]:

@@ -17,6 +17,7 @@ from data_platform.lake.errors import ForeignTable
 from data_platform.lake.expiry import expire_all
 from data_platform.lake.files import files_by_partition, versions
 from data_platform.lake.upkeep.clean import clean
+from data_platform.operations import restore as restoring
 from data_platform.operations.backup import back_up
 from data_platform.operations.restore import RestoreError, restore
 from data_platform.settings.environment import environment_kept, settings_at
@@ -50,12 +51,16 @@ def environment() -> Iterator[None]:
 
 @pytest.fixture(params=["files", pytest.param("servers", marks=pytest.mark.integration)])
 def new_shop(request: pytest.FixtureRequest, tmp_path: Path) -> MakeShop:
-    """Gives an empty platform: all in one directory, or on PostgreSQL and in a bucket."""
+    """Gives an empty platform: all in one directory, with or without a SQLite file for each part
+    of its metadata, or on PostgreSQL and in a bucket."""
 
     def make(name: str) -> SmallShop:
         home = tmp_path / name
         if request.param == "files":
             return shop_in(home)
+        if request.param == "one file":
+            uri = f"sqlite:///{home}/platform.db"
+            return replace(shop_in(home), others={"catalog_uri": uri, "ledger_uri": uri})
         place = place_of(request, "versitygw", home)
         return SmallShop(home, place, request.getfixturevalue("new_postgres_url")())
 
@@ -77,6 +82,11 @@ def backup(tmp_path: Path) -> Path:
     return tmp_path / "backup"
 
 
+@pytest.mark.parametrize(
+    "new_shop",
+    ["files", "one file", pytest.param("servers", marks=pytest.mark.integration)],
+    indirect=True,
+)
 def test_every_table_is_as_it_was_in_another_place_and_the_work_goes_on(
     new_shop: MakeShop, backup: Path
 ) -> None:
@@ -142,7 +152,7 @@ def test_files_are_copied_where_that_is_asked_for(
 
 
 def test_what_a_backup_refers_to_outlives_expiry_and_cleaning_while_it_is_kept(
-    old: SmallShop, new: SmallShop, backup: Path
+    old: SmallShop, new: SmallShop, backup: Path, tmp_path: Path
 ) -> None:
     before = old.everything()
     until = backed_up(old, backup, keep=7 * DAY).until
@@ -159,6 +169,11 @@ def test_what_a_backup_refers_to_outlives_expiry_and_cleaning_while_it_is_kept(
 
     assert old.everything() != before
     assert there.everything() == before
+    again = SmallShop(tmp_path / "again", old.place)
+    restore(again.platform(), str(backup))
+    expire_all(there.platform().lake, NOW + 6 * DAY)
+    assert again.everything() == before
+    assert len(there.platform().lake.load(SILVER).refs()) == 2  # pinned there, too
     table = platform.lake.load(SILVER)
     [pinned] = [ref.snapshot_id for name, ref in table.refs().items() if name != "main"]
     assert table.snapshot_by_id(pinned)
@@ -260,6 +275,32 @@ def test_a_damaged_or_absent_backup_is_refused(
 
     file.write_bytes(content)
     restore(new.platform(), str(backup))
+
+
+@pytest.mark.parametrize("step", ["_restore_dagster", "_restore_tables", "_restore_ledger"])
+def test_a_restore_that_was_interrupted_is_begun_again_in_a_new_home(
+    old: SmallShop, tmp_path: Path, backup: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, new = shop_in(tmp_path / "begun"), shop_in(tmp_path / "new")
+    before = old.everything()
+    backed_up(old, backup)
+    for shop in (begun, new):
+        copied(old, shop)
+    with monkeypatch.context() as patched:
+        do = getattr(restoring, step)
+
+        def killed(*arguments: object) -> None:
+            do(*arguments)
+            raise KeyboardInterrupt
+
+        patched.setattr(restoring, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            restore(begun.platform(), str(backup))
+
+    with pytest.raises(RestoreError, match="into a new home and empty databases"):
+        restore(begun.platform(), str(backup))
+    restore(new.platform(), str(backup))
+    assert new.everything() == before
 
 
 def test_a_catalog_may_be_glue_instead_of_a_database_and_the_reverse(
