@@ -12,7 +12,6 @@ from pathlib import Path
 import click
 
 from data_platform.cli.audit_log import audit_log
-from data_platform.cli.backing_up import backup, restore
 from data_platform.cli.backing_up import backup, relocate, restore
 from data_platform.cli.buckets import buckets
 from data_platform.cli.doctor import doctor
