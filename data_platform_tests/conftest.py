@@ -101,6 +101,7 @@ _LONGEST = (
     "test_killed_upkeep.py",
     "test_merge_runs.py",
     "test_outages.py",
+    "test_restore.py",
 )
 
 

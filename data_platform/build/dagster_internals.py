@@ -61,6 +61,8 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.runs.schema import RunsTable
+from dagster._core.storage.schedules.schema import JobTable
 from dagster._serdes import ConfigurableClassData
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import select
@@ -90,6 +92,7 @@ StorageConfig = ConfigurableClassData
 
 EVENTS, EVENT_TAGS = SqlEventLogStorageTable, AssetEventTagsTable
 ASSETS, CHECK_EXECUTIONS = AssetKeyTable, AssetCheckExecutionsTable
+STORAGE = [t.name for of in (RunsTable, EVENTS, JobTable) for t in of.metadata.sorted_tables]
 
 LOGGED: Mapping[str, bool] = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
 """Metadata of a step's output for which Dagster logs no materialization of its own."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from data_platform.cli.audit_log import audit_log
+from data_platform.cli.backing_up import backup, relocate, restore
 from data_platform.cli.buckets import buckets
 from data_platform.cli.doctor import doctor
 from data_platform.cli.environments import environment
@@ -41,6 +42,7 @@ COMMANDS = (
     *(landing, quarantine),
     *(rollback, release, drop, expire, clean, migrate),
     environment,
+    *(backup, restore, relocate),
     *(buckets, policies, package, audit_log),
 )
 

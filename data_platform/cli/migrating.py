@@ -17,10 +17,10 @@ def migrate() -> None:
     """
     settings = settings_from_env()
     from data_platform.build.platform import Platform
-    from data_platform.runs.instance import open_instance
+    from data_platform.runs.instance import open_instance, upgrade_storage
 
     with open_instance(settings) as instance:
-        instance.upgrade()
+        upgrade_storage(instance, settings)
     click.echo(f"Dagster: {settings.dagster_database or settings.dagster_home}")
     platform = Platform(settings)
     with recorded(platform, "migrate"):  # which migrates the ledger's database

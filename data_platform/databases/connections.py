@@ -72,6 +72,12 @@ class Database:
                 yield connection
 
     @contextmanager
+    def restoring(self) -> Iterator[sa.Connection]:
+        """A write transaction on the tables as they are, which are neither made nor migrated."""
+        with self._errors(), self._begin_write() as connection:
+            yield connection
+
+    @contextmanager
     def beside(self) -> Iterator[sa.Connection]:
         """A connection beside the writers, for rows that only this process changes. Each statement
         is a transaction: no row stays locked where the process is frozen between two."""

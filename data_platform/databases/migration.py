@@ -11,6 +11,7 @@ import os
 import sqlalchemy as sa
 
 from data_platform.databases.errors import DatabaseTooNew, shown
+from data_platform.databases.tables import METADATA
 
 HEAD = "0014"
 
@@ -36,12 +37,7 @@ def upgrade(connection: sa.Connection, to: str = HEAD) -> None:
     from alembic.script import ScriptDirectory
 
     script = ScriptDirectory(os.path.dirname(__file__))
-    if version is not None and version not in {known.revision for known in script.walk_revisions()}:
-        raise DatabaseTooNew(
-            f"database {shown(connection.engine.url)}: its tables are of version {version}, and "
-            f"this package knows them up to {HEAD}; use the package that changed them, or a newer "
-            "one. Nothing was changed."
-        )
+    require_known(version, shown(connection.engine.url))
 
     def steps(revision, context):
         return script._upgrade_revs(to, revision)
@@ -49,6 +45,26 @@ def upgrade(connection: sa.Connection, to: str = HEAD) -> None:
     with EnvironmentContext(Config(), script, fn=steps) as environment:
         environment.configure(connection=connection, version_table=VERSION_TABLE)
         environment.run_migrations()
+
+
+def require_known(version: str | None, of: str) -> None:
+    """Raises DatabaseTooNew if a later version of this package has made the tables `of` this."""
+    if version is None or version == HEAD:
+        return
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory(os.path.dirname(__file__))
+    if version not in {known.revision for known in script.walk_revisions()}:
+        raise DatabaseTooNew(
+            f"database {of}: its tables are of version {version}, and this package knows them up "
+            f"to {HEAD}; use the package that changed them, or a newer one. Nothing was changed."
+        )
+
+
+def remove(connection: sa.Connection) -> None:
+    """Remove the tables, so that they can be made as another version had them."""
+    METADATA.drop_all(connection)
+    connection.execute(sa.text(f"DROP TABLE IF EXISTS {VERSION_TABLE}"))
 
 
 def version_of(connection: sa.Connection) -> str | None:

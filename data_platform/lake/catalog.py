@@ -98,17 +98,25 @@ class Lake:
     def find(self, table: TableId) -> Table | None:
         """The table, None if the catalog has none of that name.
 
-        Raises ForeignTable if the catalog's table is in another warehouse.
+        Raises ForeignTable if the catalog's table is in another warehouse, LakeError if its
+        metadata file is gone.
         """
         try:
             found = self.catalog.load_table(table.identifier)
         except NoSuchTableError:
             return None
+        except FileNotFoundError as error:
+            raise LakeError(
+                f"{table}: the metadata file that the catalog names is not there ({error}). If the "
+                "home or the warehouse was moved, run `data-platform relocate`; else restore the "
+                "file, or a backup"
+            ) from error
         if found.location() != self.location(table):
             raise ForeignTable(
                 f"{table}: the catalog has it at {found.location()}, which is not in the warehouse "
                 f"{self.warehouse}: it is another environment's or project's. Give each a catalog "
-                "of its own; Glue has one for each account and region"
+                "of its own; Glue has one for each account and region. If its files were copied "
+                "here, run `data-platform relocate`"
             )
         return found
 

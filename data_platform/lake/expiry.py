@@ -1,8 +1,9 @@
 """Snapshot expiry.
 
 Metadata is rewritten at each commit, so it must not grow with the age of the table: a table keeps
-at most a number of snapshots, and none older than a number of days except the current one. Expiry
-deletes no data: `clean` removes files that no snapshot refers to.
+at most a number of snapshots, and none older than a number of days except the current one and those
+that are pinned (see `pins`). Expiry deletes no data: `clean` removes files that no snapshot refers
+to.
 """
 
 import datetime as dt
@@ -15,6 +16,7 @@ from pyiceberg.table.update.snapshot import ExpireSnapshots
 
 from data_platform.lake.catalog import Lake
 from data_platform.lake.files import snapshots_in_order
+from data_platform.lake.pins import pinned, remove_ended
 from data_platform.lake.pyiceberg_internals import LeanTransaction
 from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS, rejected_by
@@ -40,6 +42,12 @@ def retention(table: Table) -> tuple[int, int]:
 
 
 def expired(table: Table, now: dt.datetime) -> list[int]:
+    """The ids of the snapshots beyond the table's retention that nothing pins."""
+    kept = pinned(table, now)
+    return [snapshot_id for snapshot_id in _beyond(table, now) if snapshot_id not in kept]
+
+
+def _beyond(table: Table, now: dt.datetime) -> list[int]:
     """The ids of the snapshots beyond the table's retention, never the current one, nor the one
     that an environment's table began with."""
     count, days = retention(table)
@@ -55,27 +63,30 @@ def expired(table: Table, now: dt.datetime) -> list[int]:
     ]
 
 
-def unneeded(beside: Table, table: Table) -> list[int]:
+def unneeded(beside: Table, table: Table, now: dt.datetime) -> list[int]:
     """The ids of the snapshots of `beside` (a quarantine) that no snapshot of `table` needs.
 
     A rollback restores rejected rows with their version, so their table has no retention of its
-    own. The last snapshot before the oldest one of `table` holds what that version rejected.
+    own. The last snapshot before the oldest one of `table` holds what that version rejected. One
+    that is only pinned does not count: the same backup has pinned the rejected rows, too.
     """
-    remembered = [snapshot.timestamp_ms for snapshot in table.snapshots()]
+    beyond = set(_beyond(table, now))
+    remembered = [s.timestamp_ms for s in table.snapshots() if s.snapshot_id not in beyond]
     if not remembered:
         return []
     older = [s for s in snapshots_in_order(beside) if s.timestamp_ms <= min(remembered)]
-    return [snapshot.snapshot_id for snapshot in older[:-1]]
+    kept = pinned(beside, now)
+    return [s.snapshot_id for s in older[:-1] if s.snapshot_id not in kept]
 
 
 def expire(lake: Lake, table_id: TableId, now: dt.datetime) -> dict[TableId, int]:
     """Expire snapshots of a table, then those of its quarantine and duplicates that no version
     needs any more; returns how many, by table."""
     table = lake.load(table_id)
-    forgotten = {table_id: _forget(table, expired(table, now))}
+    forgotten = {table_id: _forget(table, expired(table, now), now)}
     for layer in REJECTED_LAYERS.values():
         if beside := rejected_by(lake, table_id, layer):
-            forgotten[table_id.sibling(layer)] = _forget(beside, unneeded(beside, table))
+            forgotten[table_id.sibling(layer)] = _forget(beside, unneeded(beside, table, now), now)
     return forgotten
 
 
@@ -104,7 +115,8 @@ def forget_old_snapshots(lake: Lake, table: Table) -> None:
         _log.warning("%s keeps its old snapshots until it is published again: %s", table_id, error)
 
 
-def _forget(table: Table, ids: list[int]) -> int:
+def _forget(table: Table, ids: list[int], now: dt.datetime) -> int:
+    remove_ended(table, now)
     if ids:
         ExpireSnapshots(LeanTransaction(table, autocommit=True)).by_ids(ids).commit()
         table.refresh()

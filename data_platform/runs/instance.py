@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 import dagster as dg
 
-from data_platform.databases.errors import explaining
+from data_platform.databases.errors import DatabaseTooNew, explaining
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import enter_home
 from data_platform.settings.model import Settings
@@ -30,6 +30,20 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
             # no version in one, the second fails (UNIQUE constraint failed: alembic_version).
             instance = stack.enter_context(dg.DagsterInstance.get())
         yield instance
+
+
+def upgrade_storage(instance: dg.DagsterInstance, settings: Settings) -> None:
+    """Bring Dagster's storage up to date. Raises DatabaseTooNew if a later version of Dagster has
+    changed it."""
+    from alembic.util import CommandError
+
+    try:
+        instance.upgrade()
+    except CommandError as error:
+        raise DatabaseTooNew(
+            f"{settings.dagster_database or settings.dagster_home}: a later version of Dagster has "
+            f"changed its storage ({error}); use the package that changed it, or a newer one"
+        ) from error
 
 
 @contextmanager

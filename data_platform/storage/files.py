@@ -4,6 +4,7 @@ A location is an absolute path, `file://` and such a path, or `s3://bucket/key`.
 """
 
 import re
+import shutil
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # Spark's workers import this module
     import pyarrow.dataset as ds
 
 _KEY_IN_NAME = 60  # characters
+_COPIED = 1 << 20  # bytes at once
 LISTED = 8  # from this many objects on, a folder is listed; it seldom has more than a few thousand
 
 
@@ -56,7 +58,17 @@ class Storage:
 
     def open_output(self, location: str) -> BinaryIO:
         found, path = self._resolve(location)
-        return found.open_output_stream(path)
+        return found.open_output_stream(path, compression=None)  # whatever its name says
+
+    def open_input(self, location: str) -> BinaryIO:
+        found, path = self._resolve(location)
+        return found.open_input_stream(path, compression=None)
+
+    def copy(self, location: str, target: str) -> None:
+        """Copy a file, through this machine; its folder is made."""
+        self.make_folder(target.rpartition("/")[0])
+        with self.open_input(location) as source, self.open_output(target) as sink:
+            shutil.copyfileobj(source, sink, _COPIED)
 
     def dataset(self, locations: Sequence[str], schema: "pa.Schema") -> "ds.Dataset":
         """Parquet files of one place as one table of this schema, columns by name."""

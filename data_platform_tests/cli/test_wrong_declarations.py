@@ -47,6 +47,7 @@ WITHOUT |= {("environment", name) for name in ("create", "list", "drop")}
 # `doctor` examines them with the rest
 WITHOUT |= {("doctor",), ("settings",), ("new",), ("package",), ("migrate",)}
 WITHOUT |= {("audit-log",)}
+WITHOUT |= {("backup",), ("restore",), ("relocate",)}
 WRONG = {
     "a table without a name": (
         "from data_platform.tables.identity import TableId\nTableId.parse('lines')",

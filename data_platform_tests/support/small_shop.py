@@ -5,8 +5,8 @@ published by the lake: table, quarantine and duplicates.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -112,10 +112,13 @@ Rows = list[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class SmallShop:
-    """A home with a landing directory, and what is done there."""
+    """A home with a landing directory, and what is done there; its metadata is in files, or in
+    the `database` of a server; `others` are settings that differ."""
 
     home: Path
     place: Place
+    database: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)
     received: BronzeTable = RECEIVED
     sold: JudgedTable = sales
     clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
@@ -129,7 +132,9 @@ class SmallShop:
 
     def platform(self, faults: Faults | None = None) -> FaultyPlatform:
         faults = faults or Faults()
-        settings = settings_at(self.home, **self.place.settings)
+        metadata = ("catalog_uri", "ledger_uri", "dagster_database") if self.database else ()
+        places = {**self.place.settings, **dict.fromkeys(metadata, self.database)}
+        settings = settings_at(self.home, **{**places, **self.others})
         storage = FaultyStorage(faults, store=self.place.store)
         return FaultyPlatform(settings, storage, self.clock, faults)
 

@@ -173,3 +173,9 @@ def latest_of(connection: sa.Connection, bucket: str, keys: Collection[str]) -> 
 def last_arrival(connection: sa.Connection) -> datetime | None:
     """The newest `first_seen` of all versions."""
     return connection.execute(sa.select(sa.func.max(_c.first_seen))).scalar()
+
+
+def rename_bucket(connection: sa.Connection, old: str, new: str) -> None:
+    """Have the entries of a bucket be those of another, to which its objects were copied."""
+    if old != new:
+        connection.execute(sa.update(objects).where(_c.bucket == old).values(bucket=new))

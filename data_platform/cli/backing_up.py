@@ -1,0 +1,89 @@
+"""Backing the platform up, restoring and moving it: backup, restore, relocate."""
+
+import datetime as dt
+from pathlib import Path
+
+import click
+
+from data_platform.cli import printing as out
+from data_platform.cli.options import open_platform
+from data_platform.cli.reporting import reporting
+from data_platform.settings.environment import settings_from_env
+from data_platform.settings.values import PREFIX, SettingsError
+from data_platform.settings.values import place as location
+
+
+class _Place(click.ParamType):
+    """A directory or `s3://bucket/prefix`, as a location."""
+
+    name = "place"
+
+    def convert(self, value: str, param, ctx) -> str:
+        given = value if "://" in value else str(Path(value).absolute())
+        try:
+            return location("PLACE", given)
+        except SettingsError as error:
+            self.fail(str(error).removeprefix(PREFIX), param, ctx)
+
+
+PLACE = click.argument("place", metavar="PLACE", type=_Place())
+
+
+@click.command()
+@PLACE
+@click.option(
+    "--keep-days",
+    default=30,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="keep the files that it refers to for",
+)
+@reporting
+def backup(place: str, keep_days: int) -> None:
+    """Back up ledger, catalog and Dagster's history to PLACE, a new directory or s3:// location.
+
+    Runs may go on meanwhile. The tables' files stay in the warehouse, where the snapshots that the
+    backup refers to do not expire for as long as it is kept.
+    """
+    platform = open_platform()
+    from data_platform.operations.backup import back_up
+
+    made = back_up(
+        platform,
+        place,
+        now=dt.datetime.now(dt.UTC),
+        keep=dt.timedelta(days=keep_days),
+    )
+    for line in made.lines:
+        out.paragraph(line)
+
+
+@click.command()
+@PLACE
+@click.option("--copy", is_flag=True, help="copy the tables' files from where they were")
+@reporting
+def restore(place: str, copy: bool) -> None:
+    """Restore the backup in PLACE into a new home and empty databases, those of the settings.
+
+    The warehouse may be another one than it was: copy its files there first, or have --copy do so.
+    """
+    from data_platform.build.platform import Platform
+    from data_platform.operations.restore import restore as restored
+
+    for line in restored(Platform(settings_from_env()), place, copy=copy).lines:
+        out.paragraph(line)
+
+
+@click.command()
+@reporting
+def relocate() -> None:
+    """Make the tables work after the home or the warehouse was moved or copied.
+
+    Rewrites the locations in their metadata, in the catalog and in the register. Stop what is at
+    work first.
+    """
+    platform = open_platform()
+    from data_platform.operations.relocating import relocate as relocated
+
+    for line in relocated(platform).lines:
+        out.paragraph(line)

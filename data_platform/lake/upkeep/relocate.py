@@ -1,0 +1,79 @@
+"""Relocate the tables of a warehouse that was moved, or copied, to where the settings say it is.
+
+The catalog still names the metadata files of the old place. They are rewritten at the new one, for
+all tables before the catalog is changed, in one transaction.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+from pyiceberg.serializers import FromInputFile
+from sqlalchemy import update
+
+from data_platform.lake.catalog import Lake
+from data_platform.lake.file_io import LakeFileIO
+from data_platform.lake.files import some
+from data_platform.lake.relocation import Move, Relocation
+from data_platform.storage.errors import LakeError
+from data_platform.storage.files import Storage
+from data_platform.tables.identity import TableId
+
+
+def relocate(lake: Lake, storage: Storage) -> dict[Move, int]:
+    """Relocate the tables that are not where the catalog says; how each moved, and how many of its
+    snapshots were left out since files of theirs are gone. Empty if all are where it says.
+
+    Raises LakeError if the catalog is no database, or if files of a current snapshot are missing at
+    the new place.
+    """
+    catalog = lake.catalog
+    if not isinstance(catalog, SqlCatalog):
+        raise LakeError(
+            "the tables of Glue cannot be relocated in place: `data-platform backup` them, and "
+            "restore them with the settings of the new place"
+        )
+    missing = [path for _, each in _relocations(lake, storage) for path in each.missing()]
+    if missing:
+        raise LakeError(
+            f"{len(missing):,} files of the tables are not in {lake.warehouse}: {some(missing)}; "
+            "copy them there first. Nothing was changed"
+        )
+    written, moved = {}, {}
+    for old, each in _relocations(lake, storage):
+        written[old] = each.write()
+        moved[each.move] = each.forgotten()
+    _name(catalog, written)
+    return moved
+
+
+def _relocations(lake: Lake, storage: Storage) -> Iterator[tuple[str, Relocation]]:
+    """The tables that are elsewhere, each with the metadata file that the catalog names."""
+    for table, metadata_location in lake.metadata_locations(lake.tables()).items():
+        move = Move(metadata_location.rpartition("/metadata/")[0], lake.location(table))
+        if move.old != move.new:
+            yield metadata_location, _relocation(lake, storage, table, move, metadata_location)
+
+
+def _name(catalog: SqlCatalog, written: Mapping[str, str]) -> None:
+    """Have the catalog name new metadata files instead of old ones."""
+    location, before = IcebergTables.metadata_location, "previous_metadata_location"
+    with catalog.engine.begin() as connection:
+        for old, new in written.items():
+            row = update(IcebergTables).where(location == old)
+            connection.execute(row.values({location.key: new, before: None}))
+
+
+def _relocation(
+    lake: Lake, storage: Storage, table: TableId, move: Move, metadata_location: str
+) -> Relocation:
+    io = LakeFileIO(dict(lake.properties))
+    try:
+        metadata = FromInputFile.table_metadata(io.new_input(move(metadata_location)))
+    except FileNotFoundError as error:
+        raise LakeError(
+            f"{table}: the catalog has it at {move.old}, and its metadata is not at {move.new}; "
+            "copy its files there, or name the warehouse that has them in "
+            "DATA_PLATFORM_WAREHOUSE. Nothing was changed"
+        ) from error
+    there = {file.path: file.size for file in storage.files(move.new)}
+    return Relocation(table, metadata, move, there, io)

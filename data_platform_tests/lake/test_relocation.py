@@ -1,0 +1,158 @@
+"""A table whose files are elsewhere: what its metadata says there."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyiceberg.avro.file import AvroFile
+from pyspark.sql import types as T
+
+from data_platform.lake.catalog import LakeTable
+from data_platform.lake.relocation import Move
+from data_platform.lake.upkeep.clean import referenced_files
+from data_platform.lake.upkeep.relocate import relocate
+from data_platform.storage.errors import LakeError
+from data_platform.tables.identity import TableId
+from data_platform_tests.support.lake_home import MONDAY, TUESDAY, WEDNESDAY, LakeHome
+
+
+def test_only_what_is_below_a_place_is_moved() -> None:
+    move = Move("s3://old/warehouse", "s3://new/w")
+
+    assert move("s3://old/warehouse/silver/a.parquet") == "s3://new/w/silver/a.parquet"
+    assert move("s3://old/warehouse") == "s3://new/w"
+    for elsewhere in ("s3://old/warehouse2/a.parquet", "s3://old", "zstd"):
+        assert move(elsewhere) == elsewhere
+
+
+def old_home(folder: Path) -> LakeHome:
+    (folder / "old").mkdir()
+    return LakeHome(folder / "old")
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> Callable[[], LakeHome]:
+    """A table with a history, and what gives the same lake after it was moved."""
+    home = old_home(tmp_path)
+    home.make_rejecting()
+    home.judge({MONDAY: [1, 2], TUESDAY: [3]}, bad={MONDAY: [-1]})
+    home.judge({TUESDAY: [4, 5]}, repeated={TUESDAY: [5]})
+    home.write({WEDNESDAY: []})
+
+    def move() -> LakeHome:
+        home.folder.rename(tmp_path / "new")
+        return LakeHome(tmp_path / "new")
+
+    return move
+
+
+def described(table: LakeTable, root: Path) -> dict[str, Any]:
+    """All that a table's metadata says, with its place left out."""
+
+    def plain(value: object) -> str:
+        return repr(value).replace(str(root), "")
+
+    metadata = table.metadata
+    manifests = {}
+    for snapshot in metadata.snapshots:
+        for manifest in snapshot.manifests(table.io):
+            entries = manifest.fetch_manifest_entry(table.io, discard_deleted=False)
+            counts = manifest.added_files_count, manifest.deleted_files_count, manifest.partitions
+            files = [
+                [plain(value) if not hasattr(value, "items") else dict(value.items())
+                 for value in entry.data_file._data]
+                for entry in entries
+            ]  # fmt: skip
+            numbers = [(e.status, e.snapshot_id, e.sequence_number) for e in entries]
+            manifests.setdefault(snapshot.snapshot_id, []).append((plain(counts), files, numbers))
+    return {
+        "schemas": metadata.schemas,
+        "specs": metadata.partition_specs,
+        "properties": metadata.properties,
+        "uuid": metadata.table_uuid,
+        "current": metadata.current_snapshot_id,
+        "summaries": [(s.snapshot_id, s.parent_snapshot_id, s.summary) for s in metadata.snapshots],
+        "manifests": manifests,
+    }
+
+
+def test_all_that_metadata_says_is_the_same_and_names_no_other_place(
+    moved: Callable[[], LakeHome], tmp_path: Path
+) -> None:
+    before = LakeHome(tmp_path / "old")
+    tables = before.lake.tables()
+    known = {t: described(before.lake.load(t), tmp_path / "old") for t in tables}
+    new = moved()
+
+    relocate(new.lake, new.storage)
+
+    for table in tables:
+        loaded = new.lake.load(table)
+        assert described(loaded, tmp_path / "new") == known[table]
+        assert referenced_files(loaded) <= new.place.files()
+        sizes = {f.path: f.size for f in new.storage.files(loaded.location())}
+        current = loaded.current_snapshot()
+        for manifest in current.manifests(loaded.io) if current else ():
+            assert sizes[manifest.manifest_path] == manifest.manifest_length
+    assert new.numbers() == {MONDAY: [1, 2], TUESDAY: [4, 5]}
+    assert new.numbers(snapshot=new.snapshots()[0]) == {MONDAY: [1, 2], TUESDAY: [3]}
+    assert new.rejected("quarantine") == {MONDAY: [-1]}
+    new.write({MONDAY: [9]})
+    assert new.numbers() == {MONDAY: [9], TUESDAY: [4, 5]}
+
+
+def test_a_relocation_that_was_interrupted_can_be_repeated(
+    moved: Callable[[], LakeHome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = moved()
+    with monkeypatch.context() as patched:
+        patched.setattr("data_platform.lake.upkeep.relocate._name", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            relocate(new.lake, new.storage)
+
+    assert len(relocate(new.lake, new.storage)) == 3
+    assert relocate(new.lake, new.storage) == {}
+    assert new.numbers() == {MONDAY: [1, 2], TUESDAY: [4, 5]}
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_names_of_partition_columns_that_avro_does_not_allow_are_kept(tmp_path: Path) -> None:
+    home = old_home(tmp_path)
+    table = TableId.parse("silver/shop/odd")
+    column = "of-day 1"
+    schema = T.StructType([T.StructField(column, T.StringType(), False)])
+    home.make(table, schema, partition_by=(column,))
+    loaded = home.lake.load(table)
+    rows = pa.table({column: ["a", "b"]}, schema=loaded.schema().as_arrow())
+    loaded.append(rows)
+    home.folder.rename(tmp_path / "new")
+    new = LakeHome(tmp_path / "new")
+
+    relocate(new.lake, new.storage)
+
+    there = new.lake.load(table)
+    assert sorted(there.scan().to_arrow()[column].to_pylist()) == ["a", "b"]
+    assert len(list(there.scan(f"\"{column}\" == 'a'").plan_files())) == 1
+
+
+def test_a_table_with_delete_files_of_another_engine_is_not_moved(
+    moved: Callable[[], LakeHome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyIceberg writes none, so the content of a manifest is said to be deletes."""
+    new = moved()
+    entered = AvroFile.__enter__
+
+    def with_deletes(self: Any) -> Any:
+        found = entered(self)
+        if found.header.meta.get("content"):
+            found.header.meta["content"] = "deletes"
+        return found
+
+    monkeypatch.setattr(AvroFile, "__enter__", with_deletes)
+    with pytest.raises(LakeError, match="another engine has written delete files"):
+        relocate(new.lake, new.storage)

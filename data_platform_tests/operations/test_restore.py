@@ -1,0 +1,396 @@
+"""A backup, restored into an empty place: every table is as it was, and the work goes on."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from data_platform.build.platform import Platform
+from data_platform.databases.connections import Database
+from data_platform.databases.errors import DatabaseTooNew
+from data_platform.lake.errors import ForeignTable
+from data_platform.lake.expiry import expire_all
+from data_platform.lake.files import files_by_partition, versions
+from data_platform.lake.upkeep.clean import clean
+from data_platform.operations import restore as restoring
+from data_platform.operations.backup import back_up
+from data_platform.operations.restore import RestoreError, restore
+from data_platform.settings.environment import environment_kept, settings_at
+from data_platform.storage.archive import ArchiveError
+from data_platform.storage.files import Storage
+from data_platform.storage.object_store import ObjectStore
+from data_platform_tests.support.backups import (
+    DAY,
+    DAYS,
+    NOW,
+    SILVER,
+    backed_up,
+    copied,
+    deleted,
+    loaded,
+    materialized,
+    publishing,
+    shop_in,
+)
+from data_platform_tests.support.places import Place, place_of
+from data_platform_tests.support.small_shop import TABLES, SmallShop
+
+MakeShop = Callable[[str], SmallShop]
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    with environment_kept():
+        yield
+
+
+@pytest.fixture(params=["files", pytest.param("servers", marks=pytest.mark.integration)])
+def new_shop(request: pytest.FixtureRequest, tmp_path: Path) -> MakeShop:
+    """Gives an empty platform: all in one directory, with or without a SQLite file for each part
+    of its metadata, or on PostgreSQL and in a bucket."""
+
+    def make(name: str) -> SmallShop:
+        home = tmp_path / name
+        if request.param == "files":
+            return shop_in(home)
+        if request.param == "one file":
+            uri = f"sqlite:///{home}/platform.db"
+            return replace(shop_in(home), others={"catalog_uri": uri, "ledger_uri": uri})
+        place = place_of(request, "versitygw", home)
+        return SmallShop(home, place, request.getfixturevalue("new_postgres_url")())
+
+    return make
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> SmallShop:
+    return loaded(shop_in(tmp_path / "old"))
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> SmallShop:
+    return shop_in(tmp_path / "new")
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    return tmp_path / "backup"
+
+
+@pytest.mark.parametrize(
+    "new_shop",
+    ["files", "one file", pytest.param("servers", marks=pytest.mark.integration)],
+    indirect=True,
+)
+def test_every_table_is_as_it_was_in_another_place_and_the_work_goes_on(
+    new_shop: MakeShop, backup: Path
+) -> None:
+    old, new = loaded(new_shop("old")), new_shop("new")
+    place = f"{new.place.root}/backup"
+    before, objects = old.everything(), old.platform().ledger.summary()
+    backed_up(old, place)
+    copied(old, new)
+    deleted(old)
+
+    done = restore(new.platform(), place)
+
+    assert (done.tables, done.forgotten) == (len(before), {})
+    assert all(before.values())
+    assert new.everything() == before
+    assert new.platform().ledger.summary() == objects
+    assert materialized(new) == DAYS
+    staged = new.platform().builds.staged_files(SILVER)
+    assert staged
+    assert staged <= new.place.files()
+    assert new.run() == set()
+    new.land("2011-03-06", ["e,5"])
+    assert new.run() == {"bronze 2011-03-06", "silver 2011-03-06"}
+    assert new.run() == set()
+
+
+def test_backups_that_were_made_while_runs_publish_hold_every_published_version_in_the_register(
+    new_shop: MakeShop, tmp_path: Path
+) -> None:
+    old = new_shop("old")
+    places = [f"{old.place.root}/backup{n}" for n in range(3)]
+    with publishing(old) as until_published:
+        for n, place in enumerate(places):
+            until_published(2 * n + 1)
+            backed_up(old, place)
+    in_the_end = old.everything()
+    states = []
+    for n, place in enumerate(places):
+        new = new_shop(f"new{n}")
+        copied(old, new)
+        restore(new.platform(), place)
+        platform = new.platform()
+        for table in platform.lake.tables():
+            published = versions(files_by_partition(platform.lake.load(table)))
+            if table.layer in ("bronze", "silver"):
+                assert platform.builds.of(table, published).keys() == published.keys()
+        states.append(new.rows(SILVER))
+        new.run()
+        assert new.everything() == in_the_end
+    assert len({len(rows) for rows in states}) > 1  # they are of different moments
+
+
+def test_files_are_copied_where_that_is_asked_for(
+    old: SmallShop, new: SmallShop, backup: Path
+) -> None:
+    backed_up(old, backup)
+
+    restore(new.platform(), str(backup), copy=True)
+
+    before = old.everything()
+    deleted(old)
+    assert new.everything() == before
+
+
+def test_what_a_backup_refers_to_outlives_expiry_and_cleaning_while_it_is_kept(
+    old: SmallShop, new: SmallShop, backup: Path, tmp_path: Path
+) -> None:
+    before = old.everything()
+    until = backed_up(old, backup, keep=7 * DAY).until
+    for n in range(5):
+        for day in DAYS:
+            old.land(day, [f"later{n},{n}", "bad,x"])
+        old.run()
+    platform = old.platform()
+    expire_all(platform.lake, NOW + 6 * DAY)
+    clean(platform.lake, platform.storage, NOW + 6 * DAY)
+    there = SmallShop(new.home, old.place)
+
+    restore(there.platform(), str(backup))
+
+    assert old.everything() != before
+    assert there.everything() == before
+    again = SmallShop(tmp_path / "again", old.place)
+    restore(again.platform(), str(backup))
+    expire_all(there.platform().lake, NOW + 6 * DAY)
+    assert again.everything() == before
+    assert len(there.platform().lake.load(SILVER).refs()) == 2  # pinned there, too
+    table = platform.lake.load(SILVER)
+    [pinned] = [ref.snapshot_id for name, ref in table.refs().items() if name != "main"]
+    assert table.snapshot_by_id(pinned)
+    expire_all(platform.lake, until + DAY)
+    table.refresh()
+    assert (set(table.refs()), table.snapshot_by_id(pinned)) == ({"main"}, None)
+
+
+def test_snapshots_whose_files_are_gone_are_left_out_of_the_history_and_said_so(
+    old: SmallShop, new: SmallShop, backup: Path
+) -> None:
+    table = old.platform().lake.load(SILVER)
+    first, *rest = [s.snapshot_id for s in table.snapshots()]
+    before = old.everything()
+    backed_up(old, backup)
+    copied(old, new)
+    lost = table.snapshots()[0].manifest_list
+    new.place.delete(lost.replace(old.place.root, new.place.root))
+
+    done = restore(new.platform(), str(backup))
+
+    assert done.forgotten == {SILVER: 1}
+    assert f"{SILVER}: 1 snapshot left out" in " ".join(done.lines)
+    there = [s.snapshot_id for s in new.platform().lake.load(SILVER).snapshots()]
+    assert (first in there, there) == (False, rest)
+    assert new.everything() == before
+
+
+def test_files_that_are_missing_or_cut_short_are_named_before_anything_is_restored(
+    old: SmallShop, new: SmallShop, backup: Path
+) -> None:
+    before = old.everything()
+    backed_up(old, backup)
+    copied(old, new)
+    live = files_by_partition(old.platform().lake.load(SILVER))
+    gone, short = (
+        live[day][0].file_path.replace(old.place.root, new.place.root) for day in sorted(DAYS)
+    )
+    contents = {file: new.place.read(file) for file in (gone, short)}
+    new.place.delete(gone)
+    new.place.write(short, contents[short][:-1])
+
+    with pytest.raises(RestoreError) as refused:
+        restore(new.platform(), str(backup))
+
+    assert "2 files of the tables missing or cut short" in str(refused.value)
+    assert all(file in str(refused.value) for file in (gone, short))
+    for file, content in contents.items():
+        new.place.write(file, content)
+    restore(new.platform(), str(backup))
+    assert new.everything() == before
+
+
+class FullDisk(Storage):
+    """Has no space left for one file."""
+
+    refused: str = ""
+
+    def open_output(self, location: str):
+        if self.refused in location:
+            raise OSError(28, "No space left on device", location)
+        return super().open_output(location)
+
+
+@pytest.mark.parametrize("file", ["ledger.db", "runs.db", "index.db"])
+def test_an_interrupted_backup_is_never_taken_for_a_whole_one(
+    old: SmallShop, new: SmallShop, backup: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FullDisk, "refused", file)
+    with pytest.raises(OSError, match="No space"):
+        back_up(
+            replace(old.platform(), given_storage=FullDisk()),
+            str(backup),
+            now=NOW,
+            keep=DAY,
+        )
+
+    with pytest.raises(ArchiveError, match="was interrupted before it was complete"):
+        restore(new.platform(), str(backup))
+    with pytest.raises(ArchiveError, match="holds files already"):
+        backed_up(old, backup)
+    backed_up(old, f"{backup}2")
+    copied(old, new)
+    restore(new.platform(), f"{backup}2")
+
+
+def test_a_damaged_or_absent_backup_is_refused(
+    old: SmallShop, new: SmallShop, backup: Path
+) -> None:
+    backed_up(old, backup)
+    copied(old, new)
+    [file] = backup.glob("ledger*")
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + b"x")
+    with pytest.raises(ArchiveError, match=r"ledger\.db missing or damaged"):
+        restore(new.platform(), str(backup))
+    with pytest.raises(ArchiveError, match="does not exist"):
+        restore(new.platform(), f"{backup}2")
+
+    file.write_bytes(content)
+    restore(new.platform(), str(backup))
+
+
+@pytest.mark.parametrize("step", ["_restore_dagster", "_restore_tables", "_restore_ledger"])
+def test_a_restore_that_was_interrupted_is_begun_again_in_a_new_home(
+    old: SmallShop, tmp_path: Path, backup: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, new = shop_in(tmp_path / "begun"), shop_in(tmp_path / "new")
+    before = old.everything()
+    backed_up(old, backup)
+    for shop in (begun, new):
+        copied(old, shop)
+    with monkeypatch.context() as patched:
+        do = getattr(restoring, step)
+
+        def killed(*arguments: object) -> None:
+            do(*arguments)
+            raise KeyboardInterrupt
+
+        patched.setattr(restoring, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            restore(begun.platform(), str(backup))
+
+    with pytest.raises(RestoreError, match="into a new home and empty databases"):
+        restore(begun.platform(), str(backup))
+    restore(new.platform(), str(backup))
+    assert new.everything() == before
+
+
+def test_a_catalog_may_be_glue_instead_of_a_database_and_the_reverse(
+    moto_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", moto_endpoint)
+    region = "eu-central-1"  # its Glue is used by this test alone
+
+    def new_place() -> Place:
+        store, bucket = ObjectStore(region, moto_endpoint), f"test-{uuid.uuid4().hex[:12]}"
+        location = {"LocationConstraint": region}
+        store.client().create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+        return Place(f"s3://{bucket}", store)
+
+    def in_glue(name: str, place: Place) -> Platform:
+        return Platform(settings_at(tmp_path / name, **place.settings, catalog_uri="glue"))
+
+    old = loaded(SmallShop(tmp_path / "old", new_place()))
+    again = SmallShop(tmp_path / "again", old.place)
+    before, backups = old.everything(), f"{old.place.root}/backups"
+    backed_up(old, f"{backups}/1")
+    glue = in_glue("glue", old.place)
+    restore(glue, f"{backups}/1")
+    assert all(before.values())
+    assert {table: old.rows(table, glue.lake) for table in TABLES} == before
+
+    elsewhere = new_place()
+    with pytest.raises(ForeignTable, match="it is another environment's or project's"):
+        restore(in_glue("beside", elsewhere), f"{backups}/1")
+    back_up(glue, f"{backups}/2", now=NOW, keep=DAY)
+    restore(again.platform(), f"{backups}/2")
+    assert again.everything() == before
+    assert again.run() == set()
+
+
+def changed(backup: Path, **about: object) -> None:
+    """What a backup says about itself."""
+    file = backup / "contents.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **about}))
+
+
+def test_a_backup_of_a_later_version_is_refused(
+    old: SmallShop, new: SmallShop, backup: Path
+) -> None:
+    backed_up(old, backup)
+    copied(old, new)
+    changed(backup, format=99, package="9.0")
+    with pytest.raises(RestoreError, match=r"a later version of this package, 9\.0"):
+        restore(new.platform(), str(backup))
+    changed(backup, format=1, migration="0999")
+    with pytest.raises(DatabaseTooNew, match="of version 0999"):
+        restore(new.platform(), str(backup))
+
+    assert not new.platform().lake.tables()
+
+
+def test_nothing_is_restored_over_something_that_is_there(
+    new_shop: MakeShop, tmp_path: Path
+) -> None:
+    old, new = loaded(new_shop("old")), new_shop("new")
+    place = f"{new.place.root}/backup"
+    backed_up(old, place)
+    with pytest.raises(RestoreError, match="the catalog has tables already"):
+        restore(old.platform(), place)
+
+    copied(old, new)
+    new.platform().ledger.summary()  # which makes its tables: they are empty
+    restore(new.platform(), place)
+    for table in new.platform().lake.tables():
+        new.platform().lake.catalog.drop_table(table.identifier)
+    with pytest.raises(RestoreError, match=r"the ledger, .* is not empty"):
+        restore(new.platform(), place)
+    with Database(new.platform().settings.ledger_uri).write() as connection:
+        for name in ("landed_objects", "builds"):
+            connection.execute(sa.text(f"DELETE FROM {name}"))
+    with pytest.raises(RestoreError, match="Dagster has a history here already"):
+        restore(new.platform(), place)
+
+
+@pytest.mark.integration
+def test_a_backup_of_a_server_has_no_password_and_is_not_restored_into_files(
+    request: pytest.FixtureRequest, tmp_path: Path, new: SmallShop
+) -> None:
+    postgres = request.getfixturevalue("postgres")
+    url = request.getfixturevalue("postgres_url")
+    old = loaded(SmallShop(tmp_path / "old", Place.directory(tmp_path / "old"), url))
+    backed_up(old, tmp_path / "backup")
+
+    for file in (tmp_path / "backup").rglob("*.*"):
+        stream = pa.input_stream(file, compression="zstd" if file.suffix == ".zst" else None)
+        assert postgres.password.encode() not in stream.read()
+    with pytest.raises(RestoreError, match="set it to postgresql"):
+        restore(new.platform(), str(tmp_path / "backup"))
