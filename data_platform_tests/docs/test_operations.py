@@ -14,10 +14,10 @@ from pathlib import Path
 
 import boto3
 import pytest
-import sqlalchemy as sa
 
 from data_platform.demo.generator import generate
 from data_platform_tests.support.cloud import PROJECT, REGION
+from data_platform_tests.support.databases import Databases
 from data_platform_tests.support.pages import blocks
 
 PAGE = "docs/operations.md"
@@ -33,13 +33,15 @@ class Shell:
     """Runs commands one after the other; `export` lasts, as in a shell."""
 
     folder: Path
-    given: dict[str, str]  # instead of the page's values
+    given: dict[str, str]
+    instead: dict[str, str]  # of the page's values
     exported: dict[str, str] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
 
     def run(self, program: str, *arguments: str) -> str:
         if program == "export":
-            self.exported |= dict(each.split("=", 1) for each in arguments) | self.given
+            named = dict(each.split("=", 1) for each in arguments)
+            self.exported |= {name: self.instead.get(v, v) for name, v in named.items()}
         elif program == "data-platform":
             return self.ask(*arguments)
         else:
@@ -51,7 +53,7 @@ class Shell:
         done = subprocess.run(
             [sys.executable, "-c", _MAIN, *arguments],
             cwd=self.folder,
-            env={**os.environ, **self.exported},
+            env={**os.environ, **self.given, **self.exported},
             capture_output=True,
             text=True,
             check=False,
@@ -71,27 +73,38 @@ def commands() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, moto_endpoint: str, postgres_url: str) -> Shell:
-    """On an empty account, whose Secrets Manager has the database's password."""
+def shell(tmp_path: Path, moto_endpoint: str, databases: Databases) -> Shell:
+    """On an account whose Secrets Manager has the database's password, with two databases."""
     secrets = boto3.client("secretsmanager", endpoint_url=moto_endpoint, region_name=REGION)
     password = json.dumps({"password": os.environ["PGPASSWORD"]})
     secrets.create_secret(Name="acme/prod/db", SecretString=password)
-    url = sa.make_url(postgres_url).render_as_string()
-    account = "123456789012"
+    server, queue = "postgresql://platform@db.prod.internal", f"{PROJECT}-arrivals-prod"
+    instead = {
+        f"{server}/{PROJECT}": databases.empty(),
+        f"{server}/restored": databases.empty(),
+        f"https://sqs.{REGION}.amazonaws.com/123456789012/{queue}": (
+            f"{moto_endpoint}/123456789012/{queue}"
+        ),
+        "/var/lib/data-platform": str(tmp_path / "home"),
+        "/var/lib/restored": str(tmp_path / "restored"),
+    }
     given = {
-        "DATA_PLATFORM_DATABASE": url,
-        "DATA_PLATFORM_QUEUE": f"{moto_endpoint}/{account}/{PROJECT}-arrivals-prod",
         "DATA_PLATFORM_AWS_ENDPOINT": moto_endpoint,
-        "DATA_PLATFORM_HOME": str(tmp_path / "home"),
         "AWS_ENDPOINT_URL": moto_endpoint,
         "PGPASSWORD": "",
     }
-    return Shell(tmp_path, given)
+    s3 = boto3.client("s3", endpoint_url=moto_endpoint, region_name=REGION)
+    for bucket in ("backups", "restored"):  # of other people's making
+        place = {"LocationConstraint": REGION}
+        s3.create_bucket(Bucket=f"{PROJECT}-{bucket}-prod", CreateBucketConfiguration=place)
+    return Shell(tmp_path, given, instead)
 
 
 def test_the_runbooks_commands_work_in_their_order(shell: Shell, tmp_path: Path) -> None:
     landed = False
     for program, *arguments in commands():
+        if program == "aws" and arguments[:2] == ["s3", "sync"]:
+            copy_bucket(shell, *arguments[2:])
         if program == "aws" and arguments[:2] == ["s3", "cp"]:
             allow_plain_http(shell)
             land(shell, tmp_path / "files")
@@ -124,3 +137,12 @@ def land(shell: Shell, folder: Path) -> None:
     s3 = boto3.client("s3", endpoint_url=shell.given["AWS_ENDPOINT_URL"], region_name=REGION)
     for file in sorted(each for each in folder.rglob("*") if each.is_file()):
         s3.upload_file(str(file), LANDING, file.relative_to(folder).as_posix())
+
+
+def copy_bucket(shell: Shell, source: str, target: str) -> None:
+    """As `aws s3 sync` does."""
+    s3 = boto3.client("s3", endpoint_url=shell.given["AWS_ENDPOINT_URL"], region_name=REGION)
+    bucket, below = source.removeprefix("s3://"), target.removeprefix("s3://").split("/", 1)
+    for found in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket).search("Contents[]"):
+        key = f"{below[1]}/{found['Key']}"
+        s3.copy({"Bucket": bucket, "Key": found["Key"]}, below[0], key)
