@@ -54,7 +54,7 @@ def requesting(headers: Iterable[tuple[str, str]], settings: Settings) -> Person
 
     Raises NotAuthenticated, NotAllowed. A header that is there twice says nothing.
     """
-    if not settings.proxy_secret:
+    if not settings.has_proxy:
         return actor(settings)
     given = list(headers)
     name, _, secret = _basic(_only(given, "authorization")).partition(":")

@@ -14,7 +14,7 @@ def refuse_impossible(settings: Settings) -> None:
             f"{PREFIX}DATABASE must be set when {PREFIX}ENV is {str(settings.environment)!r}: "
             "postgresql://user@host/database holds the ledger and Dagster's own state"
         )
-    if settings.proxy_secret and not (settings.operators or settings.viewers):
+    if settings.has_proxy and not (settings.operators or settings.viewers):
         raise SettingsError(
             f"{PREFIX}PROXY_SECRET is set, and neither {PREFIX}OPERATORS nor {PREFIX}VIEWERS: "
             "nobody could use the UI; set them to groups of the people who may"

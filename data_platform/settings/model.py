@@ -11,6 +11,7 @@ from pathlib import Path
 from data_platform.settings.engine import Engine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+NO_PROXY = "none"  # as the proxy's secret: said on purpose
 
 
 class Environment(StrEnum):
@@ -90,6 +91,11 @@ class Settings:
         """Whether buckets are in a cloud; on a laptop they are directories."""
         deployed = self.environment is not Environment.LOCAL
         return bool(self.aws_region and (deployed or self.aws_endpoint))
+
+    @property
+    def has_proxy(self) -> bool:
+        """Whether a proxy authenticates those who open the UI."""
+        return self.proxy_secret not in ("", NO_PROXY)
 
     @property
     def dagster_home(self) -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from data_platform.settings.engine import Engine
+from data_platform.settings.model import NO_PROXY
 
 PREFIX = "DATA_PLATFORM_"
 
@@ -271,8 +272,8 @@ def groups(name: str, text: str) -> frozenset[str]:
 
 
 def proxy_secret(setting: str, text: str) -> str:
-    """A secret that nobody guesses, or empty. The value is never part of a message."""
-    if 0 < len(text) < SHORTEST_SECRET:
+    """A secret that nobody guesses, `none`, or empty. The value is never part of a message."""
+    if text != NO_PROXY and 0 < len(text) < SHORTEST_SECRET:
         raise SettingsError(
             f"{setting} has {len(text)} characters; use at least {SHORTEST_SECRET}, made at random"
         )

@@ -147,7 +147,7 @@ VARIABLES = (
         "PROXY_SECRET",
         "Of the webserver behind an authenticating proxy: the password that the proxy sends with "
         "each request, at least 16 characters, or `secretsmanager:NAME#KEY`",
-        "none: nobody logs in, and whoever reaches the UI may do everything; must be set in "
+        "`none`: nobody logs in, and whoever reaches the UI may do everything; must be said in "
         "`staging` and `prod`",
     ),
     Variable(

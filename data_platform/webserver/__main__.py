@@ -3,19 +3,20 @@
 import sys
 
 from data_platform.settings.environment import give_password, settings_from_env
-from data_platform.settings.model import Environment, Settings
+from data_platform.settings.model import NO_PROXY, Environment, Settings
 from data_platform.settings.values import PREFIX, SettingsError
 from data_platform.webserver.dagster_webserver_internals import serve
 
 
 def served(settings: Settings) -> Settings:
-    """The settings of a webserver. Raises SettingsError for a deployment where nobody logs in."""
+    """The settings of a webserver. Raises SettingsError for a deployment where nobody logs in,
+    unless that is said."""
     deployed = settings.environment in (Environment.STAGING, Environment.PROD)
     if deployed and not settings.proxy_secret:
         raise SettingsError(
             f"{PREFIX}PROXY_SECRET must be set when {PREFIX}ENV is {str(settings.environment)!r}: "
-            "the webserver answers an authenticating proxy only, which sends it; docs/how-to/"
-            "access.md says how"
+            "the webserver answers an authenticating proxy only, which sends it (see "
+            f"docs/how-to/access.md); {NO_PROXY!r} lets whoever reaches the webserver do everything"
         )
     return settings
 

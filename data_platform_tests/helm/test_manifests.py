@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from data_platform.settings.model import NO_PROXY
 from data_platform_tests.support.chart import (
     ENVIRONMENTS,
     Chart,
@@ -215,7 +216,7 @@ def test_no_manifest_has_the_value_of_a_secret(manifests: list[Manifest]) -> Non
     for name, pod in all_pods(manifests):
         for container in pod["spec"]["containers"]:
             for variable in container.get("env", []):
-                if SECRET.search(variable["name"]):
+                if SECRET.search(variable["name"]) and variable.get("value") != NO_PROXY:
                     assert set(variable) == {"name", "valueFrom"}, (name, variable)
                     assert set(variable["valueFrom"]) == {"secretKeyRef"}, (name, variable)
                     referred += 1
@@ -316,6 +317,13 @@ def test_the_proxy_says_who_someone_is_as_tests_have_seen_it(helm: Chart) -> Non
     assert ours["DATA_PLATFORM_PROXY_SECRET"]["valueFrom"] == password
     assert ours["DATA_PLATFORM_OPERATORS"]["value"] == "data-operators"
     assert ours["DATA_PLATFORM_VIEWERS"]["value"] == "data-viewers"
+
+
+def test_where_there_is_no_proxy_the_webserver_is_told_so(helm: Chart) -> None:
+    [webserver] = [p for name, p in pods(helm.manifests("laptop")) if name.endswith("-webserver")]
+    given = {each["name"]: each.get("value") for each in webserver["spec"]["containers"][0]["env"]}
+
+    assert given["DATA_PLATFORM_PROXY_SECRET"] == NO_PROXY
 
 
 def test_the_proxys_password_is_the_webservers_alone(helm: Chart) -> None:

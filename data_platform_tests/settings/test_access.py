@@ -23,6 +23,11 @@ def test_groups_are_separated_by_commas() -> None:
     assert found.viewers == {"*"}
 
 
+def test_that_there_is_no_proxy_can_be_said() -> None:
+    assert not settings_from_env({"DATA_PLATFORM_PROXY_SECRET": "none"}).has_proxy
+    assert settings_from_env(PROXIED).has_proxy
+
+
 def test_the_actor_is_the_systems_user_unless_another_is_named() -> None:
     assert settings_from_env({}).actor == f"{getpass.getuser()}@{socket.gethostname()}"
     assert settings_from_env({"DATA_PLATFORM_ACTOR": "nightly-build"}).actor == "nightly-build"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from data_platform.access.people import requesting
 from data_platform.runs.container import WEBSERVER
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import Environment
@@ -27,6 +28,13 @@ def test_a_deployment_serves_nobody_without_a_proxy(
 
     with pytest.raises(SettingsError, match="DATA_PLATFORM_PROXY_SECRET must be set when"):
         served(alone)
+
+
+def test_a_deployment_that_only_few_can_reach_may_say_that_nobody_logs_in(tmp_path: Path) -> None:
+    alone = settings_at(tmp_path, environment=Environment.STAGING, proxy_secret="none")
+
+    assert not served(alone).has_proxy
+    assert requesting([], alone).name == alone.actor
 
 
 def test_a_laptop_needs_none(tmp_path: Path) -> None:
