@@ -3,6 +3,7 @@
 import click
 
 from data_platform.cli import printing as out
+from data_platform.cli.audit_log import recorded
 from data_platform.cli.exit_codes import ExitCode
 from data_platform.cli.options import CHECK, JSON, declarations, exit_if_any, open_platform
 from data_platform.cli.reporting import reporting
@@ -40,7 +41,9 @@ def create(name: str) -> None:
     platform = _production()
     from data_platform.operations.environments import create as create_environment
 
-    for line in create_environment(platform, name).lines:
+    with recorded(platform, "environment create", detail=name):
+        made = create_environment(platform, name)
+    for line in made.lines:
         out.paragraph(line)
 
 
@@ -72,7 +75,9 @@ def drop(name: str, yes: bool) -> None:
 
     if not yes and not click.confirm(f"drop {name}, with all that was built in it?"):
         raise click.Abort
-    for line in drop_environment(platform, name, waiting=out.waiting).lines:
+    with recorded(platform, "environment drop", detail=name):
+        done = drop_environment(platform, name, waiting=out.waiting)
+    for line in done.lines:
         out.paragraph(line)
 
 
@@ -116,7 +121,10 @@ def promote(name: str, as_json: bool) -> None:
     from data_platform.operations.repair import instance_of
     from data_platform.runs.scope import Scope
 
-    with instance_of(platform) as instance:
+    with (
+        recorded(platform, "environment promote", detail=name),
+        instance_of(platform) as instance,
+    ):
         done = promote_environment(Scope(instance, platform, tables), name)
     if as_json:
         out.as_json(done.values)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from data_platform.build.platform import Platform
 from data_platform.cli.main import main
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_at
@@ -74,3 +75,12 @@ def test_a_name_that_is_not_there_is_refused_by_each_command(home: LakeHome) -> 
         ended = called(*command)
         assert ended.exit_code == 1 and "pr_7" in ended.output, (command, ended.output)
         assert "`data-platform environment" in ended.output
+
+
+def test_what_changes_environments_is_in_the_audit_trail(home: LakeHome) -> None:
+    for command in (("create", "pr_42"), ("diff", "pr_42"), ("promote", "pr_42")):
+        assert called(*command).exit_code == 0
+    assert called("drop", "pr_42", "--yes").exit_code == 0
+    entries = Platform(settings_at(home.folder)).trail.entries()
+    done = {(entry.action, entry.detail) for entry in entries}
+    assert done == {(f"environment {what}", "pr_42") for what in ("create", "promote", "drop")}
