@@ -64,7 +64,7 @@ _NOW = {
     "sqlite": sa.text("strftime('%Y-%m-%d %H:%M:%f000', 'now')"),
     "postgresql": sa.text("timezone('utc', clock_timestamp())"),
 }
-_LONGEST = 2000  # characters of a detail
+_LONGEST = 2000  # characters of any text, which may be as long as a request
 
 _LOG = logging.getLogger(__name__)
 
@@ -134,14 +134,14 @@ class Trail:
             values = {
                 "change": change.id,
                 "at": _NOW[connection.dialect.name],
-                "who": change.who.name,
+                "who": _kept(change.who.name),
                 "role": str(change.who.role),
                 "through": str(change.through),
-                "action": change.action,
-                "tables": ", ".join(change.tables),
-                "partitions": change.partitions,
-                "run": change.run,
-                "detail": change.detail[:_LONGEST],
+                "action": _kept(change.action),
+                "tables": _kept(", ".join(change.tables)),
+                "partitions": _kept(change.partitions),
+                "run": _kept(change.run),
+                "detail": _kept(change.detail),
                 "outcome": str(outcome),
             }
             connection.execute(AUDIT_TRAIL.insert().values(**values))
@@ -193,6 +193,11 @@ class Trail:
         with self.database.read() as connection:
             rows = connection.execute(found).mappings().all()
         return [_entry(row) for row in reversed(rows)]
+
+
+def _kept(text: str) -> str:
+    """The text as an entry has it, not too long."""
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _entry(row: sa.RowMapping) -> Entry:

@@ -1,4 +1,5 @@
 import datetime as dt
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -41,6 +42,17 @@ def test_what_went_wrong_is_in_the_entry(migrated_url: str) -> None:
 
     [entry] = trail.entries()
     assert (entry.outcome, entry.detail) == ("failed", "to 7; ValueError: no such snapshot")
+
+
+def test_each_text_of_an_entry_is_cut(migrated_url: str) -> None:
+    trail, long = Trail(migrated_url), "x" * 100_000
+    texts = {"partitions": long, "run": long, "detail": long, "tables": (long,)}
+
+    trail.add(change(Person(long, Role.VIEWER), long, **texts), Outcome.REFUSED)
+
+    [entry] = trail.entries()
+    for name in ("who", "action", *texts):
+        assert getattr(entry, name) == "x" * 1999 + "…"
 
 
 def test_moments_are_of_the_databases_clock_in_utc(migrated_url: str) -> None:
@@ -99,6 +111,29 @@ def test_all_entries_at_once_stay_too(migrated_postgres_url: str) -> None:
 
     with engine.begin() as connection, pytest.raises(exc.DBAPIError, match="append-only"):
         connection.exec_driver_sql("TRUNCATE audit_trail")
+
+
+def test_the_owner_forgets_old_entries_by_the_statements_in_the_guide(
+    migrated_postgres_url: str,
+) -> None:
+    guide = (Path(__file__).parents[2] / "docs/how-to/access.md").read_text()
+    statements = guide.partition("BEGIN;")[2].partition("COMMIT;")[0].split(";")[:-1]
+    trail = Trail(migrated_postgres_url)
+    old = {"change": "c", **dict.fromkeys(("role", "through", "action", "tables"), "")}
+    old |= dict.fromkeys(("partitions", "run", "detail", "outcome"), "")
+    engine = sa.create_engine(with_driver(migrated_postgres_url), poolclass=sa.NullPool)
+    trail.add(change(), Outcome.REFUSED)
+    with engine.begin() as connection:
+        ago = sa.text("now() - interval '3 years'")
+        connection.execute(AUDIT_TRAIL.insert().values(who="old", at=ago, **old))
+
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+    assert [entry.who for entry in trail.entries()] == ["ann"]
+    with engine.begin() as connection, pytest.raises(exc.DBAPIError, match="append-only"):
+        connection.execute(AUDIT_TRAIL.delete())
 
 
 def test_entries_are_of_a_person_a_table_or_a_time_and_the_newest_are_last(

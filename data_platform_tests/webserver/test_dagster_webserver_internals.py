@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
+from dagster_graphql.schema import create_schema
 from dagster_webserver import app, cli
 from dagster_webserver.webserver import DagsterWebserver
+from graphql import GraphQLNonNull
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -43,6 +45,14 @@ def test_the_command_makes_its_app_by_the_function_that_is_replaced() -> None:
     source = inspect.getsource(cli.host_dagster_ui_with_workspace_process_context)
 
     assert "app = create_app_from_workspace_process_context(" in source
+
+
+def test_the_first_mutation_that_is_refused_ends_its_request() -> None:
+    mutations = create_schema().graphql_schema.mutation_type
+
+    assert mutations and mutations.fields
+    for field in mutations.fields.values():
+        assert isinstance(field.type, GraphQLNonNull)  # so an error leaves no data, and no others
 
 
 def test_what_changes_something_without_graphql_is_what_is_known(pages: Pages) -> None:

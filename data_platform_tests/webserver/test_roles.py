@@ -265,6 +265,20 @@ def test_every_mutation_that_dagster_has_is_refused_to_a_viewer(
         assert error["message"].startswith(f"{name} is for operators"), answer
 
 
+def test_a_viewer_cannot_fill_the_trail(pages: Pages) -> None:
+    ways = [f"m{n}: deleteRun(runId: $id) {{ __typename }}" for n in range(50)]
+    sent = f"mutation($id: String!) {{ {' '.join(ways)} }}"
+
+    answer = pages.graphql(sent, {"id": "r" * 100_000}, who=VIEWER).json()
+
+    assert len(answer["errors"]) == 1
+    [entry] = pages.entries()
+    assert (entry.action, entry.outcome) == ("deleteRun", "refused")
+    assert len(str(entry)) < 5000
+    pages.graphql(RELOAD, who=VIEWER)
+    assert len(pages.entries()) == 2
+
+
 # --- other entrances ----------------------------------------------------------------------
 
 
