@@ -23,6 +23,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from data_platform.access.people import NotAllowed, NotAuthenticated, Person, requesting
+from data_platform.access.sites import from_another_site
 from data_platform.access.trail import Change, Outcome, Through, Trail
 from data_platform.databases.errors import DatabaseError
 from data_platform.settings.model import Settings
@@ -111,6 +112,9 @@ class _Proxied(AuthenticationBackend):
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Any] | None:
         if conn.scope["path"] == self._health:
             return None
+        is_read = conn.scope.get("method") in ("GET", "HEAD", "OPTIONS")  # a socket has no method
+        if not is_read and from_another_site(conn.headers):
+            raise AuthenticationError("A page of another site sent this request. Open the UI.")
         try:
             return AuthCredentials(), requesting(conn.headers.items(), self._settings)
         except (NotAllowed, NotAuthenticated) as refused:

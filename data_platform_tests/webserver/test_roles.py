@@ -220,6 +220,38 @@ def test_not_even_an_operator_changes_something_by_a_get(pages: Pages) -> None:
     assert pages.entries() == []
 
 
+SIMPLE = {"params": {"query": RELOAD}, "content": "x"}  # what a page may send to any site
+
+
+@pytest.mark.parametrize(
+    ("page", "status"),
+    [
+        ({"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "http://testserver"}, 200),
+        ({}, 200),
+        ({"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "https://elsewhere.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)
+def test_a_page_of_another_site_does_nothing_in_an_operators_name(
+    pages: Pages, page: dict[str, str], status: int
+) -> None:
+    headers = {**OPERATOR, **page, "Content-Type": "text/plain"}
+
+    assert pages.client.post("/graphql", headers=headers, **SIMPLE).status_code == status
+    assert len(pages.entries()) == (status == 200)
+    report = pages.client.post("/report_asset_materialization/a", headers=headers, content="{}")
+    assert report.status_code == (403 if status == 403 else 400)
+    try:
+        with pages.client.websocket_connect("/graphql", ["graphql-ws"], headers=headers):
+            connected = True
+    except WebSocketDisconnect:
+        connected = False
+    assert connected is (status == 200)
+
+
 def _literal(kind: Any) -> str:
     """A value of a type, as short as it can be."""
     match kind:
