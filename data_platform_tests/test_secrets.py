@@ -33,6 +33,7 @@ def manager(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     client = boto3.client("secretsmanager", REGION)
     client.create_secret(Name="db", SecretString=json.dumps({"password": "hunter2", "port": 1}))
     client.create_secret(Name="text", SecretString="hunter2")
+    client.create_secret(Name="blank", SecretString=" ")
     client.create_secret(Name="binary", SecretBinary=b"hunter2")
     yield
 
@@ -50,6 +51,7 @@ def test_a_secret_is_the_value_or_is_fetched(manager: None, text: str) -> None:
         ("secretsmanager:db#user", "'user' of the secret 'db', which has: password, port"),
         ("secretsmanager:db#port", "'port' of the secret 'db', which has: password, port"),
         ("secretsmanager:text#password", "'text', which is not a JSON object"),
+        ("secretsmanager:blank", "names the secret 'secretsmanager:blank', which is empty"),
         ("secretsmanager:binary", "'binary', which is binary"),
     ],
 )

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from data_platform.access.sites import hostname, is_loopback
 from data_platform.settings.model import Settings
 from data_platform.settings.values import PREFIX
 
@@ -49,14 +50,16 @@ def actor(settings: Settings) -> Person:
     return Person(settings.actor, Role.OPERATOR)
 
 
-def requesting(headers: Iterable[tuple[str, str]], settings: Settings) -> Person:
-    """Who a request is from, by its headers, the names in lower case.
+def requesting(headers: Iterable[tuple[str, str]], settings: Settings, peer: str) -> Person:
+    """Who a request is from, by its headers, the names in lower case, and the address of its peer.
 
     Raises NotAuthenticated, NotAllowed. A header that is there twice says nothing.
     """
-    if not settings.has_proxy:
-        return actor(settings)
     given = list(headers)
+    if not settings.has_proxy:
+        if not settings.proxy_secret:
+            _require_open(hostname(_only(given, "host")), settings.unprotected_hosts, peer)
+        return actor(settings)
     name, _, secret = _basic(_only(given, "authorization")).partition(":")
     if not hmac.compare_digest(secret.encode(), settings.proxy_secret.encode()) or not name:
         raise NotAuthenticated(
@@ -72,6 +75,17 @@ def requesting(headers: Iterable[tuple[str, str]], settings: Settings) -> Person
         f"{name} is in none of the groups that may use this UI. Ask for one of: "
         f"{', '.join(sorted(settings.viewers | settings.operators))}."
     )
+
+
+def _require_open(host: str, open_to_all: frozenset[str], peer: str) -> None:
+    """Nobody logs in, so this machine alone is let in, by its own name: a name of another site may
+    lead to this address."""
+    if host not in open_to_all and not (is_loopback(host) and is_loopback(peer)):
+        raise NotAllowed(
+            f"Nobody logs in here, so the UI is for the machine that it runs on, not for {peer} at "
+            f"{host or 'no host'}. Set {PREFIX}PROXY_SECRET and put a proxy before it, or name the "
+            f"host in {PREFIX}UNPROTECTED_HOSTS to let everyone who reaches it do everything."
+        )
 
 
 def _only(headers: list[tuple[str, str]], name: str) -> str:

@@ -1,5 +1,6 @@
-"""Pages of other sites, which can make the browser of someone who has logged in send a request."""
+"""Where a request is from and for: pages of other sites can make someone's browser send one."""
 
+import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -15,6 +16,22 @@ def from_another_site(headers: Mapping[str, str]) -> bool:
         return site not in _SAME
     origin = headers.get("origin")
     return origin is not None and _host(origin) != headers.get("host")
+
+
+def hostname(host: str) -> str:
+    """The name or address in a `Host` header, without the port; empty if there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this is this machine's own name or address, at which only itself is reached."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _host(origin: str) -> str | None:

@@ -39,7 +39,7 @@ _MESSAGES = "s3://{project}-temp-{env}/pipes"
 # Of this machine or Dagster's process only: a remote job has its own values, or none.
 _NOT_PASSED_ON = (
     *("HOME", "DAGSTER_CONFIG", "DAGSTER_DATABASE", "SPARK_JARS", "SPARK_IDLE"),
-    *("ACTOR", "PROXY_SECRET", "OPERATORS", "VIEWERS"),
+    *("ACTOR", "PROXY_SECRET", "OPERATORS", "VIEWERS", "UNPROTECTED_HOSTS"),
 )
 
 # Settings whose default is `DATABASE`, except a Glue catalog; Dagster's storage only on a server.
@@ -107,6 +107,7 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
         proxy_secret=values.proxy_secret(PROXY_SECRET, of_proxy),
         operators=values.groups("OPERATORS", _value(env, "OPERATORS")),
         viewers=values.groups("VIEWERS", _value(env, "VIEWERS")),
+        unprotected_hosts=values.hosts("UNPROTECTED_HOSTS", _value(env, "UNPROTECTED_HOSTS")),
         storage_price=values.price(_value(env, "STORAGE_PRICE")),
         remote_package=values.bucket("REMOTE_PACKAGE", _value(env, "REMOTE_PACKAGE")),
         remote_messages=values.bucket(

@@ -48,7 +48,8 @@ class Settings:
     empty where there is no cloud, `aws_endpoint` where S3 is
     AWS's. `actor` is whom the audit trail names for commands. Where a proxy authenticates those who
     open the UI, `proxy_secret` is how it proves to be the proxy, and `operators` and `viewers` are
-    the groups whose members may change and may read. `storage_price` is US dollars for a GB and
+    the groups whose members may change and may read; at one of `unprotected_hosts` everyone may do
+    everything where there is no proxy. `storage_price` is US dollars for a GB and
     month, None for the list price of the region.
     `virtual_environment` is the name of the environment of tables that these are the settings of,
     and `production` has those of the tables beside all environments; empty and None for the latter.
@@ -78,6 +79,7 @@ class Settings:
     proxy_secret: str = field(default="", repr=False)
     operators: frozenset[str] = frozenset()
     viewers: frozenset[str] = frozenset()
+    unprotected_hosts: frozenset[str] = frozenset()
     storage_price: float | None = None
     remote_package: str = ""
     remote_messages: str = ""

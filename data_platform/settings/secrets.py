@@ -22,7 +22,10 @@ def secret(setting: str, text: str, region: str) -> str:
     if not name:
         raise SettingsError(f"{setting} is {text!r}; write it like {SCHEME}NAME#KEY")
     found = _fetch(setting, name, region)
-    return _member(setting, name, key, found) if key else found
+    value = _member(setting, name, key, found) if key else found
+    if not value.strip():
+        raise SettingsError(f"{setting} names the secret {text!r}, which is empty")
+    return value
 
 
 def secret_name(text: str) -> str:

@@ -271,6 +271,14 @@ def groups(name: str, text: str) -> frozenset[str]:
     return found
 
 
+def hosts(name: str, text: str) -> frozenset[str]:
+    """Names or addresses of hosts, without ports, separated by commas."""
+    found = frozenset(filter(None, (each.strip().lower() for each in text.split(","))))
+    if wrong := [each for each in sorted(found) if not re.fullmatch(r"[\w.-]+|[\da-f:]+", each)]:
+        raise SettingsError(f"{PREFIX}{name} has {wrong[0]!r}; write it like localhost,127.0.0.1")
+    return found
+
+
 def proxy_secret(setting: str, text: str) -> str:
     """A secret that nobody guesses, `none`, or empty. The value is never part of a message."""
     if text != NO_PROXY and 0 < len(text) < SHORTEST_SECRET:

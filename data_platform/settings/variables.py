@@ -147,8 +147,8 @@ VARIABLES = (
         "PROXY_SECRET",
         "Of the webserver behind an authenticating proxy: the password that the proxy sends with "
         "each request, at least 16 characters, or `secretsmanager:NAME#KEY`",
-        "`none`: nobody logs in, and whoever reaches the UI may do everything; must be said in "
-        "`staging` and `prod`",
+        "none: nobody logs in, and this machine may do everything; must be set in `staging` and "
+        "`prod`, where `none` lets whoever reaches the UI do everything",
     ),
     Variable(
         "OPERATORS",
@@ -165,6 +165,12 @@ VARIABLES = (
         "The environment of tables to work in, which `data-platform environment create` made; "
         "what is written stays in it until it is promoted",
         "none: production",
+    ),
+    Variable(
+        "UNPROTECTED_HOSTS",
+        "Where no proxy authenticates: names or addresses by which everyone who reaches the UI, "
+        "from other machines, too, may do everything, separated by commas",
+        "none: it answers its own machine, as `localhost`",
     ),
     Variable(
         "DOMAINS",

@@ -18,6 +18,11 @@ def served(settings: Settings) -> Settings:
             "the webserver answers an authenticating proxy only, which sends it (see "
             f"docs/how-to/access.md); {NO_PROXY!r} lets whoever reaches the webserver do everything"
         )
+    if (settings.operators or settings.viewers) and not settings.has_proxy:
+        raise SettingsError(
+            f"{PREFIX}OPERATORS or {PREFIX}VIEWERS is set, and {PREFIX}PROXY_SECRET is not: nobody "
+            "logs in without a proxy, and everyone would be an operator; set it, or unset them"
+        )
     return settings
 
 

@@ -116,7 +116,8 @@ class _Proxied(AuthenticationBackend):
         if not is_read and from_another_site(conn.headers):
             raise AuthenticationError("A page of another site sent this request. Open the UI.")
         try:
-            return AuthCredentials(), requesting(conn.headers.items(), self._settings)
+            peer = conn.client.host if conn.client else ""
+            return AuthCredentials(), requesting(conn.headers.items(), self._settings, peer)
         except (NotAllowed, NotAuthenticated) as refused:
             raise AuthenticationError(refused) from refused
 

@@ -46,6 +46,7 @@ def test_the_proxys_secret_is_neither_shown_nor_given_to_remote_jobs() -> None:
         ({"OPERATORS": "*"}, r"DATA_PLATFORM_OPERATORS is '\*'; name the groups"),
         ({"PROXY_SECRET": "short"}, "DATA_PLATFORM_PROXY_SECRET has 5 characters; use at least 16"),
         ({"OPERATORS": "", "VIEWERS": ""}, "neither DATA_PLATFORM_OPERATORS nor DATA_PLATFORM_VIE"),
+        ({"UNPROTECTED_HOSTS": "*"}, r"DATA_PLATFORM_UNPROTECTED_HOSTS has '\*'; write it like"),
         ({"ACTOR": "a\nb"}, "DATA_PLATFORM_ACTOR is 'a.nb'; write it like nightly-build"),
     ],
 )

@@ -23,6 +23,7 @@ from data_platform_tests.support import small_code_location
 SECRET = "known to the proxy alone"
 OPERATORS, VIEWERS = "data-operators", "data-viewers"
 LOCATION = "small"
+URL = "http://localhost:3000"
 _REPOSITORY = "__repository__"
 _LAUNCHER = {
     "module": "dagster._core.launcher.sync_in_memory_run_launcher",
@@ -109,7 +110,8 @@ def web_pages(home: Path, **settings: Any) -> Iterator[Pages]:
     ):
         trail = Trail(known.ledger_uri)
         app = PlatformWebserver(context, known, trail).create_asgi_app()
-        yield Pages(TestClient(app), instance, trail)
+        client = TestClient(app, base_url=URL, client=("127.0.0.1", 50000))
+        yield Pages(client, instance, trail)
 
 
 def _made(directory: Path) -> str:

@@ -23,6 +23,7 @@ from data_platform.webserver.mutations import HARMLESS
 from data_platform_tests.support.web_pages import (
     LAUNCH,
     OPERATOR,
+    URL,
     VIEWER,
     Pages,
     launching,
@@ -163,6 +164,14 @@ def test_without_a_proxy_everything_is_as_dagster_has_it(tmp_path: Path) -> None
         assert (entry.who, entry.outcome) == ("me@laptop", "done")
 
 
+def test_without_a_proxy_no_other_name_leads_to_a_laptop(tmp_path: Path) -> None:
+    with web_pages(tmp_path, proxy_secret="") as pages:
+        found = pages.client.get("/runs", headers={"Host": "elsewhere.example:3000"})
+
+    assert found.status_code == 403
+    assert "DATA_PLATFORM_UNPROTECTED_HOSTS" in found.text
+
+
 # --- ways around --------------------------------------------------------------------------
 
 AROUND: dict[str, dict[str, Any]] = {
@@ -226,8 +235,8 @@ SIMPLE = {"params": {"query": RELOAD}, "content": "x"}  # what a page may send t
 @pytest.mark.parametrize(
     ("page", "status"),
     [
-        ({"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"}, 200),
-        ({"Origin": "http://testserver"}, 200),
+        ({"Origin": URL, "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": URL}, 200),
         ({}, 200),
         ({"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "cross-site"}, 403),
         ({"Origin": "https://elsewhere.example"}, 403),
@@ -238,7 +247,8 @@ SIMPLE = {"params": {"query": RELOAD}, "content": "x"}  # what a page may send t
 def test_a_page_of_another_site_does_nothing_in_an_operators_name(
     pages: Pages, page: dict[str, str], status: int
 ) -> None:
-    headers = {**OPERATOR, **page, "Content-Type": "text/plain"}
+    host = URL.removeprefix("http://")  # of sockets, too, for which the client has its own
+    headers = {**OPERATOR, **page, "Host": host, "Content-Type": "text/plain"}
 
     assert pages.client.post("/graphql", headers=headers, **SIMPLE).status_code == status
     assert len(pages.entries()) == (status == 200)

@@ -41,6 +41,16 @@ def test_a_laptop_needs_none(tmp_path: Path) -> None:
     assert served(settings_at(tmp_path)).proxy_secret == ""
 
 
+@pytest.mark.parametrize("given", ["operators", "viewers"])
+def test_groups_without_a_proxys_password_make_nobody_an_operator(
+    tmp_path: Path, given: str
+) -> None:
+    forgotten = settings_at(tmp_path, **{given: frozenset({"data"})})
+
+    with pytest.raises(SettingsError, match="DATA_PLATFORM_PROXY_SECRET is not"):
+        served(forgotten)
+
+
 def _status(url: str, headers: dict[str, str]) -> int:
     try:
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
