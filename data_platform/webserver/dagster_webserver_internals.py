@@ -31,7 +31,13 @@ from data_platform.webserver.mutations import HARMLESS, change_of, launched_by
 
 _HEALTH = "/server_info"  # versions only: probes have no password
 
-_FAILURES = ("Error", "Failure", "Invalid", "Conflict", "NotFound", "NotSupported")
+# What a mutation answers that has done something, beside types called `...Success` and booleans.
+_DONE = frozenset(
+    {"DryRunInstigationTick", "LaunchMultipleRunsResult", "RefreshComponentStateAccepted"}
+    | {"ScheduleStateResult", "Sensor", "StopSensorMutationResult", "TerminateRunsResult"}
+    | {"Workspace", "WorkspaceLocationEntry"}
+)
+_LISTS = ("launchMultipleRunsResult", "terminateRunResults", "locationEntries")
 
 Resolver = Callable[..., Any]
 
@@ -173,10 +179,12 @@ def _ended(change: Change, result: Any) -> tuple[Change, Outcome]:
     for each in _each(result):
         run = getattr(getattr(each, "run", None), "run_id", "")
         runs += [run, getattr(each, "backfill_id", "")]
-        kind = type(each).__name__.removeprefix("Graphene")
+        kind = "Boolean" if isinstance(each, bool) else each._meta.name
         message = getattr(each, "message", None) or getattr(each, "_message", None)
-        if message or kind.endswith(_FAILURES):
+        if not is_done(kind):
             errors.append(": ".join(filter(None, (kind, message))))
+        if error := getattr(getattr(each, "_location_entry", None), "load_error", None):
+            errors.append(f"{each.name} cannot be loaded: {error.message}")
     ended = replace(
         change,
         run=", ".join(dict.fromkeys(filter(None, runs))),
@@ -187,9 +195,12 @@ def _ended(change: Change, result: Any) -> tuple[Change, Outcome]:
 
 def _each(result: Any) -> list[Any]:
     """The results of a mutation that does several things, each of which may fail."""
-    several = getattr(result, "launchMultipleRunsResult", None)
-    several = several or getattr(result, "terminateRunResults", None)
-    return list(several) if several else [result]
+    return [result, *(each for name in _LISTS for each in getattr(result, name, None) or ())]
+
+
+def is_done(kind: str) -> bool:
+    """Whether an answer of this type says that something was done: what is not known has failed."""
+    return kind == "Boolean" or kind.endswith("Success") or kind in _DONE
 
 
 async def _result(found: Any) -> Any:

@@ -8,11 +8,16 @@ import pytest
 from dagster_graphql.schema import create_schema
 from dagster_webserver import app, cli
 from dagster_webserver.webserver import DagsterWebserver
-from graphql import GraphQLNonNull
+from graphql import GraphQLNonNull, GraphQLUnionType, get_named_type
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from data_platform.webserver.dagster_webserver_internals import PlatformWebserver
+from data_platform.webserver.dagster_webserver_internals import (
+    _DONE,
+    _LISTS,
+    PlatformWebserver,
+    is_done,
+)
 from data_platform_tests.support.upstream import is_pinned, parameters
 from data_platform_tests.support.web_pages import Pages
 
@@ -45,6 +50,35 @@ def test_the_command_makes_its_app_by_the_function_that_is_replaced() -> None:
     source = inspect.getsource(cli.host_dagster_ui_with_workspace_process_context)
 
     assert "app = create_app_from_workspace_process_context(" in source
+
+
+def _answers() -> set[str]:
+    """The types that mutations answer, and those in the lists of them."""
+    schema = create_schema().graphql_schema
+    assert schema.mutation_type is not None
+    found, types = (
+        set[str](),
+        [get_named_type(f.type) for f in schema.mutation_type.fields.values()],
+    )
+    while types:
+        kind = types.pop()
+        if isinstance(kind, GraphQLUnionType):
+            types += kind.types
+        else:
+            found.add(kind.name)
+            fields = getattr(kind, "fields", {})
+            types += [get_named_type(fields[name].type) for name in _LISTS if name in fields]
+    return found
+
+
+def test_every_answer_of_a_mutation_is_one_of_success_or_of_failure() -> None:
+    failures = ("Error", "Failure", "Invalid", "Conflict", "NotFound", "NotSupported")
+    answers = _answers()
+
+    assert {*_DONE, "LaunchRunSuccess", "TerminateRunFailure", "Boolean"} <= answers
+    for kind in answers:
+        assert is_done(kind) is not kind.endswith(failures), kind
+    assert not is_done("SomethingNew")
 
 
 def test_the_first_mutation_that_is_refused_ends_its_request() -> None:

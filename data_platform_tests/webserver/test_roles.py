@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster_graphql.schema import create_schema
 from graphql import (
     GraphQLEnumType,
@@ -22,6 +23,7 @@ from data_platform.databases.connections import Database
 from data_platform.webserver.mutations import HARMLESS
 from data_platform_tests.support.web_pages import (
     LAUNCH,
+    LOCATION,
     OPERATOR,
     URL,
     VIEWER,
@@ -117,6 +119,30 @@ def test_what_dagster_answers_with_an_error_has_failed(pages: Pages) -> None:
     assert "partition set none, PartitionSetNotFoundError" in backfill.detail
     assert (run.run, run.outcome) == ("r1", "failed")
     assert "RunNotFoundError" in run.detail
+
+
+def test_each_run_that_was_not_ended_is_a_failure(pages: Pages) -> None:
+    ended = 'mutation { terminateRuns(runIds: ["r1", "r2"]) { __typename } }'
+    answer = pages.graphql(ended, who=OPERATOR).json()
+
+    assert answer["data"]["terminateRuns"]["__typename"] == "TerminateRunsResult"
+    [entry] = pages.entries()
+    assert (entry.run, entry.outcome) == ("r1, r2", "failed")
+    assert entry.detail.count("RunNotFoundError") == 2
+
+
+def test_code_that_cannot_be_loaded_is_a_failure_of_its_reload(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise SyntaxError("a bracket is missing")
+
+    monkeypatch.setattr(InProcessCodeLocationOrigin, "reload_location", broken)
+    pages.graphql(RELOAD, who=OPERATOR)
+
+    [entry] = pages.entries()
+    assert entry.outcome == "failed"
+    assert f"{LOCATION} cannot be loaded: SyntaxError: a bracket is missing" in entry.detail
 
 
 # --- who is let in ------------------------------------------------------------------------
