@@ -25,6 +25,7 @@ PROXY_OPTIONS = (
     "--skip-provider-button=true",
     "--cookie-samesite=lax",
     "--cookie-expire=8h",
+    "--cookie-refresh=5m",
     "--pass-basic-auth=true",
     "--prefer-email-to-user=true",
     "--pass-user-headers=true",
@@ -112,9 +113,10 @@ _MAIN = "io.quarkus.bootstrap.runner.QuarkusEntryPoint"
 
 @contextmanager
 def oauth2_proxy(
-    directory: Path, *, issuer: str, client: Client, upstream: str, password: str
+    directory: Path, *, issuer: str, client: Client, upstream: str, password: str, refresh: str
 ) -> Iterator[Proxy]:
-    """The proxy before an upstream, to which it proves itself by the password."""
+    """The proxy before an upstream, to which it proves itself by the password. It asks the provider
+    again for the groups of someone of whom it has not for as long as `refresh` (like 5m)."""
     if not OAUTH2_PROXY.binary.exists():
         raise NotInstalled("oauth2-proxy is not installed: run `make services`")
     log = directory.absolute() / "proxy.log"
@@ -125,6 +127,7 @@ def oauth2_proxy(
                 *(str(OAUTH2_PROXY.binary), *PROXY_OPTIONS, f"--oidc-issuer-url={issuer}"),
                 *(f"--upstream={upstream}", f"--http-address=127.0.0.1:{port}"),
                 *(f"--redirect-url=http://127.0.0.1:{port}/oauth2/callback", "--email-domain=*"),
+                f"--cookie-refresh={refresh}",  # the last one counts
                 "--cookie-secure=false",  # it is reached by HTTP here
             ],
             log=log,

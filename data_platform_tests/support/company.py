@@ -8,12 +8,21 @@ from typing import Any
 
 import httpx
 
-from data_platform_tests.support.web_pages import OPERATORS, VIEWERS
-from tools.identity import Client
+from tools.identity import Client, Keycloak
 
 REALM = "company"
+# Paths of groups, as tokens have them: a group of a like name is elsewhere.
+OPERATORS, VIEWERS = "/data-operators", "/data-viewers"
 # By user, the groups.
-PEOPLE = {"vera": (VIEWERS,), "olga": ("staff", OPERATORS), "nora": ()}
+PEOPLE = {
+    "vera": (VIEWERS,),
+    "olga": ("/staff", OPERATORS),
+    "oskar": (VIEWERS, OPERATORS),
+    "tara": ("/team-a/data-operators",),
+    "carl": ("/x,data-operators",),  # the proxy separates groups by commas
+    "nora": (),
+}
+ADMINISTRATOR = "ada"
 _FORM = re.compile(r'<form id="kc-form-login".*?action="([^"]+)"', re.DOTALL)
 
 
@@ -31,7 +40,7 @@ def realm(client: Client) -> dict[str, Any]:
         "name": "groups",
         "protocol": "openid-connect",
         "protocolMapper": "oidc-group-membership-mapper",
-        "config": {"claim.name": "groups", "full.path": "false", "id.token.claim": "true"},
+        "config": {"claim.name": "groups", "full.path": "true", "id.token.claim": "true"},
     }
     audience = {
         "name": "audience",
@@ -43,8 +52,17 @@ def realm(client: Client) -> dict[str, Any]:
         "realm": REALM,
         "enabled": True,
         "sslRequired": "none",
-        "groups": [{"name": name} for name in (VIEWERS, OPERATORS, "staff")],
-        "users": [_user(name, groups) for name, groups in PEOPLE.items()],
+        "groups": [
+            {"name": "team-a", "subGroups": [{"name": "data-operators"}]},
+            *({"name": each[1:]} for each in (VIEWERS, OPERATORS, "/staff", "/x,data-operators")),
+        ],
+        "users": [
+            *(_user(name, groups) for name, groups in PEOPLE.items()),
+            {
+                **_user(ADMINISTRATOR, ()),
+                "clientRoles": {"realm-management": ["manage-users", "view-users"]},
+            },
+        ],
         "clients": [
             {
                 "clientId": client.id,
@@ -67,9 +85,25 @@ def _user(name: str, groups: tuple[str, ...]) -> dict[str, Any]:
         "enabled": True,
         "firstName": name.title(),
         "lastName": "Example",
-        "groups": [f"/{group}" for group in groups],
+        "groups": [*groups],
         "credentials": [{"type": "password", "value": password(name)}],
     }
+
+
+def leave(keycloak: Keycloak, user: str, group: str) -> None:
+    """The company's administrator takes the user out of the group."""
+    with browser(keycloak.issuer) as client:
+        login = {"grant_type": "password", "client_id": "admin-cli", "username": ADMINISTRATOR}
+        token = client.post(
+            "/protocol/openid-connect/token",
+            data={**login, "password": password(ADMINISTRATOR)},
+        ).raise_for_status()
+        client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
+        users = keycloak.issuer.replace("/realms/", "/admin/realms/") + "/users"
+        [found] = client.get(users, params={"username": user, "exact": True}).json()
+        its = f"{users}/{found['id']}/groups"
+        [left] = [each for each in client.get(its).json() if each["path"] == group]
+        client.delete(f"{its}/{left['id']}").raise_for_status()
 
 
 @contextmanager

@@ -19,12 +19,10 @@ from data_platform.settings.environment import environment_kept, settings_at
 from data_platform.settings.model import Settings
 from data_platform.storage.waiting import is_listening, wait
 from data_platform_tests.support import small_code_location
-from data_platform_tests.support.company import browser, email, logged_in
+from data_platform_tests.support.company import OPERATORS, VIEWERS, browser, email, leave, logged_in
 from data_platform_tests.support.web_pages import (
     LAUNCH,
-    OPERATORS,
     SECRET,
-    VIEWERS,
     launching,
     proxied,
 )
@@ -87,6 +85,7 @@ def site(
             client=client_at_keycloak,
             upstream=webserver,
             password=SECRET,
+            refresh="2s",
         ) as proxy,
     ):
         yield Site(proxy, webserver, settings)
@@ -137,6 +136,26 @@ def test_a_viewer_reads_pages_and_launches_nothing(site: Site) -> None:
         f"launchRun is for operators, and {email('vera')} is a viewer"
     )
     assert _entries(site, "vera") == [("launchRun", "viewer", "refused")]
+
+
+@pytest.mark.parametrize("user", ["tara", "carl"])
+def test_a_group_of_a_like_name_gives_no_role(site: Site, user: str) -> None:
+    with logged_in(site.proxy.url, user) as client:
+        page = client.get("/")
+
+    assert (page.status_code, page.text.partition(" is in none")[0]) == (403, email(user))
+
+
+def test_who_has_left_the_group_launches_nothing_more_without_logging_in_again(
+    site: Site, keycloak: Keycloak
+) -> None:
+    with logged_in(site.proxy.url, "oskar") as client:
+        assert _launch(client)["data"]["launchRun"]["__typename"] == "LaunchRunSuccess"
+        leave(keycloak, "oskar", OPERATORS)
+        refused = wait(lambda: _launch(client)["data"] is None, PATIENCE)
+
+    assert refused
+    assert _entries(site, "oskar")[-1] == ("launchRun", "viewer", "refused")
 
 
 def test_headers_that_a_browser_makes_up_do_not_pass_the_proxy(site: Site) -> None:
