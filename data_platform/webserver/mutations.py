@@ -4,6 +4,8 @@ Pure functions. The arguments are those that a resolver is given: variables, def
 are already in their places.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +21,9 @@ HARMLESS = frozenset({"logTelemetry", "setNuxSeen"})
 _PARTITION = "dagster/partition"
 _RUNS = frozenset({"runId", "runIds", "parentRunId", "backfillId"})
 _PARTITIONS = frozenset({"partitionNames", "partitionKeys", "partitionKey"})
+_TAGS = frozenset({"tags", "extraTags"})
+_CONFIGURATION = "runConfigData"
+_LONGEST = 200  # characters of one argument
 _NAMES = {
     "jobName": "job",
     "pipelineName": "job",
@@ -26,6 +31,7 @@ _NAMES = {
     "sensorName": "sensor",
     "partitionSetName": "partition set",
     "repositoryLocationName": "code location",
+    "repositoryName": "repository",
     "concurrencyKey": "pool",
     "partitionsDefName": "partitions of",
 }
@@ -44,12 +50,18 @@ def change_of(mutation: str, arguments: Mapping[str, Any], who: Person) -> Chang
             partitions.update(_texts(value))
         elif key in _NAMES and value:
             names.add(f"{_NAMES[key]} {value}")
-        elif key in ("tags", "extraTags"):
+        elif key in _TAGS:
             tags = {each["key"]: each["value"] for each in value or ()}
             partitions.update(tags[name] for name in (_PARTITION,) if name in tags)
             spans |= {name: tags[name] for name in (RANGE_START, RANGE_END) if name in tags}
+            others = tags.keys() - {_PARTITION, RANGE_START, RANGE_END}
+            names.update(f"tag {name}={tags[name]}"[:_LONGEST] for name in others)
         elif key in ("start", "end"):
             spans[RANGE_START if key == "start" else RANGE_END] = str(value)
+        elif key == _CONFIGURATION:
+            names.add(f"{key} {_digest(value)}" if value else "")
+        elif value is not None and not _is_nested(value):
+            names.add(f"{key}={' '.join(_texts(value))}"[:_LONGEST])
     found = [as_ranges(partitions), "..".join(spans[name] for name in sorted(spans, reverse=True))]
     return Change(
         who=who,
@@ -58,7 +70,7 @@ def change_of(mutation: str, arguments: Mapping[str, Any], who: Person) -> Chang
         tables=tuple(sorted(tables)),
         partitions=", ".join(filter(None, found)),
         run=", ".join(sorted(runs)),
-        detail=", ".join(sorted(names)),
+        detail=", ".join(sorted(names - {""})),
     )
 
 
@@ -88,15 +100,27 @@ def _tagged(params: Mapping[str, Any], key: str, who: Person) -> dict[str, Any]:
 
 
 def _members(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every member of every object in the arguments, however deep; not of run configuration."""
+    """Every member of every object in the arguments, however deep; not of tags and of run
+    configuration."""
     if isinstance(value, Mapping):
         for key, each in value.items():
-            if key != "runConfigData":
-                yield key, each
+            yield key, each
+            if key not in {_CONFIGURATION, *_TAGS}:
                 yield from _members(each)
     elif isinstance(value, list):
         for each in value:
             yield from _members(each)
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether it has members of its own."""
+    return isinstance(value, Mapping) or (isinstance(value, list) and any(map(_is_nested, value)))
+
+
+def _digest(configuration: Any) -> str:
+    """Whether two runs had the same configuration, which may hold what is not for a trail."""
+    text = json.dumps(configuration, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:12]
 
 
 def _texts(value: Any) -> list[str]:

@@ -116,7 +116,8 @@ def test_what_dagster_answers_with_an_error_has_failed(pages: Pages) -> None:
 
     backfill, run = pages.entries()
     assert backfill.outcome == "failed"
-    assert "partition set none, PartitionSetNotFoundError" in backfill.detail
+    assert "partition set none" in backfill.detail
+    assert "PartitionSetNotFoundError" in backfill.detail
     assert (run.run, run.outcome) == ("r1", "failed")
     assert "RunNotFoundError" in run.detail
 
