@@ -6,7 +6,6 @@ a proxy nobody logs in, and whoever reaches the webserver is its own user.
 """
 
 import base64
-import binascii
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -98,5 +97,5 @@ def _basic(authorization: str) -> str:
     scheme, _, encoded = authorization.partition(" ")
     try:
         return base64.b64decode(encoded, validate=True).decode() if scheme == "Basic" else ""
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # of either
         return ""

@@ -19,7 +19,6 @@ from sqlalchemy import event
 
 from data_platform.access.people import Person
 from data_platform.databases.connections import Database
-from data_platform.databases.errors import DatabaseError
 from data_platform.databases.tables import METADATA, Message, Name, UtcDateTime
 
 AUDIT_TRAIL = sa.Table(
@@ -119,14 +118,15 @@ class Entry:
 @dataclass(frozen=True)
 class Trail:
     """The audit trail in the platform's database. Every method raises DatabaseUnavailable if that
-    cannot be used."""
+    cannot be used, or a server does not answer for `within` seconds."""
 
     uri: str
+    within: float | None = None
 
     @cached_property
     def database(self) -> Database:
         """The database, migrated on first use."""
-        return Database(self.uri)
+        return Database(self.uri, within=self.within)
 
     def add(self, change: Change, outcome: Outcome) -> None:
         """Write an entry."""
@@ -150,7 +150,7 @@ class Trail:
         """Write how a change ended. It has happened: what cannot be written is logged."""
         try:
             self.add(change, outcome)
-        except DatabaseError as error:
+        except Exception as error:
             _LOG.warning("the audit trail does not say how %s ended: %s", change.action, error)
 
     @contextmanager
@@ -196,7 +196,8 @@ class Trail:
 
 
 def _kept(text: str) -> str:
-    """The text as an entry has it, not too long."""
+    """The text as an entry has it: not too long, and one that every database takes."""
+    text = text[: _LONGEST + 1].encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 

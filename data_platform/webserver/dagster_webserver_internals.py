@@ -17,6 +17,7 @@ from dagster_webserver.webserver import DagsterWebserver
 from graphql import GraphQLError
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection, Request
@@ -29,6 +30,7 @@ from data_platform.databases.errors import DatabaseError
 from data_platform.settings.model import Settings
 from data_platform.webserver.mutations import HARMLESS, change_of, launched_by
 
+_ANSWERS_WITHIN = 10.0  # seconds: a database out of reach must not use up the threads
 _HEALTH = "/server_info"  # versions only: probes have no password
 
 # What a mutation answers that has done something, beside types called `...Success` and booleans.
@@ -91,18 +93,21 @@ class PlatformWebserver(DagsterWebserver):
         action = request.scope["endpoint"].__name__.removesuffix("_endpoint")
         change = Change(who=request.user, through=Through.WEBSERVER, action=action, tables=(key,))
         try:
-            _admit(change, self._trail)
+            await run_in_threadpool(_admit, change, self._trail)
         except Refused as refused:
             return JSONResponse({"error": refused.message}, status_code=403)
-        answer = await report(request)
-        failed = answer.status_code >= 400
-        self._trail.end(change, Outcome.FAILED if failed else Outcome.DONE)
+        outcome = Outcome.FAILED
+        try:
+            answer = await report(request)
+            outcome = Outcome.FAILED if answer.status_code >= 400 else Outcome.DONE
+        finally:
+            await run_in_threadpool(self._trail.end, change, outcome)
         return answer
 
 
 def serve(settings: Settings) -> None:
     """Dagster's command `dagster-webserver`, with its options, serving a PlatformWebserver."""
-    trail = Trail(settings.ledger_uri)
+    trail = Trail(settings.ledger_uri, within=_ANSWERS_WITHIN)
 
     def app(context: Any, prefix: str = "", poll: int | None = None, **others: Any) -> Starlette:
         return PlatformWebserver(context, settings, trail, prefix, poll).create_asgi_app(**others)

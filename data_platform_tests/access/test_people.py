@@ -67,6 +67,8 @@ def test_a_star_among_viewers_is_everyone_who_logs_in(tmp_path: Path) -> None:
         ("authorization", f"Bearer {SECRET}"),
         ("authorization", f"Basic ann:{SECRET}"),
         ("authorization", "Basic /w=="),
+        ("authorization", "Basic \u00e9\u00e9\u00e9\u00e9"),
+        ("authorization", "Basic 7aCA"),
         basic("ann:gu\u00e9ssed"),
     ],
 )

@@ -55,6 +55,16 @@ def test_each_text_of_an_entry_is_cut(migrated_url: str) -> None:
         assert getattr(entry, name) == "x" * 1999 + "…"
 
 
+def test_half_a_character_is_written_as_its_number(migrated_url: str) -> None:
+    trail = Trail(migrated_url)
+
+    with trail.recorded(change(detail="a\ud800b\0c")):
+        pass
+
+    [entry] = trail.entries()
+    assert (entry.detail, entry.outcome) == (r"a\ud800b\x00c", "done")
+
+
 def test_moments_are_of_the_databases_clock_in_utc(migrated_url: str) -> None:
     trail = Trail(migrated_url)
     seconds = {"sqlite": "unixepoch()", "postgresql": "extract(epoch from clock_timestamp())"}
@@ -90,6 +100,19 @@ def test_a_change_that_is_made_stays_so_where_its_end_cannot_be_recorded(
 
     assert "the audit trail does not say how rollback ended" in caplog.text
     assert [entry.outcome for entry in Trail(migrated_url).entries()] == ["begun"]
+
+
+def test_whatever_goes_wrong_with_the_end_does_not_undo_a_change(
+    migrated_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    trail, done = Trail(migrated_url), []
+
+    with trail.recorded(change()):
+        vars(trail)["database"] = object()  # an error that is none of a database
+        done.append(True)
+
+    assert done
+    assert "the audit trail does not say how rollback ended" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -160,6 +183,16 @@ def test_entries_are_of_a_person_a_table_or_a_time_and_the_newest_are_last(
     last = trail.entries()[-1].at
     assert actions(since=last) == ["replay"]
     assert actions(since=last + dt.timedelta(days=1)) == []
+
+
+def test_a_server_that_does_not_answer_is_out_of_reach(migrated_postgres_url: str) -> None:
+    trail = Trail(migrated_postgres_url, within=0.5)
+    trail.add(change(), Outcome.REFUSED)
+    with Database(migrated_postgres_url).write() as connection:
+        connection.exec_driver_sql("LOCK TABLE audit_trail")
+
+        with pytest.raises(DatabaseUnavailable, match="statement timeout"):
+            trail.add(change(), Outcome.REFUSED)
 
 
 def test_entries_are_added_beside_a_writer(migrated_postgres_url: str) -> None:

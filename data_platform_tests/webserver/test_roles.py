@@ -146,6 +146,18 @@ def test_code_that_cannot_be_loaded_is_a_failure_of_its_reload(
     assert f"{LOCATION} cannot be loaded: SyntaxError: a bracket is missing" in entry.detail
 
 
+def test_half_a_character_in_a_request_is_recorded(pages: Pages) -> None:
+    sent = b"""{"query": "mutation($id: String!) { deleteRun(runId: $id) { __typename } }",
+        "variables": {"id": "a\\ud800"}}"""
+    headers = {**VIEWER, "Content-Type": "application/json"}
+
+    answer = pages.client.post("/graphql", content=sent, headers=headers)
+
+    assert "is for operators" in answer.text
+    [entry] = pages.entries()
+    assert (entry.run, entry.outcome) == (r"a\ud800", "refused")
+
+
 # --- who is let in ------------------------------------------------------------------------
 
 
@@ -366,6 +378,15 @@ def test_events_are_reported_by_operators_and_recorded(pages: Pages, kind: str) 
     assert (second.who, second.action) == ("olga@example.com", f"report_asset_{kind}")
     assert second.tables == "silver/shop/lines"
     assert (second.outcome, third.outcome) == ("done", "failed")
+
+
+def test_a_report_that_ends_in_an_error_has_failed(pages: Pages) -> None:
+    headers = {**OPERATOR, "Content-Type": "application/json"}
+
+    with pytest.raises(ValueError, match="Expecting"):  # for which the server answers 500
+        pages.client.post("/report_asset_materialization/a", content="{", headers=headers)
+
+    assert [entry.outcome for entry in pages.entries()] == ["failed"]
 
 
 def _started(query: str) -> dict[str, Any]:
