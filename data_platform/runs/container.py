@@ -18,6 +18,7 @@ from data_platform.settings.environment import (
     given_dagster_home,
     settings_from_env,
 )
+from data_platform.settings.model import Settings
 from data_platform.settings.values import SettingsError
 
 WEBSERVER_PORT = 3000
@@ -52,16 +53,20 @@ def is_of_dagster(command: Sequence[str]) -> bool:
     return command[0].startswith("dagster") or WEBSERVER in command[1:3]
 
 
+def enter_its_home(settings: Settings) -> None:
+    """Make this process, and the program it becomes, find Dagster's instance; idempotent."""
+    if given_dagster_home():
+        give_password(settings)
+    else:
+        prepare_home(settings)
+        enter_home(settings)
+
+
 def main() -> None:
     command = command_of(sys.argv[1:])
     try:
         if is_of_dagster(command):
-            settings = settings_from_env()
-            if given_dagster_home():
-                give_password(settings)
-            else:
-                prepare_home(settings)
-                enter_home(settings)
+            enter_its_home(settings_from_env())
         os.execvp(command[0], command)
     except SettingsError as error:
         sys.exit(f"error: {error}")

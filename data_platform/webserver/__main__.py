@@ -2,7 +2,8 @@
 
 import sys
 
-from data_platform.settings.environment import give_password, settings_from_env
+from data_platform.runs.container import enter_its_home
+from data_platform.settings.environment import settings_from_env
 from data_platform.settings.model import NO_PROXY, Environment, Settings
 from data_platform.settings.values import PREFIX, SettingsError
 from data_platform.webserver.dagster_webserver_internals import serve
@@ -29,9 +30,9 @@ def served(settings: Settings) -> Settings:
 def main() -> None:
     try:
         settings = served(settings_from_env())
+        enter_its_home(settings)
     except SettingsError as error:
         sys.exit(f"error: {error}")
-    give_password(settings)
     serve(settings)
 
 

@@ -34,7 +34,7 @@ def test_a_deployment_that_only_few_can_reach_may_say_that_nobody_logs_in(tmp_pa
     alone = settings_at(tmp_path, environment=Environment.STAGING, proxy_secret="none")
 
     assert not served(alone).has_proxy
-    assert requesting([], alone).name == alone.actor
+    assert requesting([], alone, "10.0.0.7").name == alone.actor
 
 
 def test_a_laptop_needs_none(tmp_path: Path) -> None:
@@ -59,9 +59,14 @@ def _status(url: str, headers: dict[str, str]) -> int:
         return refused.code
 
 
+CONTAINER = ("data_platform.runs.container", sys.executable, "-m")
+
+
+@pytest.mark.parametrize("by", [CONTAINER, ()], ids=["in a container", "as documented"])
 def test_the_process_that_serves_is_the_one_that_asks_who_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: tuple[str, ...]
 ) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
     for name, value in (
         ("HOME", str(tmp_path / "home")),
         ("PROXY_SECRET", SECRET),
@@ -71,7 +76,7 @@ def test_the_process_that_serves_is_the_one_that_asks_who_it_is(
         monkeypatch.setenv(f"DATA_PLATFORM_{name}", value)
     port = free_port()
     served_at = ("--host", "127.0.0.1", "--port", str(port), "-f", small_code_location.__file__)
-    command = ("data_platform.runs.container", sys.executable, "-m", WEBSERVER, *served_at)
+    command = (*by, WEBSERVER, *served_at)
     with (
         (tmp_path / "log.txt").open("wb") as log,
         subprocess.Popen([sys.executable, "-m", *command], stdout=log, stderr=log) as process,
@@ -87,3 +92,4 @@ def test_the_process_that_serves_is_the_one_that_asks_who_it_is(
             process.terminate()
 
     assert found == [401, 200, 200]
+    assert [*(tmp_path / "home" / "dagster").glob("**/*.db")]  # its state is kept
