@@ -44,8 +44,7 @@ _NOT_PASSED_ON = (
 
 # Settings whose default is `DATABASE`, except a Glue catalog; Dagster's storage only on a server.
 IN_DATABASE = ("CATALOG", "LEDGER")
-PASSWORD = PREFIX + "DATABASE_PASSWORD"
-PROXY_SECRET = PREFIX + "PROXY_SECRET"
+PASSWORD, PROXY_SECRET = f"{PREFIX}DATABASE_PASSWORD", f"{PREFIX}PROXY_SECRET"
 
 
 # Defaults that differ by environment; each setting's own variable takes precedence. Empty ones must

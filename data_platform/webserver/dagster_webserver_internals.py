@@ -188,8 +188,10 @@ def _ended(change: Change, result: Any) -> tuple[Change, Outcome]:
         message = getattr(each, "message", None) or getattr(each, "_message", None)
         if not is_done(kind):
             errors.append(": ".join(filter(None, (kind, message))))
-        if error := getattr(getattr(each, "_location_entry", None), "load_error", None):
-            errors.append(f"{each.name} cannot be loaded: {error.message}")
+        location = getattr(each, "_location_entry", None)
+        if location and location.load_error:
+            name = location.origin.location_name
+            errors.append(f"{name} cannot be loaded: {location.load_error.message}")
     ended = replace(
         change,
         run=", ".join(dict.fromkeys(filter(None, runs))),

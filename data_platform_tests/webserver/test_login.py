@@ -20,6 +20,7 @@ from data_platform.settings.model import Settings
 from data_platform.storage.waiting import is_listening, wait
 from data_platform_tests.support import small_code_location
 from data_platform_tests.support.company import OPERATORS, VIEWERS, browser, email, leave, logged_in
+from data_platform_tests.support.servers import running
 from data_platform_tests.support.web_pages import (
     LAUNCH,
     SECRET,
@@ -77,18 +78,17 @@ def site(
     keycloak: Keycloak, client_at_keycloak: Client, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     settings = settings_at(tmp_path_factory.mktemp("site"))
-    with (
-        _webserver(settings) as webserver,
-        oauth2_proxy(
+    with _webserver(settings) as webserver:
+        before = oauth2_proxy(
             settings.home,
             issuer=keycloak.issuer,
             client=client_at_keycloak,
             upstream=webserver,
             password=SECRET,
             refresh="2s",
-        ) as proxy,
-    ):
-        yield Site(proxy, webserver, settings)
+        )
+        for proxy in running(before):  # skipped where it is not installed
+            yield Site(proxy, webserver, settings)
 
 
 def _launch(client: httpx.Client, headers: dict[str, str] | None = None) -> Any:
