@@ -3,7 +3,7 @@
 Tables are loaded, created and evolved here; `writing.commit` publishes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +16,7 @@ from pyiceberg.exceptions import (
     NoSuchTableError,
     TableAlreadyExistsError,
 )
+from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import Table
 from pyiceberg.table.name_mapping import create_mapping_from_schema
 from pyspark.sql import types as T
@@ -101,10 +102,23 @@ class Lake:
         Raises ForeignTable if the catalog's table is in another warehouse, LakeError if its
         metadata file is gone.
         """
+        with suppress(NoSuchTableError):
+            return self._here(table, lambda: self.catalog.load_table(table.identifier))
+        return None
+
+    def as_of(self, table: TableId, metadata_location: str) -> Table:
+        """The table as one of its metadata files has it. Raises as `find` does."""
+        io = LakeFileIO(dict(self.properties))
+
+        def read() -> Table:
+            metadata = FromInputFile.table_metadata(io.new_input(metadata_location))
+            return Table(table.identifier, metadata, metadata_location, io, self.catalog)
+
+        return self._here(table, read)
+
+    def _here(self, table: TableId, read: Callable[[], Table]) -> Table:
         try:
-            found = self.catalog.load_table(table.identifier)
-        except NoSuchTableError:
-            return None
+            found = read()
         except FileNotFoundError as error:
             raise LakeError(
                 f"{table}: the metadata file that the catalog names is not there ({error}). If the "

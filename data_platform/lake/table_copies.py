@@ -15,9 +15,12 @@ from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata, TableMetadataUtil
 
 from data_platform.lake.catalog import Lake
+from data_platform.lake.errors import NotThere
 from data_platform.lake.file_io import LakeFileIO
 from data_platform.lake.pins import pin
+from data_platform.lake.rejected import REJECTED_LAYERS
 from data_platform.lake.relocation import Move, Relocation
+from data_platform.storage.errors import LakeError
 from data_platform.storage.files import Storage
 from data_platform.tables.identity import TableId
 
@@ -57,10 +60,35 @@ class TableCopy:
         return Relocation(self.table, self.metadata, move, there, LakeFileIO(dict(lake.properties)))
 
 
-def tables_now(lake: Lake) -> list[Table]:
-    """Every table of the catalog, as it is now."""
+def tables_now(lake: Lake) -> dict[TableId, str]:
+    """The metadata file of every table, as they are at one moment.
+
+    Glue is asked table by table. A version's rejected rows are published before it, so their tables
+    are asked for last: they hold those of each version that was found.
+    """
+    tables = sorted(lake.tables(), key=lambda table: table.layer in REJECTED_LAYERS.values())
+    return lake.metadata_locations(tables)
+
+
+def loaded(lake: Lake, found: Mapping[TableId, str]) -> list[Table]:
+    """The tables as their metadata files have them.
+
+    Raises NotThere if a table was written to so often since that its file is deleted.
+    """
+
+    def load(table: TableId) -> Table:
+        try:
+            return lake.as_of(table, found[table])
+        except LakeError as error:
+            if lake.metadata_locations([table])[table] == found[table]:
+                raise
+            raise NotThere(
+                f"{table}: its metadata file was deleted by later writes while the backup was "
+                "made; begin it again, at another place"
+            ) from error
+
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(lake.load, lake.tables()))
+        return list(pool.map(load, found))
 
 
 def copies(

@@ -1,14 +1,14 @@
 """Back up the platform: its database, Dagster's storage, and its tables by reference.
 
 The order makes the parts consistent. Nobody can record or mark a build while the ledger is copied
-and the catalog is read, so that the two are as a crash at that moment would leave them: an attempt
-may be recorded and not yet known as published, which the next run settles, and no published version
-is unknown. Dagster's storage is copied before, and may know less: a run that was under way counts
+and the catalog is asked, in one statement, for all metadata files, so that they are as a crash at
+that moment would leave them: an attempt may be recorded and not yet known as published, which the
+next run settles, and no published version is unknown. Dagster's storage is copied before, and may know less: a run that was under way counts
 as dead there, and its work is asked for again under another key.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +30,12 @@ from data_platform.databases.fencing import LEASES
 from data_platform.databases.migration import HEAD
 from data_platform.databases.tables import METADATA
 from data_platform.databases.urls import is_sqlite
-from data_platform.lake.catalog import LakeTable
-from data_platform.lake.table_copies import copies, tables_now
+from data_platform.lake.table_copies import copies, loaded, tables_now
 from data_platform.operations.versions import installed_version
 from data_platform.settings.environment import give_password
 from data_platform.settings.model import Settings
 from data_platform.storage.archive import new_archive
+from data_platform.tables.identity import TableId
 from data_platform.telemetry.wording import counted
 
 Copies = FileCopies | TableCopies
@@ -78,7 +78,8 @@ def back_up(platform: Platform, place: str, *, now: dt.datetime, keep: dt.timede
         scratch = Path(folder)
         history, ledger, found = stack.enter_context(_at_one_moment(platform, scratch))
         with archive.writing(TABLES) as sink:
-            for copy in copies(found, name, now, until):
+            tables_then = loaded(platform.lake, found)  # at once: a table deletes old metadata
+            for copy in copies(tables_then, name, now, until):
                 sink.write(f"{copy.to_json()}\n".encode())
                 tables += 1
         about = {
@@ -100,8 +101,8 @@ def back_up(platform: Platform, place: str, *, now: dt.datetime, keep: dt.timede
 @contextmanager
 def _at_one_moment(
     platform: Platform, scratch: Path
-) -> Iterator[tuple[Copies, Copies, list[LakeTable]]]:
-    """Dagster's storage, the ledger and the tables, as they are together."""
+) -> Iterator[tuple[Copies, Copies, Mapping[TableId, str]]]:
+    """Dagster's storage, the ledger and the metadata file of each table, as they are together."""
     settings = platform.settings
     give_password(settings)
     with ExitStack() as stack:
