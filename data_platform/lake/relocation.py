@@ -8,6 +8,7 @@ interrupted relocation leaves everything as it was. Data files are not touched.
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -21,8 +22,10 @@ from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.typedef import Record
 from pyiceberg.types import StructType
 
+from data_platform.lake.files import some
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
+from data_platform.telemetry.wording import counted
 
 # Ids of fields in manifest lists and manifests, https://iceberg.apache.org/spec/#manifests
 _PATH, _LENGTH = 500, 501
@@ -45,7 +48,7 @@ class Move:
 @dataclass(frozen=True)
 class Relocation:
     """A table's metadata and how its files moved; `there` are the files at the new location, with
-    their bytes. Files that are outside of a table's location are taken to be where they were.
+    their bytes. Files outside of a table's location are looked for where they were.
 
     Nothing needs to have moved: then only the metadata file is written anew, without what is gone.
     """
@@ -56,29 +59,32 @@ class Relocation:
     there: Mapping[str, int]
     io: FileIO
     _missing: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
+    _outside: dict[str, bool] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def location(self) -> str:
         """The table's new location."""
         return self.move(self.metadata.location)
 
-    def missing(self) -> list[str]:
-        """Files of the current snapshot that are not there."""
-        current = self.metadata.current_snapshot()
-        return self._missing_of(current) if current else []
+    def missing(self, sizes: Mapping[str, int | None] = MappingProxyType({})) -> list[str]:
+        """Files of the current snapshot that are not there, or that have other bytes than `sizes`
+        says by their old paths (None: any); by their new paths.
 
-    def absent(self, files: Mapping[str, int | None]) -> list[str]:
-        """Those of the files, given by their old paths, that are not there, or not with these bytes
-        (None: any), by their new paths."""
-        paths = {self.move(path): size for path, size in files.items()}
-        return [
+        Raises LakeError if the table cannot be moved.
+        """
+        current = self.metadata.current_snapshot()
+        missing = self._missing_of(current) if current else []
+        wanted = {self.move(path): size for path, size in sizes.items()}
+        other = [
             path
-            for path, size in paths.items()
+            for path, size in wanted.items()
             if not self._is_there(path) or size not in (None, self.there.get(path, size))
         ]
+        return list(dict.fromkeys([*missing, *other]))
 
     def forgotten(self) -> int:
-        """How many snapshots are left out, since files of theirs are gone."""
+        """How many snapshots are left out, since files of theirs are gone. Raises LakeError if the
+        table cannot be moved."""
         return len(self.metadata.snapshots) - len(self.kept())
 
     def kept(self) -> list[Snapshot]:
@@ -88,6 +94,11 @@ class Relocation:
     def write(self) -> str:
         """Write the metadata; returns the location of the new metadata file."""
         kept = self.kept()
+        if missing := self.missing():
+            raise LakeError(
+                f"{self.table}: {counted(len(missing), 'file')} of its current snapshot missing: "
+                f"{some(missing)}; copy them to {self.location}"
+            )
         lists = self._lists_rewritten(kept) if self.move.old != self.move.new else {}
         document = _without_the_rest(self.metadata, {each.snapshot_id for each in kept})
         for snapshot in document["snapshots"]:
@@ -102,7 +113,11 @@ class Relocation:
         return target
 
     def _is_there(self, path: str) -> bool:
-        return path in self.there or not path.startswith(f"{self.location}/")
+        if path.startswith(f"{self.location}/"):
+            return path in self.there
+        if path not in self._outside:
+            self._outside[path] = self.io.new_input(path).exists()
+        return self._outside[path]
 
     def _missing_of(self, snapshot: Snapshot) -> list[str]:
         listed = self.move(snapshot.manifest_list)
@@ -120,7 +135,14 @@ class Relocation:
         if not self._is_there(manifest):
             yield manifest
             return
-        for path in map(self.move, _live(_Avro.read(self.io, manifest))):
+        found = _Avro.read(self.io, manifest)
+        if self.move.old != self.move.new and found.meta.get("content", "data") != "data":
+            raise LakeError(
+                f"{self.table}: another engine has written delete files, which name data files by "
+                "their old locations; have it compact the table where it was, expire its earlier "
+                "snapshots, and begin again"
+            )
+        for path in map(self.move, _live(found)):
             if not self._is_there(path):
                 yield path
 
@@ -142,11 +164,6 @@ class Relocation:
 
     def _manifest_rewritten(self, old: str) -> tuple[str, int]:
         manifest = _Avro.read(self.io, self.move(old))
-        if manifest.meta.get("content", "data") != "data":
-            raise LakeError(
-                f"{self.table}: another engine has written delete files, which name data files by "
-                "their old locations; have it compact the table where it was, and begin again"
-            )
         file, path = manifest.position(_FILE), manifest.position(_FILE_PATH, within=_FILE)
         for record in manifest.records:
             record[file][path] = self.move(record[file][path])

@@ -12,7 +12,7 @@ from pyspark.sql import types as T
 from data_platform.lake.catalog import LakeTable
 from data_platform.lake.relocation import Move
 from data_platform.lake.upkeep.clean import referenced_files
-from data_platform.lake.upkeep.relocate import relocate
+from data_platform.lake.upkeep.relocate import adopt, rewrite
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
 from data_platform_tests.support.lake_home import MONDAY, TUESDAY, WEDNESDAY, LakeHome
@@ -25,6 +25,13 @@ def test_only_what_is_below_a_place_is_moved() -> None:
     assert move("s3://old/warehouse") == "s3://new/w"
     for elsewhere in ("s3://old/warehouse2/a.parquet", "s3://old", "zstd"):
         assert move(elsewhere) == elsewhere
+
+
+def relocate(home: LakeHome) -> int:
+    """How many tables moved."""
+    rewritten = rewrite(home.lake, home.storage)
+    adopt(home.lake, rewritten)
+    return len(rewritten.moved)
 
 
 def old_home(folder: Path) -> LakeHome:
@@ -86,7 +93,7 @@ def test_all_that_metadata_says_is_the_same_and_names_no_other_place(
     known = {t: described(before.lake.load(t), tmp_path / "old") for t in tables}
     new = moved()
 
-    relocate(new.lake, new.storage)
+    relocate(new)
 
     for table in tables:
         loaded = new.lake.load(table)
@@ -103,22 +110,13 @@ def test_all_that_metadata_says_is_the_same_and_names_no_other_place(
     assert new.numbers() == {MONDAY: [9], TUESDAY: [4, 5]}
 
 
-def test_a_relocation_that_was_interrupted_can_be_repeated(
-    moved: Callable[[], LakeHome], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relocation_that_was_interrupted_can_be_repeated(moved: Callable[[], LakeHome]) -> None:
     new = moved()
-    with monkeypatch.context() as patched:
-        patched.setattr("data_platform.lake.upkeep.relocate._name", _killed)
-        with pytest.raises(KeyboardInterrupt):
-            relocate(new.lake, new.storage)
+    rewrite(new.lake, new.storage)
 
-    assert len(relocate(new.lake, new.storage)) == 3
-    assert relocate(new.lake, new.storage) == {}
+    assert relocate(new) == 3
+    assert relocate(new) == 0
     assert new.numbers() == {MONDAY: [1, 2], TUESDAY: [4, 5]}
-
-
-def _killed(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def test_names_of_partition_columns_that_avro_does_not_allow_are_kept(tmp_path: Path) -> None:
@@ -133,7 +131,7 @@ def test_names_of_partition_columns_that_avro_does_not_allow_are_kept(tmp_path: 
     home.folder.rename(tmp_path / "new")
     new = LakeHome(tmp_path / "new")
 
-    relocate(new.lake, new.storage)
+    relocate(new)
 
     there = new.lake.load(table)
     assert sorted(there.scan().to_arrow()[column].to_pylist()) == ["a", "b"]
@@ -155,4 +153,4 @@ def test_a_table_with_delete_files_of_another_engine_is_not_moved(
 
     monkeypatch.setattr(AvroFile, "__enter__", with_deletes)
     with pytest.raises(LakeError, match="another engine has written delete files"):
-        relocate(new.lake, new.storage)
+        relocate(new)

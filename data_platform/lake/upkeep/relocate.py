@@ -1,10 +1,12 @@
 """Relocate the tables of a warehouse that was moved, or copied, to where the settings say it is.
 
 The catalog still names the metadata files of the old place. They are rewritten at the new one, for
-all tables before the catalog is changed, in one transaction.
+all tables before the catalog is changed, in one transaction. What else names the old place is
+changed in between: afterwards nothing tells how a table moved.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.serializers import FromInputFile
@@ -19,19 +21,24 @@ from data_platform.storage.files import Storage
 from data_platform.tables.identity import TableId
 
 
-def relocate(lake: Lake, storage: Storage) -> dict[Move, int]:
-    """Relocate the tables that are not where the catalog says; how each moved, and how many of its
-    snapshots were left out since files of theirs are gone. Empty if all are where it says.
+@dataclass(frozen=True)
+class Rewritten:
+    """Tables whose metadata was rewritten at their new place: the new metadata files by the old
+    ones, how each table moved, and how many of its snapshots were left out since files of theirs
+    are gone."""
+
+    locations: Mapping[str, str]
+    moved: Mapping[Move, int]
+
+
+def rewrite(lake: Lake, storage: Storage) -> Rewritten:
+    """Rewrite the metadata of the tables that are not where the catalog says; nothing names the new
+    files yet. Empty if all are where it says.
 
     Raises LakeError if the catalog is no database, or if files of a current snapshot are missing at
     the new place.
     """
-    catalog = lake.catalog
-    if not isinstance(catalog, SqlCatalog):
-        raise LakeError(
-            "the tables of Glue cannot be relocated in place: `data-platform backup` them, and "
-            "restore them with the settings of the new place"
-        )
+    _database(lake)
     missing = [path for _, each in _relocations(lake, storage) for path in each.missing()]
     if missing:
         raise LakeError(
@@ -42,8 +49,25 @@ def relocate(lake: Lake, storage: Storage) -> dict[Move, int]:
     for old, each in _relocations(lake, storage):
         written[old] = each.write()
         moved[each.move] = each.forgotten()
-    _name(catalog, written)
-    return moved
+    return Rewritten(written, moved)
+
+
+def adopt(lake: Lake, rewritten: Rewritten) -> None:
+    """Have the catalog name the new metadata files instead of the old ones."""
+    location, before = IcebergTables.metadata_location, "previous_metadata_location"
+    with _database(lake).engine.begin() as connection:
+        for old, new in rewritten.locations.items():
+            row = update(IcebergTables).where(location == old)
+            connection.execute(row.values({location.key: new, before: None}))
+
+
+def _database(lake: Lake) -> SqlCatalog:
+    if isinstance(lake.catalog, SqlCatalog):
+        return lake.catalog
+    raise LakeError(
+        "the tables of Glue cannot be relocated in place: `data-platform backup` them, and "
+        "restore them with the settings of the new place"
+    )
 
 
 def _relocations(lake: Lake, storage: Storage) -> Iterator[tuple[str, Relocation]]:
@@ -52,15 +76,6 @@ def _relocations(lake: Lake, storage: Storage) -> Iterator[tuple[str, Relocation
         move = Move(metadata_location.rpartition("/metadata/")[0], lake.location(table))
         if move.old != move.new:
             yield metadata_location, _relocation(lake, storage, table, move, metadata_location)
-
-
-def _name(catalog: SqlCatalog, written: Mapping[str, str]) -> None:
-    """Have the catalog name new metadata files instead of old ones."""
-    location, before = IcebergTables.metadata_location, "previous_metadata_location"
-    with catalog.engine.begin() as connection:
-        for old, new in written.items():
-            row = update(IcebergTables).where(location == old)
-            connection.execute(row.values({location.key: new, before: None}))
 
 
 def _relocation(
