@@ -12,12 +12,11 @@ from contextlib import suppress
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
-from pyiceberg.table.update.snapshot import ExpireSnapshots
 
 from data_platform.lake.catalog import Lake
 from data_platform.lake.files import snapshots_in_order
 from data_platform.lake.pins import pinned, remove_ended
-from data_platform.lake.pyiceberg_internals import LeanTransaction
+from data_platform.lake.pyiceberg_internals import Expiry, LeanTransaction
 from data_platform.lake.refusals import Guard, strict
 from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS, rejected_by
 from data_platform.tables.identity import TableId
@@ -83,10 +82,10 @@ def expire(lake: Lake, table_id: TableId, now: dt.datetime) -> dict[TableId, int
     """Expire snapshots of a table, then those of its quarantine and duplicates that no version
     needs any more; returns how many, by table."""
     table = lake.load(table_id)
-    forgotten = {table_id: _forget(table, expired(table, now), now)}
+    forgotten = {table_id: forget(table, expired(table, now), now)}
     for layer in REJECTED_LAYERS.values():
         if beside := rejected_by(lake, table_id, layer):
-            forgotten[table_id.sibling(layer)] = _forget(beside, unneeded(beside, table, now), now)
+            forgotten[table_id.sibling(layer)] = forget(beside, unneeded(beside, table, now), now)
     return forgotten
 
 
@@ -101,23 +100,29 @@ def expire_all(lake: Lake, now: dt.datetime, guard: Guard = strict) -> dict[Tabl
 
 
 def forget_old_snapshots(lake: Lake, table: Table) -> None:
-    """Expire snapshots if there are enough beyond the limit; `table` is as its last commit left it.
+    """Expire snapshots if there are enough to expire; `table` is as its last commit left it.
 
     Called after a publication, which must not fail because of it: an error is logged, and the next
     publication tries again.
     """
     table_id = TableId.of(table.name())
     try:
-        count, _ = retention(table)
-        if len(table.metadata.snapshots) > count + _SLACK:
-            expire(lake, table_id, dt.datetime.now(dt.UTC))
+        now = dt.datetime.now(dt.UTC)
+        if len(expired(table, now)) > _SLACK:
+            expire(lake, table_id, now)
     except Exception as error:  # a store's, a catalog's, a database's: no common base
         _log.warning("%s keeps its old snapshots until it is published again: %s", table_id, error)
 
 
-def _forget(table: Table, ids: list[int], now: dt.datetime) -> int:
+def forget(table: Table, ids: list[int], now: dt.datetime) -> int:
+    """Expire these snapshots; returns how many.
+
+    Raises CommitFailedException if one was pinned since the table was loaded.
+    """
     remove_ended(table, now)
+    kept = pinned(table, now)
+    ids = [each for each in ids if each not in kept and table.snapshot_by_id(each)]
     if ids:
-        ExpireSnapshots(LeanTransaction(table, autocommit=True)).by_ids(ids).commit()
+        Expiry(LeanTransaction(table, autocommit=True)).by_ids(ids).commit()
         table.refresh()
     return len(ids)

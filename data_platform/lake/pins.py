@@ -41,7 +41,8 @@ def pin(
         changes = table.manage_snapshots().create_tag(snapshot_id, tag, max(age, 1))
         for ended in _ended(table, now):
             changes.remove_tag(ended)
-        with suppress(CommitFailedException):  # another writer was first
+        # Another writer was first; PyIceberg's error is the latter if that one was an expiry.
+        with suppress(CommitFailedException, ValueError):
             changes.commit()
             return {tag: table.metadata.refs[tag]}
         table.refresh()

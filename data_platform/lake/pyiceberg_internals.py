@@ -7,13 +7,16 @@ it.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 from pyarrow import fs
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.table.update.snapshot import _OverwriteFiles
+from pyiceberg.table.update import UpdatesAndRequirements, ValidatableTableRequirement
+from pyiceberg.table.update.snapshot import ExpireSnapshots, _OverwriteFiles
 
 
 class LeanTransaction(Transaction):
@@ -56,6 +59,30 @@ class Overwrite(_OverwriteFiles):
 
     def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
         return self.arranged(manifests)
+
+
+class Unneeded(ValidatableTableRequirement):
+    """Snapshots are there, and no tag or branch refers to them: PyIceberg removes a snapshot with
+    those that were added since the table was loaded. Only a catalog that is asked here knows it."""
+
+    type: Literal["data-platform-unneeded"] = "data-platform-unneeded"
+    snapshots: set[int]
+
+    def validate(self, base_metadata: TableMetadata | None) -> None:
+        """Raises CommitFailedException."""
+        there = {each.snapshot_id for each in base_metadata.snapshots} if base_metadata else set()
+        named = base_metadata.refs.values() if base_metadata else ()
+        if not self.snapshots <= there - {ref.snapshot_id for ref in named}:
+            raise CommitFailedException("another writer has tagged or expired the same snapshots")
+
+
+class Expiry(ExpireSnapshots):
+    """PyIceberg's expiry, which is refused if a snapshot was tagged since the table was loaded."""
+
+    def _commit(self) -> UpdatesAndRequirements:
+        updates, requirements = super()._commit()
+        unneeded = Unneeded(snapshots=self._snapshot_ids_to_expire)
+        return updates, (*requirements, unneeded)  # type: ignore[return-value]  # not REST's own
 
 
 class S3FileIO(PyArrowFileIO):

@@ -3,17 +3,20 @@ import time
 from pathlib import Path
 
 import pytest
-from pyiceberg.exceptions import ValidationError
+from pyiceberg.exceptions import CommitFailedException, ValidationError
 
+from data_platform.lake.errors import NotThere
 from data_platform.lake.expiry import (
     KEEP_DAYS,
     KEEP_SNAPSHOTS,
     expire,
     expire_all,
     expired,
+    forget,
     retention,
 )
 from data_platform.lake.files import files_by_partition, versions
+from data_platform.lake.pins import pin
 from data_platform.lake.rejected import files_of_attempts
 from data_platform.lake.upkeep.browse import history
 from data_platform.lake.writing.publish import publish
@@ -89,6 +92,45 @@ def test_writing_bounds_the_history_by_itself(home: LakeHome):
     assert max(counts) < 25
     assert counts[-1] < max(counts)
     assert home.numbers() == {MONDAY: [24]}
+
+
+def test_pinned_snapshots_do_not_make_every_publication_an_expiry(home: LakeHome):
+    home.make(properties={KEEP_SNAPSHOTS: "3"})
+    for n in range(25):
+        home.write({MONDAY: [n]})
+        table = home.lake.load(SALES)
+        pin(table, home.snapshots()[-1], f"{n}", now(), now(days=7))
+    counts = []
+    for n in range(25):
+        home.write({MONDAY: [n]})
+        counts.append(len(home.snapshots()) - 25)
+    assert counts[:20] == list(range(1, 21))
+    assert max(counts) < 25
+
+
+def test_a_snapshot_that_is_pinned_while_it_is_about_to_expire_stays(home: LakeHome):
+    home.make(properties={KEEP_SNAPSHOTS: "1"})
+    home.write({MONDAY: [1]})
+    home.write({MONDAY: [2]})
+    first, table = home.snapshots()[0], home.lake.load(SALES)
+    pin(home.lake.load(SALES), first, "now", now(), now(days=7))
+
+    with pytest.raises(CommitFailedException):
+        forget(table, expired(table, now()), now())
+
+    assert home.numbers(snapshot=first) == {MONDAY: [1]}
+    assert expire(home.lake, SALES, now()) == {SALES: 0}
+
+
+def test_a_snapshot_that_expires_while_it_is_about_to_be_pinned_is_not_there(home: LakeHome):
+    home.make(properties={KEEP_SNAPSHOTS: "1"})
+    home.write({MONDAY: [1]})
+    home.write({MONDAY: [2]})
+    first, table = home.snapshots()[0], home.lake.load(SALES)
+    expire(home.lake, SALES, now())
+
+    with pytest.raises(NotThere, match="has expired while the backup was made"):
+        pin(table, first, "now", now(), now(days=7))
 
 
 def test_a_forgotten_snapshot_cannot_be_read(home: LakeHome):

@@ -8,7 +8,8 @@ from pyiceberg.catalog.memory import InMemoryCatalog
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
-from pyiceberg.table.update.snapshot import CommitWindow, _OverwriteFiles
+from pyiceberg.table.update import ValidatableTableRequirement
+from pyiceberg.table.update.snapshot import CommitWindow, ExpireSnapshots, _OverwriteFiles
 from pyiceberg.types import LongType, NestedField
 
 from data_platform_tests.support.upstream import is_pinned, parameters
@@ -28,6 +29,8 @@ _CALLED: list[tuple[Any, str]] = [
     (_OverwriteFiles.fetch_manifest_entry, "self, manifest, discard_deleted="),
     (_OverwriteFiles.new_manifest_writer, "self, spec"),
     (CommitWindow.is_empty, "self"),
+    (ExpireSnapshots._commit, "self"),
+    (ValidatableTableRequirement.validate, "self, base_metadata"),
 ]
 
 
