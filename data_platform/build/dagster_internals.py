@@ -93,6 +93,7 @@ StorageConfig = ConfigurableClassData
 EVENTS, EVENT_TAGS = SqlEventLogStorageTable, AssetEventTagsTable
 ASSETS, CHECK_EXECUTIONS = AssetKeyTable, AssetCheckExecutionsTable
 STORAGE = [t.name for of in (RunsTable, EVENTS, JobTable) for t in of.metadata.sorted_tables]
+FILLED = ("secondary_indexes", "instance_info")  # tables of an empty storage that have rows
 
 LOGGED: Mapping[str, bool] = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
 """Metadata of a step's output for which Dagster logs no materialization of its own."""

@@ -67,7 +67,7 @@ class TableCopies:
         }
         for table, names in columns.items():
             with opened(f"{self.prefix}/{table}") as sink:
-                self._copy(f"COPY {_quoted(table, names)} TO STDOUT", sink)
+                self._copy(f"COPY {_quoted(self.connection, table, names)} TO STDOUT", sink)
         return {"kind": "postgresql", "columns": columns, "sequences": self._sequences()}
 
     def _copy(self, statement: str, sink: Any) -> None:
@@ -106,13 +106,15 @@ def load_tables(
     """Load the copies of PostgreSQL's tables into the same tables, which are emptied first."""
     columns: Mapping[str, Sequence[str]] = described["columns"]
     for table in reversed(list(columns)):
-        connection.exec_driver_sql(f'DELETE FROM "{table}"')
+        connection.exec_driver_sql(f"DELETE FROM {_quoted(connection, table)}")
     for table, names in columns.items():
         with opened(f"{prefix}/{table}") as source, closing(_cursor(connection)) as cursor:
-            cursor.copy_expert(f"COPY {_quoted(table, names)} FROM STDIN", source, _BYTES)
+            cursor.copy_expert(
+                f"COPY {_quoted(connection, table, names)} FROM STDIN", source, _BYTES
+            )
     for name, last in described["sequences"].items():
         table, column = name.rsplit(".", 1)
-        sequence = sa.func.pg_get_serial_sequence(f'"{table}"', column)
+        sequence = sa.func.pg_get_serial_sequence(_quoted(connection, table), column)
         connection.execute(sa.select(sa.func.setval(sequence, last)))
 
 
@@ -120,12 +122,12 @@ def load_rows(connection: sa.Connection, file: Path, tables: Sequence[str]) -> N
     """Load the rows of a copied SQLite file into the same tables, which are emptied first."""
     with closing(_reading(file)) as source:
         for table in tables:
-            connection.exec_driver_sql(f'DELETE FROM "{table}"')
-            rows = source.execute(f'SELECT * FROM "{table}"')
+            connection.exec_driver_sql(f"DELETE FROM {_quoted(connection, table)}")
+            rows = source.execute(f"SELECT * FROM {_quoted(connection, table)}")
             names = [name for name, *_ in rows.description]
             marks = ", ".join("?" * len(names))
             while batch := rows.fetchmany(_ROWS):
-                statement = f"INSERT INTO {_quoted(table, names)} VALUES ({marks})"
+                statement = f"INSERT INTO {_quoted(connection, table, names)} VALUES ({marks})"
                 connection.exec_driver_sql(statement, batch)
 
 
@@ -147,9 +149,10 @@ def _reading(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
 
 
-def _quoted(table: str, columns: Sequence[str]) -> str:
-    names = ", ".join(f'"{name}"' for name in columns)
-    return f'"{table}" ({names})'
+def _quoted(connection: sa.Connection, table: str, columns: Sequence[str] = ()) -> str:
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    names = ", ".join(map(quote, columns))
+    return f"{quote(table)} ({names})" if columns else quote(table)
 
 
 def _pass_on(source: Any, sink: Any) -> None:

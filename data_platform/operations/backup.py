@@ -3,8 +3,9 @@
 The order makes the parts consistent. Nobody can record or mark a build while the ledger is copied
 and the catalog is asked, in one statement, for all metadata files, so that they are as a crash at
 that moment would leave them: an attempt may be recorded and not yet known as published, which the
-next run settles, and no published version is unknown. Dagster's storage is copied before, and may know less: a run that was under way counts
-as dead there, and its work is asked for again under another key.
+next run settles, and no published version is unknown. Dagster's storage is copied before, and may
+know less: a run that was under way counts as dead there, and its work is asked for again under
+another key.
 """
 
 import datetime as dt
@@ -42,6 +43,7 @@ Copies = FileCopies | TableCopies
 
 FORMAT = 1  # of the archive; a restore refuses a later one
 LEDGER, DAGSTER, TABLES = "ledger", "dagster", "tables.jsonl"
+LEDGER_FILE = f"{LEDGER}.db"  # of SQLite
 
 DAGSTER_TABLES = tuple(dict.fromkeys(STORAGE))
 # A lease is of a process, which a restored platform does not have.
@@ -120,7 +122,7 @@ def _at_one_moment(
             if history is None:
                 history = tables_at(settings.dagster_database, DAGSTER, DAGSTER_TABLES)
             if is_sqlite(settings.ledger_uri):
-                files = {f"{LEDGER}.db": sqlite_file(settings.ledger_uri)}
+                files = {LEDGER_FILE: sqlite_file(settings.ledger_uri)}
                 ledger: Copies = copies_of_files(files, scratch)
             else:
                 ledger = tables_at(settings.ledger_uri, LEDGER, LEDGER_TABLES)

@@ -9,16 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
+from packaging.version import Version
 
+from data_platform.build.dagster_internals import FILLED
 from data_platform.build.platform import Platform
 from data_platform.databases import migration
 from data_platform.databases.connections import Database
 from data_platform.databases.copies import load_rows, load_tables, read_file
+from data_platform.databases.fencing import LEASES
 from data_platform.databases.tables import METADATA
 from data_platform.databases.urls import is_sqlite
 from data_platform.lake.files import some
@@ -28,8 +31,10 @@ from data_platform.lake.table_copies import TableCopy, copy_files, register
 from data_platform.landing.ledger.tables import rename_bucket
 from data_platform.operations.backup import (
     DAGSTER,
+    DAGSTER_TABLES,
     FORMAT,
     LEDGER,
+    LEDGER_FILE,
     LEDGER_TABLES,
     TABLES,
     dagster_files,
@@ -44,6 +49,7 @@ from data_platform.tables.identity import TableId
 from data_platform.telemetry.wording import counted
 
 _EMPTY = "a backup is restored into a new home and empty databases: name others in the settings"
+_HISTORY = f"Dagster has a history here already; {_EMPTY}"
 
 
 class RestoreError(LakeError):
@@ -101,13 +107,40 @@ def _require_known(archive: Archive) -> None:
             f"{archive.about['package']}; restore it with that one"
         )
     migration.require_known(archive.about["migration"], f"in the backup {archive.place}")
-    made_with = archive.about["dagster_version"]
-    if archive.about[DAGSTER]["kind"] == "postgresql" and made_with != dagster_version():
+    if strange := [*_strange(archive)]:
         raise RestoreError(
-            f"the backup {archive.place} has tables of Dagster {made_with}, and this is Dagster "
-            f"{dagster_version()}; restore it with the package that made it, "
-            f"{archive.about['package']}, then run `data-platform migrate` with this one"
+            f"the backup {archive.place} names {some(strange)}, which no backup has: it was "
+            "changed; use another one"
         )
+    made_with, here = archive.about["dagster_version"], dagster_version()
+    later = Version(made_with) > Version(here)
+    if later or (archive.about[DAGSTER]["kind"] == "postgresql" and made_with != here):
+        then = "" if later else ", then run `data-platform migrate` with this one"
+        raise RestoreError(
+            f"the backup {archive.place} has the storage of Dagster {made_with}, and this is "
+            f"Dagster {here}; restore it with the package that made it, "
+            f"{archive.about['package']}{then}"
+        )
+
+
+def _strange(archive: Archive) -> Iterator[str]:
+    """Names of tables and files that are not a backup's: what is restored is decided here, not by
+    who can write to the backup."""
+    known = {LEDGER: {*LEDGER_TABLES, LEASES.name}, DAGSTER: {*DAGSTER_TABLES}}
+    for part, tables in known.items():
+        described = archive.about[part]
+        if described["kind"] == "postgresql":
+            numbered = {name.rsplit(".", 1)[0] for name in described["sequences"]}
+            yield from sorted({*described["columns"], *numbered} - tables)
+            continue
+        yield from (name for name in described["files"] if not _is_file_of(part, name))
+
+
+def _is_file_of(part: str, name: str) -> bool:
+    if part == LEDGER:
+        return name == LEDGER_FILE
+    parts = PurePosixPath(name).parts
+    return parts[:1] == (DAGSTER,) and ".." not in parts and name.endswith(".db")
 
 
 def _require_empty(platform: Platform, archive: Archive) -> None:
@@ -125,12 +158,23 @@ def _require_empty(platform: Platform, archive: Archive) -> None:
     if found := platform.lake.tables():
         raise RestoreError(f"the catalog has tables already, such as {found[0]}; {_EMPTY}")
     with platform.builds.database.restoring() as connection:
-        migration.require_known(migration.version_of(connection), settings.ledger_uri)
-        if _rows(connection, [table.name for table in METADATA.sorted_tables]):
-            raise RestoreError(f"the ledger, {settings.ledger_uri}, is not empty; {_EMPTY}")
+        _require_empty_ledger(connection, settings)
     with _dagster(settings) as connection:
-        if _rows(connection, ("runs", "event_logs")) if connection else dagster_files(settings):
-            raise RestoreError(f"Dagster has a history here already; {_EMPTY}")
+        if connection:
+            _require_no_history(connection)
+        elif any(dagster_files(settings)):
+            raise RestoreError(_HISTORY)
+
+
+def _require_empty_ledger(connection: sa.Connection, settings: Settings) -> None:
+    migration.require_known(migration.version_of(connection), settings.ledger_uri)
+    if _rows(connection, [table.name for table in METADATA.sorted_tables]):
+        raise RestoreError(f"the ledger, {settings.ledger_uri}, is not empty; {_EMPTY}")
+
+
+def _require_no_history(connection: sa.Connection) -> None:
+    if _rows(connection, [name for name in DAGSTER_TABLES if name not in FILLED]):
+        raise RestoreError(_HISTORY)
 
 
 def _copies(archive: Archive) -> Iterator[TableCopy]:
@@ -140,16 +184,19 @@ def _copies(archive: Archive) -> Iterator[TableCopy]:
 
 def _require_files(platform: Platform, archive: Archive) -> None:
     """Raises RestoreError naming the files of current snapshots that are missing, ForeignTable if
-    a catalog that others share has a table of the same name."""
+    a catalog that others share has a table of the same name, LakeError if a table cannot be moved.
+    """
     missing: list[str] = []
     for copy in _copies(archive):
         platform.lake.find(copy.table)
-        missing += copy.relocation(platform.lake, platform.storage).absent(copy.files)
+        relocation = copy.relocation(platform.lake, platform.storage)
+        missing += relocation.missing(copy.files)
+        relocation.forgotten()  # which reads the rest of its history
     if missing:
         raise RestoreError(
             f"{counted(len(missing), 'file')} of the tables missing or cut short: "
             f"{some(missing)}; copy them from {archive.about['warehouse']} to "
-            f"{platform.settings.warehouse_uri}, or name another warehouse. Nothing was changed"
+            f"{platform.settings.warehouse_uri}, or name another warehouse. Nothing was restored"
         )
 
 
@@ -177,6 +224,7 @@ def _restore_dagster(platform: Platform, archive: Archive) -> None:
     if described["kind"] == "postgresql":
         with _dagster(settings) as connection:
             assert connection
+            _require_no_history(connection)  # a daemon may have been started since
             load_tables(connection, DAGSTER, described, archive.reading)
 
 
@@ -187,6 +235,7 @@ def _restore_ledger(platform: Platform, archive: Archive) -> None:
         TemporaryDirectory() as folder,
         platform.builds.database.restoring() as connection,
     ):
+        _require_empty_ledger(connection, platform.settings)  # nobody writes from here on
         migration.remove(connection)  # they are empty, perhaps as a newer version has them
         migration.upgrade(connection, about["migration"])
         _load(connection, about[LEDGER], archive, Path(folder))
@@ -201,8 +250,8 @@ def _load(
     if described["kind"] == "postgresql":
         load_tables(connection, LEDGER, described, archive.reading)
         return
-    file = scratch / "ledger.db"
-    read_file(described["files"][0], archive.reading, file)
+    file = scratch / LEDGER_FILE
+    read_file(LEDGER_FILE, archive.reading, file)
     load_rows(connection, file, _present(connection, LEDGER_TABLES))
 
 

@@ -13,13 +13,16 @@ import sqlalchemy as sa
 from data_platform.build.platform import Platform
 from data_platform.databases.connections import Database
 from data_platform.databases.errors import DatabaseTooNew
+from data_platform.databases.migration import HEAD
 from data_platform.lake.errors import ForeignTable
 from data_platform.lake.expiry import expire_all
 from data_platform.lake.files import files_by_partition, versions
 from data_platform.lake.upkeep.clean import clean
 from data_platform.operations import restore as restoring
 from data_platform.operations.backup import back_up
+from data_platform.operations.repair import instance_of
 from data_platform.operations.restore import RestoreError, restore
+from data_platform.runs.arrivals import record_arrivals
 from data_platform.settings.environment import environment_kept, settings_at
 from data_platform.storage.archive import ArchiveError
 from data_platform.storage.files import Storage
@@ -38,7 +41,7 @@ from data_platform_tests.support.backups import (
     shop_in,
 )
 from data_platform_tests.support.places import Place, place_of
-from data_platform_tests.support.small_shop import TABLES, SmallShop
+from data_platform_tests.support.small_shop import RECEIVED, TABLES, SmallShop
 
 MakeShop = Callable[[str], SmallShop]
 
@@ -180,6 +183,26 @@ def test_what_a_backup_refers_to_outlives_expiry_and_cleaning_while_it_is_kept(
     expire_all(platform.lake, until + DAY)
     table.refresh()
     assert (set(table.refs()), table.snapshot_by_id(pinned)) == ({"main"}, None)
+
+
+def test_a_backup_can_be_restored_again_after_the_restored_tables_have_gone_on(
+    old: SmallShop, tmp_path: Path, backup: Path
+) -> None:
+    before = old.everything()
+    backed_up(old, backup, keep=7 * DAY)
+    first, second = (SmallShop(tmp_path / name, old.place) for name in ("first", "second"))
+    restore(first.platform(), str(backup))
+    for n in range(5):
+        for day in DAYS:
+            first.land(day, [f"later{n},{n}", "bad,x"])
+        first.run()
+    lake = first.platform().lake
+    expire_all(lake, NOW + 6 * DAY)
+    clean(lake, first.platform().storage, NOW + 6 * DAY)
+
+    restore(second.platform(), str(backup))
+
+    assert second.everything() == before
 
 
 def test_snapshots_whose_files_are_gone_are_left_out_of_the_history_and_said_so(
@@ -354,7 +377,102 @@ def test_a_backup_of_a_later_version_is_refused(
     with pytest.raises(DatabaseTooNew, match="of version 0999"):
         restore(new.platform(), str(backup))
 
+    changed(backup, migration=HEAD, dagster_version="99.0")
+    with pytest.raises(RestoreError, match=r"the storage of Dagster 99\.0, and this is Dagster"):
+        restore(new.platform(), str(backup))
+
     assert not new.platform().lake.tables()
+    assert not list(new.home.rglob("runs.db"))
+
+
+@pytest.mark.parametrize(
+    ("part", "files"),
+    [
+        ("dagster", ["dagster/../../../../stolen.db"]),
+        ("dagster", ["/etc/stolen.db"]),
+        ("dagster", ["dagster/dagster.yaml"]),
+        ("ledger", ["ledger.db", "tables.jsonl"]),
+    ],
+)
+def test_a_backup_that_was_changed_writes_no_file_of_its_choice(
+    old: SmallShop, new: SmallShop, backup: Path, part: str, files: list[str]
+) -> None:
+    backed_up(old, backup)
+    copied(old, new)
+    changed(backup, **{part: {"kind": "sqlite", "files": files}})
+
+    with pytest.raises(RestoreError, match="which no backup has: it was changed"):
+        restore(new.platform(), str(backup))
+
+    assert not new.platform().lake.tables()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("part", "added"),
+    [
+        ("ledger", {"columns": {"pg_authid": ["rolname"]}}),
+        ("ledger", {"columns": {'builds" CASCADE; --': []}}),
+        ("dagster", {"columns": {"landed_objects": ["key"]}}),
+        ("dagster", {"sequences": {"landed_objects.id": 1}}),
+    ],
+)
+def test_a_backup_that_was_changed_writes_no_table_of_its_choice(
+    new_postgres_url: Callable[[], str], tmp_path: Path, part: str, added: dict
+) -> None:
+    old, new = (
+        SmallShop(tmp_path / name, Place.directory(tmp_path / name), new_postgres_url())
+        for name in ("old", "new")
+    )
+    backup = tmp_path / "backup"
+    backed_up(loaded(old), backup)
+    copied(old, new)
+    described = json.loads((backup / "contents.json").read_text())[part]
+    changed(backup, **{part: {k: {**v, **added.get(k, {})} if isinstance(v, dict) else v
+                              for k, v in described.items()}})  # fmt: skip
+
+    with pytest.raises(RestoreError, match="which no backup has: it was changed"):
+        restore(new.platform(), str(backup))
+
+    assert not new.platform().lake.tables()
+
+
+def test_what_was_recorded_since_it_was_found_empty_is_not_removed(
+    old: SmallShop, new: SmallShop, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backed_up(old, backup)
+    copied(old, new)
+    monkeypatch.setattr("data_platform.operations.restore._restore_dagster", land_in(new))
+
+    with pytest.raises(RestoreError, match=r"the ledger, .* is not empty"):
+        restore(new.platform(), str(backup))
+
+    assert new.platform().ledger.summary()
+
+
+def land_in(shop: SmallShop) -> Callable[..., None]:
+    def land(*_: object) -> None:
+        shop.land("2011-03-09", ["z,1"])
+        record_arrivals(shop.platform(), [RECEIVED], NOW, redeclared=True)
+
+    return land
+
+
+@pytest.mark.integration
+def test_partitions_that_dagster_knows_are_a_history_too(
+    new_postgres_url: Callable[[], str], tmp_path: Path
+) -> None:
+    old, new = (
+        SmallShop(tmp_path / name, Place.directory(tmp_path / name), new_postgres_url())
+        for name in ("old", "new")
+    )
+    backed_up(loaded(old), tmp_path / "backup")
+    copied(old, new)
+    with instance_of(new.platform()) as instance:
+        instance.add_dynamic_partitions("days", ["2011-03-09"])
+
+    with pytest.raises(RestoreError, match="Dagster has a history here already"):
+        restore(new.platform(), str(tmp_path / "backup"))
 
 
 def test_nothing_is_restored_over_something_that_is_there(
