@@ -5,17 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyiceberg.avro.file import AvroFile
+from pyiceberg.serializers import FromInputFile
 from pyspark.sql import types as T
 
 from data_platform.lake.catalog import LakeTable
-from data_platform.lake.relocation import Move
+from data_platform.lake.file_io import LakeFileIO
+from data_platform.lake.relocation import Move, Relocation
 from data_platform.lake.upkeep.clean import referenced_files
 from data_platform.lake.upkeep.relocate import adopt, rewrite
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
-from data_platform_tests.support.lake_home import MONDAY, TUESDAY, WEDNESDAY, LakeHome
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, WEDNESDAY, LakeHome, days
 
 
 def test_only_what_is_below_a_place_is_moved() -> None:
@@ -154,3 +157,40 @@ def test_a_table_with_delete_files_of_another_engine_is_not_moved(
     monkeypatch.setattr(AvroFile, "__enter__", with_deletes)
     with pytest.raises(LakeError, match="another engine has written delete files"):
         relocate(new)
+
+
+def test_a_file_outside_of_the_table_that_is_gone_is_missed_and_nothing_is_left_out_for_it(
+    tmp_path: Path,
+) -> None:
+    home, outside = old_home(tmp_path), tmp_path / "outside.parquet"
+    required = pa.schema([pa.field("day", pa.date32(), nullable=False), ("n", pa.int64())])
+    pq.write_table(days({TUESDAY: [7]}).cast(required), outside)
+    home.make().add_files([str(outside)])
+    home.folder.rename(tmp_path / "new")
+    new, away = LakeHome(tmp_path / "new"), outside.rename(tmp_path / "away.parquet")
+
+    with pytest.raises(LakeError, match=r"1 files .*/outside\.parquet"):
+        relocate(new)
+
+    away.rename(outside)
+    relocate(new)
+    assert new.numbers() == {TUESDAY: [7]}
+
+
+def test_metadata_is_not_written_without_the_current_snapshot(
+    moved: Callable[[], LakeHome], tmp_path: Path
+) -> None:
+    new = moved()
+    location = new.lake.location(SALES)
+    old = LakeHome(tmp_path / "old").lake.location(SALES)
+    at = new.lake.metadata_locations([SALES])[SALES].replace(old, location)
+    metadata = FromInputFile.table_metadata(LakeFileIO().new_input(at))
+    there = {f.path: f.size for f in new.storage.files(location)}
+    kept = {path: size for path, size in there.items() if TUESDAY not in path}
+    relocation = Relocation(SALES, metadata, Move(old, location), kept, LakeFileIO())
+
+    with pytest.raises(LakeError, match="of its current snapshot missing"):
+        relocation.write()
+
+    assert kept != there
+    assert {f.path for f in new.storage.files(location)} == there.keys()
