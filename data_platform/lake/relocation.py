@@ -44,6 +44,15 @@ class Move:
             return self.new + location.removeprefix(self.old)
         return location
 
+    @classmethod
+    def of(cls, table: TableId, old: str, new: str) -> "Move":
+        """How a table's location changed: with its whole warehouse, if it is at the same place in
+        both, since files that were promoted from a virtual environment are beside its own."""
+        inside = "/" + "/".join(table.path)
+        if old.endswith(inside) and new.endswith(inside):
+            return cls(old.removesuffix(inside), new.removesuffix(inside))
+        return cls(old, new)
+
 
 @dataclass(frozen=True)
 class Relocation:

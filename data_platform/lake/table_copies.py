@@ -56,7 +56,7 @@ class TableCopy:
         """How the table gets to its place in the lake's warehouse, from what is there now."""
         location = lake.location(self.table)
         there = {file.path: file.size for file in storage.files(location)}
-        move = Move(self.metadata.location, location)
+        move = Move.of(self.table, self.metadata.location, location)
         return Relocation(self.table, self.metadata, move, there, LakeFileIO(dict(lake.properties)))
 
 
@@ -117,11 +117,16 @@ def copies(
 
 def copy_files(copy: TableCopy, lake: Lake, storage: Storage) -> None:
     """Copy the table's files that are not in the lake's warehouse from where they were."""
-    move = Move(copy.metadata.location, lake.location(copy.table))
+    location = copy.metadata.location
+    move = Move.of(copy.table, location, lake.location(copy.table))
     if move.old == move.new:
         return
-    there = {file.path: file.size for file in storage.files(move.new)}
-    wanted = [f.path for f in storage.files(move.old) if there.get(move(f.path)) != f.size]
+    there = {file.path: file.size for file in storage.files(lake.location(copy.table))}
+    wanted = [f.path for f in storage.files(location) if there.get(move(f.path)) != f.size]
+    # Those that were promoted from a virtual environment are elsewhere in the warehouse.
+    beside = [p for p in copy.files if not p.startswith(f"{location}/") and move(p) != p]
+    found = storage.sizes([move(path) for path in beside])
+    wanted += [path for path, size in zip(beside, found, strict=True) if size is None]
     with ThreadPoolExecutor(_READERS) as pool:
         list(pool.map(lambda path: storage.copy(path, move(path)), wanted))
 

@@ -44,11 +44,11 @@ def relocate(platform: Platform) -> Relocated:
             _busy()
         rewritten = rewrite(platform.lake, platform.storage)
         with platform.builds.database.write() as connection:
-            for move in rewritten.moved:
+            for move in rewritten.moves:
                 move_staged_paths(connection, move)
         adopt(platform.lake, rewritten)
-    moved = rewritten.moved
-    return Relocated(platform.lake.warehouse, len(moved), sum(moved.values()))
+    forgotten = rewritten.forgotten
+    return Relocated(platform.lake.warehouse, len(forgotten), sum(forgotten.values()))
 
 
 def _busy() -> None:

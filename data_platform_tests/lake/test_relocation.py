@@ -30,11 +30,23 @@ def test_only_what_is_below_a_place_is_moved() -> None:
         assert move(elsewhere) == elsewhere
 
 
+def test_a_table_is_moved_with_its_warehouse_if_it_is_at_the_same_place_in_it() -> None:
+    inside = "silver/shop/sales"
+    table = TableId.parse(inside)
+
+    assert Move.of(table, f"s3://old/{inside}", f"s3://new/w/{inside}") == Move(
+        "s3://old", "s3://new/w"
+    )
+    assert Move.of(table, "s3://old/sales", f"s3://new/{inside}") == Move(
+        "s3://old/sales", f"s3://new/{inside}"
+    )
+
+
 def relocate(home: LakeHome) -> int:
     """How many tables moved."""
     rewritten = rewrite(home.lake, home.storage)
     adopt(home.lake, rewritten)
-    return len(rewritten.moved)
+    return len(rewritten.forgotten)
 
 
 def old_home(folder: Path) -> LakeHome:

@@ -16,6 +16,7 @@ from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.engine import session
 from data_platform.operations.environments import create, drop, listed
 from data_platform.operations.promotion import Promoted, promote
+from data_platform.operations.relocating import relocate
 from data_platform.operations.repair import stale_partitions
 from data_platform_tests.support.environments import (
     DAYS,
@@ -198,6 +199,20 @@ def test_production_stays_readable_after_the_environment_is_dropped(home: Home) 
     clean_at_once(home)
     assert everything(home) == rows and home.run() == []
     assert [each["state"] for each in listed(home.platform)] == ["kept"]
+
+
+def test_what_was_promoted_is_found_in_a_home_that_was_moved(home: Home, tmp_path: Path) -> None:
+    promote(home.scope, NAME)
+    drop(home.platform, NAME)
+    rows, warehouse = everything(home), tmp_path / "home" / "warehouse"
+    shutil.copytree(tmp_path / "home", tmp_path / "moved")
+    warehouse.rename(tmp_path / "gone")
+
+    with home_at(tmp_path / "moved", (bronze, changed(), daily_sales)) as moved:
+        relocate(moved.platform)
+
+        assert own_files(moved)
+        assert everything(moved) == rows
 
 
 def test_what_production_lets_go_of_is_cleaned_wherever_it_lies(home: Home) -> None:

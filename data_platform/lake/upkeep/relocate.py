@@ -5,7 +5,7 @@ all tables before the catalog is changed, in one transaction. What else names th
 changed in between: afterwards nothing tells how a table moved.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
@@ -24,11 +24,12 @@ from data_platform.tables.identity import TableId
 @dataclass(frozen=True)
 class Rewritten:
     """Tables whose metadata was rewritten at their new place: the new metadata files by the old
-    ones, how each table moved, and how many of its snapshots were left out since files of theirs
+    ones, how files moved, and how many snapshots of each table were left out since files of theirs
     are gone."""
 
     locations: Mapping[str, str]
-    moved: Mapping[Move, int]
+    moves: Collection[Move]
+    forgotten: Mapping[TableId, int]
 
 
 def rewrite(lake: Lake, storage: Storage) -> Rewritten:
@@ -45,11 +46,12 @@ def rewrite(lake: Lake, storage: Storage) -> Rewritten:
             f"{len(missing):,} files of the tables are not in {lake.warehouse}: {some(missing)}; "
             "copy them there first. Nothing was changed"
         )
-    written, moved = {}, {}
+    written, moves, forgotten = {}, set(), {}
     for old, each in _relocations(lake, storage):
         written[old] = each.write()
-        moved[each.move] = each.forgotten()
-    return Rewritten(written, moved)
+        moves.add(each.move)
+        forgotten[each.table] = each.forgotten()
+    return Rewritten(written, moves, forgotten)
 
 
 def adopt(lake: Lake, rewritten: Rewritten) -> None:
@@ -73,7 +75,8 @@ def _database(lake: Lake) -> SqlCatalog:
 def _relocations(lake: Lake, storage: Storage) -> Iterator[tuple[str, Relocation]]:
     """The tables that are elsewhere, each with the metadata file that the catalog names."""
     for table, metadata_location in lake.metadata_locations(lake.tables()).items():
-        move = Move(metadata_location.rpartition("/metadata/")[0], lake.location(table))
+        old = metadata_location.rpartition("/metadata/")[0]
+        move = Move.of(table, old, lake.location(table))
         if move.old != move.new:
             yield metadata_location, _relocation(lake, storage, table, move, metadata_location)
 
@@ -90,5 +93,5 @@ def _relocation(
             "copy its files there, or name the warehouse that has them in "
             "DATA_PLATFORM_WAREHOUSE. Nothing was changed"
         ) from error
-    there = {file.path: file.size for file in storage.files(move.new)}
+    there = {file.path: file.size for file in storage.files(lake.location(table))}
     return Relocation(table, metadata, move, there, io)
