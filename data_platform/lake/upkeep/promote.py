@@ -1,13 +1,15 @@
 """Promotion: production's table gets partitions of an environment's, by reference to their files.
 
-The files stay where they are. Their entries are made anew from the files themselves, since the two
-tables may have numbered the same columns differently; so what is promoted is known to be whole.
+The files stay where they are. Their entries are made anew from the files themselves, so what is
+promoted is known to be whole. Readers find a column in a file by its number, so both tables must
+have given it the same one.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pyiceberg.manifest import DataFile
+from pyiceberg.schema import index_by_name
 from pyiceberg.table import Table
 
 from data_platform.lake.builds import Build
@@ -18,6 +20,7 @@ from data_platform.lake.files import (
     attempt_of,
     data_files,
     files_by_partition,
+    some,
 )
 from data_platform.lake.rejected import REJECTED_LAYERS, files_of_attempts, rejected_by
 from data_platform.lake.writing.commit import replace_with_rejected
@@ -68,11 +71,13 @@ def plan_promotion(
     """The promotion of these builds, by partition, from the lake of an environment to production's
     tables `into`.
 
-    Raises LakeError if a file of them is not whole, or if the environment has published another
-    version since, or lost rows that they rejected.
+    Raises LakeError if a file of them is not whole, if the environment has published another
+    version since, or lost rows that they rejected, or if its columns have other ids.
     """
     attempts = {key: build.attempt for key, build in builds.items()}
-    live = files_by_partition(inner.load(table_id), attempts)
+    there = inner.load(table_id)
+    _require_ids(there, into[DATA])
+    live = files_by_partition(there, attempts)
     for key, attempt in attempts.items():
         if any(attempt_of(file.file_path) != attempt for file in live.get(key, ())):
             raise LakeError(
@@ -83,11 +88,25 @@ def plan_promotion(
     for outcome, layer in REJECTED_LAYERS.items():
         if outcome in into:
             rejecting = rejected_by(inner, table_id, layer)
+            if rejecting:
+                _require_ids(rejecting, into[outcome])
             found = files_of_attempts(rejecting, attempts) if rejecting else {}
             for key, build in builds.items():
                 _require_rows(table_id.sibling(layer), key, found, build.rejected[layer])
             beside.append((into[outcome], data_files(into[outcome], _as_staged(found))))
     return Promotion(into[DATA], builds, base, data_files(into[DATA], _as_staged(live)), beside)
+
+
+def _require_ids(there: Table, here: Table) -> None:
+    """Raises LakeError unless each column of the environment's table has the same id `here`."""
+    ids = index_by_name(here.schema())
+    other = [name for name, id in index_by_name(there.schema()).items() if ids.get(name) != id]
+    if other:
+        raise LakeError(
+            f"{TableId.of(here.name())}: the environment numbers the columns {some(other)} "
+            "otherwise than production, so its files would be read as other columns; build the "
+            "table in production with `data-platform run`"
+        )
 
 
 def _as_staged(files: Files) -> Iterable[StagedFile]:
