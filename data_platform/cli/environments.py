@@ -42,7 +42,7 @@ def create(name: str) -> None:
     from data_platform.operations.environments import create as create_environment
 
     with recorded(platform, "environment create", detail=name):
-        made = create_environment(platform, name)
+        made = create_environment(platform, name, waiting=out.waiting)
     for line in made.lines:
         out.paragraph(line)
 

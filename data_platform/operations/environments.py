@@ -22,8 +22,11 @@ from data_platform.runs.in_process import TablesBusy
 from data_platform.runs.liveness import at_work, driving
 from data_platform.settings.model import Settings
 from data_platform.settings.virtual import inside, schema_of, warehouse_of
+from data_platform.tables.identity import TableId
 from data_platform.telemetry.wording import counted
 
+_COPIED = objects, BUILDS
+_COPIES = 10  # of a production that publishes meanwhile
 _LOOKS = 10  # at leases, six of which are a term: whoever is gone is silent before the last
 
 
@@ -65,30 +68,54 @@ class DroppedEnvironment:
         return found
 
 
-def create(platform: Platform, name: str) -> Created:
+def create(platform: Platform, name: str, *, waiting: Callable[[], None] = lambda: None) -> Created:
     """Make an environment whose tables are production's as they are now. Run it again if it was
     interrupted.
 
     Writes a metadata file for each table, and copies the rows of the ledger and of the register of
-    builds within their database. Raises NoEnvironment if it exists already.
+    builds within their database. Waits for another command that changes production. Raises
+    NoEnvironment if it exists already, TablesBusy if production's tables do not stay as they are
+    for long enough.
     """
     production = platform.production
     settings = inside(production.settings, name)
-    platform.environments.set(name, "creating", among=(None, "creating", "kept"))
-    for url in _databases(production.settings):
-        make_schema(url, schema_of(name))
-    prepare_home(settings)
-    lake = lake_of(settings)
+    with instance_of(production) as instance, driving(instance, production, waiting=waiting):
+        platform.environments.set(name, "creating", among=(None, "creating", "kept"))
+        for url in _databases(production.settings):
+            make_schema(url, schema_of(name))
+        prepare_home(settings)
+        tables = _copy(production, settings)
+        platform.environments.set(name, "ready", among=("creating",))
+    return Created(name, tables)
+
+
+def _copy(production: Platform, settings: Settings) -> int:
+    """Copy production's tables, as references, with the rows about them; returns their number.
+
+    Runs may publish meanwhile, and rows that say so must not be without the tables' commits: all
+    is copied again until no table has changed in between. Rows that lag behind are those that a
+    killed run leaves.
+    """
+    lake, here = lake_of(settings), production.settings.ledger_uri
     for table_id in lake.tables():
         forget_table(lake, table_id)  # of an attempt that was interrupted
-    # First the tables, so that every version they have is in the register.
-    tables = production.lake.tables()
-    for table_id in tables:
-        refer(production.lake.load(table_id), table_id, lake)
-    ledger = production.settings.ledger_uri, settings.ledger_uri
-    copy_rows(*ledger, schema_of(name), (objects, BUILDS))
-    platform.environments.set(name, "ready", among=("creating",))
-    return Created(name, len(tables))
+    copied: dict[TableId, str] | None = None
+    for _ in range(_COPIES):
+        now = production.lake.metadata_locations(production.lake.tables())
+        if now == copied:
+            return len(now)
+        for table_id, place in (copied or {}).items():
+            if now.get(table_id) != place:
+                forget_table(lake, table_id)
+        for table_id in now:
+            refer(production.lake.load(table_id), table_id, lake)
+        copy_rows(here, settings.ledger_uri, schema_of(settings.virtual_environment), _COPIED)
+        copied = now
+    raise TablesBusy(
+        f"production's tables changed each of the {_COPIES} times that they were copied; run "
+        f"`data-platform environment create {settings.virtual_environment}` again when fewer "
+        "runs are under way"
+    )
 
 
 def listed(platform: Platform) -> list[dict[str, object]]:

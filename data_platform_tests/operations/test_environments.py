@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from data_platform.databases.copying import copy_rows
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
@@ -15,7 +16,7 @@ from data_platform.operations import environments
 from data_platform.operations.environments import create, drop, listed
 from data_platform.operations.repair import stale_partitions
 from data_platform.runs.in_process import TablesBusy
-from data_platform.runs.liveness import hold
+from data_platform.runs.liveness import driving, hold
 from data_platform_tests.support.environments import (
     DAYS,
     NAME,
@@ -65,6 +66,11 @@ def test_creating_one_copies_no_data_and_leaves_production_as_it_is(home: Home) 
         assert everything(inner) == rows
         assert stale_partitions(inner.platform, inner.tables) == []
         assert inner.run() == []
+
+
+def test_an_environment_of_a_home_without_tables_has_none(tmp_path: Path) -> None:
+    with home_at(tmp_path / "home", (bronze,)) as home:
+        assert create(home.platform, NAME).tables == 0
 
 
 def test_changed_code_is_built_in_the_environment_alone(home: Home) -> None:
@@ -183,6 +189,60 @@ def test_an_environment_whose_creation_was_interrupted_is_created_again(
 
     with within(home) as inner:
         assert everything(inner) == everything(home) and inner.run() == []
+
+
+def test_what_is_published_while_an_environment_is_created_is_in_tables_and_ledger_alike(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.land(key_of(DAYS[1]), csv(shop_lines(DAYS[1], 5)))
+    home.record()
+    copied = []
+
+    def publishing_first(*arguments) -> None:
+        if not copied:
+            assert home.build(bronze, DAYS[1]).success
+        copied.append(copy_rows(*arguments))
+
+    monkeypatch.setattr(environments, "copy_rows", publishing_first)
+    create(home.platform, NAME)
+
+    assert len(copied) == 2
+    with within(home) as inner:
+        assert inner.counts(BRONZE) == home.counts(BRONZE) and inner.counts(BRONZE)[DAYS[1]] == 5
+        [entry] = inner.platform.ledger.loaded("online_retail", [DAYS[1]])
+        assert entry.bronze_version == inner.versions()[BRONZE][DAYS[1]]
+        assert all(ran.success for ran in inner.run())
+        assert inner.counts(SILVER)[DAYS[1]] == 5
+
+
+def test_an_environment_of_tables_that_keep_changing_is_refused(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def published(*arguments) -> None:
+        copy_rows(*arguments)
+        with home.platform.lake.load(bronze.id).transaction() as change:
+            change.set_properties({"commits": str(len(own_files(home)))})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(environments, "copy_rows", published)
+        with pytest.raises(TablesBusy, match=f"`data-platform environment create {NAME}` again"):
+            create(home.platform, NAME)
+    assert [each["state"] for each in listed(home.platform)] == ["creating"]
+    create(home.platform, NAME)
+
+
+def test_an_environment_is_not_created_while_another_command_changes_production(
+    home: Home,
+) -> None:
+    class Waited(Exception):
+        pass
+
+    def waiting() -> None:
+        raise Waited
+
+    with driving(home.instance, home.platform), pytest.raises(Waited):
+        create(home.platform, NAME, waiting=waiting)
+    assert listed(home.platform) == []
 
 
 def test_a_drop_that_was_interrupted_is_completed_by_the_next(home: Home) -> None:
