@@ -2,6 +2,7 @@
 
 import datetime as dt
 from contextlib import nullcontext
+from functools import partial
 
 import click
 
@@ -151,7 +152,7 @@ def clean(dry_run: bool, grace_hours: float, as_json: bool) -> None:
     noted = nullcontext() if dry_run else recorded(platform, "clean")
     with noted, passing_over() as guard:
         spared = platform.builds.staged_files
-        others = platform.lakes_beside(), left_warehouses(platform)
+        others = platform.lakes_beside, partial(left_warehouses, platform)
         found = list(find(platform.lake, platform.storage, now, grace, guard, spared, *others))
         files = [{"table": str(t), "file": f.path, "bytes": f.size} for t, f in found]
         out.records(did, files, as_json, counts=["bytes"])

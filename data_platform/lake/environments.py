@@ -127,17 +127,19 @@ class Environments:
                     f"the virtual environment {name} {f'is {now}' if now else 'does not exist'}; "
                     "`data-platform environment list` lists them"
                 )
+            row: dict[str, object] = {"name": name, "state": state}
+            if state == "creating":
+                row["created"] = dt.datetime.now(dt.UTC).replace(tzinfo=None)
             if now is None:
-                created = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-                row = {"name": name, "state": state, "created": created}
                 connection.execute(ENVIRONMENTS.insert().values(**row))
             else:
-                connection.execute(sa.update(ENVIRONMENTS).where(of_name).values(state=state))
+                connection.execute(sa.update(ENVIRONMENTS).where(of_name).values(**row))
 
-    def forget(self, name: str) -> None:
-        """Remove an environment of which nothing is left."""
+    def forget(self, name: str, *, among: Collection[State]) -> None:
+        """Remove an environment of which nothing is left, unless it is in another state by now."""
+        this = ENVIRONMENTS.c.name == name, ENVIRONMENTS.c.state.in_(among)
         with self.database.write() as connection:
-            connection.execute(ENVIRONMENTS.delete().where(ENVIRONMENTS.c.name == name))
+            connection.execute(ENVIRONMENTS.delete().where(*this))
 
 
 def refer(table: Table, table_id: TableId, into: Lake) -> None:

@@ -137,8 +137,7 @@ def drop(
     """
     production, inner = platform.production, platform.inside(name)
     with instance_of(production) as instance, driving(instance, production, waiting=waiting):
-        _require_idle(inner)
-        platform.environments.set(name, "dropping", among=("creating", "ready", "dropping"))
+        _close(platform, inner, name)
         deleted, kept = _delete_files(production, name)
         for url in _databases(production.settings):
             drop_schema(url, schema_of(name))
@@ -146,7 +145,7 @@ def drop(
         if kept:
             platform.environments.set(name, "kept", among=("dropping",))
         else:
-            platform.environments.forget(name)
+            platform.environments.forget(name, among=("dropping",))
     return DroppedEnvironment(name, deleted, kept)
 
 
@@ -164,14 +163,24 @@ def forget_emptied(platform: Platform) -> None:
     for each in platform.environments.all():
         place = warehouse_of(platform.production.settings, each.name)
         if each.state == "kept" and not any(platform.storage.files(place)):
-            platform.environments.forget(each.name)
+            platform.environments.forget(each.name, among=("kept",))
+
+
+def _close(platform: Platform, inner: Platform, name: str) -> None:
+    """Have nothing begin in the environment any more. Raises TablesBusy, and leaves it open, while
+    something is at work in it."""
+    found = platform.environments.find(name)
+    platform.environments.set(name, "dropping", among=("creating", "ready", "dropping"))
+    if found is None or found.state != "ready":
+        return  # nothing could begin in it
+    try:
+        _require_idle(inner)
+    except BaseException:
+        platform.environments.set(name, "ready", among=("dropping",))
+        raise
 
 
 def _require_idle(inner: Platform) -> None:
-    name = inner.settings.virtual_environment
-    found = inner.environments.find(name)
-    if found is None or found.state != "ready":
-        return  # nothing can begin in it
     leases = inner.leases
     for _ in range(_LOOKS if leases else 1):
         driven, live, _ = at_work(inner)
@@ -183,7 +192,8 @@ def _require_idle(inner: Platform) -> None:
             time.sleep(leases.beats_every)
     what = f"run {live[0]}" if live else "a command"
     raise TablesBusy(
-        f"{what} is at work in the virtual environment {name}; end it, and drop it then"
+        f"{what} is at work in the virtual environment {inner.settings.virtual_environment}; stop "
+        "its deployment or end it, and drop it then"
     )
 
 

@@ -92,7 +92,7 @@ def test_without_the_lake_beside_it_cleaning_would_take_what_it_refers_to(
         found = clean(home.lake, home.storage, later(), 0 * HOUR, **beside)
         return {file.path for _, file in found}
 
-    assert not cleaned(beside=[inner.lake]) & referenced_files(inner.lake.load(SALES))
+    assert not cleaned(beside=lambda: [inner.lake]) & referenced_files(inner.lake.load(SALES))
     assert inner.numbers() == {MONDAY: [2], TUESDAY: [1]}
     assert any("/data/" in path for path in cleaned())
 
@@ -115,8 +115,23 @@ def test_an_environment_is_used_in_the_state_ready_alone(database_url: str) -> N
     there.set("pr_42", "dropping", among=("ready",))
     with pytest.raises(NoEnvironment, match="run `data-platform environment drop pr_42` again"):
         there.require("pr_42")
-    there.forget("pr_42")
+    there.forget("pr_42", among=("dropping",))
     assert there.all() == []
+
+
+def test_an_environment_that_is_made_again_is_not_forgotten_and_is_as_old_as_that(
+    database_url: str,
+) -> None:
+    there = Environments(database_url)
+    there.set("pr_42", "creating", among=(None,))
+    there.set("pr_42", "kept", among=("creating",))
+    kept = there.find("pr_42")
+    there.set("pr_42", "creating", among=("kept",))  # after somebody looked for those kept
+
+    there.forget("pr_42", among=("kept",))
+
+    again = there.find("pr_42")
+    assert kept and again and again.state == "creating" and again.created > kept.created
 
 
 def test_a_branch_does_not_migrate_productions_database(

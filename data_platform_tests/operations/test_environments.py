@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from data_platform.build.platform import Platform
 from data_platform.databases.copying import copy_rows
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
@@ -16,7 +17,8 @@ from data_platform.operations import environments
 from data_platform.operations.environments import create, drop, listed
 from data_platform.operations.repair import stale_partitions
 from data_platform.runs.in_process import TablesBusy
-from data_platform.runs.liveness import driving, hold
+from data_platform.runs.liveness import at_work, driving, hold
+from data_platform.storage.files import Storage, StoredFile
 from data_platform_tests.support.environments import (
     DAYS,
     NAME,
@@ -271,3 +273,44 @@ def test_an_environment_that_is_at_work_is_not_dropped(home: Home) -> None:
     ):
         drop(home.platform, NAME)
     assert [each["state"] for each in listed(home.platform)] == ["ready"]
+
+
+def test_nothing_can_begin_in_an_environment_once_a_drop_has_found_it_idle(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(home.platform, NAME)
+    looked = []
+
+    def looking(inner: Platform) -> tuple[bool, list[str], list[str]]:
+        with pytest.raises(NoEnvironment, match="is dropping"):
+            home.platform.inside(NAME).lake.tables()
+        looked.append(at_work(inner))
+        return looked[-1]
+
+    monkeypatch.setattr(environments, "at_work", looking)
+    drop(home.platform, NAME)
+    assert looked == [(False, [], [])] and listed(home.platform) == []
+
+
+def test_an_environment_that_is_created_while_production_is_cleaned_keeps_what_it_refers_to(
+    home: Home,
+) -> None:
+    rows, versions = everything(home), home.versions()
+
+    class Creating(Storage):
+        """Has the environment created with the first listing, and production forget history."""
+
+        def files(self, location: str) -> Iterator[StoredFile]:
+            if not listed(home.platform):
+                create(home.platform, NAME)
+                home.land(key_of(DAYS[0]), csv(shop_lines(DAYS[0], 6)))
+                home.record()
+                assert all(home.build(table, DAYS[0]).success for table in home.tables)
+                forget_history(home)
+            return super().files(location)
+
+    platform = replace(home.platform, given_storage=Creating())
+    assert clean_at_once(home, platform)
+
+    with within(home) as inner:
+        assert everything(inner) == rows and inner.versions() == versions

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from data_platform.assets import JudgedTable, Table
+from data_platform.build.platform import Platform
 from data_platform.domains.retail.silver import order_lines as silver
 from data_platform.lake.expiry import KEEP_SNAPSHOTS, expire_all
 from data_platform.lake.upkeep.clean import clean
@@ -42,17 +43,17 @@ def changed() -> JudgedTable:
     return replace(silver, function=in_lower_case)
 
 
-def clean_at_once(home: Home) -> set[str]:
+def clean_at_once(home: Home, platform: Platform | None = None) -> set[str]:
     """What `data-platform clean` deletes, without a period of grace."""
-    platform = home.platform
+    platform = platform or home.platform
     found = clean(
         platform.lake,
         platform.storage,
         dt.datetime.now(dt.UTC),
         dt.timedelta(0),
         spared=platform.builds.staged_files,
-        beside=platform.lakes_beside(),
-        left=left_warehouses(platform),
+        beside=platform.lakes_beside,
+        left=lambda: left_warehouses(platform),
     )
     return {file.path for _, file in found}
 

@@ -28,12 +28,12 @@ def orphans(
     grace: dt.timedelta = GRACE,
     guard: Guard = strict,
     spared: Callable[[TableId], Collection[str]] = lambda table: (),
-    beside: Collection[Lake] = (),
-    left: Collection[str] = (),
+    beside: Callable[[], Collection[Lake]] = tuple,
+    left: Callable[[], Collection[str]] = tuple,
 ) -> Iterator[tuple[TableId, StoredFile]]:
     """Orphans of every table of the catalog, each with its table; `spared` gives paths that may
     still be published. Files that a lake `beside` refers to are none; `left` are warehouses that
-    nobody else cleans any more.
+    nobody else cleans any more. Both are asked for each table: environments come and go meanwhile.
 
     A folder of no known table is never touched: if the catalog lost a table, its data must not be
     lost as well.
@@ -51,13 +51,14 @@ def _below(
     lake: Lake,
     storage: Storage,
     table_id: TableId,
-    beside: Collection[Lake],
-    left: Collection[str],
+    beside: Callable[[], Collection[Lake]],
+    left: Callable[[], Collection[str]],
 ) -> Iterator[StoredFile]:
     """Files that no snapshot refers to, and unfinished uploads."""
-    places = [lake.load(table_id).location(), *("/".join([each, *table_id.path]) for each in left)]
+    others = ("/".join([each, *table_id.path]) for each in left())
+    places = [lake.load(table_id).location(), *others]
     listed = [file for place in places for file in storage.files(place)]
-    referenced = referenced_by(table_id, [lake, *beside])  # after the listing: it may be newer
+    referenced = referenced_by(table_id, [lake, *beside()])  # after the listing: it may be newer
     yield from (file for file in listed if file.path not in referenced)
     for place in places:
         yield from storage.uploads(place)
@@ -92,8 +93,8 @@ def clean(
     grace: dt.timedelta = GRACE,
     guard: Guard = strict,
     spared: Callable[[TableId], Collection[str]] = lambda table: (),
-    beside: Collection[Lake] = (),
-    left: Collection[str] = (),
+    beside: Callable[[], Collection[Lake]] = tuple,
+    left: Callable[[], Collection[str]] = tuple,
 ) -> list[tuple[TableId, StoredFile]]:
     """Delete the orphans; returns what was deleted.
 
