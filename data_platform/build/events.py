@@ -135,6 +135,20 @@ class Log:
         """Log the given materializations as one batch."""
         self._log([(each, f"{each.partition or 'the table'} materialized") for each in found])
 
+    def untold(self, attempts: Mapping[str, str]) -> list[str]:
+        """The partitions whose newest materialization is not of these attempts."""
+        told: dict[str, str | None] = {}
+        if "" in attempts:
+            for record in self.instance.fetch_materializations(self.asset, limit=1).records:
+                event = record.asset_materialization
+                told[""] = event and (event.tags or {}).get(DATA_VERSION_TAG)
+        elif attempts:
+            tags = self.instance.event_log_storage.get_latest_tags_by_partition(
+                self.asset, _MATERIALIZATION, tag_keys=[DATA_VERSION_TAG]
+            )
+            told = {key: of.get(DATA_VERSION_TAG) for key, of in tags.items()}
+        return [key for key, attempt in attempts.items() if told.get(key) != attempt]
+
     def _targets(self, partitions: set[str | None]) -> dict[str | None, Target]:
         """The newest materialization of each partition; for None, of the asset."""
         found: dict[str | None, Target] = {}

@@ -18,8 +18,8 @@ from data_platform.build.table_checks import as_it_stands
 from data_platform.build.tables import ensure_tables
 from data_platform.lake.builds import Build
 from data_platform.lake.environments import base_versions
-from data_platform.lake.upkeep.promote import plan_promotion
-from data_platform.lake.writing.publish import published_as
+from data_platform.lake.upkeep.promote import plan_promotion, promoted
+from data_platform.lake.writing.publish import Published, published_as
 from data_platform.operations.repair import stale_by_table
 from data_platform.runs.in_process import driving_idle
 from data_platform.runs.scope import Scope
@@ -28,6 +28,7 @@ from data_platform.telemetry.wording import counted
 
 _MOVED = "production published another version of it since the environment was created"
 _OTHER_CODE = "the environment built it with other code than this; build it there again"
+_MOVING = "landed objects move into or out of it in production"
 _OTHER_INPUTS = "production has other versions of what it was built from"
 
 
@@ -121,11 +122,16 @@ def _promote_table(table: Table, scope: Scope, inner: Platform) -> TablePromotio
     now = current_versions(production, table.id, built) if built else {}
     already = {key: built[key] for key in sorted(built) if now.get(key) == built[key]}
     _complete(table, production, inner, already)
+    if untold := Log(scope.instance, table.key).untold(already):  # it was killed after its commit
+        found = promoted(production.lake, table.id, untold)
+        _tell(table, scope, inner.settings.virtual_environment, already, found)
     left = {k: _MOVED for k in built if k not in already and now.get(k) != base.get(k)}
     asked = {key: built[key] for key in sorted(built) if key not in already and key not in left}
     planned = plan(table, production, asked, only_stale=False)
     builds = inner.builds.of(table.id, asked)
     left |= {key: why for key in asked if (why := _why_not(builds.get(key), planned, key))}
+    moving = production.ledger.moving(table.source.name) if table.source else ()
+    left |= {key: _MOVING for key in asked if key in moving}
     name = inner.settings.virtual_environment
     chosen = {key: _as_planned(builds[key], planned, name) for key in asked if key not in left}
     base = {key: now[key] for key in chosen if key in now}
@@ -152,7 +158,19 @@ def _publish(
     snapshot = promotion.apply(name)
     _complete(table, production, inner, attempts)
     published = published_as(promotion.table, promotion.files, snapshot, builds)
-    log = Log(scope.instance, table.key)
+    _tell(table, scope, name, attempts, published)
+    return {key: each.rows for key, each in published.items()}
+
+
+def _tell(
+    table: Table,
+    scope: Scope,
+    name: str,
+    attempts: Mapping[str, str],
+    published: Mapping[str, Published],
+) -> None:
+    """Log that these partitions were promoted, and how their checks stand."""
+    log, keys = Log(scope.instance, table.key), list(published)
     log.materializations(
         dg.AssetMaterialization(
             asset_key=table.key,
@@ -163,9 +181,8 @@ def _publish(
         )
         for key, each in published.items()
     )
-    after = plan(table, production, list(builds), only_stale=True)
-    log.findings(as_it_stands(table, production, after, list(builds)))
-    return {key: each.rows for key, each in published.items()}
+    now = plan(table, scope.platform, keys, only_stale=True)
+    log.findings(as_it_stands(table, scope.platform, now, keys))
 
 
 def _why_not(build: Build | None, planned: Plan, key: str) -> str:

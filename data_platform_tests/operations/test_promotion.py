@@ -1,14 +1,17 @@
 """Promotion: production has an environment's rows without computing them, or says what is left."""
 
+import datetime as dt
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from data_platform.build.events import DATA_VERSION_TAG, Log
 from data_platform.build.platform import Platform
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
@@ -237,6 +240,73 @@ def test_an_environment_cleans_no_file_that_was_promoted(home: Home) -> None:
         forget_history(inner)
         clean_at_once(inner)
     assert everything(home) == rows
+
+
+def test_what_a_promotion_killed_after_a_commit_did_not_log_is_logged_by_the_next(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise Crash
+
+    rows = in_environment(home)
+    with monkeypatch.context() as patched, pytest.raises(Crash):
+        patched.setattr(Log, "materializations", killed)
+        promote(home.scope, NAME)
+    versions = home.versions()
+    assert _logged(home, SILVER) != versions[SILVER]
+
+    done = promote(home.scope, NAME)
+
+    assert [tuple(each.already) for each in done.tables if each.table == SILVER] == [DAYS]
+    assert everything(home) == rows  # quarantine and duplicates, too
+    for table in (SILVER, SALES):
+        assert _logged(home, table) == home.versions()[table]
+        promoted = home.materialized(table)[DAYS[0]].metadata
+        assert promoted["promoted_from"].value == NAME
+        count = promoted["dagster/partition_row_count"].value
+        assert count == home.counts(table)[DAYS[0]]
+    events = len(_events(home))
+    promote(home.scope, NAME)
+    assert len(_events(home)) == events
+
+
+def _logged(home: Home, table: str) -> dict[str, str]:
+    """The version of each partition that Dagster was told of."""
+    return {
+        key: (event.tags or {})[DATA_VERSION_TAG] for key, event in home.materialized(table).items()
+    }
+
+
+def _events(home: Home) -> list[object]:
+    return list(home.instance.fetch_materializations(silver.key, limit=5000).records)
+
+
+def test_partitions_that_landed_objects_move_between_are_left(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    def other_day(text: str) -> str:
+        return "2011-03-08" if text == "2011-03-07" else text
+
+    corrected = replace(bronze, source=replace(bronze.source, partition=other_day))
+    with home_at(tmp_path / "home", (bronze,)) as before:
+        land_two_days(before)
+        assert all(ran.success for ran in before.run())
+        home = before.declaring(corrected)
+        now = dt.datetime.now(dt.UTC)
+        home.platform.ledger.move([corrected.source], now, states=("loaded",))  # and no run yet
+        create(home.platform, NAME)
+        with within(home) as inner:
+            assert all(ran.success for ran in inner.run())
+            rows = inner.counts(BRONZE)
+
+        done = promote(home.scope, NAME)
+
+        [table] = done.tables
+        assert set(table.left.values()) == {"landed objects move into or out of it in production"}
+        assert set(table.left) == set(DAYS)
+        assert all(ran.success for ran in home.run())
+        assert home.counts(BRONZE) == rows == {DAYS[0]: 0, DAYS[1]: 205}
+        assert home.platform.ledger.moving("online_retail") == []
 
 
 def _killed(home: Home, faults: Faults) -> Home:

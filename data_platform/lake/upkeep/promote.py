@@ -7,6 +7,7 @@ have given it the same one.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from pyiceberg.manifest import DataFile
 from pyiceberg.schema import index_by_name
@@ -24,7 +25,7 @@ from data_platform.lake.files import (
 )
 from data_platform.lake.rejected import REJECTED_LAYERS, files_of_attempts, rejected_by
 from data_platform.lake.writing.commit import replace_with_rejected
-from data_platform.lake.writing.publish import CONTRACT
+from data_platform.lake.writing.publish import CONTRACT, Published, published_as
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
 from data_platform.tables.outcomes import DATA, Outcome
@@ -95,6 +96,14 @@ def plan_promotion(
                 _require_rows(table_id.sibling(layer), key, found, build.rejected[layer])
             beside.append((into[outcome], data_files(into[outcome], _as_staged(found))))
     return Promotion(into[DATA], builds, base, data_files(into[DATA], _as_staged(live)), beside)
+
+
+def promoted(lake: Lake, table_id: TableId, keys: Iterable[str]) -> dict[str, Published]:
+    """What production's table holds of partitions that were promoted."""
+    table, keys = lake.load(table_id), list(keys)
+    current = table.current_snapshot()
+    files = chain.from_iterable(files_by_partition(table, keys).values())
+    return published_as(table, files, current.snapshot_id, keys) if current else {}
 
 
 def _require_ids(there: Table, here: Table) -> None:
