@@ -9,7 +9,8 @@ which it only reads, and neither queue nor inventory.
 import re
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode
+
+from sqlalchemy import make_url
 
 from data_platform.settings.model import Settings
 from data_platform.settings.values import PREFIX, SettingsError, is_file
@@ -80,8 +81,7 @@ def _database(url: str, file: Path, name: str) -> str:
 
 def _in_schema(url: str, schema: str) -> str:
     """The URL of a PostgreSQL database, such that names are looked up in that schema alone."""
-    place, _, query = url.partition("?")
-    parameters = dict(parse_qsl(query))
-    given = parameters.get("options", "")
-    parameters["options"] = f"{given} -csearch_path={schema}".strip()
-    return f"{place}?{urlencode(parameters, quote_via=quote)}"
+    place = make_url(url)
+    given = " ".join(place.normalized_query.get("options", ()))
+    options = f"{given} -csearch_path={schema}".strip()
+    return place.update_query_dict({"options": options}).render_as_string(hide_password=False)

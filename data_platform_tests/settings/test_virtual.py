@@ -37,6 +37,17 @@ def test_on_a_server_names_are_looked_up_in_its_schema_alone(tmp_path: Path) -> 
     assert ledger.host == "db" and ledger.database == "platform"
 
 
+def test_on_servers_all_of_their_hosts_and_options_are_kept(tmp_path: Path) -> None:
+    query = "?host=one:5432&host=two:5432&options=-cone%3D1&options=-ctwo%3D2"
+    url = "postgresql://me:a%40b@/platform" + query
+    found = make_url(inside(settings_at(tmp_path, ledger_uri=url), "pr_42").ledger_uri)
+    assert found.query == {
+        "host": ("one:5432", "two:5432"),
+        "options": "-cone=1 -ctwo=2 -csearch_path=environment_pr_42",
+    }
+    assert (found.password, found.database) == ("a@b", "platform")
+
+
 def test_it_reads_no_message_of_the_queue(tmp_path: Path) -> None:
     production = settings_at(
         tmp_path,
