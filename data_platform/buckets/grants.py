@@ -3,7 +3,7 @@
 Values only: `roles.py` says which role gets which, `policies.py` writes them as IAM documents.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_platform.buckets.account import Account
@@ -12,9 +12,11 @@ from data_platform.buckets.standard import BucketSpec, Purpose, bucket_specs
 from data_platform.buckets.tables import TableUse
 from data_platform.settings.engine import Service
 from data_platform.settings.model import Settings
+from data_platform.settings.virtual import FOLDER
 from data_platform.tables.identity import TableId
 
 TLS = {"Bool": {"aws:SecureTransport": "true"}}
+_ENVIRONMENTS = "environments come and go: below the table's own prefix in each of them"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,3 +194,29 @@ def glue(site: Site, sid: str, actions: Sequence[str], tables: Sequence[TableId]
 
 def _camel(name: str) -> str:
     return "".join(word.capitalize() for word in name.replace(".", "-").split("-"))
+
+
+def promoted(
+    site: Site, sid: str, actions: Sequence[str], tables: Sequence[TableId], what: str
+) -> Iterator[Grant]:
+    """The files of tables in virtual environments, of which there are none with Glue: what was
+    promoted stays where it was written, and production's tables refer to it."""
+    for table in [] if site.glue else tables:
+        at = "/".join([site.warehouse, FOLDER, "*", *table.path, what, "*"])
+        yield objects(site, sid, actions, at, why=_ENVIRONMENTS)
+
+
+def listing_promoted(site: Site) -> list[Grant]:
+    """A grant to list the virtual environments' files; none with Glue."""
+    return [] if site.glue else [listing(site, f"{site.warehouse}/{FOLDER}")]
+
+
+def arrivals(site: Site) -> Iterator[Grant]:
+    """A grant to take messages from the queue, if there is one."""
+    if site.queue:
+        yield Grant(
+            sid="TakeArrivals",
+            actions=("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+            resources=(site.queue_arn,),
+            conditions=TLS,
+        )

@@ -14,9 +14,12 @@ from data_platform.buckets.grants import (
     Grant,
     Site,
     TableUse,
+    arrivals,
     glue,
     listing,
+    listing_promoted,
     objects,
+    promoted,
 )
 from data_platform.buckets.jobs import launching, running_as_job
 from data_platform.buckets.queue_standard import queue_specs
@@ -83,7 +86,7 @@ def _ingest(site: Site) -> list[Grant]:
         *(objects(site, "ReadLanding", ["GetObject"], path, why=why) for path, why in paths),
         *_building(site, uses),
         *_scratch(site, Role.INGEST),
-        *_queue(site),
+        *arrivals(site),
         *_inventory(site),
         *running_as_job(site),
         *_secret(site),
@@ -165,6 +168,9 @@ def _upkeep(site: Site) -> list[Grant]:
         *(objects(site, "ForgetSnapshots", forgetting, f"{at}/metadata/*") for at in places),
         *_listing(site, site.tables),
         *(objects(site, "DeleteFiles", deleting, f"{at}/*") for at in places),
+        *promoted(site, "ReadEnvironments", ["GetObject"], site.tables, "metadata"),
+        *promoted(site, "DeletePromoted", deleting, site.tables, "data"),
+        *listing_promoted(site),
         uploads,
         *glue(site, "KeepInGlue", [*_BROWSING, "UpdateTable"], site.tables),
         *_looking_up(site, _looked_up(site.uses), site.tables),
@@ -186,7 +192,7 @@ def _launch(site: Site) -> list[Grant]:
         *_listing(site, site.tables),
         *glue(site, "LookUpInGlue", ["GetTable"], site.tables),
         *_looking_up(site, _looked_up(site.uses), site.tables),
-        *_queue(site),
+        *arrivals(site),
         *_inventory(site),
         *_secret(site),
         *_key(site, writes=True),
@@ -240,6 +246,7 @@ def _scratch(site: Site, role: Role) -> Iterator[Grant]:
 def _reading(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
     for place in _places(site, tables):
         yield objects(site, "ReadTables", ["GetObject"], f"{place}/*")
+    yield from promoted(site, "ReadPromoted", ["GetObject"], tables, "data")
     yield from _listing(site, tables)
 
 
@@ -254,6 +261,7 @@ def _writing(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
     writing = ["GetObject", "PutObject", "AbortMultipartUpload"]
     for place in _places(site, tables):
         yield objects(site, "WriteTables", writing, f"{place}/*")
+    yield from promoted(site, "ReadPromoted", ["GetObject"], tables, "data")
     yield from _listing(site, tables)
     yield from _deleting_metadata(site, tables)
     making = ["GetDatabase", "CreateDatabase", "GetTable", "CreateTable", "UpdateTable"]
@@ -278,16 +286,6 @@ def _listing(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
 def _places(site: Site, tables: Sequence[TableId]) -> list[str]:
     """`bucket/prefix` of each table, with its `data` and `metadata` below."""
     return ["/".join([site.warehouse, *table.path]) for table in tables]
-
-
-def _queue(site: Site) -> Iterator[Grant]:
-    if site.queue:
-        yield Grant(
-            sid="TakeArrivals",
-            actions=("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
-            resources=(site.queue_arn,),
-            conditions=TLS,
-        )
 
 
 def _inventory(site: Site) -> Iterator[Grant]:

@@ -209,6 +209,20 @@ def test_only_upkeep_deletes_data_files() -> None:
         assert bool(data) == (role is Role.UPKEEP)
 
 
+def test_what_was_promoted_is_read_where_it_lies_and_deleted_by_upkeep_alone() -> None:
+    at = acme(catalog_uri="postgresql://platform@db/acme")
+    place = f"{WAREHOUSE}/_environments/*/gold/retail/daily_sales"
+    for role in (Role.TRANSFORM, Role.SERVE, Role.PERSON):
+        assert f"{place}/data/*" in allowed(role, "s3:GetObject", at), role
+    for role in Role:
+        assert (f"{place}/data/*" in allowed(role, "s3:DeleteObject", at)) == (role is Role.UPKEEP)
+        assert not any("/_environments/" in each for each in allowed(role, "s3:PutObject", at))
+        assert not any("/_environments/" in each for each in allowed(role, "s3:GetObject"))
+    assert f"{place}/metadata/*" in allowed(Role.UPKEEP, "s3:GetObject", at)
+    listed = {prefix for grant in grants(Role.UPKEEP, at) for prefix in grant.prefixes}
+    assert "_environments/*" in listed
+
+
 def test_what_is_not_there_is_not_granted() -> None:
     bare = settings_at("/home/acme", project="acme", aws_region="eu-west-1")
     at = site(bare, ACCOUNT, table_uses(TABLES))
