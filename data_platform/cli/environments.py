@@ -5,7 +5,14 @@ import click
 from data_platform.cli import printing as out
 from data_platform.cli.audit_log import recorded
 from data_platform.cli.exit_codes import ExitCode
-from data_platform.cli.options import CHECK, JSON, declarations, exit_if_any, open_platform
+from data_platform.cli.options import (
+    CHECK,
+    JSON,
+    declarations,
+    exit_if_any,
+    open_platform,
+    ordinary_assets,
+)
 from data_platform.cli.reporting import reporting
 from data_platform.settings.environment import give_password
 
@@ -96,7 +103,7 @@ def diff(name: str, check: bool, as_json: bool) -> None:
     tables, _ = declarations()
     from data_platform.operations.environment_diff import diff as diff_of
 
-    found = diff_of(platform, tables, name)
+    found = diff_of(platform, tables, name, others=ordinary_assets())
     if as_json:
         out.as_json(found.values)
     else:

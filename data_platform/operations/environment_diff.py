@@ -3,8 +3,8 @@
 Numbers of rows and bytes are of metadata; no data is read.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
@@ -13,10 +13,11 @@ from pyspark.sql import types as T
 from data_platform.assets import Table
 from data_platform.build.planning import Plan, current_versions, plan, plan_all, plans
 from data_platform.build.platform import Platform
-from data_platform.build.tables import schema_of_rows, tables_written
+from data_platform.build.tables import schema_of_rows
 from data_platform.lake.environments import base_versions
 from data_platform.lake.look import Look
 from data_platform.lake.reads import columns_of
+from data_platform.lake.rejected import REJECTED_LAYERS
 from data_platform.lake.upkeep.browse import partition_rows
 from data_platform.operations.building import Cost, cost
 from data_platform.tables.identity import TableId
@@ -66,7 +67,8 @@ class TableDiff:
     `versions` are those of the declaration under which production's partitions were built, by
     number of partitions. `to_build` are partitions that are stale in the environment, and
     `following` those that become stale once these are built; `rows` are published in both now.
-    `input_bytes` and `seconds` are the cost of `to_build`; the latter is None if it is unknown.
+    `input_bytes` and `seconds` are the cost of both, by the inputs as they are now; the latter is
+    None if it is unknown.
     `held` are partitions that their checks held back in the environment alone, and `moved` those
     that production published since, which cannot be promoted.
     """
@@ -106,13 +108,12 @@ class TableDiff:
             if version != self.version
         ]
         if self.to_build:
-            time = "unknown time" if self.seconds is None else f"about {self.seconds:,.0f} s"
-            found.append(
-                f"  to build: {counted(len(self.to_build), 'partition')}, "
-                f"{self.input_bytes:,} bytes of input, {time}"
-            )
+            found.append(f"  to build: {counted(len(self.to_build), 'partition')}")
         if self.following:
             found.append(f"  then to build: {counted(len(self.following), 'partition')}")
+        if self.to_build or self.following:
+            time = "unknown time" if self.seconds is None else f"about {self.seconds:,.0f} s"
+            found.append(f"  which takes {time} for {self.input_bytes:,} bytes of input")
         if self.rows:
             found.append(f"  which have {counted(self.rows, 'row')} now")
         if self.waiting:
@@ -148,15 +149,21 @@ class Diff:
         return found or [f"{self.name} and production have the same tables"]
 
 
-def diff(platform: Platform, tables: Sequence[Table], name: str) -> Diff:
-    """What the environment differs in under the present declarations. Raises NoEnvironment."""
+def diff(
+    platform: Platform, tables: Sequence[Table], name: str, *, others: Collection[str] = ()
+) -> Diff:
+    """What the environment differs in under the present declarations; `others` are the tables of
+    ordinary assets, which are left out. Raises NoEnvironment."""
     production, inner = platform.production, platform.inside(name)
     inner.environments.require(name)
     look, due = Look(inner.lake), dict[TableId, set[str]]()
     found = [_of_table(table, production, inner, look, due) for table in tables]
-    declared = {each for table in tables for each in tables_written(table).values()}
-    there = {*production.lake.tables()}
-    removed = [TableDiff(str(each), "removed") for each in sorted(there - declared)]
+    declared = {str(table.id) for table in tables}
+    removed = [
+        TableDiff(str(each), "removed")
+        for each in production.lake.tables()
+        if str(each) not in (*declared, *others) and each.layer not in REJECTED_LAYERS.values()
+    ]
     return Diff(name, [each for each in [*found, *removed] if each.differs])
 
 
@@ -177,10 +184,14 @@ def _of_table(
         plans([table], inner, look, trouble=lambda _, why: troubles.append(why), one=plan_all), None
     )
     to_build = planned.keys if planned else ()
-    following = _following(table, inner, look, due, to_build) if planned else []
+    all_of_it = _all_of_it(table, inner, look) if planned else None
+    following = _following(table, all_of_it, due, to_build) if all_of_it else []
     due[table.id] = {*to_build, *following}
     rows = partition_rows(inner.lake, table.id)
-    costs = cost(production, planned, {}) if planned else Cost(0)
+    costs = Cost(0)
+    if planned and all_of_it:
+        both = replace(all_of_it, keys=tuple(sorted(due[table.id])))
+        costs = cost(production, both if following else planned, {})
     versions = _versions(production, table, now)
     columns = _columns(production, table)
     unlike = bool(columns.words) or any(version != table.version for version in versions)
@@ -203,16 +214,16 @@ def _of_table(
     )
 
 
+def _all_of_it(table: Table, inner: Platform, look: Look) -> Plan:
+    """The plan of all partitions that have inputs."""
+    keys = table.partitions.get_partition_keys() if table.partitions else [""]
+    return plan(table, inner, keys, only_stale=False, look=look)
+
+
 def _following(
-    table: Table,
-    inner: Platform,
-    look: Look,
-    due: Mapping[TableId, set[str]],
-    to_build: Sequence[str],
+    table: Table, all_of_it: Plan, due: Mapping[TableId, set[str]], to_build: Sequence[str]
 ) -> list[str]:
     """The partitions that read some that will be built, and are not due yet themselves."""
-    keys = table.partitions.get_partition_keys() if table.partitions else [""]
-    all_of_it: Plan = plan(table, inner, keys, only_stale=False, look=look)
     found = {
         key
         for name, upstream in table.inputs.items()
