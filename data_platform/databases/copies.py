@@ -106,7 +106,7 @@ def load_tables(
     """Load the copies of PostgreSQL's tables into the same tables, which are emptied first."""
     columns: Mapping[str, Sequence[str]] = described["columns"]
     for table in reversed(list(columns)):
-        connection.exec_driver_sql(f"DELETE FROM {_quoted(connection, table)}")
+        _empty(connection, table)
     for table, names in columns.items():
         with opened(f"{prefix}/{table}") as source, closing(_cursor(connection)) as cursor:
             cursor.copy_expert(
@@ -118,11 +118,18 @@ def load_tables(
         connection.execute(sa.select(sa.func.setval(sequence, last)))
 
 
+def _empty(connection: sa.Connection, table: str) -> None:
+    """Delete the rows of a table, if there are any: one that is append-only refuses to be asked."""
+    name = _quoted(connection, table)
+    if connection.exec_driver_sql(f"SELECT 1 FROM {name} LIMIT 1").first():
+        connection.exec_driver_sql(f"DELETE FROM {name}")
+
+
 def load_rows(connection: sa.Connection, file: Path, tables: Sequence[str]) -> None:
     """Load the rows of a copied SQLite file into the same tables, which are emptied first."""
     with closing(_reading(file)) as source:
         for table in tables:
-            connection.exec_driver_sql(f"DELETE FROM {_quoted(connection, table)}")
+            _empty(connection, table)
             rows = source.execute(f"SELECT * FROM {_quoted(connection, table)}")
             names = [name for name, *_ in rows.description]
             marks = ", ".join("?" * len(names))

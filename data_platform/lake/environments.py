@@ -142,6 +142,12 @@ class Environments:
             connection.execute(ENVIRONMENTS.delete().where(*this))
 
 
+def forget_virtual(connection: sa.Connection) -> None:
+    """Forget the environments of a platform that was restored: only what production refers to of
+    them came along."""
+    connection.execute(ENVIRONMENTS.delete().where(ENVIRONMENTS.c.state != "kept"))
+
+
 def refer(table: Table, table_id: TableId, into: Lake) -> None:
     """Make the table in another lake, with references to the files that it has now.
 

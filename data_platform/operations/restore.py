@@ -24,6 +24,7 @@ from data_platform.databases.copies import load_rows, load_tables, read_file
 from data_platform.databases.fencing import LEASES
 from data_platform.databases.tables import METADATA
 from data_platform.databases.urls import is_sqlite
+from data_platform.lake.environments import forget_virtual
 from data_platform.lake.files import some
 from data_platform.lake.relocation import Move
 from data_platform.lake.staged_paths import move_staged_paths
@@ -240,6 +241,7 @@ def _restore_ledger(platform: Platform, archive: Archive) -> None:
         migration.upgrade(connection, about["migration"])
         _load(connection, about[LEDGER], archive, Path(folder))
         migration.upgrade(connection)
+        forget_virtual(connection)
         rename_bucket(connection, about["landing"], platform.bucket.name)
         move_staged_paths(connection, warehouse)
 

@@ -142,6 +142,22 @@ def test_backups_that_were_made_while_runs_publish_hold_every_published_version_
     assert len({len(rows) for rows in states}) > 1  # they are of different moments
 
 
+def test_virtual_environments_do_not_come_along_but_what_production_has_of_them(
+    old: SmallShop, tmp_path: Path
+) -> None:
+    for name, state in (("pr_1", "ready"), ("pr_2", "creating"), ("pr_3", "kept")):
+        old.platform().environments.set(name, "creating", among=[None])
+        old.platform().environments.set(name, state, among=["creating"])
+    new, place = shop_in(tmp_path / "new"), tmp_path / "backup"
+    backed_up(old, place)
+    copied(old, new)
+
+    restore(new.platform(), str(place))
+
+    assert [each.name for each in new.platform().environments.all()] == ["pr_3"]
+    assert new.everything() == old.everything()
+
+
 def test_files_are_copied_where_that_is_asked_for(
     old: SmallShop, new: SmallShop, backup: Path
 ) -> None:
