@@ -94,9 +94,9 @@ def shell(tmp_path: Path, moto_endpoint: str, databases: Databases) -> Shell:
         "PGPASSWORD": "",
     }
     s3 = boto3.client("s3", endpoint_url=moto_endpoint, region_name=REGION)
-    for bucket in ("backups", "restored"):  # of other people's making
+    for bucket in ("backups", "rehearsal"):  # beside those of the standard
         place = {"LocationConstraint": REGION}
-        s3.create_bucket(Bucket=f"{PROJECT}-{bucket}-prod", CreateBucketConfiguration=place)
+        s3.create_bucket(Bucket=f"{bucket}-of-{PROJECT}", CreateBucketConfiguration=place)
     return Shell(tmp_path, given, instead)
 
 

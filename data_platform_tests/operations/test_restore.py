@@ -14,6 +14,7 @@ from data_platform.build.platform import Platform
 from data_platform.databases.connections import Database
 from data_platform.databases.errors import DatabaseTooNew
 from data_platform.databases.migration import HEAD
+from data_platform.lake.environments import State
 from data_platform.lake.errors import ForeignTable
 from data_platform.lake.expiry import expire_all
 from data_platform.lake.files import files_by_partition, versions
@@ -145,7 +146,8 @@ def test_backups_that_were_made_while_runs_publish_hold_every_published_version_
 def test_virtual_environments_do_not_come_along_but_what_production_has_of_them(
     old: SmallShop, tmp_path: Path
 ) -> None:
-    for name, state in (("pr_1", "ready"), ("pr_2", "creating"), ("pr_3", "kept")):
+    states: dict[str, State] = {"pr_1": "ready", "pr_2": "creating", "pr_3": "kept"}
+    for name, state in states.items():
         old.platform().environments.set(name, "creating", among=[None])
         old.platform().environments.set(name, state, among=["creating"])
     new, place = shop_in(tmp_path / "new"), tmp_path / "backup"
