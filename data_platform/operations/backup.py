@@ -110,10 +110,10 @@ def _at_one_moment(
     with ExitStack() as stack:
         transactions: dict[str, sa.Connection] = {}
 
-        def tables_at(url: str, prefix: str, tables: Sequence[str]) -> Copies:
+        def tables_at(url: str, prefix: str, tables: Sequence[str], *numbered: str) -> Copies:
             if url not in transactions:
                 transactions[url] = stack.enter_context(snapshot(url))
-            return TableCopies(transactions[url], prefix, tables, numbered=(LEASES.name,))
+            return TableCopies(transactions[url], prefix, tables, numbered)
 
         history = None
         if not settings.dagster_database:
@@ -125,7 +125,7 @@ def _at_one_moment(
                 files = {LEDGER_FILE: sqlite_file(settings.ledger_uri)}
                 ledger: Copies = copies_of_files(files, scratch)
             else:
-                ledger = tables_at(settings.ledger_uri, LEDGER, LEDGER_TABLES)
+                ledger = tables_at(settings.ledger_uri, LEDGER, LEDGER_TABLES, LEASES.name)
             found = tables_now(platform.lake)
         yield history, ledger, found
 

@@ -24,6 +24,7 @@ from data_platform.operations.backup import back_up
 from data_platform.operations.repair import instance_of
 from data_platform.operations.restore import RestoreError, restore
 from data_platform.runs.arrivals import record_arrivals
+from data_platform.runs.liveness import hold
 from data_platform.settings.environment import environment_kept, settings_at
 from data_platform.storage.archive import ArchiveError
 from data_platform.storage.files import Storage
@@ -95,6 +96,8 @@ def test_every_table_is_as_it_was_in_another_place_and_the_work_goes_on(
     new_shop: MakeShop, backup: Path
 ) -> None:
     old, new = loaded(new_shop("old")), new_shop("new")
+    with hold(old.platform(), "run-that-has-ended"):
+        pass
     place = f"{new.place.root}/backup"
     before, objects = old.everything(), old.platform().ledger.summary()
     backed_up(old, place)
