@@ -220,7 +220,7 @@ def new_content() -> bytes:
 def into_s3(landing: str) -> Put:
     """Puts objects below `s3://bucket/prefix`, with AWS's own settings of the environment."""
     bucket, _, prefix = landing.removeprefix("s3://").partition("/")
-    store = boto3.client("s3")
+    store = boto3.Session().client("s3")
 
     def put(key: str, content: bytes) -> None:
         store.put_object(Bucket=bucket, Key="/".join(filter(None, [prefix, key])), Body=content)

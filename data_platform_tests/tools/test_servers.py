@@ -163,7 +163,8 @@ def test_a_server_ends_when_the_process_that_started_it_is_killed(
 def test_a_server_that_is_not_installed_names_the_command(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tools.services.CACHE", tmp_path / "empty")
+    for module in ("services", "go_programs"):
+        monkeypatch.setattr(f"tools.{module}.CACHE", tmp_path / "empty")
 
     with pytest.raises(NotInstalled, match="make services"), start(tmp_path):
         pass
