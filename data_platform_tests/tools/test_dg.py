@@ -22,7 +22,7 @@ def test_dg_loads_the_definitions_and_lists_every_table(tmp_path: Path) -> None:
             [Path(sys.executable).with_name("dg"), *arguments],
             cwd=CHECKOUT,
             env={
-                **os.environ,
+                **{k: v for k, v in os.environ.items() if k != "DAGSTER_HOME"},
                 "DATA_PLATFORM_HOME": str(tmp_path / "home"),
                 "DG_CLI_CONFIG": str(config),
                 "VIRTUAL_ENV": sys.prefix,
