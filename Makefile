@@ -66,6 +66,10 @@ ifeq ($(TESTS)$(ENGINE),sail)
 	    echo "Without Java 17 or 21, the tests on Spark are left out."; test -z "$$CI"; fi
 endif
 
+.PHONY: system-test
+system-test: env ## run the tests of processes as they are deployed, of jobs, and of the runbook
+	$(bin)/python -m pytest -n $(if $(TESTS),0,2) --dist loadfile -m "system and not soak" -rs --engine=sail $(TESTS)
+
 .PHONY: cluster-test
 cluster-test: env ## run the tests on a Spark cluster of hosts on this machine (root, iproute2, Java)
 	$(bin)/python -m pytest -m "cluster and not soak" -rs $(TESTS)

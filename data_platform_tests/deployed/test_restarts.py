@@ -23,7 +23,12 @@ from data_platform_tests.support.homes import (
 from data_platform_tests.support.tables import TABLES
 from data_platform_tests.support.warm_engines import end
 
-pytestmark = [pytest.mark.connect_only, pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.connect_only,
+    pytest.mark.integration,
+    pytest.mark.timeout(600),
+]
 
 # Not adjacent, so that each is a run of the backfill.
 DAYS = ("2011-03-01", "2011-03-03", "2011-03-05")

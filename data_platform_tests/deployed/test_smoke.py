@@ -14,7 +14,12 @@ from data_platform_tests.support.warm_engines import end
 from tools.servers import S3Server, free_port
 from tools.smoke import KEY, PARTITION, TABLE, SmokeError, Webserver, smoke
 
-pytestmark = [pytest.mark.connect_only, pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.connect_only,
+    pytest.mark.integration,
+    pytest.mark.timeout(900),
+]
 
 PATIENCE = 300  # seconds, on a busy machine
 

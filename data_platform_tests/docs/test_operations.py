@@ -20,6 +20,8 @@ from data_platform_tests.support.cloud import PROJECT, REGION
 from data_platform_tests.support.databases import Databases
 from data_platform_tests.support.pages import blocks
 
+pytestmark = [pytest.mark.system, pytest.mark.integration, pytest.mark.timeout(900)]
+
 PAGE = "docs/operations.md"
 LANDING = f"{PROJECT}-raw-landing-prod"
 NOT_RUN = frozenset({"aws", "helm", "kubectl"})

@@ -18,7 +18,7 @@ from data_platform_tests.support.corner_shop.tables import TABLES
 from data_platform_tests.support.remote_jobs import ROLE, RemoteJobs
 from tools.faulty import ACCESS_DENIED, Cut, Effect, FaultyStore, Refused, Rule, faulty
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.system, pytest.mark.integration]
 
 THROTTLED = Refused(429, "ThrottlingException", "Rate exceeded")
 BROKEN = Refused(500, "InternalServerException", "Try again")

@@ -22,7 +22,7 @@ from data_platform_tests.support.homes import Home, rows_of_a_load
 from data_platform_tests.support.job_service import ENVIRONMENT, JobService
 from data_platform_tests.support.remote_jobs import ROLE, RemoteJobs
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.system, pytest.mark.integration]
 
 NAMES = (
     "bronze/corner/sales",
