@@ -218,7 +218,8 @@ def test_canceling_a_run_cancels_its_job(remote: RemoteJobs) -> None:
         application = home.settings.spark.text.partition(":")[2]
         listed = remote.client("emr-serverless").list_job_runs(applicationId=application)
         assert [job["state"] for job in listed["jobRuns"]] == ["CANCELLED"]
-        assert not home.versions()["bronze/corner/sales"]
+        # All four days or none: a quick job may have committed before it was canceled.
+        assert len(home.versions()["bronze/corner/sales"]) in (0, 4)
         (record,) = home.instance.get_run_records()
         logged = [each.message for each in home.instance.all_logs(record.dagster_run.run_id)]
         about = [text for text in logged if "its job" in text]
