@@ -141,8 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # concurrent commands run one after the other
         try:
-            for name in (each for each in names if each in OTHERS):
-                OTHERS[name]()
+            for name in names:
+                if name in OTHERS:
+                    OTHERS[name]()
             install_go_servers(*(GO_SERVERS[name] for name in names if name in GO_SERVERS))
         except (InstallError, JarError, PackagesError) as error:
             print(f"error: {error}", file=sys.stderr)

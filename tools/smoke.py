@@ -140,7 +140,6 @@ def smoke(web: Webserver, put: Put | None = None, patience: float = PATIENCE) ->
 
     Raises SmokeError for the first thing that is wrong for longer than `patience` seconds.
     """
-    trial = _Trial(patience)
     broken: dict[str, str] = {}
     first: dict[str, float] = {}
     silent: list[str] = []
@@ -161,19 +160,24 @@ def smoke(web: Webserver, put: Put | None = None, patience: float = PATIENCE) ->
         runs.append(web.last_run(TABLE, PARTITION))
         return runs[-1] != runs[0]
 
-    trial.require(loads, lambda: f"{web.url} does not serve all code locations: {_lines(broken)}")
+    _require(
+        loads,
+        lambda: f"{web.url} does not serve all code locations: {_lines(broken)}",
+        patience,
+    )
     seen = [f"{web.url} answers, all code locations are loaded"]
-    trial.require(lives, lambda: f"no new sign of life from: {', '.join(silent)}; see its log")
+    _require(lives, lambda: f"no new sign of life from: {', '.join(silent)}; see its log", patience)
     seen.append("all daemons are alive")
     if put:
-        trial.require(lambda: is_built() or True, lambda: f"{TABLE} is not known")
+        _require(lambda: is_built() or True, lambda: f"{TABLE} is not known", patience)
         put(KEY, new_content())
-        trial.require(
+        _require(
             is_built,
             lambda: (
                 f"{KEY} was landed, and {TABLE} has no new {PARTITION}; look at the sensors "
                 f"and the runs at {web.url}"
             ),
+            patience,
         )
         seen.append(f"{KEY} has reached {TABLE} in run {runs[-1]}")
     return seen
@@ -183,32 +187,27 @@ def _lines(broken: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {why}" for name, why in broken.items())
 
 
-@dataclass
-class _Trial:
-    """Repeats a check until it holds, without asking a webserver more often than it bears.
+def _require(check: Callable[[], bool], wrong: Callable[[], str], patience: float) -> None:
+    """Repeat a check until it holds, without asking a webserver more often than it bears.
 
     No answer, or a page instead of one, means that it does not hold yet: a pod may be replaced.
+    Raises SmokeError if it does not hold in time.
     """
+    trouble = ""
 
-    patience: float
+    def looked() -> bool:
+        nonlocal trouble
+        try:
+            trouble = ""
+            if check():
+                return True
+        except (OSError, ValueError, HTTPException) as error:
+            trouble = f" ({error})"
+        time.sleep(2)
+        return False
 
-    def require(self, check: Callable[[], bool], wrong: Callable[[], str]) -> None:
-        """Raises SmokeError if the check does not hold in time."""
-        trouble = ""
-
-        def looked() -> bool:
-            nonlocal trouble
-            try:
-                trouble = ""
-                if check():
-                    return True
-            except (OSError, ValueError, HTTPException) as error:
-                trouble = f" ({error})"
-            time.sleep(2)
-            return False
-
-        if not wait(looked, self.patience):
-            raise SmokeError(f"{wrong()}{trouble}")
+    if not wait(looked, patience):
+        raise SmokeError(f"{wrong()}{trouble}")
 
 
 def new_content() -> bytes:

@@ -46,7 +46,7 @@ _APPEND_ONLY = {
         "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END",
     ],
     "postgresql": [
-        "CREATE FUNCTION audit_trail_kept() RETURNS trigger LANGUAGE plpgsql AS "
+        "CREATE OR REPLACE FUNCTION audit_trail_kept() RETURNS trigger LANGUAGE plpgsql AS "
         "$$BEGIN RAISE EXCEPTION 'the audit trail is append-only'; END$$",
         "CREATE TRIGGER audit_trail_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_trail "
         "EXECUTE FUNCTION audit_trail_kept()",

@@ -52,6 +52,11 @@ def _databases(platform: Platform, ahead: dict[str, float]) -> Iterator[Examined
     settings = platform.settings
     give_password(settings)
     seen: dict[str, Look] = {}
+
+    def ask(uri: str) -> None:
+        if uri not in seen:  # one database may be all three
+            seen[uri] = look(uri, platform.clock)
+
     for what, uri in {
         "catalog": settings.catalog_uri,
         "ledger": settings.ledger_uri,
@@ -62,7 +67,7 @@ def _databases(platform: Platform, ahead: dict[str, float]) -> Iterator[Examined
         elif not uri or _is_absent(uri):  # connecting would create the file
             continue
         else:
-            yield _answers(what, lambda uri=uri: seen.update({uri: look(uri, platform.clock)}))
+            yield _answers(what, lambda uri=uri: ask(uri))
             if uri in seen and not is_sqlite(uri):
                 ahead[what] = seen[uri].ahead
     if settings.ledger_uri in seen:

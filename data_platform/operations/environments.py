@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from data_platform.build.platform import Platform, lake_of
-from data_platform.databases.copying import copy_rows, drop_schema, make_schema
+from data_platform.databases.schemas import copy_rows, drop_schema, make_schema
 from data_platform.lake.builds import BUILDS
 from data_platform.lake.environments import forget_table, refer
 from data_platform.lake.upkeep.clean import referenced_by

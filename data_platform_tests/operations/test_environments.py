@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from data_platform.build.platform import Platform
-from data_platform.databases.copying import copy_rows
+from data_platform.databases.schemas import copy_rows
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
