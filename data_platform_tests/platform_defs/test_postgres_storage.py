@@ -14,6 +14,7 @@ import yaml
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 
 from data_platform.databases.urls import with_driver
+from data_platform.platform_defs import postgres_storage
 from data_platform.platform_defs.postgres_storage import (
     BatchingPostgresEventLogStorage,
     BatchingPostgresStorage,
@@ -188,6 +189,40 @@ def test_a_batch_is_numbered_in_the_order_of_its_events(
         log = SqlEventLogStorageTable.c
         ordered = connection.execute(sa.select(log.partition).order_by(log.id)).scalars()
         assert list(ordered) == list(BUILT)
+
+
+def rows_as_planned(storage: BatchingPostgresEventLogStorage) -> float:
+    """How many events PostgreSQL plans with; -1 without statistics."""
+    with storage.index_connection() as connection:
+        estimate = sa.text("SELECT reltuples FROM pg_class WHERE relname = 'event_logs'")
+        return connection.execute(estimate).scalar_one()
+
+
+def test_after_a_large_batch_the_log_has_statistics(
+    instance: dg.DagsterInstance, new_postgres_url
+) -> None:
+    events = events_of(instance, MATERIALIZATION)
+    storage = BatchingPostgresEventLogStorage(with_driver(new_postgres_url()))
+
+    storage.store_event_batch(events)
+    assert rows_as_planned(storage) == -1
+    storage.store_event_batch(events * 100)
+
+    assert rows_as_planned(storage) >= 100 * len(events)
+
+
+def test_a_log_that_cannot_be_analyzed_has_its_batch_once(
+    instance: dg.DagsterInstance, new_postgres_url, monkeypatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = events_of(instance, MATERIALIZATION)
+    storage = BatchingPostgresEventLogStorage(with_driver(new_postgres_url()))
+    monkeypatch.setattr(postgres_storage, "_NOT_ANALYZED", sa.text("SELECT 1 / 0"))
+
+    storage.store_event_batch(events * 100)
+
+    assert "not analyzed" in caplog.text
+    assert "division by zero" in caplog.text
+    assert len(storage.get_logs_for_run(events[0].run_id)) == 100 * len(events)
 
 
 def test_readers_and_batches_of_several_threads_do_not_disturb_each_other(
