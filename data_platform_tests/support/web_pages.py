@@ -91,8 +91,8 @@ def launching(**tags: str) -> dict[str, Any]:
 
 
 @contextmanager
-def web_pages(home: Path, **settings: Any) -> Iterator[Pages]:
-    """A webserver with these settings, on a home of its own."""
+def web_pages(home: Path, prefix: str = "", **settings: Any) -> Iterator[Pages]:
+    """A webserver with these settings, on a home of its own; its pages are below the prefix."""
     known = settings_at(
         home,
         **{
@@ -109,8 +109,8 @@ def web_pages(home: Path, **settings: Any) -> Iterator[Pages]:
         WorkspaceProcessContext(instance, _target()) as context,
     ):
         trail = Trail(known.ledger_uri)
-        app = PlatformWebserver(context, known, trail).create_asgi_app()
-        client = TestClient(app, base_url=URL, client=("127.0.0.1", 50000))
+        app = PlatformWebserver(context, known, trail, prefix).create_asgi_app()
+        client = TestClient(app, base_url=f"{URL}{prefix}", client=("127.0.0.1", 50000))
         yield Pages(client, instance, trail)
 
 

@@ -5,7 +5,19 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import EmptyWorkspaceTarget
+from dagster._core.workspace.workspace import (
+    CodeLocationEntry,
+    CodeLocationLoadStatus,
+    DefinitionsSource,
+)
 from dagster_graphql.schema import create_schema
+from dagster_graphql.schema.errors import GraphenePythonError
+from dagster_graphql.schema.external import GrapheneWorkspaceLocationEntry
+from dagster_shared.error import SerializableErrorInfo
 from dagster_webserver import app, cli
 from dagster_webserver.webserver import DagsterWebserver
 from graphql import GraphQLNonNull, GraphQLUnionType, get_named_type
@@ -50,6 +62,42 @@ def test_the_command_makes_its_app_by_the_function_that_is_replaced() -> None:
     source = inspect.getsource(cli.host_dagster_ui_with_workspace_process_context)
 
     assert "app = create_app_from_workspace_process_context(" in source
+
+
+def test_a_context_that_is_made_read_only_permits_nothing(pages: Pages) -> None:
+    with WorkspaceProcessContext(pages.instance, EmptyWorkspaceTarget()) as process:
+        context, app = process.create_request_context(), DagsterWebserver(process, "/data")
+        allowed = [each.enabled for each in context.permissions.values()]
+        assert any(allowed) and context._read_only is False
+
+        context._read_only = True
+
+        assert not any(each.enabled for each in context.permissions.values())
+        assert app._app_path_prefix == "/data"
+
+
+def test_an_answer_has_its_type_its_message_and_its_code_location() -> None:
+    error = SerializableErrorInfo("a bracket is missing", [], None)
+    entry = CodeLocationEntry(
+        origin=InProcessCodeLocationOrigin(
+            loadable_target_origin=LoadableTargetOrigin(), location_name="small"
+        ),
+        code_location=None,
+        load_error=error,
+        load_status=CodeLocationLoadStatus.LOADED,
+        display_metadata={},
+        update_timestamp=0.0,
+        version_key="",
+        definitions_source=DefinitionsSource.CODE_SERVER,
+    )
+    shown, failed = cast("Any", GrapheneWorkspaceLocationEntry(entry)), GraphenePythonError(error)
+
+    assert shown._meta.name == "WorkspaceLocationEntry"
+    assert (shown._location_entry.origin.location_name, shown._location_entry.load_error) == (
+        "small",
+        error,
+    )
+    assert (failed._meta.name, failed._message) == ("PythonError", "a bracket is missing")
 
 
 def _answers() -> set[str]:
