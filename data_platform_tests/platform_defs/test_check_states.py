@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from dagster._core.storage.event_log.base import EventLogStorage
 
 from benchmarks.event_volume import CHECKS, ranged_run, shop
-from data_platform.build.dagster_internals import ShownStatus
+from data_platform.build.dagster_internals import PartitionsOf, ShownStatus
 from data_platform.build.events import Log, figures_of
 from data_platform.lake.writing.publish import Published
 from data_platform.platform_defs.event_log import BatchingSqliteEventLogStorage
@@ -60,3 +61,32 @@ def test_every_status_is_the_one_that_dagster_computes(tmp_path: Path) -> None:
         ShownStatus.FAILED: {bad},
     }
     assert found[dg.AssetCheckKey(KEY, "volume")].subsets[ShownStatus.SUCCEEDED].value is True
+
+
+@pytest.mark.parametrize("count", [100, 101, 250])
+def test_all_of_many_static_partitions_have_their_status(tmp_path: Path, count: int) -> None:
+    names = [f"store {number}" for number in range(count)]
+    stores, check = dg.StaticPartitionsDefinition(names), dg.AssetCheckKey(KEY, "rules")
+    failed = names[::7]
+
+    with environment_kept(), open_instance(settings_at(tmp_path)) as instance:
+        log, storage = Log(instance, KEY), instance.event_log_storage
+        log.published("a1", {name: figures_of(Published(7, 3, 1, 100)) for name in names})
+        of_each = [
+            Finding("rules", name not in failed, True, "", partition=name)
+            for name in (*names, "a store that was closed")
+        ]
+        log.findings(of_each)
+
+        found = storage.get_asset_check_state([(check, stores)])
+        assert found == EventLogStorage.get_asset_check_state(storage, [(check, stores)])
+
+    shown = {status: set(_keys(of)) for status, of in found[check].subsets.items() if _keys(of)}
+    assert shown == {
+        ShownStatus.FAILED: set(failed),
+        ShownStatus.SUCCEEDED: set(names) - set(failed),
+    }
+
+
+def _keys(of: PartitionsOf) -> list[str]:
+    return [*of.subset_value.get_partition_keys()]
