@@ -6,12 +6,12 @@ each, and on PostgreSQL one that reads all rows of the check in the run: its ind
 the comparison with a partition that may be null.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import RowMapping, or_, select
+from sqlalchemy import ColumnElement, RowMapping, or_, select
 from sqlalchemy.engine import Connection
 
 from data_platform.build.dagster_internals import CHECK_EXECUTIONS
@@ -48,15 +48,35 @@ def replace_planned(connection: Connection, rows: Sequence[Mapping[str, Any]]) -
     return True
 
 
+def replace_without_run(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store the rows of evaluations that belong to no run, each instead of the earlier one of its
+    check and partition, with a higher id. Of several of one partition the last counts."""
+    last = {_identity(row): row for row in rows}
+    for of, own in _by_check(last.values()):
+        partitions = [row["partition"] for row in own]
+        connection.execute(CHECK_EXECUTIONS.delete().where(*_are(of, partitions)))
+    if last:
+        connection.execute(CHECK_EXECUTIONS.insert(), list(last.values()))
+
+
 def _planned(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Iterator[RowMapping]:
     """What identifies and what stays of the rows that are planned."""
-    for of, own in groupby(sorted(rows, key=_of_check), key=_of_check):
+    found = select(_COLUMNS.id, *_OF, _COLUMNS.partition, _COLUMNS.create_timestamp)
+    for of, own in _by_check(rows):
         partitions = [row["partition"] for row in own]
-        keys = [key for key in partitions if key is not None]
-        wanted = _COLUMNS.partition.in_(keys)
-        if None in partitions:
-            wanted = or_(wanted, _COLUMNS.partition.is_(None))
-        found = select(_COLUMNS.id, *_OF, _COLUMNS.partition, _COLUMNS.create_timestamp).where(
-            *(column == value for column, value in zip(_OF, of, strict=True)), wanted
-        )
-        yield from connection.execute(found).mappings()
+        yield from connection.execute(found.where(*_are(of, partitions))).mappings()
+
+
+def _by_check(
+    rows: Iterable[Mapping[str, Any]],
+) -> Iterator[tuple[tuple[str, ...], Iterator[Mapping[str, Any]]]]:
+    """The rows of each asset, check and run."""
+    return groupby(sorted(rows, key=_of_check), key=_of_check)
+
+
+def _are(of: tuple[str, ...], partitions: Sequence[str | None]) -> list[ColumnElement[bool]]:
+    """What is true of the rows of a check in a run that are of these partitions."""
+    wanted = _COLUMNS.partition.in_([key for key in partitions if key is not None])
+    if None in partitions:
+        wanted = or_(wanted, _COLUMNS.partition.is_(None))
+    return [*(column == value for column, value in zip(_OF, of, strict=True)), wanted]

@@ -40,7 +40,7 @@ from data_platform.build.dagster_internals import (
     planned_of_one,
     shortened_failure,
 )
-from data_platform.platform_defs.check_executions import replace_planned
+from data_platform.platform_defs.check_executions import replace_planned, replace_without_run
 from data_platform.platform_defs.check_states import CheckOfAsset, check_states
 from data_platform.settings.environment import log_in_batches
 from data_platform.telemetry.metadata import HELD_BACK, SILENT
@@ -53,14 +53,12 @@ _OF_CHECKS = {
     DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
     DagsterEventType.ASSET_CHECK_EVALUATION,
 }
-_COLUMNS = CHECK_EXECUTIONS.c
 _AT_ONCE = 500  # partitions in a statement
 
 
 def _is_evaluation(event: EventLogEntry) -> bool:
-    """Whether it is a check evaluation of a run; outside of runs none was planned."""
-    evaluation = event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION
-    return evaluation and bool(event.run_id)
+    """Whether it is a check evaluation."""
+    return event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION
 
 
 def _is_silent(event: EventLogEntry) -> bool:
@@ -145,9 +143,11 @@ class Batching(EventLog):
         self._store_evaluations(connection, evaluations)
 
     def _store_evaluations(self, connection: Connection, evaluations: list[Stored]) -> None:
-        rows = [self._evaluation_row(one) for one in evaluations]
-        if not replace_planned(connection, rows):
-            for one in evaluations:  # as Dagster does, which refuses one that is planned twice
+        of_runs = [one for one in evaluations if one.event.run_id]
+        others = [one for one in evaluations if not one.event.run_id]  # of which none was planned
+        replace_without_run(connection, [self._evaluation_row(one) for one in others])
+        if not replace_planned(connection, [self._evaluation_row(one) for one in of_runs]):
+            for one in of_runs:  # as Dagster does, which refuses one that is planned twice
                 self.store_asset_check_event(one.event, one.id)
 
     def _evaluation_row(self, one: Stored) -> dict[str, object]:
@@ -188,16 +188,10 @@ class Batching(EventLog):
     def store_evaluation_without_run(self, event: EventLogEntry, event_id: int | None) -> None:
         """Replaces the earlier one: Dagster allows one row for each partition, check and run, so a
         second evaluation outside of runs would be an error."""
-        evaluation = event.get_dagster_event().asset_check_evaluation_data
-        before = CHECK_EXECUTIONS.delete().where(
-            _COLUMNS.asset_key == evaluation.asset_key.to_string(),
-            _COLUMNS.check_name == evaluation.check_name,
-            _COLUMNS.run_id == event.run_id,
-            _COLUMNS.partition == evaluation.partition,  # IS NULL for None; both use the index
-        )
+        assert event_id is not None  # both databases number their events
+        one = Stored(event, event_id, serialize_value(event))
         with self.index_connection() as connection:
-            connection.execute(before)
-        super().store_evaluation_without_run(event, event_id)
+            replace_without_run(connection, [self._evaluation_row(one)])
 
     def has_table(self, table_name: str) -> bool:
         """Cached, since Dagster asks for every event, and tables are never removed."""

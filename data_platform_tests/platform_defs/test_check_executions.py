@@ -12,6 +12,8 @@ from sqlalchemy import event
 
 from benchmarks.event_volume import CHECKS, ranged_run, shop
 from data_platform.build.dagster_internals import CHECK_EXECUTIONS, EventLog, execute
+from data_platform.build.events import Log
+from data_platform.quality.findings import Finding
 from data_platform.runs.instance import open_instance
 from data_platform.runs.tags import RANGE_END, RANGE_START
 from data_platform.settings.environment import environment_kept, settings_at
@@ -19,6 +21,8 @@ from data_platform_tests.support.databases import DATABASES
 
 STORES = dg.StaticPartitionsDefinition(["leeds", "york", "hull"])
 COLUMNS = CHECK_EXECUTIONS.c
+LINES = dg.AssetKey(["silver", "shop", "lines"])
+VOLUME = dg.AssetCheckKey(LINES, "volume")
 
 
 @pytest.fixture(params=DATABASES)
@@ -77,6 +81,46 @@ def test_a_batch_takes_as_many_statements_and_transactions_for_ten_times_the_par
     _, few, many = costs  # the first makes what a process makes once
     assert many == few
     assert 0 < few.transactions < few.statements < 300
+
+
+def findings(count: int, passed: bool = True) -> list[Finding]:
+    """What is found of so many days, and of a whole table."""
+    days = shop("lines", count).keys
+    found = [Finding(check, passed, True, "", partition=day) for day in days for check in CHECKS]
+    return [*found, Finding("volume", passed, True, "")]
+
+
+def test_results_without_a_run_take_as_many_statements_for_ten_times_the_partitions(
+    instance: dg.DagsterInstance,
+) -> None:
+    costs = []
+    for count in (2, 30, 300):
+        with counted() as cost:
+            Log(instance, LINES).findings(findings(count))
+        costs.append(cost)
+
+    _, few, many = costs
+    assert many == few
+    assert 0 < few.transactions < few.statements < 60
+
+
+def test_a_later_result_without_a_run_takes_the_place_of_the_earlier_one(
+    instance: dg.DagsterInstance,
+) -> None:
+    log, query = Log(instance, LINES), sa.select(COLUMNS.id, COLUMNS.execution_status)
+    ranged_run(instance, shop("lines", 3))
+    of_run = _rows(instance, query)
+    log.findings([*findings(3), *findings(3)])
+    before = set(_rows(instance, query)) - set(of_run)
+    assert len(before) == len(findings(3))
+
+    log.findings(findings(3, passed=False)[:4])
+
+    now = set(_rows(instance, query)) - set(of_run)
+    assert [row.execution_status for row in sorted(now)][-4:] == ["FAILED"] * 4
+    assert len(now) == len(before) and len(now & before) == len(before) - 4
+    assert set(of_run) < set(_rows(instance, query))
+    assert len(instance.event_log_storage.get_asset_check_execution_history(VOLUME, limit=99)) == 7
 
 
 def test_each_partition_has_one_row_of_each_check_of_the_run(instance: dg.DagsterInstance) -> None:
