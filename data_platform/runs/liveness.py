@@ -202,17 +202,29 @@ def fail_dead_runs(instance: dg.DagsterInstance, platform: Platform) -> list[dg.
         for silent in leases.look(RUNS):
             if leases.end(silent):  # from here on it cannot write
                 found += _buried(instance, silent.name.removeprefix(RUNS))
-    for file in sorted(_running(platform).glob("*")):
-        if file.suffix:
-            continue  # not yet locked
-        with file.open("a+") as lock:
-            if not try_lock(lock):
-                continue
-            if leases:
-                leases.withdraw(_epoch_in(lock))
+    with _files_of_the_dead(platform) as files:
+        if leases and files:
+            leases.withdraw([epoch for lock in files.values() for epoch in _epoch_in(lock)])
+        for file in files:
             found += _buried(instance, file.name)
             file.unlink(missing_ok=True)
     return found
+
+
+@contextmanager
+def _files_of_the_dead(platform: Platform) -> Iterator[dict[Path, IO[str]]]:
+    """The files that no process keeps locked; in the block this one does."""
+    with ExitStack() as stack:
+        files: dict[Path, IO[str]] = {}
+        for file in sorted(_running(platform).glob("*")):
+            if file.suffix:
+                continue  # not yet locked
+            lock = file.open("a+")
+            if try_lock(lock):
+                files[file] = stack.enter_context(lock)
+            else:
+                lock.close()
+        yield files
 
 
 def fail_lost_runs(scope: Scope, now: dt.datetime) -> list[dg.DagsterRun]:

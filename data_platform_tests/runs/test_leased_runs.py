@@ -1,6 +1,6 @@
 """Runs on a database that machines share: what one sees of another's, and marks as failed."""
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 import dagster as dg
@@ -9,6 +9,7 @@ import pytest
 from data_platform.build.platform import Platform
 from data_platform.databases.errors import LeaseLost
 from data_platform.databases.fencing import LEASES, fenced, lease_of
+from data_platform.databases.leases import Leases
 from data_platform.platform_defs.step import StepRequest
 from data_platform.remote.job import run_leased
 from data_platform.runs.liveness import (
@@ -26,12 +27,6 @@ from data_platform_tests.support.memory_bucket import NOW
 from data_platform_tests.support.tables import TABLES
 
 FAILURE = dg.DagsterRunStatus.FAILURE
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 @pytest.fixture
@@ -113,6 +108,34 @@ def test_a_killed_run_of_this_machine_is_failed_at_once_and_can_write_no_more(ma
 
     assert [each.run_id for each in fail_dead_runs(instance, here)] == [run]
     assert at_work(there) == (False, [], [])
+
+
+def test_killed_runs_of_this_machine_lose_their_leases_in_one_transaction(
+    machines: tuple[Platform, Platform],
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here, there = machines
+    assert here.leases
+    (here.settings.home / "running").mkdir()
+    dead = sorted(begun(instance) for _ in range(3))
+    for run in dead:
+        lease = here.leases.take(lease_of(run), "a killed process")
+        (here.settings.home / "running" / run).write_text(str(lease.epoch))
+    alive, withdrawn = begun(instance), []
+    withdraw = Leases.withdraw
+
+    def counted(leases: Leases, epochs: Collection[int]) -> None:
+        withdrawn.append(epochs)
+        withdraw(leases, epochs)
+
+    monkeypatch.setattr(Leases, "withdraw", counted)
+    with hold(here, alive):
+        assert [each.run_id for each in fail_dead_runs(instance, here)] == dead
+        assert fail_dead_runs(instance, here) == []
+        assert at_work(there) == (False, [alive], [])
+
+    assert [len(epochs) for epochs in withdrawn] == [3]
 
 
 def test_a_driver_that_counts_as_gone_asks_for_no_more_runs(machines, instance):

@@ -4,7 +4,6 @@ import datetime as dt
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -39,12 +38,6 @@ subprocess.Popen([sys.executable, "-c", "input()"], close_fds=False)
 print("holds it", flush=True)
 input()
 """
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 @pytest.fixture

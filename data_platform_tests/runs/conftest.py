@@ -1,0 +1,10 @@
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
