@@ -128,9 +128,12 @@ image: env ## build an image of the platform, with its bill of materials (TARGET
 	@$(bin)/python -m tools.sbom $(TARGET) >build/$(TARGET).cdx.json
 	@echo "Its bill of materials: build/$(TARGET).cdx.json"
 
-.PHONY: scan
-scan: env ## look for known vulnerabilities in the locked packages and in the image (TARGET)
+.PHONY: scan-tools
+scan-tools: env ## build what `make scan` looks with
 	@$(bin)/python -m tools.services osv-scanner
+
+.PHONY: scan
+scan: scan-tools ## look for known vulnerabilities in the locked packages and in the image (TARGET)
 	@$(bin)/python -m tools.scan requirements.lock build/$(TARGET).cdx.json
 
 .PHONY: publish
@@ -138,7 +141,7 @@ publish: env ## push the image to REPOSITORY, and write its digest to build/imag
 	@$(bin)/python -m tools.publish $(TARGET) "$(REPOSITORY)"
 
 .PHONY: helm
-helm: env
+helm: env ## build Helm, which `make deploy` and `make rollback` need
 	@$(bin)/python -m tools.services helm
 
 .PHONY: kubeconfig

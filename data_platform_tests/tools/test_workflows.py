@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,36 @@ def test_actions_of_others_are_pinned_by_their_commit() -> None:
 
     assert len(others) > 5
     assert [each for each in others if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", each)] == []
+
+
+INSTALLS = {"make services", "make docker-tools", "make scan-tools", "make helm"}
+
+
+def kept_after(job: Mapping[str, Any]) -> list[str] | None:
+    """The commands of a job before what it has installed is kept; None if it is not."""
+    before = list[str]()
+    for step in job["steps"]:
+        if step.get("uses") == "./.github/actions/keep":
+            return before
+        before += [step["run"]] if "run" in step else []
+    return None
+
+
+def test_what_a_job_installs_is_kept_before_a_test_or_a_deployment_can_fail() -> None:
+    found = {
+        name: kept_after(job)
+        for name, job in jobs()
+        if any(step.get("uses") == "./.github/actions/setup" for step in job.get("steps", ()))
+    }
+    checks = found.pop("checks.yml: check")
+
+    assert found and all(before and INSTALLS.issuperset(before) for before in found.values()), found
+    assert checks and checks[-1] == "make docs"  # which installs what it needs, at once
+    assert {command for before in found.values() for command in before or ()} == INSTALLS
+    [restored] = [step for name, step in steps() if name == "setup" and "id" in step]
+    [saved] = [step for name, step in steps() if name == "keep"]
+    assert "/restore@" in restored["uses"] and "/save@" in saved["uses"]
+    assert restored["with"]["path"] == saved["with"]["path"]
 
 
 def test_a_job_may_only_read_unless_it_says_what_it_writes() -> None:
