@@ -6,24 +6,20 @@ cluster of its current context, since the URL for people asks for their login.
 """
 
 import argparse
-import ipaddress
-import json
 import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
-from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
 
 from data_platform.storage.waiting import is_listening, wait
+from tools.dagster_api import Webserver, WebserverError, run_with
 from tools.installing import say
 from tools.jars import ROOT
 from tools.release import ReleaseError, namespace_of
@@ -32,118 +28,28 @@ from tools.servers import free_port
 
 EXAMPLE = ROOT / "docker" / "example" / "2011-03-04.csv"
 KEY = f"online_retail/{EXAMPLE.name}"
-TABLE, PARTITION = "gold/retail/daily_sales", EXAMPLE.stem
+LANDED, TABLE, PARTITION = "bronze/retail/order_lines", "gold/retail/daily_sales", EXAMPLE.stem
 PATIENCE = 900  # seconds, for each check; a node may have to be started for the first run
 
-Put = Callable[[str, bytes], object]
-
-_LOCATIONS = """
-query {
-  workspaceOrError {
-    ... on Workspace {
-      locationEntries {
-        name
-        loadStatus
-        locationOrLoadError { __typename ... on PythonError { message } }
-      }
-    }
-    ... on PythonError { message }
-  }
-}
-"""
-_DAEMONS = """
-query {
-  instance {
-    daemonHealth { allDaemonStatuses { daemonType required healthy lastHeartbeatTime } }
-  }
-}
-"""
-_BUILT = """
-query ($table: [String!]!, $partition: String!) {
-  assetNodeOrError(assetKey: {path: $table}) {
-    ... on AssetNode { assetMaterializations(partitions: [$partition], limit: 1) { runId } }
-    ... on AssetNotFoundError { message }
-  }
-}
-"""
+Put = Callable[[str, bytes], str]
+"""Lands an object; returns its version: the size with the etag, as the platform knows it."""
 
 
 class SmokeError(Exception):
     """The deployment does not work; the message says what is wrong with it."""
 
 
-@dataclass(frozen=True)
-class Webserver:
-    """Dagster's webserver at a URL, and what its GraphQL API answers; `reach` is called before it
-    is asked."""
-
-    url: str
-    reach: Callable[[], None] = lambda: None
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        """The data of an answer. Raises OSError, and SmokeError if the query is refused."""
-        self.reach()
-        request = urllib.request.Request(
-            f"{self.url.rstrip('/')}/graphql",
-            json.dumps({"query": query, "variables": variables}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        direct = [urllib.request.ProxyHandler({})] if _is_near(self.url) else []
-        opener = urllib.request.build_opener(*direct)
-        with opener.open(request, timeout=60) as answer:
-            said = json.load(answer)
-        if errors := said.get("errors"):
-            raise SmokeError(f"{self.url} refuses a query: {errors[0]['message']}")
-        return said["data"]
-
-    def broken_locations(self) -> dict[str, str]:
-        """What is wrong with each code location that has not loaded."""
-        found = self.ask(_LOCATIONS)["workspaceOrError"]
-        if not found.get("locationEntries"):
-            return {"the workspace": found.get("message", "it has no code location")}
-        return {
-            each["name"]: (each["locationOrLoadError"] or {}).get("message", each["loadStatus"])
-            for each in found["locationEntries"]
-            if (each["locationOrLoadError"] or {}).get("__typename") != "RepositoryLocation"
-        }
-
-    def heartbeats(self) -> dict[str, float]:
-        """The last sign of life of each daemon that a deployment needs, 0 for an unhealthy one.
-
-        One of an older daemon counts as healthy for half an hour.
-        """
-        found = self.ask(_DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
-        return {
-            each["daemonType"]: (each["lastHeartbeatTime"] or 0) * each["healthy"]
-            for each in found
-            if each["required"]
-        }
-
-    def last_run(self, table: str, partition: str) -> str | None:
-        """The run that last built a partition. Raises SmokeError if there is no such table."""
-        answer = self.ask(_BUILT, table=table.split("/"), partition=partition)["assetNodeOrError"]
-        if "assetMaterializations" not in answer:
-            raise SmokeError(f"{table}: {answer['message']}")
-        return next((each["runId"] for each in answer["assetMaterializations"]), None)
-
-
-def _is_near(url: str) -> bool:
-    """Whether the address is of this machine or network, which no proxy reaches."""
-    try:
-        return ipaddress.ip_address(urlsplit(url).hostname or "").is_private
-    except ValueError:
-        return urlsplit(url).hostname == "localhost"
-
-
 def smoke(web: Webserver, put: Put | None = None, patience: float = PATIENCE) -> list[str]:
     """Check a deployment, and land a file through `put` if it may be; what was seen.
 
-    Raises SmokeError for the first thing that is wrong for longer than `patience` seconds.
+    Raises SmokeError for the first thing that is wrong for longer than `patience` seconds, and
+    WebserverError if the tables are not known.
     """
     broken: dict[str, str] = {}
     first: dict[str, float] = {}
     silent: list[str] = []
-    runs: list[str | None] = []
+    landed: list[str] = []
+    runs: list[str] = []
 
     def loads() -> bool:
         broken.clear()
@@ -157,8 +63,10 @@ def smoke(web: Webserver, put: Put | None = None, patience: float = PATIENCE) ->
         return bool(beats) and not silent
 
     def is_built() -> bool:
-        runs.append(web.last_run(TABLE, PARTITION))
-        return runs[-1] != runs[0]
+        builds = [web.builds(table, PARTITION) for table in (LANDED, TABLE)]
+        if landed and (run := run_with(KEY, landed[0], *builds)):
+            runs.append(run)
+        return bool(runs)
 
     _require(
         loads,
@@ -169,13 +77,15 @@ def smoke(web: Webserver, put: Put | None = None, patience: float = PATIENCE) ->
     _require(lives, lambda: f"no new sign of life from: {', '.join(silent)}; see its log", patience)
     seen.append("all daemons are alive")
     if put:
-        _require(lambda: is_built() or True, lambda: f"{TABLE} is not known", patience)
-        put(KEY, new_content())
+        _require(
+            lambda: is_built() or True, lambda: f"{web.url} does not say what was built", patience
+        )
+        landed.append(put(KEY, new_content()))
         _require(
             is_built,
             lambda: (
-                f"{KEY} was landed, and {TABLE} has no new {PARTITION}; look at the sensors "
-                f"and the runs at {web.url}"
+                f"{KEY} was landed, and {TABLE} has no {PARTITION} that was built from it; "
+                f"look at the sensors and the runs at {web.url}"
             ),
             patience,
         )
@@ -221,8 +131,10 @@ def into_s3(landing: str) -> Put:
     bucket, _, prefix = landing.removeprefix("s3://").partition("/")
     store = boto3.Session().client("s3")
 
-    def put(key: str, content: bytes) -> None:
-        store.put_object(Bucket=bucket, Key="/".join(filter(None, [prefix, key])), Body=content)
+    def put(key: str, content: bytes) -> str:
+        name = "/".join(filter(None, [prefix, key]))
+        etag = store.put_object(Bucket=bucket, Key=name, Body=content)["ETag"]
+        return f"{len(content)}-" + etag.strip('"')
 
     return put
 
@@ -295,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in seen:
             say(line)
 
-    return reported(check, SmokeError, ReleaseError)
+    return reported(check, SmokeError, WebserverError, ReleaseError)
 
 
 if __name__ == "__main__":

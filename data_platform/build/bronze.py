@@ -108,16 +108,22 @@ def build_bronze(
         failed=failed(found),
         inputs={key: inputs[key] for key in built},
         contract=table.version,
-        metadata={r.partition: _objects_of(r) for r in reports},
+        metadata={r.partition: _objects_of(r, effective.get(r.partition, ())) for r in reports},
         takers=takers([r for r in rebuilt if r.partition in built], awaited),
     )
     return StepResult(write, found, loaded=loaded)
 
 
-def _objects_of(report: ParseReport) -> dict[str, object]:
+def _objects_of(report: ParseReport, entries: Iterable[Entry]) -> dict[str, object]:
     """The landed objects that a partition was built from, for its page."""
+    versions = {entry.id: entry.version for entry in entries}
     named = [
-        {"key": o.key, "rows": o.rows or 0, "trouble": o.error.message if o.error else ""}
+        {
+            "key": o.key,
+            "version": versions.get(o.id, ""),
+            "rows": o.rows or 0,
+            "trouble": o.error.message if o.error else "",
+        }
         for o in sorted(report.objects, key=lambda o: (o.error is None, o.key))
     ]
     return {"objects": len(named), "landed_objects": named[:_MOST_NAMED]}

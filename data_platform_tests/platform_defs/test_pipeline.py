@@ -111,6 +111,25 @@ def test_an_unreadable_object_is_a_failed_check_on_its_partition_which_is_publis
         assert day in shop.versions[SILVER]
 
 
+def test_a_partitions_page_says_which_versions_of_which_objects_it_was_built_from(
+    shop: LoadedShop,
+) -> None:
+    entries = shop.home.platform.ledger.loaded("online_retail")
+    shown = {
+        (record.data["key"], record.data["version"])
+        for event in shop.home.materialized(BRONZE).values()
+        for record in _records(event.metadata["landed_objects"])
+        if not record.data["trouble"]
+    }
+
+    assert shown and shown <= {(entry.key, entry.version) for entry in entries}
+
+
+def _records(shown: dg.MetadataValue) -> list[dg.TableRecord]:
+    assert isinstance(shown, dg.TableMetadataValue)
+    return list(shown.records)
+
+
 def test_a_ranged_run_with_a_bad_day_publishes_the_others_and_fails_naming_it(
     shop: LoadedShop,
 ) -> None:

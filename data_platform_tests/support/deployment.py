@@ -19,11 +19,11 @@ from data_platform.settings.model import Settings
 from data_platform.storage.waiting import wait
 from data_platform_tests.support.chart import NAMESPACE, values_file
 from data_platform_tests.support.tables import TABLES
+from tools.dagster_api import Webserver
 from tools.go_programs import HELM
 from tools.kubernetes import Kubernetes
 from tools.release import NAME, Release
 from tools.servers import Postgres, S3Server
-from tools.smoke import Webserver
 
 PATIENCE = 1200  # seconds until all that landed is built, on a busy machine
 _BUCKETS = {"LANDING": "s3://laptop-landing", "WAREHOUSE": "s3://laptop-warehouse"}

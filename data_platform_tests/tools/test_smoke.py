@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from data_platform.landing.places.s3_bucket import S3Bucket
+from data_platform.storage.object_store import ObjectStore
 from data_platform.storage.waiting import is_listening, wait
 from tools.servers import S3Server
 from tools.smoke import EXAMPLE, KEY, SmokeError, forwarded, into_s3, main, new_content
@@ -87,8 +89,10 @@ def test_a_landed_file_is_in_the_bucket_and_new_each_time(
     monkeypatch.setenv("AWS_DEFAULT_REGION", versitygw.region)
     versitygw.client().create_bucket(Bucket="smoke-landing")
 
-    into_s3("s3://smoke-landing/below")(KEY, content := new_content())
+    version = into_s3("s3://smoke-landing/below")(KEY, content := new_content())
 
+    bucket = S3Bucket("s3://smoke-landing/below", ObjectStore(versitygw.region, versitygw.endpoint))
+    assert [f"{each.size}-{each.etag}" for each in bucket.list()] == [version]
     landed = versitygw.client().get_object(Bucket="smoke-landing", Key=f"below/{KEY}")
     assert landed["Body"].read() == content
     assert content.count(b"\n") == EXAMPLE.read_bytes().count(b"\n")
