@@ -2,7 +2,8 @@
 
 The cluster is that of kubectl's current context. What a release says about itself, in its values
 and its history, decides: a cluster with another environment is refused, and a rollback returns to
-the last revision that worked.
+the last revision that worked. It is refused behind a migration of the databases, whose tables the
+images of before refuse.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 from tools.go_programs import HELM
 from tools.installing import say
 from tools.jars import ROOT
+from tools.release_tables import Tables, tables_in, tables_of_chart
 from tools.reporting import reported
 
 CHART = ROOT / "docker" / "helm"
@@ -57,16 +59,28 @@ class Release:
     timeout: str = TIMEOUT
 
     def deploy(self, values: Sequence[Path], more: Mapping[str, Any]) -> None:
-        """Install or upgrade, and wait until everything is ready; a failure is rolled back."""
-        if (history := self.history()) and history[-1].status.startswith("pending-"):
+        """Install or upgrade, and wait until everything is ready; a failure is rolled back, unless
+        the upgrade migrates the databases. Raises ReleaseError."""
+        history = self.history()
+        if history and history[-1].status.startswith("pending-"):
             raise ReleaseError(self._way_out(history[-1]))
-        self._do(
-            *("upgrade", "--install", NAME, str(CHART), "--atomic", "--timeout", self.timeout),
+        migrates = self._migrates(history)
+        command = (
+            *("upgrade", "--install", NAME, str(CHART), "--timeout", self.timeout),
+            "--wait" if migrates else "--atomic",
             *([] if self.namespace == NAME else ["--create-namespace"]),
             *(f"--values={file}" for file in values),
             "--values=-",
-            given=json.dumps(more),
         )
+        try:
+            self._do(*command, given=json.dumps(more))
+        except ReleaseError as error:
+            if not migrates:
+                raise
+            raise ReleaseError(
+                f"{error}\nIt was not rolled back, since it migrates the databases, which the "
+                "version before would refuse: mend it and deploy again"
+            ) from error
 
     def remove(self) -> bool:
         """Remove everything that was deployed, if anything was; returns whether."""
@@ -77,7 +91,9 @@ class Release:
 
     def roll_back(self) -> int:
         """Return to what was deployed before; its revision. Raises ReleaseError."""
-        wanted = previous(self.history())
+        history = self.history()
+        wanted = previous(history)
+        self._require_readable(wanted, history)
         self._do("rollback", NAME, str(wanted), "--wait", "--timeout", self.timeout)
         return wanted
 
@@ -98,6 +114,46 @@ class Release:
                 f"the release {NAME} in namespace {self.namespace} is {found}, not {environment}: "
                 "kubectl's context names another cluster than you mean"
             )
+
+    def _migrates(self, history: Sequence[Revision]) -> bool:
+        """Whether this chart has another version of the tables than what is deployed, as far as
+        that is known."""
+        deployed = [each.number for each in history if each.status == "deployed"]
+        known = self.tables(deployed[-1]) if deployed else None
+        return known is not None and known.version != tables_of_chart(CHART)
+
+    def _require_readable(self, wanted: int, history: Sequence[Revision]) -> None:
+        """Raises ReleaseError if the tables are newer than what a revision knows."""
+        known = self.tables(wanted)
+        if known is None:
+            return
+        for later in reversed(history):
+            found = self.tables(later.number) if later.number > wanted else None
+            if found and found.migrated and found.version > known.version:
+                raise ReleaseError(
+                    f"revision {wanted} of {NAME} knows tables up to version {known.version}, and "
+                    f"revision {later.number} has migrated the databases to {found.version}, which "
+                    "it would refuse. Nothing was changed. " + self._forward(later)
+                )
+
+    def _forward(self, migrated: Revision) -> str:
+        """How to go on where there is no way back."""
+        way_out = (
+            "Deploy a version that has these migrations, with what is wrong mended or reverted "
+            "(`make deploy`), or restore the databases of before (docs/how-to/backup.md)"
+        )
+        if not migrated.status.startswith("pending-"):
+            return way_out
+        number = migrated.number
+        return (
+            f"Complete revision {number} first, which was broken off: `helm rollback {NAME} "
+            f"{number} -n {self.namespace}`. {way_out}"
+        )
+
+    def tables(self, number: int) -> Tables | None:
+        """What a revision says of the tables; None if it says nothing."""
+        told = self._do("status", NAME, "--revision", str(number), "--output", "json")
+        return tables_in(json.loads(told))
 
     def _way_out(self, broken_off: Revision) -> str:
         if broken_off.status == "pending-install":

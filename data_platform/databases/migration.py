@@ -3,7 +3,8 @@
 Migrations run when a database is first used, in one write transaction while other writers wait.
 Alembic is imported only if there is something to do; no other module touches a private part of it,
 and a test compares it with the installed version. A new migration is a file in `versions`, its
-revision the new `HEAD`; a test compares the result with the tables in code.
+revision the new `HEAD`, which the chart names, too (`docker/helm/Chart.yaml`); a test compares the
+result with the tables in code.
 """
 
 import os

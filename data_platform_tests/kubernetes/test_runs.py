@@ -2,9 +2,11 @@
 
 import dagster as dg
 
+from data_platform.databases.migration import HEAD
 from data_platform_tests.support.deployment import Deployment, as_values
 from data_platform_tests.support.homes import SILVER
 from data_platform_tests.support.landed_month import LandedMonth
+from tools.release_tables import Tables
 from tools.smoke import smoke
 
 
@@ -86,6 +88,8 @@ def test_an_upgrade_leaves_a_run_its_image_and_a_rollback_returns_to_the_old_one
 
     with landed.during_a_run() as under_way:
         deployment.install({"image": as_values(new)})
+    upgrade = deployment.release.history()[-1].number
+    assert deployment.release.tables(upgrade) == Tables(HEAD, migrated=True)
     with landed.during_a_run() as upgraded:
         deployment.release.roll_back()
     with landed.during_a_run() as rolled_back:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from data_platform.databases.migration import HEAD
 from tools.release import (
     CHART,
     Release,
@@ -34,6 +35,8 @@ class RecordedHelm:
 
     history: list[Revision]
     environment: str = "staging"
+    tables: dict[int, tuple[str, str]] = field(default_factory=dict)
+    broken: bool = False
     told: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
 
     def __call__(self, *arguments: str, given: str = "") -> str:
@@ -50,7 +53,36 @@ class RecordedHelm:
                 )
             case "get":
                 return json.dumps({"settings": {"ENV": self.environment}})
+            case "status":
+                return self._status(int(arguments[3]))
+            case "upgrade" if self.broken:
+                raise ReleaseError("helm upgrade: timed out")
         return ""
+
+    def _status(self, number: int) -> str:
+        """As Helm gives it for a chart with two hooks."""
+        version, phase = self.tables.get(number, ("", ""))
+        said = f'  annotations: {{helm.sh/hook: a, data-platform/tables: "{version}"}}\n'
+        hooks = [("prepare", "", "Succeeded"), ("migrations", said if version else "", phase)]
+        return json.dumps(
+            {
+                "name": "data-platform",
+                "version": number,
+                "hooks": [
+                    {
+                        "name": name,
+                        "manifest": f"kind: Job\nmetadata:\n  name: {name}\n{said}",
+                        "last_run": {"phase": phase},
+                    }
+                    for name, said, phase in hooks
+                ],
+            }
+        )
+
+    @property
+    def commands(self) -> list[str]:
+        """What was told to change something."""
+        return [told[0] for told, _ in self.told if told[0] in ("upgrade", "rollback")]
 
 
 @pytest.mark.parametrize(
@@ -113,6 +145,86 @@ def test_a_rollback_names_the_revision_and_waits() -> None:
 
     told, _ = helm.told[-1]
     assert told[:4] == ("rollback", "data-platform", "1", "--wait")
+
+
+FAILED = ("failed", 'Upgrade "data-platform" failed: timed out')
+BROKEN_OFF = ("pending-upgrade", "Preparing upgrade")
+DONE, FAILS = "Succeeded", "Failed"
+
+
+@pytest.mark.parametrize(
+    ("history", "tables", "later"),
+    [
+        (revisions(OLD, NOW), {1: ("0013", DONE), 2: ("0014", DONE)}, 2),
+        # Its pods did not start, but the databases are migrated.
+        (revisions(NOW, FAILED), {1: ("0013", DONE), 2: ("0014", DONE)}, 2),
+        # What is left knows the tables, what was before it does not.
+        (
+            revisions(OLD, OLD, ("deployed", "Rollback to 1")),
+            {1: ("0013", DONE), 2: ("0014", DONE), 3: ("0013", DONE)},
+            None,
+        ),
+        (
+            revisions(OLD, OLD, OLD, ("deployed", "Rollback to 2")),
+            {1: ("0012", DONE), 2: ("0013", DONE), 3: ("0013", DONE), 4: ("0013", DONE)},
+            4,
+        ),
+    ],
+)
+def test_a_rollback_behind_a_migration_is_refused_before_anything_is_changed(
+    history: list[Revision], tables: dict[int, tuple[str, str]], later: int | None
+) -> None:
+    helm = RecordedHelm(history, tables=tables)
+    why = f"revision {later} has migrated the databases" if later else "the first that worked"
+
+    with pytest.raises(ReleaseError, match=why) as refused:
+        Release(helm).roll_back()
+
+    assert helm.commands == []
+    if later:
+        assert "`make deploy`" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("history", "tables"),
+    [
+        (revisions(OLD, NOW), {1: ("0014", DONE), 2: ("0014", DONE)}),
+        # The job that migrates failed, and migrates all or nothing.
+        (revisions(NOW, FAILED), {1: ("0013", DONE), 2: ("0014", FAILS)}),
+        (revisions(NOW, BROKEN_OFF), {1: ("0013", DONE), 2: ("0014", "")}),
+        (revisions(OLD, NOW), {2: ("0014", DONE)}),  # of a chart that did not say it
+        (revisions(OLD, NOW), {}),  # a branch's
+    ],
+)
+def test_a_rollback_where_nothing_newer_was_migrated_is_made(
+    history: list[Revision], tables: dict[int, tuple[str, str]]
+) -> None:
+    helm = RecordedHelm(history, tables=tables)
+
+    assert Release(helm).roll_back() == 1
+    assert helm.commands == ["rollback"]
+
+
+def test_an_upgrade_that_was_broken_off_after_its_migration_is_to_be_completed() -> None:
+    tables = {1: ("0013", DONE), 2: ("0014", DONE)}
+    helm = RecordedHelm(revisions(NOW, BROKEN_OFF), tables=tables)
+
+    with pytest.raises(ReleaseError, match="`helm rollback data-platform 2 -n data-platform`"):
+        Release(helm).roll_back()
+
+
+def test_an_upgrade_that_migrates_is_not_rolled_back_where_it_fails() -> None:
+    before = RecordedHelm(revisions(NOW), tables={1: ("0001", DONE)}, broken=True)
+    with pytest.raises(ReleaseError, match=r"timed out\nIt was not rolled back, since it migrates"):
+        Release(before).deploy([], {})
+    told, _ = before.told[-1]
+    assert "--wait" in told and "--atomic" not in told
+
+    same = RecordedHelm(revisions(NOW), tables={1: (HEAD, DONE)}, broken=True)
+    with pytest.raises(ReleaseError, match=r"timed out$"):
+        Release(same).deploy([], {})
+    told, _ = same.told[-1]
+    assert "--atomic" in told
 
 
 def test_a_deployment_is_by_the_digest_and_all_or_nothing() -> None:
