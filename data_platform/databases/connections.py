@@ -14,8 +14,9 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from data_platform.databases.errors import unavailable
+from data_platform.databases.errors import reaching, unavailable
 from data_platform.databases.fencing import require_held
+from data_platform.databases.limits import IDLE, limit_postgres
 from data_platform.databases.migration import is_current, upgrade
 from data_platform.databases.urls import WAIT_SECONDS, is_sqlite, with_driver
 
@@ -56,7 +57,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A read transaction, which sees the database as it was at its first statement."""
-        with self._errors():
+        with reaching(self.engine.url):
             self._prepare()
             with self._begin_read() as connection:
                 yield connection
@@ -65,7 +66,7 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """A write transaction; no two overlap. Raises LeaseLost within a `fenced` block whose
         lease is lost."""
-        with self._errors():
+        with reaching(self.engine.url):
             self._prepare()
             with self._begin_write() as connection:
                 require_held(connection)
@@ -74,14 +75,14 @@ class Database:
     @contextmanager
     def restoring(self) -> Iterator[sa.Connection]:
         """A write transaction on the tables as they are, which are neither made nor migrated."""
-        with self._errors(), self._begin_write() as connection:
+        with reaching(self.engine.url), self._begin_write() as connection:
             yield connection
 
     @contextmanager
     def beside(self) -> Iterator[sa.Connection]:
         """A connection beside the writers, for rows that only this process changes. Each statement
         is a transaction: no row stays locked where the process is frozen between two."""
-        with self._errors():
+        with reaching(self.engine.url):
             self._prepare()
             with self.engine.connect() as connection:
                 yield connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -119,22 +120,13 @@ class Database:
 
         A process that hangs, or whose machine is gone, holds it no longer than others wait.
         """
-        wait = f"{round(self._wait * 1000)}ms"
-        for setting in ("lock_timeout", "idle_in_transaction_session_timeout"):
-            connection.execute(sa.select(sa.func.set_config(setting, wait, True)))
+        limit_postgres(connection, self._wait, "lock_timeout", IDLE)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS)))
 
     def _on_sqlite_connect(self, connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # transactions are begun by `_on_sqlite_begin`
         connection.execute(f"PRAGMA busy_timeout = {round(self._wait * 1000)}")
         _use_wal(connection, time.monotonic() + self._wait)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (exc.DBAPIError, sqlite3.Error) as error:
-            raise unavailable(self.engine.url, getattr(error, "orig", None) or error) from error
 
 
 def _answering(url: sa.URL, within: float) -> dict[str, object]:

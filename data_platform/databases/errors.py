@@ -1,6 +1,7 @@
 """Errors of databases: which one, why, and what to do, never with a password."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -70,6 +71,16 @@ def unavailable(url: sa.URL | str, error: BaseException) -> DatabaseUnavailable:
     if isinstance(url, str):  # a library's, of whose transactions nothing is known here
         then = "What is published stays so, and the next run goes on from there"
     return DatabaseUnavailable(f"database {shown(url)}: {cause}; {advice}. {then}.")
+
+
+@contextmanager
+def reaching(url: sa.URL) -> Iterator[None]:
+    """Turns every error of a driver into DatabaseUnavailable, for transactions of the platform's
+    own at `url`."""
+    try:
+        yield
+    except (exc.DBAPIError, sqlite3.Error) as error:  # SQLite's own, before SQLAlchemy has it
+        raise unavailable(url, getattr(error, "orig", None) or error) from error
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from data_platform.databases.errors import LeaseLost
+from data_platform.databases.limits import IDLE, limit_postgres
 from data_platform.databases.tables import METADATA, Name
 from data_platform.databases.urls import WAIT_SECONDS
 
@@ -138,10 +139,7 @@ def fence(engine: sa.Engine, table: str) -> None:
     @event.listens_for(engine, "begin")
     def limit(connection: sa.Connection) -> None:
         if connection.dialect.name == "postgresql":
-            milliseconds = round(WAIT_SECONDS * 1000)
-            connection.exec_driver_sql(
-                f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"
-            )
+            limit_postgres(connection, WAIT_SECONDS, IDLE)
 
 
 def _place(url: sa.URL) -> tuple[object, ...]:

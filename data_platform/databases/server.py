@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy import exc
 
-from data_platform.databases.errors import unavailable
+from data_platform.databases.errors import reaching
 from data_platform.databases.migration import version_of
 from data_platform.databases.urls import is_sqlite, with_driver
 
@@ -27,11 +26,8 @@ NOTHING = Look(None, 0)
 def look(url: str, clock: Callable[[], dt.datetime]) -> Look:
     """Raises DatabaseUnavailable."""
     engine = sa.create_engine(with_driver(url), poolclass=sa.NullPool)
-    try:
-        with engine.connect() as connection:
-            return Look(version_of(connection), 0 if is_sqlite(url) else _ahead(connection, clock))
-    except exc.DBAPIError as error:
-        raise unavailable(engine.url, error.orig or error) from error
+    with reaching(engine.url), engine.connect() as connection:
+        return Look(version_of(connection), 0 if is_sqlite(url) else _ahead(connection, clock))
 
 
 def _ahead(connection: sa.Connection, clock: Callable[[], dt.datetime]) -> float:
