@@ -6,6 +6,7 @@ import dagster as dg
 
 from data_platform.platform_defs.assembly import definitions
 from data_platform.platform_defs.discovery import Declared, discovered, packages
+from data_platform.platform_defs.wrong_declarations import wrong_declarations_placed
 from data_platform.settings.environment import give_password, named_domains, settings_from_env
 
 
@@ -17,7 +18,8 @@ def declared() -> Declared:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    found = declared()
     settings = settings_from_env()
     give_password(settings)  # to Dagster's own storage, in this process and its runs
-    return definitions(found.tables, settings, others=found.others)
+    with wrong_declarations_placed():
+        found = declared()
+        return definitions(found.tables, settings, others=found.others)

@@ -6,7 +6,8 @@ import click
 
 from data_platform.cli import printing as out
 from data_platform.cli.options import JSON, declarations
-from data_platform.cli.reporting import DeclarationError, reporting
+from data_platform.cli.reporting import reporting
+from data_platform.contracts.errors import DeclarationError
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.values import SettingsError
 from data_platform.telemetry.wording import counted

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from data_platform.cli.reporting import DeclarationError, reporting
+from data_platform.cli.reporting import reporting
+from data_platform.contracts.errors import DeclarationError
 from data_platform.settings.environment import named_domains
 from data_platform.settings.values import packages
 

@@ -9,7 +9,7 @@ import click
 
 from data_platform.cli.exit_codes import ExitCode
 from data_platform.cli.printing import STOPPING
-from data_platform.cli.reporting import DeclarationError
+from data_platform.contracts.errors import DeclarationError
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.values import SettingsError, is_file

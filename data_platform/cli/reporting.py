@@ -7,6 +7,7 @@ import click
 
 from data_platform.buckets.errors import BucketError
 from data_platform.cli.exit_codes import ExitCode
+from data_platform.contracts.errors import DeclarationError
 from data_platform.databases.errors import DatabaseError
 from data_platform.lake.errors import NotThere, QueryError
 from data_platform.landing.arrivals.queue import QueueError
@@ -15,11 +16,6 @@ from data_platform.storage import s3_errors
 from data_platform.storage.errors import LakeError
 from data_platform.tables.nearest import nearest
 from data_platform.telemetry.wording import unknown
-
-
-class DeclarationError(Exception):
-    """A table's declaration is invalid; the message says where and why."""
-
 
 _WHOLE = 10_000  # characters: more than any help text
 EXPECTED = (BucketError, DeclarationError, DatabaseError, LakeError, QueueError, SettingsError)

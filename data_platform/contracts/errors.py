@@ -1,4 +1,4 @@
-"""The error of this package: a contract that cannot be enforced is refused when it is defined."""
+"""Errors of declarations: what cannot be enforced is refused when it is defined."""
 
 
 class ContractError(ValueError):
@@ -16,3 +16,7 @@ class ContractError(ValueError):
         parts = {"contract": table, "column": column, "check": check}
         where = ", ".join(f"{kind} {name}" for kind, name in parts.items() if name)
         super().__init__(f"{where}: {problem}")
+
+
+class DeclarationError(Exception):
+    """A table's declaration is invalid; the message says where and why."""

@@ -10,7 +10,7 @@ import click
 from data_platform.build.platform import Platform
 from data_platform.cli.exit_codes import ExitCode
 from data_platform.cli.printing import STOPPING, waiting
-from data_platform.cli.reporting import DeclarationError
+from data_platform.contracts.errors import DeclarationError
 from data_platform.databases.errors import DatabaseError
 from data_platform.demo.landing import land_folder, land_generated
 from data_platform.demo.outcome import print_outcome

@@ -1,4 +1,4 @@
-"""What every command says of declarations that cannot work."""
+"""What every command, and Dagster, says of declarations that cannot work."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from dagster._utils.error import serializable_error_info_from_exc_info
 
 from data_platform.cli.main import main
-from data_platform.definitions import declared
+from data_platform.definitions import declared, defs
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_at
 from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, LakeHome
@@ -127,6 +128,22 @@ def test_each_command_says_where_a_declaration_is_wrong_and_what_in_one_line(
         assert ended.exit_code == 1, (command, ended.output)
         *_, said = ended.output.splitlines()
         assert said.startswith(f"Error: {why.format(file=file)}"), (command, ended.output)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_dagster_shows_the_same_first_when_it_loads_them(declaring, wrong: str) -> None:
+    source, why = WRONG[wrong]
+    file = declaring(source)
+    try:
+        defs()
+    except Exception:
+        shown = serializable_error_info_from_exc_info(sys.exc_info()).to_string()
+
+    name, _, said = shown.partition(": ")
+    assert name == "data_platform.contracts.errors.DeclarationError"
+    assert said.startswith(why.format(file=file))
+    of_code = wrong in ("a name that is not there", "a module that is not there")
+    assert ("The above exception was caused by" in shown) is of_code
 
 
 def test_a_partition_that_was_never_built_is_said_to_be_so_without_the_declarations(
