@@ -26,7 +26,7 @@ from data_platform.runs.instance import open_instance
 from data_platform.runs.tags import RANGE_END, RANGE_START
 from data_platform.settings.environment import environment_kept, export, settings_at
 from data_platform.settings.model import Settings
-from tools.servers import postgres
+from tools.postgres_server import postgres
 
 CHECKS = ("rules", "conservation", "volume")
 _FIRST = dt.date(1990, 1, 1)

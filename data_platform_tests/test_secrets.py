@@ -21,7 +21,8 @@ from data_platform.settings.values import SettingsError
 from data_platform_tests.support.cloud import REGION, Cloud
 from data_platform_tests.support.homes import BRONZE, SILVER, csv, key_of, shop_lines
 from data_platform_tests.support.places import Place
-from tools.servers import Postgres, S3Server
+from tools.postgres_server import Postgres
+from tools.servers import S3Server
 
 DAY = "2011-03-04"
 

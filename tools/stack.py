@@ -13,7 +13,8 @@ from shlex import quote
 from signal import SIGTERM, default_int_handler, pause, signal
 
 from data_platform.settings.environment import local_state
-from tools.servers import NotInstalled, NotStarted, Postgres, S3Server, postgres, versitygw
+from tools.postgres_server import Postgres, postgres
+from tools.servers import NotInstalled, NotStarted, S3Server, versitygw
 
 PROJECT = "local-stack"
 

@@ -11,7 +11,7 @@ from data_platform.databases.connections import Database
 from data_platform.databases.errors import DatabaseUnavailable
 from data_platform.databases.migration import VERSION_TABLE
 from data_platform.databases.urls import with_driver
-from tools.servers import Postgres
+from tools.postgres_server import Postgres
 
 ANN, BOB = Person("ann", Role.OPERATOR), Person("bob", Role.OPERATOR)
 LINES = "silver/shop/lines"

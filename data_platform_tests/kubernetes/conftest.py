@@ -13,7 +13,8 @@ from tools.docker import IMAGES, DockerError, build, daemon
 from tools.hosts import NotPossible, network
 from tools.kubernetes import Kubernetes, kubernetes
 from tools.kubernetes_images import saved
-from tools.servers import NotInstalled, postgres, versitygw
+from tools.postgres_server import postgres
+from tools.servers import NotInstalled, versitygw
 
 _IMAGES = (IMAGES["platform"], IMAGES["spark"])
 

@@ -21,7 +21,7 @@ from sqlalchemy import event
 from data_platform.databases.connections import Database
 from data_platform.databases.errors import DatabaseUnavailable
 from data_platform.databases.urls import with_driver
-from tools.servers import Postgres
+from tools.postgres_server import Postgres
 
 DATABASES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.integration))
 

@@ -22,8 +22,9 @@ from data_platform_tests.support.tables import TABLES
 from tools.dagster_api import Webserver
 from tools.go_programs import HELM
 from tools.kubernetes import Kubernetes
+from tools.postgres_server import Postgres
 from tools.release import NAME, Release
-from tools.servers import Postgres, S3Server
+from tools.servers import S3Server
 
 PATIENCE = 1200  # seconds until all that landed is built, on a busy machine
 _BUCKETS = {"LANDING": "s3://laptop-landing", "WAREHOUSE": "s3://laptop-warehouse"}

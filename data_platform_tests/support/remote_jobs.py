@@ -27,7 +27,8 @@ from data_platform_tests.support.job_service import (
     start_no_job_as_ended,
 )
 from data_platform_tests.support.places import Place
-from tools.servers import Postgres, S3Server
+from tools.postgres_server import Postgres
+from tools.servers import S3Server
 
 ROLE = "arn:aws:iam::123456789012:role/transform"
 

@@ -14,11 +14,12 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 
 from data_platform_tests.support.company import realm
-from tools import identity, queue_server, servers
+from tools import identity, postgres_server, queue_server, servers
 from tools.environments import AUDITORS, PackagesError
 from tools.identity import Client, Keycloak
+from tools.postgres_server import Postgres
 from tools.queue_server import QueueServer
-from tools.servers import Key, NotInstalled, Postgres, S3Server
+from tools.servers import Key, NotInstalled, S3Server
 
 # What a platform finds in the environment is the key of the stores that tests start, and of nobody
 # else's: no test reaches an account by mistake.
@@ -57,7 +58,7 @@ def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    yield from running(servers.postgres(tmp_path_factory.mktemp("postgres")))
+    yield from running(postgres_server.postgres(tmp_path_factory.mktemp("postgres")))
 
 
 @pytest.fixture(scope="session")

@@ -16,21 +16,24 @@ from botocore.exceptions import ClientError
 
 from data_platform.settings.model import CHECKOUT
 from data_platform_tests.support.servers import running
-from tools import servers
-from tools.servers import NotInstalled, NotStarted, Postgres, S3Server
+from tools import postgres_server, servers
+from tools.postgres_server import Postgres
+from tools.servers import NotInstalled, NotStarted, S3Server
 
 STARTERS = pytest.mark.parametrize(
-    "start", [servers.versitygw, servers.minio, servers.postgres], ids=lambda each: each.__name__
+    "start",
+    [servers.versitygw, servers.minio, postgres_server.postgres],
+    ids=lambda each: each.__name__,
 )
 Start = Callable[..., AbstractContextManager[Any]]
 
 # Says where the server is, and ends it or waits for its own end.
 STARTED = """
 import sys
+from importlib import import_module
 from pathlib import Path
-from tools import servers
 
-with getattr(servers, sys.argv[1])(Path(sys.argv[2])) as server:
+with getattr(import_module(sys.argv[1]), sys.argv[2])(Path(sys.argv[3])) as server:
     print(server.process.pid, flush=True)
     sys.stdin.read()
 print(server.process.returncode)
@@ -40,7 +43,7 @@ print(server.process.returncode)
 def elsewhere(start: Start, directory: Path, **options: Any) -> "subprocess.Popen[str]":
     """Another process that starts a server, and ends it with the end of its input."""
     return subprocess.Popen(
-        [sys.executable, "-c", STARTED, start.__name__, str(directory)],
+        [sys.executable, "-c", STARTED, start.__module__, start.__name__, str(directory)],
         cwd=CHECKOUT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -190,7 +193,7 @@ def test_a_port_that_someone_else_took_is_left_to_them(
     ports = iter([taken, servers.free_port()])
     monkeypatch.setattr(servers, "free_port", lambda: next(ports))
 
-    key = [] if start is servers.postgres else [versitygw.key]
+    key = [] if start is postgres_server.postgres else [versitygw.key]
     with start(tmp_path, *key) as server:
         assert server.answers()
         assert server.process.poll() is None

@@ -4,7 +4,8 @@ import pytest
 
 from data_platform.build.platform import Platform
 from data_platform.settings.environment import settings_from_env
-from tools.servers import Postgres, S3Server
+from tools.postgres_server import Postgres
+from tools.servers import S3Server
 from tools.stack import environment, make_buckets
 
 
