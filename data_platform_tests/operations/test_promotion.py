@@ -1,7 +1,10 @@
 """Promotion: production has an environment's rows without computing them, or says what is left."""
 
 import datetime as dt
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -16,11 +19,11 @@ from data_platform.build.platform import Platform
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
-from data_platform.engine import session
 from data_platform.operations.environments import create, drop, listed
 from data_platform.operations.promotion import Promoted, promote
 from data_platform.operations.relocating import relocate
 from data_platform.operations.repair import stale_partitions
+from data_platform.settings.model import CHECKOUT
 from data_platform_tests.support.environments import (
     DAYS,
     NAME,
@@ -45,6 +48,7 @@ from data_platform_tests.support.homes import (
     key_of,
     shop_lines,
 )
+from data_platform_tests.support.processes import promoting
 
 QUARANTINE, DUPLICATES = "quarantine/retail/order_lines", "duplicates/retail/order_lines"
 
@@ -61,17 +65,6 @@ def home(spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
         yield home.declaring(changed())
 
 
-@pytest.fixture
-def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asks for a session fails."""
-
-    def started(*_: object) -> None:
-        raise AssertionError("an engine was started")
-
-    monkeypatch.setattr(session, "start_session", started)
-    monkeypatch.setattr(SparkSession, "createDataFrame", started)
-
-
 def in_environment(home: Home) -> dict[str, list[dict]]:
     with within(home) as inner:
         return everything(inner)
@@ -81,9 +74,7 @@ def rows_of(done: Promoted) -> dict[str, dict[str, int]]:
     return {each.table: dict(each.rows) for each in done.tables}
 
 
-def test_production_has_the_rows_of_the_environment_and_nothing_is_computed(
-    home: Home, no_engine: None
-) -> None:
+def test_production_has_the_rows_of_the_environment_and_nothing_is_computed(home: Home) -> None:
     rows, bronze_rows = in_environment(home), home.read(BRONZE).to_pylist()
     data = {file for file in home.place.files("/warehouse") if file.endswith(".parquet")}
     assert everything(home) != rows
@@ -98,6 +89,22 @@ def test_production_has_the_rows_of_the_environment_and_nothing_is_computed(
     assert home.run() == []
     assert set(home.materialized(SILVER)) == set(DAYS)
     assert home.materialized(SILVER)[DAYS[0]].metadata["promoted_from"].value == NAME
+
+
+def test_a_promotion_needs_no_engine(home: Home) -> None:
+    rows = in_environment(home)
+
+    done = subprocess.run(
+        [sys.executable, promoting.__file__, str(home.settings.home)],
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert f"{SILVER}: 2 partitions promoted, 203 rows" in done.stdout
+    assert everything(home) == rows
 
 
 def test_rejected_rows_come_along(home: Home) -> None:
