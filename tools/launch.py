@@ -12,15 +12,22 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from types import TracebackType
 
-from data_platform.demo.landing import require_shop_files
-from data_platform.engine.java import require_java
-from data_platform.settings.environment import local_state, settings_from_env
 from data_platform.settings.model import CHECKOUT, Settings
 from data_platform.settings.values import SettingsError
 
+# Dagster's command, ended by Ctrl-C without a traceback while it is still importing.
+_DAGSTER = """
+import runpy
+from tools.launch import end_quietly
+end_quietly()
+runpy.run_module("dagster", run_name="__main__", alter_sys=True)
+"""
+
 
 def main() -> None:
+    end_quietly()
     args = _arguments()
     try:
         if args.command == "demo":
@@ -29,6 +36,16 @@ def main() -> None:
             _dev(args.host, args.port)
     except (SettingsError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
+
+
+def end_quietly() -> None:
+    """Let Ctrl-C end this process without a traceback; how it ends stays the same."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 def demo_name(data: Path | None) -> str:
@@ -53,6 +70,9 @@ def port_is_free(host: str, port: int) -> bool:
 
 
 def _demo(data: Path | None) -> None:
+    from data_platform.demo.landing import require_shop_files  # slow, like all imports below
+    from data_platform.settings.environment import local_state
+
     if data is not None:
         require_shop_files(data)
     if not os.environ.get("DATA_PLATFORM_HOME"):
@@ -77,7 +97,7 @@ def _dev(host: str, port: int) -> None:
     # The warnings of `dagster dev` are for Dagster's developers.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     server = ["--host", host, "--port", str(port), "--log-level", "warning"]
-    _execute("-m", "dagster", "dev", "--workspace", workspace, *server)
+    _execute("-c", _DAGSTER, "dev", "--workspace", workspace, *server)
 
 
 def _only_here(settings: Settings, url: str) -> None:
@@ -99,7 +119,7 @@ def _only_here(settings: Settings, url: str) -> None:
 def _home() -> Settings:
     """The settings of the home, after preparing it for Dagster."""
     settings = _settings()
-    from data_platform.runs.instance import open_instance  # slow: it imports Dagster
+    from data_platform.runs.instance import open_instance
 
     with open_instance(settings):
         pass  # since `dagster dev` starts several processes at once
@@ -108,6 +128,9 @@ def _home() -> Settings:
 
 def _settings() -> Settings:
     """The settings of the home, which the next process has, too."""
+    from data_platform.engine.java import require_java
+    from data_platform.settings.environment import settings_from_env
+
     settings = settings_from_env()
     if settings.spark.has_jvm:
         require_java(settings.spark.text)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from data_platform.settings.model import CHECKOUT
 from tools.launch import demo_name, port_is_free
 from tools.servers import free_port
@@ -83,6 +85,29 @@ def test_one_state_has_one_ui_which_ends_with_sigterm_even_in_the_background(
         assert not answers(port)
     finally:
         first.kill()
+
+
+@pytest.mark.parametrize("said", ["State: ", "The UI will be at "])
+def test_ctrl_c_while_it_starts_leaves_no_traceback(tmp_path: Path, said: str) -> None:
+    log = tmp_path / "dev.log"
+    with log.open("w") as file:
+        started = subprocess.Popen(
+            [*LAUNCH, "dev", "--port", str(free_port())],
+            env=environment(DATA_PLATFORM_HOME=str(tmp_path / "home")),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: said in log.read_text() or started.poll() is not None)
+        time.sleep(0.5)  # then it imports Dagster, for much longer
+        os.killpg(started.pid, signal.SIGINT)
+        wait_until(lambda: started.poll() is not None)
+    finally:
+        started.kill()
+
+    assert started.wait() != 0
+    assert said in log.read_text() and "Traceback" not in log.read_text()
 
 
 def answers(port: int) -> bool:
