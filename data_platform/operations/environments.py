@@ -216,4 +216,4 @@ def _delete_files(production: Platform, name: str) -> tuple[int, int]:
 def _databases(production: Settings) -> list[str]:
     """Production's databases, each once, all of which an environment has a part in."""
     urls = (production.catalog_uri, production.ledger_uri, production.dagster_database)
-    return sorted(set(filter(None, urls)))
+    return sorted({url for url in urls if url not in ("", "glue")})

@@ -2,8 +2,9 @@
 
 An environment has places of its own for everything that is written: its home and Dagster's state
 below production's home, its files below production's warehouse, its catalog, ledger and register
-of builds in files or in a schema of production's database. It has production's landing place,
-which it only reads, and neither queue nor inventory.
+of builds in files or in a schema of production's database. Where production's catalog is Glue, of
+which there is one for each account and region, the environment's is with its ledger. It has
+production's landing place, which it only reads, and neither queue nor inventory.
 """
 
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from data_platform.settings.model import Settings
-from data_platform.settings.values import PREFIX, SettingsError, is_file
+from data_platform.settings.values import SettingsError, is_file
 
 FOLDER = "_environments"  # in the warehouse; no layer begins with "_"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # PostgreSQL cuts names after 63 characters
@@ -48,25 +49,21 @@ def inside(settings: Settings, name: str) -> Settings:
     """The settings in the environment `name`, whichever one `settings` are of; those of production
     if it is empty.
 
-    Raises SettingsError for a wrong name, and where the catalog cannot have environments.
+    Raises SettingsError for a wrong name.
     """
     production = settings.production or settings
     if not name:
         return production
     home = home_of(production, checked_name(name))
-    if production.catalog_uri == "glue":
-        raise SettingsError(
-            f"{PREFIX}CATALOG is 'glue', which has one catalog for each account and region, so it "
-            f"has no virtual environments; unset {PREFIX}VIRTUAL_ENVIRONMENT, or set "
-            f"{PREFIX}CATALOG to postgresql://user@host/database"
-        )
+    in_glue = production.catalog_uri == "glue"
+    catalog = production.ledger_uri if in_glue else production.catalog_uri
     return replace(
         production,
         production=production,
         virtual_environment=name,
         home=home,
         warehouse_uri=warehouse_of(production, name),
-        catalog_uri=_database(production.catalog_uri, home / "catalog.db", name),
+        catalog_uri=_database(catalog, home / "catalog.db", name),
         ledger_uri=_database(production.ledger_uri, home / "ledger.db", name),
         dagster_database=production.dagster_database
         and _in_schema(production.dagster_database, schema_of(name)),

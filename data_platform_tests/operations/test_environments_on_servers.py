@@ -1,4 +1,5 @@
-"""An environment's life with metadata in PostgreSQL and files in an object store."""
+"""An environment's life with metadata in PostgreSQL and files in an object store, and production's
+catalog in that database or in Glue."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -36,7 +37,7 @@ from data_platform_tests.support.places import place_of
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
+@pytest.fixture(params=["in_database", "in_glue"])
 def home(
     spark: SparkSession,
     request: pytest.FixtureRequest,
@@ -44,8 +45,9 @@ def home(
     new_postgres_url: Callable[[], str],
 ) -> Iterator[Home]:
     place = place_of(request, "versitygw", tmp_path)
-    tables = (bronze, silver, daily_sales)
-    with home_at(tmp_path / "home", tables, place, new_postgres_url()) as home:
+    tables, database = (bronze, silver, daily_sales), new_postgres_url()
+    catalog = request.getfixturevalue("empty_glue") if request.param == "in_glue" else database
+    with home_at(tmp_path / "home", tables, place, database, catalog=catalog) as home:
         land_two_days(home)
         assert all(ran.success for ran in home.run())
         yield home

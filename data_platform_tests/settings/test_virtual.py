@@ -80,7 +80,18 @@ def test_a_name_that_no_schema_can_have_is_refused(tmp_path: Path, name: str) ->
         inside(settings_at(tmp_path), name)
 
 
-def test_glue_has_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ledger", ["a file", SERVER])
+def test_beside_glue_the_catalog_of_an_environment_is_with_its_ledger(
+    tmp_path: Path, ledger: str
+) -> None:
+    given = {"ledger_uri": ledger} if ledger == SERVER else {}
     glue = {"catalog_uri": "glue", "warehouse_uri": "s3://lake", "aws_region": "eu-west-1"}
-    with pytest.raises(SettingsError, match="it has no virtual environments; unset"):
-        inside(settings_at(tmp_path, **glue), "pr_42")
+    production = settings_at(tmp_path, **glue, **given)
+
+    found = inside(production, "pr_42")
+
+    own = found.ledger_uri if given else f"sqlite:///{found.home}/catalog.db"
+    assert found.catalog_uri == own != production.ledger_uri
+    assert found.catalog_properties["type"] == "sql"
+    assert found.catalog_properties["warehouse"] == "s3://lake/_environments/pr_42"
+    assert inside(found, "").catalog_uri == "glue"

@@ -141,6 +141,14 @@ def cloud(moto_endpoint: str, tmp_path: Path) -> Iterator[Cloud]:
         yield cloud
 
 
+@pytest.fixture
+def empty_glue(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A Glue without tables, as the setting of the catalog."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", moto_endpoint)
+    post(f"{moto_endpoint}/moto-api/reset")
+    return "glue"
+
+
 @pytest.fixture(scope="module")
 def standing(moto_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Buckets and queues of the standard for all tests of a module, each of which leaves them so.

@@ -144,13 +144,20 @@ class Home(TemporaryPlatform):
 
 @contextmanager
 def home_at(
-    directory: Path, tables: Sequence[Table], place: Place | None = None, database: str = ""
+    directory: Path,
+    tables: Sequence[Table],
+    place: Place | None = None,
+    database: str = "",
+    *,
+    catalog: str = "",
 ) -> Iterator[Home]:
     """A new home, its files in `place`, all its metadata in the database of a server where one is
-    named; what Dagster is told through the environment is put back afterwards."""
+    named, except for its tables if `catalog` is Glue; what Dagster is told through the environment
+    is put back afterwards."""
     place = place or Place.directory(directory)
     metadata = ("catalog_uri", "ledger_uri", "dagster_database") if database else ()
-    settings = settings_at(directory, **place.settings, **dict.fromkeys(metadata, database))
+    given = dict.fromkeys(metadata, database) | ({"catalog_uri": catalog} if catalog else {})
+    settings = settings_at(directory, **place.settings, **given)
     prepare_home(settings)
     with environment_kept(), instance_of(Platform(settings)) as instance:
         yield Home(settings, instance, tuple(tables), place)
