@@ -3,6 +3,7 @@
 Values only: `roles.py` says which role gets which, `policies.py` writes them as IAM documents.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,10 @@ from data_platform.tables.identity import TableId
 
 TLS = {"Bool": {"aws:SecureTransport": "true"}}
 _ENVIRONMENTS = "environments come and go: below the table's own prefix in each of them"
+_EVERY_TABLE = "environments come and go, and the role is for the tables of all layers"
+
+_WHOLE_ARN = re.compile(r"arn:.*-[A-Za-z0-9]{6}")  # an ARN without the suffix is accepted, too
+_SUFFIX = "Secrets Manager ends a secret's ARN with six characters of its own"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,18 +202,26 @@ def _camel(name: str) -> str:
 
 
 def promoted(
-    site: Site, sid: str, actions: Sequence[str], tables: Sequence[TableId], what: str
+    site: Site,
+    sid: str,
+    actions: Sequence[str],
+    what: str,
+    tables: Sequence[TableId] | None = None,
 ) -> Iterator[Grant]:
-    """The files of tables in virtual environments, of which there are none with Glue: what was
-    promoted stays where it was written, and production's tables refer to it."""
-    for table in [] if site.glue else tables:
-        at = "/".join([site.warehouse, FOLDER, "*", *table.path, what, "*"])
+    """The files of tables in virtual environments (None: of all tables, which takes one resource):
+    what was promoted stays where it was written, and production's tables refer to it."""
+    folder = f"{site.warehouse}/{FOLDER}/*"
+    if tables is None:
+        yield objects(site, sid, actions, f"{folder}/{what}/*", why=_EVERY_TABLE)
+        return
+    for table in tables:
+        at = "/".join([folder, *table.path, what, "*"])
         yield objects(site, sid, actions, at, why=_ENVIRONMENTS)
 
 
-def listing_promoted(site: Site) -> list[Grant]:
-    """A grant to list the virtual environments' files; none with Glue."""
-    return [] if site.glue else [listing(site, f"{site.warehouse}/{FOLDER}")]
+def listing_promoted(site: Site) -> Grant:
+    """A grant to list the virtual environments' files."""
+    return listing(site, f"{site.warehouse}/{FOLDER}")
 
 
 def arrivals(site: Site) -> Iterator[Grant]:
@@ -219,4 +232,19 @@ def arrivals(site: Site) -> Iterator[Grant]:
             actions=("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
             resources=(site.queue_arn,),
             conditions=TLS,
+        )
+
+
+def secret(site: Site) -> Iterator[Grant]:
+    """A grant to read the password of the database, if it is in Secrets Manager."""
+    if site.secret:
+        named = site.secret.startswith("arn:")
+        arn = site.secret if named else site.arn("secretsmanager", f"secret:{site.secret}")
+        whole = named and _WHOLE_ARN.fullmatch(arn)
+        yield Grant(
+            sid="ReadSecret",
+            actions=("secretsmanager:GetSecretValue",),
+            resources=(arn if whole else f"{arn}-??????",),
+            conditions=TLS,
+            why="" if whole else _SUFFIX,
         )

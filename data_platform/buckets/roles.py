@@ -4,7 +4,6 @@ A role may do what the code does under it and no more; a permission is added or 
 `docs/decisions/0015-least-privilege.md` gives the reasons for how the roles are divided.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
@@ -20,6 +19,7 @@ from data_platform.buckets.grants import (
     listing_promoted,
     objects,
     promoted,
+    secret,
 )
 from data_platform.buckets.jobs import launching, running_as_job
 from data_platform.buckets.queue_standard import queue_specs
@@ -66,8 +66,6 @@ _REPORTS = "reports about the bucket belong to no table: below the inventory's o
 _FOREIGN = "the audit covers buckets that nobody foresaw: all with the project's prefix"
 _NO_RESOURCE = "AWS has no resource-level permission for it"
 _UPLOADS = "AWS has no condition on a prefix for it"
-_WHOLE_ARN = re.compile(r"arn:.*-[A-Za-z0-9]{6}")  # an ARN without the suffix is accepted, too
-_SUFFIX = "Secrets Manager ends a secret's ARN with six characters of its own"
 
 
 def grants(role: Role, site: Site) -> list[Grant]:
@@ -85,11 +83,12 @@ def _ingest(site: Site) -> list[Grant]:
         listing(site, site.landing, why=_UNKNOWN_KEYS),
         *(objects(site, "ReadLanding", ["GetObject"], path, why=why) for path, why in paths),
         *_building(site, uses),
+        *promoted(site, "ReadPromoted", ["GetObject"], "data", _written(uses)),
         *_scratch(site, Role.INGEST),
         *arrivals(site),
         *_inventory(site),
         *running_as_job(site),
-        *_secret(site),
+        *secret(site),
         *_key(site, writes=True),
     ]
 
@@ -98,20 +97,27 @@ def _transform(site: Site) -> list[Grant]:
     uses = [use for use in site.uses if use.landing is None]
     return [
         *_building(site, uses),
+        *promoted(site, "ReadPromoted", ["GetObject"], "data"),
         *running_as_job(site),
-        *_secret(site),
+        *secret(site),
         *_key(site, writes=True),
     ]
 
 
 def _serve(site: Site) -> list[Grant]:
     gold = [table for table in site.tables if table.layer == "gold"]
-    return [*_reading(site, gold), *_browsing(site, gold), *_key(site)]
+    return [
+        *_reading(site, gold),
+        *promoted(site, "ReadPromoted", ["GetObject"], "data", gold),
+        *_browsing(site, gold),
+        *_key(site),
+    ]
 
 
 def _person(site: Site) -> list[Grant]:
     return [
         *_reading(site, site.tables),
+        *promoted(site, "ReadPromoted", ["GetObject"], "data"),
         *_browsing(site, site.tables),
         *_looking_up(site, _looked_up(site.uses), site.tables),
         *_key(site),
@@ -148,7 +154,7 @@ def _audit(site: Site) -> list[Grant]:
         queues,
         *_metadata(site, site.tables),
         *_browsing(site, site.tables),
-        *_secret(site),
+        *secret(site),
         *_key(site),
     ]
 
@@ -168,13 +174,13 @@ def _upkeep(site: Site) -> list[Grant]:
         *(objects(site, "ForgetSnapshots", forgetting, f"{at}/metadata/*") for at in places),
         *_listing(site, site.tables),
         *(objects(site, "DeleteFiles", deleting, f"{at}/*") for at in places),
-        *promoted(site, "ReadEnvironments", ["GetObject"], site.tables, "metadata"),
-        *promoted(site, "DeletePromoted", deleting, site.tables, "data"),
-        *listing_promoted(site),
+        *promoted(site, "ReadEnvironments", ["GetObject"], "metadata"),
+        *promoted(site, "DeletePromoted", deleting, "data"),
+        listing_promoted(site),
         uploads,
         *glue(site, "KeepInGlue", [*_BROWSING, "UpdateTable"], site.tables),
         *_looking_up(site, _looked_up(site.uses), site.tables),
-        *_secret(site),
+        *secret(site),
         *_key(site, writes=True),
     ]
 
@@ -194,7 +200,7 @@ def _launch(site: Site) -> list[Grant]:
         *_looking_up(site, _looked_up(site.uses), site.tables),
         *arrivals(site),
         *_inventory(site),
-        *_secret(site),
+        *secret(site),
         *_key(site, writes=True),
     ]
 
@@ -215,12 +221,16 @@ _ROLES: Mapping[Role, Callable[[Site], list[Grant]]] = {
 
 def _building(site: Site, uses: Sequence[TableUse]) -> Iterator[Grant]:
     """Reading inputs, writing tables."""
-    written = _sorted(table for use in uses for table in use.writes)
+    written = _written(uses)
     inputs = _sorted({table for use in uses for table in use.reads} - {*written})
     yield from _reading(site, inputs)
     yield from glue(site, "LookUpInGlue", ["GetTable"], inputs)
     yield from _looking_up(site, _looked_up(uses), [*inputs, *written])
     yield from _writing(site, written)
+
+
+def _written(uses: Iterable[TableUse]) -> list[TableId]:
+    return _sorted(table for use in uses for table in use.writes)
 
 
 def _looked_up(uses: Iterable[TableUse]) -> list[TableId]:
@@ -246,7 +256,6 @@ def _scratch(site: Site, role: Role) -> Iterator[Grant]:
 def _reading(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
     for place in _places(site, tables):
         yield objects(site, "ReadTables", ["GetObject"], f"{place}/*")
-    yield from promoted(site, "ReadPromoted", ["GetObject"], tables, "data")
     yield from _listing(site, tables)
 
 
@@ -261,7 +270,6 @@ def _writing(site: Site, tables: Sequence[TableId]) -> Iterator[Grant]:
     writing = ["GetObject", "PutObject", "AbortMultipartUpload"]
     for place in _places(site, tables):
         yield objects(site, "WriteTables", writing, f"{place}/*")
-    yield from promoted(site, "ReadPromoted", ["GetObject"], tables, "data")
     yield from _listing(site, tables)
     yield from _deleting_metadata(site, tables)
     making = ["GetDatabase", "CreateDatabase", "GetTable", "CreateTable", "UpdateTable"]
@@ -293,20 +301,6 @@ def _inventory(site: Site) -> Iterator[Grant]:
         yield listing(site, site.inventory)
         reports = f"{site.inventory}/*"
         yield objects(site, "ReadInventory", ["GetObject"], reports, why=_REPORTS)
-
-
-def _secret(site: Site) -> Iterator[Grant]:
-    if site.secret:
-        named = site.secret.startswith("arn:")
-        arn = site.secret if named else site.arn("secretsmanager", f"secret:{site.secret}")
-        whole = named and _WHOLE_ARN.fullmatch(arn)
-        yield Grant(
-            sid="ReadSecret",
-            actions=("secretsmanager:GetSecretValue",),
-            resources=(arn if whole else f"{arn}-??????",),
-            conditions=TLS,
-            why="" if whole else _SUFFIX,
-        )
 
 
 def _key(site: Site, *, writes: bool = False) -> Iterator[Grant]:

@@ -145,9 +145,14 @@ def clean(dry_run: bool, grace_hours: float, as_json: bool) -> None:
     """Delete files that no snapshot refers to, and uploads that were never completed."""
     from data_platform.lake.refusals import passing_over
     from data_platform.lake.upkeep import clean as cleaning
-    from data_platform.operations.environments import forget_emptied, left_warehouses
+    from data_platform.operations.environments import (
+        forget_emptied,
+        left_warehouses,
+        require_catalog,
+    )
 
     platform, now, grace = open_platform(), dt.datetime.now(dt.UTC), dt.timedelta(hours=grace_hours)
+    require_catalog(platform.production)
     find, did = (cleaning.orphans, "would be deleted") if dry_run else (cleaning.clean, "deleted")
     noted = nullcontext() if dry_run else recorded(platform, "clean")
     with noted, passing_over() as guard:

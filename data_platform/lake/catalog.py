@@ -106,6 +106,16 @@ class Lake:
             return self._here(table, lambda: self.catalog.load_table(table.identifier))
         return None
 
+    def own(self, table: TableId) -> Table | None:
+        """The same, None also for a table of another warehouse where the catalog is shared, as Glue
+        is: it has nothing to do with this one."""
+        try:
+            return self.find(table)
+        except ForeignTable:
+            if self._in_glue:
+                return None
+            raise
+
     def as_of(self, table: TableId, metadata_location: str) -> Table:
         """The table as one of its metadata files has it. Raises as `find` does."""
         io = LakeFileIO(dict(self.properties))

@@ -7,8 +7,11 @@ to places of its own. `environment_diff` compares it with production, `promotion
 import datetime as dt
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+
+import sqlalchemy as sa
 
 from data_platform.build.platform import Platform, lake_of
 from data_platform.databases.schemas import copy_rows, drop_schema, make_schema
@@ -21,13 +24,20 @@ from data_platform.runs.home import prepare_home
 from data_platform.runs.in_process import TablesBusy
 from data_platform.runs.liveness import at_work, driving
 from data_platform.settings.model import Settings
+from data_platform.settings.values import PREFIX
 from data_platform.settings.virtual import inside, schema_of, warehouse_of
+from data_platform.storage.errors import LakeError
+from data_platform.storage.files import StoredFile
 from data_platform.tables.identity import TableId
 from data_platform.telemetry.wording import counted
 
 _COPIED = objects, BUILDS
 _COPIES = 10  # of a production that publishes meanwhile
 _LOOKS = 10  # at leases, six of which are a term: whoever is gone is silent before the last
+
+
+class OtherCatalog(LakeError):
+    """The settings name another catalog than production's."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +85,11 @@ def create(platform: Platform, name: str, *, waiting: Callable[[], None] = lambd
     Writes a metadata file for each table, and copies the rows of the ledger and of the register of
     builds within their database. Waits for another command that changes production. Raises
     NoEnvironment if it exists already, TablesBusy if production's tables do not stay as they are
-    for long enough.
+    for long enough, OtherCatalog if the settings name another catalog than production's.
     """
     production = platform.production
     settings = inside(production.settings, name)
+    require_catalog(production)
     with instance_of(production) as instance, driving(instance, production, waiting=waiting):
         platform.environments.set(name, "creating", among=(None, "creating", "kept"))
         for url in _databases(production.settings):
@@ -133,9 +144,11 @@ def drop(
     nothing else refers to. Run it again if it was interrupted.
 
     Waits for another command that changes production, which may be promoting from it. Raises
-    NoEnvironment if there is none, TablesBusy while something is at work in it.
+    NoEnvironment if there is none, TablesBusy while something is at work in it, OtherCatalog if the
+    settings name another catalog than production's.
     """
     production, inner = platform.production, platform.inside(name)
+    require_catalog(production)
     with instance_of(production) as instance, driving(instance, production, waiting=waiting):
         _close(platform, inner, name)
         deleted, kept = _delete_files(production, name)
@@ -164,6 +177,23 @@ def forget_emptied(platform: Platform) -> None:
         place = warehouse_of(platform.production.settings, each.name)
         if each.state == "kept" and not any(platform.storage.files(place)):
             platform.environments.forget(each.name, among=("kept",))
+
+
+def require_catalog(production: Platform) -> None:
+    """Raises OtherCatalog if production's catalog has none of the tables that were published.
+
+    The settings then name another one, such as Glue where a catalog is not named at all. An
+    environment would be empty, and files that production refers to would count as orphans.
+    """
+    published = sa.select(BUILDS.c.table_id).where(BUILDS.c.committed).distinct()
+    with production.builds.database.read() as connection:
+        names = sorted(connection.execute(published).scalars())
+    if names and not {*names}.intersection(map(str, production.lake.tables())):
+        raise OtherCatalog(
+            f"the catalog {production.settings.catalog_uri} has none of production's tables, such "
+            f"as {names[0]}; nothing was changed. Set {PREFIX}CATALOG to production's catalog; if "
+            "it is that, and lost its tables, `data-platform run` builds them again"
+        )
 
 
 def _close(platform: Platform, inner: Platform, name: str) -> None:
@@ -203,7 +233,7 @@ def _delete_files(production: Platform, name: str) -> tuple[int, int]:
     lakes = [production.lake, *production.lakes_beside()]
     listed = list(storage.files(place))
     used: set[str] = set()
-    for table_id in sorted({table for lake in lakes for table in lake.tables()}):
+    for table_id in _tables_below(place, listed):
         used |= referenced_by(table_id, lakes)
     orphans = [file.path for file in listed if file.path not in used]
     for path in orphans:
@@ -211,6 +241,17 @@ def _delete_files(production: Platform, name: str) -> tuple[int, int]:
     for upload in storage.uploads(place):
         storage.abort(upload)
     return len(orphans), len(listed) - len(orphans)
+
+
+def _tables_below(place: str, files: Iterable[StoredFile]) -> list[TableId]:
+    """The tables whose files these are, by their folders: a role that may see some of Glue's tables
+    is not shown the others, but refused when it asks for them."""
+    folders = {"/".join(file.path.removeprefix(f"{place}/").split("/")[:3]) for file in files}
+    found = []
+    for folder in sorted(folders):
+        with suppress(ValueError):  # of no table
+            found.append(TableId.parse(folder))
+    return found
 
 
 def _databases(production: Settings) -> list[str]:

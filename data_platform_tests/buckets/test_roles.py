@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import pytest
 
@@ -18,6 +19,13 @@ from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId
 from data_platform_tests.support.acme import ACCOUNT, JOBS, TABLE, WAREHOUSE, acme
 from data_platform_tests.support.tables import TABLES
+
+NAMES = {  # of a table in each layer
+    "bronze": "order_lines",
+    "silver": "order_lines",
+    "gold": "daily_sales",
+    "quarantine": "order_lines",
+}
 
 
 def allowed(role: Role, action: str, at: Site | None = None) -> set[str]:
@@ -209,16 +217,29 @@ def test_only_upkeep_deletes_data_files() -> None:
         assert bool(data) == (role is Role.UPKEEP)
 
 
-def test_what_was_promoted_is_read_where_it_lies_and_deleted_by_upkeep_alone() -> None:
-    at = acme(catalog_uri="postgresql://platform@db/acme")
-    place = f"{WAREHOUSE}/_environments/*/gold/retail/daily_sales"
-    for role in (Role.TRANSFORM, Role.SERVE, Role.PERSON):
-        assert f"{place}/data/*" in allowed(role, "s3:GetObject", at), role
-    for role in Role:
-        assert (f"{place}/data/*" in allowed(role, "s3:DeleteObject", at)) == (role is Role.UPKEEP)
-        assert not any("/_environments/" in each for each in allowed(role, "s3:PutObject", at))
-        assert not any("/_environments/" in each for each in allowed(role, "s3:GetObject"))
-    assert f"{place}/metadata/*" in allowed(Role.UPKEEP, "s3:GetObject", at)
+@pytest.mark.parametrize("catalog", ["glue", "postgresql://platform@db/acme"])
+def test_what_was_promoted_is_read_where_it_lies_and_deleted_by_upkeep_alone(catalog: str) -> None:
+    at = acme(catalog_uri=catalog)
+
+    def may(role: Role, action: str, layer: str, what: str = "data") -> bool:
+        file = f"{WAREHOUSE}/_environments/pr_42/{layer}/retail/{NAMES[layer]}/{what}/a/0.parquet"
+        return any(fnmatchcase(file, resource) for resource in allowed(role, action, at))
+
+    for role, layers in {
+        Role.INGEST: {"bronze"},
+        Role.TRANSFORM: {*NAMES},
+        Role.SERVE: {"gold"},
+        Role.PERSON: {*NAMES},
+        Role.AUDIT: set[str](),
+        Role.UPKEEP: set[str](),
+        Role.LAUNCH: set[str](),
+    }.items():
+        assert {layer for layer in NAMES if may(role, "s3:GetObject", layer)} == layers, role
+        deletes = {layer for layer in NAMES if may(role, "s3:DeleteObject", layer)}
+        assert deletes == ({*NAMES} if role is Role.UPKEEP else set())
+        assert not any(may(role, "s3:PutObject", layer) for layer in NAMES)
+        assert not may(role, "s3:DeleteObject", "gold", "metadata")
+    assert may(Role.UPKEEP, "s3:GetObject", "gold", "metadata")
     listed = {prefix for grant in grants(Role.UPKEEP, at) for prefix in grant.prefixes}
     assert "_environments/*" in listed
 

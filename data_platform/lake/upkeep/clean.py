@@ -66,7 +66,7 @@ def _below(
 
 def referenced_by(table_id: TableId, lakes: Collection[Lake]) -> set[str]:
     """Every file that a snapshot of the table needs in one of the lakes."""
-    found = (each.find(table_id) for each in lakes)
+    found = (each.own(table_id) for each in lakes)
     return set().union(*(referenced_files(table) for table in found if table))
 
 
