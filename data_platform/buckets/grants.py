@@ -210,18 +210,26 @@ def promoted(
 ) -> Iterator[Grant]:
     """The files of tables in virtual environments (None: of all tables, which takes one resource):
     what was promoted stays where it was written, and production's tables refer to it."""
+    why = _EVERY_TABLE if tables is None else _ENVIRONMENTS
+    for place in _in_environments(site, tables):
+        yield objects(site, sid, actions, f"{place}/{what}/*", why=why)
+
+
+def listing_promoted(site: Site, tables: Sequence[TableId] | None = None) -> Iterator[Grant]:
+    """Grants to list the same files."""
+    for place in _in_environments(site, tables):
+        yield listing(site, place.removesuffix("/*"))
+
+
+def reading_promoted(site: Site, tables: Sequence[TableId] | None = None) -> Iterator[Grant]:
+    """Grants to read their rows."""
+    yield from promoted(site, "ReadPromoted", ["GetObject"], "data", tables)
+    yield from listing_promoted(site, tables)
+
+
+def _in_environments(site: Site, tables: Sequence[TableId] | None) -> list[str]:
     folder = f"{site.warehouse}/{FOLDER}/*"
-    if tables is None:
-        yield objects(site, sid, actions, f"{folder}/{what}/*", why=_EVERY_TABLE)
-        return
-    for table in tables:
-        at = "/".join([folder, *table.path, what, "*"])
-        yield objects(site, sid, actions, at, why=_ENVIRONMENTS)
-
-
-def listing_promoted(site: Site) -> Grant:
-    """A grant to list the virtual environments' files."""
-    return listing(site, f"{site.warehouse}/{FOLDER}")
+    return [folder] if tables is None else ["/".join([folder, *table.path]) for table in tables]
 
 
 def arrivals(site: Site) -> Iterator[Grant]:

@@ -19,6 +19,7 @@ from data_platform.buckets.grants import (
     listing_promoted,
     objects,
     promoted,
+    reading_promoted,
     secret,
 )
 from data_platform.buckets.jobs import launching, running_as_job
@@ -83,7 +84,7 @@ def _ingest(site: Site) -> list[Grant]:
         listing(site, site.landing, why=_UNKNOWN_KEYS),
         *(objects(site, "ReadLanding", ["GetObject"], path, why=why) for path, why in paths),
         *_building(site, uses),
-        *promoted(site, "ReadPromoted", ["GetObject"], "data", _written(uses)),
+        *reading_promoted(site, _written(uses)),
         *_scratch(site, Role.INGEST),
         *arrivals(site),
         *_inventory(site),
@@ -97,7 +98,7 @@ def _transform(site: Site) -> list[Grant]:
     uses = [use for use in site.uses if use.landing is None]
     return [
         *_building(site, uses),
-        *promoted(site, "ReadPromoted", ["GetObject"], "data"),
+        *reading_promoted(site),
         *running_as_job(site),
         *secret(site),
         *_key(site, writes=True),
@@ -108,7 +109,7 @@ def _serve(site: Site) -> list[Grant]:
     gold = [table for table in site.tables if table.layer == "gold"]
     return [
         *_reading(site, gold),
-        *promoted(site, "ReadPromoted", ["GetObject"], "data", gold),
+        *reading_promoted(site, gold),
         *_browsing(site, gold),
         *_key(site),
     ]
@@ -117,7 +118,7 @@ def _serve(site: Site) -> list[Grant]:
 def _person(site: Site) -> list[Grant]:
     return [
         *_reading(site, site.tables),
-        *promoted(site, "ReadPromoted", ["GetObject"], "data"),
+        *reading_promoted(site),
         *_browsing(site, site.tables),
         *_looking_up(site, _looked_up(site.uses), site.tables),
         *_key(site),
@@ -176,7 +177,7 @@ def _upkeep(site: Site) -> list[Grant]:
         *(objects(site, "DeleteFiles", deleting, f"{at}/*") for at in places),
         *promoted(site, "ReadEnvironments", ["GetObject"], "metadata"),
         *promoted(site, "DeletePromoted", deleting, "data"),
-        listing_promoted(site),
+        *listing_promoted(site),
         uploads,
         *glue(site, "KeepInGlue", [*_BROWSING, "UpdateTable"], site.tables),
         *_looking_up(site, _looked_up(site.uses), site.tables),
