@@ -70,6 +70,20 @@ def test_nothing_to_promote_is_said(home: LakeHome) -> None:
     assert "nothing was built in it that production does not have" in done.output
 
 
+def test_a_catalog_that_is_not_productions_is_refused(
+    home: LakeHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert called("create", "pr_42").exit_code == 0
+    commands = (["create", "pr_7"], ["drop", "pr_42", "--yes"])
+    with monkeypatch.context() as other:
+        other.setenv("DATA_PLATFORM_CATALOG", f"sqlite:///{home.folder}/other.db")
+        for ended in [*(called(*each) for each in commands), CliRunner().invoke(main, ["clean"])]:
+            said = " ".join(ended.output.split())
+            assert ended.exit_code == 1 and f"such as {SALES}" in said, said
+            assert "Set DATA_PLATFORM_CATALOG to production's catalog" in said
+    assert [called(*each).exit_code for each in commands] == [0, 0]
+
+
 def test_a_name_that_is_not_there_is_refused_by_each_command(home: LakeHome) -> None:
     for command in (("diff", "pr_7"), ("promote", "pr_7"), ("drop", "pr_7", "--yes")):
         ended = called(*command)

@@ -15,13 +15,24 @@ from data_platform.lake.environments import (
     refer,
     require_same_tables,
 )
+from data_platform.lake.errors import ForeignTable
 from data_platform.lake.expiry import KEEP_SNAPSHOTS, expire
 from data_platform.lake.files import files_by_partition, versions
-from data_platform.lake.upkeep.clean import clean, referenced_files
+from data_platform.lake.upkeep.clean import clean, referenced_by, referenced_files
 from data_platform_tests.lake.upkeep.test_clean import HOUR, later
-from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, LakeHome
+from data_platform_tests.support.lake_home import MONDAY, SALES, TUESDAY, GlueHome, LakeHome
+from data_platform_tests.support.places import Place, place_of
 
 MORE_THAN_A_TABLE_LOGS = 12  # of its metadata files, beyond which a commit deletes the oldest
+
+
+@pytest.fixture(params=["directory", "versitygw", "minio", "glue"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> LakeHome:
+    """Production, in every kind of place, and with its catalog in Glue."""
+    if request.param == "glue":
+        request.getfixturevalue("empty_glue")
+        return GlueHome(tmp_path)
+    return LakeHome(tmp_path, place_of(request, request.param, tmp_path))
 
 
 @pytest.fixture
@@ -34,7 +45,7 @@ def inner(home: LakeHome, tmp_path: Path) -> LakeHome:
     folder.mkdir()
     found = LakeHome(folder, home.place)
     found.__dict__["lake"] = type(home.lake)(
-        {**home.lake.properties, "uri": f"sqlite:///{folder}/catalog.db"},
+        {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", **home.place.catalog},
         f"{home.lake.warehouse}/_environments/pr_42",
     )
     refer(home.lake.load(SALES), SALES, found.lake)
@@ -95,6 +106,27 @@ def test_without_the_lake_beside_it_cleaning_would_take_what_it_refers_to(
     assert not cleaned(beside=lambda: [inner.lake]) & referenced_files(inner.lake.load(SALES))
     assert inner.numbers() == {MONDAY: [2], TUESDAY: [1]}
     assert any("/data/" in path for path in cleaned())
+
+
+def test_a_table_of_another_warehouse_in_a_shared_catalog_refers_to_no_file_of_this_one(
+    empty_glue: str, tmp_path: Path
+) -> None:
+    others, elsewhere = GlueHome(tmp_path / "others"), GlueHome(tmp_path / "elsewhere")
+    others.make()
+    others.write({MONDAY: [1]})
+    inner = LakeHome(tmp_path)
+    inner.make()
+    inner.write({MONDAY: [1]})
+    with pytest.raises(ForeignTable):
+        elsewhere.lake.find(SALES)
+
+    own = referenced_by(SALES, [inner.lake])
+    assert referenced_by(SALES, [inner.lake, elsewhere.lake]) == own
+    assert referenced_by(SALES, [elsewhere.lake]) == set() != referenced_by(SALES, [others.lake])
+
+    moved = LakeHome(tmp_path, Place.directory(tmp_path / "moved"))  # which must be relocated
+    with pytest.raises(ForeignTable):
+        referenced_by(SALES, [moved.lake])
 
 
 def _versions(home: LakeHome) -> dict[str, str]:

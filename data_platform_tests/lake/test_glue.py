@@ -5,7 +5,6 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +12,25 @@ import boto3
 import pytest
 from pyspark.sql import types as T
 
-from data_platform.lake.catalog import Lake
 from data_platform.lake.errors import ForeignTable, PartitionConflict
 from data_platform.lake.glue import fitted
 from data_platform.tables.identity import TableId
 from data_platform_tests.support.cloud import REGION, Cloud
-from data_platform_tests.support.lake_home import MONDAY, SALES, SCHEMA, TUESDAY, LakeHome, days
+from data_platform_tests.support.lake_home import (
+    MONDAY,
+    SALES,
+    SCHEMA,
+    TUESDAY,
+    GlueHome,
+    LakeHome,
+    days,
+)
 
 ABOUT = {"comment": "What was sold, by day.", "owner": "team:shop"}
 
 
-@dataclass(frozen=True)
-class GlueHome(LakeHome):
-    """A lake whose catalog is Glue; its tables are in a directory."""
-
-    @cached_property
-    def lake(self) -> Lake:
-        properties = {"type": "glue", "glue.region": REGION}
-        return Lake(properties, f"{self.place.root}/warehouse")
-
-
 @pytest.fixture
-def home(cloud: Cloud, moto_endpoint: str, tmp_path: Path, monkeypatch) -> GlueHome:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", moto_endpoint)
+def home(cloud: Cloud, empty_glue: str, tmp_path: Path) -> GlueHome:
     return GlueHome(tmp_path)
 
 

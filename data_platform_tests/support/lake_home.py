@@ -19,6 +19,7 @@ from data_platform.lake.writing.staging import new_attempt, part, stage_arrow, w
 from data_platform.storage.files import Storage
 from data_platform.tables.identity import TableId, TableSlice
 from data_platform.tables.outcomes import DATA, DUPLICATES, OUTCOME, QUARANTINE
+from data_platform_tests.support.cloud import REGION
 from data_platform_tests.support.places import Place
 
 SALES = TableId.parse("silver/shop/sales")
@@ -147,6 +148,16 @@ class LakeHome:
     def snapshots(self, table: TableId = SALES) -> list[int]:
         """Oldest first."""
         return [s.snapshot_id for s in self.lake.load(table).snapshots()]
+
+
+@dataclass(frozen=True)
+class GlueHome(LakeHome):
+    """A lake whose catalog is Glue; its tables are in a directory."""
+
+    @cached_property
+    def lake(self) -> Lake:
+        properties = {"type": "glue", "glue.region": REGION}
+        return Lake(properties, f"{self.place.root}/warehouse")
 
 
 def remove_manifests(lake: Lake, table: TableId) -> None:
