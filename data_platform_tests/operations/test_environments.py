@@ -21,14 +21,15 @@ from data_platform.runs.liveness import at_work, driving, hold
 from data_platform.storage.files import Storage, StoredFile
 from data_platform_tests.support.environments import (
     DAYS,
+    IN_GLUE_LATER,
     NAME,
     changed,
     clean_at_once,
     everything,
     forget_history,
     hashes,
-    land_two_days,
     own_files,
+    production,
     within,
 )
 from data_platform_tests.support.faults import Crash, Faults
@@ -46,12 +47,11 @@ from data_platform_tests.support.homes import (
 )
 
 
-@pytest.fixture
-def home(spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
+@pytest.fixture(params=["in_files", IN_GLUE_LATER])
+def home(spark: SparkSession, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
     """Two days, built, with a duplicate and a rejected row on the first."""
-    with home_at(tmp_path / "home", (bronze, silver, daily_sales)) as home:
-        land_two_days(home)
-        assert all(ran.success for ran in home.run())
+    tables = (bronze, silver, daily_sales)
+    with production(request, request.param, tmp_path / "home", *tables) as home:
         yield home
 
 

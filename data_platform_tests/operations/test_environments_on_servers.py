@@ -1,7 +1,7 @@
 """An environment's life with metadata in PostgreSQL and files in an object store, and production's
 catalog in that database or in Glue."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,29 +27,19 @@ from data_platform_tests.support.environments import (
     clean_at_once,
     everything,
     hashes,
-    land_two_days,
     own_files,
+    production,
     within,
 )
-from data_platform_tests.support.homes import BRONZE, SALES, SILVER, Home, home_at
-from data_platform_tests.support.places import place_of
+from data_platform_tests.support.homes import BRONZE, SALES, SILVER, Home
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(params=["in_database", "in_glue"])
-def home(
-    spark: SparkSession,
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    new_postgres_url: Callable[[], str],
-) -> Iterator[Home]:
-    place = place_of(request, "versitygw", tmp_path)
-    tables, database = (bronze, silver, daily_sales), new_postgres_url()
-    catalog = request.getfixturevalue("empty_glue") if request.param == "in_glue" else database
-    with home_at(tmp_path / "home", tables, place, database, catalog=catalog) as home:
-        land_two_days(home)
-        assert all(ran.success for ran in home.run())
+def home(spark: SparkSession, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
+    tables = (bronze, silver, daily_sales)
+    with production(request, request.param, tmp_path / "home", *tables) as home:
         yield home
 
 

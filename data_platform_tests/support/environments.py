@@ -5,7 +5,9 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -18,10 +20,37 @@ from data_platform.operations.environments import left_warehouses
 from data_platform.operations.repair import instance_of
 from data_platform.settings.environment import environment_kept
 from data_platform.settings.virtual import inside
-from data_platform_tests.support.homes import Home, csv, key_of, shop_lines
+from data_platform_tests.support.homes import Home, csv, home_at, key_of, shop_lines
+from data_platform_tests.support.places import place_of
 
 NAME = "pr_42"
 DAYS = ("2011-03-07", "2011-03-08")
+
+
+IN_GLUE = pytest.param("in_glue", marks=pytest.mark.integration)
+IN_GLUE_LATER = pytest.param("in_glue", marks=(pytest.mark.integration, pytest.mark.soak))
+
+
+@contextmanager
+def production(
+    request: pytest.FixtureRequest, kind: str, directory: Path, *tables: Table
+) -> Iterator[Home]:
+    """A home that has two days, built: `in_files`; or with files in an object store and metadata
+    `in_database`, or the tables' `in_glue` and the rest in that database."""
+    if kind == "in_files":
+        at = home_at(directory, tables)
+    else:
+        place, database = place_of(request, "versitygw", directory), _new_database(request)
+        catalog = request.getfixturevalue("empty_glue") if kind == "in_glue" else database
+        at = home_at(directory, tables, place, database, catalog=catalog)
+    with at as home:
+        land_two_days(home)
+        assert all(ran.success for ran in home.run())
+        yield home
+
+
+def _new_database(request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue("new_postgres_url")()
 
 
 @contextmanager
