@@ -26,8 +26,8 @@ from data_platform.operations.repair import stale_partitions
 from data_platform.settings.model import CHECKOUT
 from data_platform_tests.support.environments import (
     DAYS,
-    IN_GLUE,
-    IN_GLUE_LATER,
+    IN_EACH,
+    IN_EACH_SOAKING,
     NAME,
     changed,
     clean_at_once,
@@ -53,23 +53,16 @@ from data_platform_tests.support.homes import (
 )
 from data_platform_tests.support.processes import promoting
 
-IN_EACH = pytest.mark.parametrize("kind", ["in_files", IN_GLUE_LATER])
 QUARANTINE, DUPLICATES = "quarantine/retail/order_lines", "duplicates/retail/order_lines"
 
 
 @pytest.fixture
-def kind() -> str:
-    """Where production's metadata is."""
-    return "in_files"
-
-
-@pytest.fixture
 def home(
-    spark: SparkSession, request: pytest.FixtureRequest, tmp_path: Path, kind: str
+    spark: SparkSession, request: pytest.FixtureRequest, tmp_path: Path, metadata: str
 ) -> Iterator[Home]:
     """Two days, under the changed code, which was built in the environment alone."""
     tables = (bronze, silver, daily_sales)
-    with production(request, kind, tmp_path / "home", *tables) as home:
+    with production(request, metadata, tmp_path / "home", *tables) as home:
         create(home.platform, NAME)
         with within(home, changed()) as inner:
             assert all(ran.success for ran in inner.run())
@@ -118,7 +111,7 @@ def test_a_promotion_needs_no_engine(home: Home) -> None:
     assert everything(home) == rows
 
 
-@IN_EACH
+@IN_EACH_SOAKING
 def test_rejected_rows_come_along(home: Home) -> None:
     rows = in_environment(home)
     promote(home.scope, NAME)
@@ -129,7 +122,7 @@ def test_rejected_rows_come_along(home: Home) -> None:
     assert attempts == {home.versions()[SILVER][DAYS[0]]}
 
 
-@IN_EACH
+@IN_EACH_SOAKING
 def test_readers_see_one_commit_for_each_table(home: Home) -> None:
     before = len(home.platform.lake.load(silver.id).snapshots())
     promote(home.scope, NAME)
@@ -139,7 +132,7 @@ def test_readers_see_one_commit_for_each_table(home: Home) -> None:
     assert summary and summary["data_platform.promoted-from"] == NAME
 
 
-@IN_EACH
+@IN_EACH_SOAKING
 def test_what_production_changed_since_is_left_with_all_that_was_built_from_it(
     home: Home,
 ) -> None:
@@ -181,7 +174,7 @@ def test_what_was_built_from_inputs_that_production_lacks_is_left(home: Home) ->
     assert home.counts(SILVER) == {DAYS[0]: 4, DAYS[1]: 3}
 
 
-@IN_EACH
+@IN_EACH_SOAKING
 def test_bronze_is_promoted_and_the_ledger_knows(home: Home) -> None:
     with within(home, changed()) as inner:
         assert inner.build(bronze, *DAYS).success
@@ -205,7 +198,7 @@ def test_other_code_than_the_environments_promotes_nothing_that_it_built(home: H
     assert everything(home) == before and done.stale == {}
 
 
-@IN_EACH
+@IN_EACH_SOAKING
 def test_promoting_twice_changes_nothing_more(home: Home) -> None:
     promote(home.scope, NAME)
     before = hashes(home)
@@ -214,7 +207,7 @@ def test_promoting_twice_changes_nothing_more(home: Home) -> None:
     assert done.complete and hashes(home) == before
 
 
-@IN_EACH
+@IN_EACH_SOAKING
 def test_production_stays_readable_after_the_environment_is_dropped(home: Home) -> None:
     promote(home.scope, NAME)
     rows = everything(home)
@@ -242,7 +235,7 @@ def test_what_was_promoted_is_found_in_a_home_that_was_moved(home: Home, tmp_pat
         assert everything(moved) == rows
 
 
-@IN_EACH
+@IN_EACH_SOAKING
 def test_what_production_lets_go_of_is_cleaned_wherever_it_lies(home: Home) -> None:
     promote(home.scope, NAME)
     drop(home.platform, NAME)
@@ -256,7 +249,7 @@ def test_what_production_lets_go_of_is_cleaned_wherever_it_lies(home: Home) -> N
     assert own_files(home) == set() and everything(home) == rows
 
 
-@IN_EACH
+@IN_EACH_SOAKING
 def test_an_environment_cleans_no_file_that_was_promoted(home: Home) -> None:
     promote(home.scope, NAME)
     rows = everything(home)
@@ -268,7 +261,7 @@ def test_an_environment_cleans_no_file_that_was_promoted(home: Home) -> None:
     assert everything(home) == rows
 
 
-@pytest.mark.parametrize("kind", ["in_files", IN_GLUE])
+@IN_EACH
 def test_what_a_promotion_killed_after_a_commit_did_not_log_is_logged_by_the_next(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,32 +25,30 @@ from data_platform_tests.support.places import place_of
 
 NAME = "pr_42"
 DAYS = ("2011-03-07", "2011-03-08")
-
-
-IN_GLUE = pytest.param("in_glue", marks=pytest.mark.integration)
-IN_GLUE_LATER = pytest.param("in_glue", marks=(pytest.mark.integration, pytest.mark.soak))
+# With metadata in files; and with tables in Glue, of which some tests are long runs.
+_SOAKING = pytest.param("in_glue", marks=(pytest.mark.integration, pytest.mark.soak))
+_IN_GLUE = pytest.param("in_glue", marks=pytest.mark.integration)
+IN_EACH = pytest.mark.parametrize("metadata", ["in_files", _IN_GLUE])
+IN_EACH_SOAKING = pytest.mark.parametrize("metadata", ["in_files", _SOAKING])
 
 
 @contextmanager
 def production(
-    request: pytest.FixtureRequest, kind: str, directory: Path, *tables: Table
+    request: pytest.FixtureRequest, metadata: str, directory: Path, *tables: Table
 ) -> Iterator[Home]:
     """A home that has two days, built: `in_files`; or with files in an object store and metadata
     `in_database`, or the tables' `in_glue` and the rest in that database."""
-    if kind == "in_files":
+    if metadata == "in_files":
         at = home_at(directory, tables)
     else:
-        place, database = place_of(request, "versitygw", directory), _new_database(request)
-        catalog = request.getfixturevalue("empty_glue") if kind == "in_glue" else database
+        place = place_of(request, "versitygw", directory)
+        database = request.getfixturevalue("new_postgres_url")()
+        catalog = request.getfixturevalue("empty_glue") if metadata == "in_glue" else database
         at = home_at(directory, tables, place, database, catalog=catalog)
     with at as home:
         land_two_days(home)
         assert all(ran.success for ran in home.run())
         yield home
-
-
-def _new_database(request: pytest.FixtureRequest) -> str:
-    return request.getfixturevalue("new_postgres_url")()
 
 
 @contextmanager
