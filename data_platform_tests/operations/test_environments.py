@@ -21,7 +21,7 @@ from data_platform.runs.liveness import at_work, driving, hold
 from data_platform.storage.files import Storage, StoredFile
 from data_platform_tests.support.environments import (
     DAYS,
-    IN_EACH_SOAKING,
+    IN_EACH,
     NAME,
     changed,
     clean_at_once,
@@ -95,7 +95,7 @@ def test_changed_code_is_built_in_the_environment_alone(home: Home) -> None:
     assert home.run() == []
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_what_lands_is_left_to_production(home: Home) -> None:
     create(home.platform, NAME)
     later = "2011-03-09"
@@ -122,7 +122,7 @@ def test_bronze_is_read_again_in_the_environment_from_what_had_landed(home: Home
     assert home.run() == []
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_cleaning_production_spares_what_an_environment_refers_to(home: Home) -> None:
     create(home.platform, NAME)
     rows = everything(home)
@@ -140,7 +140,7 @@ def test_cleaning_production_spares_what_an_environment_refers_to(home: Home) ->
     assert home.counts(SILVER)[DAYS[0]] == 4
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_cleaning_and_expiring_in_an_environment_delete_no_file_of_production(home: Home) -> None:
     create(home.platform, NAME)
     before = hashes(home)
@@ -153,7 +153,7 @@ def test_cleaning_and_expiring_in_an_environment_delete_no_file_of_production(ho
     assert hashes(home) == before
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_a_dropped_environment_leaves_nothing_but_production(home: Home) -> None:
     before, rows = hashes(home), everything(home)
     create(home.platform, NAME)
@@ -169,7 +169,7 @@ def test_a_dropped_environment_leaves_nothing_but_production(home: Home) -> None
     assert hashes(home) == before and everything(home) == rows
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_an_environment_that_does_not_exist_is_refused(home: Home) -> None:
     with pytest.raises(NoEnvironment, match=f"`data-platform environment create {NAME}`"):
         home.platform.inside(NAME).lake.tables()
@@ -180,7 +180,7 @@ def test_an_environment_that_does_not_exist_is_refused(home: Home) -> None:
         create(home.platform, NAME)
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_an_environment_whose_creation_was_interrupted_is_created_again(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,6 @@ from data_platform.settings.model import CHECKOUT
 from data_platform_tests.support.environments import (
     DAYS,
     IN_EACH,
-    IN_EACH_SOAKING,
     NAME,
     changed,
     clean_at_once,
@@ -111,7 +110,7 @@ def test_a_promotion_needs_no_engine(home: Home) -> None:
     assert everything(home) == rows
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_rejected_rows_come_along(home: Home) -> None:
     rows = in_environment(home)
     promote(home.scope, NAME)
@@ -122,7 +121,7 @@ def test_rejected_rows_come_along(home: Home) -> None:
     assert attempts == {home.versions()[SILVER][DAYS[0]]}
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_readers_see_one_commit_for_each_table(home: Home) -> None:
     before = len(home.platform.lake.load(silver.id).snapshots())
     promote(home.scope, NAME)
@@ -132,7 +131,7 @@ def test_readers_see_one_commit_for_each_table(home: Home) -> None:
     assert summary and summary["data_platform.promoted-from"] == NAME
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_what_production_changed_since_is_left_with_all_that_was_built_from_it(
     home: Home,
 ) -> None:
@@ -174,7 +173,7 @@ def test_what_was_built_from_inputs_that_production_lacks_is_left(home: Home) ->
     assert home.counts(SILVER) == {DAYS[0]: 4, DAYS[1]: 3}
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_bronze_is_promoted_and_the_ledger_knows(home: Home) -> None:
     with within(home, changed()) as inner:
         assert inner.build(bronze, *DAYS).success
@@ -198,7 +197,7 @@ def test_other_code_than_the_environments_promotes_nothing_that_it_built(home: H
     assert everything(home) == before and done.stale == {}
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_promoting_twice_changes_nothing_more(home: Home) -> None:
     promote(home.scope, NAME)
     before = hashes(home)
@@ -207,7 +206,7 @@ def test_promoting_twice_changes_nothing_more(home: Home) -> None:
     assert done.complete and hashes(home) == before
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_production_stays_readable_after_the_environment_is_dropped(home: Home) -> None:
     promote(home.scope, NAME)
     rows = everything(home)
@@ -235,7 +234,7 @@ def test_what_was_promoted_is_found_in_a_home_that_was_moved(home: Home, tmp_pat
         assert everything(moved) == rows
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_what_production_lets_go_of_is_cleaned_wherever_it_lies(home: Home) -> None:
     promote(home.scope, NAME)
     drop(home.platform, NAME)
@@ -249,7 +248,7 @@ def test_what_production_lets_go_of_is_cleaned_wherever_it_lies(home: Home) -> N
     assert own_files(home) == set() and everything(home) == rows
 
 
-@IN_EACH_SOAKING
+@IN_EACH
 def test_an_environment_cleans_no_file_that_was_promoted(home: Home) -> None:
     promote(home.scope, NAME)
     rows = everything(home)

@@ -25,11 +25,9 @@ from data_platform_tests.support.places import place_of
 
 NAME = "pr_42"
 DAYS = ("2011-03-07", "2011-03-08")
-# With metadata in files; and with tables in Glue, of which some tests are long runs.
-_SOAKING = pytest.param("in_glue", marks=(pytest.mark.integration, pytest.mark.soak))
-_IN_GLUE = pytest.param("in_glue", marks=pytest.mark.integration)
+# With metadata in files; and with tables in Glue, as long runs.
+_IN_GLUE = pytest.param("in_glue", marks=(pytest.mark.integration, pytest.mark.soak))
 IN_EACH = pytest.mark.parametrize("metadata", ["in_files", _IN_GLUE])
-IN_EACH_SOAKING = pytest.mark.parametrize("metadata", ["in_files", _SOAKING])
 
 
 @contextmanager
