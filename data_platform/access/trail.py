@@ -7,7 +7,7 @@ not begun; one that has no second entry was interrupted.
 
 import logging
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -193,6 +193,20 @@ class Trail:
         with self.database.read() as connection:
             rows = connection.execute(found).mappings().all()
         return [_entry(row) for row in reversed(rows)]
+
+
+def entries_in(connection: sa.Connection) -> list[dict[str, object]]:
+    """Every entry in the order in which they were written, as they are, for `append`."""
+    there = {column["name"] for column in sa.inspect(connection).get_columns(AUDIT_TRAIL.name)}
+    columns = [column for column in AUDIT_TRAIL.columns if column.name in there]
+    found = connection.execute(sa.select(*columns).order_by(_ROW.number)).mappings()
+    return [{name: value for name, value in row.items() if name != "number"} for row in found]
+
+
+def append(connection: sa.Connection, entries: Sequence[Mapping[str, object]]) -> None:
+    """Add entries after those that are there: only their numbers become others."""
+    if entries:
+        connection.execute(AUDIT_TRAIL.insert(), entries)
 
 
 def _kept(text: str) -> str:

@@ -25,7 +25,10 @@ from data_platform.telemetry.wording import counted
 TRANSIENT = (PartitionConflict, DatabaseUnavailable, ConnectionError, TimeoutError)
 EXPLAINED = (ContractError, DatabaseError, LakeError)
 # These errors' messages already name the place and what to do.
-_SPEAKING = ("Failure", "PartitionConflict", "DatabaseUnavailable", "DatabaseTooNew", "EngineLost")
+_SPEAKING = (
+    *("Failure", "PartitionConflict", "EngineLost"),
+    *("DatabaseUnavailable", "DatabaseTooNew", "BeingRestored"),
+)
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
 _PYTHON_LINE = re.compile(r"\.py:\d+$")
 _WAYS_OUT = {

@@ -54,6 +54,10 @@ class LeaseLost(DatabaseError):
     """This process has lost its lease, so others do its work; nothing of the write was made."""
 
 
+class BeingRestored(DatabaseError):
+    """A backup is being restored into the database, or was until that was interrupted."""
+
+
 class DatabaseTooNew(DatabaseError):
     """A later version of this package has changed the tables; only a newer one can use them."""
 

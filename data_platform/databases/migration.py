@@ -8,16 +8,19 @@ result with the tables in code.
 """
 
 import os
+from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from data_platform.databases.errors import DatabaseTooNew, shown
+from data_platform.databases.errors import BeingRestored, DatabaseTooNew, shown
 from data_platform.databases.tables import METADATA
 
 HEAD = "0014"
 
 # Dagster's storage may be in the same schema, and uses alembic's default name.
 VERSION_TABLE = "data_platform_version"
+RESTORING = "restoring"
+"""The version of tables that a restore is about to make: nobody else opens the database."""
 
 
 def is_current(connection: sa.Connection) -> bool:
@@ -28,7 +31,8 @@ def is_current(connection: sa.Connection) -> bool:
 def upgrade(connection: sa.Connection, to: str = HEAD) -> None:
     """Migrate the tables within the connection's transaction, which must hold the write lock.
 
-    Raises DatabaseTooNew if a later version of this package has migrated them.
+    Raises DatabaseTooNew if a later version of this package has migrated them, BeingRestored while
+    a backup is restored.
     """
     version = version_of(connection)
     if version == to:  # another process was first
@@ -49,9 +53,15 @@ def upgrade(connection: sa.Connection, to: str = HEAD) -> None:
 
 
 def require_known(version: str | None, of: str) -> None:
-    """Raises DatabaseTooNew if a later version of this package has made the tables `of` this."""
+    """Raises DatabaseTooNew if a later version of this package has made the tables `of` this,
+    BeingRestored if a restore is about to make them."""
     if version is None or version == HEAD:
         return
+    if version == RESTORING:
+        raise BeingRestored(
+            f"database {of}: a backup is being restored into it; wait until that has ended. If it "
+            "was interrupted, restore the backup into a new home and empty databases"
+        )
     from alembic.script import ScriptDirectory
 
     script = ScriptDirectory(os.path.dirname(__file__))
@@ -62,10 +72,19 @@ def require_known(version: str | None, of: str) -> None:
         )
 
 
-def remove(connection: sa.Connection) -> None:
+def remove(connection: sa.Connection, *, but: Collection[sa.Table] = ()) -> None:
     """Remove the tables, so that they can be made as another version had them."""
-    METADATA.drop_all(connection)
+    METADATA.drop_all(connection, [t for t in METADATA.sorted_tables if t not in but])
     connection.execute(sa.text(f"DROP TABLE IF EXISTS {VERSION_TABLE}"))
+
+
+def reserve(connection: sa.Connection, *, but: Collection[sa.Table]) -> None:
+    """Remove the tables until a restore makes them: whoever opens the database meanwhile gets
+    BeingRestored, and who has opened it finds no tables."""
+    remove(connection, but=but)
+    version = sa.Table(VERSION_TABLE, sa.MetaData(), sa.Column("version_num", sa.String(32)))
+    version.create(connection)
+    connection.execute(version.insert().values(version_num=RESTORING))
 
 
 def version_of(connection: sa.Connection) -> str | None:

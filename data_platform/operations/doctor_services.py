@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from data_platform.build.platform import Platform
 from data_platform.databases.errors import DatabaseError
-from data_platform.databases.migration import HEAD
+from data_platform.databases.migration import HEAD, RESTORING
 from data_platform.databases.server import NOTHING, Look, look
 from data_platform.databases.urls import is_sqlite
 from data_platform.landing.arrivals.queue import QueueError, QueueIntake
@@ -96,6 +96,9 @@ def _tables(version: str | None) -> Examined:
         return Examined("tables of the ledger", f"version {version}, as this package's")
     if version is None:
         return Examined("tables of the ledger", "none yet: a run creates them")
+    if version == RESTORING:
+        said = "a backup is being restored, or was until that was interrupted"
+        return Examined("tables of the ledger", said, "if so, restore into empty databases")
     said = f"version {version}, this package's is {HEAD}"
     if version > HEAD:
         return Examined("tables of the ledger", said, "use the package that changed them")

@@ -78,17 +78,29 @@ def driving(
 
     If another process is driving, calls `waiting` and waits until it is done, or counts as gone.
     """
+    with (
+        driving_home(platform, waiting=waiting) as lock,
+        _only_driver(platform.leases, lock, waiting),
+    ):
+        try:
+            dead = fail_dead_runs(instance, platform)
+            with fenced(_DRIVER_LEASE):
+                yield dead
+        finally:
+            fail_dead_runs(instance, platform)  # also removes the files of runs that ended
+
+
+@contextmanager
+def driving_home(
+    platform: Platform, *, waiting: Callable[[], None] = lambda: None
+) -> Iterator[IO[str]]:
+    """Be the only driver of this home, which needs neither Dagster's instance nor the database;
+    yields the file that is locked."""
     with (platform.settings.home / _DRIVER).open("a+") as lock:
         if not try_lock(lock):
             waiting()
             fcntl.flock(lock, fcntl.LOCK_EX)
-        with _only_driver(platform.leases, lock, waiting):
-            try:
-                dead = fail_dead_runs(instance, platform)
-                with fenced(_DRIVER_LEASE):
-                    yield dead
-            finally:
-                fail_dead_runs(instance, platform)  # also removes the files of runs that ended
+        yield lock
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 
 from data_platform.build.platform import Platform
 from data_platform.databases.connections import Database
-from data_platform.databases.errors import DatabaseTooNew
+from data_platform.databases.errors import BeingRestored, DatabaseTooNew, DatabaseUnavailable
 from data_platform.databases.migration import HEAD
 from data_platform.lake.environments import State
 from data_platform.lake.errors import ForeignTable
@@ -22,9 +23,10 @@ from data_platform.lake.upkeep.clean import clean
 from data_platform.operations import restore as restoring
 from data_platform.operations.backup import back_up
 from data_platform.operations.repair import instance_of
-from data_platform.operations.restore import RestoreError, restore
+from data_platform.operations.restorable import RestoreError
+from data_platform.operations.restore import restore
 from data_platform.runs.arrivals import record_arrivals
-from data_platform.runs.liveness import hold
+from data_platform.runs.liveness import driving_home, hold
 from data_platform.settings.environment import environment_kept, settings_at
 from data_platform.storage.archive import ArchiveError
 from data_platform.storage.files import Storage
@@ -463,12 +465,104 @@ def test_what_was_recorded_since_it_was_found_empty_is_not_removed(
 ) -> None:
     backed_up(old, backup)
     copied(old, new)
-    monkeypatch.setattr("data_platform.operations.restore._restore_dagster", land_in(new))
+    monkeypatch.setattr("data_platform.operations.restore._require_files", land_in(new))
 
     with pytest.raises(RestoreError, match=r"the ledger, .* is not empty"):
         restore(new.platform(), str(backup))
 
     assert new.platform().ledger.summary()
+    assert not new.platform().lake.tables()
+
+
+@pytest.mark.parametrize("step", ["_restore_dagster", "_restore_tables", "_restore_ledger"])
+def test_nobody_else_writes_from_the_moment_when_something_is_restored(
+    new_shop: MakeShop, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = loaded(new_shop("old")), new_shop("new")
+    place = f"{new.place.root}/backup"
+    backed_up(old, place)
+    copied(old, new)
+    do, begun = getattr(restoring, step), new.platform()  # which has opened its databases
+
+    def interleaved(*arguments: object) -> object:
+        with pytest.raises(BeingRestored, match="wait until that has ended"):
+            land_in(new)()
+        with pytest.raises(DatabaseUnavailable):
+            begun.ledger.summary()
+        return do(*arguments)
+
+    begun.ledger.summary()
+    monkeypatch.setattr(restoring, step, interleaved)
+
+    restore(new.platform(), place)
+
+    assert new.everything() == old.everything()
+    assert begun.ledger.summary() == old.platform().ledger.summary()
+
+
+def test_a_restore_does_not_begin_in_a_home_where_a_command_or_run_is_at_work(
+    old: SmallShop, new: SmallShop, backup: Path
+) -> None:
+    backed_up(old, backup)
+    copied(old, new)
+    platform = new.platform()
+    with (
+        driving_home(platform),
+        pytest.raises(RestoreError, match="a command or run is at work in this home"),
+    ):
+        restore(new.platform(), str(backup))
+    with (
+        hold(platform, "run00001"),
+        pytest.raises(RestoreError, match="a command or run is at work in this home"),
+    ):
+        restore(new.platform(), str(backup))
+
+    restore(new.platform(), str(backup))
+
+
+def test_a_command_waits_until_the_home_is_restored(
+    old: SmallShop, new: SmallShop, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backed_up(old, backup)
+    copied(old, new)
+    do, waited = restoring._restore_tables, []
+
+    def interleaved(*arguments: Any) -> object:
+        def waiting() -> None:
+            waited.append(True)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt), driving_home(new.platform(), waiting=waiting):
+            pass
+        return do(*arguments)
+
+    monkeypatch.setattr(restoring, "_restore_tables", interleaved)
+
+    restore(new.platform(), str(backup))
+
+    assert waited
+
+
+def test_tables_that_another_program_adds_meanwhile_are_kept(
+    old: SmallShop, new: SmallShop, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backed_up(old, backup)
+    copied(old, new)
+    do = restoring._restore_dagster
+
+    def interleaved(*arguments: Any) -> None:
+        do(*arguments)
+        lake = new.platform().lake
+        lake.catalog.create_namespace("silver_shop")
+        columns, location = pa.schema([("n", pa.int64())]), lake.location(SILVER)
+        lake.catalog.create_table("silver_shop.sales", columns, location)
+
+    monkeypatch.setattr(restoring, "_restore_dagster", interleaved)
+
+    with pytest.raises(RestoreError, match="the catalog has tables already, such as silver/shop"):
+        restore(new.platform(), str(backup))
+
+    assert new.platform().lake.load(SILVER).scan().to_arrow().column_names == ["n"]
 
 
 def land_in(shop: SmallShop) -> Callable[..., None]:
