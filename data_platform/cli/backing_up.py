@@ -6,11 +6,14 @@ from pathlib import Path
 import click
 
 from data_platform.cli import printing as out
+from data_platform.cli.audit_log import recorded
 from data_platform.cli.options import open_platform
 from data_platform.cli.reporting import reporting
+from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.values import PREFIX, SettingsError
 from data_platform.settings.values import place as location
+from data_platform.telemetry.wording import counted
 
 
 class _Place(click.ParamType):
@@ -48,12 +51,9 @@ def backup(place: str, keep_days: int) -> None:
     platform = open_platform()
     from data_platform.operations.backup import back_up
 
-    made = back_up(
-        platform,
-        place,
-        now=dt.datetime.now(dt.UTC),
-        keep=dt.timedelta(days=keep_days),
-    )
+    now, keep = dt.datetime.now(dt.UTC), dt.timedelta(days=keep_days)
+    with recorded(platform, "backup", detail=f"to {place}, for {counted(keep_days, 'day')}"):
+        made = back_up(platform, place, now=now, keep=keep)
     for line in made.lines:
         out.paragraph(line)
 
@@ -68,9 +68,15 @@ def restore(place: str, copy: bool) -> None:
     The warehouse may be another one than it was: copy its files there first, or have --copy do so.
     """
     from data_platform.build.platform import Platform
+    from data_platform.operations.restorable import open_known
     from data_platform.operations.restore import restore as restored
 
-    for line in restored(Platform(settings_from_env()), place, copy=copy).lines:
+    platform = Platform(settings_from_env())
+    open_known(platform, place)  # a mistyped one makes no home to record it in
+    prepare_home(platform.settings)
+    with recorded(platform, "restore", detail=f"from {place}"):
+        done = restored(platform, place, copy=copy)
+    for line in done.lines:
         out.paragraph(line)
 
 
@@ -85,5 +91,7 @@ def relocate() -> None:
     platform = open_platform()
     from data_platform.operations.relocating import relocate as relocated
 
-    for line in relocated(platform).lines:
+    with recorded(platform, "relocate", detail=f"to {platform.settings.warehouse_uri}"):
+        done = relocated(platform)
+    for line in done.lines:
         out.paragraph(line)
