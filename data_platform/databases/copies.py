@@ -35,6 +35,16 @@ class FileCopies:
                 _pass_on(source, sink)
         return {"kind": "sqlite", "files": list(self.files)}
 
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection to the first of the copies."""
+        file = next(iter(self.files.values()))
+        engine = sa.create_engine(
+            "sqlite://", creator=lambda: _reading(file), poolclass=sa.NullPool
+        )
+        with engine.connect() as connection:
+            yield connection
+
 
 def copies_of_files(files: Mapping[str, Path], scratch: Path) -> FileCopies:
     """Copy SQLite files one after the other, each as it is at one moment."""
@@ -69,6 +79,11 @@ class TableCopies:
             with opened(f"{self.prefix}/{table}") as sink:
                 self._copy(f"COPY {_quoted(self.connection, table, names)} TO STDOUT", sink)
         return {"kind": "postgresql", "columns": columns, "sequences": self._sequences()}
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """The connection that sees what is copied."""
+        yield self.connection
 
     def _copy(self, statement: str, sink: Any) -> None:
         with closing(_cursor(self.connection)) as cursor:

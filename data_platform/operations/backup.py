@@ -31,6 +31,7 @@ from data_platform.databases.fencing import LEASES
 from data_platform.databases.migration import HEAD
 from data_platform.databases.tables import METADATA
 from data_platform.databases.urls import is_sqlite
+from data_platform.lake.staged_paths import held_files
 from data_platform.lake.table_copies import copies, loaded, tables_now
 from data_platform.operations.versions import installed_version
 from data_platform.settings.environment import give_password
@@ -43,6 +44,7 @@ Copies = FileCopies | TableCopies
 
 FORMAT = 1  # of the archive; a restore refuses a later one
 LEDGER, DAGSTER, TABLES = "ledger", "dagster", "tables.jsonl"
+HELD = "held.jsonl"  # files of held back attempts; earlier backups do not have it
 LEDGER_FILE = f"{LEDGER}.db"  # of SQLite
 
 DAGSTER_TABLES = tuple(dict.fromkeys(STORAGE))
@@ -84,6 +86,9 @@ def back_up(platform: Platform, place: str, *, now: dt.datetime, keep: dt.timede
             for copy in copies(tables_then, name, now, until):
                 sink.write(f"{copy.to_json()}\n".encode())
                 tables += 1
+        with archive.writing(HELD) as sink, ledger.reading() as connection:
+            for file in held_files(connection):
+                sink.write(f"{file.to_json()}\n".encode())
         about = {
             "format": FORMAT,
             "made": now.isoformat(),

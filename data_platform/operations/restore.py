@@ -6,6 +6,7 @@ database is open again: what the ledger does not hold was not restored.
 """
 
 import datetime as dt
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -22,11 +23,12 @@ from data_platform.databases.copies import load_rows, load_tables, read_file
 from data_platform.lake.environments import forget_virtual
 from data_platform.lake.files import some
 from data_platform.lake.relocation import Move
-from data_platform.lake.staged_paths import move_staged_paths
+from data_platform.lake.staged_paths import HeldFile, move_staged_paths
 from data_platform.lake.table_copies import TableCopy, copy_files, register
 from data_platform.landing.ledger.tables import rename_bucket
 from data_platform.operations.backup import (
     DAGSTER,
+    HELD,
     LEDGER,
     LEDGER_FILE,
     LEDGER_TABLES,
@@ -56,12 +58,14 @@ from data_platform.telemetry.wording import counted
 
 @dataclass(frozen=True)
 class Restored:
-    """What was restored: the backup's moment, how many tables, and how many snapshots of which
-    tables were left out since files of theirs are gone."""
+    """What was restored: the backup's moment, how many tables, how many snapshots of which tables
+    were left out since files of theirs are gone, and the held back partitions, by table, whose
+    files are gone."""
 
     made: dt.datetime
     tables: int
     forgotten: Mapping[TableId, int]
+    unreleasable: Mapping[str, list[str]]
 
     @property
     def lines(self) -> list[str]:
@@ -71,6 +75,12 @@ class Restored:
             *(
                 f"{table}: {counted(n, 'snapshot')} left out of its history, whose files are gone"
                 for table, n in self.forgotten.items()
+            ),
+            *(
+                f"{table}: files of {counted(len(keys), 'held back partition')} are gone: "
+                f"{some(keys)}; they cannot be released until `data-platform run` with --partition "
+                "has built them again"
+                for table, keys in self.unreleasable.items()
             ),
         ]
 
@@ -95,8 +105,9 @@ def restore(platform: Platform, place: str, *, copy: bool = False) -> Restored:
         _restore_dagster(platform, archive)
         tables, forgotten = _restore_tables(platform, archive)
         _restore_ledger(platform, archive)
+        unreleasable = _unreleasable(platform, archive)
     made = dt.datetime.fromisoformat(archive.about["made"])
-    return Restored(made, tables, forgotten)
+    return Restored(made, tables, forgotten, unreleasable)
 
 
 def _copies(archive: Archive) -> Iterator[TableCopy]:
@@ -163,7 +174,6 @@ def _restore_dagster(platform: Platform, archive: Archive) -> None:
 def _restore_ledger(platform: Platform, archive: Archive) -> None:
     """Load the ledger, the register and the audit trail, to which the new database's is added."""
     about = archive.about
-    warehouse = Move(about["warehouse"], platform.settings.warehouse_uri)
     with (
         TemporaryDirectory() as folder,
         platform.builds.database.restoring() as connection,
@@ -175,8 +185,28 @@ def _restore_ledger(platform: Platform, archive: Archive) -> None:
         migration.upgrade(connection)
         forget_virtual(connection)
         rename_bucket(connection, about["landing"], platform.bucket.name)
-        move_staged_paths(connection, warehouse)
+        move_staged_paths(connection, _moved(platform, archive))
         append(connection, own)
+
+
+def _moved(platform: Platform, archive: Archive) -> Move:
+    return Move(archive.about["warehouse"], platform.settings.warehouse_uri)
+
+
+def _unreleasable(platform: Platform, archive: Archive) -> dict[str, list[str]]:
+    """By table, the partitions that were held back with files that are missing or cut short. The
+    old platform may have deleted them since, so that is no reason not to restore."""
+    if HELD not in archive.about["files"]:
+        return {}
+    moved = _moved(platform, archive)
+    with archive.reading(HELD) as source:
+        held = [HeldFile(**json.loads(line)) for line in TextIOWrapper(source, "utf-8")]
+    sizes = platform.storage.sizes([moved(each.path) for each in held])
+    found: dict[str, list[str]] = {}
+    for each, size in zip(held, sizes, strict=True):
+        if size != each.bytes and each.partition not in found.setdefault(each.table, []):
+            found[each.table].append(each.partition)
+    return {table: keys for table, keys in found.items() if keys}
 
 
 def _load(

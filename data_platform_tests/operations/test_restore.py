@@ -108,7 +108,7 @@ def test_every_table_is_as_it_was_in_another_place_and_the_work_goes_on(
 
     done = restore(new.platform(), place)
 
-    assert (done.tables, done.forgotten) == (len(before), {})
+    assert (done.tables, done.forgotten, done.unreleasable) == (len(before), {}, {})
     assert all(before.values())
     assert new.everything() == before
     assert new.platform().ledger.summary() == objects
@@ -246,6 +246,39 @@ def test_snapshots_whose_files_are_gone_are_left_out_of_the_history_and_said_so(
     there = [s.snapshot_id for s in new.platform().lake.load(SILVER).snapshots()]
     assert (first in there, there) == (False, rest)
     assert new.everything() == before
+
+
+def test_held_back_partitions_whose_files_are_gone_are_named(
+    new_shop: MakeShop, tmp_path: Path
+) -> None:
+    old, new = loaded(new_shop("old")), new_shop("new")
+    place = f"{new.place.root}/backup"
+    backed_up(old, place)
+    copied(old, new)
+    staged = old.platform().builds.staged_files(SILVER)
+    lost, *_ = (path.replace(old.place.root, new.place.root) for path in sorted(staged))
+    new.place.write(lost, new.place.read(lost)[:-1])
+
+    done = restore(new.platform(), place)
+
+    assert done.unreleasable == {str(SILVER): ["2011-03-07"]}
+    assert f"{SILVER}: files of 1 held back partition are gone: 2011-03-07" in " ".join(done.lines)
+    assert new.everything() == old.everything()
+
+
+def test_files_of_attempts_that_were_superseded_are_not_missed(
+    old: SmallShop, new: SmallShop, backup: Path
+) -> None:
+    superseded = old.platform().builds.staged_files(SILVER)
+    old.land("2011-03-07", ["e,1", "f,1", "g,1"], suffix="-late")
+    old.run()
+    assert superseded and not old.platform().builds.staged_files(SILVER)
+    backed_up(old, backup)
+    copied(old, new)
+    for path in superseded:
+        new.place.delete(path.replace(old.place.root, new.place.root))
+
+    assert restore(new.platform(), str(backup)).unreleasable == {}
 
 
 def test_files_that_are_missing_or_cut_short_are_named_before_anything_is_restored(
