@@ -1,7 +1,9 @@
 """Homes and databases as earlier versions of the package left them, under this one."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import sqlalchemy as sa
@@ -9,13 +11,34 @@ from alembic.script import ScriptDirectory
 
 from data_platform.databases import migration
 from data_platform.databases.connections import Database
+from data_platform.databases.copies import TableCopies, copies_of_files, snapshot
 from data_platform.databases.errors import DatabaseTooNew
 from data_platform.databases.migration import HEAD, version_of
-from data_platform.databases.urls import with_driver
+from data_platform.databases.urls import is_sqlite, with_driver
+from data_platform.operations.backup import (
+    LEDGER,
+    LEDGER_FILE,
+    LEDGER_TABLES,
+    TABLES,
+    Copies,
+    sqlite_file,
+)
+from data_platform.operations.restore import restore
 from data_platform.runs.instance import open_instance, upgrade_storage
 from data_platform.settings.environment import environment_kept
 from data_platform.settings.model import Settings
-from data_platform_tests.support.backups import DAYS, SILVER, loaded, materialized, shop_in
+from data_platform.storage.archive import new_archive, open_archive
+from data_platform.storage.files import Storage
+from data_platform_tests.support.backups import (
+    DAYS,
+    SILVER,
+    backed_up,
+    copied,
+    loaded,
+    materialized,
+    shop_in,
+)
+from data_platform_tests.support.places import Place
 from data_platform_tests.support.small_shop import SmallShop
 
 _SCRIPT = ScriptDirectory(str(Path(migration.__file__).parent))
@@ -51,7 +74,17 @@ def fill(url: str, version: str, source: sa.Connection) -> None:
             assert values
             marks = ", ".join(f":{column.name}" for column in table.columns)
             connection.execute(sa.text(f"INSERT INTO {name} ({columns}) VALUES ({marks})"), values)
+            number_on(connection, table)
         assert version_of(connection) == version
+
+
+def number_on(connection: sa.Connection, table: sa.Table) -> None:
+    """Have the next row's number follow those of rows that came with theirs."""
+    if connection.dialect.name == "postgresql":
+        for column in (c for c in table.primary_key if isinstance(c.type, sa.Integer)):
+            sequence = sa.func.pg_get_serial_sequence(table.name, column.name)
+            last = sa.select(sa.func.max(column)).scalar_subquery()
+            connection.execute(sa.select(sa.func.setval(sequence, last)))
 
 
 def as_it_was(row: sa.RowMapping, table: sa.Table) -> dict[str, object]:
@@ -82,6 +115,54 @@ def test_a_home_of_any_earlier_version_has_all_its_tables_and_builds_nothing_ane
     assert now.run() == set()
     with now.platform().builds.database.read() as connection:
         assert version_of(connection) == HEAD
+
+
+@pytest.mark.parametrize("version", ["0006", "0009", "0012"])
+def test_a_backup_of_an_earlier_version_is_restored_and_nothing_is_built_anew(
+    old: SmallShop, version: str, new_database_url: Callable[[], str], tmp_path: Path
+) -> None:
+    url, backup = new_database_url(), str(tmp_path / "backup")
+    with Database(old.platform().settings.ledger_uri).read() as source:
+        fill(url, version, source)
+    backed_up(old, f"{backup}-now")
+    with_ledger_of(url, version, f"{backup}-now", backup)
+    home = tmp_path / "new"
+    new = SmallShop(home, Place.directory(home), others={"ledger_uri": new_database_url()})
+    copied(old, new)
+
+    done = restore(new.platform(), backup)
+
+    before, now = old.platform(), new.platform()
+    assert done.tables == len(old.everything())
+    assert new.everything() == old.everything()
+    assert now.ledger.summary() == before.ledger.summary()
+    found, known = (p.builds.latest(SILVER) for p in (now, before))
+    assert {k: (b.attempt, b.state) for k, b in found.items()} == {
+        k: (b.attempt, b.state) for k, b in known.items()
+    }
+    assert new.run() == set()
+    new.land("2011-03-06", ["e,5"])
+    assert new.run() == {"bronze 2011-03-06", "silver 2011-03-06"}
+    with now.builds.database.read() as connection:
+        assert version_of(connection) == HEAD
+
+
+def with_ledger_of(url: str, version: str, backup: str, target: str) -> None:
+    """The backup as an earlier version would have made it, with the ledger at this URL."""
+    made, older = open_archive(backup, Storage()), new_archive(target, Storage())
+    about = {name: value for name, value in made.about.items() if name != "files"}
+    for name in made.about["files"]:
+        if name.startswith("dagster/") or name == TABLES:
+            with made.reading(name) as source, older.writing(name) as sink:
+                sink.write(source.read())
+    with ExitStack() as stack:
+        if is_sqlite(url):
+            scratch = Path(stack.enter_context(TemporaryDirectory()))
+            ledger: Copies = copies_of_files({LEDGER_FILE: sqlite_file(url)}, scratch)
+        else:
+            connection = stack.enter_context(snapshot(url))
+            ledger = TableCopies(connection, LEDGER, LEDGER_TABLES)
+        older.finish({**about, "migration": version, LEDGER: ledger.write(older.writing)})
 
 
 def older(shop: SmallShop, url: str) -> SmallShop:
