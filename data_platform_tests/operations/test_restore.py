@@ -11,6 +11,8 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
+from data_platform.access.people import Person, Role
+from data_platform.access.trail import Change, Outcome, Through, entries_in
 from data_platform.build.platform import Platform
 from data_platform.databases.connections import Database
 from data_platform.databases.errors import BeingRestored, DatabaseTooNew, DatabaseUnavailable
@@ -39,6 +41,7 @@ from data_platform_tests.support.backups import (
     backed_up,
     copied,
     deleted,
+    killed_restoring,
     loaded,
     materialized,
     publishing,
@@ -380,6 +383,53 @@ def test_a_restore_that_was_interrupted_is_begun_again_in_a_new_home(
         restore(begun.platform(), str(backup))
     restore(new.platform(), str(backup))
     assert new.everything() == before
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("step", "time", "leaves"),
+    [
+        ("_reserve", 1, "nothing"),
+        ("_restore_dagster", 1, "half"),
+        ("_restore_tables", 1, "half"),
+        ("register", 3, "half"),
+        ("_restore_ledger", 1, "half"),
+        ("append", 1, "half"),  # in the last transaction, before its end
+        ("_unreleasable", 1, "all"),
+    ],
+)
+def test_a_restore_that_was_killed_is_repeated_refused_with_a_way_out_or_complete(
+    tmp_path: Path, new_postgres_url: Callable[[], str], step: str, time: int, leaves: str
+) -> None:
+    old, new, newer = (
+        SmallShop(tmp_path / name, Place.directory(tmp_path / name), new_postgres_url())
+        for name in ("old", "new", "newer")
+    )
+    backup = str(tmp_path / "backup")
+    backed_up(loaded(old), backup)
+    before = old.everything()
+    copied(old, new)
+    copied(old, newer)
+    change = Change(who=Person("ann", Role.OPERATOR), through=Through.COMMAND, action="migrate")
+    new.platform().trail.add(change, Outcome.DONE)
+
+    killed_restoring(new, backup, step, time)
+
+    if leaves == "half":
+        with pytest.raises(BeingRestored, match="restore the backup into a new home and empty"):
+            new.run()
+        with pytest.raises(RestoreError, match="into a new home and empty databases"):
+            restore(new.platform(), backup)
+        restore(newer.platform(), backup)
+        assert (newer.everything(), newer.run()) == (before, set())
+        with Database(new.database).restoring() as connection:
+            assert [entry["action"] for entry in entries_in(connection)] == ["migrate"]
+        return
+    if leaves == "nothing":
+        restore(new.platform(), backup)
+    assert (new.everything(), new.run()) == (before, set())
+    assert materialized(new) == DAYS
+    assert [entry.action for entry in new.platform().trail.entries()] == ["migrate"]
 
 
 def test_a_catalog_may_be_glue_instead_of_a_database_and_the_reverse(

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -64,6 +65,15 @@ def materialized(shop: SmallShop) -> set[str]:
     """What Dagster knows to be materialized."""
     with instance_of(shop.platform()) as instance:
         return instance.get_materialized_partitions(_KEY)
+
+
+def killed_restoring(shop: SmallShop, backup: str, step: str, time: int = 1) -> None:
+    """A process restores a backup there, and is killed before it does this step for this time."""
+    module = "data_platform_tests.support.processes.restoring"
+    root = shop.place.root.removeprefix("file://")
+    arguments = [str(shop.home), root, shop.database, backup, step, str(time)]
+    ended = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
+    assert ended.returncode == -signal.SIGKILL
 
 
 @contextmanager
