@@ -132,7 +132,8 @@ class Platform:
     def lakes_beside(self) -> list[Lake]:
         """The lakes of production and of all environments but this one: a file that one of them
         refers to must not be deleted."""
-        using = [e.name for e in self.environments.all() if e.state in ("creating", "ready")]
+        states = ("creating", "ready", "closing")
+        using = [e.name for e in self.environments.all() if e.state in states]
         own = self.settings.virtual_environment
         return [lake_of(inside(self.settings, name)) for name in ("", *using) if name != own]
 

@@ -75,7 +75,8 @@ def list_(as_json: bool) -> None:
 def drop(name: str, yes: bool) -> None:
     """Remove an environment, and the files in it that no other table refers to.
 
-    What was promoted from it stays readable.
+    What was promoted from it stays readable. If it is kept only for tables that
+    production has dropped since, drop it again.
     """
     platform = _production()
     from data_platform.operations.environments import drop as drop_environment

@@ -33,7 +33,7 @@ from data_platform.lake.files import files_by_partition, versions
 from data_platform.storage.errors import LakeError
 from data_platform.tables.identity import TableId
 
-State = Literal["creating", "ready", "dropping", "kept"]
+State = Literal["creating", "ready", "closing", "dropping", "kept"]
 
 ENVIRONMENTS = sa.Table(
     "environments",
@@ -66,8 +66,8 @@ def require_same_tables(uri: str) -> None:
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment. `kept`: it was dropped, and production refers to files of it;
-    `created` is in UTC, without a time zone."""
+    """A virtual environment. `closing`: it is to be dropped if nothing is at work in it; `kept`: it
+    was dropped, and production refers to files of it; `created` is in UTC, without a time zone."""
 
     name: str
     state: State

@@ -141,7 +141,8 @@ def drop(
     platform: Platform, name: str, *, waiting: Callable[[], None] = lambda: None
 ) -> DroppedEnvironment:
     """Remove an environment with its catalog, its ledger, its register and those of its files that
-    nothing else refers to. Run it again if it was interrupted.
+    nothing else refers to. Run it again if it was interrupted, or if it is kept for tables that
+    production has dropped since, whose files `clean` does not touch.
 
     Waits for another command that changes production, which may be promoting from it. Raises
     NoEnvironment if there is none, TablesBusy while something is at work in it, OtherCatalog if the
@@ -198,16 +199,17 @@ def require_catalog(production: Platform) -> None:
 
 def _close(platform: Platform, inner: Platform, name: str) -> None:
     """Have nothing begin in the environment any more. Raises TablesBusy, and leaves it open, while
-    something is at work in it."""
-    found = platform.environments.find(name)
-    platform.environments.set(name, "dropping", among=("creating", "ready", "dropping"))
-    if found is None or found.state != "ready":
-        return  # nothing could begin in it
-    try:
-        _require_idle(inner)
-    except BaseException:
-        platform.environments.set(name, "ready", among=("dropping",))
-        raise
+    something is at work in it, which may have begun before a drop that was interrupted here."""
+    environments = platform.environments
+    found = environments.find(name)
+    if found and found.state in ("ready", "closing"):
+        environments.set(name, "closing", among=("ready", "closing"))
+        try:
+            _require_idle(inner)
+        except BaseException:
+            environments.set(name, "ready", among=("closing",))
+            raise
+    environments.set(name, "dropping", among=("creating", "closing", "dropping", "kept"))
 
 
 def _require_idle(inner: Platform) -> None:

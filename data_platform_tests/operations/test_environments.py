@@ -18,6 +18,7 @@ from data_platform.operations.environments import create, drop, listed
 from data_platform.operations.repair import stale_partitions
 from data_platform.runs.in_process import TablesBusy
 from data_platform.runs.liveness import at_work, driving, hold
+from data_platform.settings.virtual import inside
 from data_platform.storage.files import Storage, StoredFile
 from data_platform_tests.support.environments import (
     DAYS,
@@ -272,6 +273,34 @@ def test_a_drop_that_was_interrupted_is_completed_by_the_next(home: Home) -> Non
     assert hashes(home) == before and home.run() == []
 
 
+def test_a_drop_that_was_killed_before_it_found_the_environment_idle_looks_again(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(home.platform, NAME)
+    states = []
+
+    def interrupted(_: Platform) -> None:
+        states.append(listed(home.platform)[0]["state"])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(environments, "at_work", interrupted)
+        drop(home.platform, NAME)
+    # As SIGKILL there leaves it.
+    home.platform.environments.set(NAME, states[0], among=("ready",))
+    assert len(home.platform.lakes_beside()) == 1  # `clean` spares what it refers to
+
+    with (
+        hold(replace(home.platform, settings=inside(home.settings, NAME)), "run00001"),
+        pytest.raises(TablesBusy, match=f"run run00001 is at work in .* {NAME};"),
+    ):
+        drop(home.platform, NAME)
+
+    assert [each["state"] for each in listed(home.platform)] == ["ready"]
+    drop(home.platform, NAME)
+    assert own_files(home) == set() and listed(home.platform) == []
+
+
 def test_an_environment_that_is_at_work_is_not_dropped(home: Home) -> None:
     create(home.platform, NAME)
     with (
@@ -290,7 +319,7 @@ def test_nothing_can_begin_in_an_environment_once_a_drop_has_found_it_idle(
     looked = []
 
     def looking(inner: Platform) -> tuple[bool, list[str], list[str]]:
-        with pytest.raises(NoEnvironment, match="is dropping"):
+        with pytest.raises(NoEnvironment, match="is closing"):
             home.platform.inside(NAME).lake.tables()
         looked.append(at_work(inner))
         return looked[-1]

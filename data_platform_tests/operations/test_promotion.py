@@ -19,6 +19,7 @@ from data_platform.build.platform import Platform
 from data_platform.domains.retail.bronze import order_lines as bronze
 from data_platform.domains.retail.gold import daily_sales
 from data_platform.domains.retail.silver import order_lines as silver
+from data_platform.operations.dropping import apply_drop, plan_drop
 from data_platform.operations.environments import create, drop, listed
 from data_platform.operations.promotion import Promoted, promote
 from data_platform.operations.relocating import relocate
@@ -204,6 +205,24 @@ def test_promoting_twice_changes_nothing_more(home: Home) -> None:
     done = promote(home.scope, NAME)
     assert {each.table: tuple(each.already) for each in done.tables} == {SILVER: DAYS, SALES: DAYS}
     assert done.complete and hashes(home) == before
+
+
+def test_files_of_a_table_that_production_dropped_are_deleted_by_dropping_what_is_kept(
+    home: Home,
+) -> None:
+    promote(home.scope, NAME)
+    assert drop(home.platform, NAME).kept
+    rows = home.read(SILVER).to_pylist()
+    apply_drop(home.scope, plan_drop(home.platform, home.tables, daily_sales.id, None))
+    clean_at_once(home)
+    assert any("/gold/" in file for file in own_files(home))
+
+    done = drop(home.platform, NAME)
+
+    assert done.deleted and done.kept == len(own_files(home)) > 0
+    assert not any("/gold/" in file for file in own_files(home))
+    assert [each["state"] for each in listed(home.platform)] == ["kept"]
+    assert home.read(SILVER).to_pylist() == rows
 
 
 @IN_EACH
