@@ -20,6 +20,7 @@ from sqlalchemy import event
 from data_platform.access.people import Person
 from data_platform.databases.connections import Database
 from data_platform.databases.tables import METADATA, Message, Name, UtcDateTime
+from data_platform.settings.values import account
 
 AUDIT_TRAIL = sa.Table(
     "audit_trail",
@@ -36,6 +37,7 @@ AUDIT_TRAIL = sa.Table(
     sa.Column("run", Message, nullable=False),
     sa.Column("detail", Message, nullable=False),
     sa.Column("outcome", sa.String, nullable=False),
+    sa.Column("account", Message, nullable=False, server_default=""),
 )
 # As the migration makes them.
 _APPEND_ONLY = {
@@ -101,7 +103,8 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A change as the trail has it: when it began, and what is known of it since."""
+    """A change as the trail has it: when it began, and what is known of it since. `account` is the
+    system's, `user@host`, of the process that wrote it; whom it works for, a command claims."""
 
     at: datetime
     who: str
@@ -113,6 +116,7 @@ class Entry:
     run: str
     outcome: str
     detail: str
+    account: str
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ class Trail:
                 "run": _kept(change.run),
                 "detail": _kept(change.detail),
                 "outcome": str(outcome),
+                "account": _kept(account()),
             }
             connection.execute(AUDIT_TRAIL.insert().values(**values))
 

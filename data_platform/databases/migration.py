@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from data_platform.databases.errors import BeingRestored, DatabaseTooNew, shown
 from data_platform.databases.tables import METADATA
 
-HEAD = "0014"
+HEAD = "0015"
 
 # Dagster's storage may be in the same schema, and uses alembic's default name.
 VERSION_TABLE = "data_platform_version"

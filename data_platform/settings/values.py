@@ -6,6 +6,7 @@ Rules about several settings are in `consistency`.
 import errno
 import getpass
 import os
+import pwd
 import re
 import socket
 from collections.abc import Iterable, Iterator
@@ -260,6 +261,15 @@ def actor(text: str) -> str:
         user = getpass.getuser()
     except (OSError, KeyError):  # a container whose user has no name
         user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def account() -> str:
+    """The user that this process is for the system, whatever variables say, and the host."""
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # in a container
+        user = str(os.geteuid())
     return f"{user}@{socket.gethostname()}"
 
 

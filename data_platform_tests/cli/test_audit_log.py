@@ -1,6 +1,9 @@
 """What commands write to the audit trail, and `data-platform audit-log`."""
 
 import json
+import os
+import pwd
+import socket
 from pathlib import Path
 
 import pytest
@@ -74,6 +77,20 @@ def test_without_a_setting_it_is_the_systems_user(
 
     [entry] = logged()
     assert entry["who"].startswith("bob@")
+
+
+def test_a_claimed_name_stands_beside_the_systems_account(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = f"{pwd.getpwuid(os.geteuid()).pw_name}@{socket.gethostname()}"
+    for variable in ("LOGNAME", "USER"):
+        monkeypatch.setenv(variable, "bob")
+    monkeypatch.setenv("DATA_PLATFORM_ACTOR", "olga@example.com")
+
+    called("expire")
+
+    [entry] = logged()
+    assert (entry["who"], entry["account"]) == ("olga@example.com", account)
 
 
 def test_what_needs_a_decision_is_done_and_what_exits_otherwise_is_not(platform: Platform) -> None:

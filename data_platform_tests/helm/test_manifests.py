@@ -374,5 +374,7 @@ def test_migrations_come_before_the_pods_of_a_version_and_need_nothing_of_the_ch
     accounts = [m["metadata"]["name"] for m in hooks if m["kind"] == "ServiceAccount"]
     assert [spec["serviceAccountName"]] == accounts
     assert all("emptyDir" in volume for volume in spec["volumes"])
+    actor = {"name": "DATA_PLATFORM_ACTOR", "value": "helm, release data-platform"}
+    assert all(actor in container["env"] for container in spec["containers"])
     weight = {m["kind"]: int(m["metadata"]["annotations"]["helm.sh/hook-weight"]) for m in hooks}
     assert weight["ServiceAccount"] < weight["ExternalSecret"] < weight["Job"]
