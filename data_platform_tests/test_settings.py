@@ -74,6 +74,8 @@ CLOUD = {
     "DATA_PLATFORM_DATABASE": "postgresql://app@db/data_platform",
 }
 
+ON_DATABASE = {**CLOUD, "DATA_PLATFORM_CATALOG": CLOUD["DATA_PLATFORM_DATABASE"]}
+
 
 def test_a_deployment_is_on_buckets_glue_and_one_database() -> None:
     settings = settings_from_env(CLOUD)
@@ -103,6 +105,27 @@ def test_everything_that_differs_has_a_setting_of_its_own(
     name: str, value: str, shown: Callable[[Settings], str]
 ) -> None:
     assert shown(settings_from_env({**CLOUD, f"DATA_PLATFORM_{name}": value})) == value
+
+
+@pytest.mark.parametrize(
+    ("environment", "migrates"),
+    [("local", True), ("test", True), ("staging", False), ("prod", False)],
+)
+def test_tables_of_a_deployment_are_migrated_by_one_command(
+    environment: str, migrates: bool
+) -> None:
+    settings = settings_from_env({**ON_DATABASE, "DATA_PLATFORM_ENV": environment})
+    inside = settings_from_env(
+        {
+            **ON_DATABASE,
+            "DATA_PLATFORM_ENV": environment,
+            "DATA_PLATFORM_VIRTUAL_ENVIRONMENT": "pr_42",
+        }
+    )
+
+    assert settings.migrates is migrates
+    assert inside.migrates
+    assert inside.production and inside.production.migrates is migrates
 
 
 def test_a_database_takes_all_metadata_of_a_laptop_too() -> None:

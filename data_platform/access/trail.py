@@ -126,11 +126,12 @@ class Trail:
 
     uri: str
     within: float | None = None
+    migrates: bool = True
 
     @cached_property
     def database(self) -> Database:
-        """The database, migrated on first use."""
-        return Database(self.uri, within=self.within)
+        """The database, migrated on first use if it `migrates`."""
+        return Database(self.uri, within=self.within, migrates=self.migrates)
 
     def add(self, change: Change, outcome: Outcome) -> None:
         """Write an entry."""

@@ -27,7 +27,7 @@ EXPLAINED = (ContractError, DatabaseError, LakeError)
 # These errors' messages already name the place and what to do.
 _SPEAKING = (
     *("Failure", "PartitionConflict", "EngineLost"),
-    *("DatabaseUnavailable", "DatabaseTooNew", "BeingRestored"),
+    *("DatabaseUnavailable", "DatabaseTooNew", "DatabaseNotMigrated", "BeingRestored"),
 )
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
 _PYTHON_LINE = re.compile(r"\.py:\d+$")

@@ -55,7 +55,7 @@ class Platform:
     def builds(self) -> Builds:
         """The register of builds: each attempt at a partition, its inputs and its outcome."""
         self._require_environment()
-        return Builds(self.settings.ledger_uri, clock=self.clock)
+        return Builds(self.settings.ledger_uri, clock=self.clock, migrates=self.settings.migrates)
 
     @cached_property
     def leases(self) -> Leases | None:
@@ -63,20 +63,21 @@ class Platform:
         file."""
         if is_sqlite(self.settings.ledger_uri):
             return None
-        give_password(self.settings)
-        return Leases(self.settings.ledger_uri, self.settings.run_lease)
+        settings = self.settings
+        give_password(settings)
+        return Leases(settings.ledger_uri, settings.run_lease, migrates=settings.migrates)
 
     @cached_property
     def trail(self) -> Trail:
         """The audit trail: who changed what."""
         give_password(self.settings)
-        return Trail(self.settings.ledger_uri)
+        return Trail(self.settings.ledger_uri, migrates=self.settings.migrates)
 
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger of landed objects and their states."""
         self._require_environment()
-        return Ledger(self.settings.ledger_uri, clock=self.clock)
+        return Ledger(self.settings.ledger_uri, clock=self.clock, migrates=self.settings.migrates)
 
     @cached_property
     def bucket(self) -> DirectoryBucket | S3Bucket:
@@ -123,7 +124,11 @@ class Platform:
         """The virtual environments beside production."""
         production = self.production.settings
         give_password(production)
-        return Environments(production.ledger_uri, bool(self.settings.virtual_environment))
+        return Environments(
+            production.ledger_uri,
+            within=bool(self.settings.virtual_environment),
+            migrates=production.migrates,
+        )
 
     def inside(self, name: str) -> "Platform":
         """The platform in a virtual environment, opened on first use."""

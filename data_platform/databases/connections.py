@@ -14,10 +14,16 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from data_platform.databases.errors import reaching, unavailable
+from data_platform.databases.errors import reaching, shown, unavailable
 from data_platform.databases.fencing import require_held
 from data_platform.databases.limits import IDLE, limit_postgres
-from data_platform.databases.migration import is_current, upgrade
+from data_platform.databases.migration import (
+    is_current,
+    require_current,
+    require_known,
+    upgrade,
+    version_of,
+)
 from data_platform.databases.urls import WAIT_SECONDS, is_sqlite, with_driver
 
 # Key of the PostgreSQL advisory lock for writers; PostgreSQL has no lock for a whole database.
@@ -26,7 +32,7 @@ _WRITERS = int.from_bytes(b"platform")
 
 class Database:
     """The database at an SQLAlchemy URL, opened on first use, which also creates or migrates its
-    tables.
+    tables; one that does not migrate raises DatabaseNotMigrated instead.
 
     A writer waits at most `wait` seconds for another. With `within`, a server that does not answer
     for so many seconds is out of reach, whatever happened to the packets. Every method raises
@@ -37,9 +43,15 @@ class Database:
     """
 
     def __init__(
-        self, url: str, *, wait: float = WAIT_SECONDS, within: float | None = None
+        self,
+        url: str,
+        *,
+        wait: float = WAIT_SECONDS,
+        within: float | None = None,
+        migrates: bool = True,
     ) -> None:
         self._wait = wait
+        self._migrates = migrates
         self._ready = False
         url = with_driver(url)
         if is_sqlite(url):
@@ -87,11 +99,27 @@ class Database:
             with self.engine.connect() as connection:
                 yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
+    def version(self) -> str | None:
+        """The version of the tables, None without any; neither makes nor migrates them. Raises
+        DatabaseTooNew for a later one than this package knows."""
+        with reaching(self.engine.url), self._begin_read() as connection:
+            version = version_of(connection)
+        require_known(version, shown(self.engine.url))
+        return version
+
+    def migrate(self) -> None:
+        """Make or migrate the tables, also of a database that does not by itself."""
+        with reaching(self.engine.url), self._begin_write() as connection:
+            upgrade(connection)
+        self._ready = True
+
     def _prepare(self) -> None:
         if self._ready:
             return
         with self._begin_read() as connection:
             current = is_current(connection)
+            if not (current or self._migrates):
+                require_current(connection)
         if not current:
             with self._begin_write() as connection:
                 upgrade(connection)

@@ -62,6 +62,11 @@ class DatabaseTooNew(DatabaseError):
     """A later version of this package has changed the tables; only a newer one can use them."""
 
 
+class DatabaseNotMigrated(DatabaseError):
+    """The tables are not yet those of this version, and only `data-platform migrate` may change
+    them."""
+
+
 def unavailable(url: sa.URL | str, error: BaseException) -> DatabaseUnavailable:
     """The error with the database (its URL, or its name), the cause, and what to do."""
     # libpq writes several lines, the last ones with the statement.

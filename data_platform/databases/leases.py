@@ -41,16 +41,17 @@ class Leases:
 
     uri: str
     term: float
+    migrates: bool = True
 
     @cached_property
     def database(self) -> Database:
-        """The database, migrated on first use."""
-        return Database(self.uri)
+        """The database, migrated on first use if it `migrates`."""
+        return Database(self.uri, migrates=self.migrates)
 
     @cached_property
     def _quick(self) -> Database:
         """The same for a holder: a beat that comes late is of no use."""
-        return Database(self.uri, within=self.beats_every)
+        return Database(self.uri, within=self.beats_every, migrates=self.migrates)
 
     @property
     def beats_every(self) -> float:

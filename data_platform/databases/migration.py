@@ -1,6 +1,7 @@
 """Migrates a database to the tables of this version, by alembic's migrations in `versions`.
 
-Migrations run when a database is first used, in one write transaction while other writers wait.
+Migrations run in one write transaction while other writers wait: when a database is first used, or
+by `data-platform migrate` alone where other versions may be at work on it.
 Alembic is imported only if there is something to do; no other module touches a private part of it,
 and a test compares it with the installed version. A new migration is a file in `versions`, its
 revision the new `HEAD`, which the chart names, too (`docker/helm/Chart.yaml`); a test compares the
@@ -12,7 +13,12 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from data_platform.databases.errors import BeingRestored, DatabaseTooNew, shown
+from data_platform.databases.errors import (
+    BeingRestored,
+    DatabaseNotMigrated,
+    DatabaseTooNew,
+    shown,
+)
 from data_platform.databases.tables import METADATA
 
 HEAD = "0015"
@@ -70,6 +76,21 @@ def require_known(version: str | None, of: str) -> None:
             f"database {of}: its tables are of version {version}, and this package knows them up "
             f"to {HEAD}; use the package that changed them, or a newer one. Nothing was changed."
         )
+
+
+def require_current(connection: sa.Connection) -> None:
+    """Raises DatabaseNotMigrated if the tables are of an earlier version, or not there at all,
+    and what `require_known` does."""
+    version, place = version_of(connection), shown(connection.engine.url)
+    if version == HEAD:
+        return
+    require_known(version, place)
+    found = f"its tables are of version {version}" if version else "it has no tables yet"
+    raise DatabaseNotMigrated(
+        f"database {place}: {found}, and this package needs version {HEAD}; deploy this package, "
+        "which runs `data-platform migrate` first, or use the package that is deployed. Nothing "
+        "was changed."
+    )
 
 
 def remove(connection: sa.Connection, *, but: Collection[sa.Table] = ()) -> None:

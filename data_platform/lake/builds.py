@@ -106,11 +106,12 @@ class Builds:
     uri: str
     wait: float = WAIT_SECONDS
     clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
+    migrates: bool = True
 
     @cached_property
     def database(self) -> Database:
-        """The register's database, migrated on first use."""
-        return Database(self.uri, wait=self.wait)
+        """The register's database, migrated on first use if it `migrates`."""
+        return Database(self.uri, wait=self.wait, migrates=self.migrates)
 
     def now(self) -> dt.datetime:
         """The present moment as the register stores moments: UTC without a time zone."""

@@ -82,13 +82,14 @@ class Environments:
 
     uri: str
     within: bool = False
+    migrates: bool = True
 
     @cached_property
     def database(self) -> Database:
-        """The database, migrated on first use by production alone."""
+        """The database, migrated on first use by production alone, if it `migrates`."""
         if self.within:
             require_same_tables(self.uri)
-        return Database(self.uri)
+        return Database(self.uri, migrates=self.migrates)
 
     def all(self) -> list[Environment]:
         """Every environment, by name."""

@@ -95,6 +95,14 @@ class Settings:
         return bool(self.aws_region and (deployed or self.aws_endpoint))
 
     @property
+    def migrates(self) -> bool:
+        """Whether any process may migrate the tables of its databases; else only `data-platform
+        migrate` does, so that no command of a newer version ends the deployed one. A virtual
+        environment's tables are of its own version."""
+        deployed = self.environment in (Environment.STAGING, Environment.PROD)
+        return not deployed or bool(self.virtual_environment)
+
+    @property
     def has_proxy(self) -> bool:
         """Whether a proxy authenticates those who open the UI."""
         return self.proxy_secret not in ("", NO_PROXY)

@@ -107,7 +107,7 @@ class PlatformWebserver(DagsterWebserver):
 
 def serve(settings: Settings) -> None:
     """Dagster's command `dagster-webserver`, with its options, serving a PlatformWebserver."""
-    trail = Trail(settings.ledger_uri, within=_ANSWERS_WITHIN)
+    trail = Trail(settings.ledger_uri, within=_ANSWERS_WITHIN, migrates=settings.migrates)
 
     def app(context: Any, prefix: str = "", poll: int | None = None, **others: Any) -> Starlette:
         return PlatformWebserver(context, settings, trail, prefix, poll).create_asgi_app(**others)

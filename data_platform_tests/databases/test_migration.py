@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from data_platform.access.trail import AUDIT_TRAIL
 from data_platform.databases import migration
 from data_platform.databases.connections import Database
-from data_platform.databases.errors import DatabaseTooNew
+from data_platform.databases.errors import DatabaseNotMigrated, DatabaseTooNew
 from data_platform.databases.migration import HEAD, VERSION_TABLE
 from data_platform.databases.tables import METADATA
 from data_platform.databases.urls import with_driver
@@ -197,6 +197,34 @@ def test_a_database_of_a_later_version_is_refused_and_left_as_it_is(database_url
     with pytest.raises(DatabaseTooNew):
         Builds(database_url).latest(SALES)
     assert version(Database(database_url)) == "0999"
+
+
+def test_a_database_that_does_not_migrate_is_left_as_it_is_until_it_is_told_to(
+    new_database_url: Callable[[], str],
+) -> None:
+    url = new_database_url()
+    deployed = Database(url, migrates=False)
+    for use in (deployed.read, deployed.write, deployed.beside):
+        with pytest.raises(DatabaseNotMigrated, match="has no tables yet"), use():
+            pytest.fail("it was used")
+    assert deployed.version() is None
+
+    with deployed.engine.begin() as connection:
+        migration.upgrade(connection, "0005")
+    with pytest.raises(DatabaseNotMigrated, match=f"version 0005, .* needs version {HEAD}"):
+        Ledger(url, migrates=False).summary()
+    assert deployed.version() == "0005"
+
+    deployed.migrate()
+    assert deployed.version() == HEAD
+    assert Ledger(url, migrates=False).summary()["pending"] == 0
+
+
+def test_a_database_of_a_later_version_is_not_said_to_need_a_migration(database_url: str) -> None:
+    Ledger(database_url).summary()
+    run(database_url, f"update {VERSION_TABLE} set version_num = '0999'")
+    with pytest.raises(DatabaseTooNew, match="of version 0999"):
+        Ledger(database_url, migrates=False).summary()
 
 
 def test_of_many_first_users_one_migrates_and_the_others_wait(

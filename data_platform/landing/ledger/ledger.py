@@ -60,8 +60,9 @@ class Ledger(LedgerReads):
         *,
         busy_timeout: float = 30.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        migrates: bool = True,
     ) -> None:
-        super().__init__(Database(url, wait=busy_timeout))
+        super().__init__(Database(url, wait=busy_timeout, migrates=migrates))
         self._clock = clock
 
     # What landed
