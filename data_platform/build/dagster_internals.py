@@ -1,9 +1,8 @@
 """Dagster's private API: nothing else in the project uses it.
 
 Dagster has no public API to log a batch of events, to list backfills by state, to run a job under
-a code location's name, or to replace the storage of its event log. The version is pinned in
-`pyproject.toml`, and a test compares everything used here with it.
-`platform_defs.postgres_storage` is the same for dagster-postgres.
+a code location's name, or to replace the storage of its event log. A test compares what is used
+here with the pinned version. `platform_defs.postgres_storage` is the same for dagster-postgres.
 """
 
 import datetime as dt
@@ -63,6 +62,7 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.runs.schema import RunsTable
 from dagster._core.storage.schedules.schema import JobTable
+from dagster._core.storage.sql import ALEMBIC_SCRIPTS_LOCATION
 from dagster._serdes import ConfigurableClassData
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import select
@@ -93,6 +93,7 @@ StorageConfig = ConfigurableClassData
 EVENTS, EVENT_TAGS = SqlEventLogStorageTable, AssetEventTagsTable
 ASSETS, CHECK_EXECUTIONS = AssetKeyTable, AssetCheckExecutionsTable
 STORAGE = [t.name for of in (RunsTable, EVENTS, JobTable) for t in of.metadata.sorted_tables]
+MIGRATIONS = ALEMBIC_SCRIPTS_LOCATION  # of the storage, in files and on a server
 FILLED = ("secondary_indexes", "instance_info")  # tables of an empty storage that have rows
 
 LOGGED: Mapping[str, bool] = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
@@ -217,11 +218,10 @@ def shortened_failure(event: dg.EventLogEntry, *, expected: str) -> dg.EventLogE
 
 def planned_of_one(event: dg.EventLogEntry) -> dg.EventLogEntry:
     """The event that a check is planned, without the partitions of the run."""
-    planned = event.get_dagster_event().asset_check_planned_data
+    found = event.get_dagster_event()
+    planned = found.asset_check_planned_data
     alone = AssetCheckEvaluationPlanned(asset_key=planned.asset_key, check_name=planned.check_name)
-    return event._replace(
-        dagster_event=event.get_dagster_event()._replace(event_specific_data=alone)
-    )
+    return event._replace(dagster_event=found._replace(event_specific_data=alone))
 
 
 # --- runs and backfills -------------------------------------------------------------------

@@ -24,7 +24,7 @@ from data_platform.databases.tables import METADATA
 HEAD = "0015"
 
 # Dagster's storage may be in the same schema, and uses alembic's default name.
-VERSION_TABLE = "data_platform_version"
+VERSION_TABLE, DAGSTERS_VERSION_TABLE = "data_platform_version", "alembic_version"
 RESTORING = "restoring"
 """The version of tables that a restore is about to make: nobody else opens the database."""
 
@@ -108,8 +108,9 @@ def reserve(connection: sa.Connection, *, but: Collection[sa.Table]) -> None:
     connection.execute(version.insert().values(version_num=RESTORING))
 
 
-def version_of(connection: sa.Connection) -> str | None:
-    """The revision of the database's tables; None if it was never migrated."""
-    if not sa.inspect(connection).has_table(VERSION_TABLE):
+def version_of(connection: sa.Connection, table: str = VERSION_TABLE) -> str | None:
+    """The revision of the database's tables, as alembic notes it in `table`; None if they were
+    never migrated."""
+    if not sa.inspect(connection).has_table(table):
         return None
-    return connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+    return connection.execute(sa.text(f"SELECT version_num FROM {table}")).scalar()

@@ -15,6 +15,7 @@ from data_platform.databases.server import NOTHING, Look, look
 from data_platform.databases.urls import is_sqlite
 from data_platform.landing.arrivals.queue import QueueError, QueueIntake
 from data_platform.operations.examined import Examined
+from data_platform.runs.instance import missing_migrations
 from data_platform.runs.liveness import at_work
 from data_platform.settings.environment import give_password
 from data_platform.storage import s3_errors
@@ -24,6 +25,7 @@ from data_platform.telemetry.wording import counted
 
 # Seconds. AWS refuses what was signed by a clock that is minutes off.
 MOST_OFF, MOST_OFF_TO_WORK = 30, 300
+_RUNS = "history/runs.db"  # of Dagster's files the first one that it makes
 _CLOCK = "let this machine's clock follow a time server (chrony, systemd-timesyncd)"
 
 
@@ -57,21 +59,24 @@ def _databases(platform: Platform, ahead: dict[str, float]) -> Iterator[Examined
         if uri not in seen:  # one database may be all three
             seen[uri] = look(uri, platform.clock)
 
+    of_dagster = settings.dagster_database or f"sqlite:///{settings.dagster_home}/{_RUNS}"
     for what, uri in {
         "catalog": settings.catalog_uri,
         "ledger": settings.ledger_uri,
-        "Dagster's database": settings.dagster_database,  # without one, files in the home
+        "Dagster's database": of_dagster,
     }.items():
         if uri == "glue":
             yield _answers(what, lambda: counted(len(platform.lake.tables()), "table"))
-        elif not uri or _is_absent(uri):  # connecting would create the file
+        elif _is_absent(uri):  # connecting would create the file
             continue
         else:
             yield _answers(what, lambda uri=uri: ask(uri))
             if uri in seen and not is_sqlite(uri):
                 ahead[what] = seen[uri].ahead
     if settings.ledger_uri in seen:
-        yield _tables(seen[settings.ledger_uri].tables)
+        yield _tables(seen[settings.ledger_uri].tables, settings.migrates)
+    if revision := seen.get(of_dagster, NOTHING).dagster:
+        yield _tables_of_dagster(revision)
     if is_sqlite(settings.ledger_uri) or seen.get(settings.ledger_uri, NOTHING).tables == HEAD:
         yield _locks(platform)
     else:
@@ -91,24 +96,38 @@ def _is_absent(uri: str) -> bool:
     return is_sqlite(uri) and bool(name) and not Path(name).is_file()
 
 
-def _tables(version: str | None) -> Examined:
+def _tables(version: str | None, migrates: bool) -> Examined:
+    what = "tables of the ledger"
     if version == HEAD:
-        return Examined("tables of the ledger", f"version {version}, as this package's")
+        return Examined(what, f"version {version}, as this package's")
+    if version is None and migrates:
+        return Examined(what, "none yet: a run creates them")
     if version is None:
-        return Examined("tables of the ledger", "none yet: a run creates them")
+        return Examined(what, "none yet", "`data-platform migrate` creates them")
     if version == RESTORING:
         said = "a backup is being restored, or was until that was interrupted"
-        return Examined("tables of the ledger", said, "if so, restore into empty databases")
+        return Examined(what, said, "if so, restore into empty databases")
     said = f"version {version}, this package's is {HEAD}"
     if version > HEAD:
-        return Examined("tables of the ledger", said, "use the package that changed them")
-    return Examined(
-        "tables of the ledger",
-        said,
-        "`data-platform migrate` brings them up to date, as the next run does; processes of an "
-        "older package can then no longer start",
-        warning=True,
+        return Examined(what, said, "use the package that changed them")
+    way_out = (
+        f"`data-platform migrate` brings them up to date{', as the next run does' * migrates}; "
+        "processes of an older package can then no longer start"
     )
+    return Examined(what, said, way_out, warning=migrates)
+
+
+def _tables_of_dagster(revision: str) -> Examined:
+    what, missing = "tables of Dagster", missing_migrations(revision)
+    if missing is None:
+        said = f"revision {revision}, which this version of Dagster does not know"
+        way_out = "use the package that changed them, or a newer one: daemon and webserver may fail"
+    elif missing:
+        said = f"revision {revision}, {counted(missing, 'migration')} behind this version's"
+        way_out = "`data-platform migrate` brings them up to date"
+    else:
+        return Examined(what, f"revision {revision}, as this version's")
+    return Examined(what, said, way_out, warning=True)
 
 
 def _clock(ahead: dict[str, float]) -> Iterator[Examined]:

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 import dagster as dg
 
+from data_platform.build.dagster_internals import MIGRATIONS
 from data_platform.databases.errors import DatabaseTooNew, explaining
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import enter_home
@@ -44,6 +45,18 @@ def upgrade_storage(instance: dg.DagsterInstance, settings: Settings) -> None:
             f"{settings.dagster_database or settings.dagster_home}: a later version of Dagster has "
             f"changed its storage ({error}); use the package that changed it, or a newer one"
         ) from error
+
+
+def missing_migrations(revision: str) -> int | None:
+    """How many migrations a storage of Dagster at this revision lacks; None for a revision that
+    only a later Dagster knows."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", MIGRATIONS)
+    newest_first = [each.revision for each in ScriptDirectory.from_config(config).walk_revisions()]
+    return newest_first.index(revision) if revision in newest_first else None
 
 
 @contextmanager

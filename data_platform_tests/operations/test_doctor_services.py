@@ -9,9 +9,12 @@ import sqlalchemy as sa
 from data_platform.build.platform import Platform
 from data_platform.databases.connections import Database
 from data_platform.databases.migration import HEAD, upgrade
+from data_platform.databases.urls import with_driver
 from data_platform.operations.doctor_services import examine_services
 from data_platform.operations.examined import Examined
-from data_platform.settings.environment import settings_at
+from data_platform.runs.instance import open_instance
+from data_platform.settings.environment import environment_kept, settings_at
+from data_platform.settings.model import Environment
 from data_platform_tests.support.databases import Databases
 from data_platform_tests.support.places import Place
 from data_platform_tests.support.queues import Queue
@@ -100,6 +103,41 @@ def test_tables_of_another_version_are_named_and_left_as_they_are(
     assert older.ok and older.warning and "data-platform migrate" in older.way_out
     assert not newer.ok and f"this package's is {HEAD}" in newer.said
     assert "unknown" in by_subject(platform)["locks"].said
+
+
+def test_tables_of_a_deployment_that_nobody_has_migrated_are_wrong(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    platform = on_database(tmp_path, postgres_url, environment=Environment.PROD)
+
+    none = by_subject(platform)["tables of the ledger"]
+    with Database(postgres_url).engine.begin() as connection:
+        upgrade(connection, "0005")
+    older = by_subject(platform)["tables of the ledger"]
+
+    assert not none.ok and "data-platform migrate" in none.way_out
+    assert not older.ok and "next run" not in older.way_out
+
+
+@pytest.mark.parametrize(
+    ("revision", "said"),
+    [("6b7fb194ff9c", "behind this version's"), ("ffffffffffff", "does not know")],
+)
+def test_dagsters_tables_of_another_version_are_a_warning(
+    tmp_path: Path, server_url: str, revision: str, said: str
+) -> None:
+    settings = settings_at(tmp_path, dagster_database=server_url)
+    with environment_kept(), open_instance(settings):
+        pass
+    platform = Platform(settings)
+    assert "as this version's" in by_subject(platform)["tables of Dagster"].said
+
+    url = server_url or f"sqlite:///{settings.dagster_home}/history/runs.db"
+    with sa.create_engine(with_driver(url)).begin() as connection:
+        connection.execute(sa.text(f"UPDATE alembic_version SET version_num = '{revision}'"))
+
+    found = by_subject(platform)["tables of Dagster"]
+    assert found.ok and found.warning and said in found.said
 
 
 def test_a_catalog_and_a_ledger_in_two_databases_are_a_warning(
