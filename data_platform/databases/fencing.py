@@ -66,9 +66,9 @@ class Lease:
     def _require(self, connection: sa.Connection, query: sa.Select) -> None:
         if connection.execute(query).scalar() is None:
             raise LeaseLost(
-                f"{self.name}: this process was not heard of for so long that it counted as dead, "
-                "and its work was given to others; nothing more of it is written. It was frozen, "
-                "or cut off from its database; what is still due is built by the next run"
+                f"{self.name}: the lease of this process expired, since it missed its heartbeats, "
+                "and others do its work; nothing more of it is written. It was frozen, or cut off "
+                "from its database; what is still due is built by the next run"
             )
 
 

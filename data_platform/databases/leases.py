@@ -20,10 +20,13 @@ _NOW = sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Float)
 _EXPECTED = ""  # the holder of a lease that has yet to be taken
 _EXPECTED_WITHIN = 600.0  # seconds: a container may have to be fetched first
 
+Held = tuple[str, int, str]
+"""A lease with its name, epoch and holder."""
+
 
 @dataclass(frozen=True)
 class Silent:
-    """A lease whose holder was not heard of for its term."""
+    """A lease whose holder has not beaten for its term."""
 
     name: str
     holder: str
@@ -104,7 +107,7 @@ class Leases:
     def look(self, prefix: str) -> list[Silent]:
         """Look for beats at the leases whose names begin so; returns those that are silent.
 
-        It takes at least three looks until one is, over its term.
+        It takes at least three looks until one is, over its term; two for one without any beat.
         """
         since = sa.func.greatest(_NOW - _ROW.watched, 0.0)
         silent = _ROW.silent + sa.func.least(since, _ROW.term / 2)
@@ -124,16 +127,20 @@ class Leases:
             return [Silent(*row) for row in connection.execute(found)]
 
     def end(self, silent: Silent) -> bool:
-        """End a silent lease: its holder can write no more. False if it has been heard of since,
-        or was ended by another."""
+        """End a silent lease: its holder can write no more. False if it has beaten since, or was
+        ended by another."""
         unheard = (_ROW.epoch == silent.epoch) & (_ROW.beats == silent.beats)
         with self.database.write() as connection:
             return connection.execute(LEASES.delete().where(unheard)).rowcount == 1
 
-    def withdraw(self, epochs: Collection[int]) -> None:
-        """End leases whose holders are known to be gone."""
+    def withdraw(self, leases: Collection[Held]) -> None:
+        """End leases whose holders are known to be gone.
+
+        An epoch alone may be another's: each database counts for itself.
+        """
+        theirs = sa.tuple_(_ROW.name, _ROW.epoch, _ROW.holder).in_(leases)
         with self.database.write() as connection:
-            connection.execute(LEASES.delete().where(_ROW.epoch.in_(epochs)))
+            connection.execute(LEASES.delete().where(theirs))
 
     def _new(self, connection: sa.Connection, name: str, holder: str, term: float) -> Lease:
         row = {"name": name, "holder": holder, "term": term, "beats": 0, "seen": 0, "silent": 0.0}

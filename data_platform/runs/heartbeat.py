@@ -32,7 +32,7 @@ def beating(leases: Leases, lease: Lease) -> Iterator[None]:
                 if leases.beat(lease):
                     continue
             except DatabaseUnavailable as error:  # as it is for those who look for beats
-                _log.warning("%s: no sign of life could be given: %s", lease.name, error)
+                _log.warning("%s: the heartbeat failed, and is repeated: %s", lease.name, error)
                 continue
             _log.error("%s: the lease is lost; nothing more of it is written", lease.name)
             with suppress(Exception):  # the session may be ending

@@ -33,7 +33,7 @@ from data_platform.databases.fencing import (
     lease_of,
     require_held_now,
 )
-from data_platform.databases.leases import Leases
+from data_platform.databases.leases import Held, Leases
 from data_platform.runs.heartbeat import beating, holder
 from data_platform.runs.requests import job_name, tables_by_job
 from data_platform.runs.scope import Scope
@@ -110,7 +110,7 @@ def _only_driver(
     if leases is None:
         yield
         return
-    leases.withdraw(_epoch_in(lock))  # of a command in this home, which is gone
+    leases.withdraw(_noted(_DRIVER_LEASE, lock))  # of a command in this home, which is gone
     waited, silent = False, set()
     while (lease := leases.acquire(_DRIVER_LEASE, holder())) is None:
         if not waited:
@@ -121,21 +121,27 @@ def _only_driver(
         for each in silent & before:  # a look later, so that its runs are silent as well
             if each.name == _DRIVER_LEASE:
                 leases.end(each)
-    _write_epoch(lock, lease)
-    with beating(leases, lease):
-        yield
+    _note(lock, lease)
+    try:
+        with beating(leases, lease):
+            yield
+    finally:
+        lock.truncate(0)
 
 
-def _epoch_in(lock: IO[str]) -> list[int]:
-    """The epoch of the lease that is held with this file."""
-    lock.seek(0)
-    return [int(text) for text in lock.read().split() if text.isdigit()]
-
-
-def _write_epoch(lock: IO[str], lease: Lease) -> None:
+def _note(lock: IO[str], lease: Lease) -> None:
+    """Write which lease is held with this file, and by whom: the home may be given another
+    database, where a lease of another holder has the same number."""
     lock.truncate(0)
-    lock.write(str(lease.epoch))
+    lock.write(f"{lease.epoch} {holder()}")
     lock.flush()
+
+
+def _noted(name: str, lock: IO[str]) -> list[Held]:
+    """The lease of this name that was held with this file, if there was one."""
+    lock.seek(0)
+    epoch, _, by = lock.read().partition(" ")
+    return [(name, int(epoch), by)] if epoch.isdigit() else []
 
 
 def require_driving() -> None:
@@ -175,7 +181,7 @@ def hold(platform: Platform, run_id: str) -> ExitStack:
             stack.enter_context(beating(leases, lease))
         file = stack.enter_context(_locked_file(platform, run_id))
         if lease:
-            _write_epoch(file, lease)
+            _note(file, lease)
         return stack.pop_all()
 
 
@@ -216,7 +222,8 @@ def fail_dead_runs(instance: dg.DagsterInstance, platform: Platform) -> list[dg.
                 found += _buried(instance, silent.name.removeprefix(RUNS))
     with _files_of_the_dead(platform) as files:
         if leases and files:
-            leases.withdraw([epoch for lock in files.values() for epoch in _epoch_in(lock)])
+            held = [_noted(lease_of(file.name), lock) for file, lock in files.items()]
+            leases.withdraw([lease for each in held for lease in each])
         for file in files:
             found += _buried(instance, file.name)
             file.unlink(missing_ok=True)

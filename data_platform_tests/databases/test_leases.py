@@ -1,4 +1,4 @@
-"""A lease ends where its holder is not heard of, and never because nobody could be."""
+"""A lease ends where its holder does not beat, and never because nobody could."""
 
 import threading
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def test_a_holder_that_beats_keeps_its_lease_however_often_others_look(leases: L
     assert leases.holders("run/") == {RUN: "here"}
 
 
-def test_a_holder_that_is_not_heard_of_for_the_term_loses_its_lease(leases: Leases):
+def test_a_holder_that_does_not_beat_for_the_term_loses_its_lease(leases: Leases):
     lease, other = leases.take(RUN, "here"), leases.take("run/b", "there")
     assert looks(leases, 2, apart=20) == []
     assert leases.beat(other)
@@ -86,7 +86,7 @@ def test_a_clock_that_is_set_back_ends_no_lease_and_saves_none(leases: Leases):
     assert looks(leases, 2, apart=30) == [RUN]
 
 
-def test_a_lease_does_not_end_if_its_holder_was_heard_of_after_the_look(leases: Leases):
+def test_a_lease_does_not_end_if_its_holder_has_beaten_after_the_look(leases: Leases):
     lease = leases.take(RUN, "here")
     looks(leases, 3, apart=30)
     [silent] = leases.look("run/")
@@ -94,6 +94,15 @@ def test_a_lease_does_not_end_if_its_holder_was_heard_of_after_the_look(leases: 
 
     assert not leases.end(silent)
     assert is_held(lease)
+
+
+def test_a_lease_without_any_beat_ends_after_two_looks_and_one_with_a_beat_after_three(
+    leases: Leases,
+):
+    leases.take(RUN, "here")
+    assert leases.beat(leases.take("run/b", "there"))
+
+    assert [looks(leases, 1, apart=TERM) for _ in range(3)] == [[], [RUN], [RUN, "run/b"]]
 
 
 def test_a_lease_is_ended_once(leases: Leases):
@@ -158,8 +167,8 @@ def test_a_process_that_lost_its_lease_writes_nothing(leases: Leases, books: sa.
             connection.execute(books.insert(), {"title": "Emma"})
         with engine.begin() as connection:
             connection.execute(books.insert(), {"title": "Persuasion"})
-        leases.withdraw([lease.epoch])
-        with pytest.raises(LeaseLost, match=f"^{RUN}: this process was not heard of"):
+        leases.withdraw([(RUN, lease.epoch, "here")])
+        with pytest.raises(LeaseLost, match=f"^{RUN}: the lease of this process expired"):
             leases.expect(["run/b"])
         with pytest.raises(LeaseLost), engine.begin() as connection:
             connection.execute(books.update().values(title="Sanditon"))
@@ -171,7 +180,7 @@ def test_a_process_that_lost_its_lease_writes_nothing(leases: Leases, books: sa.
 
 def test_what_is_fenced_for_one_run_does_not_concern_another(leases: Leases, books: sa.Table):
     lost = leases.take(RUN, "here")
-    leases.withdraw([lost.epoch])
+    leases.withdraw([(RUN, lost.epoch, "here")])
     with held(lost), fenced("run/b"), leases.database.write() as connection:
         connection.execute(books.insert(), {"title": "Emma"})
 
@@ -193,7 +202,7 @@ def test_a_lease_is_not_ended_between_a_write_and_its_commit(leases: Leases, boo
     order: list[str] = []
 
     def withdraw() -> None:
-        Leases(leases.uri, TERM).withdraw([lease.epoch])
+        Leases(leases.uri, TERM).withdraw([(RUN, lease.epoch, "here")])
         order.append("withdrawn")
 
     thread = threading.Thread(target=withdraw)
@@ -214,7 +223,7 @@ def test_a_lease_in_another_database_is_asked_there(leases: Leases, tmp_path):
     with held(lease), fenced(RUN):
         with elsewhere.write() as connection:
             connection.execute(sa.text("CREATE TABLE one (number INTEGER)"))
-        leases.withdraw([lease.epoch])
+        leases.withdraw([(RUN, lease.epoch, "here")])
         with pytest.raises(LeaseLost), elsewhere.write() as connection:
             connection.execute(sa.text("CREATE TABLE two (number INTEGER)"))
 

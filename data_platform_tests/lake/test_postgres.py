@@ -57,7 +57,7 @@ def test_the_catalog_refuses_the_commit_of_a_run_that_has_lost_its_lease(home: L
         table = home.make()
         with table.transaction() as transaction:
             transaction.set_properties({"written": "while it was held"})
-        leases.withdraw([lease.epoch])
+        leases.withdraw([("run/a", lease.epoch, "here")])
         with pytest.raises(LeaseLost), home.lake.load(SALES).transaction() as transaction:
             transaction.set_properties({"written": "after it was lost"})
         with pytest.raises(LeaseLost):

@@ -9,7 +9,7 @@ import pytest
 from data_platform.build.platform import Platform
 from data_platform.databases.errors import LeaseLost
 from data_platform.databases.fencing import LEASES, fenced, lease_of
-from data_platform.databases.leases import Leases
+from data_platform.databases.leases import Held, Leases
 from data_platform.platform_defs.step import StepRequest
 from data_platform.remote.job import run_leased
 from data_platform.runs.liveness import (
@@ -50,6 +50,10 @@ def looks(platform: Platform, instance: dg.DagsterInstance, times: int, apart: f
             connection.execute(LEASES.update().values(watched=LEASES.c.watched - apart))
         found += [run.run_id for run in fail_dead_runs(instance, platform)]
     return found
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_run_of_another_machine_is_at_work_until_it_ends(machines, instance):
@@ -104,7 +108,7 @@ def test_a_killed_run_of_this_machine_is_failed_at_once_and_can_write_no_more(ma
     assert here.leases
     lease = here.leases.take(lease_of(run), "a killed process")
     (here.settings.home / "running").mkdir()
-    (here.settings.home / "running" / run).write_text(str(lease.epoch))
+    (here.settings.home / "running" / run).write_text(f"{lease.epoch} a killed process")
 
     assert [each.run_id for each in fail_dead_runs(instance, here)] == [run]
     assert at_work(there) == (False, [], [])
@@ -121,13 +125,13 @@ def test_killed_runs_of_this_machine_lose_their_leases_in_one_transaction(
     dead = sorted(begun(instance) for _ in range(3))
     for run in dead:
         lease = here.leases.take(lease_of(run), "a killed process")
-        (here.settings.home / "running" / run).write_text(str(lease.epoch))
+        (here.settings.home / "running" / run).write_text(f"{lease.epoch} a killed process")
     alive, withdrawn = begun(instance), []
     withdraw = Leases.withdraw
 
-    def counted(leases: Leases, epochs: Collection[int]) -> None:
-        withdrawn.append(epochs)
-        withdraw(leases, epochs)
+    def counted(leases: Leases, gone: Collection[Held]) -> None:
+        withdrawn.append(gone)
+        withdraw(leases, gone)
 
     monkeypatch.setattr(Leases, "withdraw", counted)
     with hold(here, alive):
@@ -135,7 +139,7 @@ def test_killed_runs_of_this_machine_lose_their_leases_in_one_transaction(
         assert fail_dead_runs(instance, here) == []
         assert at_work(there) == (False, [alive], [])
 
-    assert [len(epochs) for epochs in withdrawn] == [3]
+    assert [len(gone) for gone in withdrawn] == [3]
 
 
 def test_a_driver_that_counts_as_gone_asks_for_no_more_runs(machines, instance):
@@ -143,11 +147,44 @@ def test_a_driver_that_counts_as_gone_asks_for_no_more_runs(machines, instance):
     with driving(instance, there):
         require_driving()
         assert here.leases
-        (epoch,) = map(int, (there.settings.home / "driver.lock").read_text().split())
-        here.leases.withdraw([epoch])
+        epoch, _, of_it = (there.settings.home / "driver.lock").read_text().partition(" ")
+        here.leases.withdraw([("driver", int(epoch), of_it)])
 
-        with pytest.raises(LeaseLost, match=r"^driver: this process"):
+        with pytest.raises(LeaseLost, match=r"^driver: the lease of this process expired"):
             require_driving()
+
+
+def test_a_driver_that_has_ended_leaves_no_number_behind(machines, instance):
+    here, _ = machines
+    with driving(instance, here):
+        assert (here.settings.home / "driver.lock").read_text()
+
+    assert (here.settings.home / "driver.lock").read_text() == ""
+
+
+@pytest.mark.parametrize("name", ["driver", "run/of-another-machine"])
+def test_a_number_left_by_a_killed_driver_ends_no_lease_of_another_database(
+    machines, instance, name: str
+):
+    here, there = machines
+    assert there.leases
+    lease = there.leases.take(name, "another machine, process 7")
+    left = "this machine, process 7"  # on the database that the home had before
+    (here.settings.home / "driver.lock").write_text(f"{lease.epoch} {left}")
+    (here.settings.home / "running").mkdir()
+    (here.settings.home / "running" / "of-another-machine").write_text(f"{lease.epoch} {left}")
+
+    fail_dead_runs(instance, here)
+    waited: list[bool] = []
+    if name == "driver":
+        with pytest.raises(KeyboardInterrupt), driving(instance, here, waiting=interrupt):
+            pytest.fail("it drives beside another")
+    else:
+        with driving(instance, here, waiting=lambda: waited.append(True)):
+            pass
+
+    assert not waited
+    assert there.leases.beat(lease)
 
 
 def test_a_job_can_write_for_its_run_while_that_has_its_lease(machines):
@@ -157,6 +194,6 @@ def test_a_job_can_write_for_its_run_while_that_has_its_lease(machines):
     asked = StepRequest("silver/shop/sales", "a", ["2011-03-04"], epoch=lease.epoch)
     with run_leased(job, asked), fenced(lease_of("a")):
         job.leases.expect(["run/b"])
-        here.leases.withdraw([lease.epoch])
+        here.leases.withdraw([(lease_of("a"), lease.epoch, "Dagster's process")])
         with pytest.raises(LeaseLost):
             job.leases.expect(["run/c"])
