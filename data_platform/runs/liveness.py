@@ -17,7 +17,7 @@ import datetime as dt
 import fcntl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -157,7 +157,8 @@ def at_work(platform: Platform) -> tuple[bool, list[str], list[str]]:
     dead: set[str] = set()
     for file in sorted(_running(platform).glob("*")):
         if not file.suffix:
-            (live if _is_locked(file) else dead).add(file.name)
+            with suppress(FileNotFoundError):  # it has ended since
+                (live if _is_locked(file) else dead).add(file.name)
     driver = platform.settings.home / _DRIVER
     driven = driver.exists() and _is_locked(driver)
     if leases := platform.leases:

@@ -14,6 +14,7 @@ from data_platform.build.platform import Platform
 from data_platform.platform_defs.resources import resources
 from data_platform.runs.liveness import (
     BEGINS_WITHIN,
+    at_work,
     driving,
     fail_dead_runs,
     fail_lost_runs,
@@ -81,6 +82,14 @@ def test_a_run_whose_process_was_killed_is_failed_though_its_children_live(insta
     assert (buried.run_id, status(instance, dead)) == (dead, FAILURE)
     assert status(instance, other) is STARTED
     assert files(platform) == []
+
+
+def test_a_run_that_ends_while_others_look_is_not_at_work(platform):
+    with hold(platform, "r1"):
+        gone = platform.settings.home / "running" / "r2"
+        gone.symlink_to(gone.with_name("removed"))  # listed, and cannot be opened
+
+        assert at_work(platform) == (False, ["r1"], [])
 
 
 def test_a_run_that_ended_by_itself_only_leaves_a_file_to_be_removed(instance, platform):
