@@ -118,10 +118,12 @@ def _tag(table: TableId) -> str:
 def next_try(ended: Sequence[float], now: dt.datetime) -> dt.datetime:
     """2, 4, 8, ... minutes after the last end in `ended` (UTC, seconds since 1970).
 
-    An end later than now means that the clock was set back since: it counts as one more run, but
-    the wait does not start from it.
+    Ends are moments of the machines that ran, whose clocks may be ahead of this one. An end that is
+    more than `LONGEST_WAIT` later than now means that the clock was set back since: it counts as
+    one more run, but the wait does not start from it.
     """
-    past = [moment for moment in ended if moment <= now.timestamp()]
+    latest = (now + LONGEST_WAIT).timestamp()
+    past = [moment for moment in ended if moment <= latest]
     if not past:
         return dt.datetime.min.replace(tzinfo=dt.UTC)
     wait = min(dt.timedelta(minutes=2 ** len(ended)), LONGEST_WAIT)

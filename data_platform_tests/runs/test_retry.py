@@ -23,7 +23,16 @@ def test_the_first_try_is_at_once() -> None:
     assert next_try([], NOW) < NOW
 
 
-@pytest.mark.parametrize("ahead", [dt.timedelta(minutes=5), dt.timedelta(days=400)])
+@pytest.mark.parametrize("ahead", [dt.timedelta(seconds=5), dt.timedelta(minutes=10)])
+def test_a_run_on_a_machine_whose_clock_is_ahead_is_waited_after(ahead: dt.timedelta) -> None:
+    later = NOW + ahead
+    ended = [later.timestamp(), ENDED - 300]
+
+    assert next_try(ended[:1], NOW) == later + dt.timedelta(minutes=2)
+    assert next_try(ended, NOW) == later + dt.timedelta(minutes=4)
+
+
+@pytest.mark.parametrize("ahead", [dt.timedelta(minutes=61), dt.timedelta(days=400)])
 def test_nobody_waits_for_a_clock_that_was_set_back_to_be_there_again(ahead: dt.timedelta) -> None:
     later = (NOW + ahead).timestamp()
     assert next_try([later], NOW) < NOW
