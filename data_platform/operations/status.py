@@ -19,7 +19,13 @@ from data_platform.runs.liveness import at_work
 from data_platform.storage.errors import LakeError
 from data_platform.telemetry.wording import counted
 
-_FAILED_SINCE = dt.timedelta(days=1)
+_FAILED_SINCE = dt.timedelta(days=7)  # a failure of Friday is seen on Monday
+_NOT_BEGUN = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+]
+_PAGE = 50  # runs that are looked at together
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,27 @@ class TableStatus:
 
 @dataclass(frozen=True)
 class FailedRun:
-    """A run that failed in the last day, for another reason than held back partitions; no run of
+    """A run that failed in the last week, for another reason than held back partitions; no run of
     the same job and assets succeeded after it."""
 
     run: str
     job: str
     ended: dt.datetime | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How many requested runs have not begun, and when the oldest one was requested: one that waits
+    for long is in a full queue, or its daemon or its image is missing."""
+
+    runs: int
+    since: dt.datetime | None
+
+    @property
+    def line(self) -> str:
+        """In words."""
+        since = f", the oldest since {self.since:%Y-%m-%d %H:%M} UTC" if self.since else ""
+        return f"runs waiting: {self.runs or 'none'}{since}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +76,7 @@ class Status:
     tables: Sequence[TableStatus]
     objects: dict[str, int]
     at_work: Sequence[str]
+    waiting: Waiting
     failed: Sequence[FailedRun]
     attention: Attention
 
@@ -71,6 +93,7 @@ class Status:
             "tables": [asdict(each) for each in self.tables],
             "objects": self.objects,
             "runs_at_work": list(self.at_work),
+            "runs_waiting": asdict(self.waiting),
             "failed_runs": [asdict(each) for each in self.failed],
             "attention": self.attention.lines,
         }
@@ -84,10 +107,11 @@ class Status:
                 yield f"{table.table} cannot be planned: {table.trouble}"
         yield f"landed objects: {', '.join(states) or 'none'}"
         yield f"runs at work: {', '.join(self.at_work) or 'none'}"
+        yield self.waiting.line
         if self.failed:
             failed = counted(len(self.failed), "failed run")
             newest = self.failed[0]
-            yield f"{failed} in the last day, the newest {newest.run} of {newest.job}"
+            yield f"{failed} in the last week, the newest {newest.run} of {newest.job}"
         yield from self.attention.lines
 
 
@@ -96,11 +120,14 @@ def status(platform: Platform, tables: Sequence[Table], now: dt.datetime) -> Sta
     driven, live, _ = at_work(platform)
     look, left = Look(platform.lake), attention(platform, tables)
     held = Counter(str(row["table"]) for row in left.held)
+    with instance_of(platform) as instance:
+        waiting, failed = _waiting(instance), list(_failed(instance, now))
     return Status(
         [_of_table(table, platform, look, held[str(table.id)]) for table in tables],
         {str(state): count for state, count in platform.ledger.summary().items()},
         live or (["a command is between two runs"] if driven else []),
-        _failed(platform, now),
+        waiting,
+        failed,
         left,
     )
 
@@ -117,24 +144,34 @@ def _of_table(table: Table, platform: Platform, look: Look, held: int) -> TableS
     )
 
 
-def _failed(platform: Platform, now: dt.datetime) -> list[FailedRun]:
-    """The runs that failed since yesterday, newest first, without those whose job succeeded
-    later."""
-    since = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
-        updated_after=now - _FAILED_SINCE,
+def _waiting(instance: dg.DagsterInstance) -> Waiting:
+    waiting = dg.RunsFilter(statuses=_NOT_BEGUN)
+    oldest = instance.get_run_records(waiting, limit=1, ascending=True)
+    since = oldest[0].create_timestamp if oldest else None
+    return Waiting(instance.get_runs_count(waiting), since)
+
+
+def _failed(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[FailedRun]:
+    """The runs that failed in the past week, newest first, without those that were made good."""
+    failed = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - _FAILED_SINCE
     )
-    found: list[FailedRun] = []
-    succeeded: set[tuple[str, frozenset[dg.AssetKey]]] = set()
-    with instance_of(platform) as instance:
-        for record in instance.get_run_records(since):
-            run, at = record.dagster_run, record.end_time
-            job = run.job_name, frozenset(run.asset_selection or ())
-            if run.status is dg.DagsterRunStatus.SUCCESS:
-                succeeded.add(job)
-            elif job not in succeeded:
-                ended = dt.datetime.fromtimestamp(at, dt.UTC) if at else None
-                logs = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-                if not are_held_back(entry.get_dagster_event() for entry in logs):
-                    found.append(FailedRun(run.run_id, run.job_name, ended))
-    return found
+    for record in instance.get_run_records(failed):
+        run, at = record.dagster_run, record.end_time
+        if _is_made_good(instance, run):
+            continue
+        logs = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+        if not are_held_back(entry.get_dagster_event() for entry in logs):
+            ended = dt.datetime.fromtimestamp(at, dt.UTC) if at else None
+            yield FailedRun(run.run_id, run.job_name, ended)
+
+
+def _is_made_good(instance: dg.DagsterInstance, failed: dg.DagsterRun) -> bool:
+    """Whether a later run of the same job and assets succeeded."""
+    assets, last = frozenset(failed.asset_selection or ()), failed.run_id
+    succeeded = dg.RunsFilter(job_name=failed.job_name, statuses=[dg.DagsterRunStatus.SUCCESS])
+    while page := instance.get_runs(succeeded, cursor=last, limit=_PAGE, ascending=True):
+        if any(frozenset(run.asset_selection or ()) == assets for run in page):
+            return True
+        last = page[-1].run_id
+    return False

@@ -113,6 +113,7 @@ def test_the_status_counts_what_the_other_commands_list(run: Run, rounds: Rounds
     assert tables[SALES]["published"] == pages[SALES]["partitions"] > 0
     assert found["objects"] == parsed(run("landing", "--json"))["states"]
     assert (found["runs_at_work"], found["failed_runs"]) == ([], [])
+    assert found["runs_waiting"] == {"runs": 0, "since": None}
 
 
 def test_the_status_says_what_is_left_for_a_person(run: Run, rounds: Rounds) -> None:

@@ -127,6 +127,21 @@ def test_in_a_deployment_no_other_command_makes_or_migrates_tables(
     assert revision(url) == EARLIER
 
 
+@pytest.mark.integration
+def test_a_backup_of_a_deployment_is_restored_into_databases_that_are_empty(
+    tmp_path: Path, new_postgres_url: Callable[[], str]
+) -> None:
+    old = deployed(tmp_path / "old", "prod", new_postgres_url())
+    new = deployed(tmp_path / "new", "prod", new_postgres_url())
+    migrated(tmp_path / "old", old)
+    called(tmp_path / "old", old, "backup", str(tmp_path / "backup"))
+
+    called(tmp_path / "new", new, "restore", str(tmp_path / "backup"))
+
+    assert revision(new["DATA_PLATFORM_DATABASE"]) == migration.HEAD
+    assert "migrate" in called(tmp_path / "new", new, "audit-log").output
+
+
 def test_on_a_laptop_each_command_migrates(tmp_path: Path) -> None:
     migrated(tmp_path, {"DATA_PLATFORM_ENV": "local"})
     url = f"sqlite:///{tmp_path / 'ledger.db'}"

@@ -5,6 +5,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 
 from data_platform.build.platform import Platform
 from data_platform.operations.repair import instance_of
@@ -15,7 +20,8 @@ from data_platform.settings.environment import environment_kept, settings_at
 
 STARTED = dg.DagsterEventType.PIPELINE_START
 SUCCESS, FAILURE = dg.DagsterEventType.PIPELINE_SUCCESS, dg.DagsterEventType.PIPELINE_FAILURE
-LATER = dt.timedelta(days=1, minutes=1)
+CODE = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("code"), "code")
+LATER = dt.timedelta(days=7, minutes=1)
 
 
 @pytest.fixture
@@ -25,12 +31,16 @@ def platform(tmp_path: Path) -> Platform:
     return Platform(settings)
 
 
-def ran(platform: Platform, *ends: tuple[str, dg.DagsterEventType]) -> list[str]:
+def ran(
+    platform: Platform,
+    *ends: tuple[str, dg.DagsterEventType],
+    assets: frozenset[dg.AssetKey] | None = None,
+) -> list[str]:
     """The ids of runs of these jobs that ended so, one after the other."""
     ids = []
     with environment_kept(), instance_of(platform) as instance:
         for job, end in ends:
-            run = instance.add_run(dg.DagsterRun(job_name=job))
+            run = instance.add_run(dg.DagsterRun(job_name=job, asset_selection=assets))
             for kind in (STARTED, end):
                 event = dg.DagsterEvent(kind.value, job_name=job)
                 instance.report_dagster_event(event, run.run_id)
@@ -55,9 +65,42 @@ def test_a_failed_run_is_listed_until_its_job_succeeds(platform):
     assert [each.run for each in seen(platform).failed] == [last, other]
 
 
-def test_runs_that_failed_before_the_past_day_are_not_listed(platform):
+def test_a_run_that_failed_before_a_weekend_is_listed_after_it_and_not_for_ever(platform):
     ran(platform, ("daily", FAILURE))
+    assert seen(platform, dt.timedelta(days=3)).needs_attention
     assert not seen(platform, LATER).needs_attention
+
+
+def test_a_success_with_other_assets_makes_nothing_good(platform):
+    a, b = (frozenset({dg.AssetKey(name)}) for name in "ab")
+    (failed,) = ran(platform, ("daily", FAILURE), assets=a)
+    ran(platform, *[("daily", SUCCESS)] * 60, assets=b)
+    assert [each.run for each in seen(platform).failed] == [failed]
+
+    ran(platform, ("daily", SUCCESS), assets=a)
+    assert not seen(platform).failed
+
+
+@pytest.mark.parametrize("state", ["QUEUED", "NOT_STARTED", "STARTING"])
+def test_runs_that_have_not_begun_wait_since_the_oldest_was_requested(platform, state: str):
+    ran(platform, ("daily", SUCCESS))
+    assert "runs waiting: none" in list(seen(platform).lines)
+
+    with environment_kept(), instance_of(platform) as instance:
+        for _ in range(2):
+            instance.add_run(
+                dg.DagsterRun(
+                    job_name="daily",
+                    status=dg.DagsterRunStatus(state),
+                    remote_job_origin=RemoteJobOrigin(CODE, "daily"),
+                )
+            )
+        records = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus(state)]))
+
+    found = seen(platform)
+    oldest = min(record.create_timestamp for record in records)
+    assert (found.waiting.runs, found.waiting.since) == (2, oldest)
+    assert f"runs waiting: 2, the oldest since {oldest:%Y-%m-%d %H:%M} UTC" in list(found.lines)
 
 
 def test_a_run_with_a_process_is_at_work(platform):
