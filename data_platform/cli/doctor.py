@@ -44,10 +44,12 @@ def _examined():
     except SettingsError as error:
         yield Examined("settings", str(error), "correct it; `data-platform settings` lists all")
         return
-    yield from examine(settings)
+    tables = ()
     try:
         tables, _ = declarations()
     except (DeclarationError, SettingsError) as error:
-        yield Examined("declarations", str(error), "correct the declaration or setting")
+        declared = Examined("declarations", str(error), "correct the declaration or setting")
     else:
-        yield Examined("declarations", f"{counted(len(tables), 'table')} loaded")
+        declared = Examined("declarations", f"{counted(len(tables), 'table')} loaded")
+    yield from examine(settings, [table.id for table in tables])
+    yield declared

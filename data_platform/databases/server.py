@@ -1,24 +1,35 @@
 """A look at a database that changes nothing, not even to migrate its tables."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from data_platform.databases.errors import reaching
-from data_platform.databases.migration import DAGSTERS_VERSION_TABLE, version_of
+from data_platform.databases.migration import DAGSTERS_VERSION_TABLE, VERSION_TABLE, version_of
 from data_platform.databases.urls import is_sqlite, with_driver
+
+_CREATES = sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")
+# Those of versions are written by migrations alone, perhaps as another user.
+_CLOSED = sa.text(
+    "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+    f" AND relkind = 'r' AND relname NOT IN ('{VERSION_TABLE}', '{DAGSTERS_VERSION_TABLE}')"
+    " AND NOT has_table_privilege(oid, 'INSERT') ORDER BY relname"
+)
 
 
 @dataclass(frozen=True)
 class Look:
     """`tables` is the version of the platform's tables and `dagster` that of Dagster's, None where
-    there are none; `ahead` is by how many seconds the server's clock is ahead of the given one, 0
-    for a file."""
+    there are none. `creates`: the user may create tables; `closed` are the tables to which they may
+    add no row. `ahead` is by how many seconds the server's clock is ahead of the given one, 0 for a
+    file."""
 
     tables: str | None = None
     dagster: str | None = None
+    creates: bool = True
+    closed: Sequence[str] = ()
     ahead: float = 0
 
 
@@ -29,10 +40,16 @@ def look(url: str, clock: Callable[[], dt.datetime]) -> Look:
     """Raises DatabaseUnavailable."""
     engine = sa.create_engine(with_driver(url), poolclass=sa.NullPool)
     with reaching(engine.url), engine.connect() as connection:
+        tables = version_of(connection)
+        dagster = version_of(connection, DAGSTERS_VERSION_TABLE)
+        if is_sqlite(url):
+            return Look(tables, dagster)
         return Look(
-            tables=version_of(connection),
-            dagster=version_of(connection, DAGSTERS_VERSION_TABLE),
-            ahead=0 if is_sqlite(url) else _ahead(connection, clock),
+            tables,
+            dagster,
+            creates=connection.execute(_CREATES).scalar_one(),
+            closed=connection.execute(_CLOSED).scalars().all(),
+            ahead=_ahead(connection, clock),
         )
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from data_platform.build.platform import Platform
@@ -19,12 +19,14 @@ from data_platform.operations.versions import installed_version, unmet_requireme
 from data_platform.settings.model import Settings
 from data_platform.settings.values import SettingsError
 from data_platform.storage.object_store import is_object
+from data_platform.tables.identity import TableId
 
 LEAST_FREE = 2 << 30  # bytes; with less, a partition that is sorted on disk may not fit
 
 
-def examine(settings: Settings) -> Iterator[Examined]:
-    """Examine the engine, disk, permissions, stores, databases and locks, one after the other."""
+def examine(settings: Settings, tables: Sequence[TableId] = ()) -> Iterator[Examined]:
+    """Examine the engine, disk, permissions, stores, databases and locks, one after the other;
+    `tables` are those that a run writes."""
     platform = Platform(settings)
     yield Examined("settings", f"{settings.environment}, home {settings.home}")
     yield _packages()
@@ -34,7 +36,7 @@ def examine(settings: Settings) -> Iterator[Examined]:
     yield from _mistyped_landing(settings)
     for place in dict.fromkeys((_there(settings.home), Path(tempfile.gettempdir()))):
         yield _disk(place)
-    yield from examine_services(platform)
+    yield from examine_services(platform, tables)
 
 
 def _packages() -> Examined:

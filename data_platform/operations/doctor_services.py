@@ -1,9 +1,10 @@
 """Examine the services that the settings name: stores, queue, databases, and their clocks.
 
-Changes nothing: tables of an older version are not migrated.
+Changes nothing: tables of an older version are not migrated, and an upload that shows whether the
+warehouse may be written to is aborted.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from data_platform.databases.errors import DatabaseError
 from data_platform.databases.migration import HEAD, RESTORING
 from data_platform.databases.server import NOTHING, Look, look
 from data_platform.databases.urls import is_sqlite
+from data_platform.lake.files import some
 from data_platform.landing.arrivals.queue import QueueError, QueueIntake
 from data_platform.operations.examined import Examined
 from data_platform.runs.instance import missing_migrations
@@ -21,6 +23,7 @@ from data_platform.settings.environment import give_password
 from data_platform.storage import s3_errors
 from data_platform.storage.errors import LakeError
 from data_platform.storage.object_store import is_object
+from data_platform.tables.identity import TableId
 from data_platform.telemetry.wording import counted
 
 # Seconds. AWS refuses what was signed by a clock that is minutes off.
@@ -29,23 +32,35 @@ _RUNS = "history/runs.db"  # of Dagster's files the first one that it makes
 _CLOCK = "let this machine's clock follow a time server (chrony, systemd-timesyncd)"
 
 
-def examine_services(platform: Platform) -> Iterator[Examined]:
-    """Stores, queue, databases, the clocks of those that have one, and locks."""
+def examine_services(platform: Platform, tables: Sequence[TableId] = ()) -> Iterator[Examined]:
+    """Stores, queue, databases, the clocks of those that have one, and locks; whether the `tables`
+    can be written, since a role may have no more rights than for them."""
     settings = platform.settings
     ahead: dict[str, float] = {}
     if is_object(settings.landing_uri):
-        yield _store("landing bucket", settings.landing_uri, platform, ahead)
+        yield _store("landing bucket", [settings.landing_uri], platform, ahead)
     if is_object(settings.warehouse_uri):
-        yield _store("warehouse", settings.warehouse_uri, platform, ahead)
+        root = settings.warehouse_uri
+        places = ["/".join([root, *table.path, ""]) for table in tables] or [root]
+        yield _store("warehouse", places, platform, ahead, written=True)
     if isinstance(queue := platform.intake, QueueIntake):
         yield _answers("queue", lambda: f"about {counted(queue.waiting(), 'message')} waiting")
     yield from _databases(platform, ahead)
     yield from _clock(ahead)
 
 
-def _store(what: str, uri: str, platform: Platform, ahead: dict[str, float]) -> Examined:
+def _store(
+    what: str,
+    places: Sequence[str],
+    platform: Platform,
+    ahead: dict[str, float],
+    *,
+    written: bool = False,
+) -> Examined:
     def ask() -> None:
-        ahead[what] = (platform.store.time(uri) - platform.clock()).total_seconds()
+        ahead[what] = (platform.store.time(places[0]) - platform.clock()).total_seconds()
+        for place in places if written else ():
+            platform.store.require_writable(place)
 
     return _answers(what, ask)
 
@@ -73,6 +88,7 @@ def _databases(platform: Platform, ahead: dict[str, float]) -> Iterator[Examined
             yield _answers(what, lambda uri=uri: ask(uri))
             if uri in seen and not is_sqlite(uri):
                 ahead[what] = seen[uri].ahead
+    yield from _permissions(seen, settings.ledger_uri)
     if settings.ledger_uri in seen:
         yield _tables(seen[settings.ledger_uri].tables, settings.migrates)
     if revision := seen.get(of_dagster, NOTHING).dagster:
@@ -89,6 +105,20 @@ def _databases(platform: Platform, ahead: dict[str, float]) -> Iterator[Examined
             "DATA_PLATFORM_DATABASE name one PostgreSQL for both",
             warning=True,
         )
+
+
+def _permissions(seen: Mapping[str, Look], ledger: str) -> Iterator[Examined]:
+    """What the databases' user lacks: to create tables that are not there, or to write to others.
+    Where tables are those of this version, another user may have made them."""
+    for uri, found in seen.items():
+        user = sa.make_url(uri).username
+        if uri == ledger and found.tables != HEAD and not found.creates:
+            said = f"{user} may not create tables in {uri}"
+            yield Examined("permissions", said, f"let its owner GRANT CREATE ON SCHEMA to {user}")
+        if found.closed:
+            said = f"{user} may not write to {some(list(found.closed))} in {uri}"
+            way_out = f"let their owner GRANT SELECT, INSERT, UPDATE, DELETE ON them TO {user}"
+            yield Examined("permissions", said, way_out)
 
 
 def _is_absent(uri: str) -> bool:

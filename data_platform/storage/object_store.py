@@ -16,6 +16,7 @@ from pyarrow import fs
 from data_platform.storage.s3_errors import about
 
 SCHEME = "s3://"
+_TRIED = "may-be-written"  # the key of an object that is never made
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,18 @@ class ObjectStore:
         with about(uri):
             found = self.client().list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
         return parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+    def require_writable(self, uri: str) -> None:
+        """Begin an upload of an object below the place and abort it, which leaves nothing.
+
+        Raises StoreError if objects cannot be written there.
+        """
+        bucket, prefix = split(uri)
+        key = f"{prefix.rstrip('/')}/{_TRIED}".lstrip("/")
+        with about(f"{SCHEME}{bucket}/{key}"):
+            begun = self.client().create_multipart_upload(Bucket=bucket, Key=key)
+            upload = begun["UploadId"]
+            self.client().abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
 
 
 def is_object(uri: str) -> bool:

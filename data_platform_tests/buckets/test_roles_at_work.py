@@ -15,6 +15,7 @@ from data_platform.buckets.grants import site
 from data_platform.buckets.roles import Role
 from data_platform.build.platform import Platform
 from data_platform.lake.upkeep.browse import partition_rows
+from data_platform.operations.doctor_services import examine_services
 from data_platform.platform_defs.table_uses import table_uses
 from data_platform.settings.environment import settings_at
 from data_platform.tables.identity import TableId
@@ -28,7 +29,7 @@ from data_platform_tests.support.homes import (
     key_of,
     shop_lines,
 )
-from data_platform_tests.support.minio_users import role_users
+from data_platform_tests.support.minio_users import acting_as, role_users
 from data_platform_tests.support.tables import TABLES
 from tools.servers import Key, S3Server
 
@@ -99,6 +100,30 @@ def test_a_run_needs_no_more_than_its_roles_have(roles: Roles, tables: tuple[str
     assert roles.rows("quarantine/retail/order_lines") == dict.fromkeys(DAYS, 1)
     assert set(roles.rows(SALES)) == set(DAYS)
     assert all(roles.rows(table) for table in tables)
+
+
+@pytest.mark.parametrize(
+    ("role", "table", "ok"),
+    [
+        (Role.INGEST, BRONZE, True),
+        (Role.TRANSFORM, SILVER, True),
+        (Role.SERVE, SALES, False),  # which may read it
+    ],
+)
+def test_the_doctor_says_who_may_write_a_table_and_leaves_nothing_there(
+    roles: Roles, minio: S3Server, role: Role, table: str, ok: bool
+) -> None:
+    platform = Platform(settings_at(roles.home, **roles.place))
+    with acting_as(roles.keys[role]):
+        found = {e.what: e for e in examine_services(platform, [TableId.parse(table)])}
+
+    warehouse = found["warehouse"]
+    assert warehouse.ok is ok, warehouse
+    if not ok:
+        assert "access denied" in warehouse.said and "s3:PutObject" in warehouse.said
+    bucket = roles.place["warehouse_uri"].removeprefix("s3://")
+    assert not minio.client().list_object_versions(Bucket=bucket).get("Versions")
+    assert not minio.client().list_multipart_uploads(Bucket=bucket).get("Uploads")
 
 
 def test_a_run_under_another_role_says_what_it_lacks(roles: Roles) -> None:

@@ -1,6 +1,9 @@
 """What is said of stores, queue, databases and clocks, with real ones."""
 
 import datetime as dt
+import os
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -138,6 +141,49 @@ def test_dagsters_tables_of_another_version_are_a_warning(
 
     found = by_subject(platform)["tables of Dagster"]
     assert found.ok and found.warning and said in found.said
+
+
+@pytest.fixture
+def reader(databases: Databases) -> Iterator[Callable[[str], str]]:
+    """Gives the URL of a database for a user who may look at the tables that are there."""
+    name, made = f"reader_{uuid.uuid4().hex[:8]}", []
+
+    def execute(url: str, *statements: str) -> None:
+        with sa.create_engine(with_driver(url), poolclass=sa.NullPool).begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    def url_of(url: str) -> str:
+        made.append(url)
+        execute(
+            url,
+            f"CREATE ROLE {name} LOGIN PASSWORD '{os.environ['PGPASSWORD']}'",
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}",
+        )
+        return sa.make_url(url).set(username=name).render_as_string()
+
+    yield url_of
+    for url in made:
+        execute(url, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
+def test_a_user_who_may_only_look_at_the_tables_is_wrong(
+    tmp_path: Path, migrated_postgres_url: str, reader: Callable[[str], str]
+) -> None:
+    assert "permissions" not in by_subject(on_database(tmp_path, migrated_postgres_url))
+
+    found = by_subject(on_database(tmp_path, reader(migrated_postgres_url)))["permissions"]
+
+    assert not found.ok
+    assert "may not write to audit_trail" in found.said and "GRANT SELECT, INSERT" in found.way_out
+
+
+def test_a_user_who_may_not_create_the_tables_that_are_missing_is_wrong(
+    tmp_path: Path, postgres_url: str, reader: Callable[[str], str]
+) -> None:
+    found = by_subject(on_database(tmp_path, reader(postgres_url)))["permissions"]
+
+    assert not found.ok and "may not create tables" in found.said
 
 
 def test_a_catalog_and_a_ledger_in_two_databases_are_a_warning(
