@@ -142,6 +142,24 @@ def test_a_backup_of_a_deployment_is_restored_into_databases_that_are_empty(
     assert "migrate" in called(tmp_path / "new", new, "audit-log").output
 
 
+@pytest.mark.integration
+def test_a_virtual_environment_of_a_deployment_has_tables_without_a_migration_of_its_own(
+    tmp_path: Path, new_postgres_url: Callable[[], str]
+) -> None:
+    production = deployed(tmp_path, "prod", new_postgres_url())
+    called(tmp_path, production, "environment", "create", "pr_42", code=1)
+    migrated(tmp_path, production)
+
+    called(tmp_path, production, "environment", "create", "pr_42")
+
+    inside = {**production, "DATA_PLATFORM_VIRTUAL_ENVIRONMENT": "pr_42"}
+    called(tmp_path, inside, "held")
+    revise(production["DATA_PLATFORM_DATABASE"], EARLIER)
+    refused = called(tmp_path, inside, "held", code=1)
+    assert f"production's database has tables of version {EARLIER}" in refused.output
+    assert revision(production["DATA_PLATFORM_DATABASE"]) == EARLIER
+
+
 def test_on_a_laptop_each_command_migrates(tmp_path: Path) -> None:
     migrated(tmp_path, {"DATA_PLATFORM_ENV": "local"})
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
