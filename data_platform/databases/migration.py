@@ -87,9 +87,9 @@ def require_current(connection: sa.Connection) -> None:
     require_known(version, place)
     found = f"its tables are of version {version}" if version else "it has no tables yet"
     raise DatabaseNotMigrated(
-        f"database {place}: {found}, and this package needs version {HEAD}; deploy this package, "
-        "which runs `data-platform migrate` first, or use the package that is deployed. Nothing "
-        "was changed."
+        f"database {place}: {found}, and this package needs version {HEAD}; run `data-platform "
+        "migrate` when this package is deployed (older ones then refuse to start), or use the one "
+        "that is deployed. Nothing was changed."
     )
 
 
