@@ -74,6 +74,9 @@ def restore(place: str, copy: bool) -> None:
     platform = Platform(settings_from_env())
     open_known(platform, place)  # a mistyped one makes no home to record it in
     prepare_home(platform.settings)
+    database = platform.builds.database
+    if database.version() is None:  # also where only `migrate` makes tables: it is recorded in them
+        database.migrate()
     with recorded(platform, "restore", detail=f"from {place}"):
         done = restored(platform, place, copy=copy)
     for line in done.lines:
