@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import yaml
+
 from tools.go_programs import HELM
 from tools.installing import say
 from tools.jars import ROOT
@@ -35,8 +37,8 @@ class ReleaseError(Exception):
     """A deployment is refused or failed; the message says what to do."""
 
 
-class Helm(Protocol):
-    """Runs Helm with arguments and, if any, an input; returns its output, or raises an error."""
+class Program(Protocol):
+    """Runs with arguments and, if any, an input; returns its output, or raises an error."""
 
     def __call__(self, *arguments: str, given: str = "") -> str: ...
 
@@ -54,7 +56,7 @@ class Revision:
 class Release:
     """The release in a namespace, which has no other; that of a branch is made with it."""
 
-    helm: Helm
+    helm: Program
     namespace: str = NAME
     timeout: str = TIMEOUT
 
@@ -82,12 +84,18 @@ class Release:
                 "version before would refuse: mend it and deploy again"
             ) from error
 
-    def remove(self) -> bool:
-        """Remove everything that was deployed, if anything was; returns whether."""
-        if not self.history():
-            return False
-        self._do("uninstall", NAME, "--wait", "--timeout", self.timeout)
-        return True
+    def remove(self, kubectl: Program) -> bool:
+        """Remove everything that was deployed, if anything was, and the namespace; returns whether.
+
+        What starts runs ends before they do: tables in which something is at work are not dropped.
+        """
+        if there := bool(self.history()):
+            for kind in ("deployments", "jobs"):
+                delete = ("delete", kind, "--all", "--cascade=foreground")
+                kubectl(*delete, "--namespace", self.namespace)
+            self._do("uninstall", NAME, "--wait", "--timeout", self.timeout)
+        kubectl("delete", "namespace", self.namespace, "--ignore-not-found")
+        return there
 
     def roll_back(self) -> int:
         """Return to what was deployed before; its revision. Raises ReleaseError."""
@@ -104,14 +112,14 @@ class Release:
         found = json.loads(self._do("history", NAME, "--output", "json"))
         return [Revision(each["revision"], each["status"], each["description"]) for each in found]
 
-    def require(self, environment: str) -> None:
-        """Raises ReleaseError if the release that is there is of another environment."""
+    def require(self, env: str) -> None:
+        """Raises ReleaseError if the release that is there has another ENV."""
         if not self.history():
             return
         values = json.loads(self._do("get", "values", NAME, "--all", "--output", "json"))
-        if (found := values["settings"]["ENV"]) != environment:
+        if (found := values["settings"]["ENV"]) != env:
             raise ReleaseError(
-                f"the release {NAME} in namespace {self.namespace} is {found}, not {environment}: "
+                f"the release {NAME} in namespace {self.namespace} is {found}, not {env}: "
                 "kubectl's context names another cluster than you mean"
             )
 
@@ -211,6 +219,11 @@ def values_of(environment: str) -> Path:
     return folder / f"{environment}.yaml"
 
 
+def files_of(environment: str, branch: str) -> list[Path]:
+    """The files with the values of a release. Raises ReleaseError for an unknown environment."""
+    return [values_of(environment), *([BRANCH_VALUES] if branch else [])]
+
+
 def namespace_of(branch: str) -> str:
     """The namespace of the release of a branch, which has no other; that of the environment's own
     release without one. Raises ReleaseError."""
@@ -229,6 +242,11 @@ def values_of_branch(branch: str) -> dict[str, str]:
 def helm(*arguments: str, given: str = "") -> str:
     """Helm, on the cluster of the current context. Raises ReleaseError with what it says."""
     return _run(str(HELM.binary), *arguments, given=given)
+
+
+def kubectl(*arguments: str, given: str = "") -> str:
+    """kubectl, on the same cluster. Raises ReleaseError with what it says."""
+    return _run("kubectl", *arguments, given=given)
 
 
 def _run(program: str, *arguments: str, given: str = "") -> str:
@@ -256,11 +274,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
 
     def deploy() -> None:
-        files, image = [values_of(given.environment)], image_values(given.image)
+        files, image = files_of(given.environment, given.branch), image_values(given.image)
         release = _release(given.branch, given.environment)
         say(f"{given.environment} {given.branch}: {given.image}")
-        if given.branch:
-            files.append(BRANCH_VALUES)
         release.deploy(files, {"image": image, **values_of_branch(given.branch)})
 
     def roll_back() -> None:
@@ -271,8 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not given.branch:
             raise ReleaseError("only the release of a branch is removed: name it, BRANCH=pr-12")
         release = _release(given.branch, given.environment)
-        removed = release.remove()
-        _run("kubectl", "delete", "namespace", release.namespace, "--ignore-not-found")
+        removed = release.remove(kubectl)
         say(f"{given.branch} {'is removed' if removed else 'was not deployed'}")
 
     work = {"deploy": deploy, "rollback": roll_back, "remove": remove}
@@ -281,9 +296,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _release(branch: str, environment: str) -> Release:
     """The release of an environment or a branch of it. Raises ReleaseError for another cluster."""
-    values_of(environment)
+    values = yaml.safe_load(values_of(environment).read_text("utf-8"))
     release = Release(helm, namespace_of(branch))
-    release.require(environment)
+    release.require(values["settings"]["ENV"])
     return release
 
 

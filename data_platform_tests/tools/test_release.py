@@ -8,10 +8,12 @@ import pytest
 
 from data_platform.databases.migration import HEAD
 from tools.release import (
+    BRANCH_VALUES,
     CHART,
     Release,
     ReleaseError,
     Revision,
+    files_of,
     image_values,
     main,
     namespace_of,
@@ -249,6 +251,21 @@ def test_the_cluster_of_another_environment_is_refused() -> None:
         Release(RecordedHelm(there, "staging")).require("prod")
 
 
+def test_a_cluster_is_known_by_the_setting_env_that_the_values_have(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tools.release.helm", RecordedHelm(revisions(OLD, NOW), "local"))
+
+    assert main(["rollback", "laptop"]) == 0
+    assert main(["rollback", "staging"]) == 1
+    assert "is local, not staging" in capsys.readouterr().err
+
+
+def test_a_branch_has_its_own_values_on_top_of_its_environments() -> None:
+    assert files_of("staging", "") == [values_of("staging")]
+    assert files_of("staging", "pr-12") == [values_of("staging"), BRANCH_VALUES]
+
+
 @pytest.mark.parametrize("image", ["ghcr.io/a/b", "ghcr.io/a/b:1.0", "ghcr.io/a/b@sha256:12", ""])
 def test_an_image_that_is_not_named_by_its_digest_is_refused(
     image: str, capsys: pytest.CaptureFixture[str]
@@ -284,7 +301,19 @@ def test_only_the_release_of_a_branch_is_removed(capsys: pytest.CaptureFixture[s
     assert main(["remove", "prod"]) == 1
     assert "only the release of a branch" in capsys.readouterr().err
 
-    helm = RecordedHelm(revisions(NOW))
-    assert Release(helm, "data-platform-pr-12").remove()
-    assert helm.told[-1][0][:2] == ("uninstall", "data-platform")
-    assert not Release(RecordedHelm([])).remove()
+
+def test_a_branchs_release_is_removed_once_nothing_runs_in_it() -> None:
+    def told(history: list[Revision]) -> list[tuple[str, ...]]:
+        both = RecordedHelm(history)  # and kubectl
+        assert Release(both, "data-platform-pr-12").remove(both) == bool(history)
+        said = [arguments[:3] for arguments, _ in both.told]
+        return [each for each in said if each[0] not in ("list", "history")]
+
+    namespace = ("delete", "namespace", "data-platform-pr-12")
+    assert told([]) == [namespace]
+    assert told(revisions(NOW)) == [
+        ("delete", "deployments", "--all"),
+        ("delete", "jobs", "--all"),
+        ("uninstall", "data-platform", "--wait"),
+        namespace,
+    ]
