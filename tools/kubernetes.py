@@ -103,8 +103,8 @@ class Kubernetes:
         self._ctr("images", "import", "--no-unpack", str(image))
 
     def tag(self, image: str, name: str) -> None:
-        """Give an image of the node another name."""
-        self._ctr("images", "tag", image, name)
+        """Give an image of the node another name, which another image loses."""
+        self._ctr("images", "tag", "--force", image, name)
 
     def kill(self, name: str) -> None:
         """Kill one of the processes, as a crash would."""

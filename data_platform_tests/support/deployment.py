@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from data_platform.runs.instance import open_instance
 from data_platform.runs.liveness import UNDER_WAY
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import Settings
+from data_platform.settings.virtual import inside
 from data_platform.storage.waiting import wait
-from data_platform_tests.support.chart import NAMESPACE, values_file
 from data_platform_tests.support.tables import TABLES
 from tools.dagster_api import Webserver
 from tools.go_programs import HELM
 from tools.kubernetes import Kubernetes
 from tools.postgres_server import Postgres
-from tools.release import NAME, Release
+from tools.release import Release, files_of, namespace_of, values_of_branch
 from tools.servers import S3Server
 
 PATIENCE = 1200  # seconds until all that landed is built, on a busy machine
@@ -54,7 +54,8 @@ class NotDone(Exception):
 
 @dataclass
 class Deployment:
-    """A deployment of the chart; the images are `repository:tag`, which the node has."""
+    """A deployment of the chart, or that of a branch beside it; the images are `repository:tag`,
+    which the node has."""
 
     cluster: Kubernetes
     store: S3Server
@@ -62,11 +63,26 @@ class Deployment:
     home: Path  # of this process, which only looks
     image: str
     spark_image: str
+    branch: str = ""
+
+    def of_branch(self, name: str) -> "Deployment":
+        """The deployment of a branch of this one, which is not installed yet."""
+        return replace(self, branch=name)
+
+    @property
+    def namespace(self) -> str:
+        """Where its pods are."""
+        return namespace_of(self.branch)
+
+    @property
+    def environment(self) -> str:
+        """The virtual environment of its tables, if it has one."""
+        return values_of_branch(self.branch).get("environment", "")
 
     @cached_property
     def settings(self) -> Settings:
         """Those of the deployment, as this process sees it."""
-        return settings_at(
+        production = settings_at(
             self.home,
             landing_uri=_BUCKETS["LANDING"],
             warehouse_uri=_BUCKETS["WAREHOUSE"],
@@ -75,6 +91,7 @@ class Deployment:
             database_password=self.database.password,
             **dict.fromkeys(("catalog_uri", "ledger_uri", "dagster_database"), self.database.url),
         )
+        return inside(production, self.environment)
 
     @cached_property
     def platform(self) -> Platform:
@@ -85,7 +102,11 @@ class Deployment:
         """Make the buckets and the secrets that the values of a laptop refer to."""
         for uri in _BUCKETS.values():
             self.store.client().create_bucket(Bucket=uri.removeprefix("s3://"))
-        self.cluster.kubectl("create", "namespace", NAMESPACE)
+        self.prepare_namespace()
+
+    def prepare_namespace(self) -> None:
+        """Make the namespace with these secrets."""
+        self.cluster.kubectl("create", "namespace", self.namespace)
         key = {"access-key": self.store.key.id, "secret-key": self.store.key.secret}
         self._secret("data-platform-store", key)
         self._secret("data-platform-database", {"password": self.database.password})
@@ -94,7 +115,7 @@ class Deployment:
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": name, "namespace": NAMESPACE},
+            "metadata": {"name": name, "namespace": self.namespace},
             "stringData": dict(values),
         }
         self.cluster.kubectl("apply", "-f", "-", given=json.dumps(secret))
@@ -111,7 +132,8 @@ class Deployment:
                 "kubernetes": {"cidrs": [f"{self.cluster.address}/32"], "ports": [6443]},
             },
         }
-        self.release.deploy([values_file("laptop")], _merged(values, more or {}))
+        given = _merged(values, {**values_of_branch(self.branch), **(more or {})})
+        self.release.deploy(files_of("laptop", self.branch), given)
 
     def another_image(self) -> str:
         """The same image under another tag: a new version."""
@@ -125,15 +147,21 @@ class Deployment:
         def helm(*arguments: str, given: str = "") -> str:
             return self.cluster.run(str(HELM.binary), *arguments, given=given)
 
-        return Release(helm, NAMESPACE, timeout="15m")
+        return Release(helm, self.namespace, timeout="15m")
 
     def pods(self, component: str) -> list[dict[str, Any]]:
         """The pods of a component that there are now."""
         found = self.cluster.kubectl(
-            *("get", "pods", "-n", NAMESPACE, "-o", "json"),
+            *("get", "pods", "-n", self.namespace, "-o", "json"),
             *("-l", f"app.kubernetes.io/component={component}"),
         )
         return json.loads(found)["items"]
+
+    def within(self, component: str, *command: str) -> str:
+        """What a command prints in a pod of a component, with its variables."""
+        return self.cluster.kubectl(
+            "exec", "-n", self.namespace, f"deploy/data-platform-{component}", "--", *command
+        )
 
     def land(self, files: Sequence[Path], below: Path) -> None:
         """Put files into the landing bucket, by their paths below a folder."""
@@ -197,7 +225,7 @@ class Deployment:
         """Kill a pod at once, as the loss of its node would."""
         name = pod["metadata"]["name"]
         at_once = ("--grace-period=0", "--force", "--wait=false")
-        self.cluster.kubectl("delete", "pod", name, "-n", NAMESPACE, *at_once)
+        self.cluster.kubectl("delete", "pod", name, "-n", self.namespace, *at_once)
 
     def runs(self) -> list[dg.DagsterRun]:
         """All runs, the newest first."""
@@ -228,10 +256,10 @@ class Deployment:
 
     def described(self) -> str:
         """The pods, the events and the ends of logs."""
-        get = ("get", "pods,jobs,events", "-n", NAMESPACE, "-o", "wide")
+        get = ("get", "pods,jobs,events", "-n", self.namespace, "-o", "wide")
         logs = [
-            self.cluster.kubectl("logs", "-n", NAMESPACE, f"deploy/{NAME}-{name}", "--tail=30")
-            for name in ("daemon", "code")
+            self.cluster.kubectl("logs", "-n", self.namespace, deployed, "--tail=30")
+            for deployed in ("deploy/data-platform-daemon", "deploy/data-platform-code")
         ]
         return "\n".join([self.cluster.kubectl(*get), *logs])
 

@@ -1,8 +1,9 @@
 """A month of files that a deployment has built, and what its tables must hold ever after."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from data_platform_tests.support.homes import BRONZE
 from data_platform_tests.support.retail.whole import require_balance, require_the_rules
 
 
-@dataclass(frozen=True)
+@dataclass
 class LandedMonth:
-    """`manifest` is what is known of the files in `folder`."""
+    """`manifest` is what is known of the files in `folder` that have landed."""
 
     deployment: Deployment
     folder: Path
@@ -30,6 +31,18 @@ class LandedMonth:
         deployment.land(sorted((folder / "online_retail").iterdir()), folder)
         deployment.wait_until_built()
         return cls(deployment, folder, manifest)
+
+    def land_a_day_more(self, elsewhere: Path) -> None:
+        """Land the first day of the next month, generated elsewhere, and wait until it is built."""
+        month = generate(elsewhere, seed=4, start=date(2011, 4, 1), months=1)
+        day, counts = next(iter(month.days.items()))
+        key = f"online_retail/{day}.csv"
+        shutil.copy(elsewhere / key, self.folder / key)
+        self.manifest = replace(self.manifest, days={**self.manifest.days, day: counts})
+        self.deployment.land([self.folder / key], self.folder)
+        ledger = self.deployment.platform.ledger
+        self.deployment.wait_for("that it is recorded", lambda: bool(ledger.known([key])))
+        self.deployment.wait_until_built()
 
     def days(self) -> list[str]:
         """The most days in a row that have files and are not held back: the partitions of one
