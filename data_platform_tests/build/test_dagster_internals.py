@@ -45,6 +45,8 @@ _EVENT_LOG: dict[str, str] = {
     "get_asset_check_state": "self, keys",
     "get_asset_check_partition_info": "self, keys, after_storage_id=, partition_keys=",
     "index_connection": "self",
+    "get_pool_limits": "self",
+    "initialize_concurrency_limit_to_default": "self, concurrency_key",
 }
 _RECORDS: dict[type, set[str]] = {
     internals.Target: {"storage_id", "run_id", "timestamp"},
