@@ -1,7 +1,7 @@
 """The command of a container: a short name of one of the servers, or any program.
 
-`daemon` and `code-server` are Dagster's own commands with the addresses that an image has;
-`webserver` is the platform's, with the options of Dagster's. Before a program that opens Dagster's
+`code-server` is Dagster's own command with the addresses that an image has; `webserver` and
+`daemon` are the platform's, with the options of Dagster's. Before a program that opens Dagster's
 instance starts, the home is given its `dagster.yaml`, and libpq the database's password, as
 `data-platform` commands do themselves. Where DAGSTER_HOME is set, a deployment has its own
 `dagster.yaml` there (in Kubernetes, with its own run launcher), which stays as it is.
@@ -24,6 +24,7 @@ from data_platform.settings.values import SettingsError
 WEBSERVER_PORT = 3000
 CODE_SERVER_PORT = 4000
 WEBSERVER = "data_platform.webserver"
+DAEMON = "data_platform.runs.daemon"
 WORKSPACE = "/etc/data-platform/workspace.yaml"  # another one: mount it there
 
 _ANYWHERE = ("--host", "0.0.0.0")
@@ -32,7 +33,7 @@ COMMANDS = {
         *(sys.executable, "-m", WEBSERVER, *_ANYWHERE),
         *("--port", str(WEBSERVER_PORT), "-w", WORKSPACE),
     ),
-    "daemon": ("dagster-daemon", "run", "-w", WORKSPACE),
+    "daemon": (sys.executable, "-m", DAEMON, "-w", WORKSPACE),
     "code-server": (
         *("dagster", "code-server", "start", *_ANYWHERE, "--port", str(CODE_SERVER_PORT)),
         *("-m", "data_platform.definitions", "--location-name", "data_platform"),
@@ -50,7 +51,7 @@ def command_of(arguments: Sequence[str]) -> list[str]:
 
 def is_of_dagster(command: Sequence[str]) -> bool:
     """Whether the command opens Dagster's instance without being told where it is."""
-    return command[0].startswith("dagster") or WEBSERVER in command[1:3]
+    return command[0].startswith("dagster") or bool({WEBSERVER, DAEMON} & {*command[1:3]})
 
 
 def enter_its_home(settings: Settings) -> None:

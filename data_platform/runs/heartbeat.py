@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
@@ -21,9 +21,11 @@ def holder() -> str:
 
 
 @contextmanager
-def beating(leases: Leases, lease: Lease) -> Iterator[None]:
-    """Hold the lease within the block. If it is lost, the engine's jobs are canceled, since nothing
-    that they compute can be published any more."""
+def beating(
+    leases: Leases, lease: Lease, *, lost: Callable[[], None] = cancel_jobs
+) -> Iterator[None]:
+    """Hold the lease within the block. If it is lost, `lost` is called, in another thread; by
+    default it cancels the engine's jobs, since nothing that they compute can be published."""
     stop = threading.Event()
 
     def beat() -> None:
@@ -36,7 +38,7 @@ def beating(leases: Leases, lease: Lease) -> Iterator[None]:
                 continue
             _log.error("%s: the lease is lost; nothing more of it is written", lease.name)
             with suppress(Exception):  # the session may be ending
-                cancel_jobs()
+                lost()
             return
 
     thread = threading.Thread(target=beat, daemon=True, name=f"heartbeat of {lease.name}")

@@ -11,17 +11,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 from dagster_graphql import DagsterGraphQLClient
 
+from data_platform.runs.container import DAEMON, WEBSERVER
 from data_platform.runs.launched import CODE_LOCATION
 from data_platform.settings.model import CHECKOUT, Settings
-from data_platform.storage.waiting import is_listening, wait
+from data_platform_tests.support.backfills import LAUNCH_BACKFILL, backfill_of
+from data_platform_tests.support.listening import until_it_listens
 from tools.servers import free_port
 
-PATIENCE = 120  # seconds for a process to start, on a busy machine
+PATIENCE = 120  # seconds for a process to end, on a busy machine
+LEASE = 15  # seconds until another takes over from a process that was killed or frozen
 _HOST = "127.0.0.1"
 _DEFINITIONS = "data_platform.definitions"
 
@@ -38,20 +40,20 @@ class Deployment:
 
     def start_code_server(self, **variables: str) -> None:
         """Load the definitions; `variables` are those of a new version."""
-        server = ("code-server", "start", "-m", _DEFINITIONS)
+        server = ("dagster", "code-server", "start", "-m", _DEFINITIONS)
         address = ("-h", _HOST, "-p", str(self.code_port))
-        self._start("code-server", "dagster", *server, *address, more=variables)
-        self._listens("code-server", self.code_port)
+        process = self._start("code-server", *server, *address, more=variables)
+        until_it_listens(process, self.code_port, self._log("code-server"))
 
-    def start_daemon(self) -> None:
-        """Begin with sensors, backfills and the queue of runs."""
-        self._start("daemon", "dagster-daemon", "run", "-w", str(self._workspace()))
+    def start_daemon(self, name: str = "daemon") -> "subprocess.Popen[bytes]":
+        """Begin with sensors, backfills and the queue of runs; another one needs another name."""
+        return self._start(name, DAEMON, "-w", str(self._workspace()))
 
     def start_webserver(self) -> DagsterGraphQLClient:
         """A client of the webserver."""
         words = ("-w", str(self._workspace()), "-h", _HOST, "-p", str(self.web_port))
-        self._start("webserver", "dagster-webserver", *words)
-        self._listens("webserver", self.web_port)
+        process = self._start("webserver", WEBSERVER, *words)
+        until_it_listens(process, self.web_port, self._log("webserver"))
         return DagsterGraphQLClient(_HOST, port_number=self.web_port)
 
     def kill(self, name: str) -> None:
@@ -78,23 +80,19 @@ class Deployment:
         """What a process has said."""
         return self._log(name).read_text("utf-8", "replace")
 
-    def _start(self, name: str, *words: str, more: Mapping[str, str] | None = None) -> None:
-        program, *rest = words
-        command = [str(Path(sys.executable).with_name(program)), *rest]
+    def _start(
+        self, name: str, module: str, *words: str, more: Mapping[str, str] | None = None
+    ) -> "subprocess.Popen[bytes]":
         with self._log(name).open("ab") as output:
             self.processes[name] = subprocess.Popen(
-                command,
+                [sys.executable, "-m", module, *words],
                 env=self._environment() | dict(more or {}),
                 cwd=self.settings.home,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
             )
-
-    def _listens(self, name: str, port: int) -> None:
-        process = self.processes[name]
-        up = wait(lambda: is_listening(_HOST, port) or process.poll() is not None, PATIENCE)
-        assert up and process.poll() is None, self.log(name)
+        return self.processes[name]
 
     def _environment(self) -> dict[str, str]:
         ours = ("DATA_PLATFORM_", "SPARK_CONNECT_", "DAGSTER_")
@@ -107,6 +105,7 @@ class Deployment:
             "DATA_PLATFORM_DATABASE": self.database,
             "DATA_PLATFORM_LANDING": self.settings.landing_uri,
             "DATA_PLATFORM_WAREHOUSE": self.settings.warehouse_uri,
+            "DATA_PLATFORM_RUN_LEASE": str(LEASE),
         }
 
     def _workspace(self) -> Path:
@@ -129,21 +128,9 @@ def deployment(settings: Settings, database: str) -> Iterator[Deployment]:
         found.end()
 
 
-_BACKFILL = """
-mutation($params: LaunchBackfillParams!) {
-  launchPartitionBackfill(backfillParams: $params) {
-    __typename
-    ... on LaunchBackfillSuccess { backfillId }
-    ... on PythonError { message }
-  }
-}
-"""
-
-
 def launch_backfill(client: DagsterGraphQLClient, assets: list[str], partitions: list[str]) -> str:
     """Ask for a backfill as the UI does; its id."""
-    selection = [{"path": asset.split("/")} for asset in assets]
-    params: dict[str, Any] = {"assetSelection": selection, "partitionNames": partitions}
-    answer = client._execute(_BACKFILL, {"params": params})["launchPartitionBackfill"]
+    sent = backfill_of(assets, partitions)
+    answer = client._execute(LAUNCH_BACKFILL, sent)["launchPartitionBackfill"]
     assert answer["__typename"] == "LaunchBackfillSuccess", answer
     return answer["backfillId"]

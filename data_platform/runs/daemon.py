@@ -1,0 +1,75 @@
+"""Dagster's daemon, one at a time: the command `dagster-daemon run` with its own options.
+
+Dagster supports one daemon for each storage. Two of them evaluate the same sensors, both may create
+a run of one run key, and both launch the same run of the queue. A node that cannot be reached may
+keep its daemon alive while another starts elsewhere. So a daemon holds a lease, where the database
+is a server, and another one waits until it is released or has expired.
+"""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+
+from data_platform.build.platform import Platform
+from data_platform.databases.errors import DatabaseError
+from data_platform.databases.fencing import Lease
+from data_platform.databases.leases import Leases
+from data_platform.runs.container import enter_its_home
+from data_platform.runs.heartbeat import beating, holder
+from data_platform.settings.environment import settings_from_env
+from data_platform.settings.model import Settings
+from data_platform.settings.values import SettingsError
+
+LEASE = "daemon"
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def only_daemon(settings: Settings) -> Iterator[None]:
+    """Wait until no other daemon is at work on the database, and keep others waiting.
+
+    If the lease is lost, because this process was frozen or cut off from the database, it ends at
+    once: another daemon is at work, and repeats what this one has begun.
+    """
+    leases = Platform(settings).leases
+    if leases is None:
+        yield
+        return
+    with beating(leases, _awaited(leases), lost=lambda: os._exit(1)):
+        yield
+
+
+def _awaited(leases: Leases) -> Lease:
+    waited = False
+    while (lease := leases.acquire(LEASE, holder())) is None:
+        if not waited:
+            other = leases.holders(LEASE).get(LEASE, "another process")
+            _log.warning("another daemon is at work (%s); this one waits until it ends", other)
+        waited = True
+        time.sleep(leases.beats_every)
+        for silent in leases.look(LEASE):
+            leases.end(silent)
+    if waited:
+        _log.warning("the other daemon has ended; this one is at work")
+    return lease
+
+
+def main() -> None:
+    [command] = entry_points(group="console_scripts", name="dagster-daemon")
+    dagster_daemon = command.load()  # takes seconds, which one that waits has behind it
+    try:
+        settings = settings_from_env()
+        enter_its_home(settings)
+        with only_daemon(settings):
+            sys.argv = ["dagster-daemon", "run", *sys.argv[1:]]
+            dagster_daemon()
+    except (SettingsError, DatabaseError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
