@@ -1,4 +1,5 @@
-"""What Dagster logs of a ranged run of many partitions, from its creation to its last check.
+"""What Dagster logs of a ranged run of many partitions, from its creation to its last check, and
+how long its asset's page takes right after it.
 
 As a program, `python -m benchmarks.event_volume HOME [COUNT]`, it leaves a home with such a run, to
 look at in the UI.
@@ -7,14 +8,20 @@ look at in the UI.
 import datetime as dt
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import dagster as dg
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
+from dagster_graphql.test.utils import execute_dagster_graphql
 
 from benchmarks.measuring import Measurement, Stopwatch, interleaved, of_pairs, seconds
 from benchmarks.workload import Workload
@@ -31,20 +38,48 @@ from tools.postgres_server import postgres
 CHECKS = ("rules", "conservation", "volume")
 _FIRST = dt.date(1990, 1, 1)
 _PAIRS = 3
+# What the webserver's pages of an asset ask for: its partitions, and its checks.
+_PAGE = """
+query ($asset: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $asset) {
+    ... on AssetNode {
+      assetMaterializations(limit: 1) { runId timestamp }
+      partitionStats { numMaterialized numPartitions numFailed numMaterializing }
+      assetPartitionStatuses {
+        ... on TimePartitionStatuses { ranges { status startKey endKey } }
+      }
+      assetChecksOrError {
+        ... on AssetChecks {
+          checks {
+            name
+            executionForLatestMaterialization { status timestamp }
+            partitionStatuses {
+              ... on AssetCheckTimePartitionStatuses { ranges { status startKey endKey } }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+"""
 _PARTS = ("creation with what is planned", "materializations", "check results", "the rest")
 
 
 def event_volume(load: Workload) -> list[Measurement]:
-    """Time per partition of a long range against a shorter one's, on both databases."""
+    """Time per partition of a long range, and of its page, against a shorter one's, on both
+    databases."""
     many, few = (400, 40) if load.quick else (12_000, 1_200)
     found = []
     for name, database in (("SQLite", _sqlite), ("PostgreSQL", _postgres)):
         with environment_kept(), database(load) as settings, open_instance(settings) as instance:
-            found.append(_compared(load, Runs(instance), name, many, few))
+            found += _compared(load, Runs(instance, load.folder()), name, many, few)
     return found
 
 
-def _compared(load: Workload, runs: "Runs", database: str, many: int, few: int) -> Measurement:
+def _compared(
+    load: Workload, runs: "Runs", database: str, many: int, few: int
+) -> Iterator[Measurement]:
     pairs = interleaved(
         partial(runs.per_partition, many),
         partial(runs.per_partition, few),
@@ -53,7 +88,7 @@ def _compared(load: Workload, runs: "Runs", database: str, many: int, few: int) 
     )
     parts = [median(part) for part in zip(*runs.took[many], strict=True)]
     said = ", ".join(f"{part:.1f} s {name}" for name, part in zip(_PARTS, parts, strict=True))
-    return of_pairs(
+    yield of_pairs(
         "event_volume",
         f"events of a ranged run on {database}, per partition: {many:,} partitions / {few:,}",
         pairs,
@@ -62,6 +97,16 @@ def _compared(load: Workload, runs: "Runs", database: str, many: int, few: int) 
         unit="ms",
         note=f"{database}: {many:,} partitions with {len(CHECKS)} checks in {sum(parts):.1f} s: "
         f"{said}",
+    )
+    ours, base = (runs.opened[count][1:] for count in (many, few))  # the first ones warm up
+    yield of_pairs(
+        "event_volume",
+        f"page of the asset after it on {database}, per partition: {many:,} partitions / {few:,}",
+        [(1000 * one / many, 1000 * other / few) for one, other in zip(ours, base, strict=True)],
+        bound="at most",
+        goal=1.2,
+        unit="ms",
+        note=f"{database}: the page of {many:,} partitions in {median(ours):.2f} s",
     )
 
 
@@ -79,17 +124,50 @@ def _postgres(load: Workload) -> Iterator[Settings]:
 
 @dataclass
 class Runs:
-    """Ranged runs in an instance, each of an asset of its own, and what their parts took."""
+    """Ranged runs in an instance, each of an asset of its own, what their parts took, and the
+    asset's page after it."""
 
     instance: dg.DagsterInstance
+    folder: Path
     took: dict[int, list[tuple[float, ...]]] = field(default_factory=dict)
+    opened: dict[int, list[float]] = field(default_factory=dict)
     number: Iterator[int] = field(default_factory=itertools.count)
 
     def per_partition(self, count: int) -> float:
         """Milliseconds per partition of a run of so many."""
-        took = ranged_run(self.instance, shop(f"lines_{next(self.number)}", count))
+        name = f"lines_{next(self.number)}"
+        took = ranged_run(self.instance, shop(name, count))
         self.took.setdefault(count, []).append(took)
+        self.opened.setdefault(count, []).append(self._page(name, count))
         return 1000 * sum(took) / count
+
+    def _page(self, name: str, count: int) -> float:
+        """Seconds that the page of an asset takes the first time."""
+        code = self.folder / f"{name}.py"
+        code.write_text(
+            "from benchmarks.event_volume import shop\n"
+            f"defs = shop({name!r}, {count}).definitions\n"
+        )
+        file = LoadableTargetOrigin(python_file=str(code))
+        target = InProcessWorkspaceLoadTarget([InProcessCodeLocationOrigin(file, "benchmark")])
+        with WorkspaceProcessContext(self.instance, target) as workspace:
+            context = workspace.create_request_context()
+            asset = {"asset": {"path": ["silver", "shop", name]}}
+            answers: list[Mapping[str, Any]] = []
+            took = seconds(
+                lambda: answers.append(execute_dagster_graphql(context, _PAGE, asset).data)
+            )
+        _require_all(answers[0]["assetNodeOrError"], count)
+        return took
+
+
+def _require_all(page: Mapping[str, Any], count: int) -> None:
+    """Refuse a page that does not have all partitions and checks of a run."""
+    assert page["partitionStats"]["numMaterialized"] == count
+    checks = page["assetChecksOrError"]["checks"]
+    assert {each["name"] for each in checks} == {*CHECKS}
+    for of in (page["assetPartitionStatuses"], *(each["partitionStatuses"] for each in checks)):
+        assert len(of["ranges"]) == 1, of
 
 
 @dataclass(frozen=True)
