@@ -18,6 +18,7 @@ from data_platform.settings.environment import settings_at
 from data_platform.settings.model import Settings
 from data_platform.settings.virtual import inside
 from data_platform.storage.waiting import wait
+from data_platform_tests.support.backfills import LAUNCH_BACKFILL, backfill_of
 from data_platform_tests.support.tables import TABLES
 from tools.dagster_api import Webserver
 from tools.go_programs import HELM
@@ -28,14 +29,6 @@ from tools.servers import S3Server
 
 PATIENCE = 1200  # seconds until all that landed is built, on a busy machine
 _BUCKETS = {"LANDING": "s3://laptop-landing", "WAREHOUSE": "s3://laptop-warehouse"}
-_BACKFILL = """
-mutation ($params: LaunchBackfillParams!) {
-  launchPartitionBackfill(backfillParams: $params) {
-    ... on LaunchBackfillSuccess { backfillId }
-    ... on PythonError { message }
-  }
-}
-"""
 _CANCEL = """
 mutation ($run: String!) {
   terminateRun(runId: $run) { __typename ... on TerminateRunFailure { message } }
@@ -180,8 +173,8 @@ class Deployment:
 
     def backfill(self, table: str, partitions: Sequence[str]) -> str:
         """Launch a backfill as the UI does; returns its id. Raises NotDone if it is refused."""
-        params = {"assetSelection": [{"path": table.split("/")}], "partitionNames": [*partitions]}
-        launched = self.ask(_BACKFILL, params=params)["launchPartitionBackfill"]
+        asked = backfill_of([table], partitions)
+        launched = self.ask(LAUNCH_BACKFILL, **asked)["launchPartitionBackfill"]
         if "backfillId" not in launched:
             raise NotDone(f"the backfill of {table} was refused: {launched}")
         return launched["backfillId"]
@@ -239,7 +232,7 @@ class Deployment:
             return condition() or time.sleep(every) is not None
 
         if not wait(looked, PATIENCE):
-            raise NotDone(f"{what}: in vain.\n{self.described()}")
+            raise NotDone(f"timed out waiting for {what}.\n{self.described()}")
 
     def wait_until_built(self) -> None:
         """Wait until everything that landed is built and no run is under way."""

@@ -17,9 +17,10 @@ from data_platform.access.trail import Trail
 from data_platform.runs.instance import open_instance
 from data_platform.settings.environment import environment_kept, settings_at
 from data_platform.settings.model import Settings
-from data_platform.storage.waiting import is_listening, wait
+from data_platform.storage.waiting import wait
 from data_platform_tests.support import small_code_location
 from data_platform_tests.support.company import OPERATORS, VIEWERS, browser, email, leave, logged_in
+from data_platform_tests.support.listening import until_it_listens
 from data_platform_tests.support.servers import running
 from data_platform_tests.support.web_pages import (
     LAUNCH,
@@ -64,8 +65,7 @@ def _webserver(settings: Settings) -> Iterator[str]:
         },
     )
     try:
-        up = wait(lambda: is_listening("127.0.0.1", port) or process.poll() is not None, PATIENCE)
-        assert up and process.poll() is None, log.read_text()
+        until_it_listens(process, port, log)
         yield f"http://127.0.0.1:{port}"
     finally:
         assert process.stdin is not None

@@ -21,6 +21,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from data_platform.databases.connections import Database
 from data_platform.webserver.mutations import HARMLESS
+from data_platform_tests.support.backfills import LAUNCH_BACKFILL, backfill_of
 from data_platform_tests.support.web_pages import (
     LAUNCH,
     LOCATION,
@@ -33,15 +34,7 @@ from data_platform_tests.support.web_pages import (
     web_pages,
 )
 
-LINES = {"assetSelection": [{"path": ["silver", "shop", "lines"]}]}
 RELOAD = "mutation { reloadWorkspace { __typename } }"
-BACKFILL = """
-mutation($params: LaunchBackfillParams!) {
-  launchPartitionBackfill(backfillParams: $params) {
-    ... on LaunchBackfillSuccess { backfillId }
-  }
-}
-"""
 
 
 def test_an_operator_launches_a_run_and_both_the_run_and_the_trail_say_who(pages: Pages) -> None:
@@ -74,8 +67,8 @@ def test_a_viewer_reads_and_launches_nothing(pages: Pages) -> None:
 
 
 def test_a_backfill_says_who_and_the_trail_what_it_is_of(pages: Pages) -> None:
-    days = {**LINES, "partitionNames": ["2011-03-01", "2011-03-02"]}
-    answer = pages.graphql(BACKFILL, {"params": days}, who=OPERATOR).json()
+    days = backfill_of(["silver/shop/lines"], ["2011-03-01", "2011-03-02"])
+    answer = pages.graphql(LAUNCH_BACKFILL, days, who=OPERATOR).json()
 
     backfill_id = answer["data"]["launchPartitionBackfill"]["backfillId"]
     backfill = pages.instance.get_backfill(backfill_id)
@@ -111,7 +104,7 @@ def test_what_dagster_answers_with_an_error_has_failed(pages: Pages) -> None:
     del repository["pipelineName"]
     unknown = {"partitionSetName": "none", "repositorySelector": repository}
     nowhere = {"selector": unknown, "partitionNames": ["2011-03-01"]}
-    pages.graphql(BACKFILL, {"params": nowhere}, who=OPERATOR)
+    pages.graphql(LAUNCH_BACKFILL, {"params": nowhere}, who=OPERATOR)
     pages.graphql('mutation { terminateRun(runId: "r1") { __typename } }', who=OPERATOR)
 
     backfill, run = pages.entries()

@@ -13,11 +13,11 @@ from data_platform.runs.container import WEBSERVER
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import Environment
 from data_platform.settings.values import SettingsError
-from data_platform.storage.waiting import is_listening, wait
 from data_platform.webserver.__main__ import served
 from data_platform_tests.support import small_code_location
+from data_platform_tests.support.listening import until_it_listens
 from data_platform_tests.support.web_pages import OPERATORS, SECRET, VIEWER
-from tools.servers import PATIENCE, free_port
+from tools.servers import free_port
 
 
 @pytest.mark.parametrize("environment", [Environment.STAGING, Environment.PROD])
@@ -82,10 +82,7 @@ def test_the_process_that_serves_is_the_one_that_asks_who_it_is(
         subprocess.Popen([sys.executable, "-m", *command], stdout=log, stderr=log) as process,
     ):
         try:
-            up = wait(
-                lambda: is_listening("127.0.0.1", port) or process.poll() is not None, PATIENCE
-            )
-            assert up and process.poll() is None, (tmp_path / "log.txt").read_text()
+            until_it_listens(process, port, tmp_path / "log.txt")
             url = f"http://127.0.0.1:{port}"
             found = [_status(url, {}), _status(f"{url}/server_info", {}), _status(url, VIEWER)]
         finally:

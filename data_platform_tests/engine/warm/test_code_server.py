@@ -22,7 +22,6 @@ from data_platform.operations.repair import instance_of
 from data_platform.runs.requests import job_name, range_tags
 from data_platform.settings.environment import settings_at
 from data_platform.settings.model import CHECKOUT, Settings
-from data_platform.storage.waiting import is_listening
 from data_platform_tests.support.homes import (
     BRONZE,
     DEMAND,
@@ -33,6 +32,7 @@ from data_platform_tests.support.homes import (
     key_of,
     shop_lines,
 )
+from data_platform_tests.support.listening import until_it_listens
 from data_platform_tests.support.places import Place
 from data_platform_tests.support.tables import TABLES
 from data_platform_tests.support.warm_engines import end, soon
@@ -164,8 +164,7 @@ def _webserver(settings: Settings) -> Iterator[DagsterGraphQLClient]:
             [program, *words], env=inherited | variables, stdout=output, stderr=output
         )
         try:
-            soon(lambda: is_listening("127.0.0.1", port) or process.poll() is not None)
-            assert process.poll() is None, log.read_text()
+            until_it_listens(process, port, log)
             yield DagsterGraphQLClient("127.0.0.1", port_number=port)
         finally:
             process.terminate()
