@@ -1,7 +1,7 @@
 """Processes of a deployment that end in the middle of a backfill: nothing is lost or run twice."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -15,6 +15,7 @@ from data_platform_tests.support.homes import (
     BRONZE,
     SALES,
     SILVER,
+    Home,
     csv,
     home_at,
     key_of,
@@ -35,7 +36,31 @@ DAYS = ("2011-03-01", "2011-03-03", "2011-03-05")
 BUILT = [BRONZE, SILVER, SALES]
 ROWS = 20_000
 PATIENCE = 180  # seconds, on a busy machine
+VERSION = "version"  # an asset that says which version of the code has built it
+_CODE = """
+import dagster as dg
+from data_platform.domains.retail.partitions import daily
+
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[dg.AssetKey({upstream})],
+)
+def {name}():
+    return dg.MaterializeResult(metadata={{"number": {number}}})
+"""
 STARTED, SUCCESS = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.SUCCESS
+
+
+def version(home: Home, number: int) -> dict[str, str]:
+    """The variables of a code server with this version of the code."""
+    code = _CODE.format(name=VERSION, number=number, upstream=SALES.split("/"))
+    (home.settings.home / f"code_of_version_{number}.py").write_text(code)
+    return {"DATA_PLATFORM_DOMAINS": f"code_of_version_{number}"}
+
+
+def materializations(home: Home, asset: str) -> Sequence[dg.EventLogRecord]:
+    return home.instance.fetch_materializations(dg.AssetKey(asset.split("/")), limit=1000).records
 
 
 def test_a_backfill_completes_with_each_day_built_once_whatever_process_ends_meanwhile(
@@ -49,17 +74,17 @@ def test_a_backfill_completes_with_each_day_built_once_whatever_process_ends_mea
         for day, lines in landed.items():
             home.land(key_of(day), csv(lines))
         home.record()
-        deployed.start_code_server()
-        backfill = launch_backfill(deployed.start_webserver(), BUILT, list(DAYS))
+        deployed.start_code_server(**version(home, 1))
+        backfill = launch_backfill(deployed.start_webserver(), [*BUILT, VERSION], list(DAYS))
         deployed.start_daemon()
 
         def runs() -> list[dg.DagsterRun]:
             return list(home.instance.get_runs(dg.RunsFilter(tags={BACKFILL_ID_TAG: backfill})))
 
         def until(condition: Callable[[], object], what: str) -> None:
-            logs = "daemon", "code-server"
-            said = "\n".join(deployed.log(name)[-4000:] for name in logs)
-            assert wait(lambda: bool(condition()), PATIENCE), f"{what}: {runs()}\n{said}"
+            met = wait(lambda: bool(condition()), PATIENCE)
+            logs = [deployed.log(name)[-4000:] for name in ("daemon", "code-server")]
+            assert met, "\n".join([f"{what}: {runs()}", *logs])
 
         def started(other_than: str = "") -> list[str]:
             return [r.run_id for r in runs() if r.status is STARTED and r.run_id != other_than]
@@ -73,7 +98,7 @@ def test_a_backfill_completes_with_each_day_built_once_whatever_process_ends_mea
             until(lambda: started(first), "no other run starts under the new daemon")
             (replaced,) = started(first)
             deployed.stop("code-server")
-            deployed.start_code_server()
+            deployed.start_code_server(**version(home, 2))
             client = deployed.start_webserver()
 
             def ended() -> bool:
@@ -95,9 +120,15 @@ def test_a_backfill_completes_with_each_day_built_once_whatever_process_ends_mea
         ranges = [(run.tags[RANGE_START], run.tags[RANGE_END]) for run in runs()]
         assert sorted(ranges) == [(day, day) for day in DAYS]
         for table in BUILT:
-            key = dg.AssetKey(table.split("/"))
-            records = home.instance.fetch_materializations(key, limit=1000).records
-            assert Counter(record.partition_key for record in records) == Counter(DAYS)
+            built = [record.partition_key for record in materializations(home, table)]
+            assert Counter(built) == Counter(DAYS)
+        by = {
+            record.run_id: record.asset_materialization.metadata["number"].value
+            for record in materializations(home, VERSION)
+            if record.asset_materialization
+        }
+        (last,) = {run.run_id for run in runs()} - {first, replaced}
+        assert by == {first: 1, replaced: 1, last: 2}
         for table, column in ((BRONZE, "InvoiceNo"), (SILVER, "invoice_no")):
             found = sorted(home.read(table)[column].to_pylist())
             assert found == sorted(
