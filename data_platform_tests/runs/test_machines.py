@@ -192,13 +192,44 @@ def test_a_machine_that_was_frozen_in_a_commit_publishes_nothing_when_it_wakes(
         status, said = frozen.ends()
 
     assert status == 1
-    assert "counted as dead" in said
+    assert "LeaseLost" in said
     assert machines.rows() == published == undisturbed
     assert set(machines.statuses()) == {*ENDED}
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("moment", [f"staged {SILVER}", f"committing {SILVER}"])
+@pytest.mark.system
+def test_machines_that_are_frozen_one_after_the_other_publish_nothing_when_they_wake(
+    machines: Machines, undisturbed
+):
+    moment = f"committing {SILVER}"
+    with machines.machine("first", moment) as first:
+        first.waits(moment)
+        first.freeze()
+        with machines.machine("second", moment) as second:
+            second.waits(moment)
+            second.freeze()
+            first.go_on()
+            woken = [first.ends()]
+            with machines.machine("third") as third:
+                status, said = third.ends()
+                assert status == 0, said
+            published = machines.rows()
+            second.go_on()
+            woken.append(second.ends())
+
+    assert [status for status, _ in woken] == [1, 1]
+    assert all("LeaseLost" in said for _, said in woken)
+    assert machines.rows() == published == undisturbed
+    assert set(machines.statuses()) == {*ENDED}
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(f"committing {SILVER}", marks=pytest.mark.system),
+        pytest.param(f"staged {SILVER}", marks=pytest.mark.soak),
+    ],
+)
 def test_what_a_killed_machine_left_is_built_by_another(
     machines: Machines, undisturbed, moment: str
 ):
@@ -232,7 +263,7 @@ def test_a_machine_that_beats_is_waited_for(machines: Machines, undisturbed):
     assert set(machines.statuses()) == {dg.DagsterRunStatus.SUCCESS}
 
 
-@pytest.mark.soak
+@pytest.mark.system
 def test_no_run_is_failed_because_the_database_was_away(machines: Machines, undisturbed):
     url = sa.make_url(machines.database)
     assert url.host and url.port
@@ -260,3 +291,28 @@ def test_no_run_is_failed_because_the_database_was_away(machines: Machines, undi
     assert status == 0, said
     assert "the heartbeat failed" in said
     assert machines.rows() == undisturbed
+
+
+@pytest.mark.system
+def test_a_commit_that_the_database_did_not_answer_is_repeated_by_another_machine(
+    machines: Machines, undisturbed
+):
+    url = sa.make_url(machines.database)
+    assert url.host and url.port
+    moment = f"committing {SILVER}"
+    with relay(url.host, url.port) as server:
+        behind = replace(machines, database=url.set(port=server.port).render_as_string())
+        with behind.machine("one", moment) as one:
+            one.waits(moment)
+            server.cut()
+            one.go_on()
+            status, said = one.ends()
+    assert status == 1
+    assert "DatabaseUnavailable" in said
+
+    with machines.machine("other") as other:
+        status, said = other.ends()
+
+    assert status == 0, said
+    assert machines.rows() == undisturbed
+    assert set(machines.statuses()) == {*ENDED}
