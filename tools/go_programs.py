@@ -23,13 +23,15 @@ class GoServer:
     """A server that `go install` builds from its module; Go verifies the modules' checksums.
 
     `module` is set where its go.mod has directives that `go install` refuses: the package is then
-    built in a module that requires it, with the same versions of its dependencies.
+    built in a module that requires it, with the same versions of its dependencies. `folder` is that
+    of a module of the project's own, whose program is built instead.
     """
 
     name: str
-    package: str
+    package: str = "."
     version: str
     module: str = ""
+    folder: Path | None = None
     ldflags: str = "-s -w"
 
     @property
@@ -40,6 +42,8 @@ class GoServer:
     @property
     def commands(self) -> list[list[str]]:
         """What Go is told, in a directory where the program is then."""
+        if self.folder:
+            return [["build", "-trimpath", "-ldflags", self.ldflags, "-o", self.name, self.package]]
         if not self.module:
             return [["install", f"{self.package}@{self.version}"]]
         ldflags = self.ldflags.format(version=self.version)
@@ -78,6 +82,9 @@ SCANNER = GoServer(  # the last version that Go 1.26 builds
     package="github.com/google/osv-scanner/v2/cmd/osv-scanner",
     version="v2.5.1",
 )
+COLLECTOR = GoServer(  # of telemetry
+    name="collector", version="v0.160.0", folder=ROOT / "tools" / "go" / "collector"
+)
 REGISTRY = GoServer(  # of images, which tests publish to
     name="registry",
     package="github.com/distribution/distribution/v3/cmd/registry",
@@ -94,6 +101,7 @@ GO_SERVERS = {
         HELM,
         ACTIONLINT,
         SCANNER,
+        COLLECTOR,
         REGISTRY,
         COMPOSE,
     )
@@ -171,6 +179,8 @@ def _build(go: Go, server: GoServer) -> None:
     with unfinished() as directory:
         say(f"{server.name} {server.version}: building it (takes a few minutes, once)")
         environment = {**go.environment, "GOBIN": str(directory)}
+        if server.folder:
+            shutil.copytree(server.folder, directory, dirs_exist_ok=True)
         for command in server.commands:
             built = subprocess.run(
                 [go.program, *command],

@@ -43,7 +43,8 @@ PROGRAMS: Mapping[str, Mapping[str, str]] = {
 def home() -> Path:
     """Where all of it is; the name contains the digest of what is pinned."""
     digest = hashlib.sha256(" ".join(DEBIAN).encode())
-    for file in sorted(path for path in MODULES.rglob("*") if path.is_file()):
+    files = (path for folder in PROGRAMS for path in (MODULES / folder).iterdir())
+    for file in sorted(files):
         digest.update(file.read_bytes())
     return CACHE / f"kubernetes-{digest.hexdigest()[:12]}"
 

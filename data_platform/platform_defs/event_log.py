@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 from dagster import (
     AssetCheckKey,
@@ -42,6 +42,7 @@ from data_platform.build.dagster_internals import (
 )
 from data_platform.platform_defs.check_executions import replace_planned, replace_without_run
 from data_platform.platform_defs.check_states import CheckOfAsset, check_states
+from data_platform.platform_defs.run_spans import RunSpans
 from data_platform.settings.environment import log_in_batches
 from data_platform.telemetry.metadata import HELD_BACK, SILENT
 
@@ -83,10 +84,12 @@ class Batching(EventLog):
     log."""
 
     _present: frozenset[str] = frozenset()
+    _spans: ClassVar[RunSpans] = RunSpans()
 
     def store_event(self, event: EventLogEntry) -> None:
         if not _is_silent(event):
             super().store_event(shortened_failure(event, expected=HELD_BACK))
+            self._spans.see(self.owner, event)
 
     def wipe_asset_partitions(self, asset_key: AssetKey, partition_keys: Sequence[str]) -> None:
         """Make partitions count as never materialized and never planned; observations stay.

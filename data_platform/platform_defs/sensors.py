@@ -23,6 +23,7 @@ from data_platform.runs.failed_partitions import fail_runs_that_died
 from data_platform.runs.liveness import under_way
 from data_platform.runs.requests import job_name, tables_by_job
 from data_platform.runs.scope import Scope
+from data_platform.runs.tags import DECIDED
 from data_platform.tables.identity import TableId
 
 
@@ -68,7 +69,7 @@ def _arrivals(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Senso
             context.log.error(text)
         cursor = scan.cursor(declared)
         if requests := [each.request for each in found if each.at <= now]:
-            return dg.SensorResult(run_requests=requests, cursor=cursor)
+            return dg.SensorResult(run_requests=[_decided(r, now) for r in requests], cursor=cursor)
         reasons = [*warnings, *troubles, *filter(None, busy.values())]
         reasons += [*(each.waits for each in found), *scan.progress]
         skipped = dg.SkipReason("; ".join(reasons) or "nothing waits to be loaded")
@@ -112,13 +113,20 @@ def _freshness(tables: Sequence[Table], jobs: Mapping[str, AssetJob]) -> dg.Sens
         due = stale(scope, trouble=trouble, among=among, planned=planned, reaches=scan.reaches)
         for found in due:
             if found.at <= now:
-                return dg.SensorResult(run_requests=[found.request], cursor=scan.cursor())
+                request = _decided(found.request, now)
+                return dg.SensorResult(run_requests=[request], cursor=scan.cursor())
             waits.append(found.waits)
         if not (waits := [*waits, *scan.progress]):
             waits = _said(waiting, every=len(changed) == len(scan.states))
         return dg.SensorResult(skip_reason=dg.SkipReason("; ".join(waits)), cursor=scan.cursor())
 
     return stale_tables
+
+
+def _decided(request: dg.RunRequest, began: dt.datetime) -> dg.RunRequest:
+    """The request with when its tick began, for the run's trace."""
+    tags = {**request.tags, DECIDED: str(began.timestamp())}
+    return request.with_replaced_attrs(tags=tags)
 
 
 def _said(looked_at: Mapping[TableId, Waiting], *, every: bool) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from data_platform.assets import Table
+from data_platform.assets import BronzeTable, Table
 from data_platform.build.events import figures_of
 from data_platform.build.failures import failures_explained, held_back
 from data_platform.build.kinds import build_step
@@ -26,6 +26,7 @@ from data_platform.quality.findings import written_finding
 from data_platform.quality.held import Held
 from data_platform.tables.identity import TableId
 from data_platform.tables.outcomes import DUPLICATES, QUARANTINE
+from data_platform.telemetry.tracing import phase, told
 from data_platform.telemetry.wording import counted
 
 Say = Callable[[str], object]
@@ -54,9 +55,10 @@ class StepRequest:
 
 def planned(table: Table, platform: Platform, asked: StepRequest) -> Plan:
     """The plan of what is asked for. Raises as `require_buildable` does."""
-    return require_buildable(
-        plan(table, platform, asked.keys, only_stale=asked.only_stale, among=asked.among)
-    )
+    with phase("plan", asked.run_id, table.id, requested=len(asked.keys)) as span:
+        found = plan(table, platform, asked.keys, only_stale=asked.only_stale, among=asked.among)
+        told(span, partitions=len(found.keys), waiting=len(found.waiting))
+        return require_buildable(found)
 
 
 def nothing_to_build(
@@ -71,12 +73,17 @@ def built(
     table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
 ) -> StepResult:
     """The staged partitions of the plan, with the findings of the table's checks."""
-    result = build_step(table, plan, platform, spark, run_id)
+    name = "parse" if isinstance(table, BronzeTable) else "compute"
+    with phase(name, run_id, table.id, partitions=len(plan.keys)) as span:
+        result = build_step(table, plan, platform, spark, run_id)
+        told(span, **_staged(result.write))
     staged = result.write
-    held = held_by(table, platform, staged)
-    found = explained(result.findings, held)
-    found += rule_state(table, platform, staged)
-    found += still_held(table, platform, besides=staged.slice.keys)
+    with phase("audit", run_id, table.id) as span:
+        held = held_by(table, platform, staged)
+        found = explained(result.findings, held)
+        found += rule_state(table, platform, staged)
+        found += still_held(table, platform, besides=staged.slice.keys)
+        told(span, checks=len(found), failed=sum(not finding.passed for finding in found))
     return replace(result, findings=found, held={key: of.said for key, of in held.items()})
 
 
@@ -88,7 +95,9 @@ def published(
     held, found = dict(result.held), list(result.findings)
     try:
         with failures_explained():
-            publication = publish_step(lake, builds, ledger, result)
+            with phase("commit", result.write.run_id, result.write.table) as span:
+                publication = publish_step(lake, builds, ledger, result)
+                told(span, **_committed(publication))
             say(said_of(publication))
             log.published(publication.write.attempt, _figures(publication))
             unsound = _unsound(builds, publication.write)
@@ -103,6 +112,30 @@ def published(
         log.findings(found)
     if publication.write.held_back:
         raise held_back(publication.write)
+
+
+def _staged(write: StagedWrite) -> dict[str, str | int]:
+    """A staged write as figures of a span."""
+    files = [file for of in write.staged.files.values() for file in of]
+    return {
+        "attempt": write.attempt,
+        "rows": sum(file.rows for file in files),
+        "bytes": sum(file.bytes for file in files),
+        "held_back": len(write.held_back),
+    }
+
+
+def _committed(publication: Publication) -> dict[str, str | int]:
+    """A publication as figures of a span."""
+    partitions = publication.partitions.values()
+    return {
+        "attempt": publication.write.attempt,
+        "partitions": len(partitions),
+        "held_back": len(publication.write.held_back),
+        "rows": sum(each.rows for each in partitions),
+        "bytes": sum(each.bytes for each in partitions),
+        "files": sum(each.files for each in partitions),
+    }
 
 
 def said_of(publication: Publication) -> str:

@@ -10,6 +10,9 @@ RANGE_END = "dagster/asset_partition_range_end"
 ONLY_STALE = f"{HIDDEN}data_platform_only_stale"
 ONLY_PARTITIONS = f"{HIDDEN}data_platform_only"
 
+TRACE = "trace_id"  # of the run's trace, where traces are exported
+DECIDED = f"{HIDDEN}data_platform_decided"  # when its sensor began to look, in seconds since 1970
+
 BACKFILL_ID_TAG = "dagster/backfill"  # the backfill that launched a run
 # Dagster's own retries would come on top of the sensors'.
 NO_RETRIES: Mapping[str, str] = {"dagster/max_retries": "0"}

@@ -14,7 +14,9 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 
 from data_platform_tests.support.company import realm
+from tools import collector as collecting
 from tools import identity, postgres_server, queue_server, servers
+from tools.collector import Collector
 from tools.environments import AUDITORS, PackagesError
 from tools.identity import Client, Keycloak
 from tools.postgres_server import Postgres
@@ -28,7 +30,7 @@ os.environ |= KEY.environment
 
 SERVERS = frozenset(
     {"versitygw", "minio", "postgres", "elasticmq", "keycloak", "auditor", "helm", "validator"}
-    | {"actionlint", "image_registry", "scanner"}
+    | {"actionlint", "collector", "image_registry", "scanner"}
 )
 
 Server = TypeVar("Server")
@@ -64,6 +66,12 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def elasticmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueServer]:
     yield from running(queue_server.elasticmq(tmp_path_factory.mktemp("elasticmq")))
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[Collector]:
+    """A collector of the test's own, since what it got cannot be cleared."""
+    yield from running(collecting.collector(tmp_path / "collector"))
 
 
 @pytest.fixture(scope="session")

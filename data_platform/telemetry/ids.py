@@ -1,0 +1,70 @@
+"""Ids of traces and spans: a run's trace has the run's id, without its dashes.
+
+So whoever has one of the two finds the other, in whatever process or tool, and processes that do
+not know of each other record parts of one trace: the span of a run or of a step has an id that
+follows from the run and the step.
+"""
+
+import hashlib
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.trace import SpanContext, format_trace_id
+
+RUN = ""  # the step of the run's own span
+
+
+def trace_of(run_id: str) -> str:
+    """The trace id of a run, 32 hexadecimal digits."""
+    return format_trace_id(_trace_id(run_id))
+
+
+def run_of(trace_id: str) -> str:
+    """The id of the run that has this trace. Raises ValueError if it is no trace id."""
+    return str(uuid.UUID(trace_id))
+
+
+def context_of(run_id: str, step: str = RUN) -> SpanContext:
+    """The context of a run's span, or of that of one of its steps."""
+    return SpanContext(_trace_id(run_id), _span_id(run_id, step), is_remote=True)
+
+
+class PlannedIds(IdGenerator):
+    """Random ids, except within `as_`."""
+
+    def __init__(self) -> None:
+        self._random = RandomIdGenerator()
+        self._next = threading.local()
+
+    @contextmanager
+    def as_(self, context: SpanContext | None) -> Iterator[None]:
+        """Give a span that this thread starts the ids of a context (None: random ones)."""
+        self._next.context = context
+        try:
+            yield
+        finally:
+            self._next.context = None
+
+    def generate_span_id(self) -> int:
+        """The planned id, else a random one."""
+        planned: SpanContext | None = getattr(self._next, "context", None)
+        return planned.span_id if planned else self._random.generate_span_id()
+
+    def generate_trace_id(self) -> int:
+        """The planned id, else a random one."""
+        planned: SpanContext | None = getattr(self._next, "context", None)
+        return planned.trace_id if planned else self._random.generate_trace_id()
+
+
+def _trace_id(run_id: str) -> int:
+    try:
+        return uuid.UUID(run_id).int
+    except ValueError:  # a run that was given an id of another form
+        return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:16])
+
+
+def _span_id(run_id: str, step: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{run_id}/{step}".encode()).digest()[:8]) or 1

@@ -1,0 +1,87 @@
+"""Spans of a run: its own, its steps', and the phases of a table's step.
+
+A span has no text of an exception, which may quote rows: its type alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.util.types import AttributeValue
+
+from data_platform.tables.identity import TableId
+from data_platform.telemetry.ids import RUN, context_of
+from data_platform.telemetry.otlp import telemetry
+
+Attributes = Mapping[str, AttributeValue]
+_PREFIX = "data_platform."
+
+
+@contextmanager
+def phase(name: str, run_id: str, table: TableId, **attributes: AttributeValue) -> Iterator[Span]:
+    """A phase of a table's step, such as `plan`; `told` adds figures to it.
+
+    Without an export its span takes them and records nothing.
+    """
+    exporting = telemetry()
+    if exporting is None:
+        yield trace.INVALID_SPAN
+        return
+    with exporting.tracer().start_as_current_span(
+        name,
+        exporting.within(context_of(run_id, step_key(table))),
+        attributes=_named({"run": run_id, "table": str(table), **attributes}),
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield span
+        except BaseException as error:
+            span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+            raise
+
+
+def told(span: Span, **attributes: AttributeValue) -> None:
+    """Add figures to a span."""
+    span.set_attributes(_named(attributes))
+
+
+def step_key(table: TableId) -> str:
+    """The key that Dagster gives a table's step."""
+    return str(table).replace("/", "__")
+
+
+def record(
+    name: str,
+    run_id: str,
+    step: str | None,
+    times: tuple[float, float],
+    attributes: Attributes,
+    error: str | None = None,
+) -> None:
+    """Record the span of a run (`step` is RUN), of one of its steps, or a part of the run (None),
+    from when to when it was, in seconds since 1970; `error` is the type of what it failed with."""
+    exporting = telemetry()
+    if exporting is None:
+        return
+    parent = Context() if step == RUN else exporting.within(context_of(run_id))
+    began, ended = (int(moment * 10**9) for moment in (times[0], max(times)))
+    with exporting.ids.as_(None if step is None else context_of(run_id, step)):
+        span = exporting.tracer().start_span(
+            name, parent, start_time=began, attributes=_named({"run": run_id, **attributes})
+        )
+    if error is not None:
+        span.set_status(Status(StatusCode.ERROR, error))
+    span.end(ended)
+
+
+def flush() -> None:
+    """Put what was recorded where it survives this process."""
+    if exporting := telemetry():
+        exporting.flush()
+
+
+def _named(attributes: Attributes) -> dict[str, AttributeValue]:
+    return {_PREFIX + name: value for name, value in attributes.items()}

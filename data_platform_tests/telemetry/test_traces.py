@@ -1,0 +1,207 @@
+"""A run is one trace at a real collector, from the run to its commits, whoever ends it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from data_platform.platform_defs import run_spans
+from data_platform.settings.environment import variables_of
+from data_platform.telemetry import otlp
+from data_platform.telemetry.collector import targets
+from data_platform.telemetry.ids import run_of, trace_of
+from data_platform.telemetry.otlp import Telemetry
+from data_platform_tests.support.homes import (
+    BRONZE,
+    SILVER,
+    Home,
+    csv,
+    home_at,
+    key_of,
+    shop_lines,
+)
+from data_platform_tests.support.queues import eventually
+from data_platform_tests.support.tables import TABLES
+from tools.collector import Collector, values
+
+DAY = "2011-03-29"
+Span = dict[str, Any]
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Has this process export to an endpoint, from the next span on."""
+    otlp.stop()
+    yield lambda endpoint: monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    otlp.stop()
+
+
+@pytest.fixture
+def home(spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
+    with home_at(tmp_path / "home", TABLES[:2]) as home:
+        yield home
+
+
+def spans_of(collector: Collector, run_id: str) -> list[Span]:
+    """The spans of a run once its own is there, which ends last."""
+    found: list[Span] = []
+
+    def is_whole() -> bool:
+        found[:] = [span for span in collector.spans() if span["traceId"] == trace_of(run_id)]
+        return any(not span.get("parentSpanId") for span in found)
+
+    eventually(is_whole)
+    return found
+
+
+def named(spans: list[Span], name: str, table: str) -> Span:
+    [found] = [
+        span
+        for span in spans
+        if span["name"] == name and values(span).get("data_platform.table") == table
+    ]
+    return found
+
+
+def test_a_run_its_steps_and_their_phases_are_one_trace(
+    home: Home, collector: Collector, exported
+) -> None:
+    exported(collector.endpoint)
+    home.land(key_of(DAY), csv([*shop_lines(DAY, 4), *shop_lines(DAY, 1)]))
+
+    [run_id] = [ran.run_id for ran in home.run()]
+    otlp.stop()
+
+    spans = spans_of(collector, run_id)
+    assert len({span["spanId"] for span in spans}) == len(spans)
+    [root] = [span for span in spans if not span.get("parentSpanId")]
+    assert root["name"] == "run retail_daily"
+    assert values(root)["data_platform.status"] == "success"
+    assert "code" not in root.get("status", {})
+    for table, work in ((BRONZE, "parse"), (SILVER, "compute")):
+        [step] = [span for span in spans if span["name"] == f"step {table}"]
+        assert step["parentSpanId"] == root["spanId"]
+        inside = [span for span in spans if span.get("parentSpanId") == step["spanId"]]
+        assert [span["name"] for span in inside] == ["plan", work, "audit", "commit"]
+        times = [int(span[end]) for span in inside for end in _ENDS]
+        assert times == sorted(times)
+        assert int(root[_ENDS[0]]) <= times[0] <= times[-1] <= int(root[_ENDS[1]])
+
+
+_ENDS = ("startTimeUnixNano", "endTimeUnixNano")
+
+
+def test_a_commits_span_has_what_was_published(home: Home, collector: Collector, exported) -> None:
+    exported(collector.endpoint)
+    home.land(key_of(DAY), csv(shop_lines(DAY, 4)))
+
+    [run_id] = [ran.run_id for ran in home.run()]
+    otlp.stop()
+
+    said = values(named(spans_of(collector, run_id), "commit", SILVER))
+    assert said["data_platform.rows"] == str(home.counts(SILVER)[DAY]) == "4"
+    assert said["data_platform.attempt"] == home.versions()[SILVER][DAY]
+    assert int(said["data_platform.bytes"]) > 0
+
+
+def test_a_run_is_found_by_its_trace_and_its_trace_by_its_run(
+    home: Home, collector: Collector, exported
+) -> None:
+    exported(collector.endpoint)
+    home.land(key_of(DAY), csv(shop_lines(DAY)))
+
+    [run_id, *_] = [ran.run_id for ran in home.run()]
+
+    run = home.instance.get_run_by_id(run_id)
+    assert run and run.tags["trace_id"] == trace_of(run_id)
+    assert run_of(trace_of(run_id)) == run_id
+
+
+def test_what_rows_contain_is_in_no_span(home: Home, collector: Collector, exported) -> None:
+    exported(collector.endpoint)
+    secret = "WILLOW-4711"
+    home.land(key_of(DAY), csv(shop_lines(DAY)).replace(b"MUG", f'{secret},"'.encode()))
+
+    ran = [each.run_id for each in home.run()]
+    otlp.stop()
+
+    assert all(spans_of(collector, run_id) for run_id in ran)
+    text = (collector.folder / "traces.json").read_text()
+    assert secret not in text
+    assert trace_of(ran[0]) in text
+
+
+def test_a_run_that_died_has_its_span_from_whoever_notices(
+    home: Home, collector: Collector, exported
+) -> None:
+    exported(collector.endpoint)
+    job = home.definitions.resolve_job_def("retail_daily")
+    run = home.instance.create_run_for_job(job, tags={"dagster/partition": DAY})
+    home.instance.report_run_failed(run, "its machine is gone")
+
+    otlp.stop()
+
+    [root] = [s for s in spans_of(collector, run.run_id) if not s.get("parentSpanId")]
+    assert root["status"]["code"] == 2
+    assert values(root)["data_platform.partition"] == DAY
+
+
+def test_a_failing_step_has_the_type_of_its_error(
+    home: Home, collector: Collector, exported
+) -> None:
+    exported(collector.endpoint)
+    silver = TABLES[1]
+
+    failed = home.build(silver, DAY)  # nothing was ever landed
+    otlp.stop()
+
+    spans = spans_of(collector, failed.run_id)
+    assert failed.success is not any(s.get("status", {}).get("code") == 2 for s in spans)
+
+
+def test_a_run_without_a_collector_succeeds_and_is_sent_later(
+    home: Home, collector: Collector, exported
+) -> None:
+    exported("http://127.0.0.1:9")  # where nothing listens
+    home.land(key_of(DAY), csv(shop_lines(DAY)))
+
+    runs = [ran.run_id for ran in home.run()]
+    otlp.stop()
+
+    assert home.counts(SILVER) == {DAY: 3}
+    assert not collector.spans()
+    exported(collector.endpoint)
+    reached = targets(variables_of(("OTEL_",)))
+    later = Telemetry(home.settings.dagster_home / "telemetry", reached)
+    assert all(spans_of(collector, run_id) for run_id in runs)
+    later.stop()
+
+
+def test_without_an_endpoint_nothing_is_written(home: Home, exported) -> None:
+    home.land(key_of(DAY), csv(shop_lines(DAY)))
+
+    home.run()
+
+    assert otlp.telemetry() is None
+    assert not (home.settings.dagster_home / "telemetry").exists()
+    [run, *_] = home.instance.get_runs()
+    assert "trace_id" not in run.tags
+
+
+def test_a_span_that_cannot_be_recorded_fails_no_run(
+    home: Home, collector: Collector, exported, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    exported(collector.endpoint)
+
+    def broken(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    run = home.instance.create_run_for_job(home.definitions.resolve_job_def("retail_daily"))
+    monkeypatch.setattr(run_spans, "record", broken)
+    home.instance.report_run_failed(run, "its machine is gone")
+
+    failed = home.instance.get_run_by_id(run.run_id)
+    assert failed and failed.is_failure
+    assert "a span is missing" in caplog.text
