@@ -17,9 +17,10 @@ from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
 from data_platform.build.result import StepResult
 from data_platform.build.steps import build
-from data_platform.lake.writing.publish import WRITTEN
+from data_platform.lake.writing.publish import WRITTEN, StagedWrite
 from data_platform.quality import findings as checks
 from data_platform.storage.errors import LakeError
+from data_platform.telemetry.tracing import phase, told
 
 CheckText = tuple[str, bool, str]
 """A check's name, whether it blocks, and its description."""
@@ -44,15 +45,38 @@ def build_step(
     table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
 ) -> StepResult:
     """Compute and stage the partitions of the plan, by the step of the table's kind."""
-    with damaged_input_named(plan, platform, spark):
-        match table:
-            case BronzeTable():
-                return build_bronze(table, plan, platform, spark, run_id)
-            case MergedTable():
-                return build_merged(table, plan, platform, spark, run_id)
-            case JudgedTable():
-                return build(table, plan, platform, spark, run_id)
+    name = "parse" if isinstance(table, BronzeTable) else "compute"
+    with (
+        phase(name, run_id, table.id, partitions=len(plan.keys)) as span,
+        damaged_input_named(plan, platform, spark),
+    ):
+        result = _step(table, plan, platform, spark, run_id)
+        told(span, **_figures(result.write))
+        return result
+
+
+def _step(
+    table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
+) -> StepResult:
+    match table:
+        case BronzeTable():
+            return build_bronze(table, plan, platform, spark, run_id)
+        case MergedTable():
+            return build_merged(table, plan, platform, spark, run_id)
+        case JudgedTable():
+            return build(table, plan, platform, spark, run_id)
     raise TypeError(f"{table.id}: there is no step for a {type(table).__name__}")
+
+
+def _figures(write: StagedWrite) -> dict[str, str | int]:
+    """What was staged, as figures of a span."""
+    files = [file for of in write.staged.files.values() for file in of]
+    return {
+        "attempt": write.attempt,
+        "rows": sum(file.rows for file in files),
+        "bytes": sum(file.bytes for file in files),
+        "held_back": len(write.held_back),
+    }
 
 
 def require_tried(table: Table) -> JudgedTable:

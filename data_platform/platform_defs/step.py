@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from data_platform.assets import BronzeTable, Table
+from data_platform.assets import Table
 from data_platform.build.events import figures_of
 from data_platform.build.failures import failures_explained, held_back
 from data_platform.build.kinds import build_step
@@ -73,10 +73,7 @@ def built(
     table: Table, plan: Plan, platform: Platform, spark: SparkSession, run_id: str
 ) -> StepResult:
     """The staged partitions of the plan, with the findings of the table's checks."""
-    name = "parse" if isinstance(table, BronzeTable) else "compute"
-    with phase(name, run_id, table.id, partitions=len(plan.keys)) as span:
-        result = build_step(table, plan, platform, spark, run_id)
-        told(span, **_staged(result.write))
+    result = build_step(table, plan, platform, spark, run_id)
     staged = result.write
     with phase("audit", run_id, table.id) as span:
         held = held_by(table, platform, staged)
@@ -92,10 +89,10 @@ def published(
 ) -> None:
     """Publish what a step staged and report it. What the checks found is reported whether or not it
     can be published. Raises `held_back`'s failure if they held anything back."""
-    held, found = dict(result.held), list(result.findings)
+    held, found, staged = dict(result.held), list(result.findings), result.write
     try:
         with failures_explained():
-            with phase("commit", result.write.run_id, result.write.table) as span:
+            with phase("commit", staged.run_id, staged.table) as span:
                 publication = publish_step(lake, builds, ledger, result)
                 told(span, **_committed(publication))
             say(said_of(publication))
@@ -112,17 +109,6 @@ def published(
         log.findings(found)
     if publication.write.held_back:
         raise held_back(publication.write)
-
-
-def _staged(write: StagedWrite) -> dict[str, str | int]:
-    """A staged write as figures of a span."""
-    files = [file for of in write.staged.files.values() for file in of]
-    return {
-        "attempt": write.attempt,
-        "rows": sum(file.rows for file in files),
-        "bytes": sum(file.bytes for file in files),
-        "held_back": len(write.held_back),
-    }
 
 
 def _committed(publication: Publication) -> dict[str, str | int]:
