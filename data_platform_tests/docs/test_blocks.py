@@ -40,7 +40,7 @@ def _commands(block: Block) -> Iterator[list[str]]:
     for line in block.text.splitlines():
         if line.startswith("$ "):
             for command in re.split(r"; |(?: && )", line.removeprefix("$ ")):
-                yield shlex.split(command, comments=True)
+                yield shlex.split(command.partition(" > ")[0], comments=True)
 
 
 def _exported_before(block: Block) -> dict[str, str]:

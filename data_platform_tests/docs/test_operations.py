@@ -1,6 +1,7 @@
 """The runbook's commands do what they are there for: all of them, in their order, on stand-ins.
 
-moto is AWS; PostgreSQL is itself. What `aws`, `kubectl` and `helm` are asked for is not run.
+A shell runs them. moto is AWS; PostgreSQL is itself, with a user whose password is what the page
+gives to RDS. What `kubectl`, `helm` and `make` are asked for is not run.
 """
 
 import json
@@ -8,15 +9,22 @@ import os
 import shlex
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+import sqlalchemy as sa
+import yaml
 
 from data_platform.demo.generator import generate
-from data_platform_tests.support.cloud import PROJECT, REGION
+from data_platform.settings.model import CHECKOUT
+from data_platform_tests.support.chart import values_file
+from data_platform_tests.support.cloud import PROJECT, REGION, Cloud
 from data_platform_tests.support.databases import Databases
 from data_platform_tests.support.pages import blocks
 
@@ -24,128 +32,191 @@ pytestmark = [pytest.mark.system, pytest.mark.integration, pytest.mark.timeout(9
 
 PAGE = "docs/operations.md"
 LANDING = f"{PROJECT}-raw-landing-prod"
-NOT_RUN = frozenset({"aws", "helm", "kubectl"})
-# Exit code 3: the files have an unreadable one, and a day that is held back.
-_MAIN = "from data_platform.cli.main import main; main()"
-DECISIONS = frozenset({"run"})
+ACCOUNT = "123456789012"
+SERVER = "postgresql://platform@db.prod.internal"
+PROGRAMS = {
+    "aws": f'exec {sys.executable} -m data_platform_tests.support.aws_cli "$@"',
+    "data-platform": (
+        f"exec {sys.executable} -c 'from data_platform.cli.main import main; main()' \"$@\""
+    ),
+    **dict.fromkeys(("helm", "kubectl", "make"), "exit 0"),
+}
+DECISION = "run"  # exits with 3: the files have an unreadable one, and a day that is held back
 
 
 @dataclass
 class Shell:
-    """Runs commands one after the other; `export` lasts, as in a shell."""
+    """Runs commands one after the other in a folder; what they export lasts."""
 
     folder: Path
-    given: dict[str, str]
+    variables: dict[str, str]
+    databases: Databases
     instead: dict[str, str]  # of the page's values
-    exported: dict[str, str] = field(default_factory=dict)
+    user: str  # of the databases
     ran: list[str] = field(default_factory=list)
 
-    def run(self, program: str, *arguments: str) -> str:
-        if program == "export":
-            named = dict(each.split("=", 1) for each in arguments)
-            self.exported |= {name: self.instead.get(v, v) for name, v in named.items()}
-        elif program == "data-platform":
-            return self.ask(*arguments)
-        else:
-            assert program in NOT_RUN, program
-        return ""
+    def run(self, line: str) -> None:
+        """A line of the page, or what stands for it."""
+        match words := self.words(line):
+            case ["aws", "s3", "cp", *_]:
+                allow_plain_http(self.s3)
+                land(self.s3, self.folder / "files")
+            case ["aws", "s3", "mb", bucket]:
+                make_bucket(self.s3, bucket)
+            case ["aws", "s3", "sync", source, target]:
+                copy_bucket(self.s3, source, target)
+            case ["createdb", *_, name]:
+                self.databases.give(self.instead[f"{SERVER}/{name}"], self.user)
+            case ["aws", "rds", "create-db-instance", *_]:
+                given = dict(pairwise(words))
+                self.do(line)
+                self.databases.new_user(self.user, given["--master-user-password"])
+                self.databases.give(self.instead[f"{SERVER}/{given['--db-name']}"], self.user)
+            case _:
+                self.do(line)
 
-    def ask(self, *arguments: str) -> str:
-        """The output of `data-platform`."""
-        done = subprocess.run(
-            [sys.executable, "-c", _MAIN, *arguments],
+    def words(self, line: str) -> list[str]:
+        """A command's words, as the shell gives them to it."""
+        return shlex.split(self._shell(f"printf '%q ' {line.partition(' > ')[0]}").stdout)
+
+    def do(self, line: str) -> str:
+        """What a command prints."""
+        for name, own in self.instead.items():
+            line = line.replace(name, own)
+        done = self._shell(f"{line}\ncode=$?; export -p >exported; exit $code")
+        decides = line.startswith(f"data-platform {DECISION}")
+        said = f"{done.stdout}\n{done.stderr}"
+        assert done.returncode in ({0, 3} if decides else {0}), f"{line}:\n{said}"
+        if line.startswith("data-platform"):
+            assert said.strip() or " > " in line, f"{line} said nothing"
+            self.ran.append(line)
+        return done.stdout
+
+    def _shell(self, script: str) -> "subprocess.CompletedProcess[str]":
+        known = "set -u; [ ! -e exported ] || . ./exported\n"
+        return subprocess.run(
+            ["bash", "-c", known + script],
             cwd=self.folder,
-            env={**os.environ, **self.given, **self.exported},
+            env=self.variables,
             capture_output=True,
             text=True,
             check=False,
         )
-        expected = {0, 3} if arguments[0] in DECISIONS else {0}
-        said = f"{done.stdout}\n{done.stderr}"
-        assert done.returncode in expected, f"{shlex.join(arguments)}:\n{said}"
-        assert said.strip(), f"{shlex.join(arguments)} said nothing"
-        self.ran.append(shlex.join(arguments))
-        return done.stdout
+
+    def client(self, service: str) -> Any:
+        endpoint = self.variables["AWS_ENDPOINT_URL"]
+        return boto3.client(service, endpoint_url=endpoint, region_name=REGION)  # type: ignore[call-overload]
+
+    @property
+    def s3(self) -> Any:
+        return self.client("s3")
 
 
-def commands() -> Iterator[list[str]]:
+def lines() -> Iterator[str]:
     for block in blocks(PAGE):
         for line in block.text.splitlines():
-            yield shlex.split(line.removeprefix("$ "))
+            yield line.removeprefix("$ ")
 
 
 @pytest.fixture
-def shell(tmp_path: Path, moto_endpoint: str, databases: Databases) -> Shell:
-    """On an account whose Secrets Manager has the database's password, with two databases."""
-    secrets = boto3.client("secretsmanager", endpoint_url=moto_endpoint, region_name=REGION)
-    password = json.dumps({"password": os.environ["PGPASSWORD"]})
-    secrets.create_secret(Name="acme/prod/db", SecretString=password)
-    server, queue = "postgresql://platform@db.prod.internal", f"{PROJECT}-arrivals-prod"
+def shell(tmp_path: Path, cloud: Cloud, databases: Databases) -> Shell:
+    """In an empty account, with an OpenID Connect provider's client and a bucket elsewhere."""
+    endpoint, user = cloud.settings.aws_endpoint, f"user_{uuid.uuid4().hex[:12]}"
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, script in PROGRAMS.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    queue = f"{PROJECT}-arrivals-prod"
     instead = {
-        f"{server}/{PROJECT}": databases.empty(),
-        f"{server}/restored": databases.empty(),
-        f"https://sqs.{REGION}.amazonaws.com/123456789012/{queue}": (
-            f"{moto_endpoint}/123456789012/{queue}"
-        ),
+        f"{SERVER}/{name}": sa.make_url(databases.empty()).set(username=user).render_as_string()
+        for name in (PROJECT, "restored")
+    } | {
+        f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{queue}": f"{endpoint}/{ACCOUNT}/{queue}",
         "/var/lib/data-platform": str(tmp_path / "home"),
         "/var/lib/restored": str(tmp_path / "restored"),
     }
     given = {
-        "DATA_PLATFORM_AWS_ENDPOINT": moto_endpoint,
-        "AWS_ENDPOINT_URL": moto_endpoint,
+        "CLIENT_ID": "data-platform",
+        "CLIENT_SECRET": "of-the-provider",
+        "DATA_PLATFORM_AWS_ENDPOINT": endpoint,
+        "AWS_ENDPOINT_URL": endpoint,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(CHECKOUT),
         "PGPASSWORD": "",
     }
-    s3 = boto3.client("s3", endpoint_url=moto_endpoint, region_name=REGION)
-    for bucket in ("backups", "rehearsal"):  # beside those of the standard
-        place = {"LocationConstraint": REGION}
-        s3.create_bucket(Bucket=f"{bucket}-of-{PROJECT}", CreateBucketConfiguration=place)
-    return Shell(tmp_path, given, instead)
+    shell = Shell(tmp_path, {**os.environ, **given}, databases, instead, user)
+    make_bucket(shell.s3, f"s3://backups-of-{PROJECT}")
+    return shell
 
 
-def test_the_runbooks_commands_work_in_their_order(shell: Shell, tmp_path: Path) -> None:
-    landed = False
-    for program, *arguments in commands():
-        if program == "aws" and arguments[:2] == ["s3", "sync"]:
-            copy_bucket(shell, *arguments[2:])
-        if program == "aws" and arguments[:2] == ["s3", "cp"]:
-            allow_plain_http(shell)
-            land(shell, tmp_path / "files")
-            landed = True
-        if arguments == ["doctor"]:
-            allow_plain_http(shell)  # it asks whether it may write
-        audits = [program, *arguments] == ["data-platform", "buckets", "audit"]
+def test_the_runbooks_commands_work_in_their_order(shell: Shell) -> None:
+    landed = installed = False
+    for line in lines():
+        if line.startswith("helm upgrade --install"):
+            has_what_the_chart_refers_to(shell)
+            installed = True
+        landed = landed or line.startswith("aws s3 cp")
+        if line == "data-platform doctor":
+            allow_plain_http(shell.s3)  # it asks whether it may write
+        audits = line == "data-platform buckets audit"
         if landed and audits:
-            shell.ask("buckets", "apply")  # the policies again
-        if "--to" in arguments:
-            table, partition = arguments[1], arguments[arguments.index("--partition") + 1]
-            shell.ask("run", table, "--partition", partition)
-            history = json.loads(shell.ask("history", table, "--partition", partition, "--json"))
-            arguments[arguments.index("--to") + 1] = history[-1]["snapshot"]
-        shell.run(program, *arguments)
+            shell.do("data-platform buckets apply")  # the policies again
+        if " --to " in line:
+            line = to_the_version_before(shell, line)
+        shell.run(line)
         if landed and audits:
-            allow_plain_http(shell)
-    assert landed
+            allow_plain_http(shell.s3)
+    assert landed and installed
     assert len(shell.ran) > 20
 
 
-def allow_plain_http(shell: Shell) -> None:
+def has_what_the_chart_refers_to(shell: Shell) -> None:
+    """The roles and secrets that the values for prod name, made by the page itself."""
+    values = yaml.safe_load(values_file("prod").read_text("utf-8"))
+    iam, secrets = shell.client("iam"), shell.client("secretsmanager")
+    for account, given in values["serviceAccounts"].items():
+        name = given["role"].rpartition("/")[2]
+        trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+        assert f":{PROJECT}-{account}'" in str(trust)
+        attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        names = {each["PolicyName"].rpartition("-")[2] for each in attached}
+        assert names == {"ingest", "transform"}
+    named = {(each["remote"], each["property"]) for each in values["externalSecrets"]["data"]}
+    assert len(named) == 5
+    for secret, key in named:
+        assert json.loads(secrets.get_secret_value(SecretId=secret)["SecretString"])[key]
+
+
+def to_the_version_before(shell: Shell, line: str) -> str:
+    """A rollback to a version that there is, after one more was made."""
+    words = shlex.split(line)
+    place = f"{words[2]} --partition {words[words.index('--partition') + 1]}"
+    shell.do(f"data-platform run {place}")
+    history = json.loads(shell.do(f"data-platform history {place} --json"))
+    return line.partition(" --to ")[0] + f" --to {history[-1]['snapshot']}"
+
+
+def make_bucket(s3: Any, name: str) -> None:
+    place = {"LocationConstraint": REGION}
+    s3.create_bucket(Bucket=name.removeprefix("s3://"), CreateBucketConfiguration=place)
+
+
+def allow_plain_http(s3: Any) -> None:
     """moto is asked without TLS, which the policies of the standard deny."""
-    s3 = boto3.client("s3", endpoint_url=shell.given["AWS_ENDPOINT_URL"], region_name=REGION)
     for bucket in s3.list_buckets()["Buckets"]:
         s3.delete_bucket_policy(Bucket=bucket["Name"])
 
 
-def land(shell: Shell, folder: Path) -> None:
+def land(s3: Any, folder: Path) -> None:
     """A month of files, in the landing bucket."""
     generate(folder, seed=3, months=1)
-    s3 = boto3.client("s3", endpoint_url=shell.given["AWS_ENDPOINT_URL"], region_name=REGION)
     for file in sorted(each for each in folder.rglob("*") if each.is_file()):
         s3.upload_file(str(file), LANDING, file.relative_to(folder).as_posix())
 
 
-def copy_bucket(shell: Shell, source: str, target: str) -> None:
+def copy_bucket(s3: Any, source: str, target: str) -> None:
     """As `aws s3 sync` does."""
-    s3 = boto3.client("s3", endpoint_url=shell.given["AWS_ENDPOINT_URL"], region_name=REGION)
     bucket, below = source.removeprefix("s3://"), target.removeprefix("s3://").split("/", 1)
     for found in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket).search("Contents[]"):
         key = f"{below[1]}/{found['Key']}"

@@ -64,6 +64,7 @@ class Databases:
 
     url: sa.URL
     made: list[str] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)
 
     @cached_property
     def _engine(self) -> sa.Engine:
@@ -86,10 +87,21 @@ class Databases:
         """The same of a database with the platform's tables."""
         return self._new(f"TEMPLATE {self._migrated}")
 
+    def new_user(self, user: str, password: str) -> None:
+        """Make a user who may do nothing but log in."""
+        self._run(f"CREATE ROLE {user} LOGIN PASSWORD '{password}'")
+        self.users.append(user)
+
+    def give(self, url: str, user: str) -> None:
+        """Make a user the owner of a database that was made here."""
+        self._run(f"ALTER DATABASE {sa.make_url(url).database} OWNER TO {user}")
+
     def drop(self) -> None:
         """Drop what was made."""
         while self.made:
             self._run(f"DROP DATABASE {self.made.pop()} WITH (FORCE)")
+        while self.users:
+            self._run(f"DROP ROLE {self.users.pop()}")
 
     def _new(self, options: str) -> str:
         self.made.append(f"test_{uuid.uuid4().hex[:12]}")
