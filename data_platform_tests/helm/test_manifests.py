@@ -154,7 +154,9 @@ def test_a_password_that_is_read_on_aws_gives_who_reads_it_a_role_and_the_way(
         for each in to_store["matchExpressions"]
         if each["key"].endswith("/component")
     ]
-    assert set(components) == {*readers, "executors"}
+    assert set(components) == {*readers, "executors"} - {"migrations"}
+    migrations = named(manifests, "NetworkPolicy", "acme-migrations")["spec"]["egress"]
+    assert {port["port"] for rule in migrations for port in rule["ports"]} == {53, 443, 5432}
     for each in readers:
         annotations = named(manifests, "ServiceAccount", f"acme-{each}")["metadata"]["annotations"]
         assert annotations["eks.amazonaws.com/role-arn"] == f"{role}{each}"
@@ -273,7 +275,7 @@ def test_pods_reach_only_what_they_must(helm: Chart) -> None:
             *("to-dns", "to-database", "to-kubernetes", code, "proxy-into-webserver"),
         },
         "acme-proxy": {"to-dns", "to-identity", webserver, "ingress-into-proxy"},
-        "acme-migrations": {"to-dns", "to-database"},
+        "acme-migrations": {"to-dns", "migrations"},
         "a run": {"to-dns", "to-database", "to-store"},
     }
 
@@ -378,3 +380,49 @@ def test_migrations_come_before_the_pods_of_a_version_and_need_nothing_of_the_ch
     assert all(actor in container["env"] for container in spec["containers"])
     weight = {m["kind"]: int(m["metadata"]["annotations"]["helm.sh/hook-weight"]) for m in hooks}
     assert weight["ServiceAccount"] < weight["ExternalSecret"] < weight["Job"]
+
+
+def test_migrations_reach_a_new_database_while_the_other_policies_are_still_the_old_ones(
+    helm: Chart,
+) -> None:
+    new = {"networkPolicy": {"database": {"cidrs": ["10.99.0.0/24"], "port": 6432}}}
+    manifests = helm.manifests("prod", new)
+    labels = named(manifests, "Job", "acme-migrations")["spec"]["template"]["metadata"]["labels"]
+    hooks = [
+        m
+        for m in manifests
+        if m["kind"] == "NetworkPolicy"
+        and "pre-upgrade" in m["metadata"].get("annotations", {}).get("helm.sh/hook", "")
+    ]
+
+    [hook] = hooks
+    assert selects(hook["spec"]["podSelector"], labels)
+    to_dns, to_database = hook["spec"]["egress"]
+    assert to_database == {
+        "to": [{"ipBlock": {"cidr": "10.99.0.0/24"}}],
+        "ports": [{"port": 6432, "protocol": "TCP"}],
+    }
+    assert to_dns == named(manifests, "NetworkPolicy", "acme-to-dns")["spec"]["egress"][0]
+
+
+def test_only_the_daemon_may_create_jobs(manifests: list[Manifest]) -> None:
+    rules = {m["metadata"]["name"]: m["rules"] for m in manifests if m["kind"] == "Role"}
+    given = {
+        subject["name"].rpartition("-")[2]: rules[m["roleRef"]["name"]]
+        for m in manifests
+        if m["kind"] == "RoleBinding"
+        for subject in m["subjects"]
+    }
+    verbs = {
+        (account, resource): set(rule["verbs"])
+        for account, of_account in given.items()
+        for rule in of_account
+        for resource in rule["resources"]
+        if "delete" in rule["verbs"]
+    }
+
+    assert given.keys() - {"runs"} == {"daemon", "webserver"}
+    looks = {"get", "list", "watch"}
+    assert verbs["daemon", "jobs"] == looks | {"create", "delete"}
+    assert verbs["webserver", "jobs"] == looks | {"delete"}
+    assert verbs["daemon", "pods"] == verbs["webserver", "pods"] == {"delete"}
