@@ -23,6 +23,8 @@ ENVIRONMENT ?=
 IMAGE ?=
 # make deploy ENVIRONMENT=staging BRANCH=pr-12 IMAGE=...: beside it, with data of its own
 BRANCH ?=
+# make deploy OLDER=1: over a newer commit
+OLDER ?=
 # make kubeconfig CLUSTER=acme-staging: the cluster of EKS that kubectl and Helm talk to
 CLUSTER ?=
 # make smoke URL=http://127.0.0.1:3000 LANDING=s3://acme-landing-staging
@@ -150,7 +152,7 @@ kubeconfig: ## let kubectl and Helm talk to the cluster CLUSTER of EKS
 
 .PHONY: deploy
 deploy: helm ## install IMAGE (by its digest) in ENVIRONMENT; what does not start is rolled back
-	@$(bin)/python -m tools.release deploy --branch "$(BRANCH)" --image "$(IMAGE)" "$(ENVIRONMENT)"
+	@$(bin)/python -m tools.release deploy $(if $(OLDER),--older) --branch "$(BRANCH)" --image "$(IMAGE)" "$(ENVIRONMENT)"
 
 .PHONY: smoke
 smoke: env ## check a deployment from outside (URL, else by kubectl; LANDING to land a file)

@@ -18,9 +18,11 @@ from typing import Any, Protocol
 
 import yaml
 
+from tools.docker import revision
 from tools.go_programs import HELM
 from tools.installing import say
 from tools.jars import ROOT
+from tools.release_order import OlderCommit, require_not_older
 from tools.release_tables import Tables, tables_in, tables_of_chart
 from tools.reporting import reported
 
@@ -114,9 +116,8 @@ class Release:
 
     def require(self, env: str) -> None:
         """Raises ReleaseError if the release that is there has another ENV."""
-        if not self.history():
+        if not (values := self.values()):
             return
-        values = json.loads(self._do("get", "values", NAME, "--all", "--output", "json"))
         if (found := values["settings"]["ENV"]) != env:
             raise ReleaseError(
                 f"the release {NAME} in namespace {self.namespace} is {found}, not {env}: "
@@ -162,6 +163,12 @@ class Release:
         """What a revision says of the tables; None if it says nothing."""
         told = self._do("status", NAME, "--revision", str(number), "--output", "json")
         return tables_in(json.loads(told))
+
+    def values(self) -> dict[str, Any]:
+        """Those of the last revision; none if nothing is installed."""
+        if not self.history():
+            return {}
+        return json.loads(self._do("get", "values", NAME, "--all", "--output", "json"))
 
     def _way_out(self, broken_off: Revision) -> str:
         if broken_off.status == "pending-install":
@@ -265,7 +272,9 @@ def _run(program: str, *arguments: str, given: str = "") -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("deploy").add_argument("--image", required=True)
+    deploying = commands.add_parser("deploy")
+    deploying.add_argument("--image", required=True)
+    deploying.add_argument("--older", action="store_true", help="than the commit that is deployed")
     commands.add_parser("rollback")
     commands.add_parser("remove")
     for command in commands.choices.values():
@@ -277,7 +286,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         files, image = files_of(given.environment, given.branch), image_values(given.image)
         release = _release(given.branch, given.environment)
         say(f"{given.environment} {given.branch}: {given.image}")
-        release.deploy(files, {"image": image, **values_of_branch(given.branch)})
+        commit = revision()
+        if not given.older and not given.branch:  # a branch is rebased as its author likes
+            require_not_older(commit, release.values().get("commit", ""))
+        more = {"image": image, "commit": commit, **values_of_branch(given.branch)}
+        release.deploy(files, more)
 
     def roll_back() -> None:
         release = _release(given.branch, given.environment)
@@ -291,7 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"{given.branch} {'is removed' if removed else 'was not deployed'}")
 
     work = {"deploy": deploy, "rollback": roll_back, "remove": remove}
-    return reported(work[given.command], ReleaseError)
+    return reported(work[given.command], ReleaseError, OlderCommit)
 
 
 def _release(branch: str, environment: str) -> Release:

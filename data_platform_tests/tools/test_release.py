@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.databases.migration import HEAD
+from tools.docker import revision
 from tools.release import (
     BRANCH_VALUES,
     CHART,
@@ -39,6 +40,7 @@ class RecordedHelm:
     environment: str = "staging"
     tables: dict[int, tuple[str, str]] = field(default_factory=dict)
     broken: bool = False
+    commit: str = ""
     told: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
 
     def __call__(self, *arguments: str, given: str = "") -> str:
@@ -54,7 +56,7 @@ class RecordedHelm:
                     ]
                 )
             case "get":
-                return json.dumps({"settings": {"ENV": self.environment}})
+                return json.dumps({"settings": {"ENV": self.environment}, "commit": self.commit})
             case "status":
                 return self._status(int(arguments[3]))
             case "upgrade" if self.broken:
@@ -264,6 +266,26 @@ def test_a_cluster_is_known_by_the_setting_env_that_the_values_have(
 def test_a_branch_has_its_own_values_on_top_of_its_environments() -> None:
     assert files_of("staging", "") == [values_of("staging")]
     assert files_of("staging", "pr-12") == [values_of("staging"), BRANCH_VALUES]
+
+
+def test_an_older_commit_is_deployed_only_if_that_is_meant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    helm = RecordedHelm(
+        revisions(NOW), commit=40 * "0"
+    )  # a commit that this checkout does not have
+    monkeypatch.setattr("tools.release.helm", helm)
+    command = ["deploy", "staging", "--image", f"ghcr.io/a/b@{DIGEST}"]
+
+    assert main(command) == 1
+    assert "OLDER=1" in capsys.readouterr().err
+    assert "upgrade" not in {told[0] for told, _ in helm.told}
+
+    assert main([*command, "--older"]) == 0
+    told, given = helm.told[-1]
+    assert told[0] == "upgrade"
+    assert json.loads(given)["commit"] == revision()
+    assert main([*command, "--branch", "pr-1"]) == 0
 
 
 @pytest.mark.parametrize("image", ["ghcr.io/a/b", "ghcr.io/a/b:1.0", "ghcr.io/a/b@sha256:12", ""])
