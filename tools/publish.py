@@ -3,11 +3,17 @@
 `python -m tools.publish TARGET REPOSITORY` needs a Docker that is logged in there. The name with
 the digest, `repository@sha256:…`, is printed, written to build/image.digest, and in a job of GitHub
 Actions the output `image`. The tag is the commit: for people, since another push may move it.
+
+Beside it, as `repository:sha256-….sbom`, is its bill of materials, which `make image` has written:
+an image of one file, `/sbom.cdx.json`, so that every registry takes it and Docker fetches it.
 """
 
 import argparse
+import json
 import os
 import sys
+import tarfile
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,6 +42,30 @@ def publish(docker: Docker, image: str, repository: str, tag: str) -> str:
     )
 
 
+def publish_bill(docker: Docker, image: str, name: str, bill: Path) -> str:
+    """Push the bill of materials of an image that was published as `name`; returns its own name.
+
+    Raises DockerError, before anything is pushed if the bill is not there or of another image.
+    """
+    _require_bill_of(docker, image, bill)
+    repository, digest = name.split("@")
+    tag = f"{repository}:{digest.replace(':', '-')}.sbom"
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder, "sbom.tar")
+        with tarfile.open(archive, "w") as files:
+            files.add(bill, "sbom.cdx.json")
+        docker.run("import", str(archive), tag)
+    docker.run("push", "--quiet", tag)
+    return tag
+
+
+def _require_bill_of(docker: Docker, image: str, bill: Path) -> None:
+    identity = docker.run("image", "inspect", "--format", "{{.Id}}", image).stdout.strip()
+    told = json.loads(bill.read_text("utf-8")) if bill.exists() else {}
+    if told.get("metadata", {}).get("component", {}).get("version") != identity:
+        raise DockerError(f"{bill} is not the bill of materials of {image}: run `make image` first")
+
+
 def write(name: str, environment: "os._Environ[str] | dict[str, str]", file: Path = RESULT) -> None:
     """Write the image's name for people, and for the later jobs of a workflow."""
     file.parent.mkdir(exist_ok=True)
@@ -53,8 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
 
     def push() -> None:
-        image = IMAGES[given.target].name
-        write(publish(client(), image, given.repository, revision() or "local"), os.environ)
+        docker, image = client(), IMAGES[given.target].name
+        bill = ROOT / "build" / f"{given.target}.cdx.json"
+        _require_bill_of(docker, image, bill)
+        name = publish(docker, image, given.repository, revision() or "local")
+        print(publish_bill(docker, image, name, bill))
+        write(name, os.environ)
 
     return reported(push, DockerError)
 

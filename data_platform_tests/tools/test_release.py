@@ -271,9 +271,8 @@ def test_a_branch_has_its_own_values_on_top_of_its_environments() -> None:
 def test_an_older_commit_is_deployed_only_if_that_is_meant(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    helm = RecordedHelm(
-        revisions(NOW), commit=40 * "0"
-    )  # a commit that this checkout does not have
+    not_in_this_checkout = 40 * "0"
+    helm = RecordedHelm(revisions(NOW), commit=not_in_this_checkout)
     monkeypatch.setattr("tools.release.helm", helm)
     command = ["deploy", "staging", "--image", f"ghcr.io/a/b@{DIGEST}"]
 
