@@ -26,8 +26,9 @@ def docker() -> Iterator[Docker]:
             not_there(str(missing))
 
 
-@pytest.fixture(scope="session")
-def image(docker: Docker) -> str:
-    """The image of the platform, built from the checkout."""
-    build(docker, IMAGES["platform"])
-    return IMAGES["platform"].name
+@pytest.fixture(scope="session", params=["platform", "spark"])
+def image(docker: Docker, request: pytest.FixtureRequest) -> str:
+    """The image of the platform that compose runs, and the one that is published, from the
+    checkout."""
+    build(docker, IMAGES[request.param])
+    return IMAGES[request.param].name
