@@ -60,6 +60,7 @@ IMAGES = {
     for image in (
         Image("platform", "docker/Dockerfile", "data-platform:local"),
         Image("spark", "docker/Dockerfile", "data-platform-spark:local"),
+        Image("dagster-plus", "docker/Dockerfile", "data-platform-dagster-plus:local"),
         Image("postgres", _SERVICES, "data-platform-postgres:local"),
         Image("store", _SERVICES, "data-platform-store:local"),
         Image("queue", _SERVICES, "data-platform-queue:local"),

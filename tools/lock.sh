@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Resolve requirements into a lock with hashes, for every supported platform and Python:
 # `tools/lock.sh [--upgrade]` resolves pyproject.toml into requirements.lock, and into
-# docker/requirements.lock without what only development needs; `tools/lock.sh auditors`,
-# `manifests` and `docs` resolve the locks of the separate environments.
+# docker/requirements.lock without what only development needs, and what an image for Dagster+ has
+# besides into docker/dagster-plus.lock; `tools/lock.sh auditors`, `manifests` and `docs` resolve the
+# locks of the separate environments.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -40,4 +41,6 @@ resolve "$lock" "$@"
 if [ "$lock" = requirements.lock ]; then
   cp requirements.lock docker/requirements.lock
   resolve docker/requirements.lock --group pyproject.toml:build --extra kubernetes pyproject.toml
+  mapfile -t there < <(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package=\1/p' docker/requirements.lock)
+  resolve docker/dagster-plus.lock docker/dagster-plus.in --constraint requirements.lock "${there[@]}"
 fi

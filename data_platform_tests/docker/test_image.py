@@ -8,7 +8,7 @@ import pytest
 from data_platform.operations.versions import installed_version
 from data_platform.storage.waiting import wait
 from data_platform_tests.docker.test_dockerfiles import locked
-from tools.docker import IMAGES, Docker, revision
+from tools.docker import IMAGES, Docker, build, revision
 from tools.jars import read_lock
 from tools.sbom import sbom
 
@@ -41,9 +41,10 @@ def test_it_answers_with_the_version_of_the_project(docker: Docker, image: str) 
 
 
 def test_the_demo_accounts_for_every_row(docker: Docker, image: str) -> None:
-    engine = ("--env", "DATA_PLATFORM_SPARK=local[2]") if image == SPARK else ()
+    on_spark = ("--env", "DATA_PLATFORM_SPARK=local[2]", "--tmpfs", "/tmp:exec")
+    options = on_spark if image == SPARK else ()
 
-    said = run(docker, image, "python", "-m", "data_platform.demo", options=engine)
+    said = run(docker, image, "python", "-m", "data_platform.demo", options=options)
 
     assert re.search(r"Conservation: 24,888 received = .* published", said), said
 
@@ -139,6 +140,16 @@ def wait_for(docker: Docker, container: str, state: str, wanted: str) -> None:
         return found == [wanted]
 
     assert wait(there, PATIENCE), f"{found}: {docker.ask('logs', container)}"
+
+
+def test_the_one_for_dagster_plus_has_the_agents_package_beside_the_code(docker: Docker) -> None:
+    plus = IMAGES["dagster-plus"]
+    build(docker, plus)
+    code = "import dagster_cloud.instance, data_platform.definitions; print('both')"
+
+    assert run(docker, plus.name, "python", "-c", code) == "both\n"
+    version = locked("docker/requirements.lock")["dagster"]
+    assert run(docker, plus.name, "dagster-cloud", "--version").split()[-1] == version
 
 
 def test_its_health_is_that_of_the_server_not_of_the_container(docker: Docker, image: str) -> None:

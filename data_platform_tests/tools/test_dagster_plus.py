@@ -8,6 +8,7 @@ from dagster_cloud_cli.config.models import Location, load_dagster_cloud_yaml
 from pydantic import ValidationError
 
 from data_platform.runs.launched import CODE_LOCATION
+from data_platform_tests.docker.test_dockerfiles import locked
 from data_platform_tests.support.tables import TABLES
 from tools.docker import IMAGES
 from tools.jars import ROOT
@@ -36,12 +37,23 @@ def test_the_location_has_the_name_that_runs_are_launched_with() -> None:
     assert location().location_name == CODE_LOCATION
 
 
-def test_what_is_built_is_the_checkout_with_the_dockerfile_of_the_image() -> None:
+def test_what_is_built_is_the_last_target_of_the_dockerfile_which_has_dagster_cloud() -> None:
     build = location().build
     assert build and build.directory and build.registry
-
     assert (ROOT / build.directory).resolve() == ROOT
-    assert (ROOT / IMAGES["platform"].file).exists()
+
+    image = IMAGES["dagster-plus"]
+    *_, last = (ROOT / image.file).read_text("utf-8").split("\nFROM ")
+    assert last.startswith(f"spark AS {image.target}\n")
+
+
+def test_its_packages_are_added_to_those_of_the_image_in_the_same_versions() -> None:
+    tested, image = locked("requirements.lock"), locked("docker/requirements.lock")
+    added = locked("docker/dagster-plus.lock")
+
+    assert added["dagster-cloud"] == added["dagster-cloud-cli"] == image["dagster"]
+    assert not added.keys() & image.keys()
+    assert {name: tested.get(name, version) for name, version in added.items()} == added
 
 
 def test_a_field_that_dagster_plus_does_not_know_is_refused() -> None:
