@@ -97,7 +97,7 @@ class Webserver:
         }
 
     def heartbeats(self) -> dict[str, float]:
-        """The last sign of life of each daemon that a deployment needs, 0 for an unhealthy one.
+        """The last heartbeat of each daemon that a deployment needs, 0 for an unhealthy one.
 
         One of an older daemon counts as healthy for half an hour.
         """

@@ -155,7 +155,7 @@ class Release:
             return way_out
         number = migrated.number
         return (
-            f"Complete revision {number} first, which was broken off: `helm rollback {NAME} "
+            f"Complete revision {number} first, which was interrupted: `helm rollback {NAME} "
             f"{number} -n {self.namespace}`. {way_out}"
         )
 
@@ -170,12 +170,12 @@ class Release:
             return {}
         return json.loads(self._do("get", "values", NAME, "--all", "--output", "json"))
 
-    def _way_out(self, broken_off: Revision) -> str:
-        if broken_off.status == "pending-install":
+    def _way_out(self, interrupted: Revision) -> str:
+        if interrupted.status == "pending-install":
             way_out = f"`helm uninstall {NAME} -n {self.namespace}`"
         else:
             way_out = "`make rollback`, unless it is under way"
-        return f"revision {broken_off.number} of {NAME} was broken off; first: {way_out}"
+        return f"revision {interrupted.number} of {NAME} was interrupted; first: {way_out}"
 
     def _do(self, *arguments: str, given: str = "") -> str:
         return self.helm(*arguments, "--namespace", self.namespace, given=given)
@@ -184,7 +184,7 @@ class Release:
 def previous(history: Sequence[Revision]) -> int:
     """The last revision that worked and is not what is deployed now. Raises ReleaseError.
 
-    After an upgrade that failed or was broken off, that is the one before it. A rollback makes a
+    After an upgrade that failed or was interrupted, that is the one before it. A rollback makes a
     revision of its own, which is the same as the one that it returned to.
     """
     by_number = {each.number: each for each in history}
@@ -193,7 +193,7 @@ def previous(history: Sequence[Revision]) -> int:
         raise ReleaseError(f"no revision of {NAME} is deployed: run `make deploy`")
     now, last = deployed[-1], history[-1]
     upgraded = last.status == "pending-upgrade" or last.description.startswith("Upgrade ")
-    if upgraded and last != now:  # it failed, or was broken off
+    if upgraded and last != now:  # it failed, or was interrupted
         return now.number
     while returned := _ROLLED_BACK.match(now.description):
         if (number := int(returned[1])) not in by_number:

@@ -74,7 +74,7 @@ def smoke(web: Webserver, put: Put | None = None, patience: float = PATIENCE) ->
         patience,
     )
     seen = [f"{web.url} answers, all code locations are loaded"]
-    _require(lives, lambda: f"no new sign of life from: {', '.join(silent)}; see its log", patience)
+    _require(lives, lambda: f"no new heartbeat of: {', '.join(silent)}; see its log", patience)
     seen.append("all daemons are alive")
     if put:
         _require(

@@ -58,7 +58,7 @@ def test_a_landed_file_reaches_gold_and_what_has_ended_is_named(
             smoke(web, patience=1)
         deployed.start_code_server()
         deployed.start_webserver()
-        with pytest.raises(SmokeError, match=r"no new sign of life from: .*SENSOR"):
+        with pytest.raises(SmokeError, match=r"no new heartbeat of: .*SENSOR"):
             smoke(web, patience=1)
         deployed.start_daemon()
         try:

@@ -94,7 +94,7 @@ class RecordedHelm:
     [
         (revisions(OLD, NOW), 1),
         (revisions(OLD, ("failed", UP), NOW), 1),
-        # An upgrade that was broken off: what is deployed is what was there before.
+        # An upgrade that was interrupted: what is deployed is what was there before.
         (revisions(OLD, NOW, ("pending-upgrade", UP)), 2),
         (revisions(NOW, ("failed", 'Upgrade "data-platform" failed: timed out')), 1),
         # A rollback from 2 that failed: 2 is still what is deployed, and to be left.
@@ -209,7 +209,7 @@ def test_a_rollback_where_nothing_newer_was_migrated_is_made(
     assert helm.commands == ["rollback"]
 
 
-def test_an_upgrade_that_was_broken_off_after_its_migration_is_to_be_completed() -> None:
+def test_an_upgrade_that_was_interrupted_after_its_migration_is_to_be_completed() -> None:
     tables = {1: ("0013", DONE), 2: ("0014", DONE)}
     helm = RecordedHelm(revisions(NOW, BROKEN_OFF), tables=tables)
 
