@@ -25,6 +25,7 @@ from benchmarks.sensor_tick import sensor_tick
 from benchmarks.silver_write import silver_write
 from benchmarks.stored_planning import s3_planning
 from benchmarks.stored_year import s3_requests, s3_year
+from benchmarks.telemetry_cost import telemetry
 from benchmarks.workload import DEFAULT_DATA, Workload, remove
 from data_platform.telemetry.logs import quiet_libraries
 
@@ -49,6 +50,7 @@ MEASURES: dict[str, Callable[[Workload], list[Measurement]]] = {
     "queue_tick": queue_tick,
     "many_tables": many_tables,
     "event_volume": event_volume,
+    "telemetry": telemetry,
     "demo": demo,
 }
 
