@@ -17,6 +17,7 @@ from data_platform.cli.buckets import buckets
 from data_platform.cli.doctor import doctor
 from data_platform.cli.environments import environment
 from data_platform.cli.exploring import shell, try_
+from data_platform.cli.finding import find
 from data_platform.cli.landing import landing
 from data_platform.cli.migrating import migrate
 from data_platform.cli.new import new
@@ -36,7 +37,7 @@ from data_platform.cli.upkeep import clean, drop, expire, release, rollback
 _COLLECTED_AFTER = (100_000, 50, 100)
 
 COMMANDS = (
-    *(tables, show, sql, export, history),
+    *(tables, show, sql, export, history, find),
     *(run, status, stale, held),
     *(new, try_, shell, doctor, settings),
     *(landing, quarantine),

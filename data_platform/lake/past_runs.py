@@ -1,4 +1,6 @@
-"""Count the partitions of a table that past runs built, from the register of builds."""
+"""What past runs built, from the register of builds."""
+
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -18,3 +20,25 @@ def partitions_by_run(builds: Builds, table: TableId, *, most: int) -> dict[str,
     )
     with builds.database.read() as connection:
         return {run: partitions for run, partitions in connection.execute(query)}
+
+
+def built_by(builds: Builds, run_id: str) -> list[dict[str, Any]]:
+    """The attempts of a run, by table and partition: `table`, `partition`, `attempt`, `state`,
+    `rows`, and `detail`, which says why one was held back."""
+    of = BUILDS.c
+    query = (
+        sa.select(
+            of.table_id.label("table"), of.partition, of.attempt, of.state, of.rows, of.detail
+        )
+        .where(of.run_id == run_id)
+        .order_by(of.table_id, of.partition, of.sequence)
+    )
+    with builds.database.read() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def runs_of_attempt(builds: Builds, attempt: str) -> list[str]:
+    """The run that made an attempt; none if it is not known."""
+    query = sa.select(BUILDS.c.run_id).where(BUILDS.c.attempt == attempt).distinct()
+    with builds.database.read() as connection:
+        return list(connection.execute(query).scalars())

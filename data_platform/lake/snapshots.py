@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from pyiceberg.table import Table
 
+RUN = "data_platform.run"  # the property of a snapshot that names its run
+
 
 def current_snapshot_id(table: Table) -> int | None:
     """The current snapshot's id; None if nothing was ever written."""
@@ -21,3 +23,10 @@ def summaries(table: Table) -> Iterator[Mapping[str, str | None]]:
     for snapshot in table.snapshots():
         if summary := snapshot.summary:
             yield summary.additional_properties
+
+
+def run_of(table: Table, snapshot_id: int) -> str | None:
+    """The run that committed a snapshot; None if the table has no such snapshot."""
+    snapshot = table.snapshot_by_id(snapshot_id)
+    summary = snapshot.summary if snapshot else None
+    return summary.additional_properties.get(RUN) if summary else None

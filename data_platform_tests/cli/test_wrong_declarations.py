@@ -47,7 +47,7 @@ WITHOUT = {("tables",), ("sql",), ("landing",), ("expire",), ("clean",), ("polic
 WITHOUT |= {("environment", name) for name in ("create", "list", "drop")}
 # `doctor` examines them with the rest
 WITHOUT |= {("doctor",), ("settings",), ("new",), ("package",), ("migrate",)}
-WITHOUT |= {("audit-log",)}
+WITHOUT |= {("audit-log",), ("find",)}
 WITHOUT |= {("backup",), ("restore",), ("relocate",)}
 WRONG = {
     "a table without a name": (

@@ -1,0 +1,99 @@
+"""Any id that a run left somewhere leads to it, and to what it built."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from data_platform.lake.errors import NotThere
+from data_platform.operations.finding import FoundRun, find
+from data_platform.tables.identity import TableId
+from data_platform.telemetry.ids import trace_of
+from data_platform_tests.support.homes import (
+    BRONZE,
+    SILVER,
+    Home,
+    csv,
+    home_at,
+    key_of,
+    shop_lines,
+)
+from data_platform_tests.support.tables import TABLES
+
+DAY, HELD = "2011-03-29", "2011-03-30"
+
+
+@pytest.fixture(scope="module")
+def home(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A day that was published, and one whose silver partition is held back."""
+    with home_at(tmp_path_factory.mktemp("found"), TABLES[:2]) as home:
+        home.land(key_of(DAY), csv(shop_lines(DAY)))
+        home.run()
+        home.land(key_of(HELD), csv(["no number,,,,,,,"]))
+        home.run()
+        yield home
+
+
+def only(home: Home, name: str) -> FoundRun:
+    [found] = find(home.platform, name)
+    return found
+
+
+def run_of(home: Home, partition: str) -> str:
+    newest = home.platform.builds.latest(TableId.parse(BRONZE), [partition])
+    return newest[partition].run_id
+
+
+def test_a_run_is_found_by_its_id_and_by_its_trace(home: Home) -> None:
+    run_id = run_of(home, DAY)
+
+    found = only(home, run_id)
+
+    assert found == only(home, trace_of(run_id)) == only(home, trace_of(run_id).upper())
+    assert (found.run, found.trace) == (run_id, trace_of(run_id))
+    assert (found.job, found.status) == ("retail_daily", "success")
+    assert [(each["table"], each["partition"], each["rows"]) for each in found.built] == [
+        (BRONZE, DAY, 3),
+        (SILVER, DAY, 3),
+    ]
+    assert found.created and found.ended and found.created <= found.ended
+
+
+def test_a_rejected_rows_attempt_leads_to_the_run_that_held_it_back(home: Home) -> None:
+    [attempt] = home.quarantined(HELD)
+
+    found = only(home, attempt)
+
+    assert found.run == run_of(home, HELD)
+    [held] = [each for each in found.built if each["table"] == SILVER]
+    assert (held["attempt"], held["state"]) == (attempt, "held_back")
+    assert held["detail"]
+
+
+def test_a_snapshot_leads_to_the_run_that_committed_it(home: Home) -> None:
+    snapshot = home.platform.lake.load(TableId.parse(SILVER)).current_snapshot()
+    assert snapshot
+
+    assert only(home, str(snapshot.snapshot_id)).run == run_of(home, DAY)
+
+
+def test_a_run_whose_record_was_deleted_still_has_what_it_built(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    with home_at(tmp_path, TABLES[:1]) as home:
+        home.land(key_of(DAY), csv(shop_lines(DAY)))
+        home.run()
+        run_id = run_of(home, DAY)
+        home.instance.delete_run(run_id)
+
+        found = only(home, run_id)
+
+    assert "no record of it" in found.line
+    assert [each["partition"] for each in found.built] == [DAY]
+
+
+@pytest.mark.parametrize("name", ["7", "abc", "7c9e6679-7425-40de-944b-e07fc1f90ae7", ""])
+def test_an_id_of_nothing_is_refused_with_what_an_id_can_be(home: Home, name: str) -> None:
+    with pytest.raises(NotThere, match="a trace, a backfill, an attempt or a snapshot"):
+        find(home.platform, name)
