@@ -21,6 +21,10 @@ from data_platform.settings.environment import DIFFERENCES, settings_at
 from data_platform.settings.model import Environment
 from data_platform_tests.support.places import Place, place_of
 
+# A developer's shell may name a collector, which is not for what tests do.
+for _name in [name for name in os.environ if name.startswith("OTEL_")]:
+    del os.environ[_name]
+
 # Fixtures for tests of several packages.
 pytest_plugins = [
     f"data_platform_tests.support.{name}"

@@ -20,7 +20,7 @@ from data_platform.build.steps import build
 from data_platform.lake.writing.publish import WRITTEN, StagedWrite
 from data_platform.quality import findings as checks
 from data_platform.storage.errors import LakeError
-from data_platform.telemetry.tracing import phase, told
+from data_platform.telemetry.tracing import phase, set_figures
 
 CheckText = tuple[str, bool, str]
 """A check's name, whether it blocks, and its description."""
@@ -51,7 +51,7 @@ def build_step(
         damaged_input_named(plan, platform, spark),
     ):
         result = _step(table, plan, platform, spark, run_id)
-        told(span, **_figures(result.write))
+        set_figures(span, **_figures(result.write))
         return result
 
 
@@ -73,8 +73,8 @@ def _figures(write: StagedWrite) -> dict[str, str | int]:
     files = [file for of in write.staged.files.values() for file in of]
     return {
         "attempt": write.attempt,
-        "rows": sum(file.rows for file in files),
-        "bytes": sum(file.bytes for file in files),
+        "rows_staged": sum(file.rows for file in files),
+        "bytes_staged": sum(file.bytes for file in files),
         "held_back": len(write.held_back),
     }
 

@@ -68,10 +68,8 @@ def _run_ids(platform: Platform, instance: dg.DagsterInstance, name: str) -> lis
 
 
 def _of_backfill(instance: dg.DagsterInstance, name: str) -> list[str]:
-    if not instance.get_backfill(name):
-        return []
     filters = dg.RunsFilter(tags=dg.DagsterRun.tags_for_backfill_id(name))
-    return instance.get_run_ids(filters)
+    return list(instance.get_run_ids(filters))
 
 
 def _of_snapshot(platform: Platform, number: int) -> list[str]:

@@ -26,7 +26,7 @@ from data_platform.quality.findings import written_finding
 from data_platform.quality.held import Held
 from data_platform.tables.identity import TableId
 from data_platform.tables.outcomes import DUPLICATES, QUARANTINE
-from data_platform.telemetry.tracing import phase, told
+from data_platform.telemetry.tracing import phase, set_figures
 from data_platform.telemetry.wording import counted
 
 Say = Callable[[str], object]
@@ -57,7 +57,7 @@ def planned(table: Table, platform: Platform, asked: StepRequest) -> Plan:
     """The plan of what is asked for. Raises as `require_buildable` does."""
     with phase("plan", asked.run_id, table.id, requested=len(asked.keys)) as span:
         found = plan(table, platform, asked.keys, only_stale=asked.only_stale, among=asked.among)
-        told(span, partitions=len(found.keys), waiting=len(found.waiting))
+        set_figures(span, partitions=len(found.keys), waiting=len(found.waiting))
         return require_buildable(found)
 
 
@@ -80,7 +80,7 @@ def built(
         found = explained(result.findings, held)
         found += rule_state(table, platform, staged)
         found += still_held(table, platform, besides=staged.slice.keys)
-        told(span, checks=len(found), failed=sum(not finding.passed for finding in found))
+        set_figures(span, checks=len(found), failed=sum(not finding.passed for finding in found))
     return replace(result, findings=found, held={key: of.said for key, of in held.items()})
 
 
@@ -94,7 +94,7 @@ def published(
         with failures_explained():
             with phase("commit", staged.run_id, staged.table) as span:
                 publication = publish_step(lake, builds, ledger, result)
-                told(span, **_committed(publication))
+                set_figures(span, **_committed(publication))
             say(said_of(publication))
             log.published(publication.write.attempt, _figures(publication))
             unsound = _unsound(builds, publication.write)

@@ -1,8 +1,7 @@
 """Ids of traces and spans: a run's trace has the run's id, without its dashes.
 
-So whoever has one of the two finds the other, in whatever process or tool, and processes that do
-not know of each other record parts of one trace: the span of a run or of a step has an id that
-follows from the run and the step.
+So either is found by the other, in any tool, and processes that do not know of each other record
+parts of one trace: the id of the span of a run, or of a step, follows from the run and the step.
 """
 
 import hashlib
@@ -33,14 +32,14 @@ def context_of(run_id: str, step: str = RUN) -> SpanContext:
 
 
 class PlannedIds(IdGenerator):
-    """Random ids, except within `as_`."""
+    """Random ids, except within `with_ids_of`."""
 
     def __init__(self) -> None:
         self._random = RandomIdGenerator()
         self._next = threading.local()
 
     @contextmanager
-    def as_(self, context: SpanContext | None) -> Iterator[None]:
+    def with_ids_of(self, context: SpanContext | None) -> Iterator[None]:
         """Give a span that this thread starts the ids of a context (None: random ones)."""
         self._next.context = context
         try:

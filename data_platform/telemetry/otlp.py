@@ -7,29 +7,30 @@ answer, and what a killed process has exported is sent by the next one.
 
 import atexit
 import logging
-import multiprocessing.util
+import os
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 
 import requests
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from requests.adapters import BaseAdapter
 
 from data_platform.settings.environment import given_dagster_home, variables_of
-from data_platform.telemetry.collector import ProtocolNotSupported, Target, targets
+from data_platform.telemetry.collector import NotExported, Target, target
 from data_platform.telemetry.ids import PlannedIds
+from data_platform.telemetry.sampling import OfRuns
 from data_platform.telemetry.sending import Sender
 from data_platform.telemetry.spool import Spool
 
 _LOG = logging.getLogger(__name__)
 SERVICE = "data_platform"  # unless OTEL_SERVICE_NAME names another
+_TRACES = "traces"
 _LAST_SECONDS = 5.0  # for sending when a process ends
 
 
@@ -39,10 +40,9 @@ class SpoolAdapter(BaseAdapter):
     Without their headers, which may contain credentials: `Target` has them when they are sent.
     """
 
-    def __init__(self, spool: Spool, signal: str, sender: Sender) -> None:
+    def __init__(self, spool: Spool, sender: Sender) -> None:
         super().__init__()
         self._spool = spool
-        self._signal = signal
         self._sender = sender
 
     def send(self, request: requests.PreparedRequest, *_: object, **__: object):
@@ -52,17 +52,13 @@ class SpoolAdapter(BaseAdapter):
         assert isinstance(request.body, bytes)  # serialized by the exporter
         encoding = str(request.headers.get("Content-Encoding", ""))
         try:
-            dropped = self._spool.put(self._signal, encoding, request.body)
+            dropped = self._spool.put(encoding, request.body)
         except OSError as error:
             response.status_code, response.reason = 422, f"{self._spool.folder}: {error}"
             return response
         if dropped:
-            _LOG.warning(
-                "%s is full, since no collector takes what waits there: the oldest %d requests "
-                "were dropped",
-                self._spool.folder,
-                dropped,
-            )
+            folder = self._spool.folder
+            _LOG.warning("%s is full: the oldest %d requests were dropped", folder, dropped)
         self._sender.wake()
         response.status_code, response.reason = 202, "Accepted"
         return response
@@ -72,101 +68,105 @@ class SpoolAdapter(BaseAdapter):
 
 
 class Telemetry:
-    """The export of a process. One that is not started records nothing, at next to no cost."""
+    """The export of a process."""
 
-    def __init__(self, folder: Path, reached: Mapping[str, Target]) -> None:
-        spool = Spool(folder)
-        self._sender = Sender(spool, reached)
-        resource = Resource.create({SERVICE_NAME: SERVICE} if not _is_named() else {})
+    def __init__(self, folder: Path, traces: Target) -> None:
+        spool = Spool(folder / _TRACES)
+        self._sender = Sender(spool, traces)
         self.ids = PlannedIds()
-        self._tracing: TracerProvider | None = None
-        if "traces" in reached:
-            exporter = OTLPSpanExporter(session=_session(spool, "traces", self._sender))
-            provider = TracerProvider(
-                resource=resource, id_generator=self.ids, shutdown_on_exit=False
-            )
-            provider.add_span_processor(BatchSpanProcessor(exporter))
-            self._tracing = provider
+        self._tracing = TracerProvider(
+            resource=_resource(), id_generator=self.ids, shutdown_on_exit=False
+        )
+        self._tracing.sampler = OfRuns(self._tracing.sampler)
+        exporter = OTLPSpanExporter(session=_session(SpoolAdapter(spool, self._sender)))
+        self._tracing.add_span_processor(BatchSpanProcessor(exporter))
         self._sender.start()
-        self._stopped = threading.Lock()
+        self._stopping = threading.Lock()
 
     def tracer(self) -> trace.Tracer:
-        """The tracer; it records nothing if traces are not exported."""
-        provider = self._tracing or trace.NoOpTracerProvider()
-        return provider.get_tracer(SERVICE)
+        """The tracer of the platform."""
+        return self._tracing.get_tracer(SERVICE)
 
     def within(self, parent: SpanContext) -> Context:
-        """The context in which spans are children of this one, which any process may record.
+        """The context in which spans are children of this one, which any process may record."""
+        flags = TraceFlags.SAMPLED if self.samples(parent) else TraceFlags.DEFAULT
+        known = SpanContext(
+            parent.trace_id, parent.span_id, is_remote=True, trace_flags=TraceFlags(flags)
+        )
+        return trace.set_span_in_context(NonRecordingSpan(known), Context())
 
-        The sampler's answer to its trace counts, since no process tells the others.
-        """
-        if self._tracing:
-            decided = self._tracing.sampler.should_sample(None, parent.trace_id, SERVICE)
-            flags = TraceFlags.SAMPLED if decided.decision.is_sampled() else TraceFlags.DEFAULT
-            parent = SpanContext(
-                parent.trace_id, parent.span_id, is_remote=True, trace_flags=TraceFlags(flags)
-            )
-        return trace.set_span_in_context(NonRecordingSpan(parent), Context())
+    def samples(self, context: SpanContext) -> bool:
+        """Whether a trace is recorded: every process gets the same answer."""
+        asked = self._tracing.sampler.should_sample(Context(), context.trace_id, SERVICE)
+        return asked.decision.is_sampled()
 
     def flush(self) -> None:
         """Put into the spool what was recorded so far."""
-        if self._tracing:
-            self._tracing.force_flush()
+        self._tracing.force_flush()
 
     def stop(self) -> None:
         """Put the rest into the spool, and send it if the collector answers. Does so once."""
-        if not self._stopped.acquire(blocking=False):
-            return
-        if self._tracing:
+        if self._stopping.acquire(blocking=False):
             self._tracing.shutdown()
-        self._sender.stop(_LAST_SECONDS)
+            self._sender.stop(_LAST_SECONDS)
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _process: list[Telemetry | None] = []
 
 
 def telemetry() -> Telemetry | None:
-    """The export of this process, started on first use; None where no endpoint is set."""
+    """The export of this process, started on first use. None where no endpoint is set, or nothing
+    can be exported, which is logged once. Raises nothing."""
     with _lock:
         if not _process:
-            _process.append(_started())
+            _process.append(None)  # what is logged meanwhile is not exported
+            _process[0] = _started()
         return _process[0]
 
 
 def stop() -> None:
-    """End the export of this process, for tests that begin another."""
+    """End the export of this process; the next use starts another."""
     with _lock:
-        if _process and (running := _process[0]):
-            running.stop()
+        running = _process[0] if _process else None
         _process.clear()
+    if running:
+        running.stop()
 
 
 def _started() -> Telemetry | None:
     home = given_dagster_home()
     try:
-        reached = targets(variables_of(("OTEL_",)))
-    except ProtocolNotSupported as error:
+        traces = target(_TRACES, variables_of(("OTEL_",)))
+        if traces is None or not home:
+            return None
+        return Telemetry(Path(home) / "telemetry", traces)
+    except NotExported as error:
         _LOG.warning("no telemetry is exported: %s", error)
-        return None
-    if not reached or not home:
-        return None
-    running = Telemetry(Path(home) / "telemetry", reached)
-    # A run that a code server starts is a child of multiprocessing, which skips atexit.
-    multiprocessing.util.Finalize(None, running.stop, exitpriority=1)
-    atexit.register(running.stop)
-    return running
+    except Exception:  # a variable that OpenTelemetry refuses; no run may fail by it
+        _LOG.warning("no telemetry is exported: check the OTEL_ variables", exc_info=True)
+    return None
 
 
-def _is_named() -> bool:
-    given = variables_of(("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"))
-    return bool(given.get("OTEL_SERVICE_NAME")) or "service.name=" in given.get(
-        "OTEL_RESOURCE_ATTRIBUTES", ""
-    )
+def _after_fork() -> None:
+    """The parent's threads are not there, and its lock may be held."""
+    global _lock
+    _lock = threading.RLock()
+    _process.clear()
 
 
-def _session(spool: Spool, signal: str, sender: Sender) -> requests.Session:
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(stop)
+
+
+def _resource() -> Resource:
+    """OpenTelemetry's resource of the environment, of the service `SERVICE` unless it names one."""
+    named = OTELResourceDetector().detect().attributes
+    return Resource.create({} if SERVICE_NAME in named else {SERVICE_NAME: SERVICE})
+
+
+def _session(adapter: SpoolAdapter) -> requests.Session:
     session = requests.Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, SpoolAdapter(spool, signal, sender))
+        session.mount(scheme, adapter)
     return session

@@ -21,7 +21,7 @@ _PREFIX = "data_platform."
 
 @contextmanager
 def phase(name: str, run_id: str, table: TableId, **attributes: AttributeValue) -> Iterator[Span]:
-    """A phase of a table's step, such as `plan`; `told` adds figures to it.
+    """A phase of a table's step, such as `plan`; `set_figures` adds to it.
 
     Without an export its span takes them and records nothing.
     """
@@ -43,7 +43,7 @@ def phase(name: str, run_id: str, table: TableId, **attributes: AttributeValue) 
             raise
 
 
-def told(span: Span, **attributes: AttributeValue) -> None:
+def set_figures(span: Span, **attributes: AttributeValue) -> None:
     """Add figures to a span."""
     span.set_attributes(_named(attributes))
 
@@ -61,14 +61,15 @@ def record(
     attributes: Attributes,
     error: str | None = None,
 ) -> None:
-    """Record the span of a run (`step` is RUN), of one of its steps, or a part of the run (None),
-    from when to when it was, in seconds since 1970; `error` is the type of what it failed with."""
+    """Record the span of a run (`step` is RUN), of one of its steps, or of a part of the run
+    (None), with its begin and end in seconds since 1970; `error` is the type of what it failed
+    with."""
     exporting = telemetry()
     if exporting is None:
         return
     parent = Context() if step == RUN else exporting.within(context_of(run_id))
     began, ended = (int(moment * 10**9) for moment in (times[0], max(times)))
-    with exporting.ids.as_(None if step is None else context_of(run_id, step)):
+    with exporting.ids.with_ids_of(None if step is None else context_of(run_id, step)):
         span = exporting.tracer().start_span(
             name, parent, start_time=began, attributes=_named({"run": run_id, **attributes})
         )
@@ -77,8 +78,14 @@ def record(
     span.end(ended)
 
 
+def is_traced(run_id: str) -> bool:
+    """Whether the trace of a run is recorded and exported."""
+    exporting = telemetry()
+    return exporting is not None and exporting.samples(context_of(run_id))
+
+
 def flush() -> None:
-    """Put what was recorded where it survives this process."""
+    """Put into the spool what was recorded so far."""
     if exporting := telemetry():
         exporting.flush()
 

@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from data_platform.lake.errors import NotThere
 from data_platform.operations.finding import FoundRun, find
+from data_platform.runs.tags import BACKFILL_ID_TAG
 from data_platform.tables.identity import TableId
 from data_platform.telemetry.ids import trace_of
 from data_platform_tests.support.homes import (
@@ -76,6 +77,18 @@ def test_a_snapshot_leads_to_the_run_that_committed_it(home: Home) -> None:
     assert snapshot
 
     assert only(home, str(snapshot.snapshot_id)).run == run_of(home, DAY)
+
+
+def test_a_backfill_leads_to_its_runs(home: Home) -> None:
+    job = home.definitions.resolve_job_def("retail_daily")
+    runs = [
+        home.instance.create_run_for_job(job, tags={BACKFILL_ID_TAG: "lxcvbnmq"}) for _ in range(2)
+    ]
+
+    found = find(home.platform, "lxcvbnmq")
+
+    assert {each.run for each in found} == {run.run_id for run in runs}
+    assert not any(each.built for each in found)
 
 
 def test_a_run_whose_record_was_deleted_still_has_what_it_built(

@@ -10,7 +10,7 @@ import pytest
 from data_platform.telemetry import sending
 from data_platform.telemetry.collector import Answer, Target
 from data_platform.telemetry.sending import Sender
-from data_platform.telemetry.spool import Spool
+from data_platform.telemetry.spool import Entry, Spool
 from data_platform_tests.support.queues import eventually as until
 
 
@@ -70,7 +70,7 @@ def sender(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
     started: list[Sender] = []
 
     def start(target: Target) -> Sender:
-        started.append(Sender(spool, {"traces": target}))
+        started.append(Sender(spool, target))
         started[-1].start()
         return started[-1]
 
@@ -81,7 +81,7 @@ def sender(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
 
 def put(spool: Spool, *bodies: bytes) -> None:
     for body in bodies:
-        spool.put("traces", "gzip", body)
+        spool.put("gzip", body)
 
 
 def test_what_waits_is_sent_in_order_with_the_headers_of_its_target(
@@ -110,8 +110,11 @@ def test_after_an_error_that_may_pass_nothing_is_lost(
     until(lambda: not spool.entries())
     assert collector.got == [b"1", b"2"]
     said = [record.message for record in caplog.records]
-    assert [str(status) in line for line in said] == [True, False]  # once, and that it is over
-    assert "sent again" in said[1]
+    assert [f"HTTP {status} " in line for line in said] == [
+        True,
+        False,
+    ]  # once, and that it is over
+    assert said[1].endswith("again")
 
 
 @pytest.mark.parametrize("status", [400, 413])
@@ -125,7 +128,7 @@ def test_what_a_collector_refuses_is_dropped_with_a_warning_and_the_rest_is_sent
 
     until(lambda: not spool.entries())
     assert collector.got == [b"good"]
-    assert f"refused 3 bytes of traces, which are dropped: {status}" in caplog.text
+    assert f"was dropped with the telemetry in it: HTTP {status}" in caplog.text
 
 
 def test_what_waits_for_a_collector_that_is_away_is_sent_when_it_is_back(
@@ -162,7 +165,7 @@ def test_a_slow_collector_holds_up_neither_who_puts_nor_who_stops(
 def test_a_collector_says_how_long_to_wait(collector: Collector) -> None:
     collector.answers = [(429, {"Retry-After": "7"})]
 
-    assert collector.target.send(b"1", "") == Answer("later", "429 Too Many Requests", 7.0)
+    assert collector.target.send(b"1", "") == Answer("later", "HTTP 429 Too Many Requests", 7.0)
 
 
 def test_of_two_processes_one_sends(spool: Spool, collector: Collector, sender) -> None:
@@ -187,14 +190,59 @@ def test_a_process_that_ends_sends_what_waits(
     assert collector.got == [b"last"]
 
 
-def test_requests_of_a_signal_without_a_target_wait(
+def test_a_request_at_which_the_collector_fails_again_and_again_is_dropped(
     spool: Spool, collector: Collector, sender, caplog: pytest.LogCaptureFixture
 ) -> None:
-    spool.put("logs", "", b"log")
+    collector.answers = [(500, {})] * sending._TRIES
+    put(spool, b"poison", b"good")
+
+    sender(collector.target)
+
+    until(lambda: not spool.entries())
+    assert collector.got == [b"good"]
+    assert "HTTP 500 Internal Server Error, 5 times" in caplog.text
+
+
+def test_a_collector_that_is_overloaded_loses_nothing_however_often(
+    spool: Spool, collector: Collector, sender
+) -> None:
+    collector.answers = [(503, {})] * (2 * sending._TRIES)
     put(spool, b"1")
 
     sender(collector.target)
 
-    until(lambda: len(spool.entries()) == 1)
-    assert [each.signal for each in spool.entries()] == ["logs"]
-    assert caplog.records == []
+    until(lambda: not spool.entries())
+    assert collector.got == [b"1"]
+
+
+def test_an_unexpected_error_does_not_end_the_thread(
+    spool: Spool, collector: Collector, sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors, entries = [RuntimeError("odd")], Spool.entries
+
+    def failing(self: Spool) -> list[Entry]:
+        if errors:
+            raise errors.pop()
+        return entries(self)
+
+    put(spool, b"1")
+    monkeypatch.setattr(Spool, "entries", failing)
+
+    sender(collector.target)
+
+    until(lambda: collector.got == [b"1"])
+
+
+def test_a_process_that_ends_tries_a_collector_that_failed_before(
+    spool: Spool, collector: Collector, sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "_FIRST_WAIT", 600.0)
+    monkeypatch.setattr(sending, "_LONGEST_WAIT", 600.0)
+    collector.answers = [(503, {})]
+    put(spool, b"1")
+    ending = sender(collector.target)
+    until(lambda: not collector.answers)
+
+    ending.stop(30)
+
+    assert collector.got == [b"1"]

@@ -1,16 +1,20 @@
 """A run is one trace at a real collector, from the run to its commits, whoever ends it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
+from data_platform.assets import JudgedTable
 from data_platform.platform_defs import run_spans
+from data_platform.runs.tags import DECIDED
 from data_platform.settings.environment import variables_of
 from data_platform.telemetry import otlp
-from data_platform.telemetry.collector import targets
+from data_platform.telemetry.collector import target
 from data_platform.telemetry.ids import run_of, trace_of
 from data_platform.telemetry.otlp import Telemetry
 from data_platform_tests.support.homes import (
@@ -119,18 +123,32 @@ def test_a_run_is_found_by_its_trace_and_its_trace_by_its_run(
     assert run_of(trace_of(run_id)) == run_id
 
 
-def test_what_rows_contain_is_in_no_span(home: Home, collector: Collector, exported) -> None:
-    exported(collector.endpoint)
-    secret = "WILLOW-4711"
-    home.land(key_of(DAY), csv(shop_lines(DAY)).replace(b"MUG", f'{secret},"'.encode()))
+SECRET = "WILLOW-4711"
 
-    ran = [each.run_id for each in home.run()]
+
+def quoting(bronze: DataFrame) -> DataFrame:
+    """A function whose error quotes a row."""
+    raise ValueError(f"no such stock code: {SECRET}")
+
+
+def test_an_error_that_quotes_a_row_is_in_spans_by_its_type_alone(
+    home: Home, collector: Collector, exported
+) -> None:
+    exported(collector.endpoint)
+    silver = home.tables[1]
+    assert isinstance(silver, JudgedTable)
+    home.land(key_of(DAY), csv(shop_lines(DAY)))
+
+    ran, *_ = home.declaring(replace(silver, function=quoting)).run()
     otlp.stop()
 
-    assert all(spans_of(collector, run_id) for run_id in ran)
-    text = (collector.folder / "traces.json").read_text()
-    assert secret not in text
-    assert trace_of(ran[0]) in text
+    spans = spans_of(collector, ran.run_id)
+    assert SECRET in str(home.instance.all_logs(ran.run_id))
+    assert SECRET not in (collector.folder / "traces.json").read_text()
+    failed = {span["name"] for span in spans if span.get("status", {}).get("code") == 2}
+    assert failed == {"run retail_daily", f"step {SILVER}", "compute"}
+    types = {s["name"]: s["status"]["message"] for s in spans if s["name"] in failed}
+    assert types["compute"] == types[f"step {SILVER}"] == "ValueError"
 
 
 def test_a_run_that_died_has_its_span_from_whoever_notices(
@@ -148,17 +166,65 @@ def test_a_run_that_died_has_its_span_from_whoever_notices(
     assert values(root)["data_platform.partition"] == DAY
 
 
-def test_a_failing_step_has_the_type_of_its_error(
+def test_a_step_of_a_run_that_died_is_interrupted(
     home: Home, collector: Collector, exported
 ) -> None:
     exported(collector.endpoint)
-    silver = TABLES[1]
+    run = home.instance.create_run_for_job(home.definitions.resolve_job_def("retail_daily"))
+    started = dg.DagsterEvent("STEP_START", "retail_daily", step_key="silver__retail__order_lines")
+    home.instance.report_dagster_event(started, run.run_id)
+    home.instance.report_run_failed(run, "its machine is gone")
 
-    failed = home.build(silver, DAY)  # nothing was ever landed
     otlp.stop()
 
-    spans = spans_of(collector, failed.run_id)
-    assert failed.success is not any(s.get("status", {}).get("code") == 2 for s in spans)
+    [step] = [s for s in spans_of(collector, run.run_id) if s["name"] == f"step {SILVER}"]
+    assert values(step)["data_platform.status"] == "interrupted"
+
+
+def test_a_retry_has_a_trace_of_its_own_without_the_decision_for_the_first_run(
+    home: Home, collector: Collector, exported
+) -> None:
+    exported(collector.endpoint)
+    job = home.definitions.resolve_job_def("retail_daily")
+    first = home.instance.create_run_for_job(job, tags={DECIDED: "1000000000.0"})
+    home.instance.report_run_failed(first, "its machine is gone")
+    again = home.instance.get_run_by_id(first.run_id)
+    assert again and again.tags["trace_id"] == trace_of(first.run_id)
+
+    retry = home.instance.create_run_for_job(
+        job, tags=dict(again.tags), parent_run_id=first.run_id, root_run_id=first.run_id
+    )
+    home.instance.report_run_failed(retry, "once more")
+    otlp.stop()
+
+    assert "decide" in {span["name"] for span in spans_of(collector, first.run_id)}
+    assert "decide" not in {span["name"] for span in spans_of(collector, retry.run_id)}
+    ended = home.instance.get_run_by_id(retry.run_id)
+    assert ended and ended.tags["trace_id"] == trace_of(retry.run_id)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"OTEL_EXPORTER_OTLP_TIMEOUT": "10s"},
+        {"OTEL_BSP_MAX_QUEUE_SIZE": "100"},
+        {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "x"},
+    ],
+    ids=str,
+)
+def test_a_wrong_variable_fails_no_run_and_is_logged_once(
+    wrong: dict[str, str], home: Home, exported, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    exported("http://127.0.0.1:9")
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+
+    run = home.instance.create_run_for_job(home.definitions.resolve_job_def("retail_daily"))
+    home.instance.report_run_failed(run, "its machine is gone")
+
+    failed = home.instance.get_run_by_id(run.run_id)
+    assert failed and failed.is_failure
+    assert caplog.text.count("no telemetry is exported") == 1
 
 
 def test_a_run_without_a_collector_succeeds_and_is_sent_later(
@@ -173,8 +239,9 @@ def test_a_run_without_a_collector_succeeds_and_is_sent_later(
     assert home.counts(SILVER) == {DAY: 3}
     assert not collector.spans()
     exported(collector.endpoint)
-    reached = targets(variables_of(("OTEL_",)))
-    later = Telemetry(home.settings.dagster_home / "telemetry", reached)
+    traces = target("traces", variables_of(("OTEL_",)))
+    assert traces
+    later = Telemetry(home.settings.dagster_home / "telemetry", traces)
     assert all(spans_of(collector, run_id) for run_id in runs)
     later.stop()
 
