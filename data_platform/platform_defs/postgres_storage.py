@@ -27,7 +27,7 @@ from data_platform.settings.environment import log_in_batches
 
 _LOG = logging.getLogger(__name__)
 _NUMBERED = EVENTS.insert().returning(EVENTS.c.id, sort_by_parameter_order=True)
-_MANY = 100  # rows of a batch that can change a plan
+_MANY = 500  # rows of a batch that can change a plan
 # The rule of autovacuum, with a fifth for its tenth of the rows.
 _NOT_ANALYZED = text(
     "SELECT relname FROM pg_stat_user_tables WHERE relid = ANY(:tables ::regclass[])"
