@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,36 +23,22 @@ from tools.docker import revision
 from tools.go_programs import HELM
 from tools.installing import say
 from tools.jars import ROOT
+from tools.release_history import NAME, ReleaseError, Revision, previous
 from tools.release_order import OlderCommit, require_not_older
 from tools.release_tables import Tables, tables_in, tables_of_chart
 from tools.reporting import reported
 
 CHART = ROOT / "docker" / "helm"
 BRANCH_VALUES = CHART / "values" / "branch.yaml"
-NAME = "data-platform"
 TIMEOUT = "35m"  # migrations alone have thirty
 _IMAGE = re.compile(r"(?P<repository>[^@\s]+)@(?P<digest>sha256:[0-9a-f]{64})")
 _BRANCH = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_ROLLED_BACK = re.compile(r"Rollback to (\d+)")
-
-
-class ReleaseError(Exception):
-    """A deployment is refused or failed; the message says what to do."""
 
 
 class Program(Protocol):
     """Runs with arguments and, if any, an input; returns its output, or raises an error."""
 
     def __call__(self, *arguments: str, given: str = "") -> str: ...
-
-
-@dataclass(frozen=True)
-class Revision:
-    """A revision of a release, as `helm history` tells it."""
-
-    number: int
-    status: str
-    description: str
 
 
 @dataclass(frozen=True)
@@ -68,11 +55,12 @@ class Release:
         history = self.history()
         if history and history[-1].status.startswith("pending-"):
             raise ReleaseError(self._way_out(history[-1]))
+        self._require_newest_tables(history)
         migrates = self._migrates(history)
         command = (
             *("upgrade", "--install", NAME, str(CHART), "--timeout", self.timeout),
             "--wait" if migrates else "--atomic",
-            *([] if self.namespace == NAME else ["--create-namespace"]),
+            *(["--create-namespace"] if self._is_branch else []),
             *(f"--values={file}" for file in values),
             "--values=-",
         )
@@ -81,10 +69,7 @@ class Release:
         except ReleaseError as error:
             if not migrates:
                 raise
-            raise ReleaseError(
-                f"{error}\nIt was not rolled back, since it migrates the databases, which the "
-                "version before would refuse: mend it and deploy again"
-            ) from error
+            raise ReleaseError(f"{error}\n{self._left(history)}") from error
 
     def remove(self, kubectl: Program) -> bool:
         """Remove everything that was deployed, if anything was, and the namespace; returns whether.
@@ -124,31 +109,68 @@ class Release:
                 "kubectl's context names another cluster than you mean"
             )
 
+    @property
+    def _is_branch(self) -> bool:
+        return self.namespace != NAME
+
     def _migrates(self, history: Sequence[Revision]) -> bool:
-        """Whether this chart has another version of the tables than what is deployed, as far as
-        that is known."""
+        """Whether this chart may have another version of the tables than what is deployed: charts
+        did not always say which they have."""
         deployed = [each.number for each in history if each.status == "deployed"]
-        known = self.tables(deployed[-1]) if deployed else None
-        return known is not None and known.version != tables_of_chart(CHART)
+        if not deployed or self._is_branch:
+            return False
+        known = self.tables(deployed[-1])
+        return known is None or known.version != tables_of_chart(CHART)
+
+    def _left(self, before: Sequence[Revision]) -> str:
+        """What an upgrade that migrates and failed has left; `before` is the history until then."""
+        with suppress(ReleaseError):  # then it is not known
+            last = self.history()[-1]
+            found = self.tables(last.number) if last.number > before[-1].number else None
+            if not (found and found.migrated):
+                return "The databases were not migrated, no pod was replaced: fix it, deploy again"
+        return (
+            "It was not rolled back, since it migrates the databases, which the version before "
+            "would refuse: fix it and deploy again"
+        )
+
+    def _require_newest_tables(self, history: Sequence[Revision]) -> None:
+        """Raises ReleaseError if the tables are newer than what this chart's image knows."""
+        ours = tables_of_chart(CHART)
+        if found := self._migrating_beyond(ours, history):
+            raise ReleaseError(
+                f"this version knows tables up to version {ours}, and revision {found[0].number} "
+                f"of {NAME} migrates the databases to {found[1].version}, which it would refuse. "
+                f"Nothing was changed. {self._forward(found[0])}"
+            )
 
     def _require_readable(self, wanted: int, history: Sequence[Revision]) -> None:
-        """Raises ReleaseError if the tables are newer than what a revision knows."""
+        """Raises ReleaseError if the tables are, or may be, newer than what a revision knows."""
         known = self.tables(wanted)
-        if known is None:
+        later = [each for each in history if each.number > wanted]
+        if not (found := self._migrating_beyond(known.version if known else "", later)):
             return
-        for later in reversed(history):
-            found = self.tables(later.number) if later.number > wanted else None
-            if found and found.migrated and found.version > known.version:
-                raise ReleaseError(
-                    f"revision {wanted} of {NAME} knows tables up to version {known.version}, and "
-                    f"revision {later.number} has migrated the databases to {found.version}, which "
-                    "it would refuse. Nothing was changed. " + self._forward(later)
-                )
+        knows = f"knows tables up to version {known.version}" if known else "names no version"
+        raise ReleaseError(
+            f"revision {wanted} of {NAME} {knows}, and revision {found[0].number} migrates the "
+            f"databases to {found[1].version}, which it would refuse. Nothing was changed. "
+            f"{self._forward(found[0])}"
+        )
+
+    def _migrating_beyond(
+        self, version: str, history: Sequence[Revision]
+    ) -> tuple[Revision, Tables] | None:
+        """The last revision that has migrated, or may have, the tables to a later version."""
+        for each in reversed(history):
+            found = self.tables(each.number)
+            if found and found.migrated and found.version > version:
+                return each, found
+        return None
 
     def _forward(self, migrated: Revision) -> str:
         """How to go on where there is no way back."""
         way_out = (
-            "Deploy a version that has these migrations, with what is wrong mended or reverted "
+            "Deploy a version that has these migrations, with what is wrong fixed or reverted "
             "(`make deploy`), or restore the databases of before (docs/how-to/backup.md)"
         )
         if not migrated.status.startswith("pending-"):
@@ -179,30 +201,6 @@ class Release:
 
     def _do(self, *arguments: str, given: str = "") -> str:
         return self.helm(*arguments, "--namespace", self.namespace, given=given)
-
-
-def previous(history: Sequence[Revision]) -> int:
-    """The last revision that worked and is not what is deployed now. Raises ReleaseError.
-
-    After an upgrade that failed or was interrupted, that is the one before it. A rollback makes a
-    revision of its own, which is the same as the one that it returned to.
-    """
-    by_number = {each.number: each for each in history}
-    deployed = [each for each in history if each.status == "deployed"]
-    if not deployed:
-        raise ReleaseError(f"no revision of {NAME} is deployed: run `make deploy`")
-    now, last = deployed[-1], history[-1]
-    upgraded = last.status == "pending-upgrade" or last.description.startswith("Upgrade ")
-    if upgraded and last != now:  # it failed, or was interrupted
-        return now.number
-    while returned := _ROLLED_BACK.match(now.description):
-        if (number := int(returned[1])) not in by_number:
-            break
-        now = by_number[number]
-    worked = [each.number for each in history if each.status == "superseded"]
-    if earlier := [number for number in worked if number < now.number]:
-        return max(earlier)
-    raise ReleaseError(f"revision {now.number} of {NAME} is the first that worked: none is before")
 
 
 def image_values(image: str) -> dict[str, str]:

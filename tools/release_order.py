@@ -1,7 +1,7 @@
 """Which commit is deployed, and whether another may take its place.
 
 Approvals come in any order: a late one must not bring an older commit back over a newer one, whose
-migrations it does not have. A commit of another branch is none that is older.
+migrations it does not have. A commit of another branch is not older.
 """
 
 import subprocess

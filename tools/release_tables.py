@@ -12,11 +12,15 @@ from typing import Any
 import yaml
 
 _TABLES = "data-platform/tables"
+# Of a hook: not begun, or failed, and it migrates all or nothing. Helm stores "Running" when a hook
+# begins and how it ended with the whole upgrade only; "Unknown" is one that Helm did not wait for.
+_NOT_MIGRATED = ("", "Failed")
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The version of the tables that a revision knows, and whether it has migrated them to it."""
+    """The version of the tables that a revision knows, and whether it has migrated them to it, or
+    may have."""
 
     version: str
     migrated: bool
@@ -28,7 +32,7 @@ def tables_in(status: Mapping[str, Any]) -> Tables | None:
     for hook in status.get("hooks", ()):
         annotations = yaml.safe_load(hook["manifest"])["metadata"].get("annotations")
         if version := (annotations or {}).get(_TABLES):
-            return Tables(version, hook["last_run"]["phase"] == "Succeeded")
+            return Tables(version, hook["last_run"]["phase"] not in _NOT_MIGRATED)
     return None
 
 

@@ -22,7 +22,8 @@ from data_platform.storage.waiting import is_listening, wait
 from tools.dagster_api import Webserver, WebserverError, run_with
 from tools.installing import say
 from tools.jars import ROOT
-from tools.release import ReleaseError, namespace_of
+from tools.release import namespace_of
+from tools.release_history import ReleaseError
 from tools.reporting import reported
 from tools.servers import free_port
 

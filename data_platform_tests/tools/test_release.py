@@ -12,16 +12,14 @@ from tools.release import (
     BRANCH_VALUES,
     CHART,
     Release,
-    ReleaseError,
-    Revision,
     files_of,
     image_values,
     main,
     namespace_of,
-    previous,
     values_of,
     values_of_branch,
 )
+from tools.release_history import ReleaseError, Revision, previous
 
 DIGEST = f"sha256:{64 * 'a'}"
 UP = "Upgrade complete"
@@ -39,7 +37,7 @@ class RecordedHelm:
     history: list[Revision]
     environment: str = "staging"
     tables: dict[int, tuple[str, str]] = field(default_factory=dict)
-    broken: bool = False
+    broken: str | None = None  # the phase of its hook that migrates, where an upgrade fails
     commit: str = ""
     told: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
 
@@ -59,7 +57,9 @@ class RecordedHelm:
                 return json.dumps({"settings": {"ENV": self.environment}, "commit": self.commit})
             case "status":
                 return self._status(int(arguments[3]))
-            case "upgrade" if self.broken:
+            case "upgrade" if self.broken is not None:
+                self.history.append(Revision(len(self.history) + 1, *FAILED))
+                self.tables[len(self.history)] = (HEAD, self.broken)
                 raise ReleaseError("helm upgrade: timed out")
         return ""
 
@@ -87,6 +87,12 @@ class RecordedHelm:
     def commands(self) -> list[str]:
         """What was told to change something."""
         return [told[0] for told, _ in self.told if told[0] in ("upgrade", "rollback")]
+
+    @property
+    def upgrade(self) -> tuple[str, ...]:
+        """The arguments of the upgrade."""
+        [told] = [told for told, _ in self.told if told[0] == "upgrade"]
+        return told
 
 
 @pytest.mark.parametrize(
@@ -152,8 +158,8 @@ def test_a_rollback_names_the_revision_and_waits() -> None:
 
 
 FAILED = ("failed", 'Upgrade "data-platform" failed: timed out')
-BROKEN_OFF = ("pending-upgrade", "Preparing upgrade")
-DONE, FAILS = "Succeeded", "Failed"
+INTERRUPTED = ("pending-upgrade", "Preparing upgrade")
+DONE, FAILS, BEGUN, LOST = "Succeeded", "Failed", "Running", "Unknown"
 
 
 @pytest.mark.parametrize(
@@ -173,13 +179,17 @@ DONE, FAILS = "Succeeded", "Failed"
             {1: ("0012", DONE), 2: ("0013", DONE), 3: ("0013", DONE), 4: ("0013", DONE)},
             4,
         ),
+        # Helm was killed: it stores that the job has begun, and later with the rest how it ended.
+        (revisions(NOW, INTERRUPTED), {1: ("0013", DONE), 2: ("0014", BEGUN)}, 2),
+        (revisions(NOW, FAILED), {1: ("0013", DONE), 2: ("0014", LOST)}, 2),
+        (revisions(OLD, NOW), {2: ("0014", DONE)}, 2),  # of a chart that did not say it
     ],
 )
 def test_a_rollback_behind_a_migration_is_refused_before_anything_is_changed(
     history: list[Revision], tables: dict[int, tuple[str, str]], later: int | None
 ) -> None:
     helm = RecordedHelm(history, tables=tables)
-    why = f"revision {later} has migrated the databases" if later else "the first that worked"
+    why = f"revision {later} migrates the databases" if later else "the first that worked"
 
     with pytest.raises(ReleaseError, match=why) as refused:
         Release(helm).roll_back()
@@ -195,8 +205,8 @@ def test_a_rollback_behind_a_migration_is_refused_before_anything_is_changed(
         (revisions(OLD, NOW), {1: ("0014", DONE), 2: ("0014", DONE)}),
         # The job that migrates failed, and migrates all or nothing.
         (revisions(NOW, FAILED), {1: ("0013", DONE), 2: ("0014", FAILS)}),
-        (revisions(NOW, BROKEN_OFF), {1: ("0013", DONE), 2: ("0014", "")}),
-        (revisions(OLD, NOW), {2: ("0014", DONE)}),  # of a chart that did not say it
+        (revisions(NOW, INTERRUPTED), {1: ("0013", DONE), 2: ("0014", "")}),
+        (revisions(NOW, FAILED), {2: ("0014", FAILS)}),  # of a chart that did not say it
         (revisions(OLD, NOW), {}),  # a branch's
     ],
 )
@@ -210,25 +220,56 @@ def test_a_rollback_where_nothing_newer_was_migrated_is_made(
 
 
 def test_an_upgrade_that_was_interrupted_after_its_migration_is_to_be_completed() -> None:
-    tables = {1: ("0013", DONE), 2: ("0014", DONE)}
-    helm = RecordedHelm(revisions(NOW, BROKEN_OFF), tables=tables)
+    tables = {1: ("0013", DONE), 2: ("0014", BEGUN)}
+    helm = RecordedHelm(revisions(NOW, INTERRUPTED), tables=tables)
 
     with pytest.raises(ReleaseError, match="`helm rollback data-platform 2 -n data-platform`"):
         Release(helm).roll_back()
 
 
-def test_an_upgrade_that_migrates_is_not_rolled_back_where_it_fails() -> None:
-    before = RecordedHelm(revisions(NOW), tables={1: ("0001", DONE)}, broken=True)
-    with pytest.raises(ReleaseError, match=r"timed out\nIt was not rolled back, since it migrates"):
-        Release(before).deploy([], {})
-    told, _ = before.told[-1]
-    assert "--wait" in told and "--atomic" not in told
+@pytest.mark.parametrize("known", [{1: ("0001", DONE)}, {}])  # or a chart that did not say it
+def test_an_upgrade_that_migrates_is_not_rolled_back_where_it_fails(
+    known: dict[int, tuple[str, str]],
+) -> None:
+    helm = RecordedHelm(revisions(NOW), tables=known, broken=DONE)
 
-    same = RecordedHelm(revisions(NOW), tables={1: (HEAD, DONE)}, broken=True)
+    with pytest.raises(ReleaseError, match=r"timed out\nIt was not rolled back, since it migrates"):
+        Release(helm).deploy([], {})
+
+    assert "--wait" in helm.upgrade and "--atomic" not in helm.upgrade
+
+
+@pytest.mark.parametrize("phase", ["", FAILS])
+def test_an_upgrade_whose_migration_fails_says_that_nothing_was_migrated(phase: str) -> None:
+    helm = RecordedHelm(revisions(NOW), tables={1: ("0001", DONE)}, broken=phase)
+
+    with pytest.raises(ReleaseError, match=r"timed out\nThe databases were not migrated"):
+        Release(helm).deploy([], {})
+
+
+@pytest.mark.parametrize(
+    ("namespace", "known"),
+    [("data-platform", {1: (HEAD, DONE)}), ("data-platform-pr-12", {})],
+)
+def test_an_upgrade_that_does_not_migrate_is_all_or_nothing(
+    namespace: str, known: dict[int, tuple[str, str]]
+) -> None:
+    helm = RecordedHelm(revisions(NOW), tables=known, broken="")
+
     with pytest.raises(ReleaseError, match=r"timed out$"):
-        Release(same).deploy([], {})
-    told, _ = same.told[-1]
-    assert "--atomic" in told
+        Release(helm, namespace).deploy([], {})
+
+    assert "--atomic" in helm.upgrade
+
+
+def test_a_version_that_is_older_than_the_tables_is_not_deployed() -> None:
+    tables = {1: (HEAD, DONE), 2: ("9999", DONE), 3: ("9999", FAILS)}
+    helm = RecordedHelm(revisions(OLD, NOW, FAILED), tables=tables)
+
+    with pytest.raises(ReleaseError, match=r"revision 2 of .* migrates the databases to 9999"):
+        Release(helm).deploy([], {})
+
+    assert helm.commands == []
 
 
 def test_a_deployment_is_by_the_digest_and_all_or_nothing() -> None:
