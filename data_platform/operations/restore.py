@@ -101,11 +101,11 @@ def restore(platform: Platform, place: str, *, copy: bool = False) -> Restored:
             for each in _copies(archive):
                 copy_files(each, platform.lake, platform.storage)
         _require_files(platform, archive)
+        unreleasable = _unreleasable(platform, archive)
         _reserve(platform)
         _restore_dagster(platform, archive)
         tables, forgotten = _restore_tables(platform, archive)
-        _restore_ledger(platform, archive)
-        unreleasable = _unreleasable(platform, archive)
+        _restore_ledger(platform, archive)  # last: what fails after it would say that all failed
     made = dt.datetime.fromisoformat(archive.about["made"])
     return Restored(made, tables, forgotten, unreleasable)
 
