@@ -11,7 +11,7 @@ from data_platform.build.kinds import judged, landed
 from data_platform.build.mappings import partitions_of, require_mappings
 from data_platform.build.tables import schema_of_rows
 from data_platform.contracts.contract import Contract
-from data_platform.contracts.errors import ContractError
+from data_platform.contracts.errors import ContractError, DeclarationError
 from data_platform.contracts.names import folded
 from data_platform.platform_defs.asset import asset_of
 from data_platform.platform_defs.asset_tables import is_table, table_of
@@ -98,9 +98,9 @@ def _require_distinct(tables: Sequence[Table]) -> None:
     """Refuse tables that share what they cannot: a name, a source, or the table of rejected
     rows."""
     for table in _second(tables, lambda table: table.id):
-        raise ValueError(f"{table.id}: two tables are declared by this name; rename one")
+        raise DeclarationError(f"{table.id}: two tables are declared by this name; rename one")
     for table in _second(landed(tables), lambda table: table.source.name):
-        raise ValueError(
+        raise DeclarationError(
             f"{table.id}: another table has a source of the name {table.source.name!r}, and the "
             "ledger keeps what landed by it; give the source another name, or take the rows from "
             "the other table"
@@ -135,7 +135,7 @@ def _require_inputs(tables: Sequence[Table], others: Sequence[dg.AssetsDefinitio
             if by_name and upstream not in declared:
                 near = nearest(str(upstream), map(str, declared), separator="/")
                 hint = f"did you mean {' or '.join(near)}? " if near else ""
-                raise ValueError(
+                raise DeclarationError(
                     f"{table.id}: its function's parameter {name!r} reads {upstream}, which is not "
                     f"a declared table; {hint}ins={{{name!r}: 'layer/domain/name'}} names another"
                 )
@@ -153,7 +153,7 @@ def _require_bronze(tables: Sequence[Table], declared: Collection[TableId]) -> N
         if table.id.layer != "silver" or own not in missing & set(table.inputs.values()):
             continue
         if near := nearest(str(own), unread, separator="/"):
-            raise ValueError(
+            raise DeclarationError(
                 f"{table.id} reads {own}, which is not a declared table; did you mean "
                 f"{' or '.join(near)}? silver(source=...) names the table it reads, and "
                 "Source(table=...) the table that a source's rows go to"

@@ -16,7 +16,7 @@ from data_platform.build.planning import Plan
 from data_platform.build.platform import Platform
 from data_platform.build.result import StepResult
 from data_platform.build.table_checks import check_specs, checks_left_alone
-from data_platform.contracts.errors import ContractError
+from data_platform.contracts.errors import ContractError, DeclarationError
 from data_platform.databases.fencing import held_here, lease_of
 from data_platform.platform_defs.step import StepRequest, built, nothing_to_build, planned
 from data_platform.platform_defs.table_page import definition_metadata
@@ -33,7 +33,7 @@ def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
     """The asset whose step builds the table's partitions in a run's range; `partitions` are those
     of its possible input tables.
 
-    Raises ValueError if the declaration cannot be an asset.
+    Raises DeclarationError or ContractError if the declaration cannot be an asset.
     """
     _require_inputs_once(table)
     _require_whole_days(table)
@@ -144,7 +144,7 @@ def _require_inputs_once(table: Table) -> None:
     names: dict[TableId, str] = {}
     for name, upstream in table.inputs.items():
         if (first := names.setdefault(upstream, name)) != name:
-            raise ValueError(
+            raise DeclarationError(
                 f"{table.id}: its inputs {first} and {name} are one table, {upstream}; take it "
                 "once, as far back as either reaches, and filter it in the function"
             )
@@ -158,7 +158,7 @@ def _require_whole_days(table: Table) -> None:
     minute, hour, *_ = [*table.partitions.cron_schedule.split(), "*"]
     column = table.partitioning.columns[0]
     if isinstance(column.type, T.DateType) and hour != "*" and (minute, hour) != ("0", "0"):
-        raise ValueError(
+        raise DeclarationError(
             f"{table.id}: its partitions begin at {hour.zfill(2)}:{minute.zfill(2)}, and its "
             f"partition column {column.name} is a date; leave the offset out, and let the column "
             "say which day a row counts for"

@@ -10,6 +10,7 @@ import dagster as dg
 
 from data_platform.assets import Table
 from data_platform.build.dagster_internals import AssetJob
+from data_platform.contracts.errors import DeclarationError
 from data_platform.runs.requests import tables_by_job
 from data_platform.runs.tags import RUN_CONFIG
 
@@ -17,13 +18,13 @@ from data_platform.runs.tags import RUN_CONFIG
 def jobs(tables: Sequence[Table]) -> dict[str, AssetJob]:
     """The jobs by name. A run is one process with one Spark session; its steps run in sequence.
 
-    Raises ValueError if tables of one job have different partitions definitions, since a range
+    Raises DeclarationError if tables of one job have different partitions, since a range
     needs a single one.
     """
     for name, group in tables_by_job(tables).items():
         for table in group:
             if table.partitions != group[0].partitions:
-                raise ValueError(
+                raise DeclarationError(
                     f"{group[0].id} and {table.id} are built by one job, {name}, and their "
                     f"partitions differ: {group[0].partitions} and {table.partitions}; give both "
                     "one definition that covers the time of both, or move one to another domain"

@@ -6,34 +6,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from data_platform.contracts.errors import DeclarationError
+from data_platform.contracts.errors import ContractError, DeclarationError
 from data_platform.platform_defs.discovery import folders, packages
 from data_platform.settings.environment import named_domains
 from data_platform.settings.values import SettingsError
-
-_SPEAKING = (ValueError,)  # ContractError and what the decorators raise: the text says it all
 
 
 @contextmanager
 def wrong_declarations_placed() -> Iterator[None]:
     """Raises DeclarationError for an error of the block; its cause is the error, with a stack trace
-    that Dagster shows, unless the message says it all."""
+    that Dagster shows, unless the message says it all: what is wrong, and in which line."""
     try:
         yield
     except (SettingsError, DeclarationError):
         raise  # the first is not about a declaration
-    except (SyntaxError, *_SPEAKING) as error:
-        raise DeclarationError(_said(error)) from None
+    except SyntaxError as error:
+        text = f"{error.filename}:{error.lineno}: {error.msg}"
+        raise DeclarationError(text) from None
     except Exception as error:
-        raise DeclarationError(_said(error)) from error
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}:{error.lineno}: {error.msg}"
-    text = str(error) if isinstance(error, _SPEAKING) else f"{type(error).__name__}: {error}"
-    place = next(_declaring_lines(error), None)
-    return f"{place}: {text}" if place else text
+        place = next(_declaring_lines(error), None)
+        said_all = isinstance(error, ContractError) or (place and isinstance(error, ValueError))
+        text = str(error) if said_all else f"{type(error).__name__}: {error}"
+        cause = None if said_all else error
+        raise DeclarationError(f"{place}: {text}" if place else text) from cause
 
 
 def _declaring_lines(error: Exception) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pyspark.sql import types as T
 from data_platform.assets import BronzeTable, JudgedTable, Table, bronze, gold, silver
 from data_platform.contracts.columns import column
 from data_platform.contracts.declare import contract
-from data_platform.contracts.errors import ContractError
+from data_platform.contracts.errors import ContractError, DeclarationError
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.source import Source
 from data_platform.platform_defs.assembly import definitions
@@ -123,7 +123,7 @@ def test_a_parameter_that_is_no_declared_table_is_refused_with_the_nearest(tmp_p
     message = (
         r"'line' reads silver/shop/line, which is not a declared table; did you mean silver/shop"
     )
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(DeclarationError, match=message):
         definitions([*_tables("Quantity"), _totals()], settings_at(tmp_path))
 
 
@@ -133,7 +133,7 @@ def test_a_silver_table_without_its_bronze_table_is_refused_with_the_nearest(
     received, lines = _tables("Quantity")
     mistyped = replace(received, id=TableId.parse("bronze/shop/line"))
     with pytest.raises(
-        ValueError, match=r"lines reads bronze/shop/lines, .*mean bronze/shop/line\?"
+        DeclarationError, match=r"lines reads bronze/shop/lines, .*mean bronze/shop/line\?"
     ):
         definitions([mistyped, lines], settings_at(tmp_path))
     assert definitions([lines], settings_at(tmp_path))  # of bronze in other code
@@ -147,14 +147,16 @@ def test_a_table_named_in_full_may_come_from_other_code(tmp_path: Path) -> None:
 def test_what_two_tables_cannot_share_is_refused(tmp_path: Path) -> None:
     settings = settings_at(tmp_path)
     received, lines = _tables("Quantity")
-    with pytest.raises(ValueError, match="silver/shop/lines: two tables are declared by this name"):
+    with pytest.raises(
+        DeclarationError, match="silver/shop/lines: two tables are declared by this name"
+    ):
         definitions([received, lines, lines], settings)
 
     other = replace(
         received, id=TableId.parse("bronze/shop/others"), source=replace(received.source)
     )
     message = "bronze/shop/others: another table has a source of the name 'lines'"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(DeclarationError, match=message):
         definitions([received, other, lines], settings)
 
     @contract(table="gold/shop/lines", partition_by="day", owner="team:shop", version="1")

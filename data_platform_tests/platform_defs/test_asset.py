@@ -7,6 +7,7 @@ import pytest
 from pyspark.sql import DataFrame
 
 from data_platform.assets import gold
+from data_platform.contracts.errors import DeclarationError
 from data_platform.domains.retail.bronze import order_lines
 from data_platform.domains.retail.contracts import ProductDemand
 from data_platform.domains.retail.partitions import daily
@@ -23,7 +24,9 @@ def test_one_table_as_two_inputs_is_refused_by_name() -> None:
     def compared(now: DataFrame, before: DataFrame) -> DataFrame:
         return now
 
-    with pytest.raises(ValueError, match=f"product_demand: its inputs now and before.*{lines}"):
+    with pytest.raises(
+        DeclarationError, match=f"product_demand: its inputs now and before.*{lines}"
+    ):
         _ = asset_alone(compared)
 
 
@@ -38,7 +41,7 @@ def test_one_table_as_two_inputs_is_refused_by_name() -> None:
 def test_partitions_of_a_date_that_do_not_begin_at_midnight_are_refused(
     partitions: dg.PartitionsDefinition,
 ) -> None:
-    with pytest.raises(ValueError, match=r"silver/retail/order_lines.*column day is a date"):
+    with pytest.raises(DeclarationError, match=r"silver/retail/order_lines.*column day is a date"):
         _ = asset_alone(replace(typed_lines, partitions=partitions))
 
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 import dagster as dg
 import pytest
 
+from data_platform.contracts.errors import DeclarationError
 from data_platform.domains.retail.bronze import order_lines
 from data_platform.domains.retail.silver import order_lines as typed_lines
 from data_platform.platform_defs.jobs import jobs
@@ -81,6 +82,8 @@ def test_a_run_of_some_tables_takes_the_order_of_their_partitions() -> None:
 def test_tables_of_one_job_whose_partitions_differ_are_refused_with_the_way_out() -> None:
     later = replace(typed_lines, partitions=DAYS)
 
-    with pytest.raises(ValueError, match=r"bronze/retail/order_lines and silver/.*differ.*cover"):
+    with pytest.raises(
+        DeclarationError, match=r"bronze/retail/order_lines and silver/.*differ.*cover"
+    ):
         jobs([order_lines, later])
     assert len(jobs([replace(order_lines, partitions=DAYS), later])) == 1
