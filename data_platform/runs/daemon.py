@@ -10,12 +10,12 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 
 from data_platform.build.platform import Platform
-from data_platform.databases.errors import DatabaseError
+from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
 from data_platform.databases.fencing import Lease
 from data_platform.databases.leases import Leases
 from data_platform.runs.container import enter_its_home
@@ -29,32 +29,40 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def only_daemon(settings: Settings) -> Iterator[None]:
+def only_daemon(settings: Settings, *, lost: Callable[[], None]) -> Iterator[None]:
     """Wait until no other daemon is at work on the database, and keep others waiting.
 
-    If the lease is lost, because this process was frozen or cut off from the database, it ends at
-    once: another daemon is at work, and repeats what this one has begun.
+    If the lease is lost, because this process was frozen or cut off from the database, `lost` is
+    called in another thread: another daemon is at work, and repeats what this one has begun.
     """
     leases = Platform(settings).leases
     if leases is None:
         yield
         return
-    with beating(leases, _awaited(leases), lost=lambda: os._exit(1)):
+    with beating(leases, _awaited(leases), lost=lost):
         yield
 
 
 def _awaited(leases: Leases) -> Lease:
-    waited = False
-    while (lease := leases.acquire(LEASE, holder())) is None:
-        if not waited:
-            other = leases.holders(LEASE).get(LEASE, "another process")
-            _log.warning("another daemon is at work (%s); this one waits until it ends", other)
-        waited = True
+    """The lease. Raises DatabaseError if the database cannot be used at first; later it is waited
+    for, as the daemon at work does."""
+    if lease := leases.acquire(LEASE, holder()):
+        return lease
+    other = leases.holders(LEASE).get(LEASE, "another process")
+    _log.warning("another daemon is at work (%s); this one waits until it ends", other)
+    away = False
+    while lease is None:
         time.sleep(leases.beats_every)
-        for silent in leases.look(LEASE):
-            leases.end(silent)
-    if waited:
-        _log.warning("the other daemon has ended; this one is at work")
+        try:
+            for silent in leases.look(LEASE):
+                leases.end(silent)
+            lease = leases.acquire(LEASE, holder())
+            away = False
+        except DatabaseUnavailable as error:
+            if not away:
+                _log.warning("the database cannot be used; this daemon still waits: %s", error)
+            away = True
+    _log.warning("the other daemon has ended; this one is at work")
     return lease
 
 
@@ -64,7 +72,7 @@ def main() -> None:
     try:
         settings = settings_from_env()
         enter_its_home(settings)
-        with only_daemon(settings):
+        with only_daemon(settings, lost=lambda: os._exit(1)):  # at once
             sys.argv = ["dagster-daemon", "run", *sys.argv[1:]]
             dagster_daemon()
     except (SettingsError, DatabaseError) as error:
