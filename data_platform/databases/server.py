@@ -11,20 +11,26 @@ from data_platform.databases.migration import DAGSTERS_VERSION_TABLE, VERSION_TA
 from data_platform.databases.urls import is_sqlite, with_driver
 
 _CREATES = sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")
-# Those of versions are written by migrations alone, perhaps as another user.
+# The tables of versions are written by migrations alone, perhaps as another user, and entries of
+# the audit trail are never changed. An INSERT needs the sequence of its table, too. CASE, since
+# has_sequence_privilege() fails for a table.
 _CLOSED = sa.text(
     "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
-    f" AND relkind = 'r' AND relname NOT IN ('{VERSION_TABLE}', '{DAGSTERS_VERSION_TABLE}')"
-    " AND NOT has_table_privilege(oid, 'INSERT') ORDER BY relname"
+    f" AND relname NOT IN ('{VERSION_TABLE}', '{DAGSTERS_VERSION_TABLE}')"
+    " AND NOT CASE relkind"
+    " WHEN 'r' THEN has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')"
+    " AND (relname = 'audit_trail'"
+    " OR has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))"
+    " WHEN 'S' THEN has_sequence_privilege(oid, 'USAGE') ELSE true END ORDER BY relname"
 )
 
 
 @dataclass(frozen=True)
 class Look:
     """`tables` is the version of the platform's tables and `dagster` that of Dagster's, None where
-    there are none. `creates`: the user may create tables; `closed` are the tables to which they may
-    add no row. `ahead` is by how many seconds the server's clock is ahead of the given one, 0 for a
-    file."""
+    there are none. `creates`: the user may create tables; `closed` are the tables whose rows they
+    may not write, and the sequences that they may not use. `ahead` is by how many seconds the
+    server's clock is ahead of the given one, 0 for a file."""
 
     tables: str | None = None
     dagster: str | None = None

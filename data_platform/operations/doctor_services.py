@@ -117,7 +117,10 @@ def _permissions(seen: Mapping[str, Look], ledger: str) -> Iterator[Examined]:
             yield Examined("permissions", said, f"let its owner GRANT CREATE ON SCHEMA to {user}")
         if found.closed:
             said = f"{user} may not write to {some(list(found.closed))} in {uri}"
-            way_out = f"let their owner GRANT SELECT, INSERT, UPDATE, DELETE ON them TO {user}"
+            way_out = (
+                "let their owner GRANT SELECT, INSERT, UPDATE, DELETE on the tables (SELECT, "
+                f"INSERT on audit_trail) and USAGE, SELECT on their sequences TO {user}"
+            )
             yield Examined("permissions", said, way_out)
 
 

@@ -143,15 +143,16 @@ def test_dagsters_tables_of_another_version_are_a_warning(
     assert found.ok and found.warning and said in found.said
 
 
+def execute(url: str, *statements: str) -> None:
+    with sa.create_engine(with_driver(url), poolclass=sa.NullPool).begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
 @pytest.fixture
 def reader(databases: Databases) -> Iterator[Callable[[str], str]]:
     """Gives the URL of a database for a user who may look at the tables that are there."""
     name, made = f"reader_{uuid.uuid4().hex[:8]}", []
-
-    def execute(url: str, *statements: str) -> None:
-        with sa.create_engine(with_driver(url), poolclass=sa.NullPool).begin() as connection:
-            for statement in statements:
-                connection.exec_driver_sql(statement)
 
     def url_of(url: str) -> str:
         made.append(url)
@@ -176,6 +177,28 @@ def test_a_user_who_may_only_look_at_the_tables_is_wrong(
 
     assert not found.ok
     assert "may not write to audit_trail" in found.said and "GRANT SELECT, INSERT" in found.way_out
+
+
+def test_a_user_is_right_only_with_all_that_a_run_needs(
+    tmp_path: Path, migrated_postgres_url: str, reader: Callable[[str], str]
+) -> None:
+    url = reader(migrated_postgres_url)
+    platform, user = on_database(tmp_path, url), sa.make_url(url).username
+
+    execute(migrated_postgres_url, f"GRANT INSERT ON ALL TABLES IN SCHEMA public TO {user}")
+    assert "may not write to audit_trail_number_seq, builds" in permissions_of(platform)
+
+    execute(migrated_postgres_url, f"GRANT UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}")
+    assert "may not write to audit_trail_number_seq, builds_" in permissions_of(platform)
+
+    execute(migrated_postgres_url, f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {user}")
+    assert permissions_of(platform) == ""
+
+
+def permissions_of(platform: Platform) -> str:
+    """What the doctor says of the user's permissions, if anything."""
+    found = by_subject(platform).get("permissions")
+    return found.said if found else ""
 
 
 def test_a_user_who_may_not_create_the_tables_that_are_missing_is_wrong(
