@@ -17,11 +17,14 @@ from types import TracebackType
 from data_platform.settings.model import CHECKOUT, Settings
 from data_platform.settings.values import SettingsError
 
-# Dagster's command, ended by Ctrl-C without a traceback while it is still importing.
+# Dagster's command, ended by Ctrl-C without a traceback while it is still importing. SIGINT is
+# blocked until the hook is there, since Python would show a traceback while it starts itself.
 _DAGSTER = """
 import runpy
+import signal
 from tools.launch import end_quietly
 end_quietly()
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 runpy.run_module("dagster", run_name="__main__", alter_sys=True)
 """
 
@@ -91,9 +94,10 @@ def _dev(host: str, port: int) -> None:
     if not port_is_free(host, port):
         sys.exit(f"error: {host}:{port} is in use; set another port: make dev PORT={port + 1}")
     workspace = str(CHECKOUT / "workspace.yaml")
-    print(f"The UI will be at {url} (Ctrl-C ends it)", flush=True)
     # Dagster handles SIGTERM like SIGINT, which a shell ignores in background jobs (`&`).
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    print(f"The UI will be at {url} (Ctrl-C ends it)", flush=True)
     # The warnings of `dagster dev` are for Dagster's developers.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     server = ["--host", host, "--port", str(port), "--log-level", "warning"]

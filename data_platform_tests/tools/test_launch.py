@@ -100,7 +100,6 @@ def test_ctrl_c_while_it_starts_leaves_no_traceback(tmp_path: Path, said: str) -
         )
     try:
         wait_until(lambda: said in log.read_text() or started.poll() is not None)
-        time.sleep(0.5)  # then it imports Dagster, for much longer
         os.killpg(started.pid, signal.SIGINT)
         wait_until(lambda: started.poll() is not None)
     finally:
