@@ -28,11 +28,15 @@ from data_platform.settings.environment import log_in_batches
 _LOG = logging.getLogger(__name__)
 _NUMBERED = EVENTS.insert().returning(EVENTS.c.id, sort_by_parameter_order=True)
 _MANY = 500  # rows of a batch that can change a plan
-# The rule of autovacuum, with a fifth for its tenth of the rows.
+# The rule of autovacuum, with a fifth for its tenth of the rows. For anybody but the owner of a
+# table or of the database ANALYZE does nothing, without an error.
 _NOT_ANALYZED = text(
-    "SELECT relname FROM pg_stat_user_tables WHERE relid = ANY(:tables ::regclass[])"
-    " AND n_mod_since_analyze > 50 + n_live_tup / 5"
+    "SELECT s.relname, pg_has_role(c.relowner, 'USAGE') OR pg_has_role(d.datdba, 'USAGE')"
+    " FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid"
+    " JOIN pg_database d ON d.datname = current_database()"
+    " WHERE s.relid = ANY(:tables ::regclass[]) AND n_mod_since_analyze > 50 + n_live_tup / 5"
 )
+_SLOW = "Dagster's event log was not analyzed, its pages may be slow: %s"
 
 
 class BatchingPostgresEventLogStorage(Batching, PostgresEventLogStorage):
@@ -48,6 +52,7 @@ class BatchingPostgresEventLogStorage(Batching, PostgresEventLogStorage):
 
     def __init__(self, *args, **options) -> None:
         self._batch = threading.local()
+        self._of_another: set[str] = set()  # tables of another owner, each told once
         super().__init__(*args, **options)
 
     def _store_at_once(self, events: Sequence[EventLogEntry], rows: list[dict]) -> None:
@@ -76,10 +81,14 @@ class BatchingPostgresEventLogStorage(Batching, PostgresEventLogStorage):
         tables = {"tables": [EVENTS.name, CHECK_EXECUTIONS.name]}
         try:
             with self._connect() as connection:
-                for name in connection.execute(_NOT_ANALYZED, tables).scalars().all():
-                    connection.execute(text(f"ANALYZE (SKIP_LOCKED) {name}"))
+                for name, may in connection.execute(_NOT_ANALYZED, tables).all():
+                    if may:
+                        connection.execute(text(f"ANALYZE (SKIP_LOCKED) {name}"))
+                    elif name not in self._of_another:
+                        self._of_another.add(name)
+                        _LOG.warning(_SLOW, f"let its user own the table {name}")
         except (DBAPIError, DagsterPostgresException) as error:
-            _LOG.warning("Dagster's event log was not analyzed, its pages may be slow: %s", error)
+            _LOG.warning(_SLOW, error)
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:

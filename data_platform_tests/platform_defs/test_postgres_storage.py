@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +31,7 @@ from data_platform_tests.platform_defs.test_event_log import (
     partition_of,
     run,
 )
+from data_platform_tests.support.databases import Databases
 
 pytestmark = pytest.mark.integration
 
@@ -209,6 +211,25 @@ def test_after_a_large_batch_the_log_has_statistics(
     storage.store_event_batch(events * 200)
 
     assert rows_as_planned(storage) >= 200 * len(events)
+
+
+def test_that_a_user_may_not_analyze_the_log_is_said_once(
+    instance: dg.DagsterInstance, databases: Databases, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, user = databases.empty(), f"user_{uuid.uuid4().hex[:8]}"
+    owners = BatchingPostgresEventLogStorage(with_driver(url))
+    databases.new_user(user, os.environ["PGPASSWORD"])
+    with owners.index_connection() as connection:
+        for rights in ("ALL ON ALL TABLES", "ALL ON ALL SEQUENCES"):
+            connection.execute(sa.text(f"GRANT {rights} IN SCHEMA public TO {user}"))
+    of_user = sa.make_url(url).set(username=user).render_as_string()
+    storage = BatchingPostgresEventLogStorage(with_driver(of_user))
+    events = events_of(instance, MATERIALIZATION) * 200
+
+    storage.store_event_batch(events)
+    storage.store_event_batch(events)
+
+    assert caplog.text.count("let its user own the table event_logs") == 1
 
 
 def test_a_log_that_cannot_be_analyzed_has_its_batch_once(
