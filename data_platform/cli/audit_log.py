@@ -17,7 +17,7 @@ def recorded(
     platform, action: str, *, table: object = "", partitions: str | None = None, detail: str = ""
 ) -> Iterator[None]:
     """Records in the audit trail what the block changes, before and after; what cannot be recorded
-    is not begun. That something needs a human decision is no failure."""
+    is not begun, except a migration. That something needs a human decision is no failure."""
     from data_platform.access.people import actor
     from data_platform.access.trail import Change, Through
 

@@ -14,7 +14,7 @@ def migrate() -> None:
 
     A deployment does it once, so that a failure leaves the old version running: in staging and prod
     nothing else creates or migrates the platform's tables. Not needed on one machine, where the
-    first process does it.
+    first process does it. The audit trail has it once it has succeeded.
     """
     settings = settings_from_env()
     from data_platform.build.platform import Platform
@@ -31,5 +31,6 @@ def migrate() -> None:
         platform.lake.tables()
         click.echo(f"catalog: {settings.catalog_uri}")
     ours.migrate()  # last: an older version refuses tables newer than its own
+    # The trail's own table may have been made just now, so a migration is not recorded before.
     with recorded(platform, "migrate", detail=f"{before or 'no tables'} to {HEAD}"):
         click.echo(f"ledger and builds: {settings.ledger_uri}, version {HEAD}")
