@@ -76,7 +76,7 @@ def drop(name: str, yes: bool) -> None:
     """Remove an environment, and the files in it that no other table refers to.
 
     What was promoted from it stays readable. If it is kept only for tables that
-    production has dropped since, drop it again.
+    production has dropped since, drop it again: a backup of before needs their files.
     """
     platform = _production()
     from data_platform.operations.environments import drop as drop_environment
