@@ -26,6 +26,7 @@ _NOT_BEGUN = [
     dg.DagsterRunStatus.STARTING,
 ]
 _PAGE = 50  # runs that are looked at together
+_Work = tuple[str, frozenset[dg.AssetKey]]  # a job, and which assets
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Waiting:
 @dataclass(frozen=True)
 class Status:
     """What is published and what is left to do. `objects` are counts of landed objects by state,
-    `at_work` the runs that have a process, `failed` those that nothing has made good."""
+    `at_work` the runs that have a process, `failed` those that no success has followed."""
 
     tables: Sequence[TableStatus]
     objects: dict[str, int]
@@ -152,13 +153,16 @@ def _waiting(instance: dg.DagsterInstance) -> Waiting:
 
 
 def _failed(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[FailedRun]:
-    """The runs that failed in the past week, newest first, without those that were made good."""
+    """The runs that failed in the past week, newest first, without those that a success of the same
+    job and assets has followed."""
     failed = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - _FAILED_SINCE
     )
-    for record in instance.get_run_records(failed):
+    records = instance.get_run_records(failed)
+    succeeded = _last_successes(instance, records)
+    for record in records:
         run, at = record.dagster_run, record.end_time
-        if _is_made_good(instance, run):
+        if succeeded.get(_work_of(record), 0) > record.storage_id:
             continue
         logs = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
         if not are_held_back(entry.get_dagster_event() for entry in logs):
@@ -166,12 +170,34 @@ def _failed(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[FailedRu
             yield FailedRun(run.run_id, run.job_name, ended)
 
 
-def _is_made_good(instance: dg.DagsterInstance, failed: dg.DagsterRun) -> bool:
-    """Whether a later run of the same job and assets succeeded."""
-    assets, last = frozenset(failed.asset_selection or ()), failed.run_id
-    succeeded = dg.RunsFilter(job_name=failed.job_name, statuses=[dg.DagsterRunStatus.SUCCESS])
-    while page := instance.get_runs(succeeded, cursor=last, limit=_PAGE, ascending=True):
-        if any(frozenset(run.asset_selection or ()) == assets for run in page):
-            return True
-        last = page[-1].run_id
-    return False
+def _work_of(record: dg.RunRecord) -> _Work:
+    run = record.dagster_run
+    return run.job_name, frozenset(run.asset_selection or ())
+
+
+def _last_successes(
+    instance: dg.DagsterInstance, failed: Sequence[dg.RunRecord]
+) -> dict[_Work, int]:
+    """The newest successful run of each job and assets that failed, by its number in the history,
+    if it is newer than the oldest failure of the job."""
+    found: dict[_Work, int] = {}
+    for job in {record.dagster_run.job_name for record in failed}:
+        of_job = [record for record in failed if record.dagster_run.job_name == job]
+        oldest = min(record.storage_id for record in of_job)
+        wanted = {_work_of(record) for record in of_job}
+        for record in _successes(instance, job):
+            if record.storage_id < oldest or not wanted:
+                break
+            if (work := _work_of(record)) in wanted:
+                found[work] = record.storage_id
+                wanted.remove(work)
+    return found
+
+
+def _successes(instance: dg.DagsterInstance, job: str) -> Iterator[dg.RunRecord]:
+    """The successful runs of a job, newest first."""
+    succeeded = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS])
+    last: str | None = None
+    while page := instance.get_run_records(succeeded, cursor=last, limit=_PAGE):
+        yield from page
+        last = page[-1].dagster_run.run_id

@@ -1,4 +1,4 @@
-"""The status of runs: which have a process, and which failures nothing has made good."""
+"""The status of runs: which have a process, and which failures no success has followed."""
 
 import datetime as dt
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_a_run_that_failed_before_a_weekend_is_listed_after_it_and_not_for_ever(
     assert not seen(platform, LATER).needs_attention
 
 
-def test_a_success_with_other_assets_makes_nothing_good(platform):
+def test_a_success_with_other_assets_does_not_count(platform):
     a, b = (frozenset({dg.AssetKey(name)}) for name in "ab")
     (failed,) = ran(platform, ("daily", FAILURE), assets=a)
     ran(platform, *[("daily", SUCCESS)] * 60, assets=b)
