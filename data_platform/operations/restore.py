@@ -172,7 +172,7 @@ def _restore_dagster(platform: Platform, archive: Archive) -> None:
 
 
 def _restore_ledger(platform: Platform, archive: Archive) -> None:
-    """Load the ledger, the register and the audit trail, to which the new database's is added."""
+    """Load the ledger, the register and the audit trail, then the new database's own entries."""
     about = archive.about
     with (
         TemporaryDirectory() as folder,

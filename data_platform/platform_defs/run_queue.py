@@ -2,7 +2,7 @@
 
 Dagster gives a pool its default limit while the queue looks at the first runs that need it, but
 after it has read the limits: these runs start beside each other, and all but one compute a table's
-partitions in vain. `dagster.yaml` names this queue.
+partitions for nothing. `dagster.yaml` names this queue.
 """
 
 from collections.abc import Collection
