@@ -9,6 +9,7 @@ and that must not end a lease.
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -20,8 +21,13 @@ _NOW = sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Float)
 _EXPECTED = ""  # the holder of a lease that has yet to be taken
 _EXPECTED_WITHIN = 600.0  # seconds: a container may have to be fetched first
 
-Held = tuple[str, int, str]
-"""A lease with its name, epoch and holder."""
+
+class HeldLease(NamedTuple):
+    """Who has, or had, which lease."""
+
+    name: str
+    epoch: int
+    holder: str
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,7 @@ class Leases:
         with self.database.write() as connection:
             return connection.execute(LEASES.delete().where(unheard)).rowcount == 1
 
-    def withdraw(self, leases: Collection[Held]) -> None:
+    def withdraw(self, leases: Collection[HeldLease]) -> None:
         """End leases whose holders are known to be gone.
 
         An epoch alone may be another's: each database counts for itself.

@@ -33,7 +33,7 @@ from data_platform.databases.fencing import (
     lease_of,
     require_held_now,
 )
-from data_platform.databases.leases import Held, Leases
+from data_platform.databases.leases import HeldLease, Leases
 from data_platform.runs.heartbeat import beating, holder
 from data_platform.runs.requests import job_name, tables_by_job
 from data_platform.runs.scope import Scope
@@ -137,11 +137,11 @@ def _note(lock: IO[str], lease: Lease) -> None:
     lock.flush()
 
 
-def _noted(name: str, lock: IO[str]) -> list[Held]:
+def _noted(name: str, lock: IO[str]) -> list[HeldLease]:
     """The lease of this name that was held with this file, if there was one."""
     lock.seek(0)
     epoch, _, by = lock.read().partition(" ")
-    return [(name, int(epoch), by)] if epoch.isdigit() else []
+    return [HeldLease(name, int(epoch), by)] if epoch.isdigit() else []
 
 
 def require_driving() -> None:

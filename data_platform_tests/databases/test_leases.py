@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from data_platform.databases.connections import Database
 from data_platform.databases.errors import LeaseLost
 from data_platform.databases.fencing import LEASES, Lease, fence, fenced, held, require_held_now
-from data_platform.databases.leases import Leases
+from data_platform.databases.leases import HeldLease, Leases
 from data_platform.databases.urls import with_driver
 from data_platform.storage.waiting import wait
 
@@ -167,7 +167,7 @@ def test_a_process_that_lost_its_lease_writes_nothing(leases: Leases, books: sa.
             connection.execute(books.insert(), {"title": "Emma"})
         with engine.begin() as connection:
             connection.execute(books.insert(), {"title": "Persuasion"})
-        leases.withdraw([(RUN, lease.epoch, "here")])
+        leases.withdraw([HeldLease(RUN, lease.epoch, "here")])
         with pytest.raises(LeaseLost, match=f"^{RUN}: the lease of this process expired"):
             leases.expect(["run/b"])
         with pytest.raises(LeaseLost), engine.begin() as connection:
@@ -180,7 +180,7 @@ def test_a_process_that_lost_its_lease_writes_nothing(leases: Leases, books: sa.
 
 def test_what_is_fenced_for_one_run_does_not_concern_another(leases: Leases, books: sa.Table):
     lost = leases.take(RUN, "here")
-    leases.withdraw([(RUN, lost.epoch, "here")])
+    leases.withdraw([HeldLease(RUN, lost.epoch, "here")])
     with held(lost), fenced("run/b"), leases.database.write() as connection:
         connection.execute(books.insert(), {"title": "Emma"})
 
@@ -202,7 +202,7 @@ def test_a_lease_is_not_ended_between_a_write_and_its_commit(leases: Leases, boo
     order: list[str] = []
 
     def withdraw() -> None:
-        Leases(leases.uri, TERM).withdraw([(RUN, lease.epoch, "here")])
+        Leases(leases.uri, TERM).withdraw([HeldLease(RUN, lease.epoch, "here")])
         order.append("withdrawn")
 
     thread = threading.Thread(target=withdraw)
@@ -223,7 +223,7 @@ def test_a_lease_in_another_database_is_asked_there(leases: Leases, tmp_path):
     with held(lease), fenced(RUN):
         with elsewhere.write() as connection:
             connection.execute(sa.text("CREATE TABLE one (number INTEGER)"))
-        leases.withdraw([(RUN, lease.epoch, "here")])
+        leases.withdraw([HeldLease(RUN, lease.epoch, "here")])
         with pytest.raises(LeaseLost), elsewhere.write() as connection:
             connection.execute(sa.text("CREATE TABLE two (number INTEGER)"))
 

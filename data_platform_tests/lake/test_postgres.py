@@ -9,7 +9,7 @@ import pytest
 
 from data_platform.databases.errors import LeaseLost
 from data_platform.databases.fencing import fenced, held
-from data_platform.databases.leases import Leases
+from data_platform.databases.leases import HeldLease, Leases
 from data_platform.databases.urls import with_driver
 from data_platform.lake.catalog import open_catalog
 from data_platform_tests.lake.writing.test_commit import (  # noqa: F401  pytest runs them here, too
@@ -57,7 +57,7 @@ def test_the_catalog_refuses_the_commit_of_a_run_that_has_lost_its_lease(home: L
         table = home.make()
         with table.transaction() as transaction:
             transaction.set_properties({"written": "while it was held"})
-        leases.withdraw([("run/a", lease.epoch, "here")])
+        leases.withdraw([HeldLease("run/a", lease.epoch, "here")])
         with pytest.raises(LeaseLost), home.lake.load(SALES).transaction() as transaction:
             transaction.set_properties({"written": "after it was lost"})
         with pytest.raises(LeaseLost):

@@ -9,7 +9,7 @@ import pytest
 from data_platform.build.platform import Platform
 from data_platform.databases.errors import LeaseLost
 from data_platform.databases.fencing import LEASES, fenced, lease_of
-from data_platform.databases.leases import Held, Leases
+from data_platform.databases.leases import HeldLease, Leases
 from data_platform.platform_defs.step import StepRequest
 from data_platform.remote.job import run_leased
 from data_platform.runs.liveness import (
@@ -129,7 +129,7 @@ def test_killed_runs_of_this_machine_lose_their_leases_in_one_transaction(
     alive, withdrawn = begun(instance), []
     withdraw = Leases.withdraw
 
-    def counted(leases: Leases, gone: Collection[Held]) -> None:
+    def counted(leases: Leases, gone: Collection[HeldLease]) -> None:
         withdrawn.append(gone)
         withdraw(leases, gone)
 
@@ -148,7 +148,7 @@ def test_a_driver_that_counts_as_gone_asks_for_no_more_runs(machines, instance):
         require_driving()
         assert here.leases
         epoch, _, of_it = (there.settings.home / "driver.lock").read_text().partition(" ")
-        here.leases.withdraw([("driver", int(epoch), of_it)])
+        here.leases.withdraw([HeldLease("driver", int(epoch), of_it)])
 
         with pytest.raises(LeaseLost, match=r"^driver: the lease of this process expired"):
             require_driving()
@@ -194,6 +194,6 @@ def test_a_job_can_write_for_its_run_while_that_has_its_lease(machines):
     asked = StepRequest("silver/shop/sales", "a", ["2011-03-04"], epoch=lease.epoch)
     with run_leased(job, asked), fenced(lease_of("a")):
         job.leases.expect(["run/b"])
-        here.leases.withdraw([(lease_of("a"), lease.epoch, "Dagster's process")])
+        here.leases.withdraw([HeldLease(lease_of("a"), lease.epoch, "Dagster's process")])
         with pytest.raises(LeaseLost):
             job.leases.expect(["run/c"])
