@@ -5,7 +5,7 @@ run has one span, and each of its steps.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import dagster as dg
 
@@ -68,21 +68,18 @@ class RunSpans:
         elif kind == dg.DagsterEventType.STEP_FAILURE:
             self._record_step(run_id, step, entry.timestamp, "failure", _error_of(event))
         else:
-            for left in list(self._left(instance, run_id, successful=kind not in _FAILED)):
+            status = _ENDS[kind]
+            for left in self._left(instance, run_id, successful=status == "success"):
                 self._record_step(run_id, left, entry.timestamp, _INTERRUPTED, _INTERRUPTED)
-            _record_run(instance, entry, _ENDS[kind])
+            _record_run(instance, entry, status)
 
-    def _left(
-        self, instance: dg.DagsterInstance, run_id: str, *, successful: bool
-    ) -> Iterator[str]:
+    def _left(self, instance: dg.DagsterInstance, run_id: str, *, successful: bool) -> list[str]:
         """The steps that have begun and will not end, of a process that is gone as well."""
         if not successful:
             for stats in instance.get_run_step_stats(run_id):
                 if stats.start_time and not stats.end_time:
                     self._began[run_id, stats.step_key] = stats.start_time
-        for known, step in list(self._began):
-            if known == run_id:
-                yield step
+        return [step for known, step in self._began if known == run_id]
 
     def _record_step(
         self, run_id: str, step: str, ended: float, status: str, error: str | None = None
@@ -90,9 +87,6 @@ class RunSpans:
         began = self._began.pop((run_id, step), ended)
         said = {"step": step, "status": status}
         record(f"step {step.replace('__', '/')}", run_id, step, (began, ended), said, error)
-
-
-_FAILED = {dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED}
 
 
 def _record_run(instance: dg.DagsterInstance, entry: dg.EventLogEntry, status: str) -> None:

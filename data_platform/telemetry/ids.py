@@ -5,12 +5,8 @@ parts of one trace: the id of the span of a run, or of a step, follows from the 
 """
 
 import hashlib
-import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.trace import SpanContext, format_trace_id
 
 RUN = ""  # the step of the run's own span
@@ -29,33 +25,6 @@ def run_of(trace_id: str) -> str:
 def context_of(run_id: str, step: str = RUN) -> SpanContext:
     """The context of a run's span, or of that of one of its steps."""
     return SpanContext(_trace_id(run_id), _span_id(run_id, step), is_remote=True)
-
-
-class PlannedIds(IdGenerator):
-    """Random ids, except within `with_ids_of`."""
-
-    def __init__(self) -> None:
-        self._random = RandomIdGenerator()
-        self._next = threading.local()
-
-    @contextmanager
-    def with_ids_of(self, context: SpanContext | None) -> Iterator[None]:
-        """Give a span that this thread starts the ids of a context (None: random ones)."""
-        self._next.context = context
-        try:
-            yield
-        finally:
-            self._next.context = None
-
-    def generate_span_id(self) -> int:
-        """The planned id, else a random one."""
-        planned: SpanContext | None = getattr(self._next, "context", None)
-        return planned.span_id if planned else self._random.generate_span_id()
-
-    def generate_trace_id(self) -> int:
-        """The planned id, else a random one."""
-        planned: SpanContext | None = getattr(self._next, "context", None)
-        return planned.trace_id if planned else self._random.generate_trace_id()
 
 
 def _trace_id(run_id: str) -> int:

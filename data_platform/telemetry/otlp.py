@@ -1,116 +1,20 @@
-"""Export of traces by OTLP, where OpenTelemetry's variables name a collector.
+"""The export of this process, where OpenTelemetry's variables name a collector."""
 
-Spans are encoded by OpenTelemetry's own exporter, and its requests go to a spool on disk instead
-of the network (`SpoolAdapter`); a thread sends them. So no run waits for a collector that does not
-answer, and what a killed process has exported is sent by the next one.
-"""
+from __future__ import annotations
 
 import atexit
 import logging
 import os
 import threading
 from pathlib import Path
-
-import requests
-from opentelemetry import trace
-from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
-from requests.adapters import BaseAdapter
+from typing import TYPE_CHECKING
 
 from data_platform.settings.environment import given_dagster_home, variables_of
-from data_platform.telemetry.collector import NotExported, Target, target
-from data_platform.telemetry.ids import PlannedIds
-from data_platform.telemetry.sampling import OfRuns
-from data_platform.telemetry.sending import Sender
-from data_platform.telemetry.spool import Spool
+
+if TYPE_CHECKING:
+    from data_platform.telemetry.export import Telemetry
 
 _LOG = logging.getLogger(__name__)
-SERVICE = "data_platform"  # unless OTEL_SERVICE_NAME names another
-_TRACES = "traces"
-_LAST_SECONDS = 5.0  # for sending when a process ends
-
-
-class SpoolAdapter(BaseAdapter):
-    """A transport of `requests` that puts the requests of an exporter into a spool.
-
-    Without their headers, which may contain credentials: `Target` has them when they are sent.
-    """
-
-    def __init__(self, spool: Spool, sender: Sender) -> None:
-        super().__init__()
-        self._spool = spool
-        self._sender = sender
-
-    def send(self, request: requests.PreparedRequest, *_: object, **__: object):
-        """Put it there; the answer is 202, or 422 if the disk did not take it."""
-        response = requests.Response()
-        response.request, response.url = request, request.url or ""
-        assert isinstance(request.body, bytes)  # serialized by the exporter
-        encoding = str(request.headers.get("Content-Encoding", ""))
-        try:
-            dropped = self._spool.put(encoding, request.body)
-        except OSError as error:
-            response.status_code, response.reason = 422, f"{self._spool.folder}: {error}"
-            return response
-        if dropped:
-            folder = self._spool.folder
-            _LOG.warning("%s is full: the oldest %d requests were dropped", folder, dropped)
-        self._sender.wake()
-        response.status_code, response.reason = 202, "Accepted"
-        return response
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class Telemetry:
-    """The export of a process."""
-
-    def __init__(self, folder: Path, traces: Target) -> None:
-        spool = Spool(folder / _TRACES)
-        self._sender = Sender(spool, traces)
-        self.ids = PlannedIds()
-        self._tracing = TracerProvider(
-            resource=_resource(), id_generator=self.ids, shutdown_on_exit=False
-        )
-        self._tracing.sampler = OfRuns(self._tracing.sampler)
-        exporter = OTLPSpanExporter(session=_session(SpoolAdapter(spool, self._sender)))
-        self._tracing.add_span_processor(BatchSpanProcessor(exporter))
-        self._sender.start()
-        self._stopping = threading.Lock()
-
-    def tracer(self) -> trace.Tracer:
-        """The tracer of the platform."""
-        return self._tracing.get_tracer(SERVICE)
-
-    def within(self, parent: SpanContext) -> Context:
-        """The context in which spans are children of this one, which any process may record."""
-        flags = TraceFlags.SAMPLED if self.samples(parent) else TraceFlags.DEFAULT
-        known = SpanContext(
-            parent.trace_id, parent.span_id, is_remote=True, trace_flags=TraceFlags(flags)
-        )
-        return trace.set_span_in_context(NonRecordingSpan(known), Context())
-
-    def samples(self, context: SpanContext) -> bool:
-        """Whether a trace is recorded: every process gets the same answer."""
-        asked = self._tracing.sampler.should_sample(Context(), context.trace_id, SERVICE)
-        return asked.decision.is_sampled()
-
-    def flush(self) -> None:
-        """Put into the spool what was recorded so far."""
-        self._tracing.force_flush()
-
-    def stop(self) -> None:
-        """Put the rest into the spool, and send it if the collector answers. Does so once."""
-        if self._stopping.acquire(blocking=False):
-            self._tracing.shutdown()
-            self._sender.stop(_LAST_SECONDS)
-
-
 _lock = threading.RLock()
 _process: list[Telemetry | None] = []
 
@@ -135,11 +39,18 @@ def stop() -> None:
 
 
 def _started() -> Telemetry | None:
-    home = given_dagster_home()
+    home, given = given_dagster_home(), variables_of(("OTEL_",))
+    if not home or not any(name.endswith("_ENDPOINT") for name in given):
+        return None
+    # Slow imports, of the SDK and its exporter.
+    from data_platform.telemetry.collector import NotExported, target
+
     try:
-        traces = target(_TRACES, variables_of(("OTEL_",)))
-        if traces is None or not home:
+        traces = target("traces", given)
+        if traces is None:
             return None
+        from data_platform.telemetry.export import Telemetry
+
         return Telemetry(Path(home) / "telemetry", traces)
     except NotExported as error:
         _LOG.warning("no telemetry is exported: %s", error)
@@ -157,16 +68,3 @@ def _after_fork() -> None:
 
 os.register_at_fork(after_in_child=_after_fork)
 atexit.register(stop)
-
-
-def _resource() -> Resource:
-    """OpenTelemetry's resource of the environment, of the service `SERVICE` unless it names one."""
-    named = OTELResourceDetector().detect().attributes
-    return Resource.create({} if SERVICE_NAME in named else {SERVICE_NAME: SERVICE})
-
-
-def _session(adapter: SpoolAdapter) -> requests.Session:
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, adapter)
-    return session

@@ -15,8 +15,8 @@ from data_platform.runs.tags import DECIDED
 from data_platform.settings.environment import variables_of
 from data_platform.telemetry import otlp
 from data_platform.telemetry.collector import target
+from data_platform.telemetry.export import Telemetry
 from data_platform.telemetry.ids import run_of, trace_of
-from data_platform.telemetry.otlp import Telemetry
 from data_platform_tests.support.homes import (
     BRONZE,
     SILVER,
