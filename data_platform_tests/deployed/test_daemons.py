@@ -11,7 +11,6 @@ import dagster as dg
 import pytest
 
 from data_platform.engine.warm.place import Place as EnginePlace
-from data_platform.storage.waiting import wait
 from data_platform_tests.support.dagster_processes import deployment, launch_backfill
 from data_platform_tests.support.homes import (
     BRONZE,
@@ -35,7 +34,6 @@ pytestmark = [
 LANDED, BACKFILLED = "2011-03-01", ("2011-03-03", "2011-03-04")
 BUILT = [BRONZE, SILVER, SALES]
 UNSUCCESSFUL = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-PATIENCE = 180  # seconds, on a busy machine
 
 
 def freeze(process: "subprocess.Popen[bytes]") -> None:
@@ -52,10 +50,7 @@ def test_each_partition_is_built_once_where_two_daemons_run_and_one_is_frozen(
     ):
 
         def until(condition: Callable[[], object], what: str) -> None:
-            if wait(lambda: bool(condition()), PATIENCE):
-                return
-            logs = [deployed.log(name)[-4000:] for name in deployed.processes]
-            pytest.fail("\n".join([f"{what}: {home.instance.get_runs()}", *logs]))
+            deployed.until(condition, what, home.instance.get_runs)
 
         def built(*days: str) -> bool:
             return set(days) <= set(home.materialized(SALES))

@@ -7,22 +7,25 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 import yaml
 from dagster_graphql import DagsterGraphQLClient
 
 from data_platform.runs.container import DAEMON, WEBSERVER
 from data_platform.runs.launched import CODE_LOCATION
 from data_platform.settings.model import CHECKOUT, Settings
+from data_platform.storage.waiting import wait
 from data_platform_tests.support.backfills import LAUNCH_BACKFILL, backfill_of
 from data_platform_tests.support.listening import until_it_listens
 from tools.servers import free_port
 
 PATIENCE = 120  # seconds for a process to end, on a busy machine
+MOST_PATIENCE = 180  # seconds until something is built, on a busy machine
 LEASE = 15  # seconds until another takes over from a process that was killed or frozen
 _HOST = "127.0.0.1"
 _DEFINITIONS = "data_platform.definitions"
@@ -75,6 +78,14 @@ class Deployment:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         self.processes.clear()
+
+    def until(self, condition: Callable[[], object], what: str, seen: Callable[[], object]) -> None:
+        """Wait for a condition. If it is not met, the test fails with `what` is wrong, what is
+        `seen`, and the ends of all logs."""
+        if wait(lambda: bool(condition()), MOST_PATIENCE):
+            return
+        logs = [self.log(log.stem)[-4000:] for log in sorted(self.settings.home.glob("*.txt"))]
+        pytest.fail("\n".join([f"{what}: {seen()}", *logs]))
 
     def log(self, name: str) -> str:
         """What a process has said."""
