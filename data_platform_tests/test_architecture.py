@@ -34,6 +34,7 @@ LAYERS = (
     ("assets",),
     ("build", "buckets", "serving", "streams", "migration"),
     ("runs",),
+    ("health",),
     ("operations", "platform_defs"),
     ("domains",),
     ("definitions", "testing"),

@@ -32,6 +32,17 @@ service:
 """
 
 
+@dataclass(frozen=True)
+class Point:
+    """A value of a metric, with its labels."""
+
+    name: str
+    kind: str
+    unit: str
+    labels: dict[str, Any]
+    value: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Collector:
     """A collector at `endpoint`, with the files of what it got in `folder`."""
@@ -63,6 +74,23 @@ class Collector:
             for each in request.get("resourceSpans", [])
             for scope in each["scopeSpans"]
             for span in scope["spans"]
+        ]
+
+    def points(self) -> list[Point]:
+        """The values of metrics that it got, oldest first."""
+        return [
+            Point(
+                metric["name"],
+                "counter" if "sum" in metric else "gauge",
+                metric.get("unit", ""),
+                values(point),
+                float(point.get("asDouble", point.get("asInt", 0))),
+            )
+            for request in _lines(self.folder / "metrics.json")
+            for each in request.get("resourceMetrics", [])
+            for scope in each["scopeMetrics"]
+            for metric in scope["metrics"]
+            for point in metric.get("sum", metric.get("gauge", {}))["dataPoints"]
         ]
 
 

@@ -6,6 +6,7 @@ with its source or contract, a schema in `build.tables`, and a case in each func
 
 import inspect
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pyspark.sql import SparkSession
 
@@ -20,7 +21,7 @@ from data_platform.build.steps import build
 from data_platform.lake.writing.publish import WRITTEN, StagedWrite
 from data_platform.quality import findings as checks
 from data_platform.storage.errors import LakeError
-from data_platform.telemetry.tracing import phase, set_figures
+from data_platform.telemetry.tracing import phase
 
 CheckText = tuple[str, bool, str]
 """A check's name, whether it blocks, and its description."""
@@ -47,12 +48,12 @@ def build_step(
     """Compute and stage the partitions of the plan, by the step of the table's kind."""
     name = "parse" if isinstance(table, BronzeTable) else "compute"
     with (
-        phase(name, run_id, table.id, partitions=len(plan.keys)) as span,
+        phase(name, run_id, table.id, partitions=len(plan.keys)) as work,
         damaged_input_named(plan, platform, spark),
     ):
         result = _step(table, plan, platform, spark, run_id)
-        set_figures(span, **_figures(result.write))
-        return result
+        work.set_figures(**_figures(result.write))
+    return replace(result, seconds={**result.seconds, name: work.seconds})
 
 
 def _step(

@@ -41,7 +41,8 @@ class Plan:
     Those in `waiting` read the named tables, which were never published; those in `expired` cannot
     be built, with the reason: a version of a dimension that they read has expired. `dimensions` is
     the state of its dimensions that each key is built from. `rows` counts the published rows of the
-    requested partitions and of those that volume compares them with.
+    requested partitions and of those that volume compares them with. `seconds`: how long a step
+    took to plan.
     """
 
     table: Table
@@ -54,6 +55,7 @@ class Plan:
     waiting: Mapping[str, tuple[TableId, ...]] = field(default_factory=dict)
     dimensions: Mapping[str, str] = field(default_factory=dict)
     expired: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
 
     def read_plan(self, platform: Platform, name: str) -> ReadPlan:
         """The files of one input for all keys of the plan."""

@@ -24,12 +24,14 @@ class Loaded:
 @dataclass(frozen=True)
 class StepResult:
     """The staged write, the findings of its checks, the metadata of each partition that they held
-    back, and what to record in the ledger for each partition once it is published."""
+    back, what to record in the ledger for each partition once it is published, and how many seconds
+    each phase of the step took."""
 
     write: StagedWrite
     findings: list[Finding]
     held: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     loaded: Mapping[str, Loaded] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def publish_step(lake: Lake, builds: Builds, ledger: Ledger, result: StepResult) -> Publication:

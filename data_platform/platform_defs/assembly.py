@@ -23,6 +23,7 @@ from data_platform.platform_defs.bucket_audit import (
 from data_platform.platform_defs.console import as_usual_console, console
 from data_platform.platform_defs.engine_rules import require_engine
 from data_platform.platform_defs.jobs import jobs
+from data_platform.platform_defs.metrics_sensor import metrics_sensors
 from data_platform.platform_defs.reconciliation import reconciliation_job, reconciliation_schedule
 from data_platform.platform_defs.resources import resources
 from data_platform.platform_defs.sensors import sensors
@@ -70,7 +71,11 @@ def definitions(
     declared = dg.Definitions(
         assets=[*assets, *others],
         jobs=[*by_name.values(), reconciliation],
-        sensors=[*sensors(tables, by_name), *failed_status_sensors(tables)],
+        sensors=[
+            *sensors(tables, by_name),
+            *failed_status_sensors(tables),
+            *metrics_sensors(tables),
+        ],
         schedules=[reconciliation_schedule(reconciliation)],
         resources=resources(settings),
         loggers={"console": console},

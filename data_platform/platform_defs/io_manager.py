@@ -15,6 +15,7 @@ import dagster as dg
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
+from data_platform.build.counting import count
 from data_platform.build.events import Log
 from data_platform.build.failures import failures_explained, held_back
 from data_platform.build.result import StepResult
@@ -73,6 +74,7 @@ class S3ParquetIOManager(dg.IOManager):
             return
         with failures_explained():
             publication = publish(self.lake, self.builds, self._staged(context, obj))
+            count(self.builds, publication, {})
             context.log.info(said_of(publication))
         context.add_output_metadata(_totals(publication.partitions))
         if publication.write.held_back:

@@ -10,6 +10,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from data_platform.assets import Table
+from data_platform.build.counting import count
 from data_platform.build.events import figures_of
 from data_platform.build.failures import failures_explained, held_back
 from data_platform.build.kinds import build_step
@@ -26,7 +27,7 @@ from data_platform.quality.findings import written_finding
 from data_platform.quality.held import Held
 from data_platform.tables.identity import TableId
 from data_platform.tables.outcomes import DUPLICATES, QUARANTINE
-from data_platform.telemetry.tracing import phase, set_figures
+from data_platform.telemetry.tracing import phase
 from data_platform.telemetry.wording import counted
 
 Say = Callable[[str], object]
@@ -55,10 +56,11 @@ class StepRequest:
 
 def planned(table: Table, platform: Platform, asked: StepRequest) -> Plan:
     """The plan of what is asked for. Raises as `require_buildable` does."""
-    with phase("plan", asked.run_id, table.id, requested=len(asked.keys)) as span:
+    with phase("plan", asked.run_id, table.id, requested=len(asked.keys)) as planning:
         found = plan(table, platform, asked.keys, only_stale=asked.only_stale, among=asked.among)
-        set_figures(span, partitions=len(found.keys), waiting=len(found.waiting))
-        return require_buildable(found)
+        planning.set_figures(partitions=len(found.keys), waiting=len(found.waiting))
+        require_buildable(found)
+    return replace(found, seconds=planning.seconds)
 
 
 def nothing_to_build(
@@ -75,13 +77,15 @@ def built(
     """The staged partitions of the plan, with the findings of the table's checks."""
     result = build_step(table, plan, platform, spark, run_id)
     staged = result.write
-    with phase("audit", run_id, table.id) as span:
+    with phase("audit", run_id, table.id) as audit:
         held = held_by(table, platform, staged)
         found = explained(result.findings, held)
         found += rule_state(table, platform, staged)
         found += still_held(table, platform, besides=staged.slice.keys)
-        set_figures(span, checks=len(found), failed=sum(not finding.passed for finding in found))
-    return replace(result, findings=found, held={key: of.said for key, of in held.items()})
+        audit.set_figures(checks=len(found), failed=sum(not finding.passed for finding in found))
+    seconds = {"plan": plan.seconds, **result.seconds, audit.name: audit.seconds}
+    said = {key: of.said for key, of in held.items()}
+    return replace(result, findings=found, held=said, seconds=seconds)
 
 
 def published(
@@ -92,9 +96,10 @@ def published(
     held, found, staged = dict(result.held), list(result.findings), result.write
     try:
         with failures_explained():
-            with phase("commit", staged.run_id, staged.table) as span:
+            with phase("commit", staged.run_id, staged.table) as commit:
                 publication = publish_step(lake, builds, ledger, result)
-                set_figures(span, **_committed(publication))
+                commit.set_figures(**_committed(publication))
+            count(builds, publication, {**result.seconds, commit.name: commit.seconds})
             say(said_of(publication))
             log.published(publication.write.attempt, _figures(publication))
             unsound = _unsound(builds, publication.write)

@@ -29,7 +29,7 @@ from data_platform.telemetry.spool import Spool
 _LOG = logging.getLogger(__name__)
 SERVICE = "data_platform"  # unless OTEL_SERVICE_NAME names another
 _TRACES = "traces"  # the signal
-_LAST_SECONDS = 5.0  # for sending when a process ends
+LAST_SECONDS = 5.0  # for sending when a process ends
 
 
 class SpoolAdapter(BaseAdapter):
@@ -73,10 +73,10 @@ class Telemetry:
         self._sender = Sender(spool, traces)
         self.ids = PlannedIds()
         self._tracing = TracerProvider(
-            resource=_resource(), id_generator=self.ids, shutdown_on_exit=False
+            resource=resource(), id_generator=self.ids, shutdown_on_exit=False
         )
         self._tracing.sampler = OfRuns(self._tracing.sampler)
-        exporter = OTLPSpanExporter(session=_session(SpoolAdapter(spool, self._sender)))
+        exporter = OTLPSpanExporter(session=spooled(spool, self._sender))
         self._tracing.add_span_processor(BatchSpanProcessor(exporter))
         self._sender.start()
         self._stopping = threading.Lock()
@@ -106,17 +106,18 @@ class Telemetry:
         """Put the rest into the spool, and send it if the collector answers. Does so once."""
         if self._stopping.acquire(blocking=False):
             self._tracing.shutdown()
-            self._sender.stop(_LAST_SECONDS)
+            self._sender.stop(LAST_SECONDS)
 
 
-def _resource() -> Resource:
+def resource() -> Resource:
     """OpenTelemetry's resource of the environment, of the service `SERVICE` unless it names one."""
     named = OTELResourceDetector().detect().attributes
     return Resource.create({} if SERVICE_NAME in named else {SERVICE_NAME: SERVICE})
 
 
-def _session(adapter: SpoolAdapter) -> requests.Session:
-    session = requests.Session()
+def spooled(spool: Spool, sender: Sender) -> requests.Session:
+    """A session whose requests go to the spool."""
+    session, adapter = requests.Session(), SpoolAdapter(spool, sender)
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)
     return session

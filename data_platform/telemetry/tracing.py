@@ -3,8 +3,10 @@
 A span has no text of an exception, which may quote rows: its type alone.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -19,33 +21,51 @@ Attributes = Mapping[str, AttributeValue]
 _PREFIX = "data_platform."
 
 
-@contextmanager
-def phase(name: str, run_id: str, table: TableId, **attributes: AttributeValue) -> Iterator[Span]:
-    """A phase of a table's step, such as `plan`; `set_figures` adds to it.
+@dataclass
+class Phase:
+    """A phase of a table's step. Without an export its span records nothing."""
 
-    Without an export its span takes them and records nothing.
-    """
+    name: str
+    span: Span = trace.INVALID_SPAN
+    began: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+    """How long it took; 0 until it has ended."""
+
+    def set_figures(self, **attributes: AttributeValue) -> None:
+        """Add figures to its span."""
+        self.span.set_attributes(_named(attributes))
+
+
+@contextmanager
+def phase(name: str, run_id: str, table: TableId, **attributes: AttributeValue) -> Iterator[Phase]:
+    """A phase of a table's step, such as `plan`."""
+    found = Phase(name)
+    try:
+        with _span_of(found, run_id, table, attributes):
+            yield found
+    finally:
+        found.seconds = time.monotonic() - found.began
+
+
+@contextmanager
+def _span_of(found: Phase, run_id: str, table: TableId, attributes: Attributes) -> Iterator[None]:
     exporting = telemetry()
     if exporting is None:
-        yield trace.INVALID_SPAN
+        yield
         return
     with exporting.tracer().start_as_current_span(
-        name,
+        found.name,
         exporting.within(context_of(run_id, step_key(table))),
         attributes=_named({"run": run_id, "table": str(table), **attributes}),
         record_exception=False,
         set_status_on_exception=False,
     ) as span:
+        found.span = span
         try:
-            yield span
+            yield
         except BaseException as error:
             span.set_status(Status(StatusCode.ERROR, type(error).__name__))
             raise
-
-
-def set_figures(span: Span, **attributes: AttributeValue) -> None:
-    """Add figures to a span."""
-    span.set_attributes(_named(attributes))
 
 
 def step_key(table: TableId) -> str:

@@ -224,7 +224,7 @@ def test_a_wrong_variable_fails_no_run_and_is_logged_once(
 
     failed = home.instance.get_run_by_id(run.run_id)
     assert failed and failed.is_failure
-    assert caplog.text.count("no telemetry is exported") == 1
+    assert caplog.text.count("no traces are exported") == 1
 
 
 def test_a_run_without_a_collector_succeeds_and_is_sent_later(

@@ -255,6 +255,22 @@ class LedgerReads:
             query = query.where(_c.source == source)
         return self._entries(query.order_by(_c.bucket, _c.key))
 
+    def open_objects(self) -> dict[tuple[str, State], tuple[int, datetime]]:
+        """Keys that are pending, failed or unknown, by source ('' for unknown ones) and state: how
+        many, and when the first of them was seen. Costs O(those)."""
+        query = (
+            sa.select(_c.source, _c.state, sa.func.count(), sa.func.min(_c.first_seen))
+            .where(
+                _c.state.in_(["pending", "failed", "unknown"]),
+                _c.latest.is_(True),
+                _c.vanished.is_(None),
+            )
+            .group_by(_c.source, _c.state)
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(query)
+            return {(source or "", state): (n, first) for source, state, n, first in rows}
+
     def unknown(self) -> list[Entry]:
         """Keys in the bucket that belong to no source; their `error` says why."""
         query = sa.select(objects).where(

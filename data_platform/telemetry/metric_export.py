@@ -1,0 +1,67 @@
+"""Export of metrics by OTLP: what was observed goes to a spool, and a thread sends it.
+
+Only `otlp` imports this module, as it does `export`, and for the same reason.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.metrics import CallbackOptions
+from opentelemetry.metrics import Observation as Observed
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+from data_platform.telemetry.collector import Target
+from data_platform.telemetry.export import LAST_SECONDS, SERVICE, resource, spooled
+from data_platform.telemetry.metrics import METRICS, Observation, by_name
+from data_platform.telemetry.sending import Sender
+from data_platform.telemetry.spool import Spool
+
+
+class Meters:
+    """The export of this process's observations."""
+
+    def __init__(self, folder: Path, target: Target) -> None:
+        spool = Spool(folder / "metrics")
+        self._sender = Sender(spool, target)
+        self._now: dict[str, list[Observation]] = {}
+        self._exporting = threading.Lock()
+        exporter = OTLPMetricExporter(session=spooled(spool, self._sender))
+        # Observed and exported when `export` is called alone.
+        reader = PeriodicExportingMetricReader(exporter, export_interval_millis=math.inf)
+        self._provider = MeterProvider([reader], resource(), shutdown_on_exit=False)
+        self._declare()
+        self._sender.start()
+
+    def export(self, observations: Iterable[Observation]) -> None:
+        """Put these observations, made now, into the spool."""
+        with self._exporting:
+            self._now = by_name(observations)
+            self._provider.force_flush()
+
+    def stop(self) -> None:
+        """Send what waits, if the collector answers."""
+        with self._exporting:
+            self._now = {}  # the reader exports once more, which would send the same again
+            self._provider.shutdown()
+        self._sender.stop(LAST_SECONDS)
+
+    def _declare(self) -> None:
+        meter = self._provider.get_meter(SERVICE)
+        for metric in METRICS:
+            observable = (
+                meter.create_observable_counter
+                if metric.kind == "counter"
+                else meter.create_observable_gauge
+            )
+            observable(metric.name, [self._values(metric.name)], metric.unit, metric.description)
+
+    def _values(self, name: str) -> Callable[[CallbackOptions], Iterator[Observed]]:
+        def values(_: CallbackOptions) -> Iterator[Observed]:
+            for each in self._now.get(name, []):
+                yield Observed(each.value, dict(each.labels))
+
+        return values
