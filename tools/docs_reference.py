@@ -1,4 +1,4 @@
-"""The reference of settings and commands, as Markdown generated from the code."""
+"""The reference of settings, commands and metrics, as Markdown generated from the code."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +9,7 @@ from data_platform.cli.main import main
 from data_platform.settings.environment import DIFFERENCES
 from data_platform.settings.model import Environment
 from data_platform.settings.variables import VARIABLES, Variable
+from data_platform.telemetry.metrics import METRICS
 
 
 def settings() -> str:
@@ -65,4 +66,19 @@ def _section(command: click.Command, path: str, level: int) -> str:
     return "\n\n".join(parts)
 
 
-GENERATED: Mapping[str, Callable[[], str]] = {"settings": settings, "commands": commands}
+def metrics() -> str:
+    """A table of all metrics: name, kind, unit, labels, meaning."""
+    rows = (
+        f"| `{each.name}` | {each.kind} | `{each.unit}` | {', '.join(each.labels)} | "
+        f"{each.description} |"
+        for each in METRICS
+    )
+    head = ["| metric | kind | unit | labels | meaning |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *rows])
+
+
+GENERATED: Mapping[str, Callable[[], str]] = {
+    "settings": settings,
+    "commands": commands,
+    "metrics": metrics,
+}

@@ -115,7 +115,9 @@ class Measuring:
         known = self._known.get(table)
         if known and known.change == change and known.attempts.settled:
             return known
-        tried = attempts(self.platform.builds, table)  # first: what is published afterwards is seen next time
+        tried = attempts(
+            self.platform.builds, table
+        )  # first: what is published afterwards is seen next time
         loaded = self.platform.lake.find(table)
         known = _Known(change, figures(loaded) if loaded else None, tried)
         self._known[table] = known

@@ -27,6 +27,7 @@ ASKING: dict[tuple[str, ...], tuple[str, ...]] = {
     ("try",): (TABLE, "--partition", "2011-03-04"),
     ("shell",): (),
     ("status",): (),
+    ("metrics",): (),
     ("stale",): (),
     ("held",): (),
     ("quarantine", "list"): (TABLE,),
