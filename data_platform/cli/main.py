@@ -18,6 +18,7 @@ from data_platform.cli.doctor import doctor
 from data_platform.cli.environments import environment
 from data_platform.cli.exploring import shell, try_
 from data_platform.cli.finding import find
+from data_platform.cli.incidents import incidents
 from data_platform.cli.landing import landing
 from data_platform.cli.metrics import metrics
 from data_platform.cli.migrating import migrate
@@ -39,7 +40,8 @@ _COLLECTED_AFTER = (100_000, 50, 100)
 
 COMMANDS = (
     *(tables, show, sql, export, history, find),
-    *(run, status, stale, held, metrics),
+    *(run, status, stale, held),
+    *(incidents, metrics),
     *(new, try_, shell, doctor, settings),
     *(landing, quarantine),
     *(rollback, release, drop, expire, clean, migrate),

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, replace
 import dagster as dg
 
 from data_platform.assets import Table
-from data_platform.build.failures import are_held_back
 from data_platform.build.planning import plan_due
 from data_platform.build.platform import Platform
+from data_platform.health.failed_runs import FailedRun, failed_runs
 from data_platform.lake.files import versions
 from data_platform.lake.look import Look
 from data_platform.operations.attention import Attention, attention
@@ -19,14 +19,11 @@ from data_platform.runs.liveness import at_work
 from data_platform.storage.errors import LakeError
 from data_platform.telemetry.wording import counted
 
-_FAILED_SINCE = dt.timedelta(days=7)  # a failure of Friday is seen on Monday
 _NOT_BEGUN = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
 ]
-_PAGE = 50  # runs that are looked at together
-_Work = tuple[str, frozenset[dg.AssetKey]]  # a job, and which assets
 
 
 @dataclass(frozen=True)
@@ -42,16 +39,6 @@ class TableStatus:
     waiting: int
     expired: int
     trouble: str = ""
-
-
-@dataclass(frozen=True)
-class FailedRun:
-    """A run that failed in the last week, for another reason than held back partitions; no run of
-    the same job and assets succeeded after it."""
-
-    run: str
-    job: str
-    ended: dt.datetime | None
 
 
 @dataclass(frozen=True)
@@ -95,7 +82,9 @@ class Status:
             "objects": self.objects,
             "runs_at_work": list(self.at_work),
             "runs_waiting": asdict(self.waiting),
-            "failed_runs": [asdict(each) for each in self.failed],
+            "failed_runs": [
+                {"run": each.run, "job": each.job, "ended": each.ended} for each in self.failed
+            ],
             "attention": self.attention.lines,
         }
 
@@ -122,7 +111,7 @@ def status(platform: Platform, tables: Sequence[Table], now: dt.datetime) -> Sta
     look, left = Look(platform.lake), attention(platform, tables)
     held = Counter(str(row["table"]) for row in left.held)
     with instance_of(platform) as instance:
-        waiting, failed = _waiting(instance), list(_failed(instance, now))
+        waiting, failed = _waiting(instance), list(failed_runs(instance, now))
     return Status(
         [_of_table(table, platform, look, held[str(table.id)]) for table in tables],
         {str(state): count for state, count in platform.ledger.summary().items()},
@@ -150,54 +139,3 @@ def _waiting(instance: dg.DagsterInstance) -> Waiting:
     oldest = instance.get_run_records(waiting, limit=1, ascending=True)
     since = oldest[0].create_timestamp if oldest else None
     return Waiting(instance.get_runs_count(waiting), since)
-
-
-def _failed(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[FailedRun]:
-    """The runs that failed in the past week, newest first, without those that a success of the same
-    job and assets has followed."""
-    failed = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - _FAILED_SINCE
-    )
-    records = instance.get_run_records(failed)
-    succeeded = _last_successes(instance, records)
-    for record in records:
-        run, at = record.dagster_run, record.end_time
-        if succeeded.get(_work_of(record), 0) > record.storage_id:
-            continue
-        logs = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-        if not are_held_back(entry.get_dagster_event() for entry in logs):
-            ended = dt.datetime.fromtimestamp(at, dt.UTC) if at else None
-            yield FailedRun(run.run_id, run.job_name, ended)
-
-
-def _work_of(record: dg.RunRecord) -> _Work:
-    run = record.dagster_run
-    return run.job_name, frozenset(run.asset_selection or ())
-
-
-def _last_successes(
-    instance: dg.DagsterInstance, failed: Sequence[dg.RunRecord]
-) -> dict[_Work, int]:
-    """The newest successful run of each job and assets that failed, by its number in the history,
-    if it is newer than the oldest failure of the job."""
-    found: dict[_Work, int] = {}
-    for job in {record.dagster_run.job_name for record in failed}:
-        of_job = [record for record in failed if record.dagster_run.job_name == job]
-        oldest = min(record.storage_id for record in of_job)
-        wanted = {_work_of(record) for record in of_job}
-        for record in _successes(instance, job):
-            if record.storage_id < oldest or not wanted:
-                break
-            if (work := _work_of(record)) in wanted:
-                found[work] = record.storage_id
-                wanted.remove(work)
-    return found
-
-
-def _successes(instance: dg.DagsterInstance, job: str) -> Iterator[dg.RunRecord]:
-    """The successful runs of a job, newest first."""
-    succeeded = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS])
-    last: str | None = None
-    while page := instance.get_run_records(succeeded, cursor=last, limit=_PAGE):
-        yield from page
-        last = page[-1].dagster_run.run_id

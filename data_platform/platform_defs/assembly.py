@@ -22,6 +22,7 @@ from data_platform.platform_defs.bucket_audit import (
 )
 from data_platform.platform_defs.console import as_usual_console, console
 from data_platform.platform_defs.engine_rules import require_engine
+from data_platform.platform_defs.incidents_sensor import incidents_sensor
 from data_platform.platform_defs.jobs import jobs
 from data_platform.platform_defs.metrics_sensor import metrics_sensors
 from data_platform.platform_defs.reconciliation import reconciliation_job, reconciliation_schedule
@@ -68,6 +69,7 @@ def definitions(
         assets = [asset_of(table, known) for table in tables]
     reconciliation = reconciliation_job(tables)
     by_name = jobs(tables)
+    of_buckets = _of_buckets(settings, table_uses(tables, others))
     declared = dg.Definitions(
         assets=[*assets, *others],
         jobs=[*by_name.values(), reconciliation],
@@ -75,19 +77,24 @@ def definitions(
             *sensors(tables, by_name),
             *failed_status_sensors(tables),
             *metrics_sensors(tables),
+            incidents_sensor(tables, [*others, *_assets(of_buckets)]),
         ],
         schedules=[reconciliation_schedule(reconciliation)],
         resources=resources(settings),
         loggers={"console": console},
         executor=dg.in_process_executor,
     )
-    if not settings.has_buckets:
-        return declared
-    uses = table_uses(tables, others)
-    return dg.Definitions.merge(declared, _of_buckets(settings, uses))
+    return dg.Definitions.merge(declared, of_buckets)
+
+
+def _assets(of: dg.Definitions) -> Iterator[dg.AssetsDefinition]:
+    return (each for each in of.assets or () if isinstance(each, dg.AssetsDefinition))
 
 
 def _of_buckets(settings: Settings, uses: Sequence[TableUse]) -> dg.Definitions:
+    """What audits buckets; nothing where directories stand for them."""
+    if not settings.has_buckets:
+        return dg.Definitions()
     job = bucket_audit_job()
     schedule = bucket_audit_schedule(job)
     audit = bucket_audit(settings, standard_tiers(settings, uses))

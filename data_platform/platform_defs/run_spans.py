@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from data_platform.health.failed_runs import error_of
 from data_platform.runs.tags import BACKFILL_ID_TAG, DECIDED, RANGE_END, RANGE_START, TRACE
 from data_platform.telemetry.ids import RUN, trace_of
 from data_platform.telemetry.tracing import flush, is_traced, record
@@ -66,7 +67,7 @@ class RunSpans:
         elif kind == dg.DagsterEventType.STEP_SUCCESS:
             self._record_step(run_id, step, entry.timestamp, "success")
         elif kind == dg.DagsterEventType.STEP_FAILURE:
-            self._record_step(run_id, step, entry.timestamp, "failure", _error_of(event))
+            self._record_step(run_id, step, entry.timestamp, "failure", error_of(event))
         else:
             status = _ENDS[kind]
             for left in self._left(instance, run_id, successful=status == "success"):
@@ -114,14 +115,6 @@ def _record_run(instance: dg.DagsterInstance, entry: dg.EventLogEntry, status: s
 
 def _tag(instance: dg.DagsterInstance, run_id: str) -> None:
     instance.add_run_tags(run_id, {TRACE: trace_of(run_id)})
-
-
-def _error_of(event: dg.DagsterEvent) -> str:
-    """The type of what a step failed with, of its cause where Dagster has wrapped it."""
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return (error.cls_name if error else None) or "failure"
 
 
 def _tag_attributes(tags: Mapping[str, str]) -> dict[str, str]:

@@ -48,7 +48,7 @@ WITHOUT = {("tables",), ("sql",), ("landing",), ("expire",), ("clean",), ("polic
 WITHOUT |= {("environment", name) for name in ("create", "list", "drop")}
 # `doctor` examines them with the rest
 WITHOUT |= {("doctor",), ("settings",), ("new",), ("package",), ("migrate",)}
-WITHOUT |= {("audit-log",), ("find",)}
+WITHOUT |= {("audit-log",), ("find",), ("incidents",), ("incidents", "acknowledge")}
 WITHOUT |= {("backup",), ("restore",), ("relocate",)}
 WRONG = {
     "a table without a name": (

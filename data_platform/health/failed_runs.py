@@ -1,0 +1,99 @@
+"""Runs that failed, for another reason than held back partitions, and that no success followed."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from data_platform.build.failures import are_held_back
+
+FAILED_SINCE = dt.timedelta(days=7)  # a failure of Friday is seen on Monday
+_PAGE = 50  # runs that are looked at together
+_Work = tuple[str, frozenset[dg.AssetKey]]  # a job, and which assets
+
+
+@dataclass(frozen=True)
+class FailedStep:
+    """A step that failed in a run, with the type of its error; `step` is empty where the run failed
+    without one, as when its process is gone."""
+
+    step: str
+    error: str
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """A run that failed in the last week, for another reason than held back partitions; no run of
+    the same job and assets succeeded after it."""
+
+    run: str
+    job: str
+    ended: dt.datetime | None
+    assets: frozenset[dg.AssetKey] = frozenset()
+    steps: Sequence[FailedStep] = ()
+
+    @property
+    def work(self) -> _Work:
+        """The job and its assets, which a later run has as well."""
+        return self.job, self.assets
+
+
+def failed_runs(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[FailedRun]:
+    """The runs that failed in the past week, newest first, without those that a success of the same
+    job and assets has followed."""
+    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - FAILED_SINCE)
+    records = instance.get_run_records(failed)
+    succeeded = _last_successes(instance, records)
+    for record in records:
+        run, at = record.dagster_run, record.end_time
+        if succeeded.get(_work_of(record), 0) > record.storage_id:
+            continue
+        logs = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+        events = [entry.get_dagster_event() for entry in logs]
+        if not are_held_back(events):
+            ended = dt.datetime.fromtimestamp(at, dt.UTC) if at else None
+            steps = [FailedStep(event.step_key or "", error_of(event)) for event in events]
+            job, assets = _work_of(record)
+            yield FailedRun(run.run_id, job, ended, assets, steps)
+
+
+def error_of(event: dg.DagsterEvent) -> str:
+    """The type of what a step failed with, of its cause where Dagster has wrapped it."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return (error.cls_name if error else None) or "failure"
+
+
+def _work_of(record: dg.RunRecord) -> _Work:
+    run = record.dagster_run
+    return run.job_name, frozenset(run.asset_selection or ())
+
+
+def _last_successes(
+    instance: dg.DagsterInstance, failed: Sequence[dg.RunRecord]
+) -> dict[_Work, int]:
+    """The newest successful run of each job and assets that failed, by its number in the history,
+    if it is newer than the oldest failure of the job."""
+    found: dict[_Work, int] = {}
+    for job in {record.dagster_run.job_name for record in failed}:
+        of_job = [record for record in failed if record.dagster_run.job_name == job]
+        oldest = min(record.storage_id for record in of_job)
+        wanted = {_work_of(record) for record in of_job}
+        for record in _successes(instance, job):
+            if record.storage_id < oldest or not wanted:
+                break
+            if (work := _work_of(record)) in wanted:
+                found[work] = record.storage_id
+                wanted.remove(work)
+    return found
+
+
+def _successes(instance: dg.DagsterInstance, job: str) -> Iterator[dg.RunRecord]:
+    """The successful runs of a job, newest first."""
+    succeeded = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS])
+    last: str | None = None
+    while page := instance.get_run_records(succeeded, cursor=last, limit=_PAGE):
+        yield from page
+        last = page[-1].dagster_run.run_id

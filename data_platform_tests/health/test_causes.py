@@ -1,0 +1,227 @@
+"""What is wrong is one cause each, and gone when it is mended."""
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._utils.error import SerializableErrorInfo
+from pyspark.sql import SparkSession
+
+from data_platform.health.causes import Causes, OtherCheck
+from data_platform.telemetry.incidents import Cause, Kind, Severity
+from data_platform_tests.support.homes import (
+    SILVER,
+    Home,
+    csv,
+    home_at,
+    key_of,
+    shop_lines,
+)
+from data_platform_tests.support.tables import TABLES
+
+MONDAY, TUESDAY, THURSDAY = "2011-03-28", "2011-03-29", "2011-03-31"
+LATER = dt.timedelta(hours=1)
+NEEDLE = "needle-of-a-row"
+
+
+@pytest.fixture
+def home(spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
+    with home_at(tmp_path / "home", TABLES[:2]) as home:
+        yield home
+
+
+def causes(home: Home, *, after: dt.timedelta = dt.timedelta()) -> list[Cause]:
+    observing = Causes(home.platform, home.tables)
+    found, observed = observing.observe(home.instance, dt.datetime.now(dt.UTC) + after)
+    assert not observing.troubles
+    assert observed == set(Kind)
+    return found
+
+
+def cheap(day: str) -> bytes:
+    return csv([line.replace(",1.25,", f",{NEEDLE},") for line in shop_lines(day, 2)])
+
+
+def test_nothing_is_wrong_with_a_platform_that_works(home: Home) -> None:
+    home.land(key_of(MONDAY), csv(shop_lines(MONDAY)))
+    home.run()
+
+    assert causes(home, after=LATER) == []
+
+
+def test_partitions_that_one_check_holds_back_are_one_cause(home: Home) -> None:
+    for day in (MONDAY, TUESDAY, THURSDAY):
+        home.land(key_of(day), cheap(day))
+    home.run()
+
+    [cause] = causes(home, after=LATER)
+
+    assert (cause.kind, cause.subject, cause.rule) == (Kind.HELD_BACK, SILVER, "rules")
+    assert cause.partitions == f"{MONDAY}..{TUESDAY}, {THURSDAY}"
+    assert cause.title == f"{SILVER}: 3 partitions held back by rules"
+    assert cause.reasons == {"unit_price.not_null": 6, "unit_price.typed": 6}
+    assert cause.owner == home.tables[1].owner
+    assert cause.look == f"data-platform quarantine list {SILVER}"
+    assert home.instance.get_run_by_id(cause.run)
+
+
+def test_it_is_gone_when_the_partition_is_published(home: Home) -> None:
+    home.land(key_of(MONDAY), cheap(MONDAY))
+    home.run()
+    assert causes(home)
+
+    home.land(key_of(MONDAY), csv(shop_lines(MONDAY)))
+    home.run()
+
+    assert causes(home, after=LATER) == []
+
+
+def test_an_object_that_cannot_be_read_is_a_cause_of_its_own(home: Home) -> None:
+    home.land(key_of(MONDAY), f"{NEEDLE}\n1\n")
+    home.land(key_of(TUESDAY), f"{NEEDLE}\n1\n")
+    home.land("elsewhere/what.txt", "?")
+    home.run()
+
+    found = {cause.subject: cause for cause in causes(home, after=LATER)}
+
+    bucket = home.platform.bucket.name
+    assert set(found) == {
+        f"{bucket}/{key}" for key in (key_of(MONDAY), key_of(TUESDAY), "elsewhere/what.txt")
+    }
+    unreadable, unknown = (
+        found[f"{bucket}/{key}"] for key in (key_of(MONDAY), "elsewhere/what.txt")
+    )
+    assert (unreadable.rule, unreadable.severity) == ("unreadable", Severity.ERROR)
+    assert unreadable.owner == home.tables[0].owner
+    assert f"--forget {key_of(MONDAY)}" in unreadable.mend
+    assert (unknown.rule, unknown.severity) == ("unknown", Severity.WARNING)
+
+
+def test_no_cause_quotes_a_row(home: Home) -> None:
+    home.land(key_of(MONDAY), cheap(MONDAY))
+    home.land(key_of(TUESDAY), f"{NEEDLE}\n1\n")
+    home.run()
+
+    found = causes(home, after=LATER)
+
+    assert len(found) == 2
+    assert NEEDLE not in str(found)
+
+
+def failing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose step fails for a reason that is not the data's."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError(NEEDLE)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("data_platform.platform_defs.step.build_step", broken)
+        ran = home.run()
+    assert not all(each.success for each in ran)
+
+
+def test_a_run_that_failed_is_a_cause_unless_a_retry_mends_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.land(key_of(MONDAY), csv(shop_lines(MONDAY)))
+    failing(home, monkeypatch)
+    at_once = causes(home)
+    later = causes(home, after=LATER)
+
+    home.run()
+
+    assert at_once == []
+    [cause] = later
+    assert (cause.kind, cause.rule) == (Kind.RUN, "ZeroDivisionError")
+    assert cause.subject == str(home.tables[0].id)
+    assert cause.look == f"data-platform find {cause.run}"
+    assert NEEDLE not in str(cause)
+    assert causes(home, after=LATER) == []
+
+
+def test_a_failed_check_of_another_asset_is_a_cause(home: Home) -> None:
+    @dg.asset(check_specs=[dg.AssetCheckSpec("whole", asset="report")], owners=["team:finance"])
+    def report(context: dg.AssetExecutionContext):
+        passed = context.run.tags.get("passed") == "yes"
+        yield dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=passed)])
+
+    check = OtherCheck(dg.AssetCheckKey(dg.AssetKey("report"), "whole"), "team:finance")
+    observing = Causes(home.platform, home.tables, [check])
+    now = dt.datetime.now(dt.UTC)
+
+    def observed() -> list[Cause]:
+        return observing.observe(home.instance, now)[0]
+
+    assert observed() == []
+    dg.materialize([report], instance=home.instance)
+    [cause] = observed()
+    dg.materialize([report], instance=home.instance, tags={"passed": "yes"})
+
+    assert (cause.kind, cause.subject, cause.rule) == (Kind.CHECK, "report", "whole")
+    assert (cause.severity, cause.owner) == (Severity.ERROR, "team:finance")
+    assert observed() == []
+
+
+class Ticks:
+    """The ticks of a running sensor, as Dagster's daemon stores them."""
+
+    def __init__(self, instance: dg.DagsterInstance, name: str) -> None:
+        origin = RemoteInstigatorOrigin(
+            RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("data_platform"), "__repository__"),
+            name,
+        )
+        self._instance = instance
+        self._state = InstigatorState(
+            origin,
+            InstigatorType.SENSOR,
+            InstigatorStatus.RUNNING,
+            SensorInstigatorData(last_tick_timestamp=0.0),
+        )
+        instance.add_instigator_state(self._state)
+        self._moments = iter(range(1, 100))
+
+    def add(self, *, failed: bool) -> None:
+        error = None
+        if failed:
+            error = SerializableErrorInfo(f"ValueError: {NEEDLE}", [], "ValueError")
+        self._instance.create_tick(
+            TickData(
+                instigator_origin_id=self._state.instigator_origin_id,
+                instigator_name=self._state.instigator_name,
+                instigator_type=InstigatorType.SENSOR,
+                status=TickStatus.FAILURE if failed else TickStatus.SKIPPED,
+                timestamp=float(next(self._moments)),
+                selector_id=self._state.selector_id,
+                error=error,
+            )
+        )
+
+
+def test_a_sensor_that_fails_twice_is_a_cause_until_it_works(home: Home) -> None:
+    ticks = Ticks(home.instance, "listens")
+    ticks.add(failed=True)
+    once = causes(home)
+    ticks.add(failed=True)
+    twice = causes(home)
+    ticks.add(failed=False)
+
+    assert once == []
+    [cause] = twice
+    assert (cause.kind, cause.subject, cause.rule) == (Kind.SENSOR, "listens", "ValueError")
+    assert NEEDLE not in str(cause)
+    assert causes(home) == []
