@@ -162,12 +162,12 @@ class Causes:
     def _checks(self, instance: dg.DagsterInstance) -> Iterator[Cause]:
         for check in self.checks:
             record = instance.get_latest_asset_check_evaluation_record(check.key)
-            event = record.event if record else None
-            evaluation = event.dagster_event.asset_check_evaluation_data if event else None
-            if evaluation is None or evaluation.passed:
+            event = record.event.dagster_event if record and record.event else None
+            if record is None or event is None or event.asset_check_evaluation_data.passed:
                 continue
             asset = check.key.asset_key.to_user_string()
-            is_error = evaluation.severity is dg.AssetCheckSeverity.ERROR
+            severity = event.asset_check_evaluation_data.severity
+            is_error = severity is dg.AssetCheckSeverity.ERROR
             yield Cause(
                 kind=check.kind,
                 subject=asset,
@@ -181,7 +181,7 @@ class Causes:
                 mend="data-platform buckets apply"
                 if check.kind is Kind.BUCKET
                 else "correct what it checks, and materialize the asset again",
-                run=event.run_id,
+                run=record.run_id,
             )
 
 

@@ -19,7 +19,7 @@ from dagster._core.scheduler.instigation import (
     TickData,
     TickStatus,
 )
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 from pyspark.sql import SparkSession
 
 from data_platform.health.causes import Causes, OtherCheck
