@@ -28,11 +28,11 @@ def test_a_backfills_runs_are_pods_and_its_tables_the_same(
     backfill = deployment.backfill(SILVER, landed.days())
 
     assert deployment.end_of_backfill(backfill) == "COMPLETED_SUCCESS"
+    deployment.wait_until_built()  # by runs of sensors that follow, which are pods as well
     made = {run.run_id for run in deployment.runs()} - before
     pods = {pod["metadata"]["labels"]["dagster/run-id"] for pod in deployment.pods("runs")}
     assert made
     assert made <= pods
-    deployment.wait_until_built()
     landed.require_right()
 
 
