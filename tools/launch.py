@@ -16,6 +16,7 @@ from types import TracebackType
 
 from data_platform.settings.model import CHECKOUT, Settings
 from data_platform.settings.values import SettingsError
+from data_platform.storage.errors import LakeError
 
 # Dagster's command, ended by Ctrl-C without a traceback while it is still importing. SIGINT is
 # blocked until the hook is there, since Python would show a traceback while it starts itself.
@@ -37,7 +38,7 @@ def main() -> None:
             _demo(args.data)
         else:
             _dev(args.host, args.port)
-    except (SettingsError, FileNotFoundError) as error:
+    except (SettingsError, LakeError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -83,7 +84,7 @@ def _demo(data: Path | None) -> None:
         os.environ["DATA_PLATFORM_HOME"] = str(local_state() / name)
         local_state().mkdir(exist_ok=True)
         (local_state() / "last").write_text(name + "\n", "utf-8")
-    _settings()
+    settings_handed_on()
     _execute("-m", "data_platform.demo", *(["--data", str(data.resolve())] if data else []))
 
 
@@ -122,23 +123,29 @@ def _only_here(settings: Settings, url: str) -> None:
 
 def _home() -> Settings:
     """The settings of the home, after preparing it for Dagster."""
-    settings = _settings()
+    settings = settings_handed_on()
+    from data_platform.cli.options import open_platform
     from data_platform.runs.instance import open_instance
+
+    if settings.virtual_environment:
+        open_platform()  # refuses one that does not exist, once and not in every tick of a sensor
 
     with open_instance(settings):
         pass  # since `dagster dev` starts several processes at once
     return settings
 
 
-def _settings() -> Settings:
+def settings_handed_on() -> Settings:
     """The settings of the home, which the next process has, too."""
     from data_platform.engine.java import require_java
     from data_platform.settings.environment import settings_from_env
+    from data_platform.settings.virtual import inside
 
     settings = settings_from_env()
     if settings.spark.has_jvm:
         require_java(settings.spark.text)
-    os.environ["DATA_PLATFORM_HOME"] = str(settings.home)
+    # Production's: the next process derives the home of a virtual environment from it.
+    os.environ["DATA_PLATFORM_HOME"] = str(inside(settings, "").home)
     print(f"State: {settings.home}", flush=True)
     return settings
 

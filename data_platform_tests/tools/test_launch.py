@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from data_platform.settings.environment import settings_from_env
 from data_platform.settings.model import CHECKOUT
-from tools.launch import demo_name, port_is_free
+from tools.launch import demo_name, port_is_free, settings_handed_on
 from tools.servers import free_port
 
 LAUNCH = [sys.executable, str(CHECKOUT / "tools" / "launch.py")]
@@ -141,6 +142,33 @@ def test_data_without_shop_files_is_refused_before_anything_is_made(tmp_path: Pa
     assert done.stderr.startswith(f"error: DATA={folder} has nothing to load")
     assert "YYYY-MM-DD.csv" in done.stderr
     assert not home.exists()
+
+
+def test_the_next_process_is_in_the_same_virtual_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATA_PLATFORM_ENV", "test")
+    monkeypatch.setenv("DATA_PLATFORM_HOME", str(tmp_path))
+    monkeypatch.setenv("DATA_PLATFORM_VIRTUAL_ENVIRONMENT", "pr_42")
+
+    settings = settings_handed_on()
+
+    assert settings.virtual_environment == "pr_42"
+    assert settings_from_env() == settings
+
+
+def test_a_virtual_environment_that_does_not_exist_is_refused_before_the_ui_starts(
+    tmp_path: Path,
+) -> None:
+    done = launch(
+        "dev",
+        DATA_PLATFORM_HOME=str(tmp_path),
+        DATA_PLATFORM_VIRTUAL_ENVIRONMENT="pr_42",
+    )
+
+    assert done.returncode == 1
+    assert "error: there is no virtual environment pr_42" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_mistaken_setting_is_one_line_without_a_stack() -> None:
