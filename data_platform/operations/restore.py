@@ -129,7 +129,8 @@ def _require_files(platform: Platform, archive: Archive) -> None:
         raise RestoreError(
             f"{counted(len(missing), 'file')} of the tables missing or cut short: "
             f"{some(missing)}; copy them from {archive.about['warehouse']} to "
-            f"{platform.settings.warehouse_uri}, or name another warehouse. Nothing was restored"
+            f"{platform.settings.warehouse_uri} (--copy does), or name another warehouse. Nothing "
+            "was restored"
         )
 
 
