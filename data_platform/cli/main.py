@@ -85,7 +85,8 @@ def main() -> None:
       2    invalid usage
       3    needs a human decision: partitions held back by their checks,
            landed objects that are unreadable or match no source, tables
-           that are requested repeatedly with no new input
+           that are requested repeatedly with no new input (status,
+           stale, held and landing exit with it if given --check)
       130  interrupted (143: terminated); run the same command again
     """
     if (here := str(Path.cwd())) not in sys.path:
