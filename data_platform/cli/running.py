@@ -136,6 +136,7 @@ def _named(platform, tables, name: str, partition: str | None, span: tuple[str, 
 
 
 def _run_table(platform, tables, definitions, name: str, partition, span) -> None:
+    from data_platform.operations.attention import Attention
     from data_platform.operations.building import build_named
     from data_platform.operations.repair import held_partitions, instance_of
     from data_platform.runs.due import waiting_lines
@@ -153,9 +154,10 @@ def _run_table(platform, tables, definitions, name: str, partition, span) -> Non
         click.echo(f"{name}: nothing {what}, so nothing was built")
     elif not ended["failed"] and not ended["canceled"]:
         click.echo(f"{name}: {counted(len(planned.keys), 'partition')} built or held back")
-    for line in _left(platform, tables):
-        click.echo(line)
-    exit_as(ended, left=bool(planned.expired or held_partitions(platform, [table])))
+    held = Attention((), (), held_partitions(platform, [table]))  # by earlier runs, too
+    for line in (*_left(platform, tables), *held.lines):
+        out.paragraph(line)
+    exit_as(ended, left=bool(planned.expired or held))
 
 
 def _say_costs(platform, tables, name: str | None, partition, span, as_json: bool) -> None:

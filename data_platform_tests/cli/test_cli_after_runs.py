@@ -74,6 +74,17 @@ def test_run_says_which_day_is_held_back_and_why(rounds: Rounds) -> None:
     assert "partitions held back, as " in rounds.first
 
 
+def test_a_run_of_one_table_says_what_an_earlier_run_held_back_as_its_exit_code_does(
+    run: Run, rounds: Rounds
+) -> None:
+    said = run("run", SILVER, code=LEFT).output
+
+    assert "nothing is stale" in said
+    assert "partitions held back, as " in said
+    assert f"data-platform quarantine {SILVER} --partition " in said
+    assert "nothing is stale" in run("run", SALES).output
+
+
 def test_a_replay_of_what_is_held_back_again_says_so_with_the_reasons(
     run: Run, rounds: Rounds
 ) -> None:
