@@ -76,6 +76,16 @@ class Collector:
             for span in scope["spans"]
         ]
 
+    def records(self) -> list[dict[str, Any]]:
+        """The log records that it got, with the attributes of their resource under `resource`."""
+        return [
+            {**record, "resource": values(each["resource"])}
+            for request in _lines(self.folder / "logs.json")
+            for each in request.get("resourceLogs", [])
+            for scope in each["scopeLogs"]
+            for record in scope["logRecords"]
+        ]
+
     def points(self) -> list[Point]:
         """The values of metrics that it got, oldest first."""
         return [

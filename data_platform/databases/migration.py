@@ -21,7 +21,7 @@ from data_platform.databases.errors import (
 )
 from data_platform.databases.tables import METADATA
 
-HEAD = "0017"
+HEAD = "0018"
 
 # Dagster's storage may be in the same schema, and uses alembic's default name.
 VERSION_TABLE, DAGSTERS_VERSION_TABLE = "data_platform_version", "alembic_version"

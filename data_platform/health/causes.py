@@ -24,12 +24,15 @@ from data_platform.quality.findings import READABLE
 from data_platform.quality.held import named
 from data_platform.storage.errors import LakeError
 from data_platform.telemetry.incidents import Cause, Kind, Severity
+from data_platform.telemetry.notices import not_taken
 from data_platform.telemetry.tracing import step_key
 from data_platform.telemetry.wording import counted
 
 PLATFORM = "team:platform"
 """The owner of what belongs to no table."""
 _RETRIED = dt.timedelta(minutes=10)  # within which a sensor requests the work of a failed run again
+_TRIES = 3  # of a notice, within about a quarter of an hour
+_SILENT = dt.timedelta(minutes=15)
 _TICKS = 2  # a sensor that fails once is evaluated again
 
 
@@ -44,11 +47,12 @@ class OtherCheck:
 
 @dataclass(frozen=True)
 class Causes:
-    """Observes a platform with these tables and other checks."""
+    """Observes a platform with these tables and other checks, which was `last` observed then."""
 
     platform: Platform
     tables: Sequence[Table]
     checks: Sequence[OtherCheck] = ()
+    last: dt.datetime | None = None
     troubles: list[str] = field(default_factory=list, init=False)
 
     def observe(
@@ -64,6 +68,8 @@ class Causes:
             ({Kind.RUN}, lambda: self._runs(instance, now)),
             ({Kind.SENSOR}, lambda: _sensors(instance)),
             ({Kind.CHECK, Kind.BUCKET}, lambda: self._checks(instance)),
+            ({Kind.CHANNEL}, self._channels),
+            ({Kind.SILENCE}, lambda: self._silence(now)),
         ]
         for kinds, look in parts:
             try:
@@ -182,6 +188,33 @@ class Causes:
                 if check.kind is Kind.BUCKET
                 else "correct what it checks, and materialize the asset again",
                 run=record.run_id,
+            )
+
+    def _channels(self) -> Iterator[Cause]:
+        for channel, count in not_taken(self.platform.builds.database, _TRIES).items():
+            yield Cause(
+                kind=Kind.CHANNEL,
+                subject=channel,
+                rule="not taken",
+                severity=Severity.WARNING,
+                owner=PLATFORM,
+                title=f"the channel {channel} takes no notices; {counted(count, 'notice')} wait",
+                look="data-platform doctor",
+                mend="correct its URL, or what it leads to; the notices are sent then",
+            )
+
+    def _silence(self, now: dt.datetime) -> Iterator[Cause]:
+        if self.last and now - self.last > _SILENT:
+            yield Cause(
+                kind=Kind.SILENCE,
+                subject="the platform",
+                rule="silent",
+                severity=Severity.ERROR,
+                owner=PLATFORM,
+                title=f"the platform did nothing from {self.last:%Y-%m-%d %H:%M} to "
+                f"{now:%Y-%m-%d %H:%M} UTC",
+                look="data-platform status",
+                mend="see why its daemon did not run; what landed meanwhile is loaded now",
             )
 
 

@@ -39,7 +39,7 @@ _MESSAGES = "s3://{project}-temp-{env}/pipes"
 # Of this machine or Dagster's process only: a remote job has its own values, or none.
 _NOT_PASSED_ON = (
     *("HOME", "DAGSTER_CONFIG", "DAGSTER_DATABASE", "SPARK_JARS", "SPARK_IDLE"),
-    *("ACTOR", "PROXY_SECRET", "OPERATORS", "VIEWERS", "UNPROTECTED_HOSTS"),
+    *("ACTOR", "PROXY_SECRET", "OPERATORS", "VIEWERS", "UNPROTECTED_HOSTS", "ALERTS"),
 )
 
 # Settings whose default is `DATABASE`, except a Glue catalog; Dagster's storage only on a server.
@@ -97,6 +97,7 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
         dagster_config=Path(given) if (given := _value(env, "DAGSTER_CONFIG")) else None,
         database_password=secret(PASSWORD, password, _region(env)) if secrets else "",
         database_secret=secret_name(password),
+        alerts=Path(given) if (given := _value(env, "ALERTS")) else None,
         queue_url=values.queue(value("QUEUE")),
         inventory_uri=values.inventory(value("INVENTORY")),
         project=project,

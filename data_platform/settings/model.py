@@ -32,7 +32,8 @@ class Settings:
     `landing_uri` (the raw-landing bucket: what has arrived, as it arrived) and `warehouse_uri`
     (every table's files) are `file://` or `s3://`. `catalog_uri` is a database's URL or `glue`,
     `ledger_uri` a database's URL, `dagster_database` too, or empty for SQLite in the home;
-    `dagster_config` is a file with a deployment's own sections of `dagster.yaml`;
+    `dagster_config` is a file with a deployment's own sections of `dagster.yaml`,
+    `alerts` one that says who is told of incidents;
     `queue_url` is the SQS queue of arrivals, empty where the landing place is listed;
     `inventory_uri` is where S3 puts its inventory of the landing bucket, empty where there is none.
     No URL carries a password: one that does is refused, and libpq is given `database_password`;
@@ -67,6 +68,7 @@ class Settings:
     ledger_uri: str
     dagster_database: str = ""
     dagster_config: Path | None = None
+    alerts: Path | None = None
     database_password: str = field(default="", repr=False)
     database_secret: str = ""
     queue_url: str = ""

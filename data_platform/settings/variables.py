@@ -132,6 +132,11 @@ VARIABLES = (
         "none: runs are processes of the machine, one at a time",
     ),
     Variable(
+        "ALERTS",
+        "A file that says who is told of incidents, and through what",
+        "none: nobody; `data-platform incidents` lists them",
+    ),
+    Variable(
         "DATABASE_PASSWORD",
         "The password of the users in those URLs, none of which may carry one: the password, or "
         "`secretsmanager:NAME#KEY`",

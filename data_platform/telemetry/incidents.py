@@ -6,7 +6,7 @@ are one incident, and a failure that a retry has mended is none.
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -53,7 +53,7 @@ class UnknownIncident(LakeError):
 class Kind(StrEnum):
     """What is wrong: partitions that checks hold back, landed objects that cannot be read or belong
     to no source, runs that fail, sensors that fail, buckets that break the standard, other assets
-    whose checks fail."""
+    whose checks fail, channels that take no notices, a platform that did nothing for a while."""
 
     HELD_BACK = "held_back"
     OBJECT = "object"
@@ -61,6 +61,8 @@ class Kind(StrEnum):
     SENSOR = "sensor"
     BUCKET = "bucket"
     CHECK = "check"
+    CHANNEL = "channel"
+    SILENCE = "silence"
 
 
 class Severity(StrEnum):
@@ -126,11 +128,16 @@ class Change:
     incident: Incident
 
 
+Noted = Callable[[sa.Connection, Change], object]
+"""Writes the notices of a change, within its transaction."""
+
+
 def reconcile(
     database: Database,
     causes: Iterable[Cause],
     observed: Collection[Kind],
     now: dt.datetime,
+    noted: Noted = lambda *_: None,
 ) -> list[Change]:
     """Open, update and close incidents, so that the open ones are these causes.
 
@@ -140,7 +147,7 @@ def reconcile(
     wanted = {cause.key: cause for cause in causes}
     changes: list[Change] = []
     with database.write() as connection:
-        known = {each.key: each for each in _read(connection, _OPEN)}
+        known = {each.key: each for each in read(connection, _OPEN)}
         for key, cause in wanted.items():
             if key in known:
                 _update(connection, known[key], cause, now)
@@ -155,6 +162,8 @@ def reconcile(
                 this = _ROW.number == incident.number
                 connection.execute(sa.update(INCIDENTS).where(this).values(closed=now))
                 changes.append(Change(Event.CLOSED, incident))
+        for change in changes:
+            noted(connection, change)
     return changes
 
 
@@ -162,8 +171,8 @@ def incidents(database: Database, *, closed: bool = False, most: int = 1000) -> 
     """The open incidents, the oldest first; with `closed` those as well, the newest first."""
     with database.read() as connection:
         if closed:
-            return _read(connection, sa.true(), _ROW.number.desc(), most)
-        return _read(connection, _OPEN, _ROW.number, most)
+            return read(connection, sa.true(), _ROW.number.desc(), most)
+        return read(connection, _OPEN, _ROW.number, most)
 
 
 def acknowledge(database: Database, number: int, who: str, why: str, now: dt.datetime) -> Incident:
@@ -172,9 +181,9 @@ def acknowledge(database: Database, number: int, who: str, why: str, now: dt.dat
     this = (_ROW.number == number) & _OPEN
     with database.write() as connection:
         if not connection.execute(sa.update(INCIDENTS).where(this).values(values)).rowcount:
-            there = ", ".join(str(each.number) for each in _read(connection, _OPEN)) or "none"
+            there = ", ".join(str(each.number) for each in read(connection, _OPEN)) or "none"
             raise UnknownIncident(f"there is no open incident {number}; the open ones: {there}")
-        return _read(connection, this)[0]
+        return read(connection, this)[0]
 
 
 def _update(connection: sa.Connection, known: Incident, cause: Cause, now: dt.datetime) -> None:
@@ -191,12 +200,13 @@ def _incident_of(cause: Cause, number: int, now: dt.datetime) -> Incident:
     return Incident(**{**asdict(cause), "number": number, "opened": now, "seen": now})
 
 
-def _read(
+def read(
     connection: sa.Connection,
     which: sa.ColumnElement[bool],
     order: sa.ColumnElement[Any] = _ROW.number,
     most: int | None = None,
 ) -> list[Incident]:
+    """The chosen incidents, within a transaction."""
     query = sa.select(INCIDENTS).where(which).order_by(order).limit(most)
     rows: Sequence[Mapping[Any, Any]] = connection.execute(query).mappings().all()
     return [

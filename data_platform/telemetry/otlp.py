@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from data_platform.telemetry.collector import Target
     from data_platform.telemetry.export import Telemetry
     from data_platform.telemetry.metric_export import Meters
+    from data_platform.telemetry.record_export import Records
 
-_T = TypeVar("_T", bound="Telemetry | Meters")
+_T = TypeVar("_T", bound="Telemetry | Meters | Records")
 _LOG = logging.getLogger(__name__)
 _lock = threading.RLock()
-_process: dict[str, Telemetry | Meters | None] = {}  # by signal
+_process: dict[str, Telemetry | Meters | Records | None] = {}  # by signal
 
 
 def telemetry() -> Telemetry | None:
@@ -46,8 +47,19 @@ def meters() -> Meters | None:
     return _of_process("metrics", start)
 
 
+def records() -> Records | None:
+    """The same for log records."""
+
+    def start(folder: Path, target: Target) -> Records:
+        from data_platform.telemetry.record_export import Records
+
+        return Records(folder, target)
+
+    return _of_process("logs", start)
+
+
 def exports(signal: str) -> bool:
-    """Whether OpenTelemetry's variables name a collector for a signal, `traces` or `metrics`."""
+    """Whether OpenTelemetry's variables name a collector for `traces`, `metrics` or `logs`."""
     return _target(signal) is not None
 
 

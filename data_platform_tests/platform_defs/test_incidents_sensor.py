@@ -1,7 +1,12 @@
 """Dagster's sensor opens and closes incidents, which the command line shows."""
 
+import datetime as dt
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import dagster as dg
 import pytest
@@ -9,9 +14,13 @@ from pyspark.sql import SparkSession
 
 from data_platform.platform_defs import bucket_audit, incidents_sensor
 from data_platform.platform_defs.assembly import definitions
+from data_platform.telemetry import otlp
 from data_platform.telemetry.incidents import Kind, incidents
+from data_platform.telemetry.notices import waiting
 from data_platform_tests.support.homes import SILVER, Home, csv, home_at, key_of, shop_lines
+from data_platform_tests.support.queues import eventually
 from data_platform_tests.support.tables import TABLES
+from tools.collector import Collector, values
 
 DAY = "2011-03-28"
 
@@ -48,6 +57,120 @@ def test_an_incident_is_opened_once_and_closed_by_itself(home: Home) -> None:
     ]
     assert opened.partitions == DAY
     assert incidents(home.platform.builds.database) == []
+
+
+@dataclass
+class Receiver:
+    """A web server that keeps what is posted to it, as a channel of a team."""
+
+    url: str
+    answer: int = 200
+    got: list[dict[str, str]] = field(default_factory=list)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if found.answer == 200:
+                found.got.append(json.loads(body))
+            self.send_response(found.answer)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        found = Receiver(f"json://127.0.0.1:{server.server_port}")
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield found
+        server.shutdown()
+
+
+@pytest.fixture
+def alerted(home: Home, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """The home with a channel for every incident."""
+    monkeypatch.setenv("DUTY_CHANNEL", receiver.url)
+    file = home.settings.home / "alerts.toml"
+    file.write_text('[channels]\nduty = "DUTY_CHANNEL"\n[[routes]]\nchannels = ["duty"]\n')
+    return replace(home, settings=replace(home.settings, alerts=file))
+
+
+def test_a_channel_gets_a_notice_when_an_incident_opens_and_when_it_closes(
+    alerted: Home, receiver: Receiver
+) -> None:
+    alerted.land(key_of(DAY), "not the header\n1\n")
+    alerted.run()
+    tick(alerted)
+    tick(alerted)
+    alerted.land(key_of(DAY), csv(shop_lines(DAY)))
+    alerted.run()
+    tick(alerted)
+
+    said = f"incident 1: the landed object {key_of(DAY)} of source online_retail cannot be read"
+    assert [each["title"] for each in receiver.got] == [f"opened: {said}", f"closed: {said}"]
+    assert [each["type"] for each in receiver.got] == ["failure", "success"]
+    assert "do: correct the object" in receiver.got[0]["message"]
+
+
+def test_a_channel_that_fails_is_logged_and_gets_it_later(
+    alerted: Home, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    alerted.land("elsewhere/what.txt", "?")
+    alerted.run()
+    receiver.answer = 503
+    tick(alerted)
+    database = alerted.platform.builds.database
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=5)
+
+    [notice] = waiting(database, "duty", later)
+
+    assert receiver.got == []
+    assert notice.tries == 1
+    assert receiver.url not in caplog.text
+
+
+def test_a_collector_gets_incidents_as_events(
+    home: Home, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    otlp.stop()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+    home.land("elsewhere/what.txt", "?")
+    home.run()
+    tick(home)
+    otlp.stop()
+
+    eventually(lambda: bool(collector.records()))
+    [record] = collector.records()
+    assert record["eventName"] == "data_platform.incident.opened"
+    assert record["severityText"] == "WARN"
+    assert "belongs to no source" in record["body"]["stringValue"]
+    assert values(record)["data_platform.incident.kind"] == "object"
+    assert record["resource"]["service.name"] == "data_platform"
+
+
+def test_silence_is_an_incident_that_ends_with_the_next_tick(home: Home) -> None:
+    sensor = home.definitions.get_repository_def().get_sensor_def(incidents_sensor.NAME)
+    long_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)).timestamp()
+    said: list[str] = []
+    cursor: str | None = str(long_ago)
+    for _ in range(2):
+        with dg.build_sensor_context(
+            instance=home.instance, resources={"platform": home.platform}, cursor=cursor
+        ) as context:
+            ended = sensor.evaluate_tick(context)
+        said.append(ended.skip_message or "")
+        cursor = ended.cursor
+
+    assert said[0].startswith("incident 1 opened: the platform did nothing from ")
+    assert said[1].startswith("incident 1 closed: the platform did nothing from ")
+
+
+def test_a_wrong_file_of_channels_fails_the_tick(home: Home) -> None:
+    settings = replace(home.settings, alerts=home.settings.home / "missing.toml")
+
+    with pytest.raises(Exception, match=r"DATA_PLATFORM_ALERTS is .*, which cannot be read"):
+        tick(replace(home, settings=settings))
 
 
 def test_the_checks_of_buckets_and_of_other_assets_are_looked_at(
