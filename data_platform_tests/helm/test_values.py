@@ -11,6 +11,7 @@ from data_platform_tests.support.chart import CHART, ENVIRONMENTS, Chart, Refuse
 # What a pod has from the chart, or from a secret; or from the image.
 NOT_GIVEN = {"HOME", "DAGSTER_CONFIG", "SPARK_JARS", "VIRTUAL_ENVIRONMENT", "ACTOR"}
 NOT_GIVEN |= {"PROXY_SECRET", "OPERATORS", "VIEWERS"}  # the webserver has them from `proxy`
+NOT_GIVEN |= {"ALERTS"}  # the file of `alerts`
 NOT_GIVEN |= {"UNPROTECTED_HOSTS"}  # for a webserver that is reached without a proxy
 
 

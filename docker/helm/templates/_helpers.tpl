@@ -88,6 +88,9 @@ volumeMounts:
 env:
   {{- include "dp.env" . | nindent 2 }}
   - {name: DATA_PLATFORM_DAGSTER_CONFIG, value: {{ include "dp.configuration" . }}/instance.yaml}
+  {{- if .Values.alerts }}
+  - {name: DATA_PLATFORM_ALERTS, value: {{ include "dp.configuration" . }}/alerts.toml}
+  {{- end }}
   {{- with .Values.environment }}
   - {name: DATA_PLATFORM_VIRTUAL_ENVIRONMENT, value: {{ . | quote }}}
   {{- end }}
