@@ -78,7 +78,7 @@ cluster-test: env ## run the tests on a Spark cluster of hosts on this machine (
 
 .PHONY: docker-test
 docker-test: docker-tools ## build the images, and run the tests of them and of compose.yaml
-	$(bin)/python -m pytest -m docker -rs --engine=sail $(TESTS)
+	$(bin)/python -m pytest -m "docker and not soak" -rs --engine=sail $(TESTS)
 
 .PHONY: kubernetes
 kubernetes: services ## build Kubernetes into .cache/ (once, ten minutes of two cores; Debian or Ubuntu)

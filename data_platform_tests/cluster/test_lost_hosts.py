@@ -104,7 +104,7 @@ RECOVERED = {
     "host cut off": cut_the_host_off,
     "master killed": kill_the_master,
 }
-IN_CI = {("worker killed", BRONZE), ("host cut off", SILVER), ("master killed", SILVER)}
+IN_CI = {("worker killed", BRONZE), ("host cut off", SILVER)}
 
 
 @pytest.mark.parametrize(

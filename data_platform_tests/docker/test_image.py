@@ -16,6 +16,10 @@ SPARK = IMAGES["spark"].name
 MOST_MEGABYTES = {IMAGES["platform"].name: 1400, SPARK: 2150}
 PATIENCE = 120  # seconds for a server, on a busy machine
 LOCKED_DOWN = ("--read-only", "--network", "none", "--cap-drop", "ALL", "--tmpfs", "/tmp")
+# Compose runs the platform's image in its own test, so that here the published one is enough.
+OF_THE_PUBLISHED = pytest.mark.parametrize(
+    "image", [pytest.param("platform", marks=pytest.mark.soak), "spark"], indirect=True
+)
 # What an image must not have: what builds, what downloads, and what is left of both.
 UNWANTED = r"""
 for program in gcc cc make git curl wget pip pip3 javac; do command -v $program; done
@@ -40,6 +44,7 @@ def test_it_answers_with_the_version_of_the_project(docker: Docker, image: str) 
     assert run(docker, image, "data-platform", "--version") == f"data-platform {version}\n"
 
 
+@OF_THE_PUBLISHED
 def test_the_demo_accounts_for_every_row(docker: Docker, image: str) -> None:
     on_spark = ("--env", "DATA_PLATFORM_SPARK=local[2]", "--tmpfs", "/tmp:exec")
     options = on_spark if image == SPARK else ()
@@ -117,6 +122,7 @@ def test_it_says_what_it_is(docker: Docker, image: str) -> None:
     assert config["Healthcheck"]["Test"] == ["CMD", "healthcheck"]
 
 
+@OF_THE_PUBLISHED
 def test_a_container_of_the_code_server_becomes_healthy_and_ends_on_sigterm(
     docker: Docker, image: str
 ) -> None:
@@ -153,6 +159,7 @@ def test_the_one_for_dagster_plus_has_the_agents_package_beside_the_code(docker:
     assert run(docker, plus.name, "dagster-cloud", "--version").split()[-1] == version
 
 
+@OF_THE_PUBLISHED
 def test_its_health_is_that_of_the_server_not_of_the_container(docker: Docker, image: str) -> None:
     """A code server that answers nothing: its port is not even open."""
     asks = "exec 2>&1; healthcheck; echo $?"
@@ -164,6 +171,7 @@ def test_its_health_is_that_of_the_server_not_of_the_container(docker: Docker, i
     assert done.stdout.splitlines()[-1] == "1", done.stdout
 
 
+@OF_THE_PUBLISHED
 def test_the_bill_of_materials_has_every_locked_package_and_debians(
     docker: Docker, image: str
 ) -> None:
