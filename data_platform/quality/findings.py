@@ -169,7 +169,7 @@ def rule_findings(
     found = []
     for rule in compile_rules(contract):
         rows = {key: c[rule.name] for key, c in broken.items() if c and c.get(rule.name)}
-        what = "warned of" if rule.severity == "warning" else "rejected"
+        what = "break the rule and are kept" if rule.severity == "warning" else "rejected"
         where = f"{len(rows)} of {counted(len(broken), 'partition')}"
         text = f"{counted(sum(rows.values()), 'row')} in {where} {what}"
         if uncounted:
@@ -184,7 +184,7 @@ def rule_findings(
                 metadata={
                     "rows": sum(rows.values()),
                     "partitions": len(rows),
-                    "most": [{"partition": key, "rows": count} for key, count in most],
+                    "most_rows_in": [{"partition": key, "rows": count} for key, count in most],
                 },
             )
         )

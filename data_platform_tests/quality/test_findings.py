@@ -163,6 +163,6 @@ def test_every_rule_of_a_contract_has_a_finding_that_never_blocks() -> None:
     assert failed[0].metadata == {
         "rows": 5,
         "partitions": 2,
-        "most": [{"partition": "d", "rows": 3}, {"partition": "a", "rows": 2}],
+        "most_rows_in": [{"partition": "d", "rows": 3}, {"partition": "a", "rows": 2}],
     }
     assert len({finding.check for finding in found}) == len(found) > 15
