@@ -34,6 +34,7 @@ pytest_plugins = [
         "cloud",
         "command_line",
         "databases",
+        "exported_metrics",
         "remote_jobs",
         "ordinary_assets",
         "queues",

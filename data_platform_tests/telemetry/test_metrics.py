@@ -1,16 +1,16 @@
 """Metrics as a real collector gets them, from Dagster's sensor to the OTLP exporter."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import dagster as dg
 import pytest
 from pyspark.sql import SparkSession
 
 from data_platform.platform_defs import metrics_sensor
 from data_platform.telemetry import otlp
 from data_platform.telemetry.metrics import METRICS, ROW_COUNT, Observation
+from data_platform_tests.support.exported_metrics import evaluated
 from data_platform_tests.support.homes import (
     SILVER,
     Home,
@@ -30,25 +30,6 @@ DAY = "2011-03-29"
 def home(spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
     with home_at(tmp_path / "home", TABLES[:2]) as home:
         yield home
-
-
-@pytest.fixture
-def exported(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Has this process export to an endpoint."""
-    otlp.stop()
-    yield lambda endpoint: monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-    otlp.stop()
-
-
-def evaluated(home: Home) -> str:
-    """What the sensor says after a tick."""
-    sensor = home.definitions.get_repository_def().get_sensor_def(metrics_sensor.NAME)
-    with dg.build_sensor_context(
-        instance=home.instance, resources={"platform": home.platform}
-    ) as context:
-        said = sensor.evaluate_tick(context).skip_message
-    assert said
-    return said
 
 
 def test_the_sensor_sends_the_metrics_with_their_units_and_labels(
