@@ -1,4 +1,4 @@
-"""The reference of settings, commands and metrics, as Markdown generated from the code."""
+"""The reference of settings, commands, metrics and alerts, as Markdown generated from the code."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +9,7 @@ from data_platform.cli.main import main
 from data_platform.settings.environment import DIFFERENCES
 from data_platform.settings.model import Environment
 from data_platform.settings.variables import VARIABLES, Variable
+from data_platform.telemetry.alert_rules import ALERT_RULES, Above, AlertRule, Increase
 from data_platform.telemetry.metrics import METRICS
 
 
@@ -77,8 +78,31 @@ def metrics() -> str:
     return "\n".join([*head, *rows])
 
 
+def alerts() -> str:
+    """A table of all alert rules: name, severity, condition, meaning, what to do."""
+    rows = (
+        f"| {each.name} | {each.severity} | {_condition(each)} | {each.summary} | {each.action} |"
+        for each in ALERT_RULES
+    )
+    head = ["| alert | severity | when | it means | what to do |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *rows])
+
+
+def _condition(rule: AlertRule) -> str:
+    where = ", ".join(f"{label} {value}" for label, value in rule.where.items())
+    metric = f"`{rule.metric.name}`" + (f" ({where})" if where else "")
+    match rule.condition:
+        case Above(threshold, minutes):
+            return f"{metric} above {threshold:g} for {minutes} minutes"
+        case Increase(threshold, minutes):
+            return f"{metric} grew by more than {threshold:g} in {minutes} minutes"
+        case absent:
+            return f"{metric} absent for {absent.minutes} minutes"
+
+
 GENERATED: Mapping[str, Callable[[], str]] = {
     "settings": settings,
     "commands": commands,
     "metrics": metrics,
+    "alerts": alerts,
 }
