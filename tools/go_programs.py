@@ -24,7 +24,7 @@ class GoServer:
 
     `module` is set where its go.mod has directives that `go install` refuses: the package is then
     built in a module that requires it, with the same versions of its dependencies. `folder` is that
-    of a module of the project's own, whose program is built instead.
+    of a module of the project's own, whose program is built instead. `tags` are Go's build tags.
     """
 
     name: str
@@ -32,6 +32,7 @@ class GoServer:
     version: str
     module: str = ""
     folder: Path | None = None
+    tags: str = ""
     ldflags: str = "-s -w"
 
     @property
@@ -45,7 +46,9 @@ class GoServer:
         if self.folder:
             return [["build", "-trimpath", "-ldflags", self.ldflags, "-o", self.name, self.package]]
         if not self.module:
-            return [["install", f"{self.package}@{self.version}"]]
+            tags = ["-tags", self.tags] if self.tags else []
+            install = ["install", "-trimpath", "-ldflags", self.ldflags, *tags]
+            return [[*install, f"{self.package}@{self.version}"]]
         ldflags = self.ldflags.format(version=self.version)
         build = ["build", "-trimpath", "-ldflags", ldflags, "-o", self.name, self.package]
         return [
@@ -85,6 +88,12 @@ SCANNER = GoServer(  # the last version that Go 1.26 builds
 COLLECTOR = GoServer(  # of telemetry
     name="collector", version="v0.160.0", folder=ROOT / "tools" / "go" / "collector"
 )
+PROMETHEUS = GoServer(  # 3.16, without the service discovery of each cloud, half of its packages
+    name="prometheus",
+    package="github.com/prometheus/prometheus/cmd/prometheus",
+    version="v0.316.0",
+    tags="remove_all_sd",
+)
 REGISTRY = GoServer(  # of images, which tests publish to
     name="registry",
     package="github.com/distribution/distribution/v3/cmd/registry",
@@ -102,6 +111,7 @@ GO_SERVERS = {
         ACTIONLINT,
         SCANNER,
         COLLECTOR,
+        PROMETHEUS,
         REGISTRY,
         COMPOSE,
     )

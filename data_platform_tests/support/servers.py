@@ -16,10 +16,13 @@ import pytest
 from data_platform_tests.support.company import realm
 from tools import collector as collecting
 from tools import identity, postgres_server, queue_server, servers
+from tools import prometheus as prometheus_server
 from tools.collector import Collector
 from tools.environments import AUDITORS, PackagesError
 from tools.identity import Client, Keycloak
 from tools.postgres_server import Postgres
+from tools.prometheus import Prometheus
+from tools.prometheus_rules import rule_file
 from tools.queue_server import QueueServer
 from tools.servers import Key, NotInstalled, S3Server
 
@@ -31,6 +34,7 @@ os.environ |= KEY.environment
 SERVERS = frozenset(
     {"versitygw", "minio", "postgres", "elasticmq", "keycloak", "auditor", "helm", "validator"}
     | {"actionlint", "collector", "image_registry", "scanner"}
+    | {"prometheus"}
 )
 
 Server = TypeVar("Server")
@@ -72,6 +76,13 @@ def elasticmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueServer]
 def collector(tmp_path: Path) -> Iterator[Collector]:
     """A collector of the test's own, since what it got cannot be cleared."""
     yield from running(collecting.collector(tmp_path / "collector"))
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[Prometheus]:
+    """A Prometheus of the test's own, whose alerts fire as soon as their condition is met."""
+    rules = rule_file(at_once=True)
+    yield from running(prometheus_server.prometheus(tmp_path / "prometheus", rules))
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,9 @@ def go(directory: Path, *, version: str, install: str) -> Path:
 
 
 def builds(version: str) -> str:
-    return f'echo "{version} $2" > "$GOBIN/$(basename "${{2%@*}}")"'
+    """Writes the last argument, which is the package, into the program of its name."""
+    last = "for package; do :; done"
+    return f'{last}; echo "{version} $package" > "$GOBIN/$(basename "${{package%@*}}")"'
 
 
 def on_path(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,3 +186,11 @@ def test_a_name_that_is_no_service_is_refused_with_those_that_are(
         services.main(["versitygate"])
 
     assert "no such service; there are: jars, readers, postgres, " in capsys.readouterr().err
+
+
+def test_go_is_told_the_build_tags_of_a_server() -> None:
+    server = GoServer(name="server", package="example.org/server", version="v2.0.0", tags="small")
+
+    [[*_, tags, small, package]] = server.commands
+
+    assert (tags, small, package) == ("-tags", "small", "example.org/server@v2.0.0")
