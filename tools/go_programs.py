@@ -94,6 +94,12 @@ PROMETHEUS = GoServer(  # 3.16, without the service discovery of each cloud, hal
     version="v0.316.0",
     tags="remove_all_sd",
 )
+JAEGER = GoServer(  # of traces; the last version of Jaeger 1
+    name="jaeger",
+    package="github.com/jaegertracing/jaeger/cmd/all-in-one",
+    version="v1.76.0",
+    module="github.com/jaegertracing/jaeger",
+)
 REGISTRY = GoServer(  # of images, which tests publish to
     name="registry",
     package="github.com/distribution/distribution/v3/cmd/registry",
@@ -112,6 +118,7 @@ GO_SERVERS = {
         SCANNER,
         COLLECTOR,
         PROMETHEUS,
+        JAEGER,
         REGISTRY,
         COMPOSE,
     )

@@ -2,7 +2,7 @@
 
 Everything is installed below .cache/ under versioned names, and renamed into place when complete,
 so that nothing is installed twice. `python -m tools.services [NAME ...]` installs some of them, and
-`compose` and `registry` for `make docker-test`.
+`compose` and `registry` for `make docker-test`, `jaeger` for `make soak`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from data_platform.engine.java import java
 from tools.environments import AUDITORS, MANIFESTS, LockedEnvironment, PackagesError
-from tools.go_programs import COMPOSE, GO_SERVERS, REGISTRY, install_go_servers
+from tools.go_programs import COMPOSE, GO_SERVERS, JAEGER, REGISTRY, install_go_servers
 from tools.installing import InstallError, remove_others, say, unfinished
 from tools.jars import CACHE, SPARK, Jar, JarError, fetch, read_lock
 
@@ -126,7 +126,7 @@ OTHERS: Mapping[str, Callable[[], None]] = {
         MANIFESTS, "checkov and kubernetes-validate: a separate environment with 100 packages"
     ),
 }
-BY_NAME_ONLY = frozenset({COMPOSE.name, REGISTRY.name})
+BY_NAME_ONLY = frozenset({COMPOSE.name, JAEGER.name, REGISTRY.name})
 SERVICES = (*OTHERS, *GO_SERVERS)
 
 

@@ -16,10 +16,12 @@ import pytest
 from data_platform_tests.support.company import realm
 from tools import collector as collecting
 from tools import identity, postgres_server, queue_server, servers
+from tools import jaeger as jaeger_server
 from tools import prometheus as prometheus_server
 from tools.collector import Collector
 from tools.environments import AUDITORS, PackagesError
 from tools.identity import Client, Keycloak
+from tools.jaeger import Jaeger
 from tools.postgres_server import Postgres
 from tools.prometheus import Prometheus
 from tools.prometheus_rules import rule_file
@@ -34,7 +36,7 @@ os.environ |= KEY.environment
 SERVERS = frozenset(
     {"versitygw", "minio", "postgres", "elasticmq", "keycloak", "auditor", "helm", "validator"}
     | {"actionlint", "collector", "image_registry", "scanner"}
-    | {"prometheus"}
+    | {"jaeger", "prometheus"}
 )
 
 Server = TypeVar("Server")
@@ -76,6 +78,11 @@ def elasticmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueServer]
 def collector(tmp_path: Path) -> Iterator[Collector]:
     """A collector of the test's own, since what it got cannot be cleared."""
     yield from running(collecting.collector(tmp_path / "collector"))
+
+
+@pytest.fixture
+def jaeger(tmp_path: Path) -> Iterator[Jaeger]:
+    yield from running(jaeger_server.jaeger(tmp_path / "jaeger"))
 
 
 @pytest.fixture
