@@ -4,6 +4,7 @@ import re
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import dagster as dg
 from pyspark.errors import PySparkException
@@ -11,6 +12,7 @@ from pyspark.errors import PySparkException
 from data_platform.contracts.errors import ContractError
 from data_platform.databases.errors import DatabaseError, DatabaseUnavailable
 from data_platform.engine.connect import drop, lost
+from data_platform.engine.warm.attach import EngineLost
 from data_platform.lake.errors import PartitionConflict, UnreadableFile
 from data_platform.lake.writing.publish import StagedWrite
 from data_platform.quality.held import Held
@@ -99,10 +101,39 @@ def _own_lines(error: Exception) -> list[str]:
 def cause(error) -> str:
     """The message of an error in Dagster's log: the first that says what to do, or the
     innermost."""
+    error = _telling(error)
+    return _text(error) if error else "unknown"
+
+
+def cause_without_rows(failure: dg.DagsterEvent, error) -> str:
+    """As `cause`, if it is of the platform's own, none of which quote rows; else its type."""
+    if (error := _telling(error)) is None:
+        return "unknown"
+    if said := getattr(failure.event_specific_data, "user_failure_data", None):
+        if HELD_BACK in said.metadata:
+            return _text(error)
+        error = error.cause or error  # which `failures_explained` has explained
+    return _text(error) if error.cls_name in _without_rows() else error.cls_name or "unknown"
+
+
+@cache
+def _without_rows() -> frozenset[str]:
+    """The names of the errors whose messages are the platform's words. LakeError itself is also
+    raised for what libraries say."""
+    found, left = set(), list(EXPLAINED)
+    while left:
+        left += (each := left.pop()).__subclasses__()
+        found.add(each.__name__)
+    return frozenset(found - {LakeError.__name__} | {EngineLost.__name__})
+
+
+def _telling(error):
     while error is not None and error.cause is not None and error.cls_name not in _SPEAKING:
         error = error.cause
-    if error is None:
-        return "unknown"
+    return error
+
+
+def _text(error) -> str:
     return re.sub(rf"^[\w.]*{error.cls_name}: ", "", error.message.strip())
 
 

@@ -60,8 +60,10 @@ def open_platform(*, create: bool = False, production: bool = False):
     """The platform in the configured home, which is created if allowed and missing; `production`'s,
     even if the settings name a virtual environment. Raises NoEnvironment if there is none."""
     from data_platform.build.platform import Platform
+    from data_platform.telemetry.logs import log_as
 
     settings = settings_from_env()
+    log_as(settings.log_format)
     if production:
         settings = inside(settings, "")
     platform = Platform(settings)

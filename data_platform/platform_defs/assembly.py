@@ -38,7 +38,7 @@ from data_platform.runs.failed_partitions import failed_status_sensors
 from data_platform.settings.model import Settings
 from data_platform.tables.identity import TableId
 from data_platform.tables.nearest import nearest
-from data_platform.telemetry.logs import quiet_libraries
+from data_platform.telemetry.logs import log_as, quiet_libraries
 from data_platform.telemetry.warnings import previews_accepted
 
 _T = TypeVar("_T", bound=Table)
@@ -56,6 +56,7 @@ def definitions(
     pattern or a rule that the engine of the settings would compute differently from Spark;
     ValueError if a function's parameter is not a declared table.
     """
+    log_as(settings.log_format)
     quiet_libraries()
     as_usual_console()
     _require_distinct(tables)

@@ -42,6 +42,9 @@ from data_platform.platform_defs.step import (
 from data_platform.settings.environment import named_domains, settings_from_env
 from data_platform.storage.object_store import ObjectStore
 from data_platform.storage.services import retried
+from data_platform.telemetry.logs import log_as
+from data_platform.telemetry.running import begin
+from data_platform.telemetry.tracing import step_key
 
 SECONDS = 5  # between uploads of messages
 
@@ -81,6 +84,9 @@ def _run(pipes: PipesContext, home: str, reports: Sent) -> None:
     asked = StepRequest(**pipes.get_extra("asked"))
     table = _table(asked.table, pipes.get_extra("code"), variables)
     platform = Platform(settings_from_env(variables))
+    log_as(platform.settings.log_format)
+    partitions = tuple(dict.fromkeys([*asked.keys[:1], *asked.keys[-1:]]))
+    begin(asked.run_id, partitions, step=step_key(table.id))
     say = pipes.log.info
     with run_leased(platform, asked):
         with failures_explained():

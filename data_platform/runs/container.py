@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from data_platform.runs.home import prepare_home
 from data_platform.settings.environment import (
     enter_home,
+    export,
     give_password,
     given_dagster_home,
     settings_from_env,
@@ -25,6 +26,8 @@ WEBSERVER_PORT = 3000
 CODE_SERVER_PORT = 4000
 WEBSERVER = "data_platform.webserver"
 DAEMON = "data_platform.runs.daemon"
+# A code server's own process has Dagster's JSON until it has loaded the platform.
+_JSON_LOGS = {"DAGSTER_CLI_API_GRPC_LOG_FORMAT": "json"}
 WORKSPACE = "/etc/data-platform/workspace.yaml"  # another one: mount it there
 
 _ANYWHERE = ("--host", "0.0.0.0")
@@ -54,6 +57,14 @@ def is_of_dagster(command: Sequence[str]) -> bool:
     return command[0].startswith("dagster") or bool({WEBSERVER, DAEMON} & {*command[1:3]})
 
 
+def with_json_logs(command: Sequence[str]) -> list[str]:
+    """The same command, in a process that logs JSON lines; the platform's own servers do so
+    themselves."""
+    if command[0].startswith("dagster"):
+        return [sys.executable, "-m", "data_platform.runs.dagster_command", *command]
+    return list(command)
+
+
 def enter_its_home(settings: Settings) -> None:
     """Make this process, and the program it becomes, find Dagster's instance; idempotent."""
     if given_dagster_home():
@@ -67,7 +78,11 @@ def main() -> None:
     command = command_of(sys.argv[1:])
     try:
         if is_of_dagster(command):
-            enter_its_home(settings_from_env())
+            settings = settings_from_env()
+            enter_its_home(settings)
+            if settings.log_format == "json":
+                export(**_JSON_LOGS)
+                command = with_json_logs(command)
         os.execvp(command[0], command)
     except SettingsError as error:
         sys.exit(f"error: {error}")

@@ -23,6 +23,7 @@ from data_platform.runs.heartbeat import beating, holder
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.model import Settings
 from data_platform.settings.values import SettingsError
+from data_platform.telemetry.logs import log_as
 
 LEASE = "daemon"
 _log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ def main() -> None:
     dagster_daemon = command.load()  # takes seconds, which one that waits has behind it
     try:
         settings = settings_from_env()
+        log_as(settings.log_format)
         enter_its_home(settings)
         with only_daemon(settings, lost=lambda: os._exit(1)):  # at once
             sys.argv = ["dagster-daemon", "run", *sys.argv[1:]]

@@ -33,9 +33,7 @@ _CLOUD = {
     "CATALOG": "glue",
     "LEDGER": "",
 }
-
 _MESSAGES = "s3://{project}-temp-{env}/pipes"
-
 # Of this machine or Dagster's process only: a remote job has its own values, or none.
 _NOT_PASSED_ON = (
     *("HOME", "DAGSTER_CONFIG", "DAGSTER_DATABASE", "SPARK_JARS", "SPARK_IDLE"),
@@ -45,7 +43,6 @@ _NOT_PASSED_ON = (
 # Settings whose default is `DATABASE`, except a Glue catalog; Dagster's storage only on a server.
 IN_DATABASE = ("CATALOG", "LEDGER")
 PASSWORD, PROXY_SECRET = f"{PREFIX}DATABASE_PASSWORD", f"{PREFIX}PROXY_SECRET"
-
 
 # Defaults that differ by environment; each setting's own variable takes precedence. Empty ones must
 # be set, or are derived from the machine.
@@ -100,6 +97,7 @@ def settings_from_env(env: Mapping[str, str] | None = None, *, secrets: bool = T
         alerts=Path(given) if (given := _value(env, "ALERTS")) else None,
         queue_url=values.queue(value("QUEUE")),
         inventory_uri=values.inventory(value("INVENTORY")),
+        log_format=values.log_format(_value(env, "LOG_FORMAT")),
         project=project,
         aws_region=_region(env),
         aws_endpoint=values.endpoint(_value(env, "AWS_ENDPOINT")),

@@ -7,10 +7,12 @@ bucket can take a directory's place without a change in the code that uses it.
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from data_platform.settings.engine import Engine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+LogFormat = Literal["text", "json"]
 NO_PROXY = "none"  # as the proxy's secret: said on purpose
 
 
@@ -45,9 +47,9 @@ class Settings:
     as dead. For jobs of a service, `remote_package`
     (`s3://`) is what `data-platform package` made, `remote_messages` (`s3://`) where they exchange
     messages with Dagster, `remote_role` the ARN of their role, `remote_release` a release of EMR,
-    each empty where it is not needed. `project` begins the names of the buckets; `aws_region` is
-    empty where there is no cloud, `aws_endpoint` where S3 is
-    AWS's. `actor` is whom the audit trail names for commands. Where a proxy authenticates those who
+    each empty where it is not needed. `log_format` is how processes log. `project` begins the names
+    of the buckets; `aws_region` is empty where there is no cloud, `aws_endpoint` where S3 is AWS's.
+    `actor` is whom the audit trail names for commands. Where a proxy authenticates those who
     open the UI, `proxy_secret` is how it proves to be the proxy, and `operators` and `viewers` are
     the groups whose members may change and may read; at one of `unprotected_hosts` everyone may do
     everything where there is no proxy. `storage_price` is US dollars for a GB and
@@ -74,6 +76,7 @@ class Settings:
     queue_url: str = ""
     inventory_uri: str = ""
     spark_jars: Path = CHECKOUT / ".cache" / "jars"
+    log_format: LogFormat = "text"
     project: str = "data-platform"
     aws_region: str = ""
     aws_endpoint: str = ""

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from data_platform.settings.engine import Engine
-from data_platform.settings.model import NO_PROXY
+from data_platform.settings.model import NO_PROXY, LogFormat
 
 PREFIX = "DATA_PLATFORM_"
 
@@ -175,6 +175,14 @@ def minutes(name: str, text: str) -> float:
 def lease(name: str, text: str) -> float:
     """A number of seconds, at least 1: a process cannot beat much oftener."""
     return _number(name, text, 1, "a number of seconds from 1, like 60")
+
+
+def log_format(text: str) -> LogFormat:
+    """`text` or `json`; `text` if it is empty."""
+    match text or "text":
+        case "text" | "json" as known:
+            return known
+    raise SettingsError(f"{PREFIX}LOG_FORMAT is {text!r}; allowed: text, json")
 
 
 def _number(name: str, text: str, least: float, allowed: str) -> float:

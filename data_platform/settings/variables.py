@@ -113,6 +113,12 @@ VARIABLES = (
         "none: the nightly reconciliation lists the bucket",
     ),
     Variable(
+        "LOG_FORMAT",
+        "How the platform's processes log: `text`, or `json` for an object a line with run and "
+        "trace",
+        "`text`; `json` in the image",
+    ),
+    Variable(
         "DATABASE",
         "A server for all metadata, like `postgresql://user@host:5432/database`: the default of "
         "the next three",

@@ -6,6 +6,7 @@ from data_platform.runs.container import enter_its_home
 from data_platform.settings.environment import settings_from_env
 from data_platform.settings.model import NO_PROXY, Environment, Settings
 from data_platform.settings.values import PREFIX, SettingsError
+from data_platform.telemetry.logs import log_as
 from data_platform.webserver.dagster_webserver_internals import serve
 
 
@@ -30,6 +31,7 @@ def served(settings: Settings) -> Settings:
 def main() -> None:
     try:
         settings = served(settings_from_env())
+        log_as(settings.log_format)
         enter_its_home(settings)
     except SettingsError as error:
         sys.exit(f"error: {error}")
