@@ -33,6 +33,7 @@ _SPEAKING = (
 )
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*?reading file (\S+\.parquet)", re.DOTALL)
 _PYTHON_LINE = re.compile(r"\.py:\d+$")
+_FRAME = re.compile(r'\s*File "([^"]+)", line (\d+)')
 _WAYS_OUT = {
     r"memory pool: fair\(": f"raise {PREFIX}SPARK_MEMORY and run it again",  # Sail's
     "No space left on device|Disk quota exceeded": "free some space and run it again",
@@ -106,14 +107,15 @@ def cause(error) -> str:
 
 
 def cause_without_rows(failure: dg.DagsterEvent, error) -> str:
-    """As `cause`, if it is of the platform's own, none of which quote rows; else its type."""
+    """As `cause`, if it is of the platform's own, none of which quote rows; else its type, and the
+    line of code that raised it."""
     if (error := _telling(error)) is None:
         return "unknown"
     if said := getattr(failure.event_specific_data, "user_failure_data", None):
         if HELD_BACK in said.metadata:
             return _text(error)
         error = error.cause or error  # which `failures_explained` has explained
-    return _text(error) if error.cls_name in _without_rows() else error.cls_name or "unknown"
+    return _text(error) if error.cls_name in _without_rows() else f"{error.cls_name}{_line(error)}"
 
 
 @cache
@@ -125,6 +127,11 @@ def _without_rows() -> frozenset[str]:
         left += (each := left.pop()).__subclasses__()
         found.add(each.__name__)
     return frozenset(found - {LakeError.__name__} | {EngineLost.__name__})
+
+
+def _line(error) -> str:
+    frames = (_FRAME.match(text) for text in reversed(error.stack) if "site-packages" not in text)
+    return next((f" at {found[1]}:{found[2]}" for found in frames if found), "")
 
 
 def _telling(error):

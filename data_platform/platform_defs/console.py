@@ -8,7 +8,7 @@ from dataclasses import replace
 import dagster as dg
 
 from data_platform.build.dagster_internals import error_outside_steps, use_logger
-from data_platform.build.failures import cause, cause_without_rows
+from data_platform.build.failures import cause_without_rows
 from data_platform.runs.tags import RANGE_END, RANGE_START
 from data_platform.telemetry import running
 from data_platform.telemetry.json_lines import stored_error
@@ -60,6 +60,12 @@ class _Follower(logging.Handler):
     """Keeps in `telemetry.running` where the run is, and tells the record."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._follow(record)
+        except Exception:  # no run fails by its log
+            self.handleError(record)
+
+    def _follow(self, record: logging.LogRecord) -> None:
         metadata = getattr(record, "dagster_meta", None) or {}
         run, event = metadata.get("run_id"), metadata.get("dagster_event")
         if not run:
@@ -81,8 +87,8 @@ def _partitions(tags: Mapping[str, str]) -> tuple[str, ...]:
 
 class _Messages(logging.Filter):
     """Passes messages as written; of Dagster's events only failures, with their causes: of steps,
-    and of runs that failed outside of their steps. In JSON lines, which leave the machine, a cause
-    that may quote rows is its type."""
+    and of runs that failed outside of their steps. A cause that may quote rows is told by its type:
+    the run's page has its text."""
 
     def __init__(self, *, failures: bool) -> None:
         super().__init__()
@@ -99,8 +105,7 @@ class _Messages(logging.Filter):
             return False
         what, error = failure
         record.failure = stored_error(error)
-        why = cause_without_rows(event, error) if logs_json() else cause(error)
-        record.msg = f"{what}: {why}"
+        record.msg = f"{what}: {cause_without_rows(event, error)}"
         return True
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from data_platform.tables.nearest import nearest
 
@@ -13,7 +13,8 @@ _VALUE = re.compile(r"[-+]?\d[\d.,:/TZ+-]*")
 
 
 def difference(columns: Sequence[str], header: Sequence[str], text: str, delimiter: str) -> str:
-    """What is wrong with `header`, the fields of the line `text`, and how to fix it."""
+    """What is wrong with `header`, the fields of the line `text`, and how to fix it. A line that
+    may be a row of data is not quoted: this is logged."""
     if other := _other_delimiter(columns, text, delimiter):
         return (
             f"wrong header: its columns are separated by {_DELIMITERS[other]}; declare "
@@ -24,7 +25,7 @@ def difference(columns: Sequence[str], header: Sequence[str], text: str, delimit
     if len(missing) == len(columns) and any(_VALUE.fullmatch(name.strip()) for name in header):
         return (
             f"wrong header: none of the {len(columns)} columns is in the first line, which looks "
-            f"like a row of data ({_short(text)}); the header line is missing"
+            "like a row of data; the header line is missing"
         )
     said = []
     for name in list(unexpected):
@@ -32,11 +33,17 @@ def difference(columns: Sequence[str], header: Sequence[str], text: str, delimit
             missing.remove(meant)
             unexpected.remove(name)
             said.append(f"{name!r} for {meant!r}{_how(name, meant)}")
+    if not said and len(missing) == len(columns):
+        return (
+            f"wrong header: none of the {len(columns)} columns is in the first line, which has "
+            f"{len(header)} fields and may be a row of data; "
+            f"{_listed('missing ', _quoted(missing))}"
+        )
     said = [_listed("", said)] if said else []
     repeated = [name for name, count in Counter(header).items() if count > 1 and name in columns]
     for what, names in {"missing": missing, "unexpected": unexpected, "twice": repeated}.items():
         if names:
-            said.append(_listed(f"{what} ", [repr(name[:60]) for name in names]))
+            said.append(_listed(f"{what} ", _quoted(names)))
     if not said:  # the names are right
         said = [f"its quotes are malformed: {_short(text)}"]
     return f"wrong header: {'; '.join(said)} (the order of the columns is free)"
@@ -69,6 +76,10 @@ def _how(name: str, meant: str) -> str:
     if name.casefold() == meant.casefold():
         return " (upper and lower case)"
     return "" if _plain(name) == _plain(meant) else " (misspelt?)"
+
+
+def _quoted(names: Iterable[str]) -> list[str]:
+    return [repr(name[:60]) for name in names]
 
 
 def _listed(what: str, names: Sequence[str]) -> str:

@@ -36,8 +36,12 @@ def test_another_delimiter_is_told_with_the_way_out() -> None:
 
 def test_a_first_line_of_values_is_a_missing_header() -> None:
     assert said("1,17850,6,2.55") == (
-        "wrong header: none of the 4 columns is in the first line, which looks like a row of data "
-        "('1,17850,6,2.55'); the header line is missing"
+        "wrong header: none of the 4 columns is in the first line, which looks like a row of data; "
+        "the header line is missing"
+    )
+    assert said("Ann,Smith,Dover") == (
+        "wrong header: none of the 4 columns is in the first line, which has 3 fields and may be a "
+        "row of data; missing 'id', 'customer_id', 'quantity', 'price'"
     )
 
 
