@@ -18,6 +18,7 @@ from data_platform.engine.parallelism import parallelism
 from data_platform.engine.shuffles import dealt
 from data_platform.lake.builds import Build
 from data_platform.lake.files import Files, StagedFile, files_by_partition
+from data_platform.lake.origin import origin
 from data_platform.lake.writing.publish import StagedWrite
 from data_platform.lake.writing.staging import (
     Staged,
@@ -60,12 +61,12 @@ def build_bronze(
     loaded = ensure_tables(table, platform.lake)[DATA]
     published = platform.builds.of(table.id, plan.base)
     attempt = new_attempt(run_id)
-    layout = plain_layout(loaded, attempt, platform.storage)
+    layout = plain_layout(loaded, attempt, platform.storage, run_id)
     present = files_by_partition(loaded, plan.base) if plan.base else {}
     lost = _unaccounted(table, platform, present)
     safe = {key: entries for key, entries in effective.items() if key not in lost}
     files = {**elsewhere_in_bronze(loaded, safe), **present}
-    work = _work(table, platform, safe, files, directory(loaded, attempt))
+    work = _work(table, platform, safe, files, directory(loaded, attempt), origin(run_id))
     platform.storage.make_folder(directory(loaded, attempt))
     reports = [ParseReport(key, refused=why) for key, why in lost.items()] + _parse(spark, work)
     _record_errors(table, platform, reports, run_id)
@@ -159,6 +160,7 @@ def _work(
     effective: dict[str, list[Entry]],
     present: Files,
     target: str,
+    footer: Mapping[str, str],
 ) -> list[PartitionWork]:
     source = table.source
     partitioning = table.partitioning
@@ -168,6 +170,7 @@ def _work(
             partition=key,
             values=dict(zip(partitioning.names, partitioning.values(key), strict=True)),
             target=target,
+            footer=footer,
             format=source.format,
             schema=schema,
             objects=tuple(_object(entry, platform) for entry in entries if entry.available),

@@ -57,7 +57,7 @@ def build_merged(
     table was built from have another version now."""
     (source,) = plan.inputs.values()
     attempt = new_attempt(run_id)
-    layout = layout_of(table, platform, attempt)
+    layout = layout_of(table, platform, attempt, run_id)
     own, upstream = platform.lake.load(table.id), platform.lake.load(source.upstream.table)
 
     def read(of: LakeTable, files: Files, keys: Iterable[str]) -> DataFrame:

@@ -26,6 +26,7 @@ from data_platform.engine.logical_plan import with_boundary
 from data_platform.engine.parallelism import parallelism
 from data_platform.engine.shuffles import small_groups_are_slow, together, without_adaptive
 from data_platform.lake.files import partitioning_of
+from data_platform.lake.origin import origin
 from data_platform.lake.reads import columns_of
 from data_platform.lake.writing.layout import Layout, SourcePath
 from data_platform.lake.writing.staging import (
@@ -40,9 +41,10 @@ from data_platform.quality.repeats import MAY_REPEAT, with_repeats_marked
 from data_platform.quality.spread import Spread
 from data_platform.quality.winners import repeated_by
 from data_platform.storage.errors import LakeError
-from data_platform.tables.columns import ATTEMPT, RECEIVED, REPEATS_OBJECT, REPEATS_ROW
+from data_platform.tables.columns import ATTEMPT, RECEIVED, REPEATS_OBJECT, REPEATS_ROW, TRACE
 from data_platform.tables.identity import Partitioning
 from data_platform.tables.outcomes import DATA, NAMED, OUTSIDE, QUARANTINE, REASONS
+from data_platform.telemetry.ids import trace_of
 
 
 def build(
@@ -55,7 +57,7 @@ def build(
     results = calls.results()
     first = next(results)  # before tables are created: a failing function leaves none behind
     attempt = new_attempt(run_id)
-    layout = layout_of(table, platform, attempt)
+    layout = layout_of(table, platform, attempt, run_id)
     judge = partial(judged_as_spread, table, spread, one_partition=len(plan.keys) == 1)
 
     def written(result: Result) -> Staged:
@@ -182,19 +184,26 @@ def _same_partition_columns(table: JudgedTable, received: DataFrame) -> bool:
     return all(types.get(folded(name)) == own[name].dataType for name in table.partition_by)
 
 
-def layout_of(table: JudgedTable, platform: Platform, attempt: str) -> Layout:
+def layout_of(table: JudgedTable, platform: Platform, attempt: str, run_id: str) -> Layout:
     """The layout of an attempt: its tables by outcome, created or evolved as declared."""
     tables = ensure_tables(table, platform.lake)
     received: dict[str, SourcePath] = {}
     if table.contract.lineage:
-        own = {ATTEMPT, REASONS, REPEATS_OBJECT, REPEATS_ROW, NAMED}
+        own = {ATTEMPT, TRACE, REASONS, REPEATS_OBJECT, REPEATS_ROW, NAMED}
         names = columns_of(tables[QUARANTINE]).names
         received = {name: (RECEIVED, name) for name in names if name not in own}
     parts = {
         outcome: part(loaded, attempt, received if outcome != DATA else None)
         for outcome, loaded in tables.items()
     }
-    return Layout(partitioning_of(tables[DATA]), attempt, parts, platform.storage)
+    return Layout(
+        partitioning_of(tables[DATA]),
+        attempt,
+        parts,
+        platform.storage,
+        origin(run_id),
+        trace_of(run_id),
+    )
 
 
 def _require_planned(table: JudgedTable, plan: Plan, staged: Staged) -> None:

@@ -9,13 +9,17 @@ from data_platform.lake.expiry import KEEP_DAYS, KEEP_SNAPSHOTS
 from data_platform.lake.reads import columns_of
 from data_platform.lake.rejected import REJECTED_BY, REJECTED_LAYERS
 from data_platform.landing.bronze_schema import bronze_schema
-from data_platform.tables.columns import ATTEMPT, REPEATS_OBJECT, REPEATS_ROW
+from data_platform.tables.columns import ATTEMPT, REPEATS_OBJECT, REPEATS_ROW, TRACE
 from data_platform.tables.identity import TableId
 from data_platform.tables.outcomes import DATA, DUPLICATES, NAMED, QUARANTINE, REASONS, Outcome
 from data_platform.tables.partition_times import as_property, times_of
 
 _ATTEMPT = T.StructField(
     ATTEMPT, T.StringType(), False, {"comment": "the write that this row belongs to"}
+)
+# Nullable: tables of earlier versions get it, and their rows stay without.
+_TRACE = T.StructField(
+    TRACE, T.StringType(), True, {"comment": "the trace of the run that wrote it"}
 )
 _REASONS = T.StructField(
     REASONS,
@@ -80,9 +84,9 @@ def _schema(table: Table, outcome: Outcome, lake: Lake) -> T.StructType:
         (upstream,) = table.inputs.values()
         schema = columns_of(lake.load(upstream))
     if outcome == DUPLICATES:
-        return _with(schema, table.partition_by, *_REPEATS, _ATTEMPT)
+        return _with(schema, table.partition_by, *_REPEATS, _ATTEMPT, _TRACE)
     named = [_NAMED] if table.partition_by else []
-    return _with(schema, table.partition_by, _REASONS, *named, _ATTEMPT)
+    return _with(schema, table.partition_by, _REASONS, *named, _ATTEMPT, _TRACE)
 
 
 def schema_of_rows(table: Table) -> T.StructType:

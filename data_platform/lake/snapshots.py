@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pyiceberg.table import Table
 
-RUN = "data_platform.run"  # the property of a snapshot that names its run
+from data_platform.lake.origin import RUN
 
 
 def current_snapshot_id(table: Table) -> int | None:

@@ -66,7 +66,8 @@ class PartitionWork:
 
     `carry` names the objects whose rows are copied from `present`, the URIs of the bronze files
     that have them: the partition's current ones, and those of partitions that its keys moved from.
-    `target` is the URI of the attempt's directory. `store` gives access to both.
+    `target` is the URI of the attempt's directory, `footer` what its files say of their origin.
+    `store` gives access to both.
     """
 
     partition: str
@@ -77,6 +78,7 @@ class PartitionWork:
     objects: tuple[ObjectWork, ...]
     carry: tuple[StoredObject, ...] = ()
     present: tuple[str, ...] = ()
+    footer: Mapping[str, str] = field(default_factory=dict)
     store: ObjectStore = field(default_factory=ObjectStore)
 
 
@@ -136,7 +138,9 @@ def parse_partition(work: PartitionWork) -> ParseReport:
     this attempt are removed.
     """
     text = [field.name for field in work.format.schema if pa.types.is_string(field.type)]
-    output = TaskOutput(work.target, work.partition, work.schema, work.store, plain=text)
+    output = TaskOutput(
+        work.target, work.partition, work.schema, work.store, plain=text, footer=work.footer
+    )
     try:
         landed = [_land(item, work, output) for item in work.objects]
         unread = {report.id for report in landed if report.error}

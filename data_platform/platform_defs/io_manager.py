@@ -125,7 +125,7 @@ class S3ParquetIOManager(dg.IOManager):
         table = self.lake.ensure(table_id, _nullable(schema), columns, times)
         base = versions(files_by_partition(table, keys))
         attempt = new_attempt(context.run_id)
-        layout = plain_layout(table, attempt, self.storage)
+        layout = plain_layout(table, attempt, self.storage, context.run_id)
         stage_data = stage if isinstance(data, DataFrame) else stage_arrow
         staged = with_empty_partitions(stage_data(data, layout), table, layout, keys)
         _require_asked(table_id, keys, asked, staged, table)

@@ -1,6 +1,6 @@
 """A Parquet file that is written batch by batch, in row groups of a useful size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -15,17 +15,24 @@ class ParquetFile:
     opened with the first group, by calling `sink`.
 
     `rows` counts the rows, `written` the bytes in memory of the row groups that are in the file,
-    `waiting` those of the rows that are not. `options` are further ones of PyArrow's ParquetWriter.
+    `waiting` those of the rows that are not. `footer` is written beside the schema. `options` are
+    further ones of PyArrow's ParquetWriter.
     """
 
     def __init__(
-        self, sink: Callable[[], pa.NativeFile], schema: pa.Schema, **options: Any
+        self,
+        sink: Callable[[], pa.NativeFile],
+        schema: pa.Schema,
+        *,
+        footer: Mapping[str, str] | None = None,
+        **options: Any,
     ) -> None:
         self.rows = 0
         self.written = 0
         self.waiting = 0
         self._batches: list[pa.RecordBatch] = []
         self._open, self._schema, self._options = sink, schema, options
+        self._footer = dict(footer or {})
         self._sink: pa.NativeFile | None = None
         self._writer: pq.ParquetWriter | None = None
 
@@ -64,6 +71,7 @@ class ParquetFile:
         assert self._sink
         with self._sink as sink:
             self.flush()
+            writer.add_key_value_metadata(self._footer)
             writer.close()
             return sink.tell()
 

@@ -12,5 +12,6 @@ RESCUED = "_rescued"  # JSON of a row that did not fit the object's header; othe
 RECEIVED = "_received"  # in silver's function: the row as bronze has it, as one column
 
 ATTEMPT = "_attempt"  # of a rejected row: the write that it belongs to
+TRACE = "_trace"  # of a rejected row: the trace of that write's run
 REPEATS_OBJECT = "_repeats_object"  # of a duplicate: the lineage of the row that it repeats
 REPEATS_ROW = "_repeats_row"

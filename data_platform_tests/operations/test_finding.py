@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
 from data_platform.lake.errors import NotThere
+from data_platform.lake.files import files_by_partition
+from data_platform.lake.origin import RUN, TRACE
+from data_platform.lake.snapshots import summaries
 from data_platform.operations.finding import FoundRun, find
 from data_platform.runs.tags import BACKFILL_ID_TAG
 from data_platform.tables.identity import TableId
@@ -110,3 +115,23 @@ def test_a_run_whose_record_was_deleted_still_has_what_it_built(
 def test_an_id_of_nothing_is_refused_with_what_an_id_can_be(home: Home, name: str) -> None:
     with pytest.raises(NotThere, match="a trace, a backfill, an attempt or a snapshot"):
         find(home.platform, name)
+
+
+def test_a_row_in_quarantine_a_data_file_and_a_snapshot_name_the_trace(home: Home) -> None:
+    [rejected] = home.quarantined(HELD).values()
+    traces = {row["_trace"] for row in rejected}
+    found = [only(home, trace) for trace in traces]
+    assert [each.run for each in found] == [run_of(home, HELD)]
+
+    for table in (BRONZE, SILVER):
+        loaded = home.platform.lake.load(TableId.parse(table))
+        [summary] = [each for each in summaries(loaded) if each[RUN] == run_of(home, DAY)]
+        [file] = files_by_partition(loaded, [DAY])[DAY]
+        with home.platform.storage.open_input(file.file_path) as opened:
+            footer = pq.ParquetFile(pa.BufferReader(opened.read())).metadata.metadata
+        for said in (summary, plain(footer)):
+            assert said[RUN] == only(home, said[TRACE] or "").run == run_of(home, DAY)
+
+
+def plain(footer: dict[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in footer.items()}

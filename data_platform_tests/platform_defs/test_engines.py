@@ -127,5 +127,7 @@ def _near(value: object) -> object:
 
 
 def _by_key(table: pa.Table, by: tuple[str, ...]) -> dict[tuple, dict]:
-    rows = table.drop_columns([n for n in ("_attempt",) if n in table.column_names]).to_pylist()
+    rows = table.drop_columns(
+        [n for n in ("_attempt", "_trace") if n in table.column_names]
+    ).to_pylist()
     return {tuple(row[name] for name in by): row for row in rows}

@@ -33,7 +33,7 @@ from data_platform_tests.support.tables import TABLES
 
 SEED = 1852
 # What differs between two runs of the same work.
-OF_THE_RUN = {"_attempt", "_ingested_at"}
+OF_THE_RUN = {"_attempt", "_ingested_at", "_trace"}
 LANDED = "online_retail"
 
 Rows = list[tuple]

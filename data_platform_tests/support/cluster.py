@@ -29,7 +29,7 @@ from data_platform_tests.support.places import Place
 from tools.cluster import Cluster
 from tools.servers import S3Server
 
-_OF_THE_LOAD = ("_attempt", "_ingested_at")
+_OF_THE_LOAD = ("_attempt", "_ingested_at", "_trace")
 PATIENCE = 240  # seconds for a load, on a busy machine
 LOADING = "data_platform_tests.support.processes.loading"
 

@@ -165,5 +165,5 @@ def home_at(
 
 def rows_of_a_load(table: pa.Table) -> list[dict]:
     """A table's rows in an order of their own, without what differs between two loads."""
-    of_the_load = [n for n in ("_ingested_at", "_attempt") if n in table.column_names]
+    of_the_load = [n for n in ("_ingested_at", "_attempt", "_trace") if n in table.column_names]
     return sorted(table.drop_columns(of_the_load).to_pylist(), key=repr)

@@ -105,7 +105,7 @@ _NOTHING: dict[str, pa.Array] = {
     "_row_number": pa.array([], pa.int64()),
 }
 # What differs between two runs of the same work.
-_OF_THE_RUN = {"_attempt", "_ingested_at"}
+_OF_THE_RUN = {"_attempt", "_ingested_at", "_trace"}
 
 Rows = list[tuple[Any, ...]]
 

@@ -4,13 +4,14 @@ This module is imported by Python workers: it needs PyArrow only.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_platform.storage.files import Storage
-from data_platform.tables.columns import ATTEMPT
+from data_platform.tables.columns import ATTEMPT, TRACE
 from data_platform.tables.identity import Partitioning
 from data_platform.tables.outcomes import NAMED, QUARANTINE, SEPARATOR, Outcome
 
@@ -29,11 +30,12 @@ class Part:
     schema: pa.Schema
     sources: tuple[SourcePath, ...]
 
-    def select(self, batch: pa.RecordBatch, attempt: str) -> pa.RecordBatch:
-        """The batch's rows with the columns that they have in the part's table."""
+    def select(self, batch: pa.RecordBatch, constants: Mapping[str, str | None]) -> pa.RecordBatch:
+        """The batch's rows with the columns that they have in the part's table; `constants` are
+        those with one value for all rows."""
         decoded = _decoded(batch, self.sources)
         columns = [
-            _column(batch, decoded, source, field.type, attempt)
+            _column(batch, decoded, source, field.type, constants)
             for source, field in zip(self.sources, self.schema, strict=True)
         ]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
@@ -50,11 +52,11 @@ def _column(
     decoded: dict[str, list[dict]],
     source: SourcePath,
     kind: pa.DataType,
-    attempt: str,
+    constants: Mapping[str, str | None],
 ) -> pa.Array:
     name, *members = source
-    if name == ATTEMPT:
-        return pa.repeat(pa.scalar(attempt, kind), batch.num_rows)
+    if name in constants:
+        return pa.repeat(pa.scalar(constants[name], kind), batch.num_rows)
     for member in members:
         return _from_text(pa.array([row.get(member) for row in decoded[name]], pa.string()), kind)
     if name == NAMED and name not in batch.schema.names:
@@ -79,12 +81,20 @@ def split(column: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a write is laid out: partitions, attempt, and a part for each outcome."""
+    """How a write is laid out: partitions, attempt, and a part for each outcome. `origin` says in
+    each file which run it is from, `trace` in each rejected row."""
 
     partitioning: Partitioning
     attempt: str
     parts: dict[Outcome, Part]
     storage: Storage = field(default_factory=Storage)
+    origin: Mapping[str, str] = field(default_factory=dict)
+    trace: str | None = None
+
+    @property
+    def constants(self) -> dict[str, str | None]:
+        """The columns of rejected rows with one value for all of them."""
+        return {ATTEMPT: self.attempt, TRACE: self.trace}
 
     @property
     def partition_by(self) -> tuple[str, ...]:

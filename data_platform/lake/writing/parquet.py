@@ -102,13 +102,13 @@ class _OpenFile:
 
     def __post_init__(self) -> None:
         sink = partial(self.layout.storage.open_output, self.path)
-        self._file = ParquetFile(sink, self.part.schema)
+        self._file = ParquetFile(sink, self.part.schema, footer=self.layout.origin)
 
     def write(self, rows: pa.RecordBatch) -> None:
         if self.layout.judged:
             _count_rules(self.rules, rows)
             _count_named(self.named, rows)
-        selected = self.part.select(rows, self.layout.attempt)
+        selected = self.part.select(rows, self.layout.constants)
         if 2 * selected.nbytes < selected.get_total_buffer_size():
             # A part of a batch keeps all of it in memory.
             selected = selected.take(pa.array(range(selected.num_rows)))

@@ -26,6 +26,7 @@ from data_platform.lake.files import (
     partitioning_of,
     sound_files,
 )
+from data_platform.lake.origin import origin
 from data_platform.lake.rejected import REJECTED_LAYERS, files_of_attempts, rejected_by
 from data_platform.lake.writing.commit import replace_partitions, require_base
 from data_platform.lake.writing.staging import Staged
@@ -231,7 +232,7 @@ def _displaced(
 def _properties(write: StagedWrite) -> dict[str, str]:
     return {
         **write.properties,
-        "data_platform.run": write.run_id,
+        **origin(write.run_id),
         ATTEMPT: write.attempt,
         CONTRACT: write.contract,
         "data_platform.partitions": str(len(write.good)),

@@ -20,6 +20,7 @@ from data_platform.lake.files import (
     files_by_partition,
     versions,
 )
+from data_platform.lake.origin import origin
 from data_platform.lake.rejected import REJECTED_LAYERS, rejected_by
 from data_platform.lake.writing.commit import replace_partitions, require_base
 from data_platform.lake.writing.publish import ATTEMPT, CONTRACT, Published
@@ -73,7 +74,7 @@ class Release:
             base=self.base,
             properties={
                 **properties,
-                "data_platform.run": build.run_id,
+                **origin(build.run_id),
                 "data_platform.partitions": "1",
             },
         )

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from data_platform.engine.shuffles import gathered
 from data_platform.lake.files import StagedFile, partitioning_of
+from data_platform.lake.origin import origin
 from data_platform.lake.reads import columns_of
 from data_platform.lake.schema import arrow_columns_of
 from data_platform.lake.writing.layout import Layout, Part, SourcePath
@@ -155,6 +156,8 @@ def _staged(reports: list[dict], layout: Layout) -> Staged:
     return Staged(by_outcome, dict(rules), dict(named), dict(counts))
 
 
-def plain_layout(table: Table, attempt: str, storage: Storage) -> Layout:
-    """A write without quarantine: every row goes to the table."""
-    return Layout(partitioning_of(table), attempt, {DATA: part(table, attempt)}, storage)
+def plain_layout(table: Table, attempt: str, storage: Storage, run_id: str = "") -> Layout:
+    """A write without quarantine: every row goes to the table. Its files name the run, if any."""
+    from_run = origin(run_id) if run_id else {}
+    parts = {DATA: part(table, attempt)}
+    return Layout(partitioning_of(table), attempt, parts, storage, from_run)
