@@ -40,6 +40,7 @@ from data_platform.quality import findings as checks
 from data_platform.quality.findings import Finding
 from data_platform.tables.identity import TableSlice
 from data_platform.tables.outcomes import DATA
+from data_platform.telemetry.tracing import caused_by
 
 _MOST_NAMED = 50  # landed objects on a partition's page
 _TASKS_PER_CORE = 4  # so that one large partition does not leave a core idle for long
@@ -68,6 +69,7 @@ def build_bronze(
     files = {**elsewhere_in_bronze(loaded, safe), **present}
     work = _work(table, platform, safe, files, directory(loaded, attempt), origin(run_id))
     platform.storage.make_folder(directory(loaded, attempt))
+    caused_by(run_id, [e.key for of in effective.values() for e in of if e.state == "pending"])
     reports = [ParseReport(key, refused=why) for key, why in lost.items()] + _parse(spark, work)
     _record_errors(table, platform, reports, run_id)
     # Only of what was read: more may have landed since.

@@ -12,7 +12,7 @@ import dagster as dg
 from data_platform.health.failed_runs import error_of
 from data_platform.runs.tags import BACKFILL_ID_TAG, DECIDED, RANGE_END, RANGE_START, TRACE
 from data_platform.telemetry.ids import RUN, trace_of
-from data_platform.telemetry.tracing import flush, is_traced, record
+from data_platform.telemetry.tracing import causes_of, flush, is_traced, record
 
 _LOG = logging.getLogger(__name__)
 _ENDS = {
@@ -105,7 +105,12 @@ def _record_run(instance: dg.DagsterInstance, entry: dg.EventLogEntry, status: s
         run.run_id,
         RUN,
         (began, entry.timestamp),
-        {"job": run.job_name, "status": status, **_tag_attributes(run.tags)},
+        {
+            "job": run.job_name,
+            "status": status,
+            **_tag_attributes(run.tags),
+            **causes_of(run.run_id),
+        },
         status if status == "failure" else None,
     )
     if run.tags.get(TRACE) != trace_of(run.run_id):

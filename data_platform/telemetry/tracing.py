@@ -4,7 +4,7 @@ A span has no text of an exception, which may quote rows: its type alone.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -19,6 +19,8 @@ from data_platform.telemetry.otlp import telemetry
 
 Attributes = Mapping[str, AttributeValue]
 _PREFIX = "data_platform."
+_MOST_OBJECTS, _LONGEST_KEY = 128, 256  # that a span names; characters
+_causes: dict[str, list[str]] = {}  # keys of landed objects by run, until its span is recorded
 
 
 @dataclass
@@ -66,6 +68,27 @@ def _span_of(found: Phase, run_id: str, table: TableId, attributes: Attributes) 
         except BaseException as error:
             span.set_status(Status(StatusCode.ERROR, type(error).__name__))
             raise
+
+
+def caused_by(run_id: str, keys: Sequence[str]) -> None:
+    """Name the landed objects that caused a run, in the phase that reads them and in the span of
+    the run, which this process records."""
+    if keys and is_traced(run_id):
+        _causes.setdefault(run_id, []).extend(keys)
+        trace.get_current_span().set_attributes(_named(objects_named(keys)))
+
+
+def causes_of(run_id: str) -> Mapping[str, AttributeValue]:
+    """The attributes of a run's span that name the landed objects that caused it; once."""
+    return objects_named(_causes.pop(run_id, ()))
+
+
+def objects_named(keys: Sequence[str]) -> dict[str, int | list[str]]:
+    """How many objects there are, and the first of them; of a long key its end."""
+    if not keys:
+        return {}
+    shown = [key if len(key) <= _LONGEST_KEY else f"…{key[1 - _LONGEST_KEY :]}" for key in keys]
+    return {"objects": len(keys), "object_keys": shown[:_MOST_OBJECTS]}
 
 
 def step_key(table: TableId) -> str:

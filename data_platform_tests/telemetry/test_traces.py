@@ -17,6 +17,7 @@ from data_platform.telemetry import otlp
 from data_platform.telemetry.collector import target
 from data_platform.telemetry.export import Telemetry
 from data_platform.telemetry.ids import run_of, trace_of
+from data_platform.telemetry.tracing import objects_named
 from data_platform_tests.support.homes import (
     BRONZE,
     SILVER,
@@ -108,6 +109,35 @@ def test_a_commits_span_has_what_was_published(home: Home, collector: Collector,
     assert said["data_platform.rows"] == str(home.counts(SILVER)[DAY]) == "4"
     assert said["data_platform.attempt"] == home.versions()[SILVER][DAY]
     assert int(said["data_platform.bytes"]) > 0
+
+
+def test_a_runs_span_names_the_landed_objects_that_caused_it(
+    home: Home, collector: Collector, exported
+) -> None:
+    exported(collector.endpoint)
+    home.land(key_of(DAY), csv(shop_lines(DAY, 4)))
+    home.run()
+    home.land(key_of(DAY, "-late"), csv(shop_lines(DAY, 1, first=9)))
+
+    [run_id] = [ran.run_id for ran in home.run()]
+    otlp.stop()
+
+    spans = spans_of(collector, run_id)
+    [root] = [span for span in spans if not span.get("parentSpanId")]
+    for span in (root, named(spans, "parse", BRONZE)):
+        assert values(span)["data_platform.objects"] == "1"
+        keys = values(span)["data_platform.object_keys"]["values"]
+        assert [key["stringValue"] for key in keys] == [key_of(DAY, "-late")]
+
+
+def test_a_span_names_the_first_of_many_objects_and_the_end_of_a_long_key() -> None:
+    said = objects_named([f"{'folder/' * 100}{number:03}.csv" for number in range(500)])
+
+    assert said["objects"] == 500
+    keys = said["object_keys"]
+    assert isinstance(keys, list) and len(keys) == 128
+    assert keys[0].startswith("…") and keys[0].endswith("/000.csv")
+    assert {len(key) for key in keys} == {256}
 
 
 def test_a_run_is_found_by_its_trace_and_its_trace_by_its_run(
