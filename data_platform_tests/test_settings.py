@@ -393,6 +393,12 @@ def test_the_price_of_storage_is_a_number_of_dollars() -> None:
         assert "like 0.023" in refused({"DATA_PLATFORM_STORAGE_PRICE": wrong})
 
 
+def test_the_format_of_logs_is_text_or_json() -> None:
+    assert settings_from_env({"DATA_PLATFORM_LOG_FORMAT": "json"}).log_format == "json"
+    assert settings_from_env({}).log_format == "text"
+    assert "allowed: text, json" in refused({"DATA_PLATFORM_LOG_FORMAT": "JSON lines"})
+
+
 def test_the_name_of_a_passwords_secret_is_known_and_a_password_is_no_name() -> None:
     assert secret_name("secretsmanager:acme/database#password") == "acme/database"
     assert secret_name("secretsmanager:acme/database") == "acme/database"

@@ -141,6 +141,12 @@ def _refuse_unknown_columns(declared: Contract, refuse: Callable[..., ContractEr
     for name in declared.partition_by:
         if columns[name].nullable:
             raise refuse("a partition column takes no null; nullable=False", column=name)
+        if columns[name].sensitivity == "personal":
+            raise refuse(
+                "a personal column cannot partition the table: its values would be in the paths of "
+                "files, in logs and in messages; partition by another one",
+                column=name,
+            )
 
 
 def _refuse_what_needs_lineage(declared: Contract, refuse: Callable[..., ContractError]) -> None:

@@ -43,6 +43,10 @@ def test_pandera_s_own_unique_is_the_key():
         (dict(retention=Retention(days=0)), "keeps nothing"),
         (dict(partition_by="dey"), "column dey: partition_by .* there is day"),
         (dict(partition_by="buyer"), "column buyer: a partition column takes no null"),
+        (
+            dict(model=model(field=column(sensitivity="personal")), partition_by="v"),
+            "column v: a personal column cannot partition the table",
+        ),
         (dict(key=("lime",)), "column lime: key names .* there is line"),
         (dict(key=("line", "line")), "key names a column twice"),
         (dict(winner=("latest",)), "column latest: winner names"),

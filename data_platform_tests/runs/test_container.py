@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data_platform.runs.container import COMMANDS, command_of
+from data_platform.runs.container import COMMANDS, command_of, with_json_logs
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -92,3 +92,30 @@ def test_what_is_no_program_is_told_with_the_names_of_the_servers(tmp_path: Path
 
     assert done.returncode == 1
     assert "web-server is no program of this image, nor one of: webserver, daemon" in done.stderr
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_program_of_dagster_is_the_same_with_logs_as_json(
+    log_format: str, tmp_path: Path
+) -> None:
+    own = {"DATA_PLATFORM_LOG_FORMAT": log_format, "DATA_PLATFORM_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-m", "data_platform.runs.container", "dagster", "code-server", "start"],
+        env={"PATH": f"{Path(sys.executable).parent}:{os.defpath}"} | own,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "You must pass one and only one of --port/-p or --socket/-s" in done.stderr
+
+
+def test_only_programs_of_dagster_are_told_to_log_json() -> None:
+    wrapped = with_json_logs(["dagster", "api", "execute_run"])
+
+    assert wrapped == [
+        *(sys.executable, "-m", "data_platform.runs.dagster_command"),
+        *("dagster", "api", "execute_run"),
+    ]
+    assert with_json_logs(COMMANDS["daemon"]) == list(COMMANDS["daemon"])
