@@ -20,6 +20,7 @@ import dagster
 import sqlalchemy as sa
 
 from data_platform.build.dagster_internals import STORAGE
+from data_platform.build.own_tables import OWN_TABLES
 from data_platform.build.platform import Platform
 from data_platform.databases.copies import (
     FileCopies,
@@ -29,7 +30,6 @@ from data_platform.databases.copies import (
 )
 from data_platform.databases.fencing import LEASES
 from data_platform.databases.migration import HEAD
-from data_platform.databases.tables import METADATA
 from data_platform.databases.urls import is_sqlite
 from data_platform.lake.staged_paths import held_files
 from data_platform.lake.table_copies import copies, loaded, tables_now
@@ -49,7 +49,7 @@ LEDGER_FILE = f"{LEDGER}.db"  # of SQLite
 
 DAGSTER_TABLES = tuple(dict.fromkeys(STORAGE))
 # A lease is of a process, which a restored platform does not have.
-LEDGER_TABLES = tuple(t.name for t in METADATA.sorted_tables if t is not LEASES)
+LEDGER_TABLES = tuple(t.name for t in OWN_TABLES if t is not LEASES)
 
 
 @dataclass(frozen=True)

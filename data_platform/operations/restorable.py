@@ -9,11 +9,11 @@ from packaging.version import Version
 
 from data_platform.access.trail import AUDIT_TRAIL
 from data_platform.build.dagster_internals import FILLED
+from data_platform.build.own_tables import OWN_TABLES
 from data_platform.build.platform import Platform
 from data_platform.databases import migration
 from data_platform.databases.connections import Database
 from data_platform.databases.fencing import LEASES
-from data_platform.databases.tables import METADATA
 from data_platform.databases.urls import is_sqlite
 from data_platform.lake.files import some
 from data_platform.operations.backup import (
@@ -131,7 +131,7 @@ def require_empty_ledger(connection: sa.Connection, settings: Settings) -> None:
             f"a restore into {settings.ledger_uri} is under way, or was interrupted; {EMPTY}"
         )
     migration.require_known(version, settings.ledger_uri)
-    tables = [table.name for table in METADATA.sorted_tables if table is not AUDIT_TRAIL]
+    tables = [table.name for table in OWN_TABLES if table is not AUDIT_TRAIL]
     if _rows(connection, tables):
         raise RestoreError(f"the ledger, {settings.ledger_uri}, is not empty; {EMPTY}")
 
