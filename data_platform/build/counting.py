@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 
-from data_platform.databases.errors import DatabaseError
 from data_platform.engine.memory import peak_bytes
 from data_platform.lake import totals
 from data_platform.lake.builds import Builds
@@ -39,10 +38,18 @@ def phase_of(name: str) -> str:
 def count(builds: Builds, publication: Publication, seconds: Mapping[str, float]) -> None:
     """Add a publication, and the seconds of its step's phases, to the totals of its table.
 
-    The table is published by now: a database that is away makes a warning, and nothing fails.
+    The table is published by now: what cannot be counted makes a warning, and nothing fails.
     """
+    try:
+        totals.add(builds.database, publication.write.table, _values(publication, seconds))
+    except Exception as error:
+        table = publication.write.table
+        _LOG.warning("%s: its totals lack this publication: %s", table, type(error).__name__)
+
+
+def _values(publication: Publication, seconds: Mapping[str, float]) -> dict[str, float]:
     partitions, write = publication.partitions, publication.write
-    values = {
+    return {
         PUBLISHED_ROWS: sum(each.rows for each in partitions.values()),
         QUARANTINED_ROWS: sum(write.staged.rows(QUARANTINE).values()),
         DUPLICATE_ROWS: sum(write.staged.rows(DUPLICATES).values()),
@@ -53,7 +60,3 @@ def count(builds: Builds, publication: Publication, seconds: Mapping[str, float]
         **{seconds_of(phase): took for phase, took in seconds.items()},
         **{count_of(phase): 1 for phase in seconds},
     }
-    try:
-        totals.add(builds.database, write.table, values)
-    except DatabaseError as error:
-        _LOG.warning("%s: its totals lack this publication: %s", write.table, error)

@@ -36,7 +36,7 @@ def incidents(context: click.Context, closed: bool, check: bool, as_json: bool) 
     if as_json:
         out.as_json([asdict(each) for each in found])
     elif not found:
-        out.paragraph("no incidents" if closed else "no incident is open")
+        out.paragraph("no incident is recorded" if closed else "no incident is recorded as open")
     else:
         for each in found:
             for line in (_headline(each), *(f"  {line}" for line in _lines(each))):

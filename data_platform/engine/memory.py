@@ -25,7 +25,7 @@ def _started_by(parent: int) -> Iterator[int]:
     children: dict[int, list[int]] = defaultdict(list)
     for folder in _PROC.glob("[0-9]*"):
         with suppress(OSError, IndexError):  # it has ended
-            after_name = (folder / "stat").read_text().rpartition(")")[2].split()
+            after_name = (folder / "stat").read_bytes().rpartition(b")")[2].split()
             children[int(after_name[_PARENT])].append(int(folder.name))
     waiting = children[parent]
     while waiting:
@@ -36,7 +36,7 @@ def _started_by(parent: int) -> Iterator[int]:
 
 def _peak_of(pid: int) -> int:
     with suppress(OSError):
-        for line in (_PROC / str(pid) / "status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+        for line in (_PROC / str(pid) / "status").read_bytes().splitlines():
+            if line.startswith(b"VmHWM:"):
                 return int(line.split()[1]) * 1024
     return 0

@@ -4,8 +4,9 @@ A cause has no text of a row or of an exception: they may quote what must not le
 """
 
 import datetime as dt
+import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -13,15 +14,15 @@ import dagster as dg
 
 from data_platform.access.ranges import as_ranges
 from data_platform.assets import Table
+from data_platform.build.dagster_internals import CheckStatus
 from data_platform.build.held import held_now
 from data_platform.build.kinds import landed
 from data_platform.build.platform import Platform
 from data_platform.build.table_checks import held_as_told
 from data_platform.databases.errors import DatabaseError
-from data_platform.health.failed_runs import FailedRun, failed_runs
+from data_platform.health.failed_runs import FailedRun, FailedRuns
 from data_platform.landing.ledger.tables import Entry
 from data_platform.quality.findings import READABLE
-from data_platform.quality.held import named
 from data_platform.storage.errors import LakeError
 from data_platform.telemetry.incidents import Cause, Kind, Severity
 from data_platform.telemetry.notices import not_taken
@@ -33,6 +34,8 @@ PLATFORM = "team:platform"
 _RETRIED = dt.timedelta(minutes=10)  # within which a sensor requests the work of a failed run again
 _TRIES = 3  # of a notice, within about a quarter of an hour
 _SILENT = dt.timedelta(minutes=15)
+_EVALUATIONS = 10  # the newest of a check
+_EVALUATED = (CheckStatus.SUCCEEDED, CheckStatus.FAILED)
 _TICKS = 2  # a sensor that fails once is evaluated again
 
 
@@ -46,27 +49,47 @@ class OtherCheck:
 
 
 @dataclass(frozen=True)
+class Observed:
+    """The causes that were found, the kinds and subjects that could not be looked at, and why."""
+
+    causes: Sequence[Cause]
+    unseen: Set[Kind]
+    unseen_subjects: Set[str]
+    troubles: Sequence[str]
+
+    def seen(self, cause: Cause) -> bool:
+        """Whether a cause would have been found if it were there."""
+        return cause.kind not in self.unseen and cause.subject not in self.unseen_subjects
+
+
+@dataclass
 class Causes:
-    """Observes a platform with these tables and other checks, which was `last` observed then."""
+    """Observes a platform with these tables and other checks again and again.
+
+    `sensors` are the names of the declared sensors (None: any), `channels` those that notices go
+    to; `last` is when it was observed before.
+    """
 
     platform: Platform
     tables: Sequence[Table]
     checks: Sequence[OtherCheck] = ()
+    sensors: Collection[str] | None = None
+    channels: Collection[str] = ()
     last: dt.datetime | None = None
-    troubles: list[str] = field(default_factory=list, init=False)
+    _failed: FailedRuns = field(default_factory=FailedRuns, init=False, repr=False)
+    _unseen: set[str] = field(default_factory=set, init=False, repr=False)
+    _troubles: list[str] = field(default_factory=list, init=False, repr=False)
 
-    def observe(
-        self, instance: dg.DagsterInstance, now: dt.datetime
-    ) -> tuple[list[Cause], set[Kind]]:
-        """What is wrong, and the kinds of causes that could be looked at; what could not is in
-        `troubles`."""
+    def observe(self, instance: dg.DagsterInstance, now: dt.datetime) -> Observed:
+        """What is wrong now. Raises nothing: what cannot be looked at is in the result."""
+        self._unseen, self._troubles = set(), []
         found: list[Cause] = []
-        observed: set[Kind] = set()
+        unseen: set[Kind] = set()
         parts: list[tuple[set[Kind], Callable[[], Iterable[Cause]]]] = [
             ({Kind.HELD_BACK}, self._held_back),
             ({Kind.OBJECT}, self._objects),
             ({Kind.RUN}, lambda: self._runs(instance, now)),
-            ({Kind.SENSOR}, lambda: _sensors(instance)),
+            ({Kind.SENSOR}, lambda: _sensors(instance, self.sensors)),
             ({Kind.CHECK, Kind.BUCKET}, lambda: self._checks(instance)),
             ({Kind.CHANNEL}, self._channels),
             ({Kind.SILENCE}, lambda: self._silence(now)),
@@ -74,41 +97,51 @@ class Causes:
         for kinds, look in parts:
             try:
                 found += list(look())
-                observed |= kinds
-            except (LakeError, DatabaseError) as error:
-                self.troubles.append(f"{', '.join(sorted(kinds))}: {error}")
-        return found, observed
+            except Exception as error:  # of a database, of Dagster: all else is observed
+                unseen |= kinds
+                self._troubles.append(f"{', '.join(sorted(kinds))}: {told(error)}")
+        self.last = now
+        return Observed(found, unseen, self._unseen, self._troubles)
 
     def _held_back(self) -> Iterator[Cause]:
         for table in self.tables:
-            builds = held_now(table, self.platform)
-            told = held_as_told(table, self.platform, builds)
-            by_rule: dict[str, list[str]] = {}
-            for key, held in told.items():
-                if READABLE not in held.failed:  # its objects are causes of their own
-                    by_rule.setdefault(", ".join(sorted(held.failed)), []).append(key)
-            for rule, keys in by_rule.items():
-                newest = max((builds[key] for key in keys), key=attrgetter("sequence"))
-                held = told[newest.partition]
-                reasons = Counter[str]()
-                for key in keys:
-                    reasons.update(builds[key].rules or {})
-                one = keys[0] if len(keys) == 1 else ""
-                yield Cause(
-                    kind=Kind.HELD_BACK,
-                    subject=str(table.id),
-                    rule=rule,
-                    severity=Severity.ERROR,
-                    owner=table.owner,
-                    title=f"{table.id}: {_partitions(keys)} held back by {rule}",
-                    partitions=as_ranges(keys),
-                    reasons=dict(reasons.most_common()),
-                    look=f"data-platform quarantine list {named(table.id, one)}"
-                    if held.rows
-                    else f"data-platform held {table.id}",
-                    mend=held.way_out,
-                    run=newest.run_id,
-                )
+            try:
+                yield from self._held_back_of(table)
+            except Exception as error:
+                self._unseen.add(str(table.id))
+                self._troubles.append(f"{table.id}: {told(error)}")
+
+    def _held_back_of(self, table: Table) -> Iterator[Cause]:
+        builds = held_now(table, self.platform)
+        all_held = held_as_told(table, self.platform, builds)
+        by_check: dict[str, list[str]] = {}
+        for key, held in all_held.items():
+            for name in held.failed:
+                if name != READABLE:  # its objects are causes of their own
+                    by_check.setdefault(name, []).append(key)
+        for check, keys in by_check.items():
+            newest = max((builds[key] for key in keys), key=attrgetter("sequence"))
+            reasons = Counter[str]()
+            for key in keys:
+                reasons.update(builds[key].rules or {})
+            one = all_held[keys[0]] if len(keys) == 1 else None
+            which = "it is" if keys == [""] else f"{counted(len(keys), 'partition')}"
+            yield Cause(
+                kind=Kind.HELD_BACK,
+                subject=str(table.id),
+                rule=check,
+                severity=Severity.ERROR,
+                owner=table.owner,
+                title=f"{table.id}: {which} held back by {check}",
+                partitions=as_ranges(keys),
+                reasons=dict(reasons.most_common()),
+                look=one.rows if one and one.rows else "data-platform held",
+                mend=one.way_out
+                if one
+                else "a corrected input or contract releases them; `data-platform held` says "
+                "what else does, for each",
+                run=newest.run_id,
+            )
 
     def _objects(self) -> Iterator[Cause]:
         owners = {table.source.name: table.owner for table in landed(self.tables)}
@@ -120,7 +153,7 @@ class Causes:
                 owner=owners.get(entry.source or "", PLATFORM),
                 said=f"of source {entry.source} cannot be read",
                 mend="correct the object and land it again under the same key, or do without it: "
-                f"`data-platform landing --forget {entry.key}`",
+                f"`data-platform landing --forget {shlex.quote(entry.key)}`",
             )
         for entry in self.platform.ledger.unknown():
             yield _of_object(
@@ -130,50 +163,56 @@ class Causes:
                 owner=PLATFORM,
                 said="belongs to no source",
                 mend="declare a source for it, rename it, or do without it: "
-                f"`data-platform landing --forget {entry.key}`",
+                f"`data-platform landing --forget {shlex.quote(entry.key)}`",
             )
 
     def _runs(self, instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[Cause]:
-        by_work: dict[object, list[FailedRun]] = {}
-        for failed in failed_runs(instance, now):
-            by_work.setdefault(failed.work, []).append(failed)
-        causes: dict[str, Cause] = {}
-        for of_work in by_work.values():
+        by_subject: dict[str, list[tuple[FailedRun, str]]] = {}
+        for of_work in self._failed.by_work(instance, now).values():
             newest = of_work[0]
             if len(of_work) == 1 and newest.ended and now - newest.ended < _RETRIED:
                 continue  # the sensor asks for it again, and one success is enough
-            for cause in self._of_run(newest, len(of_work)):
-                causes.setdefault(cause.key, cause)
-        yield from causes.values()
-
-    def _of_run(self, failed: FailedRun, times: int) -> Iterator[Cause]:
-        by_step = {step_key(table.id): table for table in self.tables}
-        found = [(step.step, step.error) for step in failed.steps] or [("", "interrupted")]
-        for step, error in found:
-            table = by_step.get(step)
-            subject = str(table.id) if table else step or failed.job
+            for failed in of_work:
+                for subject, error in self._subjects(failed):
+                    by_subject.setdefault(subject, []).append((failed, error))
+        owners = {str(table.id): table.owner for table in self.tables}
+        for subject, failures in by_subject.items():
+            newest, error = failures[0]
             yield Cause(
                 kind=Kind.RUN,
                 subject=subject,
-                rule=error,
+                rule="runs",
                 severity=Severity.ERROR,
-                owner=table.owner if table else PLATFORM,
-                title=f"{subject}: {counted(times, 'run')} of {failed.job} failed with {error}",
-                look=f"data-platform find {failed.run}",
+                owner=owners.get(subject, PLATFORM),
+                title=f"{subject}: {counted(len(failures), 'run')} failed, the last with {error}",
+                reasons=dict(Counter(error for _, error in failures).most_common()),
+                look=f"data-platform find {newest.run}",
                 mend="the run's page has the error and its stack trace; once the cause is gone, "
                 "the sensors, or `data-platform run`, build what is due",
-                run=failed.run,
+                run=newest.run,
             )
 
+    def _subjects(self, failed: FailedRun) -> Iterator[tuple[str, str]]:
+        """What failed in a run, with the type of the error: tables, other steps, or the job."""
+        by_step = {step_key(table.id): str(table.id) for table in self.tables}
+        for step in failed.steps:
+            yield by_step.get(step.step, step.step), step.error
+        if not failed.steps:  # its process is gone, whatever it was at
+            of_run = [str(table.id) for table in self.tables if table.key in failed.assets]
+            yield of_run[0] if len(of_run) == 1 else failed.job, "interrupted"
+
     def _checks(self, instance: dg.DagsterInstance) -> Iterator[Cause]:
+        log = instance.event_log_storage
         for check in self.checks:
-            record = instance.get_latest_asset_check_evaluation_record(check.key)
-            event = record.event.dagster_event if record and record.event else None
-            if record is None or event is None or event.asset_check_evaluation_data.passed:
+            # The newest may be of a run that has yet to evaluate it, or never will.
+            records = log.get_asset_check_execution_history(check.key, limit=_EVALUATIONS)
+            ended = [record for record in records if record.status in _EVALUATED]
+            event = ended[0].event.dagster_event if ended and ended[0].event else None
+            if event is None or ended[0].status is CheckStatus.SUCCEEDED:
                 continue
             asset = check.key.asset_key.to_user_string()
-            severity = event.asset_check_evaluation_data.severity
-            is_error = severity is dg.AssetCheckSeverity.ERROR
+            is_error = event.asset_check_evaluation_data.severity is dg.AssetCheckSeverity.ERROR
+            is_bucket = check.kind is Kind.BUCKET
             yield Cause(
                 kind=check.kind,
                 subject=asset,
@@ -182,26 +221,20 @@ class Causes:
                 owner=check.owner,
                 title=f"{asset}: the check {check.key.name} fails",
                 look="data-platform buckets audit"
-                if check.kind is Kind.BUCKET
+                if is_bucket
                 else f"the checks of {asset} in the Dagster UI",
                 mend="data-platform buckets apply"
-                if check.kind is Kind.BUCKET
+                if is_bucket
                 else "correct what it checks, and materialize the asset again",
-                run=record.run_id,
+                run=ended[0].run_id,
             )
 
     def _channels(self) -> Iterator[Cause]:
-        for channel, count in not_taken(self.platform.builds.database, _TRIES).items():
-            yield Cause(
-                kind=Kind.CHANNEL,
-                subject=channel,
-                rule="not taken",
-                severity=Severity.WARNING,
-                owner=PLATFORM,
-                title=f"the channel {channel} takes no notices; {counted(count, 'notice')} wait",
-                look="data-platform doctor",
-                mend="correct its URL, or what it leads to; the notices are sent then",
-            )
+        waiting = not_taken(self.platform.builds.database, _TRIES)
+        for channel, count in waiting.items():
+            if channel in self.channels:
+                what = f"the channel {channel} does not accept notices"
+                yield channel_fails(channel, f"{what}: {counted(count, 'notice')} wait")
 
     def _silence(self, now: dt.datetime) -> Iterator[Cause]:
         if self.last and now - self.last > _SILENT:
@@ -211,15 +244,33 @@ class Causes:
                 rule="silent",
                 severity=Severity.ERROR,
                 owner=PLATFORM,
-                title=f"the platform did nothing from {self.last:%Y-%m-%d %H:%M} to "
-                f"{now:%Y-%m-%d %H:%M} UTC",
+                title="the platform did not look for incidents from "
+                f"{self.last:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC",
                 look="data-platform status",
-                mend="see why its daemon did not run; what landed meanwhile is loaded now",
+                mend="see why its daemon did not evaluate sensors; what landed meanwhile is "
+                "loaded now",
             )
 
 
-def _partitions(keys: Sequence[str]) -> str:
-    return "it is" if list(keys) == [""] else counted(len(keys), "partition")
+def channel_fails(channel: str, title: str) -> Cause:
+    """That notices cannot be sent to a channel."""
+    return Cause(
+        kind=Kind.CHANNEL,
+        subject=channel,
+        rule="not accepted",
+        severity=Severity.WARNING,
+        owner=PLATFORM,
+        title=title,
+        look="data-platform doctor",
+        mend="correct DATA_PLATFORM_ALERTS, the channel's variable, or what its URL leads to; the "
+        "notices are sent then",
+    )
+
+
+def told(error: Exception) -> str:
+    """An error for a log: the platform's own texts quote no rows."""
+    own = isinstance(error, LakeError | DatabaseError)
+    return str(error) if own else type(error).__name__
 
 
 def _of_object(
@@ -239,22 +290,25 @@ def _of_object(
     )
 
 
-def _sensors(instance: dg.DagsterInstance) -> Iterator[Cause]:
+def _sensors(instance: dg.DagsterInstance, names: Collection[str] | None) -> Iterator[Cause]:
     for state in instance.all_instigator_state():
-        if not state.is_running or not hasattr(state.instigator_data, "last_tick_timestamp"):
-            continue
+        name, data = state.instigator_name, state.instigator_data
+        if not state.is_running or not hasattr(data, "last_tick_timestamp"):
+            continue  # a schedule's
+        if names is not None and name not in names:
+            continue  # of before, or of another code location
         ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=_TICKS + 1)
         ended = [tick for tick in ticks if tick.is_completed or tick.is_failure][:_TICKS]
         if len(ended) == _TICKS and all(tick.is_failure for tick in ended):
             error = ended[0].error
             yield Cause(
                 kind=Kind.SENSOR,
-                subject=state.instigator_name,
-                rule=(error.cls_name if error else None) or "failure",
+                subject=name,
+                rule="ticks",
                 severity=Severity.ERROR,
                 owner=PLATFORM,
-                title=f"the sensor {state.instigator_name} fails",
-                look=f"the ticks of {state.instigator_name} in the Dagster UI",
+                title=f"the sensor {name} fails with {(error and error.cls_name) or 'an error'}",
+                look=f"the ticks of {name} in the Dagster UI",
                 mend="its ticks have the error; nothing is lost, since the next tick that works "
                 "finds all that is due",
             )

@@ -2,13 +2,14 @@
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dagster as dg
 
 from data_platform.build.failures import are_held_back
 
 FAILED_SINCE = dt.timedelta(days=7)  # a failure of Friday is seen on Monday
+_MOST = 500  # failed runs, the newest
 _PAGE = 50  # runs that are looked at together
 _Work = tuple[str, frozenset[dg.AssetKey]]  # a job, and which assets
 
@@ -29,8 +30,8 @@ class FailedRun:
 
     run: str
     job: str
+    assets: frozenset[dg.AssetKey]
     ended: dt.datetime | None
-    assets: frozenset[dg.AssetKey] = frozenset()
     steps: Sequence[FailedStep] = ()
 
     @property
@@ -39,23 +40,49 @@ class FailedRun:
         return self.job, self.assets
 
 
-def failed_runs(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[FailedRun]:
-    """The runs that failed in the past week, newest first, without those that a success of the same
-    job and assets has followed."""
-    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - FAILED_SINCE)
-    records = instance.get_run_records(failed)
-    succeeded = _last_successes(instance, records)
-    for record in records:
+@dataclass
+class FailedRuns:
+    """Finds failed runs again and again; what an ended run failed with is read once."""
+
+    _known: dict[str, FailedRun | None] = field(default_factory=dict, init=False, repr=False)
+
+    def find(self, instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[FailedRun]:
+        """The runs that failed in the past week, newest first, without those that a success of the
+        same job and assets has followed."""
+        failed = dg.RunsFilter(
+            statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - FAILED_SINCE
+        )
+        records = instance.get_run_records(failed, limit=_MOST)
+        known = {record.dagster_run.run_id: self._of(instance, record) for record in records}
+        self._known = known
+        rest = [record for record in records if known[record.dagster_run.run_id]]
+        succeeded = _last_successes(instance, rest)
+        for record in rest:
+            run = known[record.dagster_run.run_id]
+            if run and succeeded.get(run.work, 0) <= record.storage_id:
+                yield run
+
+    def by_work(
+        self, instance: dg.DagsterInstance, now: dt.datetime
+    ) -> dict[_Work, list[FailedRun]]:
+        """The same, by job and assets."""
+        found: dict[_Work, list[FailedRun]] = {}
+        for failed in self.find(instance, now):
+            found.setdefault(failed.work, []).append(failed)
+        return found
+
+    def _of(self, instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun | None:
+        """The failed run of a record; None if checks held back all that failed."""
         run, at = record.dagster_run, record.end_time
-        if succeeded.get(_work_of(record), 0) > record.storage_id:
-            continue
+        if run.run_id in self._known:
+            return self._known[run.run_id]
         logs = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
         events = [entry.get_dagster_event() for entry in logs]
-        if not are_held_back(events):
-            ended = dt.datetime.fromtimestamp(at, dt.UTC) if at else None
-            steps = [FailedStep(event.step_key or "", error_of(event)) for event in events]
-            job, assets = _work_of(record)
-            yield FailedRun(run.run_id, job, ended, assets, steps)
+        if are_held_back(events):
+            return None
+        ended = dt.datetime.fromtimestamp(at, dt.UTC) if at else None
+        steps = tuple(FailedStep(event.step_key or "", error_of(event)) for event in events)
+        return FailedRun(run.run_id, *_work_of(record), ended, steps)
 
 
 def error_of(event: dg.DagsterEvent) -> str:

@@ -5,7 +5,7 @@ however many tables and partitions there are.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -14,12 +14,11 @@ from data_platform.assets import Table
 from data_platform.build import counting
 from data_platform.build.kinds import landed
 from data_platform.build.platform import Platform
-from data_platform.databases.errors import DatabaseError
+from data_platform.health.causes import told
 from data_platform.lake.attempts import Attempts, attempts
 from data_platform.lake.figures import TableFigures, figures
 from data_platform.lake.totals import Total, totals
-from data_platform.landing.arrivals.queue import QueueError, QueueIntake
-from data_platform.storage.errors import LakeError
+from data_platform.landing.arrivals.queue import QueueIntake
 from data_platform.tables.identity import TableId
 from data_platform.telemetry import metrics as m
 from data_platform.telemetry.metrics import Metric, Observation
@@ -55,11 +54,13 @@ class _Known:
 
 @dataclass
 class Measuring:
-    """Observes a platform's metrics again and again. What cannot be observed is said to `trouble`,
+    """Observes a platform's metrics again and again, with the `sensors` of these names (None: all).
+    What cannot be observed is said to `trouble`,
     and all else is observed."""
 
     platform: Platform
     tables: Sequence[Table]
+    sensors: Collection[str] | None = None
     _known: dict[TableId, _Known] = field(default_factory=dict, init=False, repr=False)
 
     def observe(
@@ -73,13 +74,13 @@ class Measuring:
             "landing": lambda: self._landing(now),
             "queue": self._queue,
             "runs": lambda: _runs(instance, now),
-            "sensors": lambda: _sensors(instance, now),
+            "sensors": lambda: _sensors(instance, now, self.sensors),
         }
         for name, observed in parts.items():
             try:
                 found += observed()
-            except (LakeError, DatabaseError, QueueError) as error:
-                trouble(f"{name}: {error}")
+            except Exception as error:  # of a database, of Dagster: all else is observed
+                trouble(f"{name}: {told(error)}")
         return found
 
     def _of_tables(
@@ -89,8 +90,8 @@ class Measuring:
         for table in self.tables:
             try:
                 yield from self._of_table(table.id, changes.get(str(table.id), 0), now)
-            except LakeError as error:
-                trouble(f"{table.id}: {error}")
+            except Exception as error:
+                trouble(f"{table.id}: {told(error)}")
 
     def _of_table(self, table: TableId, change: int, now: dt.datetime) -> Iterator[Observation]:
         known, labels = self._look(table, change), {"table": str(table)}
@@ -170,9 +171,15 @@ def _runs(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[Observatio
     yield Observation(m.OLDEST_QUEUED, (now - since).total_seconds())
 
 
-def _sensors(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[Observation]:
+def _sensors(
+    instance: dg.DagsterInstance, now: dt.datetime, names: Collection[str] | None
+) -> Iterator[Observation]:
+    lags: dict[str, float] = {}
     for state in instance.all_instigator_state():
-        last = getattr(state.instigator_data, "last_tick_timestamp", None)  # not of schedules
-        if last and state.is_running:
-            labels = {"sensor": state.instigator_name}
-            yield Observation(m.SENSOR_LAG, max(now.timestamp() - last, 0.0), labels)
+        name, data = state.instigator_name, state.instigator_data
+        last = getattr(data, "last_tick_timestamp", None)  # not of schedules
+        if last and state.is_running and (names is None or name in names):
+            lag = max(now.timestamp() - last, 0.0)
+            lags[name] = min(lag, lags.get(name, lag))  # a state of before may be there as well
+    for name, lag in lags.items():
+        yield Observation(m.SENSOR_LAG, lag, {"sensor": name})

@@ -1,11 +1,12 @@
 """Send the notices of incidents to their channels.
 
 A channel gets at most so many messages an hour for each owner: the last of them sums up all that
-waits. One that takes nothing is tried again after longer and longer waits, and is an incident
+waits. One that accepts nothing is tried again after longer and longer waits, and is an incident
 itself.
 """
 
 import datetime as dt
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,17 +14,18 @@ from data_platform.databases.connections import Database
 from data_platform.settings.alerts import TRACE, Alerts
 from data_platform.tables.identity import LAYERS
 from data_platform.telemetry.ids import trace_of
-from data_platform.telemetry.incidents import Cause, Change, Event, Incident, Kind, Noted
+from data_platform.telemetry.incidents import Cause, Event, Incident, Kind, Told
 from data_platform.telemetry.notices import (
     Notice,
-    add,
     mark_sent,
     messages_since,
     postpone,
+    tell,
     waiting,
 )
 from data_platform.telemetry.wording import counted
 
+_LONGEST = 30.0  # seconds: Dagster ends a tick after a minute
 _HOUR = dt.timedelta(hours=1)
 _LISTED = 20  # incidents that a summary names
 
@@ -39,21 +41,19 @@ class Text:
 
 
 Send = Callable[[str, Sequence[Notice]], bool]
-"""Sends a message with these notices to a channel; returns whether it was taken."""
+"""Sends a message with these notices to a channel; returns whether it was accepted."""
 
 
-def noting(alerts: Alerts, always: Sequence[str], now: dt.datetime) -> Noted:
-    """Writes the notices of a change for the channels of its routes, and for those that `always`
+def telling(alerts: Alerts, always: Sequence[str], now: dt.datetime) -> Told:
+    """Writes the notices of incidents for the channels of their routes, and for those that `always`
     get one."""
 
-    def noted(connection, change: Change) -> None:
-        incident = change.incident
+    def channels(incident: Incident) -> list[str]:
         routed = alerts.channels(incident.owner, layer_of(incident), incident.severity)
         silent = incident.subject if incident.kind is Kind.CHANNEL else ""
-        channels = [name for name in routed if name != silent]  # which is down, and cannot say so
-        add(connection, change, [*channels, *always], now)
+        return [*(name for name in routed if name != silent), *always]  # it could not say so
 
-    return noted
+    return lambda connection, open_, closed: tell(connection, open_, closed, channels, now)
 
 
 def layer_of(cause: Cause) -> str:
@@ -68,13 +68,17 @@ def notify(
     database: Database, alerts: Alerts, now: dt.datetime, send: Send, *, unlimited: Sequence[str]
 ) -> Iterator[str]:
     """Send what waits for the channels of `alerts`, and for those that get every notice by itself;
-    yields the names of channels that did not take it."""
-    for channel in [*alerts.urls, *unlimited]:
+    yields the names of channels that did not accept it. What cannot be sent within half a minute
+    waits for the next call."""
+    channels, end = [*alerts.urls, *unlimited], time.monotonic() + _LONGEST
+    for channel in channels:
         for message in _messages(database, channel, alerts, now, unlimited):
+            if time.monotonic() > end:
+                return
             if not send(channel, message):
                 postpone(database, message, now)
                 yield channel
-                break  # the rest waits for the next tick
+                break
             mark_sent(database, message, now)
 
 
@@ -100,23 +104,23 @@ def _messages(
             yield rest
 
 
-def text_of(message: Sequence[Notice], alerts: Alerts) -> Text:
-    """What a message says."""
+def text_of(message: Sequence[Notice], alerts: Alerts, place: str) -> Text:
+    """What a message says of the platform at this place."""
     if len(message) == 1:
-        return _single(message[0], alerts)
+        return _single(message[0], alerts, place)
     opened = [notice for notice in message if notice.event is Event.OPENED]
     lines = [f"{notice.event} {_numbered(notice.incident)}" for notice in message[:_LISTED]]
     if more := len(message) - len(lines):
         lines.append(f"and {more} more")
     owner = message[0].incident.owner
     count = counted(len(opened), "more incident")
-    title = f"{owner}: {count} opened, {len(message) - len(opened)} closed"
+    title = f"{place}: {owner}: {count} opened, {len(message) - len(opened)} closed"
     severity = "error" if any(each.incident.severity == "error" for each in opened) else "warning"
     lines.append("All of them: data-platform incidents")
     return Text(title, "\n".join(lines), severity, not opened)
 
 
-def _single(notice: Notice, alerts: Alerts) -> Text:
+def _single(notice: Notice, alerts: Alerts, place: str) -> Text:
     incident, closed = notice.incident, notice.event is Event.CLOSED
     lines = [f"owner: {incident.owner}"]
     if incident.partitions:
@@ -128,8 +132,8 @@ def _single(notice: Notice, alerts: Alerts) -> Text:
         lines.append(f"open since {incident.opened:%Y-%m-%d %H:%M} UTC")
     else:
         lines += [f"look: {incident.look}", f"do: {incident.mend}"]
-    lines += [*_links(incident, alerts), f"id: {notice.key}"]
-    title = f"{notice.event}: {_numbered(incident)}"
+    lines += [*_links(incident, alerts), f"id: {place}-{notice.key}"]
+    title = f"{place}: {notice.event}: {_numbered(incident)}"
     return Text(title, "\n".join(lines), str(incident.severity), closed)
 
 

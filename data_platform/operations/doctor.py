@@ -16,10 +16,13 @@ from data_platform.engine.reach import require_reachable
 from data_platform.operations.doctor_services import examine_services
 from data_platform.operations.examined import Examined
 from data_platform.operations.versions import installed_version, unmet_requirements
+from data_platform.settings.alerts import alerts_of
 from data_platform.settings.model import Settings
 from data_platform.settings.values import SettingsError
 from data_platform.storage.object_store import is_object
 from data_platform.tables.identity import TableId
+from data_platform.telemetry.channels import is_known
+from data_platform.telemetry.wording import counted
 
 LEAST_FREE = 2 << 30  # bytes; with less, a partition that is sorted on disk may not fit
 
@@ -36,7 +39,23 @@ def examine(settings: Settings, tables: Sequence[TableId] = ()) -> Iterator[Exam
     yield from _mistyped_landing(settings)
     for place in dict.fromkeys((_there(settings.home), Path(tempfile.gettempdir()))):
         yield _disk(place)
+    yield from _alerts(settings)
     yield from examine_services(platform, tables)
+
+
+def _alerts(settings: Settings) -> Iterator[Examined]:
+    """The file of channels and routes, if there is one."""
+    if settings.alerts is None:
+        return
+    try:
+        found = alerts_of(settings.alerts)
+    except SettingsError as error:
+        yield Examined("alerts", str(settings.alerts), str(error))
+        return
+    said = f"{counted(len(found.urls), 'channel')}, {counted(len(found.routes), 'route')}"
+    wrong = [name for name, url in found.urls.items() if not is_known(url)]
+    way_out = f"give {', '.join(wrong)} a URL that apprise knows" if wrong else ""
+    yield Examined("alerts", said, way_out)
 
 
 def _packages() -> Examined:

@@ -10,7 +10,7 @@ import dagster as dg
 from data_platform.assets import Table
 from data_platform.build.planning import plan_due
 from data_platform.build.platform import Platform
-from data_platform.health.failed_runs import FailedRun, failed_runs
+from data_platform.health.failed_runs import FailedRun, FailedRuns
 from data_platform.lake.files import versions
 from data_platform.lake.look import Look
 from data_platform.operations.attention import Attention, attention
@@ -111,7 +111,7 @@ def status(platform: Platform, tables: Sequence[Table], now: dt.datetime) -> Sta
     look, left = Look(platform.lake), attention(platform, tables)
     held = Counter(str(row["table"]) for row in left.held)
     with instance_of(platform) as instance:
-        waiting, failed = _waiting(instance), list(failed_runs(instance, now))
+        waiting, failed = _waiting(instance), list(FailedRuns().find(instance, now))
     return Status(
         [_of_table(table, platform, look, held[str(table.id)]) for table in tables],
         {str(state): count for state, count in platform.ledger.summary().items()},

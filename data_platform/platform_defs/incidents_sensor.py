@@ -8,20 +8,21 @@ import dagster as dg
 
 from data_platform.assets import Table
 from data_platform.build.platform import Platform
-from data_platform.health.causes import PLATFORM, Causes, OtherCheck
-from data_platform.health.notifying import notify, noting, text_of
+from data_platform.health.causes import PLATFORM, Causes, OtherCheck, channel_fails
+from data_platform.health.notifying import notify, telling, text_of
 from data_platform.platform_defs import bucket_audit
-from data_platform.settings.alerts import Alerts, alerts_of
+from data_platform.settings.alerts import COLLECTOR, Alerts, alerts_of
+from data_platform.settings.model import Settings
+from data_platform.settings.values import SettingsError
 from data_platform.telemetry.channels import deliver
 from data_platform.telemetry.incident_events import request
-from data_platform.telemetry.incidents import Change, Event, Kind, reconcile
-from data_platform.telemetry.notices import Notice
+from data_platform.telemetry.incidents import Cause, Change, Event, Kind, reconcile
+from data_platform.telemetry.incidents import incidents as read_open
+from data_platform.telemetry.notices import Notice, drop_others
 from data_platform.telemetry.otlp import exports, records
 from data_platform.telemetry.wording import counted
 
 NAME = "incidents"
-COLLECTOR = "otlp"
-"""The channel of a collector, which gets every notice."""
 
 
 def incidents_sensor(
@@ -29,6 +30,7 @@ def incidents_sensor(
 ) -> dg.SensorDefinition:
     """The sensor for these tables, and for the checks of other assets."""
     checks = list(checks_of(others))
+    kept: list[Causes] = []
 
     @dg.sensor(
         name=NAME,
@@ -40,22 +42,32 @@ def incidents_sensor(
     )
     def incidents(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
-        settings, now = platform.settings, dt.datetime.now(dt.UTC)
-        alerts = alerts_of(settings.alerts, settings.aws_region)
+        now = dt.datetime.now(dt.UTC)
+        if not kept:
+            declared = context.repository_def
+            names = {sensor.name for sensor in declared.sensor_defs} if declared else None
+            kept.append(Causes(platform, tables, checks, names, last=_last(context)))
+        [causes] = kept
+        alerts, wrong = _alerts(platform.settings)
         always = [COLLECTOR] if exports("logs") else []
-        causes = Causes(platform, tables, checks, _last(context))
-        found, observed = causes.observe(context.instance, now)
+        causes.channels = [*alerts.urls, *always]
+        observed = causes.observe(context.instance, now)
+        context.update_cursor(str(now.timestamp()))
         database = platform.builds.database
-        changes = reconcile(database, found, observed, now, noting(alerts, always, now))
-        for text in causes.troubles:
+        found = [*observed.causes, *wrong]
+        told = telling(alerts, always, now)
+        changes = reconcile(database, found, observed.seen, now, told)
+        for text in observed.troubles:
             context.log.error(text)
         for change in changes:
             context.log.warning(_said(change))
-        send = partial(_send, alerts)
+        if not wrong:
+            drop_others(database, causes.channels)
+        send = partial(_send, alerts, platform.settings)
         for channel in notify(database, alerts, now, send, unlimited=always):
-            context.log.error(f"the channel {channel} took no notice; it is tried again")
-        open_ = f"{counted(len(found), 'incident')} open" if found else "no incident is open"
-        context.update_cursor(str(now.timestamp()))
+            context.log.error(f"channel {channel} did not accept a notice; it is tried again")
+        count = len(read_open(database))
+        open_ = f"{counted(count, 'incident')} open" if count else "no incident is open"
         return dg.SkipReason("; ".join([*map(_said, changes), open_]))
 
     return incidents
@@ -65,10 +77,21 @@ def _last(context: dg.SensorEvaluationContext) -> dt.datetime | None:
     return dt.datetime.fromtimestamp(float(context.cursor), dt.UTC) if context.cursor else None
 
 
-def _send(alerts: Alerts, channel: str, notices: Sequence[Notice]) -> bool:
+def _alerts(settings: Settings) -> tuple[Alerts, list[Cause]]:
+    """The channels and routes, and what is wrong with them; none in a virtual environment, whose
+    incidents concern those who work in it."""
+    if settings.virtual_environment:
+        return Alerts(), []
+    try:
+        return alerts_of(settings.alerts), []
+    except SettingsError as error:
+        return Alerts(), [channel_fails("alerts", f"nobody is told of incidents: {error}")]
+
+
+def _send(alerts: Alerts, settings: Settings, channel: str, notices: Sequence[Notice]) -> bool:
     if channel == COLLECTOR:
         return all(map(_exported, notices))
-    text = text_of(notices, alerts)
+    text = text_of(notices, alerts, f"{settings.project}-{settings.environment}")
     kind = "failure" if text.severity == "error" else "warning"
     kind = "success" if text.resolved else kind
     return deliver(channel, alerts.urls[channel], text.title, text.body, kind=kind)

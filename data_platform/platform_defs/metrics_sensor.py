@@ -40,7 +40,9 @@ def _sensor(tables: Sequence[Table]) -> dg.SensorDefinition:
     def metrics(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
         if not kept:
-            kept.append(Measuring(platform, tables))
+            declared = context.repository_def
+            names = {sensor.name for sensor in declared.sensor_defs} if declared else None
+            kept.append(Measuring(platform, tables, names))
         exporting = meters()
         if exporting is None:
             return dg.SkipReason("nothing is exported: check the OTEL_ variables")

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from data_platform.settings.environment import variables_of
-from data_platform.settings.secrets import secret
 from data_platform.settings.values import PREFIX, SettingsError
 
 SEVERITIES = ("warning", "error")
@@ -35,6 +34,8 @@ _KEYS: Mapping[str, type] = {
 }
 _OF_ROUTE = ("owner", "layer", "severity", "channels")
 TRACE = "{trace}"
+COLLECTOR = "otlp"
+"""The channel of an OpenTelemetry collector, which gets every notice and is in no file."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ class Alerts:
         return list(dict.fromkeys(name for route in taken for name in route.channels))
 
 
-def alerts_of(file: Path | None, region: str = "") -> Alerts:
-    """The alerts that a file declares; none without a file. A URL may be a secret's place (in AWS's
-    `region`). Raises SettingsError, naming the file and what is wrong in it."""
+def alerts_of(file: Path | None) -> Alerts:
+    """The alerts that a file declares; none without a file. Raises SettingsError, naming the file
+    and what is wrong in it."""
     if file is None:
         return Alerts()
     said = f"{PREFIX}ALERTS is {file}"
@@ -87,8 +88,7 @@ def alerts_of(file: Path | None, region: str = "") -> Alerts:
         raise SettingsError(f"{said}, which cannot be read: {error}") from error
     _require_keys(said, given)
     urls = {
-        name: _url(said, name, variable, region)
-        for name, variable in given.get("channels", {}).items()
+        name: _url(said, name, variable) for name, variable in given.get("channels", {}).items()
     }
     routes = [_route(said, n, of, urls) for n, of in enumerate(given.get("routes", []), 1)]
     return Alerts(
@@ -105,7 +105,9 @@ def _require_keys(said: str, given: Mapping[str, Any]) -> None:
         if key not in _KEYS:
             raise SettingsError(f"{said}: {key!r} is unknown; there are {', '.join(_KEYS)}")
         if not isinstance(value, _KEYS[key]) or isinstance(value, bool):
-            raise SettingsError(f"{said}: {key} is {value!r}; it must be a {_KEYS[key].__name__}")
+            raise SettingsError(
+                f"{said}: {key} is {value!r}; it must be of type {_KEYS[key].__name__}"
+            )
     if given.get("most_an_hour", 1) < 1:
         raise SettingsError(f"{said}: most_an_hour is {given['most_an_hour']}; set 1 or more")
     for key in ("dagster", "traces"):
@@ -115,8 +117,10 @@ def _require_keys(said: str, given: Mapping[str, Any]) -> None:
         raise SettingsError(f"{said}: traces is {url!r}; write {TRACE} where a trace's id belongs")
 
 
-def _url(said: str, name: str, variable: object, region: str) -> str:
+def _url(said: str, name: str, variable: object) -> str:
     """The URL of a channel, which is never part of a message."""
+    if name == COLLECTOR:
+        raise SettingsError(f"{said}: a channel cannot be named {name}; that is the collector's")
     if not isinstance(variable, str) or not variable.replace("_", "").isalnum():
         raise SettingsError(
             f"{said}: channel {name} must be the name of the variable that has its URL, such as "
@@ -128,7 +132,7 @@ def _url(said: str, name: str, variable: object, region: str) -> str:
             f"{said}: channel {name} needs the variable {variable}, which is not set; set it to a "
             "URL of apprise, such as slack://token or mailto://user:password@example.org"
         )
-    return secret(variable, url, region)
+    return url
 
 
 def _route(said: str, number: int, of: Mapping[str, Any], urls: Mapping[str, str]) -> Route:
@@ -141,6 +145,8 @@ def _route(said: str, number: int, of: Mapping[str, Any], urls: Mapping[str, str
     if missing := [name for name in channels if name not in urls]:
         there = ", ".join(urls) or "none"
         raise SettingsError(f"{where}: there is no channel {missing[0]!r}; there are {there}")
+    if not isinstance(of.get("owner", ""), str):
+        raise SettingsError(f'{where}: owner is {of["owner"]!r}; write one, like "team:retail"')
     for name, allowed in (("layer", LAYERS), ("severity", SEVERITIES)):
         if name in of and of[name] not in allowed:
             raise SettingsError(

@@ -20,6 +20,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from requests.adapters import BaseAdapter
 
+from data_platform.settings.environment import variables_of
+from data_platform.settings.values import PREFIX
 from data_platform.telemetry.collector import Target
 from data_platform.telemetry.planned_ids import PlannedIds
 from data_platform.telemetry.sampling import OfRuns
@@ -110,9 +112,17 @@ class Telemetry:
 
 
 def resource() -> Resource:
-    """OpenTelemetry's resource of the environment, of the service `SERVICE` unless it names one."""
+    """OpenTelemetry's resource of the environment; it is of the service `SERVICE`, and of the
+    settings' environment and project, unless it names others."""
+    given = variables_of((PREFIX,))
+    own = {
+        SERVICE_NAME: SERVICE,
+        "deployment.environment.name": given.get(f"{PREFIX}ENV", ""),
+        "service.namespace": given.get(f"{PREFIX}PROJECT", ""),
+        "data_platform.virtual_environment": given.get(f"{PREFIX}VIRTUAL_ENVIRONMENT", ""),
+    }
     named = OTELResourceDetector().detect().attributes
-    return Resource.create({} if SERVICE_NAME in named else {SERVICE_NAME: SERVICE})
+    return Resource.create({k: v for k, v in own.items() if v and k not in named})
 
 
 def spooled(spool: Spool, sender: Sender) -> requests.Session:

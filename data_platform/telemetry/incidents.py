@@ -6,13 +6,14 @@ are one incident, and a failure that a retry has mended is none.
 """
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
+from data_platform.databases.chunks import chunks
 from data_platform.databases.connections import Database
 from data_platform.databases.tables import METADATA, Message, Name, UtcDateTime
 from data_platform.storage.errors import LakeError
@@ -128,20 +129,20 @@ class Change:
     incident: Incident
 
 
-Noted = Callable[[sa.Connection, Change], object]
-"""Writes the notices of a change, within its transaction."""
+Told = Callable[[sa.Connection, list[Incident], list[Incident]], object]
+"""Writes the notices of the open incidents and of those closed now, within the transaction."""
 
 
 def reconcile(
     database: Database,
     causes: Iterable[Cause],
-    observed: Collection[Kind],
+    seen: Callable[[Cause], bool],
     now: dt.datetime,
-    noted: Noted = lambda *_: None,
+    told: Told = lambda *_: None,
 ) -> list[Change]:
     """Open, update and close incidents, so that the open ones are these causes.
 
-    Only incidents of the kinds that were `observed` are closed: what could not be looked at may
+    Only incidents whose causes would have been `seen` are closed: what could not be looked at may
     still be wrong. Raises DatabaseUnavailable.
     """
     wanted = {cause.key: cause for cause in causes}
@@ -150,20 +151,18 @@ def reconcile(
         known = {each.key: each for each in read(connection, _OPEN)}
         for key, cause in wanted.items():
             if key in known:
-                _update(connection, known[key], cause, now)
-                continue
-            row = {**_values(cause), "cause": key, "opened": now, "seen": now}
-            number = connection.execute(
-                INCIDENTS.insert().values(row).returning(_ROW.number)
-            ).scalar_one()
-            changes.append(Change(Event.OPENED, _incident_of(cause, number, now)))
-        for key, incident in known.items():
-            if key not in wanted and incident.kind in observed:
-                this = _ROW.number == incident.number
-                connection.execute(sa.update(INCIDENTS).where(this).values(closed=now))
-                changes.append(Change(Event.CLOSED, incident))
-        for change in changes:
-            noted(connection, change)
+                _update(connection, known[key], cause)
+            else:
+                changes.append(Change(Event.OPENED, _opened(connection, cause, now)))
+        gone = [each for key, each in known.items() if key not in wanted and seen(each)]
+        for incident in gone:
+            this = _ROW.number == incident.number
+            connection.execute(sa.update(INCIDENTS).where(this).values(closed=now))
+            changes.append(Change(Event.CLOSED, incident))
+        for chunk in chunks(each.number for key, each in known.items() if key in wanted):
+            these = _ROW.number.in_(chunk)
+            connection.execute(sa.update(INCIDENTS).where(these).values(seen=now))
+        told(connection, read(connection, _OPEN), gone)
     return changes
 
 
@@ -186,18 +185,21 @@ def acknowledge(database: Database, number: int, who: str, why: str, now: dt.dat
         return read(connection, this)[0]
 
 
-def _update(connection: sa.Connection, known: Incident, cause: Cause, now: dt.datetime) -> None:
-    values = {**_values(cause), "seen": now}
-    connection.execute(sa.update(INCIDENTS).where(_ROW.number == known.number).values(values))
+def _update(connection: sa.Connection, known: Incident, cause: Cause) -> None:
+    values = _values(cause)
+    if any(getattr(known, name) != value for name, value in values.items()):
+        connection.execute(sa.update(INCIDENTS).where(_ROW.number == known.number).values(values))
+
+
+def _opened(connection: sa.Connection, cause: Cause, now: dt.datetime) -> Incident:
+    row = {**_values(cause), "cause": cause.key, "opened": now, "seen": now}
+    number = connection.execute(INCIDENTS.insert().values(row).returning(_ROW.number)).scalar_one()
+    return Incident(**{**asdict(cause), "number": number, "opened": now, "seen": now})
 
 
 def _values(cause: Cause) -> dict[str, Any]:
     own = {name: getattr(cause, name) for name in Cause.__dataclass_fields__}
     return {**own, "reasons": dict(cause.reasons)}
-
-
-def _incident_of(cause: Cause, number: int, now: dt.datetime) -> Incident:
-    return Incident(**{**asdict(cause), "number": number, "opened": now, "seen": now})
 
 
 def read(

@@ -11,14 +11,19 @@ from pathlib import Path
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.metrics import CallbackOptions
 from opentelemetry.metrics import Observation as Observed
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter, ObservableGauge
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    PeriodicExportingMetricReader,
+)
 
 from data_platform.telemetry.collector import Target
 from data_platform.telemetry.export import LAST_SECONDS, SERVICE, resource, spooled
 from data_platform.telemetry.metrics import METRICS, Observation, by_name
 from data_platform.telemetry.sending import Sender
 from data_platform.telemetry.spool import Spool
+
+_MOST_SERIES = 100_000  # of a metric; labels are bounded by the declarations
 
 
 class Meters:
@@ -29,9 +34,17 @@ class Meters:
         self._sender = Sender(spool, target)
         self._now: dict[str, list[Observation]] = {}
         self._exporting = threading.Lock()
-        exporter = OTLPMetricExporter(session=spooled(spool, self._sender))
+        exporter = OTLPMetricExporter(
+            session=spooled(spool, self._sender),
+            # A total is of the database: as a difference, each process would send all of it once.
+            preferred_temporality={ObservableCounter: AggregationTemporality.CUMULATIVE},
+        )
         # Observed and exported when `export` is called alone.
-        reader = PeriodicExportingMetricReader(exporter, export_interval_millis=math.inf)
+        reader = PeriodicExportingMetricReader(
+            exporter,
+            export_interval_millis=math.inf,
+            cardinality_limits={ObservableCounter: _MOST_SERIES, ObservableGauge: _MOST_SERIES},
+        )
         self._provider = MeterProvider([reader], resource(), shutdown_on_exit=False)
         self._declare()
         self._sender.start()

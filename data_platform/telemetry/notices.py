@@ -1,19 +1,20 @@
 """Notices of incidents that wait to be sent, by channel.
 
 A notice is written in the transaction that opens or closes its incident, and marked as sent after
-the channel took it: it is sent at least once, and names its incident and event, by which a second
-one is known.
+the channel took it: it is sent at least once, in order, and has a key by which a second one is
+known.
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from data_platform.databases.chunks import chunks
 from data_platform.databases.connections import Database
 from data_platform.databases.tables import METADATA, Name, UtcDateTime
-from data_platform.telemetry.incidents import INCIDENTS, Change, Event, Incident, read
+from data_platform.telemetry.incidents import INCIDENTS, Event, Incident, read
 
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _NOTICES = sa.Table(
@@ -55,40 +56,84 @@ class Notice:
 
     @property
     def key(self) -> str:
-        """What tells the notice from others, also when it is sent twice."""
-        return f"incident-{self.incident.number}-{self.event}"
+        """What tells the notice from others of the platform, also when it is sent twice."""
+        return f"{self.incident.number}-{self.incident.opened:%Y%m%d%H%M%S}-{self.event}"
 
 
-def add(
-    connection: sa.Connection, change: Change, channels: Iterable[str], at: dt.datetime
+def tell(
+    connection: sa.Connection,
+    open_: Sequence[Incident],
+    closed: Sequence[Incident],
+    channels: Callable[[Incident], Iterable[str]],
+    now: dt.datetime,
 ) -> None:
-    """Write the notices of a change, within its transaction."""
+    """Write what is to be told, within the transaction that opens and closes incidents.
+
+    An open incident is told once to each of its `channels`, also to one that it gets later. Of a
+    closed one those hear who heard of it; where that still waits, nobody hears of either.
+    """
+    told = _told(connection, [each.number for each in (*open_, *closed)])
     rows = [
-        {
-            "incident": change.incident.number,
-            "event": change.event,
-            "at": at,
-            "channel": channel,
-            "owner": change.incident.owner,
-            "tries": 0,
-            "next_try": at,
-        }
-        for channel in channels
+        _row_of(incident, Event.OPENED, channel, now)
+        for incident in open_
+        for channel in channels(incident)
+        if (incident.number, channel) not in told
     ]
+    for incident in closed:
+        for (number, channel), notice in told.items():
+            if number != incident.number:
+                continue
+            if notice.sent is None:
+                connection.execute(_NOTICES.delete().where(_ROW.number == notice.number))
+            else:
+                rows.append(_row_of(incident, Event.CLOSED, channel, now))
     if rows:
         connection.execute(_NOTICES.insert(), rows)
 
 
+def _told(connection: sa.Connection, incidents: Sequence[int]) -> dict[tuple[int, str], sa.Row]:
+    """The notice that each incident is open, by its number and the channel."""
+    found: dict[tuple[int, str], sa.Row] = {}
+    for chunk in chunks(incidents):
+        query = sa.select(_ROW.incident, _ROW.channel, _ROW.number, _ROW.sent).where(
+            _ROW.event == Event.OPENED, _ROW.incident.in_(chunk)
+        )
+        found |= {(row.incident, row.channel): row for row in connection.execute(query)}
+    return found
+
+
+def _row_of(incident: Incident, event: Event, channel: str, at: dt.datetime) -> dict[str, object]:
+    return {
+        "incident": incident.number,
+        "event": event,
+        "at": at,
+        "channel": channel,
+        "owner": incident.owner,
+        "tries": 0,
+        "next_try": at,
+    }
+
+
 def waiting(database: Database, channel: str, now: dt.datetime) -> list[Notice]:
-    """The notices of a channel that are due, the oldest first."""
-    query = sa.select(_NOTICES).where(_WAITS, _ROW.channel == channel, _ROW.next_try <= now)
+    """The notices of a channel, the oldest first; none while it waits for its next try."""
+    query = sa.select(_NOTICES).where(_WAITS, _ROW.channel == channel).order_by(_ROW.number)
     with database.read() as connection:
-        rows = connection.execute(query.order_by(_ROW.number)).all()
-        of = {row.incident for row in rows}
-        known = {each.number: each for each in read(connection, INCIDENTS.c.number.in_(of))}
+        rows = connection.execute(query).all()
+        if any(row.next_try > now for row in rows):
+            return []
+        known: dict[int, Incident] = {}
+        for chunk in chunks({row.incident for row in rows}):
+            found = read(connection, INCIDENTS.c.number.in_(chunk))
+            known |= {each.number: each for each in found}
     return [
         Notice(row.number, Event(row.event), row.at, row.tries, known[row.incident]) for row in rows
     ]
+
+
+def drop_others(database: Database, channels: Collection[str]) -> None:
+    """Remove what waits for channels that there are no more."""
+    with database.write() as connection:
+        connection.execute(_NOTICES.delete().where(_WAITS, _ROW.channel.not_in(channels)))
 
 
 def messages_since(database: Database, channel: str, owner: str, since: dt.datetime) -> int:
@@ -103,19 +148,21 @@ def messages_since(database: Database, channel: str, owner: str, since: dt.datet
 def mark_sent(database: Database, notices: Collection[Notice], now: dt.datetime) -> None:
     """Note that a message with these notices was taken."""
     numbers = [notice.number for notice in notices]
-    these = _ROW.number.in_(numbers)
-    with database.write() as connection:
-        connection.execute(sa.update(_NOTICES).where(these).values(sent=now, message=min(numbers)))
+    _update(database, numbers, sent=now, message=min(numbers))
 
 
 def postpone(database: Database, notices: Collection[Notice], now: dt.datetime) -> None:
     """Note that a message with these notices was not taken: after longer and longer waits it is
     sent again."""
     tries = max(notice.tries for notice in notices) + 1
-    at = now + min(dt.timedelta(minutes=2**tries), _LONGEST_WAIT)
-    these = _ROW.number.in_([notice.number for notice in notices])
+    at = now + min(dt.timedelta(minutes=2 ** min(tries, 10)), _LONGEST_WAIT)
+    _update(database, [notice.number for notice in notices], tries=tries, next_try=at)
+
+
+def _update(database: Database, numbers: Sequence[int], **values: object) -> None:
     with database.write() as connection:
-        connection.execute(sa.update(_NOTICES).where(these).values(tries=tries, next_try=at))
+        for chunk in chunks(numbers):
+            connection.execute(sa.update(_NOTICES).where(_ROW.number.in_(chunk)).values(values))
 
 
 def not_taken(database: Database, tries: int) -> dict[str, int]:

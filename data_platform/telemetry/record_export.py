@@ -3,6 +3,7 @@
 Only `otlp` imports this module, as it does `export`, and for the same reason.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from data_platform.telemetry.collector import Target
 from data_platform.telemetry.export import LAST_SECONDS, resource
 from data_platform.telemetry.sending import Sender
 from data_platform.telemetry.spool import Spool
+
+_LOG = logging.getLogger(__name__)
 
 
 class Records:
@@ -24,7 +27,9 @@ class Records:
     def export(self, request: Callable[[Mapping[str, object]], bytes]) -> None:
         """Put a request into the spool, made with the attributes of this process's resource. Raises
         OSError if the disk does not take it."""
-        self._spool.put("", request(self._resource))
+        if dropped := self._spool.put("", request(self._resource)):
+            folder = self._spool.folder
+            _LOG.warning("%s is full: the oldest %d requests were dropped", folder, dropped)
         self._sender.wake()
 
     def stop(self) -> None:

@@ -2,10 +2,14 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
 from dagster._core.remote_origin import (
     RegisteredCodeLocationOrigin,
     RemoteInstigatorOrigin,
@@ -23,6 +27,7 @@ from dagster_shared.error import SerializableErrorInfo
 from pyspark.sql import SparkSession
 
 from data_platform.health.causes import Causes, OtherCheck
+from data_platform.lake.builds import Build
 from data_platform.telemetry.incidents import Cause, Kind, Severity
 from data_platform_tests.support.homes import (
     SILVER,
@@ -33,6 +38,7 @@ from data_platform_tests.support.homes import (
     shop_lines,
 )
 from data_platform_tests.support.tables import TABLES
+from data_platform_tests.telemetry.test_incidents import LINES
 
 MONDAY, TUESDAY, THURSDAY = "2011-03-28", "2011-03-29", "2011-03-31"
 LATER = dt.timedelta(hours=1)
@@ -46,11 +52,12 @@ def home(spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
 
 
 def causes(home: Home, *, after: dt.timedelta = dt.timedelta()) -> list[Cause]:
-    observing = Causes(home.platform, home.tables)
-    found, observed = observing.observe(home.instance, dt.datetime.now(dt.UTC) + after)
-    assert not observing.troubles
-    assert observed == set(Kind)
-    return found
+    found = Causes(home.platform, home.tables).observe(
+        home.instance, dt.datetime.now(dt.UTC) + after
+    )
+    assert not found.troubles
+    assert not found.unseen
+    return list(found.causes)
 
 
 def cheap(day: str) -> bytes:
@@ -76,7 +83,7 @@ def test_partitions_that_one_check_holds_back_are_one_cause(home: Home) -> None:
     assert cause.title == f"{SILVER}: 3 partitions held back by rules"
     assert cause.reasons == {"unit_price.not_null": 6, "unit_price.typed": 6}
     assert cause.owner == home.tables[1].owner
-    assert cause.look == f"data-platform quarantine list {SILVER}"
+    assert cause.look == "data-platform held"
     assert home.instance.get_run_by_id(cause.run)
 
 
@@ -147,8 +154,9 @@ def test_a_run_that_failed_is_a_cause_unless_a_retry_mends_it(
 
     assert at_once == []
     [cause] = later
-    assert (cause.kind, cause.rule) == (Kind.RUN, "ZeroDivisionError")
+    assert (cause.kind, cause.rule) == (Kind.RUN, "runs")
     assert cause.subject == str(home.tables[0].id)
+    assert cause.reasons == {"ZeroDivisionError": 1}
     assert cause.look == f"data-platform find {cause.run}"
     assert NEEDLE not in str(cause)
     assert causes(home, after=LATER) == []
@@ -165,11 +173,28 @@ def test_a_failed_check_of_another_asset_is_a_cause(home: Home) -> None:
     now = dt.datetime.now(dt.UTC)
 
     def observed() -> list[Cause]:
-        return observing.observe(home.instance, now)[0]
+        return list(observing.observe(home.instance, now).causes)
 
     assert observed() == []
     dg.materialize([report], instance=home.instance)
     [cause] = observed()
+    # A run that is under way has planned the check.
+    planned = home.instance.create_run_for_job(
+        dg.Definitions([report], jobs=[dg.define_asset_job("again", [report])]).resolve_job_def(
+            "again"
+        )
+    )
+    home.instance.report_dagster_event(
+        dg.DagsterEvent(
+            dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value,
+            "again",
+            event_specific_data=AssetCheckEvaluationPlanned(
+                asset_key=dg.AssetKey("report"), check_name="whole"
+            ),
+        ),
+        planned.run_id,
+    )
+    assert observed() == [cause]
     dg.materialize([report], instance=home.instance, tags={"passed": "yes"})
 
     assert (cause.kind, cause.subject, cause.rule) == (Kind.CHECK, "report", "whole")
@@ -222,6 +247,59 @@ def test_a_sensor_that_fails_twice_is_a_cause_until_it_works(home: Home) -> None
 
     assert once == []
     [cause] = twice
-    assert (cause.kind, cause.subject, cause.rule) == (Kind.SENSOR, "listens", "ValueError")
+    assert (cause.kind, cause.subject, cause.rule) == (Kind.SENSOR, "listens", "ticks")
     assert NEEDLE not in str(cause)
     assert causes(home) == []
+
+
+def test_what_cannot_be_looked_at_is_no_reason_to_look_at_nothing(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.land("elsewhere/what.txt", "?")
+    home.land(key_of(MONDAY), cheap(MONDAY))
+    home.run()
+
+    def damaged(table, *_: object) -> None:
+        if str(table.id) == SILVER:
+            raise ZeroDivisionError(NEEDLE)
+
+    monkeypatch.setattr("data_platform.health.causes.held_now", lambda *of: damaged(*of) or {})
+    monkeypatch.setattr(
+        "data_platform.health.causes.FailedRuns.by_work", lambda *_: 1 / 0, raising=True
+    )
+    found = Causes(home.platform, home.tables).observe(home.instance, dt.datetime.now(dt.UTC))
+
+    assert [cause.kind for cause in found.causes] == [Kind.OBJECT]
+    assert (found.unseen, found.unseen_subjects) == ({Kind.RUN}, {SILVER})
+    assert NEEDLE not in str(found.troubles)
+    held = replace(LINES, kind=Kind.HELD_BACK, subject=SILVER)
+    assert not found.seen(held)
+    assert found.seen(replace(held, subject="gold/x/y"))
+
+
+def test_a_check_is_one_cause_whatever_else_fails(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.land(key_of(MONDAY), cheap(MONDAY))
+    home.land(key_of(TUESDAY), cheap(TUESDAY))
+    home.run()
+
+    def held(table, _: object) -> dict[str, Build]:
+        builds = home.platform.builds.held_back(table.id)
+        more = {MONDAY: ("rules",), TUESDAY: ("rules", "volume")}
+        return {key: replace(build, failed=more[key]) for key, build in builds.items()}
+
+    monkeypatch.setattr("data_platform.health.causes.held_now", held)
+
+    found = {cause.rule: cause.partitions for cause in causes(home)}
+
+    assert found == {"rules": f"{MONDAY}..{TUESDAY}", "volume": TUESDAY}
+
+
+def test_a_command_for_a_key_of_any_name_is_quoted(home: Home) -> None:
+    home.land("x; rm -rf y.csv", "?")
+    home.run()
+
+    [cause] = causes(home)
+
+    assert "--forget 'x; rm -rf y.csv'" in cause.mend

@@ -8,11 +8,11 @@ import pytest
 
 from data_platform.databases.connections import Database
 from data_platform.health.causes import PLATFORM
-from data_platform.health.notifying import layer_of, notify, noting, text_of
+from data_platform.health.notifying import layer_of, notify, telling, text_of
 from data_platform.settings.alerts import Alerts, Route
-from data_platform.telemetry.incidents import Cause, Kind, reconcile
-from data_platform.telemetry.notices import Notice, not_taken, waiting
-from data_platform_tests.telemetry.test_incidents import EVERY, LINES, NOW
+from data_platform.telemetry.incidents import Cause, Kind, Severity, reconcile
+from data_platform.telemetry.notices import Notice, drop_others, not_taken, waiting
+from data_platform_tests.telemetry.test_incidents import LINES, NOW, every
 
 MINUTE = dt.timedelta(minutes=1)
 ALERTS = Alerts(
@@ -23,6 +23,10 @@ ALERTS = Alerts(
     traces="https://signoz.example.org/trace/{trace}",
 )
 RUN = "6e8a3b9c-7e0b-4cb0-9a55-6f6c9b7f1d11"
+
+
+def _short(notice: Notice) -> str:
+    return f"incident-{notice.incident.number}-{notice.event}"
 
 
 @dataclass
@@ -36,7 +40,7 @@ class Channels:
     def send(self, channel: str, notices: Sequence[Notice]) -> bool:
         if channel in self.down:
             return False
-        self.sent.append((channel, [notice.key for notice in notices]))
+        self.sent.append((channel, [_short(notice) for notice in notices]))
         return True
 
     def tick(
@@ -47,7 +51,8 @@ class Channels:
         always: Sequence[str] = (),
     ) -> list[str]:
         """What a tick of the sensor sends; returns the channels that took nothing."""
-        reconcile(self.database, causes, EVERY, now, noting(alerts, always, now))
+        reconcile(self.database, causes, every, now, telling(alerts, always, now))
+        drop_others(self.database, [*alerts.urls, *always])
         return list(notify(self.database, alerts, now, self.send, unlimited=always))
 
 
@@ -99,7 +104,7 @@ def test_a_storm_is_summed_up_for_each_owner(channels: Channels) -> None:
 def test_a_channel_that_is_down_gets_all_later(channels: Channels) -> None:
     channels.down = {"duty"}
     assert channels.tick(causes(2)) == ["duty"]
-    assert channels.tick(causes(2), NOW + MINUTE) == ["duty"]  # the second one's first try
+    assert channels.tick(causes(2), NOW + MINUTE) == []  # it waits for its next try, in order
 
     channels.down = set()
     channels.tick(causes(2), NOW + 30 * MINUTE)
@@ -115,6 +120,39 @@ def test_a_channel_that_stays_down_is_known(channels: Channels) -> None:
         channels.tick(causes(1), NOW + minutes * MINUTE)
 
     assert not_taken(channels.database, 3) == {"duty": 1}
+
+
+def test_what_opened_and_closed_while_a_channel_was_down_is_not_told(channels: Channels) -> None:
+    channels.down = {"duty"}
+    channels.tick(causes(2))
+    channels.tick(causes(1), NOW + MINUTE)
+    channels.down = set()
+    channels.tick(causes(1), NOW + 30 * MINUTE)
+
+    assert channels.sent == [("duty", ["incident-1-opened"])]
+
+
+def test_a_channel_that_gets_a_route_later_hears_of_what_is_open(channels: Channels) -> None:
+    warning = replace(LINES, severity=Severity.WARNING)
+    alerts = replace(ALERTS, routes=[Route(("duty",), severity="error")])
+    channels.tick([warning], alerts=alerts)
+    assert channels.sent == []
+
+    channels.tick([LINES], NOW + MINUTE, alerts)
+    channels.tick([warning], NOW + 2 * MINUTE, alerts)
+    channels.tick([], NOW + 3 * MINUTE, alerts)
+
+    assert channels.sent == [("duty", ["incident-1-opened"]), ("duty", ["incident-1-closed"])]
+
+
+def test_what_waits_for_a_channel_that_is_removed_is_dropped(channels: Channels) -> None:
+    channels.down = {"duty"}
+    for minutes in (0, 2, 6):
+        channels.tick(causes(1), NOW + minutes * MINUTE)
+
+    channels.tick(causes(1), NOW + 20 * MINUTE, Alerts())
+
+    assert not_taken(channels.database, 1) == {}
 
 
 def test_what_is_said_of_a_channel_goes_to_the_others(channels: Channels) -> None:
@@ -139,9 +177,9 @@ def test_a_collector_gets_every_notice_by_itself(channels: Channels) -> None:
 def test_a_message_says_what_where_whose_and_what_to_do(channels: Channels) -> None:
     channels.down = {"duty"}
     channels.tick([replace(LINES, run=RUN)])
-    text = text_of(waiting(channels.database, "duty", NOW + 60 * MINUTE), ALERTS)
+    text = text_of(waiting(channels.database, "duty", NOW + 60 * MINUTE), ALERTS, "acme-prod")
 
-    assert text.title == f"opened: incident 1: {LINES.title}"
+    assert text.title == f"acme-prod: opened: incident 1: {LINES.title}"
     assert text.body.splitlines() == [
         "owner: team:retail",
         "partitions: 2011-01-01..2011-12-31",
@@ -150,7 +188,7 @@ def test_a_message_says_what_where_whose_and_what_to_do(channels: Channels) -> N
         f"do: {LINES.mend}",
         f"run: https://dagster.example.org/runs/{RUN}",
         f"trace: https://signoz.example.org/trace/{RUN.replace('-', '')}",
-        "id: incident-1-opened",
+        "id: acme-prod-1-20260302100000-opened",
     ]
     assert (text.severity, text.resolved) == ("error", False)
 
@@ -158,9 +196,9 @@ def test_a_message_says_what_where_whose_and_what_to_do(channels: Channels) -> N
 def test_a_summary_counts_and_names_some(channels: Channels) -> None:
     channels.down = {"duty"}
     channels.tick(causes(30))
-    text = text_of(waiting(channels.database, "duty", NOW + 60 * MINUTE), ALERTS)
+    text = text_of(waiting(channels.database, "duty", NOW + 60 * MINUTE), ALERTS, "acme-prod")
 
-    assert text.title == "team:retail: 30 more incidents opened, 0 closed"
+    assert text.title == "acme-prod: team:retail: 30 more incidents opened, 0 closed"
     assert "and 10 more" in text.body
     assert "data-platform incidents" in text.body
 

@@ -108,7 +108,9 @@ def test_a_channel_gets_a_notice_when_an_incident_opens_and_when_it_closes(
     tick(alerted)
 
     said = f"incident 1: the landed object {key_of(DAY)} of source online_retail cannot be read"
-    assert [each["title"] for each in receiver.got] == [f"opened: {said}", f"closed: {said}"]
+    assert [each["title"] for each in receiver.got] == [
+        f"data-platform-test: {what}: {said}" for what in ("opened", "closed")
+    ]
     assert [each["type"] for each in receiver.got] == ["failure", "success"]
     assert "do: correct the object" in receiver.got[0]["message"]
 
@@ -162,15 +164,37 @@ def test_silence_is_an_incident_that_ends_with_the_next_tick(home: Home) -> None
         said.append(ended.skip_message or "")
         cursor = ended.cursor
 
-    assert said[0].startswith("incident 1 opened: the platform did nothing from ")
-    assert said[1].startswith("incident 1 closed: the platform did nothing from ")
+    assert said[0].startswith("incident 1 opened: the platform did not look for incidents from ")
+    assert said[1].startswith("incident 1 closed: the platform did not look for incidents from ")
 
 
-def test_a_wrong_file_of_channels_fails_the_tick(home: Home) -> None:
-    settings = replace(home.settings, alerts=home.settings.home / "missing.toml")
+def test_a_wrong_file_of_channels_is_an_incident_and_what_is_wrong_is_told_later(
+    alerted: Home, receiver: Receiver
+) -> None:
+    alerted.land("elsewhere/what.txt", "?")
+    alerted.run()
+    wrong = replace(alerted.settings, alerts=alerted.settings.home / "missing.toml")
 
-    with pytest.raises(Exception, match=r"DATA_PLATFORM_ALERTS is .*, which cannot be read"):
-        tick(replace(home, settings=settings))
+    said = tick(replace(alerted, settings=wrong))
+
+    assert "opened: nobody is told of incidents: DATA_PLATFORM_ALERTS is " in said
+    assert receiver.got == []
+    tick(alerted)
+    [got] = receiver.got
+    assert "elsewhere/what.txt belongs to no source" in got["title"]
+
+
+def test_a_url_that_apprise_does_not_know_is_logged_without_it(
+    alerted: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DUTY_CHANNEL", "T0KEN-of-somebody")
+    alerted.land("elsewhere/what.txt", "?")
+    alerted.run()
+
+    tick(alerted)
+
+    assert "channel duty: its variable has no URL that apprise knows" in caplog.text
+    assert "T0KEN" not in caplog.text
 
 
 def test_the_checks_of_buckets_and_of_other_assets_are_looked_at(

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from data_platform.platform_defs import metrics_sensor
 from data_platform.telemetry import otlp
-from data_platform.telemetry.metrics import METRICS, ROW_COUNT, Observation
+from data_platform.telemetry.metrics import METRICS, NULL_RATE, ROW_COUNT, Observation
 from data_platform_tests.support.exported_metrics import evaluated
 from data_platform_tests.support.homes import (
     SILVER,
@@ -64,6 +64,24 @@ def test_a_total_goes_on_in_another_process(home: Home, collector: Collector, ex
         eventually(lambda expected=count: len(published(collector)) == expected)
 
     assert published(collector) == [4, 8]
+
+
+def test_a_total_is_never_sent_as_a_difference(
+    home: Home, collector: Collector, exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each process would send the whole of it once."""
+    exported(collector.endpoint)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta")
+    home.land(key_of(DAY), csv(shop_lines(DAY, 4)))
+    home.run()
+    for count in (1, 2):
+        evaluated(home)
+        otlp.stop()
+        eventually(lambda expected=count: len(published(collector)) == expected)
+
+    assert published(collector) == [4, 4]
+    assert "AGGREGATION_TEMPORALITY_DELTA" not in (collector.folder / "metrics.json").read_text()
+    assert '"aggregationTemporality":2' in (collector.folder / "metrics.json").read_text()
 
 
 def published(collector: Collector) -> list[float]:
@@ -139,6 +157,21 @@ def test_no_label_is_of_a_partition_or_an_object() -> None:
 
 def test_names_are_unique() -> None:
     assert len({each.name for each in METRICS}) == len(METRICS) > 20
+
+
+def test_every_column_of_many_tables_has_its_own_value(collector: Collector, exported) -> None:
+    exported(collector.endpoint)
+    exporting = otlp.meters()
+    assert exporting
+    labels = [{"table": f"gold/x/t{n}", "column": "c"} for n in range(5000)]
+
+    exporting.export(Observation(NULL_RATE, 0.5, each) for each in labels)
+    otlp.stop()
+
+    eventually(lambda: bool(collector.points()))
+    assert {point.labels["table"] for point in collector.points()} == {
+        each["table"] for each in labels
+    }
 
 
 def test_times_are_of_now(home: Home, collector: Collector, exported) -> None:
