@@ -40,11 +40,11 @@ def count(builds: Builds, publication: Publication, seconds: Mapping[str, float]
 
     The table is published by now: what cannot be counted makes a warning, and nothing fails.
     """
+    staged = publication.write
     try:
-        totals.add(builds.database, publication.write.table, _values(publication, seconds))
+        totals.add(builds.database, staged.table, _values(publication, seconds))
     except Exception as error:
-        table = publication.write.table
-        _LOG.warning("%s: its totals lack this publication: %s", table, type(error).__name__)
+        _LOG.warning("%s: its totals lack this publication: %s", staged.table, type(error).__name__)
 
 
 def _values(publication: Publication, seconds: Mapping[str, float]) -> dict[str, float]:

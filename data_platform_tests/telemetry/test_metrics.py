@@ -159,7 +159,9 @@ def test_names_are_unique() -> None:
     assert len({each.name for each in METRICS}) == len(METRICS) > 20
 
 
-def test_every_column_of_many_tables_has_its_own_value(collector: Collector, exported) -> None:
+def test_every_column_of_many_tables_has_its_own_value(
+    home: Home, collector: Collector, exported
+) -> None:
     exported(collector.endpoint)
     exporting = otlp.meters()
     assert exporting
