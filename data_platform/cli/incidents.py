@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # slow: SQLAlchemy
 
 @click.group(invoke_without_command=True)
 @click.option("--all", "closed", is_flag=True, help="the closed ones as well, newest first")
-@click.option("--check", is_flag=True, help="exit with 3 if an incident is open")
+@click.option("--check", is_flag=True, help="exit with 3 if one is open, or none was looked for")
 @JSON
 @click.pass_context
 @reporting
@@ -30,9 +30,20 @@ def incidents(context: click.Context, closed: bool, check: bool, as_json: bool) 
     `incidents` has last seen it, with what shows more and what to do."""
     if context.invoked_subcommand:
         return
+    from data_platform.health.causes import SENSOR, SILENT
+    from data_platform.health.sensor_states import last_evaluations
+    from data_platform.operations.repair import instance_of
     from data_platform.telemetry.incidents import incidents as read
 
-    found = read(open_platform().builds.database, closed=closed)
+    platform, now = open_platform(), dt.datetime.now(dt.UTC)
+    found = read(platform.builds.database, closed=closed)
+    with instance_of(platform) as instance:
+        looked = last_evaluations(instance, [SENSOR]).get(SENSOR)
+    late = looked is None or now - looked > SILENT
+    if late:
+        since = f"since {_moment(looked)}" if looked else "yet"
+        said = f"warning: nothing has looked for incidents {since}; Dagster's daemon does, by its "
+        click.echo(f"{said}sensor {SENSOR!r}: `make dev`, or a deployment", err=True)
     if as_json:
         out.as_json([asdict(each) for each in found])
     elif not found:
@@ -41,7 +52,7 @@ def incidents(context: click.Context, closed: bool, check: bool, as_json: bool) 
         for each in found:
             for line in (_headline(each), *(f"  {line}" for line in _lines(each))):
                 out.paragraph(line)
-    if check and any(each.closed is None for each in found):
+    if check and (late or any(each.closed is None for each in found)):
         raise SystemExit(ExitCode.NEEDS_DECISION)
 
 

@@ -21,6 +21,7 @@ from data_platform.build.platform import Platform
 from data_platform.build.table_checks import held_as_told
 from data_platform.databases.errors import DatabaseError
 from data_platform.health.failed_runs import FailedRun, FailedRuns
+from data_platform.health.sensor_states import running_sensors
 from data_platform.landing.ledger.tables import Entry
 from data_platform.quality.findings import READABLE
 from data_platform.storage.errors import LakeError
@@ -29,11 +30,14 @@ from data_platform.telemetry.notices import not_taken
 from data_platform.telemetry.tracing import step_key
 from data_platform.telemetry.wording import counted
 
+SENSOR = "incidents"
+"""Dagster's sensor that observes causes."""
+SILENT = dt.timedelta(minutes=15)
+"""How long it may not have been evaluated."""
 PLATFORM = "team:platform"
 """The owner of what belongs to no table."""
 _RETRIED = dt.timedelta(minutes=10)  # within which a sensor requests the work of a failed run again
 _TRIES = 3  # of a notice, within about a quarter of an hour
-_SILENT = dt.timedelta(minutes=15)
 _EVALUATIONS = 10  # the newest of a check
 _EVALUATED = (CheckStatus.SUCCEEDED, CheckStatus.FAILED)
 _TICKS = 2  # a sensor that fails once is evaluated again
@@ -237,7 +241,7 @@ class Causes:
                 yield channel_fails(channel, f"{what}: {counted(count, 'notice')} wait")
 
     def _silence(self, now: dt.datetime) -> Iterator[Cause]:
-        if self.last and now - self.last > _SILENT:
+        if self.last and now - self.last > SILENT:
             yield Cause(
                 kind=Kind.SILENCE,
                 subject="the platform",
@@ -291,12 +295,8 @@ def _of_object(
 
 
 def _sensors(instance: dg.DagsterInstance, names: Collection[str] | None) -> Iterator[Cause]:
-    for state in instance.all_instigator_state():
-        name, data = state.instigator_name, state.instigator_data
-        if not state.is_running or not hasattr(data, "last_tick_timestamp"):
-            continue  # a schedule's
-        if names is not None and name not in names:
-            continue  # of before, or of another code location
+    for state in running_sensors(instance, names):
+        name = state.instigator_name
         ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=_TICKS + 1)
         ended = [tick for tick in ticks if tick.is_completed or tick.is_failure][:_TICKS]
         if len(ended) == _TICKS and all(tick.is_failure for tick in ended):

@@ -15,6 +15,7 @@ from data_platform.build import counting
 from data_platform.build.kinds import landed
 from data_platform.build.platform import Platform
 from data_platform.health.causes import told
+from data_platform.health.sensor_states import last_evaluations
 from data_platform.lake.attempts import Attempts, attempts
 from data_platform.lake.figures import TableFigures, figures
 from data_platform.lake.totals import Total, totals
@@ -174,12 +175,6 @@ def _runs(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[Observatio
 def _sensors(
     instance: dg.DagsterInstance, now: dt.datetime, names: Collection[str] | None
 ) -> Iterator[Observation]:
-    lags: dict[str, float] = {}
-    for state in instance.all_instigator_state():
-        name, data = state.instigator_name, state.instigator_data
-        last = getattr(data, "last_tick_timestamp", None)  # not of schedules
-        if last and state.is_running and (names is None or name in names):
-            lag = max(now.timestamp() - last, 0.0)
-            lags[name] = min(lag, lags.get(name, lag))  # a state of before may be there as well
-    for name, lag in lags.items():
+    for name, moment in last_evaluations(instance, names).items():
+        lag = max((now - moment).total_seconds(), 0.0)
         yield Observation(m.SENSOR_LAG, lag, {"sensor": name})

@@ -8,7 +8,7 @@ import dagster as dg
 
 from data_platform.assets import Table
 from data_platform.build.platform import Platform
-from data_platform.health.causes import PLATFORM, Causes, OtherCheck, channel_fails
+from data_platform.health.causes import PLATFORM, SENSOR, Causes, OtherCheck, channel_fails
 from data_platform.health.notifying import notify, telling, text_of
 from data_platform.platform_defs import bucket_audit
 from data_platform.settings.alerts import COLLECTOR, Alerts, alerts_of
@@ -22,8 +22,6 @@ from data_platform.telemetry.notices import Notice, drop_others
 from data_platform.telemetry.otlp import exports, records
 from data_platform.telemetry.wording import counted
 
-NAME = "incidents"
-
 
 def incidents_sensor(
     tables: Sequence[Table], others: Iterable[dg.AssetsDefinition]
@@ -33,7 +31,7 @@ def incidents_sensor(
     kept: list[Causes] = []
 
     @dg.sensor(
-        name=NAME,
+        name=SENSOR,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"platform"},

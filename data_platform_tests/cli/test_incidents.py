@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from data_platform.health.causes import SENSOR
 from data_platform.telemetry.incidents import reconcile
 from data_platform_tests.support.command_line import Run, parsed
 from data_platform_tests.support.loaded_shop import LoadedShop
+from data_platform_tests.support.ticks import Ticks
 from data_platform_tests.telemetry.test_incidents import LINES, every
 
 LEFT = 3  # exit code: something is left for a person
@@ -43,7 +45,7 @@ def test_closed_ones_are_shown_on_request(run: Run, shop: LoadedShop, opened: in
     now = dt.datetime.now(dt.UTC)
     reconcile(shop.home.platform.builds.database, [], every, now)
 
-    assert "no incident is recorded as open" in run("incidents", "--check").output
+    assert "no incident is recorded as open" in run("incidents").output
     first, *_ = parsed(run("incidents", "--all", "--json"))
     assert first["number"] == opened
     assert first["closed"].endswith("+00:00")
@@ -63,3 +65,17 @@ def test_an_unknown_number_or_no_reason_is_refused(run: Run, opened: int) -> Non
         "--reason is empty"
         in run("incidents", "acknowledge", str(opened), "--reason", " ", code=2).output
     )
+
+
+def test_that_nothing_has_looked_for_incidents_is_told(run: Run, shop: LoadedShop) -> None:
+    reconcile(shop.home.platform.builds.database, [], every, dt.datetime.now(dt.UTC))
+
+    said = run("incidents", "--check", code=LEFT).output
+    assert "warning: nothing has looked for incidents yet; Dagster's daemon does" in said
+
+
+def test_where_the_sensor_looks_no_incident_is_success(run: Run, shop: LoadedShop) -> None:
+    reconcile(shop.home.platform.builds.database, [], every, dt.datetime.now(dt.UTC))
+    Ticks(shop.home.instance, SENSOR, last=dt.datetime.now(dt.UTC))
+
+    assert "warning" not in run("incidents", "--check").output

@@ -10,20 +10,6 @@ import pytest
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationPlanned,
 )
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemoteInstigatorOrigin,
-    RemoteRepositoryOrigin,
-)
-from dagster._core.scheduler.instigation import (
-    InstigatorState,
-    InstigatorStatus,
-    InstigatorType,
-    SensorInstigatorData,
-    TickData,
-    TickStatus,
-)
-from dagster_shared.error import SerializableErrorInfo
 from pyspark.sql import SparkSession
 
 from data_platform.health.causes import Causes, OtherCheck
@@ -38,6 +24,7 @@ from data_platform_tests.support.homes import (
     shop_lines,
 )
 from data_platform_tests.support.tables import TABLES
+from data_platform_tests.support.ticks import Ticks
 from data_platform_tests.telemetry.test_incidents import LINES
 
 MONDAY, TUESDAY, THURSDAY = "2011-03-28", "2011-03-29", "2011-03-31"
@@ -202,48 +189,13 @@ def test_a_failed_check_of_another_asset_is_a_cause(home: Home) -> None:
     assert observed() == []
 
 
-class Ticks:
-    """The ticks of a running sensor, as Dagster's daemon stores them."""
-
-    def __init__(self, instance: dg.DagsterInstance, name: str) -> None:
-        origin = RemoteInstigatorOrigin(
-            RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("data_platform"), "__repository__"),
-            name,
-        )
-        self._instance = instance
-        self._state = InstigatorState(
-            origin,
-            InstigatorType.SENSOR,
-            InstigatorStatus.RUNNING,
-            SensorInstigatorData(last_tick_timestamp=0.0),
-        )
-        instance.add_instigator_state(self._state)
-        self._moments = iter(range(1, 100))
-
-    def add(self, *, failed: bool) -> None:
-        error = None
-        if failed:
-            error = SerializableErrorInfo(f"ValueError: {NEEDLE}", [], "ValueError")
-        self._instance.create_tick(
-            TickData(
-                instigator_origin_id=self._state.instigator_origin_id,
-                instigator_name=self._state.instigator_name,
-                instigator_type=InstigatorType.SENSOR,
-                status=TickStatus.FAILURE if failed else TickStatus.SKIPPED,
-                timestamp=float(next(self._moments)),
-                selector_id=self._state.selector_id,
-                error=error,
-            )
-        )
-
-
 def test_a_sensor_that_fails_twice_is_a_cause_until_it_works(home: Home) -> None:
     ticks = Ticks(home.instance, "listens")
-    ticks.add(failed=True)
+    ticks.add(error=NEEDLE)
     once = causes(home)
-    ticks.add(failed=True)
+    ticks.add(error=NEEDLE)
     twice = causes(home)
-    ticks.add(failed=False)
+    ticks.add()
 
     assert once == []
     [cause] = twice

@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 from pyspark.sql import SparkSession
 
+from data_platform.health.causes import SENSOR
 from data_platform.platform_defs import bucket_audit, incidents_sensor
 from data_platform.platform_defs.assembly import definitions
 from data_platform.telemetry import otlp
@@ -33,7 +34,7 @@ def home(spark: SparkSession, tmp_path: Path) -> Iterator[Home]:
 
 def tick(home: Home) -> str:
     """What the sensor says after a tick."""
-    sensor = home.definitions.get_repository_def().get_sensor_def(incidents_sensor.NAME)
+    sensor = home.definitions.get_repository_def().get_sensor_def(SENSOR)
     with dg.build_sensor_context(
         instance=home.instance, resources={"platform": home.platform}
     ) as context:
@@ -152,7 +153,7 @@ def test_a_collector_gets_incidents_as_events(
 
 
 def test_silence_is_an_incident_that_ends_with_the_next_tick(home: Home) -> None:
-    sensor = home.definitions.get_repository_def().get_sensor_def(incidents_sensor.NAME)
+    sensor = home.definitions.get_repository_def().get_sensor_def(SENSOR)
     long_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)).timestamp()
     said: list[str] = []
     cursor: str | None = str(long_ago)
@@ -215,4 +216,4 @@ def test_the_checks_of_buckets_and_of_other_assets_are_looked_at(
         ("platform/buckets_audit", Kind.BUCKET): bucket_audit.OWNER,
     }
     declared = definitions(home.tables, home.settings, others=[report])
-    assert declared.get_repository_def().get_sensor_def(incidents_sensor.NAME)
+    assert declared.get_repository_def().get_sensor_def(SENSOR)
