@@ -20,6 +20,7 @@ from data_platform.cli.exploring import shell, try_
 from data_platform.cli.finding import find
 from data_platform.cli.incidents import incidents
 from data_platform.cli.landing import landing
+from data_platform.cli.lineage import lineage
 from data_platform.cli.metrics import metrics
 from data_platform.cli.migrating import migrate
 from data_platform.cli.new import new
@@ -39,7 +40,7 @@ from data_platform.cli.upkeep import clean, drop, expire, release, rollback
 _COLLECTED_AFTER = (100_000, 50, 100)
 
 COMMANDS = (
-    *(tables, show, sql, export, history, find),
+    *(tables, show, sql, export, history, find, lineage),
     *(run, status, stale, held),
     *(incidents, metrics),
     *(new, try_, shell, doctor, settings),

@@ -28,6 +28,7 @@ ASKING: dict[tuple[str, ...], tuple[str, ...]] = {
     ("shell",): (),
     ("status",): (),
     ("metrics",): (),
+    ("lineage",): (TABLE,),
     ("stale",): (),
     ("held",): (),
     ("quarantine", "list"): (TABLE,),
