@@ -143,11 +143,11 @@ def test_what_a_python_function_makes_of_rows_is_unknown(
 
 
 def test_a_python_function_of_columns_is_a_transformation(spark: SparkSession) -> None:
-    @F.pandas_udf("int")  # type: ignore[call-overload]
     def doubled(values: pd.Series) -> pd.Series:
         return values * 2
 
-    found = lineage(spark, lambda sales, _: sales.select(doubled(F.col("v")).alias("twice")))
+    udf = F.pandas_udf(doubled, "int")  # type: ignore[call-overload]
+    found = lineage(spark, lambda sales, _: sales.select(udf("v").alias("twice")))
 
     assert made(found, "twice") == {"sales.v": "transformation"}
 
