@@ -109,7 +109,7 @@ def test_after_an_error_that_may_pass_nothing_is_lost(
 
     until(lambda: not spool.entries())
     assert collector.got == [b"1", b"2"]
-    said = [record.message for record in caplog.records]
+    said = [record.getMessage() for record in caplog.records]
     assert [f"HTTP {status} " in line for line in said] == [
         True,
         False,
