@@ -49,7 +49,7 @@ WITHOUT = {("tables",), ("sql",), ("landing",), ("expire",), ("clean",), ("polic
 WITHOUT |= {("environment", name) for name in ("create", "list", "drop")}
 # `doctor` examines them with the rest
 WITHOUT |= {("doctor",), ("settings",), ("new",), ("package",), ("migrate",)}
-WITHOUT |= {("audit-log",), ("find",), ("incidents",), ("incidents", "acknowledge")}
+WITHOUT |= {("audit-log",), ("find",), ("incidents", "acknowledge")}
 WITHOUT |= {("backup",), ("restore",), ("relocate",)}
 WRONG = {
     "a table without a name": (
