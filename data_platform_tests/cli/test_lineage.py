@@ -1,11 +1,16 @@
 """`lineage` prints where columns come from and where they go."""
 
+import pytest
+
 from data_platform_tests.support.command_line import Run, parsed
 from data_platform_tests.support.homes import BRONZE, SALES, SILVER
 from data_platform_tests.support.loaded_shop import LoadedShop
 
 
-def test_a_column_is_followed_to_the_file_that_it_comes_from(run: Run, shop: LoadedShop) -> None:
+def test_a_column_is_followed_to_the_file_that_it_comes_from(
+    run: Run, shop: LoadedShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # no line is broken
     said = run("lineage", f"{SALES}.units").output
 
     assert f"{SALES}.units <- {SILVER}.quantity (aggregation)" in said
