@@ -68,23 +68,11 @@ class Collector:
     def spans(self) -> list[dict[str, Any]]:
         """The spans that it got, as OTLP has them in JSON, with those of the resource they are of
         under `resource`."""
-        return [
-            {**span, "resource": values(each["resource"])}
-            for request in _lines(self.folder / "traces.json")
-            for each in request.get("resourceSpans", [])
-            for scope in each["scopeSpans"]
-            for span in scope["spans"]
-        ]
+        return self._got("traces", "Spans", "spans")
 
     def records(self) -> list[dict[str, Any]]:
         """The log records that it got, with the attributes of their resource under `resource`."""
-        return [
-            {**record, "resource": values(each["resource"])}
-            for request in _lines(self.folder / "logs.json")
-            for each in request.get("resourceLogs", [])
-            for scope in each["scopeLogs"]
-            for record in scope["logRecords"]
-        ]
+        return self._got("logs", "Logs", "logRecords")
 
     def points(self) -> list[Point]:
         """The values of metrics that it got, oldest first."""
@@ -96,11 +84,17 @@ class Collector:
                 values(point),
                 float(point.get("asDouble", point.get("asInt", 0))),
             )
-            for request in _lines(self.folder / "metrics.json")
-            for each in request.get("resourceMetrics", [])
-            for scope in each["scopeMetrics"]
-            for metric in scope["metrics"]
+            for metric in self._got("metrics", "Metrics", "metrics")
             for point in metric.get("sum", metric.get("gauge", {}))["dataPoints"]
+        ]
+
+    def _got(self, signal: str, suffix: str, items: str) -> list[dict[str, Any]]:
+        return [
+            {**item, "resource": values(each["resource"])}
+            for request in _lines(self.folder / f"{signal}.json")
+            for each in request.get(f"resource{suffix}", [])
+            for scope in each[f"scope{suffix}"]
+            for item in scope[items]
         ]
 
 

@@ -14,25 +14,17 @@ PUBLISHED_ROWS, QUARANTINED_ROWS, DUPLICATE_ROWS = "rows", "quarantined_rows", "
 BYTES, PARTITIONS, HELD_BACK = "bytes", "partitions", "held_back_partitions"
 MEMORY = "memory"
 """The most memory of the process and those that it started, in bytes, until this publication."""
-_SECONDS, _COUNT = "seconds of ", "number of "
+PHASES = ("plan", "parse", "compute", "audit", "commit")
 
 
 def seconds_of(phase: str) -> str:
     """The name of the seconds that a phase took."""
-    return _SECONDS + phase
+    return f"seconds of {phase}"
 
 
 def count_of(phase: str) -> str:
     """The name of how often a phase was run."""
-    return _COUNT + phase
-
-
-def phase_of(name: str) -> str:
-    """The phase whose seconds or number a total has; empty for another total."""
-    for prefix in (_SECONDS, _COUNT):
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    return ""
+    return f"number of {phase}"
 
 
 def count(builds: Builds, publication: Publication, seconds: Mapping[str, float]) -> None:

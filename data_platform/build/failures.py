@@ -172,6 +172,14 @@ def are_held_back(failures: Iterable[dg.DagsterEvent]) -> bool:
     return bool(failed) and all(data and HELD_BACK in data.metadata for data in failed)
 
 
+def error_type(event: dg.DagsterEvent) -> str:
+    """The type of what a step failed with, of its cause where Dagster has wrapped it."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return (error.cls_name if error else None) or "failure"
+
+
 def explanation(text: str) -> str | None:
     """What an error with this text means and what to do; None if it is not a known one."""
     if refused := s3_errors.explanation(text):

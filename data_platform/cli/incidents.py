@@ -83,16 +83,11 @@ def _headline(incident: Incident) -> str:
 
 
 def _lines(incident: Incident) -> Iterator[str]:
-    if incident.partitions:
-        yield f"partitions: {incident.partitions}"
-    if incident.reasons:
-        reasons = (f"{reason} {count:,}" for reason, count in incident.reasons.items())
-        yield f"rows by rule: {', '.join(reasons)}"
+    yield from incident.where
     if incident.acknowledged:
         yield f"acknowledged by {incident.acknowledged_by}: {incident.acknowledged_for}"
     if incident.closed is None:
-        yield f"look: {incident.look}"
-        yield f"do: {incident.mend}"
+        yield from incident.ways_out
     if incident.run:
         yield f"run: {incident.run}"
 

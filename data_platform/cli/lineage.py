@@ -31,7 +31,7 @@ def lineage(name: str, direction: str, as_json: bool) -> None:
     found = Lineage.of(platform, tables, start_session(platform.settings))
     edges = list(found.walk(start, "down" if direction == "down" else "up"))
     met = {start, *(of for _, edge in edges for of in (edge.source, edge.made))}
-    hidden = {str(of): why for of, why in found.unknown.items() if of in met or start == of}
+    hidden = {str(of): why for of, why in found.unknown.items() if of in met}
     if as_json:
         out.as_json(
             {

@@ -146,8 +146,10 @@ def _combined(node: Node, below: Sequence[_Known]) -> _Known:
 
 def _decided(node: Node, below: Sequence[_Known], found: _Known) -> _Known:
     """The columns of an operator, with those of its inputs that decide about its rows."""
+    if node.kind not in _DECIDING:
+        return found
     inputs = replace(_merged(below), deciding=found.deciding)
-    for name, why in _DECIDING.get(node.kind, ()):
+    for name, why in _DECIDING[node.kind]:
         inputs = inputs.decided(why, node.expressions(name))
     return replace(found, deciding=inputs.deciding)
 

@@ -6,7 +6,7 @@ A cause has no text of a row or of an exception: they may quote what must not le
 import datetime as dt
 import shlex
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -56,10 +56,10 @@ class OtherCheck:
 class Observed:
     """The causes that were found, the kinds and subjects that could not be looked at, and why."""
 
-    causes: Sequence[Cause]
-    unseen: Set[Kind]
-    unseen_subjects: Set[str]
-    troubles: Sequence[str]
+    causes: list[Cause] = field(default_factory=list)
+    unseen: set[Kind] = field(default_factory=set)
+    unseen_subjects: set[str] = field(default_factory=set)
+    troubles: list[str] = field(default_factory=list)
 
     def seen(self, cause: Cause) -> bool:
         """Whether a cause would have been found if it were there."""
@@ -81,16 +81,12 @@ class Causes:
     channels: Collection[str] = ()
     last: dt.datetime | None = None
     _failed: FailedRuns = field(default_factory=FailedRuns, init=False, repr=False)
-    _unseen: set[str] = field(default_factory=set, init=False, repr=False)
-    _troubles: list[str] = field(default_factory=list, init=False, repr=False)
 
     def observe(self, instance: dg.DagsterInstance, now: dt.datetime) -> Observed:
         """What is wrong now. Raises nothing: what cannot be looked at is in the result."""
-        self._unseen, self._troubles = set(), []
-        found: list[Cause] = []
-        unseen: set[Kind] = set()
+        found = Observed()
         parts: list[tuple[set[Kind], Callable[[], Iterable[Cause]]]] = [
-            ({Kind.HELD_BACK}, self._held_back),
+            ({Kind.HELD_BACK}, lambda: self._held_back(found)),
             ({Kind.OBJECT}, self._objects),
             ({Kind.RUN}, lambda: self._runs(instance, now)),
             ({Kind.SENSOR}, lambda: _sensors(instance, self.sensors)),
@@ -100,20 +96,20 @@ class Causes:
         ]
         for kinds, look in parts:
             try:
-                found += list(look())
+                found.causes.extend([*look()])
             except Exception as error:  # of a database, of Dagster: all else is observed
-                unseen |= kinds
-                self._troubles.append(f"{', '.join(sorted(kinds))}: {told(error)}")
+                found.unseen.update(kinds)
+                found.troubles.append(f"{', '.join(sorted(kinds))}: {told(error)}")
         self.last = now
-        return Observed(found, unseen, self._unseen, self._troubles)
+        return found
 
-    def _held_back(self) -> Iterator[Cause]:
+    def _held_back(self, found: Observed) -> Iterator[Cause]:
         for table in self.tables:
             try:
                 yield from self._held_back_of(table)
             except Exception as error:
-                self._unseen.add(str(table.id))
-                self._troubles.append(f"{table.id}: {told(error)}")
+                found.unseen_subjects.add(str(table.id))
+                found.troubles.append(f"{table.id}: {told(error)}")
 
     def _held_back_of(self, table: Table) -> Iterator[Cause]:
         builds = held_now(table, self.platform)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from data_platform.build.failures import are_held_back
+from data_platform.build.failures import are_held_back, error_type
 
 FAILED_SINCE = dt.timedelta(days=7)  # a failure of Friday is seen on Monday
 _MOST = 500  # failed runs, the newest
@@ -81,16 +81,8 @@ class FailedRuns:
         if are_held_back(events):
             return None
         ended = dt.datetime.fromtimestamp(at, dt.UTC) if at else None
-        steps = tuple(FailedStep(event.step_key or "", error_of(event)) for event in events)
+        steps = tuple(FailedStep(event.step_key or "", error_type(event)) for event in events)
         return FailedRun(run.run_id, *_work_of(record), ended, steps)
-
-
-def error_of(event: dg.DagsterEvent) -> str:
-    """The type of what a step failed with, of its cause where Dagster has wrapped it."""
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return (error.cls_name if error else None) or "failure"
 
 
 def _work_of(record: dg.RunRecord) -> _Work:

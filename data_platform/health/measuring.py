@@ -31,6 +31,8 @@ _TOTALS: dict[str, tuple[Metric, dict[str, str]]] = {
     counting.BYTES: (m.BYTES_WRITTEN, {}),
     counting.PARTITIONS: (m.BUILT, {"outcome": "published"}),
     counting.HELD_BACK: (m.BUILT, {"outcome": "held_back"}),
+    **{counting.seconds_of(p): (m.PHASE_SECONDS, {"phase": p}) for p in counting.PHASES},
+    **{counting.count_of(p): (m.PHASE_COUNT, {"phase": p}) for p in counting.PHASES},
 }
 _OPEN_RUNS = {
     "queued": [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED],
@@ -56,8 +58,7 @@ class _Known:
 @dataclass
 class Measuring:
     """Observes a platform's metrics again and again, with the `sensors` of these names (None: all).
-    What cannot be observed is said to `trouble`,
-    and all else is observed."""
+    What cannot be observed is said to `trouble`, and all else is observed."""
 
     platform: Platform
     tables: Sequence[Table]
@@ -117,9 +118,8 @@ class Measuring:
         known = self._known.get(table)
         if known and known.change == change and known.attempts.settled:
             return known
-        tried = attempts(
-            self.platform.builds, table
-        )  # first: what is published afterwards is seen next time
+        # First: what is published afterwards is seen next time.
+        tried = attempts(self.platform.builds, table)
         loaded = self.platform.lake.find(table)
         known = _Known(change, figures(loaded) if loaded else None, tried)
         self._known[table] = known
@@ -154,9 +154,6 @@ def _total(table: str, name: str, total: Total) -> Iterator[Observation]:
         yield Observation(metric, total.total, {"table": table, **labels})
     elif name == counting.MEMORY:
         yield Observation(m.MEMORY, total.last, {"table": table})
-    elif phase := counting.phase_of(name):
-        metric = m.PHASE_SECONDS if name == counting.seconds_of(phase) else m.PHASE_COUNT
-        yield Observation(metric, total.total, {"table": table, "phase": phase})
 
 
 def _runs(instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[Observation]:

@@ -122,16 +122,11 @@ def text_of(message: Sequence[Notice], alerts: Alerts, place: str) -> Text:
 
 def _single(notice: Notice, alerts: Alerts, place: str) -> Text:
     incident, closed = notice.incident, notice.event is Event.CLOSED
-    lines = [f"owner: {incident.owner}"]
-    if incident.partitions:
-        lines.append(f"partitions: {incident.partitions}")
-    if incident.reasons:
-        reasons = (f"{reason} {count:,}" for reason, count in incident.reasons.items())
-        lines.append(f"rows by rule: {', '.join(reasons)}")
+    lines = [f"owner: {incident.owner}", *incident.where]
     if closed:
         lines.append(f"open since {incident.opened:%Y-%m-%d %H:%M} UTC")
     else:
-        lines += [f"look: {incident.look}", f"do: {incident.mend}"]
+        lines += incident.ways_out
     lines += [*_links(incident, alerts), f"id: {place}-{notice.key}"]
     title = f"{place}: {notice.event}: {_numbered(incident)}"
     return Text(title, "\n".join(lines), str(incident.severity), closed)

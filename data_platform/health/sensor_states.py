@@ -27,3 +27,9 @@ def last_evaluations(
         moment = dt.datetime.fromtimestamp(getattr(state.instigator_data, _EVALUATED), dt.UTC)
         found[state.instigator_name] = max(moment, found.get(state.instigator_name, moment))
     return found
+
+
+def declared_sensors(context: dg.SensorEvaluationContext) -> set[str] | None:
+    """The names of the sensors of the code location whose sensor is evaluated; None if unknown."""
+    declared = context.repository_def
+    return {sensor.name for sensor in declared.sensor_defs} if declared else None

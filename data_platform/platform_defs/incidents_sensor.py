@@ -10,6 +10,7 @@ from data_platform.assets import Table
 from data_platform.build.platform import Platform
 from data_platform.health.causes import PLATFORM, SENSOR, Causes, OtherCheck, channel_fails
 from data_platform.health.notifying import notify, telling, text_of
+from data_platform.health.sensor_states import declared_sensors
 from data_platform.platform_defs import bucket_audit
 from data_platform.settings.alerts import COLLECTOR, Alerts, alerts_of
 from data_platform.settings.model import Settings
@@ -42,9 +43,8 @@ def incidents_sensor(
         platform: Platform = context.resources.platform
         now = dt.datetime.now(dt.UTC)
         if not kept:
-            declared = context.repository_def
-            names = {sensor.name for sensor in declared.sensor_defs} if declared else None
-            kept.append(Causes(platform, tables, checks, names, last=_last(context)))
+            names, last = declared_sensors(context), _last(context)
+            kept.append(Causes(platform, tables, checks, names, last=last))
         [causes] = kept
         alerts, wrong = _alerts(platform.settings)
         always = [COLLECTOR] if exports("logs") else []

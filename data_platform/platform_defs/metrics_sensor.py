@@ -13,6 +13,7 @@ import dagster as dg
 from data_platform.assets import Table
 from data_platform.build.platform import Platform
 from data_platform.health.measuring import Measuring
+from data_platform.health.sensor_states import declared_sensors
 from data_platform.settings.environment import variables_of
 from data_platform.telemetry.otlp import exports, meters
 from data_platform.telemetry.wording import counted
@@ -40,9 +41,7 @@ def _sensor(tables: Sequence[Table]) -> dg.SensorDefinition:
     def metrics(context: dg.SensorEvaluationContext):
         platform: Platform = context.resources.platform
         if not kept:
-            declared = context.repository_def
-            names = {sensor.name for sensor in declared.sensor_defs} if declared else None
-            kept.append(Measuring(platform, tables, names))
+            kept.append(Measuring(platform, tables, declared_sensors(context)))
         exporting = meters()
         if exporting is None:
             return dg.SkipReason("nothing is exported: check the OTEL_ variables")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from data_platform.health.failed_runs import error_of
+from data_platform.build.failures import error_type
 from data_platform.runs.tags import BACKFILL_ID_TAG, DECIDED, RANGE_END, RANGE_START, TRACE
 from data_platform.telemetry.ids import RUN, trace_of
 from data_platform.telemetry.tracing import causes_of, flush, is_traced, record
@@ -67,7 +67,7 @@ class RunSpans:
         elif kind == dg.DagsterEventType.STEP_SUCCESS:
             self._record_step(run_id, step, entry.timestamp, "success")
         elif kind == dg.DagsterEventType.STEP_FAILURE:
-            self._record_step(run_id, step, entry.timestamp, "failure", error_of(event))
+            self._record_step(run_id, step, entry.timestamp, "failure", error_type(event))
         else:
             status = _ENDS[kind]
             for left in self._left(instance, run_id, successful=status == "success"):

@@ -17,13 +17,13 @@ A channel is the name of the variable that has its URL, as apprise writes it: UR
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from data_platform.settings.environment import variables_of
 from data_platform.settings.values import PREFIX, SettingsError
 
-SEVERITIES = ("warning", "error")
 LAYERS = ("bronze", "silver", "gold")
 _KEYS: Mapping[str, type] = {
     "most_an_hour": int,
@@ -38,6 +38,17 @@ COLLECTOR = "otlp"
 """The channel of an OpenTelemetry collector, which gets every notice and is in no file."""
 
 
+class Severity(StrEnum):
+    """How bad an incident is, the worst last: `error` if readers wait for its end or rows do not
+    arrive."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+_SEVERITIES = tuple(Severity)
+
+
 @dataclass(frozen=True)
 class Route:
     """Incidents of an owner and a layer (empty: of any), at least of a severity, go to channels."""
@@ -45,14 +56,14 @@ class Route:
     channels: tuple[str, ...]
     owner: str = ""
     layer: str = ""
-    severity: str = SEVERITIES[0]
+    severity: str = Severity.WARNING
 
     def takes(self, owner: str, layer: str, severity: str) -> bool:
         """Whether an incident takes this route."""
         return (
             self.owner in ("", owner)
             and self.layer in ("", layer)
-            and SEVERITIES.index(severity) >= SEVERITIES.index(self.severity)
+            and _SEVERITIES.index(Severity(severity)) >= _SEVERITIES.index(Severity(self.severity))
         )
 
 
@@ -147,7 +158,7 @@ def _route(said: str, number: int, of: Mapping[str, Any], urls: Mapping[str, str
         raise SettingsError(f"{where}: there is no channel {missing[0]!r}; there are {there}")
     if not isinstance(of.get("owner", ""), str):
         raise SettingsError(f'{where}: owner is {of["owner"]!r}; write one, like "team:retail"')
-    for name, allowed in (("layer", LAYERS), ("severity", SEVERITIES)):
+    for name, allowed in (("layer", LAYERS), ("severity", _SEVERITIES)):
         if name in of and of[name] not in allowed:
             raise SettingsError(
                 f"{where}: {name} is {of[name]!r}; it must be one of {', '.join(allowed)}"

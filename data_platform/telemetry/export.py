@@ -40,9 +40,8 @@ class SpoolAdapter(BaseAdapter):
     Without their headers, which may contain credentials: `Target` has them when they are sent.
     """
 
-    def __init__(self, spool: Spool, sender: Sender) -> None:
+    def __init__(self, sender: Sender) -> None:
         super().__init__()
-        self._spool = spool
         self._sender = sender
 
     def send(self, request: requests.PreparedRequest, *_: object, **__: object):
@@ -52,14 +51,10 @@ class SpoolAdapter(BaseAdapter):
         assert isinstance(request.body, bytes)  # serialized by the exporter
         encoding = str(request.headers.get("Content-Encoding", ""))
         try:
-            dropped = self._spool.put(encoding, request.body)
+            self._sender.put(encoding, request.body)
         except OSError as error:
-            response.status_code, response.reason = 422, f"{self._spool.folder}: {error}"
+            response.status_code, response.reason = 422, f"{self._sender.folder}: {error}"
             return response
-        if dropped:
-            folder = self._spool.folder
-            _LOG.warning("%s is full: the oldest %d requests were dropped", folder, dropped)
-        self._sender.wake()
         response.status_code, response.reason = 202, "Accepted"
         return response
 
@@ -71,14 +66,13 @@ class Telemetry:
     """The export of a process."""
 
     def __init__(self, folder: Path, traces: Target) -> None:
-        spool = Spool(folder / _TRACES)
-        self._sender = Sender(spool, traces)
+        self._sender = Sender(Spool(folder / _TRACES), traces)
         self.ids = PlannedIds()
         self._tracing = TracerProvider(
             resource=resource(), id_generator=self.ids, shutdown_on_exit=False
         )
         self._tracing.sampler = OfRuns(self._tracing.sampler)
-        exporter = OTLPSpanExporter(session=spooled(spool, self._sender))
+        exporter = OTLPSpanExporter(session=spooled(self._sender))
         self._tracing.add_span_processor(BatchSpanProcessor(exporter))
         self._sender.start()
         self._stopping = threading.Lock()
@@ -125,9 +119,9 @@ def resource() -> Resource:
     return Resource.create({k: v for k, v in own.items() if v and k not in named})
 
 
-def spooled(spool: Spool, sender: Sender) -> requests.Session:
-    """A session whose requests go to the spool."""
-    session, adapter = requests.Session(), SpoolAdapter(spool, sender)
+def spooled(sender: Sender) -> requests.Session:
+    """A session whose requests go to the sender's spool."""
+    session, adapter = requests.Session(), SpoolAdapter(sender)
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)
     return session

@@ -6,7 +6,7 @@ are one incident, and a failure that a retry has mended is none.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from data_platform.databases.chunks import chunks
 from data_platform.databases.connections import Database
 from data_platform.databases.tables import METADATA, Message, Name, UtcDateTime
+from data_platform.settings.alerts import Severity
 from data_platform.storage.errors import LakeError
 
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -66,13 +67,6 @@ class Kind(StrEnum):
     SILENCE = "silence"
 
 
-class Severity(StrEnum):
-    """How bad: `error` if readers wait for it or rows do not arrive."""
-
-    WARNING = "warning"
-    ERROR = "error"
-
-
 class Event(StrEnum):
     """What became of an incident."""
 
@@ -100,6 +94,20 @@ class Cause:
     look: str = ""
     mend: str = ""
     run: str = ""
+
+    @property
+    def where(self) -> Iterator[str]:
+        """The partitions and reasons as lines, those that it has."""
+        if self.partitions:
+            yield f"partitions: {self.partitions}"
+        if self.reasons:
+            reasons = (f"{reason} {count:,}" for reason, count in self.reasons.items())
+            yield f"rows by rule: {', '.join(reasons)}"
+
+    @property
+    def ways_out(self) -> tuple[str, str]:
+        """What shows more, and what to do, as lines."""
+        return f"look: {self.look}", f"do: {self.mend}"
 
     @property
     def key(self) -> str:

@@ -30,12 +30,11 @@ class Meters:
     """The export of this process's observations."""
 
     def __init__(self, folder: Path, target: Target) -> None:
-        spool = Spool(folder / "metrics")
-        self._sender = Sender(spool, target)
+        self._sender = Sender(Spool(folder / "metrics"), target)
         self._now: dict[str, list[Observation]] = {}
         self._exporting = threading.Lock()
         exporter = OTLPMetricExporter(
-            session=spooled(spool, self._sender),
+            session=spooled(self._sender),
             # A total is of the database: as a difference, each process would send all of it once.
             preferred_temporality={ObservableCounter: AggregationTemporality.CUMULATIVE},
         )

@@ -33,7 +33,7 @@ class Observation:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if tuple(sorted(self.labels)) != tuple(sorted(self.metric.labels)):
+        if self.labels.keys() != {*self.metric.labels}:
             raise ValueError(f"{self.metric.name} has the labels {self.metric.labels}")
 
 

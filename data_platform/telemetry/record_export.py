@@ -3,7 +3,6 @@
 Only `otlp` imports this module, as it does `export`, and for the same reason.
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,25 +11,19 @@ from data_platform.telemetry.export import LAST_SECONDS, resource
 from data_platform.telemetry.sending import Sender
 from data_platform.telemetry.spool import Spool
 
-_LOG = logging.getLogger(__name__)
-
 
 class Records:
     """The export of this process's records."""
 
     def __init__(self, folder: Path, target: Target) -> None:
-        self._spool = Spool(folder / "logs")
-        self._sender = Sender(self._spool, target)
+        self._sender = Sender(Spool(folder / "logs"), target)
         self._resource = dict(resource().attributes)
         self._sender.start()
 
     def export(self, request: Callable[[Mapping[str, object]], bytes]) -> None:
         """Put a request into the spool, made with the attributes of this process's resource. Raises
         OSError if the disk does not take it."""
-        if dropped := self._spool.put("", request(self._resource)):
-            folder = self._spool.folder
-            _LOG.warning("%s is full: the oldest %d requests were dropped", folder, dropped)
-        self._sender.wake()
+        self._sender.put("", request(self._resource))
 
     def stop(self) -> None:
         """Send what waits, if the collector answers."""

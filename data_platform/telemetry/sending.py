@@ -38,8 +38,16 @@ class Sender:
         """Start sending."""
         self._thread.start()
 
-    def wake(self) -> None:
-        """Look into the spool: something was put there."""
+    @property
+    def folder(self) -> Path:
+        """The folder of the spool."""
+        return self._spool.folder
+
+    def put(self, encoding: str, body: bytes) -> None:
+        """Put a request into the spool, to be sent. Raises OSError if the disk does not take it."""
+        if dropped := self._spool.put(encoding, body):
+            folder = self._spool.folder
+            _LOG.warning("%s is full: the oldest %d requests were dropped", folder, dropped)
         self._woken.set()
 
     def stop(self, seconds: float) -> None:

@@ -1,22 +1,11 @@
 """`metrics` prints the values, and sends them only where it is told to."""
 
-from collections.abc import Iterator
-
-import pytest
-
 from data_platform.telemetry import otlp
 from data_platform_tests.support.command_line import Run, parsed
 from data_platform_tests.support.homes import SILVER
 from data_platform_tests.support.loaded_shop import LoadedShop
 from data_platform_tests.support.queues import eventually
 from tools.collector import Collector
-
-
-@pytest.fixture(autouse=True)
-def no_export() -> Iterator[None]:
-    otlp.stop()
-    yield
-    otlp.stop()
 
 
 def test_the_values_are_printed_of_the_metrics_that_are_named(run: Run, shop: LoadedShop) -> None:
@@ -29,9 +18,9 @@ def test_the_values_are_printed_of_the_metrics_that_are_named(run: Run, shop: Lo
 
 
 def test_they_are_sent_on_request_alone(
-    run: Run, shop: LoadedShop, collector: Collector, monkeypatch: pytest.MonkeyPatch
+    run: Run, shop: LoadedShop, collector: Collector, exported
 ) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+    exported(collector.endpoint)
     printed = parsed(run("metrics", "--json"))
     otlp.stop()
     assert collector.points() == []
@@ -44,5 +33,7 @@ def test_they_are_sent_on_request_alone(
     assert sent == {(each["metric"], *sorted(each["labels"].items())) for each in printed}
 
 
-def test_without_a_collector_to_send_to_there_is_a_way_out(run: Run, shop: LoadedShop) -> None:
+def test_without_a_collector_to_send_to_there_is_a_way_out(
+    run: Run, shop: LoadedShop, exported
+) -> None:
     assert "set OTEL_EXPORTER_OTLP_ENDPOINT" in run("metrics", "--send", code=1).output

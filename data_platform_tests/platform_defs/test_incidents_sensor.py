@@ -133,11 +133,8 @@ def test_a_channel_that_fails_is_logged_and_gets_it_later(
     assert receiver.url not in caplog.text
 
 
-def test_a_collector_gets_incidents_as_events(
-    home: Home, collector: Collector, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    otlp.stop()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+def test_a_collector_gets_incidents_as_events(home: Home, collector: Collector, exported) -> None:
+    exported(collector.endpoint)
     home.land("elsewhere/what.txt", "?")
     home.run()
     tick(home)

@@ -1,6 +1,6 @@
 """A run is one trace at a real collector, from the run to its commits, whoever ends it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,14 +33,6 @@ from tools.collector import Collector, values
 
 DAY = "2011-03-29"
 Span = dict[str, Any]
-
-
-@pytest.fixture
-def exported(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Has this process export to an endpoint, from the next span on."""
-    otlp.stop()
-    yield lambda endpoint: monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-    otlp.stop()
 
 
 @pytest.fixture

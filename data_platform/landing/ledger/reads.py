@@ -32,7 +32,8 @@ from data_platform.landing.source import Source
 Unrecorded = Mapping[tuple[str, str], Mapping[str, int]]
 
 _c = objects.c
-WAITING = sa.and_(_c.state == "pending", _c.latest.is_(True), _c.vanished.is_(None))
+_PRESENT = sa.and_(_c.latest.is_(True), _c.vanished.is_(None))
+WAITING = sa.and_(_c.state == "pending", _PRESENT)
 
 
 class LedgerReads:
@@ -51,9 +52,7 @@ class LedgerReads:
 
         Costs O(ledger), or O(keys).
         """
-        query = sa.select(_c.key, _c.id).where(
-            _c.bucket == bucket, _c.latest.is_(True), _c.vanished.is_(None)
-        )
+        query = sa.select(_c.key, _c.id).where(_c.bucket == bucket, _PRESENT)
         if until is not None:
             query = query.where(_c.modified < until)
         asked = [query] if keys is None else [query.where(_c.key.in_(c)) for c in chunks(keys)]
@@ -248,9 +247,7 @@ class LedgerReads:
 
     def failed(self, source: str | None = None) -> list[Entry]:
         """Keys whose latest version failed and is still in the bucket, with their errors."""
-        query = sa.select(objects).where(
-            _c.state == "failed", _c.latest.is_(True), _c.vanished.is_(None)
-        )
+        query = sa.select(objects).where(_c.state == "failed", _PRESENT)
         if source is not None:
             query = query.where(_c.source == source)
         return self._entries(query.order_by(_c.bucket, _c.key))
@@ -260,11 +257,7 @@ class LedgerReads:
         many, and when the first of them was seen. Costs O(those)."""
         query = (
             sa.select(_c.source, _c.state, sa.func.count(), sa.func.min(_c.first_seen))
-            .where(
-                _c.state.in_(["pending", "failed", "unknown"]),
-                _c.latest.is_(True),
-                _c.vanished.is_(None),
-            )
+            .where(_c.state.in_(["pending", "failed", "unknown"]), _PRESENT)
             .group_by(_c.source, _c.state)
         )
         with self.database.read() as connection:
@@ -273,9 +266,7 @@ class LedgerReads:
 
     def unknown(self) -> list[Entry]:
         """Keys in the bucket that belong to no source; their `error` says why."""
-        query = sa.select(objects).where(
-            _c.state == "unknown", _c.latest.is_(True), _c.vanished.is_(None)
-        )
+        query = sa.select(objects).where(_c.state == "unknown", _PRESENT)
         return self._entries(query.order_by(_c.bucket, _c.key))
 
     def _entries(self, query: sa.Select[Any]) -> list[Entry]:
