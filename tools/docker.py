@@ -36,6 +36,7 @@ deb {MIRROR} {SUITE} main
 deb {MIRROR} {SUITE}-updates main
 deb {MIRROR}-security {SUITE}-security main
 """
+KEPT = "6GB"  # of layers, for the next build: about what the two images of the platform need
 PATIENCE = 60  # seconds for a daemon to start
 BUILT = ROOT / "docker" / "services" / "built"
 PASSED_ON = ("PIP_INDEX_URL", "GOPROXY", "MAVEN_REPOSITORY")
@@ -165,9 +166,18 @@ def daemon() -> Iterator[Docker]:
                 end = (data / "log").read_text("utf-8", "replace")[-2000:]
                 raise DockerError(f"dockerd did not start; {data / 'log'} ends:\n{end}")
             yield own
+            tidy(own)
         finally:
             process.terminate()
             process.wait(PATIENCE)
+
+
+def tidy(docker: Docker) -> None:
+    """Delete what no image's name leads to: earlier builds of each image, and layers that builds
+    kept beyond the newest ones."""
+    docker.run("container", "prune", "--force")
+    docker.run("image", "prune", "--force")
+    docker.run("builder", "prune", "--force", "--keep-storage", KEPT)
 
 
 # --- images -------------------------------------------------------------------------------

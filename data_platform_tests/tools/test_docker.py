@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.operations.versions import installed_version
-from tools.docker import BASE, IMAGES, Docker, DockerError, build
+from tools.docker import BASE, IMAGES, Docker, DockerError, build, tidy
 
 
 def docker(directory: Path, does: str = "true") -> Docker:
@@ -42,3 +42,11 @@ def test_a_build_that_fails_says_why(tmp_path: Path) -> None:
             docker(tmp_path, 'test "$1" != build || { echo no space left >&2; exit 1; }'),
             IMAGES["postgres"],
         )
+
+
+def test_images_with_a_name_are_kept_when_a_daemon_of_ours_ends(tmp_path: Path) -> None:
+    tidy(docker(tmp_path))
+
+    pruned = told(tmp_path)
+    assert "image prune --force" in pruned, "with --all, named ones would be deleted, too"
+    assert any(line.startswith("builder prune --force --keep-storage") for line in pruned)
