@@ -111,7 +111,8 @@ bench: env ## run the benchmarks; results are ratios
 	$(bin)/python -m benchmarks
 
 .PHONY: soak
-soak: env ## run the long fault tests, and the property tests with many more examples
+soak: services ## run the long fault tests, and the property tests with many more examples
+	@$(bin)/python -m tools.services jaeger osv-scanner
 	$(bin)/python -m pytest -m "soak or hypothesis" -rs --hypothesis-profile soak --timeout 0 $(TESTS)
 	$(if $(TESTS),,$(bin)/python -m pytest -m soak --timeout 0 --engine=local data_platform_tests/soak/test_a_year.py)
 

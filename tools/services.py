@@ -2,7 +2,7 @@
 
 Everything is installed below .cache/ under versioned names, and renamed into place when complete,
 so that nothing is installed twice. `python -m tools.services [NAME ...]` installs some of them, and
-`compose` and `registry` for `make docker-test`, `jaeger` for `make soak`.
+`compose` and `registry` for `make docker-test`, `jaeger` and `osv-scanner` for `make soak`.
 """
 
 import argparse
@@ -14,11 +14,12 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from data_platform.engine.java import java
 from tools.environments import AUDITORS, MANIFESTS, LockedEnvironment, PackagesError
-from tools.go_programs import COMPOSE, GO_SERVERS, JAEGER, REGISTRY, install_go_servers
+from tools.go_programs import COMPOSE, GO_SERVERS, JAEGER, REGISTRY, SCANNER, install_go_servers
 from tools.installing import InstallError, remove_others, say, unfinished
 from tools.jars import CACHE, SPARK, Jar, JarError, fetch, read_lock
 
@@ -126,7 +127,7 @@ OTHERS: Mapping[str, Callable[[], None]] = {
         MANIFESTS, "checkov and kubernetes-validate: a separate environment with 100 packages"
     ),
 }
-BY_NAME_ONLY = frozenset({COMPOSE.name, JAEGER.name, REGISTRY.name})
+BY_NAME_ONLY = frozenset({COMPOSE.name, JAEGER.name, REGISTRY.name, SCANNER.name})
 SERVICES = (*OTHERS, *GO_SERVERS)
 
 
@@ -141,14 +142,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # concurrent commands run one after the other
         try:
-            for name in names:
-                if name in OTHERS:
-                    OTHERS[name]()
-            install_go_servers(*(GO_SERVERS[name] for name in names if name in GO_SERVERS))
+            _install(names)
         except (InstallError, JarError, PackagesError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
     return 0
+
+
+def _install(names: Sequence[str]) -> None:
+    """Downloads and builds wait for different things, so they go on side by side."""
+
+    def others() -> None:
+        for name in names:
+            if name in OTHERS:
+                OTHERS[name]()
+
+    def programs() -> None:
+        install_go_servers(*(GO_SERVERS[name] for name in names if name in GO_SERVERS))
+
+    with ThreadPoolExecutor() as pool:
+        for installed in [pool.submit(others), pool.submit(programs)]:
+            installed.result()
 
 
 if __name__ == "__main__":

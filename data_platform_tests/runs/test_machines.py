@@ -250,7 +250,7 @@ def test_a_machine_that_beats_is_waited_for(machines: Machines, undisturbed):
     with machines.machine("slow", moment) as slow, machines.seen() as (platform, instance):
         slow.waits(moment)
         with machines.machine("other") as other:
-            for _ in range(8):
+            for _ in range(5):
                 with pytest.raises(subprocess.TimeoutExpired):
                     other.process.wait(LEASE / 2)
                 assert fail_dead_runs(instance, platform) == []
@@ -279,7 +279,7 @@ def test_no_run_is_failed_because_the_database_was_away(machines: Machines, undi
             with pytest.raises(subprocess.TimeoutExpired):
                 one.process.wait(3 * LEASE)
             server.mend()
-            for _ in range(8):
+            for _ in range(5):
                 assert fail_dead_runs(instance, platform) == []
                 with pytest.raises(subprocess.TimeoutExpired):
                     one.process.wait(LEASE / 4)

@@ -39,6 +39,9 @@ SERVERS = frozenset(
     | {"jaeger", "prometheus"}
 )
 
+# Those that `make services` does not build, since their builds take long.
+ON_DEMAND = frozenset({"jaeger", "scanner"})
+
 Server = TypeVar("Server")
 
 
@@ -46,6 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SERVERS & {*getattr(item, "fixturenames", ()), *_named(item)}:
             item.add_marker("integration")
+        if ON_DEMAND & {*getattr(item, "fixturenames", ())}:
+            item.add_marker("soak")
 
 
 def _named(item: pytest.Item) -> set[str]:

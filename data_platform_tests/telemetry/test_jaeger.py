@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pyspark.sql import SparkSession
 
 from data_platform.telemetry import otlp
@@ -12,8 +11,6 @@ from data_platform_tests.support.homes import BRONZE, SILVER, csv, home_at, key_
 from data_platform_tests.support.queues import eventually
 from data_platform_tests.support.tables import TABLES
 from tools.jaeger import Jaeger
-
-pytestmark = pytest.mark.soak  # Jaeger's build takes long
 
 DAY = "2011-03-29"
 ROOT = "run retail_daily"

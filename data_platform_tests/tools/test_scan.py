@@ -35,7 +35,7 @@ def advisory(identity: str, ecosystem: str, name: str, **fixed: str) -> dict[str
 def scanner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database as osv-scanner downloads it, with an advisory that has a fix and one without."""
     if not SCANNER.binary.exists():
-        not_there("osv-scanner is not installed: run `make services`")
+        not_there("osv-scanner is not installed: run `make scan-tools`")
     database = tmp_path_factory.mktemp("advisories")
     for made in (
         advisory("GHSA-q2q7-5pp4-w6pg", "PyPI", "urllib3", fixed="1.26.5"),
