@@ -24,14 +24,15 @@ def lineage(name: str, direction: str, as_json: bool) -> None:
     platform = open_platform()
     tables, _ = declarations()
     from data_platform.engine.session import start_session
-    from data_platform.operations.lineage import Column, Lineage
+    from data_platform.operations.lineage import Column, Direction, Lineage
 
     table, _, column = name.partition(".")
     start = Column(str(table_named(platform, tables, table)), column)
     found = Lineage.of(platform, tables, start_session(platform.settings))
-    edges = list(found.walk(start, "down" if direction == "down" else "up"))
-    met = {start, *(of for _, edge in edges for of in (edge.source, edge.made))}
-    hidden = {str(of): why for of, why in found.unknown.items() if of in met}
+    towards: Direction = "down" if direction == "down" else "up"
+    edges = list(found.walk(start, towards))
+    unknown = found.unknown_along(start, towards)
+    hidden = {str(of): why for of, why in unknown.items()}
     if as_json:
         out.as_json(
             {
@@ -41,9 +42,10 @@ def lineage(name: str, direction: str, as_json: bool) -> None:
         )
         return
     for depth, edge in edges:
-        one, other = (edge.made, edge.source) if direction != "down" else (edge.source, edge.made)
-        arrow = "<-" if direction != "down" else "->"
-        out.paragraph(f"{'  ' * (depth - 1)}{one} {arrow} {other} ({edge.how})")
+        line = (
+            f"{edge.made} <- {edge.source}" if towards == "up" else f"{edge.source} -> {edge.made}"
+        )
+        out.paragraph(f"{'  ' * (depth - 1)}{line} ({edge.how})")
     if not edges:
         out.paragraph(f"{start}: nothing that is known")
     for of, why in hidden.items():

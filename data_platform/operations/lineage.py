@@ -47,6 +47,7 @@ class Lineage:
     edges: Sequence[Edge]
     unknown: Mapping[Column, str]
     columns: Mapping[str, Sequence[str]]
+    inputs: Mapping[str, Collection[str]]
 
     @staticmethod
     def of(platform: Platform, tables: Sequence[Table], spark: SparkSession) -> "Lineage":
@@ -67,7 +68,10 @@ class Lineage:
             for name, made in found.columns.items():
                 if made.unknown and name in stored:
                     unknown[Column(str(table.id), name)] = f"made by {made.unknown}"
-        return Lineage(edges, unknown, names)
+        inputs = {
+            str(table.id): {str(of) for of in table.inputs.values()} for table in judged(tables)
+        }
+        return Lineage(edges, unknown, names, inputs)
 
     def walk(self, start: Column, direction: Direction) -> Iterator[tuple[int, Edge]]:
         """The edges from a column, or from all of a table, with how far they are: depth first, each
@@ -76,6 +80,18 @@ class Lineage:
         seen: set[Column] = set()
         for column in self._columns_of(start):
             yield from self._walk(column, direction, 1, seen)
+
+    def unknown_along(self, start: Column, direction: Direction) -> Mapping[Column, str]:
+        """What is not known of the columns that a walk meets: of themselves, of their tables, and
+        downwards of tables that read a table which is met."""
+        met = {start}
+        for _, edge in self.walk(start, direction):
+            met |= {edge.source, edge.made}
+        tables = {column.table for column in met}
+        if direction == "down":
+            tables |= {table for table, read in self.inputs.items() if not tables.isdisjoint(read)}
+        whole = {column for column in self.unknown if not column.name and column.table in tables}
+        return {of: why for of, why in self.unknown.items() if of in met or of in whole}
 
     def _walk(
         self, column: Column, direction: Direction, depth: int, seen: set[Column]

@@ -78,7 +78,12 @@ def test_a_table_whose_function_cannot_be_read_is_told_and_the_others_are(
 
     found = Lineage.of(home.platform, [*changed, broken], spark)
 
-    assert found.unknown == {Column(SILVER, ""): "not without rows"}
+    unknown = {Column(SILVER, ""): "not without rows"}
+    assert found.unknown == unknown
+    assert found.unknown_along(Column(SALES, "net_sales"), "up") == unknown
+    assert found.unknown_along(Column(SILVER, "quantity"), "up") == unknown
+    assert found.unknown_along(Column(BRONZE, "UnitPrice"), "down") == unknown, "it may be read"
+    assert found.unknown_along(Column(SALES, "net_sales"), "down") == {}
     assert any(edge.made.table == SALES for edge in found.edges)
 
 
