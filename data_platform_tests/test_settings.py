@@ -197,6 +197,12 @@ def test_a_password_in_an_url_is_refused_and_not_shown(name: str, url: str) -> N
     assert "hunter2" not in message
 
 
+def test_the_short_name_of_postgresql_is_refused_with_the_long_one() -> None:
+    message = refused({"DATA_PLATFORM_DATABASE": "postgres://app@db:5432/x"})
+
+    assert "begins with postgres://; write it like postgresql://user@host" in message
+
+
 def test_a_file_is_no_database_for_dagster_which_has_its_own() -> None:
     url = "sqlite:////tmp/d.db"
     assert settings_from_env({"DATA_PLATFORM_DATABASE": url}).dagster_database == ""

@@ -23,7 +23,7 @@ from data_platform.operations.building import Cost, cost
 from data_platform.tables.identity import TableId
 from data_platform.telemetry.wording import counted
 
-Change = Literal["new", "changed", "removed", "same"]
+Change = Literal["new", "changed", "removed", "same code"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class TableDiff:
     @property
     def differs(self) -> bool:
         """Whether there is anything to say of it."""
-        unlike = self.change != "same" or self.to_build or self.following or self.built
+        unlike = self.change != "same code" or self.to_build or self.following or self.built
         return bool(unlike or self.held or self.moved or self.waiting or self.trouble)
 
     @property
@@ -197,7 +197,7 @@ def _of_table(
     unlike = bool(columns.words) or any(version != table.version for version in versions)
     return TableDiff(
         str(table.id),
-        "new" if not production.lake.exists(table.id) else "changed" if unlike else "same",
+        "new" if not production.lake.exists(table.id) else "changed" if unlike else "same code",
         table.version,
         versions,
         columns,

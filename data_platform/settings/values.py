@@ -94,6 +94,11 @@ def database(name: str, url: str) -> str:
     """A SQLAlchemy URL of SQLite or PostgreSQL without a password."""
     if not url or url.startswith("sqlite:///"):
         return url
+    if url.startswith("postgres://"):  # as psql accepts it, and SQLAlchemy does not
+        raise SettingsError(
+            f"{PREFIX}{name} begins with postgres://; write it like "
+            "postgresql://user@host:5432/database"
+        )
     # A password may contain characters that a parser would misread, so look for it before parsing.
     if "password=" in url or ("@" in url and not re.match(r"postgresql://[^:/?#@]*@[^@]*$", url)):
         raise SettingsError(

@@ -68,7 +68,8 @@ def _span(times: TimeKeys, key: str) -> tuple[dt.datetime, dt.datetime]:
         start, end = _definition(times).time_window_for_partition_key(key)
     except ValueError:
         example = times.key(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
-        raise ValueError(f"{key!r} is not written as {times.format}, such as {example}") from None
+        problem = f"{key!r} is not a time in the format {times.format}, such as {example}"
+        raise ValueError(problem) from None
     if times.key(start) != key:  # Dagster takes the next partition for a moment between two
         raise ValueError(f"no partition begins at {key!r}; the next one is {times.key(start)}")
     return start, end

@@ -1,7 +1,7 @@
 """Processes of a deployment that end in the middle of a backfill: nothing is lost or run twice."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -9,7 +9,6 @@ import pytest
 
 from data_platform.engine.warm.place import Place as EnginePlace
 from data_platform.runs.tags import BACKFILL_ID_TAG, RANGE_END, RANGE_START
-from data_platform.storage.waiting import wait
 from data_platform_tests.support.dagster_processes import deployment, launch_backfill
 from data_platform_tests.support.homes import (
     BRONZE,
@@ -35,7 +34,7 @@ pytestmark = [
 DAYS = ("2011-03-01", "2011-03-03", "2011-03-05")
 BUILT = [BRONZE, SILVER, SALES]
 ROWS = 20_000
-PATIENCE = 180  # seconds, on a busy machine
+
 VERSION = "version"  # an asset that says which version of the code has built it
 _CODE = """
 import dagster as dg
@@ -81,21 +80,16 @@ def test_a_backfill_completes_with_each_day_built_once_whatever_process_ends_mea
         def runs() -> list[dg.DagsterRun]:
             return list(home.instance.get_runs(dg.RunsFilter(tags={BACKFILL_ID_TAG: backfill})))
 
-        def until(condition: Callable[[], object], what: str) -> None:
-            met = wait(lambda: bool(condition()), PATIENCE)
-            logs = [deployed.log(name)[-4000:] for name in ("daemon", "code-server")]
-            assert met, "\n".join([f"{what}: {runs()}", *logs])
-
         def started(other_than: str = "") -> list[str]:
             return [r.run_id for r in runs() if r.status is STARTED and r.run_id != other_than]
 
         try:
-            until(started, "no run of the backfill starts")
+            deployed.until(started, "no run of the backfill starts", runs)
             (first,) = started()
             deployed.kill("daemon")
             deployed.stop("webserver")
             deployed.start_daemon()
-            until(lambda: started(first), "no other run starts under the new daemon")
+            deployed.until(lambda: started(first), "no other run starts under the new daemon", runs)
             (replaced,) = started(first)
             deployed.stop("code-server")
             deployed.start_code_server(**version(home, 2))
@@ -105,7 +99,7 @@ def test_a_backfill_completes_with_each_day_built_once_whatever_process_ends_mea
                 found = home.instance.get_backfill(backfill)
                 return found is not None and found.status.value.startswith("COMPLETED")
 
-            until(ended, "the backfill does not end")
+            deployed.until(ended, "the backfill does not end", runs)
             assert client.get_run_status(replaced) is SUCCESS
         finally:
             deployed.end()
