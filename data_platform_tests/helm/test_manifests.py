@@ -205,6 +205,41 @@ def test_a_run_may_only_make_and_end_pods(helm: Chart) -> None:
     assert "spark.kubernetes.driver.ownPersistentVolumeClaim false" in spark
 
 
+def test_code_and_runs_export_to_the_collector_that_is_named_and_nothing_else_reaches_it(
+    helm: Chart,
+) -> None:
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.observability:4318"}
+    to = {"namespace": "observability", "cidrs": [], "ports": [4318]}
+    manifests = helm.manifests(
+        "prod", {"telemetry": endpoint, "networkPolicy": {"telemetry": to, "mail": {"cidrs": []}}}
+    )
+
+    policy = named(manifests, "NetworkPolicy", "acme-to-telemetry")["spec"]
+    [rule] = policy["egress"]
+    namespace = {"matchLabels": {"kubernetes.io/metadata.name": "observability"}}
+    assert rule["to"] == [{"namespaceSelector": namespace}]
+    assert rule["ports"] == [{"port": 4318, "protocol": "TCP"}]
+    labels = {name: pod["metadata"]["labels"] for name, pod in all_pods(manifests)}
+    reaching = {name for name, of in labels.items() if selects(policy["podSelector"], of)}
+    assert reaching == {"acme-code", "a run"}
+    for name, pod in all_pods(manifests):
+        if name in reaching:
+            [container] = pod["spec"]["containers"]
+            variables = {each["name"]: each.get("value") for each in container["env"]}
+            assert endpoint.items() <= variables.items(), name
+
+
+def test_incidents_reach_a_mail_server_that_is_named(helm: Chart) -> None:
+    mail = {"cidrs": ["10.0.9.1/32"], "ports": [587]}
+    more = {"alerts": "[channels]", "networkPolicy": {"mail": mail}}
+
+    policy = named(helm.manifests("prod", more), "NetworkPolicy", "acme-to-mail")["spec"]
+
+    assert policy["egress"] == [
+        {"to": [{"ipBlock": {"cidr": "10.0.9.1/32"}}], "ports": [{"port": 587, "protocol": "TCP"}]}
+    ]
+
+
 def test_names_are_resolved_by_a_cache_on_the_node_too(helm: Chart) -> None:
     [rule] = named(helm.manifests("prod"), "NetworkPolicy", "acme-to-dns")["spec"]["egress"]
 

@@ -91,6 +91,9 @@ env:
   {{- if .Values.alerts }}
   - {name: DATA_PLATFORM_ALERTS, value: {{ include "dp.configuration" . }}/alerts.toml}
   {{- end }}
+  {{- range $name, $value := .Values.telemetry }}
+  - {name: {{ $name }}, value: {{ $value | quote }}}
+  {{- end }}
   {{- with .Values.environment }}
   - {name: DATA_PLATFORM_VIRTUAL_ENVIRONMENT, value: {{ . | quote }}}
   {{- end }}
