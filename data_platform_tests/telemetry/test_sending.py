@@ -1,6 +1,9 @@
 """What waits in a spool reaches a collector that is away, slow or failing, once, and in order."""
 
+import subprocess
+import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -188,6 +191,43 @@ def test_a_process_that_ends_sends_what_waits(
     ending.stop(30)
 
     assert collector.got == [b"last"]
+
+
+_PUTTING = """
+import itertools, sys, time
+from pathlib import Path
+from data_platform.telemetry.collector import Target
+from data_platform.telemetry.sending import Sender
+from data_platform.telemetry.spool import Spool
+
+sender = Sender(Spool(Path(sys.argv[1])), Target(sys.argv[2], {}, 2.0))
+sender.start()
+for number in itertools.count(int(sys.argv[3])):
+    sender.put("gzip", b"%d" % number)
+    print(number, flush=True)
+    time.sleep(0.005)
+"""
+
+
+def test_what_a_killed_process_has_put_is_sent_by_the_next_one(
+    spool: Spool, collector: Collector, sender
+) -> None:
+    put: list[int] = []
+    for life, kill_after in enumerate((1, 2, 7, 40)):
+        command = [sys.executable, "-c", _PUTTING, str(spool.folder), collector.target.url]
+        process = subprocess.Popen([*command, str(1000 * life)], stdout=subprocess.PIPE)
+        with process:
+            assert process.stdout
+            put += [int(process.stdout.readline()) for _ in range(kill_after)]
+            process.kill()  # while it puts the next one, and sends
+            put += [int(line) for line in process.stdout]
+
+    sender(collector.target)
+
+    until(lambda: not spool.entries())
+    got = Counter(int(body) for body in collector.got)
+    assert got.keys() >= {*put}
+    assert len([number for number, times in got.items() if times > 1]) <= 4, "one at each kill"
 
 
 def test_a_request_at_which_the_collector_fails_again_and_again_is_dropped(
