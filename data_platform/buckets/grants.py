@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from data_platform.buckets.account import Account
 from data_platform.buckets.errors import BucketError
-from data_platform.buckets.standard import BucketSpec, Purpose, bucket_specs
+from data_platform.buckets.queue_standard import queue_specs
+from data_platform.buckets.standard import BucketSpec, Purpose, QueuePurpose, bucket_specs
 from data_platform.buckets.tables import TableUse
 from data_platform.settings.engine import Service
 from data_platform.settings.model import Settings
@@ -233,12 +234,25 @@ def _in_environments(site: Site, tables: Sequence[TableId] | None) -> list[str]:
 
 
 def arrivals(site: Site) -> Iterator[Grant]:
-    """A grant to take messages from the queue, if there is one."""
+    """Grants to take messages from the queue, if there is one, and to count the dead letters of the
+    standard's."""
     if site.queue:
+        spec = site.specs[0]
+        [dead] = [
+            queue.name
+            for queue in queue_specs(spec.project, spec.environment)
+            if queue.purpose is QueuePurpose.DEAD
+        ]
         yield Grant(
             sid="TakeArrivals",
             actions=("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
             resources=(site.queue_arn,),
+            conditions=TLS,
+        )
+        yield Grant(
+            sid="CountDeadLetters",
+            actions=("sqs:GetQueueAttributes",),
+            resources=(site.arn("sqs", dead),),
             conditions=TLS,
         )
 

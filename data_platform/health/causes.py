@@ -4,7 +4,6 @@ A cause has no text of a row or of an exception: they may quote what must not le
 """
 
 import datetime as dt
-import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +15,13 @@ from data_platform.access.ranges import as_ranges
 from data_platform.assets import Table
 from data_platform.build.dagster_internals import CheckStatus
 from data_platform.build.held import held_now
-from data_platform.build.kinds import landed
 from data_platform.build.platform import Platform
 from data_platform.build.table_checks import held_as_told
 from data_platform.databases.errors import DatabaseError
+from data_platform.health.arrival_causes import PLATFORM, dead_letters, objects
 from data_platform.health.failed_runs import FailedRun, FailedRuns
 from data_platform.health.sensor_states import running_sensors
-from data_platform.landing.ledger.tables import Entry
+from data_platform.landing.arrivals.queue import QueueError
 from data_platform.quality.findings import READABLE
 from data_platform.storage.errors import LakeError
 from data_platform.telemetry.incidents import Cause, Kind, Severity
@@ -34,8 +33,6 @@ SENSOR = "incidents"
 """Dagster's sensor that observes causes."""
 SILENT = dt.timedelta(minutes=15)
 """How long it may not have been evaluated."""
-PLATFORM = "team:platform"
-"""The owner of what belongs to no table."""
 _RETRIED = dt.timedelta(minutes=10)  # within which a sensor requests the work of a failed run again
 _TRIES = 3  # of a notice, within about a quarter of an hour
 _EVALUATIONS = 10  # the newest of a check
@@ -87,7 +84,8 @@ class Causes:
         found = Observed()
         parts: list[tuple[set[Kind], Callable[[], Iterable[Cause]]]] = [
             ({Kind.HELD_BACK}, lambda: self._held_back(found)),
-            ({Kind.OBJECT}, self._objects),
+            ({Kind.OBJECT}, lambda: objects(self.platform, self.tables)),
+            ({Kind.DEAD_LETTERS}, lambda: dead_letters(self.platform)),
             ({Kind.RUN}, lambda: self._runs(instance, now)),
             ({Kind.SENSOR}, lambda: _sensors(instance, self.sensors)),
             ({Kind.CHECK, Kind.BUCKET}, lambda: self._checks(instance)),
@@ -141,29 +139,6 @@ class Causes:
                 else "a corrected input or contract releases them; `data-platform held` says "
                 "what else does, for each",
                 run=newest.run_id,
-            )
-
-    def _objects(self) -> Iterator[Cause]:
-        owners = {table.source.name: table.owner for table in landed(self.tables)}
-        for entry in self.platform.ledger.failed():
-            yield _of_object(
-                entry,
-                rule="unreadable",
-                severity=Severity.ERROR,
-                owner=owners.get(entry.source or "", PLATFORM),
-                said=f"of source {entry.source} cannot be read",
-                mend="correct the object and land it again under the same key, or do without it: "
-                f"`data-platform landing --forget {shlex.quote(entry.key)}`",
-            )
-        for entry in self.platform.ledger.unknown():
-            yield _of_object(
-                entry,
-                rule="unknown",
-                severity=Severity.WARNING,
-                owner=PLATFORM,
-                said="belongs to no source",
-                mend="declare a source for it, rename it, or do without it: "
-                f"`data-platform landing --forget {shlex.quote(entry.key)}`",
             )
 
     def _runs(self, instance: dg.DagsterInstance, now: dt.datetime) -> Iterator[Cause]:
@@ -269,25 +244,8 @@ def channel_fails(channel: str, title: str) -> Cause:
 
 def told(error: Exception) -> str:
     """An error for a log: the platform's own texts quote no rows."""
-    own = isinstance(error, LakeError | DatabaseError)
+    own = isinstance(error, LakeError | DatabaseError | QueueError)
     return str(error) if own else type(error).__name__
-
-
-def _of_object(
-    entry: Entry, *, rule: str, severity: Severity, owner: str, said: str, mend: str
-) -> Cause:
-    return Cause(
-        kind=Kind.OBJECT,
-        subject=f"{entry.bucket}/{entry.key}",
-        rule=rule,
-        severity=severity,
-        owner=owner,
-        title=f"the landed object {entry.key} {said}",
-        partitions=entry.partition or "",
-        look="data-platform landing",
-        mend=mend,
-        run=entry.run_id or "",
-    )
 
 
 def _sensors(instance: dg.DagsterInstance, names: Collection[str] | None) -> Iterator[Cause]:

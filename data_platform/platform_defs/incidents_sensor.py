@@ -8,7 +8,8 @@ import dagster as dg
 
 from data_platform.assets import Table
 from data_platform.build.platform import Platform
-from data_platform.health.causes import PLATFORM, SENSOR, Causes, OtherCheck, channel_fails
+from data_platform.health.arrival_causes import PLATFORM
+from data_platform.health.causes import SENSOR, Causes, OtherCheck, channel_fails
 from data_platform.health.notifying import notify, telling, text_of
 from data_platform.health.sensor_states import declared_sensors
 from data_platform.platform_defs import bucket_audit

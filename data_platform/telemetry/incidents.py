@@ -54,11 +54,13 @@ class UnknownIncident(LakeError):
 
 class Kind(StrEnum):
     """What is wrong: partitions that checks hold back, landed objects that cannot be read or belong
-    to no source, runs that fail, sensors that fail, buckets that break the standard, other assets
-    whose checks fail, channels that take no notices, a platform that did nothing for a while."""
+    to no source, notifications that nobody understood, runs that fail, sensors that fail, buckets
+    that break the standard, other assets whose checks fail, channels that take no notices, a
+    platform that did nothing for a while."""
 
     HELD_BACK = "held_back"
     OBJECT = "object"
+    DEAD_LETTERS = "dead_letters"
     RUN = "run"
     SENSOR = "sensor"
     BUCKET = "bucket"

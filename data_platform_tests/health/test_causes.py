@@ -23,6 +23,8 @@ from data_platform_tests.support.homes import (
     key_of,
     shop_lines,
 )
+from data_platform_tests.support.memory_bucket import MemoryBucket
+from data_platform_tests.support.queues import Queue
 from data_platform_tests.support.tables import TABLES
 from data_platform_tests.support.ticks import Ticks
 from data_platform_tests.telemetry.test_incidents import LINES
@@ -83,6 +85,29 @@ def test_it_is_gone_when_the_partition_is_published(home: Home) -> None:
     home.run()
 
     assert causes(home, after=LATER) == []
+
+
+def test_dead_letters_are_a_cause_until_they_are_purged(
+    home: Home, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = home.platform
+    monkeypatch.setitem(vars(platform), "intake", queue.intake(MemoryBucket()))
+    observed = Causes(platform, home.tables)
+
+    def dead_letters() -> list[Cause]:
+        found = observed.observe(home.instance, dt.datetime.now(dt.UTC))
+        assert not found.troubles
+        return [cause for cause in found.causes if cause.kind is Kind.DEAD_LETTERS]
+
+    assert dead_letters() == []
+    for body in (NEEDLE, "two"):
+        queue.client.send_message(QueueUrl=queue.letters, MessageBody=body)
+    [cause] = dead_letters()
+    assert cause.subject == queue.letters
+    assert cause.title == f"2 notifications of {queue.url} could not be recorded"
+    assert NEEDLE not in str(cause)
+    queue.client.purge_queue(QueueUrl=queue.letters)
+    assert dead_letters() == []
 
 
 def test_an_object_that_cannot_be_read_is_a_cause_of_its_own(home: Home) -> None:

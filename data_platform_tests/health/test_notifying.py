@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from data_platform.databases.connections import Database
-from data_platform.health.causes import PLATFORM
+from data_platform.health.arrival_causes import PLATFORM
 from data_platform.health.notifying import layer_of, notify, telling, text_of
 from data_platform.settings.alerts import Alerts, Route
 from data_platform.telemetry.incidents import Cause, Kind, Severity, reconcile

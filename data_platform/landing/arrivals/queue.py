@@ -6,10 +6,11 @@ message that cannot be recorded is never deleted: the queue's redrive policy mov
 letter queue. `notifications` parses messages; `listing.inspect` looks up the keys in the store.
 """
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -115,6 +116,18 @@ class QueueIntake:
         name = "ApproximateNumberOfMessages"
         found = self._call("get_queue_attributes", AttributeNames=[name])
         return int(found["Attributes"][name])
+
+    def dead_letters(self) -> tuple[str, int]:
+        """The URL of its dead letter queue, and about how many messages are in it; ("", 0) if it
+        has none. Raises QueueError."""
+        found = self._call("get_queue_attributes", AttributeNames=["RedrivePolicy"])
+        policy = json.loads(found.get("Attributes", {}).get("RedrivePolicy", "{}"))
+        *_, account, name = policy.get("deadLetterTargetArn", "::").split(":")
+        if not name:
+            return "", 0
+        at = urlsplit(self.url)
+        letters = replace(self, url=f"{at.scheme}://{at.netloc}/{account}/{name}")
+        return letters.url, letters.waiting()
 
     def _receive(self, most: int) -> dict[str, dict[str, Any]]:
         """Messages by id; SQS often returns fewer than there are."""

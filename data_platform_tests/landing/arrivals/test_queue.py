@@ -157,6 +157,7 @@ def test_poison_in_a_queue_without_redrive_policy_says_how_to_get_one(
     elasticmq: QueueServer, bucket: MemoryBucket, ledger: Ledger
 ) -> None:
     queue = new_queue(elasticmq, most_receives=None)
+    assert queue.intake(bucket).dead_letters() == ("", 0)
     queue.send(["hello"])
 
     [_, warning] = take(queue, bucket, ledger).warnings
