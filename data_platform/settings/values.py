@@ -90,27 +90,25 @@ def is_file(url: str) -> bool:
     return url.startswith("sqlite")
 
 
+_LIKE = "like postgresql://user@host:5432/database"
+
+
 def database(name: str, url: str) -> str:
     """A SQLAlchemy URL of SQLite or PostgreSQL without a password."""
     if not url or url.startswith("sqlite:///"):
         return url
     if url.startswith("postgres://"):  # as psql accepts it, and SQLAlchemy does not
-        raise SettingsError(
-            f"{PREFIX}{name} begins with postgres://; write it like "
-            "postgresql://user@host:5432/database"
-        )
+        raise SettingsError(f"{PREFIX}{name} begins with postgres://; write it {_LIKE}")
     # A password may contain characters that a parser would misread, so look for it before parsing.
     if "password=" in url or ("@" in url and not re.match(r"postgresql://[^:/?#@]*@[^@]*$", url)):
         raise SettingsError(
-            f"{PREFIX}{name} carries a password, or is not like "
-            "postgresql://user@host:5432/database; URLs are shown, so take the password out and "
-            f"set {PREFIX}DATABASE_PASSWORD (or secretsmanager:NAME#KEY there)"
+            f"{PREFIX}{name} carries a password, or is not {_LIKE}; URLs are shown, so take the "
+            f"password out and set {PREFIX}DATABASE_PASSWORD (or secretsmanager:NAME#KEY there)"
         )
     parts = urlsplit(url)
     if parts.scheme != "postgresql" or not parts.netloc or not parts.path.strip("/"):
         raise SettingsError(
-            f"{PREFIX}{name} is {url!r}; write it like postgresql://user@host:5432/database or "
-            "sqlite:////directory/file.db"
+            f"{PREFIX}{name} is {url!r}; write it {_LIKE} or sqlite:////directory/file.db"
         )
     return url
 
