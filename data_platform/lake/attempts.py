@@ -1,6 +1,7 @@
 """Figures of the attempts at a table, from the register of builds."""
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -51,3 +52,31 @@ def attempts(builds: Builds, table: TableId) -> Attempts:
         *map(int, rows),
         settled=not builds.uncommitted(table),
     )
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """The rows of the partitions that a run published, by what became of them."""
+
+    partitions: int
+    rows: int
+    quarantined: int
+    duplicates: int
+
+    @property
+    def received(self) -> int:
+        """All rows that they were made from."""
+        return self.rows + self.quarantined + self.duplicates
+
+
+def of_runs(builds: Builds, table: TableId, runs: Collection[str]) -> dict[str, RunFigures]:
+    """What each of these runs published of a table; runs that the register does not know are left
+    out."""
+    counts = (sa.func.sum(c) for c in (_B.rows, _B.quarantined, _B.duplicates))
+    query = (
+        sa.select(_B.run_id, sa.func.count(), *counts)
+        .where(_B.table_id == str(table), _B.state == "published", _B.run_id.in_(runs))
+        .group_by(_B.run_id)
+    )
+    with builds.database.read() as connection:
+        return {run: RunFigures(*map(int, of)) for run, *of in connection.execute(query)}

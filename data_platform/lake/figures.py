@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyiceberg.manifest import DataFile
 
 from data_platform.lake.catalog import LakeTable
-from data_platform.lake.files import files_by_partition, partitioning_of
+from data_platform.lake.files import Files, files_by_partition, partitioning_of
 from data_platform.tables.identity import Partitioning
 
 
@@ -27,9 +27,21 @@ class TableFigures:
     newest_end: dt.datetime | None
 
 
-def figures(table: LakeTable) -> TableFigures:
-    """The figures of the table's present version."""
-    found = files_by_partition(table)
+@dataclass(frozen=True)
+class PeriodFigures:
+    """Rows, bytes and null rates of the partitions `keys` of one time, as `2011-03-04`; of one
+    partition of a table without times."""
+
+    label: str
+    keys: Sequence[str]
+    rows: int
+    bytes: int
+    null_rates: Mapping[str, float]
+
+
+def figures(table: LakeTable, found: Files | None = None) -> TableFigures:
+    """The figures of the table's present version, whose files are `found` if they are known."""
+    found = files_by_partition(table) if found is None else found
     files = [file for of in found.values() for file in of]
     ends = _ends(
         [key for key, of in found.items() if any(file.record_count for file in of)],
@@ -43,6 +55,30 @@ def figures(table: LakeTable) -> TableFigures:
         len(found),
         _null_rates(table, seen if newest else files),
         newest,
+    )
+
+
+def periods(table: LakeTable, found: Files, most: int) -> list[PeriodFigures]:
+    """The figures of the table's times, of these files by partition: the newest `most`, the newest
+    last. Without times, its partitions in the order of their keys."""
+    ends, partitioning = _ends(list(found), partitioning_of(table)), partitioning_of(table)
+    timed = [bool(column.times) for column in partitioning.columns]
+    by_label: dict[str, list[str]] = {}
+    for key in sorted(found, key=lambda key: (ends[key], key) if ends else key):
+        label = partitioning.parts(key)[timed.index(True)] if ends else key
+        by_label.setdefault(label, []).append(key)
+    kept = list(by_label.items())[-most:] if ends else list(by_label.items())[:most]
+    return [_period(table, label, keys, found) for label, keys in kept]
+
+
+def _period(table: LakeTable, label: str, keys: Sequence[str], found: Files) -> PeriodFigures:
+    files = [file for key in keys for file in found[key]]
+    return PeriodFigures(
+        label,
+        tuple(keys),
+        sum(file.record_count for file in files),
+        sum(file.file_size_in_bytes for file in files),
+        _null_rates(table, files),
     )
 
 

@@ -1,7 +1,7 @@
 """Browsing tables: what they hold, their history, and their rows. Reads only."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -173,10 +173,19 @@ def key_of(table: Table, partition: str | None) -> list[str] | None:
 
 def first_row(table: Table, path: str) -> dict:
     """The first row of one of its data files, published or not, with plain Python values."""
-    with table.io.new_input(path).open() as stream:
-        batch = next(pq.ParquetFile(stream).iter_batches(1))
-    [row] = as_python(pa.Table.from_batches([batch]))
+    [row] = first_rows(table, path, 1)
     return row
+
+
+def first_rows(
+    table: Table, path: str, most: int, columns: Sequence[str] | None = None
+) -> list[dict]:
+    """The first rows of one of its data files, likewise; of all columns but these nothing is
+    read."""
+    with table.io.new_input(path).open() as stream:
+        batches = pq.ParquetFile(stream).iter_batches(most, columns=columns)
+        batch = next(batches, None)
+    return as_python(pa.Table.from_batches([batch])) if batch else []
 
 
 def as_python(found: pa.Table) -> list[dict]:
