@@ -31,6 +31,7 @@ from data_platform.cli.reading import export, history, show, tables
 from data_platform.cli.reporting import Suggesting
 from data_platform.cli.running import held, run, stale
 from data_platform.cli.settings import settings
+from data_platform.cli.site import site
 from data_platform.cli.sql import sql
 from data_platform.cli.status import status
 from data_platform.cli.upkeep import clean, drop, expire, release, rollback
@@ -42,7 +43,7 @@ _COLLECTED_AFTER = (100_000, 50, 100)
 COMMANDS = (
     *(tables, show, sql, export, history, find, lineage),
     *(run, status, stale, held),
-    *(incidents, metrics),
+    *(incidents, metrics, site),
     *(new, try_, shell, doctor, settings),
     *(landing, quarantine),
     *(rollback, release, drop, expire, clean, migrate),

@@ -29,6 +29,7 @@ ASKING: dict[tuple[str, ...], tuple[str, ...]] = {
     ("status",): (),
     ("metrics",): (),
     ("lineage",): (TABLE,),
+    ("site",): ("site",),
     ("stale",): (),
     ("held",): (),
     ("quarantine", "list"): (TABLE,),
