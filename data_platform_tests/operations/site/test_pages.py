@@ -185,11 +185,15 @@ def test_a_page_stays_small_however_much_its_table_has(pages: Pages, facts: Site
     assert of.published
     versions = [of.published.history[0]] * 20
     published = replace(of.published, periods=periods, history=versions)
-    large = replace(facts, tables=[replace(of, published=published)])
+    [incident, *_] = hostile(facts).incidents
+    table = replace(of, published=published, incidents=[incident] * 1000)
+    large = replace(facts, tables=[table], incidents=[incident] * 1000)
 
     made = replace(pages, facts=large).files()
 
     assert len(made[SILVER_PAGE]) < 300_000
+    assert "900 more incidents" in made[SILVER_PAGE] and "900 more incidents" in made["health.html"]
+    assert len(made["health.html"]) < 300_000
 
 
 def test_files_of_owners_differ_also_where_case_does_not_count() -> None:
