@@ -32,6 +32,7 @@ SHORTEST_SECRET = 16  # characters
 # Prefixes of names that S3 reserves.
 RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 
+_LIKE = "like postgresql://user@host:5432/database"
 _BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*"
 
 
@@ -88,9 +89,6 @@ def place(name: str, text: str) -> str:
 def is_file(url: str) -> bool:
     """Whether a database is a file on this machine (SQLite)."""
     return url.startswith("sqlite")
-
-
-_LIKE = "like postgresql://user@host:5432/database"
 
 
 def database(name: str, url: str) -> str:
