@@ -5,6 +5,7 @@ not depend on the day it is built, so that is decided by the declaration alone.
 """
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -50,6 +51,18 @@ class Calendar:
         last = self.definition.get_prev_partition_window(self.definition.end, respect_bounds=False)
         assert last is not None
         return last.end.astimezone(dt.UTC)
+
+    def windows(self, start: dt.datetime) -> Iterator[tuple[str, dt.datetime, dt.datetime]]:
+        """The key, beginning and end (UTC) of each partition that begins at `start` or later and
+        is not before the first, in order, up to the last: without end if there is none."""
+        at, end = max(start, self.start), self.end
+        while True:
+            window = self.definition.get_next_partition_window(at, respect_bounds=False)
+            if window is None or (end and window.end > end):
+                return
+            times = (window.start.astimezone(dt.UTC), window.end.astimezone(dt.UTC))
+            yield self.definition.get_partition_key_for_timestamp(window.start.timestamp()), *times
+            at = window.end
 
     def beginning(self, column: PartitionColumn, value: PartitionValue) -> dt.datetime | None:
         """When the partition begins (UTC) that a value of the column names, even if it is before
