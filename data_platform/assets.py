@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame
 
 from data_platform.contracts.contract import Contract, Retention
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.freshness import FreshWithin
 from data_platform.contracts.meaning import digest_of, meaning_of
 from data_platform.contracts.schema import schema_of
 from data_platform.contracts.spec import Severity
@@ -56,6 +57,7 @@ class Table:
     inputs: Mapping[str, TableId] = field(default_factory=dict)
     ins: Mapping[str, How] = field(default_factory=dict)
     retention: Retention = field(default_factory=Retention)
+    freshness: FreshWithin | None = None
     source: Source | None = None
     contract: Contract | None = None
 
@@ -132,14 +134,8 @@ class JudgedTable(Table):
 
     @cached_property
     def version(self) -> str:
-        digest = _digest(
-            self,
-            contract=self.contract.fingerprint,
-            whole_range=self.whole_range,
-            outside=self.outside,
-            meaning=self.meaning,
-        )
-        return f"{self.contract.version}:{digest}"
+        own = {name: getattr(self, name) for name in ("whole_range", "outside", "meaning")}
+        return f"{self.contract.version}:{_digest(self, contract=self.contract.fingerprint, **own)}"
 
     @cached_property
     def partitioning(self) -> Partitioning:
@@ -181,6 +177,7 @@ def bronze(
     description: str,
     partition_by: str | tuple[str, ...] | None = None,
     retention: Retention | None = None,
+    freshness: FreshWithin | None = None,
 ) -> BronzeTable:
     """A table of a source's rows as received, with the partitions that its keys name.
 
@@ -197,6 +194,7 @@ def bronze(
         description=description,
         source=partition_names.placed(source, partitions),
         retention=retention or Retention(),
+        freshness=freshness,
     )
 
 
@@ -305,6 +303,7 @@ def _declared(
         inputs=inputs,
         ins=hows,
         retention=contract.retention,
+        freshness=contract.freshness,
         whole_range=whole_range,
         outside=outside,
     )

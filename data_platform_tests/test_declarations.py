@@ -1,5 +1,6 @@
 """What a declaration says of rows is in its version: each field of it is, or is known not to be."""
 
+import datetime as dt
 from dataclasses import fields, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from data_platform.assets import Table, bronze, gold
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Contract, Retention, Rule
 from data_platform.contracts.declare import contract
+from data_platform.contracts.freshness import FreshWithin
 from data_platform.contracts.winner import greatest
 from data_platform.landing.formats.csv import Csv
 from data_platform.landing.source import Source, day
@@ -117,6 +119,7 @@ CONTRACT = (
         "description": "words",
         "owner": "a person",
         "retention": "how long what was replaced is readable",
+        "freshness": "how old it may be",
     },
 )
 MERGED = (
@@ -143,6 +146,7 @@ TABLE = (
         "owner": "a person",
         "description": "words",
         "retention": "how long what was replaced is readable",
+        "freshness": "how old it may be",
         "meaning": "of `function`",
         "source": "of bronze alone",
     },
@@ -157,7 +161,7 @@ RECEIVED = (
         "inputs": days.inputs,
         "ins": TABLE[2]["ins"],
     },
-    {name: TABLE[3][name] for name in ("id", "owner", "description", "retention")}
+    {name: TABLE[3][name] for name in ("id", "owner", "description", "retention", "freshness")}
     | {"contract": "of judged tables alone"},
 )
 DECLARED = {
@@ -177,6 +181,7 @@ OTHERWISE: dict[str, Any] = {
     "owner": "team:other",
     "description": "Other words.",
     "retention": Retention(days=9),
+    "freshness": FreshWithin(error=dt.timedelta(days=1)),
     "name": "other",
     "id": TableId.parse("gold/shop/other"),
     "table": "bronze/shop/other",

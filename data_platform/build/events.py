@@ -185,7 +185,8 @@ def figures_of(published: Published) -> dict[str, int | float | str]:
 def _evaluation(
     asset: dg.AssetKey, finding: Finding, target: Target | None
 ) -> dg.AssetCheckEvaluation:
-    severity = dg.AssetCheckSeverity.ERROR if finding.blocking else dg.AssetCheckSeverity.WARN
+    is_error = finding.blocking or finding.is_error
+    severity = dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckEvaluation(
         asset_key=asset,
         check_name=finding.check,
@@ -202,7 +203,8 @@ def _evaluation(
 def _said(finding: Finding) -> str:
     """The finding as a line of the run's log."""
     of = f" of {finding.partition}" if finding.partition else ""
-    how = "passed" if finding.passed else "failed" if finding.blocking else "warns"
+    is_error = finding.blocking or finding.is_error
+    how = "passed" if finding.passed else "failed" if is_error else "warns"
     return f"{finding.check}{of} {how}: {finding.description}"
 
 

@@ -8,6 +8,7 @@ import dagster as dg
 
 from data_platform.assets import Table
 from data_platform.build.audit import held_upstream
+from data_platform.build.freshness import freshness_specs
 from data_platform.build.held import expired_now, held_now, unreadable
 from data_platform.build.kinds import partition_checks
 from data_platform.build.planning import Plan, current_versions
@@ -30,7 +31,7 @@ _MOST_HELD = 100  # held back partitions whose results a run repeats
 
 
 def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
-    """The checks of a partition, then one for each rule of the contract."""
+    """The checks of a partition, freshness, then one for each rule of the contract."""
     with previews_accepted():
         specs = [
             dg.AssetCheckSpec(
@@ -42,7 +43,7 @@ def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
             )
             for name, blocking, description in partition_checks(table)
         ]
-    return specs + _rule_specs(table)
+    return specs + freshness_specs(table) + _rule_specs(table)
 
 
 def _rule_specs(table: Table) -> list[dg.AssetCheckSpec]:

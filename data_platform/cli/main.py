@@ -18,6 +18,7 @@ from data_platform.cli.doctor import doctor
 from data_platform.cli.environments import environment
 from data_platform.cli.exploring import shell, try_
 from data_platform.cli.finding import find
+from data_platform.cli.freshness import freshness
 from data_platform.cli.incidents import incidents
 from data_platform.cli.landing import landing
 from data_platform.cli.lineage import lineage
@@ -43,6 +44,7 @@ _COLLECTED_AFTER = (100_000, 50, 100)
 COMMANDS = (
     *(tables, show, sql, export, history, find, lineage),
     *(run, status, stale, held),
+    *(incidents, metrics, freshness),
     *(incidents, metrics, site),
     *(new, try_, shell, doctor, settings),
     *(landing, quarantine),

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.freshness import CHECK as FRESHNESS
+from data_platform.contracts.freshness import refuse_wrong_freshness
 from data_platform.contracts.names import check_name
 from data_platform.contracts.spec import ColumnSpec, Severity
 from data_platform.tables.columns import INGESTED_AT, LINEAGE
@@ -15,10 +17,13 @@ from data_platform.tables.owners import owner_problem
 
 Layer = Literal["bronze", "silver", "gold"]
 
-PLATFORMS_OWN = ("rules", "conservation", "volume", "inputs", "readable", "partition", "written")
+PLATFORMS_OWN = (
+    *("rules", "conservation", "volume", "inputs", "readable", "partition", "written"),
+    FRESHNESS,
+)
 """The names of the platform's own checks; rules share their namespace, so they are reserved."""
 
-
+_TIMES = ("date", "timestamp", "timestamp_ntz")
 _NEVER_PUBLISHED = {
     "not_null": "a null cannot be published in a column that takes none; nullable=True",
     "in_calendar": "no reader could read the partition; let the function make it null",
@@ -108,6 +113,8 @@ def refuse_contradictions(declared: Contract) -> None:
     if declared.retention.days < 1 or declared.retention.snapshots < 1:
         raise refuse(f"{declared.retention} keeps nothing; days and snapshots are at least 1")
     _refuse_unknown_columns(declared, refuse)
+    times = [column.name for column in declared.columns if column.type.text in _TIMES]
+    refuse_wrong_freshness(declared.freshness, declared.table, times)
     if not declared.lineage:
         _refuse_what_needs_lineage(declared, refuse)
     _refuse_what_cannot_be_merged(declared, refuse)

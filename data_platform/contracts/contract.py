@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from data_platform.contracts.freshness import FreshWithin
 from data_platform.contracts.meaning import meaning_of
 from data_platform.contracts.spec import ColumnSpec, Severity
 from data_platform.contracts.winner import Preference
@@ -121,6 +122,7 @@ class Contract:
     owner: str
     version: str
     lineage: bool
+    freshness: FreshWithin | None = None
 
     @property
     def layer(self) -> str:
@@ -147,9 +149,9 @@ class Contract:
     def fingerprint(self) -> str:
         """Changes exactly when rows could be judged or stored differently; 16 hex digits.
 
-        Texts and policies that affect no row (descriptions, owner, retention, sensitivity) do not
-        count. A Rule counts by the source of its expression; what that calls or closes over is not
-        seen: raise `version` when it changes.
+        Texts and policies that affect no row (descriptions, owner, retention, freshness,
+        sensitivity) do not count. A Rule counts by the source of its expression; what that calls or
+        closes over is not seen: raise `version` when it changes.
         """
         meaning = {
             "columns": [[c.name, c.type.text, c.nullable, c.source] for c in self.columns],

@@ -9,6 +9,7 @@ from data_platform.contracts.columns import read_columns
 from data_platform.contracts.consistency import one_key, refuse_contradictions, with_warnings
 from data_platform.contracts.contract import Contract, Retention, Rule
 from data_platform.contracts.errors import ContractError
+from data_platform.contracts.freshness import FreshWithin
 from data_platform.contracts.spec import Severity
 from data_platform.contracts.winner import Preference, preferences
 
@@ -33,6 +34,7 @@ def contract(
     quarantine_threshold: float | None = None,
     retention: Retention | None = None,
     lineage: bool | None = None,
+    freshness: FreshWithin | None = None,
 ) -> Callable[[type[pa.DataFrameModel]], Contract]:
     """Make a contract of a `pandera.pyspark.DataFrameModel`, whose docstring describes the table.
 
@@ -81,6 +83,7 @@ def contract(
             owner=owner,
             version=version,
             lineage=from_bronze if lineage is None else lineage,
+            freshness=freshness,
         )
         refuse_contradictions(declared)
         return declared

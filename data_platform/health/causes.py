@@ -14,12 +14,14 @@ import dagster as dg
 from data_platform.access.ranges import as_ranges
 from data_platform.assets import Table
 from data_platform.build.dagster_internals import CheckStatus
+from data_platform.build.freshness import Measured
 from data_platform.build.held import held_now
 from data_platform.build.platform import Platform
 from data_platform.build.table_checks import held_as_told
 from data_platform.databases.errors import DatabaseError
 from data_platform.health.arrival_causes import PLATFORM, dead_letters, objects
 from data_platform.health.failed_runs import FailedRun, FailedRuns
+from data_platform.health.late_tables import late_tables
 from data_platform.health.sensor_states import running_sensors
 from data_platform.landing.arrivals.queue import QueueError
 from data_platform.quality.findings import READABLE
@@ -62,6 +64,11 @@ class Observed:
         """Whether a cause would have been found if it were there."""
         return cause.kind not in self.unseen and cause.subject not in self.unseen_subjects
 
+    def not_seen(self, table: Table, error: Exception) -> None:
+        """Note that a table could not be looked at."""
+        self.unseen_subjects.add(str(table.id))
+        self.troubles.append(f"{table.id}: {told(error)}")
+
 
 @dataclass
 class Causes:
@@ -77,13 +84,18 @@ class Causes:
     sensors: Collection[str] | None = None
     channels: Collection[str] = ()
     last: dt.datetime | None = None
+    _measured: Measured = field(init=False, repr=False)
     _failed: FailedRuns = field(default_factory=FailedRuns, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._measured = Measured(self.platform, self.tables)
 
     def observe(self, instance: dg.DagsterInstance, now: dt.datetime) -> Observed:
         """What is wrong now. Raises nothing: what cannot be looked at is in the result."""
         found = Observed()
         parts: list[tuple[set[Kind], Callable[[], Iterable[Cause]]]] = [
             ({Kind.HELD_BACK}, lambda: self._held_back(found)),
+            ({Kind.FRESHNESS}, lambda: late_tables(self._measured, now, found.not_seen)),
             ({Kind.OBJECT}, lambda: objects(self.platform, self.tables)),
             ({Kind.DEAD_LETTERS}, lambda: dead_letters(self.platform)),
             ({Kind.RUN}, lambda: self._runs(instance, now)),
@@ -106,8 +118,7 @@ class Causes:
             try:
                 yield from self._held_back_of(table)
             except Exception as error:
-                found.unseen_subjects.add(str(table.id))
-                found.troubles.append(f"{table.id}: {told(error)}")
+                found.not_seen(table, error)
 
     def _held_back_of(self, table: Table) -> Iterator[Cause]:
         builds = held_now(table, self.platform)

@@ -21,6 +21,14 @@ def has_nulls(table: Table, column: str, files: PartitionFiles) -> bool:
     return any(file.record_count and file.null_value_counts.get(number) != 0 for file in files)
 
 
+def each_time_bounds(
+    table: Table, column: str, files: PartitionFiles
+) -> list[tuple[dt.datetime, dt.datetime]]:
+    """The `time_bounds` of each file that has any."""
+    found = (time_bounds(table, column, [file]) for file in files)
+    return [each for each in found if each]
+
+
 def time_bounds(
     table: Table, column: str, files: PartitionFiles
 ) -> tuple[dt.datetime, dt.datetime] | None:

@@ -12,6 +12,7 @@ from data_platform.build.mappings import partitions_of, require_mappings
 from data_platform.build.tables import schema_of_rows
 from data_platform.contracts.contract import Contract
 from data_platform.contracts.errors import ContractError, DeclarationError
+from data_platform.contracts.freshness import refuse_unmeasurable, refuse_wrong_freshness
 from data_platform.contracts.names import folded
 from data_platform.platform_defs.asset import asset_of
 from data_platform.platform_defs.asset_tables import is_table, table_of
@@ -22,6 +23,7 @@ from data_platform.platform_defs.bucket_audit import (
 )
 from data_platform.platform_defs.console import as_usual_console, console
 from data_platform.platform_defs.engine_rules import require_engine
+from data_platform.platform_defs.freshness_sensor import freshness_sensors
 from data_platform.platform_defs.incidents_sensor import incidents_sensor
 from data_platform.platform_defs.jobs import jobs
 from data_platform.platform_defs.metrics_sensor import metrics_sensors
@@ -36,6 +38,7 @@ from data_platform.platform_defs.storage_costs import (
 from data_platform.platform_defs.table_uses import table_uses
 from data_platform.runs.failed_partitions import failed_status_sensors
 from data_platform.settings.model import Settings
+from data_platform.tables.calendars import Calendar
 from data_platform.tables.identity import TableId
 from data_platform.tables.nearest import nearest
 from data_platform.telemetry.logs import log_as, quiet_libraries
@@ -63,6 +66,7 @@ def definitions(
     _require_received(tables)
     _require_arrival(tables)
     _require_inputs(tables, others)
+    _require_freshness(tables)
     require_engine(tables, settings)
     require_mappings(tables)
     known = partitions_of(tables, others)
@@ -78,6 +82,7 @@ def definitions(
             *sensors(tables, by_name),
             *failed_status_sensors(tables),
             *metrics_sensors(tables),
+            *freshness_sensors(tables),
             incidents_sensor(tables, [*others, *_assets(of_buckets)]),
         ],
         schedules=[reconciliation_schedule(reconciliation)],
@@ -195,6 +200,15 @@ def _require_arrival(tables: Sequence[Table]) -> None:
                     f"{', '.join(table.contract.latest)} the greatest in the other columns is kept",
                     table=table.contract.table,
                 )
+
+
+def _require_freshness(tables: Sequence[Table]) -> None:
+    """Refuse rules of freshness that the table cannot be measured by; contracts check the rest."""
+    for table in tables:
+        if table.contract is None:
+            refuse_wrong_freshness(table.freshness, str(table.id), columns=())
+        has_time = Calendar.of(table.partitions) is not None
+        refuse_unmeasurable(table.freshness, str(table.id), has_time=has_time)
 
 
 def _require_columns(contract: Contract, bronze: str, names: Sequence[str]) -> None:

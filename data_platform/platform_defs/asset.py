@@ -10,6 +10,7 @@ from data_platform.assets import Table
 from data_platform.build.dagster_internals import LOGGED
 from data_platform.build.events import Log
 from data_platform.build.failures import failures_explained
+from data_platform.build.freshness import finding_now
 from data_platform.build.kinds import landed
 from data_platform.build.mappings import Partitions, dep
 from data_platform.build.planning import Plan
@@ -59,6 +60,7 @@ def asset_of(table: Table, partitions: Partitions) -> dg.AssetsDefinition:
         with failures_explained(), stoppable(context.instance, context.run.run_id):
             result = _built(table, context)
         yield from _outputs(table, result)
+        _log_freshness(table, context)  # of what the outputs published
 
     return step
 
@@ -128,6 +130,16 @@ def _log_left(
         if BACKFILL_ID_TAG in context.run.tags:
             log.without_input(found.without_input)
         log.findings(found.findings)
+
+
+def _log_freshness(table: Table, context: dg.AssetExecutionContext) -> None:
+    try:
+        found = finding_now(table, context.resources.platform)
+    except Exception as error:  # the table is published, and the sensor evaluates the check as well
+        context.log.warning(f"{table.id}: its freshness is not known: {type(error).__name__}")
+        return
+    if found:
+        Log.of(context, table.key).findings([found])
 
 
 def _outputs(table: Table, result: StepResult | None) -> Iterator[dg.Output[StepResult | None]]:

@@ -31,7 +31,10 @@ _MOST_SHOWN = 20  # partitions listed that break a rule
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check of one partition (`partition` None: of the whole run)."""
+    """The result of one check of one partition (`partition` None: of the whole run).
+
+    If it failed it is a warning, unless it is `blocking`, or `is_error` without blocking.
+    """
 
     check: str
     passed: bool
@@ -39,6 +42,7 @@ class Finding:
     description: str
     metadata: Mapping[str, object] = field(default_factory=dict)
     partition: str | None = None
+    is_error: bool = False
 
 
 def rules_finding(

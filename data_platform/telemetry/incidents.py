@@ -55,8 +55,8 @@ class UnknownIncident(LakeError):
 class Kind(StrEnum):
     """What is wrong: partitions that checks hold back, landed objects that cannot be read or belong
     to no source, notifications that nobody understood, runs that fail, sensors that fail, buckets
-    that break the standard, other assets whose checks fail, channels that take no notices, a
-    platform that did nothing for a while."""
+    that break the standard, other assets whose checks fail, tables that are late, channels that
+    take no notices, a platform that did nothing for a while."""
 
     HELD_BACK = "held_back"
     OBJECT = "object"
@@ -65,6 +65,7 @@ class Kind(StrEnum):
     SENSOR = "sensor"
     BUCKET = "bucket"
     CHECK = "check"
+    FRESHNESS = "freshness"
     CHANNEL = "channel"
     SILENCE = "silence"
 

@@ -28,6 +28,7 @@ ASKING: dict[tuple[str, ...], tuple[str, ...]] = {
     ("shell",): (),
     ("status",): (),
     ("metrics",): (),
+    ("freshness",): (),
     ("lineage",): (TABLE,),
     ("site",): ("site",),
     ("stale",): (),

@@ -1,5 +1,7 @@
 """The contracts of the retail tables; `docs/domains/retail.md` describes the rules."""
 
+from datetime import timedelta
+
 import pandera.pyspark as pa
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -8,9 +10,11 @@ from data_platform.contracts.checks import whole
 from data_platform.contracts.columns import column
 from data_platform.contracts.contract import Rule
 from data_platform.contracts.declare import contract
+from data_platform.contracts.freshness import FreshWithin
 from data_platform.contracts.winner import least
 from data_platform.domains.retail.landing import COLUMNS
 from data_platform.tables.columns import ROW_NUMBER, SOURCE_OBJECT
+from data_platform.tables.expected_days import ExpectedDays
 
 # pandera reads a type and its arguments from the annotation, which type checkers do not accept.
 # pyright: reportInvalidTypeForm=false
@@ -36,6 +40,12 @@ SEGMENTS = ["champion", "loyal", "new", "at_risk", "lost", "regular"]
         ),
     ),
     quarantine_threshold=0.01,
+    # A day's lines by the evening of the next one. The shop did not trade on Saturdays.
+    freshness=FreshWithin(
+        warn=timedelta(hours=18),
+        error=timedelta(days=2),
+        days=ExpectedDays(closed=("saturday",)),
+    ),
     owner=TEAM,
     version="1.0.0",
 )

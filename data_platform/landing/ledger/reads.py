@@ -115,6 +115,12 @@ class LedgerReads:
         )
         return found[0] if found else None
 
+    def last_arrival(self, source: str) -> datetime | None:
+        """When an object of the source was last seen for the first time (UTC); None if none was."""
+        last = sa.select(_c.first_seen).where(_c.source == source)
+        with self.database.read() as connection:
+            return connection.execute(last.order_by(_c.first_seen.desc()).limit(1)).scalar()
+
     # What to load
 
     def pending(self, source: str) -> list[Entry]:
