@@ -4,6 +4,7 @@ import datetime as dt
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
+from importlib import import_module
 
 import pytest
 from pyspark.sql import SparkSession
@@ -13,7 +14,7 @@ from data_platform.platform_defs.discovery import discovered
 from data_platform_tests.support.homes import Home, home_at
 from data_platform_tests.support.pages import write_modules
 
-PAGES = ("partitions", "several-sources", "dimension")
+PAGES = ("partitions", "several-sources", "dimension", "freshness")
 DOMAINS = ("data_platform.domains.traffic", "data_platform.domains.sales")
 LANDED = {
     "traffic/2026-01-05T06.csv": "station,cars\nN1,10\nS1,5\n",
@@ -103,3 +104,10 @@ def test_a_new_list_of_products_is_read_by_the_newest_day(home: Home) -> None:
     newest = {(SIXTH, "novels", Decimal("1.00"))}
     older = {row for row in first if row[0] == FIFTH}
     assert _rows(home, "gold/sales/categories", *columns) == newest | older
+
+
+def test_the_rule_of_freshness_can_be_followed(home: Home) -> None:
+    rule = import_module("data_platform.domains.sales.freshness").BY_THE_EVENING
+
+    assert (rule.problem, rule.days.problem) == (None, None)
+    assert not rule.days.has(dt.date(2026, 12, 25))
