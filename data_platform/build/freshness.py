@@ -20,6 +20,7 @@ from data_platform.quality.findings import Finding
 from data_platform.quality.overdue import Freshness, State, judged, judged_by_partitions
 from data_platform.tables.calendars import Calendar
 from data_platform.tables.identity import TableId
+from data_platform.telemetry.wording import counted
 
 _LOOKED_AT = dt.timedelta(days=30)
 """How long a partition that is missing counts, while later ones are published."""
@@ -197,12 +198,19 @@ def in_words(rule: FreshWithin) -> str:
     """What a rule requires, in words."""
     since = _BASES[rule.by] if rule.by else f"the newest {rule.event_time}"
     limits = {"warns": rule.warn, "fails": rule.error}
-    after = ", ".join(f"{what} {within}" for what, within in limits.items() if within)
+    after = ", ".join(f"{what} {_duration(within)}" for what, within in limits.items() if within)
     days = rule.days
     closed = [*map(str, days.closed)]
     closed += [f"holidays of {days.holidays}"] if days.holidays else []
     without = f"; not counted: {', '.join(closed)}" if closed else ""
     return f"{after} after {since}{without} (days of {days.timezone or 'UTC'})"
+
+
+def _duration(of: dt.timedelta) -> str:
+    """`1 day 12 hours`, to the second."""
+    minutes, seconds = divmod(of.seconds, 60)
+    parts = {"day": of.days, "hour": minutes // 60, "minute": minutes % 60, "second": seconds}
+    return " ".join(counted(n, unit) for unit, n in parts.items() if n) or "less than a second"
 
 
 def _moment(moment: dt.datetime | None) -> str:

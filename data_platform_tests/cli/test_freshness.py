@@ -21,8 +21,8 @@ def test_the_tables_of_the_past_are_not_late(run: Run, shop: LoadedShop) -> None
     assert (found["table"], found["state"], found["missing"]) == (SILVER, "fresh", "")
     assert found["expected_by"] is None
     assert found["rule"] == (
-        "warns 18:00:00, fails 2 days, 0:00:00 after the end of each partition; not counted: "
-        "saturday (days of UTC)"
+        "warns 18 hours, fails 2 days after the end of each partition; not counted: saturday "
+        "(days of UTC)"
     )
 
 
