@@ -44,8 +44,7 @@ _COLLECTED_AFTER = (100_000, 50, 100)
 COMMANDS = (
     *(tables, show, sql, export, history, find, lineage),
     *(run, status, stale, held),
-    *(incidents, metrics, freshness),
-    *(incidents, metrics, site),
+    *(incidents, metrics, freshness, site),
     *(new, try_, shell, doctor, settings),
     *(landing, quarantine),
     *(rollback, release, drop, expire, clean, migrate),
