@@ -98,6 +98,7 @@ _PYTHON = ("MapInPandas", "MapInArrow", "FlatMapGroups", "FlatMapCoGroups", "Arr
 # Expressions without children that may read columns all the same.
 _SQL = "an expression in SQL text"
 _OPAQUE = {"Text": _SQL, "AggregateExpression": _SQL, "Generator": _SQL, "Pivot": "a pivot"}
+_OPAQUE["Columns"] = "a star whose columns are not known"
 _SUBQUERIES = ("ScalarSubquery", "ListQuery", "Exists", "InSubquery", "LateralSubquery")
 
 

@@ -148,8 +148,7 @@ class Expressions:
         """The columns that one expression gives; nameless if the server names them."""
         kind = expression.WhichOneof("expr_type")
         if (target := _star_of(expression)) is not None:
-            columns = self._star(target)
-            return [of_the_row(_MANY)] if columns is None else columns
+            return self._star(target)
         if kind == "alias" and len(names := expression.alias.name) > 1:
             node = self.node(expression.alias.expr, aggregates)
             return [self._new(node, name) for name in names]
@@ -160,17 +159,20 @@ class Expressions:
         generates = len(self.generators or ()) > before
         return [of_the_row(_MANY, node) if generates else self._new(node, "")]
 
-    def _star(self, target: str) -> list[Node] | None:
-        """The columns that a star stands for, of all inputs or of an alias; None if unknown."""
+    def _star(self, target: str) -> list[Node]:
+        """The columns that a star stands for: of all inputs, of an alias, or the fields of a
+        struct."""
         columns = columns_of(self._inputs)
         if columns is None:
-            return None
+            return [of_the_row(_MANY)]
         if not target:
             return [attribute(column) for column in columns]
         qualifier, *rest = parts_of(target) or ("",)
         chosen = [c for c in columns if c.qualifier is not None and same(c.qualifier, qualifier)]
-        of_a_struct = any(column.is_named(qualifier) for column in columns)
-        return None if rest or of_a_struct or not chosen else [attribute(c) for c in chosen]
+        structs = [c for c in columns if any(map(c.is_named, (qualifier, *rest[:1])))]
+        if rest or structs or not chosen:
+            return [of_the_row(_MANY, *map(attribute, structs))]
+        return [attribute(c) for c in chosen]
 
     def _new(self, node: Node, name: str) -> Node:
         return aliased(node, name, self._ids)
@@ -207,7 +209,7 @@ class Expressions:
         found = []
         for argument in message.arguments:
             if (target := _star_of(argument)) is not None:
-                found.extend(self._star(target) or ())
+                found.extend(self._star(target))
             else:
                 found.append(self.node(argument, aggregates))
         return found

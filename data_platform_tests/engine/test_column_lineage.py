@@ -121,6 +121,21 @@ def test_an_exploded_column_is_made_from_what_is_exploded(spark: SparkSession) -
     assert set(made(found, "word")) == {"sales.note"}
 
 
+def test_the_fields_of_a_struct_are_made_from_what_the_struct_is(spark: SparkSession) -> None:
+    found = lineage(
+        spark,
+        lambda sales, _: (
+            sales.select("k", F.struct(F.col("v").alias("change"), "note").alias("event"))
+            .select("k", "event.*")
+            .select((F.col("change") + 1).alias("more"), F.lit(1).alias("one"))
+        ),
+    )
+
+    assert "sales.v" in made(found, "more")
+    assert not made(found, "more").keys() & {"sales.k", "sales.day"}
+    assert made(found, "one") == {}
+
+
 @pytest.mark.parametrize(
     ("function", "column", "why"),
     [

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from data_platform.operations.lineage import Column, Lineage
 from data_platform.storage.errors import LakeError
-from data_platform_tests.support.homes import BRONZE, SALES, SILVER, Home, home_at
+from data_platform_tests.support.homes import BRONZE, DEMAND, SALES, SILVER, Home, home_at
 from data_platform_tests.support.tables import TABLES
 
 
@@ -40,6 +40,12 @@ def test_a_measure_of_gold_is_made_from_columns_of_the_file(found: Lineage) -> N
         (f"{BRONZE}.UnitPrice", "transformation"),
     } <= met
     assert not any(column.startswith(f"{SILVER}.customer") for column, _ in met)
+
+
+def test_a_measure_over_exploded_rows_is_made_from_what_they_carry(found: Lineage) -> None:
+    for measure in ("mean_units", "sd_units"):
+        met = ends(found, Column(DEMAND, measure), "up")
+        assert (f"{SILVER}.quantity", "aggregation") in met
 
 
 def test_who_reads_a_column_of_the_file_is_told_down_to_gold(found: Lineage) -> None:
