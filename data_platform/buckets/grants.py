@@ -9,8 +9,13 @@ from dataclasses import dataclass
 
 from data_platform.buckets.account import Account
 from data_platform.buckets.errors import BucketError
-from data_platform.buckets.queue_standard import queue_specs
-from data_platform.buckets.standard import BucketSpec, Purpose, QueuePurpose, bucket_specs
+from data_platform.buckets.standard import (
+    BucketSpec,
+    Purpose,
+    QueuePurpose,
+    bucket_specs,
+    name_of,
+)
 from data_platform.buckets.tables import TableUse
 from data_platform.settings.engine import Service
 from data_platform.settings.model import Settings
@@ -238,11 +243,7 @@ def arrivals(site: Site) -> Iterator[Grant]:
     standard's."""
     if site.queue:
         spec = site.specs[0]
-        [dead] = [
-            queue.name
-            for queue in queue_specs(spec.project, spec.environment)
-            if queue.purpose is QueuePurpose.DEAD
-        ]
+        dead = name_of(spec.project, QueuePurpose.DEAD, spec.environment)
         yield Grant(
             sid="TakeArrivals",
             actions=("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),

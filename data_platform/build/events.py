@@ -185,8 +185,7 @@ def figures_of(published: Published) -> dict[str, int | float | str]:
 def _evaluation(
     asset: dg.AssetKey, finding: Finding, target: Target | None
 ) -> dg.AssetCheckEvaluation:
-    is_error = finding.blocking or finding.is_error
-    severity = dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN
+    severity = dg.AssetCheckSeverity.ERROR if finding.is_severe else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckEvaluation(
         asset_key=asset,
         check_name=finding.check,
@@ -203,8 +202,7 @@ def _evaluation(
 def _said(finding: Finding) -> str:
     """The finding as a line of the run's log."""
     of = f" of {finding.partition}" if finding.partition else ""
-    is_error = finding.blocking or finding.is_error
-    how = "passed" if finding.passed else "failed" if is_error else "warns"
+    how = "passed" if finding.passed else "failed" if finding.is_severe else "warns"
     return f"{finding.check}{of} {how}: {finding.description}"
 
 

@@ -97,8 +97,11 @@ _CONSTANTS = frozenset({"LogicalRelation", "LocalRelation", "Range", "OneRowRela
 _PYTHON = ("MapInPandas", "MapInArrow", "FlatMapGroups", "FlatMapCoGroups", "ArrowEvalPython")
 # Expressions without children that may read columns all the same.
 _SQL = "an expression in SQL text"
-_OPAQUE = {"Text": _SQL, "AggregateExpression": _SQL, "Generator": _SQL, "Pivot": "a pivot"}
-_OPAQUE["Columns"] = "a star whose columns are not known"
+_OPAQUE = {
+    **dict.fromkeys(("Text", "AggregateExpression", "Generator"), _SQL),
+    "Pivot": "a pivot",
+    "Columns": "a star whose columns are not known",
+}
 _SUBQUERIES = ("ScalarSubquery", "ListQuery", "Exists", "InSubquery", "LateralSubquery")
 
 

@@ -44,6 +44,11 @@ class Finding:
     partition: str | None = None
     is_error: bool = False
 
+    @property
+    def is_severe(self) -> bool:
+        """Whether it is an error, if it failed, and no warning."""
+        return self.blocking or self.is_error
+
 
 def rules_finding(
     contract: Contract, key: str, *, received: int, quarantined: int, broken: Counter
